@@ -1,0 +1,212 @@
+"""What stands on a tape: every event of a recording, typed.
+
+Two topics share a tape. ``frames`` holds MessagePack batches of encoded audio as the page's Web Worker sent them;
+``events`` holds everything else as JSON. All ``at`` and ``arrival`` times are seconds since the Unix epoch, on the clock of
+the machine that ran Chromium (a double resolves 0.24 µs there).
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+TAPE_VERSION = 1
+"""Raised whenever an older reader would misread a newer tape."""
+
+RED_MIME_TYPE = "audio/red"
+OPUS_MIME_TYPE = "audio/opus"
+
+
+def _snake(name: str) -> str:
+    """ChannelMessage -> channel_message."""
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+class Frame(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One encoded audio frame: the payload of one RTP packet with its metadata (RTCEncodedAudioFrame.getMetadata()).
+
+    ``receiver`` counts the document's RTCRtpReceivers from 0. ``ssrc`` and ``csrcs`` are 32-bit; the order of ``csrcs`` is
+    the wire's. ``sequence`` is 0–65535, ``timestamp`` is 32-bit in RTP ticks (48 kHz). ``audio_level`` is linear 0–1, or None
+    where ssrc-audio-level was not sent. ``arrival`` is when Chromium received the packet. ``captured`` is the capture time
+    where abs-capture-time was negotiated. A padding probe has an empty ``payload``.
+    """
+
+    receiver: int
+    ssrc: int
+    csrcs: tuple[int, ...]
+    sequence: int
+    timestamp: int
+    payload_type: int
+    mime_type: str
+    audio_level: float | None
+    arrival: float
+    captured: float | None
+    payload: bytes
+
+
+class FrameBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Frames in arrival order, at most 100 ms of them.
+
+    ``document`` is a random 32-bit number of the page's document, so that (document, receiver) names a receiver for the whole
+    recording. ``sequence`` counts the document's batches from 0. ``dropped`` counts all frames that the page had to drop so
+    far because its buffer was full.
+    """
+
+    document: int
+    sequence: int
+    dropped: int
+    frames: list[Frame]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake):
+    """What every event of the ``events`` topic has: ``at``, seconds since the Unix epoch."""
+
+    at: float
+
+
+class TapeStarted(Event):
+    """The first event of every tape."""
+
+    version: int
+    platform: str
+    meeting_url: str
+    bot_name: str
+
+
+class StateChanged(Event):
+    """The bot's lifecycle moved: joining, waiting_room, in_call_recording, leaving, done or fatal."""
+
+    state: str
+    reason: str = ""
+
+
+class RecordingStarted(Event):
+    """``at`` is meeting time 0. Frames that arrived before do not count."""
+
+
+class RecordingEnded(Event):
+    """``at`` is the end of every stem. ``reason`` is a short code such as ``meeting_ended``, ``interrupted``."""
+
+    reason: str
+    detail: str = ""
+
+
+class ConnectionOpened(Event):
+    """The page made an RTCPeerConnection; ``connection`` counts them per document."""
+
+    document: int
+    connection: int
+
+
+class ConnectionClosed(Event):
+    """An RTCPeerConnection was closed or failed."""
+
+    document: int
+    connection: int
+
+
+class ReceiverTapped(Event):
+    """A transform was set on a receiver. ``via`` is how the receiver was met: ``track`` or ``addTransceiver``."""
+
+    document: int
+    connection: int
+    receiver: int
+    kind: str
+    via: str
+
+
+class ReceiverReport(Event):
+    """The watchdog's reading of one audio receiver: inbound-rtp.packetsReceived beside the frames that were tapped."""
+
+    document: int
+    receiver: int
+    packets_received: int
+    packets_lost: int
+    frames_tapped: int
+
+
+class TapDeaf(Event):
+    """Packets arrive at a receiver but none of them reach the tap."""
+
+    document: int
+    receiver: int
+    packets_received: int
+    frames_tapped: int
+
+
+class ChannelMessage(Event):
+    """One message of a data channel, raw."""
+
+    document: int
+    connection: int
+    label: str
+    payload: bytes
+
+
+class RosterResponse(Event):
+    """The body of a roster request that the page itself made, raw. ``url`` is without its query."""
+
+    document: int
+    url: str
+    payload: bytes
+
+
+class Tile(msgspec.Struct, frozen=True, kw_only=True):
+    """One participant's tile as the DOM shows it. ``sources`` are the data-ssrc values inside it."""
+
+    participant_id: str
+    name: str
+    sources: list[str]
+
+
+class TilesSeen(Event):
+    """The roster attributes of the DOM, sent whenever they change."""
+
+    document: int
+    tiles: list[Tile]
+
+
+class AudioPathSeen(Event):
+    """How the page takes its audio: ``receivers`` (plain RTCRtpReceivers) or ``encoded`` (its own encoded transform)."""
+
+    document: int
+    path: str
+
+
+class PageDropped(Event):
+    """A bounded buffer of the page was full; ``count`` items were dropped since the last such event."""
+
+    document: int
+    what: str
+    count: int
+
+
+class PageFault(Event):
+    """A browser script met something unexpected; it went on. ``where`` is the script's function."""
+
+    document: int
+    where: str
+    message: str
+
+
+PageEvent: TypeAlias = (
+    ConnectionOpened
+    | ConnectionClosed
+    | ReceiverTapped
+    | ReceiverReport
+    | TapDeaf
+    | ChannelMessage
+    | RosterResponse
+    | TilesSeen
+    | AudioPathSeen
+    | PageDropped
+    | PageFault
+)
+"""Events that the page reports, as JSON with ``at`` in Unix seconds and payloads in base64."""
+
+WorkerEvent: TypeAlias = TapeStarted | StateChanged | RecordingStarted | RecordingEnded
+"""Events that the worker adds itself."""
+
+TapeEvent: TypeAlias = FrameBatch | PageEvent | WorkerEvent
+
