@@ -1,0 +1,120 @@
+"""``audio_streams.json``: MeetStream's get_audio_streams document, with more in it.
+
+The vendor's fields keep their names and meanings (docs.meetstream.ai, guide "Per-Participant Audio Streams"); everything that
+is ours is added beside them. All times are seconds of meeting time unless a field says otherwise.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+Interval = tuple[float, float]
+"""(from, to) in seconds of meeting time."""
+
+SAMPLE_RATE = 48_000
+
+
+class Packets(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a source's packets.
+
+    ``received`` came by themselves, ``recovered`` out of a later packet's redundancy (RFC 2198); ``lost`` never came;
+    ``late`` came after their place was written and were not used; ``duplicate`` came again.
+    """
+
+    received: int = 0
+    recovered: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicate: int = 0
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """One (SSRC, CSRC) pair that fed a stem; ``csrc`` is None where a packet listed no contributing source."""
+
+    ssrc: int
+    csrc: int | None
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """One file: a speaker's stem from meeting time ``start_seconds`` on.
+
+    ``url`` is where the file is: relative to this document, or a presigned URL. ``isolation`` is ``separated``,
+    ``gated-mix`` or ``mixed-only``. ``intervals`` are the stretches that hold speech, ``speech_seconds`` their sum.
+    """
+
+    segment_index: int
+    url: str
+    filename: str
+    duration_seconds: float
+    sample_rate: int = SAMPLE_RATE
+    channels: int = 1
+    codec: str = "opus"
+    start_seconds: float = 0.0
+    speech_seconds: float
+    intervals: list[Interval]
+    isolation: str = "separated"
+    packets: Packets
+    sources: list[Source]
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """One source of a participant."""
+
+    stream_id: str
+    segments: list[Segment]
+
+
+class ParticipantStreams(msgspec.Struct, frozen=True, kw_only=True):
+    """Someone who was heard. ``name_source`` says how the name was learned: ``collections``, ``rpc``, ``tiles`` or ``none``."""
+
+    participant_name: str
+    participant_id: str | None
+    name_source: str
+    is_host: bool
+    streams: list[Stream]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The vendor's totals."""
+
+    total_participants: int
+    total_segments: int
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
+    """The recording as a whole. ``started_at`` is ISO 8601 in UTC and names meeting time 0.
+
+    ``complete`` is False where the recording was cut off; ``ended_reason`` is a short code, ``ended_detail`` plain English.
+    ``audio_path`` is how the page took its audio: ``receivers`` or ``encoded``. ``warnings`` are plain sentences about what is
+    missing or doubtful.
+    """
+
+    platform: str
+    meeting_url: str
+    bot_name: str
+    started_at: str
+    duration_seconds: float
+    complete: bool
+    ended_reason: str
+    ended_detail: str
+    audio_path: str
+    mixed_audio: str | None
+    unattributed_packets: int
+    warnings: list[str]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole document. ``message`` is there only when there is nothing to give."""
+
+    bot_id: str
+    audio_status: str = "Success"
+    audio_streams_available: bool
+    message: str | msgspec.UnsetType = msgspec.UNSET
+    participants: list[ParticipantStreams]
+    summary: Summary
+    recording: Recording
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The document as indented UTF-8 JSON with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
