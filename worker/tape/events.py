@@ -65,7 +65,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_sn
     at: float
 
 
-class TapeStarted(Event):
+class TapeStarted(Event, frozen=True, kw_only=True):
     """The first event of every tape."""
 
     version: int
@@ -74,39 +74,39 @@ class TapeStarted(Event):
     bot_name: str
 
 
-class StateChanged(Event):
+class StateChanged(Event, frozen=True, kw_only=True):
     """The bot's lifecycle moved: joining, waiting_room, in_call_recording, leaving, done or fatal."""
 
     state: str
     reason: str = ""
 
 
-class RecordingStarted(Event):
+class RecordingStarted(Event, frozen=True, kw_only=True):
     """``at`` is meeting time 0. Frames that arrived before do not count."""
 
 
-class RecordingEnded(Event):
+class RecordingEnded(Event, frozen=True, kw_only=True):
     """``at`` is the end of every stem. ``reason`` is a short code such as ``meeting_ended``, ``interrupted``."""
 
     reason: str
     detail: str = ""
 
 
-class ConnectionOpened(Event):
+class ConnectionOpened(Event, frozen=True, kw_only=True):
     """The page made an RTCPeerConnection; ``connection`` counts them per document."""
 
     document: int
     connection: int
 
 
-class ConnectionClosed(Event):
+class ConnectionClosed(Event, frozen=True, kw_only=True):
     """An RTCPeerConnection was closed or failed."""
 
     document: int
     connection: int
 
 
-class ReceiverTapped(Event):
+class ReceiverTapped(Event, frozen=True, kw_only=True):
     """A transform was set on a receiver. ``via`` is how the receiver was met: ``track`` or ``addTransceiver``."""
 
     document: int
@@ -116,7 +116,7 @@ class ReceiverTapped(Event):
     via: str
 
 
-class ReceiverReport(Event):
+class ReceiverReport(Event, frozen=True, kw_only=True):
     """The watchdog's reading of one audio receiver: inbound-rtp.packetsReceived beside the frames that were tapped."""
 
     document: int
@@ -126,7 +126,7 @@ class ReceiverReport(Event):
     frames_tapped: int
 
 
-class TapDeaf(Event):
+class TapDeaf(Event, frozen=True, kw_only=True):
     """Packets arrive at a receiver but none of them reach the tap."""
 
     document: int
@@ -135,7 +135,7 @@ class TapDeaf(Event):
     frames_tapped: int
 
 
-class ChannelMessage(Event):
+class ChannelMessage(Event, frozen=True, kw_only=True):
     """One message of a data channel, raw."""
 
     document: int
@@ -144,7 +144,7 @@ class ChannelMessage(Event):
     payload: bytes
 
 
-class RosterResponse(Event):
+class RosterResponse(Event, frozen=True, kw_only=True):
     """The body of a roster request that the page itself made, raw. ``url`` is without its query."""
 
     document: int
@@ -160,21 +160,21 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
     sources: list[str]
 
 
-class TilesSeen(Event):
+class TilesSeen(Event, frozen=True, kw_only=True):
     """The roster attributes of the DOM, sent whenever they change."""
 
     document: int
     tiles: list[Tile]
 
 
-class AudioPathSeen(Event):
+class AudioPathSeen(Event, frozen=True, kw_only=True):
     """How the page takes its audio: ``receivers`` (plain RTCRtpReceivers) or ``encoded`` (its own encoded transform)."""
 
     document: int
     path: str
 
 
-class PageDropped(Event):
+class PageDropped(Event, frozen=True, kw_only=True):
     """A bounded buffer of the page was full; ``count`` items were dropped since the last such event."""
 
     document: int
@@ -182,7 +182,7 @@ class PageDropped(Event):
     count: int
 
 
-class PageFault(Event):
+class PageFault(Event, frozen=True, kw_only=True):
     """A browser script met something unexpected; it went on. ``where`` is the script's function."""
 
     document: int
@@ -209,4 +209,3 @@ WorkerEvent: TypeAlias = TapeStarted | StateChanged | RecordingStarted | Recordi
 """Events that the worker adds itself."""
 
 TapeEvent: TypeAlias = FrameBatch | PageEvent | WorkerEvent
-
