@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mcap.writer import CompressionType, Writer
+
+from tests.unit.tape.samples import EPOCH, a_meeting, batch
+from worker.tape import codec
+from worker.tape.errors import NewerTapeError, NotATapeError, TapeNotFoundError, TapeReadError
+from worker.tape.events import TAPE_VERSION, TapeEvent
+from worker.tape.layout import METADATA, PROFILE, VERSION_KEY
+from worker.tape.reader import TapeReader, read_tape
+from worker.tape.writer import TapeWriter
+
+EVENTS = [event for _, event in a_meeting(12)]
+
+
+@cache
+def parts() -> list[bytes]:
+    """The three parts of a small tape."""
+    with TemporaryDirectory() as folder:
+        with TapeWriter(Path(folder)) as tape:
+            for at, event in a_meeting(12):
+                tape.write(event, at)
+        return [path.read_bytes() for path in sorted(Path(folder).iterdir())]
+
+
+def put(folder: Path, contents: list[bytes]) -> Path:
+    for number, content in enumerate(contents):
+        (folder / f"part-{number:06d}.mcap").write_bytes(content)
+    return folder
+
+
+def an_mcap(
+    profile: str = PROFILE,
+    version: str = str(TAPE_VERSION),
+    messages: list[tuple[str, bytes]] | None = None,
+    chunked: bool = False,
+    compression: CompressionType = CompressionType.ZSTD,
+) -> bytes:
+    """An MCAP file as some other program might have written it."""
+    stream = io.BytesIO()
+    writer = Writer(stream, use_chunking=chunked, compression=compression)
+    writer.start(profile=profile)
+    if version:
+        writer.add_metadata(METADATA, {VERSION_KEY: version})
+    channels = {topic: writer.register_channel(topic, "", 0) for topic in ("events", "frames", "video")}
+    for topic, data in messages or []:
+        writer.add_message(channels[topic], 1, data, 1)
+    writer.finish()  # type: ignore[no-untyped-call]
+    return stream.getvalue()
+
+
+def test_all_events_come_back_in_written_order_across_parts(tmp_path: Path) -> None:
+    assert len(parts()) == 3
+    assert list(read_tape(put(tmp_path, parts()))) == EVENTS
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(TapeNotFoundError, match=r"^tape .*none: is not a folder, expected the tape folder"):
+        TapeReader(tmp_path / "none")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "part-of-something.mcap").write_text("not counted")
+    with pytest.raises(TapeNotFoundError, match=r"^tape .*: is empty, expected files like part-000000.mcap$"):
+        TapeReader(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"RIFF....WAVE", b"\x00" * 4096, an_mcap(profile="ros2"), an_mcap(profile="")]
+)
+def test_not_a_tape_at_all(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(
+        NotATapeError, match=r"^tape .*: is not a tape of meetstems: part-000000.mcap: is damaged"
+    ):
+        list(read_tape(put(tmp_path, [content])))
+
+
+def test_a_newer_version(tmp_path: Path) -> None:
+    newer = an_mcap(version="2", messages=[("events", codec.encode(EVENTS[0])[1])])
+    with pytest.raises(
+        NewerTapeError, match=r"^tape .*: has version 2, expected at most 1; a newer meetstems"
+    ):
+        list(read_tape(put(tmp_path, [newer])))
+
+
+@pytest.mark.parametrize("version", ["one", "-1", "9" * 5000, "\u0661"])
+def test_a_version_that_is_no_number(tmp_path: Path, version: str) -> None:
+    reader = TapeReader(put(tmp_path, [an_mcap(version=version), parts()[1]]))
+    assert len(list(reader)) > 0
+    assert "part-000000.mcap: is damaged: its version is" in reader.warnings[0]
+
+
+@pytest.mark.parametrize("compression", list(CompressionType))
+def test_a_part_that_a_tool_has_written_anew_in_chunks(tmp_path: Path, compression: CompressionType) -> None:
+    messages = [codec.encode(event) for event in EVENTS]
+    content = an_mcap(messages=messages, chunked=True, compression=compression)
+    reader = TapeReader(put(tmp_path, [content]))
+    assert list(reader) == EVENTS
+    assert reader.warnings == []
+
+
+def test_unknown_topics_are_passed_over_and_unknown_events_reported(tmp_path: Path) -> None:
+    messages = [
+        ("video", b"\x00"),
+        codec.encode(EVENTS[0]),
+        ("events", b'{"type":"volcano","at":1}'),
+        ("events", b'{"type":"state_changed","at":1}'),
+        ("frames", b"\x93\x01"),
+        codec.encode(EVENTS[-1]),
+    ]
+    reader = TapeReader(put(tmp_path, [an_mcap(messages=messages)]))
+    assert list(reader) == [EVENTS[0], EVENTS[-1]]
+    assert reader.warnings == [
+        "part-000000.mcap: 3 messages cannot be read: Invalid value 'volcano' - at `$.type`"
+    ]
+
+
+def test_a_damaged_part_in_the_middle_costs_no_more_than_itself(tmp_path: Path) -> None:
+    first, middle, last = parts()
+    somewhere = middle.index(b'"type":"channel_message"')
+    damaged = middle[:somewhere] + b"\xff" * 200 + middle[somewhere + 200 :]
+    reader = TapeReader(put(tmp_path, [first, damaged, last]))
+    events = list(reader)
+    assert [event for event in EVENTS if event in events] == events
+    assert events[: len(_read(first))] == _read(first)
+    assert events[-len(_read(last)) :] == _read(last)
+    assert not reader.torn
+    assert reader.warnings[0].startswith("part-000001.mcap: is ")
+
+
+def test_a_flipped_bit_in_a_payload_is_noticed(tmp_path: Path) -> None:
+    content = bytearray(parts()[0])
+    content[content.index(bytes([0xF8, 2]) * 20)] ^= 1
+    reader = TapeReader(put(tmp_path, [bytes(content)]))
+    list(reader)
+    assert reader.warnings == ["part-000000.mcap: is damaged: its checksum does not match"]
+
+
+def test_a_missing_part_is_reported(tmp_path: Path) -> None:
+    put(tmp_path, parts())
+    (tmp_path / "part-000001.mcap").unlink()
+    reader = TapeReader(tmp_path)
+    assert list(reader) == _read(parts()[0]) + _read(parts()[2])
+    assert reader.warnings == ["1 parts are missing, the first is part 1"]
+
+
+def test_a_part_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    put(tmp_path, parts())
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(TapeReadError, match=r"^tape .*part-000000.mcap: cannot be read: Permission denied$"):
+        list(read_tape(tmp_path))
+
+
+def _read(part: bytes) -> list[TapeEvent]:
+    with TemporaryDirectory() as folder:
+        return list(read_tape(put(Path(folder), [part])))
+
+
+@given(data=st.data(), count=st.integers(1, 3))
+@settings(deadline=None, max_examples=150)
+def test_any_truncation_of_the_last_part_yields_a_prefix(data: st.DataObject, count: int) -> None:
+    contents = parts()[:count]
+    length = data.draw(st.integers(0, len(contents[-1]) - 1))
+    with TemporaryDirectory() as folder:
+        reader = TapeReader(put(Path(folder), [*contents[:-1], contents[-1][:length]]))
+        events = list(reader)
+    assert events == EVENTS[: len(events)]
+    assert len(events) >= sum(len(_read(part)) for part in contents[:-1])
+    footer_ends = len(contents[-1]) - 8
+    assert reader.torn == (length < footer_ends)
+
+
+@given(st.binary(max_size=300), st.booleans())
+@settings(deadline=None, max_examples=150)
+def test_garbage_never_raises_anything_but_the_typed_error(garbage: bytes, after_magic: bool) -> None:
+    content = b"\x89MCAP0\r\n" + garbage if after_magic else garbage
+    with TemporaryDirectory() as folder:
+        try:
+            events = list(read_tape(put(Path(folder), [content])))
+        except TapeReadError:
+            return
+    assert events == []
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=150)
+def test_flipped_bytes_anywhere_never_raise_anything_but_the_typed_error(data: st.DataObject) -> None:
+    content = bytearray(parts()[0])
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with TemporaryDirectory() as folder:
+        try:
+            list(read_tape(put(Path(folder), [bytes(content), parts()[1]])))
+        except TapeReadError as error:
+            assert isinstance(error, NewerTapeError)
+
+
+def test_reading_needs_the_memory_of_one_part(tmp_path: Path) -> None:
+    with TapeWriter(tmp_path) as tape:
+        for number in range(600):
+            tape.write(batch(number, EPOCH), EPOCH + number / 10)
+    assert sum(1 for _ in read_tape(tmp_path)) == 600

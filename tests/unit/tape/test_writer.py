@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from mcap.reader import make_reader
+
+from tests.unit.tape.samples import EPOCH, a_meeting, batch
+from worker.tape import codec
+from worker.tape.errors import TapeWriteError
+from worker.tape.events import StateChanged
+from worker.tape.reader import TapeReader
+from worker.tape.writer import TapeWriter
+
+
+def test_every_part_is_complete_by_itself_for_the_standard_reader(tmp_path: Path) -> None:
+    events = a_meeting(12)
+    with TapeWriter(tmp_path / "tape") as tape:
+        for at, event in events:
+            tape.write(event, at)
+    parts = sorted((tmp_path / "tape").iterdir())
+    assert [part.name for part in parts] == [f"part-00000{number}.mcap" for number in range(3)]
+    messages = 0
+    for part in parts:
+        with part.open("rb") as stream:
+            reader = make_reader(stream, validate_crcs=True)
+            summary = reader.get_summary()
+            assert summary is not None
+            assert summary.statistics is not None
+            assert reader.get_header().profile == "meetstems"
+            assert {channel.topic for channel in summary.channels.values()} == {"frames", "events"}
+            assert {schema.encoding for schema in summary.schemas.values()} == {"jsonschema"}
+            span = summary.statistics.message_end_time - summary.statistics.message_start_time
+            assert span <= 5_000_000_000
+            messages += summary.statistics.message_count
+            read = [(channel.topic, message.data) for _, channel, message in reader.iter_messages()]
+            assert len(read) == summary.statistics.message_count
+    assert messages == len(events)
+
+
+def test_a_part_that_is_still_open_can_be_read_to_its_last_message(tmp_path: Path) -> None:
+    tape = TapeWriter(tmp_path)
+    for number in range(3):
+        tape.write(batch(number, EPOCH), EPOCH + number / 10)
+        reader = TapeReader(tmp_path)
+        assert len(list(reader)) == number + 1
+        assert reader.torn
+    tape.finish()
+    reader = TapeReader(tmp_path)
+    assert len(list(reader)) == 3
+    assert not reader.torn
+    assert reader.warnings == []
+
+
+def test_write_returns_what_a_reader_will_get(tmp_path: Path) -> None:
+    with TapeWriter(tmp_path) as tape:
+        written = [tape.write(event, at) for at, event in a_meeting(6)]
+    assert written == list(TapeReader(tmp_path)) == [event for _, event in a_meeting(6)]
+
+
+def test_closed_parts_are_announced_in_order_once_complete(tmp_path: Path) -> None:
+    closed: list[str] = []
+
+    def closing(part: Path) -> None:
+        assert part.read_bytes().endswith(b"\x89MCAP0\r\n")
+        closed.append(part.name)
+
+    tape = TapeWriter(tmp_path, on_part_closed=closing)
+    for number in range(12):
+        tape.write(batch(number, EPOCH), EPOCH + number)
+    assert closed == ["part-000000.mcap", "part-000001.mcap"]
+    tape.finish()
+    tape.finish()
+    assert closed == ["part-000000.mcap", "part-000001.mcap", "part-000002.mcap"]
+
+
+def test_a_clock_that_steps_back_begins_a_new_part(tmp_path: Path) -> None:
+    with TapeWriter(tmp_path) as tape:
+        for at in (EPOCH, EPOCH - 60, EPOCH - 59):
+            tape.write(StateChanged(at=at, state="joining"), at)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert [event.at for event in TapeReader(tmp_path) if isinstance(event, StateChanged)] == [
+        EPOCH,
+        EPOCH - 60,
+        EPOCH - 59,
+    ]
+
+
+def test_a_tape_is_never_written_over(tmp_path: Path) -> None:
+    with TapeWriter(tmp_path) as tape:
+        tape.write(batch(0, EPOCH), EPOCH)
+    before = (tmp_path / "part-000000.mcap").read_bytes()
+    second = TapeWriter(tmp_path)
+    with pytest.raises(TapeWriteError, match=r"tape .*: cannot write: File exists"):
+        second.write(batch(0, EPOCH), EPOCH)
+    assert (tmp_path / "part-000000.mcap").read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(TapeWriteError, match=r"^tape .*file/tape: cannot make the folder: Not a directory$"):
+        TapeWriter(tmp_path / "file" / "tape")
+
+
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """Every write beyond ``size`` bytes of a file fails with EFBIG (Python ignores SIGXFSZ)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_was_written_before_the_disk_was_full_stays_readable(tmp_path: Path) -> None:
+    tape = TapeWriter(tmp_path)
+    accepted = 0
+    with files_limited_to(20_000), pytest.raises(TapeWriteError) as failure:
+        for number in range(100):
+            tape.write(batch(number, EPOCH), EPOCH + number / 100)
+            accepted += 1
+    assert str(failure.value) == f"tape {tmp_path}: cannot write: {os.strerror(errno.EFBIG)}"
+    assert accepted > 3
+    assert list(TapeReader(tmp_path)) == [batch(number, EPOCH) for number in range(accepted)]
+    with pytest.raises(TapeWriteError, match="is closed"):
+        tape.write(batch(0, EPOCH), EPOCH)
+    tape.finish()
+
+
+def test_a_part_that_cannot_be_completed_is_an_error(tmp_path: Path) -> None:
+    tape = TapeWriter(tmp_path)
+    tape.write(batch(0, EPOCH), EPOCH)
+    size = (tmp_path / "part-000000.mcap").stat().st_size
+    with files_limited_to(size + 100), pytest.raises(TapeWriteError, match="cannot write"):
+        tape.finish()
+    assert list(TapeReader(tmp_path)) == [batch(0, EPOCH)]
+
+
+def test_the_events_schema_names_every_event() -> None:
+    for name in ("TapeStarted", "ChannelMessage", "RecordingEnded"):
+        assert f'"{name}"'.encode() in codec.EVENT_SCHEMA

@@ -1,0 +1,54 @@
+"""An event as the bytes of one message of the tape, and back."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+from worker.tape.events import Frame, FrameBatch, PageEvent, TapeEvent, WorkerEvent
+
+FRAMES: Final = "frames"
+"""Topic of the encoded audio: a FrameBatch as MessagePack."""
+
+EVENTS: Final = "events"
+"""Topic of everything else: an Event as JSON."""
+
+JsonEvent: TypeAlias = PageEvent | WorkerEvent
+
+EVENT_SCHEMA: Final = msgspec.json.encode(msgspec.json.schema(JsonEvent))
+"""JSON Schema of the ``events`` topic."""
+
+FRAME_FIELDS: Final = {
+    "batch": ", ".join(FrameBatch.__struct_fields__),
+    "frame": ", ".join(Frame.__struct_fields__),
+}
+"""Names of the places in the arrays of the ``frames`` topic; MessagePack has no schema language of its own."""
+
+_event_encoder = msgspec.json.Encoder()
+_event_decoder = msgspec.json.Decoder(JsonEvent)
+_frames_encoder = msgspec.msgpack.Encoder()
+_frames_decoder = msgspec.msgpack.Decoder(FrameBatch)
+
+
+def encode(event: TapeEvent) -> tuple[str, bytes]:
+    """The topic and the bytes of an event."""
+    if isinstance(event, FrameBatch):
+        return FRAMES, _frames_encoder.encode(event)
+    return EVENTS, _event_encoder.encode(event)
+
+
+def decode_event(data: bytes) -> JsonEvent:
+    """A message of the ``events`` topic. Raises msgspec.DecodeError or UnicodeDecodeError."""
+    event: JsonEvent = _event_decoder.decode(data)
+    return event
+
+
+def decode_frames(data: bytes) -> FrameBatch:
+    """A message of the ``frames`` topic. Raises msgspec.DecodeError or UnicodeDecodeError."""
+    return _frames_decoder.decode(data)
+
+
+def decode(topic: str, data: bytes) -> TapeEvent:
+    """What was encoded into ``data``. Raises msgspec.DecodeError or UnicodeDecodeError."""
+    return decode_frames(data) if topic == FRAMES else decode_event(data)

@@ -1,0 +1,147 @@
+"""Appends events to a tape: a folder of MCAP parts, each complete and readable by itself.
+
+A part bears its final name from its first byte on, so that it can be read while it grows; it is complete once the MCAP
+footer is there. Messages are not collected into MCAP chunks but handed to the operating system one by one: a killed process
+loses at most the message it was writing. Closing a part also brings it to the disk (fsync).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final
+
+from mcap.writer import CompressionType, Writer
+
+from worker.tape import codec
+from worker.tape.errors import TapeWriteError
+from worker.tape.events import TAPE_VERSION, TapeEvent
+from worker.tape.layout import METADATA, PART_SECONDS, PROFILE, VERSION_KEY, part_path
+
+_NANOSECONDS: Final = 1_000_000_000
+
+
+class TapeWriter:
+    """Writes one tape into ``folder``, which is made if need be and must hold no tape yet.
+
+    ``on_part_closed`` is called with the path of each part once it is complete. Every method raises TapeWriteError when the
+    disk does not take the bytes; the writer is closed from then on, and what was written before can be read.
+    """
+
+    def __init__(self, folder: Path, on_part_closed: Callable[[Path], None] | None = None) -> None:
+        self._folder = folder
+        self._on_part_closed = on_part_closed
+        self._part: _Part | None = None
+        self._part_count = 0
+        self._closed = False
+        self.messages = 0
+        """How many messages stand on the tape."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TapeWriteError(f"tape {folder}: cannot make the folder: {error.strerror}") from error
+
+    def write(self, event: TapeEvent, logged_at: float) -> TapeEvent:
+        """Appends one event; ``logged_at`` is now, in seconds since the Unix epoch.
+
+        Returns the event as a reader of the tape will get it.
+        """
+        topic, data = codec.encode(event)
+        self._append(topic, data, logged_at)
+        return codec.decode(topic, data)
+
+    def finish(self) -> None:
+        """Completes the last part. More calls do nothing."""
+        if not self._closed:
+            self._closed = True
+            self._close_part()
+
+    def __enter__(self) -> TapeWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.finish()
+
+    def _append(self, topic: str, data: bytes, logged_at: float) -> None:
+        if self._closed:
+            raise TapeWriteError(f"tape {self._folder}: is closed, nothing more can be written")
+        if self._part is not None and not self._part.takes(logged_at):
+            self._close_part()
+        try:
+            if self._part is None:
+                self._part = _Part(part_path(self._folder, self._part_count), logged_at)
+                self._part_count += 1
+            self._part.append(topic, data, logged_at)
+        except OSError as error:
+            raise self._failed(error) from error
+        self.messages += 1
+
+    def _close_part(self) -> None:
+        part, self._part = self._part, None
+        if part is None:
+            return
+        try:
+            part.close()
+        except OSError as error:
+            part.abandon()
+            raise self._failed(error) from error
+        if self._on_part_closed is not None:
+            self._on_part_closed(part.path)
+
+    def _failed(self, error: OSError) -> TapeWriteError:
+        self._closed = True
+        part, self._part = self._part, None
+        if part is not None:
+            part.abandon()
+        return TapeWriteError(f"tape {self._folder}: cannot write: {error.strerror or error}")
+
+
+class _Part:
+    """One MCAP file with its own header, schema, channels, statistics and footer."""
+
+    def __init__(self, path: Path, opened_at: float) -> None:
+        self.path = path
+        self._opened_at = opened_at
+        self._stream: IO[bytes] = path.open("xb")
+        self._writer = Writer(
+            self._stream, use_chunking=False, compression=CompressionType.NONE, enable_data_crcs=True
+        )
+        self._writer.start(profile=PROFILE)
+        self._writer.add_metadata(METADATA, {VERSION_KEY: str(TAPE_VERSION)})
+        schema: int = self._writer.register_schema("Event", "jsonschema", codec.EVENT_SCHEMA)
+        self._channels = {
+            codec.EVENTS: self._writer.register_channel(codec.EVENTS, "json", schema),
+            codec.FRAMES: self._writer.register_channel(codec.FRAMES, "msgpack", 0, codec.FRAME_FIELDS),
+        }
+        self._sequences = dict.fromkeys(self._channels, 0)
+
+    def takes(self, logged_at: float) -> bool:
+        return self._opened_at <= logged_at < self._opened_at + PART_SECONDS
+
+    def append(self, topic: str, data: bytes, logged_at: float) -> None:
+        log_time = round(logged_at * _NANOSECONDS)
+        self._writer.add_message(
+            self._channels[topic], log_time, data, publish_time=log_time, sequence=self._sequences[topic]
+        )
+        self._sequences[topic] += 1
+        self._stream.flush()
+
+    def close(self) -> None:
+        self._writer.finish()  # type: ignore[no-untyped-call]
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+
+    def abandon(self) -> None:
+        """Lets go of a file that takes no more bytes."""
+        # Closing tries once more to write what is buffered; that it fails again is no news.
+        with suppress(OSError):
+            self._stream.close()
