@@ -1,0 +1,90 @@
+"""Who is in a meeting and which audio source is whose, as far as a platform has told.
+
+The same for every platform: a roster decoder fills a directory, naming and lifecycle read it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Evidence(StrEnum):
+    """Where a roster fact came from."""
+
+    COLLECTIONS = "collections"
+    """The data channel on which the platform pushes its roster."""
+    RPC = "rpc"
+    """The answer to a roster request that the page made."""
+    TILES = "tiles"
+    """Attributes of the page's DOM."""
+    NONE = "none"
+
+    @property
+    def strength(self) -> int:
+        """3 for the platform's own pushes down to 0 for none; the stronger evidence wins a contradiction."""
+        return {"collections": 3, "rpc": 2, "tiles": 1, "none": 0}[self.value]
+
+
+class Status(StrEnum):
+    """Where a device stands; ``unknown`` until something tells."""
+
+    UNKNOWN = "unknown"
+    IN = "in"
+    OUT = "out"
+    REMOVED = "removed"
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """One device of one participant. ``name`` is the full name, else the display name; None while neither is known.
+
+    ``parent_id`` is the participant's own device where this one is a screen share.
+    """
+
+    device_id: str
+    name: str | None = None
+    name_evidence: Evidence = Evidence.NONE
+    full_name: str | None = None
+    display_name: str | None = None
+    is_us: bool = False
+    is_host: bool = False
+    status: Status = Status.UNKNOWN
+    parent_id: str | None = None
+
+
+class SourceOwner(msgspec.Struct, frozen=True, kw_only=True):
+    """The device that an audio source belongs to, and every kind of evidence for it, strongest first.
+
+    ``contested``: some evidence named another device, now or earlier.
+    """
+
+    device_id: str
+    evidence: tuple[Evidence, ...]
+    contested: bool = False
+
+
+class Directory(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of devices (by device id) and of audio sources (by CSRC)."""
+
+    devices: dict[str, Device] = {}
+    sources: dict[int, SourceOwner] = {}
+
+    @property
+    def us(self) -> Device | None:
+        """The bot's own device."""
+        return next((device for device in self.devices.values() if device.is_us), None)
+
+    @property
+    def others_present(self) -> list[Device]:
+        """People in the call beside the bot, without their screen shares."""
+        return [
+            device
+            for device in self.devices.values()
+            if device.status is Status.IN and not device.is_us and device.parent_id is None
+        ]
+
+    def owner(self, source: int) -> Device | None:
+        """The device of an audio source; None where no evidence ties the source to one."""
+        owner = self.sources.get(source)
+        return None if owner is None else self.devices.get(owner.device_id, Device(device_id=owner.device_id))

@@ -1,0 +1,92 @@
+"""Names of people made fit for file systems, stream ids, terminals and pages."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import unicodedata
+
+MAX_FILE_NAME_BYTES = 120
+"""In UTF-8. Every common file system takes 255; this leaves room for a long path and for encrypting file systems (143)."""
+
+_BLANK = frozenset({"Cc", "Zl", "Zp", "Zs"})
+_UNSEEN = frozenset({"Cc", "Cf", "Cs"})
+_NOBODY = "Speaker"
+_APOSTROPHES = dict.fromkeys(map(ord, "'’ʼ`´"))
+_INVISIBLE_LETTERS = frozenset("\u115f\u1160\u3164\uffa0")
+_INVISIBLE_MARKS = re.compile("[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_INVISIBLE_OR_BIDI = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+
+
+def stream_id(name: str, participant_id: str | None, csrc: int) -> str:
+    """MeetStream's form of a stream's id: ``JohnDoe_abc123de``.
+
+    The part behind the underscore is a hash of participant and source: the same in every replay, another for another source
+    or participant. ``csrc`` is the source (the SSRC where packets list no CSRC). At most 120 bytes of UTF-8.
+    """
+    return _fit("".join(_words(name)) or _NOBODY, f"_{_short_hash(participant_id, csrc)}")
+
+
+def file_name(name: str, participant_id: str | None, csrc: int, segment_index: int = 0) -> str:
+    """MeetStream's form of a segment's file name: ``John_Doe_abc123de_0.webm``.
+
+    Safe on every common file system: letters and digits of any script (NFC), hyphens and underscores, at most 120 bytes of
+    UTF-8. Unique within a recording by (participant, source, segment), also where case does not count.
+    """
+    ending = f"_{_short_hash(participant_id, csrc)}_{segment_index}.webm"
+    return _fit("_".join(_words(name)) or _NOBODY, ending)
+
+
+def display_name(name: str) -> str:
+    """A name as it can be shown: without control characters, line breaks, direction marks and invisible characters.
+
+    Emoji (with their joiners) and all scripts stay. Runs of blanks become one space. Empty where nothing visible is left. HTML
+    still has to be escaped by whoever writes it.
+    """
+    kept = "".join(" " if unicodedata.category(c) in _BLANK else c for c in name if not _is_surrogate(c))
+    kept = " ".join(_INVISIBLE_OR_BIDI.sub("", kept).split())
+    return kept if any(_is_visible(c) for c in kept) else ""
+
+
+def _is_visible(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return kind not in _UNSEEN and kind[0] not in "ZM" and character not in _INVISIBLE_LETTERS
+
+
+def _is_surrogate(character: str) -> bool:
+    return unicodedata.category(character) == "Cs"
+
+
+def _words(name: str) -> list[str]:
+    """Runs of letters (with their marks), digits and inner hyphens; everything else parts them."""
+    text = unicodedata.normalize("NFC", name.translate(_APOSTROPHES))
+    text = _INVISIBLE_MARKS.sub("", text)
+    spaced = ""
+    for character in text:
+        after_letter = bool(spaced) and spaced[-1] != " "
+        spaced += character if _belongs_to_word(character, after_letter=after_letter) else " "
+    return [word for word in (part.rstrip("-") for part in spaced.split(" ")) if word]
+
+
+def _belongs_to_word(character: str, *, after_letter: bool) -> bool:
+    if character in _INVISIBLE_LETTERS:
+        return False
+    if character == "-" or unicodedata.category(character)[0] == "M":
+        return after_letter
+    return unicodedata.category(character)[0] == "L" or unicodedata.category(character) == "Nd"
+
+
+def _fit(front: str, ending: str) -> str:
+    """``front + ending`` in at most MAX_FILE_NAME_BYTES, cut between characters."""
+    room = MAX_FILE_NAME_BYTES - len(ending.encode())
+    cut = front.encode()[:room].decode("utf-8", "ignore").rstrip("-_")
+    return unicodedata.normalize("NFC", cut) + ending
+
+
+def _short_hash(participant_id: str | None, csrc: int) -> str:
+    """Eight characters of a–z and 2–7: 40 bits, so that even a thousand sources differ but for one chance in two million."""
+    digest = hashlib.sha256(f"{participant_id or ''}\n{csrc}".encode("utf-8", "surrogatepass")).digest()
+    return base64.b32encode(digest[:5]).decode().lower()
