@@ -1,0 +1,150 @@
+"use strict";
+
+/**
+ * Follows every RTCPeerConnection from its construction on: gives its receivers to the tap and its data channels to the
+ * listener. The page sees RTCPeerConnection as it was, but without a way to the encoded audio.
+ */
+class Connections {
+  /** After these the page may have receivers that it had not before. */
+  static #MAKERS = ["addTransceiver", "addTrack", "createOffer", "setLocalDescription", "setRemoteDescription"];
+
+  #tap;
+  #channels;
+  #events;
+  /** @type {WeakMap<RTCPeerConnection, number>} */
+  #numbers = new WeakMap();
+  #getReceivers = RTCPeerConnection.prototype.getReceivers;
+  #opened = 0;
+  /** @type {Set<number>} */
+  #closed = new Set();
+
+  /**
+   * @param {Tap} tap
+   * @param {DataChannels} channels
+   * @param {PageEvents} events
+   */
+  constructor(tap, channels, events) {
+    this.#tap = tap;
+    this.#channels = channels;
+    this.#events = events;
+  }
+
+  install() {
+    this.#takeEncodedAudioAway();
+    this.#hookConstructor();
+    this.#hookSetConfiguration();
+    const prototype = RTCPeerConnection.prototype;
+    for (const name of Connections.#MAKERS) {
+      observeMethod(
+        prototype,
+        name,
+        (connection, result) => {
+          this.#adoptAll(connection, name);
+          whenFulfilled(result, () => this.#events.guard(name, () => this.#adoptAll(connection, name)));
+        },
+        this.#events,
+      );
+    }
+    observeMethod(
+      prototype,
+      "createDataChannel",
+      (connection, channel) => this.#channels.listen(channel, this.#number(connection)),
+      this.#events,
+    );
+    observeMethod(prototype, "close", (connection) => this.#close(connection), this.#events);
+  }
+
+  /** Meet mixes the audio itself where it finds createEncodedStreams; the mix has no receivers and no sources. */
+  #takeEncodedAudioAway() {
+    for (const prototype of [RTCRtpReceiver.prototype, RTCRtpSender.prototype]) {
+      Reflect.deleteProperty(prototype, "createEncodedStreams");
+    }
+  }
+
+  #hookConstructor() {
+    const native = window.RTCPeerConnection;
+    /** @type {typeof RTCPeerConnection} */
+    const hooked = new Proxy(native, {
+      construct: (target, args, newTarget) => {
+        if (args.length) args[0] = Connections.#withoutEncodedStreams(args[0]);
+        const connection = Reflect.construct(target, args, newTarget === hooked ? target : newTarget);
+        this.#events.guard("RTCPeerConnection", () => this.#open(connection));
+        return connection;
+      },
+    });
+    /** @type {[object, string][]} */
+    const places = [
+      [native.prototype, "constructor"],
+      [window, "RTCPeerConnection"],
+      [window, "webkitRTCPeerConnection"],
+    ];
+    for (const [owner, name] of places) {
+      const descriptor = Object.getOwnPropertyDescriptor(owner, name);
+      if (descriptor) Object.defineProperty(owner, name, { ...descriptor, value: hooked });
+    }
+  }
+
+  #hookSetConfiguration() {
+    const prototype = RTCPeerConnection.prototype;
+    const native = prototype.setConfiguration;
+    prototype.setConfiguration = new Proxy(native, {
+      apply(target, self, args) {
+        if (args.length) args[0] = Connections.#withoutEncodedStreams(args[0]);
+        return Reflect.apply(target, self, args);
+      },
+    });
+  }
+
+  /**
+   * The same configuration, read through to the page's own object, but for the one member.
+   * @param {unknown} configuration
+   */
+  static #withoutEncodedStreams(configuration) {
+    if (typeof configuration !== "object" || configuration === null) return configuration;
+    return Object.create(configuration, { encodedInsertableStreams: { value: undefined } });
+  }
+
+  /** @param {RTCPeerConnection} connection */
+  #open(connection) {
+    const number = this.#number(connection);
+    addListener.call(connection, "track", (event) => {
+      if (!(event instanceof RTCTrackEvent)) return;
+      this.#events.guard("track", () => this.#tap.adopt(event.receiver, number, "track"));
+    });
+    addListener.call(connection, "datachannel", (event) => {
+      if (!(event instanceof RTCDataChannelEvent)) return;
+      this.#events.guard("datachannel", () => this.#channels.listen(event.channel, number));
+    });
+    addListener.call(connection, "connectionstatechange", () => {
+      if (["failed", "closed"].includes(connection.connectionState)) this.#close(connection);
+    });
+  }
+
+  /** @param {RTCPeerConnection} connection */
+  #number(connection) {
+    const known = this.#numbers.get(connection);
+    if (known !== undefined) return known;
+    const number = this.#opened++;
+    this.#numbers.set(connection, number);
+    this.#events.add("connection_opened", { connection: number });
+    return number;
+  }
+
+  /**
+   * @param {RTCPeerConnection} connection
+   * @param {string} via
+   */
+  #adoptAll(connection, via) {
+    if (connection.signalingState === "closed") return;
+    for (const receiver of this.#getReceivers.call(connection)) this.#tap.adopt(receiver, this.#number(connection), via);
+  }
+
+  /** @param {RTCPeerConnection} connection */
+  #close(connection) {
+    const number = this.#number(connection);
+    if (this.#closed.has(number)) return;
+    this.#closed.add(number);
+    this.#tap.release(number);
+    this.#events.add("connection_closed", { connection: number });
+  }
+}

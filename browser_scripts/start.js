@@ -1,0 +1,29 @@
+"use strict";
+
+/** Puts everything in place, in a document that has not run any script of its own yet. */
+function start() {
+  const binding = window[CONFIG.binding];
+  Reflect.deleteProperty(window, CONFIG.binding);
+  if (typeof binding !== "function") return;
+  /** @type {Post} */
+  const post = async (kind, body) => binding(kind, body);
+  const documentNumber = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+  const events = new PageEvents(documentNumber, post);
+  events.guard("start", () => {
+    const tap = new Tap(documentNumber, post, events);
+    new Connections(tap, new DataChannels(events), events).install();
+    new RosterRequests(events).install();
+    new Tiles(events).start();
+    new Watchdog(tap, events).start();
+    const flush = async () => void (await Promise.all([tap.flush(), events.flush()]));
+    addListener.call(window, CONFIG.flushEvent, (event) => {
+      if (event instanceof CustomEvent) event.detail.flushed = flush();
+    });
+    // What the Web Worker holds cannot be had any more in pagehide, so it is asked for as soon as leaving shows.
+    for (const name of ["beforeunload", "pagehide"]) addListener.call(window, name, () => void flush());
+    // Frames are cheap to have and mostly without calls: their Web Worker starts with their first receiver.
+    if (window === window.top && location.protocol !== "about:") tap.start();
+  });
+}
+
+start();

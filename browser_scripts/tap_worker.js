@@ -1,0 +1,125 @@
+"use strict";
+
+/**
+ * Reads the encoded frames of all receivers of a document, in a thread of its own. To the page it says
+ * {frames} (a batch in base64), {tally} ([[receiver, frames], …] since the start), {flushed} or {fault}; it hears
+ * {document}, {taken} (a batch has been taken), {tally} and {flush}.
+ */
+class TapWorker {
+  #batch = new FrameBatch(performance.timeOrigin);
+  #document = 0;
+  #sequence = 0;
+  #dropped = 0;
+  #reportedDropped = 0;
+  #inFlight = 0;
+  /** @type {string[]} */
+  #queue = [];
+  #queuedBytes = 0;
+  #timer = 0;
+  /** @type {number[]} */
+  #flushes = [];
+  /** @type {Map<number, number>} */
+  #tally = new Map();
+  #say;
+
+  /** @param {(message: object) => void} say */
+  constructor(say) {
+    this.#say = say;
+  }
+
+  /** @param {any} message */
+  hear(message) {
+    if ("document" in message) {
+      this.#document = message.document;
+    } else if ("taken" in message) {
+      this.#inFlight -= 1;
+      this.#pump();
+    } else if ("tally" in message) {
+      this.#say({ tally: [...this.#tally] });
+    } else if ("flush" in message) {
+      this.#flushes.push(message.flush);
+      this.#close();
+      this.#pump();
+    }
+  }
+
+  /** @param {RTCRtpScriptTransformer} transformer */
+  transform(transformer) {
+    const { receiver, kind } = transformer.options;
+    if (kind !== "audio") return; // What is never read is never decoded.
+    this.#tally.set(receiver, 0);
+    /** @type {Transformer<RTCEncodedAudioFrame, RTCEncodedAudioFrame>} */
+    const copying = {
+      transform: (frame, controller) => {
+        try {
+          this.#record(receiver, frame);
+        } catch (error) {
+          this.#fault("record", error);
+        } finally {
+          controller.enqueue(frame);
+        }
+      },
+    };
+    transformer.readable
+      .pipeThrough(new TransformStream(copying))
+      .pipeTo(transformer.writable)
+      .catch((error) => this.#fault("transform", error));
+  }
+
+  /**
+   * @param {number} receiver
+   * @param {RTCEncodedAudioFrame} frame
+   */
+  #record(receiver, frame) {
+    this.#tally.set(receiver, (this.#tally.get(receiver) ?? 0) + 1);
+    this.#batch.append(receiver, frame, performance.now());
+    if (!this.#timer) this.#timer = setTimeout(() => this.#close(), LIMITS.batchMilliseconds);
+  }
+
+  /** Ends the batch: it is sent, or waits in the queue, or is dropped where the queue is full. */
+  #close() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    if (!this.#batch.frames) return;
+    if (this.#queuedBytes >= LIMITS.queuedFrameBytes) {
+      this.#dropped += this.#batch.frames;
+      this.#batch.clear();
+    } else {
+      this.#enqueue();
+    }
+    this.#pump();
+  }
+
+  #enqueue() {
+    this.#reportedDropped = this.#dropped;
+    const encoded = this.#batch.close(this.#document, this.#sequence++, this.#dropped);
+    this.#queue.push(encoded);
+    this.#queuedBytes += encoded.length;
+  }
+
+  #pump() {
+    while (this.#inFlight < LIMITS.batchesInFlight) {
+      // Frames dropped last would go unreported if nobody spoke again: an empty batch tells.
+      if (!this.#queue.length && this.#reportedDropped !== this.#dropped && !this.#batch.frames) this.#enqueue();
+      const encoded = this.#queue.shift();
+      if (encoded === undefined) break;
+      this.#queuedBytes -= encoded.length;
+      this.#inFlight += 1;
+      this.#say({ frames: encoded });
+    }
+    if (this.#inFlight || this.#queue.length) return;
+    for (const flush of this.#flushes.splice(0)) this.#say({ flushed: flush });
+  }
+
+  /**
+   * @param {string} where
+   * @param {unknown} error
+   */
+  #fault(where, error) {
+    this.#say({ fault: { where: `TapWorker.${where}`, message: String(error) } });
+  }
+}
+
+const tapWorker = new TapWorker((message) => self.postMessage(message));
+self.onmessage = (event) => tapWorker.hear(event.data);
+self.onrtctransform = (event) => tapWorker.transform(event.transformer);

@@ -1,0 +1,155 @@
+"""Finds Chromium, launches it through Playwright and notices when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
+from playwright.async_api import Error as PlaywrightError
+
+from worker.browser.processes import browser_processes, is_alive
+from worker.errors import MeetstemsError
+from worker.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+EXECUTABLE_NAMES: Final = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+)
+"""Looked up on PATH, in this order."""
+
+LAUNCH_ARGS: Final = (
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-background-networking",
+    "--disable-gpu",
+    "--lang=en-US",
+)
+
+_DRIVER_PERIOD: Final = 1.0
+"""Seconds between two looks whether Playwright's driver is alive."""
+
+
+class ChromiumNotFoundError(MeetstemsError):
+    """There is no Chromium; the message says what to install."""
+
+
+class ChromiumLaunchError(MeetstemsError):
+    """Chromium was found but did not start; the message says why."""
+
+
+@dataclass(frozen=True)
+class BrowserSession:
+    """A running Chromium. ``died`` is done, with the reason, when it ends without having been told to, when a page of it
+    crashes, or when Playwright's driver ends.
+    """
+
+    browser: Browser
+    executable: str
+    died: asyncio.Future[str]
+
+
+def find_chromium(settings: Settings, own: str | None = None) -> str:
+    """The path of the executable: the setting's, else the first on PATH, else ``own`` (Playwright's) where it is installed.
+
+    Raises ChromiumNotFoundError.
+    """
+    if settings.chromium is not None:
+        found = shutil.which(settings.chromium)
+        if found is None:
+            raise ChromiumNotFoundError(
+                f"MEETSTEMS_CHROMIUM={settings.chromium!r}: expected the path of an executable Chromium"
+            )
+        return found
+    for name in EXECUTABLE_NAMES:
+        if found := shutil.which(name):
+            return found
+    if own is not None and Path(own).is_file():
+        return own
+    raise ChromiumNotFoundError(
+        "no Chromium: install it (apt install chromium, or playwright install chromium), "
+        "or name its executable in MEETSTEMS_CHROMIUM"
+    )
+
+
+@asynccontextmanager
+async def launch_browser(settings: Settings, *, headless: bool = True) -> AsyncIterator[BrowserSession]:
+    """Runs Chromium for as long as the block lasts. Raises ChromiumNotFoundError or ChromiumLaunchError.
+
+    Signals stay with the caller. The sandbox is off only for root, whom Chromium does not run with it.
+    """
+    others = set(browser_processes().driver)
+    async with async_playwright() as playwright:
+        executable = find_chromium(settings, playwright.chromium.executable_path)
+        browser = await _launch(playwright, executable, settings, headless)
+        died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def on_disconnected(_browser: Browser) -> None:
+            _tell(died, "Chromium ended unexpectedly")
+
+        browser.on("disconnected", on_disconnected)
+        watch = asyncio.create_task(_watch_driver(set(browser_processes().driver) - others, died))
+        try:
+            yield BrowserSession(browser, executable, died)
+        finally:
+            watch.cancel()
+            browser.remove_listener("disconnected", on_disconnected)
+            await browser.close()
+
+
+async def new_context(session: BrowserSession) -> BrowserContext:
+    """A fresh profile in English, without microphone and camera, whose pages cannot forbid our Web Worker (CSP)."""
+    context = await session.browser.new_context(locale="en-US", bypass_csp=True)
+
+    def on_page(page: Page) -> None:
+        page.on("crash", lambda crashed: _tell(session.died, f"the page crashed: {crashed.url}"))
+
+    context.on("page", on_page)
+    return context
+
+
+async def _launch(playwright: Playwright, executable: str, settings: Settings, headless: bool) -> Browser:
+    sandbox = os.geteuid() != 0
+    if not sandbox:
+        _log.warning("Chromium runs without its sandbox, because this process is root's; use another user")
+    try:
+        return await playwright.chromium.launch(
+            executable_path=executable,
+            args=[*LAUNCH_ARGS, *settings.chromium_args],
+            chromium_sandbox=sandbox,
+            headless=headless,
+            handle_sigint=False,
+            handle_sigterm=False,
+            handle_sighup=False,
+        )
+    except PlaywrightError as error:
+        raise ChromiumLaunchError(f"{executable} did not start: {_reason(error)}") from error
+
+
+def _reason(error: PlaywrightError) -> str:
+    if "sandbox" in error.message and "usable" in error.message:
+        return "its sandbox is not usable here; allow user namespaces, or set MEETSTEMS_CHROMIUM_ARGS=--no-sandbox"
+    return error.message.strip().splitlines()[0]
+
+
+async def _watch_driver(drivers: set[int], died: asyncio.Future[str]) -> None:
+    """Playwright says nothing when its driver ends, and calls may then wait for ever."""
+    while any(is_alive(pid) for pid in drivers):  # noqa: ASYNC110 - what is waited for is another process
+        await asyncio.sleep(_DRIVER_PERIOD)
+    _tell(died, "Playwright's driver ended unexpectedly")
+
+
+def _tell(died: asyncio.Future[str], reason: str) -> None:
+    if not died.done():
+        died.set_result(reason)

@@ -1,0 +1,185 @@
+"""The Python end of the tap: puts the scripts into every document and turns what they send into events."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import math
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from playwright.async_api import BrowserContext
+from playwright.async_api import Error as PlaywrightError
+
+from worker.browser.scripts import TapLimits, page_script
+from worker.tape.events import Frame, FrameBatch, PageEvent, PageFault
+
+FLUSH_TIMEOUT: Final = 0.5
+"""Seconds that flush() waits for the documents."""
+
+_MAX_DOCUMENTS: Final = 10_000
+_MAX_UINT32: Final = 0xFFFFFFFF
+
+_frames_decoder = msgspec.msgpack.Decoder(FrameBatch)
+_events_decoder = msgspec.json.Decoder(list[PageEvent])
+
+
+class BatchError(ValueError):
+    """The page sent something that is no batch; the message names the field, its value and what was expected."""
+
+
+class TapCounters(msgspec.Struct):
+    """What came from the page so far. ``dropped`` are frames that documents had no room for, ``batches_missing`` gaps in
+    the batches' sequence numbers, ``invalid`` calls that were no valid batch.
+    """
+
+    frames: int = 0
+    batches: int = 0
+    events: int = 0
+    dropped: int = 0
+    batches_missing: int = 0
+    invalid: int = 0
+
+
+class Tap:
+    """Hears all documents of a browser context; made by attach()."""
+
+    def __init__(self, context: BrowserContext, on_event: Callable[[FrameBatch | PageEvent], None]) -> None:
+        self.counters = TapCounters()
+        self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        """Done with the exception that ``on_event`` raised first; nothing is handed on from then on."""
+        self._context = context
+        self._on_event = on_event
+        self._flush_event = f"flush-{secrets.token_hex(8)}"
+        self._expected: dict[int, int] = {}
+        self._dropped: dict[int, int] = {}
+
+    @classmethod
+    async def attach(
+        cls,
+        context: BrowserContext,
+        on_event: Callable[[FrameBatch | PageEvent], None],
+        limits: TapLimits | None = None,
+    ) -> Tap:
+        """Puts the scripts into every document that ``context`` opens from now on.
+
+        ``on_event`` is called in the event loop, in the order in which each document sent its batches. The context must
+        bypass the pages' CSP (worker.browser.launch.new_context does).
+        """
+        tap = cls(context, on_event)
+        binding = f"tap{secrets.token_hex(8)}"
+        await context.expose_binding(binding, lambda _source, *args: tap.receive(*args))
+        await context.add_init_script(page_script(binding, tap._flush_event, limits or TapLimits()))
+        return tap
+
+    async def flush(self, within: float = FLUSH_TIMEOUT) -> bool:
+        """Asks all documents for what they hold. True when all of it is here, False after ``within`` seconds without it
+        (or when a document went away meanwhile).
+        """
+        frames = [frame for page in self._context.pages for frame in page.frames if not frame.is_detached()]
+        script = (
+            "name => { const event = new CustomEvent(name, { detail: {} }); window.dispatchEvent(event); "
+            "return event.detail.flushed; }"
+        )
+        try:
+            async with asyncio.timeout(within):
+                answers = (frame.evaluate(script, self._flush_event) for frame in frames)
+                results = await asyncio.gather(*answers, return_exceptions=True)
+        except TimeoutError:
+            return False
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, PlaywrightError):
+                raise result
+        return not any(isinstance(result, PlaywrightError) for result in results)
+
+    def receive(self, *args: object) -> None:
+        """Takes one call of the binding. Never raises: any script of a hostile page could have made it."""
+        try:
+            for event in self._decode(args):
+                self._hand_on(event)
+        except BatchError as error:
+            self.counters.invalid += 1
+            self._hand_on(PageFault(at=time.time(), document=0, where="Tap.receive", message=str(error)))
+
+    def _hand_on(self, event: FrameBatch | PageEvent) -> None:
+        if self.failed.done():
+            return
+        try:
+            self._on_event(event)
+        except Exception as error:  # noqa: BLE001 - given to the caller through `failed`; the page is not to see it
+            self.failed.set_result(error)
+
+    def _decode(self, args: tuple[object, ...]) -> list[FrameBatch] | list[PageEvent]:
+        match args:
+            case ("frames", str(body)):
+                batch = _decode_frames(body)
+                self._count(batch)
+                return [batch]
+            case ("events", str(body)):
+                events = _decode_events(body)
+                self.counters.events += len(events)
+                return events
+            case _:
+                raise BatchError(
+                    f"binding called with {_shorten(args)}: expected 'frames' or 'events' and a string"
+                )
+
+    def _count(self, batch: FrameBatch) -> None:
+        if batch.document not in self._expected and len(self._expected) >= _MAX_DOCUMENTS:
+            raise BatchError(f"document {batch.document}: expected at most {_MAX_DOCUMENTS} documents")
+        counters = self.counters
+        counters.batches += 1
+        counters.frames += len(batch.frames)
+        counters.batches_missing += max(0, batch.sequence - self._expected.get(batch.document, 0))
+        counters.dropped += batch.dropped - self._dropped.get(batch.document, 0)
+        self._expected[batch.document] = batch.sequence + 1
+        self._dropped[batch.document] = batch.dropped
+
+
+def _decode_frames(body: str) -> FrameBatch:
+    try:
+        batch = _frames_decoder.decode(base64.b64decode(body, validate=True))
+    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise BatchError(f"frames {_shorten(body)}: expected a FrameBatch ({error})") from error
+    for name in ("document", "sequence", "dropped"):
+        _expect_range(name, getattr(batch, name), _MAX_UINT32)
+    for frame in batch.frames:
+        _check(frame)
+    return batch
+
+
+def _decode_events(body: str) -> list[PageEvent]:
+    try:
+        return _events_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BatchError(f"events {_shorten(body)}: expected a list of PageEvents ({error})") from error
+
+
+def _check(frame: Frame) -> None:
+    _expect_range("receiver", frame.receiver, _MAX_UINT32)
+    _expect_range("ssrc", frame.ssrc, _MAX_UINT32)
+    _expect_range("sequence", frame.sequence, 0xFFFF)
+    _expect_range("timestamp", frame.timestamp, _MAX_UINT32)
+    _expect_range("payload_type", frame.payload_type, 0x7F)
+    if len(frame.csrcs) > 15:
+        raise BatchError(f"csrcs: got {len(frame.csrcs)} of them, expected at most 15")
+    for csrc in frame.csrcs:
+        _expect_range("csrc", csrc, _MAX_UINT32)
+    for name in ("audio_level", "arrival", "captured"):
+        value = getattr(frame, name)
+        if value is not None and not math.isfinite(value):
+            raise BatchError(f"{name} {value}: expected a finite number")
+
+
+def _expect_range(name: str, value: int, highest: int) -> None:
+    if not 0 <= value <= highest:
+        raise BatchError(f"{name} {value}: expected 0 to {highest}")
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
