@@ -18,7 +18,8 @@ class Packets(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a source's packets.
 
     ``received`` came by themselves, ``recovered`` out of a later packet's redundancy (RFC 2198); ``lost`` never came;
-    ``late`` came after their place was written and were not used; ``duplicate`` came again.
+    ``late`` came after their place was written and were not used; ``duplicate`` came again; ``trimmed`` were left out, where it
+    was quietest, because the sender's clock was fast and it never paused.
     """
 
     received: int = 0
@@ -26,6 +27,7 @@ class Packets(msgspec.Struct, frozen=True, kw_only=True):
     lost: int = 0
     late: int = 0
     duplicate: int = 0
+    trimmed: int = 0
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

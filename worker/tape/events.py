@@ -69,6 +69,7 @@ class TapeStarted(Event, frozen=True, kw_only=True):
     """The first event of every tape."""
 
     version: int
+    bot_id: str = ""
     platform: str
     meeting_url: str
     bot_name: str

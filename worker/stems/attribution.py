@@ -1,0 +1,17 @@
+"""Whose packet it is: from its CSRC list alone."""
+
+from __future__ import annotations
+
+LOUDEST_MARKER = 42
+"""Meet lists this CSRC beside the loudest participant's own. It is nobody."""
+
+
+def contributing_source(csrcs: tuple[int, ...]) -> int | None:
+    """The participant's CSRC in a packet of a virtual stream, or None where the list names nobody.
+
+    A virtual stream carries one participant at a time (Meet Media API: "no mixing between streams").
+    """
+    for csrc in csrcs:
+        if csrc != LOUDEST_MARKER:
+            return csrc
+    return None

@@ -1,0 +1,125 @@
+"""Puts the manifest together from what was heard and who is who (pure)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from worker.platforms.directory import Directory
+from worker.stems.filenames import file_name, stream_id
+from worker.stems.manifest import (
+    Interval,
+    Manifest,
+    Packets,
+    ParticipantStreams,
+    Recording,
+    Segment,
+    Source,
+    Stream,
+    Summary,
+)
+from worker.stems.naming import NamedParticipant, name_sources
+from worker.stems.session import SessionFacts
+
+NOBODY_SPOKE = "No per-participant audio streams available for this bot."
+"""MeetStream's own words for a meeting in which nobody was heard."""
+
+
+class HeardSource(msgspec.Struct, frozen=True, kw_only=True):
+    """One source that was heard. ``source`` is its CSRC, or the bitwise complement of its SSRC where it has no CSRC."""
+
+    source: int
+    sources: list[Source]
+    intervals: list[Interval]
+    packets: Packets
+
+
+def assemble_manifest(
+    heard: list[HeardSource],
+    directory: Directory,
+    facts: SessionFacts,
+    duration: float,
+    folder: str,
+    mixed_audio: str | None,
+    warnings: list[str],
+) -> tuple[Manifest, dict[int, str]]:
+    """The manifest, and each source's file name in ``folder``.
+
+    ``heard`` stands in order of first speech; ``duration`` is that of every stem in seconds. ``warnings`` come on top of those
+    that the tape's own facts give.
+    """
+    by_source = {each.source: each for each in heard}
+    participants: list[ParticipantStreams] = []
+    files: dict[int, str] = {}
+    for person in name_sources(list(by_source), directory):
+        for source in person.csrcs:
+            files[source] = file_name(person.participant_name, person.participant_id, source)
+        participants.append(
+            ParticipantStreams(
+                participant_name=person.participant_name,
+                participant_id=person.participant_id,
+                name_source=person.name_source,
+                is_host=person.is_host,
+                streams=[
+                    _stream(person, by_source[source], duration, folder, files[source])
+                    for source in person.csrcs
+                ],
+            )
+        )
+    begun, started, ended = facts.begun, facts.started, facts.ended
+    manifest = Manifest(
+        bot_id=begun.bot_id if begun else "",
+        audio_streams_available=bool(participants),
+        message=msgspec.UNSET if participants else NOBODY_SPOKE,
+        participants=participants,
+        summary=Summary(
+            total_participants=len(participants),
+            total_segments=sum(len(person.streams) for person in participants),
+        ),
+        recording=Recording(
+            platform=begun.platform if begun else "unknown",
+            meeting_url=begun.meeting_url if begun else "",
+            bot_name=begun.bot_name if begun else "",
+            started_at=_iso(started.at) if started else "",
+            duration_seconds=round(duration, 4),
+            complete=ended is not None and ended.reason not in CUT_OFF,
+            ended_reason=ended.reason if ended else "cut_off",
+            ended_detail=ended.detail if ended else "",
+            audio_path=facts.audio_path,
+            mixed_audio=mixed_audio,
+            unattributed_packets=sum(
+                each.packets.received + each.packets.recovered for each in heard if each.source < 0
+            ),
+            warnings=[*facts.warnings(), *warnings],
+        ),
+    )
+    return manifest, files
+
+
+CUT_OFF = frozenset({"browser_died", "page_crashed", "tape_failed"})
+"""Reasons for an end that nobody wanted."""
+
+
+def _stream(person: NamedParticipant, heard: HeardSource, duration: float, folder: str, file: str) -> Stream:
+    return Stream(
+        stream_id=stream_id(person.participant_name, person.participant_id, heard.source),
+        segments=[
+            Segment(
+                segment_index=0,
+                url=f"{folder}/{file}",
+                filename=file,
+                duration_seconds=round(duration, 4),
+                speech_seconds=round(sum(end - start for start, end in heard.intervals), 4),
+                intervals=[(round(start, 4), round(end, 4)) for start, end in heard.intervals],
+                isolation="separated" if heard.source >= 0 else "mixed-only",
+                packets=heard.packets,
+                sources=heard.sources,
+            )
+        ],
+    )
+
+
+def _iso(at: float) -> str:
+    """Unix seconds as ISO 8601 in UTC, to the microsecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,95 @@
+"""What the bytes of an Opus packet say without decoding it (RFC 6716, section 3), and packets of silence."""
+
+from __future__ import annotations
+
+SAMPLE_RATE = 48_000
+
+QUANTUM = 120
+"""2.5 ms in samples: the shortest Opus frame, and the step in which silence is laid."""
+
+LONGEST_PACKET = 5_760
+"""120 ms in samples, the most that one packet may last (RFC 6716, section 3.2.5)."""
+
+
+class OpusError(ValueError):
+    """A payload is not an Opus packet."""
+
+
+def _frame_samples(config: int) -> int:
+    """The frame length of a TOC configuration number, 0 to 31 (RFC 6716, table 2)."""
+    if config < 12:  # SILK only
+        return (480, 960, 1920, 2880)[config & 3]
+    if config < 16:  # hybrid
+        return (480, 960)[config & 1]
+    return (120, 240, 480, 960)[config & 3]  # CELT only
+
+
+FRAME_SAMPLES = tuple(_frame_samples(toc >> 3) for toc in range(256))
+"""The frame length in samples for each TOC byte."""
+
+PACKET_SAMPLES = tuple(
+    0 if toc & 3 == 3 else FRAME_SAMPLES[toc] * (1 if toc & 3 == 0 else 2) for toc in range(256)
+)
+"""The packet length in samples for each TOC byte, or 0 where the second byte holds the frame count (code 3)."""
+
+
+def packet_samples(payload: bytes) -> int:
+    """How long an Opus packet lasts, in samples at 48 kHz (120 to 5,760). Raises OpusError on what is no packet."""
+    if not payload:
+        raise OpusError("opus: an empty payload is no packet")
+    samples = PACKET_SAMPLES[payload[0]]
+    if samples:
+        return samples
+    if len(payload) < 2:
+        raise OpusError("opus: a code 3 packet of one byte has no frame count")
+    samples = FRAME_SAMPLES[payload[0]] * (payload[1] & 0x3F)
+    if not 0 < samples <= LONGEST_PACKET:
+        raise OpusError(f"opus: a packet of {samples} samples; expected 120 to {LONGEST_PACKET}")
+    return samples
+
+
+def is_silence(payload: bytes) -> bool:
+    """Whether a packet holds no sound: DTX (at most one byte of each frame) or CELT's digital silence.
+
+    RFC 6716 section 3.2.1 lets a frame be empty ("DTX or lost"). Chromium's DTX packets have one byte.
+    """
+    return len(payload) <= 1 or (len(payload) == 3 and payload[0] >= 0xE0 and payload[1:] == b"\xff\xfe")
+
+
+SILENCES = (
+    (960, b"\xf8\xff\xfe"),
+    (480, b"\xf0\xff\xfe"),
+    (240, b"\xe8\xff\xfe"),
+    (120, b"\xe0\xff\xfe"),
+)
+"""Packets of digital silence, mono, longest first: (samples, payload). TOC configurations 31 to 28 are CELT, fullband."""
+
+SILENCE_20_MS = SILENCES[0][1]
+
+
+def silence(samples: int) -> list[tuple[int, bytes]]:
+    """Packets of silence that last ``samples`` together, a multiple of 120: [(samples, payload), …]."""
+    packets: list[tuple[int, bytes]] = []
+    for length, payload in SILENCES:
+        count, samples = divmod(samples, length)
+        packets += [(length, payload)] * count
+    if samples:
+        raise ValueError(f"silence: {samples} samples are left over; expected a multiple of {QUANTUM}")
+    return packets
+
+
+def merge_packets(payloads: list[bytes]) -> bytes:
+    """One code 3 packet (RFC 6716, section 3.2.5) that decodes to the same sound as up to 120 ms of code 0 packets.
+
+    All must have the same TOC byte with code 0. One decoder call then does the work of many.
+    """
+    merged = bytearray((payloads[0][0] | 3, 0x80 | len(payloads)))
+    for payload in payloads[:-1]:
+        length = len(payload) - 1
+        if length < 252:
+            merged.append(length)
+        else:
+            merged += bytes((252 + (length & 3), (length - 252) >> 2))
+    for payload in payloads:
+        merged += payload[1:]
+    return bytes(merged)

@@ -1,0 +1,234 @@
+"""Gives each packet of a slot its place in meeting time (pure).
+
+Inside a talk-spurt RTP time decides, sample by sample. Each (SSRC, CSRC) change and each pause is anchored by arrival time.
+A sender whose clock drifts and that never pauses is put right where it is quietest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from worker.stems.clock import ArrivalFloor
+from worker.stems.opus import PACKET_SAMPLES, QUANTUM, SAMPLE_RATE, OpusError, is_silence, packet_samples
+from worker.stems.reordering import Packet, ReorderWindow
+from worker.stems.speaker_track import SpeakerTrack
+
+STALL = SAMPLE_RATE // 10
+"""Arrivals that stay this far (100 ms) behind the floor mean that the sender's clock stood still, not jitter."""
+
+STALE = 10 * SAMPLE_RATE
+"""After a pause of ten seconds the floor from before it says too little about a drifting clock."""
+
+STEADY = 2 * QUANTUM
+"""A place that is at most 5 ms off stays as it is: the estimate is no better than that."""
+
+SEAMLESS = 4 * QUANTUM
+"""Speech that goes on in another slot within 10 ms goes on without a gap: jitter must not cut a word."""
+
+STALL_EVIDENCE = 10
+"""So many packets must agree before a talk-spurt is broken for a stall."""
+
+DRIFTED_SLOW = 4 * QUANTUM
+"""A slow sender is put right, by silence, in a quiet packet from 10 ms on …"""
+
+FAR_SLOW = 6 * QUANTUM
+"""… and from 15 ms on in the quietest packet that waits."""
+
+DRIFTED_FAST = 6 * QUANTUM
+"""A fast sender costs a packet, mostly 20 ms: less than 15 ms would be corrected too far."""
+
+FAR_FAST = 7 * QUANTUM
+"""From 17.5 ms on the quietest packet that waits has to go."""
+
+QUIET_LEVEL = 0.003
+"""About -50 dBov, linear."""
+
+
+class SlotPlacement:
+    """Where the packets of one slot (SSRC) go: to which track, at which sample."""
+
+    def __init__(self, window: ReorderWindow, track_of: Callable[[int | None], SpeakerTrack | None]) -> None:
+        """``track_of`` gives the track of a CSRC, or of this slot's own SSRC for packets that list none.
+
+        It may refuse with None: such packets are counted in ``refused``.
+        """
+        self.refused = 0
+        self.window = window
+        self._track_of = track_of
+        self._track: SpeakerTrack | None = None
+        self._csrc: int | None = None
+        self._base = 0
+        """Added to a timestamp it gives the sample in meeting time."""
+        self._next_timestamp = -1
+        """Where the talk-spurt goes on; -1 where it has ended."""
+        self._clock_timestamp = 0
+        """Where the last packet of whatever kind ended."""
+        self._next_sequence = -1
+        self._last_samples = 960
+        self._floor = ArrivalFloor(0.0, 0)
+        self._correct_at = -1
+        """The sequence number at which drift is put right; -1: none."""
+
+    def place(self, packet: Packet) -> None:
+        """Takes the slot's next packet in sequence order."""
+        payload = packet.payload
+        if len(payload) <= 3 and self._take_silence(packet):
+            return
+        try:
+            samples = PACKET_SAMPLES[payload[0]] or packet_samples(payload)
+        except OpusError:
+            self.window.counts.malformed += 1
+            return
+        timestamp = packet.timestamp
+        track = self._track
+        if track is None or packet.csrc != self._csrc:
+            track = self._begin(packet)
+            if track is None:
+                self.refused += 1
+                return
+        elif timestamp != self._next_timestamp:
+            self._resume(packet, track)
+        elif packet.sequence == self._correct_at and self._correct(packet, samples):
+            track.trimmed += 1
+            return
+        offset = packet.arrival * SAMPLE_RATE - timestamp
+        floor = self._floor
+        if offset < floor.block_low:
+            floor.lower(offset)
+        elif offset - floor.value > STALL:
+            self._check_stall(packet)
+        if timestamp >= floor.block_ends:
+            self._check_drift(packet)
+        position = track.speak(self._base + timestamp, samples, payload)
+        self._base = position - timestamp
+        self._next_timestamp = self._clock_timestamp = timestamp + samples
+        self._next_sequence = packet.sequence + 1
+        self._last_samples = samples
+        if packet.recovered:
+            track.recovered += 1
+        else:
+            track.received += 1
+
+    def hand_over(self, csrc: int | None) -> None:
+        """The source goes on in another slot: what is left of its talk-spurt here goes first."""
+        if self._csrc != csrc:
+            return
+        pending = self.window.pending
+        while (
+            pending and pending[0].csrc == csrc and 0 <= pending[0].timestamp - self._clock_timestamp <= STALL
+        ):
+            self.place(self.window.take())
+        self._track = None
+
+    def _begin(self, packet: Packet) -> SpeakerTrack | None:
+        """Another source has the slot now: its clock is anchored by arrival time."""
+        if self._track is not None:
+            self._track.lost += self._missing(packet)
+        self._csrc = packet.csrc
+        self._track = track = self._track_of(packet.csrc)
+        if track is None:
+            return None
+        if track.slot is not self:
+            if track.slot is not None:
+                track.slot.hand_over(packet.csrc)
+            track.slot = self
+        self._anchor(packet.timestamp, self._lowest_offset(packet))
+        position = self._base + packet.timestamp
+        if abs(position - track.speech_end) <= SEAMLESS:
+            self._base = track.speech_end - packet.timestamp
+        return track
+
+    def _resume(self, packet: Packet, track: SpeakerTrack) -> None:
+        """The same source goes on after a loss or a pause; a pause lets its place be put right."""
+        gap = packet.timestamp - self._clock_timestamp
+        missing = self._missing(packet)
+        track.lost += missing
+        lost_samples = min(gap, missing * self._last_samples)
+        if lost_samples > 0 and self._next_timestamp >= 0:
+            track.conceal(lost_samples)
+        if gap == lost_samples and self._next_timestamp >= 0:
+            return
+        lowest = self._lowest_offset(packet)
+        if not 0 <= gap <= STALE or lowest - self._floor.value > STALL:
+            self._anchor(packet.timestamp, lowest)
+            return
+        self._floor.lower(lowest)
+        if abs(self._floor.value - self._base) > STEADY:
+            self._base = round(self._floor.value)
+
+    def _take_silence(self, packet: Packet) -> bool:
+        """Whether the packet is padding or holds no sound: it then needs no place, the stem is silent there anyway."""
+        if packet.payload and not is_silence(packet.payload):
+            return False
+        if packet.payload:
+            if packet.csrc == self._csrc and self._track is not None:
+                self._track.lost += self._missing(packet)
+            else:
+                self._csrc = packet.csrc
+                self._track = None
+            self._clock_timestamp = packet.timestamp + packet_samples(packet.payload)
+            self._next_timestamp = -1
+        self._next_sequence = packet.sequence + 1
+        return True
+
+    def _missing(self, packet: Packet) -> int:
+        """How many packets never came between the last one and this."""
+        return max(0, packet.sequence - self._next_sequence) if self._next_sequence >= 0 else 0
+
+    def _anchor(self, timestamp: int, offset: float) -> None:
+        self._floor = ArrivalFloor(offset, timestamp)
+        self._base = round((offset + timestamp) / QUANTUM) * QUANTUM - timestamp
+
+    def _same_clock(self, packet: Packet) -> list[Packet]:
+        """The packet and those waiting behind it that run on the same clock without a break."""
+        packets = [packet]
+        for waiting in self.window.pending:
+            if (
+                waiting.csrc != packet.csrc
+                or not 0 <= waiting.timestamp - packets[-1].timestamp <= SAMPLE_RATE
+            ):
+                break
+            packets.append(waiting)
+        return packets
+
+    def _lowest_offset(self, packet: Packet) -> float:
+        return min(each.arrival * SAMPLE_RATE - each.timestamp for each in self._same_clock(packet))
+
+    def _check_stall(self, packet: Packet) -> None:
+        """Anchors anew where the packets that follow all stay behind as well: the sender's clock stood still."""
+        packets = self._same_clock(packet)
+        if len(packets) < STALL_EVIDENCE:
+            return
+        lowest = self._lowest_offset(packet)
+        if lowest - self._floor.value > STALL:
+            self._anchor(packet.timestamp, lowest)
+
+    def _check_drift(self, packet: Packet) -> None:
+        """Once a second: looks for a place to put a drifting source right without a pause."""
+        self._floor.roll(packet.timestamp)
+        drift = self._floor.value - self._base
+        if -DRIFTED_FAST < drift < DRIFTED_SLOW:
+            return
+        waiting = [each for each in self._same_clock(packet)[1:] if not each.recovered]
+        if not waiting:
+            return
+        quietest = min(waiting, key=_loudness)
+        if _loudness(quietest) <= QUIET_LEVEL or drift >= FAR_SLOW or drift <= -FAR_FAST:
+            self._correct_at = quietest.sequence
+
+    def _correct(self, packet: Packet, samples: int) -> bool:
+        """Makes room before a packet whose sender is slow; says True where the sender is fast and the packet must go."""
+        self._correct_at = -1
+        drift = self._floor.value - self._base
+        if drift >= 0:
+            self._base += min(samples, int(drift) // QUANTUM * QUANTUM)
+            return False
+        self._base -= samples
+        self._next_timestamp = self._clock_timestamp = packet.timestamp + samples
+        self._next_sequence = packet.sequence + 1
+        return True
+
+
+def _loudness(packet: Packet) -> float:
+    """Linear 0–1; a packet without a level counts as loud."""
+    return 1.0 if packet.level is None else packet.level

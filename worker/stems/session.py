@@ -1,0 +1,71 @@
+"""What a tape says about the recording as a whole (pure)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from worker.tape.events import (
+    AudioPathSeen,
+    PageDropped,
+    PageEvent,
+    PageFault,
+    RecordingEnded,
+    RecordingStarted,
+    TapDeaf,
+    TapeStarted,
+    WorkerEvent,
+)
+
+
+class SessionFacts:
+    """Gathers, event by event, what the manifest tells about the recording itself."""
+
+    def __init__(self) -> None:
+        self.begun: TapeStarted | None = None
+        self.started: RecordingStarted | None = None
+        self.ended: RecordingEnded | None = None
+        self.audio_path = "unknown"
+        self._deaf: set[tuple[int, int]] = set()
+        self._dropped: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()
+
+    def observe(self, event: PageEvent | WorkerEvent) -> None:
+        """Takes the tape's next event that is not audio."""
+        match event:
+            case TapeStarted():
+                self.begun = self.begun or event
+            case RecordingStarted():
+                self.started = self.started or event
+            case RecordingEnded():
+                self.ended = self.ended or event
+            case AudioPathSeen():
+                if self.audio_path != "encoded":
+                    self.audio_path = event.path
+            case TapDeaf():
+                self._deaf.add((event.document, event.receiver))
+            case PageDropped():
+                self._dropped[event.what] += event.count
+            case PageFault():
+                self._faults[event.where] += 1
+            case _:
+                pass
+
+    def warnings(self) -> list[str]:
+        """Plain sentences about what is missing or doubtful."""
+        warnings: list[str] = []
+        if self.ended is None:
+            warnings.append("The tape ends without an end of the recording: the recorder was cut off.")
+        if self.audio_path == "encoded":
+            warnings.append("The page took the encoded audio itself: speakers may be missing or mixed.")
+        if self._deaf:
+            warnings.append(f"{_count(len(self._deaf), 'receiver')} got packets that never reached the tap.")
+        for what, count in sorted(self._dropped.items()):
+            warnings.append(f"The page had to drop {count} {what}.")
+        for where, count in sorted(self._faults.items()):
+            warnings.append(f"{_count(count, 'fault')} in the page's {where}.")
+        return warnings
+
+
+def _count(number: int, thing: str) -> str:
+    """'1 fault', '2 faults'."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,47 @@
+"""A stem's file: Opus packets in WebM, as they are (RFC 7845 for OpusHead; matroska.org/technical/codec_specs.html, A_OPUS)."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import av
+
+from worker.stems.opus import SAMPLE_RATE
+
+_MILLISECOND = SAMPLE_RATE // 1000
+
+_TEMPLATE = base64.b64decode(
+    b"T2dnUwACAAAAAAAAAAABAAAAAAAAAIRs2SQBE09wdXNIZWFkAQEAAIC7AAAAAABPZ2dTAAAAAAAAAAAAAAEAAAABAAAAh1hg"
+    b"GgEQT3B1c1RhZ3MAAAAAAAAAAE9nZ1MABMADAAAAAAAAAQAAAAIAAAApk7DdAQP4//4="
+)
+"""An Ogg Opus file of one silent packet. PyAV can copy codec parameters, OpusHead among them, but not set them.
+
+Its OpusHead: version 1, mono, pre-skip 0 (every packet counts from its first sample), 48 kHz, gain 0, mapping family 0.
+"""
+
+
+class WebmWriter:
+    """Writes one mono Opus track of back-to-back packets, with cues and the duration in its header.
+
+    The bytes are a function of the packets alone. Raises OSError where the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._container = av.open(str(path), "w", format="webm", container_options={"fflags": "+bitexact"})
+        with av.open(io.BytesIO(_TEMPLATE), "r", format="ogg") as template:
+            self._container.add_stream_from_template(template.streams.audio[0])
+        self._mux = self._container.mux_one
+
+    def write(self, position: int, samples: int, payload: bytes) -> None:
+        """Adds a packet that starts at ``position`` and lasts ``samples`` (48 kHz); timestamps are whole milliseconds."""
+        packet = av.Packet(payload)
+        packet.pts = packet.dts = (position + 24) // _MILLISECOND
+        packet.duration = samples // _MILLISECOND
+        packet.is_keyframe = True
+        self._mux(packet)
+
+    def close(self) -> None:
+        """Writes the cues and the duration, and closes the file."""
+        self._container.close()
