@@ -34,6 +34,8 @@ class Call(Protocol):
     """One call in one page. Every method raises CallError when the browser is gone."""
 
     platform: str
+    in_lobby_until: float | None
+    """When the waiting room was last seen, in seconds since the Unix epoch; None: never."""
 
     async def join(self, in_waiting_room: Callable[[], None]) -> NotAdmitted | None:
         """Goes in; returns None once in the call. ``in_waiting_room`` is called once if somebody has to let the bot in."""

@@ -74,12 +74,13 @@ class MeetCall:
         self._media_seen = media_seen
         self._waiting_room_timeout = waiting_room_timeout
         self._attempts = Attempts()
+        self.in_lobby_until: float | None = None
+        """When the waiting room was last seen, in seconds since the Unix epoch; None: never."""
 
     async def join(self, in_waiting_room: Callable[[], None]) -> NotAdmitted | None:
         """Goes in; returns None once in the call. ``in_waiting_room`` is called once if somebody has to let the bot in."""
         await self._open()
         deadline = time.monotonic() + OPENING_TIMEOUT
-        waiting = False
         language_logged = False
         while time.monotonic() < deadline:
             facts = await self._look(with_text=True)
@@ -91,15 +92,16 @@ class MeetCall:
                     return NotAdmitted(reason, detail)
                 case Over(reason, detail):
                     return NotAdmitted(reason, detail)
-                case InLobby() if not waiting:
-                    waiting = True
-                    deadline = time.monotonic() + self._waiting_room_timeout
-                    in_waiting_room()
+                case InLobby():
+                    if self.in_lobby_until is None:
+                        deadline = time.monotonic() + self._waiting_room_timeout
+                        in_waiting_room()
+                    self.in_lobby_until = time.time()
                 case InCall() if self._media_seen():
                     return None
             await self._act(facts)
             await asyncio.sleep(JOINING_INTERVAL)
-        if waiting:
+        if self.in_lobby_until is not None:
             return NotAdmitted(
                 "waiting_room_timeout", f"nobody answered within {self._waiting_room_timeout:.0f} s"
             )

@@ -1,0 +1,127 @@
+"""The command ``meetstems``.
+
+Exit codes: 0 done, 1 failed, 2 the input was wrong, 3 the bot was not let in, 130 interrupted a second time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from worker.console import log_to_stderr, print_error
+from worker.errors import InputError, MeetstemsError
+
+COMMANDS_GROUP: Final = "meetstems.commands"
+"""Entry points of this group add commands: each is a function that takes argparse's subparsers action and adds a parser to it
+that does ``set_defaults(run=callable)``; the callable takes the parsed arguments and returns the exit code."""
+
+DEFAULT_BOT_NAME: Final = "Meetstems"
+LONGEST_BOT_NAME: Final = 60
+"""Characters that Meet's name field takes."""
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong with the arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print_error(f"{message} (see {self.prog} --help)")
+        self.exit(InputError.exit_code)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit code."""
+    log_to_stderr()
+    try:
+        options = _parser().parse_args(arguments)
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
+    except MeetstemsError as error:
+        print_error(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        print_error("interrupted; what is on the tape can be replayed")
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="meetstems", description="Records a Google Meet call into one WebM per speaker.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _add_record(commands)
+    _add_replay(commands)
+    for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda point: point.name):
+        _add_entry_point(commands, entry_point)
+    return parser
+
+
+def _add_record(commands: Any) -> None:
+    parser = commands.add_parser("record", help="join a call and record it until it ends")
+    parser.add_argument("url", metavar="URL", help="https://meet.google.com/abc-defg-hij")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
+    parser.add_argument("--bot-name", type=bot_name, default=DEFAULT_BOT_NAME, metavar="NAME")
+    parser.add_argument("--max-duration", type=seconds, default=None, metavar="SECONDS")
+    parser.set_defaults(run=_record)
+
+
+def _add_replay(commands: Any) -> None:
+    parser = commands.add_parser("replay", help="make the files of a recording anew from its tape")
+    parser.add_argument("tape", type=Path, metavar="TAPE", help="the tape folder of a recording")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
+    parser.set_defaults(run=_replay)
+
+
+def _add_entry_point(commands: Any, entry_point: EntryPoint) -> None:
+    try:
+        register = entry_point.load()
+    except ImportError as error:
+        missing = f"{entry_point.name}: needs more than is installed ({error})"
+
+        def refuse(_: argparse.Namespace) -> int:
+            raise MeetstemsError(missing)
+
+        commands.add_parser(entry_point.name, help="(not installed)").set_defaults(run=refuse)
+    else:
+        register(commands)
+
+
+def bot_name(value: str) -> str:
+    """A name that a bot can bear in a call. Raises argparse.ArgumentTypeError."""
+    name = value.strip()
+    if not 0 < len(name) <= LONGEST_BOT_NAME or not name.isprintable():
+        raise argparse.ArgumentTypeError(f"{value!r}: expected 1 to {LONGEST_BOT_NAME} printable characters")
+    return name
+
+
+def seconds(value: str) -> float:
+    """A positive number of seconds. Raises argparse.ArgumentTypeError."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{value!r}: expected a positive number of seconds")
+    return number
+
+
+# Playwright, PyAV and numpy take a second to import; asking for help should not.
+def _record(options: argparse.Namespace) -> int:
+    from worker.commands import record_command
+
+    return record_command(options.url, options.output, options.bot_name, options.max_duration)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from worker.commands import replay_command
+
+    return replay_command(options.tape, options.output)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

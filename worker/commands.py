@@ -1,0 +1,90 @@
+"""What ``meetstems record`` and ``meetstems replay`` do: the work, and how a person is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from worker.console import open_console, open_display, print_error
+from worker.errors import MeetstemsError
+from worker.platforms.meet_link import parse_meet_link
+from worker.progress import clock
+from worker.recording import TAPE_FOLDER, Order, Outcome, record
+from worker.replaying import replay
+from worker.settings import Settings
+from worker.stems.render import Renderer
+from worker.summary import print_summary
+
+NOT_ADMITTED: Final = 3
+"""Exit code: the bot was not let in, so there is nothing."""
+
+
+def record_command(url: str, output: Path, bot_name: str, max_duration: float | None) -> int:
+    """Records the call behind ``url``; returns the exit code. Raises MeetstemsError."""
+    order = Order(parse_meet_link(url), output, bot_name, max_duration)
+    return asyncio.run(record_and_report(order, Settings.from_environment(os.environ)))
+
+
+async def record_and_report(order: Order, settings: Settings) -> int:
+    """Records with progress and a summary on standard output; returns the exit code. Raises MeetstemsError."""
+    console = open_console()
+    display = open_display(console, order.link.url)
+    try:
+        outcome = await record(order, settings, display, lambda: Renderer(order.output))
+    finally:
+        display.close()
+    return _report(console, order, outcome)
+
+
+def replay_command(tape: Path, output: Path) -> int:
+    """Makes the files of ``tape`` anew; returns the exit code. Raises MeetstemsError."""
+    console = open_console()
+    began = time.perf_counter()
+    replayed = replay(tape, output, lambda: Renderer(output))
+    took = time.perf_counter() - began
+    for warning in replayed.warnings:
+        print_error(f"tape {tape}: {warning}")
+    factor = replayed.manifest.recording.duration_seconds / max(took, 1e-6)
+    print_summary(
+        console, replayed.manifest, output, [("replayed", f"in {took:.2f} s, {factor:,.0f} × real time")]
+    )
+    return 0
+
+
+def _report(console: Console, order: Order, outcome: Outcome) -> int:
+    stop = outcome.stop
+    why = f"{stop.reason}: {stop.detail}" if stop.detail else stop.reason
+    if outcome.manifest is not None:
+        print_summary(console, outcome.manifest, order.output, _notes(outcome))
+    if outcome.error is not None:
+        advice = f"meetstems replay {order.output / TAPE_FOLDER} can make the files from the tape"
+        raise MeetstemsError(f"{outcome.error}; {advice}")
+    if outcome.manifest is None:
+        print_error(f"not recorded: {why}")
+        return MeetstemsError.exit_code if outcome.failed else NOT_ADMITTED
+    if outcome.failed:
+        length = clock(outcome.manifest.recording.duration_seconds)
+        raise MeetstemsError(f"{why}; the files are complete up to {length}")
+    return 0
+
+
+def _notes(outcome: Outcome) -> list[tuple[str, str]]:
+    notes = [
+        ("lobby to first packet", _seconds(outcome.first_packet_after)),
+        ("end to files closed", _seconds(outcome.files_closed_after)),
+    ]
+    if outcome.cost is not None:
+        notes += [
+            ("CPU, worker and driver", f"{outcome.cost.worker:.3f} core"),
+            ("CPU, Chromium", f"{outcome.cost.chromium:.3f} core"),
+        ]
+    return notes
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} s"

@@ -1,0 +1,30 @@
+"""The folder into which a recording or a replay writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Final
+
+from worker.errors import InputError
+
+_PROBE: Final = bytes(4096)
+
+
+class OutputError(InputError):
+    """The output folder cannot be used."""
+
+
+def claim_output(folder: Path) -> None:
+    """Makes ``folder`` if need be and makes sure that it is empty and takes bytes. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise OutputError(f"output {folder}: is not empty, expected a new or an empty folder")
+        with TemporaryFile(dir=folder, buffering=0) as probe:
+            if probe.write(_PROBE) != len(_PROBE):
+                raise OutputError(f"output {folder}: cannot be written: the disk is full")
+    except FileExistsError as error:
+        raise OutputError(f"output {folder}: is a file, expected a new or an empty folder") from error
+    except OSError as error:
+        raise OutputError(f"output {folder}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,101 @@
+"""Puts every event on the tape first, and only then into the files."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from worker.progress import Progress
+from worker.rendering import Rendering
+from worker.stems.manifest import Manifest
+from worker.tape.errors import TapeWriteError
+from worker.tape.events import ChannelMessage, FrameBatch, ReceiverTapped, RosterResponse, TapeEvent
+from worker.tape.writer import TapeWriter
+
+logger = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Takes the events of one recording. ``clock`` gives seconds since the Unix epoch.
+
+    The tape comes first in every sense: when the files fail, the tape goes on, and the files can be made from it later.
+    """
+
+    def __init__(
+        self, tape: TapeWriter, rendering: Rendering, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._tape = tape
+        self._rendering = rendering
+        self._clock = clock
+        self._tape_error: TapeWriteError | None = None
+        self._rendering_error: Exception | None = None
+        self.first_arrival: float | None = None
+        """When Chromium received the earliest frame, in seconds since the Unix epoch."""
+        self.first_frame_logged: float | None = None
+        """When the first frames stood on the tape."""
+        self.media_seen = False
+        """Whether the page has shown signs of media or of a roster."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether RecordingStarted was taken."""
+        return self._rendering.begun
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the tape, or else the files, could not be written."""
+        return self._tape_error or self._rendering_error
+
+    def take(self, event: TapeEvent) -> None:
+        """Appends ``event`` to the tape, then renders it. Raises TapeWriteError."""
+        try:
+            recorded = self._tape.write(event, self._clock())
+        except TapeWriteError as error:
+            self._tape_error = self._tape_error or error
+            raise
+        self._note(recorded)
+        self.render(recorded)
+
+    def render(self, event: TapeEvent) -> None:
+        """Renders an event that the tape does not take any more."""
+        if self._rendering_error is not None:
+            return
+        try:
+            self._rendering.feed(event)
+        except Exception as error:  # noqa: BLE001 - told through `error`; nothing may stop the tape
+            self._rendering_failed(error)
+
+    def progress(self) -> Progress | None:
+        """How the recording stands; None before it began and once the files failed."""
+        return None if self._rendering_error is not None else self._rendering.progress()
+
+    def finish(self) -> Manifest | None:
+        """Completes the tape, then the files; None where there are none."""
+        try:
+            self._tape.finish()
+        except TapeWriteError as error:
+            self._tape_error = self._tape_error or error
+        if self._rendering_error is not None or not self._rendering.begun:
+            return None
+        try:
+            return self._rendering.finish()
+        except Exception as error:  # noqa: BLE001 - told through `error`; nothing may stop the tape
+            self._rendering_failed(error)
+            return None
+
+    def _rendering_failed(self, error: Exception) -> None:
+        self._rendering_error = error
+        logger.warning("the files cannot be written: %s; the tape goes on", error)
+        logger.debug("where the files failed", exc_info=error)
+
+    def _note(self, event: TapeEvent) -> None:
+        if isinstance(event, ChannelMessage | ReceiverTapped | RosterResponse):
+            self.media_seen = True
+        elif isinstance(event, FrameBatch) and event.frames:
+            self.media_seen = True
+            earliest = min(frame.arrival for frame in event.frames)
+            if self.first_arrival is None:
+                self.first_frame_logged = self._clock()
+                self.first_arrival = earliest
+            self.first_arrival = min(self.first_arrival, earliest)
