@@ -1,6 +1,5 @@
 // @ts-check
 // The timeline page: plays one track at a time (everyone, or one speaker), keeps the playhead, and zooms.
-"use strict";
 
 /**
  * Times are seconds of meeting time.

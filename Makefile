@@ -1,0 +1,27 @@
+# One command each; every one of them does its own set-up first.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench
+
+# How many browser tests run at once. They are timing-sensitive and each drives a Chromium of its own.
+BROWSER_WORKERS ?= 2
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv, install pinned dependencies, find or install Chromium
+	@scripts/setup
+
+demo: setup ## Let a real Chromium record a local replica of a Meet call
+	@scripts/demo
+
+test: lint ## Check everything, then run all tests
+	@.venv/bin/pytest tests --ignore tests/browser --ignore tests/benchmarks -n auto
+	@.venv/bin/pytest tests/browser -n $(BROWSER_WORKERS)
+
+lint: ## Check format, style, and the types of Python and JavaScript
+	@scripts/setup-development
+	@scripts/lint
+
+bench: ## Run the benchmarks
+	@scripts/setup-development
+	@.venv/bin/pytest tests/benchmarks -s

@@ -1,0 +1,26 @@
+"""Prints the Chromium that the worker would run; exits with 1 and the reason where there is none."""
+
+import os
+import sys
+
+from playwright.sync_api import sync_playwright
+
+from worker.browser.launch import find_chromium
+from worker.errors import MeetstemsError
+from worker.settings import Settings
+
+
+def main() -> int:
+    """The exit code."""
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    try:
+        print(find_chromium(Settings.from_environment(os.environ), own))
+    except MeetstemsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
