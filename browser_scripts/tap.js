@@ -122,7 +122,7 @@ class Tap {
       apply(target, self, args) {
         Reflect.apply(target, self, args);
         tap.#events.guard("transform", () => {
-          if (self.track.kind === "audio") tap.reportPath("encoded");
+          if (args[0] && self.track.kind === "audio") tap.reportPath("encoded");
         });
       },
     });

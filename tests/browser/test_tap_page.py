@@ -1,0 +1,165 @@
+"""What the page sees of the tap: nothing but that the encoded audio is not to be had."""
+
+from __future__ import annotations
+
+from tests.browser.loopback import ORIGIN, Loopback, until
+from worker.browser.launch import BrowserSession
+from worker.tape.events import ChannelMessage, PageFault, RosterResponse, Tile, TilesSeen
+
+
+async def test_encoded_streams_are_not_to_be_had(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    seen = await loopback.page.evaluate(
+        """() => {
+          const connection = new RTCPeerConnection({ encodedInsertableStreams: true, iceCandidatePoolSize: 3 });
+          connection.setConfiguration({ encodedInsertableStreams: true, iceCandidatePoolSize: 3 });
+          return {
+            receiver: "createEncodedStreams" in RTCRtpReceiver.prototype,
+            sender: "createEncodedStreams" in RTCRtpSender.prototype,
+            encoded: connection.getConfiguration().encodedInsertableStreams ?? false,
+            pool: connection.getConfiguration().iceCandidatePoolSize,
+          };
+        }"""
+    )
+    assert seen == {"receiver": False, "sender": False, "encoded": False, "pool": 3}
+
+
+async def test_the_constructor_is_as_it_was(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    seen = await loopback.page.evaluate(
+        """async () => {
+          class Own extends RTCPeerConnection {}
+          const [connection, own] = [new RTCPeerConnection(), new Own({ iceServers: [] })];
+          const error = (run) => { try { run(); return ""; } catch (error) { return error.name; } };
+          return [
+            connection instanceof RTCPeerConnection,
+            own instanceof Own && own instanceof RTCPeerConnection,
+            connection.constructor === RTCPeerConnection,
+            RTCPeerConnection.name === "RTCPeerConnection" && RTCPeerConnection.length === 0,
+            RTCPeerConnection === webkitRTCPeerConnection,
+            (await RTCPeerConnection.generateCertificate({ name: "ECDSA", namedCurve: "P-256" })) instanceof RTCCertificate,
+            String(RTCPeerConnection).includes("[native code]"),
+            !Object.keys(window).includes("RTCPeerConnection"),
+            error(() => RTCPeerConnection()) === "TypeError",
+            error(() => new RTCPeerConnection({ iceServers: 7 })) === "TypeError",
+            connection.addTransceiver.name === "addTransceiver",
+            error(() => connection.addTransceiver("smell")) === "TypeError",
+            (await connection.setRemoteDescription({ type: "answer", sdp: "x" }).catch((error) => error.name)) !== undefined,
+          ];
+        }"""
+    )
+    assert seen == [True] * 13
+    assert loopback.of(PageFault) == []
+
+
+async def test_no_name_of_ours_is_in_sight(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    names = await loopback.page.evaluate(
+        """() => {
+          const frame = document.createElement("iframe");
+          frame.sandbox = "";  // a document of its own origin: its window has only the standard's names
+          document.body.append(frame);
+          return Object.getOwnPropertyNames(window);
+        }"""
+    )
+    ours = {
+        "CONFIG",
+        "start",
+        "Tap",
+        "PageEvents",
+        "Connections",
+        "Tiles",
+        "Watchdog",
+        "observeMethod",
+        "addListener",
+    }
+    assert not ours & set(names)
+    assert not [name for name in names if name.startswith("tap")]
+
+
+async def test_fetch_is_observed_and_not_disturbed(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    seen = await loopback.page.evaluate(
+        """async () => {
+          const url = "/$rpc/google.rtc.meetings.v1.MeetingSpaceService/SyncMeetingSpaceCollections?key=secret";
+          const body = await (await fetch(url, { method: "POST", body: "?" })).text();
+          const request = new XMLHttpRequest();
+          request.open("GET", url);
+          const loaded = new Promise((resolve) => request.addEventListener("loadend", resolve));
+          request.send();
+          await loaded;
+          const broken = await fetch("/broken").catch((error) => error.constructor.name);
+          const aborted = await fetch(url, { signal: AbortSignal.abort() }).catch((error) => error.name);
+          const illegal = await fetch().catch((error) => error.name);
+          return [body, request.responseText, broken, aborted, illegal, fetch.name, fetch.length];
+        }"""
+    )
+    assert seen == ["cm9zdGVy", "cm9zdGVy", "TypeError", "AbortError", "TypeError", "fetch", 1]
+    await until(lambda: len(loopback.of(RosterResponse)) == 2)
+    for response in loopback.of(RosterResponse):
+        assert response.payload == b"cm9zdGVy"
+        assert response.url == (
+            f"{ORIGIN}/$rpc/google.rtc.meetings.v1.MeetingSpaceService/SyncMeetingSpaceCollections"
+        )
+    assert loopback.of(PageFault) == []
+
+
+async def test_data_channels_of_both_ends(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate(
+        """async () => {
+          connect();
+          const [theirs, blobs] = [a.createDataChannel("collections"), a.createDataChannel("blobs")];
+          const ours = b.createDataChannel("media-director");
+          hear(ours);
+          b.addEventListener("datachannel", ({ channel }) => {
+            channel.binaryType = channel.label === "blobs" ? "blob" : "arraybuffer";
+          });
+          const answering = new Promise((resolve) => (a.ondatachannel = ({ channel }) => resolve(channel)));
+          const opened = (channel) => new Promise((resolve) => (channel.onopen = resolve));
+          const open = [opened(theirs), opened(blobs), opened(ours)];
+          await negotiate(a, b);
+          await Promise.all(open);
+          for (const channel of [theirs, blobs, await answering]) {
+            channel.send("Grüße");
+            channel.send(new Uint8Array([0, 1, 255]));
+            channel.send("last");
+          }
+        }"""
+    )
+    await until(lambda: len(loopback.of(ChannelMessage)) == 9)
+    messages = loopback.of(ChannelMessage)
+    for label in ("collections", "blobs", "media-director"):
+        payloads = [message.payload for message in messages if message.label == label]
+        assert payloads == ["Grüße".encode(), b"\x00\x01\xff", b"last"]
+        assert {message.connection for message in messages} == {1}
+    heard = await loopback.page.evaluate("heard.messages")
+    assert [kind for label, kind in heard if label == "collections"] == ["String", "ArrayBuffer", "String"]
+    assert [kind for label, kind in heard if label == "blobs"] == ["String", "Blob", "String"]
+    assert len(heard) == 9
+
+
+async def test_tiles_are_sent_when_they_change(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate(
+        """() => {
+          document.body.insertAdjacentHTML("beforeend", `
+            <div data-participant-id="spaces/x/devices/1"><span class="notranslate"> Ada L. </span></div>
+            <div data-participant-id="spaces/x/devices/2"><i data-ssrc="6667"></i><b data-self-name="You">Bot</b></div>
+            <div data-participant-id="spaces/x/devices/2" aria-label="Bot"><i data-ssrc="6668"></i></div>
+            <div data-participant-id="spaces/x/devices/3" data-ssrc="9"></div>
+            <div data-participant-id></div>`);
+        }"""
+    )
+    await until(lambda: loopback.of(TilesSeen))
+    assert loopback.of(TilesSeen)[0].tiles == [
+        Tile(participant_id="spaces/x/devices/1", name="Ada L.", sources=[]),
+        Tile(participant_id="spaces/x/devices/2", name="Bot", sources=["6667", "6668"]),
+        Tile(participant_id="spaces/x/devices/3", name="", sources=["9"]),
+    ]
+    await loopback.page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p>Nothing new</p>')")
+    await loopback.page.evaluate(
+        "document.querySelector('[data-ssrc=\"9\"]').setAttribute('data-ssrc', '10')"
+    )
+    await until(lambda: len(loopback.of(TilesSeen)) == 2)
+    assert loopback.of(TilesSeen)[1].tiles[2].sources == ["10"]

@@ -1,0 +1,194 @@
+"""Every way in which a page comes by its receivers: each is tapped from its first packet on, and the page still hears."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from tests.browser.loopback import Loopback, until
+from worker.browser.launch import BrowserSession
+from worker.tape.events import AudioPathSeen, ConnectionClosed, ConnectionOpened, FrameBatch, ReceiverReport
+
+
+async def test_receivers_of_a_remote_offer(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate("listenByOffer(tone(300), tone(400), tone(500))")
+    await until(lambda: len(loopback.listeners) == 3)
+    assert {event.via for event in loopback.listeners} == {"track"}
+    for event in loopback.listeners:
+        await loopback.until_frames(50, event.receiver)
+    loopback.check_unharmed()
+    first_of_each = {frame.receiver: frame for frame in reversed(loopback.frames)}
+    assert len({frame.ssrc for frame in first_of_each.values()}) == 3
+
+
+async def test_frames_carry_what_the_packets_said(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate("listenByOffer(tone(300))")
+    await loopback.until_frames(50)
+    frames = loopback.frames
+    assert {(frame.mime_type, frame.csrcs, frame.captured) for frame in frames} == {("audio/opus", (), None)}
+    assert all(frame.payload for frame in frames)
+    assert all(frame.audio_level is not None and 0.0 <= frame.audio_level <= 1.0 for frame in frames)
+    steps = {(b.timestamp - a.timestamp) % 2**32 for a, b in pairwise(frames)}
+    assert steps == {960}
+    ssrc = await loopback.page.evaluate("inbound(heard.receivers[0]).then(({ ssrc }) => ssrc)")
+    assert {frame.ssrc for frame in frames} == {ssrc}
+
+
+async def test_arrival_is_in_unix_time(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate("listenByOffer(tone(300))")
+    await loopback.until_frames(50)
+    for received, batch in loopback.batches:
+        for frame in batch.frames:
+            assert -0.01 <= received - frame.arrival <= 1.0
+    spans = [_span(batch) for _, batch in loopback.batches]
+    assert max(spans) <= 0.15
+
+
+def _span(batch: FrameBatch) -> float:
+    return batch.frames[-1].arrival - batch.frames[0].arrival
+
+
+async def test_red_comes_raw(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate(
+        """async () => {
+          connect();
+          const { codecs } = RTCRtpSender.getCapabilities("audio");
+          const red = codecs.filter(({ mimeType }) => mimeType === "audio/red");
+          a.addTransceiver(tone(300)).setCodecPreferences([...red, ...codecs.filter((codec) => !red.includes(codec))]);
+          await negotiate(a, b);
+        }"""
+    )
+    await loopback.until_frames(20)
+    assert {(frame.mime_type, frame.payload_type) for frame in loopback.frames} == {("audio/red", 63)}
+
+
+async def test_receivers_of_add_transceiver(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate(
+        "listenByOwnOffer(tone(300), (b) => b.addTransceiver('audio', { direction: 'recvonly' }))"
+    )
+    await until(lambda: loopback.listeners)
+    assert [event.via for event in loopback.listeners] == ["addTransceiver"]
+    await loopback.until_frames(50, loopback.listeners[0].receiver)
+    loopback.check_unharmed()
+
+
+async def test_receivers_that_create_offer_makes(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate("listenByOwnOffer(tone(300), () => {}, { offerToReceiveAudio: true })")
+    await until(lambda: loopback.listeners)
+    assert [event.via for event in loopback.listeners] == ["createOffer"]
+    await loopback.until_frames(50, loopback.listeners[0].receiver)
+
+
+async def test_a_late_receiver(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate("listenByOffer(tone(300))")
+    await loopback.until_frames(50)
+    await loopback.page.evaluate("async () => { a.addTrack(tone(400)); await negotiate(a, b); }")
+    await until(lambda: len(loopback.listeners) == 2)
+    await loopback.until_frames(50, loopback.listeners[1].receiver)
+    loopback.check_unharmed()
+
+
+async def test_a_connection_made_anew(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate("listenByOffer(tone(300))")
+    await loopback.until_frames(50)
+    await loopback.page.evaluate("async () => { b.close(); a.close(); await listenByOffer(tone(400)); }")
+    await until(lambda: len(loopback.listeners) == 2)
+    first, second = loopback.listeners
+    await loopback.until_frames(50, second.receiver)
+    assert [event.connection for event in loopback.of(ConnectionOpened)] == [0, 1, 2, 3]
+    assert [event.connection for event in loopback.of(ConnectionClosed)] == [1, 0]
+    assert (first.connection, second.connection) == (1, 3)
+    loopback.check_unharmed()
+
+
+async def test_track_that_fires_twice_for_one_receiver(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate("listenByOffer(tone(300))")
+    await loopback.until_frames(50)
+    await loopback.page.evaluate(
+        """async () => {
+          for (const direction of ["inactive", "sendonly"]) {
+            a.getTransceivers()[0].direction = direction;
+            await negotiate(a, b);
+          }
+        }"""
+    )
+    assert await loopback.page.evaluate(
+        "heard.receivers.length === 2 && heard.receivers[0] === heard.receivers[1]"
+    )
+    tapped = len(loopback.frames)
+    await loopback.until_frames(tapped + 50)
+    assert len(loopback.listeners) == 1
+    loopback.check_unharmed()
+
+
+async def test_the_page_still_hears(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate("listenByOffer(tone(300))")
+    await loopback.until_received(50)
+    await loopback.until_page(
+        """async () => {
+          const { totalAudioEnergy } = await inbound(heard.receivers[0]);
+          const [audio] = document.querySelectorAll("audio");
+          return totalAudioEnergy > 0.05 && audio.currentTime > 0.5 && heard.receivers[0].getSynchronizationSources().length;
+        }"""
+    )
+    await until(lambda: loopback.of(ReceiverReport))
+    assert [event.path for event in loopback.of(AudioPathSeen)] == ["receivers"]
+    loopback.check_unharmed()
+
+
+async def test_receivers_of_a_frame(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate(
+        """async () => {
+          const frame = document.createElement("iframe");
+          document.body.append(frame);
+          // Before the frame has run any script: its own constructor must be hooked all the same.
+          window.RTCPeerConnection = frame.contentWindow.RTCPeerConnection;
+          await listenByOffer(tone(300));
+        }"""
+    )
+    await loopback.until_frames(50)
+    assert len(loopback.listeners) == 1
+    loopback.check_unharmed()
+    await loopback.page.evaluate("document.querySelector('iframe').remove()")
+    assert await loopback.tap.flush()
+
+
+async def test_a_frame_that_navigates_is_tapped_once(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate(
+        """async () => {
+          const frame = document.createElement("iframe");
+          document.body.append(frame);
+          void frame.contentWindow.RTCPeerConnection;
+          const loaded = new Promise((resolve) => frame.addEventListener("load", resolve));
+          frame.src = "/frame";
+          await loaded;
+        }"""
+    )
+    await loopback.page.frames[1].evaluate("listenByOffer(tone(300))")
+    await loopback.until_frames(50)
+    assert len(loopback.listeners) == 1
+    loopback.check_unharmed()
+
+
+async def test_video_is_not_decoded(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate("listenByOffer(picture())")
+    await loopback.until_received(20)
+    assert not await loopback.page.evaluate(
+        "inbound(heard.receivers[0]).then(({ framesDecoded }) => framesDecoded)"
+    )
+    assert await loopback.tap.flush()
+    assert loopback.frames == []
+    assert [event.kind for event in loopback.listeners] == ["video"]
+    loopback.check_unharmed()
