@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixtures.replica.plan import make_plan
+from fixtures.replica.scenario import Scenario, ScenarioError, load_scenario, scenario_names
+from fixtures.replica.voices import VoiceError
+
+PERSON = '[[participants]]\nname = "A"\nvoice = "aria"\ncsrc = 7\n'
+EXPECTED = """crowd dtx encoded-path handover late-names lossy reconnect rejoin silent skewed slot-moves standup wrap"""
+
+
+def write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "own.toml"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def test_all_scenarios_are_there() -> None:
+    assert scenario_names() == EXPECTED.split()
+
+
+@pytest.mark.parametrize("name", EXPECTED.split())
+def test_committed_scenario_is_sound(name: str) -> None:
+    scenario = load_scenario(name)
+    assert scenario.participants
+    assert scenario.duration == 60 if name == "standup" else 12 <= scenario.duration <= 25
+    for person in scenario.participants:
+        assert all(end <= scenario.duration for _, end in person.says)
+
+
+def test_late_names_has_one_late_one_after_leaving_and_one_never() -> None:
+    people = load_scenario("late-names").participants
+    assert [person.named_at for person in people] == [0.0, 7.0, 12.0, None]
+    gone = people[2]
+    assert gone.leaves is not None and gone.named_at is not None and gone.named_at > gone.leaves
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("duration = ", "own.toml"),
+        ('title = "x"\nduration = 0', "$.duration"),
+        ('title = "x"\nduration = 1\ncolour = 3', "colour"),
+        ('title = "x"\nduration = 1\nends = "fire"', "$.ends"),
+        ('title = "x"\nduration = 1\n[network]\nloss = 1.5', "$.network.loss"),
+        ('title = "x"\nduration = 1\n[media]\nsignalling = "smoke"', "$.media.signalling"),
+        ('title = "x"\nduration = 1\n[media]\nreconnects = [3.0, 1.0]', "reconnects"),
+        ('title = "x"\nduration = 1\n[media]\nssrcs = [1, 1, 2]', "ssrcs"),
+        (f'title = "x"\nduration = 1\n{PERSON}says = [[2.0, 1.0]]', "says: [2.0, 1.0], expected"),
+        (
+            f'title = "x"\nduration = 1\n{PERSON}says = [[0.0, 1.0], [0.5, 2.0]]',
+            "says: [0.5, 2.0] begins before",
+        ),
+        (f'title = "x"\nduration = 1\n{PERSON}moves = [{{ at = 1.0, slot = 3 }}]', "moves[0].slot"),
+        (f'title = "x"\nduration = 1\n{PERSON}csrc_changes = [[2.0, 8], [1.0, 9]]', "csrc_changes"),
+        (f'title = "x"\nduration = 1\n{PERSON}csrc_changes = [[2.0, 42]]', "csrc: 42"),
+        (f'title = "x"\nduration = 1\n{PERSON}{PERSON}', "csrc: [7, 7], expected each one once"),
+    ],
+)
+def test_bad_scenario_is_told_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ScenarioError) as error:
+        load_scenario(write(tmp_path, text))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_scenario_lists_the_known_ones() -> None:
+    with pytest.raises(ScenarioError, match=r"'nowhere' is unknown; known are crowd, dtx"):
+        load_scenario("nowhere")
+
+
+def test_unknown_voice_is_told(tmp_path: Path) -> None:
+    text = f'title = "x"\nduration = 1\n{PERSON}'.replace("aria", "nobody")
+    with pytest.raises(VoiceError, match=r"'nobody' is unknown; known are aria, bruno"):
+        make_plan(load_scenario(write(tmp_path, text)))
+
+
+def test_csrc_at_follows_the_changes() -> None:
+    alex = load_scenario("rejoin").participants[0]
+    assert [alex.csrc_at(at) for at in (0.0, 7.99, 8.0, 20.0)] == [730001, 730001, 730011, 730011]
+    assert alex.csrcs == [730001, 730011]
+
+
+def test_two_people_of_one_name_and_twenty_in_the_crowd() -> None:
+    assert [person.name for person in load_scenario("rejoin").participants][:2] == ["Alex Kim"] * 2
+    crowd = load_scenario("crowd")
+    assert len({person.voice for person in crowd.participants}) == 20
+    assert isinstance(crowd, Scenario)
