@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from typing import Protocol
 
 import av
@@ -13,20 +12,18 @@ from av.audio.codeccontext import AudioCodecContext
 
 from worker.stems.opus import FRAME_SAMPLES, LONGEST_PACKET, SAMPLE_RATE, merge_packets
 
-WARM_UP_PACKETS = 5
-"""100 ms of speech bring a decoder that takes over into the state of the one before."""
-
 CONCEALED_AT_MOST = SAMPLE_RATE // 10
 """Concealment fades out; past 100 ms a loss is silence."""
 
-Samples = npt.NDArray[np.float32]
+Samples = npt.NDArray[np.int16]
+Sums = npt.NDArray[np.int32]
 
 
 class SampleSink(Protocol):
     """Takes the finished mix in order."""
 
-    def write(self, samples: Samples) -> None:
-        """Appends samples at 48 kHz, full scale -1 to 1."""
+    def write(self, samples: Sums) -> None:
+        """Appends samples at 48 kHz; full scale is that of 16 bits, what is louder is the sink's to clip."""
 
     def close(self) -> None:
         """No samples follow."""
@@ -39,7 +36,7 @@ class Mix:
         self._sink = sink
         self._start = 0
         """Meeting time of the first second that is kept, in samples."""
-        self._seconds: deque[Samples] = deque()
+        self._seconds: deque[Sums] = deque()
         self._voices: list[Voice] = []
 
     def voice(self) -> Voice:
@@ -57,7 +54,7 @@ class Mix:
         while len(samples):
             second, at = divmod(position, SAMPLE_RATE)
             while second >= len(self._seconds):
-                self._seconds.append(np.zeros(SAMPLE_RATE, np.float32))
+                self._seconds.append(np.zeros(SAMPLE_RATE, np.int32))
             part = samples[: SAMPLE_RATE - at]
             self._seconds[second][at : at + len(part)] += part
             samples = samples[len(part) :]
@@ -78,60 +75,49 @@ class Mix:
         self._sink.close()
 
     def _write_second(self, count: int) -> None:
-        second = self._seconds.popleft() if self._seconds else np.zeros(count, np.float32)
+        second = self._seconds.popleft() if self._seconds else np.zeros(count, np.int32)
         self._sink.write(second[:count])
         self._start += count
 
 
 class Voice:
-    """One speaker's decoder.
-
-    FFmpeg's own Opus decoder is the faster one, libopus can conceal: it takes over at a loss, until the talk-spurt ends.
-    """
+    """One speaker's decoder: libopus, which conceals what is lost."""
 
     def __init__(self, mix: Mix) -> None:
         self._mix = mix
-        self._fast = _decoder("opus")
-        self._concealing: AudioCodecContext | None = None
-        self._decoder = self._fast
-        self._recent: deque[bytes] = deque(maxlen=WARM_UP_PACKETS)
+        self._decoder = _decoder()
         self._group: list[bytes] = []
         self._group_start = 0
         self._group_end = 0
         self._group_toc = -1
+        self._concealing_toc = -1
+        """What the last decoded packet was like; -1 where there is nothing to go on from."""
         self.undecodable = 0
-        """Packets that no decoder would take; they are silent in the mix."""
+        """Packets that the decoder would not take; they are silent in the mix."""
 
     def speak(self, position: int, samples: int, payload: bytes) -> None:
         """Takes a packet of speech at ``position``, in order."""
         toc = payload[0]
         if position != self._group_end:
             self.settle()
-            self._begin_spurt()
-            self._group_start = position
+            self._begin_spurt(position)
         elif toc != self._group_toc or position + samples - self._group_start > LONGEST_PACKET:
             self.settle()
-            self._group_start = position
         self._group_toc = toc if not toc & 3 else -1
         self._group.append(payload)
         self._group_end = position + samples
 
     def conceal(self, position: int, samples: int) -> None:
-        """Fills in for ``samples`` of lost speech at ``position``, where the last packet ended."""
+        """Fills in for ``samples`` of lost speech at ``position``, where the last packet ended.
+
+        A packet without frames makes the decoder conceal as long as its table of contents says (RFC 6716, section 3.2.1).
+        """
         self.settle()
-        if not self._recent:
+        if self._concealing_toc < 0:
             return
-        if self._concealing is None:
-            self._concealing = _decoder("libopus")
-        if self._decoder is not self._concealing:
-            self._decoder = self._concealing
-            for payload in self._recent:
-                self._decode(payload)
-        empty = bytes([self._recent[-1][0] & 0xFC])
-        step = FRAME_SAMPLES[empty[0]]
-        for start in range(0, min(samples, CONCEALED_AT_MOST) - step + 1, step):
-            for decoded in self._decode(empty):
-                self._mix.add(position + start, decoded[:step])
+        frame = FRAME_SAMPLES[self._concealing_toc]
+        for start in range(0, min(samples, CONCEALED_AT_MOST) - frame + 1, frame):
+            self._decode(bytes([self._concealing_toc]), position + start, frame)
         self._group_start = self._group_end = position + samples
 
     def settle(self) -> None:
@@ -140,38 +126,32 @@ class Voice:
         if not group:
             return
         payload = group[0] if len(group) == 1 else merge_packets(group)
-        position = self._group_start
-        for samples in self._decode(payload):
-            self._mix.add(position, samples[: self._group_end - position])
-            position += len(samples)
-        self._recent.extend(group)
+        self._decode(payload, self._group_start, self._group_end - self._group_start)
+        self._concealing_toc = payload[0] & 0xFC
         self._group = []
         self._group_start = self._group_end
 
-    def _begin_spurt(self) -> None:
-        self._decoder = self._fast
+    def _begin_spurt(self, position: int) -> None:
         self._decoder.flush_buffers()
-        self._recent.clear()
+        self._concealing_toc = -1
+        self._group_start = position
 
-    def _decode(self, payload: bytes) -> Iterator[Samples]:
+    def _decode(self, payload: bytes, position: int, samples: int) -> None:
+        """Adds a packet to the mix, at most ``samples`` of it."""
         try:
             frames = self._decoder.decode(av.Packet(payload))
         except av.FFmpegError:
             self.undecodable += 1
             return
         for frame in frames:
-            if frame.format.name == "fltp":
-                yield np.frombuffer(memoryview(frame.planes[0]), np.float32, frame.samples)
-            else:
-                yield (
-                    np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples).astype(np.float32)
-                    / 32768
-                )
+            pcm = np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples)
+            self._mix.add(position, pcm[:samples])
+            position += frame.samples
 
 
-def _decoder(name: str) -> AudioCodecContext:
-    """A mono decoder at 48 kHz; a stereo packet comes out mono."""
-    context = av.CodecContext.create(name, "r")
+def _decoder() -> AudioCodecContext:
+    """A mono decoder at 48 kHz, 16 bit; a stereo packet comes out mono."""
+    context = av.CodecContext.create("libopus", "r")
     assert isinstance(context, AudioCodecContext)
     context.sample_rate = SAMPLE_RATE
     context.layout = "mono"

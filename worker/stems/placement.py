@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker.stems.clock import ArrivalFloor
-from worker.stems.opus import PACKET_SAMPLES, QUANTUM, SAMPLE_RATE, OpusError, is_silence, packet_samples
+from worker.stems.opus import (
+    FRAME_SAMPLES,
+    PACKET_SAMPLES,
+    QUANTUM,
+    SAMPLE_RATE,
+    OpusError,
+    is_silence,
+    packet_samples,
+)
 from worker.stems.reordering import Packet, ReorderWindow
 from worker.stems.speaker_track import SpeakerTrack
 
@@ -158,15 +166,18 @@ class SlotPlacement:
 
     def _take_silence(self, packet: Packet) -> bool:
         """Whether the packet is padding or holds no sound: it then needs no place, the stem is silent there anyway."""
-        if packet.payload and not is_silence(packet.payload):
+        payload = packet.payload
+        if payload and not is_silence(payload):
             return False
-        if packet.payload:
+        if payload:
             if packet.csrc == self._csrc and self._track is not None:
                 self._track.lost += self._missing(packet)
             else:
                 self._csrc = packet.csrc
                 self._track = None
-            self._clock_timestamp = packet.timestamp + packet_samples(packet.payload)
+            self._clock_timestamp = packet.timestamp + (
+                PACKET_SAMPLES[payload[0]] or FRAME_SAMPLES[payload[0]]
+            )
             self._next_timestamp = -1
         self._next_sequence = packet.sequence + 1
         return True

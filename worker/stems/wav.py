@@ -23,10 +23,9 @@ class WavWriter:
         self._file.setsampwidth(2)
         self._file.setframerate(SAMPLE_RATE)
 
-    def write(self, samples: npt.NDArray[np.float32]) -> None:
-        """Appends samples; full scale is -1 to 1, what is louder is clipped."""
-        scaled = np.rint(samples * 32768)
-        self._file.writeframesraw(np.clip(scaled, -32768, 32767).astype("<i2").tobytes())
+    def write(self, samples: npt.NDArray[np.int32]) -> None:
+        """Appends samples; what does not fit into 16 bits is clipped."""
+        self._file.writeframesraw(np.clip(samples, -32768, 32767).astype("<i2").tobytes())
 
     def close(self) -> None:
         """Writes the lengths into the header and closes the file."""

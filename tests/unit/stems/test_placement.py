@@ -1,0 +1,242 @@
+"""Where speech lands: a slot's packets, driven by hand through window and placement into a track."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.stems.placement import SlotPlacement
+from worker.stems.reordering import ReorderWindow
+from worker.stems.speaker_track import SpeakerTrack
+from worker.tape.events import OPUS_MIME_TYPE, Frame
+
+SPEECH = bytes([31 << 3]) + b"speech"
+DTX = bytes([31 << 3])
+
+
+class Stem:
+    """Remembers where speech was written."""
+
+    def __init__(self) -> None:
+        self.end = 0
+        self.speech: list[tuple[float, bytes]] = []
+
+    def write(self, position: int, samples: int, payload: bytes) -> None:
+        assert position == self.end, "packets must be back to back"
+        self.end = position + samples
+        if len(payload) > 3:
+            self.speech.append((position / 48_000, payload))
+
+
+class Room:
+    """Slots and tracks; times are seconds of meeting time."""
+
+    def __init__(self) -> None:
+        self.stems: dict[int | None, Stem] = {}
+        self.tracks: dict[int | None, SpeakerTrack] = {}
+        self.slots: dict[int, SlotPlacement] = {}
+        self.sequences: dict[int, int] = {}
+
+    def track(self, csrc: int | None) -> SpeakerTrack:
+        if csrc not in self.tracks:
+            self.stems[csrc] = Stem()
+            self.tracks[csrc] = SpeakerTrack(self.stems[csrc], None)
+        return self.tracks[csrc]
+
+    def packet(
+        self,
+        slot: int,
+        csrc: int,
+        timestamp: int,
+        arrival: float,
+        payload: bytes = SPEECH,
+        level: float | None = 0.1,
+        lost: bool = False,
+    ) -> None:
+        """The slot's next packet."""
+        placement = self.slots.get(slot)
+        if placement is None:
+            placement = self.slots[slot] = SlotPlacement(ReorderWindow(), self.track)
+        sequence = self.sequences[slot] = self.sequences.get(slot, 500) + 1
+        if lost:
+            return
+        frame = Frame(
+            0,
+            slot,
+            (csrc,),
+            sequence & 0xFFFF,
+            timestamp & 0xFFFF_FFFF,
+            111,
+            OPUS_MIME_TYPE,
+            level,
+            0.0,
+            None,
+            payload,
+        )
+        for each in self.slots.values():
+            for ready in each.window.release(arrival):
+                each.place(ready)
+        placement.window.push(frame, arrival)
+
+    def finish(self) -> None:
+        for slot in self.slots.values():
+            while slot.window.pending:
+                slot.place(slot.window.take())
+
+    def places(self, csrc: int) -> list[float]:
+        return [place for place, _ in self.stems[csrc].speech]
+
+
+def spurt(
+    room: Room,
+    slot: int,
+    csrc: int,
+    start: float,
+    count: int,
+    *,
+    base: int = 0,
+    jitter: float = 0.0,
+    seed: int = 1,
+) -> None:
+    randomness = random.Random(seed)
+    for number in range(count):
+        at = start + number * 0.02
+        room.packet(slot, csrc, base + round(at * 48_000), at + randomness.random() * jitter)
+
+
+def test_a_spurt_lands_where_it_arrived() -> None:
+    room = Room()
+    spurt(room, 1, 7, start=3.0, count=50)
+    room.finish()
+    assert room.places(7) == pytest.approx([3.0 + 0.02 * number for number in range(50)], abs=0.0025)
+
+
+def test_jitter_shifts_a_spurt_by_its_smallest_delay_only() -> None:
+    room = Room()
+    spurt(room, 1, 7, start=3.0, count=50, jitter=0.03)
+    room.finish()
+    assert room.places(7)[0] == pytest.approx(3.0, abs=0.005)
+
+
+def test_loss_leaves_its_gap_and_is_counted() -> None:
+    room = Room()
+    for number in range(10):
+        room.packet(1, 7, number * 960, 1 + number * 0.02, lost=number in (4, 5))
+    room.finish()
+    assert room.places(7) == pytest.approx([1 + 0.02 * n for n in range(10) if n not in (4, 5)], abs=0.0025)
+    assert (room.tracks[7].received, room.tracks[7].lost) == (8, 2)
+
+
+def test_dtx_is_silence_and_no_loss() -> None:
+    room = Room()
+    spurt(room, 1, 7, start=1.0, count=10)
+    room.packet(1, 7, round(1.2 * 48_000), 1.2, payload=DTX)
+    room.packet(1, 7, round(1.6 * 48_000), 1.6, payload=DTX)
+    spurt(room, 1, 7, start=2.0, count=10)
+    room.finish()
+    assert room.places(7)[9:11] == pytest.approx([1.18, 2.0], abs=0.0025)
+    assert room.tracks[7].lost == 0
+
+
+def test_another_speaker_in_the_slot_gets_a_file_and_an_anchor_of_its_own() -> None:
+    room = Room()
+    spurt(room, 1, 7, start=1.0, count=20, base=1_000)
+    spurt(room, 1, 8, start=1.4, count=20, base=77_777_777)
+    spurt(room, 1, 7, start=1.8, count=20, base=3_000_000_000)
+    room.finish()
+    assert room.places(8) == pytest.approx([1.4 + 0.02 * n for n in range(20)], abs=0.0025)
+    assert room.places(7)[20:] == pytest.approx([1.8 + 0.02 * n for n in range(20)], abs=0.0025)
+
+
+@given(seed=st.integers(0, 500))
+@settings(max_examples=40)
+def test_speech_that_moves_to_another_slot_goes_on_without_a_gap_or_a_packet_out_of_order(seed: int) -> None:
+    room = Room()
+    randomness = random.Random(seed)
+    arrivals = []
+    for number in range(60):
+        slot, base = (1, 5) if number < 30 else (2, 4_000_000_000)
+        arrivals.append(
+            (
+                2 + number * 0.02 + randomness.random() * 0.015,
+                slot,
+                base + number * 960,
+                b"speech %d" % number,
+            )
+        )
+    for arrival, slot, timestamp, payload in sorted(arrivals):
+        room.packet(slot, 7, timestamp, arrival, bytes([31 << 3]) + payload)
+    room.finish()
+    speech = room.stems[7].speech
+    assert [payload[1:] for _, payload in speech] == [b"speech %d" % number for number in range(60)]
+    assert [place for place, _ in speech] == pytest.approx([2 + 0.02 * n for n in range(60)], abs=0.015)
+
+
+def test_a_stalled_sender_is_anchored_anew() -> None:
+    """BigBlueButton #25259: the capture stood still for 18 s, and its timestamps went on as if nothing had been."""
+    room = Room()
+    for number in range(200):
+        room.packet(1, 7, number * 960, 1 + number * 0.02 + (18 if number >= 100 else 0))
+    room.finish()
+    assert room.places(7)[99] == pytest.approx(1 + 99 * 0.02, abs=0.0025)
+    assert room.places(7)[100] == pytest.approx(19 + 2.0, abs=0.0025)
+
+
+def test_a_stalled_network_moves_nothing() -> None:
+    room = Room()
+    for number in range(200):
+        at = 1 + number * 0.02
+        room.packet(1, 7, number * 960, max(at, 4.0) if 50 <= number < 150 else at)
+    room.finish()
+    assert room.places(7) == pytest.approx([1 + 0.02 * n for n in range(200)], abs=0.0025)
+
+
+@pytest.mark.parametrize("ppm", [-200, -100, 100, 200])
+def test_a_sender_that_drifts_and_never_pauses_stays_within_20_ms(ppm: float) -> None:
+    room = Room()
+    seconds = 600
+    pace = 1 - ppm / 1e6
+    meant = []
+    for number in range(seconds * 50):
+        at = 1 + number * 0.02 * pace
+        level = 0.0005 if number % 97 == 0 else 0.2
+        meant.append(at)
+        room.packet(1, 7, number * 960, at, payload=bytes([31 << 3]) + number.to_bytes(4, "big"), level=level)
+    room.finish()
+    errors = [place - meant[int.from_bytes(payload[1:], "big")] for place, payload in room.stems[7].speech]
+    assert max(map(abs, errors)) <= 0.02
+    left_out = set(range(seconds * 50)) - {
+        int.from_bytes(each[1:], "big") for _, each in room.stems[7].speech
+    }
+    assert (
+        len(left_out)
+        == room.tracks[7].trimmed
+        == (pytest.approx(ppm * 600e-6 / 0.02, abs=1) if ppm > 0 else 0)
+    )
+    assert all(number % 97 == 0 for number in left_out), "only quiet packets are left out"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            st.sampled_from([7, 8, 42]),
+            st.integers(0, 2**32 - 1),
+            st.floats(0, 0.5),
+            st.one_of(st.binary(max_size=6), st.just(SPEECH)),
+        ),
+        max_size=60,
+    )
+)
+@settings(max_examples=200)
+def test_no_order_of_packets_breaks_a_stem(packets: list[tuple[int, int, int, float, bytes]]) -> None:
+    room = Room()
+    arrival = 0.0
+    for slot, csrc, timestamp, wait, payload in packets:
+        arrival += wait
+        room.packet(slot, csrc, timestamp, arrival, payload)
+    room.finish()
+    for source, stem in room.stems.items():
+        assert stem.end == room.tracks[source].end
+        assert len(stem.speech) <= len(packets)
