@@ -142,7 +142,7 @@ class _Session:
                 bot_name=self._order.bot_name,
             )
         )
-        self._state("joining", self._order.link.url)
+        self._state("joining")
         stop = await self._join() or await self._stay()
         cost = self._cost.read() if self._cost and self._alive() else None
         await self._wind_up(stop)
@@ -225,9 +225,9 @@ class _Session:
                 self._display.update(progress)
             await asyncio.sleep(self._display.interval)
 
-    def _state(self, state: str, detail: str = "") -> None:
-        self._display.state(state, detail)
-        self._note(StateChanged(at=time.time(), state=state, reason=detail))
+    def _state(self, state: str, reason: str = "") -> None:
+        self._display.state(state, reason)
+        self._note(StateChanged(at=time.time(), state=state, reason=reason))
 
     def _note(self, event: WorkerEvent) -> None:
         try:

@@ -22,7 +22,7 @@ def print_summary(console: Console, manifest: Manifest, output: Path, notes: lis
     """The table of speakers, the warnings, and ``notes`` (label, value)."""
     recording = manifest.recording
     lines = [
-        ("recorded", f"{clock(recording.duration_seconds)} ({recording.duration_seconds:.2f} s)"),
+        ("recorded", f"{clock(round(recording.duration_seconds))} ({recording.duration_seconds:.2f} s)"),
         (
             "ended",
             " ".join(

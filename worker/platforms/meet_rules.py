@@ -67,7 +67,7 @@ def situation(facts: Facts) -> Situation:
     text = plain(facts.text)
     if not facts.call_controls:
         if reason := _first(look.ENDED, text):
-            return Over(reason, _detail(facts))
+            return Over(reason, _detail(facts, look.ENDED[reason]))
         if facts.name is None and (refusal := _refusal(facts, text)):
             return refusal
     if _any(look.LOBBY, text):
@@ -138,14 +138,16 @@ def _consent_wanted(facts: Facts) -> bool:
 
 def _refusal(facts: Facts, text: str) -> Refused | None:
     if reason := _first(look.REFUSED, text):
-        return Refused(reason, _detail(facts))
+        return Refused(reason, _detail(facts, look.REFUSED[reason]))
     if look.SIGN_IN_HEADING in map(plain, facts.headings) and look.SIGN_IN_TEXT in text:
-        return Refused("sign_in_required", _detail(facts))
+        return Refused("sign_in_required", _detail(facts, (look.SIGN_IN_TEXT,)))
     return None
 
 
-def _detail(facts: Facts) -> str:
-    return " ".join(facts.text.split())[:_DETAIL_LENGTH]
+def _detail(facts: Facts, phrases: Iterable[str]) -> str:
+    """The line of the page that says it; the whole text where it runs over several lines."""
+    lines = [line for line in facts.text.splitlines() if _any(phrases, plain(line))]
+    return " ".join((lines[0] if lines else facts.text).split())[:_DETAIL_LENGTH]
 
 
 def _any(phrases: Iterable[str], text: str) -> bool:
