@@ -1,0 +1,165 @@
+"""What breaks while a recording runs, and what is left all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from fixtures.replica.server import Replica
+from tests.browser.recordings import assert_complete, contents, events_of, frames_in, meeting, settings_for
+from worker.platforms.meet_link import parse_meet_link
+from worker.progress import Progress
+from worker.recording import Order, Outcome, record
+from worker.rendering import OpenRenderer
+from worker.replaying import replay
+from worker.stems.render import Renderer
+from worker.tape.events import FrameBatch, RecordingEnded, StateChanged, TapeEvent
+from worker.tape.writer import TapeWriter
+
+
+class Silent:
+    """Shows nothing; remembers the states."""
+
+    interval = 0.1
+
+    def __init__(self) -> None:
+        self.states: list[str] = []
+        self.updates = 0
+        self.heard = asyncio.Event()
+
+    def state(self, state: str, detail: str = "") -> None:
+        self.states.append(state)
+
+    def update(self, progress: Progress) -> None:
+        self.updates += 1
+        if sum(speaker.packets_received for speaker in progress.speakers) > 20:
+            self.heard.set()
+
+    def close(self) -> None:
+        pass
+
+
+async def recorded(
+    replica: Replica, output: Path, display: Silent, open_renderer: OpenRenderer | None = None
+) -> Outcome:
+    order = Order(parse_meet_link(replica.meeting_url), output, "Notes")
+    return await record(order, settings_for(replica), display, open_renderer or (lambda: Renderer(output)))
+
+
+class FailingRenderer(Renderer):
+    """Has a full disk after some batches."""
+
+    def __init__(self, output: Path, batches: int) -> None:
+        super().__init__(output)
+        self._left = batches
+
+    def feed(self, event: TapeEvent) -> None:
+        self._left -= isinstance(event, FrameBatch)
+        if self._left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().feed(event)
+
+
+async def test_when_the_files_fail_the_tape_goes_on_and_makes_them_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = tmp_path / "out"
+    async with Replica(meeting(4), tmp_path / "truth.jsonl") as replica:
+        outcome = await recorded(replica, output, Silent(), lambda: FailingRenderer(output, 5))
+    assert outcome.failed
+    assert outcome.manifest is None
+    assert isinstance(outcome.error, OSError)
+    assert (
+        "the files cannot be written: [Errno 28] No space left on device; the tape goes on" in caplog.messages
+    )
+    assert not (output / "audio_streams.json").exists()
+
+    replayed = replay(output / "tape", tmp_path / "again", lambda: Renderer(tmp_path / "again"))
+    assert replayed.warnings == []
+    manifest = assert_complete(tmp_path / "again")
+    assert manifest.recording.ended_reason == "meeting_ended"
+    assert [person.participant_name for person in manifest.participants] == ["Ada Ray", "Ben Oak"]
+
+
+async def test_when_the_tape_fails_the_recording_stops_in_order_and_finishes_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = TapeWriter._append
+    batches = 0
+
+    def fail_after_a_while(self: TapeWriter, topic: str, data: bytes, logged_at: float) -> None:
+        nonlocal batches
+        batches += topic == "frames"
+        if batches > 10:
+            raise self._failed(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        append(self, topic, data, logged_at)
+
+    monkeypatch.setattr(TapeWriter, "_append", fail_after_a_while)
+    output, display = tmp_path / "out", Silent()
+    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
+        outcome = await recorded(replica, output, display)
+        assert await replica.wait_ended() == "left"
+    assert outcome.failed
+    assert outcome.stop.reason == "tape_failed"
+    assert str(outcome.error) == f"tape {output / 'tape'}: cannot write: No space left on device"
+    assert display.states[-2:] == ["leaving", "fatal"]
+    manifest = assert_complete(output)
+    assert manifest.recording.ended_reason == "tape_failed"
+    received = sum(person.streams[0].segments[0].packets.received for person in manifest.participants)
+    assert received == frames_in(events_of(output))
+
+
+async def test_a_page_that_crashes_ends_the_recording_like_a_dead_browser(tmp_path: Path) -> None:
+    output, display = tmp_path / "out", Silent()
+    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
+        recording = asyncio.create_task(recorded(replica, output, display))
+        await asyncio.wait_for(display.heard.wait(), 30)
+        crash_renderers()
+        outcome = await recording
+    assert outcome.failed
+    assert outcome.stop.reason == "browser_died"
+    assert assert_complete(output).recording.ended_reason == "browser_died"
+
+
+def crash_renderers() -> None:
+    """Kills what runs the pages of our Chromium, but not the browser itself."""
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        if "--type=renderer" in process.cmdline():
+            process.kill()
+
+
+async def test_states_and_the_end_stand_on_the_tape(tmp_path: Path) -> None:
+    output, display = tmp_path / "out", Silent()
+    async with Replica(meeting(2), tmp_path / "truth.jsonl") as replica:
+        outcome = await recorded(replica, output, display)
+    events = events_of(output)
+    states = [event.state for event in events if isinstance(event, StateChanged)]
+    assert states == ["joining", "waiting_room", "in_call_recording", "leaving", "done"]
+    assert display.states == ["starting", *states]
+    assert display.updates > 5
+    ends = [event for event in events if isinstance(event, RecordingEnded)]
+    assert [(end.reason, end.at) for end in ends] == [("meeting_ended", outcome.stop.at)]
+    assert outcome.first_packet_after is not None
+    assert outcome.files_closed_after is not None
+    assert 0 <= outcome.files_closed_after < 3
+    assert outcome.cost is not None
+    assert outcome.cost.chromium > 0
+
+
+async def test_an_output_folder_that_is_not_empty_stops_everything_before_joining(tmp_path: Path) -> None:
+    from worker.output_folder import OutputError
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "audio.wav").write_text("precious")
+    display = Silent()
+    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
+        with pytest.raises(OutputError, match="is not empty"):
+            await recorded(replica, tmp_path / "out", display)
+    assert display.states == []
+    assert contents(tmp_path / "out") == {"audio.wav": b"precious"}
