@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -209,25 +210,32 @@ class _Session:
             await asyncio.gather(task, return_exceptions=True)
 
     def _cut_short(self) -> Stop | None:
+        if self._stopped.done():
+            return _stop("interrupted", self._stopped.result())
         if self._tap.failed.done():
             error = self._tap.failed.result()
             return _stop("tape_failed" if isinstance(error, TapeWriteError) else "internal_error", str(error))
         if self._browser.died.done():
             return _stop("browser_died", self._browser.died.result())
-        if self._stopped.done():
-            return _stop("interrupted", self._stopped.result())
         return None
 
     async def _show(self) -> None:
         while True:
             progress = self._recorder.progress()
             if progress is not None:
-                self._display.update(progress)
+                self._tell(partial(self._display.update, progress))
             await asyncio.sleep(self._display.interval)
 
     def _state(self, state: str, reason: str = "") -> None:
-        self._display.state(state, reason)
+        self._tell(partial(self._display.state, state, reason))
         self._note(StateChanged(at=time.time(), state=state, reason=reason))
+
+    def _tell(self, show: Callable[[], None]) -> None:
+        """A terminal that has gone away is no reason to end a recording."""
+        try:
+            show()
+        except OSError as error:
+            logger.info("the progress cannot be shown: %s", error)
 
     def _note(self, event: WorkerEvent) -> None:
         try:

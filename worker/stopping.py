@@ -1,4 +1,4 @@
-"""Turns SIGINT and SIGTERM into an orderly end."""
+"""Turns the signals that end a process into an orderly end."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, what supervisors send, and a terminal that is closed."""
 
 
 @contextmanager
 def stop_signals() -> Iterator[asyncio.Future[str]]:
-    """Gives a future that the first SIGINT or SIGTERM completes with the signal's name.
+    """Gives a future that the first of SIGNALS completes with the signal's name.
 
     From then on the signals do what they did before, so that a second one ends a process that does not end by itself.
     """

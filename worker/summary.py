@@ -33,6 +33,7 @@ def print_summary(console: Console, manifest: Manifest, output: Path, notes: lis
         ("files", str(output)),
     ]
     console.print(speakers_table(manifest))
+    console.print()
     for label, value in lines:
         console.print(Text.assemble((f"{label:<24}", "dim"), value), soft_wrap=True)
     for warning in recording.warnings:

@@ -51,7 +51,7 @@ async def test_a_meeting_is_recorded_to_its_end_and_replays_to_the_same_bytes(tm
     assert contents(tmp_path / "again") == contents(output)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_ends_the_recording_in_order(tmp_path: Path, number: signal.Signals) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         command = await Command.record(replica, tmp_path / "out")
