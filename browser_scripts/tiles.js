@@ -57,18 +57,17 @@ class Tiles {
   }
 
   /**
-   * The name as the tile shows it, empty where it shows none. The attribute data-self-name says "You" where the text of
-   * its element says the name.
+   * The name as the tile shows it, empty where it shows none. The attribute data-self-name comes last: it says "You".
    * @param {Element} tile
    */
   static #name(tile) {
     const self = tile.querySelector("[data-self-name]");
     const candidates = [
+      tile.querySelector(".notranslate")?.textContent,
       self?.textContent,
+      tile.getAttribute("aria-label"),
       self?.getAttribute("data-self-name"),
       tile.getAttribute("data-self-name"),
-      tile.querySelector(".notranslate")?.textContent,
-      tile.getAttribute("aria-label"),
     ];
     for (const candidate of candidates) {
       const name = candidate?.trim();

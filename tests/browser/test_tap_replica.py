@@ -1,0 +1,88 @@
+"""The tap in the replica of Google Meet, against what the replica sent and what its page says about itself."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fixtures.replica.scenario import Media, Page, Participant, Scenario
+from fixtures.replica.server import Replica
+from fixtures.replica.truth import read_truth
+from tests.browser.loopback import Loopback
+from tests.browser.recordings import settings_for
+from worker.browser.launch import launch_browser, new_context
+from worker.browser.tap import Tap
+from worker.platforms.meet import MeetCall
+from worker.platforms.meet_link import parse_meet_link
+from worker.tape.events import AudioPathSeen, ChannelMessage, PageFault, RosterResponse, TapDeaf, TilesSeen
+
+SECONDS = 4.0
+MEETING = Scenario(
+    title="two people at once",
+    duration=SECONDS,
+    participants=[
+        Participant(name="Ada Ray", voice="elif", csrc=7001, says=[(0.5, SECONDS - 0.5)], host=True),
+        Participant(name="Ben Oak", voice="nuno", csrc=7002, says=[(1.0, SECONDS - 0.5)]),
+    ],
+    page=Page(lobby=0.2),
+)
+
+
+OFFER = Media(capture_time=True)
+OWN_RECEIVERS = Media(signalling="add_transceiver", declared_ssrcs=False)
+RECONNECT = Media(reconnects=[SECONDS / 2])
+TRAP = msgspec.structs.replace(MEETING.page, encoded_audio=True)
+
+
+@pytest.mark.parametrize(
+    ("media", "page"),
+    [(OFFER, MEETING.page), (OWN_RECEIVERS, MEETING.page), (RECONNECT, MEETING.page), (OFFER, TRAP)],
+    ids=["offer", "own-receivers", "reconnect", "trap"],
+)
+async def test_every_packet_is_tapped(tmp_path: Path, media: Media, page: Page) -> None:
+    scenario = msgspec.structs.replace(MEETING, media=media, page=page)
+    async with Replica(scenario, tmp_path / "truth") as replica:
+        heard = await visit(replica)
+    assert heard.of(PageFault) == []
+    assert heard.tap.counters.batches_missing == heard.tap.counters.dropped == heard.tap.counters.invalid == 0
+    assert {csrc for frame in heard.frames for csrc in frame.csrcs} == {42, 7001, 7002}
+    sent = {
+        packet.sha256: packet.csrc
+        for packet in read_truth(tmp_path / "truth").packets
+        if packet.fate == "sent"
+    }
+    tapped = {sha256(frame.payload).hexdigest(): set(frame.csrcs) - {42} for frame in heard.frames}
+    assert len(sent) > 200
+    assert {digest: {csrc} for digest, csrc in sent.items()} == tapped
+    captured = [frame.arrival - frame.captured for frame in heard.frames if frame.captured is not None]
+    assert len(captured) == (len(heard.frames) if media.capture_time else 0)
+    assert all(0.0 <= underway < 1.0 for underway in captured)
+    assert heard.of(TapDeaf) == []
+    assert [event.path for event in heard.of(AudioPathSeen)] == ["receivers"]
+    assert "collections" in {event.label for event in heard.of(ChannelMessage)}
+    assert heard.of(RosterResponse)
+    tiles = {(tile.name, *tile.sources) for event in heard.of(TilesSeen) for tile in event.tiles}
+    assert {("Ada Ray", "7001"), ("Ben Oak", "7002"), ("Test bot",)} <= tiles
+    report = replica.page_reports[-1]
+    assert report.errors == []
+    assert not report.encoded_path
+    assert report.audio_energy > 0
+    assert {7001, 7002} <= set(report.contributing_sources)
+
+
+async def visit(replica: Replica) -> Loopback:
+    """Stays in the meeting to its end."""
+    heard = Loopback()
+    async with launch_browser(settings_for(replica)) as session:
+        context = await new_context(session)
+        heard.tap = await Tap.attach(context, heard.hear)
+        heard.page = await context.new_page()
+        link = parse_meet_link(replica.meeting_url)
+        call = MeetCall(heard.page, link, "Test bot", media_seen=lambda: bool(heard.events))
+        assert await call.join(lambda: None) is None
+        assert (await call.until_ended()).reason == "meeting_ended"
+        assert await heard.tap.flush()
+    return heard
