@@ -112,3 +112,15 @@ def _packets(talkers: list[Talker], slot: int, randomness: random.Random, jitter
             )
             sequence += 1
             ticks += TICKS
+
+
+def meant_places(talker: Talker) -> list[float]:
+    """When each of a talker's packets is meant to sound, in seconds of meeting time."""
+    pace = 1 - talker.ppm / 1e6
+    places = []
+    for start, end in talker.turns:
+        ticks = int(start * 48_000 / pace)
+        while ticks * pace / 48_000 < end:
+            places.append(ticks * pace / 48_000)
+            ticks += TICKS
+    return places

@@ -64,19 +64,6 @@ SILENCES = (
 )
 """Packets of digital silence, mono, longest first: (samples, payload). TOC configurations 31 to 28 are CELT, fullband."""
 
-SILENCE_20_MS = SILENCES[0][1]
-
-
-def silence(samples: int) -> list[tuple[int, bytes]]:
-    """Packets of silence that last ``samples`` together, a multiple of 120: [(samples, payload), …]."""
-    packets: list[tuple[int, bytes]] = []
-    for length, payload in SILENCES:
-        count, samples = divmod(samples, length)
-        packets += [(length, payload)] * count
-    if samples:
-        raise ValueError(f"silence: {samples} samples are left over; expected a multiple of {QUANTUM}")
-    return packets
-
 
 def merge_packets(payloads: list[bytes]) -> bytes:
     """One code 3 packet (RFC 6716, section 3.2.5) that decodes to the same sound as up to 120 ms of code 0 packets.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from worker.stems.opus import QUANTUM, silence
+from worker.stems.opus import QUANTUM
 
 if TYPE_CHECKING:
     from worker.stems.placement import SlotPlacement
@@ -18,6 +18,9 @@ class PacketSink(Protocol):
 
     def write(self, position: int, samples: int, payload: bytes) -> None:
         """``position`` and ``samples`` at 48 kHz."""
+
+    def be_silent(self, position: int, samples: int) -> None:
+        """``samples`` of silence from ``position`` on, a multiple of 120."""
 
 
 class SpeechSink(Protocol):
@@ -72,9 +75,8 @@ class SpeakerTrack:
         gap = (position - self.end) // QUANTUM * QUANTUM
         if gap <= 0:
             return
-        for samples, payload in silence(gap):
-            self._stem.write(self.end, samples, payload)
-            self.end += samples
+        self._stem.be_silent(self.end, gap)
+        self.end += gap
 
     def intervals(self) -> list[tuple[int, int]]:
         """The stretches that hold speech so far: (from, to) in samples of meeting time."""

@@ -7,8 +7,9 @@ import io
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 
-from worker.stems.opus import SAMPLE_RATE
+from worker.stems.opus import SAMPLE_RATE, SILENCES
 
 _MILLISECOND = SAMPLE_RATE // 1000
 
@@ -33,15 +34,31 @@ class WebmWriter:
         with av.open(io.BytesIO(_TEMPLATE), "r", format="ogg") as template:
             self._container.add_stream_from_template(template.streams.audio[0])
         self._mux = self._container.mux_one
+        self._silences = [(samples, _packet(samples, payload)) for samples, payload in SILENCES]
 
     def write(self, position: int, samples: int, payload: bytes) -> None:
         """Adds a packet that starts at ``position`` and lasts ``samples`` (48 kHz); timestamps are whole milliseconds."""
-        packet = av.Packet(payload)
+        packet = _packet(samples, payload)
         packet.pts = packet.dts = (position + 24) // _MILLISECOND
-        packet.duration = samples // _MILLISECOND
-        packet.is_keyframe = True
         self._mux(packet)
+
+    def be_silent(self, position: int, samples: int) -> None:
+        """Adds real silent packets from ``position`` on, ``samples`` long together: a multiple of 120 (2.5 ms)."""
+        mux = self._mux
+        for length, packet in self._silences:
+            count, samples = divmod(samples, length)
+            for _ in range(count):
+                packet.pts = packet.dts = (position + 24) // _MILLISECOND
+                mux(packet)
+                position += length
 
     def close(self) -> None:
         """Writes the cues and the duration, and closes the file."""
         self._container.close()
+
+
+def _packet(samples: int, payload: bytes) -> av.Packet[AudioStream]:
+    packet = av.Packet(payload)
+    packet.duration = samples // _MILLISECOND
+    packet.is_keyframe = True
+    return packet

@@ -25,8 +25,12 @@ class Stem:
     def write(self, position: int, samples: int, payload: bytes) -> None:
         assert position == self.end, "packets must be back to back"
         self.end = position + samples
-        if len(payload) > 3:
-            self.speech.append((position / 48_000, payload))
+        self.speech.append((position / 48_000, payload))
+
+    def be_silent(self, position: int, samples: int) -> None:
+        assert position == self.end, "silence must be back to back"
+        assert samples % 120 == 0
+        self.end = position + samples
 
 
 class Room:

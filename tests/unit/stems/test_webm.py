@@ -3,39 +3,58 @@ from pathlib import Path
 
 import av
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fixtures.replica.voices import load_voice
-from worker.stems.opus import SILENCE_20_MS, silence
+from worker.stems.opus import SILENCES, packet_samples
 from worker.stems.webm import WebmWriter
 
-SPEECH = [packet.payload for packet in load_voice("aria").speech[:100]]
+SPEECH: list[int | bytes] = [packet.payload for packet in load_voice("aria").speech[:100]]
 
 
-def write(path: Path, packets: list[tuple[int, bytes]]) -> int:
+def write(path: Path, parts: list[int | bytes]) -> int:
+    """Writes speech (a payload of 20 ms) and silence (its samples); gives the file's samples."""
     writer = WebmWriter(path)
     position = 0
-    for samples, payload in packets:
-        writer.write(position, samples, payload)
-        position += samples
+    for part in parts:
+        if isinstance(part, int):
+            writer.be_silent(position, part)
+            position += part
+        else:
+            writer.write(position, 960, part)
+            position += 960
     writer.close()
     return position
 
 
+def packets_of(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
 def test_packets_come_out_as_they_went_in(tmp_path: Path) -> None:
-    packets = [*silence(48_000 + 600), *((960, payload) for payload in SPEECH), *silence(480)]
-    write(tmp_path / "a.webm", packets)
+    write(tmp_path / "a.webm", SPEECH)
+    assert packets_of(tmp_path / "a.webm") == SPEECH
     with av.open(str(tmp_path / "a.webm")) as container:
         stream = container.streams.audio[0]
         assert (stream.codec_context.name, stream.rate, stream.channels) == ("opus", 48_000, 1)
-        assert [bytes(packet) for packet in container.demux(stream) if packet.size] == [
-            each for _, each in packets
-        ]
+
+
+@given(steps=st.integers(0, 5_000))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_silence_lasts_as_long_as_asked(steps: int, tmp_path: Path) -> None:
+    write(tmp_path / "a.webm", [SPEECH[0], steps * 120, SPEECH[1]])
+    packets = packets_of(tmp_path / "a.webm")
+    assert (packets[0], packets[-1]) == (SPEECH[0], SPEECH[1])
+    lengths = {payload: samples for samples, payload in SILENCES}
+    assert sum(lengths[payload] for payload in packets[1:-1]) == steps * 120
 
 
 def test_any_player_decodes_the_whole_length(tmp_path: Path) -> None:
     samples = write(
         tmp_path / "a.webm",
-        [*silence(48_000 * 2), *((960, payload) for payload in SPEECH), *silence(120 * 7)],
+        [48_000 * 2, *SPEECH, 120 * 7],
     )
     subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "a.webm", tmp_path / "a.wav"], check=True)
     with av.open(str(tmp_path / "a.wav")) as container:
@@ -47,8 +66,7 @@ def test_any_player_decodes_the_whole_length(tmp_path: Path) -> None:
 
 
 def test_it_can_be_sought(tmp_path: Path) -> None:
-    packets = [(960, SILENCE_20_MS)] * 3_000 + [(960, payload) for payload in SPEECH]
-    write(tmp_path / "a.webm", packets)
+    write(tmp_path / "a.webm", [3_000 * 960, *SPEECH])
     assert b"\x1c\x53\xbb\x6b" in (tmp_path / "a.webm").read_bytes(), "there are cues"
     with av.open(str(tmp_path / "a.webm")) as container:
         container.seek(60_000_000)
@@ -58,18 +76,18 @@ def test_it_can_be_sought(tmp_path: Path) -> None:
 
 
 def test_timestamps_follow_the_samples_to_the_millisecond(tmp_path: Path) -> None:
-    packets = [each for _ in range(400) for each in (*silence(120), (960, SPEECH[0]))]
-    write(tmp_path / "a.webm", packets)
+    write(tmp_path / "a.webm", [120, SPEECH[0]] * 400)
     position = 0
     with av.open(str(tmp_path / "a.webm")) as container:
-        for packet, (samples, _) in zip(container.demux(audio=0), packets, strict=False):
-            assert packet.pts is not None
-            assert abs(packet.pts - position / 48) <= 0.5
-            position += samples
+        for packet in container.demux(audio=0):
+            if packet.size:
+                assert packet.pts is not None
+                assert abs(packet.pts - position / 48) <= 0.5
+                position += packet_samples(bytes(packet))
+    assert position == 400 * 1_080
 
 
 def test_the_same_packets_give_the_same_bytes(tmp_path: Path) -> None:
-    packets = [(960, payload) for payload in SPEECH]
-    write(tmp_path / "a.webm", packets)
-    write(tmp_path / "b.webm", packets)
+    write(tmp_path / "a.webm", SPEECH)
+    write(tmp_path / "b.webm", SPEECH)
     assert (tmp_path / "a.webm").read_bytes() == (tmp_path / "b.webm").read_bytes()

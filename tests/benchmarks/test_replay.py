@@ -1,0 +1,108 @@
+"""How fast a tape becomes files, and whether four hours stay in place and in memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import pytest
+from av.audio.codeccontext import AudioCodecContext
+
+from fixtures.replica.comparison import read_stem
+from tests.benchmarks.conversation import conversation, monologues
+from tests.synthetic_tape import Talker, meant_places, synthetic_tape
+from worker.tape.events import FrameBatch
+from worker.tape.reader import read_tape
+from worker.tape.writer import TapeWriter
+
+pytestmark = pytest.mark.timeout(900)
+HOUR = 3_600.0
+
+
+def write_tape(folder: Path, talkers: list[Talker], seconds: float, jitter: float = 0.005) -> int:
+    """Writes a tape as a recording does; gives the number of its packets."""
+    count = 0
+    folder.mkdir(parents=True)
+    with TapeWriter(folder) as writer:
+        at = 0.0
+        for event in synthetic_tape(talkers, seconds, jitter=jitter):
+            if isinstance(event, FrameBatch):
+                count += len(event.frames)
+                at = event.frames[-1].arrival
+            else:
+                at = max(at, event.at)
+            writer.write(event, at)
+    return count
+
+
+def replay(tape: Path, output: Path, what: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.benchmarks.replay_once", str(tape), str(output), what]
+    answer: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return answer
+
+
+def decoding_alone(tape: Path) -> float:
+    """Seconds of processor time that libopus needs for all packets of a tape, one by one, with nothing around it."""
+    contexts: dict[int, AudioCodecContext] = {}
+    packets: list[tuple[int, bytes]] = []
+    for event in read_tape(tape):
+        if isinstance(event, FrameBatch):
+            packets += [(frame.csrcs[0], frame.payload) for frame in event.frames]
+    for csrc, _ in packets:
+        if csrc not in contexts:
+            context = av.CodecContext.create("libopus", "r")
+            assert isinstance(context, AudioCodecContext)
+            context.sample_rate, context.layout = 48_000, "mono"
+            contexts[csrc] = context
+    used = time.process_time()
+    for csrc, payload in packets:
+        contexts[csrc].decode(av.Packet(payload))
+    return time.process_time() - used
+
+
+@pytest.mark.parametrize("kind", ["monologues", "conversation"])
+def test_an_hour_with_three_busy_slots(kind: str, tmp_path: Path) -> None:
+    talkers = monologues(HOUR) if kind == "monologues" else conversation(HOUR)
+    count = write_tape(tmp_path / "tape", talkers, HOUR)
+    stems = replay(tmp_path / "tape", tmp_path / "stems", "stems")
+    mix = replay(tmp_path / "tape", tmp_path / "mix", "mix")
+    decoding = decoding_alone(tmp_path / "tape")
+    print(
+        f"\n1 h, three slots, {kind}: {len(talkers)} speakers, {count:,} packets ({count / HOUR / 150:.0%} of three full slots)"
+        f"\n  stems alone    {HOUR / stems['cpu']:>7,.0f} x real time  ({1e6 * stems['cpu'] / count:.1f} us a packet)"
+        f"\n  stems and mix  {HOUR / mix['cpu']:>7,.0f} x real time  ({1e6 * mix['cpu'] / count:.1f} us a packet)"
+        f"\n  libopus alone  {HOUR / decoding:>7,.0f} x real time, which no mix can beat on this core"
+        f"\n  peak memory    {mix['peak_bytes'] / 1e6:,.0f} MB"
+    )
+
+
+def test_four_hours_of_eight_drifting_speakers(tmp_path: Path) -> None:
+    seconds = 4 * HOUR
+    talkers = conversation(seconds)
+    count = write_tape(tmp_path / "tape", talkers, seconds)
+    usage = replay(tmp_path / "tape", tmp_path / "out", "mix")
+    manifest = json.loads((tmp_path / "out" / "audio_streams.json").read_bytes())
+    print(
+        f"\n4 h, 8 speakers, +-100 ppm, {count:,} packets: {seconds / usage['cpu']:,.0f} x real time", end=""
+    )
+    print(f", peak memory {usage['peak_bytes'] / 1e6:,.0f} MB")
+    by_csrc = {talker.csrc: talker for talker in talkers}
+    for person in manifest["participants"]:
+        segment = person["streams"][0]["segments"][0]
+        talker = by_csrc[segment["sources"][0]["csrc"]]
+        spoken = [
+            packet.position for packet in read_stem(tmp_path / "out" / segment["url"]) if not packet.silent
+        ]
+        errors = [
+            1_000 * abs(at / 48_000 - place) for at, place in zip(spoken, meant_places(talker), strict=True)
+        ]
+        print(
+            f"  {talker.ppm:>+5.0f} ppm  {len(errors):>7,} packets  worst {max(errors):.1f} ms,"
+            f" worst of the last 1,000 {max(errors[-1000:]):.1f} ms"
+        )
+        assert max(errors) <= 20
+    assert usage["peak_bytes"] <= 250e6
