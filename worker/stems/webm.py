@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import av
-from av.audio.stream import AudioStream
+from av.stream import Stream
 
 from worker.stems.opus import SAMPLE_RATE, SILENCES
 
@@ -57,7 +57,7 @@ class WebmWriter:
         self._container.close()
 
 
-def _packet(samples: int, payload: bytes) -> av.Packet[AudioStream]:
+def _packet(samples: int, payload: bytes) -> av.Packet[Stream]:
     packet = av.Packet(payload)
     packet.duration = samples // _MILLISECOND
     packet.is_keyframe = True
