@@ -25,7 +25,7 @@ def print_summary(console: Console, manifest: Manifest, output: Path, notes: lis
         ("recorded", f"{clock(round(recording.duration_seconds))} ({recording.duration_seconds:.2f} s)"),
         (
             "ended",
-            " ".join(
+            ": ".join(
                 part for part in (recording.ended_reason, printable(recording.ended_detail, 120)) if part
             ),
         ),
