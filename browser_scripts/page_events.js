@@ -36,7 +36,7 @@ class PageEvents {
    * @param {number} [at] Unix seconds
    */
   add(type, fields, at = unixNow()) {
-    const json = JSON.stringify({ type, at, document: this.#document, ...fields });
+    const json = JSON.stringify({ type, at, document: this.#document, ...fields }, PageEvents.#wellFormed);
     if (this.#queuedBytes + json.length > CONFIG.limits.queuedEventBytes) {
       this.drop(type);
       return;
@@ -44,6 +44,15 @@ class PageEvents {
     this.#queue.push(json);
     this.#queuedBytes += json.length;
     this.#schedule();
+  }
+
+  /**
+   * A name may hold, or be cut to, half a surrogate pair, which is no Unicode and would cost the whole batch.
+   * @param {string} _key
+   * @param {unknown} value
+   */
+  static #wellFormed(_key, value) {
+    return typeof value === "string" ? value.toWellFormed() : value;
   }
 
   /**

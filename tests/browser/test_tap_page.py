@@ -163,3 +163,6 @@ async def test_tiles_are_sent_when_they_change(browser_session: BrowserSession) 
     )
     await until(lambda: len(loopback.of(TilesSeen)) == 2)
     assert loopback.of(TilesSeen)[1].tiles[2].sources == ["10"]
+    await loopback.page.evaluate("document.querySelector('.notranslate').textContent = 'A\\ud83d'")
+    await until(lambda: len(loopback.of(TilesSeen)) == 3)
+    assert loopback.of(TilesSeen)[2].tiles[0].name == "A\ufffd"
