@@ -123,7 +123,8 @@ async def test_no_call_of_the_page_raises(calls: list[list[object]]) -> None:
 
 @given(
     body=st.one_of(
-        st.binary(), st.lists(st.integers(-(2**63), 2**64 - 1) | st.floats() | st.binary()).map(msgspec.msgpack.encode)
+        st.binary(),
+        st.lists(st.integers(-(2**63), 2**64 - 1) | st.floats() | st.binary()).map(msgspec.msgpack.encode),
     )
 )
 async def test_no_body_of_a_batch_raises(body: bytes) -> None:
