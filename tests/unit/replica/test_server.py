@@ -1,0 +1,318 @@
+"""The replica without a browser: a client of its WebSocket stands in for the page, a double for the media server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import time
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from fixtures.replica import roster
+from fixtures.replica.connection import ConnectionFailed
+from fixtures.replica.roster_pb2 import CollectionsMessage, SyncResponse, User
+from fixtures.replica.scenario import Media, Page, Participant, Roster, Scenario
+from fixtures.replica.server import SYNC_PATH, Replica
+from fixtures.replica.visit import PageProtocolError
+
+ADA = Participant(name="Ada", voice="elif", csrc=1001)
+MEETING = Scenario(title="test", duration=60.0, participants=[ADA], page=Page(lobby=0.0))
+PATIENCE = 5.0
+
+
+class SilentMedia:
+    """Answers like the media server and sends nothing."""
+
+    def __init__(self) -> None:
+        self.on_reconnect: Callable[[], Awaitable[None]] | None = None
+        self.started_at: float | None = None
+        self.answers: list[str] = []
+        self.collections: list[bytes] = []
+        self.told = asyncio.Event()
+        self.finished = asyncio.Event()
+        self.channel_fails = False
+
+    async def offer(self) -> str:
+        return "server's offer"
+
+    async def accept_answer(self, sdp: str) -> None:
+        self.answers.append(sdp)
+
+    async def answer(self, offer_sdp: str) -> str:
+        return f"answer to {offer_sdp}"
+
+    def allow_start(self) -> None:
+        self.started_at = time.time()
+
+    async def send_collections(self, message: bytes) -> None:
+        if self.channel_fails:
+            raise ConnectionFailed("collections channel: closed")
+        self.collections.append(message)
+        self.told.set()
+
+    async def wait_finished(self) -> None:
+        await self.finished.wait()
+
+    async def close(self) -> None:
+        self.finished.set()
+
+
+class Client:
+    """A page's end of the link."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
+        self.session = session
+        self.base = base
+
+    async def open(self) -> None:
+        self.socket = await self.session.ws_connect(f"{self.base}/replica/meeting", ssl=False)
+
+    async def tell(self, kind: str, **fields: Any) -> None:
+        await self.socket.send_json({"type": kind, **fields})
+
+    async def hear(self, kind: str) -> dict[str, Any]:
+        """The next message of this kind; what comes before is passed over."""
+        while True:
+            message: dict[str, Any] = await self.socket.receive_json(timeout=PATIENCE)
+            if message["type"] == kind:
+                return message
+
+    async def join(self) -> None:
+        await self.open()
+        await self.tell("ask_to_join", name="Stems")
+        await self.hear("call")
+        await self.tell("ready")
+        await self.hear("offer")
+        await self.tell("answer", sdp="page's answer")
+
+    async def get(self, path: str) -> aiohttp.ClientResponse:
+        return await self.session.get(f"{self.base}{path}", ssl=False)
+
+    async def post(self, path: str, body: bytes = b"") -> aiohttp.ClientResponse:
+        return await self.session.post(f"{self.base}{path}", data=body, ssl=False)
+
+
+@asynccontextmanager
+async def running(scenario: Scenario = MEETING) -> AsyncIterator[tuple[Replica, SilentMedia, Client]]:
+    media = SilentMedia()
+    async with (
+        Replica(scenario, Path("unused"), media=media) as replica,
+        aiohttp.ClientSession() as session,
+    ):
+        yield replica, media, Client(session, f"https://127.0.0.1:{replica.port}")
+
+
+def first_update(media: SilentMedia) -> CollectionsMessage:
+    return CollectionsMessage.FromString(zlib.decompress(media.collections[0]))
+
+
+async def test_the_meeting_page_has_meets_kind_of_policy() -> None:
+    async with running() as (replica, _, client):
+        page = await client.get("/abc-defg-hij")
+        html = await page.text()
+        policy = page.headers["Content-Security-Policy"]
+        nonce = re.search(r"'nonce-([^']+)'", policy)
+        assert nonce
+        assert f'nonce="{nonce[1]}"' in html
+        for directive in ("'strict-dynamic'", "require-trusted-types-for 'script'", "worker-src 'self'"):
+            assert directive in policy
+        again = await client.get("/abc-defg-hij")
+        assert again.headers["Content-Security-Policy"] != policy, "a nonce serves once"
+        assert replica.meeting_url == "https://meet.google.com/abc-defg-hij"
+
+
+async def test_unknown_meeting_codes() -> None:
+    async with running() as (_, _, client):
+        page = await client.get("/zzz-zzzz-zzz")
+        assert "Check your meeting code" in await page.text()
+
+
+async def test_from_the_lobby_to_the_end() -> None:
+    async with running() as (replica, media, client):
+        await client.open()
+        assert await client.hear("pre_join") == {"type": "pre_join", "tip": False}
+        assert replica.admitted_at is None
+        await client.tell("ask_to_join", name="Stems")
+        await client.hear("lobby")
+        call = await client.hear("call")
+        assert (call["name"], call["selfId"]) == ("Stems", roster.self_id(MEETING))
+        assert replica.admitted_at is not None
+        assert replica.bot_name == "Stems"
+        (tile,) = (await client.hear("tiles"))["tiles"]
+        assert (tile["name"], tile["source"]) == ("Ada", "1001")
+        await client.tell("ready")
+        assert (await client.hear("offer"))["sdp"] == "server's offer"
+        await client.tell("answer", sdp="page's answer")
+        await asyncio.wait_for(media.told.wait(), PATIENCE)
+        assert media.answers == ["page's answer"]
+        users = first_update(media).envelope.collections.space.users.users
+        assert [(user.full_name, user.HasField("is_self")) for user in users] == [
+            ("Ada", False),
+            ("Stems", True),
+        ]
+        media.finished.set()
+        assert (await client.hear("over"))["how"] == "host_ended"
+        assert await replica.wait_ended() == "host_ended"
+
+
+async def test_the_page_may_offer_itself() -> None:
+    scenario = Scenario(
+        title="t", duration=60.0, media=Media(signalling="add_transceiver"), page=Page(lobby=0.0)
+    )
+    async with running(scenario) as (_, _, client):
+        await client.open()
+        await client.tell("ask_to_join", name="Stems")
+        assert (await client.hear("call"))["signalling"] == "add_transceiver"
+        await client.tell("offer", sdp="page's offer")
+        assert (await client.hear("answer"))["sdp"] == "answer to page's offer"
+
+
+async def test_the_host_lets_in_when_asked() -> None:
+    async with running(Scenario(title="t", duration=60.0, page=Page(lobby=3600.0))) as (replica, _, client):
+        await client.open()
+        await client.tell("ask_to_join", name="Stems")
+        await client.hear("lobby")
+        replica.admit_now()
+        await client.hear("call")
+
+
+@pytest.mark.parametrize(
+    ("steer", "how"),
+    [
+        (Replica.deny, "denied"),
+        (Replica.leave_unanswered, "unanswered"),
+        (Replica.remove_bot, "removed"),
+        (Replica.end_meeting, "host_ended"),
+    ],
+)
+async def test_the_host_ends_the_visit(steer: Callable[[Replica], None], how: str) -> None:
+    async with running(Scenario(title="t", duration=60.0, page=Page(lobby=3600.0))) as (replica, _, client):
+        await client.open()
+        await client.tell("ask_to_join", name="Stems")
+        await client.hear("lobby")
+        steer(replica)
+        assert (await client.hear("over"))["how"] == how
+        assert await replica.wait_ended() == how
+
+
+async def test_consent_gates_media_and_roster_but_not_tiles() -> None:
+    scenario = Scenario(
+        title="t", duration=60.0, participants=[ADA], page=Page(lobby=0.0, consent_modal=True)
+    )
+    async with running(scenario) as (_, media, client):
+        await client.join()
+        assert await users_synced(client) == []
+        assert (media.started_at, media.collections) == (None, [])
+        await client.tell("consent")
+        await asyncio.wait_for(media.told.wait(), PATIENCE)
+        assert [user.full_name for user in await users_synced(client)] == ["Ada", "Stems"]
+
+
+async def users_synced(client: Client) -> list[User]:
+    response = await client.post(SYNC_PATH)
+    return list(SyncResponse.FromString(base64.b64decode(await response.text())).space.users.users)
+
+
+async def test_withheld_sources_tell_nothing() -> None:
+    scenario = Scenario(
+        title="t",
+        duration=60.0,
+        participants=[ADA],
+        page=Page(lobby=0.0),
+        roster=Roster(collections_after=None, rpc_after=None, tiles_after=0.05),
+    )
+    async with running(scenario) as (_, media, client):
+        await client.join()
+        while not (await client.hear("tiles"))["tiles"]:
+            pass
+        assert media.collections == []
+        assert await users_synced(client) == []
+
+
+async def test_a_new_connection_is_told_everything_anew() -> None:
+    async with running() as (_, media, client):
+        await client.join()
+        await asyncio.wait_for(media.told.wait(), PATIENCE)
+        media.told.clear()
+        assert media.on_reconnect
+        again = asyncio.ensure_future(media.on_reconnect())
+        await client.hear("reconnect")
+        await client.tell("ready")
+        await client.tell("answer", sdp="second answer")
+        await again
+        assert media.answers == ["page's answer", "second answer"]
+        assert len(media.collections) == 2
+
+
+async def test_a_channel_that_closes_under_a_message_does_not_end_the_meeting() -> None:
+    async with running() as (replica, media, client):
+        media.channel_fails = True
+        await client.join()
+        await client.hear("tiles")
+        await client.tell("leave")
+        assert await replica.wait_ended() == "left"
+
+
+async def test_removal_is_also_told_over_the_channel() -> None:
+    async with running() as (replica, media, client):
+        await client.join()
+        await asyncio.wait_for(media.told.wait(), PATIENCE)
+        replica.remove_bot()
+        assert (await client.hear("over"))["how"] == "removed"
+        last = zlib.decompress(media.collections[-1], wbits=31)
+        (gone,) = CollectionsMessage.FromString(last).envelope.collections.space.users.users
+        assert (gone.device_id, gone.status) == (roster.self_id(MEETING), User.Status.REMOVED)
+
+
+async def test_chat_is_kept_and_echoed() -> None:
+    async with running() as (replica, media, client):
+        await client.join()
+        await asyncio.wait_for(media.told.wait(), PATIENCE)
+        media.told.clear()
+        await client.tell("chat", text="I record this")
+        await asyncio.wait_for(media.told.wait(), PATIENCE)
+        assert replica.chat == ["I record this"]
+        assert b"I record this" in zlib.decompress(media.collections[-1], wbits=31)
+
+
+async def test_who_left_may_come_again() -> None:
+    async with running() as (replica, _, client):
+        await client.open()
+        await client.tell("leave")
+        assert (await client.hear("over"))["how"] == "left"
+        await client.join()
+        replica.end_meeting()
+        await client.hear("over")
+        await client.open()
+        assert (await client.hear("over"))["how"] == "host_ended", "a meeting that is over stays over"
+
+
+async def test_hiding_the_recording_banner_gets_the_bot_removed() -> None:
+    async with running() as (replica, _, client):
+        await client.join()
+        await client.tell("banner_hidden")
+        assert await replica.wait_ended() == "removed"
+
+
+async def test_a_page_that_says_nonsense_is_a_fault_of_the_replica() -> None:
+    async with running() as (replica, _, client):
+        await client.open()
+        await client.tell("dance")
+        with pytest.raises(ExceptionGroup) as caught:
+            await replica.wait_ended()
+        assert caught.group_contains(PageProtocolError, match="'dance'")
+
+
+async def test_page_reports_are_checked() -> None:
+    async with running() as (replica, _, client):
+        response = await client.post("/replica/page-report", b'{"screen": 1}')
+        assert response.status == 400
+        assert "$.screen" in await response.text()
+        assert replica.page_reports == []
