@@ -191,8 +191,9 @@ def _footer(manifest: Manifest) -> str:
         recording.meeting_url,
         f"audio path: {recording.audio_path}",
         f"ended: {recording.ended_reason}",
-        f"bot {manifest.bot_id}",
     ]
+    if manifest.bot_id:
+        parts.append(f"bot {manifest.bot_id}")
     if recording.unattributed_packets:
         parts.append(f"{recording.unattributed_packets:,} packets named no source")
     return " · ".join(f"<bdi>{escape(display_name(part))}</bdi>" for part in parts)
