@@ -60,6 +60,8 @@ class ReorderWindow:
         self._newest_wire_sequence = 0
         self._newest_timestamp = 0
         self._released_sequence = -1
+        self._released_timestamp = 0
+        self._released_csrc: int | None = None
         self._lost: OrderedDict[int, None] = OrderedDict()
         self._sources: dict[tuple[int, ...], int | None] = {}
 
@@ -97,20 +99,9 @@ class ReorderWindow:
             self.pending.append(packet)
         else:
             self._insert(packet)
-        for distance, copy in enumerate(reversed(copies), start=1):
+        for copy in reversed(copies):
             if copy.payload:
-                self._insert(
-                    Packet(
-                        sequence - distance,
-                        timestamp - copy.timestamp_offset,
-                        arrival,
-                        arrival,
-                        csrc,
-                        None,
-                        copy.payload,
-                        recovered=True,
-                    )
-                )
+                self._recover(packet, copy)
 
     def release(self, now: float) -> list[Packet]:
         """The packets whose wait is over at meeting time ``now``, in sequence order; they leave ``pending``."""
@@ -128,6 +119,9 @@ class ReorderWindow:
         if packet.sequence != expected:
             self._remember_losses(expected, packet.sequence)
         self._released_sequence = packet.sequence
+        if packet.payload:
+            self._released_timestamp = packet.timestamp
+            self._released_csrc = packet.csrc
         return packet
 
     def _insert(self, packet: Packet) -> None:
@@ -136,31 +130,65 @@ class ReorderWindow:
             refused = self.counts.duplicate
             if packet.sequence in self._lost:
                 refused = self.counts.late
-                if not packet.recovered:
-                    del self._lost[packet.sequence]
-            if not packet.recovered:
-                refused[packet.csrc] = refused.get(packet.csrc, 0) + 1
+                del self._lost[packet.sequence]
+            refused[packet.csrc] = refused.get(packet.csrc, 0) + 1
             return
-        index = len(self.pending)
-        while index and self.pending[index - 1].sequence > packet.sequence:
-            index -= 1
-        if index and self.pending[index - 1].sequence == packet.sequence:
-            self._settle_twice(index - 1, packet)
-            return
-        if index < len(self.pending):
-            packet.due = min(packet.due, self.pending[index].due)
-        self.pending.insert(index, packet)
+        index = self._index_behind(packet.sequence)
+        before = self.pending[index - 1] if index else None
+        copy = next((each for each in self._around(index) if _is_copy(each, packet)), None)
+        if copy is not None:
+            copy.sequence, copy.payload, copy.level, copy.recovered = (
+                packet.sequence,
+                packet.payload,
+                packet.level,
+                False,
+            )
+            copy.arrival = packet.arrival
+        elif before is not None and before.sequence == packet.sequence:
+            self.counts.duplicate[packet.csrc] = self.counts.duplicate.get(packet.csrc, 0) + 1
+        else:
+            if index < len(self.pending):
+                packet.due = min(packet.due, self.pending[index].due)
+            self.pending.insert(index, packet)
 
-    def _settle_twice(self, index: int, packet: Packet) -> None:
-        """A sequence number came twice: a real packet beats its copy out of RED, anything else is a duplicate."""
-        present = self.pending[index]
-        if packet.recovered:
+    def _recover(self, carrier: Packet, block: RedundantBlock) -> None:
+        """Gives a redundant block the place of the packet that it is a copy of, where that one is missing.
+
+        The block says when it was spoken, not which sequence number it had: padding may stand between the two.
+        """
+        timestamp = carrier.timestamp - block.timestamp_offset
+        index = self._index_behind(carrier.sequence)
+        if not index or self.pending[index - 1] is not carrier:
             return
-        if present.recovered:
-            packet.due = present.due
-            self.pending[index] = packet
+        index -= 1
+        while index:
+            before = self.pending[index - 1]
+            if before.payload and (before.csrc != carrier.csrc or before.timestamp < timestamp):
+                break
+            if before.payload and before.timestamp == timestamp:
+                return
+            index -= 1
+        if not index and self._released_csrc == carrier.csrc and self._released_timestamp >= timestamp:
             return
-        self.counts.duplicate[packet.csrc] = self.counts.duplicate.get(packet.csrc, 0) + 1
+        sequence = self.pending[index].sequence - 1
+        if sequence <= (self.pending[index - 1].sequence if index else self._released_sequence):
+            return
+        due = min(carrier.arrival, self.pending[index].due)
+        copy = Packet(
+            sequence, timestamp, carrier.arrival, due, carrier.csrc, None, block.payload, recovered=True
+        )
+        self.pending.insert(index, copy)
+
+    def _index_behind(self, sequence: int) -> int:
+        """The index behind the last waiting packet whose sequence number is not above ``sequence``."""
+        index = len(self.pending)
+        while index and self.pending[index - 1].sequence > sequence:
+            index -= 1
+        return index
+
+    def _around(self, index: int) -> list[Packet]:
+        """The waiting packets just before and just behind an index."""
+        return [self.pending[near] for near in (index - 1, index) if 0 <= near < len(self.pending)]
 
     def _unpack(self, payload: bytes) -> tuple[bytes, list[RedundantBlock]]:
         """The primary block of a RED payload and the older ones; nothing where it cannot be read."""
@@ -176,3 +204,8 @@ class ReorderWindow:
             self._lost[sequence] = None
         while len(self._lost) > REMEMBERED_LOSSES:
             self._lost.popitem(last=False)
+
+
+def _is_copy(waiting: Packet, packet: Packet) -> bool:
+    """Whether ``waiting`` is what RED brought back of ``packet``."""
+    return waiting.recovered and waiting.timestamp == packet.timestamp and waiting.csrc == packet.csrc

@@ -191,3 +191,49 @@ _numbers = iter(range(1000))
 
 def window_sequence() -> int:
     return next(_numbers)
+
+
+def padding(number: int) -> Frame:
+    return frame(number, payload=b"")
+
+
+def red_frame_behind_padding(number: int, copied: int, ticks: int) -> Frame:
+    """A packet whose RED copy is of a packet that had a sequence number two or more below."""
+    block = RedundantBlock(ticks, 111, b"packet %d" % copied)
+    return frame(number, payload=pack(b"packet %d" % number, [block]), mime_type=RED_MIME_TYPE)
+
+
+@given(padding_is_seen=st.booleans(), lost=st.booleans())
+def test_red_over_padding_is_matched_by_time_not_by_sequence_number(
+    padding_is_seen: bool, lost: bool
+) -> None:
+    """Found with the replica: padding took a sequence number, and the copy of a packet that was there was used again."""
+    window = ReorderWindow()
+    window.push(frame(0), 0.0)
+    if not lost:
+        window.push(frame(1), 0.02)
+    if padding_is_seen:
+        window.push(padding(2), 0.03)
+    window.push(red_frame_behind_padding(3, 1, 1920), 0.04)
+    audible = [packet for packet in everything(window) if packet.payload]
+    assert payloads(audible) == [b"packet 0", b"packet 1", b"packet 3"]
+    assert audible[1].recovered == lost
+
+
+def test_an_original_behind_padding_takes_the_place_of_its_copy() -> None:
+    window = ReorderWindow()
+    window.push(frame(0), 0.0)
+    window.push(red_frame_behind_padding(3, 1, 1920), 0.02)
+    window.push(frame(1), 0.04)
+    packets = everything(window)
+    assert payloads(packets) == [b"packet 0", b"packet 1", b"packet 3"]
+    assert not any(packet.recovered for packet in packets)
+
+
+def test_a_copy_that_comes_too_late_is_not_used() -> None:
+    window = ReorderWindow()
+    window.push(frame(0), 0.0)
+    window.push(frame(2), 0.1)
+    assert len(window.release(1.0)) == 2
+    window.push(red_frame(3, [1]), 1.0)
+    assert payloads(everything(window)) == [b"packet 3"]
