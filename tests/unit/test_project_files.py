@@ -1,0 +1,42 @@
+"""Files that are kept by hand or generated, and must agree with one another."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from google.protobuf import descriptor_pb2
+from grpc_tools import protoc  # type: ignore[import-untyped]
+
+from worker.platforms import collections_pb2
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_lock_pins_every_package_and_names_no_registry() -> None:
+    lines = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+", line) for line in lines)
+    names = [re.sub(r"[-_.]+", "-", line.split("==", maxsplit=1)[0]).lower() for line in lines]
+    assert len(names) == len(set(names))
+
+
+def test_the_roster_module_was_generated_from_its_schema(tmp_path: Path) -> None:
+    """Where this fails, run scripts/generate-protobuf."""
+    out = tmp_path / "schema.bin"
+    schema = "worker/platforms/collections.proto"
+    assert protoc.main(["protoc", f"-I{ROOT}", f"--descriptor_set_out={out}", str(ROOT / schema)]) == 0
+    (current,) = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file
+    generated = descriptor_pb2.FileDescriptorProto.FromString(collections_pb2.DESCRIPTOR.serialized_pb)
+    for file in (current, generated):
+        for message in file.message_type:
+            for field in message.field:
+                field.ClearField("json_name")
+    assert generated == current
+
+
+@pytest.mark.parametrize("script", ["setup", "setup-development", "lint", "demo", "npm", "generate-protobuf"])
+def test_scripts_can_be_run(script: str) -> None:
+    path = ROOT / "scripts" / script
+    assert path.stat().st_mode & 0o111
+    assert path.read_text("utf-8").startswith("#!/usr/bin/env bash\n")
