@@ -128,9 +128,10 @@ async def test_the_meeting_page_has_meets_kind_of_policy() -> None:
         assert replica.meeting_url == "https://meet.google.com/abc-defg-hij"
 
 
-async def test_unknown_meeting_codes() -> None:
+@pytest.mark.parametrize("path", ["/zzz-zzzz-zzz", "/"])
+async def test_unknown_meeting_codes(path: str) -> None:
     async with running() as (_, _, client):
-        page = await client.get("/zzz-zzzz-zzz")
+        page = await client.get(path)
         assert "Check your meeting code" in await page.text()
 
 
