@@ -131,25 +131,19 @@ class ReorderWindow:
             if packet.sequence in self._lost:
                 refused = self.counts.late
                 del self._lost[packet.sequence]
-            refused[packet.csrc] = refused.get(packet.csrc, 0) + 1
+            _count(refused, packet)
             return
-        index = self._index_behind(packet.sequence)
-        before = self.pending[index - 1] if index else None
-        copy = next((each for each in self._around(index) if _is_copy(each, packet)), None)
+        copy = next((each for each in self.pending if _is_copy(each, packet)), None)
         if copy is not None:
-            copy.sequence, copy.payload, copy.level, copy.recovered = (
-                packet.sequence,
-                packet.payload,
-                packet.level,
-                False,
-            )
-            copy.arrival = packet.arrival
-        elif before is not None and before.sequence == packet.sequence:
-            self.counts.duplicate[packet.csrc] = self.counts.duplicate.get(packet.csrc, 0) + 1
-        else:
-            if index < len(self.pending):
-                packet.due = min(packet.due, self.pending[index].due)
-            self.pending.insert(index, packet)
+            self.pending.remove(copy)
+            packet.due = min(packet.due, copy.due)
+        index = self._index_behind(packet.sequence)
+        if index and self.pending[index - 1].sequence == packet.sequence:
+            _count(self.counts.duplicate, packet)
+            return
+        if index < len(self.pending):
+            packet.due = min(packet.due, self.pending[index].due)
+        self.pending.insert(index, packet)
 
     def _recover(self, carrier: Packet, block: RedundantBlock) -> None:
         """Gives a redundant block the place of the packet that it is a copy of, where that one is missing.
@@ -157,27 +151,39 @@ class ReorderWindow:
         The block says when it was spoken, not which sequence number it had: padding may stand between the two.
         """
         timestamp = carrier.timestamp - block.timestamp_offset
-        index = self._index_behind(carrier.sequence)
-        if not index or self.pending[index - 1] is not carrier:
+        place = self._index_behind(carrier.sequence) - 1
+        if place < 0 or self.pending[place] is not carrier:
             return
-        index -= 1
-        while index:
-            before = self.pending[index - 1]
-            if before.payload and (before.csrc != carrier.csrc or before.timestamp < timestamp):
-                break
-            if before.payload and before.timestamp == timestamp:
+        first = place
+        while first:
+            before = self.pending[first - 1]
+            if before.payload:
+                if before.csrc != carrier.csrc or before.timestamp < timestamp:
+                    break
+                if before.timestamp == timestamp:
+                    return
+                place = first - 1
+            first -= 1
+        if not first and self._released_csrc == carrier.csrc and self._released_timestamp >= timestamp:
+            return
+        for index in range(place, first - 1, -1):
+            sequence = self.pending[index].sequence - 1
+            if sequence > (self.pending[index - 1].sequence if index else self._released_sequence):
+                due = min(carrier.arrival, self.pending[index].due)
+                self.pending.insert(
+                    index,
+                    Packet(
+                        sequence,
+                        timestamp,
+                        carrier.arrival,
+                        due,
+                        carrier.csrc,
+                        None,
+                        block.payload,
+                        recovered=True,
+                    ),
+                )
                 return
-            index -= 1
-        if not index and self._released_csrc == carrier.csrc and self._released_timestamp >= timestamp:
-            return
-        sequence = self.pending[index].sequence - 1
-        if sequence <= (self.pending[index - 1].sequence if index else self._released_sequence):
-            return
-        due = min(carrier.arrival, self.pending[index].due)
-        copy = Packet(
-            sequence, timestamp, carrier.arrival, due, carrier.csrc, None, block.payload, recovered=True
-        )
-        self.pending.insert(index, copy)
 
     def _index_behind(self, sequence: int) -> int:
         """The index behind the last waiting packet whose sequence number is not above ``sequence``."""
@@ -185,10 +191,6 @@ class ReorderWindow:
         while index and self.pending[index - 1].sequence > sequence:
             index -= 1
         return index
-
-    def _around(self, index: int) -> list[Packet]:
-        """The waiting packets just before and just behind an index."""
-        return [self.pending[near] for near in (index - 1, index) if 0 <= near < len(self.pending)]
 
     def _unpack(self, payload: bytes) -> tuple[bytes, list[RedundantBlock]]:
         """The primary block of a RED payload and the older ones; nothing where it cannot be read."""
@@ -209,3 +211,9 @@ class ReorderWindow:
 def _is_copy(waiting: Packet, packet: Packet) -> bool:
     """Whether ``waiting`` is what RED brought back of ``packet``."""
     return waiting.recovered and waiting.timestamp == packet.timestamp and waiting.csrc == packet.csrc
+
+
+def _count(counts: dict[int | None, int], packet: Packet) -> None:
+    """Counts a packet that is not used; padding does not count."""
+    if packet.payload:
+        counts[packet.csrc] = counts.get(packet.csrc, 0) + 1

@@ -237,3 +237,50 @@ def test_a_copy_that_comes_too_late_is_not_used() -> None:
     assert len(window.release(1.0)) == 2
     window.push(red_frame(3, [1]), 1.0)
     assert payloads(everything(window)) == [b"packet 3"]
+
+
+def test_an_original_that_replaces_its_copy_still_brings_back_the_one_before() -> None:
+    window = ReorderWindow()
+    window.push(red_frame(0, []), 0.0)
+    window.push(red_frame(3, [2]), 0.06)
+    window.push(red_frame(2, [1]), 0.12)
+    packets = everything(window)
+    assert payloads(packets) == [b"packet %d" % number for number in range(4)]
+    assert [packet.recovered for packet in packets] == [False, True, False, False]
+
+
+def test_padding_a_loss_and_a_reordered_carrier_at_once() -> None:
+    """Found with the replica: 1 is lost, 2 is padding, 3 carries a copy of 1 but comes behind 4, which carries a copy of 3."""
+    window = ReorderWindow()
+    window.push(frame(0), 0.0)
+    window.push(padding(2), 0.03)
+    window.push(red_frame(4, [3]), 0.06)
+    window.push(red_frame_behind_padding(3, 1, 1920), 0.12)
+    packets = [packet for packet in everything(window) if packet.payload]
+    assert payloads(packets) == [b"packet %d" % number for number in (0, 1, 3, 4)]
+    assert [packet.recovered for packet in packets] == [False, True, False, False]
+
+
+@given(kinds=st.lists(st.booleans(), min_size=2, max_size=60), data=st.data())
+def test_red_leaves_nothing_out_and_nothing_twice(kinds: list[bool], data: st.DataObject) -> None:
+    """Audio (True) and padding (False); some are lost, some late by up to eight places; each RED copies the audio before."""
+    audio = [number for number, is_audio in enumerate(kinds) if is_audio]
+    before = dict(zip(audio[1:], audio, strict=False))
+    lost = data.draw(st.sets(st.integers(1, len(kinds) - 1)))
+    delays = data.draw(st.lists(st.integers(0, 8), min_size=len(kinds), max_size=len(kinds)))
+    arrived = [number for number in range(len(kinds)) if number not in lost]
+    window = ReorderWindow()
+    for number in sorted(arrived, key=lambda number: (number + delays[number], number)):
+        if not kinds[number]:
+            window.push(padding(number), 0.1)
+        elif number in before:
+            copied = before[number]
+            window.push(red_frame_behind_padding(number, copied, (number - copied) * 960), 0.1)
+        else:
+            window.push(red_frame(number, []), 0.1)
+    copies = {before[number] for number in arrived if kinds[number] and number in before}
+    expected = sorted({number for number in arrived if kinds[number]} | copies)
+    audible = [packet for packet in everything(window) if packet.payload]
+    assert payloads(audible) == [b"packet %d" % number for number in expected]
+    assert {int(packet.payload.split()[1]) for packet in audible if packet.recovered} == copies - set(arrived)
+    assert window.counts.duplicate == {}
