@@ -10,7 +10,15 @@ from worker.progress import Progress
 from worker.rendering import Rendering
 from worker.stems.manifest import Manifest
 from worker.tape.errors import TapeWriteError
-from worker.tape.events import ChannelMessage, FrameBatch, ReceiverTapped, RosterResponse, TapeEvent
+from worker.tape.events import (
+    ChannelMessage,
+    ConnectionClosed,
+    ConnectionOpened,
+    FrameBatch,
+    ReceiverTapped,
+    RosterResponse,
+    TapeEvent,
+)
 from worker.tape.writer import TapeWriter
 
 logger = logging.getLogger(__name__)
@@ -34,6 +42,8 @@ class Recorder:
         """When Chromium received the earliest frame, in seconds since the Unix epoch."""
         self.first_frame_logged: float | None = None
         """When the first frames stood on the tape."""
+        self._open_connections: set[tuple[int, int]] = set()
+        self._disconnected_at: float | None = None
         self.media_seen = False
         """Whether the page has shown signs of media or of a roster."""
 
@@ -46,6 +56,10 @@ class Recorder:
     def error(self) -> Exception | None:
         """Why the tape, or else the files, could not be written."""
         return self._tape_error or self._rendering_error
+
+    def disconnected_for(self) -> float:
+        """For how long, in seconds, the page has been without the peer connection that it had; 0 while it has one."""
+        return 0.0 if self._disconnected_at is None else self._clock() - self._disconnected_at
 
     def take(self, event: TapeEvent) -> None:
         """Appends ``event`` to the tape, then renders it. Raises TapeWriteError."""
@@ -90,7 +104,14 @@ class Recorder:
         logger.debug("where the files failed", exc_info=error)
 
     def _note(self, event: TapeEvent) -> None:
-        if isinstance(event, ChannelMessage | ReceiverTapped | RosterResponse):
+        if isinstance(event, ConnectionOpened):
+            self._open_connections.add((event.document, event.connection))
+            self._disconnected_at = None
+        elif isinstance(event, ConnectionClosed):
+            self._open_connections.discard((event.document, event.connection))
+            if not self._open_connections and self._disconnected_at is None:
+                self._disconnected_at = self._clock()
+        elif isinstance(event, ChannelMessage | ReceiverTapped | RosterResponse):
             self.media_seen = True
         elif isinstance(event, FrameBatch) and event.frames:
             self.media_seen = True

@@ -15,7 +15,7 @@ from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.tap import Tap
 from worker.cost import Cost, CostMeter
 from worker.output_folder import claim_output
-from worker.platforms.call import Call, CallError, NotAdmitted
+from worker.platforms.call import Call, CallError, Ended, NotAdmitted
 from worker.platforms.meet import MeetCall
 from worker.platforms.meet_link import MeetLink
 from worker.progress import Display
@@ -45,8 +45,18 @@ IN_FLIGHT: Final = 0.25
 LEAVE_TIMEOUT: Final = 6.0
 """Seconds for leaving the call; it ends all the same when the browser is closed."""
 
+DISCONNECTED_TIMEOUT: Final = 90.0
+"""Seconds without a peer connection after which the call is given up; Meet reconnects, or says that it failed, sooner."""
+
 FAILURES: Final = frozenset(
-    {"browser_died", "tape_failed", "page_not_loaded", "page_not_understood", "internal_error"}
+    {
+        "browser_died",
+        "connection_lost",
+        "tape_failed",
+        "page_not_loaded",
+        "page_not_understood",
+        "internal_error",
+    }
 )
 """Reasons for which a recording's end is a failure."""
 
@@ -171,10 +181,30 @@ class _Session:
         self._cost = CostMeter()
         showing = asyncio.create_task(self._show())
         try:
-            end = await self._race(self._call.until_ended(), self._order.max_duration)
+            end = await self._race(self._until_over(), self._order.max_duration)
         finally:
             showing.cancel()
         return end if isinstance(end, Stop) else _stop(end.reason, end.detail)
+
+    async def _until_over(self) -> Ended:
+        """However the call ends: by what the page shows, or because nothing has come for too long."""
+        watching = [
+            asyncio.ensure_future(self._call.until_ended()),
+            asyncio.ensure_future(self._until_disconnected()),
+        ]
+        try:
+            done, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+
+    async def _until_disconnected(self) -> Ended:
+        while True:
+            if self._recorder.disconnected_for() > DISCONNECTED_TIMEOUT:
+                return Ended("connection_lost", f"no connection for {DISCONNECTED_TIMEOUT:.0f} s")
+            await asyncio.sleep(1.0)
 
     async def _wind_up(self, stop: Stop) -> None:
         self._state("leaving", stop.reason)
@@ -205,6 +235,9 @@ class _Session:
             return task.result() if task.done() else _stop("max_duration", f"{at_most:g} s were recorded")
         except CallError as error:
             return _stop(error.reason, str(error))
+        except Exception as error:
+            logger.exception("internal error; the recording ends here")
+            return _stop("internal_error", repr(error))
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

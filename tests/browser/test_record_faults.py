@@ -13,6 +13,7 @@ from fixtures.replica.server import Replica
 from tests.browser.recordings import assert_complete, contents, events_of, frames_in, meeting, settings_for
 from worker.platforms.meet_link import parse_meet_link
 from worker.progress import Progress
+from worker.recorder import Recorder
 from worker.recording import Order, Outcome, record
 from worker.rendering import OpenRenderer
 from worker.replaying import replay
@@ -123,6 +124,18 @@ async def test_a_page_that_crashes_ends_the_recording_like_a_dead_browser(tmp_pa
     assert outcome.failed
     assert outcome.stop.reason == "browser_died"
     assert assert_complete(output).recording.ended_reason == "browser_died"
+
+
+async def test_a_call_whose_connection_is_lost_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, display = tmp_path / "out", Silent()
+    monkeypatch.setattr(Recorder, "disconnected_for", lambda _: 100.0 if display.heard.is_set() else 0.0)
+    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
+        outcome = await recorded(replica, output, display)
+        assert await replica.wait_ended() == "left"
+    assert outcome.failed
+    assert assert_complete(output).recording.ended_reason == "connection_lost"
 
 
 def crash_renderers() -> None:

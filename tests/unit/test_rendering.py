@@ -11,7 +11,14 @@ from worker.progress import Progress
 from worker.recorder import Recorder
 from worker.rendering import NothingRecordedError, Rendering
 from worker.stems.manifest import Manifest
-from worker.tape.events import ChannelMessage, RecordingStarted, StateChanged, TapeEvent
+from worker.tape.events import (
+    ChannelMessage,
+    ConnectionClosed,
+    ConnectionOpened,
+    RecordingStarted,
+    StateChanged,
+    TapeEvent,
+)
 from worker.tape.reader import read_tape
 from worker.tape.writer import TapeWriter
 
@@ -100,4 +107,18 @@ def test_signs_of_media_and_the_first_arrival(tmp_path: Path) -> None:
     recorder.take(batch(1, EPOCH + 3))
     recorder.take(batch(2, EPOCH + 2))
     assert (recorder.first_arrival, recorder.first_frame_logged) == (EPOCH + 2, EPOCH + 9)
+    recorder.finish()
+
+
+def test_how_long_the_page_has_been_without_a_connection(tmp_path: Path) -> None:
+    now = EPOCH
+    recorder = Recorder(TapeWriter(tmp_path), Rendering(Listening), lambda: now)
+    opened = [ConnectionOpened(at=EPOCH, document=1, connection=number) for number in range(2)]
+    closed = [ConnectionClosed(at=EPOCH, document=1, connection=number) for number in range(2)]
+    measured = []
+    for event in (opened[0], opened[1], closed[0], closed[1], closed[1], opened[0]):
+        recorder.take(event)
+        now += 10
+        measured.append(recorder.disconnected_for())
+    assert measured == [0, 0, 0, 10, 20, 0]
     recorder.finish()

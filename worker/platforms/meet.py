@@ -151,7 +151,12 @@ class MeetCall:
             # The page is on its way to another document.
             logger.debug("the page could not be read: %s", _first_line(error))
             return Facts()
-        return msgspec.convert(seen, Facts)
+        try:
+            return msgspec.convert(seen, Facts)
+        except msgspec.ValidationError as error:
+            # The page can replace what the observer calls.
+            logger.warning("the page gave an odd account of itself: %s", error)
+            return Facts()
 
     async def _act(self, facts: Facts) -> None:
         step = self._attempts.choose(steps(facts), time.monotonic())

@@ -113,7 +113,7 @@ def test_notices_are_acknowledged(text: str) -> None:
     ],
 )
 def test_refusals(text: str, reason: str) -> None:
-    assert situation(Facts(text=f"Hello\n{text}\nBye")) == Refused(reason, text.split("\n")[0])
+    assert situation(Facts(text=f"Hello\n{text}\nBye")) == Refused(reason, text.split("\n", maxsplit=1)[0])
 
 
 def test_sign_in() -> None:
