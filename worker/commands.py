@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,7 @@ NOT_ADMITTED: Final = 3
 
 def record_command(url: str, output: Path, bot_name: str, max_duration: float | None) -> int:
     """Records the call behind ``url``; returns the exit code. Raises MeetstemsError."""
-    order = Order(parse_meet_link(url), output, bot_name, max_duration)
+    order = Order(str(uuid.uuid4()), parse_meet_link(url), output, bot_name, max_duration)
     return asyncio.run(record_and_report(order, Settings.from_environment(os.environ)))
 
 

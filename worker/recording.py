@@ -20,12 +20,13 @@ from worker.platforms.meet import MeetCall
 from worker.platforms.meet_link import MeetLink
 from worker.progress import Display
 from worker.recorder import Recorder
-from worker.rendering import OpenRenderer, Rendering
+from worker.rendering import HELD_SECONDS, OpenRenderer, Rendering
 from worker.settings import Settings
 from worker.stems.manifest import Manifest
 from worker.stopping import stop_signals
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import (
+    CUT_OFF,
     TAPE_VERSION,
     RecordingEnded,
     RecordingStarted,
@@ -48,24 +49,13 @@ LEAVE_TIMEOUT: Final = 6.0
 DISCONNECTED_TIMEOUT: Final = 90.0
 """Seconds without a peer connection after which the call is given up; Meet reconnects, or says that it failed, sooner."""
 
-FAILURES: Final = frozenset(
-    {
-        "browser_died",
-        "connection_lost",
-        "tape_failed",
-        "page_not_loaded",
-        "page_not_understood",
-        "internal_error",
-    }
-)
-"""Reasons for which a recording's end is a failure."""
-
 T = TypeVar("T")
 
 
 class Order(NamedTuple):
     """What to record and where to. ``max_duration`` is in seconds of recording, None: no limit."""
 
+    bot_id: str
     link: MeetLink
     output: Path
     bot_name: str
@@ -100,7 +90,7 @@ class Outcome:
     @property
     def failed(self) -> bool:
         """Whether something went wrong, other than the meeting's people not wanting a recording."""
-        return self.error is not None or self.stop.reason in FAILURES
+        return self.error is not None or self.stop.reason in CUT_OFF
 
 
 async def record(order: Order, settings: Settings, display: Display, open_renderer: OpenRenderer) -> Outcome:
@@ -148,6 +138,7 @@ class _Session:
             TapeStarted(
                 at=time.time(),
                 version=TAPE_VERSION,
+                bot_id=self._order.bot_id,
                 platform=self._call.platform,
                 meeting_url=self._order.link.url,
                 bot_name=self._order.bot_name,
@@ -175,8 +166,10 @@ class _Session:
 
     async def _stay(self) -> Stop:
         first = self._recorder.first_arrival
-        now = time.time()
-        self._note(RecordingStarted(at=now - IN_FLIGHT if first is None else min(now - IN_FLIGHT, first)))
+        start = time.time() - IN_FLIGHT
+        if first is not None:
+            start = max(min(start, first), start - HELD_SECONDS)
+        self._note(RecordingStarted(at=start))
         self._state("in_call_recording")
         self._cost = CostMeter()
         showing = asyncio.create_task(self._show())
@@ -214,7 +207,7 @@ class _Session:
             self._note(RecordingEnded(at=stop.at, reason=stop.reason, detail=stop.detail))
         if self._alive():
             await self._leave()
-        good = self._recorder.begun and stop.reason not in FAILURES
+        good = self._recorder.begun and stop.reason not in CUT_OFF
         self._state("done" if good else "fatal", stop.reason)
 
     async def _leave(self) -> None:

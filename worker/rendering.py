@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from worker.errors import InputError
 from worker.progress import Progress
 from worker.stems.manifest import Manifest
-from worker.tape.events import RecordingEnded, RecordingStarted, TapeEvent
+from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
 
 
 class NothingRecordedError(InputError):
@@ -28,6 +29,9 @@ class Renderer(Protocol):
         """Closes all files and describes them."""
 
 
+HELD_SECONDS = 10.0
+"""Frames of so many seconds are kept until it is known when the recording began."""
+
 OpenRenderer: TypeAlias = Callable[[], Renderer]
 """Makes a renderer; that may write its first files."""
 
@@ -39,6 +43,7 @@ class Rendering:
         self._open = open_renderer
         self._renderer: Renderer | None = None
         self._held: list[TapeEvent] = []
+        self._held_frames: deque[FrameBatch] = deque()
         self.ended = False
         """Whether RecordingEnded was fed."""
 
@@ -54,7 +59,7 @@ class Rendering:
         elif isinstance(event, RecordingStarted):
             self._begin(event)
         else:
-            self._held.append(event)
+            self._hold(event)
         self.ended |= isinstance(event, RecordingEnded)
 
     def progress(self) -> Progress | None:
@@ -67,10 +72,22 @@ class Rendering:
             raise NothingRecordedError("nothing was recorded: the tape ends before the bot was in the call")
         return self._renderer.finish()
 
+    def _hold(self, event: TapeEvent) -> None:
+        """Batches are under way while the worker still finds out that it is in the call: the last of them may count."""
+        if not isinstance(event, FrameBatch):
+            self._held.append(event)
+        elif event.frames:
+            self._held_frames.append(event)
+            while self._held_frames[0].frames[-1].arrival < event.frames[-1].arrival - HELD_SECONDS:
+                self._held_frames.popleft()
+
     def _begin(self, start: RecordingStarted) -> None:
         renderer = self._open()
         for event in self._held:
             renderer.feed(event)
-        self._held.clear()
         renderer.feed(start)
+        for batch in self._held_frames:
+            renderer.feed(batch)
+        self._held.clear()
+        self._held_frames.clear()
         self._renderer = renderer

@@ -47,7 +47,7 @@ class Silent:
 async def recorded(
     replica: Replica, output: Path, display: Silent, open_renderer: OpenRenderer | None = None
 ) -> Outcome:
-    order = Order(parse_meet_link(replica.meeting_url), output, "Notes")
+    order = Order("bot-1", parse_meet_link(replica.meeting_url), output, "Notes")
     return await record(order, settings_for(replica), display, open_renderer or (lambda: Renderer(output)))
 
 

@@ -21,6 +21,7 @@ from worker.stems.manifest import (
 )
 from worker.stems.naming import NamedParticipant, name_sources
 from worker.stems.session import SessionFacts
+from worker.tape.events import CUT_OFF
 
 NOBODY_SPOKE = "No per-participant audio streams available for this bot."
 """MeetStream's own words for a meeting in which nobody was heard."""
@@ -51,10 +52,13 @@ def assemble_manifest(
     """
     by_source = {each.source: each for each in heard}
     participants: list[ParticipantStreams] = []
+    contested: list[str] = []
     files: dict[int, str] = {}
     for person in name_sources(list(by_source), directory):
         for source in person.csrcs:
             files[source] = file_name(person.participant_name, person.participant_id, source)
+        if person.contested:
+            contested.append(f"Evidence disagreed on whether {person.participant_name} is who spoke.")
         participants.append(
             ParticipantStreams(
                 participant_name=person.participant_name,
@@ -91,14 +95,10 @@ def assemble_manifest(
             unattributed_packets=sum(
                 each.packets.received + each.packets.recovered for each in heard if each.source < 0
             ),
-            warnings=[*facts.warnings(), *warnings],
+            warnings=[*facts.warnings(), *warnings, *contested],
         ),
     )
     return manifest, files
-
-
-CUT_OFF = frozenset({"browser_died", "page_crashed", "tape_failed"})
-"""Reasons for an end that nobody wanted."""
 
 
 def _stream(person: NamedParticipant, heard: HeardSource, duration: float, folder: str, file: str) -> Stream:

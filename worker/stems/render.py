@@ -5,7 +5,6 @@ Nothing here knows the hour: time is what the events say, so the same tape gives
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 
 import msgspec
@@ -27,9 +26,6 @@ from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, Tap
 
 SETTLED_AFTER = 10.0
 """Silence is laid this many seconds behind the clock: a stalled network may still deliver what was spoken before."""
-
-HELD_BEFORE_START = 10.0
-"""Frames of so many seconds are kept until it is known when the recording began."""
 
 MOST_SOURCES = 250
 """Each source is an open file; a meeting does not have more speakers than this."""
@@ -103,7 +99,6 @@ class Renderer:
         self._speakers: dict[int, _Speaker] = {}
         """By CSRC; by the bitwise complement of the SSRC, which is negative, where packets list no CSRC."""
         self._unbelieved = 0
-        self._held: deque[FrameBatch] = deque()
         self._zero: float | None = None
         self._now = 0.0
         """Meeting time, in seconds."""
@@ -112,19 +107,15 @@ class Renderer:
         self._ended = False
 
     def feed(self, event: TapeEvent) -> None:
-        """Takes the tape's next event."""
+        """Takes the tape's next event; frames before RecordingStarted do not count."""
         if isinstance(event, FrameBatch):
-            if self._zero is None:
-                self._hold(event)
-            elif not self._ended:
+            if self._zero is not None and not self._ended:
                 self._take_frames(event, self._zero)
             return
         self._facts.observe(event)
         self._roster.observe(event)
         if isinstance(event, RecordingStarted) and self._zero is None:
             self._zero = event.at
-            while self._held:
-                self._take_frames(self._held.popleft(), event.at)
         if self._zero is not None and not self._ended:
             if isinstance(event, RecordingEnded):
                 self._now = event.at - self._zero
@@ -179,14 +170,6 @@ class Renderer:
         (self._output / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
         (self._output / TIMELINE_FILE).write_text(timeline_html(manifest), "utf-8")
         return manifest
-
-    def _hold(self, batch: FrameBatch) -> None:
-        """Keeps frames until it is known when the recording began."""
-        if not batch.frames:
-            return
-        self._held.append(batch)
-        while self._held[0].frames[-1].arrival < batch.frames[-1].arrival - HELD_BEFORE_START:
-            self._held.popleft()
 
     def _take_frames(self, batch: FrameBatch, zero: float) -> None:
         slots = self._slots
@@ -268,6 +251,10 @@ class Renderer:
             warnings.append(f"{refused} packets came from more than {MOST_SOURCES} sources and have no file.")
         if malformed:
             warnings.append(f"{malformed} payloads could not be read and were left out.")
+        if self._roster.undecodable:
+            warnings.append(f"{self._roster.undecodable} roster messages could not be read.")
+        if self._roster.harvested:
+            warnings.append("The roster's form was not the known one; names were found by searching it.")
         if self._unbelieved:
             warnings.append(
                 f"{self._unbelieved} packets claimed to come from another hour and were left out."

@@ -93,6 +93,19 @@ class RecordingEnded(Event, frozen=True, kw_only=True):
     detail: str = ""
 
 
+CUT_OFF = frozenset(
+    {
+        "browser_died",
+        "connection_lost",
+        "internal_error",
+        "page_not_loaded",
+        "page_not_understood",
+        "tape_failed",
+    }
+)
+"""Reasons for an end that nobody wanted: the recording holds less than the meeting had."""
+
+
 class ConnectionOpened(Event, frozen=True, kw_only=True):
     """The page made an RTCPeerConnection; ``connection`` counts them per document."""
 

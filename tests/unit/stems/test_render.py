@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fixtures.replica.comparison import StemPacket, read_stem
 from fixtures.replica.voices import load_voice
 from tests.synthetic_tape import STARTED_AT, Talker, meant_places, synthetic_tape
+from worker.rendering import Rendering
 from worker.stems.manifest import Manifest
 from worker.stems.render import Renderer
 from worker.tape.events import (
@@ -33,10 +34,10 @@ def payloads(voice: str) -> list[bytes]:
 
 
 def render(events: Iterable[TapeEvent], output: Path, *, mix: bool = True) -> Manifest:
-    renderer = Renderer(output, mix=mix)
+    rendering = Rendering(lambda: Renderer(output, mix=mix))
     for event in events:
-        renderer.feed(event)
-    return renderer.finish()
+        rendering.feed(event)
+    return rendering.finish()
 
 
 def spoken(manifest: Manifest, output: Path, csrc: int) -> list[StemPacket]:

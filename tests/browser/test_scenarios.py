@@ -1,0 +1,103 @@
+"""Every committed scenario, recorded by the command in a real Chromium and compared with what the replica sent."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fixtures.replica.comparison import TRUTH_FILE, compare
+from fixtures.replica.scenario import load_scenario, scenario_names
+from fixtures.replica.truth import Truth, read_truth
+from worker.stems.manifest import Manifest
+
+NAMES_TO_FIND = {"late-names": {"Anna Kowalska", "Sam O'Neill", "Beatriz Fonseca", "Unknown 1"}}
+"""Where not everyone's name is ever told."""
+
+LOSSY = {"lossy", "reconnect"}
+
+
+def run(*arguments: object) -> str:
+    command = [sys.executable, "-m", "worker.cli", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """What a recording and its replay share."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.parent.name != "tape" and path.name != TRUTH_FILE
+    }
+
+
+def replica_lateness(truth: Truth, jitter: float) -> float:
+    """How much later than planned the replica itself sent on a busy machine, in seconds."""
+    late = [
+        packet.sent_at - packet.meant_at - packet.reordered_by for packet in truth.packets if packet.sent_at
+    ]
+    return max(0.0, max(late, default=0.0) - jitter)
+
+
+def decoded_seconds(path: Path) -> float:
+    """As a user of ffmpeg gets it: decoded to WAV."""
+    wav = path.with_suffix(".wav")
+    subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", path, wav], check=True)
+    with wave.open(str(wav)) as decoded:
+        seconds: float = decoded.getnframes() / decoded.getframerate()
+    wav.unlink()
+    return seconds
+
+
+def probed_seconds(path: Path) -> float:
+    command = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(path)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", scenario_names())
+def test_scenario(name: str, tmp_path: Path) -> None:
+    output = tmp_path / name
+    run("demo", "--scenario", name, "--output", output)
+    scenario = load_scenario(name)
+    truth = read_truth(output / TRUTH_FILE)
+    manifest = msgspec.json.decode((output / "audio_streams.json").read_bytes(), type=Manifest)
+    stems = compare(output, truth)
+
+    assert len(stems) == len(
+        {packet.csrc for packet in truth.packets if packet.participant in truth.speakers()}
+    )
+    lateness = replica_lateness(truth, scenario.network.jitter)
+    for stem in stems:
+        assert (stem.missing, stem.foreign, stem.found) == (0, 0, stem.expected), stem.name
+        assert stem.place_error(0.99) <= 0.020 + lateness, stem.name
+        assert stem.place_error(1.0) <= 0.040 + lateness, stem.name
+        assert stem.timestamp_error <= 0.0025, stem.name
+
+    named = {person.participant_name for person in manifest.participants}
+    expected = {scenario.participants[index].name for index in truth.speakers()}
+    assert named == NAMES_TO_FIND.get(name, expected)
+    assert len(manifest.participants) == len(truth.speakers())
+
+    with wave.open(str(output / "audio.wav")) as mix:
+        seconds = mix.getnframes() / mix.getframerate()
+    assert seconds == pytest.approx(manifest.recording.duration_seconds, abs=0.0001)
+    for person in manifest.participants:
+        for stream in person.streams:
+            for segment in stream.segments:
+                path = output / segment.url
+                assert segment.isolation == "separated"
+                assert decoded_seconds(path) == pytest.approx(seconds, abs=0.02)
+                assert probed_seconds(path) == pytest.approx(seconds, abs=0.02)
+                if name not in LOSSY:
+                    assert segment.packets.lost == 0
+    assert manifest.recording.complete
+    assert manifest.recording.audio_path == ("receivers" if stems else "unknown")
+    assert manifest.recording.warnings == []
+
+    run("replay", output / "tape", "--output", tmp_path / "replayed")
+    assert files_of(tmp_path / "replayed") == files_of(output)
