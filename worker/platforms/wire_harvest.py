@@ -16,6 +16,8 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 DEVICE_ID = re.compile(r"spaces/[^/\s]{1,200}/devices/[^/\s]{1,200}")
 MAX_DEPTH = 16
 MAX_FIELDS = 50_000
+MAX_BYTES = 256 * 1024
+"""Meet's own messages are far smaller; a larger one would hold up the recording for too long."""
 
 _VARINT = 0
 _LENGTH_DELIMITED = 2
@@ -72,7 +74,9 @@ def _messages(data: bytes) -> Iterator[Fields]:
 
 
 def _fields(data: bytes) -> Fields:
-    """The fields of one message; empty where ``data`` is not one, or has more than MAX_FIELDS."""
+    """The fields of one message; empty where ``data`` is not one, is over MAX_BYTES or has more than MAX_FIELDS."""
+    if len(data) > MAX_BYTES:
+        return {}
     try:
         unknown = UnknownFieldSet(Empty.FromString(data))
     except DecodeError:
