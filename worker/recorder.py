@@ -17,6 +17,7 @@ from worker.tape.events import (
     FrameBatch,
     ReceiverTapped,
     RosterResponse,
+    TapDeaf,
     TapeEvent,
 )
 from worker.tape.writer import TapeWriter
@@ -28,14 +29,20 @@ class Recorder:
     """Takes the events of one recording. ``clock`` gives seconds since the Unix epoch.
 
     The tape comes first in every sense: when the files fail, the tape goes on, and the files can be made from it later.
+    ``on_event`` is called with each event that stands on the tape; it must not raise.
     """
 
     def __init__(
-        self, tape: TapeWriter, rendering: Rendering, clock: Callable[[], float] = time.time
+        self,
+        tape: TapeWriter,
+        rendering: Rendering,
+        clock: Callable[[], float] = time.time,
+        on_event: Callable[[TapeEvent], None] | None = None,
     ) -> None:
         self._tape = tape
         self._rendering = rendering
         self._clock = clock
+        self._on_event = on_event
         self._tape_error: TapeWriteError | None = None
         self._rendering_error: Exception | None = None
         self.first_arrival: float | None = None
@@ -44,6 +51,7 @@ class Recorder:
         """When the first frames stood on the tape."""
         self._open_connections: set[tuple[int, int]] = set()
         self._disconnected_at: float | None = None
+        self._deaf_at: float | None = None
         self.media_seen = False
         """Whether the page has shown signs of media or of a roster."""
 
@@ -61,6 +69,10 @@ class Recorder:
         """For how long, in seconds, the page has been without the peer connection that it had; 0 while it has one."""
         return 0.0 if self._disconnected_at is None else self._clock() - self._disconnected_at
 
+    def deaf_for(self) -> float:
+        """For how long, in seconds, packets have come of which none reached the tap; 0 while frames come, or nothing does."""
+        return 0.0 if self._deaf_at is None else self._clock() - self._deaf_at
+
     def take(self, event: TapeEvent) -> None:
         """Appends ``event`` to the tape, then renders it. Raises TapeWriteError."""
         try:
@@ -70,6 +82,8 @@ class Recorder:
             raise
         self._note(recorded)
         self.render(recorded)
+        if self._on_event is not None:
+            self._on_event(recorded)
 
     def render(self, event: TapeEvent) -> None:
         """Renders an event that the tape does not take any more."""
@@ -111,10 +125,13 @@ class Recorder:
             self._open_connections.discard((event.document, event.connection))
             if not self._open_connections and self._disconnected_at is None:
                 self._disconnected_at = self._clock()
+        elif isinstance(event, TapDeaf):
+            self._deaf_at = self._clock() if self._deaf_at is None else self._deaf_at
         elif isinstance(event, ChannelMessage | ReceiverTapped | RosterResponse):
             self.media_seen = True
         elif isinstance(event, FrameBatch) and event.frames:
             self.media_seen = True
+            self._deaf_at = None
             earliest = min(frame.arrival for frame in event.frames)
             if self.first_arrival is None:
                 self.first_frame_logged = self._clock()

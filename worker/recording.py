@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
+
+from playwright.async_api import Page
 
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.tap import Tap
@@ -31,10 +33,12 @@ from worker.tape.events import (
     RecordingEnded,
     RecordingStarted,
     StateChanged,
+    TapeEvent,
     TapeStarted,
     WorkerEvent,
 )
 from worker.tape.writer import TapeWriter
+from worker.watching import until_cut_off, until_hung
 
 logger = logging.getLogger(__name__)
 
@@ -46,20 +50,26 @@ IN_FLIGHT: Final = 0.25
 LEAVE_TIMEOUT: Final = 6.0
 """Seconds for leaving the call; it ends all the same when the browser is closed."""
 
-DISCONNECTED_TIMEOUT: Final = 90.0
-"""Seconds without a peer connection after which the call is given up; Meet reconnects, or says that it failed, sooner."""
+PART_SECONDS: Final = 4.0
+"""What a killed worker had not uploaded yet is lost: the open part of the tape, and what an upload takes."""
+
+_NO_LOBBY_LIMIT: Final = 600.0
+"""Seconds after which Meet itself gives up in its waiting room."""
 
 T = TypeVar("T")
 
 
 class Order(NamedTuple):
-    """What to record and where to. ``max_duration`` is in seconds of recording, None: no limit."""
+    """What to record and where to. ``max_duration`` is in seconds of recording, None: no limit. ``waiting_room_timeout`` is in
+    seconds.
+    """
 
     bot_id: str
     link: MeetLink
     output: Path
     bot_name: str
     max_duration: float | None = None
+    waiting_room_timeout: float = _NO_LOBBY_LIMIT
 
 
 class Stop(NamedTuple):
@@ -68,6 +78,19 @@ class Stop(NamedTuple):
     reason: str
     detail: str
     at: float
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Who else takes part in a recording. None of them may raise.
+
+    ``on_event`` is called with each event that stands on the tape, ``on_part_closed`` with the path of each part of the tape
+    once it is complete. ``on_trouble`` sees the page before it goes, when the bot was not let in or something broke.
+    """
+
+    on_event: Callable[[TapeEvent], None] | None = None
+    on_part_closed: Callable[[Path], None] | None = None
+    on_trouble: Callable[[Page], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,17 +121,45 @@ async def record(order: Order, settings: Settings, display: Display, open_render
 
     Raises OutputError, ChromiumNotFoundError and ChromiumLaunchError, and TapeWriteError if not even a tape can be begun.
     """
+    with stop_signals() as signalled:
+        stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        signalled.add_done_callback(lambda signal: _pass_on(signal, stopped))
+        return await attend(order, settings, display, open_renderer, stopped)
+
+
+async def attend(
+    order: Order,
+    settings: Settings,
+    display: Display,
+    open_renderer: OpenRenderer,
+    stopped: asyncio.Future[Stop],
+    hooks: Hooks = Hooks(),
+) -> Outcome:
+    """Records one call until it ends, ``max_duration`` is over, ``stopped`` is done, or something breaks.
+
+    Raises what record() raises.
+    """
     claim_output(order.output)
-    with stop_signals() as stopped:
-        display.state("starting")
-        async with launch_browser(settings) as browser:
-            context = await new_context(browser)
-            with TapeWriter(order.output / TAPE_FOLDER) as tape:
-                recorder = Recorder(tape, Rendering(open_renderer))
-                tap = await Tap.attach(context, recorder.take)
-                page = await context.new_page()
-                call = MeetCall(page, order.link, order.bot_name, media_seen=lambda: recorder.media_seen)
-                return await _Session(order, browser, tap, call, recorder, display, stopped).run()
+    display.state("starting")
+    async with launch_browser(settings) as browser:
+        context = await new_context(browser)
+        with TapeWriter(order.output / TAPE_FOLDER, hooks.on_part_closed, PART_SECONDS) as tape:
+            recorder = Recorder(tape, Rendering(open_renderer), on_event=hooks.on_event)
+            tap = await Tap.attach(context, recorder.take)
+            page = await context.new_page()
+            call = MeetCall(
+                page,
+                order.link,
+                order.bot_name,
+                media_seen=lambda: recorder.media_seen,
+                waiting_room_timeout=order.waiting_room_timeout,
+            )
+            return await _Session(order, browser, tap, page, call, recorder, display, stopped, hooks).run()
+
+
+def _pass_on(signal: asyncio.Future[str], stopped: asyncio.Future[Stop]) -> None:
+    if not signal.cancelled() and not stopped.done():
+        stopped.set_result(_stop("interrupted", signal.result()))
 
 
 class _Session:
@@ -119,18 +170,22 @@ class _Session:
         order: Order,
         browser: BrowserSession,
         tap: Tap,
+        page: Page,
         call: Call,
         recorder: Recorder,
         display: Display,
-        stopped: asyncio.Future[str],
+        stopped: asyncio.Future[Stop],
+        hooks: Hooks,
     ) -> None:
         self._order = order
         self._browser = browser
         self._tap = tap
+        self._page = page
         self._call = call
         self._recorder = recorder
         self._display = display
         self._stopped = stopped
+        self._hooks = hooks
         self._cost: CostMeter | None = None
 
     async def run(self) -> Outcome:
@@ -180,10 +235,11 @@ class _Session:
         return end if isinstance(end, Stop) else _stop(end.reason, end.detail)
 
     async def _until_over(self) -> Ended:
-        """However the call ends: by what the page shows, or because nothing has come for too long."""
+        """However the call ends: by what the page shows, or because nothing useful has come of it for too long."""
         watching = [
             asyncio.ensure_future(self._call.until_ended()),
-            asyncio.ensure_future(self._until_disconnected()),
+            asyncio.ensure_future(until_cut_off(self._recorder)),
+            asyncio.ensure_future(until_hung(self._page)),
         ]
         try:
             done, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
@@ -193,21 +249,17 @@ class _Session:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
 
-    async def _until_disconnected(self) -> Ended:
-        while True:
-            if self._recorder.disconnected_for() > DISCONNECTED_TIMEOUT:
-                return Ended("connection_lost", f"no connection for {DISCONNECTED_TIMEOUT:.0f} s")
-            await asyncio.sleep(1.0)
-
     async def _wind_up(self, stop: Stop) -> None:
         self._state("leaving", stop.reason)
         if self._alive():
             await self._tap.flush()
         if self._recorder.begun:
             self._note(RecordingEnded(at=stop.at, reason=stop.reason, detail=stop.detail))
+        good = self._recorder.begun and stop.reason not in CUT_OFF
+        if self._alive() and not good and self._hooks.on_trouble is not None:
+            await self._hooks.on_trouble(self._page)
         if self._alive():
             await self._leave()
-        good = self._recorder.begun and stop.reason not in CUT_OFF
         self._state("done" if good else "fatal", stop.reason)
 
     async def _leave(self) -> None:
@@ -237,7 +289,7 @@ class _Session:
 
     def _cut_short(self) -> Stop | None:
         if self._stopped.done():
-            return _stop("interrupted", self._stopped.result())
+            return self._stopped.result()
         if self._tap.failed.done():
             error = self._tap.failed.result()
             return _stop("tape_failed" if isinstance(error, TapeWriteError) else "internal_error", str(error))

@@ -83,12 +83,26 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     total_segments: int
 
 
+class RecordedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One uninterrupted stretch of a recording that was interrupted; its ``segment_index`` is that of its segments.
+
+    ``attempt`` is the entry into the call that it comes from. ``ended_reason`` is why it ended, ``mixed_audio`` its own mix.
+    """
+
+    segment_index: int
+    attempt: int
+    start_seconds: float
+    duration_seconds: float
+    ended_reason: str
+    mixed_audio: str | None
+
+
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """The recording as a whole. ``started_at`` is ISO 8601 in UTC and names meeting time 0.
 
     ``complete`` is False where the recording was cut off; ``ended_reason`` is a short code, ``ended_detail`` plain English.
     ``audio_path`` is how the page took its audio: ``receivers`` or ``encoded``. ``warnings`` are plain sentences about what is
-    missing or doubtful.
+    missing or doubtful. ``parts`` are there only where the bot had to join more than once; each has a mix of its own then.
     """
 
     platform: str
@@ -103,6 +117,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     mixed_audio: str | None
     unattributed_packets: int
     warnings: list[str]
+    parts: list[RecordedPart] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -97,9 +97,14 @@ CUT_OFF = frozenset(
     {
         "browser_died",
         "connection_lost",
+        "disk_full",
         "internal_error",
+        "lease_lost",
+        "oom_soft_limit",
+        "page_hung",
         "page_not_loaded",
         "page_not_understood",
+        "tap_deaf",
         "tape_failed",
     }
 )

@@ -27,12 +27,19 @@ _NANOSECONDS: Final = 1_000_000_000
 class TapeWriter:
     """Writes one tape into ``folder``, which is made if need be and must hold no tape yet.
 
+    A part spans less than ``part_seconds`` of log time, PART_SECONDS at most.
     ``on_part_closed`` is called with the path of each part once it is complete. Every method raises TapeWriteError when the
     disk does not take the bytes; the writer is closed from then on, and what was written before can be read.
     """
 
-    def __init__(self, folder: Path, on_part_closed: Callable[[Path], None] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        on_part_closed: Callable[[Path], None] | None = None,
+        part_seconds: float = PART_SECONDS,
+    ) -> None:
         self._folder = folder
+        self._part_seconds = min(part_seconds, PART_SECONDS)
         self._on_part_closed = on_part_closed
         self._part: _Part | None = None
         self._part_count = 0
@@ -73,7 +80,7 @@ class TapeWriter:
     def _append(self, topic: str, data: bytes, logged_at: float) -> None:
         if self._closed:
             raise TapeWriteError(f"tape {self._folder}: is closed, nothing more can be written")
-        if self._part is not None and not self._part.takes(logged_at):
+        if self._part is not None and not self._part.takes(logged_at, self._part_seconds):
             self._close_part()
         try:
             if self._part is None:
@@ -123,8 +130,8 @@ class _Part:
         }
         self._sequences = dict.fromkeys(self._channels, 0)
 
-    def takes(self, logged_at: float) -> bool:
-        return self._opened_at <= logged_at < self._opened_at + PART_SECONDS
+    def takes(self, logged_at: float, part_seconds: float) -> bool:
+        return self._opened_at <= logged_at < self._opened_at + part_seconds
 
     def append(self, topic: str, data: bytes, logged_at: float) -> None:
         log_time = round(logged_at * _NANOSECONDS)
