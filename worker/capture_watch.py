@@ -1,0 +1,105 @@
+"""Whether what Chromium receives also reaches the tape (pure): the difference between joined and joined but deaf."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from worker.tape.events import (
+    ConnectionClosed,
+    FrameBatch,
+    ReceiverReport,
+    ReceiverTapped,
+    TapDeaf,
+    TapeEvent,
+)
+
+DEAF_PACKETS: Final = 50
+"""One second of speech: so many packets, not one of which was tapped, are no hiccup."""
+
+DEAF_SECONDS: Final = 6.0
+"""For so long packets may come untapped; the page reports every 2 s, and its tally can be one report old."""
+
+
+MOST_SLOTS: Final = 1000
+"""A page cannot make the worker keep more; Meet uses three in each document."""
+
+
+class Slot(NamedTuple):
+    """An audio receiver: the document's random number, and the receiver's index in it."""
+
+    document: int
+    receiver: int
+
+
+class SlotCounts(NamedTuple):
+    """Packets of one slot since it began. ``expected`` is received + lost (RFC 3550 section 6.4.1), ``tapped`` as frames."""
+
+    expected: int
+    received: int
+    tapped: int
+
+
+class _Stall(NamedTuple):
+    """The first report that showed the frames where they still stand."""
+
+    since: float
+    received: int
+    tapped: int
+
+
+class CaptureWatch:
+    """Fed with a tape's events, tells which slots are deaf: packets arrive there, and none of them is tapped.
+
+    Silence is not deafness: a slot to which nothing comes is well.
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[Slot, SlotCounts] = {}
+        """The last report of each slot."""
+        self.deaf: frozenset[Slot] = frozenset()
+        """Slots that are deaf now."""
+        self.last_frame: float | None = None
+        """When Chromium received the newest frame that was tapped, in seconds since the Unix epoch."""
+        self._stalls: dict[Slot, _Stall] = {}
+        self._connections: dict[Slot, int] = {}
+
+    def observe(self, event: TapeEvent) -> None:
+        """Takes the tape's next event."""
+        match event:
+            case FrameBatch(frames=[*_, newest]):
+                self.last_frame = max(newest.arrival, self.last_frame or newest.arrival)
+            case ReceiverReport():
+                self._compare(event)
+            case TapDeaf() if len(self.deaf) < MOST_SLOTS:
+                self.deaf |= {Slot(event.document, event.receiver)}
+            case ReceiverTapped() if len(self._connections) < MOST_SLOTS:
+                self._connections[Slot(event.document, event.receiver)] = event.connection
+            case ConnectionClosed():
+                self._forget(event)
+            case _:
+                pass
+
+    def _compare(self, report: ReceiverReport) -> None:
+        slot = Slot(report.document, report.receiver)
+        # Duplicates can make the number of lost packets negative.
+        expected = report.packets_received + max(0, report.packets_lost)
+        if slot not in self.counts and len(self.counts) >= MOST_SLOTS:
+            return
+        self.counts[slot] = SlotCounts(expected, report.packets_received, report.frames_tapped)
+        stall = self._stalls.get(slot)
+        if stall is None or report.frames_tapped != stall.tapped:
+            self._stalls[slot] = _Stall(report.at, report.packets_received, report.frames_tapped)
+            self.deaf -= {slot}
+        elif (
+            report.packets_received - stall.received >= DEAF_PACKETS
+            and report.at - stall.since >= DEAF_SECONDS
+        ):
+            self.deaf |= {slot}
+
+    def _forget(self, closed: ConnectionClosed) -> None:
+        """What a closed connection no longer delivers is nobody's fault."""
+        self.deaf = frozenset(
+            slot
+            for slot in self.deaf
+            if (slot.document, self._connections.get(slot)) != (closed.document, closed.connection)
+        )
