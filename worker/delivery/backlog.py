@@ -1,0 +1,146 @@
+"""Things to be delivered in order, by a thread of their own, so that who hands them over never waits and never fails."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from worker.delivery.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PAUSE: Final = 5.0
+"""Seconds between a delivery that was given up and the next one of the same thing."""
+
+
+class _Waiting(NamedTuple, Generic[T]):
+    item: T
+    since: float
+
+
+class Backlog(Generic[T]):
+    """Delivers with ``deliver``, one after the other. Thread-safe.
+
+    Where ``deliver`` raises UnavailableError the same item is delivered again, for as long as it takes; the others wait behind
+    it. Any other exception gives that item up. ``limit`` bounds the items that wait: beyond it the oldest is given up.
+    ``clock`` tells Unix seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        deliver: Callable[[T], None],
+        *,
+        limit: int | None = None,
+        pause: float = PAUSE,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._name = name
+        self._deliver = deliver
+        self._limit = limit
+        self._pause = pause
+        self._clock = clock
+        self._waiting: deque[_Waiting[T]] = deque()
+        self._current: _Waiting[T] | None = None
+        self._changed = threading.Condition()
+        self._closed = False
+        self._hurried = 0
+        self._delivered = 0
+        self._given_up = 0
+        self._thread = threading.Thread(target=self._run, name=f"backlog-{name}", daemon=True)
+        self._thread.start()
+
+    def add(self, item: T) -> None:
+        """Hands ``item`` over. Never blocks, never raises; after ``close`` it counts as given up."""
+        with self._changed:
+            if self._closed:
+                self._given_up += 1
+                logger.error("%s: handed over too late, not delivered: %s", self._name, item)
+                return
+            if self._limit is not None and len(self._waiting) >= self._limit:
+                self._given_up += 1
+                logger.error("%s: %d are waiting, the oldest is given up", self._name, self._limit)
+                self._waiting.popleft()
+            self._waiting.append(_Waiting(item, self._clock()))
+            self._changed.notify_all()
+
+    def drain(self, timeout: float) -> bool:
+        """Waits up to ``timeout`` seconds until nothing is left, trying at once what is being put off.
+
+        Returns whether everything that was ever handed over has been delivered.
+        """
+        with self._changed:
+            self._hurried += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._left(), timeout)
+            return not self._left() and self._given_up == 0
+
+    def close(self) -> None:
+        """Ends the thread after the delivery under way, which is waited for a second; what is left stays undelivered."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join(timeout=1.0)
+
+    def pending(self) -> list[T]:
+        """What has not been delivered yet, the oldest first."""
+        with self._changed:
+            return [waiting.item for waiting in self._left()]
+
+    def lag(self, now: float) -> float:
+        """For how many seconds the oldest of what is pending has waited, at ``now`` in Unix seconds; 0 if there is none."""
+        with self._changed:
+            left = self._left()
+            return max(0.0, now - left[0].since) if left else 0.0
+
+    @property
+    def delivered(self) -> int:
+        """How many were delivered."""
+        return self._delivered
+
+    @property
+    def given_up(self) -> int:
+        """How many will never be delivered."""
+        return self._given_up
+
+    def _left(self) -> list[_Waiting[T]]:
+        return ([self._current] if self._current else []) + list(self._waiting)
+
+    def _run(self) -> None:
+        while (waiting := self._next()) is not None:
+            hurried = self._hurried
+            try:
+                self._deliver(waiting.item)
+                self._settle(delivered=True)
+            except UnavailableError as error:
+                logger.warning("%s: not delivered yet, %d wait: %s", self._name, len(self.pending()), error)
+                self._put_off(hurried)
+            except Exception:
+                logger.exception("%s: given up: %s", self._name, waiting.item)
+                self._settle(delivered=False)
+
+    def _next(self) -> _Waiting[T] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._current or self._waiting)
+            if self._closed:
+                return None
+            if self._current is None:
+                self._current = self._waiting.popleft()
+            return self._current
+
+    def _settle(self, delivered: bool) -> None:
+        with self._changed:
+            self._current = None
+            self._delivered += delivered
+            self._given_up += not delivered
+            self._changed.notify_all()
+
+    def _put_off(self, hurried: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._hurried > hurried, self._pause)

@@ -1,0 +1,83 @@
+"""Events about a bot to SQS: in order, without holding up who reports them."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from worker.delivery.backlog import Backlog
+from worker.delivery.errors import RefusedError, describe
+from worker.delivery.jobs_queue import QueueUnavailableError
+from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+LIMIT: Final = 1000
+"""Events that may wait. A bot has some tens of them; this bounds memory when something goes wild."""
+
+_FIFO: Final = ".fifo"
+
+
+class EventsQueue:
+    """Sends events as JSON to the queue at ``url``; None: to nobody. Thread-safe.
+
+    A FIFO queue (its name ends in ``.fifo``) gets the event's ``bot_id`` as group and its ``idempotency_key``, if it has one,
+    for deduplication. Setting ``cancelled`` ends the waiting of a request under way.
+    """
+
+    def __init__(
+        self,
+        client: SQSClient,
+        url: str | None,
+        *,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        limit: int = LIMIT,
+        cancelled: threading.Event | None = None,
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._retries = Retries("SQS", QueueUnavailableError, retry, cancelled)
+        self._backlog = None if url is None else Backlog("events", self._deliver, limit=limit)
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Hands an event over; it is encoded at once, so that it may change afterwards. Never blocks on the network.
+
+        Raises TypeError for what is no JSON.
+        """
+        if self._backlog is not None:
+            self._backlog.add(msgspec.json.decode(msgspec.json.encode(event)))
+
+    def drain(self, timeout: float) -> bool:
+        """Waits up to ``timeout`` seconds for the rest; returns whether every event ever handed over has been sent."""
+        return self._backlog is None or self._backlog.drain(timeout)
+
+    def close(self) -> None:
+        """Ends it; what is still waiting is not sent."""
+        if self._backlog is not None:
+            self._backlog.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many events have not been sent yet."""
+        return 0 if self._backlog is None else len(self._backlog.pending())
+
+    def _deliver(self, event: dict[str, Any]) -> None:
+        assert self._url is not None
+        fifo: dict[str, str] = {}
+        if self._url.endswith(_FIFO):
+            fifo["MessageGroupId"] = str(event.get("bot_id") or "meetstems")
+            if "idempotency_key" in event:
+                fifo["MessageDeduplicationId"] = str(event["idempotency_key"])
+        body = msgspec.json.encode(event).decode()
+        url = self._url
+        try:
+            self._retries.call(
+                "send an event",
+                lambda: self._client.send_message(QueueUrl=url, MessageBody=body, **fifo),  # type: ignore[arg-type]
+            )
+        except ClientError as error:
+            raise RefusedError(f"SQS: send an event: {describe(error)}") from error

@@ -1,0 +1,216 @@
+"""Jobs from SQS: one at a time, hidden from other workers while at work, deleted only when told."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from worker.delivery.clients import LONGEST_POLL
+from worker.delivery.errors import DeliveryError, RefusedError, UnavailableError, describe, error_code
+from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+T = TypeVar("T")
+
+MAX_VISIBILITY: Final = 43_200
+"""Seconds that a message can be hidden, all in all, since it was received: 12 hours
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html)."""
+
+LONGEST_DELAY: Final = 900
+"""Seconds that a new message can be held back, at most."""
+
+LONGEST_GIVE_BACK: Final = MAX_VISIBILITY - 300
+"""Seconds. The cap counts from the reception, which is over by then, so it leaves a reserve."""
+
+
+class QueueUnavailableError(UnavailableError):
+    """SQS could not be reached, or could not do it, for as long as the retry budget lasted."""
+
+
+class MessageLostError(DeliveryError):
+    """The message is no longer ours: its time ran out, or it was deleted. Another worker may have it."""
+
+
+class VisibilityCapError(MessageLostError):
+    """The message has been hidden for the 12 hours that SQS allows, and comes back to the queue."""
+
+
+class Delivery(NamedTuple):
+    """One reception of a message. ``sent_at`` is in Unix seconds; ``receive_count`` counts from 1, with this reception.
+
+    ``message_id`` is the same at each reception of one message; ``receipt`` is not.
+    """
+
+    body: str
+    receipt: str
+    receive_count: int
+    sent_at: float
+    message_id: str
+
+
+Verdict = Literal["work", "poison"]
+
+
+def decide(receive_count: int, maximum: int) -> Verdict:
+    """Whether a message received for the ``receive_count``-th time (from 1) is worth work, or has failed ``maximum`` times."""
+    return "work" if receive_count <= maximum else "poison"
+
+
+class JobsQueue:
+    """A standard queue. Thread-safe; every method blocks, and raises QueueUnavailableError and RefusedError.
+
+    ``visibility`` is how many seconds a received message stays hidden unless it is extended. Setting ``cancelled`` ends the
+    waiting of all requests under way, though not a poll's.
+    """
+
+    def __init__(
+        self,
+        client: SQSClient,
+        url: str,
+        *,
+        visibility: int = 120,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        cancelled: threading.Event | None = None,
+    ) -> None:
+        self._client = client
+        self._url = url
+        self.visibility = visibility
+        self._retries = Retries("SQS", QueueUnavailableError, retry, cancelled)
+
+    def with_retry(self, retry: RetryPolicy) -> JobsQueue:
+        """The same queue with another patience."""
+        return JobsQueue(
+            self._client,
+            self._url,
+            visibility=self.visibility,
+            retry=retry,
+            cancelled=self._retries.cancelled,
+        )
+
+    def receive(self, wait_seconds: float) -> Delivery | None:
+        """The next message, waiting for one up to ``wait_seconds`` (0 to 20)."""
+        answer = self._call(
+            "receive",
+            lambda: self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=1,
+                WaitTimeSeconds=max(0, min(LONGEST_POLL, math.ceil(wait_seconds))),
+                VisibilityTimeout=self.visibility,
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            ),
+        )
+        for message in answer.get("Messages", []):
+            attributes = message["Attributes"]
+            return Delivery(
+                body=message["Body"],
+                receipt=message["ReceiptHandle"],
+                receive_count=int(attributes["ApproximateReceiveCount"]),
+                sent_at=int(attributes["SentTimestamp"]) / 1000,
+                message_id=message["MessageId"],
+            )
+        return None
+
+    def extend(self, receipt: str, seconds: int) -> None:
+        """Hides the message for ``seconds`` from now. Raises MessageLostError and VisibilityCapError."""
+        self._change_visibility("extend", receipt, seconds)
+
+    def give_back(self, receipt: str, seconds: float = 0) -> None:
+        """Lets others have the message after ``seconds``, at most LONGEST_GIVE_BACK. Raises MessageLostError."""
+        self._change_visibility("give back", receipt, math.ceil(max(0, min(seconds, LONGEST_GIVE_BACK))))
+
+    def delete(self, receipt: str) -> None:
+        """Takes the message off the queue for good. Raises MessageLostError where SQS knows the receipt no more."""
+        self._with_receipt(
+            "delete", lambda: self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
+        )
+
+    def send(self, body: str, delay: float = 0) -> str:
+        """Puts a job on the queue, to be seen after ``delay`` seconds (0 to 900); returns the message's id."""
+        answer = self._call(
+            "send",
+            lambda: self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                DelaySeconds=math.ceil(max(0, min(delay, LONGEST_DELAY))),
+            ),
+        )
+        return answer["MessageId"]
+
+    def postpone(self, delivery: Delivery, seconds: float) -> None:
+        """Puts a job off that was not begun, for ``seconds`` or the longest that SQS can; to be called at each reception.
+
+        A message may be received a few times only before it counts as poison. So the second reception sends a copy, which
+        counts from 1 again, and deletes the message. Being killed between the two leaves both: the lease sorts that out.
+        """
+        if delivery.receive_count == 1:
+            self.give_back(delivery.receipt, seconds)
+        else:
+            self.send(delivery.body, seconds)
+            self.delete(delivery.receipt)
+
+    def bury(self, delivery: Delivery, reason: str) -> bool:
+        """Moves a message to the queue's dead-letter queue at once, with ``reason`` as an attribute.
+
+        Returns False, and does nothing, where the queue has no redrive policy.
+        """
+        target = self._dead_letter_target()
+        if target is None:
+            return False
+        _, _, _, _, account, name = target.split(":", 5)
+        self._call("send to the dead-letter queue", lambda: self._send_dead(account, name, delivery, reason))
+        self.delete(delivery.receipt)
+        return True
+
+    def _dead_letter_target(self) -> str | None:
+        answer = self._call(
+            "read the redrive policy",
+            lambda: self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["RedrivePolicy"]),
+        )
+        policy = answer.get("Attributes", {}).get("RedrivePolicy")
+        if policy is None:
+            return None
+        fields: dict[str, Any] = msgspec.json.decode(policy)
+        return str(fields["deadLetterTargetArn"])
+
+    def _send_dead(self, account: str, name: str, delivery: Delivery, reason: str) -> None:
+        url = self._client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+        self._client.send_message(
+            QueueUrl=url,
+            MessageBody=delivery.body,
+            MessageAttributes={
+                "reason": {"DataType": "String", "StringValue": reason[:1000] or "unknown"},
+                "original_message_id": {"DataType": "String", "StringValue": delivery.message_id},
+            },
+        )
+
+    def _change_visibility(self, what: str, receipt: str, seconds: int) -> None:
+        self._with_receipt(
+            what,
+            lambda: self._client.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=seconds
+            ),
+        )
+
+    def _with_receipt(self, what: str, request: Callable[[], T]) -> T:
+        try:
+            return self._retries.call(what, request)
+        except ClientError as error:
+            said = describe(error)
+            if "Total VisibilityTimeout" in said:
+                raise VisibilityCapError(f"SQS: {what}: {said}") from error
+            if error_code(error) in {"MessageNotInflight", "ReceiptHandleIsInvalid", "InvalidParameterValue"}:
+                raise MessageLostError(f"SQS: {what}: {said}") from error
+            raise RefusedError(f"SQS: {what}: {said}") from error
+
+    def _call(self, what: str, request: Callable[[], T]) -> T:
+        try:
+            return self._retries.call(what, request)
+        except ClientError as error:
+            raise RefusedError(f"SQS: {what}: {describe(error)}") from error

@@ -1,0 +1,54 @@
+"""What a worker holds while it works, kept by heartbeats: its message hidden from others, its lease on the bot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from worker.delivery.heartbeat import Heartbeat
+from worker.delivery.jobs_queue import MAX_VISIBILITY, Delivery, JobsQueue, VisibilityCapError
+from worker.delivery.lease import Lease
+from worker.delivery.retries import RetryPolicy
+
+BEATS_PER_TERM: Final = 3
+"""A beat each third of the time that is extended, so that two may fail."""
+
+
+def keep_message(
+    queue: JobsQueue,
+    delivery: Delivery,
+    received_at: float,
+    clock: Callable[[], float],
+    on_lost: Callable[[Exception], None],
+) -> Heartbeat:
+    """A heartbeat, not yet begun, that keeps ``delivery`` hidden; ``received_at`` and ``clock`` are in Unix seconds.
+
+    ``on_lost`` gets a MessageLostError when another worker may receive the message; a VisibilityCapError once the 12 hours
+    allow no full extension any more: the message comes back at their end.
+    """
+
+    interval = queue.visibility / BEATS_PER_TERM
+    # A beat that waited longer than this would only stand in the way of the next.
+    impatient = queue.with_retry(RetryPolicy(budget=interval))
+
+    def beat() -> None:
+        extension = visibility_left(received_at, clock(), queue.visibility)
+        if extension > 0:
+            impatient.extend(delivery.receipt, extension)
+        if extension < queue.visibility:
+            raise VisibilityCapError(
+                f"SQS: 12 hours are nearly over; the message comes back in {extension} s"
+            )
+
+    return Heartbeat("message", interval, beat, on_lost)
+
+
+def keep_lease(lease: Lease, clock: Callable[[], float], on_lost: Callable[[Exception], None]) -> Heartbeat:
+    """A heartbeat, not yet begun, that renews ``lease``; ``on_lost`` gets a LeaseLostError when another owner has it."""
+    return Heartbeat("lease", lease.ttl / BEATS_PER_TERM, lambda: lease.renew(clock()), on_lost)
+
+
+def visibility_left(received_at: float, now: float, visibility: int) -> int:
+    """Whole seconds for which a message received at ``received_at`` may be hidden from ``now`` on, at most ``visibility``."""
+    return max(0, min(visibility, math.floor(received_at + MAX_VISIBILITY - now)))

@@ -1,0 +1,137 @@
+"""Uploads one large file in parts: several at once, each tried again by itself, and visible only when complete.
+
+boto3's transfer manager is not used for uploads since it takes no ``If-None-Match``, and since an outage that outlasts its
+retries makes it begin again at the first byte.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from worker.delivery.errors import DeliveryError, describe
+from worker.delivery.retries import Retries
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+logger = logging.getLogger(__name__)
+
+PART_BYTES: Final = 8 * 1024 * 1024
+"""What is larger goes in parts of this size."""
+
+PARALLEL: Final = 4
+"""Parts under way at once; as many are held in memory."""
+
+MAX_PARTS: Final = 10_000
+"""S3's limit (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
+
+
+class Target(NamedTuple):
+    """Where an upload goes. ``create`` and ``condition`` are more arguments of its first and of its last request."""
+
+    bucket: str
+    key: str
+    create: dict[str, Any]
+    condition: dict[str, Any]
+
+
+class SourceChangedError(DeliveryError):
+    """The file became shorter while it was uploaded."""
+
+
+def upload(client: S3Client, target: Target, path: Path, retries: Retries) -> str:
+    """Uploads ``path`` and returns its ETag. The budget of ``retries`` holds for each request, not for the whole.
+
+    Raises what Retries.call raises, OSError and SourceChangedError. What was uploaded is then thrown away, as far as S3 can be
+    reached; a lifecycle rule of the bucket (AbortIncompleteMultipartUpload) should do the same for workers that were killed.
+    """
+    begun = retries.call(
+        f"begin {target.key}",
+        lambda: client.create_multipart_upload(Bucket=target.bucket, Key=target.key, **target.create),
+    )
+    upload_id = begun["UploadId"]
+    try:
+        parts = _Parts(client, target, upload_id, path, retries).upload()
+        done = retries.call(
+            f"complete {target.key}",
+            lambda: client.complete_multipart_upload(
+                Bucket=target.bucket,
+                Key=target.key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": parts},
+                **target.condition,
+            ),
+        )
+    except BaseException:
+        _abort(client, target, upload_id)
+        raise
+    return done["ETag"]
+
+
+def part_size(size: int) -> int:
+    """Bytes of each part but the last, for a file of ``size`` bytes."""
+    return max(PART_BYTES, -(-size // MAX_PARTS))
+
+
+class _Parts:
+    """The parts of one upload."""
+
+    def __init__(
+        self, client: S3Client, target: Target, upload_id: str, path: Path, retries: Retries
+    ) -> None:
+        self._client = client
+        self._target = target
+        self._upload_id = upload_id
+        self._path = path
+        self._retries = retries
+
+    def upload(self) -> list[CompletedPartTypeDef]:
+        size = self._path.stat().st_size
+        step = part_size(size)
+        offsets = range(0, size, step)
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="s3-part") as pool:
+            futures = [
+                pool.submit(self._one, number, offset, min(step, size - offset))
+                for number, offset in enumerate(offsets, start=1)
+            ]
+            try:
+                return [future.result() for future in futures]
+            finally:
+                # After a failure the parts that have not begun need not.
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _one(self, number: int, offset: int, length: int) -> CompletedPartTypeDef:
+        data = self._read(offset, length)
+        answer = self._retries.call(
+            f"part {number} of {self._target.key}",
+            lambda: self._client.upload_part(
+                Bucket=self._target.bucket,
+                Key=self._target.key,
+                UploadId=self._upload_id,
+                PartNumber=number,
+                Body=data,
+                ChecksumAlgorithm="CRC32",
+            ),
+        )
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": answer["ChecksumCRC32"]}
+
+    def _read(self, offset: int, length: int) -> bytes:
+        with self._path.open("rb") as stream:
+            stream.seek(offset)
+            data = stream.read(length)
+        if len(data) < length:
+            raise SourceChangedError(f"{self._path}: became shorter while it was uploaded")
+        return data
+
+
+def _abort(client: S3Client, target: Target, upload_id: str) -> None:
+    try:
+        client.abort_multipart_upload(Bucket=target.bucket, Key=target.key, UploadId=upload_id)
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("S3: the begun upload of %s could not be thrown away: %s", target.key, describe(error))

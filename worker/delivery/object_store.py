@@ -1,0 +1,310 @@
+"""Objects by key, in S3: conditional, encrypted and checksummed writes that say for sure whether they happened."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeVar
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+from worker.delivery import multipart
+from worker.delivery.errors import (
+    DeliveryError,
+    RefusedError,
+    UnavailableError,
+    describe,
+    error_code,
+    http_status,
+)
+from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
+
+if TYPE_CHECKING:
+    import threading
+
+    from mypy_boto3_s3 import S3Client
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+WRITE_ID: Final = "write-id"
+"""The metadata that tells a write of ours whose answer was lost from somebody else's."""
+
+_COPY_BYTES: Final = 1024 * 1024
+
+
+class NotFoundError(DeliveryError):
+    """There is no object under this key."""
+
+
+class PreconditionFailedError(DeliveryError):
+    """The object exists already (``if_absent``), or is not the expected one any more (``if_match``). Nothing was written."""
+
+
+class EmptyWriteError(DeliveryError):
+    """Nothing was to be written over something. Nothing was written."""
+
+
+class StoreUnavailableError(UnavailableError):
+    """S3 could not be reached, or could not do it, for as long as the retry budget lasted."""
+
+
+class Stored(NamedTuple):
+    """An object's bytes, and the ETag to be given as ``if_match``."""
+
+    data: bytes
+    etag: str
+
+
+class Listed(NamedTuple):
+    """An object in a listing: ``size`` in bytes, ``modified`` in seconds since the Unix epoch."""
+
+    key: str
+    size: int
+    modified: float
+
+
+Listing = list[Listed]
+
+
+class Encryption(NamedTuple):
+    """Server-side encryption: S3's own keys, or KMS with the bucket's default key or ``kms_key_id``."""
+
+    algorithm: Literal["AES256", "aws:kms"] = "AES256"
+    kms_key_id: str | None = None
+
+
+S3_KEYS: Final = Encryption()
+"""With the keys of S3 itself (SSE-S3)."""
+
+
+class ObjectStore(Protocol):
+    """Where results go.
+
+    Every method blocks, may be called from any thread, and raises StoreUnavailableError and RefusedError.
+    """
+
+    def put(
+        self,
+        key: str,
+        data: bytes | Path,
+        *,
+        content_type: str,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> str:
+        """Writes an object and returns its ETag.
+
+        ``if_absent``: only where there is none; ``if_match``: only over the one with this ETag; else PreconditionFailedError.
+        What is empty never replaces what is not: EmptyWriteError. OSError where a file cannot be read.
+        """
+
+    def get(self, key: str) -> Stored:
+        """The whole object. Raises NotFoundError."""
+
+    def download(self, key: str, path: Path) -> None:
+        """Writes the object to ``path``, which is complete or not there at all. Raises NotFoundError and OSError."""
+
+    def delete(self, key: str) -> None:
+        """Removes the object; it is no error if there is none."""
+
+    def presign(self, key: str, seconds: int, filename: str | None = None) -> str:
+        """A URL that anyone can GET for ``seconds``; a browser saves it as ``filename``. It is a secret: not for logs.
+
+        It does not say whether the object exists, and ends with the credentials that signed it if these end earlier.
+        """
+
+    def list(self, prefix: str) -> Listing:
+        """All objects whose keys begin with ``prefix``, in order of their keys."""
+
+
+class S3Store(ObjectStore):
+    """A bucket. Thread-safe. Setting ``cancelled`` ends the waiting of all requests under way."""
+
+    def __init__(
+        self,
+        client: S3Client,
+        bucket: str,
+        *,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        encryption: Encryption = S3_KEYS,
+        cancelled: threading.Event | None = None,
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._encryption = encryption
+        self._retries = Retries("S3", StoreUnavailableError, retry, cancelled)
+
+    def with_retry(self, retry: RetryPolicy) -> S3Store:
+        """The same bucket with another patience."""
+        return S3Store(
+            self._client,
+            self._bucket,
+            retry=retry,
+            encryption=self._encryption,
+            cancelled=self._retries.cancelled,
+        )
+
+    def put(
+        self,
+        key: str,
+        data: bytes | Path,
+        *,
+        content_type: str,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> str:
+        """See ObjectStore. A file larger than ``multipart.PART_BYTES`` goes in parts."""
+        size = data.stat().st_size if isinstance(data, Path) else len(data)
+        if size == 0:
+            return self._put_empty(key, content_type, if_absent, if_match)
+        condition = _condition(if_absent, if_match)
+        write_id = secrets.token_hex(8)
+        arguments = self._write_arguments(content_type, write_id)
+        if isinstance(data, Path) and size > multipart.PART_BYTES:
+            target = multipart.Target(self._bucket, key, arguments, condition)
+            return self._write(
+                key, write_id, partial(multipart.upload, self._client, target, data, self._retries)
+            )
+        body = data.read_bytes() if isinstance(data, Path) else data
+        return self._write(key, write_id, partial(self._put_whole, key, body, {**arguments, **condition}))
+
+    def get(self, key: str) -> Stored:
+        """See ObjectStore."""
+
+        def request() -> Stored:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            with closing(answer["Body"]) as body:
+                return Stored(body.read(), answer["ETag"])
+
+        return self._read(f"get {key}", request)
+
+    def download(self, key: str, path: Path) -> None:
+        """See ObjectStore."""
+        unfinished = path.with_name(path.name + ".partial")
+
+        def request() -> None:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            with closing(answer["Body"]) as body, unfinished.open("wb") as stream:
+                for block in body.iter_chunks(_COPY_BYTES):
+                    stream.write(block)
+
+        try:
+            self._read(f"download {key}", request)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        self._read(f"delete {key}", lambda: self._client.delete_object(Bucket=self._bucket, Key=key))
+
+    def presign(self, key: str, seconds: int, filename: str | None = None) -> str:
+        """See ObjectStore. Asks nobody, except for credentials."""
+        parameters: dict[str, str] = {"Bucket": self._bucket, "Key": key}
+        if filename is not None:
+            parameters["ResponseContentDisposition"] = _attachment(filename)
+        return self._read(
+            f"presign {key}",
+            lambda: self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds),
+        )
+
+    def list(self, prefix: str) -> Listing:
+        """See ObjectStore."""
+        listing: Listing = []
+        after: dict[str, str] = {}
+        while True:
+            page = self._read(
+                f"list {prefix}",
+                partial(self._client.list_objects_v2, Bucket=self._bucket, Prefix=prefix, **after),  # type: ignore[arg-type]
+            )
+            for item in page.get("Contents", []):
+                listing.append(Listed(item["Key"], item["Size"], item["LastModified"].timestamp()))
+            if not page["IsTruncated"]:
+                return listing
+            after = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def _put_empty(self, key: str, content_type: str, if_absent: bool, if_match: str | None) -> str:
+        arguments = self._write_arguments(content_type, write_id := secrets.token_hex(8))
+        if if_match is None:
+            try:
+                request = partial(self._put_whole, key, b"", {**arguments, **_condition(True, None)})
+                return self._write(key, write_id, request)
+            except PreconditionFailedError:
+                if if_absent:
+                    raise
+        raise EmptyWriteError(f"S3: put {key}: an empty object would replace what stands there")
+
+    def _put_whole(self, key: str, body: bytes, arguments: Mapping[str, Any]) -> str:
+        answer = self._retries.call(
+            f"put {key}",
+            lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=body, **arguments),
+        )
+        return answer["ETag"]
+
+    def _write(self, key: str, write_id: str, request: Callable[[], str]) -> str:
+        try:
+            return request()
+        except ClientError as error:
+            # 404: of If-Match where there is no object, or of a multipart upload that an answer now lost has completed.
+            if http_status(error) not in {404, 409, 412} or error_code(error) == "NoSuchBucket":
+                raise _refused(f"put {key}", error) from error
+            etag = self._etag_of_write(key, write_id)
+            if etag is None:
+                raise PreconditionFailedError(f"S3: put {key}: not written: {describe(error)}") from error
+            logger.info("S3: put %s: had been written by a try whose answer was lost", key)
+            return etag
+
+    def _etag_of_write(self, key: str, write_id: str) -> str | None:
+        """The object's ETag if it is this very write."""
+        try:
+            head = self._read(f"head {key}", lambda: self._client.head_object(Bucket=self._bucket, Key=key))
+        except NotFoundError:
+            return None
+        return head["ETag"] if head["Metadata"].get(WRITE_ID) == write_id else None
+
+    def _read(self, what: str, request: Callable[[], T]) -> T:
+        try:
+            return self._retries.call(what, request)
+        except ClientError as error:
+            if http_status(error) == 404 and error_code(error) != "NoSuchBucket":
+                raise NotFoundError(f"S3: {what}: {describe(error)}") from error
+            raise _refused(what, error) from error
+
+    def _write_arguments(self, content_type: str, write_id: str) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "ContentType": content_type,
+            "ChecksumAlgorithm": "CRC32",
+            "ServerSideEncryption": self._encryption.algorithm,
+            "Metadata": {WRITE_ID: write_id},
+        }
+        if self._encryption.kms_key_id is not None:
+            arguments["SSEKMSKeyId"] = self._encryption.kms_key_id
+        return arguments
+
+
+def _condition(if_absent: bool, if_match: str | None) -> dict[str, str]:
+    if if_absent and if_match is not None:
+        raise ValueError("if_absent and if_match exclude each other")
+    if if_absent:
+        return {"IfNoneMatch": "*"}
+    return {} if if_match is None else {"IfMatch": if_match}
+
+
+def _attachment(filename: str) -> str:
+    """A Content-Disposition for any name (RFC 6266, section 4.3)."""
+    plain = "".join(
+        letter if letter.isascii() and letter.isprintable() and letter not in '"\\%' else "_"
+        for letter in filename
+    )
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def _refused(what: str, error: ClientError) -> RefusedError:
+    return RefusedError(f"S3: {what}: {describe(error)}")

@@ -1,0 +1,83 @@
+"""Brings a tape's parts to the object store while the recording goes on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from worker.delivery.backlog import PAUSE, Backlog
+from worker.delivery.errors import RefusedError
+from worker.delivery.layout import AttemptKeys
+from worker.delivery.object_store import ObjectStore, StoreUnavailableError
+
+logger = logging.getLogger(__name__)
+
+
+class TapeUpload:
+    """Uploads parts in the order in which they are closed, from the disk, in a thread of its own. Thread-safe.
+
+    It keeps paths, not bytes, so an outage of any length costs memory for some names only. Parts never replace an object
+    that is there. Nothing that happens here reaches the recording: what cannot be uploaded stays on the disk and in
+    ``pending``.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        keys: AttemptKeys,
+        *,
+        pause: float = PAUSE,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._bytes = 0
+        self._backlog: Backlog[Path] = Backlog("tape", self._deliver, pause=pause, clock=clock)
+
+    def part_closed(self, path: Path) -> None:
+        """Takes a complete part; fits TapeWriter's ``on_part_closed``. Never blocks, never raises."""
+        self._backlog.add(path)
+
+    def drain(self, timeout: float) -> bool:
+        """Waits up to ``timeout`` seconds for the rest; returns whether all parts ever closed have been uploaded."""
+        return self._backlog.drain(timeout)
+
+    def close(self) -> None:
+        """Ends it; what is pending stays on the disk only."""
+        self._backlog.close()
+
+    def pending(self) -> list[Path]:
+        """The parts that have not been uploaded yet, the oldest first."""
+        return self._backlog.pending()
+
+    def lag(self, now: float) -> float:
+        """Seconds since the oldest part that is pending was closed, at ``now`` in Unix seconds; 0 if none is."""
+        return self._backlog.lag(now)
+
+    @property
+    def uploaded_parts(self) -> int:
+        """How many parts are in the store."""
+        return self._backlog.delivered
+
+    @property
+    def uploaded_bytes(self) -> int:
+        """How many bytes of parts are in the store."""
+        return self._bytes
+
+    @property
+    def given_up(self) -> int:
+        """How many parts cannot be uploaded: their keys are taken, or they cannot be read."""
+        return self._backlog.given_up
+
+    def _deliver(self, path: Path) -> None:
+        size = path.stat().st_size
+        try:
+            self._store.put(
+                self._keys.tape_part(path.name), path, content_type="application/octet-stream", if_absent=True
+            )
+        except RefusedError as error:
+            # A missing permission may be granted while the meeting lasts; the parts are safe on the disk meanwhile.
+            raise StoreUnavailableError(str(error)) from error
+        self._bytes += size
