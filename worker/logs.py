@@ -1,0 +1,141 @@
+"""The worker's log: one line an event, without secrets, and its last lines kept for a failure report.
+
+What a line says: the time (UTC, ISO 8601), the level, the logger, the message, and the bot and attempt that it is about.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import deque
+from datetime import UTC, datetime
+from typing import Final, TextIO
+
+from worker.printable import printable
+
+KEPT_LINES: Final = 500
+"""How many lines a LogTail holds."""
+MESSAGE_LENGTH: Final = 4000
+"""Characters of a message; the rest is cut off."""
+TRACEBACK_LENGTH: Final = 16_000
+"""Characters of a traceback; its beginning is cut off."""
+
+OUR_LOGGER: Final = "worker"
+"""The parent of the worker's own loggers; they tell what happens. Of libraries only warnings are shown."""
+
+_HIDDEN: Final = "***"
+
+_USER_INFO: Final = re.compile(r"(?<=://)[^\s/?#\"'<>]*@")
+"""RFC 3986 §3.2.1."""
+
+_AUTHORIZATION: Final = re.compile(
+    r"((?:authorization|cookie)\\?[\"']?\s*[:=]\s*)(?:b?\\?([\"'])(?:(?!\2)[^\r\n])*|[^\r\n\"']+)",
+    re.IGNORECASE,
+)
+"""The whole value of an Authorization or Cookie header (RFC 9110 §11.6.2), as a header, in JSON, or as Python shows a dict."""
+
+_SCHEME: Final = re.compile(
+    r"\b(bearer|basic|token)(\s+|%20)(?=[^\s\"',;]{0,200}\d)[\w.~+/=-]{8,}", re.IGNORECASE
+)
+"""Credentials that stand by themselves (RFC 6750 §2.1)."""
+
+_SECRET: Final = re.compile(
+    r"((?:x-amz-[\w-]{1,60}|signature|token|secret|passw(?:or)?d|api[_-]?key|credential|access[_-]?key(?:[_-]?id)?|\bpwd|\bsig)"
+    r"\\?[\"']?\s*(?:=|:|%3D)\s*(?:b?\\?[\"'])?)"
+    r"(?:(?!%26)[^\s&\"',;<>\\])+",
+    re.IGNORECASE,
+)
+"""Named secrets: the query of a presigned URL (AWS, "Authenticating Requests: Using Query Parameters"), headers, settings."""
+
+_ACCESS_KEY: Final = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
+"""AWS access key ids (AWS, "IAM identifiers")."""
+
+
+def redact(text: str) -> str:
+    """``text`` without credentials, signatures of signed URLs, and users in addresses; ``***`` stands in their place."""
+    text = _USER_INFO.sub(f"{_HIDDEN}@", text)
+    text = _AUTHORIZATION.sub(rf"\1{_HIDDEN}", text)
+    text = _SECRET.sub(rf"\1{_HIDDEN}", text)
+    text = _SCHEME.sub(rf"\1\2{_HIDDEN}", text)
+    return _ACCESS_KEY.sub(_HIDDEN, text)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object in ASCII on one line: nothing in it can break the line or steer a terminal."""
+
+    def __init__(self, bot_id: str | None, attempt: int | None) -> None:
+        super().__init__()
+        self._bot_id = bot_id
+        self._attempt = attempt
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        event: dict[str, str | int | None] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _message(record),
+            "bot_id": self._bot_id,
+            "attempt": self._attempt,
+        }
+        if record.exc_info:
+            event["exception"] = redact(self.formatException(record.exc_info))[-TRACEBACK_LENGTH:]
+        return json.dumps(event).replace("\x7f", "\\u007f")
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people: the time of day, the level and the message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end. Of an exception only what it says is shown."""
+        message = _message(record)
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            message += f" ({type(error).__name__}: {redact(str(error))})"
+        return f"{_time(record)[11:19]} {record.levelname.lower():<8}{printable(message, MESSAGE_LENGTH)}"
+
+
+class LogTail(logging.Handler):
+    """Keeps the last KEPT_LINES lines as they were logged, as JSON."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps one line. Like every handler it never raises into the code that logs."""
+        try:
+            self._lines.append(self.format(record))
+        except Exception:  # noqa: BLE001 - what logging prescribes: the record is at fault, not the program
+            self.handleError(record)
+
+    def lines(self) -> list[str]:
+        """The lines so far, the oldest first."""
+        return list(self._lines)
+
+
+def configure_logging(bot_id: str | None, attempt: int | None, stream: TextIO, json_lines: bool) -> LogTail:
+    """Sends the log to ``stream``, as JSON lines or as text for people, in place of wherever it went.
+
+    ``bot_id`` and ``attempt`` go into every line; None: there is no job yet. Python's warnings become lines too. The handler
+    that is returned keeps the last lines for a failure report.
+    """
+    json_formatter = JsonFormatter(bot_id, attempt)
+    shown = logging.StreamHandler(stream)
+    shown.setFormatter(json_formatter if json_lines else TextFormatter())
+    tail = LogTail()
+    tail.setFormatter(json_formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[shown, tail], force=True)
+    logging.getLogger(OUR_LOGGER).setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    return tail
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _message(record: logging.LogRecord) -> str:
+    message = redact(record.getMessage())
+    return message if len(message) <= MESSAGE_LENGTH else message[: MESSAGE_LENGTH - 1] + "…"
