@@ -110,8 +110,12 @@ class LogTail(logging.Handler):
             self.handleError(record)
 
     def lines(self) -> list[str]:
-        """The lines so far, the oldest first."""
-        return list(self._lines)
+        """The lines so far, the oldest first. Other threads may go on logging."""
+        self.acquire()
+        try:
+            return list(self._lines)
+        finally:
+            self.release()
 
 
 def configure_logging(bot_id: str | None, attempt: int | None, stream: TextIO, json_lines: bool) -> LogTail:
