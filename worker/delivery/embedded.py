@@ -15,9 +15,13 @@ from worker.delivery.clients import DEFAULT_REGION, Aws, Credentials, s3_client,
 from worker.errors import MeetstemsError
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
 HOST: Final = "127.0.0.1"
+
+POLL_INTERVAL: Final = 0.05
+"""Seconds until the server notices that it is to stop."""
 
 MAX_RECEIVE_COUNT: Final = 3
 """Receptions after which a job goes to the dead-letter queue."""
@@ -45,21 +49,28 @@ class Embedded(NamedTuple):
 
 @contextmanager
 def embedded_aws(bucket: str | None = None, max_receive_count: int = MAX_RECEIVE_COUNT) -> Iterator[Embedded]:
-    """Runs the server on a free port of this host, with an encrypted bucket, a queue of jobs with its dead-letter queue, and
-    one of events. Names are new each time, since all embedded servers of a process share what they hold.
-
-    Raises EmbeddedUnavailableError.
-    """
+    """Runs the server on a free port of this host, provisioned; see ``provision``. Raises EmbeddedUnavailableError."""
     with _server() as port:
         aws = Aws(endpoint_url=f"http://{HOST}:{port}", region=DEFAULT_REGION, credentials=_DUMMY)
-        mark = secrets.token_hex(4)
-        bucket = bucket or f"meetstems-{mark}"
         with closing(s3_client(aws)) as s3, closing(sqs_client(aws)) as sqs:
-            s3.create_bucket(Bucket=bucket)
-            yield _with_queues(aws, bucket, sqs, mark, max_receive_count)
+            embedded = provision(aws, s3, sqs, bucket, max_receive_count)
+        yield embedded
 
 
-def _with_queues(aws: Aws, bucket: str, sqs: SQSClient, mark: str, max_receive_count: int) -> Embedded:
+def provision(
+    aws: Aws,
+    s3: S3Client,
+    sqs: SQSClient,
+    bucket: str | None = None,
+    max_receive_count: int = MAX_RECEIVE_COUNT,
+) -> Embedded:
+    """Makes a bucket, a queue of jobs with its dead-letter queue, and one of events.
+
+    All names, but a ``bucket`` that is given, are new each time, since the embedded servers of a process share what they hold.
+    """
+    mark = secrets.token_hex(4)
+    bucket = bucket or f"meetstems-{mark}"
+    s3.create_bucket(Bucket=bucket)
     dead_letters_url = sqs.create_queue(QueueName=f"dead-letters-{mark}")["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=dead_letters_url, AttributeNames=["QueueArn"])[
         "Attributes"
@@ -95,7 +106,9 @@ def _server() -> Iterator[int]:
 
     application = _one_write_at_a_time(DomainDispatcherApplication(create_backend_app))
     server = make_server(HOST, 0, application, threaded=True, request_handler=QuietHandler)
-    thread = threading.Thread(target=server.serve_forever, name="embedded-aws", daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, args=(POLL_INTERVAL,), name="embedded-aws", daemon=True
+    )
     thread.start()
     try:
         yield server.port

@@ -50,6 +50,11 @@ class Heartbeat:
     ) -> None:
         self.stop()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopped.is_set()
+
     def stop(self) -> None:
         """Ends it: no beat begins any more, and ``on_lost`` is not called. A beat under way is waited for a second."""
         self._stopped.set()

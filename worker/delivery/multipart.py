@@ -45,11 +45,12 @@ class SourceChangedError(DeliveryError):
     """The file became shorter while it was uploaded."""
 
 
-def upload(client: S3Client, target: Target, path: Path, retries: Retries) -> str:
-    """Uploads ``path`` and returns its ETag. The budget of ``retries`` holds for each request, not for the whole.
+def upload(client: S3Client, target: Target, path: Path, size: int, retries: Retries) -> str:
+    """Uploads the first ``size`` bytes of ``path``, more than 0, and returns the ETag.
 
-    Raises what Retries.call raises, OSError and SourceChangedError. What was uploaded is then thrown away, as far as S3 can be
-    reached; a lifecycle rule of the bucket (AbortIncompleteMultipartUpload) should do the same for workers that were killed.
+    The budget of ``retries`` holds for each request, not for the whole. Raises what Retries.call raises, OSError and
+    SourceChangedError. What was uploaded is then thrown away, as far as S3 can be reached; a lifecycle rule of the bucket
+    (AbortIncompleteMultipartUpload) should do the same for workers that were killed.
     """
     begun = retries.call(
         f"begin {target.key}",
@@ -57,7 +58,7 @@ def upload(client: S3Client, target: Target, path: Path, retries: Retries) -> st
     )
     upload_id = begun["UploadId"]
     try:
-        parts = _Parts(client, target, upload_id, path, retries).upload()
+        parts = _Parts(client, target, upload_id, path, retries).upload(size)
         done = retries.call(
             f"complete {target.key}",
             lambda: client.complete_multipart_upload(
@@ -91,8 +92,7 @@ class _Parts:
         self._path = path
         self._retries = retries
 
-    def upload(self) -> list[CompletedPartTypeDef]:
-        size = self._path.stat().st_size
+    def upload(self, size: int) -> list[CompletedPartTypeDef]:
         step = part_size(size)
         offsets = range(0, size, step)
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="s3-part") as pool:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import threading
 
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 logger = logging.getLogger(__name__)
 
@@ -168,10 +169,11 @@ class S3Store(ObjectStore):
         write_id = secrets.token_hex(8)
         arguments = self._write_arguments(content_type, write_id)
         if isinstance(data, Path) and size > multipart.PART_BYTES:
+            if if_absent:
+                self._refuse_if_there(key)
             target = multipart.Target(self._bucket, key, arguments, condition)
-            return self._write(
-                key, write_id, partial(multipart.upload, self._client, target, data, self._retries)
-            )
+            request = partial(multipart.upload, self._client, target, data, size, self._retries)
+            return self._write(key, write_id, request)
         body = data.read_bytes() if isinstance(data, Path) else data
         return self._write(key, write_id, partial(self._put_whole, key, body, {**arguments, **condition}))
 
@@ -261,13 +263,24 @@ class S3Store(ObjectStore):
             logger.info("S3: put %s: had been written by a try whose answer was lost", key)
             return etag
 
+    def _refuse_if_there(self, key: str) -> None:
+        """Saves uploading all of a large file to learn that it is there already; the condition itself comes with the end."""
+        try:
+            self._head(key)
+        except NotFoundError:
+            return
+        raise PreconditionFailedError(f"S3: put {key}: not written: it exists already")
+
     def _etag_of_write(self, key: str, write_id: str) -> str | None:
         """The object's ETag if it is this very write."""
         try:
-            head = self._read(f"head {key}", lambda: self._client.head_object(Bucket=self._bucket, Key=key))
+            head = self._head(key)
         except NotFoundError:
             return None
         return head["ETag"] if head["Metadata"].get(WRITE_ID) == write_id else None
+
+    def _head(self, key: str) -> HeadObjectOutputTypeDef:
+        return self._read(f"head {key}", lambda: self._client.head_object(Bucket=self._bucket, Key=key))
 
     def _read(self, what: str, request: Callable[[], T]) -> T:
         try:

@@ -1,0 +1,64 @@
+"""A real server for S3 and SQS behind a proxy that can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import pytest
+
+from tests.fault_proxy import FaultProxy, fault_proxy
+from worker.delivery.clients import s3_client, sqs_client
+from worker.delivery.embedded import Embedded, embedded_aws, provision
+from worker.delivery.jobs_queue import JobsQueue
+from worker.delivery.object_store import S3Store
+from worker.delivery.retries import RetryPolicy
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+PATIENT = RetryPolicy(budget=30.0, first_wait=0.01, longest_wait=0.05)
+IMPATIENT = RetryPolicy(budget=0.1, first_wait=0.01, longest_wait=0.05)
+
+
+class Cloud(NamedTuple):
+    """The clients go through the proxy."""
+
+    embedded: Embedded
+    proxy: FaultProxy
+    s3: S3Client
+    sqs: SQSClient
+
+    def store(self, retry: RetryPolicy = PATIENT) -> S3Store:
+        return S3Store(self.s3, self.embedded.bucket, retry=retry)
+
+    def jobs(self, retry: RetryPolicy = PATIENT, visibility: int = 120) -> JobsQueue:
+        return JobsQueue(self.sqs, self.embedded.jobs_url, visibility=visibility, retry=retry)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Cloud]:
+    with embedded_aws() as embedded:
+        assert embedded.aws.endpoint_url is not None
+        with fault_proxy(embedded.aws.endpoint_url) as proxy:
+            aws = msgspec.structs.replace(embedded.aws, endpoint_url=proxy.url)
+            with closing(s3_client(aws)) as s3, closing(sqs_client(aws)) as sqs:
+                yield Cloud(embedded, proxy, s3, sqs)
+
+
+@pytest.fixture
+def cloud(server: Cloud) -> Iterator[Cloud]:
+    """With a bucket and queues of its own, and without faults."""
+    server.proxy.reset()
+    embedded = provision(server.embedded.aws, server.s3, server.sqs)
+    server.proxy.reset()
+    yield server._replace(embedded=embedded)
+    server.proxy.recover()
+
+
+@pytest.fixture
+def store(cloud: Cloud) -> S3Store:
+    return cloud.store()

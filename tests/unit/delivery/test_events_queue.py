@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.fault_proxy import Fault
+from tests.unit.delivery.conftest import PATIENT, Cloud
+from worker.delivery.events_queue import EventsQueue
+from worker.delivery.retries import RetryPolicy
+
+
+def received(cloud: Cloud, url: str) -> list[dict[str, Any]]:
+    events = []
+    while messages := cloud.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        events += [msgspec.json.decode(message["Body"]) for message in messages]
+    return events
+
+
+def test_events_arrive_in_order_through_an_outage(cloud: Cloud) -> None:
+    url = cloud.embedded.events_url
+    cloud.proxy.fail(Fault.RESET)
+    with closing(EventsQueue(cloud.sqs, url, retry=PATIENT)) as events:
+        for number in range(10):
+            events.send({"bot_id": "b", "sequence": number, "bot_status": "Zoë"})
+        cloud.proxy.wait_for_failures(3)
+        assert events.waiting == 10
+        cloud.proxy.recover()
+        assert events.drain(20)
+        assert events.waiting == 0
+    got = received(cloud, url)
+    assert [event["sequence"] for event in got] == list(range(10))
+    assert got[0] == {"bot_id": "b", "sequence": 0, "bot_status": "Zoë"}
+
+
+def test_an_event_is_sent_as_it_was_when_it_was_handed_over(cloud: Cloud) -> None:
+    with closing(EventsQueue(cloud.sqs, cloud.embedded.events_url, retry=PATIENT)) as events:
+        event: dict[str, Any] = {"files": [1]}
+        cloud.proxy.fail(Fault.RESET)
+        events.send(event)
+        event["files"].append(2)
+        cloud.proxy.recover()
+        assert events.drain(20)
+    assert received(cloud, cloud.embedded.events_url) == [{"files": [1]}]
+
+
+def test_without_a_queue_nothing_is_sent(cloud: Cloud) -> None:
+    with closing(EventsQueue(cloud.sqs, None)) as events:
+        events.send({"bot_id": "b"})
+        assert events.drain(0)
+        assert events.waiting == 0
+    assert cloud.proxy.seen == []
+
+
+def test_a_fifo_queue_gets_groups_and_keys_and_drops_doubles(cloud: Cloud) -> None:
+    url = cloud.sqs.create_queue(QueueName="events.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    try:
+        with closing(EventsQueue(cloud.sqs, url, retry=PATIENT)) as events:
+            cloud.proxy.fail(Fault.LOST_ANSWER, times=1)
+            events.send({"bot_id": "b", "idempotency_key": "b-1"})
+            events.send({"bot_id": "b", "idempotency_key": "b-2"})
+            assert events.drain(20)
+        assert [event["idempotency_key"] for event in received(cloud, url)] == ["b-1", "b-2"]
+    finally:
+        cloud.sqs.delete_queue(QueueUrl=url)
+
+
+def test_what_can_never_be_sent_is_not_taken_for_sent(cloud: Cloud) -> None:
+    url = cloud.embedded.events_url
+    with closing(EventsQueue(cloud.sqs, url, retry=PATIENT)) as events:
+        events.send({"text": "x" * 2_000_000})
+        events.send({"text": "small"})
+        assert not events.drain(20)
+    assert received(cloud, url) == [{"text": "small"}]
+
+
+def test_the_end_is_not_held_up_by_an_outage(cloud: Cloud) -> None:
+    cloud.proxy.fail(Fault.SLOW_DOWN)
+    retry = RetryPolicy(budget=0.05, first_wait=0.01, longest_wait=0.02)
+    with closing(EventsQueue(cloud.sqs, cloud.embedded.events_url, retry=retry)) as events:
+        events.send({"bot_id": "b"})
+        assert not events.drain(0.3)
+        assert events.waiting == 1
+
+
+def test_what_is_no_json_is_refused_when_it_is_handed_over(cloud: Cloud) -> None:
+    with closing(EventsQueue(cloud.sqs, cloud.embedded.events_url)) as events, pytest.raises(TypeError):
+        events.send({"x": object()})

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import time
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fault_proxy import Fault
+from tests.unit.delivery.conftest import IMPATIENT, PATIENT, Cloud
+from worker.delivery.errors import RefusedError
+from worker.delivery.jobs_queue import (
+    LONGEST_GIVE_BACK,
+    MAX_VISIBILITY,
+    JobsQueue,
+    MessageLostError,
+    QueueUnavailableError,
+    VisibilityCapError,
+    decide,
+)
+
+
+def hidden(cloud: Cloud, url: str | None = None) -> int:
+    """How many messages of the queue are hidden."""
+    answer = cloud.sqs.get_queue_attributes(
+        QueueUrl=url or cloud.embedded.jobs_url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
+    )
+    return int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])
+
+
+def test_a_message_is_hidden_until_it_is_given_back_and_gone_once_deleted(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    message_id = jobs.send('{"bot_id": "b"}')
+    first = jobs.receive(1)
+    assert first is not None
+    assert (first.body, first.receive_count, first.message_id) == ('{"bot_id": "b"}', 1, message_id)
+    assert abs(first.sent_at - time.time()) < 60
+    assert jobs.receive(0) is None
+    jobs.give_back(first.receipt)
+    second = jobs.receive(1)
+    assert second is not None
+    assert (second.receive_count, second.message_id) == (2, message_id)
+    jobs.delete(second.receipt)
+    assert jobs.receive(0) is None
+    assert hidden(cloud) == 0
+
+
+def test_an_empty_queue_is_seen_at_once(cloud: Cloud) -> None:
+    began = time.monotonic()
+    assert cloud.jobs().receive(0) is None
+    assert time.monotonic() - began < 5
+
+
+def test_a_message_that_is_not_extended_comes_back(cloud: Cloud) -> None:
+    jobs = cloud.jobs(visibility=1)
+    jobs.send("{}")
+    assert jobs.receive(1) is not None
+    again = jobs.receive(5)
+    assert again is not None
+    assert again.receive_count == 2
+    jobs.extend(again.receipt, 100)
+    assert jobs.receive(0) is None
+
+
+def test_a_message_that_was_deleted_cannot_be_extended_or_given_back(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    jobs.delete(delivery.receipt)
+    with pytest.raises(MessageLostError, match="SQS: extend"):
+        jobs.extend(delivery.receipt, 10)
+    with pytest.raises(MessageLostError, match="SQS: give back"):
+        jobs.give_back(delivery.receipt)
+
+
+def test_twelve_hours_are_the_end(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    time.sleep(0.01)  # moto counts from the sending in milliseconds
+    with pytest.raises(VisibilityCapError):
+        jobs.extend(delivery.receipt, MAX_VISIBILITY)
+    jobs.give_back(delivery.receipt, 10 * MAX_VISIBILITY)
+    assert hidden(cloud) == 1
+
+
+def test_a_job_that_is_put_off_again_and_again_never_becomes_poison(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    first = jobs.receive(1)
+    assert first is not None
+    jobs.postpone(first, 3600)
+    assert jobs.receive(0) is None
+    assert hidden(cloud) == 1
+    jobs.extend(first.receipt, 0)
+    second = jobs.receive(1)
+    assert second is not None
+    assert second.receive_count == 2
+    jobs.postpone(second, 0)
+    third = jobs.receive(1)
+    assert third is not None
+    assert (third.receive_count, third.body) == (1, "{}")
+    assert third.message_id != first.message_id
+    assert hidden(cloud) == 1
+
+
+def test_a_message_can_be_buried_with_the_reason(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    message_id = jobs.send("not a job")
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    assert jobs.bury(delivery, "meeting_url: missing")
+    assert (hidden(cloud), jobs.receive(0)) == (0, None)
+    dead = cloud.sqs.receive_message(QueueUrl=cloud.embedded.dead_letters_url, MessageAttributeNames=["All"])[
+        "Messages"
+    ]
+    assert [message["Body"] for message in dead] == ["not a job"]
+    assert dead[0]["MessageAttributes"]["reason"]["StringValue"] == "meeting_url: missing"
+    assert dead[0]["MessageAttributes"]["original_message_id"]["StringValue"] == message_id
+
+
+def test_without_a_redrive_policy_nothing_is_buried(cloud: Cloud) -> None:
+    jobs = JobsQueue(cloud.sqs, cloud.embedded.events_url, retry=PATIENT)
+    jobs.send("not a job")
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    assert not jobs.bury(delivery, "x")
+    assert hidden(cloud, cloud.embedded.events_url) == 1
+
+
+def test_what_fails_again_and_again_ends_in_the_dead_letter_queue(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    for count in (1, 2, 3):
+        delivery = jobs.receive(1)
+        assert delivery is not None
+        assert delivery.receive_count == count
+        assert decide(delivery.receive_count, 3) == "work"
+        jobs.give_back(delivery.receipt)
+    assert jobs.receive(0) is None
+    dead = JobsQueue(cloud.sqs, cloud.embedded.dead_letters_url, retry=PATIENT).receive(1)
+    assert dead is not None
+    assert dead.body == "{}"
+
+
+@given(count=st.integers(1, 100), maximum=st.integers(1, 100))
+def test_poison_is_what_was_received_more_often_than_allowed(count: int, maximum: int) -> None:
+    assert (decide(count, maximum) == "poison") == (count > maximum)
+
+
+@pytest.mark.parametrize("fault", [Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.RESET])
+def test_an_outage_is_outlasted(cloud: Cloud, fault: Fault) -> None:
+    jobs = cloud.jobs()
+    cloud.proxy.fail(fault, times=3)
+    jobs.send("{}")
+    cloud.proxy.fail(fault, times=3)
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    cloud.proxy.fail(fault, times=3)
+    jobs.extend(delivery.receipt, 60)
+    cloud.proxy.fail(fault, times=3)
+    jobs.delete(delivery.receipt)
+    assert cloud.proxy.failed == 12
+
+
+def test_a_lost_answer_to_a_deletion_is_no_loss(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    cloud.proxy.fail(Fault.LOST_ANSWER, times=1)
+    jobs.delete(delivery.receipt)
+    assert hidden(cloud) == 0
+
+
+def test_an_outage_longer_than_the_budget_is_told(cloud: Cloud) -> None:
+    cloud.proxy.fail(Fault.RESET)
+    with pytest.raises(QueueUnavailableError, match="SQS: receive"):
+        cloud.jobs(IMPATIENT).receive(0)
+
+
+def test_a_missing_queue_is_a_matter_of_configuration(cloud: Cloud) -> None:
+    jobs = JobsQueue(cloud.sqs, cloud.embedded.jobs_url + "-missing", retry=PATIENT)
+    with pytest.raises(RefusedError, match="SQS: receive: NonExistentQueue"):
+        jobs.receive(0)
+
+
+def test_the_longest_give_back_is_within_the_cap() -> None:
+    assert LONGEST_GIVE_BACK < MAX_VISIBILITY
+
+
+def test_bodies_come_back_as_they_were_sent(cloud: Cloud) -> None:
+    body = msgspec.json.encode({"bot_name": 'Zoë & "Co" <1>', "emoji": "🎙"}).decode()
+    jobs = cloud.jobs()
+    jobs.send(body)
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    assert delivery.body == body
+
+
+def test_a_body_that_sqs_does_not_take_is_told(cloud: Cloud) -> None:
+    with pytest.raises(RefusedError, match="SQS: send"):
+        cloud.jobs().send("x" * 2_000_000)

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import os
+import threading
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from botocore.stub import Stubber
+
+from tests.fault_proxy import Fault, Request
+from tests.unit.delivery.conftest import IMPATIENT, Cloud
+from worker.delivery import multipart
+from worker.delivery.errors import RefusedError
+from worker.delivery.object_store import (
+    EmptyWriteError,
+    Encryption,
+    NotFoundError,
+    PreconditionFailedError,
+    S3Store,
+    StoreUnavailableError,
+)
+
+OUTAGES = list(Fault)
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Two full parts and one more byte."""
+    path = tmp_path / "large.wav"
+    path.write_bytes(os.urandom(2 * multipart.PART_BYTES + 1))
+    return path
+
+
+def test_what_was_put_can_be_read(store: S3Store, tmp_path: Path) -> None:
+    etag = store.put("a/b", b"one", content_type="text/plain")
+    assert store.get("a/b") == (b"one", etag)
+    (tmp_path / "in").write_bytes(b"two")
+    store.put("a/b", tmp_path / "in", content_type="text/plain")
+    store.download("a/b", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b"two"
+
+
+def test_objects_are_encrypted_checksummed_and_typed(cloud: Cloud, large: Path) -> None:
+    store = cloud.store()
+    store.put("small", b"x", content_type="application/json")
+    store.put("large", large, content_type="audio/wav")
+    for key, content_type in [("small", "application/json"), ("large", "audio/wav")]:
+        head = cloud.s3.head_object(Bucket=cloud.embedded.bucket, Key=key, ChecksumMode="ENABLED")
+        assert head["ServerSideEncryption"] == "AES256"
+        assert head["ContentType"] == content_type
+    small = cloud.s3.head_object(Bucket=cloud.embedded.bucket, Key="small", ChecksumMode="ENABLED")
+    assert small["ChecksumCRC32"]
+
+
+def test_a_key_of_kms_can_be_chosen(cloud: Cloud) -> None:
+    store = S3Store(cloud.s3, cloud.embedded.bucket, encryption=Encryption("aws:kms", "alias/recordings"))
+    store.put("a", b"x", content_type="text/plain")
+    head = cloud.s3.head_object(Bucket=cloud.embedded.bucket, Key="a")
+    assert head["ServerSideEncryption"] == "aws:kms"
+    assert head["SSEKMSKeyId"].endswith("alias/recordings")
+
+
+def test_if_absent_writes_once(store: S3Store) -> None:
+    store.put("a", b"first", content_type="text/plain", if_absent=True)
+    with pytest.raises(PreconditionFailedError, match="put a"):
+        store.put("a", b"second", content_type="text/plain", if_absent=True)
+    assert store.get("a").data == b"first"
+
+
+def test_if_match_writes_over_the_expected_version_only(store: S3Store) -> None:
+    old = store.put("a", b"1", content_type="text/plain")
+    new = store.put("a", b"2", content_type="text/plain", if_match=old)
+    with pytest.raises(PreconditionFailedError):
+        store.put("a", b"3", content_type="text/plain", if_match=old)
+    assert store.get("a") == (b"2", new)
+
+
+def test_if_match_fails_where_the_object_is_gone(store: S3Store) -> None:
+    etag = store.put("a", b"1", content_type="text/plain")
+    store.delete("a")
+    with pytest.raises(PreconditionFailedError):
+        store.put("a", b"2", content_type="text/plain", if_match=etag)
+
+
+def test_nothing_never_replaces_something(store: S3Store, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.touch()
+    store.put("new", empty, content_type="text/plain")
+    assert store.get("new").data == b""
+    etag = store.put("full", b"recording", content_type="text/plain")
+    for if_match in (None, etag):
+        with pytest.raises(EmptyWriteError, match="put full"):
+            store.put("full", empty, content_type="text/plain", if_match=if_match)
+    with pytest.raises(PreconditionFailedError):
+        store.put("full", b"", content_type="text/plain", if_absent=True)
+    assert store.get("full").data == b"recording"
+
+
+def test_a_large_file_goes_in_parts_and_only_where_there_is_none(
+    cloud: Cloud, large: Path, tmp_path: Path
+) -> None:
+    store = cloud.store()
+    store.put("large", large, content_type="audio/wav", if_absent=True)
+    store.download("large", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == large.read_bytes()
+    assert len([request for request in cloud.proxy.seen if "partNumber=" in request.path]) == 3
+    with pytest.raises(PreconditionFailedError):
+        store.put("large", large, content_type="audio/wav", if_absent=True)
+    assert len([request for request in cloud.proxy.seen if "partNumber=" in request.path]) == 3
+    assert "Uploads" not in cloud.s3.list_multipart_uploads(Bucket=cloud.embedded.bucket)
+
+
+def test_who_comes_second_while_a_large_file_is_under_way_does_not_overwrite(
+    cloud: Cloud, large: Path
+) -> None:
+    store = cloud.store()
+    cloud.proxy.fail(Fault.HANG, matches=lambda request: "partNumber=3" in request.path)
+    raised: list[Exception] = []
+
+    def put() -> None:
+        try:
+            store.put("large", large, content_type="audio/wav", if_absent=True)
+        except PreconditionFailedError as error:
+            raised.append(error)
+
+    slow = threading.Thread(target=put)
+    slow.start()
+    cloud.proxy.wait_for_failures(1)
+    store.put("large", b"from another", content_type="audio/wav", if_absent=True)
+    cloud.proxy.recover()
+    slow.join(30)
+    assert len(raised) == 1
+    assert store.get("large").data == b"from another"
+    assert "Uploads" not in cloud.s3.list_multipart_uploads(Bucket=cloud.embedded.bucket)
+
+
+@pytest.mark.parametrize("fault", OUTAGES)
+def test_a_write_survives_an_outage_and_happens_once(cloud: Cloud, fault: Fault) -> None:
+    store = cloud.store()
+    if fault is Fault.HANG:
+        cloud.proxy.fail(fault)
+        threading.Timer(0.2, cloud.proxy.recover).start()
+    else:
+        cloud.proxy.fail(fault, times=4)
+    etag = store.put("a", b"data", content_type="text/plain", if_absent=True)
+    assert cloud.proxy.failed >= 1
+    assert store.get("a") == (b"data", etag)
+
+
+@pytest.mark.parametrize("fault", [Fault.INTERNAL_ERROR, Fault.RESET, Fault.LOST_ANSWER])
+@pytest.mark.parametrize("hit", ["uploads", "partNumber=2", "uploadId="])
+def test_a_large_file_survives_an_outage_at_any_step(
+    cloud: Cloud, large: Path, fault: Fault, hit: str
+) -> None:
+    store = cloud.store()
+    cloud.proxy.fail(fault, times=3, matches=lambda request: hit in request.path)
+    etag = store.put("large", large, content_type="audio/wav", if_absent=True)
+    assert cloud.proxy.failed == 3
+    assert store.get("large") == (large.read_bytes(), etag)
+
+
+def test_a_lost_answer_to_if_match_is_not_taken_for_somebody_elses_write(cloud: Cloud) -> None:
+    store = cloud.store()
+    old = store.put("a", b"1", content_type="text/plain")
+    cloud.proxy.fail(Fault.LOST_ANSWER, times=1)
+    new = store.put("a", b"2", content_type="text/plain", if_match=old)
+    assert store.get("a") == (b"2", new)
+
+
+def test_an_outage_longer_than_the_budget_is_told(cloud: Cloud, large: Path, tmp_path: Path) -> None:
+    cloud.proxy.fail(Fault.SLOW_DOWN)
+    store = cloud.store(IMPATIENT)
+    for do in (
+        lambda: store.put("a", b"1", content_type="text/plain"),
+        lambda: store.put("a", large, content_type="text/plain"),
+        lambda: store.get("a"),
+        lambda: store.download("a", tmp_path / "a"),
+        lambda: store.list(""),
+        lambda: store.delete("a"),
+    ):
+        with pytest.raises(StoreUnavailableError, match=r"S3: .*SlowDown"):
+            do()
+    assert not (tmp_path / "a").exists()
+
+
+def test_another_patience_for_the_same_bucket(cloud: Cloud) -> None:
+    cloud.proxy.fail(Fault.RESET)
+    with pytest.raises(StoreUnavailableError):
+        cloud.store().with_retry(IMPATIENT).get("a")
+
+
+def test_a_part_that_cannot_be_sent_leaves_nothing_behind(cloud: Cloud, large: Path) -> None:
+    cloud.proxy.fail(Fault.INTERNAL_ERROR, matches=lambda request: "partNumber=2" in request.path)
+    with pytest.raises(StoreUnavailableError, match="part 2 of large"):
+        cloud.store(IMPATIENT).put("large", large, content_type="audio/wav")
+    assert "Uploads" not in cloud.s3.list_multipart_uploads(Bucket=cloud.embedded.bucket)
+    with pytest.raises(NotFoundError):
+        cloud.store().get("large")
+
+
+def test_a_download_that_breaks_off_begins_again_and_is_never_seen_half(
+    cloud: Cloud, large: Path, tmp_path: Path
+) -> None:
+    store = cloud.store()
+    store.put("large", large, content_type="audio/wav")
+    cloud.proxy.fail(Fault.LOST_ANSWER, times=2, matches=lambda request: request.method == "GET")
+    store.download("large", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == large.read_bytes()
+    with pytest.raises(NotFoundError):
+        store.download("missing", tmp_path / "missing")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.wav", "out"]
+
+
+def test_what_is_missing_is_told(store: S3Store) -> None:
+    with pytest.raises(NotFoundError, match="get a"):
+        store.get("a")
+    store.delete("a")
+
+
+def test_a_missing_bucket_is_a_matter_of_configuration(cloud: Cloud) -> None:
+    store = S3Store(cloud.s3, "no-such-bucket")
+    for do in (lambda: store.get("a"), lambda: store.put("a", b"1", content_type="text/plain")):
+        with pytest.raises(RefusedError, match="NoSuchBucket"):
+            do()
+
+
+def test_listing_by_prefix(store: S3Store) -> None:
+    for key in ("b/2", "b/1", "c/1"):
+        store.put(key, key.encode(), content_type="text/plain")
+    assert [(item.key, item.size) for item in store.list("b/")] == [("b/1", 3), ("b/2", 3)]
+    assert abs(store.list("b/")[0].modified - datetime.now(UTC).timestamp()) < 60
+
+
+def test_a_listing_of_several_pages_is_read_to_its_end(cloud: Cloud) -> None:
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    with Stubber(cloud.s3) as stub:
+        for key, more in (
+            ("a", {"IsTruncated": True, "NextContinuationToken": "t"}),
+            ("b", {"IsTruncated": False}),
+        ):
+            after = {} if key == "a" else {"ContinuationToken": "t"}
+            page = {"Contents": [{"Key": key, "Size": 1, "LastModified": when}], **more}
+            stub.add_response(
+                "list_objects_v2", page, {"Bucket": cloud.embedded.bucket, "Prefix": "p", **after}
+            )
+        assert [item.key for item in cloud.store().list("p")] == ["a", "b"]
+
+
+def test_anyone_can_get_a_presigned_url_until_it_ends(cloud: Cloud) -> None:
+    store = cloud.store()
+    store.put("a", b"data", content_type="audio/webm")
+    url = store.presign("a", 600, filename='Zoë "1" 50%.webm')
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == b"data"
+        assert answer.headers["Content-Type"] == "audio/webm"
+        plain, encoded = answer.headers["Content-Disposition"].split("; ")[1:]
+        assert plain == 'filename="Zo_ _1_ 50_.webm"'
+        assert unquote(encoded.removeprefix("filename*=UTF-8''")) == 'Zoë "1" 50%.webm'
+    assert "X-Amz-Expires=600" in url
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(store.presign("b", 600)).close()
+
+
+def test_a_file_that_shrinks_meanwhile_is_told(cloud: Cloud, large: Path) -> None:
+    def shrinks(request: Request) -> bool:
+        large.write_bytes(b"short")
+        return False
+
+    cloud.proxy.fail(Fault.RESET, matches=shrinks)
+    with pytest.raises(multipart.SourceChangedError):
+        cloud.store().put("large", large, content_type="audio/wav")
+
+
+def test_large_files_stay_within_ten_thousand_parts() -> None:
+    assert multipart.part_size(1) == multipart.PART_BYTES
+    for size in (
+        multipart.PART_BYTES * multipart.MAX_PARTS,
+        multipart.PART_BYTES * multipart.MAX_PARTS + 1,
+        5 * 1024**4,
+    ):
+        assert -(-size // multipart.part_size(size)) <= multipart.MAX_PARTS
+
+
+def test_conditions_that_contradict_each_other_are_a_mistake(store: S3Store) -> None:
+    with pytest.raises(ValueError, match="exclude"):
+        store.put("a", b"1", content_type="text/plain", if_absent=True, if_match="x")

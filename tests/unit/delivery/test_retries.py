@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
+
+from worker.delivery.errors import RefusedError
+from worker.delivery.object_store import StoreUnavailableError
+from worker.delivery.retries import Retries, RetryPolicy, can_be_retried
+
+QUICK = RetryPolicy(budget=5.0, first_wait=0.001, longest_wait=0.002)
+
+
+def answer(code: str, status: int) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": "said so"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        "PutObject",
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        answer("InternalError", 500),
+        answer("SlowDown", 503),
+        answer("ServiceUnavailable", 503),
+        answer("RequestTimeout", 400),
+        answer("ConditionalRequestConflict", 409),
+        answer("AWS.SimpleQueueService.RequestThrottled", 403),
+        answer("whatever", 502),
+        answer("", 429),
+        ReadTimeoutError(endpoint_url="http://s3"),
+        ConnectTimeoutError(endpoint_url="http://s3"),
+    ],
+)
+def test_what_may_pass_is_tried_again(error: Exception) -> None:
+    tries = [error, error]
+
+    def request() -> str:
+        if tries:
+            raise tries.pop()
+        return "done"
+
+    assert Retries("S3", StoreUnavailableError, QUICK).call("put x", request) == "done"
+    assert tries == []
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (answer("AccessDenied", 403), ClientError),
+        (answer("NoSuchKey", 404), ClientError),
+        (answer("PreconditionFailed", 412), ClientError),
+        (answer("NotImplemented", 501), ClientError),
+        (NoCredentialsError(), RefusedError),
+        (KeyError("a mistake of ours"), KeyError),
+    ],
+)
+def test_what_another_try_cannot_help_fails_at_once(error: Exception, raised: type[Exception]) -> None:
+    tries = 0
+
+    def request() -> None:
+        nonlocal tries
+        tries += 1
+        raise error
+
+    with pytest.raises(raised):
+        Retries("S3", StoreUnavailableError, QUICK).call("put x", request)
+    assert tries == 1
+
+
+def test_the_budget_bounds_it_and_the_message_says_what_failed_and_why() -> None:
+    def request() -> None:
+        raise answer("SlowDown", 503)
+
+    began = time.monotonic()
+    policy = RetryPolicy(budget=0.1, first_wait=0.01, longest_wait=0.02)
+    with pytest.raises(StoreUnavailableError, match=r"^S3: put x: SlowDown \(HTTP 503\) said so$"):
+        Retries("S3", StoreUnavailableError, policy).call("put x", request)
+    assert time.monotonic() - began < 5.0
+
+
+def test_cancelling_ends_a_long_wait() -> None:
+    cancelled, waiting = threading.Event(), threading.Event()
+    policy = RetryPolicy(budget=3600.0, first_wait=1800.0, longest_wait=1800.0)
+    raised: list[Exception] = []
+
+    def request() -> None:
+        waiting.set()
+        raise answer("SlowDown", 503)
+
+    def call() -> None:
+        try:
+            Retries("S3", StoreUnavailableError, policy, cancelled).call("put x", request)
+        except StoreUnavailableError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert waiting.wait(10)
+    cancelled.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert len(raised) == 1
+
+
+def test_an_error_of_another_kind_is_not_taken_for_an_outage() -> None:
+    assert not can_be_retried(ValueError("x"))

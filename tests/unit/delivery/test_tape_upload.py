@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import time
+from contextlib import closing
+from pathlib import Path
+
+from tests.fault_proxy import Fault
+from tests.unit.delivery.conftest import IMPATIENT, Cloud
+from tests.unit.tape.samples import a_meeting
+from worker.delivery.layout import bot_keys
+from worker.delivery.object_store import S3Store
+from worker.delivery.tape_upload import TapeUpload
+from worker.tape.writer import TapeWriter
+
+KEYS = bot_keys("p", "bot").attempt(1)
+
+
+def some_parts(folder: Path, count: int, size: int = 100) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"part-{number:06d}.mcap" for number in range(count)]
+    for path in paths:
+        path.write_bytes(os.urandom(size))
+    return paths
+
+
+def test_a_tape_is_in_the_store_when_it_is_drained(store: S3Store, tmp_path: Path) -> None:
+    with closing(TapeUpload(store, KEYS)) as upload:
+        with TapeWriter(tmp_path, upload.part_closed) as tape:
+            for at, event in a_meeting(12):
+                tape.write(event, at)
+        assert upload.drain(20)
+        parts = sorted(tmp_path.iterdir())
+        assert [item.key for item in store.list(KEYS.tape)] == [KEYS.tape_part(part.name) for part in parts]
+        assert [store.get(KEYS.tape_part(part.name)).data for part in parts] == [
+            part.read_bytes() for part in parts
+        ]
+        assert upload.uploaded_parts == len(parts) == 3
+        assert upload.uploaded_bytes == sum(part.stat().st_size for part in parts)
+
+
+def test_a_long_outage_holds_up_nobody_and_loses_nothing(cloud: Cloud, tmp_path: Path) -> None:
+    parts = some_parts(tmp_path, 60)
+    cloud.proxy.fail(Fault.SLOW_DOWN)
+    now = [1000.0]
+    with closing(TapeUpload(cloud.store(IMPATIENT), KEYS, pause=0.05, clock=lambda: now[0])) as upload:
+        for part in parts:
+            began = time.monotonic()
+            upload.part_closed(part)
+            assert time.monotonic() - began < 0.5
+            now[0] += 5
+        cloud.proxy.wait_for_failures(8)
+        assert upload.pending() == parts
+        assert upload.lag(now[0]) == 300
+        cloud.proxy.recover()
+        assert upload.drain(30)
+        assert upload.lag(now[0]) == 0
+    assert len(cloud.store().list(KEYS.tape)) == 60
+    written = [request.path for request in cloud.proxy.seen if request.method == "PUT"]
+    assert list(dict.fromkeys(written)) == [
+        f"/{cloud.embedded.bucket}/{KEYS.tape_part(part.name)}" for part in parts
+    ]
+
+
+def test_a_part_never_replaces_one_that_is_there(store: S3Store, tmp_path: Path) -> None:
+    parts = some_parts(tmp_path, 2)
+    store.put(KEYS.tape_part(parts[0].name), b"of another worker", content_type="x/y")
+    with closing(TapeUpload(store, KEYS)) as upload:
+        for part in parts:
+            upload.part_closed(part)
+        assert not upload.drain(20)
+        assert (upload.uploaded_parts, upload.given_up) == (1, 1)
+    assert store.get(KEYS.tape_part(parts[0].name)).data == b"of another worker"
+
+
+def test_a_part_that_is_gone_does_not_stop_the_others(store: S3Store, tmp_path: Path) -> None:
+    parts = some_parts(tmp_path, 2)
+    parts[0].unlink()
+    with closing(TapeUpload(store, KEYS)) as upload:
+        for part in parts:
+            upload.part_closed(part)
+        assert not upload.drain(20)
+        assert (upload.uploaded_parts, upload.given_up) == (1, 1)
+
+
+def test_a_refusal_leaves_the_parts_pending_until_it_is_lifted(cloud: Cloud, tmp_path: Path) -> None:
+    parts = some_parts(tmp_path, 2)
+    store = S3Store(cloud.s3, "bucket-to-come", retry=IMPATIENT)
+    with closing(TapeUpload(store, KEYS, pause=0.05)) as upload:
+        for part in parts:
+            upload.part_closed(part)
+        assert not upload.drain(0.2)
+        assert upload.pending() == parts
+        cloud.s3.create_bucket(Bucket="bucket-to-come")
+        assert upload.drain(20)
