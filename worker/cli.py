@@ -1,6 +1,7 @@
 """The command ``meetstems``.
 
-Exit codes: 0 done, 1 failed, 2 the input was wrong, 3 the bot was not let in, 130 interrupted a second time.
+Exit codes: 0 done, 1 failed, 2 the input or the configuration was wrong, 3 ``record`` only: the bot was not let in, 75 ``run``
+only: try again, 130 interrupted a second time.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_record(commands)
     _add_replay(commands)
+    _add_run(commands)
+    _add_dispatch(commands)
+    _add_streams(commands)
+    commands.add_parser("schema", help="print the JSON Schema of a job").set_defaults(run=_schema)
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda point: point.name):
         _add_entry_point(commands, entry_point)
     return parser
@@ -75,6 +80,34 @@ def _add_replay(commands: Any) -> None:
     parser.add_argument("tape", type=Path, metavar="TAPE", help="the tape folder of a recording")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
     parser.set_defaults(run=_replay)
+
+
+def _add_run(commands: Any) -> None:
+    parser = commands.add_parser("run", help="take a job from the queue, record, upload and report")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--forever", action="store_true", help="go on with the next job")
+    source.add_argument(
+        "--job", metavar="FILE", help="do this job, without a queue; - reads it from standard input"
+    )
+    parser.add_argument("--local", action="store_true", help="bring S3 and SQS along; needs --job")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="with --local: where to copy the results to"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _add_dispatch(commands: Any) -> None:
+    parser = commands.add_parser("dispatch", help="check a job and put it on the queue")
+    parser.add_argument(
+        "job", metavar="FILE", help="a create-bot body of MeetStream or Recall.ai; - reads it"
+    )
+    parser.set_defaults(run=_dispatch)
+
+
+def _add_streams(commands: Any) -> None:
+    parser = commands.add_parser("streams", help="print a bot's audio streams, with URLs for ten minutes")
+    parser.add_argument("bot_id", metavar="BOT_ID")
+    parser.set_defaults(run=_streams)
 
 
 def _add_entry_point(commands: Any, entry_point: EntryPoint) -> None:
@@ -121,6 +154,32 @@ def _replay(options: argparse.Namespace) -> int:
     from worker.commands import replay_command
 
     return replay_command(options.tape, options.output)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from worker.run_command import run_command
+
+    if options.output is not None and not options.local:
+        raise InputError("--output: goes with --local, expected MEETSTEMS_BUCKET to say where results go")
+    return run_command(options.job, forever=options.forever, local=options.local, output=options.output)
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    from worker.run_command import dispatch_command
+
+    return dispatch_command(options.job)
+
+
+def _streams(options: argparse.Namespace) -> int:
+    from worker.streams_command import streams_command
+
+    return streams_command(options.bot_id)
+
+
+def _schema(_: argparse.Namespace) -> int:
+    from worker.run_command import schema_command
+
+    return schema_command()
 
 
 if __name__ == "__main__":

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from worker.errors import InputError
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 
 class SettingsError(InputError):
@@ -32,6 +38,83 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             chromium=environ.get("MEETSTEMS_CHROMIUM", "").strip() or None,
             chromium_args=_split("MEETSTEMS_CHROMIUM_ARGS", environ.get("MEETSTEMS_CHROMIUM_ARGS", "")),
         )
+
+
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``meetstems run`` and its companions take from the environment; durations in seconds, sizes in bytes.
+
+    ``bucket`` and ``jobs_queue_url`` are None where they are not set: not every command needs them. ``keep_tape``: the tape
+    stays in the bucket when all files are there. ``log_json`` None: JSON lines, but text on a terminal.
+    """
+
+    jobs_queue_url: str | None = None
+    events_queue_url: str | None = None
+    bucket: str | None = None
+    prefix: str = ""
+    aws_endpoint_url: str | None = None
+    kms_key_id: str | None = None
+    work_folder: Path | None = None
+    keep_tape: bool = True
+    receive_seconds: float = 5.0
+    visibility_seconds: int = 120
+    lease_seconds: float = 60.0
+    retry_seconds: float = 600.0
+    most_attempts: int = 2
+    memory_limit: int | None = None
+    metrics_port: int | None = None
+    linger_seconds: float = 0.0
+    log_json: bool | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> RunSettings:
+        """Reads the variables that README.md lists. Raises SettingsError. An empty value counts as none."""
+        given = {name: value.strip() for name, value in environ.items() if value.strip()}
+        folder = given.get("MEETSTEMS_WORK_DIR")
+        return cls(
+            jobs_queue_url=given.get("MEETSTEMS_JOBS_QUEUE_URL"),
+            events_queue_url=given.get("MEETSTEMS_EVENTS_QUEUE_URL"),
+            bucket=given.get("MEETSTEMS_BUCKET"),
+            prefix=given.get("MEETSTEMS_PREFIX", ""),
+            aws_endpoint_url=given.get("MEETSTEMS_AWS_ENDPOINT_URL"),
+            kms_key_id=given.get("MEETSTEMS_KMS_KEY_ID"),
+            work_folder=Path(folder) if folder else None,
+            keep_tape=_choice(given, "MEETSTEMS_TAPE", {"keep": True, "remove": False}, True),
+            receive_seconds=_number(given, "MEETSTEMS_RECEIVE_SECONDS", 0, 20, 5),
+            visibility_seconds=int(_number(given, "MEETSTEMS_VISIBILITY_SECONDS", 1, 3600, 120)),
+            lease_seconds=_number(given, "MEETSTEMS_LEASE_SECONDS", 1, 3600, 60),
+            retry_seconds=_number(given, "MEETSTEMS_RETRY_SECONDS", 1, 7200, 600),
+            most_attempts=int(_number(given, "MEETSTEMS_MOST_ATTEMPTS", 1, 100, 2)),
+            memory_limit=_optional(given, "MEETSTEMS_MEMORY_LIMIT", 100_000_000, 2**50),
+            metrics_port=_optional(given, "MEETSTEMS_METRICS_PORT", 0, 65_535),
+            linger_seconds=_number(given, "MEETSTEMS_LINGER_SECONDS", 0, 3600, 0),
+            log_json=_choice(given, "MEETSTEMS_LOG", {"json": True, "text": False}, None),
+        )
+
+
+def _number(given: Mapping[str, str], name: str, least: float, most: float, default: float) -> float:
+    text = given.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:
+        raise SettingsError(f"{name}={text!r}: expected a number from {least:g} to {most:g}")
+    return value
+
+
+def _optional(given: Mapping[str, str], name: str, least: int, most: int) -> int | None:
+    return int(_number(given, name, least, most, least)) if name in given else None
+
+
+def _choice(given: Mapping[str, str], name: str, choices: Mapping[str, T], default: D) -> T | D:
+    text = given.get(name)
+    if text is None:
+        return default
+    if text not in choices:
+        raise SettingsError(f"{name}={text!r}: expected {' or '.join(choices)}")
+    return choices[text]
 
 
 def _split(name: str, value: str) -> tuple[str, ...]:
