@@ -1,0 +1,188 @@
+"""A real Prometheus scrapes a worker that records and one that is in every trouble, and answers every query."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from tests.deploy.prometheus import alert_queries, dashboard_queries, prometheus, recorded_queries
+from tests.synthetic_tape import STARTED_AT, Talker, synthetic_tape
+from worker.health import Health, HealthServer
+from worker.metrics import Metrics
+from worker.process_metrics import ProcessMetrics, Usage
+from worker.rendering import Rendering
+from worker.stems.render import Renderer
+from worker.tape.events import (
+    AudioPathSeen,
+    Frame,
+    FrameBatch,
+    PageDropped,
+    ReceiverReport,
+    StateChanged,
+    TapDeaf,
+    TapeEvent,
+)
+
+ANSWERS_WITHIN = 60.0
+"""Seconds."""
+
+OPUS_SILENCE = b"\xf8\xff\xfe"
+
+
+class Worker:
+    """A worker as Prometheus sees it."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.metrics = Metrics(registry)
+        self.memory = 80_000_000
+        ProcessMetrics(registry, lambda: {"worker": {(1, 1.0): Usage(time.process_time(), self.memory)}})
+        self.server = HealthServer(registry, Health(self.metrics.capture), 0)
+
+
+class Recording(Worker):
+    """One that records two people: its tape's events go through a renderer and the metrics, some at a time."""
+
+    def __init__(self, output: Path) -> None:
+        super().__init__()
+        self._rendering = Rendering(lambda: Renderer(output, mix=False))
+        talkers = [
+            Talker(csrc=1, slot=0, turns=[(0, 3600)], payloads=[OPUS_SILENCE]),
+            Talker(csrc=2, slot=1, turns=[(0, 3600)], payloads=[OPUS_SILENCE]),
+        ]
+        self._events: Iterator[TapeEvent] = synthetic_tape(talkers, 3600)
+        self._tapped = [0, 0]
+        self.metrics.set_state("joining", STARTED_AT - 4)
+        self.metrics.observe(next(self._events))
+        self.metrics.set_state("in_call_recording", STARTED_AT)
+        self.metrics.job_received(3.0, 1)
+        self.metrics.observe_first_packet(0.4)
+        self.metrics.observe_finish(0.2)
+        self.metrics.outcome("google_meet", "done", None)
+        self.metrics.lease_operation("acquire", "ok")
+
+    def go_on(self) -> None:
+        """The next five seconds of the meeting."""
+        for _ in range(50):
+            event = next(self._events)
+            self._rendering.feed(event)
+            self.metrics.observe(event)
+            if isinstance(event, FrameBatch):
+                for frame in event.frames:
+                    self._tapped[frame.receiver] += 1
+        for receiver, tapped in enumerate(self._tapped):
+            self.metrics.observe(report(receiver, tapped, tapped))
+        if progress := self._rendering.progress():
+            self.metrics.set_progress(progress)
+        self.metrics.part_closed(20_000)
+        self.metrics.uploaded(20_000)
+        self.metrics.queue_operation("extend", "ok")
+        self.metrics.lease_operation("renew", "ok")
+
+
+class Troubled(Worker):
+    """One for which every alert is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = 700_000_000
+        self._rounds = 0
+        metrics = self.metrics
+        metrics.observe(TapDeaf(at=1, document=7, receiver=0, packets_received=60, frames_tapped=0))
+        metrics.observe(AudioPathSeen(at=1, document=7, path="encoded"))
+        metrics.observe(StateChanged(at=1, state="leaving"))
+        metrics.set_upload(backlog_parts=30, lag_seconds=150)
+        metrics.lease_operation("renew", "refused")
+        metrics.set_events_backlog(11)
+        metrics.job_received(900.0, 3)
+        for _ in range(4):
+            metrics.outcome("google_meet", "fatal", "google_meet_bot_blocked")
+            metrics.outcome("google_meet", "fatal", "bot_errored")
+
+    def go_on(self) -> None:
+        """A moment later everything is worse."""
+        self._rounds += 1
+        self.metrics.observe(report(1, 400 * self._rounds, 200 * self._rounds))
+        nobodys = Frame(1, 6667, (), 1, 960, 111, "audio/opus", None, 12.5, None, b"opus")
+        self.metrics.observe(FrameBatch(7, self._rounds, 0, [nobodys] * 200))
+        self.metrics.observe(PageDropped(at=1, document=7, what="channel_message", count=1))
+        self.metrics.set_progress(Lossy(self._rounds))
+        self.metrics.queue_operation("extend", "error")
+
+
+class LossySpeaker:
+    name = "Ada"
+    speaking = True
+    recovered = 0
+
+    def __init__(self, rounds: int) -> None:
+        self.speech_seconds = float(rounds)
+        self.packets_received = 200 * rounds
+        self.lost = 50 * rounds
+
+
+class Lossy:
+    def __init__(self, rounds: int) -> None:
+        self.elapsed_seconds = float(rounds)
+        self.speakers = [LossySpeaker(rounds)]
+
+
+def report(receiver: int, received: int, tapped: int) -> ReceiverReport:
+    return ReceiverReport(
+        at=time.time(),
+        document=1,
+        receiver=receiver,
+        packets_received=received,
+        packets_lost=0,
+        frames_tapped=tapped,
+    )
+
+
+def test_every_query_of_dashboard_and_rules_is_answered(tmp_path: Path) -> None:
+    queries = {**dashboard_queries(), **recorded_queries(), **alert_queries()}
+    assert len(queries) > 50
+    recording, troubled, waiting = Recording(tmp_path / "output"), Troubled(), Worker()
+    waiting.metrics.observe(StateChanged(at=1, state="waiting_room"))
+    workers = {"recording": recording, "troubled": troubled, "waiting": waiting}
+    with ExitStack() as stack:
+        for worker in workers.values():
+            stack.enter_context(worker.server)
+        ports = {pod: worker.server.port for pod, worker in workers.items()}
+        seen = stack.enter_context(prometheus(tmp_path, ports))
+        deadline = time.monotonic() + ANSWERS_WITHIN
+        left = set(queries)
+        while left and time.monotonic() < deadline:
+            recording.go_on()
+            troubled.go_on()
+            time.sleep(0.5)
+            left &= seen.unanswered({name: queries[name] for name in left})
+        assert not left
+        for alert, query in alert_queries().items():
+            pods = {sample["metric"].get("pod") for sample in seen.query(query)}
+            assert "recording" not in pods, f"{alert} fires for a worker that is well"
+
+
+def test_no_query_names_a_metric_that_there_is_not() -> None:
+    """What the two workers above show would otherwise hide a series that only one spelling of a label has."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    ProcessMetrics(registry, dict)
+    known = {sample.name for family in registry.collect() for sample in family.samples}
+    known |= {name for family in registry.collect() for name in names(family.name)}
+    for title, query in {**dashboard_queries(), **recorded_queries(), **alert_queries()}.items():
+        for word in words(query):
+            assert word in known or word == "meetstems_state", f"{title}: {word}"
+
+
+def names(family: str) -> list[str]:
+    """The series that a family without samples would have."""
+    return [family, *(f"{family}_{suffix}" for suffix in ("total", "bucket", "sum", "count"))]
+
+
+def words(query: str) -> set[str]:
+    spaced = "".join(letter if letter.isalnum() or letter in "_:" else " " for letter in query)
+    return {word for word in spaced.split() if word.startswith("meetstems_")}
