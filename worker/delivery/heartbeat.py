@@ -17,7 +17,7 @@ STOP_TIMEOUT: Final = 1.0
 
 
 class Heartbeat:
-    """Calls ``beat`` every ``interval`` seconds, first after one interval; a context manager.
+    """Calls ``beat`` every ``interval`` seconds, first after ``first`` (None: one interval); a context manager.
 
     A beat that raises UnavailableError is tried again after a quarter of the interval: that S3 or SQS does not answer does not
     yet mean that anything was lost. Any other exception ends the heartbeat and goes to ``on_lost``, which is called in the
@@ -30,11 +30,13 @@ class Heartbeat:
         interval: float,
         beat: Callable[[], None],
         on_lost: Callable[[Exception], None],
+        first: float | None = None,
     ) -> None:
         self._name = name
         self._interval = interval
         self._beat = beat
         self._on_lost = on_lost
+        self._first = interval if first is None else first
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat-{name}", daemon=True)
 
@@ -62,7 +64,7 @@ class Heartbeat:
             self._thread.join(STOP_TIMEOUT)
 
     def _run(self) -> None:
-        wait = self._interval
+        wait = self._first
         while not self._stopped.wait(wait):
             try:
                 self._beat()

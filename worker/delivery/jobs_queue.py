@@ -84,13 +84,13 @@ class JobsQueue:
         self.visibility = visibility
         self._retries = Retries("SQS", QueueUnavailableError, retry, cancelled)
 
-    def with_retry(self, retry: RetryPolicy) -> JobsQueue:
-        """The same queue with another patience."""
+    def within(self, budget: float) -> JobsQueue:
+        """The same queue, giving up each request after at most ``budget`` seconds of retries."""
         return JobsQueue(
             self._client,
             self._url,
             visibility=self.visibility,
-            retry=retry,
+            retry=self._retries.policy.within(budget),
             cancelled=self._retries.cancelled,
         )
 

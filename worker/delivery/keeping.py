@@ -9,10 +9,9 @@ from typing import Final
 from worker.delivery.heartbeat import Heartbeat
 from worker.delivery.jobs_queue import MAX_VISIBILITY, Delivery, JobsQueue, VisibilityCapError
 from worker.delivery.lease import Lease
-from worker.delivery.retries import RetryPolicy
 
 BEATS_PER_TERM: Final = 3
-"""A beat each third of the time that is extended, so that two may fail."""
+"""A beat each third of the visibility, so that two may fail."""
 
 
 def keep_message(
@@ -30,7 +29,7 @@ def keep_message(
 
     interval = queue.visibility / BEATS_PER_TERM
     # A beat that waited longer than this would only stand in the way of the next.
-    impatient = queue.with_retry(RetryPolicy(budget=interval))
+    impatient = queue.within(interval)
 
     def beat() -> None:
         extension = visibility_left(received_at, clock(), queue.visibility)
@@ -45,8 +44,11 @@ def keep_message(
 
 
 def keep_lease(lease: Lease, clock: Callable[[], float], on_lost: Callable[[Exception], None]) -> Heartbeat:
-    """A heartbeat, not yet begun, that renews ``lease``; ``on_lost`` gets a LeaseLostError when another owner has it."""
-    return Heartbeat("lease", lease.ttl / BEATS_PER_TERM, lambda: lease.renew(clock()), on_lost)
+    """A heartbeat, not yet begun, that renews ``lease``; ``on_lost`` gets a LeaseLostError when another owner has it.
+
+    The first beat comes at once: acquiring may have taken an outage's time, of which the expiry that it wrote knows nothing.
+    """
+    return Heartbeat("lease", lease.renewal_interval, lambda: lease.renew(clock()), on_lost, first=0.0)
 
 
 def visibility_left(received_at: float, now: float, visibility: int) -> int:

@@ -8,11 +8,15 @@ the clock of who wants the lease, hence clocks must agree to within the time bet
 from __future__ import annotations
 
 import threading
+from typing import Final
 
 import msgspec
 
 from worker.delivery.errors import DeliveryError
 from worker.delivery.object_store import NotFoundError, ObjectStore, PreconditionFailedError, Stored
+
+RENEWALS_PER_TTL: Final = 3
+"""A renewal each third of the ttl, so that two may fail."""
 
 
 class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,13 +45,14 @@ class LeaseDamagedError(DeliveryError):
 
 
 class Lease:
-    """A lease that is held. Thread-safe; blocks as the store does, so that its store's retry budget is best below the ttl.
+    """A lease that is held. Thread-safe, and blocks as the store does. Times are Unix seconds, ``ttl`` is in seconds.
 
-    Times are Unix seconds, ``ttl`` is in seconds.
+    Acquiring is as patient as the store. Renewing and releasing give up earlier: an expiry that is written after an outage
+    must not be the one that was reckoned before it.
     """
 
     def __init__(self, store: ObjectStore, key: str, record: LeaseRecord, etag: str, ttl: float) -> None:
-        self._store = store
+        self._store = store.within(ttl / RENEWALS_PER_TTL)
         self._key = key
         self._record = record
         self._etag = etag
@@ -89,9 +94,9 @@ class Lease:
         return self._record.attempt
 
     @property
-    def ttl(self) -> float:
-        """Seconds from a renewal to the expiry."""
-        return self._ttl
+    def renewal_interval(self) -> float:
+        """Seconds between renewals."""
+        return self._ttl / RENEWALS_PER_TTL
 
     def renew(self, now: float) -> None:
         """Moves the expiry to ``now`` + ttl, also when it has passed, as long as nobody took over. Raises LeaseLostError."""

@@ -91,6 +91,9 @@ class ObjectStore(Protocol):
     Every method blocks, may be called from any thread, and raises StoreUnavailableError and RefusedError.
     """
 
+    def within(self, budget: float) -> ObjectStore:
+        """The same store, giving up each request after at most ``budget`` seconds of retries."""
+
     def put(
         self,
         key: str,
@@ -142,12 +145,12 @@ class S3Store(ObjectStore):
         self._encryption = encryption
         self._retries = Retries("S3", StoreUnavailableError, retry, cancelled)
 
-    def with_retry(self, retry: RetryPolicy) -> S3Store:
-        """The same bucket with another patience."""
+    def within(self, budget: float) -> S3Store:
+        """See ObjectStore."""
         return S3Store(
             self._client,
             self._bucket,
-            retry=retry,
+            retry=self._retries.policy.within(budget),
             encryption=self._encryption,
             cancelled=self._retries.cancelled,
         )

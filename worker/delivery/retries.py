@@ -82,6 +82,10 @@ class RetryPolicy(NamedTuple):
     first_wait: float = 0.2
     longest_wait: float = 10.0
 
+    def within(self, budget: float) -> RetryPolicy:
+        """The same, but with at most ``budget`` seconds."""
+        return self._replace(budget=min(self.budget, budget))
+
 
 DEFAULT_RETRY: Final = RetryPolicy()
 """Outlasts an outage of ten minutes."""

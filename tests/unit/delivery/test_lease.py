@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -111,3 +112,12 @@ def test_a_damaged_lease_is_told_and_left_alone(store: S3Store, data: bytes) -> 
     with pytest.raises(LeaseDamagedError, match=KEY):
         Lease.acquire(store, KEY, "worker-1", NOW, TTL)
     assert store.get(KEY).data == data
+
+
+def test_a_renewal_gives_up_before_what_it_writes_is_out_of_date(cloud: Cloud) -> None:
+    lease = Lease.acquire(cloud.store(), KEY, "worker-1", NOW, 0.3)
+    cloud.proxy.fail(Fault.SLOW_DOWN)
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailableError):
+        lease.renew(NOW + 0.1)
+    assert time.monotonic() - began < 5

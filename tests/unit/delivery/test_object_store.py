@@ -190,7 +190,7 @@ def test_an_outage_longer_than_the_budget_is_told(cloud: Cloud, large: Path, tmp
 def test_another_patience_for_the_same_bucket(cloud: Cloud) -> None:
     cloud.proxy.fail(Fault.RESET)
     with pytest.raises(StoreUnavailableError):
-        cloud.store().with_retry(IMPATIENT).get("a")
+        cloud.store().within(0.1).get("a")
 
 
 def test_a_part_that_cannot_be_sent_leaves_nothing_behind(cloud: Cloud, large: Path) -> None:
