@@ -29,13 +29,14 @@ class Backlog(Generic[T]):
 
     Where ``deliver`` raises UnavailableError the same item is delivered again, for as long as it takes; the others wait behind
     it. Any other exception gives that item up. ``limit`` bounds the items that wait: beyond it the oldest is given up.
-    ``clock`` tells Unix seconds.
+    ``label`` names an item in logs; ``clock`` tells Unix seconds.
     """
 
     def __init__(
         self,
         name: str,
         deliver: Callable[[T], None],
+        label: Callable[[T], str],
         *,
         limit: int | None = None,
         pause: float = PAUSE,
@@ -43,6 +44,7 @@ class Backlog(Generic[T]):
     ) -> None:
         self._name = name
         self._deliver = deliver
+        self._label = label
         self._limit = limit
         self._pause = pause
         self._clock = clock
@@ -61,7 +63,7 @@ class Backlog(Generic[T]):
         with self._changed:
             if self._closed:
                 self._given_up += 1
-                logger.error("%s: handed over too late, not delivered: %s", self._name, item)
+                logger.error("%s: handed over too late, not delivered: %s", self._name, self._label(item))
                 return
             if self._limit is not None and len(self._waiting) >= self._limit:
                 self._given_up += 1
@@ -73,13 +75,12 @@ class Backlog(Generic[T]):
     def drain(self, timeout: float) -> bool:
         """Waits up to ``timeout`` seconds until nothing is left, trying at once what is being put off.
 
-        Returns whether everything that was ever handed over has been delivered.
+        Returns whether nothing is left: all was delivered or given up.
         """
         with self._changed:
             self._hurried += 1
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._left(), timeout)
-            return not self._left() and self._given_up == 0
+            return self._changed.wait_for(lambda: not self._left(), timeout)
 
     def close(self) -> None:
         """Ends the thread after the delivery under way, which is waited for a second; what is left stays undelivered."""
@@ -122,7 +123,7 @@ class Backlog(Generic[T]):
                 logger.warning("%s: not delivered yet, %d wait: %s", self._name, len(self.pending()), error)
                 self._put_off(hurried)
             except Exception:
-                logger.exception("%s: given up: %s", self._name, waiting.item)
+                logger.exception("%s: given up: %s", self._name, self._label(waiting.item))
                 self._settle(delivered=False)
 
     def _next(self) -> _Waiting[T] | None:

@@ -41,7 +41,8 @@ class EventsQueue:
         self._client = client
         self._url = url
         self._retries = Retries("SQS", QueueUnavailableError, retry, cancelled)
-        self._backlog = None if url is None else Backlog("events", self._deliver, limit=limit)
+        self._backlog = None if url is None else Backlog("events", self._deliver, _label, limit=limit)
+        self._given_up_before = 0
 
     def send(self, event: dict[str, Any]) -> None:
         """Hands an event over; it is encoded at once, so that it may change afterwards. Never blocks on the network.
@@ -52,8 +53,15 @@ class EventsQueue:
             self._backlog.add(msgspec.json.decode(msgspec.json.encode(event)))
 
     def drain(self, timeout: float) -> bool:
-        """Waits up to ``timeout`` seconds for the rest; returns whether every event ever handed over has been sent."""
-        return self._backlog is None or self._backlog.drain(timeout)
+        """Waits up to ``timeout`` seconds for the rest.
+
+        Returns whether it was sent, with all that was handed over since the last time that this was asked.
+        """
+        if self._backlog is None:
+            return True
+        empty = self._backlog.drain(timeout)
+        before, self._given_up_before = self._given_up_before, self._backlog.given_up
+        return empty and self._given_up_before == before
 
     def close(self) -> None:
         """Ends it; what is still waiting is not sent."""
@@ -81,3 +89,8 @@ class EventsQueue:
             )
         except ClientError as error:
             raise RefusedError(f"SQS: send an event: {describe(error)}") from error
+
+
+def _label(event: dict[str, Any]) -> str:
+    """What an event is, without what it says: that may hold names and links."""
+    return str(event.get("idempotency_key") or event.get("event") or "an event")

@@ -34,7 +34,7 @@ class TapeUpload:
         self._store = store
         self._keys = keys
         self._bytes = 0
-        self._backlog: Backlog[Path] = Backlog("tape", self._deliver, pause=pause, clock=clock)
+        self._backlog: Backlog[Path] = Backlog("tape", self._deliver, str, pause=pause, clock=clock)
 
     def part_closed(self, path: Path) -> None:
         """Takes a complete part; fits TapeWriter's ``on_part_closed``. Never blocks, never raises."""
@@ -42,7 +42,7 @@ class TapeUpload:
 
     def drain(self, timeout: float) -> bool:
         """Waits up to ``timeout`` seconds for the rest; returns whether all parts ever closed have been uploaded."""
-        return self._backlog.drain(timeout)
+        return self._backlog.drain(timeout) and self._backlog.given_up == 0
 
     def close(self) -> None:
         """Ends it; what is pending stays on the disk only."""

@@ -67,13 +67,17 @@ def test_a_fifo_queue_gets_groups_and_keys_and_drops_doubles(cloud: Cloud) -> No
         cloud.sqs.delete_queue(QueueUrl=url)
 
 
-def test_what_can_never_be_sent_is_not_taken_for_sent(cloud: Cloud) -> None:
+def test_what_can_never_be_sent_is_not_taken_for_sent(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
     url = cloud.embedded.events_url
     with closing(EventsQueue(cloud.sqs, url, retry=PATIENT)) as events:
-        events.send({"text": "x" * 2_000_000})
+        events.send({"idempotency_key": "b-7", "text": "secret" * 300_000})
         events.send({"text": "small"})
         assert not events.drain(20)
-    assert received(cloud, url) == [{"text": "small"}]
+        events.send({"text": "the next job's"})
+        assert events.drain(20)
+    assert received(cloud, url) == [{"text": "small"}, {"text": "the next job's"}]
+    assert "given up: b-7" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_the_end_is_not_held_up_by_an_outage(cloud: Cloud) -> None:

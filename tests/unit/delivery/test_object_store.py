@@ -4,15 +4,18 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.stub import Stubber
 
 from tests.fault_proxy import Fault, Request
-from tests.unit.delivery.conftest import IMPATIENT, Cloud
+from tests.unit.delivery.conftest import IMPATIENT, PATIENT, Cloud
 from worker.delivery import multipart
 from worker.delivery.errors import RefusedError
 from worker.delivery.object_store import (
@@ -161,6 +164,21 @@ def test_a_large_file_survives_an_outage_at_any_step(
     etag = store.put("large", large, content_type="audio/wav", if_absent=True)
     assert cloud.proxy.failed == 3
     assert store.get("large") == (large.read_bytes(), etag)
+
+
+def test_a_server_that_never_answers_is_given_up_after_the_read_time_out(cloud: Cloud) -> None:
+    aws = cloud.embedded.aws
+    assert aws.credentials is not None
+    config = cloud.s3.meta.config.merge(Config(read_timeout=0.2))
+    with closing(
+        boto3.session.Session(
+            aws.credentials.access_key_id, aws.credentials.secret_access_key, region_name=aws.region
+        ).client("s3", endpoint_url=cloud.proxy.url, config=config)
+    ) as s3:
+        store = S3Store(s3, cloud.embedded.bucket, retry=PATIENT)
+        cloud.proxy.fail(Fault.HANG, times=2)
+        store.put("a", b"data", content_type="text/plain", if_absent=True)
+    assert cloud.proxy.failed == 2
 
 
 def test_a_lost_answer_to_if_match_is_not_taken_for_somebody_elses_write(cloud: Cloud) -> None:
