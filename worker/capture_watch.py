@@ -9,9 +9,14 @@ from worker.tape.events import (
     FrameBatch,
     ReceiverReport,
     ReceiverTapped,
+    StateChanged,
     TapDeaf,
     TapeEvent,
+    TapeStarted,
 )
+
+NOT_IN_CALL: Final = frozenset({"joining", "leaving", "done", "fatal"})
+"""States in which no old verdict holds: the page of before is gone or will be."""
 
 DEAF_PACKETS: Final = 50
 """One second of speech: so many packets, not one of which was tapped, are no hiccup."""
@@ -75,7 +80,11 @@ class CaptureWatch:
             case ReceiverTapped() if len(self._connections) < MOST_SLOTS:
                 self._connections[Slot(event.document, event.receiver)] = event.connection
             case ConnectionClosed():
-                self._forget(event)
+                self._close(event)
+            case TapeStarted():
+                self._forget()
+            case StateChanged() if event.state in NOT_IN_CALL:
+                self._forget()
             case _:
                 pass
 
@@ -96,7 +105,13 @@ class CaptureWatch:
         ):
             self.deaf |= {slot}
 
-    def _forget(self, closed: ConnectionClosed) -> None:
+    def _forget(self) -> None:
+        self.deaf = frozenset()
+        self.counts.clear()
+        self._stalls.clear()
+        self._connections.clear()
+
+    def _close(self, closed: ConnectionClosed) -> None:
         """What a closed connection no longer delivers is nobody's fault."""
         self.deaf = frozenset(
             slot

@@ -82,7 +82,6 @@ class Metrics:
         self._joining_since: float | None = None
         self._platform = ""
         self._deaf_before: frozenset[Slot] = frozenset()
-        self._dropped_before: dict[int, int] = {}
         self._counted: dict[tuple[str, ...], float] = {}
         self._values: dict[str, set[str]] = {}
 
@@ -176,10 +175,10 @@ class Metrics:
             case FrameBatch():
                 self._take_frames(event)
             case TapeStarted():
-                self._platform = event.platform
+                self._begin_tape(event)
             case RecordingStarted():
                 # A renderer begins to count at 0, also when it is the second of this process.
-                self._counted = {key: count for key, count in self._counted.items() if key[0] == "slot"}
+                self._counted = {key: count for key, count in self._counted.items() if key[0] == "document"}
             case StateChanged():
                 self.set_state(event.state, event.at)
             case PageDropped():
@@ -290,12 +289,16 @@ class Metrics:
         """So many events were not taken by their queue yet."""
         self._events_backlog.set(count)
 
+    def _begin_tape(self, event: TapeStarted) -> None:
+        """Documents are numbered at random: nothing that was counted of an earlier tape's comes again."""
+        self._platform = event.platform
+        self._encoded_path.set(0)
+        self._counted.clear()
+
     def _take_frames(self, batch: FrameBatch) -> None:
         self._frames.inc(len(batch.frames))
         self._unattributed.inc(sum(1 for frame in batch.frames if frame.payload and not frame.csrcs))
-        before = self._dropped_before.get(batch.document, 0)
-        self._dropped_before[batch.document] = max(batch.dropped, before)
-        self._page_dropped.labels("frames").inc(max(0, batch.dropped - before))
+        self._raise(self._page_dropped.labels("frames"), batch.dropped, "document", str(batch.document))
         if self.capture.last_frame is not None:
             self._last_frame.set(self.capture.last_frame)
 
@@ -303,7 +306,7 @@ class Metrics:
         counts = self.capture.counts.get(Slot(report.document, report.receiver))
         label = str(report.receiver) if report.receiver < MOST_SLOTS else OTHER
         for stage, count in counts._asdict().items() if counts else ():
-            key = ("slot", str(report.document), str(report.receiver), stage)
+            key = ("document", str(report.document), str(report.receiver), stage)
             self._raise(self._slots.labels(label, stage), count, *key)
 
     def _take_deafness(self) -> None:

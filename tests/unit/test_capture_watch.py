@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+
 from worker.capture_watch import DEAF_SECONDS, MOST_SLOTS, CaptureWatch, Slot, SlotCounts
-from worker.tape.events import ConnectionClosed, Frame, FrameBatch, ReceiverReport, ReceiverTapped, TapDeaf
+from worker.tape.events import (
+    ConnectionClosed,
+    Frame,
+    FrameBatch,
+    ReceiverReport,
+    ReceiverTapped,
+    StateChanged,
+    TapDeaf,
+    TapeEvent,
+)
 
 
 def report(at: float, received: int, tapped: int, *, receiver: int = 0, lost: int = 0) -> ReceiverReport:
@@ -17,7 +28,7 @@ def report(at: float, received: int, tapped: int, *, receiver: int = 0, lost: in
     )
 
 
-def watch(*events: ReceiverReport | TapDeaf | ReceiverTapped | ConnectionClosed) -> CaptureWatch:
+def watch(*events: TapeEvent) -> CaptureWatch:
     watched = CaptureWatch()
     for event in events:
         watched.observe(event)
@@ -49,6 +60,13 @@ def test_a_closed_connection_is_nobodys_fault() -> None:
     deaf = TapDeaf(at=5, document=7, receiver=2, packets_received=60, frames_tapped=0)
     assert watch(tapped, deaf, ConnectionClosed(at=6, document=7, connection=1)).deaf
     assert not watch(tapped, deaf, ConnectionClosed(at=6, document=7, connection=3)).deaf
+
+
+@pytest.mark.parametrize("state", ["joining", "leaving", "done", "fatal"])
+def test_a_verdict_ends_with_the_call(state: str) -> None:
+    deaf = TapDeaf(at=5, document=7, receiver=2, packets_received=60, frames_tapped=0)
+    assert not watch(deaf, StateChanged(at=6, state=state)).deaf
+    assert watch(deaf, StateChanged(at=6, state="in_call_recording")).deaf
 
 
 def test_expected_is_received_and_lost_and_never_less_than_received() -> None:

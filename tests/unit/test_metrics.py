@@ -211,6 +211,17 @@ def test_what_the_page_reports_about_itself(reading: Reading) -> None:
     assert b"secret" not in generate_latest(reading.registry)
 
 
+def test_the_next_jobs_tape_begins_anew(reading: Reading) -> None:
+    """A worker that goes on for ever is not judged by the call before."""
+    reading.metrics.observe(AudioPathSeen(at=1, document=7, path="encoded"))
+    reading.metrics.observe(TapDeaf(at=5, document=7, receiver=0, packets_received=60, frames_tapped=0))
+    reading.metrics.observe(
+        TapeStarted(at=9, version=TAPE_VERSION, platform="google_meet", meeting_url="", bot_name="")
+    )
+    assert (reading.value("encoded_audio_path"), reading.value("deaf_slots")) == (0, 0)
+    assert reading.value("deaf_taps_total") == 1
+
+
 def test_outcomes_carry_the_vendors_words(reading: Reading) -> None:
     reading.metrics.outcome("google_meet", "done", None)
     reading.metrics.outcome("google_meet", "fatal", "meeting_not_found")
