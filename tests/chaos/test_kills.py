@@ -1,0 +1,28 @@
+"""The whole process tree is killed at random moments of a job; what is redelivered is seen through to its end.
+
+``MEETSTEMS_CHAOS`` says how many moments, ``MEETSTEMS_CHAOS_SEED`` which.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.browser.killing import kill_and_finish
+
+SEED = int(os.environ.get("MEETSTEMS_CHAOS_SEED", "1"))
+KILLS = int(os.environ.get("MEETSTEMS_CHAOS", "20"))
+LONGEST = 22.0
+"""Seconds from the start of the worker to a moment at which it is about to finish, or has."""
+
+_chance = random.Random(SEED)
+MOMENTS = [round(_chance.uniform(0.5, LONGEST), 2) for _ in range(KILLS)]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_kill_at_any_moment_costs_at_most_five_seconds(tmp_path: Path, moment: float) -> None:
+    await kill_and_finish(tmp_path, [moment])
