@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from worker.status import AUDIO_IN_PROGRESS, AUDIO_SUCCESS, BotStatus
 from worker.stems.document import NOBODY_SPOKE
 from worker.stems.manifest import Manifest, Segment
-from worker.status import AUDIO_IN_PROGRESS, AUDIO_SUCCESS, BotStatus
 
 URL_SECONDS: Final = 600
 """How long a URL lives: MeetStream's ten minutes."""
