@@ -15,6 +15,7 @@ from worker.delivery.object_store import ObjectStore
 from worker.delivery.tape_upload import TapeUpload
 from worker.errors import MeetstemsError
 from worker.evidence import take_evidence
+from worker.logs import LogTail
 from worker.metrics import Metrics
 from worker.progress import Progress
 from worker.recording import TAPE_FOLDER, Hooks, Order, Outcome, Stop, attend
@@ -38,13 +39,14 @@ Announce = Callable[[str, str], None]
 class Entry:
     """What an entry into the call left. ``files`` is the folder of the finished files; ``manifest`` is None without them.
 
-    ``tape`` is the tape's folder, ``failure`` that of what was to be seen of a failure, if there was one.
+    ``tape`` is the tape's folder, ``failure`` that of what was to be seen of a failure, if there was one; ``log`` goes with it.
     """
 
     number: int
     keys: AttemptKeys
     tape: Path
     failure: Path
+    log: LogTail
     upload: TapeUpload
     outcome: Outcome
     manifest: Manifest | None
@@ -85,6 +87,7 @@ async def enter_call(
     settings: Settings,
     store: ObjectStore,
     metrics: Metrics,
+    log: LogTail,
     announce: Announce,
     stopped: asyncio.Future[Stop],
     started: Callable[[TapeUpload], None],
@@ -115,7 +118,7 @@ async def enter_call(
     if manifest is None and outcome.error is not None:
         files = folder.with_name("files")
         manifest = await asyncio.to_thread(_second_try, folder, files)
-    entry = Entry(number, keys, folder / TAPE_FOLDER, failure, upload, outcome, manifest, files, closed)
+    entry = Entry(number, keys, folder / TAPE_FOLDER, failure, log, upload, outcome, manifest, files, closed)
     entry.hand_in_the_rest()
     return entry
 

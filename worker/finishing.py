@@ -16,7 +16,6 @@ from worker.delivery.object_store import Listed, PreconditionFailedError
 from worker.entry import Entry
 from worker.evidence import LOG_FILE
 from worker.job import Job
-from worker.logs import LogTail
 from worker.merging import RecordedAttempt, merge_attempts
 from worker.publishing import CONTENT_TYPES, publish_audio, publish_rest
 from worker.recording import Stop
@@ -46,7 +45,6 @@ class Finish:
         keys: BotKeys,
         world: World,
         reporter: Reporter,
-        log: LogTail,
         recovered: Sequence[RecordedAttempt],
         entries: Sequence[Entry],
         lost: Callable[[], bool],
@@ -56,7 +54,6 @@ class Finish:
         self._world = world
         self._store = world.store
         self._reporter = reporter
-        self._log = log
         self._recovered = recovered
         self._entries = entries
         self._lost = lost
@@ -125,7 +122,7 @@ class Finish:
 
     def _publish_failure(self, entry: Entry) -> None:
         entry.failure.mkdir(parents=True, exist_ok=True)
-        log = "".join(f"{line}\n" for line in self._log.lines())
+        log = "".join(f"{line}\n" for line in entry.log.lines())
         (entry.failure / LOG_FILE).write_text(log or "(nothing was logged)\n", "utf-8")
         for path in sorted(entry.failure.iterdir()):
             key = entry.keys.failure_file(path.name)

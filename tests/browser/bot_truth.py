@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import av
 
@@ -16,6 +16,14 @@ from worker.stems.manifest import Manifest, RecordedPart, Segment
 
 PLACE = 0.060
 """Seconds that a packet may lie from where it was meant to sound, beyond what the replica itself was late."""
+
+
+CONNECTING: Final = 0.5
+"""Seconds in which a new connection may lose packets: the replica's end of it is ready a moment before Chromium's."""
+
+
+UNDER_WAY: Final = 0.3
+"""Seconds from sending to the tape at most: a page collects frames for 0.1 s."""
 
 
 class PartOfMeeting(NamedTuple):
@@ -102,11 +110,14 @@ def _assert_nothing_missing(
     most_lost: float,
 ) -> None:
     kill = min((kill for kill in kills if kill > part.start), default=None)
-    end = part.end if kill is None else max(part.end, kill - most_lost)
+    end = part.end if kill is None else max(part.end - UNDER_WAY, kill - most_lost)
+    found = [index for (number, _), indexes in heard.items() if number == part.number for index in indexes]
+    first = min((truth.packets[index].sent_at or end for index in found), default=end)
+    start = first if first <= part.start + CONNECTING else part.start
     missing = [
         packet
         for index, packet in enumerate(truth.packets)
-        if _must_be_there(packet, part.start, end) and index not in heard.get((part.number, packet.csrc), ())
+        if _must_be_there(packet, start, end) and index not in heard.get((part.number, packet.csrc), ())
     ]
     assert not missing, (
         f"part {part.number} from {part.start:.2f} to {part.end:.2f}, kills {kills}: {len(missing)} packets are missing, "

@@ -147,6 +147,7 @@ class Worker:
                 "MEETSTEMS_VISIBILITY_SECONDS": str(VISIBILITY),
                 "MEETSTEMS_LEASE_SECONDS": str(LEASE),
                 "MEETSTEMS_RECEIVE_SECONDS": "10",
+                "MEETSTEMS_MOST_ATTEMPTS": "3",
                 "MEETSTEMS_LOG": "json",
                 "AWS_ACCESS_KEY_ID": embedded.aws.credentials.access_key_id,
                 "AWS_SECRET_ACCESS_KEY": embedded.aws.credentials.secret_access_key,

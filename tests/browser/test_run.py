@@ -1,0 +1,249 @@
+"""``meetstems run`` in a real Chromium against the replica, with an embedded S3 and SQS."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fixtures.replica.server import Replica
+from fixtures.replica.truth import read_truth
+from tests.browser.bot_truth import assert_true_to_the_meeting
+from tests.browser.killing import conversation, kill_and_finish
+from tests.browser.recordings import meeting
+from tests.browser.runs import Cloud, Worker, cloud
+from tests.fault_proxy import Fault, fault_proxy
+from worker.browser.processes import browser_processes
+from worker.streams_command import streams_of
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def there() -> Iterator[Cloud]:
+    with cloud() as embedded:
+        yield embedded
+
+
+def has_tape(there: Cloud, attempt: int) -> bool:
+    return any(key.startswith(f"attempts/{attempt:04d}/tape/") for key in there.objects())
+
+
+async def test_a_job_goes_the_whole_way_and_a_redelivery_changes_nothing(
+    there: Cloud, tmp_path: Path
+) -> None:
+    scenario = conversation(7)
+    async with Replica(scenario, tmp_path / "truth.jsonl") as replica:
+        there.dispatch(replica, custom_attributes={"order": "7"}, bot_message="hello")
+        worker = await Worker.start(replica, there, tmp_path / "work")
+        await there.until(
+            lambda: (status := there.status()) is not None and status.state == "in_call_recording"
+        )
+        in_progress = msgspec.json.decode(await asyncio.to_thread(streams_of, there.store, there.keys))
+        assert in_progress["audio_status"] == "in_progress"
+        await there.until(lambda: there.tape_parts() >= 1)
+        assert await worker.finish() == 0
+        assert there.names() == [
+            "bot.joining",
+            "bot.in_waiting_room",
+            "bot.inmeeting",
+            "bot.recording",
+            "bot.leaving",
+            "bot.stopped",
+            "audio.processed",
+            "bot.done",
+            "bot.result",
+        ]
+        (result,) = there.results()
+        assert (result.outcome, result.reason, result.ignored) == (
+            "recorded",
+            "meeting_ended",
+            ["bot_message"],
+        )
+        assert result.custom_attributes == {"order": "7"}
+        assert [speaker.participant_name for speaker in result.speakers] == ["Ada Ray", "Ben Oak", "Cleo Fir"]
+        assert result.counters["packets_received"] > 300
+        assert there.waiting_jobs() == 0
+
+        before = there.objects()
+        there.dispatch(replica)
+        again = await Worker.start(replica, there, tmp_path / "again")
+        assert await again.finish() == 0
+    assert there.objects() == before
+    assert len(there.results()) == 1
+    assert there.waiting_jobs() == 0
+    bot = there.save(tmp_path / "bot")
+    assert_true_to_the_meeting(bot, there.manifest(), read_truth(tmp_path / "truth.jsonl"), [])
+    assert list((tmp_path / "work").iterdir()) == []
+
+    ready = msgspec.json.decode(streams_of(there.store, there.keys))
+    assert ready["audio_status"] == "Success"
+    segment = ready["participants"][0]["streams"][0]["segments"][0]
+    assert "X-Amz-Expires=600" in segment["url"]
+    for path in ("bot.json", "audio_streams.json", "result.json"):
+        assert "X-Amz" not in (bot / path).read_text()
+    assert "X-Amz" not in worker.log
+
+
+async def test_two_kills_cost_seconds_and_leave_one_result(tmp_path: Path) -> None:
+    await kill_and_finish(tmp_path, [8.5])
+
+
+async def test_a_kill_in_the_waiting_room_and_one_in_the_call(tmp_path: Path) -> None:
+    await kill_and_finish(tmp_path, [1.7, 6.0])
+
+
+async def test_a_job_that_kills_its_workers_is_given_up_with_what_there_is(
+    there: Cloud, tmp_path: Path
+) -> None:
+    async with Replica(conversation(30), tmp_path / "truth.jsonl") as replica:
+        there.dispatch(replica)
+        for number in range(2):
+            worker = await Worker.start(
+                replica, there, tmp_path / f"work-{number}", MEETSTEMS_MOST_ATTEMPTS="2"
+            )
+            await there.until(partial(has_tape, there, number + 1))
+            await worker.kill()
+        last = await Worker.start(replica, there, tmp_path / "last", MEETSTEMS_MOST_ATTEMPTS="2")
+        assert await last.finish() == 1
+    (result,) = there.results()
+    assert (result.outcome, result.reason) == ("failed", "too_many_attempts")
+    assert result.speakers
+    assert there.waiting_jobs() == 0
+    assert len(there.dead_letters()) == 1
+
+
+async def test_of_three_workers_with_the_same_job_one_joins(there: Cloud, tmp_path: Path) -> None:
+    async with Replica(conversation(8), tmp_path / "truth.jsonl") as replica:
+        for _ in range(3):
+            there.dispatch(replica)
+        workers = [await Worker.start(replica, there, tmp_path / f"work-{number}") for number in range(3)]
+        assert [await worker.finish() for worker in workers] == [0, 0, 0]
+    assert there.names().count("bot.joining") == 1
+    assert len(there.results()) == 1
+    assert there.waiting_jobs() == 2
+    assert sum(key.endswith("attempt.json") for key in there.objects()) == 1
+
+
+async def test_sigterm_ends_the_recording_in_order(there: Cloud, tmp_path: Path) -> None:
+    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
+        there.dispatch(replica)
+        worker = await Worker.start(replica, there, tmp_path / "work")
+        await there.until(lambda: there.tape_parts() >= 1)
+        worker.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert await worker.finish() == 0
+        assert time.monotonic() - began < 15
+        assert await replica.wait_ended() == "left"
+    (result,) = there.results()
+    assert (result.outcome, result.reason) == ("recorded", "drained")
+    assert there.waiting_jobs() == 0
+
+
+async def test_sigterm_before_the_call_hands_the_job_on(there: Cloud, tmp_path: Path) -> None:
+    async with Replica(meeting(4, lobby=60), tmp_path / "truth.jsonl") as replica:
+        there.dispatch(replica)
+        worker = await Worker.start(replica, there, tmp_path / "work")
+        await there.until(lambda: (status := there.status()) is not None and status.state == "waiting_room")
+        worker.process.send_signal(signal.SIGTERM)
+        assert await worker.finish() == 75
+        assert there.results() == []
+        assert there.waiting_jobs() == 1
+        next_worker = await Worker.start(replica, there, tmp_path / "next")
+        await there.until(lambda: (status := there.status()) is not None and status.attempt == 2)
+        replica.admit_now()
+        assert await next_worker.finish() == 0
+    assert there.results()[0].outcome == "recorded"
+
+
+async def test_chromium_that_dies_is_started_once_more(there: Cloud, tmp_path: Path) -> None:
+    async with Replica(conversation(), tmp_path / "truth.jsonl") as replica:
+        there.dispatch(replica)
+        worker = await Worker.start(replica, there, tmp_path / "work")
+        await there.until(lambda: there.tape_parts() >= 1)
+        killed = time.time()
+        os.kill(min(browser_processes(worker.process.pid).chromium), signal.SIGKILL)
+        assert await worker.finish() == 0
+    (result,) = there.results()
+    assert (result.outcome, result.reason) == ("recorded", "meeting_ended")
+    manifest = there.manifest()
+    assert isinstance(manifest.recording.parts, list)
+    assert [part.ended_reason for part in manifest.recording.parts] == ["browser_died", "meeting_ended"]
+    bot = there.save(tmp_path / "bot")
+    assert_true_to_the_meeting(bot, manifest, read_truth(tmp_path / "truth.jsonl"), [killed], most_lost=0.5)
+    assert (bot / "attempts/0001/failure/log.txt").read_text().count("browser_died") == 1
+
+
+async def test_a_bot_that_is_not_let_in_is_an_outcome(there: Cloud, tmp_path: Path) -> None:
+    async with Replica(meeting(60, lobby=60), tmp_path / "truth.jsonl") as replica:
+        there.dispatch(replica)
+        worker = await Worker.start(replica, there, tmp_path / "work")
+        await there.until(lambda: (status := there.status()) is not None and status.state == "waiting_room")
+        replica.deny()
+        assert await worker.finish() == 0
+    (result,) = there.results()
+    assert (result.outcome, result.reason, result.bot_status) == ("not_admitted", "denied_by_host", "Denied")
+    assert there.waiting_jobs() == 0
+    nothing = msgspec.json.decode(streams_of(there.store, there.keys))
+    assert (nothing["audio_status"], nothing["audio_streams_available"]) == ("Success", False)
+    failure = there.save(tmp_path / "bot") / "attempts/0001/failure"
+    assert sorted(path.name for path in failure.iterdir()) == ["log.txt", "page.html", "screenshot.png"]
+    assert "denied" in (failure / "page.html").read_text()
+    assert "<script" not in (failure / "page.html").read_text()
+
+
+async def test_the_memory_limit_ends_the_recording_in_order(there: Cloud, tmp_path: Path) -> None:
+    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
+        there.dispatch(replica)
+        # More than the worker alone takes, less than with Chromium.
+        worker = await Worker.start(replica, there, tmp_path / "work", MEETSTEMS_MEMORY_LIMIT="250000000")
+        assert await worker.finish() == 1
+    (result,) = there.results()
+    assert (result.outcome, result.reason) == ("failed", "oom_soft_limit")
+
+
+@pytest.mark.parametrize("fault", [Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.RESET, Fault.HANG])
+async def test_s3_and_sqs_may_be_away_in_the_middle(there: Cloud, tmp_path: Path, fault: Fault) -> None:
+    with fault_proxy(str(there.embedded.aws.endpoint_url)) as proxy:
+        broken = Cloud(there.embedded, proxy.url)
+        async with Replica(conversation(9), tmp_path / "truth.jsonl") as replica:
+            there.dispatch(replica)
+            worker = await Worker.start(replica, broken, tmp_path / "work")
+            await there.until(lambda: there.tape_parts() >= 1)
+            proxy.fail(fault)
+            await asyncio.sleep(6)
+            proxy.recover()
+            assert await worker.finish() == 0
+    (result,) = there.results()
+    assert result.outcome == "recorded"
+    bot = there.save(tmp_path / "bot")
+    assert_true_to_the_meeting(bot, there.manifest(), read_truth(tmp_path / "truth.jsonl"), [])
+    assert there.manifest().recording.parts is msgspec.UNSET
+
+
+async def test_an_invalid_job_is_reported_and_put_aside(there: Cloud, tmp_path: Path) -> None:
+    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
+        there.jobs.send('{"bot_id": "bot-1", "meeting_link": "https://zoom.us/j/1"}')
+        worker = await Worker.start(replica, there, tmp_path / "work")
+        assert await worker.finish() == 1
+    (event,) = there.events()
+    assert (event["event"], event["reason"], event["bot_id"]) == ("bot.failed", "invalid_job", "bot-1")
+    assert event["message"].startswith("job: meeting_link: ")
+    assert there.waiting_jobs() == 0
+    assert len(there.dead_letters()) == 1
+
+
+async def test_no_job_ends_at_once_and_no_bucket_is_bad_configuration(there: Cloud, tmp_path: Path) -> None:
+    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
+        idle = await Worker.start(replica, there, tmp_path / "idle", MEETSTEMS_RECEIVE_SECONDS="0")
+        assert await idle.finish(within=10) == 0
+        wrong = await Worker.start(replica, there, tmp_path / "wrong", MEETSTEMS_BUCKET="")
+        assert await wrong.finish(within=10) == 2
+        assert "MEETSTEMS_BUCKET: is not set" in wrong.log

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.synthetic_tape import Talker, synthetic_tape
+from worker.delivery.clients import s3_client
+from worker.delivery.embedded import embedded_aws
+from worker.delivery.layout import BotKeys, bot_keys
+from worker.delivery.object_store import S3Store
+from worker.delivery.retries import RetryPolicy
+from worker.publishing import publish_audio, publish_rest
+from worker.recovery import Recovery, files_of, recover
+from worker.replaying import replay
+from worker.stems.manifest import Manifest
+from worker.stems.render import Renderer
+from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
+from worker.tape.writer import TapeWriter
+
+KEYS: BotKeys = bot_keys("", "bot-1")
+SPEECH = [bytes([0xF8, number, 7]) * 20 for number in range(50)]
+
+
+@pytest.fixture
+def store() -> Iterator[S3Store]:
+    with embedded_aws() as embedded, closing(s3_client(embedded.aws)) as s3:
+        yield S3Store(s3, embedded.bucket, retry=RetryPolicy(budget=10.0))
+
+
+def events(seconds: float = 12.0, reason: str | None = None) -> Iterator[TapeEvent]:
+    talker = Talker(csrc=1001, slot=0, turns=[(0.5, seconds - 0.5)], payloads=SPEECH)
+    for event in synthetic_tape([talker], seconds):
+        if isinstance(event, RecordingEnded):
+            if reason is not None:
+                yield msgspec.structs.replace(event, reason=reason)
+        else:
+            yield event
+
+
+def write_tape(folder: Path, what: Iterator[TapeEvent]) -> list[Path]:
+    """Parts of four seconds, as the events' own clock has it."""
+    now = 0.0
+    with TapeWriter(folder, part_seconds=4.0) as tape:
+        for event in what:
+            now = event.frames[-1].arrival if isinstance(event, FrameBatch) else event.at
+            tape.write(event, now)
+    return sorted(folder.glob("*.mcap"))
+
+
+def put_tape(store: S3Store, attempt: int, parts: list[Path]) -> None:
+    for part in parts:
+        store.put(KEYS.attempt(attempt).tape_part(part.name), part, content_type="application/octet-stream")
+
+
+def keys_in(store: S3Store) -> set[str]:
+    return {listed.key.removeprefix(KEYS.folder) for listed in store.list(KEYS.folder)}
+
+
+def test_a_tape_that_breaks_off_becomes_files(store: S3Store, tmp_path: Path) -> None:
+    parts = write_tape(tmp_path / "tape", events())
+    # The first part holds no more than what came before the call.
+    put_tape(store, 1, parts[:3])
+    recovery = recover(store, KEYS, tmp_path / "work")
+    (attempt,) = recovery.recorded
+    assert attempt.folder == "attempts/0001/files"
+    assert attempt.manifest.recording.ended_reason == "cut_off"
+    assert 7.5 < attempt.manifest.recording.duration_seconds <= 8.1
+    assert recovery.meeting_may_go_on
+    for file in files_of(attempt.manifest):
+        assert f"attempts/0001/files/{file}" in keys_in(store)
+    stored = store.get(KEYS.attempt(1).file("audio_streams.json")).data
+    assert msgspec.json.decode(stored, type=Manifest) == attempt.manifest
+
+
+def test_recovering_again_changes_nothing(store: S3Store, tmp_path: Path) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", events()))
+    first = recover(store, KEYS, tmp_path / "work")
+    before = store.list(KEYS.folder)
+    assert recover(store, KEYS, tmp_path / "again") == first
+    assert store.list(KEYS.folder) == before
+    assert not (tmp_path / "again").exists()
+
+
+def test_what_a_worker_that_was_killed_had_not_uploaded_yet_is_uploaded(
+    store: S3Store, tmp_path: Path
+) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", events(reason="meeting_ended")))
+    replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
+    publish_audio(store, KEYS.attempt(1), tmp_path / "files")
+    assert "attempts/0001/files/audio.wav" not in keys_in(store)
+    recovery = recover(store, KEYS, tmp_path / "work")
+    assert "attempts/0001/files/audio.wav" in keys_in(store)
+    assert not recovery.meeting_may_go_on
+
+
+def test_files_that_stand_there_are_never_replaced(store: S3Store, tmp_path: Path) -> None:
+    parts = write_tape(tmp_path / "tape", events(reason="meeting_ended"))
+    replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
+    for publish in (publish_audio, publish_rest):
+        publish(store, KEYS.attempt(1), tmp_path / "files")
+    before = store.list(KEYS.folder)
+    put_tape(store, 1, parts[:1])
+    replay(tmp_path / "tape", tmp_path / "shorter", lambda: Renderer(tmp_path / "shorter"))
+    for publish in (publish_audio, publish_rest):
+        publish(store, KEYS.attempt(1), tmp_path / "shorter")
+    after = {listed.key: listed for listed in store.list(KEYS.folder)}
+    assert [after[listed.key] for listed in before] == before
+
+
+def test_a_bot_that_never_got_in_leaves_nothing_to_recover(store: S3Store, tmp_path: Path) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", iter(list(events())[:1])))
+    store.put(f"{KEYS.attempt(2).folder}attempt.json", b"{}", content_type="application/json")
+    recovery = recover(store, KEYS, tmp_path / "work")
+    assert recovery == Recovery(2, [])
+    assert recovery.meeting_may_go_on
+
+
+def test_a_torn_tape_that_is_none_costs_no_more_than_itself(store: S3Store, tmp_path: Path) -> None:
+    store.put(KEYS.attempt(1).tape_part("part-000000.mcap"), b"no tape", content_type="text/plain")
+    put_tape(store, 2, write_tape(tmp_path / "tape", events()))
+    recovery = recover(store, KEYS, tmp_path / "work")
+    assert [attempt.attempt for attempt in recovery.recorded] == [2]
