@@ -1,0 +1,41 @@
+"""A real Prometheus scrapes ``meetstems run`` while it records a call."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from fixtures.replica.server import Replica
+from tests.browser.killing import conversation
+from tests.browser.runs import Worker, cloud
+from tests.deploy.prometheus import alert_queries, dashboard_queries, prometheus, recorded_queries
+
+
+@pytest.mark.timeout(180)
+async def test_every_query_is_answered_by_a_worker_that_records(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+    queries = {**dashboard_queries(), **recorded_queries()}
+    fired: set[str] = set()
+    left = set(queries)
+    with cloud() as there, prometheus(tmp_path, {"bot": port}) as seen:
+        async with Replica(conversation(12), tmp_path / "truth.jsonl") as replica:
+            there.dispatch(replica)
+            worker = await Worker.start(
+                replica,
+                there,
+                tmp_path / "work",
+                MEETSTEMS_METRICS_PORT=str(port),
+                MEETSTEMS_LINGER_SECONDS="20",
+            )
+            ended = asyncio.create_task(worker.finish())
+            while left and not ended.done():
+                left &= await asyncio.to_thread(seen.unanswered, {name: queries[name] for name in left})
+                fired |= alert_queries().keys() - await asyncio.to_thread(seen.unanswered, alert_queries())
+                await asyncio.sleep(0.5)
+            assert await ended == 0
+    assert not left
+    assert not fired
