@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from worker.attempts import claim_attempt
+from worker.delivery.errors import DeliveryError
 from worker.delivery.keeping import keep_lease
 from worker.delivery.layout import BotKeys, bot_keys
 from worker.delivery.lease import Lease, LeaseHeldError, LeaseLostError
@@ -105,6 +106,10 @@ async def _release(lease: Lease, world: World) -> None:
     except LeaseLostError as error:
         world.metrics.lease_operation("release", "refused")
         logger.warning("the lease was lost: %s", error)
+    except DeliveryError as error:
+        # It expires by itself; what was done and reported stays so.
+        world.metrics.lease_operation("release", "error")
+        logger.warning("the lease could not be released: %s", error)
 
 
 async def _report_again(keys: BotKeys, world: World) -> End | None:
