@@ -15,7 +15,7 @@ from typing import Final
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
-from worker.browser.processes import browser_processes, is_alive
+from worker.browser.processes import browser_processes, is_alive, kill_children
 from worker.errors import MeetstemsError
 from worker.settings import Settings
 
@@ -36,6 +36,9 @@ LAUNCH_ARGS: Final = (
     "--disable-gpu",
     "--lang=en-US",
 )
+
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds for Chromium to end by itself."""
 
 _DRIVER_PERIOD: Final = 1.0
 """Seconds between two looks whether Playwright's driver is alive."""
@@ -99,13 +102,14 @@ async def launch_browser(settings: Settings, *, headless: bool = True) -> AsyncI
             _tell(died, "Chromium ended unexpectedly")
 
         browser.on("disconnected", on_disconnected)
-        watch = asyncio.create_task(_watch_driver(set(browser_processes().driver) - others, died))
+        drivers = set(browser_processes().driver) - others
+        watch = asyncio.create_task(_watch_driver(drivers, died))
         try:
             yield BrowserSession(browser, executable, died)
         finally:
             watch.cancel()
             browser.remove_listener("disconnected", on_disconnected)
-            await browser.close()
+            await _close(browser, drivers)
 
 
 async def new_context(session: BrowserSession) -> BrowserContext:
@@ -135,6 +139,17 @@ async def _launch(playwright: Playwright, executable: str, settings: Settings, h
         )
     except PlaywrightError as error:
         raise ChromiumLaunchError(f"{executable} did not start: {_reason(error)}") from error
+
+
+async def _close(browser: Browser, drivers: set[int]) -> None:
+    """Chromium waits for pages that hang; nobody else should."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await browser.close()
+    except TimeoutError:
+        _log.warning("Chromium does not close; it is killed")
+        for driver in drivers:
+            kill_children(driver)
 
 
 def _reason(error: PlaywrightError) -> str:

@@ -1,0 +1,156 @@
+"""How soon after a long meeting everything is uploaded and reported, to an S3 and SQS on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from tests.benchmarks.conversation import conversation
+from tests.synthetic_tape import synthetic_tape
+from worker import entry
+from worker.bot import End, run_job
+from worker.delivery.clients import s3_client, sqs_client
+from worker.delivery.embedded import Embedded, embedded_aws
+from worker.delivery.events_queue import EventsQueue
+from worker.delivery.layout import bot_keys
+from worker.delivery.object_store import NotFoundError, S3Store
+from worker.delivery.retries import RetryPolicy
+from worker.job import parse_job
+from worker.logs import LogTail
+from worker.metrics import Metrics
+from worker.progress import Display
+from worker.recorder import Recorder
+from worker.recording import PART_SECONDS, TAPE_FOLDER, Hooks, Order, Outcome, Stop
+from worker.rendering import OpenRenderer, Rendering
+from worker.settings import RunSettings, Settings
+from worker.status import AUDIO_SUCCESS, BotStatus
+from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
+from worker.tape.writer import TapeWriter
+from worker.world import World
+
+pytestmark = pytest.mark.timeout(1800)
+
+HOUR = 3600.0
+JOB = b'{"bot_id": "bot-1", "meeting_link": "https://meet.google.com/abc-defg-hij", "bot_name": "Notes"}'
+
+
+class Replayed:
+    """Stands in for the recording of a call: a whole meeting as fast as it goes, which then waits to be stopped."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.told = asyncio.Event()
+        """Set once all of the meeting is on the tape."""
+        self.ended_at = 0.0
+
+    async def attend(
+        self,
+        order: Order,
+        settings: Settings,
+        display: Display,
+        open_renderer: OpenRenderer,
+        stopped: asyncio.Future[Stop],
+        hooks: Hooks,
+    ) -> Outcome:
+        now = 0.0
+
+        def clock() -> float:
+            return now
+
+        with TapeWriter(order.output / TAPE_FOLDER, hooks.on_part_closed, PART_SECONDS) as tape:
+            recorder = Recorder(tape, Rendering(open_renderer), clock, hooks.on_event)
+            for number, event in enumerate(_events(self._seconds)):
+                now = event.frames[-1].arrival if isinstance(event, FrameBatch) else max(now, event.at)
+                recorder.take(event)
+                if number % 100 == 0:
+                    await asyncio.sleep(0)
+            self.told.set()
+            stop = await stopped
+            self.ended_at = time.monotonic()
+            recorder.take(RecordingEnded(at=now, reason=stop.reason, detail=stop.detail))
+            return Outcome(stop, recorder.finish(), recorder.error, None, None, None)
+
+
+def _events(seconds: float) -> Iterator[TapeEvent]:
+    for event in synthetic_tape(conversation(seconds), seconds, jitter=0.005):
+        if not isinstance(event, RecordingEnded):
+            yield event
+
+
+@pytest.fixture
+def aws() -> Iterator[Embedded]:
+    with embedded_aws() as embedded:
+        yield embedded
+
+
+async def finish(
+    seconds: float, aws: Embedded, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[float, float]:
+    """Seconds from the end to the document being Success, and to the result being sent."""
+    replayed = Replayed(seconds)
+    monkeypatch.setattr(entry, "attend", replayed.attend)
+    run = RunSettings(bucket=aws.bucket, memory_limit=None)
+    with closing(s3_client(aws.aws)) as s3, closing(sqs_client(aws.aws)) as sqs:
+        store = S3Store(s3, aws.bucket, retry=RetryPolicy(budget=60.0))
+        events = EventsQueue(sqs, aws.events_url)
+        stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        world = World(
+            settings=Settings(),
+            run=run,
+            store=store,
+            events=events,
+            metrics=Metrics(CollectorRegistry()),
+            log_about=lambda _bot, _attempt: LogTail(),
+            stopped=stopped,
+            owner="bench",
+            work=folder / "work",
+            clock=time.time,
+        )
+        running = asyncio.create_task(
+            run_job(parse_job(JOB, lambda: "other"), world, ends_by=None, give_up=False)
+        )
+        await asyncio.wait(
+            [running, asyncio.create_task(replayed.told.wait())], return_when="FIRST_COMPLETED"
+        )
+        stopped.set_result(Stop("drained", "SIGTERM", time.time()))
+        success = asyncio.create_task(asyncio.to_thread(_until_success, store))
+        assert await running is End.DONE
+        reported = time.monotonic()
+        events.close()
+        return await success - replayed.ended_at, reported - replayed.ended_at
+
+
+def _until_success(store: S3Store) -> float:
+    key = bot_keys("", "bot-1").status
+    while True:
+        try:
+            status = msgspec.json.decode(store.get(key).data, type=BotStatus)
+        except NotFoundError:
+            continue
+        if status.audio_status == AUDIO_SUCCESS:
+            return time.monotonic()
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("hours", "success", "everything"), [(1, 3.0, 30.0), (4, 20.0, 60.0)])
+async def test_after_a_long_meeting(
+    hours: int,
+    success: float,
+    everything: float,
+    aws: Embedded,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ready, reported = await finish(hours * HOUR, aws, tmp_path, monkeypatch)
+    print(
+        f"\n{hours} h: audio_streams.json is Success after {ready:.2f} s, the result is sent after {reported:.2f} s"
+    )
+    assert ready <= success
+    assert reported <= everything

@@ -1,0 +1,170 @@
+"""What breaks while a bot is at work, in a real Chromium, and what is left all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+from prometheus_client import CollectorRegistry
+
+from fixtures.replica.server import Replica
+from tests.browser.recordings import assert_complete, meeting, settings_for
+from tests.browser.runs import BOT, Cloud, cloud
+from tests.browser.test_record_faults import Silent, recorded
+from worker import watching
+from worker.bot import End, run_job
+from worker.delivery.clients import sqs_client
+from worker.delivery.events_queue import EventsQueue
+from worker.job import Job, parse_job
+from worker.logs import LogTail
+from worker.metrics import Metrics
+from worker.recorder import Recorder
+from worker.recording import Stop
+from worker.settings import RunSettings
+from worker.tape.reader import TapeReader
+from worker.tape.writer import TapeWriter
+from worker.world import World
+
+
+@pytest.fixture
+def there() -> Iterator[Cloud]:
+    with cloud() as embedded:
+        yield embedded
+
+
+@asynccontextmanager
+async def world_of(replica: Replica, there: Cloud, work: Path) -> AsyncIterator[World]:
+    sqs = sqs_client(there.embedded.aws)
+    events = EventsQueue(sqs, there.embedded.events_url)
+    try:
+        yield World(
+            settings=settings_for(replica),
+            run=RunSettings(bucket=there.embedded.bucket, lease_seconds=5.0),
+            store=there.store,
+            events=events,
+            metrics=Metrics(CollectorRegistry()),
+            log_about=lambda _bot, _attempt: LogTail(),
+            stopped=asyncio.get_running_loop().create_future(),
+            owner="this test",
+            work=work,
+            clock=time.time,
+        )
+    finally:
+        events.close()
+        sqs.close()
+
+
+def job_for(replica: Replica, **fields: object) -> Job:
+    body = {"bot_id": BOT, "meeting_link": replica.meeting_url, "bot_name": "Notes", **fields}
+    return parse_job(msgspec.json.encode(body), lambda: "other")
+
+
+async def test_a_full_disk_ends_the_recording_with_all_that_was_written_uploaded(
+    there: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = TapeWriter._append
+    batches = 0
+
+    def fail_after_a_while(self: TapeWriter, topic: str, data: bytes, logged_at: float) -> None:
+        nonlocal batches
+        batches += topic == "frames"
+        if batches > 30:
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise self._failed(full) from full
+        append(self, topic, data, logged_at)
+
+    monkeypatch.setattr(TapeWriter, "_append", fail_after_a_while)
+    async with (
+        Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
+        world_of(replica, there, tmp_path / "work") as world,
+    ):
+        assert await run_job(job_for(replica), world, ends_by=None, give_up=False) is End.FAILED
+        assert await replica.wait_ended() == "left"
+    (result,) = there.results()
+    assert (result.outcome, result.reason) == ("failed", "disk_full")
+    assert result.counters["packets_received"] > 50
+    bot = there.save(tmp_path / "bot")
+    on_tape = sum(
+        len(event.frames) for event in TapeReader(bot / "attempts/0001/tape") if hasattr(event, "frames")
+    )
+    assert on_tape >= result.counters["packets_received"]
+    assert_complete(bot / "attempts/0001/files")
+
+
+async def test_the_longest_duration_counts_over_all_attempts_and_twelve_hours_cap_it(
+    there: Cloud, tmp_path: Path
+) -> None:
+    async with (
+        Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
+        world_of(replica, there, tmp_path / "work") as world,
+    ):
+        end = await run_job(job_for(replica), world, ends_by=time.time() + 6.0, give_up=False)
+        assert end is End.DONE
+    (result,) = there.results()
+    assert (result.outcome, result.reason) == ("recorded", "max_duration")
+    assert result.duration_seconds < 8
+
+
+async def test_a_worker_that_lost_its_lease_leaves_the_rest_to_the_other(
+    there: Cloud, tmp_path: Path
+) -> None:
+    async with (
+        Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
+        world_of(replica, there, tmp_path / "work") as world,
+    ):
+        running = asyncio.create_task(run_job(job_for(replica), world, ends_by=None, give_up=False))
+        await there.until(lambda: there.tape_parts() >= 1)
+        usurper = b'{"owner": "another", "attempt": 9, "expires_at": 9999999999}'
+        await asyncio.to_thread(there.store.put, there.keys.lease, usurper, content_type="application/json")
+        assert await asyncio.wait_for(running, 30) is End.HELD
+        assert await replica.wait_ended() == "left"
+    assert there.results() == []
+    assert not any("/files/" in key for key in there.objects())
+
+
+async def test_a_page_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "HUNG_TIMEOUT", 2.0)
+    output, display = tmp_path / "out", Silent()
+    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
+        recording = asyncio.create_task(recorded(replica, output, display))
+        await asyncio.wait_for(display.heard.wait(), 30)
+        for process in psutil.Process().children(recursive=True):
+            if "--type=renderer" in process.cmdline():
+                process.send_signal(signal.SIGSTOP)
+        outcome = await asyncio.wait_for(recording, 40)
+    assert outcome.failed
+    assert assert_complete(output).recording.ended_reason == "page_hung"
+
+
+async def test_a_deaf_tap_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output, display = tmp_path / "out", Silent()
+    monkeypatch.setattr(Recorder, "deaf_for", lambda _: 100.0 if display.heard.is_set() else 0.0)
+    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
+        outcome = await recorded(replica, output, display)
+        assert await replica.wait_ended() == "left"
+    assert outcome.failed
+    assert assert_complete(output).recording.ended_reason == "tap_deaf"
+
+
+async def test_a_stop_before_joining_hands_the_job_on(there: Cloud, tmp_path: Path) -> None:
+    async with (
+        Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
+        world_of(replica, there, tmp_path / "work") as world,
+    ):
+        soon = "2999-01-01T00:00:00Z"
+        running = asyncio.create_task(
+            run_job(job_for(replica, join_at=soon), world, ends_by=None, give_up=False)
+        )
+        await there.until(lambda: "attempts/0001/attempt.json" in there.objects())
+        world.stopped.set_result(Stop("drained", "SIGTERM", time.time()))
+        assert await asyncio.wait_for(running, 10) is End.HANDED_ON
+    assert there.results() == []
