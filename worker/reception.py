@@ -71,6 +71,7 @@ async def run_from_queue(settings: Settings, run: RunSettings, aws: Aws, *, fore
         )
         exit_code = DONE
         while not world.stopped.done():
+            world.log_about(None, None)
             world.metrics.set_state("idle", world.clock())
             delivery = await _receive(queue, world, POLL_MOST if forever else run.receive_seconds)
             if delivery is not None:
