@@ -1,6 +1,6 @@
 import random
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.stems.test_red import pack
@@ -150,15 +150,15 @@ def test_a_reordered_original_takes_the_place_of_its_copy() -> None:
     assert not any(packet.recovered for packet in packets)
 
 
-@given(st.binary(min_size=1, max_size=40))
+@example(b"\x80\x0f\x04\x01\x00\x00")  # reads as a copy of something from before the first packet
+@given(st.binary(min_size=1, max_size=40).filter(lambda garbage: b"packet" not in garbage))
 def test_a_garbled_red_payload_costs_no_more_than_itself(garbage: bytes) -> None:
     window = ReorderWindow()
     window.push(frame(0), 0.0)
     window.push(frame(1, payload=garbage, mime_type=RED_MIME_TYPE), 0.02)
     window.push(frame(2), 0.04)
     left = payloads(everything(window))
-    assert left[0] == b"packet 0"
-    assert left[-1] == b"packet 2"
+    assert [payload for payload in left if payload.startswith(b"packet")] == [b"packet 0", b"packet 2"]
 
 
 def test_a_stream_that_begins_anew_goes_on_behind_the_old_one() -> None:
