@@ -35,7 +35,9 @@ def test_the_roster_module_was_generated_from_its_schema(tmp_path: Path) -> None
     assert generated == current
 
 
-@pytest.mark.parametrize("script", ["setup", "setup-development", "lint", "demo", "demo-queue", "npm", "generate-protobuf"])
+@pytest.mark.parametrize(
+    "script", ["setup", "setup-development", "lint", "demo", "demo-queue", "npm", "generate-protobuf"]
+)
 def test_scripts_can_be_run(script: str) -> None:
     path = ROOT / "scripts" / script
     assert path.stat().st_mode & 0o111
