@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import av
 import msgspec
+import psutil
 
 from fixtures.replica.scenario import Page, Participant, Scenario
 from fixtures.replica.server import Replica
@@ -46,6 +47,15 @@ def settings_for(replica: Replica) -> Settings:
     return Settings(
         chromium=own.chromium, chromium_args=(*own.chromium_args, *replica.chromium_args, *EXTRA_ARGS)
     )
+
+
+def chromium_of(worker: int) -> int:
+    """The process that all of Chromium's others are children of: only those have a type, or handle crashes."""
+    for pid in browser_processes(worker).chromium:
+        command = " ".join(psutil.Process(pid).cmdline())
+        if "--type=" not in command and "crashpad" not in command:
+            return pid
+    raise AssertionError("no Chromium runs")
 
 
 class Finished(NamedTuple):
@@ -92,7 +102,7 @@ class Command:
 
     def chromium(self) -> int:
         """The process id of the browser itself."""
-        return min(browser_processes(self.process.pid).chromium)
+        return chromium_of(self.process.pid)
 
 
 def events_of(output: Path) -> list[TapeEvent]:

@@ -17,10 +17,9 @@ from fixtures.replica.server import Replica
 from fixtures.replica.truth import read_truth
 from tests.browser.bot_truth import assert_true_to_the_meeting
 from tests.browser.killing import conversation, kill_and_finish
-from tests.browser.recordings import meeting
+from tests.browser.recordings import chromium_of, meeting
 from tests.browser.runs import Cloud, Worker, cloud
 from tests.fault_proxy import Fault, fault_proxy
-from worker.browser.processes import browser_processes
 from worker.streams_command import streams_of
 
 pytestmark = pytest.mark.timeout(180)
@@ -169,7 +168,7 @@ async def test_chromium_that_dies_is_started_once_more(there: Cloud, tmp_path: P
         worker = await Worker.start(replica, there, tmp_path / "work")
         await there.until(lambda: there.tape_parts() >= 1)
         killed = time.time()
-        os.kill(min(browser_processes(worker.process.pid).chromium), signal.SIGKILL)
+        os.kill(chromium_of(worker.process.pid), signal.SIGKILL)
         assert await worker.finish() == 0
     (result,) = there.results()
     assert (result.outcome, result.reason) == ("recorded", "meeting_ended")
