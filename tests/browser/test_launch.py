@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Error as PlaywrightError
 
+from tests.browser.recordings import chromium_of
 from worker.browser.launch import BrowserSession, ChromiumLaunchError, launch_browser, new_context
 from worker.browser.processes import browser_processes, cpu_seconds, is_alive
 from worker.settings import Settings
@@ -33,7 +34,7 @@ async def test_a_closed_browser_has_not_died() -> None:
 
 
 async def test_chromium_that_is_killed_has_died(browser_session: BrowserSession) -> None:
-    os.kill(browser_processes().chromium[0], signal.SIGKILL)
+    os.kill(chromium_of(os.getpid()), signal.SIGKILL)
     assert await died(browser_session) == "Chromium ended unexpectedly"
 
 
