@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-TAPE_VERSION = 1
+TAPE_VERSION = 2
 """Raised whenever an older reader would misread a newer tape."""
 
 RED_MIME_TYPE = "audio/red"
@@ -76,10 +76,35 @@ class TapeStarted(Event, frozen=True, kw_only=True):
 
 
 class StateChanged(Event, frozen=True, kw_only=True):
-    """The bot's lifecycle moved: joining, waiting_room, in_call_recording, leaving, done or fatal."""
+    """The bot's lifecycle moved: joining, waiting_room, in_call_not_recording, in_call_recording, leaving, done or fatal.
+
+    ``evidence`` names what decided: entries of the platform's table of texts and selectors, or facts of roster and media.
+    """
 
     state: str
     reason: str = ""
+    detail: str = ""
+    evidence: list[str] = []
+
+
+class PageSeen(Event, frozen=True, kw_only=True):
+    """The page shows something else than before; the fields are those of worker.platforms.view.View."""
+
+    scene: str
+    reason: str = ""
+    detail: str = ""
+    evidence: list[str] = []
+    variant: str = ""
+    language: str = ""
+
+
+class RosterChanged(Event, frozen=True, kw_only=True):
+    """Somebody joined, left, was renamed, muted or unmuted, as the decoded roster tells: ``change`` is ``join``, ``leave``,
+    ``rename``, ``mute`` or ``unmute``. The raw messages stand on the tape as well."""
+
+    change: str
+    participant_id: str
+    name: str | None
 
 
 class RecordingStarted(Event, frozen=True, kw_only=True):
@@ -155,11 +180,29 @@ class TapDeaf(Event, frozen=True, kw_only=True):
 
 
 class ChannelMessage(Event, frozen=True, kw_only=True):
-    """One message of a data channel, raw."""
+    """One message of a data channel, raw. ``sent``: the page sent it itself."""
 
     document: int
     connection: int
     label: str
+    payload: bytes
+    sent: bool = False
+
+
+class SocketMessage(Event, frozen=True, kw_only=True):
+    """One message that the page received over a WebSocket of its own, raw. ``url`` is without its query."""
+
+    document: int
+    url: str
+    payload: bytes
+
+
+class PageObjects(Event, frozen=True, kw_only=True):
+    """What the page's own objects say of the call's participants, as JSON; sent whenever it changes. ``origin`` names the
+    object."""
+
+    document: int
+    origin: str
     payload: bytes
 
 
@@ -216,6 +259,8 @@ PageEvent: TypeAlias = (
     | ReceiverReport
     | TapDeaf
     | ChannelMessage
+    | SocketMessage
+    | PageObjects
     | RosterResponse
     | TilesSeen
     | AudioPathSeen
@@ -224,7 +269,9 @@ PageEvent: TypeAlias = (
 )
 """Events that the page reports, as JSON with ``at`` in Unix seconds and payloads in base64."""
 
-WorkerEvent: TypeAlias = TapeStarted | StateChanged | RecordingStarted | RecordingEnded
+WorkerEvent: TypeAlias = (
+    TapeStarted | StateChanged | PageSeen | RosterChanged | RecordingStarted | RecordingEnded
+)
 """Events that the worker adds itself."""
 
 TapeEvent: TypeAlias = FrameBatch | PageEvent | WorkerEvent
