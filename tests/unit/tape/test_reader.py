@@ -84,9 +84,10 @@ def test_not_a_tape_at_all(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_newer_version(tmp_path: Path) -> None:
-    newer = an_mcap(version="2", messages=[("events", codec.encode(EVENTS[0])[1])])
+    newer = an_mcap(version=str(TAPE_VERSION + 1), messages=[("events", codec.encode(EVENTS[0])[1])])
     with pytest.raises(
-        NewerTapeError, match=r"^tape .*: has version 2, expected at most 1; a newer meetstems"
+        NewerTapeError,
+        match=rf"^tape .*: has version {TAPE_VERSION + 1}, expected at most {TAPE_VERSION}; a newer meetstems",
     ):
         list(read_tape(put(tmp_path, [newer])))
 
