@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
+from worker.reasons import Reason
+
 
 class Evidence(StrEnum):
     """Where a roster fact came from."""
@@ -39,7 +41,7 @@ class Status(StrEnum):
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """One device of one participant. ``name`` is the full name, else the display name; None while neither is known.
 
-    ``parent_id`` is the participant's own device where this one is a screen share.
+    ``parent_id`` is the participant's own device where this one is a screen share. ``muted`` is None until something tells.
     """
 
     device_id: str
@@ -51,6 +53,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     is_host: bool = False
     status: Status = Status.UNKNOWN
     parent_id: str | None = None
+    muted: bool | None = None
 
 
 class SourceOwner(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,11 +67,20 @@ class SourceOwner(msgspec.Struct, frozen=True, kw_only=True):
     contested: bool = False
 
 
+class CallOver(msgspec.Struct, frozen=True, kw_only=True):
+    """The platform's own messages say that the call is over for us. ``evidence`` names the message and field."""
+
+    reason: Reason
+    detail: str
+    evidence: tuple[str, ...]
+
+
 class Directory(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known of devices (by device id) and of audio sources (by CSRC)."""
+    """All that is known of devices (by device id) and of audio sources (by CSRC), and whether we are still in."""
 
     devices: dict[str, Device] = {}
     sources: dict[int, SourceOwner] = {}
+    over: CallOver | None = None
 
     @property
     def us(self) -> Device | None:
