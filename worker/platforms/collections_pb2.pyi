@@ -34,14 +34,22 @@ class DeviceOutputs(_message.Message):
     def __init__(self, outputs: _Optional[_Iterable[_Union[DeviceOutput, _Mapping]]] = ...) -> None: ...
 
 class DeviceOutput(_message.Message):
-    __slots__ = ("type", "stream_id", "device_id")
+    __slots__ = ("type", "stream_id", "device_id", "state")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
     type: int
     stream_id: str
     device_id: str
-    def __init__(self, type: _Optional[int] = ..., stream_id: _Optional[str] = ..., device_id: _Optional[str] = ...) -> None: ...
+    state: OutputState
+    def __init__(self, type: _Optional[int] = ..., stream_id: _Optional[str] = ..., device_id: _Optional[str] = ..., state: _Optional[_Union[OutputState, _Mapping]] = ...) -> None: ...
+
+class OutputState(_message.Message):
+    __slots__ = ("disabled",)
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    disabled: bool
+    def __init__(self, disabled: _Optional[bool] = ...) -> None: ...
 
 class People(_message.Message):
     __slots__ = ("list",)

@@ -23,8 +23,9 @@ from worker.platforms.collections_pb2 import (
     User,
     UserList,
 )
-from worker.platforms.directory import Device, Directory, Evidence, SourceOwner, Status
+from worker.platforms.directory import CallOver, Device, Directory, Evidence, SourceOwner, Status
 from worker.platforms.wire_harvest import DEVICE_ID, harvest_names, harvest_outputs, is_protobuf
+from worker.reasons import Reason
 from worker.tape.events import ChannelMessage, RosterResponse, TapeEvent, TilesSeen
 
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
@@ -37,6 +38,11 @@ _LOUDEST_MARKER = 42
 _VIDEO = 2
 _IS_US_FIELD = 7
 _STATUS = {1: Status.IN, 6: Status.OUT, 7: Status.REMOVED}
+_REMOVED = CallOver(
+    reason=Reason.REMOVED,
+    detail="the roster says that we were removed",
+    evidence=("roster.own_status_removed",),
+)
 
 
 class MeetRoster:
@@ -65,9 +71,12 @@ class MeetRoster:
 
     def directory(self) -> Directory:
         """What is known by now."""
+        devices = {device_id: facts.device() for device_id, facts in self._devices.items()}
+        removed = any(device.is_us and device.status is Status.REMOVED for device in devices.values())
         return Directory(
-            devices={device_id: facts.device() for device_id, facts in self._devices.items()},
+            devices=devices,
             sources={source: facts.owner() for source, facts in self._sources.items()},
+            over=_REMOVED if removed else None,
         )
 
     def _observe_collections(self, payload: bytes) -> None:
@@ -109,8 +118,12 @@ class MeetRoster:
 
     def _take_outputs(self, outputs: Iterable[DeviceOutput], evidence: Evidence) -> None:
         for output in outputs:
-            if output.type != _VIDEO and output.device_id:
-                self._tie(output.stream_id, output.device_id, evidence)
+            if output.type == _VIDEO or not output.device_id:
+                continue
+            self._tie(output.stream_id, output.device_id, evidence)
+            facts = self._device(output.device_id)
+            if facts is not None and output.HasField("state"):
+                facts.muted = output.state.disabled
 
     def _take_users(self, users: Iterable[User], evidence: Evidence) -> None:
         for user in users:
@@ -159,6 +172,7 @@ class _DeviceFacts:
         self.is_us = False
         self.is_host = False
         self.parent_id: str | None = None
+        self.muted: bool | None = None
         self._full: dict[Evidence, str] = {}
         self._display: dict[Evidence, str] = {}
 
@@ -182,6 +196,7 @@ class _DeviceFacts:
             is_host=self.is_host,
             status=self.status,
             parent_id=self.parent_id,
+            muted=self.muted,
         )
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.unit.platforms.wire import device, field, listed, message, nested, output, user
 from worker.platforms.directory import Evidence, Status
 from worker.platforms.meet_roster import MAX_DEVICES, MAX_MESSAGE_BYTES, MeetRoster
+from worker.reasons import Reason
 from worker.tape.events import ChannelMessage, RosterResponse, Tile, TilesSeen
 
 RPC = "https://meet.google.com/$rpc/google.rtc.meetings.v1.MeetingSpaceService/SyncMeetingSpaceCollections"
@@ -64,6 +65,35 @@ def test_field_7_marks_us_by_being_there(present: str | bytes | int) -> None:
     directory = observed(collections(listed(user(1, "Bot", (4, 1), (7, present))))).directory()
     assert directory.us == directory.devices[device(1)]
     assert directory.others_present == []
+
+
+@pytest.mark.parametrize(
+    ("state", "muted"), [(field(1, 1), True), (field(1, 0), False), (b"", False)], ids=["on", "off", "empty"]
+)
+def test_field_10_mutes(state: bytes, muted: bool) -> None:
+    told = nested("1.2.3.2", message((2, 1), (4, "100"), (6, device(1)), (10, state)))
+    roster = observed(collections(output(1, "100")))
+    assert roster.directory().devices[device(1)].muted is None
+    roster.observe(collections(told))
+    roster.observe(collections(output(1, "100")))
+    assert roster.directory().devices[device(1)].muted is muted
+
+
+def test_a_muted_camera_mutes_nobody() -> None:
+    video = nested("1.2.3.2", message((2, 2), (4, "77"), (6, device(1)), (10, field(1, 1))))
+    assert observed(collections(output(1, "100") + video)).directory().devices[device(1)].muted is None
+
+
+def test_our_own_removal_ends_the_call_for_us() -> None:
+    us, ada = user(1, "Bot", (4, 1), (7, "")), user(2, "Ada", (4, 7))
+    roster = observed(collections(listed(us) + listed(ada)))
+    assert roster.directory().over is None
+    roster.observe(collections(listed(message((1, device(1)), (4, 7)))))
+    over = roster.directory().over
+    assert over is not None
+    assert (over.reason, over.evidence) == (Reason.REMOVED, ("roster.own_status_removed",))
+    roster.observe(collections(listed(message((1, device(1)), (4, 1)))))
+    assert roster.directory().over is None
 
 
 def test_updates_add_up_and_names_outlive_leaving() -> None:
