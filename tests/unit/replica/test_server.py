@@ -17,9 +17,10 @@ import pytest
 
 from fixtures.replica import roster
 from fixtures.replica.connection import ConnectionFailed
+from fixtures.replica.meet_site import SYNC_PATH
 from fixtures.replica.roster_pb2 import CollectionsMessage, SyncResponse, User
 from fixtures.replica.scenario import Media, Page, Participant, Roster, Scenario
-from fixtures.replica.server import SYNC_PATH, Replica
+from fixtures.replica.server import Replica
 from fixtures.replica.visit import PageProtocolError
 
 ADA = Participant(name="Ada", voice="elif", csrc=1001)
@@ -161,6 +162,14 @@ async def test_from_the_lobby_to_the_end() -> None:
         media.finished.set()
         assert (await client.hear("over"))["how"] == "host_ended"
         assert await replica.wait_ended() == "host_ended"
+        told = [what for _, what in replica.told]
+        assert [what for what in told if what != "tiles"] == [
+            "pre_join",
+            "lobby",
+            "call",
+            "offer",
+            "host_ended",
+        ]
 
 
 async def test_the_page_may_offer_itself() -> None:
