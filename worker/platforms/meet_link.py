@@ -26,6 +26,16 @@ class MeetLink(NamedTuple):
     code: str
     url: str
 
+    @property
+    def platform(self) -> str:
+        """Always ``google_meet``."""
+        return "google_meet"
+
+    @property
+    def shown(self) -> str:
+        """The address for logs and files: a Meet link holds no secret."""
+        return self.url
+
 
 def parse_meet_link(value: str) -> MeetLink:
     """The call that ``value`` links to; the scheme may be left out, a query is kept. Raises MeetLinkError."""

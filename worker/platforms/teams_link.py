@@ -1,0 +1,110 @@
+"""What a link to a Microsoft Teams meeting looks like.
+
+Teams documents no parameter for the language of its page: that follows the browser's locale.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from worker.errors import InputError
+
+HOSTS: Final = (
+    "teams.microsoft.com",
+    "teams.live.com",
+    "teams.cloud.microsoft",
+    "teams.microsoft.us",
+    "gov.teams.microsoft.us",
+    "dod.teams.microsoft.us",
+)
+"""Work and school, private accounts, the unified domain, and the clouds of the US government (GCC High, DoD).
+
+Source: Microsoft's lists of Microsoft 365 endpoints, worldwide and U.S. Government.
+"""
+
+EXPECTED: Final = "https://teams.microsoft.com/meet/1234567890123?p=passcode"
+
+_LAUNCHER: Final = "/dl/launcher/launcher.html"
+_LIGHT: Final = "/light-meetings/launch"
+_MEET: Final = re.compile(r"/meet/([0-9a-z]{2,64})/?", re.IGNORECASE | re.ASCII)
+_MEETUP: Final = re.compile(r"/l/meetup-join/([^/]{1,300})(?:/([0-9]{1,20}))?/?", re.ASCII)
+_THREAD: Final = re.compile(r"19:[A-Za-z0-9_.-]{1,200}@thread\.(?:v2|tacv2|skype)", re.ASCII)
+_SHOWN_LENGTH: Final = 100
+
+
+class TeamsLinkError(InputError):
+    """A text is no link to a Microsoft Teams meeting."""
+
+
+class TeamsLink(NamedTuple):
+    """A meeting: its number or thread (``19:meeting_…@thread.v2``; empty for the light client's links, which wrap it), the
+    address at which its page opens, and the same without the query, in which the passcode stands: for logs and files.
+    """
+
+    code: str
+    url: str
+    shown: str
+
+    @property
+    def platform(self) -> str:
+        """Always ``microsoft_teams``."""
+        return "microsoft_teams"
+
+
+def parse_teams_link(value: str) -> TeamsLink:
+    """The meeting that ``value`` links to; the scheme may be left out, the query is kept. Raises TeamsLinkError.
+
+    Taken are ``/l/meetup-join/…``, ``/meet/…``, the light client's ``/light-meetings/launch?coords=…``, and the address of the
+    launcher page, which holds one of the first two.
+    """
+    text = value.strip()
+    if not text.isprintable():
+        raise _refused(value, "it holds a control character")
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        port = parts.port
+    except ValueError as error:
+        raise _refused(value, "it is no address") from error
+    if parts.scheme not in ("https", "http") or parts.hostname not in HOSTS:
+        raise _refused(value)
+    if parts.username is not None or port not in (None, 80, 443):
+        raise _refused(value, "it names a user or a port")
+    if parts.path == _LAUNCHER:
+        parts = _unwrapped(parts)
+    return _meeting(value, str(parts.hostname), parts)
+
+
+def _unwrapped(launcher: SplitResult) -> SplitResult:
+    """The address inside the launcher's: ``?url=/_#/l/meetup-join/…``."""
+    inside = dict(parse_qsl(launcher.query)).get("url", "")
+    path, _, query = inside.removeprefix("/_#").partition("?")
+    return launcher._replace(path=path, query=query)
+
+
+def _meeting(value: str, host: str, parts: SplitResult) -> TeamsLink:
+    query = urlencode(parse_qsl(parts.query, keep_blank_values=True), quote_via=quote)
+    if meet := _MEET.fullmatch(parts.path):
+        code, path = meet[1], f"/meet/{meet[1]}"
+    elif (meetup := _MEETUP.fullmatch(parts.path)) and _THREAD.fullmatch(unquote(meetup[1])):
+        code = unquote(meetup[1])
+        path = f"/l/meetup-join/{quote(code, safe='')}/{meetup[2] or '0'}"
+    elif parts.path.rstrip("/") == _LIGHT:
+        if not dict(parse_qsl(parts.query)).get("coords"):
+            raise _refused(value, "it has no coords")
+        code, path = "", _LIGHT
+    else:
+        raise _refused(value, f"its path {parts.path[:_SHOWN_LENGTH]!r} names no meeting")
+    address = f"https://{host}{path}"
+    return TeamsLink(code, f"{address}?{query}" if query else address, address)
+
+
+def _refused(value: str, why: str = "") -> TeamsLinkError:
+    """Never repeats the query: a passcode may stand there."""
+    address = value.partition("?")[0]
+    shown = address if len(address) <= _SHOWN_LENGTH else address[:_SHOWN_LENGTH] + "…"
+    return TeamsLinkError(
+        f"meeting link {shown!r}: is not a Microsoft Teams link, expected one like {EXPECTED}"
+        + (f" ({why})" if why else "")
+    )
