@@ -11,6 +11,9 @@ import msgspec
 Interval = tuple[float, float]
 """(from, to) in seconds of meeting time."""
 
+Attributed = tuple[float, float, str]
+"""(from, to, what told who speaks there): seconds of meeting time, and ``csrc``, ``dsh``, ``captions`` or ``none``."""
+
 SAMPLE_RATE = 48_000
 
 
@@ -31,10 +34,26 @@ class Packets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """One (SSRC, CSRC) pair that fed a stem; ``csrc`` is None where a packet listed no contributing source."""
+    """One (SSRC, CSRC) pair that fed a stem; ``csrc`` is None where the source is not known.
+
+    Of a gated mix it is the source's id, also where not the packets named it but the dominant-speaker history or captions.
+    """
 
     ssrc: int
     csrc: int | None
+
+
+class Overlap(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of a gated mix that belongs to several stems, which hold the very same packets there.
+
+    ``participants`` are the names of the others who share it, ``csrcs`` their sources in the same order: the mixer's, which
+    lists the dominant speaker first.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    participants: list[str]
+    csrcs: list[int]
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +61,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
     ``url`` is where the file is: relative to this document, or a presigned URL. ``isolation`` is ``separated``,
     ``gated-mix`` or ``mixed-only``. ``intervals`` are the stretches that hold speech, ``speech_seconds`` their sum.
+    ``overlaps`` and ``attribution`` are there only for a gated mix, to the packet: what is shared with others, and what told
+    that this one speaks.
     """
 
     segment_index: int
@@ -57,6 +78,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     isolation: str = "separated"
     packets: Packets
     sources: list[Source]
+    overlaps: list[Overlap] | msgspec.UnsetType = msgspec.UNSET
+    attribution: list[Attributed] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,12 +120,38 @@ class RecordedPart(msgspec.Struct, frozen=True, kw_only=True):
     mixed_audio: str | None
 
 
+class Evident(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a gated mix was attributed by what; ``none`` went to an unknown speaker. Packets, or seconds."""
+
+    csrc: int | float = 0
+    dsh: int | float = 0
+    captions: int | float = 0
+    none: int | float = 0
+
+
+class GatedMix(msgspec.Struct, frozen=True, kw_only=True):
+    """What the platform's own mix came to. ``note`` is a plain sentence about what the files are.
+
+    ``packets`` and ``seconds`` count the mix's sounding packets once each. ``shared_packets`` and ``shared_seconds`` of them
+    have several speakers. ``noise_packets`` listed no source between packets that did, and are too small for speech: they are
+    in the mixed audio and in no stem.
+    """
+
+    note: str
+    packets: Evident
+    seconds: Evident
+    shared_packets: int
+    shared_seconds: float
+    noise_packets: int
+
+
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """The recording as a whole. ``started_at`` is ISO 8601 in UTC and names meeting time 0.
 
     ``complete`` is False where the recording was cut off; ``ended_reason`` is a short code, ``ended_detail`` plain English.
     ``audio_path`` is how the page took its audio: ``receivers`` or ``encoded``. ``warnings`` are plain sentences about what is
     missing or doubtful. ``parts`` are there only where the bot had to join more than once; each has a mix of its own then.
+    ``gated_mix`` is there only where the platform sends one mix of everybody (Microsoft Teams).
     """
 
     platform: str
@@ -118,6 +167,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     unattributed_packets: int
     warnings: list[str]
     parts: list[RecordedPart] | msgspec.UnsetType = msgspec.UNSET
+    gated_mix: GatedMix | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
