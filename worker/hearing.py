@@ -1,0 +1,112 @@
+"""What the tape tells about the call's media (pure): connections, packets, speech, and whether the capture is alive."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from worker.stems.attribution import LOUDEST_MARKER
+from worker.tape.events import (
+    ChannelMessage,
+    ConnectionClosed,
+    ConnectionOpened,
+    Frame,
+    FrameBatch,
+    ReceiverTapped,
+    RosterResponse,
+    SocketMessage,
+    TapDeaf,
+    TapeEvent,
+)
+
+SILENT_BYTES: Final = 3
+"""Opus says by such a packet that there is nothing to hear (DTX)."""
+
+QUIET_LEVEL: Final = 0.001
+"""About -60 dBov, linear: below it a packet is no sign of life."""
+
+MOST_SOURCES: Final = 1000
+"""A page cannot make the worker remember more."""
+
+
+class Heard(NamedTuple):
+    """How the media stand. Times are Unix seconds, None: never, or not now.
+
+    ``sources`` are the CSRCs that spoke so far. ``disconnected_since``: the page had a peer connection and has none.
+    ``deaf_since``: packets arrive, none of them is tapped. ``receivers``: audio or video can arrive; ``messages``: the page was
+    told something about the call, over a channel, a socket or by an answer.
+    """
+
+    first_frame: float | None = None
+    last_frame: float | None = None
+    last_speech: float | None = None
+    sources: frozenset[int] = frozenset()
+    disconnected_since: float | None = None
+    deaf_since: float | None = None
+    receivers: bool = False
+    messages: bool = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether silence would mean silence."""
+        return self.disconnected_since is None and self.deaf_since is None
+
+
+class Hearing:
+    """Fed with a tape's events, knows how the media stand."""
+
+    def __init__(self) -> None:
+        self._heard = Heard()
+        self._sources: set[int] = set()
+        self._connections: set[tuple[int, int]] = set()
+
+    @property
+    def now(self) -> Heard:
+        """By the last event."""
+        return self._heard
+
+    def observe(self, event: TapeEvent) -> None:
+        """Takes the tape's next event."""
+        match event:
+            case FrameBatch(frames=[_, *_]):
+                self._take_frames(event.frames)
+            case ConnectionOpened():
+                self._connections.add((event.document, event.connection))
+                self._heard = self._heard._replace(disconnected_since=None)
+            case ConnectionClosed():
+                self._connections.discard((event.document, event.connection))
+                if not self._connections and self._heard.disconnected_since is None:
+                    self._heard = self._heard._replace(disconnected_since=event.at)
+            case TapDeaf() if self._heard.deaf_since is None:
+                self._heard = self._heard._replace(deaf_since=event.at)
+            case ReceiverTapped():
+                self._heard = self._heard._replace(receivers=True)
+            case ChannelMessage(sent=False) | RosterResponse() | SocketMessage():
+                self._heard = self._heard._replace(messages=True)
+            case _:
+                pass
+
+    def _take_frames(self, frames: list[Frame]) -> None:
+        heard = self._heard
+        speech = heard.last_speech
+        for frame in frames:
+            if _speaks(frame):
+                speech = max(frame.arrival, speech or frame.arrival)
+                if len(self._sources) < MOST_SOURCES:
+                    self._sources.update(frame.csrcs)
+        self._sources.discard(LOUDEST_MARKER)
+        if len(self._sources) != len(heard.sources):
+            heard = heard._replace(sources=frozenset(self._sources))
+        first = min(frame.arrival for frame in frames)
+        last = max(frame.arrival for frame in frames)
+        self._heard = heard._replace(
+            first_frame=min(first, heard.first_frame or first),
+            last_frame=max(last, heard.last_frame or last),
+            last_speech=speech,
+            deaf_since=None,
+        )
+
+
+def _speaks(frame: Frame) -> bool:
+    return len(frame.payload) > SILENT_BYTES and (
+        frame.audio_level is None or frame.audio_level > QUIET_LEVEL
+    )
