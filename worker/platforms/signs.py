@@ -16,7 +16,8 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that a page may show.
 
     ``name`` is what logs and the tape call it (``lobby.let_in_soon``). It is known by any of its ``phrases`` (parts of the
-    visible text in plain() form), ``labels`` (whole texts of buttons) and ``selectors`` (CSS; the later ones are fallbacks).
+    visible text in plain() form), ``labels`` (whole texts of buttons), ``selectors`` (CSS; the later ones are fallbacks) and
+    ``hosts`` (where the page is). Where it has ``headings`` (whole texts in plain() form), a phrase counts only beside one.
     ``evidence_for`` says what it shows when it is met, ``source`` where that is known from; "inference" marks what was not
     observed. ``reason`` is the one for which a bot ends that meets it.
     """
@@ -27,6 +28,8 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True):
     phrases: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     selectors: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    headings: tuple[str, ...] = ()
     reason: Reason | None = None
 
     @property
