@@ -8,8 +8,8 @@ def directory(**devices: Device) -> Directory:
     return Directory(devices=devices)
 
 
-def device(status: Status = Status.IN, name: str | None = "Ana", **more: bool) -> Device:
-    return Device(device_id="ana", name=name, status=status, **more)
+def device(status: Status = Status.IN, name: str | None = "Ana", muted: bool | None = None) -> Device:
+    return Device(device_id="ana", name=name, status=status, muted=muted)
 
 
 def told(attendance: Attendance, now: Directory) -> list[tuple[str, str | None]]:

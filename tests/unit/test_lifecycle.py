@@ -138,7 +138,11 @@ def test_a_page_that_says_nothing() -> None:
 
 
 def test_a_refusal_has_to_stand() -> None:
-    refusal = {"reason": Reason.DENIED_BY_HOST, "detail": "Denied.", "evidence": ("refused.denied",)}
+    refusal: dict[str, Any] = {
+        "reason": Reason.DENIED_BY_HOST,
+        "detail": "Denied.",
+        "evidence": ("refused.denied",),
+    }
     life = Life().see(Scene.LOBBY).see(Scene.REFUSED, **refusal).see(Scene.LOBBY, 5)
     assert life.states == [State.WAITING_ROOM]
     life.see(Scene.REFUSED, 1.5, **refusal)
@@ -253,7 +257,8 @@ def test_a_dead_capture_is_not_silence() -> None:
 )
 def test_a_capture_that_stays_dead(field: str, timeout: float, reason: Reason) -> None:
     life = Life().admitted(ANA)
-    life.hear(ALIVE._replace(**{field: life.at})).wait(timeout - 1)
+    dead: dict[str, Any] = {field: life.at}
+    life.hear(ALIVE._replace(**dead)).wait(timeout - 1)
     assert life.lifecycle.state is State.IN_CALL_RECORDING
     assert life.wait(2).end.reason is reason
     assert life.lifecycle.left(life.at)[0].state is State.FATAL

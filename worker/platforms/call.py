@@ -1,11 +1,13 @@
-"""What a recording asks of a call, whatever the platform."""
+"""What a recording asks of a call, whatever the platform: platforms observe and act, worker.lifecycle decides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from worker.errors import MeetstemsError
+from worker.platforms.directory import Directory
+from worker.platforms.view import View
+from worker.tape.events import TapeEvent
 
 
 class NotAdmitted(NamedTuple):
@@ -23,7 +25,7 @@ class Ended(NamedTuple):
 
 
 class CallError(MeetstemsError):
-    """The page cannot be driven: it does not load, or the browser is gone. ``reason`` is a short code."""
+    """The page cannot be driven: it does not load, or the browser is gone. ``reason`` is a value of worker.reasons.Reason."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -34,14 +36,36 @@ class Call(Protocol):
     """One call in one page. Every method raises CallError when the browser is gone."""
 
     platform: str
-    in_lobby_until: float | None
-    """When the waiting room was last seen, in seconds since the Unix epoch; None: never."""
+    """``google_meet`` or ``microsoft_teams``."""
 
-    async def join(self, in_waiting_room: Callable[[], None]) -> NotAdmitted | None:
-        """Goes in; returns None once in the call. ``in_waiting_room`` is called once if somebody has to let the bot in."""
+    async def open(self) -> None:
+        """Loads the page."""
 
-    async def until_ended(self) -> Ended:
-        """Stays until the call ends for the bot, and answers what the page asks meanwhile."""
+    async def look(self, *, thorough: bool) -> View:
+        """One look at the page. ``thorough``: at its text, too, which costs a layout; without a call in view that is always
+        read."""
+
+    async def act(self) -> None:
+        """Takes the one step that the last look calls for, if any: on the way in, or to answer what the page asks."""
+
+    async def announce(self, message: str) -> bool:
+        """Writes into the call's chat, as much as the platform takes; False where the page offers no chat."""
 
     async def leave(self) -> None:
-        """Leaves by the call's own button, as a person does."""
+        """Leaves by the call's own button, as a person does; where there is none, there is nothing to leave."""
+
+
+class Roster(Protocol):
+    """Makes a directory out of a tape's events. Garbage never raises: it is counted in ``undecodable``.
+
+    ``harvested`` counts the messages that only a search without their schema could read.
+    """
+
+    undecodable: int
+    harvested: int
+
+    def observe(self, event: TapeEvent) -> None:
+        """Takes the tape's next event; those that say nothing of the roster are ignored."""
+
+    def directory(self) -> Directory:
+        """What is known by now."""
