@@ -11,8 +11,10 @@ import msgspec
 
 from worker.job_body import JobError, read_body
 from worker.job_checks import check, ignored_fields, wrong
-from worker.job_fields import LONGEST_NAME, BotId, MeetStreamBot, RecallBot
-from worker.platforms.meet_link import MeetLinkError, parse_meet_link
+from worker.job_fields import A_LINK, LONGEST_NAME, BotId, MeetStreamBot, RecallBot
+from worker.job_leave import meetstream_leave, recall_leave
+from worker.leave_policy import LeavePolicy
+from worker.platforms.links import LinkError, parse_link
 from worker.printable import printable
 
 __all__ = ["Job", "JobError", "json_schema", "parse_job"]
@@ -23,44 +25,53 @@ DEFAULT_BOT_NAME: Final = "Meetstems"
 LONGEST_BOT_NAME: Final = 60
 """Characters that Meet's name field takes."""
 
-MEETSTREAM_MAX_DURATION: Final = 14_400.0
-"""Seconds: MeetStream's default for in_call_recording_timeout. Recall.ai has none."""
+LONGEST_MESSAGE: Final = {"google_meet": 500, "microsoft_teams": 4096}
+"""Characters of a chat message that each platform takes (Recall.ai, "Sending Chat Messages")."""
 
 MAX_ATTRIBUTES_BYTES: Final = 64 * 1024
 """The largest custom_attributes or metadata, as JSON: every event repeats them and has to fit into a message."""
 
 _OTHER_PLATFORMS: Final = {
-    "teams.microsoft.com": "Microsoft Teams",
-    "teams.live.com": "Microsoft Teams",
     "zoom.us": "Zoom",
     "zoom.com": "Zoom",
     "webex.com": "Webex",
 }
-_MEET_LINK: Final = "a Google Meet link like https://meet.google.com/abc-defg-hij"
 _A_TIME: Final = "a time like 2026-01-31T09:30:00Z"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What one bot is to do.
 
-    ``meeting_url`` is as it was given; ``bot_name`` is cut to what Meet's name field takes. ``join_at`` is in seconds since the
-    Unix epoch, None: at once. ``max_duration`` is in seconds of recording, None: no limit. ``waiting_room_timeout`` is in
-    seconds, None: the platform's. ``ignored`` are the dotted names of the fields that have no effect (see ignored_fields), and
+    ``meeting_url`` is as it was given, ``platform`` ``google_meet`` or ``microsoft_teams``; ``bot_name`` is cut to what Meet's
+    name field takes. ``join_at`` is in seconds since the Unix epoch, None: at once. ``separate_audio``: one file per speaker is
+    wanted. ``leave`` says when the bot goes by itself; ``announcement`` is what it writes into the chat once it is in the call,
+    cut to what the platform takes. ``ignored`` are the dotted names of the fields that have no effect (see ignored_fields), and
     ``body`` is everything as it came.
     """
 
     bot_id: str
     vendor: Vendor
     meeting_url: str
+    platform: str
     bot_name: str
     join_at: float | None
     separate_audio: bool
-    max_duration: float | None
-    waiting_room_timeout: float | None
+    leave: LeavePolicy
+    announcement: str | None
     callback_url: str | None
     custom_attributes: dict[str, Any]
     ignored: list[str]
     body: dict[str, Any]
+
+    @property
+    def max_duration(self) -> float | None:
+        """Seconds of recording, None: no limit."""
+        return self.leave.max_duration
+
+    @property
+    def waiting_room_timeout(self) -> float | None:
+        """Seconds of patience in the waiting room."""
+        return self.leave.waiting_room
 
     def __repr__(self) -> str:
         # The rest can hold tokens and must not end up in a log by mistake.
@@ -100,7 +111,7 @@ def json_schema() -> dict[str, Any]:
 def _is_meetstream(values: Mapping[str, Any]) -> bool:
     link, url = values.get("meeting_link"), values.get("meeting_url")
     if link is None and url is None:
-        raise JobError(f"job: meeting_link: missing, and so is meeting_url; expected {_MEET_LINK}")
+        raise JobError(f"job: meeting_link: missing, and so is meeting_url; expected {A_LINK}")
     if link is not None and url is not None:
         raise JobError("job: meeting_link: is given beside meeting_url; expected one of them")
     return link is not None
@@ -110,16 +121,17 @@ def _from_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> J
     form = check(values, MeetStreamBot)
     nested = form.recording_config and form.recording_config.audio_separate_streams
     separate = nested if form.audio_separate_streams is None else form.audio_separate_streams
-    leave = form.automatic_leave
+    meeting_url, platform = _meeting("meeting_link", form.meeting_link)
     return Job(
         bot_id=form.bot_id or new_bot_id(),
         vendor="meetstream",
-        meeting_url=_meeting_url("meeting_link", form.meeting_link),
+        meeting_url=meeting_url,
+        platform=platform,
         bot_name=_bot_name(form.bot_name),
         join_at=_unix_time(form.join_at),
         separate_audio=bool(separate),
-        max_duration=(leave and leave.in_call_recording_timeout) or MEETSTREAM_MAX_DURATION,
-        waiting_room_timeout=leave.waiting_room_timeout if leave else None,
+        leave=meetstream_leave(form.automatic_leave, platform),
+        announcement=_announcement(form.bot_message, platform),
         callback_url=_callback_url(form.callback_url),
         custom_attributes=_attributes("custom_attributes", form.custom_attributes),
         ignored=ignored_fields(values, MeetStreamBot),
@@ -129,17 +141,20 @@ def _from_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> J
 
 def _from_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
     form = check(values, RecallBot)
-    recording, leave = form.recording_config, form.automatic_leave
+    recording = form.recording_config
+    on_join = form.chat.on_bot_join if form.chat else None
+    meeting_url, platform = _meeting("meeting_url", form.meeting_url)
     return Job(
         bot_id=form.bot_id or new_bot_id(),
         vendor="recall",
-        meeting_url=_meeting_url("meeting_url", form.meeting_url),
+        meeting_url=meeting_url,
+        platform=platform,
         bot_name=_bot_name(form.bot_name),
         join_at=_unix_time(form.join_at),
         separate_audio=recording is not None
         and (recording.audio_separate_raw is not None or recording.audio_separate_mp3 is not None),
-        max_duration=leave.in_call_recording_timeout if leave else None,
-        waiting_room_timeout=leave.waiting_room_timeout if leave else None,
+        leave=recall_leave(form.automatic_leave, recording),
+        announcement=_announcement(on_join.message if on_join else None, platform),
         callback_url=None,
         custom_attributes=_attributes("metadata", form.metadata),
         ignored=ignored_fields(values, RecallBot),
@@ -147,16 +162,17 @@ def _from_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
     )
 
 
-def _meeting_url(field: str, link: str) -> str:
+def _meeting(field: str, link: str) -> tuple[str, str]:
+    """The link and the platform that it leads to."""
     try:
-        parse_meet_link(link)
-    except MeetLinkError as error:
+        platform = parse_link(link).platform
+    except LinkError as error:
         # What follows the question mark can be a password.
         shown = link.partition("?")[0]
-        if platform := _other_platform(link):
-            raise wrong([field], shown, f"{_MEET_LINK} ({platform} is not served yet)") from error
-        raise wrong([field], shown, _MEET_LINK) from error
-    return link.strip()
+        if other := _other_platform(link):
+            raise wrong([field], shown, f"{A_LINK} ({other} is not served yet)") from error
+        raise wrong([field], shown, A_LINK) from error
+    return link.strip(), platform
 
 
 def _other_platform(link: str) -> str | None:
@@ -178,6 +194,14 @@ def _bot_name(given: str | None) -> str:
     if not name or printable(name, LONGEST_NAME) != name:
         raise wrong(["bot_name"], given, f"1 to {LONGEST_NAME} printable characters")
     return name[:LONGEST_BOT_NAME].rstrip()
+
+
+def _announcement(given: str | None, platform: str) -> str | None:
+    text = (given or "").strip()
+    most = LONGEST_MESSAGE[platform]
+    if len(text) > most:
+        text = text[: most - 1].rstrip() + "…"
+    return text or None
 
 
 def _unix_time(given: str | None) -> float | None:

@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 LINK: Final = "https://meet.google.com/abc-defg-hij"
+TEAMS_LINK: Final = "https://teams.microsoft.com/meet/2345678901234?p=Zq7yT"
 
 NOT_JSON: Final[list[bytes]] = [
     b"",
@@ -84,6 +85,7 @@ OUT_OF_RANGE: Final[list[bytes]] = [
 ]
 
 _MEETSTREAM: Final = {"meeting_link": LINK}
+_TEAMS: Final = {"meeting_link": TEAMS_LINK}
 _RECALL: Final = {"meeting_url": LINK}
 
 
@@ -114,7 +116,9 @@ WRONG_FIELDS: Final[list[tuple[bytes, str]]] = [
             "https://zoom.us/j/123?pwd=abc",
             "https://us02web.zoom.us/j/123",
             "https://teams.microsoft.com/l/meetup-join/19%3ameeting",
-            "https://teams.live.com/meet/123",
+            "https://teams.live.com/meet/",
+            "https://teams.microsoft.com/v2/",
+            "https://teams.microsoft.com.evil.example/meet/123",
             "https://example.webex.com/meet/ada",
             "https://meet.google.com/new",
             "https://meet.google.com@evil.example/abc-defg-hij",
@@ -158,9 +162,14 @@ WRONG_FIELDS: Final[list[tuple[bytes, str]]] = [
     *_fields(_MEETSTREAM, "recording_config", _NO_OBJECT),
     *_fields(_MEETSTREAM, "recording_config.audio_separate_streams", [1, "yes", {}, []]),
     *_fields(_MEETSTREAM, "automatic_leave", _NO_OBJECT),
-    *_fields(_MEETSTREAM, "automatic_leave.waiting_room_timeout", [*_NO_SECONDS, 3600.5]),
+    *_fields(_MEETSTREAM, "automatic_leave.waiting_room_timeout", [*_NO_SECONDS, 600.5, 1200, 1801]),
+    *_fields(_TEAMS, "automatic_leave.waiting_room_timeout", [1800.5]),
     *_fields(_MEETSTREAM, "automatic_leave.in_call_recording_timeout", [*_NO_SECONDS, 0, 599, 18_001]),
     *_fields(_MEETSTREAM, "automatic_leave.no_one_joined_timeout", _NO_SECONDS),
+    *_fields(_MEETSTREAM, "automatic_leave.noone_joined_timeout", [-1, "60"]),
+    *_fields(_MEETSTREAM, "automatic_leave.bot_detection", [True, 1]),
+    *_fields(_MEETSTREAM, "automatic_leave.bot_detection.using_participant_names.timeout", [-1, "10"]),
+    *_fields(_MEETSTREAM, "bot_message", [1, True, {}, ["x"], "x" * 4097]),
     *_fields(_MEETSTREAM, "automatic_leave.everyone_left_timeout", _NO_SECONDS),
     *_fields(_MEETSTREAM, "automatic_leave.voice_inactivity_timeout", _NO_SECONDS),
     *_fields(_MEETSTREAM, "automatic_leave.recording_permission_denied_timeout", _NO_SECONDS),
@@ -193,6 +202,11 @@ WRONG_FIELDS: Final[list[tuple[bytes, str]]] = [
     *_fields(_RECALL, "recording_config.audio_separate_raw", _NO_OBJECT),
     *_fields(_RECALL, "recording_config.audio_separate_mp3", _NO_OBJECT),
     *_fields(_RECALL, "recording_config.audio_mixed_raw", _NO_OBJECT),
+    *_fields(_RECALL, "recording_config.start_recording_on", ["manual", "", 1, {}]),
+    *_fields(_RECALL, "chat", _NO_OBJECT),
+    *_fields(_RECALL, "chat.on_bot_join", ["hello", True]),
+    *_fields(_RECALL, "chat.on_bot_join.send_to", ["host", "everyone_except_host", "", 1, ["everyone"]]),
+    *_fields(_RECALL, "chat.on_bot_join.message", [1, {}, "x" * 4097]),
     *_fields(_RECALL, "automatic_leave.in_call_recording_timeout", [*_NO_SECONDS, 0, 86_401]),
     *_fields(_RECALL, "automatic_leave.waiting_room_timeout", _NO_SECONDS),
     *_fields(_RECALL, "automatic_leave.noone_joined_timeout", _NO_SECONDS),

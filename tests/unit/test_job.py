@@ -8,11 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.malformed_jobs import LINK, NOT_AN_OBJECT, NOT_JSON, OUT_OF_RANGE, WRONG_FIELDS
+from tests.unit.malformed_jobs import (
+    LINK,
+    NOT_AN_OBJECT,
+    NOT_JSON,
+    OUT_OF_RANGE,
+    TEAMS_LINK,
+    WRONG_FIELDS,
+)
 from worker.errors import InputError
-from worker.job import DEFAULT_BOT_NAME, LONGEST_BOT_NAME, Job, JobError, json_schema, parse_job
+from worker.job import (
+    DEFAULT_BOT_NAME,
+    LONGEST_BOT_NAME,
+    LONGEST_MESSAGE,
+    Job,
+    JobError,
+    json_schema,
+    parse_job,
+)
 from worker.job_body import MAX_BODY_BYTES
 from worker.job_checks import MOST_IGNORED
+from worker.job_fields import A_LINK
+from worker.job_leave import MEETSTREAM, RECALL
+from worker.leave_policy import LeavePolicy, Patience
 
 MALFORMED = [*NOT_JSON, *NOT_AN_OBJECT, *OUT_OF_RANGE, *(body for body, _ in WRONG_FIELDS)]
 
@@ -44,7 +62,7 @@ GUIDES: list[tuple[dict[str, Any], bool, list[str]]] = [
             "automatic_leave": {"everyone_left_timeout": 5},
         },
         True,
-        ["automatic_leave.everyone_left_timeout", "recording_config.transcript"],
+        ["recording_config.transcript"],
     ),
     ({"meeting_link": LINK, "recording_config": {"audio_separate_streams": True}}, True, []),
     ({"meeting_link": LINK, "audio_separate_streams": True}, True, []),
@@ -110,6 +128,13 @@ def test_everything_of_meetstreams() -> None:
             "in_call_recording_timeout": 7200,
             "no_one_joined_timeout": 60,
             "voice_inactivity_timeout": 0,
+            "bot_detection": {
+                "using_participant_names": {
+                    "matches": ["Notetaker", " ", "otter"],
+                    "timeout": 30,
+                    "activate_after": 300,
+                }
+            },
         },
         "join_at": "2026-01-31T10:30:00+01:00",
         "callback_url": "https://example.org/hook?token=abc",
@@ -122,66 +147,89 @@ def test_everything_of_meetstreams() -> None:
         bot_id="6667fd0c-0165-471a-a880-06a1180be377",
         vendor="meetstream",
         meeting_url=LINK,
+        platform="google_meet",
         bot_name="Ada's notes",
         join_at=1769851800.0,
         separate_audio=False,
-        max_duration=7200.0,
-        waiting_room_timeout=120.0,
+        leave=LeavePolicy(
+            waiting_room=120.0,
+            noone_joined=60.0,
+            everyone_left=Patience(300.0),
+            only_bots_by_names=Patience(30.0, activate_after=300.0),
+            bot_names=("Notetaker", "otter"),
+            silence=Patience(0.0),
+            recording_denied=60.0,
+            max_duration=7200.0,
+        ),
+        announcement="Hello",
         callback_url="https://example.org/hook?token=abc",
         custom_attributes={"crm": {"deal": 7}, "tags": []},
-        ignored=[
-            "automatic_leave.no_one_joined_timeout",
-            "automatic_leave.voice_inactivity_timeout",
-            "callback_url",
-            "bot_message",
-        ],
+        ignored=["callback_url"],
         body=body,
     )
 
 
 def test_everything_of_recalls() -> None:
     body = {
-        "meeting_url": LINK,
+        "meeting_url": TEAMS_LINK,
         "bot_name": "Recorder",
         "join_at": "2026-01-31T09:30:00.500Z",
         "metadata": {"customer": "7"},
         "recording_config": {
             "audio_separate_mp3": {"metadata": {"a": "b"}},
             "audio_mixed_raw": {},
+            "start_recording_on": "participant_join",
             "video_mixed_layout": None,
             "retention": {"type": "timed", "hours": 1},
         },
         "automatic_leave": {
-            "silence_detection": {"timeout": 3600, "activate_after": 1200},
+            "silence_detection": {"timeout": 1, "activate_after": 2},
             "bot_detection": {
-                "using_participant_events": {"timeout": 600, "activate_after": 1200},
-                "using_participant_names": {"timeout": 3600, "activate_after": 1200, "matches": ["bot"]},
+                "using_participant_events": {"timeout": 3, "activate_after": 4},
+                "using_participant_names": {"timeout": 5, "activate_after": 6, "matches": ["bot"]},
             },
-            "everyone_left_timeout": {"timeout": 2, "activate_after": 0},
-            "waiting_room_timeout": 1200,
+            "everyone_left_timeout": {"timeout": 7, "activate_after": 8},
+            "waiting_room_timeout": 2400,
+            "noone_joined_timeout": 9,
+            "in_call_not_recording_timeout": 10,
+            "recording_permission_denied_timeout": 11,
             "in_call_recording_timeout": 30,
         },
-        "chat": {"on_bot_join": {"send_to": "everyone", "message": "Hello"}},
+        "chat": {
+            "on_bot_join": {"send_to": "everyone", "message": " Hello\n", "pin": True},
+            "on_participant_join": {"message": "Welcome"},
+        },
         "output_media": {"camera": {}},
     }
     assert parse(**body) == Job(
         bot_id="new-id",
         vendor="recall",
-        meeting_url=LINK,
+        meeting_url=TEAMS_LINK,
+        platform="microsoft_teams",
         bot_name="Recorder",
         join_at=1769851800.5,
         separate_audio=True,
-        max_duration=30.0,
-        waiting_room_timeout=1200.0,
+        leave=LeavePolicy(
+            waiting_room=2400.0,
+            noone_joined=9.0,
+            everyone_left=Patience(7.0, activate_after=8.0),
+            only_bots_by_names=Patience(5.0, activate_after=6.0),
+            bot_names=("bot",),
+            only_bots_by_events=Patience(3.0, activate_after=4.0),
+            silence=Patience(1.0, activate_after=2.0),
+            in_call_not_recording=10.0,
+            recording_denied=11.0,
+            max_duration=30.0,
+            start_on="participant_join",
+        ),
+        announcement="Hello",
         callback_url=None,
         custom_attributes={"customer": "7"},
         ignored=[
             "recording_config.audio_separate_mp3.metadata",
             "recording_config.retention",
-            "automatic_leave.silence_detection",
-            "automatic_leave.bot_detection",
-            "automatic_leave.everyone_left_timeout",
-            "chat",
+            "chat.on_bot_join.pin",
+            "chat.on_participant_join",
             "output_media",
         ],
         body=body,
@@ -212,9 +260,9 @@ def test_what_is_not_said() -> None:
     for job in (meetstream, recall):
         assert job.bot_id == "new-id"
         assert job.bot_name == DEFAULT_BOT_NAME
-        assert (job.join_at, job.waiting_room_timeout, job.callback_url) == (None, None, None)
+        assert (job.join_at, job.announcement, job.callback_url) == (None, None, None)
         assert (job.custom_attributes, job.ignored) == ({}, [])
-    assert (meetstream.max_duration, recall.max_duration) == (14_400.0, None)
+    assert (meetstream.leave, recall.leave) == (MEETSTREAM, RECALL)
 
 
 def test_null_is_as_good_as_absent() -> None:
@@ -227,9 +275,19 @@ def test_null_is_as_good_as_absent() -> None:
         )
 
 
-def test_recalls_older_form_of_a_timeout() -> None:
-    job = parse(meeting_url=LINK, automatic_leave={"everyone_left_timeout": 2})
-    assert job.ignored == ["automatic_leave.everyone_left_timeout"]
+@pytest.mark.parametrize(("link", "platform"), [(LINK, "google_meet"), (TEAMS_LINK, "microsoft_teams")])
+def test_an_announcement_is_cut_to_what_the_platform_takes(link: str, platform: str) -> None:
+    most = LONGEST_MESSAGE[platform]
+    for length in (most, 4096):
+        job = parse(meeting_link=link, bot_message="x" * length)
+        assert job.announcement is not None
+        assert len(job.announcement) == most
+        assert job.announcement.endswith("…") is (length > most)
+
+
+def test_a_blank_announcement_is_none() -> None:
+    assert parse(meeting_link=LINK, bot_message=" \n").announcement is None
+    assert parse(meeting_url=LINK, chat={"on_bot_join": {}}).announcement is None
 
 
 def test_an_own_id_is_asked_for_only_when_it_is_needed() -> None:
@@ -289,7 +347,15 @@ def test_a_job_does_not_show_its_secrets() -> None:
     [
         (
             {"meeting_link": LINK, "automatic_leave": {"waiting_room_timeout": -5}},
-            "job: automatic_leave.waiting_room_timeout: -5; expected a number of seconds from 0 to 3600",
+            "job: automatic_leave.waiting_room_timeout: -5; expected a number of seconds from 0 to 1800",
+        ),
+        (
+            {"meeting_link": LINK, "automatic_leave": {"waiting_room_timeout": 1800}},
+            "job: automatic_leave.waiting_room_timeout: 1800; expected a number of seconds from 0 to 600 on Google Meet",
+        ),
+        (
+            {"meeting_url": LINK, "chat": {"on_bot_join": {"send_to": "host", "message": "Hello"}}},
+            "job: chat.on_bot_join.send_to: 'host'; expected 'everyone', to whom alone Google Meet and Microsoft Teams send",
         ),
         (
             {"meeting_url": LINK, "automatic_leave": {"everyone_left_timeout": "2"}},
@@ -301,19 +367,13 @@ def test_a_job_does_not_show_its_secrets() -> None:
         ),
         (
             {"meeting_url": "https://us02web.zoom.us/j/1?pwd=abc"},
-            "job: meeting_url: 'https://us02web.zoom.us/j/1'; expected a Google Meet link like"
-            " https://meet.google.com/abc-defg-hij (Zoom is not served yet)",
+            f"job: meeting_url: 'https://us02web.zoom.us/j/1'; expected {A_LINK} (Zoom is not served yet)",
         ),
         (
-            {"meeting_link": "https://teams.microsoft.com/l/meetup-join/19"},
-            "job: meeting_link: 'https://teams.microsoft.com/l/meetup-join/19'; expected a Google Meet link like"
-            " https://meet.google.com/abc-defg-hij (Microsoft Teams is not served yet)",
+            {"meeting_link": "https://teams.microsoft.com/l/meetup-join/19?p=abc"},
+            f"job: meeting_link: 'https://teams.microsoft.com/l/meetup-join/19'; expected {A_LINK}",
         ),
-        (
-            {},
-            "job: meeting_link: missing, and so is meeting_url; expected a Google Meet link like"
-            " https://meet.google.com/abc-defg-hij",
-        ),
+        ({}, f"job: meeting_link: missing, and so is meeting_url; expected {A_LINK}"),
         ({"meeting_link": LINK, "recording_config": [1]}, "job: recording_config: [1]; expected an object"),
         (
             {"meeting_link": LINK, "callback_url": "ftp://ada:pw@x.example/?token=abc"},
@@ -424,6 +484,6 @@ def test_the_schema_is_complete() -> None:
     assert meetstream["required"] == ["meeting_link"]
     assert "not served yet" in meetstream["properties"]["video_required"]["description"]
     timeout = schema["$defs"]["MeetStreamAutomaticLeave"]["properties"]["waiting_room_timeout"]["anyOf"][0]
-    assert (timeout["minimum"], timeout["maximum"]) == (0, 3600)
+    assert (timeout["minimum"], timeout["maximum"]) == (0, 1800)
     for form in schema["$defs"].values():
         assert form["description"]
