@@ -2,12 +2,13 @@
  * One look at a Google Meet page: what it shows, not what that means. Evaluated by the worker a few times a second, so it reads
  * the page's text, which makes the browser lay it out, only when asked to or when there is no call to be seen.
  *
- * @param {{callControls: string, captions: string, leave: string, tile: string, phantomTile: string, nameField: string,
- *          dialog: string, microphoneOn: string, cameraOn: string, withText: boolean}} wanted  CSS selectors
+ * @param {{elements: Record<string, string>, inCallView: string[], tile: string, phantomTile: string, nameField: string,
+ *          dialog: string, dialogOk: string, withText: boolean}} wanted  CSS selectors, but for `inCallView`: names of elements
  */
 (wanted) => {
   const MAX_TEXT = 20000;
   const MAX_BUTTONS = 200;
+  const MAX_LABEL = 100;
   /** @param {Element} element */
   const visible = (element) => element.checkVisibility({ visibilityProperty: true });
   /** @param {string} selector */
@@ -15,32 +16,41 @@
   /** @param {Element} element @returns {string[]} */
   const labels = (element) => {
     const texts = [element, ...element.querySelectorAll("span")].map((part) => (part.textContent ?? "").trim());
-    return [element.getAttribute("aria-label") ?? "", ...texts].filter((text) => text && text.length < 100);
+    return [element.getAttribute("aria-label") ?? "", ...texts].filter((text) => text && text.length < MAX_LABEL);
   };
+  /** @param {Element} element */
+  const usable = (element) => visible(element) && !element.matches(":disabled, [aria-disabled=true]");
   /** @param {ParentNode} root */
   const buttons = (root) =>
-    [...root.querySelectorAll("button, [role=button]")].slice(0, MAX_BUTTONS).filter(visible).flatMap(labels);
+    [...root.querySelectorAll("button, [role=button]")].slice(0, MAX_BUTTONS).filter(usable).flatMap(labels);
+  /** @param {Element} element */
+  const lines = (element) => /** @type {HTMLElement} */ (element).innerText.split("\n");
 
-  const inCallView = seen(wanted.callControls) || seen(wanted.captions);
+  const elements = Object.entries(wanted.elements).flatMap(([name, selector]) => (seen(selector) ? [name] : []));
+  const inCallView = wanted.inCallView.some((name) => elements.includes(name));
   const tiles = [...document.querySelectorAll(wanted.tile)].filter((tile) => !tile.matches(wanted.phantomTile));
+  /** What people call themselves is no text of the page. */
+  const text = () => {
+    const names = new Set(tiles.flatMap(lines));
+    const all = document.body ? lines(document.body) : [];
+    return all.filter((line) => !names.has(line)).join("\n").slice(0, MAX_TEXT);
+  };
   const name = /** @type {HTMLInputElement | undefined} */ (
     [...document.querySelectorAll(wanted.nameField)].find(visible)
   );
   return {
-    url: location.href,
+    host: location.hostname,
     language: document.documentElement.lang,
-    call_controls: inCallView,
-    leave_button: seen(wanted.leave),
+    elements,
     tiles: tiles.length,
     name: name ? name.value : null,
-    microphone_on: seen(wanted.microphoneOn),
-    camera_on: seen(wanted.cameraOn),
     buttons: buttons(document),
     headings: [...document.querySelectorAll("h1")].filter(visible).map((heading) => (heading.textContent ?? "").trim()),
     dialogs: [...document.querySelectorAll(wanted.dialog)].filter(visible).map((dialog) => ({
       text: /** @type {HTMLElement} */ (dialog).innerText.slice(0, MAX_TEXT),
       buttons: buttons(dialog),
+      ok: [...document.querySelectorAll(wanted.dialogOk)].some((button) => dialog.contains(button) && usable(button)),
     })),
-    text: wanted.withText || !inCallView ? (document.body?.innerText ?? "").slice(0, MAX_TEXT) : "",
+    text: wanted.withText || !inCallView ? text() : "",
   };
 }

@@ -2,162 +2,200 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
 
-from worker.platforms import meet_page as look
-from worker.platforms.meet_page import Facts
+from worker.platforms import meet_page as meet
+from worker.platforms.meet_facts import Dialog, Facts
+from worker.platforms.signs import Sign, button, first_said, plain
+from worker.platforms.steps import Click, FillName, Step
+from worker.platforms.view import Scene, View
+from worker.reasons import Reason
 
-_APOSTROPHES: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'"})
 _DETAIL_LENGTH: Final = 200
+_NO_CALL: Final = "page.no_call"
+_NO_WAY_IN: Final = "page.no_way_in"
 
 
-class Opening(NamedTuple):
-    """The page is on its way into the call: loading, or before its join button."""
+class Past(NamedTuple):
+    """What went before. ``asked``: the join button was pressed; ``entered``: the call was seen."""
+
+    asked: bool = False
+    entered: bool = False
 
 
-class InLobby(NamedTuple):
-    """Somebody has to let us in."""
+NOTHING_YET: Final = Past()
 
 
-class InCall(NamedTuple):
-    """The call's view is there and nothing stands before it."""
-
-
-class Refused(NamedTuple):
-    """We will not be let in. ``reason`` is a key of meet_page.REFUSED or ``sign_in_required``; ``detail`` the page's text."""
-
-    reason: str
-    detail: str
-
-
-class Over(NamedTuple):
-    """The call is over for us. ``reason`` is a key of meet_page.ENDED; ``detail`` is the page's text."""
-
-    reason: str
-    detail: str
-
-
-Situation: TypeAlias = Opening | InLobby | InCall | Refused | Over
-
-
-class FillName(NamedTuple):
-    """Write the bot's name."""
-
-    selector: str
-
-
-class Click(NamedTuple):
-    """Press a button."""
-
-    selector: str
-
-
-Step: TypeAlias = FillName | Click
-
-
-def plain(text: str) -> str:
-    """Lower case, straight apostrophes, single spaces: the form in which phrases are compared."""
-    return " ".join(text.translate(_APOSTROPHES).casefold().split())
-
-
-def situation(facts: Facts) -> Situation:
-    """Where we are. The lobby shares the call's controls, so its text outweighs them; names and chat can say anything, so texts
-    that end a call count only where no call is to be seen."""
+def view(facts: Facts, past: Past = NOTHING_YET) -> View:
+    """Where we are. The lobby shares the call's controls, so its text outweighs them. Names and chat can say anything, so texts
+    that refuse us or end the call count only where the page shows neither the call nor a way in."""
     text = plain(facts.text)
-    if not facts.call_controls:
-        if reason := _first(look.ENDED, text):
-            return Over(reason, _detail(facts, look.ENDED[reason]))
-        if facts.name is None and (refusal := _refusal(facts, text)):
-            return refusal
-    if _any(look.LOBBY, text):
-        return InLobby()
-    if facts.call_controls and facts.tiles and not _consent_wanted(facts):
-        return InCall()
-    return Opening()
+    in_call_view = [sign.name for sign in meet.IN_CALL_VIEW if sign.name in facts.elements]
+    way_in = _way_in(facts)
+    if not in_call_view and not way_in and (last := _last_page(facts, text, past)):
+        return last
+    if waiting := first_said(meet.WAITING, text):
+        scene = Scene.HOST_ABSENT if waiting is meet.HOST_ABSENT else Scene.LOBBY
+        return _seen(facts, scene, (waiting.name,), waiting.name)
+    if in_call_view and facts.tiles:
+        return _call(facts, text, (in_call_view[0], meet.TILE.name))
+    if in_call_view and past.asked and not past.entered and _foreign(facts):
+        return _seen(facts, Scene.LOBBY, (in_call_view[0], meet.LOBBY_SHAPE), meet.LOBBY_SHAPE)
+    return _seen(facts, Scene.ASKED if past.asked else Scene.OPENING, way_in, _pre_join(facts, way_in))
 
 
 def steps(facts: Facts) -> Iterator[Step]:
     """What there is to do on the way into the call or in it, the most urgent first."""
-    yield from _answers(facts)
-    if obstacle := _offered(look.IN_THE_WAY, facts.buttons):
-        yield Click(look.button(obstacle))
-    if facts.microphone_on:
-        yield Click(look.MICROPHONE_ON)
-    if facts.camera_on:
-        yield Click(look.CAMERA_ON)
-    if facts.call_controls:
+    for dialog in facts.dialogs:
+        yield from _answers(dialog)
+    in_call_view = any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW)
+    in_the_way = meet.GOT_IT if in_call_view else meet.IN_THE_WAY
+    if label := _offered(in_the_way.labels, facts.buttons):
+        yield Click(button(label))
+    for device in (meet.MICROPHONE_ON, meet.CAMERA_ON):
+        if device.name in facts.elements:
+            yield Click(device.selector)
+    if in_call_view:
         return
     if facts.name is not None and not facts.name.strip():
-        yield FillName(look.NAME_FIELD)
-    elif join := _offered(look.JOIN, facts.buttons):
-        yield Click(look.button(join))
+        yield FillName(meet.NAME_FIELD.selector)
+    elif label := _join_label(facts.buttons):
+        yield Click(button(label))
+    elif meet.JOIN_BUTTON.name in facts.elements:
+        yield Click(meet.JOIN_BUTTON.selector)
 
 
-class Attempts:
-    """Decides which step to take when a page is slow to show the effect of one, or never does."""
+def asks(step: Step) -> bool:
+    """Whether the step asks to be let in, or goes in."""
+    joins = {*map(button, (*meet.ASK.labels, *meet.JOIN.labels)), meet.JOIN_BUTTON.selector}
+    return isinstance(step, Click) and step.selector in joins
 
-    PATIENCE: Final = 1.0
-    """Seconds that a page has to show that a step worked."""
-    LIMIT: Final = 3
-    """After so many fruitless tries the next step gets its turn."""
-    FORGET: Final = 10.0
-    """Seconds after which a fruitless step is tried again."""
 
-    def __init__(self) -> None:
-        self._tried: dict[Step, tuple[int, float]] = {}
+def shortened(message: str, most: int) -> str:
+    """At most ``most`` characters (at least 1), cut at the end of a word and marked with an ellipsis."""
+    if len(message) <= most:
+        return message
+    cut = message[: most - 1]
+    whole_words = cut if message[most - 1].isspace() else cut.rpartition(" ")[0]
+    return (whole_words.rstrip() or cut) + "…"
 
-    def choose(self, candidates: Iterable[Step], now: float) -> Step | None:
-        """The step to take ``now`` (seconds on a steady clock); None where waiting is better."""
-        for step in candidates:
-            count, last = self._tried.get(step, (0, -self.FORGET))
-            if now - last >= self.FORGET:
-                count = 0
-            if count and now - last < self.PATIENCE:
-                return None
-            if count < self.LIMIT:
-                self._tried[step] = (count + 1, now)
-                return step
+
+def _last_page(facts: Facts, text: str, past: Past) -> View | None:
+    """The page that refuses us or ends the call, if it is one."""
+    evidence = (_NO_CALL, _NO_WAY_IN)
+    if over := first_said(meet.ENDS, text):
+        return _seen(facts, Scene.OVER, (over.name, *evidence), over.name, over)
+    if refused := next((sign for sign in meet.REFUSALS if _refuses(sign, facts, text)), None):
+        return _seen(facts, Scene.REFUSED, (refused.name, *evidence), refused.name, refused)
+    if not (_foreign(facts) and meet.LAST_PAGE.name in facts.elements):
         return None
+    ended = past.entered  # What the roster says of our removal outweighs it.
+    return View(
+        scene=Scene.OVER if ended else Scene.REFUSED,
+        reason=Reason.MEETING_ENDED if ended else Reason.PAGE_NOT_UNDERSTOOD,
+        detail=_shown(facts.text),
+        evidence=(meet.LAST_PAGE.name, *evidence),
+        variant=meet.LAST_PAGE.name,
+        language=facts.language,
+    )
 
 
-def _answers(facts: Facts) -> Iterator[Click]:
-    for dialog in facts.dialogs:
-        text = plain(dialog.text)
-        if _any(look.NOTICES, text):
-            yield Click(look.DIALOG_OK)
-        elif _any(look.CONSENT, text) and (join := _offered(look.JOIN, dialog.buttons)):
-            yield Click(f"{look.DIALOG} >> {look.button(join)}")
-        elif _any(look.QUESTIONS, text) and (answer := _offered(look.STILL_THERE, dialog.buttons)):
-            yield Click(f"{look.DIALOG} >> {look.button(answer)}")
+def _refuses(sign: Sign, facts: Facts, text: str) -> bool:
+    if sign.headings and not set(sign.headings) & set(map(plain, facts.headings)):
+        return False
+    return sign.said_in(text) or sign.name in facts.elements or facts.host in sign.hosts
 
 
-def _consent_wanted(facts: Facts) -> bool:
-    return any(_any(look.CONSENT, plain(dialog.text)) for dialog in facts.dialogs)
+def _call(facts: Facts, text: str, evidence: tuple[str, ...]) -> View:
+    dialogs = [plain(dialog.text) for dialog in facts.dialogs]
+    if any(map(meet.CONSENT.said_in, dialogs)):
+        return _seen(facts, Scene.GATED, (*evidence, meet.CONSENT.name), meet.CONSENT.name)
+    if any(map(meet.RECORDING_DENIED.said_in, (text, *dialogs))):
+        return _seen(facts, Scene.CALL, (*evidence, meet.RECORDING_DENIED.name), "call", denied=True)
+    variant = meet.NOTICE.name if any(map(meet.NOTICE.said_in, dialogs)) else "call"
+    return _seen(facts, Scene.CALL, evidence, variant)
 
 
-def _refusal(facts: Facts, text: str) -> Refused | None:
-    if reason := _first(look.REFUSED, text):
-        return Refused(reason, _detail(facts, look.REFUSED[reason]))
-    if look.SIGN_IN_HEADING in map(plain, facts.headings) and look.SIGN_IN_TEXT in text:
-        return Refused("sign_in_required", _detail(facts, (look.SIGN_IN_TEXT,)))
-    return None
+def _seen(
+    facts: Facts,
+    scene: Scene,
+    evidence: tuple[str, ...],
+    variant: str,
+    said: Sign | None = None,
+    *,
+    denied: bool = False,
+) -> View:
+    return View(
+        scene=scene,
+        reason=said.reason if said else None,
+        detail=_detail(facts, said) if said else "",
+        evidence=evidence,
+        variant=variant,
+        language=facts.language,
+        recording_denied=denied,
+    )
 
 
-def _detail(facts: Facts, phrases: Iterable[str]) -> str:
-    """The line of the page that says it; the whole text where it runs over several lines."""
-    lines = [line for line in facts.text.splitlines() if _any(phrases, plain(line))]
-    return " ".join((lines[0] if lines else facts.text).split())[:_DETAIL_LENGTH]
+def _way_in(facts: Facts) -> tuple[str, ...]:
+    """The names of what the page offers to join by."""
+    ways = []
+    if facts.name is not None:
+        ways.append(meet.NAME_FIELD.name)
+    ways += [sign.name for sign in (meet.ASK, meet.JOIN) if _offered(sign.labels, facts.buttons)]
+    if meet.JOIN_BUTTON.name in facts.elements:
+        ways.append(meet.JOIN_BUTTON.name)
+    return tuple(ways)
 
 
-def _any(phrases: Iterable[str], text: str) -> bool:
-    return any(phrase in text for phrase in phrases)
+def _pre_join(facts: Facts, way_in: tuple[str, ...]) -> str:
+    """The form of the page before the call: ``loading``, ``prejoin-name``, ``prejoin-signed-in``, ``prejoin-foreign``."""
+    if not way_in:
+        return "loading"
+    if _foreign(facts):
+        return "prejoin-foreign"
+    return "prejoin-signed-in" if facts.name is None else "prejoin-name"
 
 
-def _first(reasons: Mapping[str, Iterable[str]], text: str) -> str | None:
-    return next((reason for reason, phrases in reasons.items() if _any(phrases, text)), None)
+def _foreign(facts: Facts) -> bool:
+    """Whether the page is in another language than the one that was asked for, so that no text of it can be known."""
+    return bool(facts.language) and facts.language.split("-")[0].casefold() != "en"
+
+
+def _answers(dialog: Dialog) -> Iterator[Step]:
+    text = plain(dialog.text)
+    if meet.NOTICE.said_in(text):
+        if dialog.ok:
+            yield Click(meet.DIALOG_OK.selector)
+        elif label := _offered(meet.NOTICE.labels, dialog.buttons):
+            yield _in_dialog(label)
+        return
+    answers: tuple[str, ...] = ()
+    if meet.CONSENT.said_in(text):
+        answers = (*meet.ASK.labels, *meet.JOIN.labels)
+    elif meet.STILL_THERE.said_in(text):
+        answers = meet.STILL_THERE.labels
+    if label := _offered(answers, dialog.buttons):
+        yield _in_dialog(label)
+
+
+def _in_dialog(label: str) -> Click:
+    return Click(f"{meet.DIALOG.selector} >> {button(label)}")
+
+
+def _join_label(buttons: Iterable[str]) -> str | None:
+    return _offered((*meet.ASK.labels, *meet.JOIN.labels), buttons)
 
 
 def _offered(labels: Iterable[str], buttons: Iterable[str]) -> str | None:
     shown = set(buttons)
     return next((label for label in labels if label in shown), None)
+
+
+def _detail(facts: Facts, sign: Sign) -> str:
+    """The line of the page that says it; the whole text where it runs over several lines or nothing says it."""
+    return _shown(next((line for line in facts.text.splitlines() if sign.said_in(plain(line))), facts.text))
+
+
+def _shown(text: str) -> str:
+    return " ".join(text.split())[:_DETAIL_LENGTH]
