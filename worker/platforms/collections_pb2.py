@@ -4,50 +4,53 @@
 # source: worker/platforms/collections.proto
 # Protobuf Python Version: 7.35.1
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
 _runtime_version.ValidateProtobufRuntimeVersion(
-    _runtime_version.Domain.PUBLIC, 7, 35, 1, "", "worker/platforms/collections.proto"
+    _runtime_version.Domain.PUBLIC,
+    7,
+    35,
+    1,
+    '',
+    'worker/platforms/collections.proto'
 )
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n"worker/platforms/collections.proto\x12\x0emeetstems.meet"<\n\x0b\x43ollections\x12-\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x1f.meetstems.meet.CollectionsBody"9\n\x0f\x43ollectionsBody\x12&\n\x06update\x18\x02 \x01(\x0b\x32\x16.meetstems.meet.Update"g\n\x06Update\x12\x35\n\x0e\x64\x65vice_outputs\x18\x03 \x01(\x0b\x32\x1d.meetstems.meet.DeviceOutputs\x12&\n\x06people\x18\r \x01(\x0b\x32\x16.meetstems.meet.People">\n\rDeviceOutputs\x12-\n\x07outputs\x18\x02 \x03(\x0b\x32\x1c.meetstems.meet.DeviceOutput"n\n\x0c\x44\x65viceOutput\x12\x0c\n\x04type\x18\x02 \x01(\r\x12\x11\n\tstream_id\x18\x04 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\x12*\n\x05state\x18\n \x01(\x0b\x32\x1b.meetstems.meet.OutputState"\x1f\n\x0bOutputState\x12\x10\n\x08\x64isabled\x18\x01 \x01(\x08"0\n\x06People\x12&\n\x04list\x18\x01 \x01(\x0b\x32\x18.meetstems.meet.UserList"/\n\x08UserList\x12#\n\x05users\x18\x02 \x03(\x0b\x32\x14.meetstems.meet.User"\x9b\x01\n\x04User\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\tfull_name\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\x12\n\x05is_us\x18\x07 \x01(\x0cH\x00\x88\x01\x01\x12\x18\n\x10parent_device_id\x18\x15 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x1d \x01(\t\x12\x0f\n\x07is_host\x18" \x01(\rB\x08\n\x06_is_us"]\n#SyncMeetingSpaceCollectionsResponse\x12\x36\n\x0b\x63ollections\x18\x02 \x01(\x0b\x32!.meetstems.meet.SyncedCollections";\n\x11SyncedCollections\x12&\n\x04list\x18\x02 \x01(\x0b\x32\x18.meetstems.meet.UserListb\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"worker/platforms/collections.proto\x12\x0emeetstems.meet\"<\n\x0b\x43ollections\x12-\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x1f.meetstems.meet.CollectionsBody\"9\n\x0f\x43ollectionsBody\x12&\n\x06update\x18\x02 \x01(\x0b\x32\x16.meetstems.meet.Update\"g\n\x06Update\x12\x35\n\x0e\x64\x65vice_outputs\x18\x03 \x01(\x0b\x32\x1d.meetstems.meet.DeviceOutputs\x12&\n\x06people\x18\r \x01(\x0b\x32\x16.meetstems.meet.People\">\n\rDeviceOutputs\x12-\n\x07outputs\x18\x02 \x03(\x0b\x32\x1c.meetstems.meet.DeviceOutput\"n\n\x0c\x44\x65viceOutput\x12\x0c\n\x04type\x18\x02 \x01(\r\x12\x11\n\tstream_id\x18\x04 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\x12*\n\x05state\x18\n \x01(\x0b\x32\x1b.meetstems.meet.OutputState\"\x1f\n\x0bOutputState\x12\x10\n\x08\x64isabled\x18\x01 \x01(\x08\"0\n\x06People\x12&\n\x04list\x18\x01 \x01(\x0b\x32\x18.meetstems.meet.UserList\"/\n\x08UserList\x12#\n\x05users\x18\x02 \x03(\x0b\x32\x14.meetstems.meet.User\"\x9b\x01\n\x04User\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\tfull_name\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\x12\n\x05is_us\x18\x07 \x01(\x0cH\x00\x88\x01\x01\x12\x18\n\x10parent_device_id\x18\x15 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x1d \x01(\t\x12\x0f\n\x07is_host\x18\" \x01(\rB\x08\n\x06_is_us\"]\n#SyncMeetingSpaceCollectionsResponse\x12\x36\n\x0b\x63ollections\x18\x02 \x01(\x0b\x32!.meetstems.meet.SyncedCollections\";\n\x11SyncedCollections\x12&\n\x04list\x18\x02 \x01(\x0b\x32\x18.meetstems.meet.UserListb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "worker.platforms.collections_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'worker.platforms.collections_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_COLLECTIONS"]._serialized_start = 54
-    _globals["_COLLECTIONS"]._serialized_end = 114
-    _globals["_COLLECTIONSBODY"]._serialized_start = 116
-    _globals["_COLLECTIONSBODY"]._serialized_end = 173
-    _globals["_UPDATE"]._serialized_start = 175
-    _globals["_UPDATE"]._serialized_end = 278
-    _globals["_DEVICEOUTPUTS"]._serialized_start = 280
-    _globals["_DEVICEOUTPUTS"]._serialized_end = 342
-    _globals["_DEVICEOUTPUT"]._serialized_start = 344
-    _globals["_DEVICEOUTPUT"]._serialized_end = 454
-    _globals["_OUTPUTSTATE"]._serialized_start = 456
-    _globals["_OUTPUTSTATE"]._serialized_end = 487
-    _globals["_PEOPLE"]._serialized_start = 489
-    _globals["_PEOPLE"]._serialized_end = 537
-    _globals["_USERLIST"]._serialized_start = 539
-    _globals["_USERLIST"]._serialized_end = 586
-    _globals["_USER"]._serialized_start = 589
-    _globals["_USER"]._serialized_end = 744
-    _globals["_SYNCMEETINGSPACECOLLECTIONSRESPONSE"]._serialized_start = 746
-    _globals["_SYNCMEETINGSPACECOLLECTIONSRESPONSE"]._serialized_end = 839
-    _globals["_SYNCEDCOLLECTIONS"]._serialized_start = 841
-    _globals["_SYNCEDCOLLECTIONS"]._serialized_end = 900
+  DESCRIPTOR._loaded_options = None
+  _globals['_COLLECTIONS']._serialized_start=54
+  _globals['_COLLECTIONS']._serialized_end=114
+  _globals['_COLLECTIONSBODY']._serialized_start=116
+  _globals['_COLLECTIONSBODY']._serialized_end=173
+  _globals['_UPDATE']._serialized_start=175
+  _globals['_UPDATE']._serialized_end=278
+  _globals['_DEVICEOUTPUTS']._serialized_start=280
+  _globals['_DEVICEOUTPUTS']._serialized_end=342
+  _globals['_DEVICEOUTPUT']._serialized_start=344
+  _globals['_DEVICEOUTPUT']._serialized_end=454
+  _globals['_OUTPUTSTATE']._serialized_start=456
+  _globals['_OUTPUTSTATE']._serialized_end=487
+  _globals['_PEOPLE']._serialized_start=489
+  _globals['_PEOPLE']._serialized_end=537
+  _globals['_USERLIST']._serialized_start=539
+  _globals['_USERLIST']._serialized_end=586
+  _globals['_USER']._serialized_start=589
+  _globals['_USER']._serialized_end=744
+  _globals['_SYNCMEETINGSPACECOLLECTIONSRESPONSE']._serialized_start=746
+  _globals['_SYNCMEETINGSPACECOLLECTIONSRESPONSE']._serialized_end=839
+  _globals['_SYNCEDCOLLECTIONS']._serialized_start=841
+  _globals['_SYNCEDCOLLECTIONS']._serialized_end=900
 # @@protoc_insertion_point(module_scope)
