@@ -21,12 +21,26 @@ class Evidence(StrEnum):
     """The answer to a roster request that the page made."""
     TILES = "tiles"
     """Attributes of the page's DOM."""
+    FRAMES = "frames"
+    """The platform's own roster messages on the page's WebSocket."""
+    OBJECTS = "objects"
+    """What the page's own objects say of the call."""
     NONE = "none"
 
     @property
     def strength(self) -> int:
         """3 for the platform's own pushes down to 0 for none; the stronger evidence wins a contradiction."""
-        return {"collections": 3, "rpc": 2, "tiles": 1, "none": 0}[self.value]
+        return _STRENGTH[self]
+
+
+_STRENGTH = {
+    Evidence.COLLECTIONS: 3,
+    Evidence.FRAMES: 3,
+    Evidence.RPC: 2,
+    Evidence.OBJECTS: 2,
+    Evidence.TILES: 1,
+    Evidence.NONE: 0,
+}
 
 
 class Status(StrEnum):

@@ -1,0 +1,136 @@
+"""One message of a Teams page's own WebSocket, taken apart: ``3:::`` and JSON, whose body may be packed (pure)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Iterator
+from typing import Final, Literal
+
+import msgspec
+
+MARK: Final = b"3:::"
+MAX_FRAME_BYTES: Final = 2 * 1024 * 1024
+MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+"""Of an unpacked body: a meeting of a thousand people needs less than one megabyte."""
+
+_CHAIN_ID: Final = "x-microsoft-skype-chain-id"
+_SUB_CODE: Final = frozenset({"subcode", "sub_code"})
+_DEEPEST: Final = 6
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """A message. ``chain_id`` names the call, empty where none is given; ``body`` is empty for messages of another kind."""
+
+    kind: Literal["roster", "end", "other"]
+    chain_id: str = ""
+    body: dict[str, object] = {}
+    sub_code: int | None = None
+    """Why a conversation ended, where the message says so."""
+
+
+def read_frame(payload: bytes) -> Frame | None:
+    """Takes a message apart; None for one that is broken, huge or no frame. Never raises."""
+    if not payload.startswith(MARK) or len(payload) > MAX_FRAME_BYTES:
+        return None
+    message = read_json(payload[len(MARK) :])
+    if not isinstance(message, dict):
+        return None
+    url = message.get("url")
+    kind = _kind(url) if isinstance(url, str) else "other"
+    if kind == "other":
+        return Frame(kind="other")
+    body = _unpack(message.get("body"))
+    if body is None and kind == "roster":
+        return None
+    return Frame(
+        kind=kind,
+        chain_id=_chain_id(message.get("headers")),
+        body=body or {},
+        sub_code=next(_sub_codes(body), None),
+    )
+
+
+def read_json(data: bytes) -> object:
+    """The value, or None where the data is no JSON."""
+    try:
+        value: object = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return value
+
+
+def _kind(url: str) -> Literal["roster", "end", "other"]:
+    path = url.split("?", maxsplit=1)[0].rstrip("/")
+    if path.endswith("rosterUpdate"):
+        return "roster"
+    return "end" if "conversation/conversationEnd" in path else "other"
+
+
+def _chain_id(headers: object) -> str:
+    if isinstance(headers, dict):
+        for name, value in headers.items():
+            if str(name).lower() == _CHAIN_ID and isinstance(value, str):
+                return value[:200]
+    return ""
+
+
+def _unpack(body: object) -> dict[str, object] | None:
+    """The body's object: given as it is, as JSON text, or in base64 with zlib, gzip, raw deflate or nothing around it."""
+    if isinstance(body, str):
+        data = body.strip().encode("utf-8", "replace")
+        if not data.startswith(b"{"):
+            data = _inflate(_from_base64(data))
+        body = read_json(data)
+    return body if isinstance(body, dict) else None
+
+
+def _from_base64(data: bytes) -> bytes:
+    try:
+        return base64.b64decode(data, validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _inflate(data: bytes) -> bytes:
+    """RFC 1950, 1952 or 1951, whichever it is; the data itself where it is none, nothing where it is too large."""
+    for wbits in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):
+        inflater = zlib.decompressobj(wbits)
+        try:
+            inflated = inflater.decompress(data, MAX_BODY_BYTES)
+        except zlib.error:
+            continue
+        if inflater.unconsumed_tail:
+            return b""
+        if inflater.eof:
+            return inflated
+    return data
+
+
+def _sub_codes(value: object, depth: int = 0) -> Iterator[int]:
+    """Every sub-code in a body, however deep: its place is not known for certain."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name.lower() in _SUB_CODE:
+                code = (
+                    int(inner) if isinstance(inner, str) and inner.isdecimal() and inner.isascii() else inner
+                )
+                if isinstance(code, int) and not isinstance(code, bool):
+                    yield code
+        for inner in value.values():
+            yield from _sub_codes(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value[:100]:
+            yield from _sub_codes(inner, depth + 1)
+
+
+def parse_whole(value: object) -> int | None:
+    """A whole number of up to ten digits, given as one or in decimal; None for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 10:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value
