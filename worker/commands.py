@@ -9,11 +9,13 @@ import uuid
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from rich.console import Console
 
 from worker.console import open_console, open_display, print_error
 from worker.errors import MeetstemsError
-from worker.platforms.meet_link import parse_meet_link
+from worker.leave_policy import STANDALONE
+from worker.platforms.links import parse_link
 from worker.progress import clock
 from worker.recording import TAPE_FOLDER, Order, Outcome, record
 from worker.replaying import replay
@@ -27,7 +29,8 @@ NOT_ADMITTED: Final = 3
 
 def record_command(url: str, output: Path, bot_name: str, max_duration: float | None) -> int:
     """Records the call behind ``url``; returns the exit code. Raises MeetstemsError."""
-    order = Order(str(uuid.uuid4()), parse_meet_link(url), output, bot_name, max_duration)
+    policy = msgspec.structs.replace(STANDALONE, max_duration=max_duration)
+    order = Order(str(uuid.uuid4()), parse_link(url), output, bot_name, policy)
     return asyncio.run(record_and_report(order, Settings.from_environment(os.environ)))
 
 

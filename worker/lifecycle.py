@@ -99,6 +99,8 @@ class Lifecycle:
         self._page_ending_since = at
         self._transport_since: float | None = None
         self._denied_since: float | None = None
+        self.recording_was_denied = False
+        """Whether recording was ever not permitted."""
         self._automatic_leave = AutomaticLeave(policy, bot_name)
         self._end: Move | None = None
 
@@ -114,6 +116,7 @@ class Lifecycle:
         elif self._in_view_since is None:
             self._in_view_since = at
         self._denied_since = (self._denied_since or at) if view.recording_denied else None
+        self.recording_was_denied |= view.recording_denied
         ending = self._judge(view)
         if ending is None or self._page_ending is None or ending.reason != self._page_ending.reason:
             self._page_ending_since = at

@@ -35,6 +35,7 @@ STATES: Final = (
     "starting",
     "joining",
     "waiting_room",
+    "in_call_not_recording",
     "in_call_recording",
     "leaving",
     "uploading",

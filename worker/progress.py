@@ -23,6 +23,7 @@ STATES: Final = {
     "starting": ("starting the browser", "yellow"),
     "joining": ("joining", "yellow"),
     "waiting_room": ("in the waiting room", "yellow"),
+    "in_call_not_recording": ("in the call", "yellow"),
     "in_call_recording": ("recording", "red"),
     "leaving": ("leaving", "yellow"),
     "done": ("done", "green"),

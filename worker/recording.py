@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from playwright.async_api import Page
 
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.tap import Tap
 from worker.cost import Cost, CostMeter
+from worker.hearing import Hearing
+from worker.leave_policy import STANDALONE, LeavePolicy
+from worker.lifecycle import Lifecycle, Move, State
 from worker.output_folder import claim_output
-from worker.platforms.call import Call, CallError, Ended, NotAdmitted
-from worker.platforms.meet import MeetCall
-from worker.platforms.meet_link import MeetLink
+from worker.platforms.call import Call, CallError
+from worker.platforms.doors import open_call, open_roster
+from worker.platforms.links import Link
+from worker.presence import Presence
 from worker.progress import Display
+from worker.reasons import Reason
 from worker.recorder import Recorder
 from worker.rendering import HELD_SECONDS, OpenRenderer, Rendering
 from worker.settings import Settings
@@ -38,7 +43,7 @@ from worker.tape.events import (
     WorkerEvent,
 )
 from worker.tape.writer import TapeWriter
-from worker.watching import until_cut_off, until_hung
+from worker.watching import until_hung
 
 logger = logging.getLogger(__name__)
 
@@ -53,23 +58,16 @@ LEAVE_TIMEOUT: Final = 6.0
 PART_SECONDS: Final = 4.0
 """What a killed worker had not uploaded yet is lost: the open part of the tape, and what an upload takes."""
 
-_NO_LOBBY_LIMIT: Final = 600.0
-"""Seconds after which Meet itself gives up in its waiting room."""
-
-T = TypeVar("T")
-
 
 class Order(NamedTuple):
-    """What to record and where to. ``max_duration`` is in seconds of recording, None: no limit. ``waiting_room_timeout`` is in
-    seconds.
-    """
+    """What to record and where to. ``policy`` is when to leave; ``announcement`` is written into the chat, None: nothing."""
 
     bot_id: str
-    link: MeetLink
+    link: Link
     output: Path
     bot_name: str
-    max_duration: float | None = None
-    waiting_room_timeout: float = _NO_LOBBY_LIMIT
+    policy: LeavePolicy = STANDALONE
+    announcement: str | None = None
 
 
 class Stop(NamedTuple):
@@ -117,7 +115,7 @@ class Outcome:
 
 
 async def record(order: Order, settings: Settings, display: Display, open_renderer: OpenRenderer) -> Outcome:
-    """Records one call until it ends, ``max_duration`` is over, SIGINT or SIGTERM comes, or something breaks.
+    """Records one call until it ends, ``order.policy`` says so, SIGINT or SIGTERM comes, or something breaks.
 
     Raises OutputError, ChromiumNotFoundError and ChromiumLaunchError, and TapeWriteError if not even a tape can be begun.
     """
@@ -135,7 +133,7 @@ async def attend(
     stopped: asyncio.Future[Stop],
     hooks: Hooks = Hooks(),
 ) -> Outcome:
-    """Records one call until it ends, ``max_duration`` is over, ``stopped`` is done, or something breaks.
+    """Records one call until it ends, ``order.policy`` says so, ``stopped`` is done, or something breaks.
 
     Raises what record() raises.
     """
@@ -144,22 +142,18 @@ async def attend(
     async with launch_browser(settings) as browser:
         context = await new_context(browser)
         with TapeWriter(order.output / TAPE_FOLDER, hooks.on_part_closed, PART_SECONDS) as tape:
-            recorder = Recorder(tape, Rendering(open_renderer), on_event=hooks.on_event)
+            hearing = Hearing()
+            recorder = Recorder(tape, Rendering(open_renderer), observers=[hearing.observe])
             tap = await Tap.attach(context, recorder.take)
             page = await context.new_page()
-            call = MeetCall(
-                page,
-                order.link,
-                order.bot_name,
-                media_seen=lambda: recorder.media_seen,
-                waiting_room_timeout=order.waiting_room_timeout,
-            )
-            return await _Session(order, browser, tap, page, call, recorder, display, stopped, hooks).run()
+            call = open_call(order.link, page, order.bot_name, signed_in=False)
+            session = _Session(order, browser, tap, page, call, recorder, hearing, display, stopped, hooks)
+            return await session.run()
 
 
 def _pass_on(signal: asyncio.Future[str], stopped: asyncio.Future[Stop]) -> None:
     if not signal.cancelled() and not stopped.done():
-        stopped.set_result(_stop("interrupted", signal.result()))
+        stopped.set_result(_stop(Reason.INTERRUPTED, signal.result()))
 
 
 class _Session:
@@ -173,6 +167,7 @@ class _Session:
         page: Page,
         call: Call,
         recorder: Recorder,
+        hearing: Hearing,
         display: Display,
         stopped: asyncio.Future[Stop],
         hooks: Hooks,
@@ -183,10 +178,27 @@ class _Session:
         self._page = page
         self._call = call
         self._recorder = recorder
+        self._hearing = hearing
         self._display = display
         self._stopped = stopped
         self._hooks = hooks
+        self._lifecycle = Lifecycle(order.policy, order.bot_name, time.time())
+        self._presence = Presence(
+            call,
+            open_roster(call.platform),
+            hearing,
+            self._lifecycle,
+            order.announcement,
+            moved=self._moved,
+            note=self._note,
+            clock=time.time,
+        )
+        recorder.observers.append(self._presence.observe)
+        if hooks.on_event is not None:
+            recorder.observers.append(hooks.on_event)
+        self._stop: Stop | None = None
         self._cost: CostMeter | None = None
+        self._showing: asyncio.Task[None] | None = None
 
     async def run(self) -> Outcome:
         self._recorder.take(
@@ -199,8 +211,10 @@ class _Session:
                 bot_name=self._order.bot_name,
             )
         )
-        self._state("joining")
-        stop = await self._join() or await self._stay()
+        self._moved(Move(time.time(), State.JOINING))
+        stop = await self._attend()
+        if self._showing is not None:
+            self._showing.cancel()
         cost = self._cost.read() if self._cost and self._alive() else None
         await self._wind_up(stop)
         manifest = self._recorder.finish()
@@ -213,44 +227,69 @@ class _Session:
             cost=cost,
         )
 
-    async def _join(self) -> Stop | None:
-        answer = await self._race(self._call.join(lambda: self._state("waiting_room")))
-        if isinstance(answer, NotAdmitted):
-            return _stop(answer.reason, answer.detail)
-        return answer
-
-    async def _stay(self) -> Stop:
-        first = self._recorder.first_arrival
-        start = time.time() - IN_FLIGHT
-        if first is not None:
-            start = max(min(start, first), start - HELD_SECONDS)
-        self._note(RecordingStarted(at=start))
-        self._state("in_call_recording")
-        self._cost = CostMeter()
-        showing = asyncio.create_task(self._show())
+    async def _attend(self) -> Stop:
+        """Until the bot has to leave: because the lifecycle says so, or because something puts an end to it."""
+        presence = asyncio.ensure_future(self._presence.until_leaving())
+        hanging = asyncio.ensure_future(until_hung(self._page))
+        enders: set[asyncio.Future[Any]] = {
+            presence,
+            hanging,
+            self._stopped,
+            self._browser.died,
+            self._tap.failed,
+        }
         try:
-            end = await self._race(self._until_over(), self._order.max_duration)
+            await asyncio.wait(enders, return_when=asyncio.FIRST_COMPLETED)
+            stop = self._cut_short()
+            if stop is None and hanging.done():
+                stop = _stop(Reason.PAGE_HUNG, hanging.result())
+            if stop is None:
+                presence.result()
+        except CallError as error:
+            stop = _stop(error.reason, str(error))
+        except Exception as error:
+            logger.exception("internal error; the recording ends here")
+            stop = _stop(Reason.INTERNAL_ERROR, repr(error))
         finally:
-            showing.cancel()
-        return end if isinstance(end, Stop) else _stop(end.reason, end.detail)
-
-    async def _until_over(self) -> Ended:
-        """However the call ends: by what the page shows, or because nothing useful has come of it for too long."""
-        watching = [
-            asyncio.ensure_future(self._call.until_ended()),
-            asyncio.ensure_future(until_cut_off(self._recorder)),
-            asyncio.ensure_future(until_hung(self._page)),
-        ]
-        try:
-            done, _ = await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
-            return done.pop().result()
-        finally:
-            for task in watching:
+            for task in (presence, hanging):
                 task.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
+            await asyncio.gather(presence, hanging, return_exceptions=True)
+        if stop is not None:
+            for move in self._lifecycle.stop(Reason(stop.reason), stop.detail, stop.at):
+                self._moved(move)
+        if self._stop is None:
+            raise RuntimeError("a bot that attends no longer has left")
+        return self._stop
+
+    def _moved(self, move: Move) -> None:
+        """Follows a move of the lifecycle."""
+        if move.state is State.LEAVING:
+            self._stop = Stop(move.reason or Reason.INTERNAL_ERROR, move.detail, move.since or move.at)
+        if move.state is State.IN_CALL_RECORDING:
+            self._note(RecordingStarted(at=self._meeting_start(move.at)))
+            self._cost = CostMeter()
+            self._showing = asyncio.create_task(self._show())
+        reason = move.reason or ""
+        self._tell(partial(self._display.state, move.state, reason))
+        logger.info("%s: %s", move.state.value, ", ".join(filter(None, [reason, *move.evidence])) or "begun")
+        self._note(
+            StateChanged(
+                at=move.at,
+                state=move.state,
+                reason=reason,
+                detail=move.detail,
+                evidence=list(move.evidence),
+            )
+        )
+
+    def _meeting_start(self, at: float) -> float:
+        """What is already there counts, if the recording begins with the admission; it took a moment to be sure of that."""
+        start, first = at - IN_FLIGHT, self._hearing.now.first_frame
+        if self._lifecycle.recording_was_denied:
+            return at
+        return start if first is None else max(min(start, first), start - HELD_SECONDS)
 
     async def _wind_up(self, stop: Stop) -> None:
-        self._state("leaving", stop.reason)
         if self._alive():
             await self._tap.flush()
         if self._recorder.begun:
@@ -260,7 +299,8 @@ class _Session:
             await self._hooks.on_trouble(self._page)
         if self._alive():
             await self._leave()
-        self._state("done" if good else "fatal", stop.reason)
+        for move in self._lifecycle.left(time.time()):
+            self._moved(move)
 
     async def _leave(self) -> None:
         try:
@@ -269,32 +309,16 @@ class _Session:
         except (CallError, TimeoutError) as error:
             logger.info("could not leave by the button: %s", error or "the page does not answer")
 
-    async def _race(self, doing: Coroutine[Any, Any, T], at_most: float | None = None) -> T | Stop:
-        """What ``doing`` comes to, or what puts an end to it; ``at_most`` is in seconds."""
-        task = asyncio.ensure_future(doing)
-        enders: set[asyncio.Future[Any]] = {task, self._stopped, self._browser.died, self._tap.failed}
-        try:
-            await asyncio.wait(enders, timeout=at_most, return_when=asyncio.FIRST_COMPLETED)
-            if stop := self._cut_short():
-                return stop
-            return task.result() if task.done() else _stop("max_duration", f"{at_most:g} s were recorded")
-        except CallError as error:
-            return _stop(error.reason, str(error))
-        except Exception as error:
-            logger.exception("internal error; the recording ends here")
-            return _stop("internal_error", repr(error))
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
     def _cut_short(self) -> Stop | None:
         if self._stopped.done():
             return self._stopped.result()
         if self._tap.failed.done():
             error = self._tap.failed.result()
-            return _stop("tape_failed" if isinstance(error, TapeWriteError) else "internal_error", str(error))
+            return _stop(
+                Reason.TAPE_FAILED if isinstance(error, TapeWriteError) else Reason.INTERNAL_ERROR, str(error)
+            )
         if self._browser.died.done():
-            return _stop("browser_died", self._browser.died.result())
+            return _stop(Reason.BROWSER_DIED, self._browser.died.result())
         return None
 
     async def _show(self) -> None:
@@ -303,10 +327,6 @@ class _Session:
             if progress is not None:
                 self._tell(partial(self._display.update, progress))
             await asyncio.sleep(self._display.interval)
-
-    def _state(self, state: str, reason: str = "") -> None:
-        self._tell(partial(self._display.state, state, reason))
-        self._note(StateChanged(at=time.time(), state=state, reason=reason))
 
     def _tell(self, show: Callable[[], None]) -> None:
         """A terminal that has gone away is no reason to end a recording."""
@@ -325,7 +345,7 @@ class _Session:
         return not self._browser.died.done()
 
     def _first_packet_after(self) -> float | None:
-        admitted, logged = self._call.in_lobby_until, self._recorder.first_frame_logged
+        admitted, logged = self._lifecycle.in_lobby_until, self._recorder.first_frame_logged
         return None if admitted is None or logged is None else max(0.0, logged - admitted)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from worker.reasons import Reason
+
 CALL_ENDED: Final = "call_ended"
 DONE: Final = "done"
 FATAL: Final = "fatal"
@@ -54,6 +56,14 @@ def _broke(message: str, sub_code: str = "bot_errored") -> _Reason:
     return _Reason("Error", "bot.failed", FATAL, sub_code, message)
 
 
+def _refused(sub_code: str, message: str) -> _Reason:
+    return _Reason("NotAllowed", "bot.notallowed", FATAL, sub_code, message)
+
+
+def _timeout(what: str, message: str) -> _Reason:
+    return _ended(f"timeout_exceeded_{what}", message)
+
+
 STATES: Final = MappingProxyType(
     {
         "joining": Words("Joining", "bot.joining", "joining_call", None, "Bot is joining the meeting"),
@@ -75,105 +85,148 @@ STATES: Final = MappingProxyType(
 """``stopped`` is MeetStream's alone: it tells this before the files are finished. Recall.ai has nothing between
 ``call_ended`` and ``done``."""
 
-REASONS: Final = MappingProxyType(
+_NOT_LET_IN: Final = ("NotAllowed", "bot.notallowed")
+_DENIED: Final = ("Denied", "bot.denied")
+
+REASONS: Final[MappingProxyType[str, _Reason]] = MappingProxyType(
     {
         # the call went its way
-        "meeting_ended": _ended("call_ended_by_host", "The meeting has ended"),
-        "removed": _ended("bot_kicked_from_call", "The bot was removed from the meeting"),
-        "max_duration": _ended("timeout_exceeded_in_call_recording", "The longest duration was recorded"),
-        "interrupted": _ended("bot_received_leave_call", "The bot was told to leave"),
-        "drained": _ended("bot_received_leave_call", "The bot left because its worker was told to stop"),
+        Reason.MEETING_ENDED: _ended("call_ended_by_host", "The meeting has ended"),
+        Reason.ENDED_IDLE: _ended(
+            "call_ended_by_platform_idle", "The platform ended a meeting in which nothing went on"
+        ),
+        Reason.ENDED_TOO_LONG: _ended(
+            "call_ended_by_platform_max_length", "The platform ended the meeting at its longest duration"
+        ),
+        Reason.REMOVED: _ended("bot_kicked_from_call", "The bot was removed from the meeting"),
+        # told or decided to leave
+        Reason.INTERRUPTED: _ended("bot_received_leave_call", "The bot was told to leave"),
+        Reason.DRAINED: _ended("bot_received_leave_call", "The bot left because its worker was told to stop"),
+        Reason.MAX_DURATION: _timeout("in_call_recording", "The longest duration was recorded"),
+        Reason.NOONE_JOINED: _timeout("noone_joined", "Nobody joined the meeting"),
+        Reason.EVERYONE_LEFT: _timeout("everyone_left", "Everybody else had left the meeting"),
+        Reason.ONLY_BOTS_BY_NAMES: _timeout(
+            "only_bots_detected_using_participant_names", "Only bots were left in the meeting, by their names"
+        ),
+        Reason.ONLY_BOTS_BY_EVENTS: _timeout(
+            "only_bots_detected_using_participant_events",
+            "Only bots were left in the meeting: nobody of them ever spoke",
+        ),
+        Reason.SILENCE: _timeout("silence_detected", "Nobody spoke for too long"),
+        Reason.NOT_RECORDING: _timeout(
+            "in_call_not_recording", "What the recording waited for did not happen in time"
+        ),
+        Reason.RECORDING_DENIED: _timeout("recording_permission_denied", "Recording was not permitted"),
         # the bot was not let in
-        "denied_by_host": _Reason(
-            "Denied",
-            "bot.denied",
+        Reason.DENIED_BY_HOST: _Reason(
+            *_DENIED,
             CALL_ENDED,
             "bot_kicked_from_waiting_room",
             "Somebody in the meeting denied the bot's request to join",
         ),
-        "waiting_room_timeout": _Reason(
-            "NotAllowed",
-            "bot.notallowed",
+        Reason.REMOVED_FROM_WAITING_ROOM: _Reason(
+            *_DENIED, CALL_ENDED, "bot_kicked_from_waiting_room", "The bot was removed from the waiting room"
+        ),
+        Reason.WAITING_ROOM_TIMEOUT: _Reason(
+            *_NOT_LET_IN,
             CALL_ENDED,
             "timeout_exceeded_waiting_room",
             "Nobody let the bot in from the waiting room in time",
         ),
-        "meeting_not_found": _broke("There is no such meeting", "meeting_not_found"),
-        "blocked_by_platform": _Reason(
-            "NotAllowed",
-            "bot.notallowed",
-            FATAL,
-            "google_meet_bot_blocked",
-            "The platform does not let the bot join",
+        Reason.WAITING_ROOM_TIMEOUT_BY_PLATFORM: _Reason(
+            *_NOT_LET_IN,
+            CALL_ENDED,
+            "call_ended_by_platform_waiting_room_timeout",
+            "The platform gave up waiting for somebody to let the bot in",
         ),
-        "sign_in_required": _Reason(
-            "NotAllowed",
-            "bot.notallowed",
-            FATAL,
-            "meeting_requires_sign_in",
-            "The meeting admits only people who are signed in",
+        Reason.MEETING_NOT_STARTED: _refused(
+            "meeting_not_started", "The host did not start the meeting in time"
+        ),
+        Reason.MEETING_NOT_FOUND: _broke("There is no such meeting", "meeting_not_found"),
+        Reason.LINK_EXPIRED: _broke("The meeting's link has expired", "meeting_link_expired"),
+        Reason.LINK_INVALID: _broke("The meeting's link is not valid", "meeting_link_invalid"),
+        Reason.PASSWORD_INCORRECT: _broke(
+            "The meeting's passcode is not right", "meeting_password_incorrect"
+        ),
+        Reason.MEETING_LOCKED: _refused("meeting_locked", "The meeting is locked"),
+        Reason.MEETING_FULL: _refused("meeting_full", "The meeting is full"),
+        Reason.MEETING_OVER: _broke("The meeting had ended before the bot was in it", "meeting_ended"),
+        Reason.SIGN_IN_REQUIRED: _refused(
+            "meeting_requires_sign_in", "The meeting admits only people who are signed in"
+        ),
+        Reason.SIGN_IN_FAILED: _broke("The bot's account is not signed in", "{platform}_sign_in_failed"),
+        Reason.REGISTRATION_REQUIRED: _refused(
+            "meeting_requires_registration", "The meeting admits only people who have registered"
+        ),
+        Reason.BLOCKED_BY_PLATFORM: _refused("{blocked}", "The platform does not let the bot join"),
+        Reason.CAPTCHA: _refused(
+            "{captcha}", "The platform wants to know whether the bot is a person; it is not"
         ),
         # something broke
-        "page_not_loaded": _broke("The meeting's page does not load"),
-        "page_not_understood": _broke("The meeting's page showed neither a waiting room nor a call"),
-        "connection_lost": _broke("The connection to the meeting was lost"),
-        "page_hung": _broke("The meeting's page stopped answering"),
-        "tap_deaf": _broke("Audio arrived but could not be captured"),
-        "browser_died": _broke("The browser ended unexpectedly"),
-        "tape_failed": _broke("The recording could not be written"),
-        "internal_error": _broke("The bot failed by an error of its own"),
-        "worker_lost": _broke("The bot's worker was lost"),
-        "lease_lost": _broke("Another worker took over the bot"),
-        "oom_soft_limit": _broke("The recording ended early because memory ran short"),
-        "disk_full": _broke("The recording ended early because the disk is full"),
-        "invalid_job": _broke("The job cannot be done as it is worded"),
-        "too_many_attempts": _broke("The job was tried too often"),
+        Reason.CONNECTION_FAILED: _broke("The meeting's page could not connect", "{unconnected}"),
+        Reason.CONNECTION_LOST: _broke("The connection to the meeting was lost"),
+        Reason.CALL_ENCRYPTED: _broke("The meeting is encrypted from end to end and cannot be recorded"),
+        Reason.PAGE_NOT_LOADED: _broke("The meeting's page does not load"),
+        Reason.PAGE_NOT_UNDERSTOOD: _broke("The meeting's page showed neither a waiting room nor a call"),
+        Reason.PAGE_HUNG: _broke("The meeting's page stopped answering"),
+        Reason.TAP_DEAF: _broke("Audio arrived but could not be captured"),
+        Reason.BROWSER_DIED: _broke("The browser ended unexpectedly"),
+        Reason.TAPE_FAILED: _broke("The recording could not be written"),
+        Reason.INTERNAL_ERROR: _broke("The bot failed by an error of its own"),
+        Reason.WORKER_LOST: _broke("The bot's worker was lost"),
+        Reason.LEASE_LOST: _broke("Another worker took over the bot"),
+        Reason.OOM_SOFT_LIMIT: _broke("The recording ended early because memory ran short"),
+        Reason.DISK_FULL: _broke("The recording ended early because the disk is full"),
+        Reason.INVALID_JOB: _broke("The job cannot be done as it is worded"),
+        Reason.TOO_MANY_ATTEMPTS: _broke("The job was tried too often"),
     }
 )
+"""What stands in braces depends on the platform."""
 
-_NEVER_IN_THE_CALL: Final = MappingProxyType(
-    {
-        "meeting_ended": _broke("The meeting had ended before the bot was in it", "meeting_ended"),
-        "removed": _Reason(
-            "Denied",
-            "bot.denied",
-            CALL_ENDED,
-            "bot_kicked_from_waiting_room",
-            "The bot was removed before it was in the meeting",
-        ),
-    }
-)
-"""Reasons that mean something else where the state is ``fatal``: nothing was recorded."""
+_BY_PLATFORM: Final = {
+    "google_meet": {
+        "{platform}_sign_in_failed": "google_meet_sign_in_failed",
+        "{blocked}": "google_meet_bot_blocked",
+        "{captcha}": "google_meet_sign_in_captcha_failed",
+        "{unconnected}": "google_meet_internal_error",
+    },
+    "microsoft_teams": {
+        "{platform}_sign_in_failed": "microsoft_teams_sign_in_failed",
+        "{blocked}": "microsoft_teams_bot_not_invited",
+        "{captcha}": "microsoft_teams_captcha_detected",
+        "{unconnected}": "microsoft_teams_call_dropped",
+    },
+}
 
 _FAILED: Final = frozenset({"Error", "Denied", "NotAllowed"})
 
 
-def words(state: str, reason: str) -> Words:
+def words(state: str, reason: str, platform: str = "google_meet") -> Words:
     """Both vendors' words for entering ``state``; ``reason`` counts for leaving, stopped, done and fatal.
 
-    Never raises: an unknown reason gets the state's general words, an unknown state its own name.
+    ``platform`` is ``google_meet`` or ``microsoft_teams``. Never raises: an unknown reason gets the state's general words, an
+    unknown state its own name.
     """
     general = STATES.get(state)
     if general is None:
         return Words(state, f"bot.{state}", state, None, f"Bot is in state {state}")
-    if state == "fatal":
-        return _fatal(general, reason)
-    known = REASONS.get(reason)
-    if known is None or state not in ("leaving", "stopped", "done"):
+    known = _reason(reason, platform)
+    if known is None or state not in ("leaving", "stopped", "done", "fatal"):
         return general
+    if state == "fatal":
+        return _fatal(known)
     if state == "done":
         return general._replace(message=known.message)
     sub_code = known.sub_code if known.code == CALL_ENDED else None
-    if state == "leaving" and reason == "removed":
+    if state == "leaving" and reason == Reason.REMOVED:
         return Words("Stopped", "bot.kicked", CALL_ENDED, sub_code, known.message)
     return general._replace(sub_code=sub_code, message=known.message)
 
 
-def outcome(state: str, reason: str) -> Outcome:
+def outcome(state: str, reason: str, platform: str = "google_meet") -> Outcome:
     """The code and sub-code that tell why a bot ended in ``state``, for counting: Recall.ai's ``done`` itself carries none."""
-    known = REASONS.get(reason)
+    known = _reason(reason, platform)
     if state == "fatal":
-        known = _NEVER_IN_THE_CALL.get(reason, known)
         return Outcome(known.code, known.sub_code) if known else Outcome(FATAL, "bot_errored")
     return Outcome(CALL_ENDED, known.sub_code if known and known.code == CALL_ENDED else None)
 
@@ -183,11 +236,16 @@ def status_code(bot_status: str) -> int:
     return 500 if bot_status in _FAILED else 200
 
 
-def _fatal(general: Words, reason: str) -> Words:
+def _reason(reason: str, platform: str) -> _Reason | None:
+    known = REASONS.get(reason)
+    if known is None or known.sub_code is None:
+        return known
+    own = _BY_PLATFORM.get(platform, _BY_PLATFORM["google_meet"])
+    return known._replace(sub_code=own.get(known.sub_code, known.sub_code))
+
+
+def _fatal(known: _Reason) -> Words:
     """Recall.ai tells a refusal by ``call_ended`` and then ends with ``done``; its ``fatal`` is for what broke."""
-    known = _NEVER_IN_THE_CALL.get(reason) or REASONS.get(reason)
-    if known is None:
-        return general
     if known.code == FATAL:
         return Words(*known)
     return Words(known.bot_status, known.event, DONE, None, known.message)

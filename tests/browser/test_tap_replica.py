@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from worker.browser.launch import launch_browser, new_context
 from worker.browser.tap import Tap
 from worker.platforms.meet import MeetCall
 from worker.platforms.meet_link import parse_meet_link
+from worker.platforms.view import Scene
+from worker.reasons import Reason
 from worker.tape.events import AudioPathSeen, ChannelMessage, PageFault, RosterResponse, TapDeaf, TilesSeen
 
 SECONDS = 4.0
@@ -81,8 +84,11 @@ async def visit(replica: Replica) -> Loopback:
         heard.tap = await Tap.attach(context, heard.hear)
         heard.page = await context.new_page()
         link = parse_meet_link(replica.meeting_url)
-        call = MeetCall(heard.page, link, "Test bot", media_seen=lambda: bool(heard.events))
-        assert await call.join(lambda: None) is None
-        assert (await call.until_ended()).reason == "meeting_ended"
+        call = MeetCall(heard.page, link, "Test bot")
+        await call.open()
+        while (view := await call.look(thorough=True)).scene is not Scene.OVER:
+            await call.act()
+            await asyncio.sleep(0.2)
+        assert view.reason is Reason.MEETING_ENDED
         assert await heard.tap.flush()
     return heard

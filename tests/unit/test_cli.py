@@ -16,7 +16,7 @@ from tests.unit.tape.samples import a_meeting
 from tests.unit.tape.test_reader import an_mcap
 from worker import cli
 from worker.settings import Settings
-from worker.tape.events import RecordingStarted
+from worker.tape.events import TAPE_VERSION, RecordingStarted
 from worker.tape.writer import TapeWriter
 
 LINK = "https://meet.google.com/abc-defg-hij"
@@ -73,11 +73,9 @@ def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str
     assert one_line(capsys) == line
 
 
-def test_not_a_meet_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_not_a_link_to_a_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("record", "https://zoom.us/j/1", "--output", tmp_path / "out") == 2
-    assert one_line(capsys).startswith(
-        "meeting link 'https://zoom.us/j/1': is not a Google Meet link, expected one like"
-    )
+    assert one_line(capsys).startswith("meeting link 'https://zoom.us/j/1': expected a Google Meet link like")
     assert not (tmp_path / "out").exists()
 
 
@@ -217,7 +215,7 @@ def test_a_tape_that_ends_before_the_call(tmp_path: Path, capsys: pytest.Capture
             an_mcap(profile="ros2"),
             "is not a tape of meetstems: part-000000.mcap: is damaged: its MCAP profile is 'ros2', expected 'meetstems'",
         ),
-        (an_mcap(version="7"), "has version 7, expected at most 1; a newer meetstems wrote it"),
+        (an_mcap(version="7"), f"has version 7, expected at most {TAPE_VERSION}; a newer meetstems wrote it"),
     ],
 )
 def test_folders_that_hold_no_tape(

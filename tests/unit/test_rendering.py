@@ -12,9 +12,7 @@ from worker.recorder import Recorder
 from worker.rendering import NothingRecordedError, Rendering
 from worker.stems.manifest import Manifest
 from worker.tape.events import (
-    ChannelMessage,
-    ConnectionClosed,
-    ConnectionOpened,
+    FrameBatch,
     RecordingStarted,
     StateChanged,
     TapeEvent,
@@ -98,27 +96,12 @@ def test_the_tape_goes_on_when_the_renderer_fails(tmp_path: Path, caplog: pytest
     assert len(caplog.records) == 1
 
 
-def test_signs_of_media_and_the_first_arrival(tmp_path: Path) -> None:
-    recorder = Recorder(TapeWriter(tmp_path), Rendering(Listening), lambda: EPOCH + 9)
+def test_when_the_first_frames_stood_on_the_tape(tmp_path: Path) -> None:
+    seen: list[TapeEvent] = []
+    recorder = Recorder(TapeWriter(tmp_path), Rendering(Listening), lambda: EPOCH + 9, [seen.append])
     recorder.take(StateChanged(at=EPOCH, state="joining"))
-    assert (recorder.media_seen, recorder.first_arrival) == (False, None)
-    recorder.take(ChannelMessage(at=EPOCH, document=1, connection=0, label="collections", payload=b""))
-    assert (recorder.media_seen, recorder.first_arrival) == (True, None)
+    assert recorder.first_frame_logged is None
     recorder.take(batch(1, EPOCH + 3))
-    recorder.take(batch(2, EPOCH + 2))
-    assert (recorder.first_arrival, recorder.first_frame_logged) == (EPOCH + 2, EPOCH + 9)
-    recorder.finish()
-
-
-def test_how_long_the_page_has_been_without_a_connection(tmp_path: Path) -> None:
-    now = EPOCH
-    recorder = Recorder(TapeWriter(tmp_path), Rendering(Listening), lambda: now)
-    opened = [ConnectionOpened(at=EPOCH, document=1, connection=number) for number in range(2)]
-    closed = [ConnectionClosed(at=EPOCH, document=1, connection=number) for number in range(2)]
-    measured = []
-    for event in (opened[0], opened[1], closed[0], closed[1], closed[1], opened[0]):
-        recorder.take(event)
-        now += 10
-        measured.append(recorder.disconnected_for())
-    assert measured == [0, 0, 0, 10, 20, 0]
+    assert recorder.first_frame_logged == EPOCH + 9
+    assert [type(event) for event in seen] == [StateChanged, FrameBatch]
     recorder.finish()
