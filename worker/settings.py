@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
+from worker.browser.storage_state import check_storage_state
 from worker.errors import InputError
 
 T = TypeVar("T")
 D = TypeVar("D")
+
+DEFAULT_LOCALE: Final = "en-US"
+
+_LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+"""A language tag (BCP 47), without its rarer forms."""
 
 
 class SettingsError(InputError):
@@ -21,22 +28,37 @@ class SettingsError(InputError):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the environment decides. ``chromium`` is the executable to use, None: look for one. ``chromium_args`` are appended
-    to the launch arguments.
+    """What the environment decides about the browser.
+
+    ``chromium`` is the executable to use, None: look for one. ``chromium_args`` are appended to the launch arguments.
+    ``headed``: with windows, on the X server ``display``; where there is none, on one of our own. ``locale`` is the language
+    that pages are asked for. ``storage_state`` is the file that signs the bot in, None: it comes as a guest.
     """
 
     chromium: str | None = None
     chromium_args: tuple[str, ...] = ()
+    headed: bool = False
+    display: str | None = None
+    locale: str = DEFAULT_LOCALE
+    storage_state: Path | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Reads ``MEETSTEMS_CHROMIUM`` and ``MEETSTEMS_CHROMIUM_ARGS`` (split as a shell splits words).
+        """Reads the variables that README.md lists, and ``DISPLAY``. An empty value counts as none.
 
-        Raises SettingsError. An empty value counts as none.
+        Raises SettingsError, and StorageStateError where the file that is named is no storage state.
         """
+        given = _given(environ)
+        storage_state = Path(given["MEETSTEMS_STORAGE_STATE"]) if "MEETSTEMS_STORAGE_STATE" in given else None
+        if storage_state is not None:
+            check_storage_state(storage_state)
         return cls(
-            chromium=environ.get("MEETSTEMS_CHROMIUM", "").strip() or None,
-            chromium_args=_split("MEETSTEMS_CHROMIUM_ARGS", environ.get("MEETSTEMS_CHROMIUM_ARGS", "")),
+            chromium=given.get("MEETSTEMS_CHROMIUM"),
+            chromium_args=_split("MEETSTEMS_CHROMIUM_ARGS", given.get("MEETSTEMS_CHROMIUM_ARGS", "")),
+            headed=_choice(given, "MEETSTEMS_HEADED", {"1": True, "0": False}, False),
+            display=given.get("DISPLAY"),
+            locale=_locale(given, "MEETSTEMS_LOCALE"),
+            storage_state=storage_state,
         )
 
 
@@ -68,7 +90,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> RunSettings:
         """Reads the variables that README.md lists. Raises SettingsError. An empty value counts as none."""
-        given = {name: value.strip() for name, value in environ.items() if value.strip()}
+        given = _given(environ)
         folder = given.get("MEETSTEMS_WORK_DIR")
         return cls(
             jobs_queue_url=given.get("MEETSTEMS_JOBS_QUEUE_URL"),
@@ -89,6 +111,10 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
             linger_seconds=_number(given, "MEETSTEMS_LINGER_SECONDS", 0, 3600, 0),
             log_json=_choice(given, "MEETSTEMS_LOG", {"json": True, "text": False}, None),
         )
+
+
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value.strip() for name, value in environ.items() if value.strip()}
 
 
 def _number(given: Mapping[str, str], name: str, least: float, most: float, default: float) -> float:
@@ -115,6 +141,13 @@ def _choice(given: Mapping[str, str], name: str, choices: Mapping[str, T], defau
     if text not in choices:
         raise SettingsError(f"{name}={text!r}: expected {' or '.join(choices)}")
     return choices[text]
+
+
+def _locale(given: Mapping[str, str], name: str) -> str:
+    text = given.get(name, DEFAULT_LOCALE)
+    if not _LOCALE.fullmatch(text):
+        raise SettingsError(f"{name}={text!r}: expected a language tag like en-US")
+    return text
 
 
 def _split(name: str, value: str) -> tuple[str, ...]:

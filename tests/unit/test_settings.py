@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from worker.browser.storage_state import StorageStateError
 from worker.settings import Settings, SettingsError
 
 
@@ -22,3 +25,42 @@ def test_an_open_quote_is_named() -> None:
     assert str(caught.value) == (
         'MEETSTEMS_CHROMIUM_ARGS="--a \'--b": expected words as a shell splits them (No closing quotation)'
     )
+
+
+def test_how_the_browser_is_to_be() -> None:
+    settings = Settings.from_environment(
+        {"MEETSTEMS_HEADED": "1", "DISPLAY": ":7", "MEETSTEMS_LOCALE": "pt-BR", "MEETSTEMS_STORAGE_STATE": ""}
+    )
+    assert settings == Settings(headed=True, display=":7", locale="pt-BR", storage_state=None)
+
+
+def test_nothing_of_it_set() -> None:
+    settings = Settings.from_environment({"MEETSTEMS_HEADED": "0"})
+    assert (settings.headed, settings.display, settings.locale) == (False, None, "en-US")
+
+
+def test_a_storage_state_is_looked_at_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    with pytest.raises(StorageStateError, match=r"MEETSTEMS_STORAGE_STATE=.*cannot be read"):
+        Settings.from_environment({"MEETSTEMS_STORAGE_STATE": str(path)})
+    path.write_text(
+        '{"cookies": [{"name": "a", "value": "s3cret", "domain": "x.example", "path": "/"}]}', "utf-8"
+    )
+    settings = Settings.from_environment({"MEETSTEMS_STORAGE_STATE": str(path)})
+    assert settings.storage_state == path
+    assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("MEETSTEMS_HEADED", "yes", "1 or 0"),
+        ("MEETSTEMS_LOCALE", "english", "a language tag like en-US"),
+        ("MEETSTEMS_LOCALE", "en_US", "a language tag like en-US"),
+        ("MEETSTEMS_LOCALE", "en-US --no-sandbox", "a language tag like en-US"),
+    ],
+)
+def test_a_wrong_value_is_named(name: str, value: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({name: value})
+    assert str(caught.value) == f"{name}={value!r}: expected {expected}"

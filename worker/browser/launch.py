@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,8 @@ from playwright.async_api import Browser, BrowserContext, Page, Playwright, asyn
 from playwright.async_api import Error as PlaywrightError
 
 from worker.browser.processes import browser_processes, is_alive, kill_children
+from worker.browser.storage_state import StorageStateError
+from worker.browser.virtual_display import virtual_display
 from worker.errors import MeetstemsError
 from worker.settings import Settings
 
@@ -34,7 +36,6 @@ LAUNCH_ARGS: Final = (
     "--autoplay-policy=no-user-gesture-required",
     "--disable-background-networking",
     "--disable-gpu",
-    "--lang=en-US",
 )
 
 CLOSE_TIMEOUT: Final = 5.0
@@ -60,6 +61,7 @@ class BrowserSession:
 
     browser: Browser
     executable: str
+    settings: Settings
     died: asyncio.Future[str]
 
 
@@ -87,15 +89,15 @@ def find_chromium(settings: Settings, own: str | None = None) -> str:
 
 
 @asynccontextmanager
-async def launch_browser(settings: Settings, *, headless: bool = True) -> AsyncIterator[BrowserSession]:
-    """Runs Chromium for as long as the block lasts. Raises ChromiumNotFoundError or ChromiumLaunchError.
+async def launch_browser(settings: Settings) -> AsyncIterator[BrowserSession]:
+    """Runs Chromium for as long as the block lasts. Raises ChromiumNotFoundError, ChromiumLaunchError or DisplayError.
 
     Signals stay with the caller. The sandbox is off only for root, whom Chromium does not run with it.
     """
     others = set(browser_processes().driver)
-    async with async_playwright() as playwright:
+    async with _screen(settings) as display, async_playwright() as playwright:
         executable = find_chromium(settings, playwright.chromium.executable_path)
-        browser = await _launch(playwright, executable, settings, headless)
+        browser = await _launch(playwright, executable, settings, display)
         died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
         def on_disconnected(_browser: Browser) -> None:
@@ -105,7 +107,7 @@ async def launch_browser(settings: Settings, *, headless: bool = True) -> AsyncI
         drivers = set(browser_processes().driver) - others
         watch = asyncio.create_task(_watch_driver(drivers, died))
         try:
-            yield BrowserSession(browser, executable, died)
+            yield BrowserSession(browser, executable, settings, died)
         finally:
             watch.cancel()
             browser.remove_listener("disconnected", on_disconnected)
@@ -113,8 +115,21 @@ async def launch_browser(settings: Settings, *, headless: bool = True) -> AsyncI
 
 
 async def new_context(session: BrowserSession) -> BrowserContext:
-    """A fresh profile in English, without microphone and camera, whose pages cannot forbid our Web Worker (CSP)."""
-    context = await session.browser.new_context(locale="en-US", bypass_csp=True)
+    """A fresh profile in the settings' language and with their storage state, without microphone and camera, whose pages cannot
+    forbid our Web Worker (CSP). Raises StorageStateError where the file is no good any more.
+    """
+    state = session.settings.storage_state
+    try:
+        context = await session.browser.new_context(
+            locale=session.settings.locale, bypass_csp=True, storage_state=state
+        )
+    except (OSError, ValueError, PlaywrightError) as error:
+        if state is None or not session.browser.is_connected():
+            raise
+        # The error itself may repeat what is in the file.
+        raise StorageStateError(
+            f"MEETSTEMS_STORAGE_STATE={str(state)!r}: Chromium does not take it ({type(error).__name__})"
+        ) from None
 
     def on_page(page: Page) -> None:
         page.on("crash", lambda crashed: _tell(session.died, f"the page crashed: {crashed.url}"))
@@ -123,16 +138,26 @@ async def new_context(session: BrowserSession) -> BrowserContext:
     return context
 
 
-async def _launch(playwright: Playwright, executable: str, settings: Settings, headless: bool) -> Browser:
+def _screen(settings: Settings) -> AbstractAsyncContextManager[str | None]:
+    """The display that Chromium is to use; None where it needs none."""
+    if not settings.headed:
+        return nullcontext(None)
+    return virtual_display() if settings.display is None else nullcontext(settings.display)
+
+
+async def _launch(
+    playwright: Playwright, executable: str, settings: Settings, display: str | None
+) -> Browser:
     sandbox = os.geteuid() != 0
+    screen = [] if display is None else ["--ozone-platform=x11", f"--display={display}"]
     if not sandbox:
         _log.warning("Chromium runs without its sandbox, because this process is root's; use another user")
     try:
         return await playwright.chromium.launch(
             executable_path=executable,
-            args=[*LAUNCH_ARGS, *settings.chromium_args],
+            args=[*LAUNCH_ARGS, f"--lang={settings.locale}", *screen, *settings.chromium_args],
             chromium_sandbox=sandbox,
-            headless=headless,
+            headless=not settings.headed,
             handle_sigint=False,
             handle_sigterm=False,
             handle_sighup=False,
