@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
+import msgspec
+import psutil
 import pytest
 from playwright.async_api import Error as PlaywrightError
 
-from tests.browser.recordings import chromium_of
+from fixtures.replica.server import Replica
+from tests.browser.recordings import Command, assert_complete, chromium_of, meeting, settings_for
 from worker.browser.launch import BrowserSession, ChromiumLaunchError, launch_browser, new_context
 from worker.browser.processes import browser_processes, cpu_seconds, is_alive
+from worker.browser.storage_state import StorageStateError
 from worker.settings import Settings
 
 
@@ -57,3 +63,58 @@ async def test_an_executable_that_is_no_chromium(tmp_path: Path) -> None:
     with pytest.raises(ChromiumLaunchError, match=r"^[^\n]*chromium did not start: [^\n]+$"):
         async with launch_browser(Settings(chromium=str(impostor))):
             pass
+
+
+NEEDS_XVFB = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb here (apt install xvfb)")
+
+
+@NEEDS_XVFB
+async def test_a_headed_chromium_brings_its_own_screen(tmp_path: Path) -> None:
+    own = Settings.from_environment(os.environ)
+    headed = msgspec.structs.replace(own, headed=True, display=None, locale="de-AT")
+    async with launch_browser(headed) as session:
+        screens = [child for child in psutil.Process().children() if child.name() == "Xvfb"]
+        assert len(screens) == 1
+        page = await (await new_context(session)).new_page()
+        seen = await page.evaluate("[navigator.userAgent, navigator.language, document.visibilityState]")
+        assert "Headless" not in seen[0]
+        assert seen[1:] == ["de-AT", "visible"]
+    assert not screens[0].is_running()
+
+
+@NEEDS_XVFB
+async def test_a_meeting_is_recorded_with_a_headed_chromium(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setenv("MEETSTEMS_HEADED", "1")
+    async with Replica(meeting(3), tmp_path / "truth.jsonl") as replica:
+        command = await Command.record(replica, tmp_path / "out")
+        done = await command.finish()
+    assert (done.exit_code, done.err) == (0, [])
+    manifest = assert_complete(tmp_path / "out")
+    assert [person.participant_name for person in manifest.participants] == ["Ada Ray", "Ben Oak"]
+
+
+async def test_a_storage_state_signs_the_page_in(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    cookie = {"name": "SID", "value": "a-session", "domain": ".google.com", "path": "/", "expires": -1}
+    cookie |= {"httpOnly": False, "secure": True, "sameSite": "None"}
+    item = {"name": "account", "value": "0"}
+    origins = [{"origin": "https://meet.google.com", "localStorage": [item]}]
+    state.write_text(json.dumps({"cookies": [cookie], "origins": origins}))
+    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
+        settings = msgspec.structs.replace(settings_for(replica), storage_state=state)
+        async with launch_browser(settings) as session:
+            page = await (await new_context(session)).new_page()
+            async with page.expect_request(lambda request: request.is_navigation_request()) as navigation:
+                await page.goto(replica.meeting_url)
+            headers = await (await navigation.value).all_headers()
+            assert headers["cookie"] == "SID=a-session"
+            assert headers["accept-language"].startswith("en-US")
+            assert await page.evaluate("[document.cookie, localStorage.account]") == ["SID=a-session", "0"]
+
+            state.write_text('{"cookies": [{"name": "SID", "value": "a-session"}]}')
+            with pytest.raises(StorageStateError) as caught:
+                await new_context(session)
+    assert "a-session" not in str(caught.value)
