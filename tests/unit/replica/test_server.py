@@ -139,7 +139,8 @@ async def test_unknown_meeting_codes(path: str) -> None:
 async def test_from_the_lobby_to_the_end() -> None:
     async with running() as (replica, media, client):
         await client.open()
-        assert await client.hear("pre_join") == {"type": "pre_join", "tip": False}
+        first = await client.hear("pre_join")
+        assert first == {"type": "pre_join", "signedIn": False, "label": "Ask to join", "tips": []}
         assert replica.admitted_at is None
         await client.tell("ask_to_join", name="Stems")
         await client.hear("lobby")
