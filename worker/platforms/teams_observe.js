@@ -1,0 +1,58 @@
+/**
+ * One look at a Microsoft Teams page: what it shows, not what that means. Evaluated by the worker a few times a second, so it
+ * reads the page's text, which makes the browser lay it out, only when asked to or when there is no call to be seen.
+ *
+ * @param {{elements: [string, string, string[]][], callView: string[], nameField: string, headings: string, notices: string,
+ *          modal: string, written: string, withText: boolean}} wanted  `elements`: name, CSS selector and button labels of each; `callView`:
+ *          names of elements; the rest CSS selectors
+ */
+(wanted) => {
+  const MAX_TEXT = 20000;
+  const MAX_BUTTONS = 200;
+  const MAX_PARTS = 20;
+  const MAX_LABEL = 100;
+  /** @param {Element} element */
+  const visible = (element) => element.checkVisibility({ visibilityProperty: true });
+  /** @param {string} selector */
+  const all = (selector) => [...document.querySelectorAll(selector)].filter(visible);
+  /** @param {Element} element */
+  const usable = (element) => visible(element) && !element.matches(":disabled, [aria-disabled=true]");
+  /** @param {Element} element */
+  const words = (element) => (element.textContent ?? "").trim();
+  /** @param {Element} element @returns {string[]} */
+  const labels = (element) => {
+    const parts = [...element.querySelectorAll("*")].slice(0, MAX_PARTS);
+    const texts = [element.getAttribute("aria-label") ?? "", ...[element, ...parts].map(words)];
+    return [...new Set(texts)].filter((text) => text && text.length < MAX_LABEL);
+  };
+  /** @param {ParentNode} root */
+  const buttons = (root) =>
+    [...root.querySelectorAll("button, [role=button], [role=menuitem]")].slice(0, MAX_BUTTONS).filter(usable).flatMap(labels);
+  /** @param {Element} element */
+  const lines = (element) => /** @type {HTMLElement} */ (element).innerText.split("\n").map((line) => line.trim());
+
+  const pressable = new Set(buttons(document));
+  const elements = wanted.elements.flatMap(([name, selector, known]) =>
+    known.some((label) => pressable.has(label)) || (selector && all(selector).length) ? [name] : [],
+  );
+  const inCallView = wanted.callView.some((call) => elements.includes(call));
+  const withText = wanted.withText || !inCallView;
+  /** What people called the meeting, or wrote in it, is no text of the page. */
+  const written = new Set(withText ? all(wanted.written).flatMap(lines) : []);
+  /** @param {string[]} shown */
+  const own = (shown) => shown.filter((line) => !written.has(line));
+  const [name] = /** @type {HTMLInputElement[]} */ (all(wanted.nameField));
+  return {
+    url: location.href,
+    language: document.documentElement.lang,
+    elements,
+    name: name ? name.value : null,
+    headings: withText ? own(all(wanted.headings).map((heading) => words(heading).slice(0, MAX_TEXT))) : [],
+    notices: all(wanted.notices).map((notice) => ({
+      text: words(notice).slice(0, MAX_TEXT),
+      buttons: buttons(notice),
+      modal: notice.matches(wanted.modal),
+    })),
+    text: withText && document.body ? own(lines(document.body)).join("\n").slice(0, MAX_TEXT) : "",
+  };
+}
