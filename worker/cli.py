@@ -14,8 +14,11 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+import msgspec
+
 from worker.console import log_to_stderr, print_error
 from worker.errors import InputError, MeetstemsError
+from worker.leave_policy import STANDALONE, LeavePolicy, Patience
 
 COMMANDS_GROUP: Final = "meetstems.commands"
 """Entry points of this group add commands: each is a function that takes argparse's subparsers action and adds a parser to it
@@ -53,7 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="meetstems", description="Records a Google Meet call into one WebM per speaker.")
+    parser = _Parser(
+        prog="meetstems",
+        description="Records a Google Meet or Microsoft Teams call into one WebM per speaker.",
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_record(commands)
     _add_replay(commands)
@@ -68,10 +74,24 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_record(commands: Any) -> None:
     parser = commands.add_parser("record", help="join a call and record it until it ends")
-    parser.add_argument("url", metavar="URL", help="https://meet.google.com/abc-defg-hij")
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="https://meet.google.com/abc-defg-hij, or a link to a Microsoft Teams meeting",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
     parser.add_argument("--bot-name", type=bot_name, default=DEFAULT_BOT_NAME, metavar="NAME")
-    parser.add_argument("--max-duration", type=seconds, default=None, metavar="SECONDS")
+    parser.add_argument("--announce", type=announcement, metavar="TEXT", help="write this into the chat")
+    parser.add_argument("--max-duration", type=seconds, metavar="SECONDS", help="the longest recording")
+    parser.add_argument(
+        "--wait", type=seconds, metavar="SECONDS", help="patience in the waiting room (default: 600)"
+    )
+    parser.add_argument(
+        "--alone",
+        type=seconds,
+        metavar="SECONDS",
+        help="patience without anybody else (default: 600 before anybody came, 300 after all have left)",
+    )
     parser.set_defaults(run=_record)
 
 
@@ -132,6 +152,14 @@ def bot_name(value: str) -> str:
     return name
 
 
+def announcement(value: str) -> str:
+    """A message for the chat. Raises argparse.ArgumentTypeError."""
+    text = value.strip()
+    if not text:
+        raise argparse.ArgumentTypeError(f"{value!r}: expected a text")
+    return text
+
+
 def seconds(value: str) -> float:
     """A positive number of seconds. Raises argparse.ArgumentTypeError."""
     try:
@@ -147,7 +175,17 @@ def seconds(value: str) -> float:
 def _record(options: argparse.Namespace) -> int:
     from worker.commands import record_command
 
-    return record_command(options.url, options.output, options.bot_name, options.max_duration)
+    policy = _policy(options.max_duration, options.wait, options.alone)
+    return record_command(options.url, options.output, options.bot_name, policy, options.announce)
+
+
+def _policy(max_duration: float | None, wait: float | None, alone: float | None) -> LeavePolicy:
+    policy = msgspec.structs.replace(STANDALONE, max_duration=max_duration)
+    if wait is not None:
+        policy = msgspec.structs.replace(policy, waiting_room=wait)
+    if alone is not None:
+        policy = msgspec.structs.replace(policy, noone_joined=alone, everyone_left=Patience(alone))
+    return policy
 
 
 def _replay(options: argparse.Namespace) -> int:

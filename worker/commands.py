@@ -9,13 +9,13 @@ import uuid
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from rich.console import Console
 
 from worker.console import open_console, open_display, print_error
-from worker.errors import MeetstemsError
-from worker.leave_policy import STANDALONE
-from worker.platforms.links import parse_link
+from worker.errors import InputError, MeetstemsError
+from worker.job import LONGEST_MESSAGE
+from worker.leave_policy import LeavePolicy
+from worker.platforms.links import Link, parse_link
 from worker.progress import clock
 from worker.recording import TAPE_FOLDER, Order, Outcome, record
 from worker.replaying import replay
@@ -27,17 +27,20 @@ NOT_ADMITTED: Final = 3
 """Exit code: the bot was not let in, so there is nothing."""
 
 
-def record_command(url: str, output: Path, bot_name: str, max_duration: float | None) -> int:
+def record_command(
+    url: str, output: Path, bot_name: str, policy: LeavePolicy, announcement: str | None
+) -> int:
     """Records the call behind ``url``; returns the exit code. Raises MeetstemsError."""
-    policy = msgspec.structs.replace(STANDALONE, max_duration=max_duration)
-    order = Order(str(uuid.uuid4()), parse_link(url), output, bot_name, policy)
+    link = parse_link(url)
+    _check_announcement(announcement, link)
+    order = Order(str(uuid.uuid4()), link, output, bot_name, policy, announcement)
     return asyncio.run(record_and_report(order, Settings.from_environment(os.environ)))
 
 
 async def record_and_report(order: Order, settings: Settings) -> int:
     """Records with progress and a summary on standard output; returns the exit code. Raises MeetstemsError."""
     console = open_console()
-    display = open_display(console, order.link.url)
+    display = open_display(console, order.link.shown)
     try:
         outcome = await record(order, settings, display, lambda: Renderer(order.output))
     finally:
@@ -58,6 +61,12 @@ def replay_command(tape: Path, output: Path) -> int:
         console, replayed.manifest, output, [("replayed", f"in {took:.2f} s, {factor:,.0f} × real time")]
     )
     return 0
+
+
+def _check_announcement(announcement: str | None, link: Link) -> None:
+    most = LONGEST_MESSAGE[link.platform]
+    if announcement is not None and len(announcement) > most:
+        raise InputError(f"--announce: {len(announcement)} characters; expected at most {most} for this link")
 
 
 def _report(console: Console, order: Order, outcome: Outcome) -> int:

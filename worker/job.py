@@ -63,16 +63,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ignored: list[str]
     body: dict[str, Any]
 
-    @property
-    def max_duration(self) -> float | None:
-        """Seconds of recording, None: no limit."""
-        return self.leave.max_duration
-
-    @property
-    def waiting_room_timeout(self) -> float | None:
-        """Seconds of patience in the waiting room."""
-        return self.leave.waiting_room
-
     def __repr__(self) -> str:
         # The rest can hold tokens and must not end up in a log by mistake.
         return f"Job(bot_id={self.bot_id!r}, vendor={self.vendor!r})"

@@ -15,6 +15,8 @@ import pytest
 from tests.unit.tape.samples import a_meeting
 from tests.unit.tape.test_reader import an_mcap
 from worker import cli
+from worker.leave_policy import STANDALONE, LeavePolicy, Patience
+from worker.recording import Order
 from worker.settings import Settings
 from worker.tape.events import TAPE_VERSION, RecordingStarted
 from worker.tape.writer import TapeWriter
@@ -64,6 +66,14 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
             ["record", LINK, "--output", "x", "--bot-name", " "],
             "argument --bot-name: ' ': expected 1 to 60 printable characters (see meetstems record --help)",
         ),
+        (
+            ["record", LINK, "--output", "x", "--alone", "soon"],
+            "argument --alone: 'soon': expected a positive number of seconds (see meetstems record --help)",
+        ),
+        (
+            ["record", LINK, "--output", "x", "--announce", " "],
+            "argument --announce: ' ': expected a text (see meetstems record --help)",
+        ),
     ],
 )
 def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], line: str) -> None:
@@ -77,6 +87,39 @@ def test_not_a_link_to_a_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert run("record", "https://zoom.us/j/1", "--output", tmp_path / "out") == 2
     assert one_line(capsys).startswith("meeting link 'https://zoom.us/j/1': expected a Google Meet link like")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_announcement_that_is_too_long(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("record", LINK, "--output", tmp_path / "out", "--announce", "x" * 501) == 2
+    assert one_line(capsys) == "--announce: 501 characters; expected at most 500 for this link"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "policy"),
+    [
+        ([], STANDALONE),
+        (
+            ["--max-duration", "1.5", "--wait", "20", "--alone", "30"],
+            LeavePolicy(
+                waiting_room=20, noone_joined=30, everyone_left=Patience(30), max_duration=1.5, silence=None
+            ),
+        ),
+    ],
+)
+def test_what_record_is_told_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], policy: LeavePolicy
+) -> None:
+    orders: list[Order] = []
+
+    async def record_and_report(order: Order, _: Settings) -> int:
+        orders.append(order)
+        return 0
+
+    monkeypatch.setattr("worker.commands.record_and_report", record_and_report)
+    assert run("record", LINK, "--output", tmp_path, "--announce", " Hello ", *arguments) == 0
+    (order,) = orders
+    assert (order.policy, order.announcement, order.bot_name) == (policy, "Hello", cli.DEFAULT_BOT_NAME)
 
 
 def test_no_chromium(
