@@ -1,14 +1,41 @@
 "use strict";
 
-/** Forwards each message that comes in on a data channel, raw and in order, whoever made the channel. */
+/**
+ * Forwards each message that comes in on a data channel, raw and in order, whoever made the channel; and what the page itself
+ * sends on the channel of Teams.
+ */
 class DataChannels {
-  #events;
-  /** @type {WeakSet<RTCDataChannel>} */
-  #known = new WeakSet();
+  static #SENT_LABEL = "main-channel";
 
-  /** @param {PageEvents} events */
-  constructor(events) {
+  #events;
+  /** The number of the connection of each. @type {WeakMap<RTCDataChannel, number>} */
+  #known = new WeakMap();
+  /** Called with each message that came in, beside its channel's label. @type {(label: string, message: Uint8Array) => void} */
+  #heard;
+
+  /**
+   * @param {PageEvents} events
+   * @param {(label: string, message: Uint8Array) => void} heard
+   */
+  constructor(events, heard) {
     this.#events = events;
+    this.#heard = heard;
+  }
+
+  install() {
+    observeMethod(
+      RTCDataChannel.prototype,
+      "send",
+      (channel, _, args) => {
+        const connection = this.#known.get(channel);
+        if (connection === undefined || channel.label !== DataChannels.#SENT_LABEL) return;
+        const at = unixNow();
+        DataChannels.#bytes(args[0])
+          .then((message) => this.#add(connection, channel.label, message, true, at))
+          .catch((error) => this.#events.fault("DataChannels.send", error));
+      },
+      this.#events,
+    );
   }
 
   /**
@@ -17,24 +44,43 @@ class DataChannels {
    */
   listen(channel, connection) {
     if (this.#known.has(channel)) return;
-    this.#known.add(channel);
+    this.#known.set(channel, connection);
     const label = channel.label;
     /** A Blob can be read only asynchronously: later messages wait for it. @type {Promise<void>} */
     let last = Promise.resolve();
     addListener.call(channel, "message", (event) => {
       if (!(event instanceof MessageEvent)) return;
       const at = unixNow();
-      const payload = DataChannels.#base64(event.data);
-      last = Promise.all([payload, last]).then(
-        ([text]) => this.#events.add("channel_message", { connection, label, payload: text }, at),
-        (error) => this.#events.fault("DataChannels.listen", error),
-      );
+      const message = DataChannels.#bytes(event.data);
+      last = Promise.all([message, last])
+        .then(([bytes]) => {
+          this.#add(connection, label, bytes, false, at);
+          this.#heard(label, bytes);
+        })
+        .catch((error) => this.#events.fault("DataChannels.listen", error));
     });
   }
 
-  /** @param {string | ArrayBuffer | Blob} data */
-  static async #base64(data) {
-    if (typeof data === "string") return new TextEncoder().encode(data).toBase64();
-    return new Uint8Array(data instanceof Blob ? await data.arrayBuffer() : data).toBase64();
+  /**
+   * @param {number} connection
+   * @param {string} label
+   * @param {Uint8Array} message
+   * @param {boolean} sent
+   * @param {number} at Unix seconds
+   */
+  #add(connection, label, message, sent, at) {
+    const fields = { connection, label, payload: message.toBase64() };
+    this.#events.add("channel_message", sent ? { ...fields, sent } : fields, at);
+  }
+
+  /**
+   * A copy: the page may change what it sent.
+   * @param {string | ArrayBuffer | ArrayBufferView | Blob} data
+   */
+  static async #bytes(data) {
+    if (typeof data === "string") return new TextEncoder().encode(data);
+    if (data instanceof Blob) return new Uint8Array(await data.arrayBuffer());
+    if (data instanceof ArrayBuffer) return new Uint8Array(data.slice(0));
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
   }
 }

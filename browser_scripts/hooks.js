@@ -4,11 +4,11 @@
 const addListener = EventTarget.prototype.addEventListener;
 
 /**
- * Calls `after` with what a method was called on, and its result, whenever the page calls it. The page sees the method as it
- * was: same name, length, errors and result.
+ * Calls `after` with what a method was called on, its result and its arguments, whenever the page calls it. The page sees the
+ * method as it was: same name, length, errors and result.
  * @param {any} owner
  * @param {string} name
- * @param {(self: any, result: any) => void} after
+ * @param {(self: any, result: any, args: any[]) => void} after
  * @param {PageEvents} events
  */
 function observeMethod(owner, name, after, events) {
@@ -17,11 +17,38 @@ function observeMethod(owner, name, after, events) {
   const value = new Proxy(descriptor.value, {
     apply(native, self, args) {
       const result = Reflect.apply(native, self, args);
-      events.guard(name, () => after(self, result));
+      events.guard(name, () => after(self, result, args));
       return result;
     },
   });
   Object.defineProperty(owner, name, { ...descriptor, value });
+}
+
+/**
+ * Calls `after` with each object that the page makes with the constructor `window[name]`, which the page sees as it was.
+ * @param {string} name
+ * @param {(made: any) => void} after
+ * @param {PageEvents} events
+ */
+function observeConstructor(name, after, events) {
+  const native = window[name];
+  /** @type {any} */
+  const hooked = new Proxy(native, {
+    construct(target, args, newTarget) {
+      const made = Reflect.construct(target, args, newTarget === hooked ? target : newTarget);
+      events.guard(name, () => after(made));
+      return made;
+    },
+  });
+  /** @type {[object, string][]} */
+  const places = [
+    [native.prototype, "constructor"],
+    [window, name],
+  ];
+  for (const [owner, key] of places) {
+    const descriptor = Object.getOwnPropertyDescriptor(owner, key);
+    if (descriptor) Object.defineProperty(owner, key, { ...descriptor, value: hooked });
+  }
 }
 
 /**

@@ -11,7 +11,12 @@ function start() {
   const events = new PageEvents(documentNumber, post);
   events.guard("start", () => {
     const tap = new Tap(documentNumber, post, events);
-    new Connections(tap, new DataChannels(events), events).install();
+    const objects = new PageObjects(tap, events);
+    const channels = new DataChannels(events, (label, message) => objects.hear(label, message));
+    channels.install();
+    new Connections(tap, channels, events).install();
+    new Sockets(events).install();
+    objects.start();
     new RosterRequests(events).install();
     new Tiles(events).start();
     new Watchdog(tap, events).start();

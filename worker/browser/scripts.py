@@ -14,6 +14,8 @@ PAGE_FILES: Final = (
     "watchdog.js",
     "connections.js",
     "data_channels.js",
+    "sockets.js",
+    "page_objects.js",
     "roster_requests.js",
     "tiles.js",
     "start.js",

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from worker.platforms.teams_frames import parse_whole
+from worker.platforms.teams_frames import parse_whole, well_formed
 
 LABEL: Final = "main-channel"
 
@@ -112,7 +112,7 @@ def _caption(result: object) -> list[Said]:
     start, seconds = begun / _TICKS - _NTP_TO_UNIX, lasted / _TICKS
     if not 0 <= seconds <= _LONGEST_CAPTION:
         return []
-    return [Caption(user_id=user, start=start, end=start + seconds, final=result.get("isFinal") is True)]
+    return [Caption(user_id=well_formed(user), start=start, end=start + seconds, final=result.get("isFinal") is True)]
 
 
 def parse_source(value: object) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import zlib
 from collections.abc import Iterator
 from typing import Final, Literal
@@ -53,12 +54,17 @@ def read_frame(payload: bytes) -> Frame | None:
 
 
 def read_json(data: bytes) -> object:
-    """The value, or None where the data is no JSON."""
+    """The value, or None where the data is no JSON. Names may hold half a surrogate pair, which must not cost the message."""
     try:
-        value: object = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value: object = json.loads(data)
+    except (ValueError, RecursionError):
         return None
     return value
+
+
+def well_formed(text: str) -> str:
+    """The text with half surrogate pairs replaced: JSON can hold them, UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _kind(url: str) -> Literal["roster", "end", "other"]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from worker.platforms.directory import CallOver, Device, Directory, Evidence, SourceOwner, Status
 from worker.platforms.main_channel import parse_source
-from worker.platforms.teams_frames import Frame, read_frame, read_json
+from worker.platforms.teams_frames import Frame, read_frame, read_json, well_formed
 from worker.reasons import Reason
 from worker.tape.events import PageObjects, SocketMessage, TapeEvent, TapeStarted
 
@@ -147,11 +147,12 @@ class TeamsRoster:
             return
         for entry in participants:
             if isinstance(entry, dict) and isinstance(entry.get("id"), str):
-                facts = self._objects.device(entry["id"])
+                device_id = well_formed(entry["id"])
+                facts = self._objects.device(device_id)
                 if facts is not None:
                     facts.learn(entry.get("name"), entry.get("state"), entry.get("role"))
                     for source in _list(entry.get("sources")):
-                        self._objects.tie(parse_source(source), entry["id"])
+                        self._objects.tie(parse_source(source), device_id)
 
 
 class _DeviceFacts:
@@ -166,7 +167,7 @@ class _DeviceFacts:
     def learn(self, name: object, state: object, role: object) -> None:
         """Takes what an update says; what it leaves out stays."""
         if isinstance(name, str) and name.strip():
-            self.name = name[:MAX_NAME_CHARACTERS]
+            self.name = well_formed(name[:MAX_NAME_CHARACTERS])
         if isinstance(state, str):
             self.status = _STATUS.get(state.lower(), self.status)
         if isinstance(role, str):
@@ -190,7 +191,7 @@ class _CallFacts:
             details = entry.get("details")
             details = details if isinstance(details, dict) else {}
             named = details.get("id")
-            device_id = named if isinstance(named, str) else key
+            device_id = well_formed(named if isinstance(named, str) else key)
             facts = self.device(device_id)
             if facts is None:
                 continue

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +60,12 @@ def test_a_frame_names_a_participant_and_ties_the_source(pack: Callable[[bytes],
     assert (ada.name_evidence, ada.muted, ada.is_us) == (Evidence.FRAMES, False, False)
     assert teams.directory().sources[414].evidence == (Evidence.FRAMES,)
     assert teams.undecodable == 0
+
+
+def test_half_a_surrogate_pair_does_not_cost_the_roster() -> None:
+    teams = observed(roster(person(1, "Ada\ud83d"), person(2, "Bob")))
+    assert [each.name for each in teams.directory().devices.values()] == ["Ada?", "Bob"]
+    msgspec.json.encode(teams.directory())
 
 
 @pytest.mark.parametrize("pack", [lambda body: body, json.dumps])

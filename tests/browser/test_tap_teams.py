@@ -1,0 +1,145 @@
+"""What the tap hears of a Teams page beyond its audio, and what the page sees of that: nothing."""
+
+from __future__ import annotations
+
+import json
+
+from playwright.async_api import Route, WebSocketRoute
+
+from tests.browser.loopback import HTML, Loopback, until
+from worker.browser.launch import BrowserSession, new_context
+from worker.browser.tap import Tap
+from worker.tape.events import ChannelMessage, PageFault, PageObjects, SocketMessage
+
+HOST = "https://teams.microsoft.com"
+SOCKET = "wss://trouter.teams.microsoft.com/v4/c?token=secret"
+
+
+async def open_page(session: BrowserSession) -> Loopback:
+    """The page that calls itself, as a page of Teams with a socket that greets."""
+    context = await new_context(session)
+    loopback = Loopback()
+
+    def greet(socket: WebSocketRoute) -> None:
+        for message in ('3:::{"url":"Grüße"}', "5:::{}", b"3:::{}", "3:::2"):
+            socket.send(message)
+
+    async def serve(route: Route) -> None:
+        await route.fulfill(body=HTML, content_type="text/html")
+
+    await context.route_web_socket("wss://trouter.teams.microsoft.com/**", greet)
+    loopback.tap = await Tap.attach(context, loopback.hear)
+    loopback.page = await context.new_page()
+    await context.route(f"{HOST}/**", serve)
+    await loopback.page.goto(f"{HOST}/")
+    return loopback
+
+
+async def test_roster_frames_are_forwarded(browser_session: BrowserSession) -> None:
+    loopback = await open_page(browser_session)
+    heard = await loopback.page.evaluate(
+        """url => new Promise((resolve) => {
+          const heard = [];
+          const socket = new WebSocket(url);
+          socket.onmessage = ({ data }) => {
+            heard.push(typeof data);
+            if (heard.length === 4) resolve(heard);
+          };
+        })""",
+        SOCKET,
+    )
+    assert heard == ["string", "string", "object", "string"]
+    await until(lambda: len(loopback.of(SocketMessage)) == 2)
+    messages = loopback.of(SocketMessage)
+    assert [message.payload for message in messages] == ['3:::{"url":"Grüße"}'.encode(), b"3:::2"]
+    assert {message.url for message in messages} == {"wss://trouter.teams.microsoft.com/v4/c"}
+    assert loopback.of(PageFault) == []
+
+
+async def test_sockets_and_channels_are_as_they_were(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    seen = await loopback.page.evaluate(
+        """() => {
+          class Own extends WebSocket {}
+          const error = (run) => { try { run(); return ""; } catch (error) { return error.name; } };
+          const [socket, own] = [new WebSocket("wss://127.0.0.1:9/"), new Own("wss://127.0.0.1:9/", ["chat"])];
+          socket.onerror = own.onerror = () => {};
+          const channel = new RTCPeerConnection().createDataChannel("main-channel");
+          return [
+            socket instanceof WebSocket && own instanceof Own && own instanceof WebSocket,
+            socket.constructor === WebSocket,
+            WebSocket.name === "WebSocket" && WebSocket.length === 1 && WebSocket.OPEN === 1,
+            String(WebSocket).includes("[native code]"),
+            !Object.keys(window).includes("WebSocket"),
+            error(() => WebSocket("wss://127.0.0.1:9/")) === "TypeError",
+            error(() => new WebSocket("ftp://x")) === "SyntaxError",
+            channel.send.name === "send" && channel.send.length === 1,
+            error(() => channel.send("too early")) === "InvalidStateError",
+            error(() => RTCDataChannel.prototype.send.call({}, "x")) === "TypeError",
+          ];
+        }"""
+    )
+    assert seen == [True] * 10
+    assert loopback.of(PageFault) == []
+
+
+async def test_what_the_page_sends_on_the_main_channel(browser_session: BrowserSession) -> None:
+    loopback = await open_page(browser_session)
+    await loopback.page.evaluate(
+        """async () => {
+          connect();
+          const [main, other] = [b.createDataChannel("main-channel"), b.createDataChannel("other")];
+          const opened = (channel) => new Promise((resolve) => (channel.onopen = resolve));
+          const open = [opened(main), opened(other)];
+          await negotiate(b, a);
+          await Promise.all(open);
+          const bytes = new Uint8Array([7, 1, 2, 3]);
+          for (const channel of [main, other]) {
+            channel.send("text");
+            channel.send(bytes.subarray(1));
+            channel.send(bytes.buffer);
+          }
+          bytes.fill(9);
+        }"""
+    )
+    await until(lambda: len([each for each in loopback.of(ChannelMessage) if each.sent]) == 3)
+    sent = [each for each in loopback.of(ChannelMessage) if each.sent]
+    assert [each.payload for each in sent] == [b"text", b"\x01\x02\x03", b"\x07\x01\x02\x03"]
+    assert {each.label for each in sent} == {"main-channel"}
+    assert loopback.of(PageFault) == []
+
+
+async def test_the_pages_objects_tell_who_is_there(browser_session: BrowserSession) -> None:
+    loopback = await open_page(browser_session)
+    await loopback.page.evaluate(
+        """async () => {
+          const person = (id, displayName, source) => ({
+            id, displayName, state: "active", meetingRole: "presenter", hasAudioSource: (csrc) => csrc === source,
+          });
+          connect();
+          const channel = a.createDataChannel("main-channel");
+          b.createDataChannel("main-channel");
+          const opened = new Promise((resolve) => (channel.onopen = resolve));
+          await negotiate(a, b);
+          await opened;
+          channel.send('\\0\\u0001[{"type":"dsh","history":[414, 9]}]');
+          const participants = [person("ada", "Ada\\ud83d", 414), { id: 7 }, null, { mri: "bob", displayName: "Bob" }];
+          const call = { participants };
+          window.msteamscalling = { deref: () => ({ callingService: { getActiveCall: () => call } }) };
+        }"""
+    )
+    await until(lambda: any(b"414" in each.payload for each in loopback.of(PageObjects)))
+    (last,) = [each for each in loopback.of(PageObjects) if b"414" in each.payload]
+    assert last.origin == "msteamscalling"
+    assert json.loads(last.payload) == {
+        "participants": [
+            {"id": "ada", "name": "Ada\ufffd", "state": "active", "role": "presenter", "sources": [414]},
+            {"id": "bob", "name": "Bob", "state": "", "role": "", "sources": []},
+        ]
+    }
+    await loopback.page.evaluate(
+        "window.callingDebug = { get observableCall() { throw new Error('not yours'); } }"
+    )
+    await until(lambda: loopback.of(PageFault))
+    assert loopback.of(PageFault)[0].message == "Error: not yours"
+    assert len(loopback.of(PageFault)) == 1
