@@ -1,12 +1,13 @@
-"""One job from its lease to its result: recover what earlier attempts left, join, record, upload, report."""
+"""One job from its lease to its result: join, record, upload, meanwhile recover what earlier attempts left, report."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -16,30 +17,38 @@ from worker.delivery.keeping import keep_lease
 from worker.delivery.layout import BotKeys, bot_keys
 from worker.delivery.lease import Lease, LeaseHeldError, LeaseLostError
 from worker.delivery.object_store import NotFoundError
+from worker.earlier import look_back
 from worker.entry import Entry, enter_call
+from worker.errors import MeetstemsError
 from worker.finishing import RESULT_FILE, Finish
 from worker.job import Job
+from worker.merging import RecordedAttempt
 from worker.oversight import Oversight
 from worker.platforms.meet_link import parse_meet_link
+from worker.reasons import TRIED_AGAIN, Reason
 from worker.recording import Order, Stop
-from worker.recovery import recover
+from worker.recovery_process import recover_apart, recovery_task
 from worker.reporting import JSON, Reporter
 from worker.status import BotStatus, Result, fitting
 from worker.world import World
 
 logger = logging.getLogger(__name__)
 
-RESTARTED: Final = frozenset({"browser_died", "connection_lost", "page_hung", "page_not_loaded", "tap_deaf"})
-"""Ends after which the bot tries once more at once: a new Chromium may well succeed."""
-
-STOPPED: Final = frozenset({"drained", "interrupted"})
+STOPPED: Final = frozenset({Reason.DRAINED, Reason.INTERRUPTED})
 """Ends that the worker's own supervisor asked for."""
 
 ANNOUNCED: Final = frozenset({"joining", "waiting_room", "in_call_recording", "leaving"})
 """States of an entry that are the bot's own. What follows after leaving depends on more than this entry."""
 
+HAND_ON_SECONDS: Final = 40.0
+"""Seconds from being told to stop until earlier attempts have to be recovered; supervisors wait for a minute and more."""
+
 NO_LOBBY_LIMIT: Final = 600.0
 """Seconds after which Meet itself gives up in its waiting room."""
+
+
+class RecoveryUnderWayError(MeetstemsError):
+    """The worker has to stop before the earlier attempts' files are made. All else is uploaded."""
 
 
 class End(Enum):
@@ -52,7 +61,7 @@ class End(Enum):
     HELD = "held"
     """Another worker is at it."""
     HANDED_ON = "handed_on"
-    """This worker has to stop before anything was recorded; another one can do it."""
+    """This worker has to stop before the job was done; another one can do what is left."""
     UNREPORTED = "unreported"
     """Everything is uploaded, but the result could not be sent."""
 
@@ -159,27 +168,39 @@ class _Bot:
         self._recorded_before = 0.0
 
     async def run(self, ends_by: float | None, give_up: bool) -> End:
-        recovery = await asyncio.to_thread(recover, self._store, self._keys, self._world.work / "recovery")
-        self._recorded_before = sum(each.manifest.recording.duration_seconds for each in recovery.recorded)
+        world = self._world
+        earlier = await asyncio.to_thread(look_back, self._store, self._keys, world.work / "earlier")
+        self._recorded_before = earlier.recorded_seconds
+        task = recovery_task(world.aws, world.run, self._job.bot_id, earlier.numbers, world.work / "recovery")
         number = await self._claim()
-        self._reporter = Reporter(
-            self._store, self._keys, self._world.events, self._job, number, self._world.clock
-        )
-        stop: Stop | None = None
-        if recovery.meeting_may_go_on and not give_up:
-            if not await self._until_join_at():
-                return End.HANDED_ON
-            stop = await self._attend(number, ends_by)
-            if stop.reason == "lease_lost":
-                return self._abandon(End.HELD)
-            if stop.reason in STOPPED and not self._recorded():
-                return self._abandon(End.HANDED_ON)
+        self._reporter = Reporter(self._store, self._keys, world.events, self._job, number, world.clock)
+        recovering = asyncio.create_task(recover_apart(task))
+        try:
+            stop: Stop | None = None
+            if earlier.meeting_may_go_on and not give_up:
+                if not await self._until_join_at():
+                    return End.HANDED_ON
+                stop = await self._attend(number, ends_by)
+            return await self._finish(stop, recovering, give_up)
+        finally:
+            recovering.cancel()
+            await asyncio.gather(recovering, return_exceptions=True)
+            for entry in self._entries:
+                entry.upload.close()
+
+    async def _finish(
+        self, stop: Stop | None, recovering: asyncio.Task[list[RecordedAttempt]], give_up: bool
+    ) -> End:
+        if stop is not None and stop.reason == Reason.LEASE_LOST:
+            return End.HELD
+        if stop is not None and stop.reason in STOPPED and not self._recorded():
+            return End.HANDED_ON
         finish = Finish(
             self._job,
             self._keys,
             self._world,
             self._reporter,
-            recovery.recorded,
+            partial(_recovered, recovering, self._stopped, self._world.clock),
             self._entries,
             lambda: self._oversight.lost,
         )
@@ -187,7 +208,10 @@ class _Bot:
             result = await finish.run(stop, give_up=give_up)
         except LeaseLostError as error:
             logger.warning("%s", error)
-            return self._abandon(End.HELD)
+            return End.HELD
+        except RecoveryUnderWayError as error:
+            logger.warning("%s", error)
+            return End.HANDED_ON
         return End.UNREPORTED if result is None else end_of(result)
 
     async def _claim(self) -> int:
@@ -208,8 +232,8 @@ class _Bot:
 
     async def _attend(self, number: int, ends_by: float | None) -> Stop:
         """Enters the call, and once more where that can help."""
-        stop = await self._enter(number, ends_by, RESTARTED)
-        if stop.reason in RESTARTED and not self._stopped.done():
+        stop = await self._enter(number, ends_by, TRIED_AGAIN)
+        if stop.reason in TRIED_AGAIN and not self._stopped.done():
             logger.warning("%s: %s; once more", stop.reason, stop.detail)
             self._world.metrics.restarted(stop.reason)
             number = await self._claim()
@@ -269,7 +293,20 @@ class _Bot:
     def _recorded(self) -> bool:
         return any(entry.manifest is not None for entry in self._entries)
 
-    def _abandon(self, end: End) -> End:
-        for entry in self._entries:
-            entry.upload.close()
-        return end
+
+async def _recovered(
+    recovering: asyncio.Task[list[RecordedAttempt]], stopped: asyncio.Future[Stop], clock: Callable[[], float]
+) -> list[RecordedAttempt]:
+    """What earlier attempts recorded, once it is there; a worker that has to stop waits HAND_ON_SECONDS for it at most.
+
+    Raises RecoveryUnderWayError and what recover_apart() raises.
+    """
+    first: list[asyncio.Future[Any]] = [recovering, stopped]
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    if not recovering.done() and stopped.result().reason in STOPPED:
+        await asyncio.wait([recovering], timeout=max(0.0, stopped.result().at + HAND_ON_SECONDS - clock()))
+        if not recovering.done():
+            raise RecoveryUnderWayError(
+                "earlier attempts are not recovered yet; another worker goes on with it"
+            )
+    return await recovering

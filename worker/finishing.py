@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -34,8 +34,9 @@ PLATFORM: Final = "google_meet"
 
 
 class Finish:
-    """The end of a job whose lease is held. ``entries`` are this worker's entries into the call, ``recovered`` earlier ones'.
+    """The end of a job whose lease is held. ``entries`` are this worker's entries into the call.
 
+    ``recovered`` gives what earlier workers' entries recorded, once it is all in the store.
     ``lost`` says whether the lease was lost meanwhile: then another worker does all this.
     """
 
@@ -45,7 +46,7 @@ class Finish:
         keys: BotKeys,
         world: World,
         reporter: Reporter,
-        recovered: Sequence[RecordedAttempt],
+        recovered: Callable[[], Awaitable[list[RecordedAttempt]]],
         entries: Sequence[Entry],
         lost: Callable[[], bool],
     ) -> None:
@@ -61,17 +62,24 @@ class Finish:
     async def run(self, stop: Stop | None, *, give_up: bool) -> Result | None:
         """Does it all. ``stop`` is how the last entry ended, None where the bot did not enter the call this time.
 
-        Returns the result, None where it could not be sent. Raises LeaseLostError, what the store raises, and OSError.
+        Returns the result, None where it could not be sent. Raises LeaseLostError, what the store raises, and OSError; what
+        ``recovered`` raises only once all of this worker's own is in the store.
         """
         world = self._world
         world.metrics.set_state("uploading", world.clock())
-        recorded = [*self._recovered, *await self._publish_audio()]
+        recorded = await self._publish_audio()
+        try:
+            recorded = [*await self._recovered(), *recorded]
+        except Exception:
+            await self._publish_rest()
+            raise
         outcomes = [entry.outcome for entry in self._entries]
         verdict = judge(recorded, stop, outcomes, give_up=give_up)
         self._reporter.enter("stopped", verdict.reason)
         self._make_sure()
         manifest = await self._publish_document(recorded)
-        await self._publish_rest(verdict)
+        await self._publish_rest()
+        await self._publish_failures(verdict)
         self._make_sure()
         self._reporter.enter(verdict.state, verdict.reason)
         result = await self._keep_result(manifest, verdict)
@@ -108,7 +116,7 @@ class Finish:
         await self._reporter.audio_ready()
         return merged
 
-    async def _publish_rest(self, verdict: Verdict) -> None:
+    async def _publish_rest(self) -> None:
         done = self._world.metrics.uploaded
         for entry in self._entries:
             if entry.manifest is not None:
@@ -117,6 +125,9 @@ class Finish:
                 self._world.metrics.upload_failed()
                 missing = len(entry.upload.pending()) + entry.upload.given_up
                 logger.error("attempt %d: %d parts of the tape are not uploaded", entry.number, missing)
+
+    async def _publish_failures(self, verdict: Verdict) -> None:
+        for entry in self._entries:
             if verdict.outcome != "recorded" or entry.outcome.failed:
                 await asyncio.to_thread(self._publish_failure, entry)
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from worker.delivery.clients import Aws, s3_client, sqs_client
 from worker.delivery.events_queue import EventsQueue
-from worker.delivery.object_store import S3_KEYS, Encryption, ObjectStore, S3Store
+from worker.delivery.object_store import ObjectStore, S3Store, encryption
 from worker.delivery.retries import RetryPolicy
 from worker.health import Health, HealthServer, linger
 from worker.logs import LogTail, configure_logging
@@ -39,6 +39,7 @@ class World:
 
     settings: Settings
     run: RunSettings
+    aws: Aws
     store: ObjectStore
     events: EventsQueue
     metrics: Metrics
@@ -67,8 +68,7 @@ async def open_world(settings: Settings, run: RunSettings, aws: Aws) -> AsyncIte
     metrics = Metrics(registry)
     ProcessMetrics(registry)
     retry = RetryPolicy(budget=run.retry_seconds)
-    encryption = Encryption("aws:kms", run.kms_key_id) if run.kms_key_id else S3_KEYS
-    store = S3Store(s3_client(aws), run.bucket, retry=retry, encryption=encryption)
+    store = S3Store(s3_client(aws), run.bucket, retry=retry, encryption=encryption(run.kms_key_id))
     events = EventsQueue(sqs_client(aws), run.events_queue_url, retry=retry)
     health = Health(metrics.capture)
     with stop_signals() as signalled:
@@ -80,6 +80,7 @@ async def open_world(settings: Settings, run: RunSettings, aws: Aws) -> AsyncIte
                 yield World(
                     settings=settings,
                     run=run,
+                    aws=aws,
                     store=store,
                     events=events,
                     metrics=metrics,

@@ -104,6 +104,7 @@ async def finish(
         world = World(
             settings=Settings(),
             run=run,
+            aws=aws.aws,
             store=store,
             events=events,
             metrics=Metrics(CollectorRegistry()),

@@ -12,6 +12,7 @@ from fixtures.replica.server import Replica
 from fixtures.replica.truth import read_truth
 from tests.browser.bot_truth import assert_playable, assert_true_to_the_meeting
 from tests.browser.runs import Cloud, Worker, cloud
+from worker.stems.manifest import Manifest
 
 LENGTH = 18.0
 
@@ -36,11 +37,14 @@ def _turns(first: float, duration: float) -> list[tuple[float, float]]:
     return [(start, min(start + 2.4, duration)) for start in starts if start + 0.5 < duration]
 
 
-async def kill_and_finish(folder: Path, moments: Sequence[float]) -> None:
-    """Kills a worker so many seconds after its start, for each of ``moments``; then one more does what is left."""
+async def kill_and_finish(folder: Path, moments: Sequence[float], length: float = LENGTH) -> Manifest | None:
+    """Kills a worker so many seconds after its start, for each of ``moments``; then one more does what is left.
+
+    The meeting takes ``length`` seconds. Returns the bot's document, None where nothing was recorded.
+    """
     kills = []
     with cloud() as there:
-        async with Replica(conversation(), folder / "truth.jsonl") as replica:
+        async with Replica(conversation(length), folder / "truth.jsonl") as replica:
             there.dispatch(replica)
             for number, moment in enumerate(moments):
                 worker = await Worker.start(replica, there, folder / f"work-{number}")
@@ -49,10 +53,10 @@ async def kill_and_finish(folder: Path, moments: Sequence[float]) -> None:
                 await worker.kill()
             last = await Worker.start(replica, there, folder / "work-last")
             assert await last.finish() == 0
-        await asyncio.to_thread(_check, there, folder, kills)
+        return await asyncio.to_thread(_check, there, folder, kills)
 
 
-def _check(there: Cloud, folder: Path, kills: list[float]) -> None:
+def _check(there: Cloud, folder: Path, kills: list[float]) -> Manifest | None:
     (result,) = there.results()
     assert there.waiting_jobs() == 0
     assert there.dead_letters() == []
@@ -63,10 +67,11 @@ def _check(there: Cloud, folder: Path, kills: list[float]) -> None:
     sizes = {file.key.removeprefix(there.keys.folder): file.size for file in result.files}
     assert sizes == {key: (bot / key).stat().st_size for key in sizes}
     if result.audio_streams is None:
-        return
+        return None
     manifest = there.manifest()
     assert_true_to_the_meeting(bot, manifest, read_truth(folder / "truth.jsonl"), kills)
     parts = manifest.recording.parts
     for part in parts if isinstance(parts, list) else []:
         if part.mixed_audio is not None:
             assert_playable(bot / part.mixed_audio, part.duration_seconds)
+    return manifest

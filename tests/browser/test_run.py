@@ -92,7 +92,10 @@ async def test_a_job_goes_the_whole_way_and_a_redelivery_changes_nothing(
 
 
 async def test_two_kills_cost_seconds_and_leave_one_result(tmp_path: Path) -> None:
-    await kill_and_finish(tmp_path, [8.5])
+    manifest = await kill_and_finish(tmp_path, [6.0, 12.0], length=28.0)
+    assert manifest is not None
+    assert isinstance(manifest.recording.parts, list)
+    assert [part.ended_reason for part in manifest.recording.parts][:2] == ["cut_off", "cut_off"]
 
 
 async def test_a_kill_in_the_waiting_room_and_one_in_the_call(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ async def world_of(replica: Replica, there: Cloud, work: Path) -> AsyncIterator[
         yield World(
             settings=settings_for(replica),
             run=RunSettings(bucket=there.embedded.bucket, lease_seconds=5.0),
+            aws=there.embedded.aws,
             store=there.store,
             events=events,
             metrics=Metrics(CollectorRegistry()),

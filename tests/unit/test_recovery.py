@@ -1,21 +1,28 @@
 from __future__ import annotations
 
+import asyncio
+import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from tests.synthetic_tape import Talker, synthetic_tape
 from worker.delivery.clients import s3_client
-from worker.delivery.embedded import embedded_aws
+from worker.delivery.embedded import Embedded, embedded_aws
 from worker.delivery.layout import BotKeys, bot_keys
 from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy
+from worker.earlier import look_back
 from worker.publishing import publish_audio, publish_rest
-from worker.recovery import Recovery, files_of, recover
+from worker.recovery import files_of, recover
+from worker.recovery_process import RecoveryError, recover_apart, recovery_task
 from worker.replaying import replay
+from worker.settings import RunSettings
 from worker.stems.manifest import Manifest
 from worker.stems.render import Renderer
 from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
@@ -26,8 +33,14 @@ SPEECH = [bytes([0xF8, number, 7]) * 20 for number in range(50)]
 
 
 @pytest.fixture
-def store() -> Iterator[S3Store]:
-    with embedded_aws() as embedded, closing(s3_client(embedded.aws)) as s3:
+def embedded() -> Iterator[Embedded]:
+    with embedded_aws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def store(embedded: Embedded) -> Iterator[S3Store]:
+    with closing(s3_client(embedded.aws)) as s3:
         yield S3Store(s3, embedded.bucket, retry=RetryPolicy(budget=10.0))
 
 
@@ -64,12 +77,10 @@ def test_a_tape_that_breaks_off_becomes_files(store: S3Store, tmp_path: Path) ->
     parts = write_tape(tmp_path / "tape", events())
     # The first part holds no more than what came before the call.
     put_tape(store, 1, parts[:3])
-    recovery = recover(store, KEYS, tmp_path / "work")
-    (attempt,) = recovery.recorded
+    (attempt,) = recover(store, KEYS, [1], tmp_path / "work")
     assert attempt.folder == "attempts/0001/files"
     assert attempt.manifest.recording.ended_reason == "cut_off"
     assert 7.5 < attempt.manifest.recording.duration_seconds <= 8.1
-    assert recovery.meeting_may_go_on
     for file in files_of(attempt.manifest):
         assert f"attempts/0001/files/{file}" in keys_in(store)
     stored = store.get(KEYS.attempt(1).file("audio_streams.json")).data
@@ -78,9 +89,9 @@ def test_a_tape_that_breaks_off_becomes_files(store: S3Store, tmp_path: Path) ->
 
 def test_recovering_again_changes_nothing(store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events()))
-    first = recover(store, KEYS, tmp_path / "work")
+    first = recover(store, KEYS, [1], tmp_path / "work")
     before = store.list(KEYS.folder)
-    assert recover(store, KEYS, tmp_path / "again") == first
+    assert recover(store, KEYS, [1], tmp_path / "again") == first
     assert store.list(KEYS.folder) == before
     assert not (tmp_path / "again").exists()
 
@@ -92,9 +103,8 @@ def test_what_a_worker_that_was_killed_had_not_uploaded_yet_is_uploaded(
     replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
     publish_audio(store, KEYS.attempt(1), tmp_path / "files")
     assert "attempts/0001/files/audio.wav" not in keys_in(store)
-    recovery = recover(store, KEYS, tmp_path / "work")
+    recover(store, KEYS, [1], tmp_path / "work")
     assert "attempts/0001/files/audio.wav" in keys_in(store)
-    assert not recovery.meeting_may_go_on
 
 
 def test_files_that_stand_there_are_never_replaced(store: S3Store, tmp_path: Path) -> None:
@@ -114,13 +124,61 @@ def test_files_that_stand_there_are_never_replaced(store: S3Store, tmp_path: Pat
 def test_a_bot_that_never_got_in_leaves_nothing_to_recover(store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", iter(list(events())[:1])))
     store.put(f"{KEYS.attempt(2).folder}attempt.json", b"{}", content_type="application/json")
-    recovery = recover(store, KEYS, tmp_path / "work")
-    assert recovery == Recovery(2, [])
-    assert recovery.meeting_may_go_on
+    assert recover(store, KEYS, [1, 2], tmp_path / "work") == []
 
 
 def test_a_torn_tape_that_is_none_costs_no_more_than_itself(store: S3Store, tmp_path: Path) -> None:
     store.put(KEYS.attempt(1).tape_part("part-000000.mcap"), b"no tape", content_type="text/plain")
     put_tape(store, 2, write_tape(tmp_path / "tape", events()))
-    recovery = recover(store, KEYS, tmp_path / "work")
-    assert [attempt.attempt for attempt in recovery.recorded] == [2]
+    recovered = recover(store, KEYS, [1, 2], tmp_path / "work")
+    assert [attempt.attempt for attempt in recovered] == [2]
+    assert look_back(store, KEYS, tmp_path / "look").numbers == [1, 2]
+
+
+async def test_a_process_of_its_own_recovers_the_same_and_says_where_it_cannot(
+    embedded: Embedded, store: S3Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", events()))
+    run = RunSettings(bucket=embedded.bucket, log_json=True)
+    task = recovery_task(embedded.aws, run, "bot-1", [1], tmp_path / "apart")
+    recovered = await recover_apart(task)
+    assert recovered == recover(store, KEYS, [1], tmp_path / "here")
+    assert recovered[0].manifest.recording.ended_reason == "cut_off"
+
+    nowhere = msgspec.structs.replace(task, bucket="nobody-has-this-one")
+    with pytest.raises(RecoveryError, match=r"recovery of attempts \[1\]: ended with exit code 1"):
+        await recover_apart(nowhere)
+    assert "NoSuchBucket" in capfd.readouterr().err
+
+
+async def test_cancelling_ends_the_process(embedded: Embedded, store: S3Store, tmp_path: Path) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", events()))
+    task = recovery_task(embedded.aws, RunSettings(bucket=embedded.bucket), "bot-1", [1], tmp_path / "apart")
+    recovering = asyncio.create_task(recover_apart(task))
+    us = psutil.Process()
+    async with asyncio.timeout(10):
+        while not (  # noqa: ASYNC110 - what is waited for is another process
+            processes := [each for each in us.children() if "worker.recovery_process" in each.cmdline()]
+        ):
+            await asyncio.sleep(0.01)
+    recovering.cancel()
+    await asyncio.gather(recovering, return_exceptions=True)
+    assert not processes[0].is_running()
+
+
+async def test_the_process_ends_with_whoever_waits_for_it(
+    embedded: Embedded, store: S3Store, tmp_path: Path
+) -> None:
+    # A server that never answers would hold it for the whole budget.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        aws = msgspec.structs.replace(
+            embedded.aws, endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}"
+        )
+        task = recovery_task(aws, RunSettings(bucket=embedded.bucket), "bot-1", [1], tmp_path / "apart")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "worker.recovery_process"), stdin=asyncio.subprocess.PIPE
+        )
+        assert process.stdin is not None
+        process.stdin.write(msgspec.json.encode(task) + b"\n")
+        process.stdin.close()
+        assert await asyncio.wait_for(process.wait(), 20) == 1

@@ -85,6 +85,11 @@ S3_KEYS: Final = Encryption()
 """With the keys of S3 itself (SSE-S3)."""
 
 
+def encryption(kms_key_id: str | None) -> Encryption:
+    """With a key of the user's own, None: with S3's."""
+    return Encryption("aws:kms", kms_key_id) if kms_key_id else S3_KEYS
+
+
 class ObjectStore(Protocol):
     """Where results go.
 
