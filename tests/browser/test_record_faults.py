@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.replica.media import MeetingMedia
 from fixtures.replica.server import Replica
 from tests.browser.recordings import assert_complete, contents, events_of, frames_in, meeting, settings_for
+from worker import lifecycle
 from worker.platforms.meet_link import parse_meet_link
 from worker.progress import Progress
-from worker.recorder import Recorder
 from worker.recording import Order, Outcome, record
 from worker.rendering import OpenRenderer
 from worker.replaying import replay
@@ -130,9 +131,14 @@ async def test_a_call_whose_connection_is_lost_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output, display = tmp_path / "out", Silent()
-    monkeypatch.setattr(Recorder, "disconnected_for", lambda _: 100.0 if display.heard.is_set() else 0.0)
-    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
-        outcome = await recorded(replica, output, display)
+    monkeypatch.setattr(lifecycle, "DISCONNECTED_TIMEOUT", 1.0)
+    truth = tmp_path / "truth.jsonl"
+    media = MeetingMedia(meeting(60), truth)
+    async with Replica(meeting(60), truth, media=media) as replica:
+        recording = asyncio.create_task(recorded(replica, output, display))
+        await asyncio.wait_for(display.heard.wait(), 30)
+        await media.cut()
+        outcome = await recording
         assert await replica.wait_ended() == "left"
     assert outcome.failed
     assert assert_complete(output).recording.ended_reason == "connection_lost"
@@ -153,7 +159,14 @@ async def test_states_and_the_end_stand_on_the_tape(tmp_path: Path) -> None:
         outcome = await recorded(replica, output, display)
     events = events_of(output)
     states = [event.state for event in events if isinstance(event, StateChanged)]
-    assert states == ["joining", "waiting_room", "in_call_recording", "leaving", "done"]
+    assert states == [
+        "joining",
+        "waiting_room",
+        "in_call_not_recording",
+        "in_call_recording",
+        "leaving",
+        "done",
+    ]
     assert display.states == ["starting", *states]
     assert display.updates > 5
     ends = [event for event in events if isinstance(event, RecordingEnded)]
