@@ -1,6 +1,6 @@
 # One command each; every one of them does its own set-up first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-queue test lint bench chaos
+.PHONY: help setup demo demo-queue test lint bench chaos outcomes
 
 # How many browser tests run at once. They are timing-sensitive and each drives a Chromium of its own.
 BROWSER_WORKERS ?= 3
@@ -8,6 +8,9 @@ BROWSER_WORKERS ?= 3
 # How many random moments `make chaos` kills a recording at, and how many recordings run side by side.
 KILLS ?= 20
 CHAOS_WORKERS ?= 3
+
+# How often `make outcomes` plays each way that a join can go.
+REPEAT ?= 10
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,3 +39,8 @@ bench: ## Run the benchmarks
 chaos: ## Kill a recording's whole process tree at random moments, then finish the job
 	@scripts/setup-development
 	@MEETSTEMS_CHAOS=$(KILLS) .venv/bin/pytest tests/chaos -n $(CHAOS_WORKERS)
+
+outcomes: ## Play every way that a join can go, on Meet and on Teams, many times over
+	@scripts/setup-development
+	@MEETSTEMS_REPEAT=$(REPEAT) .venv/bin/pytest tests/browser/test_meet_outcomes.py tests/browser/test_teams_outcomes.py \
+		-n $(BROWSER_WORKERS)

@@ -213,6 +213,17 @@ def test_a_bot_has_no_rights_that_it_does_not_need(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["bot", *QUEUED])
+def test_an_account_can_be_there_and_need_not(folder: str) -> None:
+    (volume,) = [
+        each for each in job_spec(folder)["template"]["spec"]["volumes"] if each["name"] == "account"
+    ]
+    assert volume["secret"] == {"secretName": "meetstems-account", "optional": True, "defaultMode": 0o440}
+    mounts = {each["name"]: each for each in container(folder)["volumeMounts"]}
+    assert mounts["account"] == {"name": "account", "mountPath": "/account", "readOnly": True}
+    assert ("job" in mounts) is (folder == "bot")
+
+
+@pytest.mark.parametrize("folder", ["bot", *QUEUED])
 def test_resources_probes_and_the_time_to_leave(folder: str) -> None:
     only = container(folder)
     assert only["resources"]["requests"].keys() == {"cpu", "memory", "ephemeral-storage"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import pytest
 
 from tests.deploy.tools import KUBERNETES
 from worker.browser.launch import find_chromium
+from worker.browser.virtual_display import SCREEN
 from worker.settings import Settings
 
 PROFILE = KUBERNETES / "seccomp" / "meetstems.json"
@@ -76,3 +78,22 @@ def test_the_profile_refuses_by_default_and_what_is_dangerous() -> None:
     assert not DANGEROUS & allowed
     # Kubernetes reads a profile as the OCI runtime specification has it: Docker's conditions would be passed over.
     assert all(rule.keys() <= {"names", "action", "errnoRet"} for rule in profile["syscalls"])
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb here (apt install xvfb)")
+def test_the_screen_of_a_headed_chromium_runs(home: Path) -> None:
+    with subprocess.Popen(
+        [
+            *(sys.executable, str(Path(__file__).with_name("under_seccomp.py")), str(PROFILE), ""),
+            *("Xvfb", "-displayfd", "1", "-screen", "0", SCREEN, "-nolisten", "tcp"),
+        ],
+        env={"HOME": str(home), "TMPDIR": str(home), "PATH": "/usr/bin:/bin"},
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as xvfb:
+        assert xvfb.stdout is not None
+        display = xvfb.stdout.readline().strip()
+        xvfb.terminate()
+        assert display.isdecimal(), xvfb.communicate()[1]
