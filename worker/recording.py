@@ -21,8 +21,9 @@ from worker.leave_policy import STANDALONE, LeavePolicy
 from worker.lifecycle import Lifecycle, Move, State
 from worker.output_folder import claim_output
 from worker.platforms.call import Call, CallError
-from worker.platforms.doors import open_call, open_roster
+from worker.platforms.doors import open_call
 from worker.platforms.links import Link
+from worker.platforms.rosters import open_roster
 from worker.presence import Presence
 from worker.progress import Display
 from worker.reasons import Reason
@@ -146,7 +147,7 @@ async def attend(
             recorder = Recorder(tape, Rendering(open_renderer), observers=[hearing.observe])
             tap = await Tap.attach(context, recorder.take)
             page = await context.new_page()
-            call = open_call(order.link, page, order.bot_name, signed_in=False)
+            call = open_call(order.link, page, order.bot_name, signed_in=settings.storage_state is not None)
             session = _Session(order, browser, tap, page, call, recorder, hearing, display, stopped, hooks)
             return await session.run()
 

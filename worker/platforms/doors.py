@@ -1,14 +1,15 @@
-"""What joins, watches and reads a call, by the platform that its link leads to."""
+"""What joins and watches a call, by the platform that its link leads to."""
 
 from __future__ import annotations
 
 from playwright.async_api import Page
 
-from worker.platforms.call import Call, Roster
+from worker.platforms.call import Call
 from worker.platforms.links import Link
 from worker.platforms.meet import MeetCall
 from worker.platforms.meet_link import MeetLink
-from worker.platforms.meet_roster import MeetRoster
+from worker.platforms.teams import TeamsCall
+from worker.platforms.teams_link import TeamsLink
 
 
 def open_call(link: Link, page: Page, bot_name: str, *, signed_in: bool) -> Call:
@@ -16,14 +17,5 @@ def open_call(link: Link, page: Page, bot_name: str, *, signed_in: bool) -> Call
     match link:
         case MeetLink():
             return MeetCall(page, link, bot_name, signed_in=signed_in)
-        case _:
-            raise NotImplementedError(link.platform)
-
-
-def open_roster(platform: str) -> Roster:
-    """What reads the roster of a call on ``platform``: a value of ``TapeStarted.platform``."""
-    match platform:
-        case "google_meet":
-            return MeetRoster()
-        case _:
-            raise NotImplementedError(platform)
+        case TeamsLink():
+            return TeamsCall(page, link, bot_name, signed_in=signed_in)
