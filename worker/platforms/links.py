@@ -25,7 +25,7 @@ def parse_link(value: str) -> Link:
     try:
         if host == meet_link.HOST:
             return parse_meet_link(value)
-        if host in teams_link.HOSTS:
+        if host in (*teams_link.HOSTS, teams_link.SHORT_HOST):
             return parse_teams_link(value)
     except (MeetLinkError, TeamsLinkError) as error:
         raise LinkError(str(error)) from error

@@ -24,12 +24,16 @@ HOSTS: Final = (
 Source: Microsoft's lists of Microsoft 365 endpoints, worldwide and U.S. Government.
 """
 
+SHORT_HOST: Final = "aka.ms"
+"""Microsoft's own short links. Where one leads is seen only by following it."""
+
 EXPECTED: Final = "https://teams.microsoft.com/meet/1234567890123?p=passcode"
 
 _LAUNCHER: Final = "/dl/launcher/launcher.html"
 _LIGHT: Final = "/light-meetings/launch"
 _MEET: Final = re.compile(r"/meet/([0-9a-z]{2,64})/?", re.IGNORECASE | re.ASCII)
 _MEETUP: Final = re.compile(r"/l/meetup-join/([^/]{1,300})(?:/([0-9]{1,20}))?/?", re.ASCII)
+_SHORT: Final = re.compile(r"/[A-Za-z0-9_.-]{1,100}", re.ASCII)
 _THREAD: Final = re.compile(r"19:[A-Za-z0-9_.-]{1,200}@thread\.(?:v2|tacv2|skype)", re.ASCII)
 _SHOWN_LENGTH: Final = 100
 
@@ -39,8 +43,8 @@ class TeamsLinkError(InputError):
 
 
 class TeamsLink(NamedTuple):
-    """A meeting: its number or thread (``19:meeting_…@thread.v2``; empty for the light client's links, which wrap it), the
-    address at which its page opens, and the same without the query, in which the passcode stands: for logs and files.
+    """A meeting: its number or thread (``19:meeting_…@thread.v2``; empty for links that hide it), the address at which its
+    page opens, and the same without the query, in which the passcode stands: for logs and files.
     """
 
     code: str
@@ -57,7 +61,7 @@ def parse_teams_link(value: str) -> TeamsLink:
     """The meeting that ``value`` links to; the scheme may be left out, the query is kept. Raises TeamsLinkError.
 
     Taken are ``/l/meetup-join/…``, ``/meet/…``, the light client's ``/light-meetings/launch?coords=…``, and the address of the
-    launcher page, which holds one of the first two.
+    launcher page, which holds one of the first two. So is any short link of Microsoft's.
     """
     text = value.strip()
     if not text.isprintable():
@@ -67,13 +71,22 @@ def parse_teams_link(value: str) -> TeamsLink:
         port = parts.port
     except ValueError as error:
         raise _refused(value, "it is no address") from error
-    if parts.scheme not in ("https", "http") or parts.hostname not in HOSTS:
+    if parts.scheme not in ("https", "http") or parts.hostname not in (*HOSTS, SHORT_HOST):
         raise _refused(value)
     if parts.username is not None or port not in (None, 80, 443):
         raise _refused(value, "it names a user or a port")
+    if parts.hostname == SHORT_HOST:
+        return _short(value, parts)
     if parts.path == _LAUNCHER:
         parts = _unwrapped(parts)
     return _meeting(value, str(parts.hostname), parts)
+
+
+def _short(value: str, parts: SplitResult) -> TeamsLink:
+    if not _SHORT.fullmatch(parts.path):
+        raise _refused(value, f"its path {parts.path[:_SHOWN_LENGTH]!r} is no short link")
+    address = f"https://{SHORT_HOST}{parts.path}"
+    return TeamsLink("", address, address)
 
 
 def _unwrapped(launcher: SplitResult) -> SplitResult:

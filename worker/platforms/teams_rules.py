@@ -45,7 +45,7 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
         scene = Scene.HOST_ABSENT if waiting is teams.HOST_ABSENT else Scene.LOBBY
         return _view(facts, scene, (waiting.name,))
     if call:
-        return _view(facts, Scene.CALL, tuple(call))
+        return _view(facts, Scene.CALL, (call[0],))
     if past.asked and _foreign(facts) and teams.JOIN_PRESSED.name in facts.elements:
         return _view(facts, Scene.LOBBY, (teams.JOIN_PRESSED.name,))
     return _view(facts, Scene.ASKED if past.asked else Scene.OPENING, _way_in(facts))

@@ -62,6 +62,7 @@ LAUNCHER = "https://teams.microsoft.com/dl/launcher/launcher.html?type=meet&dire
             f"{MEETUP}?{CONTEXT}",
             MEETUP,
         ),
+        ("https://aka.ms/our-meeting?x=1", "", "https://aka.ms/our-meeting", "https://aka.ms/our-meeting"),
         *(
             (
                 f"https://{host}/meet/123?p=x",
@@ -108,6 +109,8 @@ def test_links_that_are_taken(link: str, code: str, url: str, shown: str) -> Non
         "https://teams.microsoft.com:8443/meet/123",
         "https://teams.microsoft.com:port/meet/123",
         "https://[teams.microsoft.com/meet/123",
+        "https://aka.ms/",
+        "https://aka.ms/our/meeting",
         "msteams:/l/meetup-join/19:a@thread.v2/0",
         "https://teams.microsoft.com/meet/12\x1b[31m3",
     ],
