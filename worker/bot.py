@@ -24,7 +24,7 @@ from worker.finishing import RESULT_FILE, Finish
 from worker.job import Job
 from worker.merging import RecordedAttempt
 from worker.oversight import Oversight
-from worker.platforms.meet_link import parse_meet_link
+from worker.platforms.links import parse_link
 from worker.reasons import TRIED_AGAIN, Reason
 from worker.recording import Order, Stop
 from worker.recovery_process import recover_apart, recovery_task
@@ -37,14 +37,13 @@ logger = logging.getLogger(__name__)
 STOPPED: Final = frozenset({Reason.DRAINED, Reason.INTERRUPTED})
 """Ends that the worker's own supervisor asked for."""
 
-ANNOUNCED: Final = frozenset({"joining", "waiting_room", "in_call_recording", "leaving"})
+ANNOUNCED: Final = frozenset(
+    {"joining", "waiting_room", "in_call_not_recording", "in_call_recording", "leaving"}
+)
 """States of an entry that are the bot's own. What follows after leaving depends on more than this entry."""
 
 HAND_ON_SECONDS: Final = 40.0
 """Seconds from being told to stop until earlier attempts have to be recovered; supervisors wait for a minute and more."""
-
-NO_LOBBY_LIMIT: Final = 600.0
-"""Seconds after which Meet itself gives up in its waiting room."""
 
 
 class RecoveryUnderWayError(MeetstemsError):
@@ -247,8 +246,6 @@ class _Bot:
         def announce(state: str, reason: str) -> None:
             if state == "leaving" and reason in unsaid:
                 return
-            if state == "in_call_recording":
-                self._reporter.enter("in_call_not_recording")
             if state in ANNOUNCED:
                 self._reporter.enter(state, reason)
 
@@ -278,16 +275,19 @@ class _Bot:
                 metrics.observe_finish(outcome.files_closed_after)
 
     def _order(self, number: int, ends_by: float | None) -> Order:
-        limits = [] if self._job.max_duration is None else [self._job.max_duration - self._recorded_before]
+        longest = self._job.leave.max_duration
+        limits = [] if longest is None else [longest - self._recorded_before]
         if ends_by is not None:
             limits.append(ends_by - self._world.clock())
         return Order(
             bot_id=self._job.bot_id,
-            link=parse_meet_link(self._job.meeting_url),
+            link=parse_link(self._job.meeting_url),
             output=self._world.work / f"attempt-{number:04d}" / "recording",
             bot_name=self._job.bot_name,
-            max_duration=max(1.0, min(limits)) if limits else None,
-            waiting_room_timeout=self._job.waiting_room_timeout or NO_LOBBY_LIMIT,
+            policy=msgspec.structs.replace(
+                self._job.leave, max_duration=max(1.0, min(limits)) if limits else None
+            ),
+            announcement=self._job.announcement,
         )
 
     def _recorded(self) -> bool:

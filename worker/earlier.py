@@ -11,10 +11,11 @@ import msgspec
 from worker.attempts import attempts_of
 from worker.delivery.layout import AttemptKeys, BotKeys
 from worker.delivery.object_store import Listed, NotFoundError, ObjectStore
+from worker.reasons import CUT_OFF
 from worker.stems.manifest import Manifest
 from worker.stems.render import MANIFEST_FILE
 from worker.tape.errors import TapeReadError
-from worker.tape.events import CUT_OFF, FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
+from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
 from worker.tape.reader import read_tape
 
 NOT_ENDED: Final = "cut_off"

@@ -30,7 +30,6 @@ from worker.world import World
 logger = logging.getLogger(__name__)
 
 RESULT_FILE: Final = "result.json"
-PLATFORM: Final = "google_meet"
 
 
 class Finish:
@@ -86,8 +85,8 @@ class Finish:
         if not await self._reporter.reported(fitting(result), world.run.retry_seconds):
             return None
         await self._tidy_up()
-        said = vendor_outcome(result.state, result.reason)
-        world.metrics.outcome(PLATFORM, said.code, said.sub_code)
+        said = vendor_outcome(result.state, result.reason, self._job.platform)
+        world.metrics.outcome(self._job.platform, said.code, said.sub_code)
         world.metrics.set_state(result.state, world.clock())
         logger.info("%s: %s %s", result.outcome, result.reason, result.detail)
         return result

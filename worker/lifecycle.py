@@ -16,8 +16,7 @@ from worker.hearing import Heard
 from worker.leave_policy import LeavePolicy
 from worker.platforms.directory import Directory, Status
 from worker.platforms.view import Scene, View
-from worker.reasons import Reason
-from worker.tape.events import CUT_OFF
+from worker.reasons import CUT_OFF, Reason
 
 OPENING_TIMEOUT: Final = 120.0
 """Seconds from the loaded page to a waiting room, a call or a refusal."""

@@ -86,3 +86,23 @@ TRIED_AGAIN: Final = frozenset(
     }
 )
 """What a new Chromium may well put right. Who was refused, by a person or by the platform, does not ask again."""
+
+CUT_OFF: Final = frozenset(
+    {
+        Reason.BROWSER_DIED,
+        Reason.CALL_ENCRYPTED,
+        Reason.CONNECTION_FAILED,
+        Reason.CONNECTION_LOST,
+        Reason.DISK_FULL,
+        Reason.INTERNAL_ERROR,
+        Reason.LEASE_LOST,
+        Reason.OOM_SOFT_LIMIT,
+        Reason.PAGE_HUNG,
+        Reason.PAGE_NOT_LOADED,
+        Reason.PAGE_NOT_UNDERSTOOD,
+        Reason.SIGN_IN_FAILED,
+        Reason.TAP_DEAF,
+        Reason.TAPE_FAILED,
+    }
+)
+"""Ends that nobody wanted: the recording holds less than the meeting had, or nothing. All others are outcomes, not faults."""

@@ -26,7 +26,7 @@ from worker.platforms.links import Link
 from worker.platforms.rosters import open_roster
 from worker.presence import Presence
 from worker.progress import Display
-from worker.reasons import Reason
+from worker.reasons import CUT_OFF, Reason
 from worker.recorder import Recorder
 from worker.rendering import HELD_SECONDS, OpenRenderer, Rendering
 from worker.settings import Settings
@@ -34,7 +34,6 @@ from worker.stems.manifest import Manifest
 from worker.stopping import stop_signals
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import (
-    CUT_OFF,
     TAPE_VERSION,
     RecordingEnded,
     RecordingStarted,
@@ -96,13 +95,13 @@ class Hooks:
 class Outcome:
     """What came of a recording.
 
-    ``manifest`` is None where the bot was never in the call, or where the files failed. ``error`` is why the tape or the files
-    could not be written.
-    ``first_packet_after`` is from the waiting room's end to the first packet on the tape, ``files_closed_after`` from the end
-    of the meeting to the last file closed, both in seconds.
+    ``admitted``: the bot was in the call. ``manifest`` is None where nothing was recorded, or where the files failed; ``error``
+    is why the tape or the files could not be written. ``first_packet_after`` is from the waiting room's end to the first
+    packet on the tape, ``files_closed_after`` from the end of the meeting to the last file closed, both in seconds.
     """
 
     stop: Stop
+    admitted: bool
     manifest: Manifest | None
     error: Exception | None
     first_packet_after: float | None
@@ -221,6 +220,7 @@ class _Session:
         manifest = self._recorder.finish()
         return Outcome(
             stop=stop,
+            admitted=self._lifecycle.admitted_at is not None,
             manifest=manifest,
             error=self._recorder.error,
             first_packet_after=self._first_packet_after(),

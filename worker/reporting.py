@@ -64,7 +64,7 @@ class Reporter:
         """The bot enters ``state``: an event, and bot.json soon. Entering the same state again is told once."""
         if self._status is not None and (self._status.state, self._status.reason) == (state, reason):
             return self._status
-        said = words(state, reason)
+        said = words(state, reason, self._job.platform)
         status = bot_status(self._job, state, reason, said, self.attempt, self.next_sequence(), self._clock())
         if self._status is not None:
             status = msgspec.structs.replace(status, audio_status=self._status.audio_status)

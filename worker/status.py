@@ -70,8 +70,9 @@ class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a job, told once: kept as ``result.json``, and sent as the last event.
 
-    ``outcome`` is ``recorded``, ``not_admitted`` (nobody let the bot in: no fault), or ``failed``; a failed one can have files
-    all the same. ``counters`` are final totals; ``ignored`` names fields of the job that had no effect.
+    ``outcome`` is ``recorded``, ``not_admitted`` (the bot was not let in: no fault), ``not_recorded`` (it was in, but might
+    not record), or ``failed``; a failed one can have files all the same. ``counters`` are final totals; ``ignored`` names
+    fields of the job that had no effect.
     """
 
     event: str = "bot.result"

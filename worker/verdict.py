@@ -8,17 +8,18 @@ from typing import Final, NamedTuple
 
 from worker.job import Job
 from worker.merging import RecordedAttempt
+from worker.reasons import CUT_OFF
 from worker.recording import Outcome, Stop
 from worker.status import Result, ResultFile, iso, packet_counters, speaker_totals
 from worker.stems.manifest import Manifest
-from worker.tape.events import CUT_OFF
 from worker.vendor_words import status_code, words
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Verdict(NamedTuple):
-    """``outcome``: ``recorded``, ``not_admitted`` or ``failed``; ``state``: ``done`` or ``fatal``; ``reason``: a short code."""
+    """``outcome``: ``recorded``, ``not_recorded`` (the bot was in the call), ``not_admitted`` or ``failed``; ``state``:
+    ``done`` or ``fatal``; ``reason``: a value of worker.reasons.Reason."""
 
     outcome: str
     state: str
@@ -38,6 +39,8 @@ def judge(
     error = outcomes[-1].error if outcomes else None
     if error is not None:
         return Verdict("failed", "fatal", error_reason(error, stop.reason), str(error))
+    if not recorded and outcomes[-1].admitted and stop.reason not in CUT_OFF:
+        return Verdict("not_recorded", "done", stop.reason, stop.detail)
     return _ended(stop.reason, stop.detail, recorded=bool(recorded))
 
 
@@ -73,7 +76,7 @@ def make_result(
     at: float,
 ) -> Result:
     """The result of ``job``; ``at`` is now, in Unix seconds. Its idempotency key is the same whoever makes it."""
-    said = words(verdict.state, verdict.reason)
+    said = words(verdict.state, verdict.reason, job.platform)
     counters = {"tape_bytes": float(tape_bytes), "tape_parts": float(tape_parts), "attempts": float(attempt)}
     if manifest is not None:
         counters |= packet_counters(manifest)

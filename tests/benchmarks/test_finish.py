@@ -65,7 +65,9 @@ class Replayed:
             return now
 
         with TapeWriter(order.output / TAPE_FOLDER, hooks.on_part_closed, PART_SECONDS) as tape:
-            recorder = Recorder(tape, Rendering(open_renderer), clock, hooks.on_event)
+            recorder = Recorder(
+                tape, Rendering(open_renderer), clock, [hooks.on_event] if hooks.on_event else []
+            )
             for number, event in enumerate(_events(self._seconds)):
                 now = event.frames[-1].arrival if isinstance(event, FrameBatch) else max(now, event.at)
                 recorder.take(event)
@@ -75,7 +77,7 @@ class Replayed:
             stop = await stopped
             self.ended_at = time.monotonic()
             recorder.take(RecordingEnded(at=now, reason=stop.reason, detail=stop.detail))
-            return Outcome(stop, recorder.finish(), recorder.error, None, None, None)
+            return Outcome(stop, True, recorder.finish(), recorder.error, None, None, None)
 
 
 def _events(seconds: float) -> Iterator[TapeEvent]:

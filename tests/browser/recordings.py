@@ -38,7 +38,7 @@ def meeting(duration: float, lobby: float = 0.3, **page: bool) -> Scenario:
             Participant(name="Ada Ray", voice="elif", csrc=7001, says=[(0.2, half)], host=True),
             Participant(name="Ben Oak", voice="nuno", csrc=7002, says=[(half, duration - 0.2)]),
         ],
-        page=Page(lobby=lobby, **page),
+        page=msgspec.convert({"lobby": lobby, **page}, Page),
     )
 
 

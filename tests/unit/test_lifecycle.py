@@ -21,8 +21,7 @@ from worker.lifecycle import (
 )
 from worker.platforms.directory import CallOver, Device, Directory, Evidence, SourceOwner, Status
 from worker.platforms.view import Scene, View
-from worker.reasons import Reason
-from worker.tape.events import CUT_OFF
+from worker.reasons import CUT_OFF, Reason
 
 T0 = 1_800_000_000.0
 US = Device(device_id="us", name="Notes", is_us=True, status=Status.IN)

@@ -117,9 +117,9 @@ def test_a_result_that_is_too_long_for_a_message_leaves_out_its_files_first() ->
     assert (long["files"], len(long["speakers"]), long["shortened"]) == ([], 3, True)
 
 
-def ended(reason: str, error: Exception | None = None) -> tuple[Stop, Outcome]:
+def ended(reason: str, error: Exception | None = None, *, admitted: bool = False) -> tuple[Stop, Outcome]:
     stop = Stop(reason, "detail", AT)
-    return stop, Outcome(stop, None, error, None, None, None)
+    return stop, Outcome(stop, admitted, None, error, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,11 @@ def test_a_verdict(reason: str, heard: bool, outcome: str, state: str) -> None:
     stop, last = ended(reason)
     before = [recorded(1, 0.0, 10.0)] if heard else []
     assert judge(before, stop, [last], give_up=False) == (outcome, state, reason, "detail")
+
+
+def test_a_bot_that_might_not_record() -> None:
+    stop, last = ended("recording_denied", admitted=True)
+    assert judge([], stop, [last], give_up=False)[:2] == ("not_recorded", "done")
 
 
 def test_a_full_disk_is_told_from_other_faults() -> None:

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.reasons import Reason
-from worker.tape.events import CUT_OFF
+from worker.reasons import CUT_OFF, Reason
 from worker.vendor_words import REASONS, STATES, Outcome, Words, outcome, status_code, words
 
 PLATFORMS = ("google_meet", "microsoft_teams")

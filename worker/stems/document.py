@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from worker.platforms.directory import Directory
+from worker.reasons import CUT_OFF
 from worker.stems.filenames import file_name, stream_id
 from worker.stems.manifest import (
     Interval,
@@ -21,7 +22,6 @@ from worker.stems.manifest import (
 )
 from worker.stems.naming import NamedParticipant, name_sources
 from worker.stems.session import SessionFacts
-from worker.tape.events import CUT_OFF
 
 NOBODY_SPOKE = "No per-participant audio streams available for this bot."
 """MeetStream's own words for a meeting in which nobody was heard."""

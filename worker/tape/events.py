@@ -118,24 +118,6 @@ class RecordingEnded(Event, frozen=True, kw_only=True):
     detail: str = ""
 
 
-CUT_OFF = frozenset(
-    {
-        "browser_died",
-        "connection_lost",
-        "disk_full",
-        "internal_error",
-        "lease_lost",
-        "oom_soft_limit",
-        "page_hung",
-        "page_not_loaded",
-        "page_not_understood",
-        "tap_deaf",
-        "tape_failed",
-    }
-)
-"""Reasons for an end that nobody wanted: the recording holds less than the meeting had."""
-
-
 class ConnectionOpened(Event, frozen=True, kw_only=True):
     """The page made an RTCPeerConnection; ``connection`` counts them per document."""
 

@@ -119,9 +119,9 @@ def test_a_rejoined_device_keeps_its_id() -> None:
 
 @pytest.mark.parametrize("source", ["collections_after", "rpc_after", "tiles_after"])
 def test_each_source_can_be_withheld_or_delayed(source: str) -> None:
-    never = meeting(ADA, sources=Roster(**{source: None}))
+    never = meeting(ADA, sources=msgspec.convert({source: None}, Roster))
     assert roster.members(never, 60.0, getattr(never.roster, source)) == []
-    late = meeting(ADA, sources=Roster(**{source: 12.0}))
+    late = meeting(ADA, sources=msgspec.convert({source: 12.0}, Roster))
     assert roster.members(late, 11.9, getattr(late.roster, source)) == []
     assert [member.name for member in roster.members(late, 12.0, getattr(late.roster, source))] == ["Ada"]
     assert 12.0 in roster.change_times(late)
