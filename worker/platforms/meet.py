@@ -15,10 +15,11 @@ from playwright.async_api import Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from worker.platforms import meet_page as meet
+from worker.platforms.announcement import shortened
 from worker.platforms.call import CallError
 from worker.platforms.meet_facts import Facts
 from worker.platforms.meet_link import MeetLink
-from worker.platforms.meet_rules import Past, asks, shortened, steps, view
+from worker.platforms.meet_rules import Past, asks, steps, view
 from worker.platforms.steps import Attempts, Click, FillName, Step
 from worker.platforms.view import Scene, View
 from worker.reasons import Reason
@@ -34,7 +35,7 @@ CHAT_TIMEOUT: Final = 3.0
 LEAVE_TIMEOUT: Final = 3.0
 """Seconds for the call's view to go away after leaving."""
 CHAT_LIMIT: Final = 500
-"""Characters of one message, by Meet's own field."""
+"""Characters (UTF-16 code units) of one message, by Meet's own field."""
 
 
 class MeetCall:

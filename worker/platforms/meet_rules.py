@@ -72,15 +72,6 @@ def asks(step: Step) -> bool:
     return isinstance(step, Click) and step.selector in joins
 
 
-def shortened(message: str, most: int) -> str:
-    """At most ``most`` characters (at least 1), cut at the end of a word and marked with an ellipsis."""
-    if len(message) <= most:
-        return message
-    cut = message[: most - 1]
-    whole_words = cut if message[most - 1].isspace() else cut.rpartition(" ")[0]
-    return (whole_words.rstrip() or cut) + "…"
-
-
 def _last_page(facts: Facts, text: str, past: Past) -> View | None:
     """The page that refuses us or ends the call, if it is one."""
     evidence = (_NO_CALL, _NO_WAY_IN)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from worker.platforms import meet_page as meet
 from worker.platforms.meet_facts import Dialog, Facts
-from worker.platforms.meet_rules import Past, asks, shortened, steps, view
+from worker.platforms.meet_rules import Past, asks, steps, view
 from worker.platforms.signs import Sign, button, plain
 from worker.platforms.steps import Click, FillName
 from worker.platforms.view import Scene
@@ -271,15 +271,3 @@ def test_whatever_a_page_shows(facts: Facts, asked: bool, entered: bool) -> None
     if facts.name is not None or any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW):
         assert seen.scene not in (Scene.REFUSED, Scene.OVER)
     list(steps(facts))
-
-
-@given(st.text(max_size=80), st.integers(1, 60))
-def test_a_message_is_cut_to_what_the_chat_takes(message: str, most: int) -> None:
-    cut = shortened(message, most)
-    assert len(cut) <= most
-    assert cut == message if len(message) <= most else cut.endswith("…")
-
-
-def test_a_message_is_cut_at_a_word() -> None:
-    assert shortened("I record this call for Example", 20) == "I record this call…"
-    assert shortened("Supercalifragilistic", 10) == "Supercali…"
