@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -38,8 +39,11 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True):
         return ", ".join(self.selectors)
 
     def said_in(self, text: str) -> bool:
-        """Whether ``text``, in plain() form, holds one of the phrases."""
-        return any(phrase in text for phrase in self.phrases)
+        """Whether ``text``, in plain() form, holds one of the phrases, from the beginning of a word to the end of one."""
+        return any(
+            phrase in text and re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", text)
+            for phrase in self.phrases
+        )
 
 
 def plain(text: str) -> str:
@@ -53,5 +57,8 @@ def first_said(signs: Iterable[Sign], text: str) -> Sign | None:
 
 
 def button(label: str) -> str:
-    """The Playwright selector of a button that bears exactly this text."""
-    return f'button:text-is("{label}"), button:has(span:text-is("{label}")), [role=button]:text-is("{label}")'
+    """The Playwright selector of a button that bears exactly this text, or is called so."""
+    return ", ".join(
+        f'{kind}:text-is("{label}"), {kind}:has(:text-is("{label}")), {kind}[aria-label="{label}"]'
+        for kind in ("button", "[role=button]", "[role=menuitem]")
+    )

@@ -139,15 +139,14 @@ class TeamsCall:
         """Stops asking for less video once it is off, or was not to be had."""
         if self._video_settled:
             return
-        if teams.VIDEO_ON.name in self._facts.elements:
-            await self._end_video("incoming video was off")
-        elif self._video_until is not None and now > self._video_until:
+        if self._video_until is not None and now > self._video_until:
             await self._end_video("incoming video stays on: the page offers no way to turn it off")
 
     async def _end_video(self, how: str) -> None:
         logger.info("%s", how)
         self._video_settled = True
-        if teams.VIEW_MORE.name in self._facts.elements or teams.VIDEO_ON.name in self._facts.elements:
+        if teams.VIEW_MORE.name in self._facts.elements:
+            # The menu may be open still.
             await self._page.press_key("Escape")
 
     async def _move_mouse(self, now: float) -> None:

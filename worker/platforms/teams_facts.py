@@ -16,7 +16,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """``elements`` are the names of those of teams_page.ELEMENTS that are visible, ``name`` is the content of the name field,
     None without one. ``headings`` are the visible headings and ``text`` the visible text, empty where it was not read, both
-    without the lines that people of the meeting wrote.
+    without the lines that people of the meeting wrote and without passing alerts.
     """
 
     url: str = ""

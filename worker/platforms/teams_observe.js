@@ -3,7 +3,7 @@
  * reads the page's text, which makes the browser lay it out, only when asked to or when there is no call to be seen.
  *
  * @param {{elements: [string, string, string[]][], callView: string[], nameField: string, headings: string, notices: string,
- *          modal: string, written: string, withText: boolean}} wanted  `elements`: name, CSS selector and button labels of each; `callView`:
+ *          modal: string, noEvidence: string, withText: boolean}} wanted  `elements`: name, CSS selector and button labels of each; `callView`:
  *          names of elements; the rest CSS selectors
  */
 (wanted) => {
@@ -37,10 +37,10 @@
   );
   const inCallView = wanted.callView.some((call) => elements.includes(call));
   const withText = wanted.withText || !inCallView;
-  /** What people called the meeting, or wrote in it, is no text of the page. */
-  const written = new Set(withText ? all(wanted.written).flatMap(lines) : []);
+  /** What people wrote, and passing alerts, are no text of the page. */
+  const noEvidence = new Set(withText ? all(wanted.noEvidence).flatMap(lines) : []);
   /** @param {string[]} shown */
-  const own = (shown) => shown.filter((line) => !written.has(line));
+  const own = (shown) => shown.filter((line) => !noEvidence.has(line));
   const [name] = /** @type {HTMLInputElement[]} */ (all(wanted.nameField));
   return {
     url: location.href,

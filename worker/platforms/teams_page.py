@@ -25,13 +25,6 @@ LAUNCHER: Final = Sign(
     evidence_for="the page that would rather open the app",
     source="observed; by now it mostly goes on by itself",
 )
-APP_PROMPT: Final = Sign(
-    name="launcher.app_prompt",
-    phrases=("open your teams app", "get the teams app", "try the teams app"),
-    labels=("Not now", "Maybe later", "No thanks"),
-    evidence_for="a dialog about the app, in front of the page",
-    source="inference",
-)
 NAME_FIELD: Final = Sign(
     name="prejoin.name_field",
     selectors=(
@@ -63,15 +56,6 @@ JOIN: Final = Sign(
     ),
     evidence_for="we may ask to join; every link leads as far as here, even one to no meeting",
     source="observed",
-)
-JOIN_PRESSED: Final = Sign(
-    name="prejoin.join_pressed",
-    selectors=(
-        '[data-tid="prejoin-join-button"]:disabled',
-        '[data-tid="prejoin-join-button"][aria-disabled="true"]',
-    ),
-    evidence_for="the request to join is under way, or waits in a lobby whose text is not known",
-    source="public bot",
 )
 CANCEL: Final = Sign(
     name="prejoin.cancel",
@@ -140,36 +124,29 @@ PEOPLE: Final = Sign(
 )
 CALL_VIEW: Final = (HANG_UP, MORE, PEOPLE)
 
-VIEW_MENU: Final = Sign(
-    name="video.view_menu",
-    selectors=("#view-mode-button", "#custom-view-button"),
-    evidence_for="the menu in which incoming video can be turned off",
+VIDEO_MENU: Final = Sign(
+    name="video.menu",
+    selectors=("#view-mode-button", "#custom-view-button", "#callingButtons-showMoreBtn"),
+    evidence_for="one of the menus in which incoming video can be turned off; View stands before More",
     source="public bot",
 )
 VIEW_MORE: Final = Sign(
     name="video.view_more",
     selectors=("#ViewModeMoreOptionsMenuControl-id",),
-    evidence_for="that menu's second page",
+    evidence_for="the second page of the menu View, or the menu itself",
     source="observed",
 )
 VIDEO_OFF: Final = Sign(
     name="video.turn_off",
     selectors=(
-        "#toggle-incoming-video-button",
-        "#incoming-video-button",
+        '#toggle-incoming-video-button:not([aria-label="Turn on incoming video"])',
+        '#incoming-video-button:not([aria-label="Turn on incoming video"])',
         '[aria-label="Turn off incoming video"]',
         '[aria-label="Turn off all videos"]',
     ),
     labels=("Turn off incoming video",),
     evidence_for="video comes in, which costs most of the CPU",
     source="observed; the second and fourth public bot",
-)
-VIDEO_ON: Final = Sign(
-    name="video.turn_on",
-    selectors=('[aria-label="Turn on incoming video"]',),
-    labels=("Turn on incoming video",),
-    evidence_for="incoming video is off already: the same entry of the menu says so",
-    source="inference",
 )
 CHAT: Final = Sign(
     name="chat.open",
@@ -204,17 +181,24 @@ WRITTEN: Final = Sign(
     name="page.written",
     selectors=(
         '[data-tid="meeting-header-title"]',
-        '[data-tid="chat-pane-message"]',
-        '[data-tid="message-author-name"]',
+        '[data-cid="calling-participant-stream"]',
+        '[role="treeitem"]',
+        '[data-tid="app-chat-pane"]',
     ),
-    evidence_for="nothing",
-    source="observed; the last two public bots",
+    evidence_for="nothing: the meeting's title, people's names, the chat",
+    source="public bots",
+)
+ALERT: Final = Sign(
+    name="page.alert",
+    selectors=('[role="alert"]:not([data-tid="calling-retry-screen"] *)', '[data-tid="toast"]'),
+    evidence_for="nothing of our own place in the call",
+    source="observed; the second public bot",
 )
 NOTICE_BOX: Final = Sign(
     name="page.notice",
-    selectors=('[role="dialog"]', '[role="alertdialog"]', '[role="alert"]', '[role="status"]'),
-    evidence_for="something is said beside the page; by itself it tells nothing of our own place in the call",
-    source="observed",
+    selectors=('[role="dialog"]', '[role="alertdialog"]', '[role="alert"]', '[role="region"]'),
+    evidence_for="something is said beside the page",
+    source="observed, but that notices of a recording are regions is inference",
 )
 RECORDED: Final = Sign(
     name="notice.recorded",
@@ -306,7 +290,7 @@ WRONG_LINK: Final = Sign(
 )
 WRONG_PASSCODE: Final = Sign(
     name="refused.wrong_passcode",
-    phrases=("passcode is incorrect", "incorrect passcode", "wrong passcode"),
+    phrases=("passcode is incorrect", "passcode you entered is incorrect", "wrong passcode"),
     reason=Reason.PASSWORD_INCORRECT,
     evidence_for="the meeting exists and wants another passcode",
     source="inference: what was observed does not tell a wrong passcode from a wrong id",
@@ -380,20 +364,18 @@ ENDS: Final = (REMOVED, ENDED, LEFT)
 SIGNS: Final = (
     *(
         LAUNCHER,
-        APP_PROMPT,
         NAME_FIELD,
         MICROPHONE_ON,
         CAMERA_ON,
         JOIN,
-        JOIN_PRESSED,
         CANCEL,
         SIGN_IN_LINK,
         WITHOUT_MEDIA,
     ),
     *WAITING,
     *CALL_VIEW,
-    *(VIEW_MENU, VIEW_MORE, VIDEO_OFF, VIDEO_ON, CHAT, CHAT_FIELD, CHAT_SEND),
-    *(WRITTEN, NOTICE_BOX, RECORDED, MODAL),
+    *(VIDEO_MENU, VIEW_MORE, VIDEO_OFF, CHAT, CHAT_FIELD, CHAT_SEND),
+    *(WRITTEN, ALERT, NOTICE_BOX, RECORDED, MODAL),
     *REFUSALS,
     *(LAST_PAGE, ENCRYPTED),
     *ENDS,
@@ -403,17 +385,15 @@ SIGNS: Final = (
 ELEMENTS: Final = (
     *(
         LAUNCHER,
-        APP_PROMPT,
         MICROPHONE_ON,
         CAMERA_ON,
         JOIN,
-        JOIN_PRESSED,
         CANCEL,
         SIGN_IN_LINK,
         WITHOUT_MEDIA,
     ),
     *CALL_VIEW,
-    *(VIEW_MENU, VIEW_MORE, VIDEO_OFF, VIDEO_ON, SIGN_IN_FORM, LAST_PAGE, ENCRYPTED),
+    *(VIDEO_MENU, VIEW_MORE, VIDEO_OFF, SIGN_IN_FORM, LAST_PAGE, ENCRYPTED),
 )
 """What Facts.elements tells of."""
 
@@ -424,6 +404,6 @@ OBSERVED: Final = {
     "headings": "h1, h2, [role=heading], #calling-retry-screen-title",
     "notices": NOTICE_BOX.selector,
     "modal": MODAL.selector,
-    "written": WRITTEN.selector,
+    "noEvidence": f"{WRITTEN.selector}, {ALERT.selector}",
 }
 """What teams_observe.js is given."""

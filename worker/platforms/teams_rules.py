@@ -46,22 +46,24 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
         return _view(facts, scene, (waiting.name,))
     if call:
         return _view(facts, Scene.CALL, (call[0],))
-    if past.asked and _foreign(facts) and teams.JOIN_PRESSED.name in facts.elements:
-        return _view(facts, Scene.LOBBY, (teams.JOIN_PRESSED.name,))
-    return _view(facts, Scene.ASKED if past.asked else Scene.OPENING, _way_in(facts))
+    way_in = _way_in(facts)
+    if past.asked and not way_in and _foreign(facts) and teams.CANCEL.name in facts.elements:
+        return _view(facts, Scene.LOBBY, (teams.CANCEL.name,))
+    return _view(facts, Scene.ASKED if past.asked else Scene.OPENING, way_in)
 
 
 def steps(facts: Facts, past: Past, *, with_video: bool) -> Iterator[Step]:
     """What there is to do, the most urgent first. ``with_video``: incoming video is still to be turned off."""
     for notice in facts.notices:
-        for sign in (teams.RECORDED, teams.APP_PROMPT):
-            if sign.said_in(plain(notice.text)) and (label := _offered(sign, notice.buttons)):
-                yield Click(f"{teams.NOTICE_BOX.selector} >> {button(label)}")
+        if teams.RECORDED.said_in(plain(notice.text)) and (label := _offered(teams.RECORDED, notice.buttons)):
+            yield Click(f"{teams.NOTICE_BOX.selector} >> {button(label)}")
     if teams.WITHOUT_MEDIA.name in facts.elements:
         yield press(teams.WITHOUT_MEDIA)
     match view(facts, past).scene:
         case Scene.OPENING | Scene.ASKED:
             yield from _way(facts, past)
+        case Scene.LOBBY | Scene.HOST_ABSENT:
+            yield from _devices(facts)
         case Scene.CALL if with_video:
             yield from _less_video(facts)
 
@@ -82,13 +84,19 @@ def waits_for_name(facts: Facts) -> bool:
 
 
 def _way(facts: Facts, past: Past) -> Iterator[Step]:
-    for sign in (teams.LAUNCHER, teams.MICROPHONE_ON, teams.CAMERA_ON):
-        if sign.name in facts.elements:
-            yield press(sign)
+    if teams.LAUNCHER.name in facts.elements:
+        yield press(teams.LAUNCHER)
+    yield from _devices(facts)
     if facts.name is not None and not facts.name.strip():
         yield FillName(teams.NAME_FIELD.selector)
     elif teams.JOIN.name in facts.elements and (facts.name is not None or _signed_in(facts, past)):
         yield press(teams.JOIN)
+
+
+def _devices(facts: Facts) -> Iterator[Step]:
+    for sign in (teams.MICROPHONE_ON, teams.CAMERA_ON):
+        if sign.name in facts.elements:
+            yield press(sign)
 
 
 def _signed_in(facts: Facts, past: Past) -> bool:
@@ -98,9 +106,7 @@ def _signed_in(facts: Facts, past: Past) -> bool:
 
 def _less_video(facts: Facts) -> Iterator[Step]:
     """The way through the menus to less video, from its end: what is there is pressed."""
-    if teams.VIDEO_ON.name in facts.elements:
-        return
-    for sign in (teams.VIDEO_OFF, teams.VIEW_MORE, teams.VIEW_MENU):
+    for sign in (teams.VIDEO_OFF, teams.VIEW_MORE, teams.VIDEO_MENU):
         if sign.name in facts.elements:
             yield press(sign)
             return

@@ -89,13 +89,6 @@ def test_the_question_about_media_is_answered_late_as_well() -> None:
         assert todo(beside(facts, teams.WITHOUT_MEDIA), ASKED)[0] == press(teams.WITHOUT_MEDIA)
 
 
-def test_a_dialog_about_the_app_is_declined() -> None:
-    dialog = Notice(text="Get the Teams app", buttons=["Get it", "Not now"], modal=True)
-    assert todo(replace(PRE_JOIN, notices=[dialog]))[0] == Click(
-        f"{teams.NOTICE_BOX.selector} >> {button('Not now')}"
-    )
-
-
 @pytest.mark.parametrize(
     ("facts", "variant"),
     [
@@ -135,6 +128,11 @@ def test_the_lobby_wins_over_evidence_of_the_call(text: str) -> None:
         assert todo(replace(facts, text=text), ASKED, with_video=True) == []
 
 
+def test_devices_are_turned_off_in_the_lobby_as_well() -> None:
+    facts = beside(LOBBY, teams.MICROPHONE_ON, teams.CAMERA_ON)
+    assert todo(facts, ASKED) == [press(teams.MICROPHONE_ON), press(teams.CAMERA_ON)]
+
+
 def test_a_lobby_without_a_host() -> None:
     for text in (
         "When the meeting starts, we\u2019ll let people know you\u2019re waiting.",
@@ -147,7 +145,7 @@ def test_a_lobby_in_another_language_is_known_by_its_buttons() -> None:
     facts = Facts(
         url=LIGHT,
         language="de",
-        elements=elements(teams.JOIN_PRESSED, teams.CANCEL),
+        elements=elements(teams.CANCEL),
         text="Gleich geht es los",
     )
     assert view(facts, ASKED).scene is Scene.LOBBY
@@ -163,11 +161,10 @@ def test_in_the_call() -> None:
 
 
 def test_the_menu_leads_to_less_video() -> None:
-    ways = [teams.VIEW_MENU, teams.VIEW_MORE, teams.VIDEO_OFF]
+    ways = [teams.VIDEO_MENU, teams.VIEW_MORE, teams.VIDEO_OFF]
     for count in range(1, 4):
         assert todo(beside(CALL, *ways[:count]), ENTERED, with_video=True) == [press(ways[count - 1])]
         assert todo(beside(CALL, *ways[:count]), ENTERED) == []
-    assert todo(beside(CALL, *ways, teams.VIDEO_ON), ENTERED, with_video=True) == []
 
 
 def test_notices_of_a_recording_are_acknowledged() -> None:
@@ -222,6 +219,14 @@ def test_what_is_said_in_a_call_ends_nothing(text: str, reason: Reason | None) -
         CALL, text=text, headings=[text], notices=[Notice(text=text), Notice(text=text, modal=True)]
     )
     assert view(facts, ENTERED).scene is Scene.CALL
+
+
+def test_a_phrase_ends_with_a_word() -> None:
+    assert (
+        view(replace(RETRY, text="We couldn't connect your video", language="en"), ENTERED).scene
+        is Scene.OVER
+    )
+    assert view(Facts(text="We couldn't connect your video"), ASKED).scene is Scene.ASKED
 
 
 def test_only_trouble_with_the_connection_is_tried_again() -> None:
@@ -287,7 +292,7 @@ any_facts = st.builds(
     name=st.none() | st.sampled_from(["", "Notes"]),
     headings=st.lists(words, max_size=2),
     notices=st.lists(
-        st.builds(Notice, text=words, buttons=st.just(["Dismiss", "Not now"]), modal=st.booleans()),
+        st.builds(Notice, text=words, buttons=st.just(["Dismiss"]), modal=st.booleans()),
         max_size=2,
     ),
     text=st.lists(words, max_size=3).map("\n".join),
