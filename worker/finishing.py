@@ -17,12 +17,20 @@ from worker.entry import Entry
 from worker.evidence import LOG_FILE
 from worker.job import Job
 from worker.merging import RecordedAttempt, merge_attempts
-from worker.publishing import CONTENT_TYPES, publish_audio, publish_rest
+from worker.publishing import (
+    CONTENT_TYPES,
+    publish_audio,
+    publish_manifest,
+    publish_mix,
+    publish_rest,
+    withdraw_separate,
+)
 from worker.recording import Stop
 from worker.recovery import recorded_attempt
 from worker.reporting import JSON, Reporter
 from worker.status import Result, ResultFile, fitting
 from worker.stems.manifest import Manifest, encode_manifest
+from worker.streams_document import mixed_only
 from worker.vendor_words import outcome as vendor_outcome
 from worker.verdict import Verdict, judge, make_result
 from worker.world import World
@@ -81,6 +89,8 @@ class Finish:
         await self._publish_failures(verdict)
         self._make_sure()
         self._reporter.enter(verdict.state, verdict.reason)
+        if not self._job.separate_audio:
+            await asyncio.to_thread(self._withdraw_separate)
         result = await self._keep_result(manifest, verdict)
         if not await self._reporter.reported(fitting(result), world.run.retry_seconds):
             return None
@@ -98,28 +108,33 @@ class Finish:
     async def _publish_audio(self) -> list[RecordedAttempt]:
         recorded = []
         done = self._world.metrics.uploaded
+        publish = publish_audio if self._job.separate_audio else publish_manifest
         for entry in self._entries:
             if entry.manifest is not None:
-                await asyncio.to_thread(publish_audio, self._store, entry.keys, entry.files, done)
+                await asyncio.to_thread(publish, self._store, entry.keys, entry.files, done)
                 recorded.append(recorded_attempt(self._keys, entry.number, entry.manifest))
         return recorded
 
     async def _publish_document(self, recorded: list[RecordedAttempt]) -> Manifest | None:
-        """The bot's own audio_streams.json; none where nothing was recorded. What people wait for is there then."""
+        """The bot's own audio_streams.json; none where nothing was recorded. What people wait for is there then.
+
+        Returns what was recorded, also of the speakers whose files nobody asked for.
+        """
         if not recorded:
             await self._reporter.no_audio()
             return None
         merged = merge_attempts(recorded)
-        body = encode_manifest(merged)
+        body = encode_manifest(merged if self._job.separate_audio else mixed_only(merged))
         await asyncio.to_thread(self._store.put, self._keys.audio_streams, body, content_type=JSON)
         await self._reporter.audio_ready()
         return merged
 
     async def _publish_rest(self) -> None:
         done = self._world.metrics.uploaded
+        publish = publish_rest if self._job.separate_audio else publish_mix
         for entry in self._entries:
             if entry.manifest is not None:
-                await asyncio.to_thread(publish_rest, self._store, entry.keys, entry.files, done)
+                await asyncio.to_thread(publish, self._store, entry.keys, entry.files, done)
             if not await asyncio.to_thread(entry.upload.drain, self._world.run.retry_seconds):
                 self._world.metrics.upload_failed()
                 missing = len(entry.upload.pending()) + entry.upload.given_up
@@ -137,6 +152,10 @@ class Finish:
         for path in sorted(entry.failure.iterdir()):
             key = entry.keys.failure_file(path.name)
             self._store.put(key, path, content_type=CONTENT_TYPES[path.suffix])
+
+    def _withdraw_separate(self) -> None:
+        for number in range(1, self._reporter.attempt + 1):
+            withdraw_separate(self._store, self._keys.attempt(number))
 
     async def _keep_result(self, manifest: Manifest | None, verdict: Verdict) -> Result:
         """Writes result.json, unless there is one: then that is the result."""

@@ -38,15 +38,38 @@ def publish_audio(
     """
     streams = sorted((output / STREAMS_FOLDER).glob("*.webm"))
     _upload_all(store, keys, output, streams, done)
+    publish_manifest(store, keys, output, done)
+
+
+def publish_manifest(
+    store: ObjectStore, keys: AttemptKeys, output: Path, done: Callable[[int], None] | None = None
+) -> None:
+    """Uploads the attempt's manifest alone, where nobody asked for the files that it names. As publish_audio."""
     _upload(store, keys, output, done, output / MANIFEST_FILE)
+
+
+def publish_mix(
+    store: ObjectStore, keys: AttemptKeys, output: Path, done: Callable[[int], None] | None = None
+) -> None:
+    """Uploads the mix, where there is one. As publish_audio."""
+    if (output / AUDIO_FILE).is_file():
+        _upload(store, keys, output, done, output / AUDIO_FILE)
 
 
 def publish_rest(
     store: ObjectStore, keys: AttemptKeys, output: Path, done: Callable[[int], None] | None = None
 ) -> None:
-    """Uploads the mix and the timeline. As publish_audio."""
+    """Uploads the mix and the timeline, which plays the speakers' files. As publish_audio."""
     paths = [output / name for name in (TIMELINE_FILE, AUDIO_FILE)]
     _upload_all(store, keys, output, [path for path in paths if path.is_file()], done)
+
+
+def withdraw_separate(store: ObjectStore, keys: AttemptKeys) -> None:
+    """Deletes what publish_manifest and publish_mix do not upload; a recovery makes everything. Raises what the store raises."""
+    kept = {keys.file(MANIFEST_FILE), keys.file(AUDIO_FILE)}
+    for listed in store.list(keys.files):
+        if listed.key not in kept:
+            store.delete(listed.key)
 
 
 def _upload_all(

@@ -9,7 +9,7 @@ import msgspec
 
 from worker.status import AUDIO_IN_PROGRESS, AUDIO_SUCCESS, BotStatus
 from worker.stems.document import NOBODY_SPOKE
-from worker.stems.manifest import Manifest, Segment
+from worker.stems.manifest import Manifest, Segment, Summary
 
 URL_SECONDS: Final = 600
 """How long a URL lives: MeetStream's ten minutes."""
@@ -40,6 +40,17 @@ def streams_document(status: BotStatus, manifest: Manifest | None, presign: Pres
         }
     document: dict[str, Any] = msgspec.to_builtins(_with_urls(manifest, presign))
     return document
+
+
+def mixed_only(manifest: Manifest) -> Manifest:
+    """The same recording for a bot of which no separate files were asked for: with nothing to give but the mix."""
+    return msgspec.structs.replace(
+        manifest,
+        audio_streams_available=False,
+        message=NOBODY_SPOKE,
+        participants=[],
+        summary=Summary(total_participants=0, total_segments=0),
+    )
 
 
 def _with_urls(manifest: Manifest, presign: Presign) -> Manifest:

@@ -52,7 +52,13 @@ class Cloud:
         return bot_keys("", BOT)
 
     def dispatch(self, replica: Replica, **fields: object) -> None:
-        body = {"bot_id": BOT, "meeting_link": replica.meeting_url, "bot_name": "Notes", **fields}
+        body = {
+            "bot_id": BOT,
+            "meeting_link": replica.meeting_url,
+            "bot_name": "Notes",
+            "audio_separate_streams": True,
+            **fields,
+        }
         dispatch(self.jobs, msgspec.json.encode(body))
 
     def events(self) -> list[Event]:

@@ -40,7 +40,9 @@ async def test_a_job_goes_the_whole_way_and_a_redelivery_changes_nothing(
 ) -> None:
     scenario = conversation(7)
     async with Replica(scenario, tmp_path / "truth.jsonl") as replica:
-        there.dispatch(replica, custom_attributes={"order": "7"}, bot_message="hello")
+        there.dispatch(
+            replica, custom_attributes={"order": "7"}, bot_message="hello", bot_image_url="https://x.example"
+        )
         worker = await Worker.start(replica, there, tmp_path / "work")
         await there.until(
             lambda: (status := there.status()) is not None and status.state == "in_call_recording"
@@ -64,8 +66,9 @@ async def test_a_job_goes_the_whole_way_and_a_redelivery_changes_nothing(
         assert (result.outcome, result.reason, result.ignored) == (
             "recorded",
             "meeting_ended",
-            ["bot_message"],
+            ["bot_image_url"],
         )
+        assert replica.chat == ["hello"]
         assert result.custom_attributes == {"order": "7"}
         assert [speaker.participant_name for speaker in result.speakers] == ["Ada Ray", "Ben Oak", "Cleo Fir"]
         assert result.counters["packets_received"] > 300
@@ -135,8 +138,9 @@ async def test_of_three_workers_with_the_same_job_one_joins(there: Cloud, tmp_pa
 
 
 async def test_sigterm_ends_the_recording_in_order(there: Cloud, tmp_path: Path) -> None:
+    """This job asks for no separate files, either."""
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
-        there.dispatch(replica)
+        there.dispatch(replica, audio_separate_streams=False)
         worker = await Worker.start(replica, there, tmp_path / "work")
         await there.until(lambda: there.tape_parts() >= 1)
         worker.process.send_signal(signal.SIGTERM)
@@ -147,6 +151,15 @@ async def test_sigterm_ends_the_recording_in_order(there: Cloud, tmp_path: Path)
     (result,) = there.results()
     assert (result.outcome, result.reason) == ("recorded", "drained")
     assert there.waiting_jobs() == 0
+    files = "attempts/0001/files/"
+    made = {key for key in there.objects() if files in key}
+    assert {key.rpartition(files)[2] for key in made} == {"audio_streams.json", "audio.wav"}
+    assert {file.key for file in result.files} == {
+        there.keys.attempt(1).files + key for key in ("audio_streams.json", "audio.wav")
+    }
+    document = msgspec.json.decode(streams_of(there.store, there.keys))
+    assert (document["audio_streams_available"], document["participants"]) == (False, [])
+    assert document["recording"]["mixed_audio"] == f"{files}audio.wav"
 
 
 async def test_sigterm_before_the_call_hands_the_job_on(there: Cloud, tmp_path: Path) -> None:

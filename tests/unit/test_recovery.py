@@ -18,7 +18,13 @@ from worker.delivery.layout import BotKeys, bot_keys
 from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy
 from worker.earlier import look_back
-from worker.publishing import publish_audio, publish_rest
+from worker.publishing import (
+    publish_audio,
+    publish_manifest,
+    publish_mix,
+    publish_rest,
+    withdraw_separate,
+)
 from worker.recovery import files_of, recover
 from worker.recovery_process import RecoveryError, recover_apart, recovery_task
 from worker.replaying import replay
@@ -105,6 +111,21 @@ def test_what_a_worker_that_was_killed_had_not_uploaded_yet_is_uploaded(
     assert "attempts/0001/files/audio.wav" not in keys_in(store)
     recover(store, KEYS, [1], tmp_path / "work")
     assert "attempts/0001/files/audio.wav" in keys_in(store)
+
+
+def test_of_a_job_without_separate_files_manifest_and_mix_stay(store: S3Store, tmp_path: Path) -> None:
+    parts = write_tape(tmp_path / "tape", events(reason="meeting_ended"))
+    put_tape(store, 1, parts)
+    replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
+    for publish in (publish_manifest, publish_mix):
+        publish(store, KEYS.attempt(1), tmp_path / "files")
+    kept = {"attempts/0001/files/audio_streams.json", "attempts/0001/files/audio.wav"}
+    tape = {f"attempts/0001/tape/{part.name}" for part in parts}
+    assert keys_in(store) == kept | tape
+    recover(store, KEYS, [1], tmp_path / "work")
+    assert keys_in(store) > kept | tape
+    withdraw_separate(store, KEYS.attempt(1))
+    assert keys_in(store) == kept | tape
 
 
 def test_files_that_stand_there_are_never_replaced(store: S3Store, tmp_path: Path) -> None:

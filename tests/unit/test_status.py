@@ -22,7 +22,7 @@ from worker.status import (
     state_event,
 )
 from worker.stems.manifest import Manifest
-from worker.streams_document import streams_document
+from worker.streams_document import mixed_only, streams_document
 from worker.tape.errors import TapeWriteError
 from worker.vendor_words import words
 from worker.verdict import judge, make_result
@@ -176,6 +176,23 @@ def test_streams_that_are_ready_have_fresh_urls() -> None:
     (segment,) = document["participants"][0]["streams"][0]["segments"]
     assert segment["url"] == presign(f"streams/{segment['filename']}", segment["filename"])
     assert segment["codec"] == "opus"
+
+
+def test_streams_that_nobody_asked_for() -> None:
+    full = meeting(2, 60.0)
+    document = streams_document(
+        status("done", "meeting_ended", audio_status="Success"), mixed_only(full), presign
+    )
+    assert msgspec.convert(document["recording"], type(full.recording)) == full.recording
+    del document["recording"]
+    assert document == {
+        "bot_id": full.bot_id,
+        "audio_status": "Success",
+        "audio_streams_available": False,
+        "message": "No per-participant audio streams available for this bot.",
+        "participants": [],
+        "summary": {"total_participants": 0, "total_segments": 0},
+    }
 
 
 def test_streams_with_nothing_to_give() -> None:
