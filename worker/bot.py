@@ -276,7 +276,10 @@ class _Bot:
 
     def _order(self, number: int, ends_by: float | None) -> Order:
         longest = self._job.leave.max_duration
-        limits = [] if longest is None else [longest - self._recorded_before]
+        before = self._recorded_before + sum(
+            entry.manifest.recording.duration_seconds for entry in self._entries if entry.manifest is not None
+        )
+        limits = [] if longest is None else [longest - before]
         if ends_by is not None:
             limits.append(ends_by - self._world.clock())
         return Order(

@@ -193,7 +193,7 @@ async def test_chromium_that_dies_is_started_once_more(there: Cloud, tmp_path: P
     assert [part.ended_reason for part in manifest.recording.parts] == ["browser_died", "meeting_ended"]
     bot = there.save(tmp_path / "bot")
     assert_true_to_the_meeting(bot, manifest, read_truth(tmp_path / "truth.jsonl"), [killed], most_lost=0.5)
-    assert (bot / "attempts/0001/failure/log.txt").read_text().count("browser_died") == 1
+    assert (bot / "attempts/0001/failure/log.txt").read_text().count("browser_died") >= 1
 
 
 async def test_a_bot_that_is_not_let_in_is_an_outcome(there: Cloud, tmp_path: Path) -> None:

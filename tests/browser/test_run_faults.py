@@ -5,31 +5,31 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
-import psutil
 import pytest
+from playwright.async_api import BrowserContext
 from prometheus_client import CollectorRegistry
 
 from fixtures.replica.server import Replica
+from tests.browser.killing import conversation
 from tests.browser.recordings import assert_complete, meeting, settings_for
 from tests.browser.runs import BOT, Cloud, cloud
-from tests.browser.test_record_faults import Silent, recorded
-from worker import watching
+from worker import lifecycle, recording, watching
 from worker.bot import End, run_job
+from worker.browser.launch import BrowserSession, new_context
 from worker.delivery.clients import sqs_client
 from worker.delivery.events_queue import EventsQueue
 from worker.job import Job, parse_job
 from worker.logs import LogTail
 from worker.metrics import Metrics
-from worker.recorder import Recorder
 from worker.recording import Stop
 from worker.settings import RunSettings
+from worker.tape.events import TapDeaf
 from worker.tape.reader import TapeReader
 from worker.tape.writer import TapeWriter
 from worker.world import World
@@ -132,28 +132,54 @@ async def test_a_worker_that_lost_its_lease_leaves_the_rest_to_the_other(
     assert not any("/files/" in key for key in there.objects())
 
 
-async def test_a_page_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+AFTER_SOME_FRAMES = """
+  const NativeWorker = window.Worker;
+  window.Worker = class extends NativeWorker {
+    constructor(...args) {
+      super(...args);
+      let batches = 0;
+      this.addEventListener("message", ({ data }) => {
+        if (data.frames && ++batches === 20) sabotage(this);
+      });
+    }
+  };
+"""
+"""Two seconds of speech after the tap heard the first of it."""
+
+SABOTAGE = {
+    "tap_deaf": "const sabotage = (tap) => tap.terminate();",
+    "page_hung": "const sabotage = () => { for (;;); };",
+}
+
+
+@pytest.mark.parametrize("reason", list(SABOTAGE))
+async def test_a_capture_that_dies_is_started_once_more_and_then_given_up(
+    there: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    async def sabotaged(browser: BrowserSession) -> BrowserContext:
+        context = await new_context(browser)
+        await context.add_init_script(f"{SABOTAGE[reason]}{AFTER_SOME_FRAMES}")
+        return context
+
+    monkeypatch.setattr(recording, "new_context", sabotaged)
+    monkeypatch.setattr(lifecycle, "DEAF_TIMEOUT", 1.0)
     monkeypatch.setattr(watching, "HUNG_TIMEOUT", 2.0)
-    output, display = tmp_path / "out", Silent()
-    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
-        recording = asyncio.create_task(recorded(replica, output, display))
-        await asyncio.wait_for(display.heard.wait(), 30)
-        for process in psutil.Process().children(recursive=True):
-            if "--type=renderer" in process.cmdline():
-                process.send_signal(signal.SIGSTOP)
-        outcome = await asyncio.wait_for(recording, 40)
-    assert outcome.failed
-    assert assert_complete(output).recording.ended_reason == "page_hung"
-
-
-async def test_a_deaf_tap_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    output, display = tmp_path / "out", Silent()
-    monkeypatch.setattr(Recorder, "deaf_for", lambda _: 100.0 if display.heard.is_set() else 0.0)
-    async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
-        outcome = await recorded(replica, output, display)
-        assert await replica.wait_ended() == "left"
-    assert outcome.failed
-    assert assert_complete(output).recording.ended_reason == "tap_deaf"
+    async with (
+        Replica(conversation(60), tmp_path / "truth.jsonl") as replica,
+        world_of(replica, there, tmp_path / "work") as world,
+    ):
+        end = await run_job(job_for(replica), world, ends_by=None, give_up=False)
+    assert end is End.FAILED
+    (result,) = there.results()
+    assert (result.outcome, result.reason, result.attempt) == ("failed", reason, 2)
+    manifest = there.manifest()
+    assert isinstance(manifest.recording.parts, list)
+    assert [part.ended_reason for part in manifest.recording.parts] == [reason, reason]
+    bot = there.save(tmp_path / "bot")
+    for number in (1, 2):
+        tape = list(TapeReader(bot / f"attempts/{number:04d}/tape"))
+        assert any(isinstance(event, TapDeaf) for event in tape) is (reason == "tap_deaf")
+        assert_complete(bot / f"attempts/{number:04d}/files")
 
 
 async def test_a_stop_before_joining_hands_the_job_on(there: Cloud, tmp_path: Path) -> None:
