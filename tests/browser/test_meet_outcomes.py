@@ -1,0 +1,303 @@
+"""Every way that a join of a Google Meet call can go, in a real Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from fixtures.replica.meet_scenario import Page, Refusal
+from fixtures.replica.scenario import Participant, Roster, Scenario
+from fixtures.replica.server import Replica
+from tests.browser.outcomes import (
+    GROUPS,
+    NOT_LET_IN,
+    ONLY_IN_CALL,
+    RECORDED,
+    REFUSED,
+    REPEAT,
+    Row,
+    play_group,
+)
+from worker.leave_policy import LeavePolicy, Patience
+from worker.reasons import Reason
+from worker.recording import Outcome
+from worker.tape.events import PageSeen, TapeEvent
+
+LOBBY = 0.8
+LENGTH = 2.0
+ADA = Participant(name="Ada Ray", voice="elif", csrc=7001, says=[(0.2, LENGTH)], host=True)
+BEN = Participant(name="Ben Oak", voice="nuno", csrc=7002, says=[(0.4, LENGTH)])
+BOTH = (ADA.name, BEN.name)
+FOR_LONG = 40.0
+MESSAGE = "I record this call. " * 40
+STRAIGHT_IN = ("joining", "in_call_not_recording", "in_call_recording", "leaving", "done")
+
+
+def meeting(
+    page: Page | None = None,
+    *people: Participant,
+    duration: float = LENGTH,
+    roster: Roster | None = None,
+    removed: bool = False,
+) -> Scenario:
+    return Scenario(
+        title="test",
+        duration=duration,
+        participants=list(people or (ADA, BEN)),
+        page=page or Page(lobby=LOBBY),
+        roster=roster or Roster(),
+        ends="removed" if removed else "host_ended",
+    )
+
+
+def ended(name: str, scenario: Scenario, names: Sequence[str] | None = None) -> Row:
+    """Recorded until the host ends the meeting."""
+    return Row(name, scenario, Reason.MEETING_ENDED, "call_ended_by_host", "host_ended", names=names)
+
+
+def walled(wall: Refusal, reason: Reason, sub_code: str) -> Row:
+    """Refused before anything could be asked."""
+    return Row(wall.replace("_", "-"), meeting(Page(wall=wall)), reason, sub_code, wall, REFUSED)
+
+
+def turned_away(verdict: Refusal, reason: Reason, sub_code: str) -> Row:
+    """Refused from the lobby."""
+    page = Page(lobby=LOBBY, verdict=verdict)
+    return Row(f"lobby-{verdict.replace('_', '-')}", meeting(page), reason, sub_code, verdict, NOT_LET_IN)
+
+
+def left(
+    name: str,
+    reason: Reason,
+    sub_code: str,
+    shown: str,
+    after: float,
+    policy: LeavePolicy,
+    *people: Participant,
+) -> Row:
+    """Left by the bot's own decision, in a meeting that goes on for long."""
+    scenario = meeting(None, *people, duration=FOR_LONG)
+    return Row(name, scenario, reason, sub_code, shown, after=after, policy=policy)
+
+
+def by_default(name: str, page: Page) -> Row:
+    return ended(name, meeting(page))
+
+
+def took_the_cut_message(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+    (text,) = replica.chat
+    return [] if 480 < len(text) <= 500 and text.endswith("call.…") else [f"the chat got {text!r}"]
+
+
+def never_seen_as_the_call(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+    seen = {event.scene for event in events if isinstance(event, PageSeen)}
+    return [f"took the page for {seen}"] if "call" in seen else []
+
+
+def noted_german(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+    languages = {event.language for event in events if isinstance(event, PageSeen)}
+    return [] if "de" in languages else [f"noted the languages {languages}"]
+
+
+def gone(person: Participant, at: float) -> Participant:
+    return Participant(name=person.name, voice=person.voice, csrc=person.csrc, says=[(0.2, at)], leaves=at)
+
+
+def quiet(name: str, csrc: int) -> Participant:
+    return Participant(name=name, voice="elif", csrc=csrc)
+
+
+KICKED = "bot_kicked_from_waiting_room"
+ROWS = [
+    # Let in, and recorded.
+    ended("admitted", meeting(), BOTH)._replace(announcement=MESSAGE, check=took_the_cut_message),
+    by_default(
+        "lobby-straight", Page(lobby=LOBBY, lobby_text="asking_straight", join_label="Ask to join anyway")
+    ),
+    by_default("lobby-host-brings", Page(lobby=LOBBY, lobby_text="host_brings")),
+    by_default("host-comes", Page(lobby=LOBBY, host_comes=1.5)),
+    by_default("tips", Page(lobby=LOBBY, tips=["Got it", "Dismiss", "Use without an account"])),
+    by_default("no-devices", Page(lobby=LOBBY, tips=["Continue without microphone and camera", "effects"])),
+    by_default("consent", Page(lobby=LOBBY, consent_modal=True)),
+    by_default("notices", Page(lobby=LOBBY, recording_notice=True, notices=["transcript", "gemini"])),
+    by_default("still-there", Page(lobby=LOBBY, still_there=0.5, still_there_patience=3600.0)),
+    ended("signed-in", meeting(Page(signed_in=True, join_label="Join now", lobby=0.0)))._replace(
+        states=STRAIGHT_IN
+    ),
+    ended("signed-in-elsewhere", meeting(Page(signed_in=True, join_label="Switch here", lobby=LOBBY))),
+    ended("foreign", meeting(Page(lobby=LOBBY, language="de")), BOTH)._replace(check=noted_german),
+    ended("connection-retry", meeting(Page(lobby=LOBBY, connection_failures=1)))._replace(attempts=2),
+    # Names from one source of the roster alone.
+    ended("collections-alone", meeting(roster=Roster(rpc_after=None, tiles_after=None)), BOTH),
+    ended("tiles-alone", meeting(roster=Roster(rpc_after=None, collections_after=None)), BOTH),
+    ended("rpc-and-bare-tiles", meeting(roster=Roster(collections_after=None, tile_names=False)), BOTH),
+    ended(
+        "moved-schema",
+        meeting(roster=Roster(rpc_after=None, tiles_after=None, moved_schema=True)),
+        names=BOTH,
+    ),
+    # Not let in.
+    turned_away("denied", Reason.DENIED_BY_HOST, KICKED),
+    turned_away(
+        "unanswered", Reason.WAITING_ROOM_TIMEOUT_BY_PLATFORM, "call_ended_by_platform_waiting_room_timeout"
+    ),
+    turned_away("removed", Reason.REMOVED_FROM_WAITING_ROOM, KICKED),
+    turned_away("host_ended", Reason.MEETING_OVER, "meeting_ended"),
+    turned_away("blocked", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
+    Row(
+        "second-queue",
+        meeting(Page(lobby=LOBBY, lobby_text="host_admits", verdict="not_allowed")),
+        Reason.DENIED_BY_HOST,
+        KICKED,
+        "not_allowed",
+        NOT_LET_IN,
+    ),
+    Row(
+        "foreign-denied",
+        meeting(Page(lobby=LOBBY, language="de", verdict="denied")),
+        Reason.PAGE_NOT_UNDERSTOOD,
+        "bot_errored",
+        "denied",
+        NOT_LET_IN,
+    ),
+    Row(
+        "lobby-timeout",
+        meeting(Page(lobby=FOR_LONG)),
+        Reason.WAITING_ROOM_TIMEOUT,
+        "timeout_exceeded_waiting_room",
+        "lobby",
+        NOT_LET_IN,
+        LeavePolicy(waiting_room=1.5),
+        after=1.5,
+        check=never_seen_as_the_call,
+    ),
+    Row(
+        "host-never-comes",
+        meeting(Page(host_comes=None)),
+        Reason.MEETING_NOT_STARTED,
+        "meeting_not_started",
+        "lobby",
+        NOT_LET_IN,
+        LeavePolicy(waiting_room=1.5),
+        after=1.5,
+    ),
+    # Refused before the lobby.
+    walled("problem_connecting", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
+    walled("problem_joining", Reason.CONNECTION_FAILED, "google_meet_internal_error"),
+    walled("not_found", Reason.MEETING_NOT_FOUND, "meeting_not_found"),
+    walled("code_wrong", Reason.MEETING_NOT_FOUND, "meeting_not_found"),
+    walled("expired", Reason.LINK_EXPIRED, "meeting_link_expired"),
+    walled("invalid", Reason.LINK_INVALID, "meeting_link_invalid"),
+    walled("not_started", Reason.MEETING_NOT_STARTED, "meeting_not_started"),
+    walled("call_ended", Reason.MEETING_OVER, "meeting_ended"),
+    walled("sign_in", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
+    walled("choose_account", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
+    walled("captcha", Reason.CAPTCHA, "google_meet_sign_in_captcha_failed"),
+    Row(
+        "sign-in-redirect",
+        meeting(Page(wall="sign_in_redirect")),
+        Reason.SIGN_IN_REQUIRED,
+        "meeting_requires_sign_in",
+        "sign_in",
+        REFUSED,
+    ),
+    # Out of the call.
+    Row("removed", meeting(removed=True), Reason.REMOVED, "bot_kicked_from_call", "removed"),
+    Row(
+        "closed-as-idle",
+        meeting(Page(lobby=LOBBY, still_there=0.5, still_there_patience=0.0), duration=FOR_LONG),
+        Reason.ENDED_IDLE,
+        "call_ended_by_platform_idle",
+        "idle",
+    ),
+    Row(
+        "consent-stuck",
+        meeting(Page(lobby=LOBBY, consent_modal=True, consent_stuck=True)),
+        Reason.NOT_RECORDING,
+        "timeout_exceeded_in_call_not_recording",
+        "call",
+        NOT_LET_IN,
+        LeavePolicy(in_call_not_recording=1.5),
+        after=1.5,
+    ),
+    Row(
+        "recording-denied",
+        meeting(Page(lobby=LOBBY, recording_denied=True), duration=FOR_LONG),
+        Reason.RECORDING_DENIED,
+        "timeout_exceeded_recording_permission_denied",
+        "call",
+        ONLY_IN_CALL,
+        LeavePolicy(recording_denied=1.0),
+        after=1.0,
+    ),
+    left(
+        "everyone-left",
+        Reason.EVERYONE_LEFT,
+        "timeout_exceeded_everyone_left",
+        "tiles",
+        1.0,
+        LeavePolicy(everyone_left=Patience(1.0)),
+        gone(ADA, 1.2),
+        gone(BEN, 1.5),
+    ),
+    left(
+        "only-bots-by-names",
+        Reason.ONLY_BOTS_BY_NAMES,
+        "timeout_exceeded_only_bots_detected_using_participant_names",
+        "tiles",
+        1.0,
+        LeavePolicy(only_bots_by_names=Patience(1.0), bot_names=("notetaker",)),
+        gone(ADA, 1.2),
+        quiet("Some Notetaker", 7003),
+    ),
+    left(
+        "only-bots-by-events",
+        Reason.ONLY_BOTS_BY_EVENTS,
+        "timeout_exceeded_only_bots_detected_using_participant_events",
+        "tiles",
+        1.0,
+        LeavePolicy(only_bots_by_events=Patience(1.0)),
+        gone(ADA, 1.2),
+        quiet("Quiet One", 7003),
+    ),
+    left(
+        "silence",
+        Reason.SILENCE,
+        "timeout_exceeded_silence_detected",
+        "call",
+        1.5,
+        LeavePolicy(silence=Patience(1.5)),
+        quiet("Quiet One", 7003),
+    ),
+    left(
+        "max-duration",
+        Reason.MAX_DURATION,
+        "timeout_exceeded_in_call_recording",
+        "call",
+        1.5,
+        LeavePolicy(max_duration=1.5),
+        ADA,
+    ),
+    Row(
+        "noone-joined",
+        Scenario(title="test", duration=FOR_LONG, page=Page(lobby=LOBBY)),
+        Reason.NOONE_JOINED,
+        "timeout_exceeded_noone_joined",
+        "call",
+        policy=LeavePolicy(noone_joined=1.5),
+        after=1.5,
+    ),
+]
+
+
+@pytest.mark.parametrize("repetition", range(REPEAT))
+@pytest.mark.parametrize("group", range(GROUPS))
+async def test_every_way_ends_as_it_should(tmp_path: Path, group: int, repetition: int) -> None:
+    await play_group(ROWS, group, tmp_path)
+
+
+def test_the_table_is_long_enough() -> None:
+    assert len({row.name for row in ROWS}) == len(ROWS) >= 20
+    assert all(row.states in (RECORDED, STRAIGHT_IN, NOT_LET_IN, REFUSED, ONLY_IN_CALL) for row in ROWS)
