@@ -10,8 +10,11 @@ from worker.platforms.directory import Directory
 from worker.reasons import CUT_OFF
 from worker.stems.filenames import file_name, stream_id
 from worker.stems.manifest import (
+    Attributed,
+    GatedMix,
     Interval,
     Manifest,
+    Overlap,
     Packets,
     ParticipantStreams,
     Recording,
@@ -23,17 +26,26 @@ from worker.stems.manifest import (
 from worker.stems.naming import NamedParticipant, name_sources
 from worker.stems.session import SessionFacts
 
+MOST_CSRC = 2**32
+"""Sources from here on are no CSRCs: only captions name their speakers."""
+
 NOBODY_SPOKE = "No per-participant audio streams available for this bot."
 """MeetStream's own words for a meeting in which nobody was heard."""
 
 
 class HeardSource(msgspec.Struct, frozen=True, kw_only=True):
-    """One source that was heard. ``source`` is its CSRC, or the bitwise complement of its SSRC where it has no CSRC."""
+    """One source that was heard. ``source`` is its CSRC, or a number below 0 where it has none.
+
+    ``attribution`` and ``overlaps`` (with the sources of the others) are there only for a gated mix.
+    """
 
     source: int
     sources: list[Source]
     intervals: list[Interval]
     packets: Packets
+    isolation: str
+    attribution: list[Attributed] | None = None
+    overlaps: list[tuple[float, float, tuple[int, ...]]] | None = None
 
 
 def assemble_manifest(
@@ -44,6 +56,7 @@ def assemble_manifest(
     folder: str,
     mixed_audio: str | None,
     warnings: list[str],
+    gated_mix: GatedMix | None = None,
 ) -> tuple[Manifest, dict[int, str]]:
     """The manifest, and each source's file name in ``folder``.
 
@@ -54,7 +67,9 @@ def assemble_manifest(
     participants: list[ParticipantStreams] = []
     contested: list[str] = []
     files: dict[int, str] = {}
-    for person in name_sources(list(by_source), directory):
+    people = name_sources(list(by_source), directory)
+    names = {source: person.participant_name for person in people for source in person.csrcs}
+    for person in people:
         for source in person.csrcs:
             files[source] = file_name(person.participant_name, person.participant_id, source)
         if person.contested:
@@ -66,7 +81,7 @@ def assemble_manifest(
                 name_source=person.name_source,
                 is_host=person.is_host,
                 streams=[
-                    _stream(person, by_source[source], duration, folder, files[source])
+                    _stream(person, by_source[source], duration, folder, files[source], names)
                     for source in person.csrcs
                 ],
             )
@@ -96,12 +111,20 @@ def assemble_manifest(
                 each.packets.received + each.packets.recovered for each in heard if each.source < 0
             ),
             warnings=[*facts.warnings(), *warnings, *contested],
+            gated_mix=gated_mix or msgspec.UNSET,
         ),
     )
     return manifest, files
 
 
-def _stream(person: NamedParticipant, heard: HeardSource, duration: float, folder: str, file: str) -> Stream:
+def _stream(
+    person: NamedParticipant,
+    heard: HeardSource,
+    duration: float,
+    folder: str,
+    file: str,
+    names: dict[int, str],
+) -> Stream:
     return Stream(
         stream_id=stream_id(person.participant_name, person.participant_id, heard.source),
         segments=[
@@ -112,12 +135,34 @@ def _stream(person: NamedParticipant, heard: HeardSource, duration: float, folde
                 duration_seconds=round(duration, 4),
                 speech_seconds=round(sum(end - start for start, end in heard.intervals), 4),
                 intervals=[(round(start, 4), round(end, 4)) for start, end in heard.intervals],
-                isolation="separated" if heard.source >= 0 else "mixed-only",
+                isolation=heard.isolation,
                 packets=heard.packets,
                 sources=heard.sources,
+                overlaps=_overlaps(heard, names),
+                attribution=_attribution(heard),
             )
         ],
     )
+
+
+def _attribution(heard: HeardSource) -> list[Attributed] | msgspec.UnsetType:
+    if heard.attribution is None:
+        return msgspec.UNSET
+    return [(round(start, 4), round(end, 4), told_by) for start, end, told_by in heard.attribution]
+
+
+def _overlaps(heard: HeardSource, names: dict[int, str]) -> list[Overlap] | msgspec.UnsetType:
+    if heard.overlaps is None:
+        return msgspec.UNSET
+    return [
+        Overlap(
+            start_seconds=round(start, 4),
+            end_seconds=round(end, 4),
+            participants=[names.get(source, "") for source in others],
+            csrcs=[source if source < MOST_CSRC else None for source in others],
+        )
+        for start, end, others in heard.overlaps
+    ]
 
 
 def _iso(at: float) -> str:

@@ -46,14 +46,14 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class Overlap(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of a gated mix that belongs to several stems, which hold the very same packets there.
 
-    ``participants`` are the names of the others who share it, ``csrcs`` their sources in the same order: the mixer's, which
-    lists the dominant speaker first.
+    ``participants`` are the names of the others who share it, ``csrcs`` their sources (None where only captions name them) in
+    the same order: the mixer's, which lists the dominant speaker first.
     """
 
     start_seconds: float
     end_seconds: float
     participants: list[str]
-    csrcs: list[int]
+    csrcs: list[int | None]
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +90,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParticipantStreams(msgspec.Struct, frozen=True, kw_only=True):
-    """Someone who was heard. ``name_source`` says how the name was learned: ``collections``, ``rpc``, ``tiles`` or ``none``."""
+    """Someone who was heard. ``name_source`` says how the name was learned: ``collections``, ``rpc``, ``tiles``,
+    ``frames``, ``objects`` or ``none``."""
 
     participant_name: str
     participant_id: str | None
@@ -133,8 +134,8 @@ class GatedMix(msgspec.Struct, frozen=True, kw_only=True):
     """What the platform's own mix came to. ``note`` is a plain sentence about what the files are.
 
     ``packets`` and ``seconds`` count the mix's sounding packets once each. ``shared_packets`` and ``shared_seconds`` of them
-    have several speakers. ``noise_packets`` listed no source between packets that did, and are too small for speech: they are
-    in the mixed audio and in no stem.
+    have several speakers. ``noise_packets`` have no voice in them, by their encoder's own word, and list nobody: they are in
+    the mixed audio and in no stem. ``mix`` is what became of the mix's packets.
     """
 
     note: str
@@ -143,6 +144,7 @@ class GatedMix(msgspec.Struct, frozen=True, kw_only=True):
     shared_packets: int
     shared_seconds: float
     noise_packets: int
+    mix: Packets
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,6 +56,37 @@ def is_silence(payload: bytes) -> bool:
     return len(payload) <= 1 or (len(payload) == 3 and payload[0] >= 0xE0 and payload[1:] == b"\xff\xfe")
 
 
+def voice_activity(payload: bytes) -> bool | None:
+    """What the encoder itself found: whether there is a voice in a packet; None where the packet does not say.
+
+    A SILK or hybrid frame begins with one voice-activity bit for each of its SILK frames (RFC 6716, section 4.2.3), readable
+    without decoding. CELT frames have none, and packets of three and more Opus frames (code 3) are not looked into.
+    """
+    if len(payload) < 2:
+        return False
+    toc = payload[0]
+    config, code = toc >> 3, toc & 3
+    if config >= _CELT_ONLY or code == 3:
+        return None
+    frames = payload[1:]
+    if code == 0:
+        starts = [0]
+    elif code == 1:
+        starts = [0, len(frames) // 2]
+    else:
+        first = 1 if frames[0] < 252 else 2
+        length = frames[0] if first == 1 else frames[0] + 4 * (frames[1] if len(frames) > 1 else 0)
+        starts = [first, first + length]
+    mask = _VOICE_BITS[FRAME_SAMPLES[toc] // 960 or 1]
+    return any(frames[start] & mask for start in starts if start < len(frames))
+
+
+_CELT_ONLY = 16
+"""From this TOC configuration on (RFC 6716, table 2)."""
+
+_VOICE_BITS = {1: 0x80, 2: 0xC0, 3: 0xE0}
+"""Where the voice-activity bits of 1, 2 and 3 SILK frames of 20 ms stand in the first byte."""
+
 SILENCES = (
     (960, b"\xf8\xff\xfe"),
     (480, b"\xf0\xff\xfe"),

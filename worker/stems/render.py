@@ -9,29 +9,29 @@ from pathlib import Path
 
 import msgspec
 
-from worker.platforms.meet_roster import MeetRoster
-from worker.stems.document import HeardSource, assemble_manifest
-from worker.stems.manifest import Manifest, Packets, Source, encode_manifest
+from worker.platforms.rosters import open_roster
+from worker.stems.captioned_users import CaptionedUsers
+from worker.stems.document import assemble_manifest
+from worker.stems.manifest import Manifest, encode_manifest
 from worker.stems.mix import Mix
+from worker.stems.mixed_speech import MixedSpeech
 from worker.stems.naming import name_sources
 from worker.stems.opus import QUANTUM, SAMPLE_RATE
-from worker.stems.placement import SlotPlacement
-from worker.stems.reordering import ReorderWindow
 from worker.stems.report import timeline_html
+from worker.stems.separate_speech import SeparateSpeech
 from worker.stems.session import SessionFacts
-from worker.stems.speaker_track import SpeakerTrack
+from worker.stems.speech import MOST_SOURCES, Slot, Speech
 from worker.stems.wav import WavWriter
-from worker.stems.webm import WebmWriter
-from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
+from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, TapeStarted
 
 SETTLED_AFTER = 10.0
 """Silence is laid this many seconds behind the clock: a stalled network may still deliver what was spoken before."""
 
-MOST_SOURCES = 250
-"""Each source is an open file; a meeting does not have more speakers than this."""
-
 CLOCK_LEAP = 3600.0
 """A frame that claims to be an hour away from all others is not believed."""
+
+MIXED = "microsoft_teams"
+"""The platform that sends one mix of everybody."""
 
 AUDIO_FILE = "audio.wav"
 MANIFEST_FILE = "audio_streams.json"
@@ -72,16 +72,6 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         return sum(speaker.lost for speaker in self.speakers)
 
 
-class _Speaker:
-    """A source that was heard, with its open file."""
-
-    def __init__(self, path: Path, mix: Mix | None) -> None:
-        self.path = path
-        self.file = WebmWriter(path)
-        self.track = SpeakerTrack(self.file, mix.voice() if mix else None)
-        self.sources: dict[Source, None] = {}
-
-
 class Renderer:
     """Writes stems, mix, manifest and timeline into ``output`` while events are fed; ``finish`` completes them.
 
@@ -93,11 +83,9 @@ class Renderer:
         (output / STREAMS_FOLDER).mkdir(parents=True, exist_ok=True)
         self._mix = Mix(WavWriter(output / AUDIO_FILE)) if mix else None
         self._facts = SessionFacts()
-        self._roster = MeetRoster()
-        self._slots: dict[tuple[int, int, int], SlotPlacement] = {}
+        self._choose("google_meet")
+        self._slots: dict[tuple[int, int, int], Slot] = {}
         """By document, receiver and SSRC."""
-        self._speakers: dict[int, _Speaker] = {}
-        """By CSRC; by the bitwise complement of the SSRC, which is negative, where packets list no CSRC."""
         self._unbelieved = 0
         self._zero: float | None = None
         self._now = 0.0
@@ -112,10 +100,14 @@ class Renderer:
             if self._zero is not None and not self._ended:
                 self._take_frames(event, self._zero)
             return
+        if isinstance(event, TapeStarted) and self._facts.begun is None:
+            self._choose(event.platform)
         self._facts.observe(event)
         self._roster.observe(event)
+        self._speech.observe(event)
         if isinstance(event, RecordingStarted) and self._zero is None:
             self._zero = event.at
+            self._speech.begin(event.at)
         if self._zero is not None and not self._ended:
             if isinstance(event, RecordingEnded):
                 self._now = event.at - self._zero
@@ -125,7 +117,8 @@ class Renderer:
 
     def progress(self) -> Progress:
         """How the recording stands."""
-        named = name_sources(list(self._speakers), self._roster.directory())
+        stems = self._speech.stems
+        named = name_sources(list(stems), self._speech.known(self._roster.directory()))
         names = {source: person.participant_name for person in named for source in person.csrcs}
         now = int(self._now * SAMPLE_RATE)
         return Progress(
@@ -133,13 +126,13 @@ class Renderer:
             speakers=[
                 SpeakerProgress(
                     name=names[source],
-                    speaking=speaker.track.speech_end > now - SAMPLE_RATE,
-                    speech_seconds=sum(end - start for start, end in speaker.track.intervals()) / SAMPLE_RATE,
-                    packets_received=speaker.track.received,
-                    recovered=speaker.track.recovered,
-                    lost=speaker.track.lost,
+                    speaking=stem.track.speech_end > now - SAMPLE_RATE,
+                    speech_seconds=sum(end - start for start, end in stem.track.intervals()) / SAMPLE_RATE,
+                    packets_received=stem.track.received,
+                    recovered=stem.track.recovered,
+                    lost=stem.track.lost,
                 )
-                for source, speaker in self._speakers.items()
+                for source, stem in stems.items()
             ],
         )
 
@@ -148,24 +141,22 @@ class Renderer:
         for slot in self._slots.values():
             while slot.window.pending:
                 slot.place(slot.window.take())
-        end = round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM
-        end = max([end, *(speaker.track.end for speaker in self._speakers.values())])
-        for speaker in self._speakers.values():
-            speaker.track.be_silent_until(end)
-            speaker.file.close()
+        end = self._speech.close(round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM)
         if self._mix:
             self._mix.close(end)
         manifest, files = assemble_manifest(
-            [self._heard(source, speaker) for source, speaker in self._speakers.items()],
-            self._roster.directory(),
+            self._speech.heard(),
+            self._speech.known(self._roster.directory()),
             self._facts,
             end / SAMPLE_RATE,
             STREAMS_FOLDER,
             AUDIO_FILE if self._mix else None,
             self._warnings(),
+            self._speech.gated_mix(),
         )
+        stems = self._speech.stems
         for source, name in files.items():
-            path = self._speakers[source].path
+            path = stems[source].path
             path.rename(path.with_name(name))
         (self._output / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
         (self._output / TIMELINE_FILE).write_text(timeline_html(manifest), "utf-8")
@@ -184,7 +175,7 @@ class Renderer:
             key = (document, frame.receiver, frame.ssrc)
             slot = slots.get(key)
             if slot is None:
-                slot = slots[key] = self._open_slot(frame.ssrc)
+                slot = slots[key] = self._speech.open_slot(frame.ssrc)
             slot.window.push(frame, arrival)
             if arrival > now:
                 now = arrival
@@ -197,54 +188,26 @@ class Renderer:
             if slot.window.pending:
                 for packet in slot.window.release(now):
                     slot.place(packet)
+        self._speech.decide(now)
         settled = int(now - SETTLED_AFTER) * SAMPLE_RATE
         if settled > self._settled:
             self._settled = settled
-            for speaker in self._speakers.values():
-                speaker.track.be_silent_until(settled)
+            self._speech.settle(settled)
             if self._mix:
                 self._mix.write_until(settled)
 
-    def _open_slot(self, ssrc: int) -> SlotPlacement:
-        return SlotPlacement(ReorderWindow(), lambda csrc: self._track(csrc, ssrc))
-
-    def _track(self, csrc: int | None, ssrc: int) -> SpeakerTrack | None:
-        """The track of a source, opened when it is first heard; None past the most that are served."""
-        source = ~ssrc if csrc is None else csrc
-        speaker = self._speakers.get(source)
-        if speaker is None:
-            if len(self._speakers) >= MOST_SOURCES:
-                return None
-            path = self._output / STREAMS_FOLDER / f"source-{len(self._speakers)}.webm"
-            speaker = self._speakers[source] = _Speaker(path, self._mix)
-            speaker.track.be_silent_until(self._settled)
-        speaker.sources[Source(ssrc=ssrc, csrc=csrc)] = None
-        return speaker.track
-
-    def _heard(self, source: int, speaker: _Speaker) -> HeardSource:
-        track = speaker.track
-        late = duplicate = 0
-        for (_, _, ssrc), slot in self._slots.items():
-            for csrc, count in slot.window.counts.late.items():
-                late += count * (source == (~ssrc if csrc is None else csrc))
-            for csrc, count in slot.window.counts.duplicate.items():
-                duplicate += count * (source == (~ssrc if csrc is None else csrc))
-        return HeardSource(
-            source=source,
-            sources=list(speaker.sources),
-            intervals=[(start / SAMPLE_RATE, end / SAMPLE_RATE) for start, end in track.intervals()],
-            packets=Packets(
-                received=track.received,
-                recovered=track.recovered,
-                lost=track.lost,
-                late=late,
-                duplicate=duplicate,
-                trimmed=track.trimmed,
-            ),
+    def _choose(self, platform: str) -> None:
+        """A platform's roster, and its kind of speech."""
+        streams = self._output / STREAMS_FOLDER
+        self._roster = open_roster(platform)
+        self._speech: Speech = (
+            MixedSpeech(streams, self._mix, CaptionedUsers(self._roster.directory))
+            if platform == MIXED
+            else SeparateSpeech(streams, self._mix)
         )
 
     def _warnings(self) -> list[str]:
-        refused = sum(slot.refused for slot in self._slots.values())
+        refused = self._speech.refused
         malformed = sum(slot.window.counts.malformed for slot in self._slots.values())
         warnings = []
         if refused:

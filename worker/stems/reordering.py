@@ -7,6 +7,7 @@ whoever places it knows the arrivals that follow. What comes later than that is 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -28,7 +29,8 @@ class Packet(msgspec.Struct, gc=False):
     """One Opus packet of a slot. ``sequence`` and ``timestamp`` do not wrap; ``arrival`` is seconds of meeting time.
 
     ``due`` is the arrival that decides when it leaves the window. ``csrc`` is None where no contributing source was listed.
-    ``level`` is linear 0–1 or None. An empty ``payload`` is a padding probe. ``recovered``: out of a later RED packet.
+    ``level`` is linear 0–1 or None. An empty ``payload`` is a padding probe. ``csrcs`` is the list as it came; that of a packet
+    that was ``recovered``, out of a later RED packet, is the later one's.
     """
 
     sequence: int
@@ -38,6 +40,7 @@ class Packet(msgspec.Struct, gc=False):
     csrc: int | None
     level: float | None
     payload: bytes
+    csrcs: tuple[int, ...]
     recovered: bool = False
 
 
@@ -52,7 +55,9 @@ class SlotCounts(msgspec.Struct):
 class ReorderWindow:
     """The packets of one slot (SSRC) on their way from arrival order to sequence order."""
 
-    def __init__(self) -> None:
+    def __init__(self, source_of: Callable[[tuple[int, ...]], int | None] = contributing_source) -> None:
+        """``source_of`` tells out of a CSRC list whose packet it is; packets of two sources run on two clocks."""
+        self._source_of = source_of
         self.pending: deque[Packet] = deque()
         """What waits, in sequence order. Read by whoever places packets; changed only here."""
         self.counts = SlotCounts()
@@ -85,12 +90,12 @@ class ReorderWindow:
         try:
             csrc = self._sources[frame.csrcs]
         except KeyError:
-            csrc = self._sources[frame.csrcs] = contributing_source(frame.csrcs)
+            csrc = self._sources[frame.csrcs] = self._source_of(frame.csrcs)
         payload = frame.payload
         copies: list[RedundantBlock] = []
         if frame.mime_type == RED_MIME_TYPE and payload:
             payload, copies = self._unpack(payload)
-        packet = Packet(sequence, timestamp, arrival, arrival, csrc, frame.audio_level, payload)
+        packet = Packet(sequence, timestamp, arrival, arrival, csrc, frame.audio_level, payload, frame.csrcs)
         if sequence > newest:
             self._newest_sequence = sequence
             self._newest_wire_sequence = frame.sequence
@@ -180,6 +185,7 @@ class ReorderWindow:
                         carrier.csrc,
                         None,
                         block.payload,
+                        carrier.csrcs,
                         recovered=True,
                     ),
                 )
