@@ -25,7 +25,7 @@ from worker.job import Job
 from worker.merging import RecordedAttempt
 from worker.oversight import Oversight
 from worker.platforms.links import parse_link
-from worker.reasons import TRIED_AGAIN, Reason
+from worker.reasons import TOLD_TO_STOP, TRIED_AGAIN, Reason
 from worker.recording import Order, Stop
 from worker.recovery_process import recover_apart, recovery_task
 from worker.reporting import JSON, Reporter
@@ -33,9 +33,6 @@ from worker.status import BotStatus, Result, fitting
 from worker.world import World
 
 logger = logging.getLogger(__name__)
-
-STOPPED: Final = frozenset({Reason.DRAINED, Reason.INTERRUPTED})
-"""Ends that the worker's own supervisor asked for."""
 
 ANNOUNCED: Final = frozenset(
     {"joining", "waiting_room", "in_call_not_recording", "in_call_recording", "leaving"}
@@ -192,7 +189,7 @@ class _Bot:
     ) -> End:
         if stop is not None and stop.reason == Reason.LEASE_LOST:
             return End.HELD
-        if stop is not None and stop.reason in STOPPED and not self._recorded():
+        if stop is not None and stop.reason in TOLD_TO_STOP and not self._recorded():
             return End.HANDED_ON
         finish = Finish(
             self._job,
@@ -306,7 +303,7 @@ async def _recovered(
     """
     first: list[asyncio.Future[Any]] = [recovering, stopped]
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-    if not recovering.done() and stopped.result().reason in STOPPED:
+    if not recovering.done() and stopped.result().reason in TOLD_TO_STOP:
         await asyncio.wait([recovering], timeout=max(0.0, stopped.result().at + HAND_ON_SECONDS - clock()))
         if not recovering.done():
             raise RecoveryUnderWayError(

@@ -12,28 +12,30 @@ from typing import Final
 from rich.console import Console
 
 from worker.console import open_console, open_display, print_error
-from worker.errors import InputError, MeetstemsError
-from worker.job import LONGEST_MESSAGE
+from worker.errors import MeetstemsError
+from worker.evidence import take_evidence
 from worker.leave_policy import LeavePolicy
-from worker.platforms.links import Link, parse_link
+from worker.platforms.links import parse_link
 from worker.progress import clock
-from worker.recording import TAPE_FOLDER, Order, Outcome, record
+from worker.recording import TAPE_FOLDER, Hooks, Order, Outcome, record
 from worker.replaying import replay
 from worker.settings import Settings
 from worker.stems.render import Renderer
 from worker.summary import print_summary
+from worker.vendor_words import words
 
 NOT_ADMITTED: Final = 3
 """Exit code: the bot was not let in, so there is nothing."""
+
+FAILURE_FOLDER: Final = "failure"
+"""Beside the tape: what the page showed when the bot was not let in, or when something broke."""
 
 
 def record_command(
     url: str, output: Path, bot_name: str, policy: LeavePolicy, announcement: str | None
 ) -> int:
     """Records the call behind ``url``; returns the exit code. Raises MeetstemsError."""
-    link = parse_link(url)
-    _check_announcement(announcement, link)
-    order = Order(str(uuid.uuid4()), link, output, bot_name, policy, announcement)
+    order = Order(str(uuid.uuid4()), parse_link(url), output, bot_name, policy, announcement)
     return asyncio.run(record_and_report(order, Settings.from_environment(os.environ)))
 
 
@@ -41,8 +43,10 @@ async def record_and_report(order: Order, settings: Settings) -> int:
     """Records with progress and a summary on standard output; returns the exit code. Raises MeetstemsError."""
     console = open_console()
     display = open_display(console, order.link.shown)
+    failure = order.output / FAILURE_FOLDER
+    hooks = Hooks(on_trouble=lambda page: take_evidence(page, failure))
     try:
-        outcome = await record(order, settings, display, lambda: Renderer(order.output))
+        outcome = await record(order, settings, display, lambda: Renderer(order.output), hooks)
     finally:
         display.close()
     return _report(console, order, outcome)
@@ -63,12 +67,6 @@ def replay_command(tape: Path, output: Path) -> int:
     return 0
 
 
-def _check_announcement(announcement: str | None, link: Link) -> None:
-    most = LONGEST_MESSAGE[link.platform]
-    if announcement is not None and len(announcement) > most:
-        raise InputError(f"--announce: {len(announcement)} characters; expected at most {most} for this link")
-
-
 def _report(console: Console, order: Order, outcome: Outcome) -> int:
     stop = outcome.stop
     why = f"{stop.reason}: {stop.detail}" if stop.detail else stop.reason
@@ -78,7 +76,8 @@ def _report(console: Console, order: Order, outcome: Outcome) -> int:
         advice = f"meetstems replay {order.output / TAPE_FOLDER} can make the files from the tape"
         raise MeetstemsError(f"{outcome.error}; {advice}")
     if outcome.manifest is None:
-        print_error(f"not recorded: {why}")
+        said = words("fatal", stop.reason, order.link.platform).message
+        print_error(f"not recorded: {said} ({why})")
         return MeetstemsError.exit_code if outcome.failed else NOT_ADMITTED
     if outcome.failed:
         length = clock(outcome.manifest.recording.duration_seconds)

@@ -87,6 +87,9 @@ TRIED_AGAIN: Final = frozenset(
 )
 """What a new Chromium may well put right. Who was refused, by a person or by the platform, does not ask again."""
 
+TOLD_TO_STOP: Final = frozenset({Reason.DRAINED, Reason.INTERRUPTED})
+"""Ends that the worker's own supervisor, or a person at its terminal, asked for."""
+
 CUT_OFF: Final = frozenset(
     {
         Reason.BROWSER_DIED,

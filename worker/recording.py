@@ -26,7 +26,7 @@ from worker.platforms.links import Link
 from worker.platforms.rosters import open_roster
 from worker.presence import Presence
 from worker.progress import Display
-from worker.reasons import CUT_OFF, Reason
+from worker.reasons import CUT_OFF, TOLD_TO_STOP, Reason
 from worker.recorder import Recorder
 from worker.rendering import HELD_SECONDS, OpenRenderer, Rendering
 from worker.settings import Settings
@@ -114,7 +114,13 @@ class Outcome:
         return self.error is not None or self.stop.reason in CUT_OFF
 
 
-async def record(order: Order, settings: Settings, display: Display, open_renderer: OpenRenderer) -> Outcome:
+async def record(
+    order: Order,
+    settings: Settings,
+    display: Display,
+    open_renderer: OpenRenderer,
+    hooks: Hooks = Hooks(),
+) -> Outcome:
     """Records one call until it ends, ``order.policy`` says so, SIGINT or SIGTERM comes, or something breaks.
 
     Raises OutputError, ChromiumNotFoundError and ChromiumLaunchError, and TapeWriteError if not even a tape can be begun.
@@ -122,7 +128,7 @@ async def record(order: Order, settings: Settings, display: Display, open_render
     with stop_signals() as signalled:
         stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         signalled.add_done_callback(lambda signal: _pass_on(signal, stopped))
-        return await attend(order, settings, display, open_renderer, stopped)
+        return await attend(order, settings, display, open_renderer, stopped, hooks)
 
 
 async def attend(
@@ -207,7 +213,7 @@ class _Session:
                 version=TAPE_VERSION,
                 bot_id=self._order.bot_id,
                 platform=self._call.platform,
-                meeting_url=self._order.link.url,
+                meeting_url=self._order.link.shown,
                 bot_name=self._order.bot_name,
             )
         )
@@ -295,13 +301,16 @@ class _Session:
             await self._tap.flush()
         if self._recorder.begun:
             self._note(RecordingEnded(at=stop.at, reason=stop.reason, detail=stop.detail))
-        good = self._recorder.begun and stop.reason not in CUT_OFF
-        if self._alive() and not good and self._hooks.on_trouble is not None:
+        if self._alive() and self._hooks.on_trouble is not None and self._is_trouble(stop):
             await self._hooks.on_trouble(self._page)
         if self._alive():
             await self._leave()
         for move in self._lifecycle.left(time.time()):
             self._moved(move)
+
+    def _is_trouble(self, stop: Stop) -> bool:
+        """Whether somebody will want to see what the page showed."""
+        return stop.reason in CUT_OFF or not (self._recorder.begun or stop.reason in TOLD_TO_STOP)
 
     async def _leave(self) -> None:
         try:

@@ -70,7 +70,10 @@ async def test_a_signal_in_the_waiting_room_leaves_no_files(tmp_path: Path) -> N
         await command.until_on_tape(waiting)
         command.process.send_signal(signal.SIGINT)
         done = await command.finish()
-    assert (done.exit_code, done.err) == (3, ["meetstems: not recorded: interrupted: SIGINT"])
+    assert (done.exit_code, done.err) == (
+        3,
+        ["meetstems: not recorded: The bot was told to leave (interrupted: SIGINT)"],
+    )
     assert contents(tmp_path / "out") == {}
 
 
@@ -112,8 +115,10 @@ async def test_a_bot_that_is_turned_away_obeys(tmp_path: Path) -> None:
         done = await command.finish()
     assert done.exit_code == 3
     assert len(done.err) == 1
-    assert done.err[0].startswith("meetstems: not recorded: denied_by_host: ")
-    assert contents(tmp_path / "out") == {}
+    assert done.err[0].startswith(
+        "meetstems: not recorded: Somebody in the meeting denied the bot's request to join (denied_by_host: "
+    )
+    assert set(contents(tmp_path / "out")) == {"failure/page.html", "failure/screenshot.png"}
 
 
 async def test_a_bot_that_is_removed_keeps_what_it_has(tmp_path: Path) -> None:
@@ -131,7 +136,7 @@ async def test_a_call_that_does_not_exist(tmp_path: Path) -> None:
         command = await Command.record(replica, tmp_path / "out", url="https://meet.google.com/zzz-zzzz-zzz")
         done = await command.finish()
     assert done.exit_code == 3
-    assert done.err[0].startswith("meetstems: not recorded: meeting_not_found: ")
+    assert done.err[0].startswith("meetstems: not recorded: There is no such meeting (meeting_not_found: ")
 
 
 async def test_the_longest_duration(tmp_path: Path) -> None:
