@@ -28,6 +28,9 @@ DEFAULT_BOT_NAME: Final = "Meetstems"
 LONGEST_BOT_NAME: Final = 60
 """Characters that Meet's name field takes."""
 
+LONGEST_MESSAGE: Final = 4096
+"""Characters that the chat of Microsoft Teams takes; on Google Meet a message is cut to 500."""
+
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 
@@ -155,8 +158,8 @@ def bot_name(value: str) -> str:
 def announcement(value: str) -> str:
     """A message for the chat. Raises argparse.ArgumentTypeError."""
     text = value.strip()
-    if not text:
-        raise argparse.ArgumentTypeError(f"{value!r}: expected a text")
+    if not 0 < len(text) <= LONGEST_MESSAGE:
+        raise argparse.ArgumentTypeError(f"{len(text)} characters; expected 1 to {LONGEST_MESSAGE}")
     return text
 
 

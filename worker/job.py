@@ -25,9 +25,6 @@ DEFAULT_BOT_NAME: Final = "Meetstems"
 LONGEST_BOT_NAME: Final = 60
 """Characters that Meet's name field takes."""
 
-LONGEST_MESSAGE: Final = {"google_meet": 500, "microsoft_teams": 4096}
-"""Characters of a chat message that each platform takes (Recall.ai, "Sending Chat Messages")."""
-
 MAX_ATTRIBUTES_BYTES: Final = 64 * 1024
 """The largest custom_attributes or metadata, as JSON: every event repeats them and has to fit into a message."""
 
@@ -45,8 +42,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ``meeting_url`` is as it was given, ``platform`` ``google_meet`` or ``microsoft_teams``; ``bot_name`` is cut to what Meet's
     name field takes. ``join_at`` is in seconds since the Unix epoch, None: at once. ``separate_audio``: one file per speaker is
     wanted. ``leave`` says when the bot goes by itself; ``announcement`` is what it writes into the chat once it is in the call,
-    cut to what the platform takes. ``ignored`` are the dotted names of the fields that have no effect (see ignored_fields), and
-    ``body`` is everything as it came.
+    which the platform cuts to what its chat takes. ``ignored`` are the dotted names of the fields that have no effect (see
+    ignored_fields), and ``body`` is everything as it came.
     """
 
     bot_id: str
@@ -121,7 +118,7 @@ def _from_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> J
         join_at=_unix_time(form.join_at),
         separate_audio=bool(separate),
         leave=meetstream_leave(form.automatic_leave, platform),
-        announcement=_announcement(form.bot_message, platform),
+        announcement=_announcement(form.bot_message),
         callback_url=_callback_url(form.callback_url),
         custom_attributes=_attributes("custom_attributes", form.custom_attributes),
         ignored=ignored_fields(values, MeetStreamBot),
@@ -144,7 +141,7 @@ def _from_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
         separate_audio=recording is not None
         and (recording.audio_separate_raw is not None or recording.audio_separate_mp3 is not None),
         leave=recall_leave(form.automatic_leave, recording),
-        announcement=_announcement(on_join.message if on_join else None, platform),
+        announcement=_announcement(on_join.message if on_join else None),
         callback_url=None,
         custom_attributes=_attributes("metadata", form.metadata),
         ignored=ignored_fields(values, RecallBot),
@@ -186,12 +183,8 @@ def _bot_name(given: str | None) -> str:
     return name[:LONGEST_BOT_NAME].rstrip()
 
 
-def _announcement(given: str | None, platform: str) -> str | None:
-    text = (given or "").strip()
-    most = LONGEST_MESSAGE[platform]
-    if len(text) > most:
-        text = text[: most - 1].rstrip() + "…"
-    return text or None
+def _announcement(given: str | None) -> str | None:
+    return (given or "").strip() or None
 
 
 def _unix_time(given: str | None) -> float | None:

@@ -23,7 +23,7 @@ LONGEST_NAME: Final = 100
 """Characters of a bot's name that Recall.ai's API takes."""
 
 LONGEST_MESSAGE: Final = 4096
-"""Characters of a chat message that Microsoft Teams takes; Google Meet takes 500."""
+"""Characters of a chat message that Microsoft Teams takes; Google Meet takes 500 (Recall.ai, "Sending Chat Messages")."""
 
 A_LINK: Final = (
     f"a Google Meet link like https://{meet_link.HOST}/abc-defg-hij "
@@ -102,7 +102,7 @@ Message: TypeAlias = Annotated[
     str,
     Meta(
         max_length=LONGEST_MESSAGE,
-        description="What the bot writes into the chat once it is in the call. Google Meet takes 500 characters.",
+        description="What the bot writes into the chat once it is in the call. On Google Meet it is cut to 500.",
         extra={"expected": f"a text of at most {LONGEST_MESSAGE} characters"},
     ),
 ]

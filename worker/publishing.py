@@ -65,7 +65,7 @@ def publish_rest(
 
 
 def withdraw_separate(store: ObjectStore, keys: AttemptKeys) -> None:
-    """Deletes what publish_manifest and publish_mix do not upload; a recovery makes everything. Raises what the store raises."""
+    """Deletes what publish_manifest and publish_mix do not upload, but a recovery does. Raises what the store raises."""
     kept = {keys.file(MANIFEST_FILE), keys.file(AUDIO_FILE)}
     for listed in store.list(keys.files):
         if listed.key not in kept:

@@ -38,7 +38,8 @@ from worker.world import World
 pytestmark = pytest.mark.timeout(1800)
 
 HOUR = 3600.0
-JOB = b'{"bot_id": "bot-1", "meeting_link": "https://meet.google.com/abc-defg-hij", "bot_name": "Notes"}'
+JOB = b"""{"bot_id": "bot-1", "meeting_link": "https://meet.google.com/abc-defg-hij", "bot_name": "Notes",
+    "audio_separate_streams": true}"""
 
 
 class Replayed:

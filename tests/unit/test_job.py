@@ -20,7 +20,6 @@ from worker.errors import InputError
 from worker.job import (
     DEFAULT_BOT_NAME,
     LONGEST_BOT_NAME,
-    LONGEST_MESSAGE,
     Job,
     JobError,
     json_schema,
@@ -273,16 +272,6 @@ def test_null_is_as_good_as_absent() -> None:
         assert msgspec.structs.replace(job, body={}) == msgspec.structs.replace(
             parse(**{link: LINK}), body={}
         )
-
-
-@pytest.mark.parametrize(("link", "platform"), [(LINK, "google_meet"), (TEAMS_LINK, "microsoft_teams")])
-def test_an_announcement_is_cut_to_what_the_platform_takes(link: str, platform: str) -> None:
-    most = LONGEST_MESSAGE[platform]
-    for length in (most, 4096):
-        job = parse(meeting_link=link, bot_message="x" * length)
-        assert job.announcement is not None
-        assert len(job.announcement) == most
-        assert job.announcement.endswith("…") is (length > most)
 
 
 def test_a_blank_announcement_is_none() -> None:
