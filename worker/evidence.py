@@ -24,6 +24,7 @@ TIMEOUT: Final = 5.0
 """Seconds for both together: leaving in time is worth more."""
 
 PRIVATE: Final = (
+    # Google Meet: tiles, roster, captions, chat
     "[data-participant-id]",
     "[data-requested-participant-id]",
     "[data-self-name]",
@@ -31,8 +32,15 @@ PRIVATE: Final = (
     "[data-message-id]",
     "[data-message-text]",
     "[jsname=YSxPC]",
+    # Microsoft Teams: tiles, roster, captions, chat, the meeting's title
+    "[data-cid=calling-participant-stream]",
+    "[data-tid^=participantsInCall]",
+    "[data-tid=app-chat-pane]",
+    "[data-tid=chat-pane-message]",
+    "[data-tid=closed-caption-v2-window-wrapper]",
+    "[data-tid=meeting-header-title]",
 )
-"""Where a Meet page shows people's names, faces, captions and chat."""
+"""Where pages show people's names, faces, captions and chat. Teams' captions and title are known from other bots only."""
 
 
 async def take_evidence(page: Page, folder: Path) -> None:
