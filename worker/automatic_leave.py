@@ -99,7 +99,7 @@ class AutomaticLeave:
                 bots_by_events,
                 "only bots are left: nobody of them ever spoke",
             ),
-            _Candidate(Reason.SILENCE, policy.silence, not spoke_lately, "nobody spoke"),
+            _Candidate(Reason.SILENCE, policy.silence, self._met and not spoke_lately, "nobody spoke"),
         ]
 
     def _ripe(self, candidate: _Candidate, heard: Heard, admitted_at: float, at: float) -> bool:

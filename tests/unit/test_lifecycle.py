@@ -217,6 +217,12 @@ def test_leaves_by_itself(
     assert life.lifecycle.left(life.at)[0].state is State.DONE
 
 
+def test_an_empty_call_is_not_silent() -> None:
+    life = Life(silence=Patience(20.0), noone_joined=100.0).admitted().wait(95)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    assert life.wait(10).end.reason is Reason.NOONE_JOINED
+
+
 def test_somebody_who_comes_back_starts_the_clock_anew() -> None:
     life = Life(everyone_left=Patience(30.0)).admitted(ANA).meet(US, gone(ANA)).wait(25)
     life.meet(US, ANA).wait(5).meet(US, gone(ANA)).wait(25)
