@@ -20,6 +20,9 @@ LAG_DEFAULT = 0.3
 SNAP = 0.35
 """A change belongs to the speech that began this near, in seconds, to where the lag puts it."""
 
+FIRST_MARGIN = 0.6
+"""Seconds before the first speech of all that belong to it: a first word may begin without a voice."""
+
 CHANGES_MOST = 1_000
 
 
@@ -38,13 +41,16 @@ class DominantSpeakers:
         self.lag = LagEstimate(LAG_DEFAULT)
         self._beginnings = beginnings
         self._changes: deque[_Change] = deque(maxlen=CHANGES_MOST)
+        self._first: _Change | None = None
         self._told: int | None = None
 
     def tell(self, at: float, source: int) -> None:
         """The platform says at ``at`` that ``source`` is dominant."""
         if source != self._told:
             self._told = source
-            self._changes.append(_Change(at, source))
+            change = _Change(at, source)
+            self._first = self._first or change
+            self._changes.append(change)
 
     def at(self, moment: float, heard_until: float) -> int | None:
         """Who was dominant at ``moment``; None before anybody was.
@@ -65,9 +71,15 @@ class DominantSpeakers:
         return change.since is not None and change.since <= moment
 
     def _settle(self, change: _Change) -> None:
-        """Dominance begins with the speech that it was told of; where that one cut in, the lag has to do."""
+        """Dominance begins with the speech that it was told of; where that one cut in, the lag has to do.
+
+        Before the first change nobody else was dominant: it begins with all speech that it can have been told of.
+        """
         near = self._beginnings.between(change.told_at - LAG_MOST, change.told_at + EARLY_MOST)
         self.lag.learn([change.told_at - begun for begun in near])
         expected = change.told_at - self.lag.value
+        if change is self._first:
+            change.since = min([*near, expected]) - FIRST_MARGIN
+            return
         snapped = min(near, key=lambda begun: abs(begun - expected), default=expected)
         change.since = snapped if abs(snapped - expected) <= SNAP else expected

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.replica.voices import load_voice
-from worker.stems.opus import SILENCES, OpusError, is_silence, merge_packets, packet_samples
+from worker.stems.opus import (
+    SILENCES,
+    OpusError,
+    is_silence,
+    merge_packets,
+    packet_samples,
+    voice_activity,
+)
 
 
 def decode(payloads: list[bytes]) -> npt.NDArray[np.int16]:
@@ -79,3 +86,35 @@ def test_merged_packets_decode_to_the_same_samples() -> None:
         merged += [merge_packets(same[at : at + 6]) for at in range(0, len(same), 6)]
     assert len(merged) < len(payloads)
     assert np.array_equal(decode(payloads), decode(merged))
+
+
+def test_voice_activity_is_what_the_encoder_said() -> None:
+    voice = load_voice("aria")
+    assert not any(voice_activity(packet.payload) for packet in voice.noise)
+    assert sum(bool(voice_activity(packet.payload)) for packet in voice.speech) > 0.8 * len(voice.speech)
+
+
+@pytest.mark.parametrize(
+    ("payload", "voiced"),
+    [
+        (b"", False),
+        (b"\x08", False),
+        (b"\x48\x80", True),
+        (b"\x48\x7f", False),
+        (b"\x50\x40", True),  # the second of a 40 ms frame's two SILK frames
+        (b"\x58\x20", True),  # the third of 60 ms
+        (b"\x48\x20", False),
+        (b"\x49\x00\x00\x80\x00", True),  # two frames of equal length, the second with a voice
+        (b"\x4a\x02\x00\x00\x80", True),  # two frames of their own lengths
+        (b"\x4a\xff", False),
+        (b"\x4b\x02\x80", None),  # code 3
+        (b"\xf8\x80", None),  # CELT
+    ],
+)
+def test_voice_activity_of_other_packets(payload: bytes, voiced: bool | None) -> None:
+    assert voice_activity(payload) is voiced
+
+
+@given(st.binary(max_size=12))
+def test_voice_activity_of_garbage(payload: bytes) -> None:
+    assert voice_activity(payload) in (True, False, None)
