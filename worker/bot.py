@@ -80,7 +80,7 @@ async def run_job(job: Job, world: World, *, ends_by: float | None, give_up: boo
     world.metrics.lease_operation("acquire", "ok")
     stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
     oversight = Oversight(world.stopped, stopped, world.metrics, world.run.memory_limit, world.events)
-    with keep_lease(lease, world.clock, oversight.lease_lost):
+    with keep_lease(lease, world.clock, oversight.lease_lost, oversight.lease_renewed):
         try:
             # Somebody may have finished it while the lease was not ours.
             if (end := await _report_again(keys, world)) is not None:

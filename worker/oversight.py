@@ -10,8 +10,9 @@ from typing import Final
 
 from worker.delivery.events_queue import EventsQueue
 from worker.delivery.tape_upload import TapeUpload
+from worker.memory import memory_in_use
 from worker.metrics import Metrics
-from worker.process_metrics import read_usage
+from worker.reasons import Reason
 from worker.recording import Stop
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ MEMORY_PERIOD: Final = 5.0
 class Oversight:
     """Completes ``stopped`` when the bot has to stop: with the worker, without its lease, or short of memory.
 
-    ``memory_limit`` is in bytes of resident memory of the worker and all of its Chromium, None: none.
+    ``memory_limit`` is in bytes of what worker.memory finds the worker and all that it started to take, None: none.
     """
 
     def __init__(
@@ -57,7 +58,11 @@ class Oversight:
         """Another worker has the bot. To be called from any thread."""
         self.lost = True
         self._metrics.lease_operation("renew", "refused")
-        self._loop.call_soon_threadsafe(self._stop, "lease_lost", str(error))
+        self._loop.call_soon_threadsafe(self._stop, Reason.LEASE_LOST, str(error))
+
+    def lease_renewed(self, succeeded: bool) -> None:
+        """The lease was renewed, or could not be just now. To be called from any thread."""
+        self._metrics.lease_operation("renew", "ok" if succeeded else "error")
 
     async def __aenter__(self) -> Oversight:
         self._tasks = [asyncio.create_task(self._watch_uploads()), asyncio.create_task(self._watch_memory())]
@@ -82,12 +87,11 @@ class Oversight:
 
     async def _watch_memory(self) -> None:
         while self._memory_limit is not None:
-            usage = await asyncio.to_thread(read_usage)
-            resident = sum(each.memory for role in usage.values() for each in role.values())
-            if resident > self._memory_limit:
-                megabytes = f"{resident / 1e6:.0f} MB of {self._memory_limit / 1e6:.0f} MB"
+            taken = await asyncio.to_thread(memory_in_use)
+            if taken > self._memory_limit:
+                megabytes = f"{taken / 1e6:.0f} MB of {self._memory_limit / 1e6:.0f} MB"
                 logger.error("memory runs short: %s; the recording ends", megabytes)
-                self._stop("oom_soft_limit", megabytes)
+                self._stop(Reason.OOM_SOFT_LIMIT, megabytes)
                 return
             await asyncio.sleep(MEMORY_PERIOD)
 

@@ -46,7 +46,7 @@ class ProcessMetrics(Collector):
     """``meetstems_process_cpu_seconds_total`` and ``meetstems_process_resident_memory_bytes``, by role.
 
     What ended processes had taken stays counted. Memory that Chromium's processes share is counted once for each of them, so
-    the sum is well above what the machine gives; the container's own figure is what limits apply to.
+    the sum is well above what the machine gives; worker.memory knows what limits apply to.
     """
 
     def __init__(self, registry: CollectorRegistry, read: ReadUsage = read_usage) -> None:

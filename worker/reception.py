@@ -20,6 +20,7 @@ from worker.delivery.errors import RefusedError
 from worker.delivery.heartbeat import Heartbeat
 from worker.delivery.jobs_queue import MAX_VISIBILITY, Delivery, JobsQueue, MessageLostError, decide
 from worker.delivery.keeping import keep_message
+from worker.delivery.polling import next_delivery
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError, MeetstemsError
 from worker.job import Job, JobError, parse_job
@@ -73,7 +74,10 @@ async def run_from_queue(settings: Settings, run: RunSettings, aws: Aws, *, fore
         while not world.stopped.done():
             world.log_about(None, None)
             world.metrics.set_state("idle", world.clock())
-            delivery = await _receive(queue, world, POLL_MOST if forever else run.receive_seconds)
+            delivery = await next_delivery(
+                queue, POLL_MOST if forever else run.receive_seconds, world.stopped
+            )
+            world.metrics.queue_operation("receive", "ok")
             if delivery is not None:
                 exit_code = await Reception(queue, delivery, world).handle()
             if not forever:
@@ -215,17 +219,6 @@ async def _do(job: Job, world: World, *, ends_by: float | None, give_up: bool) -
         prefix="meetstems-", dir=world.run.work_folder, ignore_cleanup_errors=True
     ) as folder:
         return await run_job(job, replace(world, work=Path(folder) / "bot"), ends_by=ends_by, give_up=give_up)
-
-
-async def _receive(queue: JobsQueue, world: World, seconds: float) -> Delivery | None:
-    """The next message. A worker that has to stop does not begin another one: what came just then goes back."""
-    receiving = asyncio.ensure_future(asyncio.to_thread(queue.receive, seconds))
-    delivery = await receiving
-    world.metrics.queue_operation("receive", "ok")
-    if delivery is not None and world.stopped.done():
-        await asyncio.to_thread(queue.give_back, delivery.receipt)
-        return None
-    return delivery
 
 
 def _bot_id_of(delivery: Delivery) -> str:

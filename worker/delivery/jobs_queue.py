@@ -67,7 +67,7 @@ class JobsQueue:
     """A standard queue. Thread-safe; every method blocks, and raises QueueUnavailableError and RefusedError.
 
     ``visibility`` is how many seconds a received message stays hidden unless it is extended. Setting ``cancelled`` ends the
-    waiting of all requests under way, though not a poll's.
+    waiting of all requests under way, though not a poll's; worker.delivery.polling can do that.
     """
 
     def __init__(
@@ -92,6 +92,16 @@ class JobsQueue:
             visibility=self.visibility,
             retry=self._retries.policy.within(budget),
             cancelled=self._retries.cancelled,
+        )
+
+    def until(self, cancelled: threading.Event) -> JobsQueue:
+        """The same queue, which tries a request again only as long as ``cancelled`` is not set."""
+        return JobsQueue(
+            self._client,
+            self._url,
+            visibility=self.visibility,
+            retry=self._retries.policy,
+            cancelled=cancelled,
         )
 
     def receive(self, wait_seconds: float) -> Delivery | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
+from worker.delivery.errors import UnavailableError
 from worker.delivery.heartbeat import Heartbeat
 from worker.delivery.jobs_queue import MAX_VISIBILITY, Delivery, JobsQueue, VisibilityCapError
 from worker.delivery.lease import Lease
@@ -43,12 +44,28 @@ def keep_message(
     return Heartbeat("message", interval, beat, on_lost)
 
 
-def keep_lease(lease: Lease, clock: Callable[[], float], on_lost: Callable[[Exception], None]) -> Heartbeat:
+def keep_lease(
+    lease: Lease,
+    clock: Callable[[], float],
+    on_lost: Callable[[Exception], None],
+    on_beat: Callable[[bool], None],
+) -> Heartbeat:
     """A heartbeat, not yet begun, that renews ``lease``; ``on_lost`` gets a LeaseLostError when another owner has it.
+
+    ``on_beat`` learns of each other renewal whether it succeeded, in the heartbeat's thread.
 
     The first beat comes at once: acquiring may have taken an outage's time, of which the expiry that it wrote knows nothing.
     """
-    return Heartbeat("lease", lease.renewal_interval, lambda: lease.renew(clock()), on_lost, first=0.0)
+
+    def beat() -> None:
+        try:
+            lease.renew(clock())
+        except UnavailableError:
+            on_beat(False)
+            raise
+        on_beat(True)
+
+    return Heartbeat("lease", lease.renewal_interval, beat, on_lost, first=0.0)
 
 
 def visibility_left(received_at: float, now: float, visibility: int) -> int:

@@ -112,7 +112,11 @@ def _caption(result: object) -> list[Said]:
     start, seconds = begun / _TICKS - _NTP_TO_UNIX, lasted / _TICKS
     if not 0 <= seconds <= _LONGEST_CAPTION:
         return []
-    return [Caption(user_id=well_formed(user), start=start, end=start + seconds, final=result.get("isFinal") is True)]
+    return [
+        Caption(
+            user_id=well_formed(user), start=start, end=start + seconds, final=result.get("isFinal") is True
+        )
+    ]
 
 
 def parse_source(value: object) -> int | None:

@@ -84,8 +84,9 @@ def test_a_lease_is_renewed_and_its_loss_told(cloud: Cloud) -> None:
     store = cloud.store()
     now = [1000.0]
     losses: Losses = Losses()
+    beats_told: list[bool] = []
     lease = Lease.acquire(store, "lease.json", "worker-1", now[0], 0.3)
-    with keep_lease(lease, lambda: now[0], losses.put):
+    with keep_lease(lease, lambda: now[0], losses.put, beats_told.append):
         for now[0] in (1010.0, 2000.0):
             deadline = time.monotonic() + 10
             while lease.record.expires_at < now[0]:
@@ -93,6 +94,21 @@ def test_a_lease_is_renewed_and_its_loss_told(cloud: Cloud) -> None:
                 time.sleep(0.01)
         takeover(cloud)
         assert isinstance(losses.get(timeout=10), LeaseLostError)
+    assert len(beats_told) >= 2
+    assert all(beats_told)
+
+
+def test_a_renewal_that_an_outage_prevents_is_told(cloud: Cloud) -> None:
+    losses: Losses = Losses()
+    told: threads.Queue[bool] = threads.Queue()
+    lease = Lease.acquire(cloud.store(), "lease.json", "worker-1", 1000.0, 0.3)
+    cloud.proxy.fail(Fault.SLOW_DOWN)
+    with keep_lease(lease, lambda: 1000.0, losses.put, told.put):
+        assert told.get(timeout=10) is False
+        cloud.proxy.recover()
+        while not told.get(timeout=10):
+            continue
+    assert losses.empty()
 
 
 def takeover(cloud: Cloud) -> None:
