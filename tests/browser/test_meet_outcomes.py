@@ -96,9 +96,10 @@ def never_seen_as_the_call(replica: Replica, outcome: Outcome, events: list[Tape
     return [f"took the page for {seen}"] if "call" in seen else []
 
 
-def noted_german(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def noted_german_and_wrote(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
     languages = {event.language for event in events if isinstance(event, PageSeen)}
-    return [] if "de" in languages else [f"noted the languages {languages}"]
+    faults = [] if "de" in languages else [f"noted the languages {languages}"]
+    return faults if replica.chat else [*faults, "wrote nothing into the chat"]
 
 
 def gone(person: Participant, at: float) -> Participant:
@@ -127,7 +128,9 @@ ROWS = [
         states=STRAIGHT_IN
     ),
     ended("signed-in-elsewhere", meeting(Page(signed_in=True, join_label="Switch here", lobby=LOBBY))),
-    ended("foreign", meeting(Page(lobby=LOBBY, language="de")), BOTH)._replace(check=noted_german),
+    ended("foreign", meeting(Page(lobby=LOBBY, language="de")), BOTH)._replace(
+        announcement=MESSAGE, check=noted_german_and_wrote
+    ),
     ended("connection-retry", meeting(Page(lobby=LOBBY, connection_failures=1)))._replace(attempts=2),
     # Names from one source of the roster alone.
     ended("collections-alone", meeting(roster=Roster(rpc_after=None, tiles_after=None)), BOTH),

@@ -124,9 +124,9 @@ CHAT: Final = Sign(
 )
 CHAT_FIELD: Final = Sign(
     name="call.chat_field",
-    selectors=('textarea[aria-label="Send a message"]', "textarea[maxlength][jsname]"),
+    selectors=('textarea[aria-label="Send a message"]', 'textarea[jsname="YPqjbf"]'),
     evidence_for="a message can be written",
-    source="observed; the second inference",
+    source="observed; the second, for pages in other languages, public bot",
 )
 
 # Dialogs.
@@ -273,18 +273,8 @@ BLOCKED: Final = Sign(
     source="observed",
 )
 REFUSALS: Final = (
-    DENIED,
-    UNANSWERED,
-    EXPIRED,
-    INVALID,
-    NOT_FOUND,
-    NOT_STARTED,
-    CAPTCHA,
-    SIGN_IN,
-    CHOOSE_ACCOUNT,
-    SIGN_IN_SITE,
-    CONNECTION,
-    BLOCKED,
+    *(DENIED, UNANSWERED, EXPIRED, INVALID, NOT_FOUND, NOT_STARTED),
+    *(CAPTCHA, SIGN_IN, CHOOSE_ACCOUNT, SIGN_IN_SITE, CONNECTION, BLOCKED),
 )
 
 # Ends.

@@ -149,6 +149,20 @@ def test_tiles_show_who_is_in_the_call() -> None:
     assert len(roster.tiles(roster.members(scenario, 40.0, 0.0))) == 1
 
 
+def test_a_moved_schema_is_another_one_with_the_same_parts() -> None:
+    known = roster.members(meeting(ADA), 0.0, 0.0)
+    moved = roster.collections_update([], known, moved=True)
+    assert moved is not None
+    assert not CollectionsMessage.FromString(moved).HasField("envelope")
+    assert ADA.name.encode() in moved
+    assert str(ADA.csrc).encode() in moved
+
+
+def test_tiles_need_not_say_who_is_in_them() -> None:
+    (tile,) = roster.tiles(roster.members(meeting(ADA), 0.0, 0.0), named=False)
+    assert (tile.name, tile.source) == ("", str(ADA.csrc))
+
+
 def test_the_bot_is_marked_as_self_and_can_be_removed() -> None:
     scenario = meeting(ADA)
     me = roster.this_bot(scenario, "Stems")
