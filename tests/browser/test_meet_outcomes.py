@@ -206,6 +206,14 @@ ROWS = [
         "sign_in",
         REFUSED,
     ),
+    Row(
+        "landing-redirect",
+        meeting(Page(wall="landing_redirect")),
+        Reason.MEETING_NOT_FOUND,
+        "meeting_not_found",
+        "landing",
+        REFUSED,
+    ),
     # Out of the call.
     Row("removed", meeting(removed=True), Reason.REMOVED, "bot_kicked_from_call", "removed"),
     Row(

@@ -155,12 +155,13 @@ MEET_STATES = [
         State([{**PRE_JOIN, "tips": [label]}], [meet.IN_THE_WAY, meet.DIALOG])
         for label in meet.IN_THE_WAY.labels
     ),
+    State([{**PRE_JOIN, "tips": meet.WITHOUT_ACCOUNT.labels}], [meet.WITHOUT_ACCOUNT]),
     State([{"type": "lobby", "text": "asking"}], [meet.LOBBY, meet.CALL_CONTROLS, meet.LEAVE]),
     State([{"type": "lobby", "text": "asking_straight"}], [meet.LOBBY]),
     State([{"type": "lobby", "text": "host_brings"}], [meet.LOBBY_HOST]),
     State([{"type": "lobby", "text": "host_admits"}], [meet.LOBBY_HOST]),
     State([{"type": "lobby", "text": "host_absent"}], [meet.HOST_ABSENT]),
-    State([CALL, TILES], [meet.TILE, meet.PHANTOM_TILE, meet.CAPTIONS, meet.CHAT, meet.CHAT_FIELD]),
+    State([CALL, TILES], [meet.TILE, meet.PHANTOM_TILE, meet.CHAT, meet.CHAT_FIELD]),
     State([{**CALL, "consent": True}], [meet.CONSENT, meet.DIALOG]),
     *(
         State([{**CALL, "notices": [notice]}], [meet.NOTICE, *ok])
@@ -191,7 +192,10 @@ async def test_every_sign_is_met_by_a_page_of_meets_replica(tmp_path: Path) -> N
             await meets(page, state.signs)
         await page.goto(f"https://{meet.SIGN_IN_SITE.hosts[0]}/v3/signin/identifier")
         await meets(page, [meet.SIGN_IN_SITE, meet.SIGN_IN])
-    met = {sign.name for state in MEET_STATES for sign in state.signs} | {meet.SIGN_IN_SITE.name}
+        await page.goto(f"https://{meet.LANDING.hosts[0]}/products/meet/")
+        await meets(page, [meet.LANDING])
+    met = {sign.name for state in MEET_STATES for sign in state.signs}
+    met |= {meet.SIGN_IN_SITE.name, meet.LANDING.name}
     assert met == {sign.name for sign in meet.SIGNS}
 
 

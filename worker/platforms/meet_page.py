@@ -53,9 +53,15 @@ JOIN_BUTTON: Final = Sign(
     evidence_for="a button to join whose label is not known: a page in another language",
     source="public bot",
 )
+WITHOUT_ACCOUNT: Final = Sign(
+    name="prejoin.without_account",
+    labels=("Use without an account",),
+    evidence_for="an account is asked for, but not needed",
+    source="observed",
+)
 IN_THE_WAY: Final = Sign(
     name="prejoin.in_the_way",
-    labels=("Got it", "Dismiss", "Use without an account", "Continue without microphone and camera"),
+    labels=("Got it", "Dismiss", "Continue without microphone and camera"),
     evidence_for="a tip or a question between us and the join button",
     source="observed",
 )
@@ -77,8 +83,8 @@ LOBBY_HOST: Final = Sign(
 LOBBY: Final = Sign(
     name="lobby.asking",
     phrases=("asking to be let in", "you'll join the call when someone lets you in"),
-    evidence_for="a waiting room; its apostrophe is straight or typographic",
-    source="observed",
+    evidence_for="a waiting room",
+    source="observed, with straight and typographic apostrophes",
 )
 WAITING: Final = (HOST_ABSENT, LOBBY_HOST, LOBBY)
 LOBBY_SHAPE: Final = "lobby.controls_without_tiles"
@@ -88,14 +94,8 @@ LOBBY_SHAPE: Final = "lobby.controls_without_tiles"
 
 CALL_CONTROLS: Final = Sign(
     name="call.controls",
-    selectors=('div[role=region][aria-label="Call controls"]',),
+    selectors=('div[role=region][aria-label="Call controls"]', 'button[aria-label="Turn on captions"]'),
     evidence_for="the call's view, or a waiting room, which shares them",
-    source="observed",
-)
-CAPTIONS: Final = Sign(
-    name="call.captions",
-    selectors=('button[aria-label="Turn on captions"]',),
-    evidence_for="the call's view, or a waiting room",
     source="observed",
 )
 LEAVE: Final = Sign(
@@ -255,6 +255,13 @@ SIGN_IN_SITE: Final = Sign(
     evidence_for="Meet sent us to Google's sign-in instead of the call",
     source="observed",
 )
+LANDING: Final = Sign(
+    name="refused.landing_page",
+    hosts=("workspace.google.com",),
+    reason=Reason.MEETING_NOT_FOUND,
+    evidence_for="Meet sent us to its advertisement instead of a call",
+    source="public bot; the reason is inference",
+)
 CONNECTION: Final = Sign(
     name="refused.connection",
     phrases=(
@@ -274,7 +281,7 @@ BLOCKED: Final = Sign(
 )
 REFUSALS: Final = (
     *(DENIED, UNANSWERED, EXPIRED, INVALID, NOT_FOUND, NOT_STARTED),
-    *(CAPTCHA, SIGN_IN, CHOOSE_ACCOUNT, SIGN_IN_SITE, CONNECTION, BLOCKED),
+    *(CAPTCHA, SIGN_IN, CHOOSE_ACCOUNT, SIGN_IN_SITE, LANDING, CONNECTION, BLOCKED),
 )
 
 # Ends.
@@ -317,9 +324,9 @@ LAST_PAGE: Final = Sign(
 )
 
 SIGNS: Final = (
-    *(NAME_FIELD, MICROPHONE_ON, CAMERA_ON, ASK, JOIN, JOIN_BUTTON, IN_THE_WAY),
+    *(NAME_FIELD, MICROPHONE_ON, CAMERA_ON, ASK, JOIN, JOIN_BUTTON, WITHOUT_ACCOUNT, IN_THE_WAY),
     *WAITING,
-    *(CALL_CONTROLS, CAPTIONS, LEAVE, TILE, PHANTOM_TILE, CHAT, CHAT_FIELD),
+    *(CALL_CONTROLS, LEAVE, TILE, PHANTOM_TILE, CHAT, CHAT_FIELD),
     *(DIALOG, DIALOG_OK, CONSENT, NOTICE, STILL_THERE, GOT_IT, RECORDING_DENIED),
     *REFUSALS,
     *ENDS,
@@ -327,8 +334,7 @@ SIGNS: Final = (
 )
 """The whole table."""
 
-IN_CALL_VIEW: Final = (CALL_CONTROLS, CAPTIONS, LEAVE)
-"""Any of them: the call's view, or its waiting room."""
+IN_CALL_VIEW: Final = (CALL_CONTROLS, LEAVE)
 ELEMENTS: Final = (*IN_CALL_VIEW, MICROPHONE_ON, CAMERA_ON, JOIN_BUTTON, CAPTCHA, LAST_PAGE)
 """What Facts.elements tells of."""
 

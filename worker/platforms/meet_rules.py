@@ -33,13 +33,15 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
     text = plain(facts.text)
     in_call_view = [sign.name for sign in meet.IN_CALL_VIEW if sign.name in facts.elements]
     way_in = _way_in(facts)
-    if not in_call_view and not way_in and (last := _last_page(facts, text, past)):
+    if not (in_call_view or facts.tiles or way_in) and (last := _last_page(facts, text, past)):
         return last
     if waiting := first_said(meet.WAITING, text):
         scene = Scene.HOST_ABSENT if waiting is meet.HOST_ABSENT else Scene.LOBBY
         return _seen(facts, scene, (waiting.name,), waiting.name)
-    if in_call_view and facts.tiles:
-        return _call(facts, text, (in_call_view[0], meet.TILE.name))
+    if facts.tiles and (
+        in_call_view or past.entered
+    ):  # The controls go away for a while when somebody presents.
+        return _call(facts, text, (*in_call_view[:1], meet.TILE.name))
     if in_call_view and past.asked and not past.entered and _foreign(facts):
         return _seen(facts, Scene.LOBBY, (in_call_view[0], meet.LOBBY_SHAPE), meet.LOBBY_SHAPE)
     return _seen(facts, Scene.ASKED if past.asked else Scene.OPENING, way_in, _pre_join(facts, way_in))
@@ -50,9 +52,10 @@ def steps(facts: Facts) -> Iterator[Step]:
     for dialog in facts.dialogs:
         yield from _answers(dialog)
     in_call_view = any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW)
-    in_the_way = meet.GOT_IT if in_call_view else meet.IN_THE_WAY
-    if label := _offered(in_the_way.labels, facts.buttons):
-        yield Click(button(label))
+    in_the_way = (meet.GOT_IT,) if in_call_view else (meet.WITHOUT_ACCOUNT, meet.IN_THE_WAY)
+    for sign in in_the_way:
+        if label := _offered(sign.labels, facts.buttons):
+            yield Click(button(label))
     for device in (meet.MICROPHONE_ON, meet.CAMERA_ON):
         if device.name in facts.elements:
             yield Click(device.selector)
@@ -133,7 +136,11 @@ def _way_in(facts: Facts) -> tuple[str, ...]:
     ways = []
     if facts.name is not None:
         ways.append(meet.NAME_FIELD.name)
-    ways += [sign.name for sign in (meet.ASK, meet.JOIN) if _offered(sign.labels, facts.buttons)]
+    ways += [
+        sign.name
+        for sign in (meet.ASK, meet.JOIN, meet.WITHOUT_ACCOUNT)
+        if _offered(sign.labels, facts.buttons)
+    ]
     if meet.JOIN_BUTTON.name in facts.elements:
         ways.append(meet.JOIN_BUTTON.name)
     return tuple(ways)

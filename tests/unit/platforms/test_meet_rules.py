@@ -44,7 +44,7 @@ def test_asking_to_join_waits_for_the_name() -> None:
     assert list(steps(replace(PRE_JOIN, elements=frozenset()))) == [FillName(meet.NAME_FIELD.selector)]
 
 
-@pytest.mark.parametrize("label", meet.IN_THE_WAY.labels)
+@pytest.mark.parametrize("label", [*meet.IN_THE_WAY.labels, *meet.WITHOUT_ACCOUNT.labels])
 def test_what_stands_in_the_way_goes_first(label: str) -> None:
     assert next(steps(replace(PRE_JOIN, buttons=["Ask to join", label]))) == Click(button(label))
 
@@ -208,6 +208,12 @@ def test_sign_in() -> None:
     assert view(Facts(host="accounts.google.com.example.org")).scene is Scene.OPENING
 
 
+def test_an_account_that_is_not_needed() -> None:
+    page = Facts(headings=["Sign in"], text="Use your Google Account", buttons=["Use without an account"])
+    assert view(page).scene is Scene.OPENING
+    assert next(steps(page)) == Click(button("Use without an account"))
+
+
 def test_a_captcha_is_known_by_its_frame() -> None:
     assert view(Facts(elements=frozenset({meet.CAPTCHA.name}))).reason is Reason.CAPTCHA
 
@@ -226,6 +232,13 @@ def test_the_end_counts_only_where_no_call_is_to_be_seen(text: str, reason: Reas
     assert (seen.scene, seen.reason, seen.detail) == (Scene.OVER, reason, text)
     assert view(replace(IN_CALL, text=f"Mallory: {text}")).scene is Scene.CALL
     assert view(replace(PRE_JOIN, text=f"{text} is in this call")).scene is Scene.OPENING
+
+
+def test_controls_that_went_away_for_a_while_end_nothing() -> None:
+    presenting = Facts(tiles=3, text="You've been removed from the meeting")
+    seen = view(presenting, Past(asked=True, entered=True))
+    assert (seen.scene, seen.evidence) == (Scene.CALL, (meet.TILE.name,))
+    assert view(presenting, ASKED).scene is Scene.ASKED
 
 
 def phrases(signs: tuple[Sign, ...]) -> list[str]:
