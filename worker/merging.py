@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from worker.merging_mixes import added_mixes, moved_attribution, moved_overlaps, renamed_overlaps
+from worker.platforms.directory import Evidence
 from worker.stems.document import NOBODY_SPOKE
 from worker.stems.filenames import file_name, stream_id
 from worker.stems.manifest import (
@@ -21,7 +23,7 @@ from worker.stems.manifest import (
     Summary,
 )
 
-_STRENGTH: Final = {"none": 0, "tiles": 1, "rpc": 2, "collections": 3}
+_STRENGTH: Final = {evidence.value: evidence.strength for evidence in Evidence}
 """How far a ``name_source`` is to be believed."""
 
 _UNKNOWN: Final = "Unknown"
@@ -48,7 +50,7 @@ def merge_attempts(attempts: list[RecordedAttempt]) -> Manifest:
     zero = _unix(ordered[0].manifest)
     pieces = [_placed(number, each, _after(each, zero)) for number, each in enumerate(ordered)]
     people = [person for piece in pieces for person in piece]
-    participants = _renumbered([_joined(group) for group in _same_people(people)])
+    participants = renamed_overlaps(_renumbered([_joined(group) for group in _same_people(people)]))
     return Manifest(
         bot_id=ordered[-1].manifest.bot_id,
         audio_streams_available=bool(participants),
@@ -81,6 +83,8 @@ def _moved(segment: Segment, number: int, folder: str, offset: float) -> Segment
         url=f"{folder}/{segment.url}",
         start_seconds=round(segment.start_seconds + offset, 4),
         intervals=[(round(start + offset, 4), round(end + offset, 4)) for start, end in segment.intervals],
+        overlaps=moved_overlaps(segment.overlaps, offset),
+        attribution=moved_attribution(segment.attribution, offset),
     )
 
 
@@ -191,6 +195,7 @@ def _recording(ordered: list[RecordedAttempt], zero: float) -> Recording:
         unattributed_packets=sum(each.manifest.recording.unattributed_packets for each in ordered),
         warnings=warnings,
         parts=parts if len(parts) > 1 else msgspec.UNSET,
+        gated_mix=added_mixes([each.manifest.recording.gated_mix for each in ordered]),
     )
 
 

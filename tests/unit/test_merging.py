@@ -5,7 +5,15 @@ import pytest
 
 from tests.unit.stems.sample_manifests import manifest, participant, segment
 from worker.merging import RecordedAttempt, merge_attempts
-from worker.stems.manifest import Manifest, ParticipantStreams, encode_manifest
+from worker.stems.manifest import (
+    Evident,
+    GatedMix,
+    Manifest,
+    Overlap,
+    Packets,
+    ParticipantStreams,
+    encode_manifest,
+)
 
 STARTED = "2026-11-21T09:30:{:06.3f}Z"
 
@@ -153,3 +161,49 @@ def test_nobody_spoke_and_clocks_that_disagree() -> None:
 def test_nothing_cannot_be_merged() -> None:
     with pytest.raises(ValueError, match="got none"):
         merge_attempts([])
+
+
+def of_a_mix(attempt: int, at: float, ann: str, bo: str, named_by: str) -> RecordedAttempt:
+    """Ann (source 1001) and Bo (1002) share a second of a gated mix."""
+    people = []
+    for number, (name, other, source) in enumerate([(ann, bo, 1002), (bo, ann, 1001)], start=1):
+        gated = msgspec.structs.replace(
+            segment(number, name, [(1.0, 4.0)], 10.0),
+            isolation="gated-mix",
+            overlaps=[Overlap(start_seconds=2.0, end_seconds=3.0, participants=[other], csrcs=[source])],
+            attribution=[(1.0, 4.0, "csrc")],
+        )
+        people.append(participant(number, name, gated, named_by=named_by))
+    each = recorded(attempt, at, 10.0, *people)
+    mix = GatedMix(
+        note="a mix",
+        packets=Evident(csrc=150),
+        seconds=Evident(csrc=3.0, dsh=0.1),
+        shared_packets=50,
+        shared_seconds=1.0,
+        noise_packets=7,
+        mix=Packets(received=157, lost=1),
+    )
+    recording = msgspec.structs.replace(each.manifest.recording, gated_mix=mix)
+    return each._replace(manifest=msgspec.structs.replace(each.manifest, recording=recording))
+
+
+def test_gated_mixes_add_up_on_one_clock_under_the_names_known_in_the_end() -> None:
+    merged = merge_attempts(
+        [
+            of_a_mix(1, 0.0, "Unknown 1", "Unknown 2", "none"),
+            of_a_mix(2, 20.0, "Ann", "Bo", "frames"),
+        ]
+    )
+    assert names(merged) == ["Ann", "Bo"]
+    first, second = merged.participants[0].streams[0].segments
+    assert first.overlaps == [Overlap(start_seconds=2.0, end_seconds=3.0, participants=["Bo"], csrcs=[1002])]
+    assert second.overlaps == [
+        Overlap(start_seconds=22.0, end_seconds=23.0, participants=["Bo"], csrcs=[1002])
+    ]
+    assert second.attribution == [(21.0, 24.0, "csrc")]
+    mix = merged.recording.gated_mix
+    assert isinstance(mix, GatedMix)
+    assert (mix.packets.csrc, mix.seconds.dsh, mix.shared_packets, mix.noise_packets) == (300, 0.2, 100, 14)
+    assert (mix.mix.received, mix.mix.lost) == (314, 2)
+    assert msgspec.json.decode(encode_manifest(merged), type=Manifest) == merged

@@ -44,13 +44,18 @@ class DominantSpeakers:
         self._first: _Change | None = None
         self._told: int | None = None
 
-    def tell(self, at: float, source: int) -> None:
-        """The platform says at ``at`` that ``source`` is dominant."""
-        if source != self._told:
-            self._told = source
-            change = _Change(at, source)
-            self._first = self._first or change
-            self._changes.append(change)
+    def tell(self, at: float, history: tuple[int, ...]) -> None:
+        """The platform says at ``at`` who is dominant (the first of ``history``, never empty), and who was before."""
+        source = history[0]
+        if source == self._told:
+            return
+        change = _Change(at, source)
+        if self._told is None and len(history) > 1:
+            self._changes.append(_Change(at, history[1], since=float("-inf")))
+        elif self._told is None:
+            self._first = change
+        self._told = source
+        self._changes.append(change)
 
     def at(self, moment: float, heard_until: float) -> int | None:
         """Who was dominant at ``moment``; None before anybody was.
@@ -73,7 +78,7 @@ class DominantSpeakers:
     def _settle(self, change: _Change) -> None:
         """Dominance begins with the speech that it was told of; where that one cut in, the lag has to do.
 
-        Before the first change nobody else was dominant: it begins with all speech that it can have been told of.
+        The first of all begins with all speech that it can have been told of: nobody was dominant before.
         """
         near = self._beginnings.between(change.told_at - LAG_MOST, change.told_at + EARLY_MOST)
         self.lag.learn([change.told_at - begun for begun in near])

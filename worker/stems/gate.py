@@ -76,7 +76,7 @@ class Gate:
         if isinstance(said, Caption):
             self._captions.tell(said)
         else:
-            self._dominance.tell(at, said.history[0])
+            self._dominance.tell(at, said.history)
 
     def push(self, sound: Sound) -> None:
         """Takes a packet at its place; they come in order of their places, but for jitter between slots."""

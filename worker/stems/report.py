@@ -16,21 +16,27 @@ from importlib.resources import files
 from string import Template
 from urllib.parse import urlsplit
 
+import msgspec
+
 from worker.stems.filenames import display_name
-from worker.stems.manifest import Interval, Manifest, Recording
+from worker.stems.manifest import GatedMix, Interval, Manifest, Recording
+from worker.stems.report_mix import mix_legend, mix_notice, told_by_tile
 from worker.stems.report_speaker import Speaker, clock_time, percent, safe_url, svg_path
 from worker.stems.speech_overlap import at_least, seconds
 
 _HUES = 24
 _FIRST_HUE = 262.0
 _GOLDEN_ANGLE = 137.508
-_PLATFORMS = {"meet": "Google Meet", "google_meet": "Google Meet", "teams": "Microsoft Teams"}
+_PLATFORMS = {"google_meet": "Google Meet", "microsoft_teams": "Microsoft Teams"}
 _SHORTEST = 0.001
 _ICONS = (
     '<svg class="start" viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.2v11.6L13.5 8z"/></svg>'
     '<svg class="pause" viewBox="0 0 16 16" aria-hidden="true"><path d="M3.5 2h3v12h-3zm6 0h3v12h-3z"/></svg>'
 )
-_COLUMNS = (
+Columns = tuple[tuple[str, bool], ...]
+"""Headings, and whether they stand over text."""
+
+_COLUMNS: Columns = (
     ("Name", False),
     ("Speech", False),
     ("Share", False),
@@ -43,6 +49,8 @@ _COLUMNS = (
     ("Named by", True),
     ("Files", True),
 )
+_MIX_COLUMNS: Columns = (*_COLUMNS[:4], ("Shared", False), *_COLUMNS[4:9], ("Told by", True), *_COLUMNS[9:])
+"""Where the files are a gated mix."""
 
 
 def timeline_html(manifest: Manifest) -> str:
@@ -56,7 +64,9 @@ def timeline_html(manifest: Manifest) -> str:
     lanes = [speaker.speech for speaker in speakers]
     anybody, two, three = (at_least(count, lanes) for count in (1, 2, 3))
     all_speech = sum(speaker.speech_seconds for speaker in speakers)
-    style, script = _asset("timeline.css") + _hue_classes(), _asset("timeline.js")
+    gated = isinstance(recording.gated_mix, GatedMix)
+    style = _asset("timeline.css") + (_asset("timeline_mix.css") if gated else "") + _hue_classes()
+    script = _asset("timeline.js")
     meeting = _meeting(recording)
     return Template(_asset("timeline.html")).substitute(
         policy=escape(_policy(manifest, style, script)),
@@ -67,7 +77,8 @@ def timeline_html(manifest: Manifest) -> str:
         meeting=escape(meeting),
         when=_when(recording),
         notices=_notices(recording),
-        tiles=_tiles(speakers, duration, anybody, two),
+        tiles=_tiles(speakers, recording, anybody, two) + told_by_tile(recording.gated_mix),
+        mix_legend=mix_legend(recording.gated_mix),
         icons=_ICONS,
         main_disabled="" if _mix_url(recording) else " disabled",
         duration=clock_time(recording.duration_seconds),
@@ -79,7 +90,7 @@ def timeline_html(manifest: Manifest) -> str:
         two=svg_path(two),
         three=svg_path(three),
         bands=svg_path(two),
-        speakers=_table(speakers, all_speech),
+        speakers=_table(speakers, all_speech, _MIX_COLUMNS if gated else _COLUMNS),
         footer=_footer(manifest),
         data=_json(
             {
@@ -155,13 +166,18 @@ def _notices(recording: Recording) -> str:
     if not recording.complete:
         why = display_name(recording.ended_detail) or display_name(recording.ended_reason)
         notices.insert(0, f'<li class="bad">This recording is incomplete: {escape(why)}</li>')
+    notices += mix_notice(recording.gated_mix)
     return f'<ul class="notices">{"".join(notices)}</ul>' if notices else ""
 
 
-def _tiles(speakers: list[Speaker], duration: float, anybody: list[Interval], two: list[Interval]) -> str:
+def _tiles(
+    speakers: list[Speaker], recording: Recording, anybody: list[Interval], two: list[Interval]
+) -> str:
+    duration = max(recording.duration_seconds, _SHORTEST)
+    mix = recording.gated_mix
+    came = [speaker.packets for speaker in speakers] if mix is msgspec.UNSET else [mix.mix]
     received, recovered, lost = (
-        sum(getattr(speaker.packets, field) for speaker in speakers)
-        for field in ("received", "recovered", "lost")
+        sum(getattr(packets, field) for packets in came) for field in ("received", "recovered", "lost")
     )
     tiles = [
         ("Speakers", str(len(speakers)), ""),
@@ -175,11 +191,11 @@ def _tiles(speakers: list[Speaker], duration: float, anybody: list[Interval], tw
     )
 
 
-def _table(speakers: list[Speaker], all_speech: float) -> str:
+def _table(speakers: list[Speaker], all_speech: float, columns: Columns) -> str:
     if not speakers:
         return '<p class="empty">Nobody spoke while this was recorded.</p>'
     head = "".join(
-        f'<th scope="col" class="{"text" if text else "number"}">{name}</th>' for name, text in _COLUMNS
+        f'<th scope="col" class="{"text" if text else "number"}">{name}</th>' for name, text in columns
     )
     rows = "\n".join(speaker.row(all_speech) for speaker in speakers)
     return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 
 from worker.stems.filenames import display_name
 from worker.stems.manifest import Interval, Packets, ParticipantStreams
+from worker.stems.report_mix import mix_strips, shared_seconds, told_by_badges
 from worker.stems.speech_overlap import seconds, turns, union
 
 _NAMED_BY = {
     "collections": "roster channel",
     "rpc": "roster request",
     "tiles": "page tiles",
+    "frames": "roster messages",
+    "objects": "page objects",
     "none": "nobody",
 }
 
@@ -30,6 +33,7 @@ class Speaker:
         self.speech = union(interval for segment in self.segments for interval in segment.intervals)
         self.speech_seconds = seconds(self.speech)
         self.packets = _total(segment.packets for segment in self.segments)
+        self.shared_seconds = shared_seconds(self.segments)
 
     def label(self, icons: str, all_speech: float) -> str:
         """The lane's label: play button, name, speech time and share."""
@@ -48,7 +52,8 @@ class Speaker:
         """The speech to scale, ``width`` (in seconds) being the whole lane."""
         return (
             f'<svg class="lane {self.hue_class}" viewBox="0 0 {width} 1" preserveAspectRatio="none" role="img"'
-            f' aria-label="When {escape(self.name)} speaks"><path d="{svg_path(self.speech)}"/></svg>'
+            f' aria-label="When {escape(self.name)} speaks"><path d="{svg_path(self.speech)}"/>'
+            f"{mix_strips(self.segments)}</svg>"
         )
 
     def row(self, all_speech: float) -> str:
@@ -68,11 +73,17 @@ class Speaker:
                 f'<rect width="{bar:.1f}" height="1"/></svg>{share}</span>',
             ),
             _cell("Turns", f"{turns(self.speech):,}"),
+            *([] if self.shared_seconds is None else [_cell("Shared", clock_time(self.shared_seconds))]),
             _cell("Packets", f"{packets.received:,}"),
             _cell("Recovered", f"{packets.recovered:,}", "" if packets.recovered else "zero"),
             _cell("Lost", f"{packets.lost:,}", "some" if packets.lost else "zero"),
             _cell("Late", f"{packets.late:,}", "some" if packets.late else "zero"),
             _cell("Isolation", isolation, "text"),
+            *(
+                []
+                if self.shared_seconds is None
+                else [_cell("Told by", told_by_badges(self.segments), "text")]
+            ),
             _cell("Named by", escape(_NAMED_BY.get(named_by, named_by)), "text"),
             _cell("Files", self._links(), "text wide files"),
         ]

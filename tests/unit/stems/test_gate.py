@@ -90,6 +90,15 @@ def test_who_cuts_in_is_set_back_by_the_lag_that_pauses_have_shown() -> None:
     assert decided.verdicts[36.0] == dsh(1) and decided.verdicts[35.0] == dsh(2)
 
 
+def test_the_history_tells_who_was_dominant_before_the_first_change_that_is_told() -> None:
+    decided = Decided()
+    decided.speak(0, 5)
+    decided.speak(5.5, 8)
+    decided.gate.tell(Dominance((2, 1)), 5.9)
+    decided.gate.decide(20)
+    assert decided.owners() == {dsh(1): 5.0, dsh(2): 2.5}
+
+
 def test_captions_are_waited_for_and_may_be_shared() -> None:
     decided = Decided()
     decided.speak(0, 4)

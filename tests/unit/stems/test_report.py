@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.stems.sample_manifests import manifest, meeting, participant, segment
-from worker.stems.manifest import Manifest
+from worker.stems.manifest import Evident, GatedMix, Manifest, Overlap, Packets
 from worker.stems.report import timeline_html
 from worker.stems.report_speaker import clock_time, percent, safe_url
 
@@ -221,3 +221,52 @@ def test_safe_urls() -> None:
     assert safe_url("streams/a.webm") == "streams/a.webm"
     assert safe_url("https://x.example/a") == "https://x.example/a"
     assert safe_url("https://[::1") is None
+
+
+def gated_meeting() -> Manifest:
+    """Ada and Bob share a second; the packets told of Ada, captions of Bob."""
+    shared = Overlap(start_seconds=2.0, end_seconds=3.0, participants=["Bob"], csrcs=[1002])
+    people = []
+    for number, (name, told_by) in enumerate([("Ada", "csrc"), ("Bob", "captions")], start=1):
+        gated = msgspec.structs.replace(
+            segment(number, name, [(1.0, 4.0)], 10.0),
+            isolation="gated-mix",
+            overlaps=[shared],
+            attribution=[(1.0, 4.0, told_by)],
+        )
+        people.append(participant(number, name, gated, named_by="frames"))
+    whole = manifest(people, 10.0)
+    mix = GatedMix(
+        note="Nothing separates <them>.",
+        packets=Evident(csrc=150, captions=150),
+        seconds=Evident(csrc=3.0, captions=3.0, none=2.0),
+        shared_packets=50,
+        shared_seconds=1.0,
+        noise_packets=0,
+        mix=Packets(received=1234),
+    )
+    return msgspec.structs.replace(
+        whole, recording=msgspec.structs.replace(whole.recording, gated_mix=mix, platform="microsoft_teams")
+    )
+
+
+def test_a_gated_mix_shows_what_is_shared_and_what_told() -> None:
+    page = timeline_html(gated_meeting())
+    assert '<li class="note">Nothing separates &lt;them&gt;.</li>' in page
+    assert page.count('<path class="shared" d="M2.000 0.8h1.000v0.2h-1.000z"/>') == 2
+    assert page.count('<path class="captions" d="M1.000 0.0h3.000') == 1
+    assert 'path class="csrc"' not in page and 'path class="dsh"' not in page
+    assert '<span class="key captions">told by captions</span>' in page
+    assert "<dt>Attributed</dt><dd>75 %<small>packets, captions, nobody</small></dd>" in page
+    assert "<dd>1,234<small></small></dd>" in page
+    assert '<td data-label="Shared">0:01</td>' in page
+    assert "roster messages" in page and "Microsoft Teams" in page
+    elements = Elements(page)
+    assert len(elements.named("th")) == 13
+    digest = base64.b64encode(hashlib.sha256(elements.raw["style"][0].encode()).digest()).decode()
+    assert digest in policy_of(elements)
+
+
+def test_separate_speech_shows_nothing_of_that() -> None:
+    page = timeline_html(meeting(2, 60))
+    assert not re.search("shared|dsh|Told by|Attributed", page.split("</style>")[1])
