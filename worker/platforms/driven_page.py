@@ -35,6 +35,7 @@ class DrivenPage:
     def __init__(self, page: Page, bot_name: str) -> None:
         self.page = page
         self._bot_name = bot_name
+        self._taken: Step | None = None
 
     async def load(self, url: str, shown: str) -> None:
         """Loads ``url``, called ``shown`` in messages, or what it leads to. Raises CallError where it does not load."""
@@ -70,12 +71,17 @@ class DrivenPage:
         return self.page.locator(selector).filter(visible=True).first
 
     async def take(self, step: Step) -> bool:
-        """Whether the page took it."""
+        """Whether the page took it. A click that came to nothing is made again as an event of the page's own: a question that
+        Chromium itself asks keeps the mouse from the page.
+        """
         target = self.shown(step.selector)
+        again, self._taken = step == self._taken, None if step == self._taken else step
         try:
             match step:
                 case FillName():
                     await target.fill(self._bot_name, timeout=CLICK_TIMEOUT * 1000)
+                case Click() if again:
+                    await target.dispatch_event("click", timeout=CLICK_TIMEOUT * 1000)
                 case Click():
                     await target.click(timeout=CLICK_TIMEOUT * 1000)
         except PlaywrightTimeoutError:

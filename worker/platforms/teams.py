@@ -62,6 +62,7 @@ class TeamsCall:
     async def open(self) -> None:
         """Loads the page, or what the link leads to. Raises CallError where it does not load."""
         self._page.page.on("popup", _close)
+        await self._page.page.add_init_script(_script("teams_no_app.js"))
         await self._page.load(self._link.url, self._link.shown)
 
     async def look(self, *, thorough: bool) -> View:
@@ -119,7 +120,9 @@ class TeamsCall:
             return
 
     async def _observe(self, *, with_text: bool) -> Facts:
-        return await self._page.observe(_observer(), {**teams.OBSERVED, "withText": with_text}, Facts)
+        return await self._page.observe(
+            _script("teams_observe.js"), {**teams.OBSERVED, "withText": with_text}, Facts
+        )
 
     async def _note(self, step: Step) -> None:
         """Takes that the page took ``step``."""
@@ -196,5 +199,5 @@ async def _close(popup: Page) -> None:
 
 
 @cache
-def _observer() -> str:
-    return (files("worker.platforms") / "teams_observe.js").read_text("utf-8")
+def _script(name: str) -> str:
+    return (files("worker.platforms") / name).read_text("utf-8")

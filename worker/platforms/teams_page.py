@@ -25,6 +25,13 @@ LAUNCHER: Final = Sign(
     evidence_for="the page that would rather open the app",
     source="observed; by now it mostly goes on by itself",
 )
+APP_PROMPT: Final = Sign(
+    name="launcher.app_prompt",
+    phrases=("open your teams app", "get the teams app", "try the teams app"),
+    labels=("Not now", "Maybe later", "No thanks"),
+    evidence_for="a dialog about the app, in front of the page",
+    source="inference",
+)
 NAME_FIELD: Final = Sign(
     name="prejoin.name_field",
     selectors=(
@@ -196,9 +203,9 @@ ALERT: Final = Sign(
 )
 NOTICE_BOX: Final = Sign(
     name="page.notice",
-    selectors=('[role="dialog"]', '[role="alertdialog"]', '[role="alert"]', '[role="region"]'),
+    selectors=('[role="dialog"]', '[role="alertdialog"]', '[role="alert"]', '[role="status"]'),
     evidence_for="something is said beside the page",
-    source="observed, but that notices of a recording are regions is inference",
+    source="observed; that notices of a recording are among them is inference",
 )
 RECORDED: Final = Sign(
     name="notice.recorded",
@@ -290,7 +297,7 @@ WRONG_LINK: Final = Sign(
 )
 WRONG_PASSCODE: Final = Sign(
     name="refused.wrong_passcode",
-    phrases=("passcode is incorrect", "passcode you entered is incorrect", "wrong passcode"),
+    phrases=("incorrect passcode", "passcode is incorrect", "passcode you entered is incorrect"),
     reason=Reason.PASSWORD_INCORRECT,
     evidence_for="the meeting exists and wants another passcode",
     source="inference: what was observed does not tell a wrong passcode from a wrong id",
@@ -364,6 +371,7 @@ ENDS: Final = (REMOVED, ENDED, LEFT)
 SIGNS: Final = (
     *(
         LAUNCHER,
+        APP_PROMPT,
         NAME_FIELD,
         MICROPHONE_ON,
         CAMERA_ON,

@@ -55,8 +55,9 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
 def steps(facts: Facts, past: Past, *, with_video: bool) -> Iterator[Step]:
     """What there is to do, the most urgent first. ``with_video``: incoming video is still to be turned off."""
     for notice in facts.notices:
-        if teams.RECORDED.said_in(plain(notice.text)) and (label := _offered(teams.RECORDED, notice.buttons)):
-            yield Click(f"{teams.NOTICE_BOX.selector} >> {button(label)}")
+        for sign in (teams.RECORDED, teams.APP_PROMPT):
+            if sign.said_in(plain(notice.text)) and (label := _offered(sign, notice.buttons)):
+                yield Click(f"{teams.NOTICE_BOX.selector} >> {button(label)}")
     if teams.WITHOUT_MEDIA.name in facts.elements:
         yield press(teams.WITHOUT_MEDIA)
     match view(facts, past).scene:

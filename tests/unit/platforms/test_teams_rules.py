@@ -89,6 +89,13 @@ def test_the_question_about_media_is_answered_late_as_well() -> None:
         assert todo(beside(facts, teams.WITHOUT_MEDIA), ASKED)[0] == press(teams.WITHOUT_MEDIA)
 
 
+def test_a_dialog_about_the_app_is_declined() -> None:
+    dialog = Notice(text="Get the Teams app", buttons=["Get it", "Not now"], modal=True)
+    assert todo(replace(PRE_JOIN, notices=[dialog]))[0] == Click(
+        f"{teams.NOTICE_BOX.selector} >> {button('Not now')}"
+    )
+
+
 @pytest.mark.parametrize(
     ("facts", "variant"),
     [
