@@ -1,0 +1,71 @@
+"""Every committed recording of Teams, made by the command in a real Chromium and compared with what the replica sent."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fixtures.replica.comparison import TRUTH_FILE, attribution, compare, read_recording
+from fixtures.replica.mix_comparison import Attribution
+from fixtures.replica.scenario import SCENARIOS
+from fixtures.replica.truth import read_truth
+from tests.browser.test_scenarios import files_of, replica_lateness, run
+from worker.stems.manifest import Manifest
+
+RECORDINGS = SCENARIOS / "teams"
+LABELLED = {"standup", "swap"}
+"""Where the packets list their sources."""
+
+
+@pytest.mark.timeout(240)
+async def test_every_teams_recording_is_true_to_the_meeting(tmp_path: Path) -> None:
+    names = sorted(path.stem for path in RECORDINGS.glob("*.toml"))
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            scenario = RECORDINGS / f"{name}.toml"
+            group.create_task(
+                asyncio.to_thread(run, "demo", "--scenario", scenario, "--output", tmp_path / name)
+            )
+    for name in names:
+        if name in LABELLED:
+            check_stems(tmp_path / name)
+        else:
+            check_attribution(tmp_path / name, told=name != "unlabelled")
+        run("replay", tmp_path / name / "tape", "--output", tmp_path / "replayed" / name)
+        assert files_of(tmp_path / "replayed" / name) == files_of(tmp_path / name)
+
+
+def check_stems(folder: Path) -> None:
+    """Each packet is in exactly the stems of the CSRCs that it lists, at its time, and what is shared is told."""
+    truth = read_truth(folder / TRUTH_FILE)
+    lateness = replica_lateness(truth, 0.0)
+    stems = compare(folder, truth)
+    assert {stem.expected_name for stem in stems} == {
+        truth.header.participants[who] for who in truth.speakers()
+    }
+    for stem in stems:
+        assert stem.exact, (folder.name, stem)
+        assert stem.name == stem.expected_name
+        assert stem.place_error(0.99) <= 0.020 + lateness, (folder.name, stem.name)
+        assert stem.timestamp_error <= 0.0025, (folder.name, stem.name)
+    manifest = msgspec.json.decode((folder / "audio_streams.json").read_bytes(), type=Manifest)
+    segments = [
+        segment
+        for person in manifest.participants
+        for stream in person.streams
+        for segment in stream.segments
+    ]
+    assert {segment.isolation for segment in segments} == {"gated-mix"}
+    assert any(segment.overlaps for segment in segments)
+
+
+def check_attribution(folder: Path, *, told: bool) -> None:
+    """Enough of the single speakers' time is given to the right ones, and the rest is kept; all of it if nothing is told."""
+    found = attribution(read_recording(folder), read_truth(folder / TRUTH_FILE))
+    if told:
+        assert found.good, (folder.name, found)
+    else:
+        assert found == Attribution(unknown=found.unknown, shared=found.shared), (folder.name, found)
