@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from fixtures.replica.meet_scenario import JoinLabel, Refusal
 from fixtures.replica.roster import Tile, device_id
 from fixtures.replica.scenario import Scenario
 from fixtures.replica.server import Replica
+from fixtures.replica.teams_links import LOGIN_HOST, TEAMS_HOST
+from fixtures.replica.teams_scenario import TeamsPage
 from worker.browser.launch import find_chromium
 from worker.platforms import meet_page as meet
 from worker.platforms import teams_page as teams
@@ -86,21 +89,52 @@ TAKE = """(selectors) => {
 async def meets(page: BrowserPage, signs: Sequence[Sign]) -> None:
     """Waits until the page meets all ``signs``."""
     wanted = [selector for sign in signs for selector in sign.selectors]
-    missing: list[str] = []
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            shot = msgspec.convert(await page.evaluate(TAKE, wanted), Shot)
-            missing = [sign.name for sign in signs if not shot.meets(sign)]
-            if not missing:
-                return
-            await asyncio.sleep(0.02)
+    missing: Sequence[Sign] = signs
+    deadline = time.monotonic() + PATIENCE
+    while missing and time.monotonic() < deadline:
+        shot = msgspec.convert(await page.evaluate(TAKE, wanted), Shot)
+        missing = [sign for sign in signs if not shot.meets(sign)]
+        await asyncio.sleep(0.02)
+    assert not missing, f"{page.url} does not meet {[sign.name for sign in missing]}"
 
 
 class State(NamedTuple):
-    """A state of a page: what brings it there, and what it must be known by."""
+    """A state of a page: what brings it there (messages of the meeting's, a name in a field, clicks) and what must know it."""
 
     messages: Sequence[dict[str, Any]]
     signs: Sequence[Sign]
+    clicks: Sequence[str] = ()
+    name_field: str = ""
+
+
+async def walk(
+    chromium: Browser, url: str, states: Sequence[State], *more: tuple[str, Sequence[Sign]]
+) -> set[str]:
+    """Brings the page at ``url`` into each state, then visits ``more`` addresses; the names of all signs that were met.
+
+    The meeting's own words come from here: no media is needed for what a page looks like.
+    """
+    page = await chromium.new_page(locale="en-US")
+    sockets: asyncio.Queue[WebSocketRoute] = asyncio.Queue()
+    await page.route_web_socket(re.compile("/replica/meeting|trouter"), sockets.put_nowait)
+    for state in states:
+        await page.goto(url)
+        socket = await sockets.get()
+        while "trouter" in socket.url:
+            socket = await sockets.get()
+        for message in state.messages:
+            socket.send(json.dumps(message))
+        if state.name_field:
+            await page.fill(state.name_field, "Stems")
+        for selector in state.clicks:
+            await page.click(selector)
+        await meets(page, state.signs)
+    for address, signs in more:
+        await page.goto(address)
+        await meets(page, signs)
+    everything = [sign for state in states for sign in state.signs] + [s for _, signs in more for s in signs]
+    await page.close()
+    return {sign.name for sign in everything}
 
 
 PRE_JOIN = {"type": "pre_join", "signedIn": False, "label": "Ask to join", "tips": []}
@@ -177,26 +211,91 @@ MEET_STATES = [
 
 async def test_every_sign_is_met_by_a_page_of_meets_replica(tmp_path: Path) -> None:
     scenario = Scenario(title="signs", duration=60.0)
-    sockets: asyncio.Queue[WebSocketRoute] = asyncio.Queue()
     async with (
         Replica(scenario, tmp_path / "truth.jsonl") as replica,
         browser(*replica.chromium_args) as chromium,
     ):
-        page = await chromium.new_page(locale="en-US")
-        await page.route_web_socket(re.compile("/replica/meeting"), sockets.put_nowait)
-        for state in MEET_STATES:
-            await page.goto(replica.meeting_url)
-            socket = await sockets.get()
-            for message in state.messages:
-                socket.send(json.dumps(message))
-            await meets(page, state.signs)
-        await page.goto(f"https://{meet.SIGN_IN_SITE.hosts[0]}/v3/signin/identifier")
-        await meets(page, [meet.SIGN_IN_SITE, meet.SIGN_IN])
-        await page.goto(f"https://{meet.LANDING.hosts[0]}/products/meet/")
-        await meets(page, [meet.LANDING])
-    met = {sign.name for state in MEET_STATES for sign in state.signs}
-    met |= {meet.SIGN_IN_SITE.name, meet.LANDING.name}
+        met = await walk(
+            chromium,
+            replica.meeting_url,
+            MEET_STATES,
+            (f"https://{meet.SIGN_IN_SITE.hosts[0]}/v3/signin/identifier", [meet.SIGN_IN_SITE, meet.SIGN_IN]),
+            (f"https://{meet.LANDING.hosts[0]}/products/meet/", [meet.LANDING]),
+        )
     assert met == {sign.name for sign in meet.SIGNS}
+
+
+def shown(screen: str, **fields: Any) -> list[dict[str, Any]]:
+    return [{"type": "show", "screen": screen, **fields}]
+
+
+TEAMS_CALL = shown(
+    "call", name="Stems", selfId="8:me", callId="1", notice=True, noise=False, signalling="offer"
+)
+TEAMS_PRE_JOIN = [
+    teams.NAME_FIELD,
+    teams.JOIN,
+    teams.MICROPHONE_ON,
+    teams.CAMERA_ON,
+    teams.CANCEL,
+    teams.SIGN_IN_LINK,
+]
+TEAMS_LAST_PAGES: dict[str, Sequence[Sign]] = {
+    "denied": [teams.DENIED, teams.LAST_PAGE],
+    "declined": [teams.DENIED],
+    "unanswered": [teams.UNANSWERED],
+    "removed": [teams.REMOVED],
+    "anonymous_disabled": [teams.SIGN_IN],
+    "host_ended": [teams.ENDED],
+    "left": [teams.LEFT],
+    "encrypted": [teams.ENCRYPTED],
+    "not_connected": [teams.NOT_CONNECTED],
+    "wrong_id": [teams.NOT_FOUND],
+    "wrong_passcode": [teams.WRONG_PASSCODE],
+    "wrong_link": [teams.WRONG_LINK],
+    "sign_in_verify": [teams.SIGN_IN],
+    "not_before_start": [teams.NOT_BEFORE],
+    "captcha": [teams.CAPTCHA],
+}
+TEAMS_STATES = [
+    State(shown("pre-join", modal=False), TEAMS_PRE_JOIN),
+    State(shown("lobby", text="soon", noise=True), [teams.LET_IN, teams.ALERT, teams.WRITTEN]),
+    State(shown("lobby", text="not_started", noise=False), [teams.HOST_ABSENT]),
+    State(
+        TEAMS_CALL, [teams.HANG_UP, teams.PEOPLE, teams.CHAT, teams.MORE, teams.NOTICE_BOX, teams.RECORDED]
+    ),
+    State(TEAMS_CALL, [teams.VIDEO_MENU, teams.VIEW_MORE], clicks=["#view-mode-button"]),
+    State(
+        TEAMS_CALL,
+        [teams.VIDEO_OFF],
+        clicks=["#view-mode-button", "#ViewModeMoreOptionsMenuControl-id"],
+    ),
+    State(TEAMS_CALL, [teams.CHAT_FIELD, teams.CHAT_SEND], clicks=["#chat-button"]),
+    State(
+        shown("pre-join", modal=True),
+        [teams.WITHOUT_MEDIA, teams.MODAL],
+        clicks=["#prejoin-join-button"],
+        name_field=teams.NAME_FIELD.selectors[0],
+    ),
+    *(State(shown(how), signs) for how, signs in TEAMS_LAST_PAGES.items()),
+]
+
+
+async def test_every_sign_is_met_by_a_page_of_the_teams_replica(tmp_path: Path) -> None:
+    page = TeamsPage(client="full", launcher=True, app_prompt=True)
+    scenario = Scenario(title="signs", duration=60.0, platform="microsoft_teams", teams=page)
+    async with (
+        Replica(scenario, tmp_path / "truth.jsonl") as replica,
+        browser(*replica.chromium_args) as chromium,
+    ):
+        met = await walk(
+            chromium,
+            f"https://{TEAMS_HOST}/v2/?meetingjoin=true",
+            TEAMS_STATES,
+            (replica.meeting_url, [teams.LAUNCHER, teams.APP_PROMPT]),
+            (f"https://{LOGIN_HOST}/common/oauth2/v2.0/authorize", [teams.SIGN_IN_SITE, teams.SIGN_IN_FORM]),
+        )
+    assert met == {sign.name for sign in teams.SIGNS}
 
 
 def test_every_last_page_of_the_replica_is_known() -> None:
