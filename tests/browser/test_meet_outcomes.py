@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fixtures.replica.meet_scenario import Page, Refusal
 from fixtures.replica.scenario import Participant, Roster, Scenario
@@ -23,7 +24,7 @@ from tests.browser.outcomes import (
 from worker.leave_policy import LeavePolicy, Patience
 from worker.reasons import Reason
 from worker.recording import Outcome
-from worker.tape.events import PageSeen, TapeEvent
+from worker.tape.events import PageSeen, RosterChanged, TapeEvent
 
 LOBBY = 0.8
 LENGTH = 2.0
@@ -102,6 +103,12 @@ def noted_german_and_wrote(replica: Replica, outcome: Outcome, events: list[Tape
     return faults if replica.chat else [*faults, "wrote nothing into the chat"]
 
 
+def comings_and_goings_noted(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+    noted = [(event.change, event.name) for event in events if isinstance(event, RosterChanged)]
+    expected = [("join", "Late Lin"), ("mute", "Ben Oak"), ("unmute", "Ben Oak"), ("leave", "Late Lin")]
+    return [f"noted {noted}, expected {change}" for change in expected if change not in noted]
+
+
 def gone(person: Participant, at: float) -> Participant:
     return Participant(name=person.name, voice=person.voice, csrc=person.csrc, says=[(0.2, at)], leaves=at)
 
@@ -132,6 +139,16 @@ ROWS = [
         announcement=MESSAGE, check=noted_german_and_wrote
     ),
     ended("connection-retry", meeting(Page(lobby=LOBBY, connection_failures=1)))._replace(attempts=2),
+    ended(
+        "comings-and-goings",
+        meeting(
+            None,
+            ADA,
+            replace(BEN, mutes=[(0.5, 2.0)]),
+            replace(quiet("Late Lin", 7004), joins=0.3, leaves=2.0),
+            duration=3.0,
+        ),
+    )._replace(check=comings_and_goings_noted),
     # Names from one source of the roster alone.
     ended("collections-alone", meeting(roster=Roster(rpc_after=None, tiles_after=None)), BOTH),
     ended("tiles-alone", meeting(roster=Roster(rpc_after=None, collections_after=None)), BOTH),
