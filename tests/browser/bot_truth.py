@@ -14,12 +14,8 @@ from fixtures.replica.comparison import SAMPLE_RATE, read_stem
 from fixtures.replica.truth import Truth, TruthPacket, reached
 from worker.stems.manifest import Manifest, RecordedPart, Segment
 
-PLACE = 0.060
+PLACE: Final = 0.020
 """Seconds that a packet may lie from where it was meant to sound, beyond what the replica itself was late."""
-
-
-CONNECTING: Final = 0.5
-"""Seconds in which a new connection may lose packets: the replica's end of it is ready a moment before Chromium's."""
 
 
 UNDER_WAY: Final = 0.3
@@ -111,13 +107,19 @@ def _assert_nothing_missing(
 ) -> None:
     kill = min((kill for kill in kills if kill > part.start), default=None)
     end = part.end if kill is None else max(part.end - UNDER_WAY, kill - most_lost)
-    found = [index for (number, _), indexes in heard.items() if number == part.number for index in indexes]
-    first = min((truth.packets[index].sent_at or end for index in found), default=end)
-    start = first if first <= part.start + CONNECTING else part.start
+    found = {index for (number, _), indexes in heard.items() if number == part.number for index in indexes}
+    # What the replica still sent to a Chromium that had been killed is nobody's.
+    connections = {truth.packets[index].connection for index in found}
+    due = [
+        (index, packet)
+        for index, packet in enumerate(truth.packets)
+        if _must_be_there(packet, part.start, end)
+    ]
+    assert found or not due, f"part {part.number}: nothing was heard of {len(due)} packets"
     missing = [
         packet
-        for index, packet in enumerate(truth.packets)
-        if _must_be_there(packet, start, end) and index not in heard.get((part.number, packet.csrc), ())
+        for index, packet in due
+        if packet.connection in connections and index not in heard.get((part.number, packet.csrc), ())
     ]
     assert not missing, (
         f"part {part.number} from {part.start:.2f} to {part.end:.2f}, kills {kills}: {len(missing)} packets are missing, "
