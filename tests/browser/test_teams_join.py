@@ -1,0 +1,107 @@
+"""What joining and leaving a Teams call does to its page, beside what the outcomes show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.replica.scenario import Participant, Scenario
+from fixtures.replica.server import Replica
+from fixtures.replica.teams_scenario import TeamsPage
+from tests.browser.recordings import settings_for
+from worker.browser.launch import launch_browser, new_context
+from worker.platforms import teams_page as teams
+from worker.platforms.call import CallError
+from worker.platforms.teams import TeamsCall
+from worker.platforms.teams_link import parse_teams_link
+from worker.platforms.view import Scene, View
+
+ADA = Participant(name="Ada Ray", voice="elif", csrc=401, says=[(0.2, 20.0)], host=True)
+
+
+@asynccontextmanager
+async def guest(tmp_path: Path, **page: Any) -> AsyncIterator[tuple[Replica, TeamsCall]]:
+    """A bot before a page that is blank still."""
+    scenario = Scenario(
+        title="test",
+        platform="microsoft_teams",
+        duration=20.0,
+        participants=[ADA],
+        teams=TeamsPage(**page),
+    )
+    async with (
+        asyncio.timeout(40),
+        Replica(scenario, tmp_path / "truth.jsonl") as replica,
+        launch_browser(settings_for(replica)) as browser,
+    ):
+        context = await new_context(browser)
+        yield replica, TeamsCall(await context.new_page(), parse_teams_link(replica.meeting_url), "Stems")
+
+
+async def until(call: TeamsCall, scene: Scene) -> View:
+    while (view := await call.look(thorough=True)).scene is not scene:
+        await call.act()
+        await asyncio.sleep(0.1)
+    return view
+
+
+async def test_who_leaves_the_lobby_takes_the_request_back(tmp_path: Path) -> None:
+    async with guest(tmp_path, lobby=30.0) as (replica, call):
+        await call.open()
+        view = await until(call, Scene.LOBBY)
+        assert view.evidence == ("lobby.let_in",)
+        await call._page.shown(teams.CANCEL.selector).wait_for()
+        await call.leave()
+        assert await replica.wait_ended() == "left"
+
+
+@pytest.mark.parametrize("client", ["light", "full"])
+async def test_leaving_the_call_by_its_button(tmp_path: Path, client: str) -> None:
+    async with guest(tmp_path, lobby=0.0, client=client) as (replica, call):
+        await call.open()
+        await until(call, Scene.CALL)
+        await call.leave()
+        assert await replica.wait_ended() == "left"
+        assert (await until(call, Scene.OVER)).evidence == ("over.left",)
+        await call.leave()  # there is nothing left to leave
+
+
+async def test_chromiums_own_question_does_not_keep_the_bot_out(tmp_path: Path) -> None:
+    async with guest(tmp_path, lobby=0.0, launcher=True, opens_app=True) as (replica, call):
+        page = call._page.page
+        await page.goto(replica.meeting_url)  # not by open(), which keeps the question from being asked
+        await until(call, Scene.CALL)
+        assert replica.bot_name == "Stems"
+
+
+async def test_other_windows_are_closed(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (_, call):
+        await call.open()
+        page = call._page.page
+        await page.evaluate("() => void window.open('about:blank')")
+        while len(page.context.pages) > 1:  # noqa: ASYNC110 - closing them is what is waited for
+            await asyncio.sleep(0.05)
+
+
+async def test_a_page_that_is_gone(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (_, call):
+        await call.open()
+        await call._page.page.close()
+        with pytest.raises(CallError, match="the page is gone") as gone:
+            await call.look(thorough=True)
+        assert gone.value.reason == "browser_died"
+
+
+async def test_a_page_that_does_not_load_is_told_without_the_passcode(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (_, call):
+        await call._page.page.context.route("**/*", lambda route: route.abort())
+        with pytest.raises(CallError) as refusal:
+            await call.open()
+    assert refusal.value.reason == "page_not_loaded"
+    assert "https://teams.microsoft.com/meet/2519304817762: does not load: " in str(refusal.value)
+    assert "?" not in str(refusal.value)
