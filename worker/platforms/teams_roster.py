@@ -1,7 +1,7 @@
 """Who is who in a Teams call: raw roster messages in, a directory out.
 
 Two kinds of evidence are merged: the roster frames on the page's own WebSocket, and, weaker, what the page's own objects say.
-Both are updates: what was once learned stays, so that somebody who left keeps their name.
+What was once learned stays, so that somebody who left keeps their name.
 
 Frames of other calls come over the same socket, told apart by their chain id. The call that is ours is the first in which
 somebody with the bot's name is active, and stays so while that one is; until there is such a call, it is the first that was
@@ -140,19 +140,27 @@ class TeamsRoster:
         )
 
     def _observe_objects(self, payload: bytes) -> None:
+        """Objects are a snapshot: who is not there has left. An empty one is of a call that is not there yet or any more."""
         value = read_json(payload)
         participants = value.get("participants") if isinstance(value, dict) else None
         if not isinstance(participants, list):
             self.undecodable += 1
             return
-        for entry in participants:
-            if isinstance(entry, dict) and isinstance(entry.get("id"), str):
-                device_id = well_formed(entry["id"])
-                facts = self._objects.device(device_id)
-                if facts is not None:
-                    facts.learn(entry.get("name"), entry.get("state"), entry.get("role"))
-                    for source in _list(entry.get("sources")):
-                        self._objects.tie(parse_source(source), device_id)
+        present = {
+            well_formed(entry["id"]): entry
+            for entry in participants
+            if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+        }
+        for device_id, entry in present.items():
+            facts = self._objects.device(device_id)
+            if facts is not None:
+                facts.status = Status.IN
+                facts.learn(entry.get("name"), entry.get("state"), entry.get("role"))
+                for source in _list(entry.get("sources")):
+                    self._objects.tie(parse_source(source), device_id)
+        for device_id, facts in self._objects.devices.items():
+            if present and device_id not in present:
+                facts.status = Status.OUT
 
 
 class _DeviceFacts:

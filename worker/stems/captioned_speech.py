@@ -10,6 +10,9 @@ from worker.stems.lag import Beginnings, LagEstimate
 MARGIN = 1.0
 """A caption may leave out the edges of words, and pauses between two utterances: it counts for so many seconds around it."""
 
+UNFINISHED = 3.0
+"""A caption that was never finished goes on for so many seconds: the call ended before its last words were recognized."""
+
 OFFSET_MOST = 1.5
 """Seconds by which the captions' clock may be off."""
 
@@ -51,11 +54,12 @@ class CaptionedSpeech:
         return list(dict.fromkeys(each.user_id for each in spanning))
 
     def near(self, moment: float) -> str | None:
-        """The user whose caption is nearest to ``moment``; None where none is within MARGIN."""
+        """The user whose caption is nearest to ``moment``; None where none is within its margin."""
         moment += self.offset.value
-        best, user = MARGIN, None
+        best, user = UNFINISHED, None
         for each in self._captions.values():
-            distance = max(each.start - moment, moment - each.end)
-            if distance <= best:
-                best, user = distance, each.user_id
+            before, behind = each.start - moment, moment - each.end
+            near = before <= MARGIN and behind <= (MARGIN if each.final else UNFINISHED)
+            if near and max(before, behind) <= best:
+                best, user = max(before, behind), each.user_id
         return user

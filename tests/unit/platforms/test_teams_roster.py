@@ -151,6 +151,16 @@ def test_page_objects_stand_in_for_frames() -> None:
     assert [each.name for each in directory.others_present] == ["Ada"]
 
 
+def test_page_objects_are_a_snapshot() -> None:
+    ada, bob = {"id": identity(1), "name": "Ada"}, {"id": identity(2), "name": "Bob"}
+    teams = observed(objects(ada, bob), objects(bob))
+    assert [each.name for each in teams.directory().others_present] == ["Bob"]
+    teams.observe(objects())
+    assert [each.name for each in teams.directory().others_present] == ["Bob"]
+    teams.observe(objects(ada, bob))
+    assert len(teams.directory().others_present) == 2
+
+
 def test_frames_outweigh_objects_and_contradiction_shows() -> None:
     teams = observed(
         objects({"id": identity(2), "name": "Bob", "sources": [414]}, {"id": identity(1), "name": "A."}),

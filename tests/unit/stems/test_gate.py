@@ -115,6 +115,15 @@ def test_captions_are_waited_for_and_may_be_shared() -> None:
     assert decided.verdicts[3.8] == UNKNOWN
 
 
+def test_a_caption_that_the_end_cut_off_goes_on() -> None:
+    decided = Decided()
+    decided.speak(0, 6)
+    decided.gate.tell(Caption(user_id="ann", start=0.0, end=2.0, final=False), 2.5)
+    decided.gate.decide(float("inf"))
+    assert decided.verdicts[4.9] == Verdict(("ann",), ToldBy.CAPTIONS)
+    assert decided.verdicts[5.1] == UNKNOWN
+
+
 def test_no_packet_waits_until_its_place_is_gone() -> None:
     assert CAPTIONS_WAIT < SETTLED_AFTER - 1
 
