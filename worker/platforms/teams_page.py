@@ -368,41 +368,17 @@ LEFT: Final = Sign(
 )
 ENDS: Final = (REMOVED, ENDED, LEFT)
 
+_BEFORE: Final = (LAUNCHER, MICROPHONE_ON, CAMERA_ON, JOIN, CANCEL, SIGN_IN_LINK, WITHOUT_MEDIA)
+_VIDEO: Final = (VIDEO_MENU, VIEW_MORE, VIDEO_OFF)
 SIGNS: Final = (
-    *(
-        LAUNCHER,
-        APP_PROMPT,
-        NAME_FIELD,
-        MICROPHONE_ON,
-        CAMERA_ON,
-        JOIN,
-        CANCEL,
-        SIGN_IN_LINK,
-        WITHOUT_MEDIA,
-    ),
-    *WAITING,
-    *CALL_VIEW,
-    *(VIDEO_MENU, VIEW_MORE, VIDEO_OFF, CHAT, CHAT_FIELD, CHAT_SEND),
+    *(*_BEFORE, APP_PROMPT, NAME_FIELD, *WAITING),
+    *(*CALL_VIEW, *_VIDEO, CHAT, CHAT_FIELD, CHAT_SEND),
     *(WRITTEN, ALERT, NOTICE_BOX, RECORDED, MODAL),
-    *REFUSALS,
-    *(LAST_PAGE, ENCRYPTED),
-    *ENDS,
+    *(*REFUSALS, LAST_PAGE, ENCRYPTED, *ENDS),
 )
 """The whole table."""
 
-ELEMENTS: Final = (
-    *(
-        LAUNCHER,
-        MICROPHONE_ON,
-        CAMERA_ON,
-        JOIN,
-        CANCEL,
-        SIGN_IN_LINK,
-        WITHOUT_MEDIA,
-    ),
-    *CALL_VIEW,
-    *(VIDEO_MENU, VIEW_MORE, VIDEO_OFF, SIGN_IN_FORM, LAST_PAGE, ENCRYPTED),
-)
+ELEMENTS: Final = (*_BEFORE, *CALL_VIEW, *_VIDEO, SIGN_IN_FORM, LAST_PAGE, ENCRYPTED)
 """What Facts.elements tells of."""
 
 OBSERVED: Final = {

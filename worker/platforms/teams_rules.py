@@ -117,7 +117,8 @@ def _last_page(facts: Facts, past: Past) -> View | None:
     """The page that refuses us or ends the call, if it is one."""
     if teams.ENCRYPTED.name in facts.elements:
         return _ending(facts, Scene.OVER, teams.ENCRYPTED)
-    way_in = _way_in(facts)
+    # Who has asked may be shown the name field still, behind what refuses them.
+    way_in = [way for way in _way_in(facts) if not (past.asked and way == teams.NAME_FIELD.name)]
     headings = "\n".join(map(plain, facts.headings))
     if not way_in and (over := first_said(teams.ENDS, headings)):
         return _ending(facts, Scene.OVER, over)

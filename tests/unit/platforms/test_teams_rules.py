@@ -228,6 +228,12 @@ def test_what_is_said_in_a_call_ends_nothing(text: str, reason: Reason | None) -
     assert view(facts, ENTERED).scene is Scene.CALL
 
 
+def test_a_refusal_may_leave_the_name_field_behind_it() -> None:
+    facts = replace(without(PRE_JOIN, teams.JOIN), name="Notes", text="Verify you're a real person")
+    assert view(facts, ASKED).reason is Reason.CAPTCHA
+    assert view(facts).scene is Scene.OPENING
+
+
 def test_a_phrase_ends_with_a_word() -> None:
     assert (
         view(replace(RETRY, text="We couldn't connect your video", language="en"), ENTERED).scene
