@@ -115,7 +115,7 @@ class Metrics:
         for fate in FATES:
             self._packets.labels(fate)
         self._frames = _counter(registry, "frames_tapped", "Encoded frames that came from the page.")
-        self._unattributed = _counter(registry, "unattributed_packets", "Packets that named no source.")
+        self._unattributed = _counter(registry, "unattributed_packets", "Packets of unknown speakers.")
         self._slots = _counter(
             registry, "slot_packets", "Packets of a slot: expected, received, tapped.", "slot", "stage"
         )
@@ -214,6 +214,7 @@ class Metrics:
         speakers = progress.speakers
         self._speakers.set(len(speakers))
         self._raise(self._recorded, progress.elapsed_seconds, "recorded")
+        self._raise(self._unattributed, progress.unattributed, "unattributed")
         for fate, count in (
             ("received", sum(speaker.packets_received for speaker in speakers)),
             ("recovered", sum(speaker.recovered for speaker in speakers)),
@@ -224,6 +225,7 @@ class Metrics:
     def set_manifest(self, manifest: Manifest) -> None:
         """The recording's final totals."""
         self._raise(self._recorded, manifest.recording.duration_seconds, "recorded")
+        self._raise(self._unattributed, manifest.recording.unattributed_packets, "unattributed")
         packets = [
             segment.packets
             for person in manifest.participants
@@ -298,7 +300,6 @@ class Metrics:
 
     def _take_frames(self, batch: FrameBatch) -> None:
         self._frames.inc(len(batch.frames))
-        self._unattributed.inc(sum(1 for frame in batch.frames if frame.payload and not frame.csrcs))
         self._raise(self._page_dropped.labels("frames"), batch.dropped, "document", str(batch.document))
         if self.capture.last_frame is not None:
             self._last_frame.set(self.capture.last_frame)

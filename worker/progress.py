@@ -50,12 +50,14 @@ class SpeakerProgress(Protocol):
 
 
 class Progress(Protocol):
-    """How a recording does so far; ``elapsed_seconds`` is meeting time."""
+    """How a recording does so far; ``elapsed_seconds`` is meeting time, ``unattributed`` counts packets."""
 
     @property
     def elapsed_seconds(self) -> float: ...  # noqa: D102
     @property
     def speakers(self) -> Sequence[SpeakerProgress]: ...  # noqa: D102
+    @property
+    def unattributed(self) -> int: ...  # noqa: D102
 
 
 class Display(Protocol):

@@ -129,6 +129,7 @@ class Lossy:
     def __init__(self, rounds: int) -> None:
         self.elapsed_seconds = float(rounds)
         self.speakers = [LossySpeaker(rounds)]
+        self.unattributed = 200 * rounds
 
 
 def report(receiver: int, received: int, tapped: int) -> ReceiverReport:

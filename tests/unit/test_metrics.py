@@ -137,11 +137,10 @@ def test_joining_is_timed_by_the_tapes_own_clock(reading: Reading) -> None:
     assert reading.value("join_seconds_bucket", platform="google_meet", le="10.0") == 1
 
 
-def test_frames_without_a_source_are_counted_apart_from_padding(reading: Reading) -> None:
+def test_frames_are_counted(reading: Reading) -> None:
     frames = [frame(7), frame(), frame(payload=b"")]
     reading.metrics.observe(FrameBatch(7, 0, 0, frames))
     assert reading.value("frames_tapped_total") == 3
-    assert reading.value("unattributed_packets_total") == 1
     assert reading.value("last_frame_timestamp_seconds") == 12.5
 
 
@@ -156,13 +155,16 @@ def test_the_pages_running_total_of_dropped_frames_is_counted_once(reading: Read
 
 def test_progress_is_turned_into_counters(reading: Reading) -> None:
     reading.metrics.set_progress(progress(1.0, 50, recovered=2, lost=1))
-    reading.metrics.set_progress(progress(2.0, 100, recovered=2, lost=1))
+    reading.metrics.set_progress(
+        msgspec.structs.replace(progress(2.0, 100, recovered=2, lost=1), unattributed=7)
+    )
     assert reading.value("packets_total", fate="received") == 100
     assert reading.value("packets_total", fate="recovered") == 2
     assert reading.value("packets_total", fate="lost") == 1
     assert reading.value("packets_total", fate="late") == 0
     assert reading.value("recorded_seconds_total") == 2
     assert reading.value("speakers") == 1
+    assert reading.value("unattributed_packets_total") == 7
 
 
 def test_a_second_recording_of_the_process_counts_on(reading: Reading) -> None:

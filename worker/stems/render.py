@@ -51,10 +51,12 @@ class SpeakerProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How a recording stands right now. ``elapsed_seconds`` is meeting time."""
+    """How a recording stands right now. ``elapsed_seconds`` is meeting time; ``unattributed`` counts the packets of unknown
+    speakers whom no source names."""
 
     elapsed_seconds: float
     speakers: list[SpeakerProgress]
+    unattributed: int = 0
 
     @property
     def packets_received(self) -> int:
@@ -134,6 +136,9 @@ class Renderer:
                 )
                 for source, stem in stems.items()
             ],
+            unattributed=sum(
+                stem.track.received + stem.track.recovered for source, stem in stems.items() if source < 0
+            ),
         )
 
     def finish(self) -> Manifest:
