@@ -16,20 +16,16 @@ from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from worker.platforms import meet_page as meet
 from worker.platforms.announcement import shortened
-from worker.platforms.call import CallError
+from worker.platforms.driven_page import CLICK_TIMEOUT, DrivenPage, first_line
 from worker.platforms.meet_facts import Facts
 from worker.platforms.meet_link import MeetLink
 from worker.platforms.meet_rules import Past, asks, steps, view
-from worker.platforms.steps import Attempts, Click, FillName, Step
+from worker.platforms.steps import Attempts, Click
 from worker.platforms.view import Scene, View
 from worker.reasons import Reason
 
 logger = logging.getLogger(__name__)
 
-LOAD_TIMEOUT: Final = 60.0
-"""Seconds for the page to load."""
-CLICK_TIMEOUT: Final = 2.0
-"""Seconds for a button to take a click."""
 CHAT_TIMEOUT: Final = 3.0
 """Seconds for the chat's panel to open, and for a message to go."""
 LEAVE_TIMEOUT: Final = 3.0
@@ -46,9 +42,8 @@ class MeetCall:
     platform = "google_meet"
 
     def __init__(self, page: Page, link: MeetLink, bot_name: str, *, signed_in: bool = False) -> None:
-        self._page = page
+        self._page = DrivenPage(page, bot_name)
         self._link = link
-        self._bot_name = bot_name
         self._signed_in = signed_in
         self._attempts = Attempts()
         self._facts = Facts()
@@ -58,12 +53,7 @@ class MeetCall:
 
     async def open(self) -> None:
         """Loads the page. Raises CallError where it does not load."""
-        try:
-            await self._page.goto(self._link.url, wait_until="domcontentloaded", timeout=LOAD_TIMEOUT * 1000)
-        except PlaywrightError as error:
-            raise CallError(
-                Reason.PAGE_NOT_LOADED, f"{self._link.url}: does not load: {_first_line(error)}"
-            ) from error
+        await self._page.load(self._link.url, self._link.shown)
 
     async def look(self, *, thorough: bool) -> View:
         """One look at the page. ``thorough``: its text is read even where a call is seen, which costs the browser a layout."""
@@ -85,7 +75,7 @@ class MeetCall:
         step = self._attempts.choose(steps(self._facts), time.monotonic())
         if step is None:
             return
-        taken = await self._take(step)
+        taken = await self._page.take(step)
         if taken and asks(step) and not self._past.asked:
             logger.info("asked to join by %s", step.selector)
             self._past = Past(asked=True)
@@ -97,8 +87,8 @@ class MeetCall:
         except PlaywrightTimeoutError:
             sent = False
         except PlaywrightError as error:
-            self._check_alive(error)
-            logger.info("the chat does not take a message: %s", _first_line(error))
+            self._page.check_alive(error)
+            logger.info("the chat does not take a message: %s", first_line(error))
             return False
         if not sent:
             logger.info("the call offers no chat that takes a message")
@@ -109,48 +99,18 @@ class MeetCall:
         facts = await self._observe(with_text=False)
         if meet.LEAVE.name not in facts.elements:
             return
-        await self._take(Click(meet.LEAVE.selector))
+        await self._page.take(Click(meet.LEAVE.selector))
         deadline = time.monotonic() + LEAVE_TIMEOUT
         while meet.LEAVE.name in facts.elements and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
             facts = await self._observe(with_text=False)
 
     async def _observe(self, *, with_text: bool) -> Facts:
-        try:
-            seen = await self._page.evaluate(_observer(), {**meet.OBSERVED, "withText": with_text})
-        except PlaywrightError as error:
-            self._check_alive(error)
-            # The page is on its way to another document.
-            logger.debug("the page could not be read: %s", _first_line(error))
-            return Facts()
-        try:
-            return msgspec.convert(seen, Facts)
-        except msgspec.ValidationError as error:
-            # The page can replace what the observer calls.
-            logger.warning("the page gave an odd account of itself: %s", error)
-            return Facts()
-
-    async def _take(self, step: Step) -> bool:
-        """Whether the page took it."""
-        target = self._page.locator(step.selector).filter(visible=True).first
-        try:
-            match step:
-                case FillName():
-                    await target.fill(self._bot_name, timeout=CLICK_TIMEOUT * 1000)
-                case Click():
-                    await target.click(timeout=CLICK_TIMEOUT * 1000)
-        except PlaywrightTimeoutError:
-            logger.info("the page does not take a click on %s", step.selector)
-            return False
-        except PlaywrightError as error:
-            self._check_alive(error)
-            logger.info("the page does not take a click on %s: %s", step.selector, _first_line(error))
-            return False
-        return True
+        return await self._page.observe(_observer(), {**meet.OBSERVED, "withText": with_text}, Facts)
 
     async def _write(self, message: str) -> bool:
-        toggle = self._page.locator(meet.CHAT.selector).filter(visible=True).first
-        field = self._page.locator(meet.CHAT_FIELD.selector).filter(visible=True).first
+        toggle = self._page.shown(meet.CHAT.selector)
+        field = self._page.shown(meet.CHAT_FIELD.selector)
         if not await field.count():
             if not await toggle.count():
                 return False
@@ -176,15 +136,7 @@ class MeetCall:
             self._language = language
             logger.info("the page's language is %s", language)
 
-    def _check_alive(self, error: PlaywrightError) -> None:
-        if self._page.is_closed():
-            raise CallError(Reason.BROWSER_DIED, f"the page is gone: {_first_line(error)}") from error
-
 
 @cache
 def _observer() -> str:
     return (files("worker.platforms") / "meet_observe.js").read_text("utf-8")
-
-
-def _first_line(error: PlaywrightError) -> str:
-    return error.message.strip().split("\n", 1)[0]
