@@ -6,7 +6,7 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -130,14 +130,20 @@ class Worker:
 
     @classmethod
     async def start(
-        cls, replica: Replica, cloud: Cloud, work: Path, *arguments: str, **environment: str
+        cls,
+        replica: Replica,
+        cloud: Cloud,
+        work: Path,
+        *arguments: str,
+        module: Sequence[str] = ("worker.cli", "run"),
+        **environment: str,
     ) -> Worker:
         await asyncio.to_thread(work.mkdir, parents=True, exist_ok=True)
         embedded = cloud.embedded
         assert embedded.aws.credentials is not None
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "worker.cli", "run", *arguments),
+            *("-m", *module, *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -1,0 +1,70 @@
+"""``meetstems run`` in which the call that it is let into has been going on for hours already: those are made up.
+
+    python -m tests.benchmarks.long_worker HOURS
+
+All else is real. When the recording begins, it begins so many hours earlier; a synthetic conversation goes through the same
+recorder, tape, files and upload as fast as it can, then the live call follows. ``caught up`` on standard output tells of that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from tests import synthetic_tape
+from tests.benchmarks.conversation import conversation
+from worker import recording
+from worker.recorder import Recorder
+from worker.run_command import run_command
+from worker.tape.events import FrameBatch, RecordingStarted, TapeEvent
+
+BATCHES_AT_ONCE: Final = 20
+SECONDS: Final = float(sys.argv[1]) * 3600
+
+
+class LongRecorder(Recorder):
+    """Takes the hours before the live recording first. Who observes hears of the live call at once, the tape in order."""
+
+    _held: list[TapeEvent]
+    _catching_up: asyncio.Task[None] | None = None
+
+    def take(self, event: TapeEvent) -> None:
+        if isinstance(event, RecordingStarted):
+            self._held = []
+            self._write(RecordingStarted(at=event.at - SECONDS), event.at - SECONDS)
+            self._catching_up = asyncio.create_task(self._catch_up(event.at))
+        elif self._catching_up is not None and not self._catching_up.done():
+            self._held.append(event)
+            for observer in self.observers:
+                observer(event)
+        else:
+            super().take(event)
+
+    async def _catch_up(self, live: float) -> None:
+        for number, batch in enumerate(_batches(live - SECONDS)):
+            self._write(batch, batch.frames[-1].arrival)
+            if number % BATCHES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        for event in self._held:
+            self._write(event, time.time())
+        print("caught up", flush=True)
+
+    def _write(self, event: TapeEvent, at: float) -> None:
+        self.render(self._tape.write(event, at))
+
+
+def _batches(start: float) -> Iterator[FrameBatch]:
+    synthetic_tape.STARTED_AT = start
+    for event in synthetic_tape.synthetic_tape(conversation(SECONDS), SECONDS, jitter=0.005):
+        if isinstance(event, FrameBatch) and event.frames:
+            yield msgspec.structs.replace(event, document=1)
+
+
+if __name__ == "__main__":
+    setattr(recording, "Recorder", LongRecorder)  # noqa: B010 - the module does not export it
+    sys.exit(run_command(None, forever=False, local=False, output=None))

@@ -1,0 +1,199 @@
+"""SIGTERM to a real worker with hours behind it, and a redelivered job with hours in the bucket: real Chromium, S3 and SQS."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from fixtures.replica.server import Replica
+from fixtures.replica.truth import read_truth
+from tests import synthetic_tape
+from tests.benchmarks.conversation import conversation as long_conversation
+from tests.browser.bot_truth import UNDER_WAY, assert_true_to_the_meeting, parts_of
+from tests.browser.killing import conversation
+from tests.browser.runs import BOT, Cloud, Worker, cloud
+from worker.recording import PART_SECONDS
+from worker.status import BotStatus, Result
+from worker.stems.manifest import Manifest
+from worker.tape.events import FrameBatch, RecordingEnded
+from worker.tape.writer import TapeWriter
+
+pytestmark = pytest.mark.timeout(1800)
+
+HOUR = 3600.0
+GRACE = 60.0
+"""Seconds from SIGTERM to the end."""
+
+ENVIRONMENT = {"MEETSTEMS_VISIBILITY_SECONDS": "30", "MEETSTEMS_LEASE_SECONDS": "10"}
+
+
+@pytest.fixture
+def there() -> Iterator[Cloud]:
+    with cloud() as embedded:
+        yield embedded
+
+
+async def test_sigterm_after_four_hours(there: Cloud, tmp_path: Path) -> None:
+    async with Replica(conversation(1200), tmp_path / "truth.jsonl") as replica:
+        there.dispatch(replica, automatic_leave={"in_call_recording_timeout": 5 * HOUR})
+        module = ("tests.benchmarks.long_worker", "4")
+        worker = await Worker.start(replica, there, tmp_path / "work", module=module, **ENVIRONMENT)
+        await until_said(worker, "caught up")
+        written = len(list((tmp_path / "work").rglob("part-*.mcap")))
+        await there.until(lambda: there.tape_parts() >= written, within=300)
+        peak = tree_memory(worker)
+        reported, ended = await drained(there, worker)
+        assert await worker.finish() == 0
+        assert await replica.wait_ended() == "left"
+    print(
+        f"\nSIGTERM after 4 h: reported after {reported:.1f} s, ended after {ended:.1f} s; {peak / 1e6:.0f} MB before"
+    )
+    assert ended <= GRACE
+    (result,) = there.results()
+    assert (result.outcome, result.reason) == ("recorded", "drained")
+    assert result.duration_seconds > 4 * HOUR
+    assert_all_there(there, result, tmp_path / "bot")
+    (live,) = [each for each in there.manifest().participants if each.participant_name == "Ada Ray"]
+    assert live.streams[0].segments[0].packets.received > 50
+
+
+@pytest.mark.parametrize("hours", [1, 4])
+async def test_a_redelivered_job_is_back_at_once_and_hands_on_what_it_has_no_time_for(
+    there: Cloud, tmp_path: Path, hours: int
+) -> None:
+    async with Replica(conversation(1200), tmp_path / "truth.jsonl") as replica:
+        there.dispatch(replica, automatic_leave={"in_call_recording_timeout": 5 * HOUR})
+        await asyncio.to_thread(put_earlier_attempt, there, hours * HOUR, tmp_path / "earlier")
+        began = time.monotonic()
+        worker = await Worker.start(replica, there, tmp_path / "work", **ENVIRONMENT)
+        await there.until(lambda: state_of(there) == "joining")
+        joining = time.monotonic() - began
+        await there.until(lambda: state_of(there) == "in_call_recording")
+        recording = time.monotonic() - began
+        peak = 0
+        while (
+            "attempts/0001/files/audio_streams.json" not in there.objects() and time.monotonic() < began + 20
+        ):
+            peak = max(peak, tree_memory(worker))
+            await asyncio.sleep(0.2)
+        told = time.time()
+        reported, ended = await drained(there, worker)
+        code = await worker.finish()
+        assert await replica.wait_ended() == "left"
+        if code == 75:
+            assert there.results() == []
+            last = await Worker.start(replica, there, tmp_path / "last", **ENVIRONMENT)
+            assert await last.finish(300) == 0
+    print(
+        f"\n{hours} h in the bucket: joining {joining:.1f} s after its start, recording after {recording:.1f} s, "
+        f"at most {peak / 1e6:.0f} MB; SIGTERM: exit code {code} after {ended:.1f} s, reported after {reported:.1f} s"
+    )
+    assert joining < 5
+    assert ended <= GRACE
+    (result,) = there.results()
+    assert (result.outcome, result.reason) == ("recorded", "drained")
+    assert there.waiting_jobs() == 0
+    bot = assert_all_there(there, result, tmp_path / "bot")
+    manifest = there.manifest()
+    first, second = parts_of(manifest)
+    assert first.end - first.start == pytest.approx(hours * HOUR, abs=20)
+    truth = read_truth(tmp_path / "truth.jsonl")
+    assert_true_to_the_meeting(bot, live_part(manifest, second.number), truth, [told], UNDER_WAY)
+
+
+async def until_said(worker: Worker, line: str) -> None:
+    assert worker.process.stdout is not None
+    async with asyncio.timeout(600):
+        while (await worker.process.stdout.readline()).decode().strip() != line:
+            assert worker.process.returncode is None
+
+
+async def drained(there: Cloud, worker: Worker) -> tuple[float, float]:
+    """Sends SIGTERM; seconds until the result is on its queue (infinite: it is not), and until the process has ended."""
+    began = time.monotonic()
+    os.kill(worker.process.pid, signal.SIGTERM)
+    ending = asyncio.create_task(worker.finish(180))
+    reported = float("inf")
+    while not ending.done():
+        if reported == float("inf") and len(await asyncio.to_thread(there.results)):
+            reported = time.monotonic() - began
+        await asyncio.sleep(0.05)
+    return reported, time.monotonic() - began
+
+
+def put_earlier_attempt(there: Cloud, seconds: float, folder: Path) -> None:
+    """What a worker leaves that was killed after so long."""
+    keys = there.keys.attempt(1)
+    there.store.put(f"{keys.folder}attempt.json", b"{}", content_type="application/json")
+    synthetic_tape.STARTED_AT = time.time() - seconds - 60
+    now = 0.0
+    with TapeWriter(folder, part_seconds=PART_SECONDS) as tape:
+        for event in synthetic_tape.synthetic_tape(long_conversation(seconds), seconds, jitter=0.005):
+            if isinstance(event, RecordingEnded):
+                break
+            now = event.frames[-1].arrival if isinstance(event, FrameBatch) else max(now, event.at)
+            tape.write(event, now)
+
+    def put(part: Path) -> None:
+        there.store.put(keys.tape_part(part.name), part, content_type="application/octet-stream")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, sorted(folder.glob("*.mcap"))))
+
+
+def state_of(there: Cloud) -> str:
+    status: BotStatus | None = there.status()
+    return "" if status is None else status.state
+
+
+def tree_memory(worker: Worker) -> int:
+    """Bytes of the worker and its recovery, without Chromium."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        us = psutil.Process(worker.process.pid)
+        total += us.memory_info().rss
+        for child in us.children():
+            if "worker.recovery_process" in child.cmdline():
+                total += child.memory_info().rss
+    return total
+
+
+def assert_all_there(there: Cloud, result: Result, folder: Path) -> Path:
+    """Every file that the result names is in the bucket, in the size that it says."""
+    assert result.bot_id == BOT
+    bot = there.save(folder)
+    for file in result.files:
+        assert (bot / file.key.removeprefix(there.keys.folder)).stat().st_size == file.size
+    names = {file.key.removeprefix(there.keys.folder) for file in result.files}
+    for person in there.manifest().participants:
+        for stream in person.streams:
+            for segment in stream.segments:
+                assert any(name.endswith(segment.url) for name in names), segment.url
+    return bot
+
+
+def live_part(manifest: Manifest, number: int) -> Manifest:
+    """The document with the segments of one part only, as the replica knows nothing of the others."""
+    people = [
+        msgspec.structs.replace(
+            person,
+            streams=[
+                msgspec.structs.replace(
+                    stream, segments=[each for each in stream.segments if each.segment_index == number]
+                )
+                for stream in person.streams
+            ],
+        )
+        for person in manifest.participants
+    ]
+    return msgspec.structs.replace(manifest, participants=people)
