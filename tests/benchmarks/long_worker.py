@@ -23,7 +23,10 @@ from worker.recorder import Recorder
 from worker.run_command import run_command
 from worker.tape.events import FrameBatch, RecordingStarted, TapeEvent
 
-BATCHES_AT_ONCE: Final = 20
+BATCHES_AT_ONCE: Final = 50
+PAUSE: Final = 0.01
+"""Seconds after so many batches, in which all else has its turn: the worker is to be busy, but not deaf."""
+
 SECONDS: Final = float(sys.argv[1]) * 3600
 
 
@@ -49,7 +52,7 @@ class LongRecorder(Recorder):
         for number, batch in enumerate(_batches(live - SECONDS)):
             self._write(batch, batch.frames[-1].arrival)
             if number % BATCHES_AT_ONCE == 0:
-                await asyncio.sleep(0)
+                await asyncio.sleep(PAUSE)
         for event in self._held:
             self._write(event, time.time())
         print("caught up", flush=True)
