@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from fixtures.replica.scenario import Page, Participant, Scenario
 from fixtures.replica.server import Replica
@@ -37,8 +38,36 @@ def _turns(first: float, duration: float) -> list[tuple[float, float]]:
     return [(start, min(start + 2.4, duration)) for start in starts if start + 0.5 < duration]
 
 
-async def kill_and_finish(folder: Path, moments: Sequence[float], length: float = LENGTH) -> Manifest | None:
-    """Kills a worker so many seconds after its start, for each of ``moments``; then one more does what is left.
+Moment: TypeAlias = Callable[[Cloud, int], Awaitable[None]]
+"""Returns when it is time to kill the worker that makes the attempt of this number."""
+
+
+def after(seconds: float) -> Moment:
+    """So long after the worker's start."""
+
+    async def wait(there: Cloud, attempt: int) -> None:
+        del there, attempt
+        await asyncio.sleep(seconds)
+
+    return wait
+
+
+def recording_for(seconds: float) -> Moment:
+    """So long after the worker has said that it records."""
+
+    async def wait(there: Cloud, attempt: int) -> None:
+        def records() -> bool:
+            status = there.status()
+            return status is not None and (status.state, status.attempt) == ("in_call_recording", attempt)
+
+        await there.until(records)
+        await asyncio.sleep(seconds)
+
+    return wait
+
+
+async def kill_and_finish(folder: Path, moments: Sequence[Moment], length: float = LENGTH) -> Manifest | None:
+    """Kills one worker after the other, each at its moment; then one more does what is left.
 
     The meeting takes ``length`` seconds. Returns the bot's document, None where nothing was recorded.
     """
@@ -46,9 +75,9 @@ async def kill_and_finish(folder: Path, moments: Sequence[float], length: float 
     with cloud() as there:
         async with Replica(conversation(length), folder / "truth.jsonl") as replica:
             there.dispatch(replica)
-            for number, moment in enumerate(moments):
+            for number, moment in enumerate(moments, start=1):
                 worker = await Worker.start(replica, there, folder / f"work-{number}")
-                await asyncio.sleep(moment)
+                await moment(there, number)
                 kills.append(time.time())
                 await worker.kill()
             last = await Worker.start(replica, there, folder / "work-last")

@@ -16,7 +16,7 @@ import pytest
 from fixtures.replica.server import Replica
 from fixtures.replica.truth import read_truth
 from tests.browser.bot_truth import assert_true_to_the_meeting
-from tests.browser.killing import conversation, kill_and_finish
+from tests.browser.killing import after, conversation, kill_and_finish, recording_for
 from tests.browser.recordings import chromium_of, meeting
 from tests.browser.runs import Cloud, Worker, cloud
 from tests.fault_proxy import Fault, fault_proxy
@@ -95,14 +95,14 @@ async def test_a_job_goes_the_whole_way_and_a_redelivery_changes_nothing(
 
 
 async def test_two_kills_cost_seconds_and_leave_one_result(tmp_path: Path) -> None:
-    manifest = await kill_and_finish(tmp_path, [6.0, 12.0], length=28.0)
+    manifest = await kill_and_finish(tmp_path, [recording_for(4.0), recording_for(3.0)], length=28.0)
     assert manifest is not None
     assert isinstance(manifest.recording.parts, list)
     assert [part.ended_reason for part in manifest.recording.parts][:2] == ["cut_off", "cut_off"]
 
 
 async def test_a_kill_in_the_waiting_room_and_one_in_the_call(tmp_path: Path) -> None:
-    await kill_and_finish(tmp_path, [1.7, 6.0])
+    await kill_and_finish(tmp_path, [after(1.7), after(6.0)])
 
 
 async def test_a_job_that_kills_its_workers_is_given_up_with_what_there_is(

@@ -65,7 +65,13 @@ async def world_of(replica: Replica, there: Cloud, work: Path) -> AsyncIterator[
 
 
 def job_for(replica: Replica, **fields: object) -> Job:
-    body = {"bot_id": BOT, "meeting_link": replica.meeting_url, "bot_name": "Notes", **fields}
+    body = {
+        "bot_id": BOT,
+        "meeting_link": replica.meeting_url,
+        "bot_name": "Notes",
+        "audio_separate_streams": True,
+        **fields,
+    }
     return parse_job(msgspec.json.encode(body), lambda: "other")
 
 

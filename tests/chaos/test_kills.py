@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.killing import kill_and_finish
+from tests.browser.killing import after, kill_and_finish
 
 SEED = int(os.environ.get("MEETSTEMS_CHAOS_SEED", "1"))
 KILLS = int(os.environ.get("MEETSTEMS_CHAOS", "20"))
@@ -25,4 +25,4 @@ MOMENTS = [round(_chance.uniform(0.5, LONGEST), 2) for _ in range(KILLS)]
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_kill_at_any_moment_costs_at_most_five_seconds(tmp_path: Path, moment: float) -> None:
-    await kill_and_finish(tmp_path, [moment])
+    await kill_and_finish(tmp_path, [after(moment)])
