@@ -183,17 +183,26 @@ def assert_all_there(there: Cloud, result: Result, folder: Path) -> Path:
 
 
 def live_part(manifest: Manifest, number: int) -> Manifest:
-    """The document with the segments of one part only, as the replica knows nothing of the others."""
+    """The document of one part alone, as the replica knows nothing of the others."""
     people = [
         msgspec.structs.replace(
             person,
             streams=[
                 msgspec.structs.replace(
-                    stream, segments=[each for each in stream.segments if each.segment_index == number]
+                    stream,
+                    segments=[
+                        msgspec.structs.replace(each, segment_index=0)
+                        for each in stream.segments
+                        if each.segment_index == number
+                    ],
                 )
                 for stream in person.streams
             ],
         )
         for person in manifest.participants
     ]
-    return msgspec.structs.replace(manifest, participants=people)
+    parts = manifest.recording.parts
+    assert isinstance(parts, list)
+    part = msgspec.structs.replace(parts[number], segment_index=0)
+    recording = msgspec.structs.replace(manifest.recording, parts=[part])
+    return msgspec.structs.replace(manifest, participants=people, recording=recording)
