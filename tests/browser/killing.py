@@ -15,7 +15,7 @@ from tests.browser.bot_truth import assert_playable, assert_true_to_the_meeting
 from tests.browser.runs import Cloud, Worker, cloud
 from worker.stems.manifest import Manifest
 
-LENGTH = 18.0
+LENGTH = 15.0
 
 
 def conversation(duration: float = LENGTH) -> Scenario:

@@ -26,7 +26,7 @@ from worker.reasons import Reason
 from worker.recording import Outcome
 from worker.tape.events import PageSeen, RosterChanged, TapeEvent
 
-LOBBY = 0.8
+LOBBY = 1.2
 LENGTH = 2.0
 ADA = Participant(name="Ada Ray", voice="elif", csrc=7001, says=[(0.2, LENGTH)], host=True)
 BEN = Participant(name="Ben Oak", voice="nuno", csrc=7002, says=[(0.4, LENGTH)])

@@ -170,6 +170,7 @@ async def test_a_capture_that_dies_is_started_once_more_and_then_given_up(
     monkeypatch.setattr(recording, "new_context", sabotaged)
     monkeypatch.setattr(lifecycle, "DEAF_TIMEOUT", 1.0)
     monkeypatch.setattr(watching, "HUNG_TIMEOUT", 2.0)
+    monkeypatch.setattr(watching, "_HUNG_PERIOD", 0.5)
     async with (
         Replica(conversation(60), tmp_path / "truth.jsonl") as replica,
         world_of(replica, there, tmp_path / "work") as world,

@@ -25,7 +25,7 @@ from worker.reasons import Reason
 from worker.recording import Outcome
 from worker.tape.events import PageSeen, TapeEvent, TapeStarted
 
-LOBBY = 0.6
+LOBBY = 1.2
 LENGTH = 1.8
 FOR_LONG = 40.0
 ADA = Participant(name="Ada Ray", voice="elif", csrc=401, says=[(0.2, 0.9)], host=True)

@@ -26,7 +26,7 @@ def test_all_scenarios_are_there() -> None:
 def test_committed_scenario_is_sound(name: str) -> None:
     scenario = load_scenario(name)
     assert scenario.participants
-    assert scenario.duration == 60 if name == "standup" else 12 <= scenario.duration <= 25
+    assert scenario.duration == 42 if name == "standup" else 12 <= scenario.duration <= 25
     for person in scenario.participants:
         assert all(end <= scenario.duration for _, end in person.says)
 
