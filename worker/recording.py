@@ -43,6 +43,7 @@ from worker.tape.events import (
     WorkerEvent,
 )
 from worker.tape.writer import TapeWriter
+from worker.vendor_words import words
 from worker.watching import until_hung
 
 logger = logging.getLogger(__name__)
@@ -272,6 +273,7 @@ class _Session:
         """Follows a move of the lifecycle."""
         if move.state is State.LEAVING:
             self._stop = Stop(move.reason or Reason.INTERNAL_ERROR, move.detail, move.since or move.at)
+            logger.info("%s.", words("leaving", self._stop.reason, self._call.platform).message)
         if move.state is State.IN_CALL_RECORDING:
             self._note(RecordingStarted(at=self._meeting_start(move.at)))
             self._cost = CostMeter()

@@ -215,6 +215,7 @@ async def test_a_bot_that_is_not_let_in_is_an_outcome(there: Cloud, tmp_path: Pa
     assert (nothing["audio_status"], nothing["audio_streams_available"]) == ("Success", False)
     failure = there.save(tmp_path / "bot") / "attempts/0001/failure"
     assert sorted(path.name for path in failure.iterdir()) == ["log.txt", "page.html", "screenshot.png"]
+    assert "denied the bot's request to join." in (failure / "log.txt").read_text()
     assert "denied" in (failure / "page.html").read_text()
     assert "<script" not in (failure / "page.html").read_text()
 
