@@ -27,7 +27,7 @@ from worker.tape.events import PageSeen, StateChanged, TapeEvent
 from worker.vendor_words import outcome as vendor_outcome
 
 REPEAT: Final = int(os.environ.get("MEETSTEMS_REPEAT", "1"))
-GROUPS: Final = 4
+GROUPS: Final = 8
 """Tests that the rows are dealt out to, so that they can run in several processes."""
 AT_ONCE: Final = 2
 """Rows that one test plays at once."""

@@ -19,8 +19,9 @@ from fixtures.replica.server import Replica
 from tests.browser.killing import conversation
 from tests.browser.recordings import assert_complete, meeting, settings_for
 from tests.browser.runs import BOT, Cloud, cloud
-from worker import lifecycle, recording, watching
+from worker import evidence, lifecycle, recording, watching
 from worker.bot import End, run_job
+from worker.browser import launch
 from worker.browser.launch import BrowserSession, new_context
 from worker.delivery.clients import sqs_client
 from worker.delivery.events_queue import EventsQueue
@@ -171,6 +172,10 @@ async def test_a_capture_that_dies_is_started_once_more_and_then_given_up(
     monkeypatch.setattr(lifecycle, "DEAF_TIMEOUT", 1.0)
     monkeypatch.setattr(watching, "HUNG_TIMEOUT", 2.0)
     monkeypatch.setattr(watching, "_HUNG_PERIOD", 0.5)
+    # A page that hangs takes each of these twice.
+    monkeypatch.setattr(evidence, "TIMEOUT", 1.0)
+    monkeypatch.setattr(recording, "LEAVE_TIMEOUT", 1.0)
+    monkeypatch.setattr(launch, "CLOSE_TIMEOUT", 1.0)
     async with (
         Replica(conversation(60), tmp_path / "truth.jsonl") as replica,
         world_of(replica, there, tmp_path / "work") as world,

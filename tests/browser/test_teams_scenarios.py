@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import msgspec
@@ -10,32 +9,25 @@ import pytest
 
 from fixtures.replica.comparison import TRUTH_FILE, attribution, compare, read_recording
 from fixtures.replica.mix_comparison import Attribution
-from fixtures.replica.scenario import SCENARIOS
+from fixtures.replica.scenario import scenario_names
 from fixtures.replica.truth import read_truth
 from tests.browser.test_scenarios import files_of, replica_lateness, run
 from worker.stems.manifest import Manifest
 
-RECORDINGS = SCENARIOS / "teams"
-LABELLED = {"standup", "swap"}
+LABELLED = {"teams/standup", "teams/swap"}
 """Where the packets list their sources."""
 
 
-@pytest.mark.timeout(240)
-async def test_every_teams_recording_is_true_to_the_meeting(tmp_path: Path) -> None:
-    names = sorted(path.stem for path in RECORDINGS.glob("*.toml"))
-    async with asyncio.TaskGroup() as group:
-        for name in names:
-            scenario = RECORDINGS / f"{name}.toml"
-            group.create_task(
-                asyncio.to_thread(run, "demo", "--scenario", scenario, "--output", tmp_path / name)
-            )
-    for name in names:
-        if name in LABELLED:
-            check_stems(tmp_path / name)
-        else:
-            check_attribution(tmp_path / name, told=name != "unlabelled")
-        run("replay", tmp_path / name / "tape", "--output", tmp_path / "replayed" / name)
-        assert files_of(tmp_path / "replayed" / name) == files_of(tmp_path / name)
+@pytest.mark.parametrize("name", scenario_names("teams"))
+def test_scenario(name: str, tmp_path: Path) -> None:
+    recording, replayed = tmp_path / "recording", tmp_path / "replayed"
+    run("demo", "--scenario", name, "--output", recording)
+    if name in LABELLED:
+        check_stems(recording)
+    else:
+        check_attribution(recording, told=name != "teams/unlabelled")
+    run("replay", recording / "tape", "--output", replayed)
+    assert files_of(replayed) == files_of(recording)
 
 
 def check_stems(folder: Path) -> None:
