@@ -56,6 +56,8 @@ class State(StrEnum):
 
 
 BEFORE_CALL: Final = frozenset({State.JOINING, State.WAITING_ROOM})
+WAITING: Final = frozenset({Scene.ASKED, Scene.LOBBY, Scene.HOST_ABSENT})
+"""Scenes in which others have to do something."""
 IN_CALL: Final = frozenset({State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING})
 
 
@@ -83,8 +85,8 @@ class Lifecycle:
         self.state = State.JOINING
         self.recording_since: float | None = None
         self.admitted_at: float | None = None
-        self.in_lobby_until: float | None = None
-        """When the waiting room was last seen."""
+        self.waited_until: float | None = None
+        """When the bot was last seen to wait for being let in."""
         self._policy = policy
         self._bot_name = bot_name
         self._begun = at
@@ -106,10 +108,9 @@ class Lifecycle:
     def see(self, view: View, at: float) -> list[Move]:
         """Takes one look at the page."""
         self._view = view
-        if view.scene in (Scene.ASKED, Scene.LOBBY, Scene.HOST_ABSENT) and self._asked_at is None:
-            self._asked_at = at
-        if view.scene in (Scene.LOBBY, Scene.HOST_ABSENT) and self.admitted_at is None:
-            self.in_lobby_until = at
+        if view.scene in WAITING and self.admitted_at is None:
+            self._asked_at = at if self._asked_at is None else self._asked_at
+            self.waited_until = at
         if view.scene not in (Scene.CALL, Scene.GATED):
             self._in_view_since = None
         elif self._in_view_since is None:
@@ -176,7 +177,7 @@ class Lifecycle:
 
     def _out_of_patience(self, at: float) -> Ending | None:
         """What ends the wait before the call."""
-        waiting = self._view.scene in (Scene.ASKED, Scene.LOBBY, Scene.HOST_ABSENT)
+        waiting = self._view.scene in WAITING
         asked = self._asked_at
         limit = LONGEST if self._policy.waiting_room is None else self._policy.waiting_room
         if asked is not None and at - asked >= limit and self._in_view_since is None:
@@ -189,7 +190,7 @@ class Lifecycle:
             limit = _least(self._policy.in_call_not_recording, LONGEST)
             if at - self._in_view_since >= limit:
                 return Ending(Reason.NOT_RECORDING, f"no media within {limit:g} s", self._view.evidence)
-        elif not waiting and at - (self.in_lobby_until or asked or self._begun) >= OPENING_TIMEOUT:
+        elif not waiting and at - (self.waited_until or self._begun) >= OPENING_TIMEOUT:
             return Ending(
                 Reason.PAGE_NOT_UNDERSTOOD, f"neither waiting room nor call within {OPENING_TIMEOUT:g} s", ()
             )

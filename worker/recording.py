@@ -97,8 +97,8 @@ class Outcome:
     """What came of a recording.
 
     ``admitted``: the bot was in the call. ``manifest`` is None where nothing was recorded, or where the files failed; ``error``
-    is why the tape or the files could not be written. ``first_packet_after`` is from the waiting room's end to the first
-    packet on the tape, ``files_closed_after`` from the end of the meeting to the last file closed, both in seconds.
+    is why the tape or the files could not be written. ``first_packet_after`` is from the end of waiting to be let in to the
+    first packet on the tape, ``files_closed_after`` from the end of the meeting to the last file closed, both in seconds.
     """
 
     stop: Stop
@@ -357,7 +357,7 @@ class _Session:
         return not self._browser.died.done()
 
     def _first_packet_after(self) -> float | None:
-        admitted, logged = self._lifecycle.in_lobby_until, self._recorder.first_frame_logged
+        admitted, logged = self._lifecycle.waited_until, self._recorder.first_frame_logged
         return None if admitted is None or logged is None else max(0.0, logged - admitted)
 
 

@@ -28,7 +28,7 @@ def conversation(duration: float = LENGTH) -> Scenario:
             Participant(name="Ben Oak", voice="nuno", csrc=7002, says=_turns(2.1, duration)),
             Participant(name="Cleo Fir", voice="greta", csrc=7003, says=_turns(4.1, duration)),
         ],
-        page=Page(lobby=0.3),
+        page=Page(lobby=0.8),
     )
 
 

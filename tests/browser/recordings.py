@@ -28,7 +28,7 @@ EXTRA_ARGS = ("--disable-features=WebRtcHideLocalIpsWithMdns",)
 """Lets ICE use loopback."""
 
 
-def meeting(duration: float, lobby: float = 0.3, **page: bool) -> Scenario:
+def meeting(duration: float, lobby: float = 0.8, **page: bool) -> Scenario:
     """Two people who talk all the time, one after the other."""
     half = duration / 2
     return Scenario(
