@@ -92,11 +92,12 @@ class Meeting:
 
 
 async def heard(page: Page, truth: Truth) -> list[tuple[dict[str, Any], TruthPacket]]:
-    """Each frame that a transform in the page saw, with the truth about its packet; all that was sent must be there, and nothing
-    else. A packet that the network doubled may come twice.
+    """Each frame that a transform in the page saw, with the truth about its packet; all that was sent must be there, and
+    nothing else. A packet that the network doubled may come twice.
     """
     sent = {(packet.ssrc, packet.sequence): packet for packet in truth.packets if packet.fate == "sent"}
-    await page.wait_for_function("(count) => frames_.length >= count", arg=len(sent))
+    different = "frames_.map((frame) => `${frame.synchronizationSource} ${frame.sequenceNumber}`)"
+    await page.wait_for_function(f"(count) => new Set({different}).size >= count", arg=len(sent))
     frames = await page.evaluate("() => frames_")
     keys = [(frame["synchronizationSource"], frame["sequenceNumber"] & 0xFFFF) for frame in frames]
     doubled = [packet.duplicate for packet in sent.values()]
