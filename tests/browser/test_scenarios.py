@@ -26,6 +26,10 @@ def run(*arguments: object) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+STARVED = 0.1
+"""Seconds: a replica that is so late catches up afterwards, and then looks like a sender whose clock is fast."""
+
+
 def files_of(folder: Path) -> dict[str, bytes]:
     """What a recording and its replay share."""
     return {
@@ -41,6 +45,17 @@ def replica_lateness(truth: Truth, jitter: float) -> float:
         packet.sent_at - packet.meant_at - packet.reordered_by for packet in truth.packets if packet.sent_at
     ]
     return max(0.0, max(late, default=0.0) - jitter)
+
+
+def trimmed_packets(manifest: Manifest, csrc: int) -> int:
+    """Packets that the manifest says were left out because their sender seemed to be fast."""
+    return sum(
+        segment.packets.trimmed
+        for person in manifest.participants
+        for stream in person.streams
+        for segment in stream.segments
+        if csrc in {source.csrc for source in segment.sources}
+    )
 
 
 def decoded_seconds(path: Path) -> float:
@@ -73,7 +88,8 @@ def test_scenario(name: str, tmp_path: Path) -> None:
     )
     lateness = replica_lateness(truth, scenario.network.jitter)
     for stem in stems:
-        assert (stem.missing, stem.foreign, stem.found) == (0, 0, stem.expected), stem.name
+        trimmed = trimmed_packets(manifest, stem.csrc) if lateness > STARVED else 0
+        assert (stem.missing, stem.foreign, stem.found) == (trimmed, 0, stem.expected - trimmed), stem.name
         assert stem.place_error(0.99) <= 0.020 + lateness, stem.name
         assert stem.place_error(1.0) <= 0.040 + lateness, stem.name
         assert stem.timestamp_error <= 0.0025, stem.name
