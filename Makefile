@@ -3,7 +3,7 @@
 .PHONY: help setup demo demo-queue test lint bench chaos outcomes
 
 # How many browser tests run at once. They are timing-sensitive and each drives a Chromium of its own.
-BROWSER_WORKERS ?= 4
+BROWSER_WORKERS ?= 3
 
 # These start one Chromium after the other and need all there is of a processor: recordings beside them would suffer.
 OUTCOMES := tests/browser/test_meet_outcomes.py tests/browser/test_teams_outcomes.py
@@ -30,7 +30,7 @@ demo-queue: setup ## The same from a queue to a bucket, both embedded
 test: lint ## Check everything, then run all tests
 	@.venv/bin/pytest tests --ignore tests/browser --ignore tests/benchmarks -n auto
 	@.venv/bin/pytest tests/browser $(OUTCOMES:%=--ignore %) -n $(BROWSER_WORKERS) --dist worksteal
-	@.venv/bin/pytest $(OUTCOMES) -n 3 --dist worksteal
+	@.venv/bin/pytest $(OUTCOMES) -n $(BROWSER_WORKERS) --dist worksteal
 
 lint: ## Check format, style, and the types of Python and JavaScript
 	@scripts/setup-development
@@ -46,4 +46,4 @@ chaos: ## Kill a recording's whole process tree at random moments, then finish t
 
 outcomes: ## Play every way that a join can go, on Meet and on Teams, many times over
 	@scripts/setup-development
-	@MEETSTEMS_REPEAT=$(REPEAT) .venv/bin/pytest $(OUTCOMES) -n 3 --dist worksteal
+	@MEETSTEMS_REPEAT=$(REPEAT) .venv/bin/pytest $(OUTCOMES) -n $(BROWSER_WORKERS) --dist worksteal
