@@ -74,12 +74,19 @@ def left(
 
 
 def behaved(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
-    """Neither heard nor seen, no video asked for, no passcode told, and the page's own errors none."""
+    """Neither heard nor seen, no passcode told, and the page's own errors none."""
     last = replica.page_reports[-1]
-    undone = {"microphone_off", "camera_off", "incoming_video_off"} - set(last.did)
+    undone = {"microphone_off", "camera_off"} - set(last.did)
     faults = [f"the page was left with {last.did}"] if undone else []
     shown = [event.meeting_url for event in events if isinstance(event, TapeStarted)]
     return [*faults, *last.errors, *(url for url in shown if "?" in url)]
+
+
+def asked_for_no_video(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+    """Beside all that, the page was told to show no video of others."""
+    did = replica.page_reports[-1].did
+    faults = [] if "incoming_video_off" in did else [f"the page was left with {did}"]
+    return [*faults, *behaved(replica, outcome, events)]
 
 
 def took_note(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
@@ -138,6 +145,7 @@ ROWS = [
     ended("short-and-late-modal", meeting(link="short", media_modal=True, client="full")),
     ended("light-and-detected", meeting(link="light", media_modal=True, lobby_text="detected_bot")),
     ended("organizer-comes", meeting(starts_after=1.0)),
+    ended("no-video", meeting(client="full", duration=5.0), check=asked_for_no_video),
     ended("foreign", meeting(language="de", client="full", launcher=True), names=BOTH, check=noted_german),
     ended("connection-retry", meeting(connection_failures=1), attempts=2),
     # Names from one source of the roster alone.
