@@ -12,12 +12,11 @@ from typing import Final
 from rich.console import Console
 
 from worker.console import open_console, open_display, print_error
+from worker.display import clock
 from worker.errors import MeetstemsError
-from worker.evidence import take_evidence
 from worker.leave_policy import LeavePolicy
 from worker.platforms.links import parse_link
-from worker.progress import clock
-from worker.recording import TAPE_FOLDER, Hooks, Order, Outcome, record
+from worker.recording import TAPE_FOLDER, Order, Outcome, record
 from worker.replaying import replay
 from worker.settings import Settings
 from worker.stems.render import Renderer
@@ -35,7 +34,15 @@ def record_command(
     url: str, output: Path, bot_name: str, policy: LeavePolicy, announcement: str | None
 ) -> int:
     """Records the call behind ``url``; returns the exit code. Raises MeetstemsError."""
-    order = Order(str(uuid.uuid4()), parse_link(url), output, bot_name, policy, announcement)
+    order = Order(
+        bot_id=str(uuid.uuid4()),
+        link=parse_link(url),
+        output=output,
+        bot_name=bot_name,
+        policy=policy,
+        announcement=announcement,
+        failure=output / FAILURE_FOLDER,
+    )
     return asyncio.run(record_and_report(order, Settings.from_environment(os.environ)))
 
 
@@ -43,10 +50,8 @@ async def record_and_report(order: Order, settings: Settings) -> int:
     """Records with progress and a summary on standard output; returns the exit code. Raises MeetstemsError."""
     console = open_console()
     display = open_display(console, order.link.shown)
-    failure = order.output / FAILURE_FOLDER
-    hooks = Hooks(on_trouble=lambda page: take_evidence(page, failure))
     try:
-        outcome = await record(order, settings, display, lambda: Renderer(order.output), hooks)
+        outcome = await record(order, settings, display, lambda: Renderer(order.output))
     finally:
         display.close()
     return _report(console, order, outcome)

@@ -8,8 +8,9 @@ import sys
 
 from rich.console import Console
 
+from worker.display import LiveDisplay, PlainDisplay
+from worker.observer import RecordingObserver
 from worker.printable import printable
-from worker.progress import Display, LiveDisplay, PlainDisplay
 from worker.summary import PLAIN_WIDTH
 
 
@@ -34,7 +35,7 @@ def open_console() -> Console:
     return _Output(highlight=False) if sys.stdout.isatty() else _Output(highlight=False, width=PLAIN_WIDTH)
 
 
-def open_display(console: Console, title: str) -> Display:
+def open_display(console: Console, title: str) -> RecordingObserver:
     """A live view of what ``title`` names where a person can see it, plain lines elsewhere."""
     return LiveDisplay(console, title) if console.is_terminal else PlainDisplay(console)
 

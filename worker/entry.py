@@ -14,16 +14,17 @@ from worker.delivery.layout import AttemptKeys
 from worker.delivery.object_store import ObjectStore
 from worker.delivery.tape_upload import TapeUpload
 from worker.errors import MeetstemsError
-from worker.evidence import take_evidence
 from worker.logs import LogTail
 from worker.metrics import Metrics
+from worker.observer import RecordingObserver
 from worker.progress import Progress
-from worker.recording import TAPE_FOLDER, Hooks, Order, Outcome, Stop, attend
+from worker.recording import TAPE_FOLDER, Order, Outcome, Stop, attend
 from worker.rendering import NothingRecordedError
 from worker.replaying import RenderingError, replay
 from worker.settings import Settings
 from worker.stems.manifest import Manifest
 from worker.stems.render import Renderer
+from worker.tape.events import TapeEvent
 from worker.tape.layout import PART_PATTERN
 
 logger = logging.getLogger(__name__)
@@ -61,14 +62,16 @@ class Entry:
                 self.upload.part_closed(path)
 
 
-class _Announcer:
-    """A display that nobody looks at: states become reports, progress becomes metrics."""
+class _AttemptObserver(RecordingObserver):
+    """Forwards states to the reporter, progress and events to the metrics, and closed parts of the tape to the upload."""
 
     interval = PROGRESS_INTERVAL
 
-    def __init__(self, announce: Announce, metrics: Metrics) -> None:
+    def __init__(self, announce: Announce, metrics: Metrics, upload: TapeUpload, closed: set[Path]) -> None:
         self._announce = announce
         self._metrics = metrics
+        self._upload = upload
+        self._closed = closed
 
     def state(self, state: str, detail: str = "") -> None:
         self._announce(state, detail)
@@ -76,8 +79,13 @@ class _Announcer:
     def update(self, progress: Progress) -> None:
         self._metrics.set_progress(progress)
 
-    def close(self) -> None:
-        pass
+    def event(self, event: TapeEvent) -> None:
+        self._metrics.observe(event)
+
+    def part_closed(self, path: Path) -> None:
+        self._closed.add(path)
+        self._metrics.part_closed(path.stat().st_size)
+        self._upload.part_closed(path)
 
 
 async def enter_call(
@@ -101,19 +109,10 @@ async def enter_call(
     closed: set[Path] = set()
     upload = TapeUpload(store, keys)
     started(upload)
-
-    def part_closed(path: Path) -> None:
-        closed.add(path)
-        metrics.part_closed(path.stat().st_size)
-        upload.part_closed(path)
-
-    hooks = Hooks(
-        on_event=metrics.observe,
-        on_part_closed=part_closed,
-        on_trouble=lambda page: take_evidence(page, failure),
+    observer = _AttemptObserver(announce, metrics, upload, closed)
+    outcome = await attend(
+        order._replace(failure=failure), settings, observer, lambda: Renderer(folder), stopped
     )
-    display = _Announcer(announce, metrics)
-    outcome = await attend(order, settings, display, lambda: Renderer(folder), stopped, hooks)
     manifest, files = outcome.manifest, folder
     if manifest is None and outcome.error is not None:
         files = folder.with_name("files")

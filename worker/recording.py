@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,16 +16,17 @@ from playwright.async_api import Page
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.tap import Tap
 from worker.cost import Cost, CostMeter
+from worker.evidence import take_evidence
 from worker.hearing import Hearing
 from worker.leave_policy import STANDALONE, LeavePolicy
 from worker.lifecycle import Lifecycle, Move, State
+from worker.observer import RecordingObserver
 from worker.output_folder import claim_output
 from worker.platforms.call import Call, CallError
 from worker.platforms.doors import open_call
 from worker.platforms.links import Link
 from worker.platforms.rosters import open_roster
 from worker.presence import Presence
-from worker.progress import Display
 from worker.reasons import CUT_OFF, TOLD_TO_STOP, Reason
 from worker.recorder import Recorder
 from worker.rendering import HELD_SECONDS, OpenRenderer, Rendering
@@ -38,7 +39,6 @@ from worker.tape.events import (
     RecordingEnded,
     RecordingStarted,
     StateChanged,
-    TapeEvent,
     TapeStarted,
     WorkerEvent,
 )
@@ -61,7 +61,12 @@ PART_SECONDS: Final = 4.0
 
 
 class Order(NamedTuple):
-    """What to record and where to. ``policy`` is when to leave; ``announcement`` is written into the chat, None: nothing."""
+    """What to record and where to.
+
+    ``output`` is the folder of the tape and the files. ``policy`` is when to leave; ``announcement`` is written into the chat,
+    None: nothing. ``failure`` is the folder for a snapshot of the page where the bot was not let in or something broke, None:
+    none is taken.
+    """
 
     bot_id: str
     link: Link
@@ -69,6 +74,7 @@ class Order(NamedTuple):
     bot_name: str
     policy: LeavePolicy = STANDALONE
     announcement: str | None = None
+    failure: Path | None = None
 
 
 class Stop(NamedTuple):
@@ -77,19 +83,6 @@ class Stop(NamedTuple):
     reason: str
     detail: str
     at: float
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """Who else takes part in a recording. None of them may raise.
-
-    ``on_event`` is called with each event that stands on the tape, ``on_part_closed`` with the path of each part of the tape
-    once it is complete. ``on_trouble`` sees the page before it goes, when the bot was not let in or something broke.
-    """
-
-    on_event: Callable[[TapeEvent], None] | None = None
-    on_part_closed: Callable[[Path], None] | None = None
-    on_trouble: Callable[[Page], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,9 +111,8 @@ class Outcome:
 async def record(
     order: Order,
     settings: Settings,
-    display: Display,
+    observer: RecordingObserver,
     open_renderer: OpenRenderer,
-    hooks: Hooks = Hooks(),
 ) -> Outcome:
     """Records one call until it ends, ``order.policy`` says so, SIGINT or SIGTERM comes, or something breaks.
 
@@ -129,32 +121,31 @@ async def record(
     with stop_signals() as signalled:
         stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         signalled.add_done_callback(lambda signal: _pass_on(signal, stopped))
-        return await attend(order, settings, display, open_renderer, stopped, hooks)
+        return await attend(order, settings, observer, open_renderer, stopped)
 
 
 async def attend(
     order: Order,
     settings: Settings,
-    display: Display,
+    observer: RecordingObserver,
     open_renderer: OpenRenderer,
     stopped: asyncio.Future[Stop],
-    hooks: Hooks = Hooks(),
 ) -> Outcome:
     """Records one call until it ends, ``order.policy`` says so, ``stopped`` is done, or something breaks.
 
     Raises what record() raises.
     """
     claim_output(order.output)
-    display.state("starting")
+    observer.state("starting")
     async with launch_browser(settings) as browser:
         context = await new_context(browser)
-        with TapeWriter(order.output / TAPE_FOLDER, hooks.on_part_closed, PART_SECONDS) as tape:
+        with TapeWriter(order.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
             hearing = Hearing()
             recorder = Recorder(tape, Rendering(open_renderer), observers=[hearing.observe])
             tap = await Tap.attach(context, recorder.take)
             page = await context.new_page()
             call = open_call(order.link, page, order.bot_name, signed_in=settings.storage_state is not None)
-            session = _Session(order, browser, tap, page, call, recorder, hearing, display, stopped, hooks)
+            session = _Session(order, browser, tap, page, call, recorder, hearing, observer, stopped)
             return await session.run()
 
 
@@ -175,9 +166,8 @@ class _Session:
         call: Call,
         recorder: Recorder,
         hearing: Hearing,
-        display: Display,
+        observer: RecordingObserver,
         stopped: asyncio.Future[Stop],
-        hooks: Hooks,
     ) -> None:
         self._order = order
         self._browser = browser
@@ -186,9 +176,8 @@ class _Session:
         self._call = call
         self._recorder = recorder
         self._hearing = hearing
-        self._display = display
+        self._observer = observer
         self._stopped = stopped
-        self._hooks = hooks
         self._lifecycle = Lifecycle(order.policy, order.bot_name, time.time())
         self._presence = Presence(
             call,
@@ -200,9 +189,7 @@ class _Session:
             note=self._note,
             clock=time.time,
         )
-        recorder.observers.append(self._presence.observe)
-        if hooks.on_event is not None:
-            recorder.observers.append(hooks.on_event)
+        recorder.observers += [self._presence.observe, observer.event]
         self._stop: Stop | None = None
         self._cost: CostMeter | None = None
         self._showing: asyncio.Task[None] | None = None
@@ -279,7 +266,7 @@ class _Session:
             self._cost = CostMeter()
             self._showing = asyncio.create_task(self._show())
         reason = move.reason or ""
-        self._tell(partial(self._display.state, move.state, reason))
+        self._tell(partial(self._observer.state, move.state, reason))
         logger.info("%s: %s", move.state.value, ", ".join(filter(None, [reason, *move.evidence])) or "begun")
         self._note(
             StateChanged(
@@ -303,8 +290,8 @@ class _Session:
             await self._tap.flush()
         if self._recorder.begun:
             self._note(RecordingEnded(at=stop.at, reason=stop.reason, detail=stop.detail))
-        if self._alive() and self._hooks.on_trouble is not None and self._is_trouble(stop):
-            await self._hooks.on_trouble(self._page)
+        if self._alive() and self._order.failure is not None and self._is_trouble(stop):
+            await take_evidence(self._page, self._order.failure)
         if self._alive():
             await self._leave()
         for move in self._lifecycle.left(time.time()):
@@ -337,8 +324,8 @@ class _Session:
         while True:
             progress = self._recorder.progress()
             if progress is not None:
-                self._tell(partial(self._display.update, progress))
-            await asyncio.sleep(self._display.interval)
+                self._tell(partial(self._observer.update, progress))
+            await asyncio.sleep(self._observer.interval)
 
     def _tell(self, show: Callable[[], None]) -> None:
         """A terminal that has gone away is no reason to end a recording."""

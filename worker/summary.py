@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.display import clock
 from worker.printable import printable
-from worker.progress import clock
 from worker.stems.manifest import Manifest, ParticipantStreams, Segment
 
 PLAIN_WIDTH: Final = 160

@@ -25,9 +25,9 @@ from worker.delivery.retries import RetryPolicy
 from worker.job import parse_job
 from worker.logs import LogTail
 from worker.metrics import Metrics
-from worker.progress import Display
+from worker.observer import RecordingObserver
 from worker.recorder import Recorder
-from worker.recording import PART_SECONDS, TAPE_FOLDER, Hooks, Order, Outcome, Stop
+from worker.recording import PART_SECONDS, TAPE_FOLDER, Order, Outcome, Stop
 from worker.rendering import OpenRenderer, Rendering
 from worker.settings import RunSettings, Settings
 from worker.status import AUDIO_SUCCESS, BotStatus
@@ -55,20 +55,17 @@ class Replayed:
         self,
         order: Order,
         settings: Settings,
-        display: Display,
+        observer: RecordingObserver,
         open_renderer: OpenRenderer,
         stopped: asyncio.Future[Stop],
-        hooks: Hooks,
     ) -> Outcome:
         now = 0.0
 
         def clock() -> float:
             return now
 
-        with TapeWriter(order.output / TAPE_FOLDER, hooks.on_part_closed, PART_SECONDS) as tape:
-            recorder = Recorder(
-                tape, Rendering(open_renderer), clock, [hooks.on_event] if hooks.on_event else []
-            )
+        with TapeWriter(order.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
+            recorder = Recorder(tape, Rendering(open_renderer), clock, [observer.event])
             for number, event in enumerate(_events(self._seconds)):
                 now = event.frames[-1].arrival if isinstance(event, FrameBatch) else max(now, event.at)
                 recorder.take(event)

@@ -17,10 +17,10 @@ from fixtures.replica.scenario import Scenario
 from fixtures.replica.server import Replica
 from tests.browser.recordings import settings_for
 from worker.leave_policy import LeavePolicy
+from worker.observer import RecordingObserver
 from worker.platforms.links import parse_link
-from worker.progress import Progress
 from worker.reasons import TRIED_AGAIN, Reason
-from worker.recording import Hooks, Order, Outcome, Stop, attend
+from worker.recording import Order, Outcome, Stop, attend
 from worker.stems.render import Renderer
 from worker.tape.events import PageSeen, StateChanged, TapeEvent
 from worker.vendor_words import outcome as vendor_outcome
@@ -90,14 +90,14 @@ class Played(NamedTuple):
         )
 
 
-class NoDisplay:
-    """Shows nothing."""
+class Events(RecordingObserver):
+    """Keeps the tape's events."""
 
-    interval = 1.0
+    def __init__(self) -> None:
+        self.seen: list[TapeEvent] = []
 
-    def state(self, state: str, detail: str = "") -> None: ...
-    def update(self, progress: Progress) -> None: ...
-    def close(self) -> None: ...
+    def event(self, event: TapeEvent) -> None:
+        self.seen.append(event)
 
 
 async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
@@ -126,8 +126,9 @@ async def play(row: Row, folder: Path) -> list[Played]:
         for attempt in range(row.attempts):
             steering = asyncio.create_task(row.steer(replica)) if row.steer else None
             already_told = len(replica.told)
-            events: list[TapeEvent] = []
-            outcome = await _attend(row, replica, folder / f"out-{attempt}", events)
+            observer = Events()
+            outcome = await _attend(row, replica, folder / f"out-{attempt}", observer)
+            events = observer.seen
             if steering is not None:
                 await steering
             last = attempt == row.attempts - 1
@@ -139,17 +140,10 @@ async def play(row: Row, folder: Path) -> list[Played]:
     return played
 
 
-async def _attend(row: Row, replica: Replica, output: Path, events: list[TapeEvent]) -> Outcome:
+async def _attend(row: Row, replica: Replica, output: Path, observer: Events) -> Outcome:
     order = Order("outcome", parse_link(replica.meeting_url), output, BOT_NAME, row.policy, row.announcement)
     never: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-    return await attend(
-        order,
-        settings_for(replica),
-        NoDisplay(),
-        lambda: Renderer(output),
-        never,
-        Hooks(on_event=events.append),
-    )
+    return await attend(order, settings_for(replica), observer, lambda: Renderer(output), never)
 
 
 def _judge(row: Row, outcome: Outcome, events: list[TapeEvent], told: Told, *, last: bool) -> Played:

@@ -13,6 +13,7 @@ from fixtures.replica.media import MeetingMedia
 from fixtures.replica.server import Replica
 from tests.browser.recordings import assert_complete, contents, events_of, frames_in, meeting, settings_for
 from worker import lifecycle
+from worker.observer import RecordingObserver
 from worker.platforms.meet_link import parse_meet_link
 from worker.progress import Progress
 from worker.recording import Order, Outcome, record
@@ -23,7 +24,7 @@ from worker.tape.events import FrameBatch, RecordingEnded, StateChanged, TapeEve
 from worker.tape.writer import TapeWriter
 
 
-class Silent:
+class Silent(RecordingObserver):
     """Shows nothing; remembers the states."""
 
     interval = 0.1
@@ -40,9 +41,6 @@ class Silent:
         self.updates += 1
         if sum(speaker.packets_received for speaker in progress.speakers) > 20:
             self.heard.set()
-
-    def close(self) -> None:
-        pass
 
 
 async def recorded(

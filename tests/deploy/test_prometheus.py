@@ -14,6 +14,7 @@ from tests.synthetic_tape import STARTED_AT, Talker, synthetic_tape
 from worker.health import Health, HealthServer
 from worker.metrics import Metrics
 from worker.process_metrics import ProcessMetrics, Usage
+from worker.progress import Progress, SpeakerProgress
 from worker.rendering import Rendering
 from worker.stems.render import Renderer
 from worker.tape.events import (
@@ -110,26 +111,20 @@ class Troubled(Worker):
         nobodys = Frame(1, 6667, (), 1, 960, 111, "audio/opus", None, 12.5, None, b"opus")
         self.metrics.observe(FrameBatch(7, self._rounds, 0, [nobodys] * 200))
         self.metrics.observe(PageDropped(at=1, document=7, what="channel_message", count=1))
-        self.metrics.set_progress(Lossy(self._rounds))
+        self.metrics.set_progress(lossy(self._rounds))
         self.metrics.queue_operation("extend", "error")
 
 
-class LossySpeaker:
-    name = "Ada"
-    speaking = True
-    recovered = 0
-
-    def __init__(self, rounds: int) -> None:
-        self.speech_seconds = float(rounds)
-        self.packets_received = 200 * rounds
-        self.lost = 50 * rounds
-
-
-class Lossy:
-    def __init__(self, rounds: int) -> None:
-        self.elapsed_seconds = float(rounds)
-        self.speakers = [LossySpeaker(rounds)]
-        self.unattributed = 200 * rounds
+def lossy(rounds: int) -> Progress:
+    speaker = SpeakerProgress(
+        name="Ada",
+        speaking=True,
+        speech_seconds=float(rounds),
+        packets_received=200 * rounds,
+        recovered=0,
+        lost=50 * rounds,
+    )
+    return Progress(elapsed_seconds=float(rounds), speakers=[speaker], unattributed=200 * rounds)
 
 
 def report(receiver: int, received: int, tapped: int) -> ReceiverReport:

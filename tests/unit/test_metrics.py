@@ -8,9 +8,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
 from tests.unit.test_capture_watch import report
+from worker.display import STATES as SHOWN_STATES
 from worker.metrics import MOST_VALUES, OTHER, STATES, Metrics
 from worker.process_metrics import ProcessId, ProcessMetrics, Usage
-from worker.progress import STATES as SHOWN_STATES
+from worker.progress import Progress, SpeakerProgress
 from worker.stems.manifest import (
     Manifest,
     Packets,
@@ -20,7 +21,6 @@ from worker.stems.manifest import (
     Stream,
     Summary,
 )
-from worker.stems.render import Progress, SpeakerProgress
 from worker.tape.events import (
     TAPE_VERSION,
     AudioPathSeen,

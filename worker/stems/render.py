@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from worker.platforms.rosters import open_roster
+from worker.progress import Progress, SpeakerProgress
 from worker.stems.captioned_users import CaptionedUsers
 from worker.stems.document import assemble_manifest
 from worker.stems.manifest import Manifest, encode_manifest
@@ -37,41 +36,6 @@ AUDIO_FILE = "audio.wav"
 MANIFEST_FILE = "audio_streams.json"
 TIMELINE_FILE = "timeline.html"
 STREAMS_FOLDER = "streams"
-
-
-class SpeakerProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How one speaker stands right now; ``name`` is the best that is known by now."""
-
-    name: str
-    speaking: bool
-    speech_seconds: float
-    packets_received: int
-    recovered: int
-    lost: int
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How a recording stands right now. ``elapsed_seconds`` is meeting time; ``unattributed`` counts the packets of unknown
-    speakers whom no source names."""
-
-    elapsed_seconds: float
-    speakers: list[SpeakerProgress]
-    unattributed: int = 0
-
-    @property
-    def packets_received(self) -> int:
-        """Over all speakers."""
-        return sum(speaker.packets_received for speaker in self.speakers)
-
-    @property
-    def recovered(self) -> int:
-        """Over all speakers."""
-        return sum(speaker.recovered for speaker in self.speakers)
-
-    @property
-    def lost(self) -> int:
-        """Over all speakers."""
-        return sum(speaker.lost for speaker in self.speakers)
 
 
 class Renderer:

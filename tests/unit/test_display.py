@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from worker.progress import LiveDisplay, PlainDisplay, clock, live_view, plain_line
-from worker.stems.render import Progress, SpeakerProgress
+from worker.display import LiveDisplay, PlainDisplay, clock, live_view, plain_line
+from worker.progress import Progress, SpeakerProgress
 
 HOSTILE = "[red]Mallory[/red]\x1b[2J\u202e\nsecond line " + "x" * 300
 
