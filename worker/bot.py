@@ -23,10 +23,10 @@ from worker.errors import MeetstemsError
 from worker.finishing import RESULT_FILE, Finish
 from worker.job import Job
 from worker.merging import RecordedAttempt
+from worker.outcome import Order, Stop
 from worker.oversight import Oversight
 from worker.platforms.links import parse_link
 from worker.reasons import TOLD_TO_STOP, TRIED_AGAIN, Reason
-from worker.recording import Order, Stop
 from worker.recovery_process import recover_apart, recovery_task
 from worker.reporting import JSON, Reporter
 from worker.status import BotStatus, Result, fitting

@@ -15,8 +15,9 @@ from worker.console import open_console, open_display, print_error
 from worker.display import clock
 from worker.errors import MeetstemsError
 from worker.leave_policy import LeavePolicy
+from worker.outcome import Order, Outcome
 from worker.platforms.links import parse_link
-from worker.recording import TAPE_FOLDER, Order, Outcome, record
+from worker.recording import TAPE_FOLDER, record
 from worker.replaying import replay
 from worker.settings import Settings
 from worker.stems.render import Renderer

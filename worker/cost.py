@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import NamedTuple
 
 from worker.browser.processes import browser_processes, cpu_seconds
-
-
-class Cost(NamedTuple):
-    """Cores in use on average: ``worker`` is this process with Playwright's driver, ``chromium`` all of Chromium's."""
-
-    worker: float
-    chromium: float
+from worker.outcome import Cost
 
 
 class CostMeter:

@@ -17,8 +17,9 @@ from worker.errors import MeetstemsError
 from worker.logs import LogTail
 from worker.metrics import Metrics
 from worker.observer import RecordingObserver
+from worker.outcome import Order, Outcome, Stop
 from worker.progress import Progress
-from worker.recording import TAPE_FOLDER, Order, Outcome, Stop, attend
+from worker.recording import TAPE_FOLDER, attend
 from worker.rendering import NothingRecordedError
 from worker.replaying import RenderingError, replay
 from worker.settings import Settings

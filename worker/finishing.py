@@ -17,6 +17,7 @@ from worker.entry import Entry
 from worker.evidence import LOG_FILE
 from worker.job import Job
 from worker.merging import RecordedAttempt, merge_attempts
+from worker.outcome import Stop
 from worker.publishing import (
     CONTENT_TYPES,
     publish_audio,
@@ -25,7 +26,6 @@ from worker.publishing import (
     publish_rest,
     withdraw_separate,
 )
-from worker.recording import Stop
 from worker.recovery import recorded_attempt
 from worker.reporting import JSON, Reporter
 from worker.status import Result, ResultFile, fitting

@@ -12,8 +12,8 @@ from worker.delivery.events_queue import EventsQueue
 from worker.delivery.tape_upload import TapeUpload
 from worker.memory import memory_in_use
 from worker.metrics import Metrics
+from worker.outcome import Stop
 from worker.reasons import Reason
-from worker.recording import Stop
 
 logger = logging.getLogger(__name__)
 

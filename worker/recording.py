@@ -6,32 +6,28 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from playwright.async_api import Page
 
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.tap import Tap
-from worker.cost import Cost, CostMeter
+from worker.cost import CostMeter
 from worker.evidence import take_evidence
 from worker.hearing import Hearing
-from worker.leave_policy import STANDALONE, LeavePolicy
 from worker.lifecycle import Lifecycle, Move, State
 from worker.observer import RecordingObserver
+from worker.outcome import Order, Outcome, Stop
 from worker.output_folder import claim_output
 from worker.platforms.call import Call, CallError
 from worker.platforms.doors import open_call
-from worker.platforms.links import Link
 from worker.platforms.rosters import open_roster
 from worker.presence import Presence
 from worker.reasons import CUT_OFF, TOLD_TO_STOP, Reason
 from worker.recorder import Recorder
 from worker.rendering import HELD_SECONDS, OpenRenderer, Rendering
 from worker.settings import Settings
-from worker.stems.manifest import Manifest
 from worker.stopping import stop_signals
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import (
@@ -58,54 +54,6 @@ LEAVE_TIMEOUT: Final = 6.0
 
 PART_SECONDS: Final = 4.0
 """What a killed worker had not uploaded yet is lost: the open part of the tape, and what an upload takes."""
-
-
-class Order(NamedTuple):
-    """What to record and where to.
-
-    ``output`` is the folder of the tape and the files. ``policy`` is when to leave; ``announcement`` is written into the chat,
-    None: nothing. ``failure`` is the folder for a snapshot of the page where the bot was not let in or something broke, None:
-    none is taken.
-    """
-
-    bot_id: str
-    link: Link
-    output: Path
-    bot_name: str
-    policy: LeavePolicy = STANDALONE
-    announcement: str | None = None
-    failure: Path | None = None
-
-
-class Stop(NamedTuple):
-    """Why it is over; ``at`` is in seconds since the Unix epoch. ``reason`` is a short code, ``detail`` plain English."""
-
-    reason: str
-    detail: str
-    at: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a recording.
-
-    ``admitted``: the bot was in the call. ``manifest`` is None where nothing was recorded, or where the files failed; ``error``
-    is why the tape or the files could not be written. ``first_packet_after`` is from the end of waiting to be let in to the
-    first packet on the tape, ``files_closed_after`` from the end of the meeting to the last file closed, both in seconds.
-    """
-
-    stop: Stop
-    admitted: bool
-    manifest: Manifest | None
-    error: Exception | None
-    first_packet_after: float | None
-    files_closed_after: float | None
-    cost: Cost | None
-
-    @property
-    def failed(self) -> bool:
-        """Whether something went wrong, other than the meeting's people not wanting a recording."""
-        return self.error is not None or self.stop.reason in CUT_OFF
 
 
 async def record(

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 from worker.job import Job
 from worker.merging import RecordedAttempt
+from worker.outcome import Outcome, Stop
 from worker.reasons import CUT_OFF
-from worker.recording import Outcome, Stop
 from worker.status import Result, ResultFile, iso, packet_counters, speaker_totals
 from worker.stems.manifest import Manifest
 from worker.vendor_words import status_code, words

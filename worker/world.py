@@ -21,8 +21,8 @@ from worker.delivery.retries import RetryPolicy
 from worker.health import Health, HealthServer, linger
 from worker.logs import LogTail, configure_logging
 from worker.metrics import Metrics
+from worker.outcome import Stop
 from worker.process_metrics import ProcessMetrics
-from worker.recording import Stop
 from worker.settings import RunSettings, Settings, SettingsError
 from worker.stopping import stop_signals
 

@@ -26,8 +26,9 @@ from worker.job import parse_job
 from worker.logs import LogTail
 from worker.metrics import Metrics
 from worker.observer import RecordingObserver
+from worker.outcome import Order, Outcome, Stop
 from worker.recorder import Recorder
-from worker.recording import PART_SECONDS, TAPE_FOLDER, Order, Outcome, Stop
+from worker.recording import PART_SECONDS, TAPE_FOLDER
 from worker.rendering import OpenRenderer, Rendering
 from worker.settings import RunSettings, Settings
 from worker.status import AUDIO_SUCCESS, BotStatus

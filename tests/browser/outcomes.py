@@ -18,9 +18,10 @@ from fixtures.replica.server import Replica
 from tests.browser.recordings import settings_for
 from worker.leave_policy import LeavePolicy
 from worker.observer import RecordingObserver
+from worker.outcome import Order, Outcome, Stop
 from worker.platforms.links import parse_link
 from worker.reasons import TRIED_AGAIN, Reason
-from worker.recording import Order, Outcome, Stop, attend
+from worker.recording import attend
 from worker.stems.render import Renderer
 from worker.tape.events import PageSeen, StateChanged, TapeEvent
 from worker.vendor_words import outcome as vendor_outcome

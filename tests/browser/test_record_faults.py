@@ -14,9 +14,10 @@ from fixtures.replica.server import Replica
 from tests.browser.recordings import assert_complete, contents, events_of, frames_in, meeting, settings_for
 from worker import lifecycle
 from worker.observer import RecordingObserver
+from worker.outcome import Order, Outcome
 from worker.platforms.meet_link import parse_meet_link
 from worker.progress import Progress
-from worker.recording import Order, Outcome, record
+from worker.recording import record
 from worker.rendering import OpenRenderer
 from worker.replaying import replay
 from worker.stems.render import Renderer

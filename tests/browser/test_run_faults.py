@@ -28,7 +28,7 @@ from worker.delivery.events_queue import EventsQueue
 from worker.job import Job, parse_job
 from worker.logs import LogTail
 from worker.metrics import Metrics
-from worker.recording import Stop
+from worker.outcome import Stop
 from worker.settings import RunSettings
 from worker.tape.events import TapDeaf
 from worker.tape.reader import TapeReader

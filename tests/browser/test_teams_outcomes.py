@@ -21,8 +21,8 @@ from tests.browser.outcomes import (
     play_group,
 )
 from worker.leave_policy import LeavePolicy, Patience
+from worker.outcome import Outcome
 from worker.reasons import Reason
-from worker.recording import Outcome
 from worker.tape.events import PageSeen, TapeEvent, TapeStarted
 
 LOBBY = 1.2

@@ -16,7 +16,7 @@ from tests.unit.tape.samples import a_meeting
 from tests.unit.tape.test_reader import an_mcap
 from worker import cli
 from worker.leave_policy import STANDALONE, LeavePolicy, Patience
-from worker.recording import Order
+from worker.outcome import Order
 from worker.settings import Settings
 from worker.tape.events import TAPE_VERSION, RecordingStarted
 from worker.tape.writer import TapeWriter

@@ -7,7 +7,7 @@ from tests.unit.stems.sample_manifests import meeting
 from tests.unit.test_merging import recorded, someone
 from worker.job import Job, parse_job
 from worker.merging import merge_attempts
-from worker.recording import Outcome, Stop
+from worker.outcome import Outcome, Stop
 from worker.status import (
     LARGEST_EVENT,
     BotStatus,
