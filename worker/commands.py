@@ -11,6 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
+from worker.browser.storage_state import check_storage_state
 from worker.console import open_console, open_display, print_error
 from worker.display import clock
 from worker.errors import MeetstemsError
@@ -44,7 +45,9 @@ def record_command(
         announcement=announcement,
         failure=output / FAILURE_FOLDER,
     )
-    return asyncio.run(record_and_report(order, Settings.from_environment(os.environ)))
+    settings = Settings.from_environment(os.environ)
+    check_storage_state(settings.storage_state)
+    return asyncio.run(record_and_report(order, settings))
 
 
 async def record_and_report(order: Order, settings: Settings) -> int:

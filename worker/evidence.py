@@ -12,7 +12,7 @@ from typing import Final
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from worker.logs import redact
+from worker.printable import redact
 
 logger = logging.getLogger(__name__)
 

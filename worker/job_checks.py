@@ -11,8 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from worker.job_body import JobError, dotted
-from worker.logs import redact
-from worker.printable import printable
+from worker.printable import printable, redact
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections import deque
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
-from worker.printable import printable
+from worker.printable import printable, redact
 
 KEPT_LINES: Final = 500
 """How many lines a LogTail holds."""
@@ -23,42 +22,6 @@ TRACEBACK_LENGTH: Final = 16_000
 
 OUR_LOGGER: Final = "worker"
 """The parent of the worker's own loggers; they tell what happens. Of libraries only warnings are shown."""
-
-_HIDDEN: Final = "***"
-
-_USER_INFO: Final = re.compile(r"(?<=://)[^\s/?#\"'<>]*@")
-"""RFC 3986 §3.2.1."""
-
-_AUTHORIZATION: Final = re.compile(
-    r"((?:authorization|cookie)\\?[\"']?\s*[:=]\s*)(?:b?\\?([\"'])(?:(?!\2)[^\r\n])*|[^\r\n\"']+)",
-    re.IGNORECASE,
-)
-"""The whole value of an Authorization or Cookie header (RFC 9110 §11.6.2), as a header, in JSON, or as Python shows a dict."""
-
-_SCHEME: Final = re.compile(
-    r"\b(bearer|basic|token)(\s+|%20)(?=[^\s\"',;]{0,200}\d)[\w.~+/=-]{8,}", re.IGNORECASE
-)
-"""Credentials that stand by themselves (RFC 6750 §2.1)."""
-
-_SECRET: Final = re.compile(
-    r"((?:x-amz-[\w-]{1,60}|signature|token|secret|passw(?:or)?d|api[_-]?key|credential|access[_-]?key(?:[_-]?id)?|\bpwd|\bsig)"
-    r"\\?[\"']?\s*(?:=|:|%3D)\s*(?:b?\\?[\"'])?)"
-    r"(?:(?!%26)[^\s&\"',;<>\\])+",
-    re.IGNORECASE,
-)
-"""Named secrets: the query of a presigned URL (AWS, "Authenticating Requests: Using Query Parameters"), headers, settings."""
-
-_ACCESS_KEY: Final = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
-"""AWS access key ids (AWS, "IAM identifiers")."""
-
-
-def redact(text: str) -> str:
-    """``text`` without credentials, signatures of signed URLs, and users in addresses; ``***`` stands in their place."""
-    text = _USER_INFO.sub(f"{_HIDDEN}@", text)
-    text = _AUTHORIZATION.sub(rf"\1{_HIDDEN}", text)
-    text = _SECRET.sub(rf"\1{_HIDDEN}", text)
-    text = _SCHEME.sub(rf"\1\2{_HIDDEN}", text)
-    return _ACCESS_KEY.sub(_HIDDEN, text)
 
 
 class JsonFormatter(logging.Formatter):

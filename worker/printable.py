@@ -1,7 +1,8 @@
-"""Makes texts from outside fit for a terminal: names and pages may hold control characters and text-direction tricks."""
+"""Makes text from outside safe to show and to log (pure): no control characters, no text-direction tricks, no secrets."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -9,6 +10,34 @@ _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _JOINERS: Final = frozenset("\u200c\u200d")
 """Needed by scripts and by emoji sequences; harmless by themselves."""
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+_HIDDEN: Final = "***"
+
+_USER_INFO: Final = re.compile(r"(?<=://)[^\s/?#\"'<>]*@")
+"""RFC 3986 §3.2.1."""
+
+_AUTHORIZATION: Final = re.compile(
+    r"((?:authorization|cookie)\\?[\"']?\s*[:=]\s*)(?:b?\\?([\"'])(?:(?!\2)[^\r\n])*|[^\r\n\"']+)",
+    re.IGNORECASE,
+)
+"""The whole value of an Authorization or Cookie header (RFC 9110 §11.6.2), as a header, in JSON, or as Python shows a dict."""
+
+_SCHEME: Final = re.compile(
+    r"\b(bearer|basic|token)(\s+|%20)(?=[^\s\"',;]{0,200}\d)[\w.~+/=-]{8,}", re.IGNORECASE
+)
+"""Credentials that stand by themselves (RFC 6750 §2.1)."""
+
+_SECRET: Final = re.compile(
+    r"((?:x-amz-[\w-]{1,60}|signature|token|secret|passw(?:or)?d|api[_-]?key|credential|access[_-]?key(?:[_-]?id)?|\bpwd|\bsig)"
+    r"\\?[\"']?\s*(?:=|:|%3D)\s*(?:b?\\?[\"'])?)"
+    r"(?:(?!%26)[^\s&\"',;<>\\])+",
+    re.IGNORECASE,
+)
+"""Named secrets: the query of a presigned URL (AWS, "Authenticating Requests: Using Query Parameters"), headers, settings."""
+
+_ACCESS_KEY: Final = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
+"""AWS access key ids (AWS, "IAM identifiers")."""
 
 
 def printable(text: str, limit: int = 48) -> str:
@@ -22,3 +51,12 @@ def _replace(letter: str) -> str:
     if unicodedata.category(letter) in _UNSAFE and letter not in _JOINERS:
         return _REPLACEMENT
     return letter
+
+
+def redact(text: str) -> str:
+    """``text`` without credentials, signatures of signed URLs, and users in addresses; ``***`` stands in their place."""
+    text = _USER_INFO.sub(f"{_HIDDEN}@", text)
+    text = _AUTHORIZATION.sub(rf"\1{_HIDDEN}", text)
+    text = _SECRET.sub(rf"\1{_HIDDEN}", text)
+    text = _SCHEME.sub(rf"\1\2{_HIDDEN}", text)
+    return _ACCESS_KEY.sub(_HIDDEN, text)

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from worker.browser.storage_state import check_storage_state
 from worker.delivery.clients import Aws, s3_client, sqs_client
 from worker.delivery.embedded import Embedded, embedded_aws
 from worker.delivery.errors import RefusedError, UnavailableError
@@ -33,6 +34,7 @@ def run_command(job: str | None, *, forever: bool, local: bool, output: Path | N
     worker.reception for the exit codes.
     """
     settings, run = Settings.from_environment(os.environ), RunSettings.from_environment(os.environ)
+    check_storage_state(settings.storage_state)
     body = None if job is None else read_job(job)
     try:
         if local:

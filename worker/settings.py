@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from worker.browser.storage_state import check_storage_state
 from worker.errors import InputError
 
 T = TypeVar("T")
@@ -44,21 +43,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Reads the variables that README.md lists, and ``DISPLAY``. An empty value counts as none.
+        """Reads the variables that README.md lists, and ``DISPLAY``. An empty value counts as none. Raises SettingsError.
 
-        Raises SettingsError, and StorageStateError where the file that is named is no storage state.
+        The file of ``storage_state`` is not read here: worker.browser.storage_state checks it.
         """
         given = _given(environ)
-        storage_state = Path(given["MEETSTEMS_STORAGE_STATE"]) if "MEETSTEMS_STORAGE_STATE" in given else None
-        if storage_state is not None:
-            check_storage_state(storage_state)
+        storage_state = given.get("MEETSTEMS_STORAGE_STATE")
         return cls(
             chromium=given.get("MEETSTEMS_CHROMIUM"),
             chromium_args=_split("MEETSTEMS_CHROMIUM_ARGS", given.get("MEETSTEMS_CHROMIUM_ARGS", "")),
             headed=_choice(given, "MEETSTEMS_HEADED", {"1": True, "0": False}, False),
             display=given.get("DISPLAY"),
             locale=_locale(given, "MEETSTEMS_LOCALE"),
-            storage_state=storage_state,
+            storage_state=Path(storage_state) if storage_state else None,
         )
 
 

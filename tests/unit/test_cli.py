@@ -135,6 +135,16 @@ def test_a_chromium_that_does_not_start(
     assert "false did not start: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["record https://meet.google.com/abc-defg-hij --output", "run --job"])
+def test_a_storage_state_is_read_before_anything_else(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEETSTEMS_STORAGE_STATE", "/nowhere/state.json")
+    monkeypatch.setenv("MEETSTEMS_CHROMIUM", "/nowhere/chromium")
+    assert run(*command.split(), tmp_path / "new") == 2
+    assert one_line(capsys).startswith("MEETSTEMS_STORAGE_STATE='/nowhere/state.json': cannot be read")
+
+
 def test_settings_that_no_shell_could_split(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
