@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from worker.stems.attribution import LOUDEST_MARKER
+from worker.roster.sources import LOUDEST_MARKER
 from worker.tape.events import (
     ChannelMessage,
     ConnectionClosed,

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from worker.errors import MeetstemsError
-from worker.platforms.directory import Directory
 from worker.platforms.view import View
-from worker.tape.events import TapeEvent
-
-
-class NotAdmitted(NamedTuple):
-    """The bot is not let in. ``reason`` is a short code such as ``denied_by_host``; ``detail`` is what the page says."""
-
-    reason: str
-    detail: str
-
-
-class Ended(NamedTuple):
-    """The call is over. ``reason`` is a short code such as ``meeting_ended``; ``detail`` is what the page says."""
-
-    reason: str
-    detail: str
 
 
 class CallError(MeetstemsError):
@@ -53,19 +37,3 @@ class Call(Protocol):
 
     async def leave(self) -> None:
         """Leaves by the call's own button, as a person does; where there is none, there is nothing to leave."""
-
-
-class Roster(Protocol):
-    """Makes a directory out of a tape's events. Garbage never raises: it is counted in ``undecodable``.
-
-    ``harvested`` counts the messages that only a search without their schema could read.
-    """
-
-    undecodable: int
-    harvested: int
-
-    def observe(self, event: TapeEvent) -> None:
-        """Takes the tape's next event; those that say nothing of the roster are ignored."""
-
-    def directory(self) -> Directory:
-        """What is known by now."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Final, TypeAlias
-
-import msgspec
+from typing import Final
 
 from worker.platforms.teams_frames import parse_whole, well_formed
+from worker.roster.speaking import Caption, Dominance, Said
+from worker.tape.events import ChannelMessage, TapeEvent
 
 LABEL: Final = "main-channel"
 
@@ -32,23 +32,11 @@ _LONGEST_CAPTION: Final = 120.0
 _decoder = json.JSONDecoder()
 
 
-class Dominance(msgspec.Struct, frozen=True):
-    """Who is dominant by now: source ids, the latest first."""
-
-    history: tuple[int, ...]
-
-
-class Caption(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was said. ``start`` and ``end`` are Unix seconds on the server's clock; a caption that is not ``final``
-    goes on. The words themselves are left out: nothing here needs them."""
-
-    user_id: str
-    start: float
-    end: float
-    final: bool
-
-
-Said: TypeAlias = Dominance | Caption
+def speaking_hints(event: TapeEvent) -> list[Said]:
+    """What an event of the tape says of who speaks; empty for all events but messages of the main channel. Never raises."""
+    if isinstance(event, ChannelMessage) and event.label == LABEL and not event.sent:
+        return read_main_channel(event.payload)
+    return []
 
 
 def read_main_channel(payload: bytes) -> list[Said]:

@@ -26,6 +26,7 @@ from worker.platforms.collections_pb2 import (
 from worker.platforms.directory import CallOver, Device, Directory, Evidence, SourceOwner, Status
 from worker.platforms.wire_harvest import DEVICE_ID, harvest_names, harvest_outputs, is_protobuf
 from worker.reasons import Reason
+from worker.roster.sources import LOUDEST_MARKER
 from worker.tape.events import ChannelMessage, RosterResponse, TapeEvent, TilesSeen
 
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
@@ -33,8 +34,6 @@ MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 MAX_DEVICES = 10_000
 MAX_NAME_CHARACTERS = 1_000
 
-_LOUDEST_MARKER = 42
-"""A CSRC that marks the loudest speaker and is nobody's."""
 _VIDEO = 2
 _IS_US_FIELD = 7
 _STATUS = {1: Status.IN, 6: Status.OUT, 7: Status.REMOVED}
@@ -226,7 +225,7 @@ def _parse_source(text: str) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) <= 10):
         return None
     source = int(text)
-    return source if 0 < source < 2**32 and source != _LOUDEST_MARKER else None
+    return source if 0 < source < 2**32 and source != LOUDEST_MARKER else None
 
 
 def _decompress(payload: bytes) -> bytes | None:

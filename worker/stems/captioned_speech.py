@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from worker.platforms.main_channel import Caption
+from worker.roster.speaking import Caption
 from worker.stems.lag import Beginnings, LagEstimate
 
 MARGIN = 1.0

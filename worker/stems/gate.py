@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from worker.platforms.main_channel import Caption, Said
+from worker.roster.speaking import Caption, Said
 from worker.stems.attribution import ToldBy
 from worker.stems.captioned_speech import CaptionedSpeech
 from worker.stems.dominance import EARLY_MOST, LAG_MOST, DominantSpeakers

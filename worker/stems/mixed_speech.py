@@ -6,13 +6,14 @@ Packets go unchanged into the stem of each source that is in them. Nothing is de
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
 
 import msgspec
 
 from worker.platforms.directory import Directory
-from worker.platforms.main_channel import LABEL, Caption, Said, read_main_channel
+from worker.roster.speaking import Caption, Said
 from worker.stems.attribution import ToldBy
 from worker.stems.captioned_users import CaptionedUsers
 from worker.stems.document import MOST_CSRC, HeardSource
@@ -23,7 +24,7 @@ from worker.stems.mix_slot import MixSlot, Sound
 from worker.stems.opus import SAMPLE_RATE
 from worker.stems.speech import MOST_SOURCES
 from worker.stems.stem import GatedStem, Stem
-from worker.tape.events import ChannelMessage, PageEvent, WorkerEvent
+from worker.tape.events import PageEvent, WorkerEvent
 
 NOTE = (
     "The platform sends one mix of everybody. Each file is that mix while its speaker talks: where several talk at once, "
@@ -39,12 +40,22 @@ _UNKNOWN = -1
 
 
 class MixedSpeech:
-    """A stem for each source id; for unknown speakers, counted down from -1, and for those who only captions name."""
+    """A stem for each source id; for unknown speakers, counted down from -1, and for those who only captions name.
 
-    def __init__(self, folder: Path, mix: Mix | None, users: CaptionedUsers) -> None:
+    ``hints_in`` finds in an event of the tape who is said to speak.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mix: Mix | None,
+        users: CaptionedUsers,
+        hints_in: Callable[[PageEvent | WorkerEvent], list[Said]],
+    ) -> None:
         self._folder = folder
         self._mix = mix
         self._users = users
+        self._hints_in = hints_in
         self._stems: dict[int, GatedStem] = {}
         self._slots: list[MixSlot] = []
         self._gate = Gate(self._write)
@@ -67,9 +78,8 @@ class MixedSpeech:
     def observe(self, event: PageEvent | WorkerEvent) -> None:
         """Takes in what the platform tells of who speaks."""
         self._users.observe(event)
-        if isinstance(event, ChannelMessage) and event.label == LABEL and not event.sent:
-            for said in read_main_channel(event.payload):
-                self._tell(said, event.at)
+        for said in self._hints_in(event):
+            self._tell(said, event.at)
 
     def begin(self, zero: float) -> None:
         """The recording begins; who was dominant before still is."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worker.platforms.rosters import open_roster
+from worker.platforms.rosters import hints_decoder, open_roster
 from worker.progress import Progress, SpeakerProgress
 from worker.stems.captioned_users import CaptionedUsers
 from worker.stems.document import assemble_manifest
@@ -170,7 +170,7 @@ class Renderer:
         streams = self._output / STREAMS_FOLDER
         self._roster = open_roster(platform)
         self._speech: Speech = (
-            MixedSpeech(streams, self._mix, CaptionedUsers(self._roster.directory))
+            MixedSpeech(streams, self._mix, CaptionedUsers(self._roster.directory), hints_decoder(platform))
             if platform == MIXED
             else SeparateSpeech(streams, self._mix)
         )

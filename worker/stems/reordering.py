@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from worker.stems.attribution import contributing_source
+from worker.roster.sources import contributing_source
 from worker.stems.red import RedError, RedundantBlock, unpack_red
 from worker.tape.events import RED_MIME_TYPE, Frame
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.platforms.main_channel import MAX_MESSAGE_BYTES, Caption, Dominance, read_main_channel
+from worker.platforms.main_channel import MAX_MESSAGE_BYTES, read_main_channel
+from worker.roster.speaking import Caption, Dominance
 
 DSH = b'[{"type":"dsh","history":[414,"17",9]}]'
 STARTED_AT = 1_790_000_000.25

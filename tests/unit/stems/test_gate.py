@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.platforms.main_channel import Caption, Dominance
+from worker.roster.speaking import Caption, Dominance
 from worker.stems.attribution import ToldBy
 from worker.stems.gate import CAPTIONS_WAIT, NOISE, UNKNOWN, Gate, Verdict
 from worker.stems.lag import BIN_SECONDS, LagEstimate

@@ -1,0 +1,24 @@
+"""What turns a platform's own messages into a directory (pure)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from worker.platforms.directory import Directory
+from worker.tape.events import TapeEvent
+
+
+class Roster(Protocol):
+    """Makes a directory out of a tape's events. Garbage never raises: it is counted in ``undecodable``.
+
+    ``harvested`` counts the messages that only a search without their schema could read.
+    """
+
+    undecodable: int
+    harvested: int
+
+    def observe(self, event: TapeEvent) -> None:
+        """Takes the tape's next event; those that say nothing of the roster are ignored."""
+
+    def directory(self) -> Directory:
+        """What is known by now."""

@@ -1,0 +1,26 @@
+"""What a platform says of who speaks, beside the packets' own CSRC lists (pure data)."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class Dominance(msgspec.Struct, frozen=True):
+    """Who is dominant by now: source ids, the latest first."""
+
+    history: tuple[int, ...]
+
+
+class Caption(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was said. ``start`` and ``end`` are Unix seconds on the server's clock; a caption that is not ``final``
+    goes on. The words themselves are left out: nothing here needs them."""
+
+    user_id: str
+    start: float
+    end: float
+    final: bool
+
+
+Said: TypeAlias = Dominance | Caption
