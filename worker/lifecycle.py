@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 from worker.automatic_leave import AutomaticLeave, Ending, people
 from worker.hearing import Heard
 from worker.leave_policy import LeavePolicy
+from worker.page_view import Scene, View
 from worker.platforms.directory import Directory, Status
-from worker.platforms.view import Scene, View
 from worker.reasons import CUT_OFF, Reason
 
 OPENING_TIMEOUT: Final = 120.0

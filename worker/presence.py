@@ -10,8 +10,8 @@ from typing import Final
 from worker.attendance import Attendance
 from worker.hearing import Hearing
 from worker.lifecycle import BEFORE_CALL, IN_CALL, Lifecycle, Move, State
+from worker.page_view import View
 from worker.platforms.call import Call
-from worker.platforms.view import View
 from worker.roster.decoder import Roster
 from worker.tape.events import (
     ChannelMessage,

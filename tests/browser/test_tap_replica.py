@@ -16,9 +16,9 @@ from tests.browser.loopback import Loopback
 from tests.browser.recordings import settings_for
 from worker.browser.launch import launch_browser, new_context
 from worker.browser.tap import Tap
+from worker.page_view import Scene
 from worker.platforms.meet import MeetCall
 from worker.platforms.meet_link import parse_meet_link
-from worker.platforms.view import Scene
 from worker.reasons import Reason
 from worker.tape.events import AudioPathSeen, ChannelMessage, PageFault, RosterResponse, TapDeaf, TilesSeen
 

@@ -15,11 +15,11 @@ from fixtures.replica.server import Replica
 from fixtures.replica.teams_scenario import TeamsPage
 from tests.browser.recordings import settings_for
 from worker.browser.launch import launch_browser, new_context
+from worker.page_view import Scene, View
 from worker.platforms import teams_page as teams
 from worker.platforms.call import CallError
 from worker.platforms.teams import TeamsCall
 from worker.platforms.teams_link import parse_teams_link
-from worker.platforms.view import Scene, View
 
 ADA = Participant(name="Ada Ray", voice="elif", csrc=401, says=[(0.2, 20.0)], host=True)
 

@@ -19,8 +19,8 @@ from worker.lifecycle import (
     Move,
     State,
 )
+from worker.page_view import Scene, View
 from worker.platforms.directory import CallOver, Device, Directory, Evidence, SourceOwner, Status
-from worker.platforms.view import Scene, View
 from worker.reasons import CUT_OFF, Reason
 
 T0 = 1_800_000_000.0

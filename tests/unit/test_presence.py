@@ -8,8 +8,8 @@ from worker import presence
 from worker.hearing import Hearing
 from worker.leave_policy import LeavePolicy
 from worker.lifecycle import Lifecycle, Move, State
+from worker.page_view import Scene, View
 from worker.platforms.directory import Device, Directory, Status
-from worker.platforms.view import Scene, View
 from worker.presence import Presence
 from worker.reasons import Reason
 from worker.tape.events import ChannelMessage, PageSeen, RosterChanged, TapeEvent, WorkerEvent

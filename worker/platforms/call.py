@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from worker.errors import MeetstemsError
-from worker.platforms.view import View
+from worker.page_view import View
 
 
 class CallError(MeetstemsError):

@@ -14,6 +14,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
+from worker.page_view import Scene, View
 from worker.platforms import meet_page as meet
 from worker.platforms.announcement import shortened
 from worker.platforms.driven_page import CLICK_TIMEOUT, DrivenPage, first_line
@@ -21,7 +22,6 @@ from worker.platforms.meet_facts import Facts
 from worker.platforms.meet_link import MeetLink
 from worker.platforms.meet_rules import Past, asks, steps, view
 from worker.platforms.steps import Attempts, Click
-from worker.platforms.view import Scene, View
 from worker.reasons import Reason
 
 logger = logging.getLogger(__name__)

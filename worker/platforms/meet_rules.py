@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from worker.page_view import Scene, View
 from worker.platforms import meet_page as meet
 from worker.platforms.meet_facts import Dialog, Facts
 from worker.platforms.signs import Sign, button, first_said, plain
 from worker.platforms.steps import Click, FillName, Step
-from worker.platforms.view import Scene, View
 from worker.reasons import Reason
 
 _DETAIL_LENGTH: Final = 200

@@ -14,6 +14,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
+from worker.page_view import Scene, View
 from worker.platforms import teams_page as teams
 from worker.platforms.announcement import shortened
 from worker.platforms.driven_page import CLICK_TIMEOUT, DrivenPage, first_line
@@ -21,7 +22,6 @@ from worker.platforms.steps import Attempts, Step
 from worker.platforms.teams_facts import Facts
 from worker.platforms.teams_link import TeamsLink
 from worker.platforms.teams_rules import Past, asks, press, steps, view, waits_for_name
-from worker.platforms.view import Scene, View
 from worker.reasons import Reason
 
 logger = logging.getLogger(__name__)

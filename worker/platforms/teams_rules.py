@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from worker.page_view import Scene, View
 from worker.platforms import teams_page as teams
 from worker.platforms.signs import Sign, button, first_said, plain
 from worker.platforms.steps import Click, FillName, Step
 from worker.platforms.teams_facts import Facts
-from worker.platforms.view import Scene, View
 from worker.reasons import Reason
 
 NAME_FIELD_PATIENCE: Final = 1.5

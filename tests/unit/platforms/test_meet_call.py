@@ -9,11 +9,11 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
+from worker.page_view import Scene
 from worker.platforms import meet_page as meet
 from worker.platforms.call import CallError
 from worker.platforms.meet import MeetCall
 from worker.platforms.meet_link import parse_meet_link
-from worker.platforms.view import Scene
 from worker.reasons import Reason
 
 LINK = parse_meet_link("https://meet.google.com/abc-defg-hij")

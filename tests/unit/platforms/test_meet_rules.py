@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from worker.page_view import Scene
 from worker.platforms import meet_page as meet
 from worker.platforms.meet_facts import Dialog, Facts
 from worker.platforms.meet_rules import Past, asks, steps, view
 from worker.platforms.signs import Sign, button, plain
 from worker.platforms.steps import Click, FillName
-from worker.platforms.view import Scene
 from worker.reasons import TRIED_AGAIN, Reason
 
 DEVICES_ON = frozenset({meet.MICROPHONE_ON.name, meet.CAMERA_ON.name})

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from worker.page_view import Scene
 from worker.platforms import teams_page as teams
 from worker.platforms.signs import Sign, button, plain
 from worker.platforms.steps import Click, FillName, Step
 from worker.platforms.teams_facts import Facts, Notice
 from worker.platforms.teams_rules import NAME_FIELD_PATIENCE, Past, asks, press, steps, view
-from worker.platforms.view import Scene
 from worker.reasons import TRIED_AGAIN, Reason
 
 LIGHT = "https://teams.microsoft.com/light-meetings/launch?coords=eyJ9"
