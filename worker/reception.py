@@ -23,7 +23,9 @@ from worker.delivery.keeping import keep_message
 from worker.delivery.polling import next_delivery
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError, MeetstemsError
-from worker.job import Job, JobError, parse_job
+from worker.job import Job
+from worker.job_body import JobError
+from worker.parse_job import parse_job
 from worker.settings import RunSettings, Settings, SettingsError
 from worker.status import invalid_job_event
 from worker.vendor_words import words

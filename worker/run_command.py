@@ -19,8 +19,8 @@ from worker.delivery.jobs_queue import JobsQueue
 from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError
-from worker.job import json_schema, parse_job
 from worker.output_folder import claim_output
+from worker.parse_job import json_schema, parse_job
 from worker.reception import BAD_CONFIGURATION, TRY_AGAIN, run_from_queue, run_one
 from worker.settings import RunSettings, Settings, SettingsError
 

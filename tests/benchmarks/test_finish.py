@@ -22,11 +22,11 @@ from worker.delivery.events_queue import EventsQueue
 from worker.delivery.layout import bot_keys
 from worker.delivery.object_store import NotFoundError, S3Store
 from worker.delivery.retries import RetryPolicy
-from worker.job import parse_job
 from worker.logs import LogTail
 from worker.metrics import Metrics
 from worker.observer import RecordingObserver
 from worker.outcome import Order, Outcome, Stop
+from worker.parse_job import parse_job
 from worker.recorder import Recorder
 from worker.recording import PART_SECONDS, TAPE_FOLDER
 from worker.rendering import OpenRenderer, Rendering

@@ -25,10 +25,11 @@ from worker.browser import launch
 from worker.browser.launch import BrowserSession, new_context
 from worker.delivery.clients import sqs_client
 from worker.delivery.events_queue import EventsQueue
-from worker.job import Job, parse_job
+from worker.job import Job
 from worker.logs import LogTail
 from worker.metrics import Metrics
 from worker.outcome import Stop
+from worker.parse_job import parse_job
 from worker.settings import RunSettings
 from worker.tape.events import TapDeaf
 from worker.tape.reader import TapeReader

@@ -5,9 +5,10 @@ import pytest
 
 from tests.unit.stems.sample_manifests import meeting
 from tests.unit.test_merging import recorded, someone
-from worker.job import Job, parse_job
+from worker.job import Job
 from worker.merging import merge_attempts
 from worker.outcome import Outcome, Stop
+from worker.parse_job import parse_job
 from worker.status import (
     LARGEST_EVENT,
     BotStatus,
