@@ -114,7 +114,7 @@ DEFAULT_LEAVE: Final = LeavePolicy(
     recording_denied=60.0,
     max_duration=14_400.0,
 )
-"""What MeetStream does where nothing is said. It knows no patience with a call that is not recorded; ours stands in for it."""
+"""MeetStream's defaults. It has none for a call that is not recorded, so LeavePolicy's own applies there."""
 
 LONGEST_WAITING_ROOM: Final = {"google_meet": 600.0, "microsoft_teams": 1800.0}
 """Seconds; the longest waiting_room_timeout that MeetStream takes, by platform."""

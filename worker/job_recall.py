@@ -138,7 +138,7 @@ DEFAULT_LEAVE: Final = LeavePolicy(
     recording_denied=30.0,
     max_duration=None,
 )
-"""What Recall.ai does where nothing is said. Bots by their names: none, because no names are said."""
+"""Recall.ai's defaults. Bot detection by names is off, as it needs a list of names."""
 
 
 def read_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:

@@ -15,10 +15,10 @@ from worker.job_recall import RecallBot, read_recall
 
 
 def parse_job(body: bytes | str, new_bot_id: Callable[[], str]) -> Job:
-    """The job in ``body``; ``new_bot_id`` is asked for an id only where it holds none.
+    """The job in ``body``; ``new_bot_id`` is called only if it has no bot_id.
 
-    ``meeting_link`` tells MeetStream's form, ``meeting_url`` Recall.ai's. Null stands for an absent field everywhere. Raises
-    JobError, one line that names the field; its ``bot_id`` is the body's where that is sound.
+    ``meeting_link`` marks MeetStream's form, ``meeting_url`` Recall.ai's. Null means the same as an absent field. Raises
+    JobError, one line that names the field; its ``bot_id`` is the body's if that is valid.
     """
     values = read_body(body)
     try:
