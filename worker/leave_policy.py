@@ -1,4 +1,4 @@
-"""When a bot leaves by itself (pure data); worker.lifecycle decides by it, worker.job reads it from both vendors' fields.
+"""When a bot leaves by itself (pure data); worker.lifecycle decides by it, worker.job_meetstream and worker.job_recall read it from their vendors' fields.
 
 All durations are seconds; None anywhere: never for this reason. Sources: MeetStream's create-bot reference and Recall.ai's
 "Automatic Leaving Behavior".

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from worker.stems.opus import QUANTUM
-
-if TYPE_CHECKING:
-    from worker.stems.placement import SlotPlacement
 
 SPURT_GAP = 12_000
 """Speech that pauses for less than 250 ms counts as one stretch, in samples."""
@@ -33,6 +30,13 @@ class SpeechSink(Protocol):
         """``samples`` of speech were lost at ``position``; the next packet comes behind them."""
 
 
+class Carrier(Protocol):
+    """A slot that carries a source for the time being."""
+
+    def hand_over(self, csrc: int | None) -> None:
+        """The source goes on in another slot: what is left of its talk-spurt here goes first."""
+
+
 class SpeakerTrack:
     """The stem of one source. ``end`` is where its next packet goes, in samples of meeting time."""
 
@@ -42,7 +46,7 @@ class SpeakerTrack:
         self.end = 0
         self.speech_end = -SPURT_GAP
         """Where the last speech ended."""
-        self.slot: SlotPlacement | None = None
+        self.slot: Carrier | None = None
         """The slot that carries the source now."""
         self.received = 0
         self.recovered = 0
