@@ -176,7 +176,7 @@ def seconds(value: str) -> float:
 
 # Playwright, PyAV and numpy take a second to import; asking for help should not.
 def _record(options: argparse.Namespace) -> int:
-    from worker.commands import record_command
+    from worker.record_command import record_command
 
     policy = _policy(options.max_duration, options.wait, options.alone)
     return record_command(options.url, options.output, options.bot_name, policy, options.announce)
@@ -192,7 +192,7 @@ def _policy(max_duration: float | None, wait: float | None, alone: float | None)
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from worker.commands import replay_command
+    from worker.replay_command import replay_command
 
     return replay_command(options.tape, options.output)
 
@@ -206,7 +206,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
-    from worker.run_command import dispatch_command
+    from worker.dispatch_command import dispatch_command
 
     return dispatch_command(options.job)
 
@@ -218,7 +218,7 @@ def _streams(options: argparse.Namespace) -> int:
 
 
 def _schema(_: argparse.Namespace) -> int:
-    from worker.run_command import schema_command
+    from worker.schema_command import schema_command
 
     return schema_command()
 

@@ -11,9 +11,9 @@ import msgspec
 from worker.attempts import attempts_of
 from worker.delivery.layout import AttemptKeys, BotKeys
 from worker.delivery.object_store import Listed, NotFoundError, ObjectStore
+from worker.output_folder import MANIFEST_FILE
 from worker.reasons import CUT_OFF
 from worker.stems.manifest import Manifest
-from worker.stems.render import MANIFEST_FILE
 from worker.tape.errors import TapeReadError
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
 from worker.tape.reader import read_tape

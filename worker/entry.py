@@ -18,8 +18,9 @@ from worker.logs import LogTail
 from worker.metrics import Metrics
 from worker.observer import RecordingObserver
 from worker.outcome import Order, Outcome, Stop
+from worker.output_folder import TAPE_FOLDER
 from worker.progress import Progress
-from worker.recording import TAPE_FOLDER, attend
+from worker.recording import attend
 from worker.rendering import NothingRecordedError
 from worker.replaying import RenderingError, replay
 from worker.settings import Settings

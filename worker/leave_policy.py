@@ -1,4 +1,5 @@
-"""When a bot leaves by itself (pure data); worker.lifecycle decides by it, worker.job_meetstream and worker.job_recall read it from their vendors' fields.
+"""When a bot leaves by itself (pure data): read from a job by worker.job_meetstream and worker.job_recall, decided on by
+worker.lifecycle.
 
 All durations are seconds; None anywhere: never for this reason. Sources: MeetStream's create-bot reference and Recall.ai's
 "Automatic Leaving Behavior".

@@ -1,4 +1,4 @@
-"""The folder into which a recording or a replay writes."""
+"""The folder into which a recording or a replay writes, and what its files are called."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from tempfile import TemporaryFile
 from typing import Final
 
 from worker.errors import InputError
+
+AUDIO_FILE: Final = "audio.wav"
+MANIFEST_FILE: Final = "audio_streams.json"
+TIMELINE_FILE: Final = "timeline.html"
+STREAMS_FOLDER: Final = "streams"
+TAPE_FOLDER: Final = "tape"
 
 _PROBE: Final = bytes(4096)
 

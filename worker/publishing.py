@@ -11,7 +11,7 @@ from typing import Final
 
 from worker.delivery.layout import AttemptKeys
 from worker.delivery.object_store import ObjectStore, PreconditionFailedError
-from worker.stems.render import AUDIO_FILE, MANIFEST_FILE, STREAMS_FOLDER, TIMELINE_FILE
+from worker.output_folder import AUDIO_FILE, MANIFEST_FILE, STREAMS_FOLDER, TIMELINE_FILE
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from worker.hearing import Hearing
 from worker.lifecycle import Lifecycle, Move, State
 from worker.observer import RecordingObserver
 from worker.outcome import Order, Outcome, Stop
-from worker.output_folder import claim_output
+from worker.output_folder import TAPE_FOLDER, claim_output
 from worker.platforms.call import Call, CallError
 from worker.platforms.doors import open_call
 from worker.platforms.rosters import open_roster
@@ -43,8 +43,6 @@ from worker.vendor_words import words
 from worker.watching import until_hung
 
 logger = logging.getLogger(__name__)
-
-TAPE_FOLDER: Final = "tape"
 
 IN_FLIGHT: Final = 0.25
 """Seconds: frames that arrived so shortly before the call was recognized may still be on their way from the page."""

@@ -18,9 +18,9 @@ from typing import BinaryIO, Final
 import msgspec
 import psutil
 
-from worker.delivery.clients import Aws, s3_client
+from worker.delivery.clients import Aws
 from worker.delivery.layout import bot_keys
-from worker.delivery.object_store import S3Store, encryption
+from worker.delivery.object_store import open_store
 from worker.delivery.retries import RetryPolicy
 from worker.errors import MeetstemsError
 from worker.logs import configure_logging
@@ -107,12 +107,8 @@ def main() -> int:
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     json_lines = task.log_json if task.log_json is not None else not sys.stderr.isatty()
     configure_logging(task.bot_id, None, sys.stderr, json_lines)
-    store = S3Store(
-        s3_client(task.aws),
-        task.bucket,
-        retry=RetryPolicy(budget=task.retry_seconds),
-        encryption=encryption(task.kms_key_id),
-    )
+    retry = RetryPolicy(budget=task.retry_seconds)
+    store = open_store(task.aws, task.bucket, retry=retry, kms_key_id=task.kms_key_id)
     try:
         recorded = recover(store, bot_keys(task.prefix, task.bot_id), task.attempts, Path(task.work))
     except (MeetstemsError, OSError) as error:

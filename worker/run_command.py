@@ -1,30 +1,27 @@
-"""What ``meetstems run``, ``dispatch`` and ``schema`` do."""
+"""What ``meetstems run`` does."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
-import uuid
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from worker.browser.storage_state import check_storage_state
-from worker.delivery.clients import Aws, s3_client, sqs_client
+from worker.delivery.clients import sqs_client
 from worker.delivery.embedded import Embedded, embedded_aws
 from worker.delivery.errors import RefusedError, UnavailableError
 from worker.delivery.jobs_queue import JobsQueue
-from worker.delivery.object_store import S3Store
-from worker.delivery.retries import RetryPolicy
+from worker.delivery.object_store import open_store
+from worker.delivery.retries import COMMAND_RETRY
+from worker.dispatch import dispatch
 from worker.errors import InputError
+from worker.job_file import read_job
 from worker.output_folder import claim_output
-from worker.parse_job import json_schema, parse_job
 from worker.reception import BAD_CONFIGURATION, TRY_AGAIN, run_from_queue, run_one
-from worker.settings import RunSettings, Settings, SettingsError
-
-STANDARD_INPUT: Final = "-"
+from worker.settings import RunSettings, Settings
+from worker.world import aws_of
 
 
 def run_command(job: str | None, *, forever: bool, local: bool, output: Path | None) -> int:
@@ -49,47 +46,6 @@ def run_command(job: str | None, *, forever: bool, local: bool, output: Path | N
     except RefusedError as error:
         error.exit_code = BAD_CONFIGURATION
         raise
-
-
-def dispatch_command(job: str) -> int:
-    """Checks a job and puts it on the queue; prints its bot id. Raises MeetstemsError."""
-    run = RunSettings.from_environment(os.environ)
-    if run.jobs_queue_url is None:
-        raise SettingsError("MEETSTEMS_JOBS_QUEUE_URL: is not set, expected the URL of an SQS queue")
-    queue = JobsQueue(sqs_client(aws_of(run)), run.jobs_queue_url, retry=RetryPolicy(budget=30.0))
-    print(dispatch(queue, read_job(job)))
-    return 0
-
-
-def schema_command() -> int:
-    """Prints the JSON Schema of a job."""
-    print(msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode())
-    return 0
-
-
-def dispatch(queue: JobsQueue, body: bytes) -> str:
-    """Puts a sound job on the queue, under a bot id that is made up where it has none, and returns the id.
-
-    Raises JobError and DeliveryError.
-    """
-    job = parse_job(body, lambda: str(uuid.uuid4()))
-    queue.send(msgspec.json.encode({**job.body, "bot_id": job.bot_id}).decode())
-    return job.bot_id
-
-
-def read_job(job: str) -> bytes:
-    """The bytes of the file ``job``, or of standard input for ``-``. Raises InputError."""
-    if job == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
-    try:
-        return Path(job).read_bytes()
-    except OSError as error:
-        raise InputError(f"job {job}: cannot be read: {error.strerror}") from error
-
-
-def aws_of(run: RunSettings) -> Aws:
-    """Where S3 and SQS are; region and credentials are found as boto3 does."""
-    return Aws(endpoint_url=run.aws_endpoint_url)
 
 
 def _run_locally(body: bytes | None, settings: Settings, run: RunSettings, output: Path | None) -> int:
@@ -125,7 +81,7 @@ def _print_events(embedded: Embedded) -> None:
 
 
 def _save(embedded: Embedded, output: Path) -> None:
-    store = S3Store(s3_client(embedded.aws), embedded.bucket, retry=RetryPolicy(budget=30.0))
+    store = open_store(embedded.aws, embedded.bucket, retry=COMMAND_RETRY)
     for listed in store.list(""):
         path = output / listed.key
         path.parent.mkdir(parents=True, exist_ok=True)

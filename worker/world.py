@@ -14,9 +14,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from worker.delivery.clients import Aws, s3_client, sqs_client
+from worker.delivery.clients import Aws, sqs_client
 from worker.delivery.events_queue import EventsQueue
-from worker.delivery.object_store import ObjectStore, S3Store, encryption
+from worker.delivery.object_store import ObjectStore, open_store
 from worker.delivery.retries import RetryPolicy
 from worker.health import Health, HealthServer, linger
 from worker.logs import LogTail, configure_logging
@@ -50,6 +50,11 @@ class World:
     clock: Callable[[], float]
 
 
+def aws_of(run: RunSettings) -> Aws:
+    """Where S3 and SQS are; region and credentials are found as boto3 does."""
+    return Aws(endpoint_url=run.aws_endpoint_url)
+
+
 @asynccontextmanager
 async def open_world(settings: Settings, run: RunSettings, aws: Aws) -> AsyncIterator[World]:
     """Everything that jobs need, for as long as the block lasts; then Prometheus may look once more.
@@ -68,7 +73,7 @@ async def open_world(settings: Settings, run: RunSettings, aws: Aws) -> AsyncIte
     metrics = Metrics(registry)
     ProcessMetrics(registry)
     retry = RetryPolicy(budget=run.retry_seconds)
-    store = S3Store(s3_client(aws), run.bucket, retry=retry, encryption=encryption(run.kms_key_id))
+    store = open_store(aws, run.bucket, retry=retry, kms_key_id=run.kms_key_id)
     events = EventsQueue(sqs_client(aws), run.events_queue_url, retry=retry)
     health = Health(metrics.capture)
     with stop_signals() as signalled:

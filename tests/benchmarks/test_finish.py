@@ -26,9 +26,10 @@ from worker.logs import LogTail
 from worker.metrics import Metrics
 from worker.observer import RecordingObserver
 from worker.outcome import Order, Outcome, Stop
+from worker.output_folder import TAPE_FOLDER
 from worker.parse_job import parse_job
 from worker.recorder import Recorder
-from worker.recording import PART_SECONDS, TAPE_FOLDER
+from worker.recording import PART_SECONDS
 from worker.rendering import OpenRenderer, Rendering
 from worker.settings import RunSettings, Settings
 from worker.status import AUDIO_SUCCESS, BotStatus

@@ -22,7 +22,7 @@ from worker.delivery.jobs_queue import JobsQueue
 from worker.delivery.layout import BotKeys, bot_keys
 from worker.delivery.object_store import NotFoundError, S3Store
 from worker.delivery.retries import RetryPolicy
-from worker.run_command import dispatch
+from worker.dispatch import dispatch
 from worker.status import BotStatus, Result
 from worker.stems.manifest import Manifest
 

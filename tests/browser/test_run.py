@@ -20,7 +20,7 @@ from tests.browser.killing import conversation, kill_and_finish, recording_for
 from tests.browser.recordings import chromium_of, meeting
 from tests.browser.runs import Cloud, Worker, cloud
 from tests.fault_proxy import Fault, fault_proxy
-from worker.streams_command import streams_of
+from worker.bot_streams import streams_of
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -110,7 +110,7 @@ def test_what_record_is_told_to_do(
         orders.append(order)
         return 0
 
-    monkeypatch.setattr("worker.commands.record_and_report", record_and_report)
+    monkeypatch.setattr("worker.record_command.record_and_report", record_and_report)
     assert run("record", LINK, "--output", tmp_path, "--announce", " Hello ", *arguments) == 0
     (order,) = orders
     assert (order.policy, order.announcement, order.bot_name) == (policy, "Hello", cli.DEFAULT_BOT_NAME)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from worker.delivery import multipart
+from worker.delivery.clients import Aws, s3_client
 from worker.delivery.errors import (
     DeliveryError,
     RefusedError,
@@ -329,3 +330,10 @@ def _attachment(filename: str) -> str:
 
 def _refused(what: str, error: ClientError) -> RefusedError:
     return RefusedError(f"S3: {what}: {describe(error)}")
+
+
+def open_store(
+    aws: Aws, bucket: str, *, retry: RetryPolicy = DEFAULT_RETRY, kms_key_id: str | None = None
+) -> S3Store:
+    """The store of ``bucket``, encrypted with ``kms_key_id``, None: with S3's own keys. Raises RefusedError."""
+    return S3Store(s3_client(aws), bucket, retry=retry, encryption=encryption(kms_key_id))

@@ -88,6 +88,9 @@ class RetryPolicy(NamedTuple):
 
 
 DEFAULT_RETRY: Final = RetryPolicy()
+
+COMMAND_RETRY: Final = RetryPolicy(budget=30.0)
+"""For commands whose end a person waits for."""
 """Outlasts an outage of ten minutes."""
 
 

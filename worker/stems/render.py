@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from worker.output_folder import AUDIO_FILE, MANIFEST_FILE, STREAMS_FOLDER, TIMELINE_FILE
 from worker.platforms.rosters import hints_decoder, open_roster
 from worker.progress import Progress, SpeakerProgress
 from worker.stems.captioned_users import CaptionedUsers
@@ -31,11 +32,6 @@ CLOCK_LEAP = 3600.0
 
 MIXED = "microsoft_teams"
 """The platform that sends one mix of everybody."""
-
-AUDIO_FILE = "audio.wav"
-MANIFEST_FILE = "audio_streams.json"
-TIMELINE_FILE = "timeline.html"
-STREAMS_FOLDER = "streams"
 
 
 class Renderer:

@@ -1,10 +1,9 @@
-"""What ``meetstems record`` and ``meetstems replay`` do: the work, and how a person is told of it."""
+"""What ``meetstems record`` does: the work, and how a person is told of it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
 import uuid
 from pathlib import Path
 from typing import Final
@@ -17,9 +16,9 @@ from worker.display import clock
 from worker.errors import MeetstemsError
 from worker.leave_policy import LeavePolicy
 from worker.outcome import Order, Outcome
+from worker.output_folder import TAPE_FOLDER
 from worker.platforms.links import parse_link
-from worker.recording import TAPE_FOLDER, record
-from worker.replaying import replay
+from worker.recording import record
 from worker.settings import Settings
 from worker.stems.render import Renderer
 from worker.summary import print_summary
@@ -59,21 +58,6 @@ async def record_and_report(order: Order, settings: Settings) -> int:
     finally:
         display.close()
     return _report(console, order, outcome)
-
-
-def replay_command(tape: Path, output: Path) -> int:
-    """Makes the files of ``tape`` anew; returns the exit code. Raises MeetstemsError."""
-    console = open_console()
-    began = time.perf_counter()
-    replayed = replay(tape, output, lambda: Renderer(output))
-    took = time.perf_counter() - began
-    for warning in replayed.warnings:
-        print_error(f"tape {tape}: {warning}")
-    factor = replayed.manifest.recording.duration_seconds / max(took, 1e-6)
-    print_summary(
-        console, replayed.manifest, output, [("replayed", f"in {took:.2f} s, {factor:,.0f} × real time")]
-    )
-    return 0
 
 
 def _report(console: Console, order: Order, outcome: Outcome) -> int:
