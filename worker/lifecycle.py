@@ -8,7 +8,6 @@ bears it out: a call's view needs media or the roster, an end or a refusal needs
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 from worker.automatic_leave import AutomaticLeave, Ending, people
@@ -17,6 +16,7 @@ from worker.leave_policy import LeavePolicy
 from worker.page_view import Scene, View
 from worker.platforms.directory import Directory, Status
 from worker.reasons import CUT_OFF, Reason
+from worker.states import State
 
 OPENING_TIMEOUT: Final = 120.0
 """Seconds from the loaded page to a waiting room, a call or a refusal."""
@@ -41,18 +41,6 @@ DISCONNECTED_TIMEOUT: Final = 90.0
 
 LONGEST: Final = 24 * 3600.0
 """Seconds after which a bot leaves whatever its policy allows; also its longest wait."""
-
-
-class State(StrEnum):
-    """Where a bot stands; the values are worker.vendor_words' states."""
-
-    JOINING = "joining"
-    WAITING_ROOM = "waiting_room"
-    IN_CALL_NOT_RECORDING = "in_call_not_recording"
-    IN_CALL_RECORDING = "in_call_recording"
-    LEAVING = "leaving"
-    DONE = "done"
-    FATAL = "fatal"
 
 
 BEFORE_CALL: Final = frozenset({State.JOINING, State.WAITING_ROOM})

@@ -9,10 +9,11 @@ from typing import Final
 
 from worker.attendance import Attendance
 from worker.hearing import Hearing
-from worker.lifecycle import BEFORE_CALL, IN_CALL, Lifecycle, Move, State
+from worker.lifecycle import BEFORE_CALL, IN_CALL, Lifecycle, Move
 from worker.page_view import View
 from worker.platforms.call import Call
 from worker.roster.decoder import Roster
+from worker.states import State
 from worker.tape.events import (
     ChannelMessage,
     PageObjects,

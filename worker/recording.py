@@ -16,7 +16,7 @@ from worker.browser.tap import Tap
 from worker.cost import CostMeter
 from worker.evidence import take_evidence
 from worker.hearing import Hearing
-from worker.lifecycle import Lifecycle, Move, State
+from worker.lifecycle import Lifecycle, Move
 from worker.observer import RecordingObserver
 from worker.outcome import Order, Outcome, Stop
 from worker.output_folder import TAPE_FOLDER, claim_output
@@ -28,6 +28,7 @@ from worker.reasons import CUT_OFF, TOLD_TO_STOP, Reason
 from worker.recorder import Recorder
 from worker.rendering import HELD_SECONDS, OpenRenderer, Rendering
 from worker.settings import Settings
+from worker.states import State
 from worker.stopping import stop_signals
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import (

@@ -17,11 +17,11 @@ from worker.lifecycle import (
     OPENING_TIMEOUT,
     Lifecycle,
     Move,
-    State,
 )
 from worker.page_view import Scene, View
 from worker.platforms.directory import CallOver, Device, Directory, Evidence, SourceOwner, Status
 from worker.reasons import CUT_OFF, Reason
+from worker.states import State
 
 T0 = 1_800_000_000.0
 US = Device(device_id="us", name="Notes", is_us=True, status=Status.IN)

@@ -7,11 +7,12 @@ import pytest
 from worker import presence
 from worker.hearing import Hearing
 from worker.leave_policy import LeavePolicy
-from worker.lifecycle import Lifecycle, Move, State
+from worker.lifecycle import Lifecycle, Move
 from worker.page_view import Scene, View
 from worker.platforms.directory import Device, Directory, Status
 from worker.presence import Presence
 from worker.reasons import Reason
+from worker.states import State
 from worker.tape.events import ChannelMessage, PageSeen, RosterChanged, TapeEvent, WorkerEvent
 
 T0 = 1_800_000_000.0
