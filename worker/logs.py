@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import logging
 from collections import deque
-from datetime import UTC, datetime
 from typing import Final, TextIO
 
+from worker.iso_time import iso_utc
 from worker.printable import printable, redact
 
 KEPT_LINES: Final = 500
@@ -99,8 +99,7 @@ def configure_logging(bot_id: str | None, attempt: int | None, stream: TextIO, j
 
 
 def _time(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_utc(record.created)
 
 
 def _message(record: logging.LogRecord) -> str:

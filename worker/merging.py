@@ -58,7 +58,7 @@ def merge_attempts(attempts: list[RecordedAttempt]) -> Manifest:
         participants=participants,
         summary=Summary(
             total_participants=len(participants),
-            total_segments=sum(len(stream.segments) for each in participants for stream in each.streams),
+            total_segments=sum(1 for each in participants for _ in each.segments()),
         ),
         recording=_recording(ordered, zero),
     )
@@ -67,13 +67,7 @@ def merge_attempts(attempts: list[RecordedAttempt]) -> Manifest:
 def _placed(number: int, attempt: RecordedAttempt, offset: float) -> Iterator[ParticipantStreams]:
     """The attempt's participants, their segments on the common clock: ``offset`` seconds later."""
     for person in attempt.manifest.participants:
-        streams = [
-            msgspec.structs.replace(
-                stream, segments=[_moved(each, number, attempt.folder, offset) for each in stream.segments]
-            )
-            for stream in person.streams
-        ]
-        yield msgspec.structs.replace(person, streams=streams)
+        yield person.with_segments(lambda segment: _moved(segment, number, attempt.folder, offset))
 
 
 def _moved(segment: Segment, number: int, folder: str, offset: float) -> Segment:
@@ -112,8 +106,7 @@ def _csrcs(people: list[ParticipantStreams]) -> set[int]:
     return {
         source.csrc
         for person in people
-        for stream in person.streams
-        for segment in stream.segments
+        for segment in person.segments()
         for source in segment.sources
         if source.csrc is not None
     }

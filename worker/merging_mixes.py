@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -11,7 +11,6 @@ from worker.stems.manifest import (
     Evident,
     GatedMix,
     Overlap,
-    Packets,
     ParticipantStreams,
     Segment,
 )
@@ -49,22 +48,11 @@ def renamed_overlaps(participants: list[ParticipantStreams]) -> list[Participant
     names: dict[tuple[int, int | None], str] = {
         (segment.segment_index, source.csrc): person.participant_name
         for person in participants
-        for segment in _segments(person)
+        for segment in person.segments()
         for source in segment.sources
         if source.csrc is not None
     }
-    return [
-        msgspec.structs.replace(
-            person,
-            streams=[
-                msgspec.structs.replace(
-                    stream, segments=[_renamed(segment, names) for segment in stream.segments]
-                )
-                for stream in person.streams
-            ],
-        )
-        for person in participants
-    ]
+    return [person.with_segments(lambda segment: _renamed(segment, names)) for person in participants]
 
 
 def added_mixes(mixes: Iterable[GatedMix | msgspec.UnsetType]) -> GatedMix | msgspec.UnsetType:
@@ -74,11 +62,6 @@ def added_mixes(mixes: Iterable[GatedMix | msgspec.UnsetType]) -> GatedMix | msg
         if mix is not msgspec.UNSET:
             total = mix if total is msgspec.UNSET else _sum(total, mix)
     return total
-
-
-def _segments(person: ParticipantStreams) -> Iterator[Segment]:
-    for stream in person.streams:
-        yield from stream.segments
 
 
 def _renamed(segment: Segment, names: dict[tuple[int, int | None], str]) -> Segment:
@@ -105,12 +88,7 @@ def _sum(one: GatedMix, other: GatedMix) -> GatedMix:
         shared_packets=one.shared_packets + other.shared_packets,
         shared_seconds=round(one.shared_seconds + other.shared_seconds, 4),
         noise_packets=one.noise_packets + other.noise_packets,
-        mix=Packets(
-            **{
-                field: getattr(one.mix, field) + getattr(other.mix, field)
-                for field in Packets.__struct_fields__
-            }
-        ),
+        mix=one.mix + other.mix,
     )
 
 

@@ -226,15 +226,9 @@ class Metrics:
         """The recording's final totals."""
         self._raise(self._recorded, manifest.recording.duration_seconds, "recorded")
         self._raise(self._unattributed, manifest.recording.unattributed_packets, "unattributed")
-        packets = [
-            segment.packets
-            for person in manifest.participants
-            for stream in person.streams
-            for segment in stream.segments
-        ]
+        packets = manifest.packets()
         for fate in FATES:
-            total = sum(getattr(each, fate) for each in packets)
-            self._raise(self._packets.labels(fate), total, "packets", fate)
+            self._raise(self._packets.labels(fate), getattr(packets, fate), "packets", fate)
 
     def observe_first_packet(self, seconds: float) -> None:
         """So long after the lobby's end the first packet stood on the tape."""

@@ -64,10 +64,5 @@ def _recover_attempt(store: ObjectStore, keys: AttemptKeys, work: Path) -> Manif
 
 def files_of(manifest: Manifest) -> list[str]:
     """The files that a manifest names, relative to it."""
-    urls = [
-        segment.url
-        for person in manifest.participants
-        for stream in person.streams
-        for segment in stream.segments
-    ]
+    urls = [segment.url for _, segment in manifest.segments()]
     return urls + ([manifest.recording.mixed_audio] if manifest.recording.mixed_audio else [])

@@ -7,12 +7,11 @@ a bot, and ``idempotency_key`` is the same for each copy of one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
+from worker.iso_time import iso_utc
 from worker.job import Job
 from worker.stems.manifest import Manifest, Packets
 from worker.vendor_words import Words, status_code
@@ -102,11 +101,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     custom_attributes: dict[str, Any]
 
 
-def iso(at: float) -> str:
-    """Seconds since the Unix epoch as ISO 8601 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def bot_status(
     job: Job, state: str, reason: str, said: Words, attempt: int, sequence: int, at: float
 ) -> BotStatus:
@@ -121,7 +115,7 @@ def bot_status(
         message=said.message,
         attempt=attempt,
         sequence=sequence,
-        updated_at=iso(at),
+        updated_at=iso_utc(at),
     )
 
 
@@ -172,8 +166,8 @@ def invalid_job_event(
         "attempt": 0,
         "sequence": 0,
         "idempotency_key": f"invalid-{body_hash}",
-        "updated_at": iso(at),
-        "timestamp": iso(at),
+        "updated_at": iso_utc(at),
+        "timestamp": iso_utc(at),
         "custom_attributes": {},
     }
 
@@ -184,11 +178,9 @@ def speaker_totals(manifest: Manifest) -> list[SpeakerTotal]:
         SpeakerTotal(
             participant_name=person.participant_name,
             participant_id=person.participant_id,
-            speech_seconds=round(
-                sum(segment.speech_seconds for stream in person.streams for segment in stream.segments), 4
-            ),
-            segments=sum(len(stream.segments) for stream in person.streams),
-            packets=_sum(segment.packets for stream in person.streams for segment in stream.segments),
+            speech_seconds=round(sum(segment.speech_seconds for segment in person.segments()), 4),
+            segments=sum(1 for _ in person.segments()),
+            packets=person.packets(),
         )
         for person in manifest.participants
     ]
@@ -196,13 +188,8 @@ def speaker_totals(manifest: Manifest) -> list[SpeakerTotal]:
 
 def packet_counters(manifest: Manifest) -> dict[str, float]:
     """Packets by fate over all participants, and those that nobody can be named for."""
-    total = _sum(
-        segment.packets
-        for person in manifest.participants
-        for stream in person.streams
-        for segment in stream.segments
-    )
-    counters = {f"packets_{fate}": float(count) for fate, count in msgspec.structs.asdict(total).items()}
+    total = msgspec.structs.asdict(manifest.packets())
+    counters = {f"packets_{fate}": float(count) for fate, count in total.items()}
     return {**counters, "packets_unattributed": float(manifest.recording.unattributed_packets)}
 
 
@@ -226,8 +213,3 @@ def _common(status: BotStatus, custom_attributes: dict[str, Any]) -> dict[str, A
         "timestamp": status.updated_at,
         "custom_attributes": custom_attributes,
     }
-
-
-def _sum(packets: Iterator[Packets]) -> Packets:
-    counts = [msgspec.structs.asdict(each) for each in packets]
-    return Packets(**{fate: sum(each[fate] for each in counts) for fate in Packets.__struct_fields__})

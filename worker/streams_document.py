@@ -55,16 +55,7 @@ def mixed_only(manifest: Manifest) -> Manifest:
 
 def _with_urls(manifest: Manifest, presign: Presign) -> Manifest:
     participants = [
-        msgspec.structs.replace(
-            person,
-            streams=[
-                msgspec.structs.replace(
-                    stream, segments=[_with_url(segment, presign) for segment in stream.segments]
-                )
-                for stream in person.streams
-            ],
-        )
-        for person in manifest.participants
+        person.with_segments(lambda segment: _with_url(segment, presign)) for person in manifest.participants
     ]
     return msgspec.structs.replace(manifest, participants=participants)
 

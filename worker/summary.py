@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from worker.display import clock
 from worker.printable import printable
-from worker.stems.manifest import Manifest, ParticipantStreams, Segment
+from worker.stems.manifest import Manifest
 
 PLAIN_WIDTH: Final = 160
 """Columns of the table where there is no terminal that could be too narrow."""
@@ -48,7 +47,7 @@ def speakers_table(manifest: Manifest) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("isolation", no_wrap=True)
     table.add_column("file", overflow="fold")
-    for participant, segment in _segments(manifest):
+    for participant, segment in manifest.segments():
         packets = segment.packets
         table.add_row(
             Text(printable(participant.participant_name)),
@@ -62,10 +61,3 @@ def speakers_table(manifest: Manifest) -> Table:
     if not manifest.participants:
         table.add_row(Text("nobody spoke", "dim"))
     return table
-
-
-def _segments(manifest: Manifest) -> Iterator[tuple[ParticipantStreams, Segment]]:
-    for participant in manifest.participants:
-        for stream in participant.streams:
-            for segment in stream.segments:
-                yield participant, segment

@@ -6,11 +6,12 @@ import errno
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from worker.iso_time import iso_utc
 from worker.job import Job
 from worker.merging import RecordedAttempt
 from worker.outcome import Outcome, Stop
 from worker.reasons import CUT_OFF
-from worker.status import Result, ResultFile, iso, packet_counters, speaker_totals
+from worker.status import Result, ResultFile, packet_counters, speaker_totals
 from worker.stems.manifest import Manifest
 from worker.vendor_words import status_code, words
 
@@ -96,7 +97,7 @@ def make_result(
         attempt=attempt,
         sequence=sequence,
         idempotency_key=f"{job.bot_id}-result",
-        updated_at=iso(at),
+        updated_at=iso_utc(at),
         started_at=recording.started_at if recording else None,
         duration_seconds=recording.duration_seconds if recording else 0.0,
         audio_streams=audio_streams,

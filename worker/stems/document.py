@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
+from worker.iso_time import iso_utc
 from worker.platforms.directory import Directory
 from worker.reasons import CUT_OFF
 from worker.stems.filenames import file_name, stream_id
@@ -100,7 +99,7 @@ def assemble_manifest(
             platform=begun.platform if begun else "unknown",
             meeting_url=begun.meeting_url if begun else "",
             bot_name=begun.bot_name if begun else "",
-            started_at=_iso(started.at) if started else "",
+            started_at=iso_utc(started.at, "microseconds") if started else "",
             duration_seconds=round(duration, 4),
             complete=ended is not None and ended.reason not in CUT_OFF,
             ended_reason=ended.reason if ended else "cut_off",
@@ -163,8 +162,3 @@ def _overlaps(heard: HeardSource, names: dict[int, str]) -> list[Overlap] | msgs
         )
         for start, end, others in heard.overlaps
     ]
-
-
-def _iso(at: float) -> str:
-    """Unix seconds as ISO 8601 in UTC, to the microsecond."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

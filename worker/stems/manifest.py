@@ -6,6 +6,8 @@ is ours is added beside them. All times are seconds of meeting time unless a fie
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import msgspec
 
 Interval = tuple[float, float]
@@ -31,6 +33,11 @@ class Packets(msgspec.Struct, frozen=True, kw_only=True):
     late: int = 0
     duplicate: int = 0
     trimmed: int = 0
+
+    def __add__(self, other: Packets) -> Packets:
+        return Packets(
+            **{field: getattr(self, field) + getattr(other, field) for field in self.__struct_fields__}
+        )
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +105,23 @@ class ParticipantStreams(msgspec.Struct, frozen=True, kw_only=True):
     name_source: str
     is_host: bool
     streams: list[Stream]
+
+    def segments(self) -> Iterator[Segment]:
+        """The segments of all streams, stream by stream."""
+        for stream in self.streams:
+            yield from stream.segments
+
+    def packets(self) -> Packets:
+        """The packets of all segments together."""
+        return sum((segment.packets for segment in self.segments()), Packets())
+
+    def with_segments(self, change: Callable[[Segment], Segment]) -> ParticipantStreams:
+        """The same participant with each segment replaced by what ``change`` gives for it."""
+        streams = [
+            msgspec.structs.replace(stream, segments=[change(segment) for segment in stream.segments])
+            for stream in self.streams
+        ]
+        return msgspec.structs.replace(self, streams=streams)
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +206,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     participants: list[ParticipantStreams]
     summary: Summary
     recording: Recording
+
+    def segments(self) -> Iterator[tuple[ParticipantStreams, Segment]]:
+        """Each segment with its participant, in the document's order."""
+        for participant in self.participants:
+            for segment in participant.segments():
+                yield participant, segment
+
+    def packets(self) -> Packets:
+        """The packets of all participants together."""
+        return sum((participant.packets() for participant in self.participants), Packets())
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -107,12 +107,7 @@ def _asset(name: str) -> str:
 
 def _policy(manifest: Manifest, style: str, script: str) -> str:
     """Content-Security-Policy (CSP level 3, §2.4): this style, this script, audio from beside the page or from its hosts."""
-    urls = [
-        segment.url
-        for participant in manifest.participants
-        for stream in participant.streams
-        for segment in stream.segments
-    ]
+    urls = [segment.url for _, segment in manifest.segments()]
     hosts = {_origin(url) for url in [*urls, manifest.recording.mixed_audio or ""]} - {None}
     media = " ".join(["'self'", *sorted(host for host in hosts if host)])
     return (

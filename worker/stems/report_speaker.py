@@ -7,7 +7,7 @@ from html import escape
 from urllib.parse import urlsplit
 
 from worker.stems.filenames import display_name
-from worker.stems.manifest import Interval, Packets, ParticipantStreams
+from worker.stems.manifest import Interval, ParticipantStreams
 from worker.stems.report_mix import mix_strips, shared_seconds, told_by_badges
 from worker.stems.speech_overlap import seconds, turns, union
 
@@ -29,10 +29,10 @@ class Speaker:
         self.hue_class = hue_class
         self.participant = participant
         self.name = display_name(participant.participant_name) or f"Speaker {number}"
-        self.segments = [segment for stream in participant.streams for segment in stream.segments]
+        self.segments = list(participant.segments())
         self.speech = union(interval for segment in self.segments for interval in segment.intervals)
         self.speech_seconds = seconds(self.speech)
-        self.packets = _total(segment.packets for segment in self.segments)
+        self.packets = participant.packets()
         self.shared_seconds = shared_seconds(self.segments)
 
     def label(self, icons: str, all_speech: float) -> str:
@@ -158,16 +158,3 @@ def safe_url(url: str) -> str | None:
 def _cell(label: str, content: str, classes: str = "") -> str:
     kind = f' class="{classes}"' if classes else ""
     return f'<td data-label="{label}"{kind}>{content}</td>'
-
-
-def _total(packets: Iterable[Packets]) -> Packets:
-    total = Packets()
-    for one in packets:
-        total = Packets(
-            received=total.received + one.received,
-            recovered=total.recovered + one.recovered,
-            lost=total.lost + one.lost,
-            late=total.late + one.late,
-            duplicate=total.duplicate + one.duplicate,
-        )
-    return total
