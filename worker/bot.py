@@ -167,7 +167,7 @@ class _Bot:
         world = self._world
         earlier = await asyncio.to_thread(look_back, self._store, self._keys, world.work / "earlier")
         self._recorded_before = earlier.recorded_seconds
-        task = recovery_task(world.aws, world.run, self._job.bot_id, earlier.numbers, world.work / "recovery")
+        task = recovery_task(world.aws, world.run, self._job, earlier.numbers, world.work / "recovery")
         number = await self._claim()
         self._reporter = Reporter(self._store, self._keys, world.events, self._job, number, world.clock)
         recovering = asyncio.create_task(recover_apart(task))

@@ -18,14 +18,7 @@ from worker.evidence import LOG_FILE
 from worker.job import Job
 from worker.merging import RecordedAttempt, merge_attempts
 from worker.outcome import Stop
-from worker.publishing import (
-    CONTENT_TYPES,
-    publish_audio,
-    publish_manifest,
-    publish_mix,
-    publish_rest,
-    withdraw_separate,
-)
+from worker.publishing import CONTENT_TYPES, publish_audio, publish_rest
 from worker.recovery import recorded_attempt
 from worker.reporting import JSON, Reporter
 from worker.status import Result, ResultFile, fitting
@@ -89,8 +82,6 @@ class Finish:
         await self._publish_failures(verdict)
         self._make_sure()
         self._reporter.enter(verdict.state, verdict.reason)
-        if not self._job.separate_audio:
-            await asyncio.to_thread(self._withdraw_separate)
         result = await self._keep_result(manifest, verdict)
         if not await self._reporter.reported(fitting(result), world.run.retry_seconds):
             return None
@@ -107,13 +98,21 @@ class Finish:
 
     async def _publish_audio(self) -> list[RecordedAttempt]:
         recorded = []
-        done = self._world.metrics.uploaded
-        publish = publish_audio if self._job.separate_audio else publish_manifest
         for entry in self._entries:
             if entry.manifest is not None:
-                await asyncio.to_thread(publish, self._store, entry.keys, entry.files, done)
+                await self._publish(publish_audio, entry)
                 recorded.append(recorded_attempt(self._keys, entry.number, entry.manifest))
         return recorded
+
+    async def _publish(self, publish: Callable[..., None], entry: Entry) -> None:
+        await asyncio.to_thread(
+            publish,
+            self._store,
+            entry.keys,
+            entry.files,
+            separate_audio=self._job.separate_audio,
+            done=self._world.metrics.uploaded,
+        )
 
     async def _publish_document(self, recorded: list[RecordedAttempt]) -> Manifest | None:
         """The bot's own audio_streams.json; none where nothing was recorded. What people wait for is there then.
@@ -130,11 +129,9 @@ class Finish:
         return merged
 
     async def _publish_rest(self) -> None:
-        done = self._world.metrics.uploaded
-        publish = publish_rest if self._job.separate_audio else publish_mix
         for entry in self._entries:
             if entry.manifest is not None:
-                await asyncio.to_thread(publish, self._store, entry.keys, entry.files, done)
+                await self._publish(publish_rest, entry)
             if not await asyncio.to_thread(entry.upload.drain, self._world.run.retry_seconds):
                 self._world.metrics.upload_failed()
                 missing = len(entry.upload.pending()) + entry.upload.given_up
@@ -152,10 +149,6 @@ class Finish:
         for path in sorted(entry.failure.iterdir()):
             key = entry.keys.failure_file(path.name)
             self._store.put(key, path, content_type=CONTENT_TYPES[path.suffix])
-
-    def _withdraw_separate(self) -> None:
-        for number in range(1, self._reporter.attempt + 1):
-            withdraw_separate(self._store, self._keys.attempt(number))
 
     async def _keep_result(self, manifest: Manifest | None, verdict: Verdict) -> Result:
         """Writes result.json, unless there is one: then that is the result."""

@@ -29,47 +29,29 @@ _AT_ONCE: Final = 4
 """Uploads side by side."""
 
 
+Done = Callable[[int], None]
+"""Is called with the bytes of each file that was uploaded, from any thread."""
+
+
 def publish_audio(
-    store: ObjectStore, keys: AttemptKeys, output: Path, done: Callable[[int], None] | None = None
+    store: ObjectStore, keys: AttemptKeys, output: Path, *, separate_audio: bool, done: Done | None = None
 ) -> None:
-    """Uploads one file per speaker, then the attempt's manifest: where that stands, they all do.
+    """Uploads one file per speaker, where the job asked for them, then the attempt's manifest: once that is there, all are.
 
-    ``done`` is called with the bytes of each file, from any thread. Blocks; raises what the store raises, and OSError.
+    Blocks; raises what the store raises, and OSError.
     """
-    streams = sorted((output / STREAMS_FOLDER).glob("*.webm"))
-    _upload_all(store, keys, output, streams, done)
-    publish_manifest(store, keys, output, done)
-
-
-def publish_manifest(
-    store: ObjectStore, keys: AttemptKeys, output: Path, done: Callable[[int], None] | None = None
-) -> None:
-    """Uploads the attempt's manifest alone, where nobody asked for the files that it names. As publish_audio."""
+    if separate_audio:
+        _upload_all(store, keys, output, sorted((output / STREAMS_FOLDER).glob("*.webm")), done)
     _upload(store, keys, output, done, output / MANIFEST_FILE)
 
 
-def publish_mix(
-    store: ObjectStore, keys: AttemptKeys, output: Path, done: Callable[[int], None] | None = None
-) -> None:
-    """Uploads the mix, where there is one. As publish_audio."""
-    if (output / AUDIO_FILE).is_file():
-        _upload(store, keys, output, done, output / AUDIO_FILE)
-
-
 def publish_rest(
-    store: ObjectStore, keys: AttemptKeys, output: Path, done: Callable[[int], None] | None = None
+    store: ObjectStore, keys: AttemptKeys, output: Path, *, separate_audio: bool, done: Done | None = None
 ) -> None:
-    """Uploads the mix and the timeline, which plays the speakers' files. As publish_audio."""
-    paths = [output / name for name in (TIMELINE_FILE, AUDIO_FILE)]
+    """Uploads the mix, where there is one, and the timeline, which plays the speakers' files. As publish_audio."""
+    names = (TIMELINE_FILE, AUDIO_FILE) if separate_audio else (AUDIO_FILE,)
+    paths = [output / name for name in names]
     _upload_all(store, keys, output, [path for path in paths if path.is_file()], done)
-
-
-def withdraw_separate(store: ObjectStore, keys: AttemptKeys) -> None:
-    """Deletes what publish_manifest and publish_mix do not upload, but a recovery does. Raises what the store raises."""
-    kept = {keys.file(MANIFEST_FILE), keys.file(AUDIO_FILE)}
-    for listed in store.list(keys.files):
-        if listed.key not in kept:
-            store.delete(listed.key)
 
 
 def _upload_all(
@@ -77,15 +59,13 @@ def _upload_all(
     keys: AttemptKeys,
     output: Path,
     paths: list[Path],
-    done: Callable[[int], None] | None,
+    done: Done | None,
 ) -> None:
     with ThreadPoolExecutor(_AT_ONCE, "upload") as pool:
         list(pool.map(partial(_upload, store, keys, output, done), paths))
 
 
-def _upload(
-    store: ObjectStore, keys: AttemptKeys, output: Path, done: Callable[[int], None] | None, path: Path
-) -> None:
+def _upload(store: ObjectStore, keys: AttemptKeys, output: Path, done: Done | None, path: Path) -> None:
     key = keys.file(path.relative_to(output).as_posix())
     try:
         store.put(key, path, content_type=CONTENT_TYPES[path.suffix], if_absent=True)

@@ -23,6 +23,7 @@ from worker.delivery.layout import bot_keys
 from worker.delivery.object_store import open_store
 from worker.delivery.retries import RetryPolicy
 from worker.errors import MeetstemsError
+from worker.job import Job
 from worker.logs import configure_logging
 from worker.merging import RecordedAttempt
 from worker.recovery import recover
@@ -48,12 +49,13 @@ class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str
     bot_id: str
     attempts: list[int]
+    separate_audio: bool
     work: str
     log_json: bool | None
 
 
-def recovery_task(aws: Aws, run: RunSettings, bot_id: str, attempts: list[int], work: Path) -> RecoveryTask:
-    """The recovery of one bot's ``attempts`` into the bucket of ``run``."""
+def recovery_task(aws: Aws, run: RunSettings, job: Job, attempts: list[int], work: Path) -> RecoveryTask:
+    """The recovery of the ``attempts`` of a job's bot into the bucket of ``run``."""
     assert run.bucket is not None
     return RecoveryTask(
         aws=aws,
@@ -61,8 +63,9 @@ def recovery_task(aws: Aws, run: RunSettings, bot_id: str, attempts: list[int], 
         kms_key_id=run.kms_key_id,
         retry_seconds=run.retry_seconds,
         prefix=run.prefix,
-        bot_id=bot_id,
+        bot_id=job.bot_id,
         attempts=attempts,
+        separate_audio=job.separate_audio,
         work=str(work),
         log_json=run.log_json,
     )
@@ -110,7 +113,13 @@ def main() -> int:
     retry = RetryPolicy(budget=task.retry_seconds)
     store = open_store(task.aws, task.bucket, retry=retry, kms_key_id=task.kms_key_id)
     try:
-        recorded = recover(store, bot_keys(task.prefix, task.bot_id), task.attempts, Path(task.work))
+        recorded = recover(
+            store,
+            bot_keys(task.prefix, task.bot_id),
+            task.attempts,
+            Path(task.work),
+            separate_audio=task.separate_audio,
+        )
     except (MeetstemsError, OSError) as error:
         logger.error("the earlier attempts cannot be recovered: %s", error)
         return 1

@@ -18,13 +18,8 @@ from worker.delivery.layout import BotKeys, bot_keys
 from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy
 from worker.earlier import look_back
-from worker.publishing import (
-    publish_audio,
-    publish_manifest,
-    publish_mix,
-    publish_rest,
-    withdraw_separate,
-)
+from worker.parse_job import parse_job
+from worker.publishing import publish_audio, publish_rest
 from worker.recovery import files_of, recover
 from worker.recovery_process import RecoveryError, recover_apart, recovery_task
 from worker.replaying import replay
@@ -34,6 +29,10 @@ from worker.stems.render import Renderer
 from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
 from worker.tape.writer import TapeWriter
 
+JOB = parse_job(
+    b'{"bot_id": "bot-1", "meeting_link": "https://meet.google.com/abc-defg-hij", "audio_separate_streams": true}',
+    str,
+)
 KEYS: BotKeys = bot_keys("", "bot-1")
 SPEECH = [bytes([0xF8, number, 7]) * 20 for number in range(50)]
 
@@ -83,11 +82,11 @@ def test_a_tape_that_breaks_off_becomes_files(store: S3Store, tmp_path: Path) ->
     parts = write_tape(tmp_path / "tape", events())
     # The first part holds no more than what came before the call.
     put_tape(store, 1, parts[:3])
-    (attempt,) = recover(store, KEYS, [1], tmp_path / "work")
+    (attempt,) = recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
     assert attempt.folder == "attempts/0001/files"
     assert attempt.manifest.recording.ended_reason == "cut_off"
     assert 7.5 < attempt.manifest.recording.duration_seconds <= 8.1
-    for file in files_of(attempt.manifest):
+    for file in files_of(attempt.manifest, separate_audio=True):
         assert f"attempts/0001/files/{file}" in keys_in(store)
     stored = store.get(KEYS.attempt(1).file("audio_streams.json")).data
     assert msgspec.json.decode(stored, type=Manifest) == attempt.manifest
@@ -95,9 +94,9 @@ def test_a_tape_that_breaks_off_becomes_files(store: S3Store, tmp_path: Path) ->
 
 def test_recovering_again_changes_nothing(store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events()))
-    first = recover(store, KEYS, [1], tmp_path / "work")
+    first = recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
     before = store.list(KEYS.folder)
-    assert recover(store, KEYS, [1], tmp_path / "again") == first
+    assert recover(store, KEYS, [1], tmp_path / "again", separate_audio=True) == first
     assert store.list(KEYS.folder) == before
     assert not (tmp_path / "again").exists()
 
@@ -107,37 +106,45 @@ def test_what_a_worker_that_was_killed_had_not_uploaded_yet_is_uploaded(
 ) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events(reason="meeting_ended")))
     replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
-    publish_audio(store, KEYS.attempt(1), tmp_path / "files")
+    publish_audio(store, KEYS.attempt(1), tmp_path / "files", separate_audio=True)
     assert "attempts/0001/files/audio.wav" not in keys_in(store)
-    recover(store, KEYS, [1], tmp_path / "work")
+    recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
     assert "attempts/0001/files/audio.wav" in keys_in(store)
 
 
-def test_of_a_job_without_separate_files_manifest_and_mix_stay(store: S3Store, tmp_path: Path) -> None:
+def test_recovery_uploads_only_manifest_and_mix_where_no_separate_files_were_asked_for(
+    store: S3Store, tmp_path: Path
+) -> None:
     parts = write_tape(tmp_path / "tape", events(reason="meeting_ended"))
     put_tape(store, 1, parts)
+    wanted = {
+        "attempts/0001/files/audio_streams.json",
+        "attempts/0001/files/audio.wav",
+        *(f"attempts/0001/tape/{part.name}" for part in parts),
+    }
+    (recovered,) = recover(store, KEYS, [1], tmp_path / "work", separate_audio=False)
+    assert keys_in(store) == wanted
+    assert recover(store, KEYS, [1], tmp_path / "again", separate_audio=False) == [recovered]
+    assert not (tmp_path / "again").exists()
+    # A worker that was not killed uploads the same files.
+    for listed in store.list(KEYS.attempt(1).files):
+        store.delete(listed.key)
     replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
-    for publish in (publish_manifest, publish_mix):
-        publish(store, KEYS.attempt(1), tmp_path / "files")
-    kept = {"attempts/0001/files/audio_streams.json", "attempts/0001/files/audio.wav"}
-    tape = {f"attempts/0001/tape/{part.name}" for part in parts}
-    assert keys_in(store) == kept | tape
-    recover(store, KEYS, [1], tmp_path / "work")
-    assert keys_in(store) > kept | tape
-    withdraw_separate(store, KEYS.attempt(1))
-    assert keys_in(store) == kept | tape
+    for publish in (publish_audio, publish_rest):
+        publish(store, KEYS.attempt(1), tmp_path / "files", separate_audio=False)
+    assert keys_in(store) == wanted
 
 
 def test_files_that_stand_there_are_never_replaced(store: S3Store, tmp_path: Path) -> None:
     parts = write_tape(tmp_path / "tape", events(reason="meeting_ended"))
     replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
     for publish in (publish_audio, publish_rest):
-        publish(store, KEYS.attempt(1), tmp_path / "files")
+        publish(store, KEYS.attempt(1), tmp_path / "files", separate_audio=True)
     before = store.list(KEYS.folder)
     put_tape(store, 1, parts[:1])
     replay(tmp_path / "tape", tmp_path / "shorter", lambda: Renderer(tmp_path / "shorter"))
     for publish in (publish_audio, publish_rest):
-        publish(store, KEYS.attempt(1), tmp_path / "shorter")
+        publish(store, KEYS.attempt(1), tmp_path / "shorter", separate_audio=True)
     after = {listed.key: listed for listed in store.list(KEYS.folder)}
     assert [after[listed.key] for listed in before] == before
 
@@ -145,13 +152,13 @@ def test_files_that_stand_there_are_never_replaced(store: S3Store, tmp_path: Pat
 def test_a_bot_that_never_got_in_leaves_nothing_to_recover(store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", iter(list(events())[:1])))
     store.put(f"{KEYS.attempt(2).folder}attempt.json", b"{}", content_type="application/json")
-    assert recover(store, KEYS, [1, 2], tmp_path / "work") == []
+    assert recover(store, KEYS, [1, 2], tmp_path / "work", separate_audio=True) == []
 
 
 def test_a_torn_tape_that_is_none_costs_no_more_than_itself(store: S3Store, tmp_path: Path) -> None:
     store.put(KEYS.attempt(1).tape_part("part-000000.mcap"), b"no tape", content_type="text/plain")
     put_tape(store, 2, write_tape(tmp_path / "tape", events()))
-    recovered = recover(store, KEYS, [1, 2], tmp_path / "work")
+    recovered = recover(store, KEYS, [1, 2], tmp_path / "work", separate_audio=True)
     assert [attempt.attempt for attempt in recovered] == [2]
     assert look_back(store, KEYS, tmp_path / "look").numbers == [1, 2]
 
@@ -161,9 +168,9 @@ async def test_a_process_of_its_own_recovers_the_same_and_says_where_it_cannot(
 ) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events()))
     run = RunSettings(bucket=embedded.bucket, log_json=True)
-    task = recovery_task(embedded.aws, run, "bot-1", [1], tmp_path / "apart")
+    task = recovery_task(embedded.aws, run, JOB, [1], tmp_path / "apart")
     recovered = await recover_apart(task)
-    assert recovered == recover(store, KEYS, [1], tmp_path / "here")
+    assert recovered == recover(store, KEYS, [1], tmp_path / "here", separate_audio=True)
     assert recovered[0].manifest.recording.ended_reason == "cut_off"
 
     nowhere = msgspec.structs.replace(task, bucket="nobody-has-this-one")
@@ -174,7 +181,7 @@ async def test_a_process_of_its_own_recovers_the_same_and_says_where_it_cannot(
 
 async def test_cancelling_ends_the_process(embedded: Embedded, store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events()))
-    task = recovery_task(embedded.aws, RunSettings(bucket=embedded.bucket), "bot-1", [1], tmp_path / "apart")
+    task = recovery_task(embedded.aws, RunSettings(bucket=embedded.bucket), JOB, [1], tmp_path / "apart")
     recovering = asyncio.create_task(recover_apart(task))
     us = psutil.Process()
     async with asyncio.timeout(10):
@@ -195,7 +202,7 @@ async def test_the_process_ends_with_whoever_waits_for_it(
         aws = msgspec.structs.replace(
             embedded.aws, endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}"
         )
-        task = recovery_task(aws, RunSettings(bucket=embedded.bucket), "bot-1", [1], tmp_path / "apart")
+        task = recovery_task(aws, RunSettings(bucket=embedded.bucket), JOB, [1], tmp_path / "apart")
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "worker.recovery_process"), stdin=asyncio.subprocess.PIPE
         )
