@@ -5,13 +5,14 @@ The mixer has one clock whoever speaks, so that a change of speakers is no break
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from worker.stems.mix import Voice
 from worker.stems.opus import voice_activity
 from worker.stems.placement import SlotPlacement
 from worker.stems.reordering import Packet, ReorderWindow
-from worker.stems.speaker_track import SpeakerTrack
+from worker.stems.speaker_track import SpeakerTrack, SpeechSink
 
 
 class Sound(msgspec.Struct, gc=False):
@@ -38,9 +39,9 @@ class MixSlot:
 
     refused = 0
 
-    def __init__(self, ssrc: int, voice: Voice | None) -> None:
+    def __init__(self, ssrc: int, sinks: Sequence[SpeechSink]) -> None:
         self.window = ReorderWindow(_one_clock)
-        self.track = SpeakerTrack(self, voice)
+        self.track = SpeakerTrack(self, sinks)
         """The mix as it came: the mixed audio is made of this, so that no packet is in it twice."""
         self._placed: list[Sound] = []
         self._ssrc = ssrc

@@ -6,7 +6,7 @@ Packets go unchanged into the stem of each source that is in them. Nothing is de
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from worker.stems.manifest import Evident, GatedMix, Packets, Source
 from worker.stems.mix import Mix
 from worker.stems.mix_slot import MixSlot, Sound
 from worker.stems.opus import SAMPLE_RATE
-from worker.stems.speech import MOST_SOURCES
+from worker.stems.speech import MOST_SOURCES, SourceSinks
 from worker.stems.stem import GatedStem, Stem
 from worker.tape.events import PageEvent, WorkerEvent
 
@@ -42,7 +42,8 @@ _UNKNOWN = -1
 class MixedSpeech:
     """A stem for each source id; for unknown speakers, counted down from -1, and for those who only captions name.
 
-    ``hints_in`` finds in an event of the tape who is said to speak.
+    ``hints_in`` finds in an event of the tape who is said to speak. Each track of the platform's mix is in ``mix`` once; each
+    source, which is that mix while it speaks, is in what each of ``sinks`` opens for it.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class MixedSpeech:
         mix: Mix | None,
         users: CaptionedUsers,
         hints_in: Callable[[PageEvent | WorkerEvent], list[Said]],
+        sinks: Sequence[SourceSinks] = (),
     ) -> None:
         self._folder = folder
         self._mix = mix
         self._users = users
         self._hints_in = hints_in
+        self._sinks = sinks
         self._stems: dict[int, GatedStem] = {}
         self._slots: list[MixSlot] = []
         self._gate = Gate(self._write)
@@ -90,7 +93,7 @@ class MixedSpeech:
 
     def open_slot(self, ssrc: int) -> MixSlot:
         """The mix on a new track, or under a new SSRC."""
-        slot = MixSlot(ssrc, self._mix.voice() if self._mix else None)
+        slot = MixSlot(ssrc, [self._mix.open_input()] if self._mix else [])
         slot.track.be_silent_until(self._settled)
         self._slots.append(slot)
         return slot
@@ -216,7 +219,8 @@ class MixedSpeech:
         stem = self._stems.get(source)
         if stem is None and len(self._stems) < MOST_SOURCES:
             path = self._folder / f"source-{len(self._stems)}.webm"
-            stem = self._stems[source] = GatedStem(path)
+            opened = [sinks.open_source(source) for sinks in self._sinks]
+            stem = self._stems[source] = GatedStem(path, opened)
             stem.track.be_silent_until(self._settled)
         return stem
 

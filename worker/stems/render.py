@@ -5,6 +5,7 @@ Nothing here knows the hour: time is what the events say, so the same tape gives
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from worker.output_folder import AUDIO_FILE, MANIFEST_FILE, STREAMS_FOLDER, TIMELINE_FILE
@@ -20,7 +21,7 @@ from worker.stems.opus import QUANTUM, SAMPLE_RATE
 from worker.stems.report import timeline_html
 from worker.stems.separate_speech import SeparateSpeech
 from worker.stems.session import SessionFacts
-from worker.stems.speech import MOST_SOURCES, Slot, Speech
+from worker.stems.speech import MOST_SOURCES, Slot, SourceSinks, Speech
 from worker.stems.wav import WavWriter
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, TapeStarted
 
@@ -37,13 +38,15 @@ MIXED = "microsoft_teams"
 class Renderer:
     """Writes stems, mix, manifest and timeline into ``output`` while events are fed; ``finish`` completes them.
 
-    Raises OSError (av.FFmpegError for the stems) where a file cannot be written.
+    ``sinks`` hear each source apart while it is written. Raises OSError (av.FFmpegError for the stems) where a file cannot be
+    written.
     """
 
-    def __init__(self, output: Path, *, mix: bool = True) -> None:
+    def __init__(self, output: Path, *, mix: bool = True, sinks: Sequence[SourceSinks] = ()) -> None:
         self._output = output
         (output / STREAMS_FOLDER).mkdir(parents=True, exist_ok=True)
         self._mix = Mix(WavWriter(output / AUDIO_FILE)) if mix else None
+        self._sinks = sinks
         self._facts = SessionFacts()
         self._choose("google_meet")
         self._slots: dict[tuple[int, int, int], Slot] = {}
@@ -166,9 +169,15 @@ class Renderer:
         streams = self._output / STREAMS_FOLDER
         self._roster = open_roster(platform)
         self._speech: Speech = (
-            MixedSpeech(streams, self._mix, CaptionedUsers(self._roster.directory), hints_decoder(platform))
+            MixedSpeech(
+                streams,
+                self._mix,
+                CaptionedUsers(self._roster.directory),
+                hints_decoder(platform),
+                self._sinks,
+            )
             if platform == MIXED
-            else SeparateSpeech(streams, self._mix)
+            else SeparateSpeech(streams, self._mix, self._sinks)
         )
 
     def _warnings(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from worker.platforms.directory import Directory
@@ -11,19 +12,23 @@ from worker.stems.mix import Mix
 from worker.stems.opus import SAMPLE_RATE
 from worker.stems.placement import SlotPlacement
 from worker.stems.reordering import ReorderWindow
-from worker.stems.speaker_track import SpeakerTrack
-from worker.stems.speech import MOST_SOURCES
+from worker.stems.speaker_track import SpeakerTrack, SpeechSink
+from worker.stems.speech import MOST_SOURCES, SourceSinks
 from worker.stems.stem import Stem
 from worker.tape.events import PageEvent, WorkerEvent
 
 
 class SeparateSpeech:
-    """A stem for each CSRC; for each SSRC, under its bitwise complement, where packets list none."""
+    """A stem for each CSRC; for each SSRC, under its bitwise complement, where packets list none.
 
-    def __init__(self, folder: Path, mix: Mix | None) -> None:
+    Every source is in ``mix``, and in what each of ``sinks`` opens for it.
+    """
+
+    def __init__(self, folder: Path, mix: Mix | None, sinks: Sequence[SourceSinks] = ()) -> None:
         self.stems: dict[int, Stem] = {}
         self._folder = folder
         self._mix = mix
+        self._sinks = sinks
         self._slots: list[tuple[int, SlotPlacement]] = []
         """With their SSRCs."""
         self._settled = 0
@@ -82,10 +87,14 @@ class SeparateSpeech:
             if len(self.stems) >= MOST_SOURCES:
                 return None
             path = self._folder / f"source-{len(self.stems)}.webm"
-            stem = self.stems[source] = Stem(path, self._mix.voice() if self._mix else None)
+            stem = self.stems[source] = Stem(path, self._open_sinks(source))
             stem.track.be_silent_until(self._settled)
         stem.sources[Source(ssrc=ssrc, csrc=csrc)] = None
         return stem.track
+
+    def _open_sinks(self, source: int) -> list[SpeechSink]:
+        opened: list[SpeechSink] = [sinks.open_source(source) for sinks in self._sinks]
+        return [self._mix.open_input(), *opened] if self._mix else opened
 
     def _heard(self, source: int, stem: Stem) -> HeardSource:
         track = stem.track

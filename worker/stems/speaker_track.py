@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from worker.stems.opus import QUANTUM
@@ -38,11 +39,14 @@ class Carrier(Protocol):
 
 
 class SpeakerTrack:
-    """The stem of one source. ``end`` is where its next packet goes, in samples of meeting time."""
+    """The stem of one source. ``end`` is where its next packet goes, in samples of meeting time.
 
-    def __init__(self, stem: PacketSink, mix: SpeechSink | None) -> None:
+    ``stem`` is given every sample, ``sinks`` only what is to be heard.
+    """
+
+    def __init__(self, stem: PacketSink, sinks: Sequence[SpeechSink] = ()) -> None:
         self._stem = stem
-        self._mix = mix
+        self._sinks = tuple(sinks)
         self.end = 0
         self.speech_end = -SPURT_GAP
         """Where the last speech ended."""
@@ -64,15 +68,17 @@ class SpeakerTrack:
         if position != self.speech_end:
             self._note_pause(position)
         self._stem.write(position, samples, payload)
-        if self._mix is not None:
-            self._mix.speak(position, samples, payload)
+        for sink in self._sinks:
+            sink.speak(position, samples, payload)
         self.end = self.speech_end = position + samples
         return position
 
     def conceal(self, samples: int) -> None:
-        """Speech was lost behind the last packet; the stem will be silent there, the mix conceals it."""
-        if self._mix is not None and self.end == self.speech_end:
-            self._mix.conceal(self.end, samples)
+        """Speech was lost behind the last packet; the stem will be silent there, what is decoded conceals it."""
+        if self.end != self.speech_end:
+            return
+        for sink in self._sinks:
+            sink.conceal(self.end, samples)
 
     def be_silent_until(self, position: int) -> None:
         """Lays silence up to ``position``, in whole steps of 2.5 ms. Does nothing where the stem is longer already."""

@@ -8,6 +8,7 @@ from worker.platforms.directory import Directory
 from worker.stems.document import HeardSource
 from worker.stems.manifest import GatedMix
 from worker.stems.reordering import Packet, ReorderWindow
+from worker.stems.speaker_track import SpeechSink
 from worker.stems.stem import Stem
 from worker.tape.events import PageEvent, WorkerEvent
 
@@ -26,6 +27,13 @@ class Slot(Protocol):
 
     def place(self, packet: Packet) -> None:
         """Takes the slot's next packet in sequence order."""
+
+
+class SourceSinks(Protocol):
+    """Hears each source apart, beside its file: live streams, for one."""
+
+    def open_source(self, source: int) -> SpeechSink:
+        """What hears a source that speaks for the first time; ``source`` is a key of ``stems``."""
 
 
 class Speech(Protocol):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from worker.stems.manifest import Source
-from worker.stems.mix import Voice
 from worker.stems.mix_slot import Sound
 from worker.stems.opus import QUANTUM
-from worker.stems.speaker_track import SPURT_GAP, SpeakerTrack
+from worker.stems.speaker_track import SPURT_GAP, SpeakerTrack, SpeechSink
 from worker.stems.webm import WebmWriter
 
 Run = tuple[int, int, str]
@@ -19,20 +19,20 @@ Shared = tuple[int, int, tuple[int, ...]]
 
 
 class Stem:
-    """One source's file while it grows, and the voice by which it is in the mix."""
+    """One source's file while it grows; ``sinks`` hear the source as well."""
 
-    def __init__(self, path: Path, voice: Voice | None) -> None:
+    def __init__(self, path: Path, sinks: Sequence[SpeechSink] = ()) -> None:
         self.path = path
         self.file = WebmWriter(path)
-        self.track = SpeakerTrack(self.file, voice)
+        self.track = SpeakerTrack(self.file, sinks)
         self.sources: dict[Source, None] = {}
 
 
 class GatedStem(Stem):
     """A stem out of a mix: packets that it may share with others, each with what told that this one speaks."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, None)
+    def __init__(self, path: Path, sinks: Sequence[SpeechSink] = ()) -> None:
+        super().__init__(path, sinks)
         self.doubled = 0
         """Packets left out because another track had already brought that moment of this source."""
         self.attribution: list[Run] = []

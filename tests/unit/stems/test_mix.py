@@ -27,7 +27,7 @@ def mixed(spurts: list[tuple[int, int, list[bytes]]], end: int, step: int = 48_0
     """Mixes (voice, position, packets of 20 ms) and writes every ``step`` samples."""
     sink = Sink()
     mix = Mix(sink)
-    voices = {number: mix.voice() for number in {number for number, _, _ in spurts}}
+    voices = {number: mix.open_input() for number in {number for number, _, _ in spurts}}
     for number, position, payloads in spurts:
         for index, payload in enumerate(payloads):
             voices[number].speak(position + index * 960, 960, payload)
@@ -61,7 +61,7 @@ def test_the_bytes_do_not_depend_on_when_they_are_written() -> None:
 def test_a_loss_is_concealed_and_fades_out() -> None:
     sink = Sink()
     mix = Mix(sink)
-    voice = mix.voice()
+    voice = mix.open_input()
     for number, payload in enumerate(SPEECH[:33]):
         voice.speak(number * 960, 960, payload)
     voice.conceal(33 * 960, 2 * 960)
@@ -77,7 +77,7 @@ def test_a_loss_is_concealed_and_fades_out() -> None:
 def test_a_long_loss_ends_in_silence() -> None:
     sink = Sink()
     mix = Mix(sink)
-    voice = mix.voice()
+    voice = mix.open_input()
     for number, payload in enumerate(SPEECH[:20]):
         voice.speak(number * 960, 960, payload)
     voice.conceal(20 * 960, 48_000)
@@ -88,7 +88,7 @@ def test_a_long_loss_ends_in_silence() -> None:
 def test_what_cannot_be_decoded_is_silent_and_counted() -> None:
     sink = Sink()
     mix = Mix(sink)
-    voice = mix.voice()
+    voice = mix.open_input()
     voice.speak(0, 5_760, b"\xfb\x3f\xff\xff")
     mix.close(9_600)
     assert voice.undecodable == 1

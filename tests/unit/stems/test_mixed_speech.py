@@ -23,6 +23,7 @@ from fixtures.replica.stem_comparison import StemComparison
 from fixtures.replica.teams_scenario import TeamsPage, TeamsSignals
 from tests.synthetic_mix_tape import mix_tape, write_mix_truth
 from tests.synthetic_tape import STARTED_AT
+from tests.unit.stems.hearing_sinks import HearingSinks
 from worker.rendering import Rendering
 from worker.stems.manifest import GatedMix, Manifest, Segment
 from worker.stems.render import Renderer
@@ -131,6 +132,20 @@ def test_each_packet_is_in_exactly_the_stems_of_its_sources(mix: dict[str, Any],
         assert (stem.name, stem.missing, stem.foreign, stem.overlap_errors) == (stem.expected_name, 0, 0, 0)
         assert stem.found == stem.expected > 100
         assert stem.place_error(1.0) <= 0.02
+
+
+def test_sinks_hear_the_mix_while_their_source_speaks(tmp_path: Path) -> None:
+    scenario, sinks = meeting(network=Network(jitter=0.01, loss=0.03)), HearingSinks()
+    rendering = Rendering(lambda: Renderer(tmp_path, mix=True, sinks=[sinks]))
+    for event in mix_tape(scenario, told(scenario)):
+        rendering.feed(event)
+    manifest = rendering.finish()
+    kept = {
+        each.sources[0].csrc: each.packets.received + each.packets.recovered
+        for _, each in manifest.segments()
+    }
+    assert {source: len(heard.packets) for source, heard in sinks.sources.items()} == kept
+    assert len(kept) == 3
 
 
 def test_the_manifest_says_what_is_shared_and_what_told(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Room:
     def track(self, csrc: int | None) -> SpeakerTrack:
         if csrc not in self.tracks:
             self.stems[csrc] = Stem()
-            self.tracks[csrc] = SpeakerTrack(self.stems[csrc], None)
+            self.tracks[csrc] = SpeakerTrack(self.stems[csrc])
         return self.tracks[csrc]
 
     def packet(
@@ -216,7 +216,7 @@ def test_the_mix_conceals_what_was_lost_and_only_that() -> None:
     mix = Mix()
     room = Room()
     room.stems[7] = Stem()
-    room.tracks[7] = SpeakerTrack(room.stems[7], mix)
+    room.tracks[7] = SpeakerTrack(room.stems[7], [mix])
     for number in range(30):
         pause = 1.0 if number >= 20 else 0.0
         room.packet(

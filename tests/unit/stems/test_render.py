@@ -3,6 +3,7 @@
 import random
 import wave
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from fixtures.replica.comparison import StemPacket, read_stem
 from fixtures.replica.voices import load_voice
 from tests.synthetic_tape import STARTED_AT, Talker, meant_places, synthetic_tape
+from tests.unit.stems.hearing_sinks import HearingSinks
 from worker.rendering import Rendering
 from worker.stems.manifest import Manifest
 from worker.stems.render import Renderer
@@ -86,6 +88,20 @@ def test_speech_is_where_it_was_and_nobody_elses(tmp_path: Path) -> None:
         packets = spoken(manifest, tmp_path, talker.csrc)
         places = [start + 0.02 * n for start, end in talker.turns for n in range(round((end - start) / 0.02))]
         assert [each.position / 48_000 for each in packets] == pytest.approx(places, abs=0.005)
+
+
+@pytest.mark.parametrize("mix", [True, False])
+def test_sinks_hear_each_source_as_its_file_holds_it(mix: bool, tmp_path: Path) -> None:
+    one, other = HearingSinks(), HearingSinks()
+    rendering = Rendering(lambda: Renderer(tmp_path, mix=mix, sinks=[one, other]))
+    for event in synthetic_tape(THREE, 10.0, jitter=0.01):
+        rendering.feed(event)
+    manifest = rendering.finish()
+    assert list(one.sources) == [101, 103, 102]
+    for source, heard in one.sources.items():
+        written = [(each.position, each.sha256) for each in spoken(manifest, tmp_path, source)]
+        assert heard.packets == other.sources[source].packets
+        assert [(place, sha256(payload).hexdigest()) for place, payload in heard.packets] == written
 
 
 def test_intervals_and_seconds_of_speech(tmp_path: Path) -> None:
