@@ -11,6 +11,7 @@ from aiortc.sdp import SessionDescription
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures.replica.meet_sdp import make_answer, make_offer, read_remote
 from fixtures.replica.rtp import (
     AUDIO_LEVEL,
     MID,
@@ -22,7 +23,7 @@ from fixtures.replica.rtp import (
     serialize,
 )
 from fixtures.replica.scenario import Media
-from fixtures.replica.sdp import Local, SdpError, make_answer, make_offer, read_remote
+from fixtures.replica.sdp import Local, SdpError
 
 LOCAL = Local("user", "password0password0pass", ":".join(["AB"] * 32), "127.0.0.1", 5000)
 NUMBERS = Numbers(opus=111, red=63, extensions={AUDIO_LEVEL: 1, MID: 4})

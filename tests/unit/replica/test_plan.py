@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.replica.plan import PlannedPacket, Wire, make_plan
+from fixtures.replica.meet_plan import make_plan
+from fixtures.replica.plan import PlannedPacket, Wire
 from fixtures.replica.scenario import (
     Media,
     Network,

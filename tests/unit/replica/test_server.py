@@ -21,7 +21,7 @@ from fixtures.replica.meet_site import SYNC_PATH
 from fixtures.replica.roster_pb2 import CollectionsMessage, SyncResponse, User
 from fixtures.replica.scenario import Media, Page, Participant, Roster, Scenario
 from fixtures.replica.server import Replica
-from fixtures.replica.visit import PageProtocolError
+from fixtures.replica.site import PageProtocolError
 
 ADA = Participant(name="Ada", voice="elif", csrc=1001)
 MEETING = Scenario(title="test", duration=60.0, participants=[ADA], page=Page(lobby=0.0))
