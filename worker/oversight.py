@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import Final
 
-from worker.delivery.events_queue import EventsQueue
+from worker.delivery.event_sinks import EventSink
 from worker.delivery.tape_upload import TapeUpload
 from worker.memory import memory_in_use
 from worker.metrics import Metrics
@@ -34,7 +34,7 @@ class Oversight:
         stopped: asyncio.Future[Stop],
         metrics: Metrics,
         memory_limit: int | None,
-        events: EventsQueue,
+        events: EventSink,
     ) -> None:
         self._stopped = stopped
         self._metrics = metrics

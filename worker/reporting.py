@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.delivery.errors import DeliveryError
-from worker.delivery.events_queue import EventsQueue
+from worker.delivery.event_sinks import EventSink
 from worker.delivery.layout import BotKeys
 from worker.delivery.object_store import ObjectStore
 from worker.job import Job
@@ -39,7 +39,7 @@ class Reporter:
         self,
         store: ObjectStore,
         keys: BotKeys,
-        events: EventsQueue,
+        events: EventSink,
         job: Job,
         attempt: int,
         clock: Callable[[], float],

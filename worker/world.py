@@ -15,6 +15,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from worker.delivery.clients import Aws, sqs_client
+from worker.delivery.event_sinks import EventSink
 from worker.delivery.events_queue import EventsQueue
 from worker.delivery.object_store import ObjectStore, open_store
 from worker.delivery.retries import RetryPolicy
@@ -41,7 +42,7 @@ class World:
     run: RunSettings
     aws: Aws
     store: ObjectStore
-    events: EventsQueue
+    events: EventSink
     metrics: Metrics
     log_about: Callable[[str | None, int | None], LogTail]
     stopped: asyncio.Future[Stop]

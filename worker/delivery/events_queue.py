@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from worker.delivery.backlog import Backlog
 from worker.delivery.errors import RefusedError, describe
+from worker.delivery.event_sinks import EventSink
 from worker.delivery.jobs_queue import QueueUnavailableError
 from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
 
@@ -22,7 +23,7 @@ LIMIT: Final = 1000
 _FIFO: Final = ".fifo"
 
 
-class EventsQueue:
+class EventsQueue(EventSink):
     """Sends events as JSON to the queue at ``url``; None: to nobody. Thread-safe.
 
     A FIFO queue (its name ends in ``.fifo``) gets the event's ``bot_id`` as group and its ``idempotency_key``, if it has one,
