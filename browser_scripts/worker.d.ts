@@ -1,4 +1,4 @@
-// Types of what the Web Worker's scripts share; see worker/browser/scripts.py for what puts them together.
+// Types of what the Web Worker's scripts share; see worker/browser/injected_scripts.py for what puts them together.
 
 /** Put in front of the scripts by the worker process. */
 declare const LIMITS: {

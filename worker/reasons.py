@@ -1,4 +1,5 @@
-"""Why a bot ends: every reason there is, as one typed code (pure). worker.vendor_words puts them into the vendors' words."""
+"""Why a bot ends: every reason there is, as one typed code (pure). worker.contracts.vendor_words puts them into the vendors'
+words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a bot stands, as one typed code (pure). worker.vendor_words puts them into the vendors' words."""
+"""Where a bot stands, as one typed code (pure). worker.contracts.vendor_words puts them into the vendors' words."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from typing import Final
 
 import msgspec
 
-from tests import synthetic_tape
-from tests.benchmarks.conversation import conversation
-from worker import recording
-from worker.recorder import Recorder
-from worker.run_command import run_command
+from tests.support import tapes
+from tests.support.conversation import conversation
+from worker.cli.run import run_command
+from worker.recording import session
+from worker.recording.recorder import Recorder
 from worker.tape.events import FrameBatch, RecordingStarted, TapeEvent
 
 BATCHES_AT_ONCE: Final = 50
@@ -62,12 +62,12 @@ class LongRecorder(Recorder):
 
 
 def _batches(start: float) -> Iterator[FrameBatch]:
-    synthetic_tape.STARTED_AT = start
-    for event in synthetic_tape.synthetic_tape(conversation(SECONDS), SECONDS, jitter=0.005):
+    tapes.STARTED_AT = start
+    for event in tapes.synthetic_tape(conversation(SECONDS), SECONDS, jitter=0.005):
         if isinstance(event, FrameBatch) and event.frames:
             yield msgspec.structs.replace(event, document=1)
 
 
 if __name__ == "__main__":
-    setattr(recording, "Recorder", LongRecorder)  # noqa: B010 - the module does not export it
+    setattr(session, "Recorder", LongRecorder)  # noqa: B010 - the module does not export it
     sys.exit(run_command(None, forever=False, local=False, output=None))

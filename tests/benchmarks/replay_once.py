@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from worker.stems.render import Renderer
+from worker.rendering.renderer import Renderer
 from worker.tape.reader import read_tape
 
 

@@ -17,14 +17,14 @@ import pytest
 
 from fixtures.replica.server import Replica
 from fixtures.replica.truth import read_truth
-from tests import synthetic_tape
-from tests.benchmarks.conversation import conversation as long_conversation
-from tests.browser.bot_truth import UNDER_WAY, assert_true_to_the_meeting, parts_of
-from tests.browser.killing import conversation
-from tests.browser.runs import BOT, Cloud, Worker, cloud
-from worker.recording import PART_SECONDS
-from worker.status import BotStatus, Result
-from worker.stems.manifest import Manifest
+from tests.support import tapes
+from tests.support.conversation import conversation as long_conversation
+from tests.support.kills import conversation
+from tests.support.truth_check import UNDER_WAY, assert_true_to_the_meeting, parts_of
+from tests.support.worker_process import BOT, Cloud, Worker, cloud
+from worker.contracts.status import BotStatus, Result
+from worker.manifest.schema import Manifest
+from worker.recording.session import PART_SECONDS
 from worker.tape.events import FrameBatch, RecordingEnded
 from worker.tape.writer import TapeWriter
 
@@ -135,10 +135,10 @@ def put_earlier_attempt(there: Cloud, seconds: float, folder: Path) -> None:
     """What a worker leaves that was killed after so long."""
     keys = there.keys.attempt(1)
     there.store.put(f"{keys.folder}attempt.json", b"{}", content_type="application/json")
-    synthetic_tape.STARTED_AT = time.time() - seconds - 60
+    tapes.STARTED_AT = time.time() - seconds - 60
     now = 0.0
     with TapeWriter(folder, part_seconds=PART_SECONDS) as tape:
-        for event in synthetic_tape.synthetic_tape(long_conversation(seconds), seconds, jitter=0.005):
+        for event in tapes.synthetic_tape(long_conversation(seconds), seconds, jitter=0.005):
             if isinstance(event, RecordingEnded):
                 break
             now = event.frames[-1].arrival if isinstance(event, FrameBatch) else max(now, event.at)
@@ -163,7 +163,7 @@ def tree_memory(worker: Worker) -> int:
         us = psutil.Process(worker.process.pid)
         total += us.memory_info().rss
         for child in us.children():
-            if "worker.recovery_process" in child.cmdline():
+            if "worker.jobs.recovery_process" in child.cmdline():
                 total += child.memory_info().rss
     return total
 

@@ -12,30 +12,30 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.benchmarks.conversation import conversation
-from tests.synthetic_tape import synthetic_tape
-from worker import entry
-from worker.bot import End, run_job
-from worker.delivery.clients import s3_client, sqs_client
-from worker.delivery.embedded import Embedded, embedded_aws
+from tests.support.conversation import conversation
+from tests.support.tapes import synthetic_tape
+from worker.contracts.parse_job import parse_job
+from worker.contracts.status import AUDIO_SUCCESS, BotStatus
+from worker.delivery.aws_clients import s3_client, sqs_client
+from worker.delivery.bucket_layout import bot_keys
+from worker.delivery.embedded_aws import Embedded, embedded_aws
 from worker.delivery.events_queue import EventsQueue
-from worker.delivery.layout import bot_keys
 from worker.delivery.object_store import NotFoundError, S3Store
 from worker.delivery.retries import RetryPolicy
-from worker.logs import LogTail
-from worker.metrics import Metrics
-from worker.observer import RecordingObserver
-from worker.outcome import Order, Outcome, Stop
-from worker.output_folder import TAPE_FOLDER
-from worker.parse_job import parse_job
-from worker.recorder import Recorder
-from worker.recording import PART_SECONDS
-from worker.rendering import OpenRenderer, Rendering
+from worker.jobs import attempt
+from worker.jobs.context import World
+from worker.jobs.job_run import End, run_job
+from worker.monitoring.logs import LogTail
+from worker.monitoring.metrics import Metrics
+from worker.recording.observer import RecordingObserver
+from worker.recording.outcome import Order, Outcome, Stop
+from worker.recording.recorder import Recorder
+from worker.recording.session import PART_SECONDS
+from worker.rendering.deferred import OpenRenderer, Rendering
+from worker.rendering.output import TAPE_FOLDER
 from worker.settings import RunSettings, Settings
-from worker.status import AUDIO_SUCCESS, BotStatus
 from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
 from worker.tape.writer import TapeWriter
-from worker.world import World
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -97,7 +97,7 @@ async def finish(
 ) -> tuple[float, float]:
     """Seconds from the end to the document being Success, and to the result being sent."""
     replayed = Replayed(seconds)
-    monkeypatch.setattr(entry, "attend", replayed.attend)
+    monkeypatch.setattr(attempt, "attend", replayed.attend)
     run = RunSettings(bucket=aws.bucket, memory_limit=None)
     with closing(s3_client(aws.aws)) as s3, closing(sqs_client(aws.aws)) as sqs:
         store = S3Store(s3, aws.bucket, retry=RetryPolicy(budget=60.0))

@@ -12,9 +12,9 @@ import av
 import pytest
 from av.audio.codeccontext import AudioCodecContext
 
-from fixtures.replica.comparison import read_stem
-from tests.benchmarks.conversation import conversation, monologues
-from tests.synthetic_tape import Talker, meant_places, synthetic_tape
+from fixtures.replica.comparison.recording import read_stem
+from tests.support.conversation import conversation, monologues
+from tests.support.tapes import Talker, meant_places, synthetic_tape
 from worker.tape.events import FrameBatch
 from worker.tape.reader import read_tape
 from worker.tape.writer import TapeWriter

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.replica.truth import read_truth
-from worker import cli
+from worker.cli import main as cli
 
 SCENARIO = """
 title = "Two words"

@@ -15,7 +15,7 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 
 from fixtures.replica.server import Replica
-from tests.browser.recordings import Command, assert_complete, chromium_of, meeting, settings_for
+from tests.support.record_process import Command, assert_complete, chromium_of, meeting, settings_for
 from worker.browser.launch import BrowserSession, ChromiumLaunchError, launch_browser, new_context
 from worker.browser.processes import browser_processes, cpu_seconds, is_alive
 from worker.browser.storage_state import StorageStateError

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from fixtures.replica.media import MeetingMedia
+from fixtures.replica.meet.media import MeetingMedia
 from fixtures.replica.scenario import Media, Network, Participant, Scenario
 from fixtures.replica.truth import Truth, TruthPacket, read_truth
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fixtures.replica.meet_scenario import Page, Refusal
+from fixtures.replica.meet.scenario import Page, Refusal
 from fixtures.replica.scenario import Participant, Roster, Scenario
 from fixtures.replica.server import Replica
-from tests.browser.outcomes import (
+from tests.support.outcome_rows import (
     GROUPS,
     NOT_LET_IN,
     ONLY_IN_CALL,
@@ -21,9 +21,9 @@ from tests.browser.outcomes import (
     Row,
     play_group,
 )
-from worker.leave_policy import LeavePolicy, Patience
-from worker.outcome import Outcome
+from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.reasons import Reason
+from worker.recording.outcome import Outcome
 from worker.tape.events import PageSeen, RosterChanged, TapeEvent
 
 LOBBY = 1.2

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.conversation import conversation
-from tests.synthetic_tape import synthetic_tape
+from tests.support.conversation import conversation
+from tests.support.tapes import synthetic_tape
 from worker.browser.launch import BrowserSession
-from worker.stems.render import Renderer
+from worker.rendering.renderer import Renderer
 
 LOOK_AT = """async (url) => {
     const audio = new Audio();

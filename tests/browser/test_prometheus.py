@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from fixtures.replica.server import Replica
-from tests.browser.killing import conversation
-from tests.browser.runs import Worker, cloud
 from tests.deploy.prometheus import dashboard_queries, prometheus, recorded_queries
+from tests.support.kills import conversation
+from tests.support.worker_process import Worker, cloud
 
 ANSWERS_WITHIN = 60.0
 """Seconds from the start of the worker; what its last scrape told is still asked for after its end."""

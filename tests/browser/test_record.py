@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.replica.server import Replica
-from tests.browser.recordings import Command, assert_complete, contents, events_of, frames_in, meeting
-from worker import cli
+from tests.support.record_process import Command, assert_complete, contents, events_of, frames_in, meeting
+from worker.cli import main as cli
 from worker.tape.events import RecordingStarted, StateChanged, TapeEvent
 
 

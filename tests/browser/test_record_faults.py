@@ -9,18 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.replica.media import MeetingMedia
+from fixtures.replica.meet.media import MeetingMedia
 from fixtures.replica.server import Replica
-from tests.browser.recordings import assert_complete, contents, events_of, frames_in, meeting, settings_for
-from worker import lifecycle
-from worker.observer import RecordingObserver
-from worker.outcome import Order, Outcome
-from worker.platforms.meet_link import parse_meet_link
-from worker.progress import Progress
-from worker.recording import record
-from worker.rendering import OpenRenderer
-from worker.replaying import replay
-from worker.stems.render import Renderer
+from tests.support.record_process import (
+    assert_complete,
+    contents,
+    events_of,
+    frames_in,
+    meeting,
+    settings_for,
+)
+from worker.lifecycle import state_machine
+from worker.platforms.meet.link import parse_meet_link
+from worker.recording.observer import RecordingObserver
+from worker.recording.outcome import Order, Outcome
+from worker.recording.session import record
+from worker.rendering.deferred import OpenRenderer
+from worker.rendering.progress import Progress
+from worker.rendering.renderer import Renderer
+from worker.rendering.replay import replay
 from worker.tape.events import FrameBatch, RecordingEnded, StateChanged, TapeEvent
 from worker.tape.writer import TapeWriter
 
@@ -130,7 +137,7 @@ async def test_a_call_whose_connection_is_lost_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output, display = tmp_path / "out", Silent()
-    monkeypatch.setattr(lifecycle, "DISCONNECTED_TIMEOUT", 1.0)
+    monkeypatch.setattr(state_machine, "DISCONNECTED_TIMEOUT", 1.0)
     truth = tmp_path / "truth.jsonl"
     media = MeetingMedia(meeting(60), truth)
     async with Replica(meeting(60), truth, media=media) as replica:
@@ -178,7 +185,7 @@ async def test_states_and_the_end_stand_on_the_tape(tmp_path: Path) -> None:
 
 
 async def test_an_output_folder_that_is_not_empty_stops_everything_before_joining(tmp_path: Path) -> None:
-    from worker.output_folder import OutputError
+    from worker.rendering.output import OutputError
 
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "audio.wav").write_text("precious")

@@ -12,11 +12,11 @@ import pytest
 from playwright.async_api import Page as BrowserPage
 from playwright.async_api import async_playwright, expect
 
-from fixtures.replica.mix_scenario import MixMedia
 from fixtures.replica.report import PageReport
 from fixtures.replica.scenario import Participant, Scenario, load_scenario
 from fixtures.replica.server import Replica
-from fixtures.replica.teams_scenario import TeamsPage, TeamsSignals
+from fixtures.replica.teams.mix_scenario import MixMedia
+from fixtures.replica.teams.scenario import TeamsPage, TeamsSignals
 from worker.browser.launch import find_chromium
 from worker.settings import Settings
 

@@ -15,12 +15,12 @@ import pytest
 
 from fixtures.replica.server import Replica
 from fixtures.replica.truth import read_truth
-from tests.browser.bot_truth import assert_true_to_the_meeting
-from tests.browser.killing import conversation, kill_and_finish, recording_for
-from tests.browser.recordings import chromium_of, meeting
-from tests.browser.runs import Cloud, Worker, cloud
-from tests.fault_proxy import Fault, fault_proxy
-from worker.bot_streams import streams_of
+from tests.support.fault_proxy import Fault, fault_proxy
+from tests.support.kills import conversation, kill_and_finish, recording_for
+from tests.support.record_process import chromium_of, meeting
+from tests.support.truth_check import assert_true_to_the_meeting
+from tests.support.worker_process import Cloud, Worker, cloud
+from worker.jobs.streams import streams_of
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -16,25 +16,26 @@ from playwright.async_api import BrowserContext
 from prometheus_client import CollectorRegistry
 
 from fixtures.replica.server import Replica
-from tests.browser.killing import conversation
-from tests.browser.recordings import assert_complete, meeting, settings_for
-from tests.browser.runs import BOT, Cloud, cloud
-from worker import evidence, lifecycle, recording, watching
-from worker.bot import End, run_job
-from worker.browser import launch
+from tests.support.kills import conversation
+from tests.support.record_process import assert_complete, meeting, settings_for
+from tests.support.worker_process import BOT, Cloud, cloud
+from worker.browser import hang_detector, launch, page_snapshot
 from worker.browser.launch import BrowserSession, new_context
-from worker.delivery.clients import sqs_client
+from worker.contracts.job import Job
+from worker.contracts.parse_job import parse_job
+from worker.delivery.aws_clients import sqs_client
 from worker.delivery.events_queue import EventsQueue
-from worker.job import Job
-from worker.logs import LogTail
-from worker.metrics import Metrics
-from worker.outcome import Stop
-from worker.parse_job import parse_job
+from worker.jobs.context import World
+from worker.jobs.job_run import End, run_job
+from worker.lifecycle import state_machine
+from worker.monitoring.logs import LogTail
+from worker.monitoring.metrics import Metrics
+from worker.recording import session
+from worker.recording.outcome import Stop
 from worker.settings import RunSettings
 from worker.tape.events import TapDeaf
 from worker.tape.reader import TapeReader
 from worker.tape.writer import TapeWriter
-from worker.world import World
 
 
 @pytest.fixture
@@ -169,13 +170,13 @@ async def test_a_capture_that_dies_is_started_once_more_and_then_given_up(
         await context.add_init_script(f"{SABOTAGE[reason]}{AFTER_SOME_FRAMES}")
         return context
 
-    monkeypatch.setattr(recording, "new_context", sabotaged)
-    monkeypatch.setattr(lifecycle, "DEAF_TIMEOUT", 1.0)
-    monkeypatch.setattr(watching, "HUNG_TIMEOUT", 2.0)
-    monkeypatch.setattr(watching, "_HUNG_PERIOD", 0.5)
+    monkeypatch.setattr(session, "new_context", sabotaged)
+    monkeypatch.setattr(state_machine, "DEAF_TIMEOUT", 1.0)
+    monkeypatch.setattr(hang_detector, "HUNG_TIMEOUT", 2.0)
+    monkeypatch.setattr(hang_detector, "_HUNG_PERIOD", 0.5)
     # A page that hangs takes each of these twice.
-    monkeypatch.setattr(evidence, "TIMEOUT", 1.0)
-    monkeypatch.setattr(recording, "LEAVE_TIMEOUT", 1.0)
+    monkeypatch.setattr(page_snapshot, "TIMEOUT", 1.0)
+    monkeypatch.setattr(session, "LEAVE_TIMEOUT", 1.0)
     monkeypatch.setattr(launch, "CLOSE_TIMEOUT", 1.0)
     async with (
         Replica(conversation(60), tmp_path / "truth.jsonl") as replica,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.replica.server import Replica
-from tests.browser.recordings import meeting
-from tests.browser.runs import Worker, cloud
+from tests.support.record_process import meeting
+from tests.support.worker_process import Worker, cloud
 
 
 @pytest.mark.timeout(120)

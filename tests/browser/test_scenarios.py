@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fixtures.replica.comparison import TRUTH_FILE, compare
+from fixtures.replica.comparison.recording import TRUTH_FILE, compare
 from fixtures.replica.scenario import load_scenario, scenario_names
 from fixtures.replica.truth import Truth, read_truth
-from worker.stems.manifest import Manifest
+from worker.manifest.schema import Manifest
 
 NAMES_TO_FIND = {"late-names": {"Anna Kowalska", "Sam O'Neill", "Beatriz Fonseca", "Unknown 1"}}
 """Where not everyone's name is ever told."""

@@ -16,16 +16,16 @@ import pytest
 from playwright.async_api import Browser, WebSocketRoute, async_playwright
 from playwright.async_api import Page as BrowserPage
 
-from fixtures.replica.meet_scenario import JoinLabel, Refusal
-from fixtures.replica.roster import Tile, device_id
+from fixtures.replica.meet.roster import Tile, device_id
+from fixtures.replica.meet.scenario import JoinLabel, Refusal
 from fixtures.replica.scenario import Scenario
 from fixtures.replica.server import Replica
-from fixtures.replica.teams_links import LOGIN_HOST, TEAMS_HOST
-from fixtures.replica.teams_scenario import TeamsPage
+from fixtures.replica.teams.links import LOGIN_HOST, TEAMS_HOST
+from fixtures.replica.teams.scenario import TeamsPage
 from worker.browser.launch import find_chromium
-from worker.platforms import meet_page as meet
-from worker.platforms import teams_page as teams
+from worker.platforms.meet import signs as meet
 from worker.platforms.signs import Sign, button, plain
+from worker.platforms.teams import signs as teams
 from worker.settings import Settings
 
 PATIENCE = 10.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from tests.browser.loopback import Loopback, missing, until
+from tests.support.loopback import Loopback, missing, until
+from worker.browser.injected_scripts import TapLimits
 from worker.browser.launch import BrowserSession
-from worker.browser.scripts import TapLimits
 from worker.tape.events import (
     AudioPathSeen,
     ChannelMessage,

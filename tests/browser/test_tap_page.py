@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.browser.loopback import ORIGIN, Loopback, until
+from tests.support.loopback import ORIGIN, Loopback, until
 from worker.browser.launch import BrowserSession
 from worker.tape.events import ChannelMessage, PageFault, RosterResponse, Tile, TilesSeen
 

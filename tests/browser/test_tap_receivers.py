@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from tests.browser.loopback import Loopback, until
+from tests.support.loopback import Loopback, until
 from worker.browser.launch import BrowserSession
 from worker.tape.events import AudioPathSeen, ConnectionClosed, ConnectionOpened, FrameBatch, ReceiverReport
 

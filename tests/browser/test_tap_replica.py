@@ -12,13 +12,13 @@ import pytest
 from fixtures.replica.scenario import Media, Page, Participant, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.truth import read_truth
-from tests.browser.loopback import Loopback
-from tests.browser.recordings import settings_for
+from tests.support.loopback import Loopback
+from tests.support.record_process import settings_for
 from worker.browser.launch import launch_browser, new_context
 from worker.browser.tap import Tap
-from worker.page_view import Scene
-from worker.platforms.meet import MeetCall
-from worker.platforms.meet_link import parse_meet_link
+from worker.lifecycle.page_view import Scene
+from worker.platforms.meet.call import MeetCall
+from worker.platforms.meet.link import parse_meet_link
 from worker.reasons import Reason
 from worker.tape.events import AudioPathSeen, ChannelMessage, PageFault, RosterResponse, TapDeaf, TilesSeen
 

@@ -6,7 +6,7 @@ import json
 
 from playwright.async_api import Route, WebSocketRoute
 
-from tests.browser.loopback import HTML, Loopback, until
+from tests.support.loopback import HTML, Loopback, until
 from worker.browser.launch import BrowserSession, new_context
 from worker.browser.tap import Tap
 from worker.tape.events import ChannelMessage, PageFault, PageObjects, SocketMessage

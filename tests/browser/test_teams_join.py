@@ -12,14 +12,14 @@ import pytest
 
 from fixtures.replica.scenario import Participant, Scenario
 from fixtures.replica.server import Replica
-from fixtures.replica.teams_scenario import TeamsPage
-from tests.browser.recordings import settings_for
+from fixtures.replica.teams.scenario import TeamsPage
+from tests.support.record_process import settings_for
 from worker.browser.launch import launch_browser, new_context
-from worker.page_view import Scene, View
-from worker.platforms import teams_page as teams
+from worker.lifecycle.page_view import Scene, View
 from worker.platforms.call import CallError
-from worker.platforms.teams import TeamsCall
-from worker.platforms.teams_link import parse_teams_link
+from worker.platforms.teams import signs as teams
+from worker.platforms.teams.call import TeamsCall
+from worker.platforms.teams.link import parse_teams_link
 
 ADA = Participant(name="Ada Ray", voice="elif", csrc=401, says=[(0.2, 20.0)], host=True)
 

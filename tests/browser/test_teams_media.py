@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from fixtures.replica.mix_scenario import AddedTrack, MixMedia
 from fixtures.replica.scenario import Network, Participant, Scenario
-from fixtures.replica.teams_media import TeamsMedia
+from fixtures.replica.teams.media import TeamsMedia
+from fixtures.replica.teams.mix_scenario import AddedTrack, MixMedia
 from fixtures.replica.truth import Truth, TruthPacket, read_truth
 from tests.browser.test_media import CHROMIUM, LOOPBACK, ORIGIN, PAGE
 

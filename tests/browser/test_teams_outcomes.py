@@ -10,8 +10,8 @@ import pytest
 
 from fixtures.replica.scenario import Participant, Scenario
 from fixtures.replica.server import Replica
-from fixtures.replica.teams_scenario import TeamsPage, TeamsSignals, Verdict, Wall
-from tests.browser.outcomes import (
+from fixtures.replica.teams.scenario import TeamsPage, TeamsSignals, Verdict, Wall
+from tests.support.outcome_rows import (
     GROUPS,
     NOT_LET_IN,
     RECORDED,
@@ -20,9 +20,9 @@ from tests.browser.outcomes import (
     Row,
     play_group,
 )
-from worker.leave_policy import LeavePolicy, Patience
-from worker.outcome import Outcome
+from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.reasons import Reason
+from worker.recording.outcome import Outcome
 from worker.tape.events import PageSeen, TapeEvent, TapeStarted
 
 LOBBY = 1.2

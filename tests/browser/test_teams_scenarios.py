@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fixtures.replica.comparison import TRUTH_FILE, attribution, compare, read_recording
-from fixtures.replica.mix_comparison import Attribution
+from fixtures.replica.comparison.mix import Attribution
+from fixtures.replica.comparison.recording import TRUTH_FILE, attribution, compare, read_recording
 from fixtures.replica.scenario import scenario_names
 from fixtures.replica.truth import read_truth
 from tests.browser.test_scenarios import STARVED, files_of, replica_lateness, run
-from worker.stems.manifest import GatedMix, Manifest
+from worker.manifest.schema import GatedMix, Manifest
 
 LABELLED = ("standup", "swap")
 """Where the packets list their sources."""

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from playwright.async_api import Page, Request, expect
 
-from tests.unit.stems.sample_manifests import manifest, meeting, participant, segment
+from tests.support.sample_manifests import manifest, meeting, participant, segment
 from worker.browser.launch import BrowserSession
-from worker.stems.manifest import Manifest
-from worker.stems.report import timeline_html
+from worker.manifest.schema import Manifest
+from worker.rendering.timeline.page import timeline_html
 
 SECONDS = 6.0
 LANES = "svg.lane:not(.all)"

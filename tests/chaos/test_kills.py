@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.killing import after, kill_and_finish
+from tests.support.kills import after, kill_and_finish
 
 SEED = int(os.environ.get("MEETSTEMS_CHAOS_SEED", "1"))
 KILLS = int(os.environ.get("MEETSTEMS_CHAOS", "20"))

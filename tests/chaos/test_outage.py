@@ -13,10 +13,10 @@ import pytest
 
 from fixtures.replica.server import Replica
 from fixtures.replica.truth import read_truth
-from tests.browser.bot_truth import assert_true_to_the_meeting
-from tests.browser.killing import conversation
-from tests.browser.runs import Cloud, Worker, cloud
-from tests.fault_proxy import Fault, fault_proxy
+from tests.support.fault_proxy import Fault, fault_proxy
+from tests.support.kills import conversation
+from tests.support.truth_check import assert_true_to_the_meeting
+from tests.support.worker_process import Cloud, Worker, cloud
 
 OUTAGE = float(os.environ.get("MEETSTEMS_OUTAGE_SECONDS", "300"))
 FAULTS = (Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.HANG, Fault.RESET)

@@ -10,13 +10,13 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from tests.deploy.prometheus import alert_queries, dashboard_queries, prometheus, recorded_queries
-from tests.synthetic_tape import STARTED_AT, Talker, synthetic_tape
-from worker.health import Health, HealthServer
-from worker.metrics import Metrics
-from worker.process_metrics import ProcessMetrics, Usage
-from worker.progress import Progress, SpeakerProgress
-from worker.rendering import Rendering
-from worker.stems.render import Renderer
+from tests.support.tapes import STARTED_AT, Talker, synthetic_tape
+from worker.monitoring.health import Health, HealthServer
+from worker.monitoring.metrics import Metrics
+from worker.monitoring.process_metrics import ProcessMetrics, Usage
+from worker.rendering.deferred import Rendering
+from worker.rendering.progress import Progress, SpeakerProgress
+from worker.rendering.renderer import Renderer
 from worker.tape.events import (
     AudioPathSeen,
     Frame,

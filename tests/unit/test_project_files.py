@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from grpc_tools import protoc  # type: ignore[import-untyped]
 
-from worker.platforms import collections_pb2
+from worker.platforms.meet import collections_pb2
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +24,7 @@ def test_the_lock_pins_every_package_and_names_no_registry() -> None:
 def test_the_roster_module_was_generated_from_its_schema(tmp_path: Path) -> None:
     """Where this fails, run scripts/generate-protobuf."""
     out = tmp_path / "schema.bin"
-    schema = "worker/platforms/collections.proto"
+    schema = "worker/platforms/meet/collections.proto"
     assert protoc.main(["protoc", f"-I{ROOT}", f"--descriptor_set_out={out}", str(ROOT / schema)]) == 0
     (current,) = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file
     generated = descriptor_pb2.FileDescriptorProto.FromString(collections_pb2.DESCRIPTOR.serialized_pb)

@@ -15,7 +15,7 @@ import msgspec
 from playwright.async_api import BrowserContext
 from playwright.async_api import Error as PlaywrightError
 
-from worker.browser.scripts import TapLimits, page_script
+from worker.browser.injected_scripts import TapLimits, page_script
 from worker.tape.events import Frame, FrameBatch, PageEvent, PageFault
 
 FLUSH_TIMEOUT: Final = 0.5

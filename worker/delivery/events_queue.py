@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from botocore.exceptions import ClientError
 
-from worker.delivery.backlog import Backlog
 from worker.delivery.errors import RefusedError, describe
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.jobs_queue import QueueUnavailableError
+from worker.delivery.outbox import Backlog
 from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
 
 if TYPE_CHECKING:

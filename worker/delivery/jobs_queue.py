@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
 import msgspec
 from botocore.exceptions import ClientError
 
-from worker.delivery.clients import LONGEST_POLL
+from worker.delivery.aws_clients import LONGEST_POLL
 from worker.delivery.errors import DeliveryError, RefusedError, UnavailableError, describe, error_code
 from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
 
@@ -67,7 +67,7 @@ class JobsQueue:
     """A standard queue. Thread-safe; every method blocks, and raises QueueUnavailableError and RefusedError.
 
     ``visibility`` is how many seconds a received message stays hidden unless it is extended. Setting ``cancelled`` ends the
-    waiting of all requests under way, though not a poll's; worker.delivery.polling can do that.
+    waiting of all requests under way, though not a poll's; worker.delivery.job_poll can do that.
     """
 
     def __init__(

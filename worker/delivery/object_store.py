@@ -14,7 +14,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from worker.delivery import multipart
-from worker.delivery.clients import Aws, s3_client
+from worker.delivery.aws_clients import Aws, s3_client
 from worker.delivery.errors import (
     DeliveryError,
     RefusedError,

@@ -1,6 +1,6 @@
 """Which requests to S3 and SQS are tried again, how often, and for how long.
 
-botocore's own retries are off (see worker/delivery/clients.py): these here are the only ones, so that a budget is a budget.
+botocore's own retries are off (see worker/delivery/aws_clients.py): these here are the only ones, so that a budget is a budget.
 Waits grow exponentially with full jitter, as AWS recommends
 (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 """

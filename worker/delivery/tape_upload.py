@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from worker.delivery.backlog import PAUSE, Backlog
+from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.errors import RefusedError
-from worker.delivery.layout import AttemptKeys
 from worker.delivery.object_store import ObjectStore, StoreUnavailableError
+from worker.delivery.outbox import PAUSE, Backlog
 
 logger = logging.getLogger(__name__)
 

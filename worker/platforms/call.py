@@ -1,11 +1,11 @@
-"""What a recording asks of a call, whatever the platform: platforms observe and act, worker.lifecycle decides."""
+"""What a recording asks of a call, whatever the platform: platforms observe and act, worker.lifecycle.state_machine decides."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from worker.errors import MeetstemsError
-from worker.page_view import View
+from worker.lifecycle.page_view import View
 
 
 class CallError(MeetstemsError):

@@ -6,9 +6,10 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from worker.errors import InputError
-from worker.platforms import meet_link, teams_link
-from worker.platforms.meet_link import MeetLink, MeetLinkError, parse_meet_link
-from worker.platforms.teams_link import TeamsLink, TeamsLinkError, parse_teams_link
+from worker.platforms.meet import link as meet_link
+from worker.platforms.meet.link import MeetLink, MeetLinkError, parse_meet_link
+from worker.platforms.teams import link as teams_link
+from worker.platforms.teams.link import TeamsLink, TeamsLinkError, parse_teams_link
 
 Link: TypeAlias = MeetLink | TeamsLink
 

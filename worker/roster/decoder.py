@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from worker.platforms.directory import Directory
+from worker.roster.roster import Directory
 from worker.tape.events import TapeEvent
 
 

@@ -6,7 +6,7 @@ from collections import deque
 
 import msgspec
 
-from worker.stems.lag import Beginnings, LagEstimate
+from worker.stems.lag_estimate import Beginnings, LagEstimate
 
 LAG_MOST = 2.0
 """Seconds by which a change of the dominant speaker is told late, at most."""

@@ -16,14 +16,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from worker.audio.opus import SAMPLE_RATE
 from worker.roster.speaking import Caption, Said
 from worker.stems.attribution import ToldBy
-from worker.stems.captioned_speech import CaptionedSpeech
+from worker.stems.captions import CaptionedSpeech
 from worker.stems.dominance import EARLY_MOST, LAG_MOST, DominantSpeakers
-from worker.stems.lag import Beginnings
+from worker.stems.jitter_buffer import WINDOW_SECONDS
+from worker.stems.lag_estimate import Beginnings
 from worker.stems.mix_slot import Sound
-from worker.stems.opus import SAMPLE_RATE
-from worker.stems.reordering import WINDOW_SECONDS
 
 HEARD_AFTER = WINDOW_SECONDS + 0.25
 """Seconds after which a packet has been placed: the reordering window, and a batch of events."""
@@ -32,7 +32,8 @@ DOMINANCE_WAIT = LAG_MOST + EARLY_MOST + HEARD_AFTER
 """Seconds after which nothing more can be told of who was dominant."""
 
 CAPTIONS_WAIT = 8.0
-"""Seconds that a packet waits for captions; less than SETTLED_AFTER of worker.stems.render, past which its place is gone."""
+"""Seconds that a packet waits for captions; less than SETTLED_AFTER of worker.rendering.renderer, past which its place is
+gone."""
 
 PAUSE = SAMPLE_RATE // 4
 """After 250 ms without a voice, speech begins anew."""

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from worker.stems.opus import voice_activity
+from worker.audio.opus import voice_activity
+from worker.stems.jitter_buffer import Packet, ReorderWindow
 from worker.stems.placement import SlotPlacement
-from worker.stems.reordering import Packet, ReorderWindow
 from worker.stems.speaker_track import SpeakerTrack, SpeechSink
 
 

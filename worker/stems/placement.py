@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from worker.stems.clock import ArrivalFloor
-from worker.stems.opus import (
+from worker.audio.opus import (
     FRAME_SAMPLES,
     PACKET_SAMPLES,
     QUANTUM,
@@ -18,7 +17,8 @@ from worker.stems.opus import (
     is_silence,
     packet_samples,
 )
-from worker.stems.reordering import Packet, ReorderWindow
+from worker.stems.arrival_floor import ArrivalFloor
+from worker.stems.jitter_buffer import Packet, ReorderWindow
 from worker.stems.speaker_track import SpeakerTrack
 
 STALL = SAMPLE_RATE // 10

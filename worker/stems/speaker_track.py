@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from worker.stems.opus import QUANTUM
+from worker.audio.opus import QUANTUM
 
 SPURT_GAP = 12_000
 """Speech that pauses for less than 250 ms counts as one stretch, in samples."""

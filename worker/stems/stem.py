@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.stems.manifest import Source
+from worker.audio.opus import QUANTUM
+from worker.audio.webm import WebmWriter
+from worker.manifest.schema import Source
 from worker.stems.mix_slot import Sound
-from worker.stems.opus import QUANTUM
 from worker.stems.speaker_track import SPURT_GAP, SpeakerTrack, SpeechSink
-from worker.stems.webm import WebmWriter
 
 Run = tuple[int, int, str]
 """(from, to, what told who speaks) in samples of meeting time."""

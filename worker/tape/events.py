@@ -88,7 +88,7 @@ class StateChanged(Event, frozen=True, kw_only=True):
 
 
 class PageSeen(Event, frozen=True, kw_only=True):
-    """The page shows something else than before; the fields are those of worker.page_view.View."""
+    """The page shows something else than before; the fields are those of worker.lifecycle.page_view.View."""
 
     scene: str
     reason: str = ""

@@ -16,8 +16,8 @@ from mcap.records import Channel, Header
 from worker.tape import codec
 from worker.tape.errors import NewerTapeError, NotATapeError, TapeNotFoundError, TapeReadError
 from worker.tape.events import TAPE_VERSION, TapeEvent
-from worker.tape.layout import METADATA, PART_PATTERN, PROFILE, VERSION_KEY, part_number
-from worker.tape.records import DamagedError, Message, TornError, records
+from worker.tape.mcap_records import DamagedError, Message, TornError, records
+from worker.tape.parts import METADATA, PART_PATTERN, PROFILE, VERSION_KEY, part_number
 
 _DECODERS: dict[str, Callable[[bytes], TapeEvent]] = {
     codec.FRAMES: codec.decode_frames,

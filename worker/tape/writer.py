@@ -19,7 +19,7 @@ from mcap.writer import CompressionType, Writer
 from worker.tape import codec
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import TAPE_VERSION, TapeEvent
-from worker.tape.layout import METADATA, PART_SECONDS, PROFILE, VERSION_KEY, part_path
+from worker.tape.parts import METADATA, PART_SECONDS, PROFILE, VERSION_KEY, part_path
 
 _NANOSECONDS: Final = 1_000_000_000
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import pytest
 
-from tests.fault_proxy import FaultProxy, fault_proxy
-from worker.delivery.clients import s3_client, sqs_client
-from worker.delivery.embedded import Embedded, embedded_aws, provision
+from tests.support.fault_proxy import FaultProxy, fault_proxy
+from worker.delivery.aws_clients import s3_client, sqs_client
+from worker.delivery.embedded_aws import Embedded, embedded_aws, provision
 from worker.delivery.jobs_queue import JobsQueue
 from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy

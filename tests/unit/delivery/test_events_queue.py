@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.fault_proxy import Fault
+from tests.support.fault_proxy import Fault
 from tests.unit.delivery.conftest import PATIENT, Cloud
 from worker.delivery.events_queue import EventsQueue
 from worker.delivery.retries import RetryPolicy

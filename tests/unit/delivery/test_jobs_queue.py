@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fault_proxy import Fault
+from tests.support.fault_proxy import Fault
 from tests.unit.delivery.conftest import IMPATIENT, PATIENT, Cloud
 from worker.delivery.errors import RefusedError
 from worker.delivery.jobs_queue import (

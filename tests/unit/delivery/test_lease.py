@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from tests.fault_proxy import Fault
+from tests.support.fault_proxy import Fault
 from tests.unit.delivery.conftest import IMPATIENT, Cloud
 from worker.delivery.lease import Lease, LeaseDamagedError, LeaseHeldError, LeaseLostError
 from worker.delivery.object_store import S3Store, StoreUnavailableError

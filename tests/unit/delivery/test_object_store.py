@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from tests.fault_proxy import Fault, Request
+from tests.support.fault_proxy import Fault, Request
 from tests.unit.delivery.conftest import IMPATIENT, PATIENT, Cloud
 from worker.delivery import multipart
 from worker.delivery.errors import RefusedError

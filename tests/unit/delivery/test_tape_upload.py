@@ -5,10 +5,10 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from tests.fault_proxy import Fault
+from tests.support.fault_proxy import Fault
+from tests.support.tape_samples import a_meeting
 from tests.unit.delivery.conftest import IMPATIENT, Cloud
-from tests.unit.tape.samples import a_meeting
-from worker.delivery.layout import bot_keys
+from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.object_store import S3Store
 from worker.delivery.tape_upload import TapeUpload
 from worker.tape.writer import TapeWriter

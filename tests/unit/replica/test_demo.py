@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.replica import demo
 from fixtures.replica.scenario import scenario_names
-from worker import cli
+from worker.cli import main as cli
 from worker.errors import MeetstemsError
 
 

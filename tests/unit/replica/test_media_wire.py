@@ -11,7 +11,7 @@ from aiortc.sdp import SessionDescription
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.replica.meet_sdp import make_answer, make_offer, read_remote
+from fixtures.replica.meet.sdp import make_answer, make_offer, read_remote
 from fixtures.replica.rtp import (
     AUDIO_LEVEL,
     MID,

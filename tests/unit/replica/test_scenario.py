@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.replica.meet_plan import make_plan
+from fixtures.replica.meet.plan import make_plan
 from fixtures.replica.scenario import Scenario, ScenarioError, load_scenario, scenario_names
 from fixtures.replica.voices import VoiceError
 

@@ -15,10 +15,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fixtures.replica import roster
 from fixtures.replica.connection import ConnectionFailed
-from fixtures.replica.meet_site import SYNC_PATH
-from fixtures.replica.roster_pb2 import CollectionsMessage, SyncResponse, User
+from fixtures.replica.meet import roster
+from fixtures.replica.meet.roster_pb2 import CollectionsMessage, SyncResponse, User
+from fixtures.replica.meet.site import SYNC_PATH
 from fixtures.replica.scenario import Media, Page, Participant, Roster, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.site import PageProtocolError

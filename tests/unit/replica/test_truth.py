@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.replica.meet_plan import make_plan
+from fixtures.replica.meet.plan import make_plan
 from fixtures.replica.plan import PlannedPacket
 from fixtures.replica.scenario import Media, Network, Participant, Scenario
 from fixtures.replica.truth import Outcome, Truth, TruthError, TruthWriter, opus_seconds, read_truth

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.rendering.renderer import SETTLED_AFTER
 from worker.roster.speaking import Caption, Dominance
 from worker.stems.attribution import ToldBy
 from worker.stems.gate import CAPTIONS_WAIT, NOISE, UNKNOWN, Gate, Verdict
-from worker.stems.lag import BIN_SECONDS, LagEstimate
+from worker.stems.lag_estimate import BIN_SECONDS, LagEstimate
 from worker.stems.mix_slot import Sound
-from worker.stems.render import SETTLED_AFTER
 
 
 def sound(at: float, *csrcs: int, voiced: bool = True) -> Sound:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.stems.jitter_buffer import ReorderWindow
 from worker.stems.placement import SlotPlacement
-from worker.stems.reordering import ReorderWindow
 from worker.stems.speaker_track import SpeakerTrack
 from worker.tape.events import OPUS_MIME_TYPE, Frame
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.writer import CompressionType, Writer
 
-from tests.unit.tape.samples import EPOCH, a_meeting, batch
+from tests.support.tape_samples import EPOCH, a_meeting, batch
 from worker.tape import codec
 from worker.tape.errors import NewerTapeError, NotATapeError, TapeNotFoundError, TapeReadError
 from worker.tape.events import TAPE_VERSION, TapeEvent
-from worker.tape.layout import METADATA, PROFILE, VERSION_KEY
+from worker.tape.parts import METADATA, PROFILE, VERSION_KEY
 from worker.tape.reader import TapeReader, read_tape
 from worker.tape.writer import TapeWriter
 

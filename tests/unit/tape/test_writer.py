@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mcap.reader import make_reader
 
-from tests.unit.tape.samples import EPOCH, a_meeting, batch
+from tests.support.tape_samples import EPOCH, a_meeting, batch
 from worker.tape import codec
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import StateChanged

@@ -1,0 +1,196 @@
+"""Plays ways that a join can go, on any platform, and checks how each ends: state, reason, vendor's words, states in between,
+and how long after the page showed it.
+
+``MEETSTEMS_REPEAT`` says how often each is played.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from fixtures.replica.host import Told
+from fixtures.replica.scenario import Scenario
+from fixtures.replica.server import Replica
+from tests.support.record_process import settings_for
+from worker.contracts.vendor_words import outcome as vendor_outcome
+from worker.lifecycle.leave_policy import LeavePolicy
+from worker.platforms.links import parse_link
+from worker.reasons import TRIED_AGAIN, Reason
+from worker.recording.observer import RecordingObserver
+from worker.recording.outcome import Order, Outcome, Stop
+from worker.recording.session import attend
+from worker.rendering.renderer import Renderer
+from worker.tape.events import PageSeen, StateChanged, TapeEvent
+
+REPEAT: Final = int(os.environ.get("MEETSTEMS_REPEAT", "1"))
+GROUPS: Final = 8
+"""Tests that the rows are dealt out to, so that they can run in several processes."""
+AT_ONCE: Final = 2
+"""Rows that one test plays at once."""
+PATIENCE: Final = 60.0
+"""Seconds that one row may take."""
+
+DECISION: Final = 10.0
+"""The most seconds from the page's showing it to the decision."""
+TOO_EARLY: Final = -0.5
+"""Seconds: clocks of page and worker are read at different moments."""
+ASKING: Final = 3.0
+"""The most seconds from the page's load to asking to join, in the best of a group: a busy machine slows the others down."""
+
+BOT_NAME: Final = "Stems"
+REFUSED: Final = ("joining", "leaving", "fatal")
+NOT_LET_IN: Final = ("joining", "waiting_room", "leaving", "fatal")
+RECORDED: Final = ("joining", "waiting_room", "in_call_not_recording", "in_call_recording", "leaving", "done")
+ONLY_IN_CALL: Final = ("joining", "waiting_room", "in_call_not_recording", "leaving", "done")
+
+
+class Row(NamedTuple):
+    """One way, and how it has to end.
+
+    ``sub_code`` is Recall.ai's. ``shown`` is what the replica tells the page that decides (the last such entry of
+    Replica.told), ``after`` the seconds of patience that count from there. ``steer`` is run beside the bot. ``attempts``: the
+    bot is sent so many times to the same meeting, and all but the last must end with a reason that is tried again.
+    ``names``: who must be in the manifest, None: not looked at.
+    """
+
+    name: str
+    scenario: Scenario
+    reason: Reason
+    sub_code: str
+    shown: str
+    states: Sequence[str] = RECORDED
+    policy: LeavePolicy = LeavePolicy()
+    after: float = 0.0
+    names: Sequence[str] | None = None
+    announcement: str | None = None
+    attempts: int = 1
+    check: Callable[[Replica, Outcome, list[TapeEvent]], Sequence[str]] | None = None
+    """Names what is wrong beside all that."""
+    steer: Callable[[Replica], Coroutine[Any, Any, None]] | None = None
+
+
+class Played(NamedTuple):
+    """How a row ended. ``decided_after`` and ``asked_after`` are in seconds; None: not known."""
+
+    row: Row
+    outcome: Outcome
+    states: tuple[str, ...]
+    asked_after: float | None
+    decided_after: float | None
+    faults: Sequence[str]
+
+    def line(self) -> str:
+        """One line of the table."""
+        return (
+            f"{self.row.name:24} {self.states[-1]:6} {self.outcome.stop.reason:34} asked {_shown(self.asked_after)} "
+            f"decided {_shown(self.decided_after)} {'; '.join(self.faults)}"
+        )
+
+
+class Events(RecordingObserver):
+    """Keeps the tape's events."""
+
+    def __init__(self) -> None:
+        self.seen: list[TapeEvent] = []
+
+    def event(self, event: TapeEvent) -> None:
+        self.seen.append(event)
+
+
+async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
+    """Plays every GROUPS-th of ``rows``, AT_ONCE at a time; fails with a list of all that went wrong."""
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def play_in_turn(row: Row) -> list[Played]:
+        async with turn, asyncio.timeout(PATIENCE):
+            return await play(row, folder / row.name)
+
+    tried = await asyncio.gather(*map(play_in_turn, rows[group::GROUPS]))
+    played = [attempt for attempts in tried for attempt in attempts]
+    print(*(attempt.line() for attempt in played), sep="\n")
+    wrong = [f"{attempt.row.name}: {fault}" for attempt in played for fault in attempt.faults]
+    asked = min(attempt.asked_after for attempt in played if attempt.asked_after is not None)
+    if asked > ASKING:
+        wrong.append(f"asked to join after {asked:.2f} s at best, expected at most {ASKING:g} s")
+    assert not wrong, "\n".join(wrong)
+
+
+async def play(row: Row, folder: Path) -> list[Played]:
+    """Sends the bot into the row's meeting, as often as the row says."""
+    await asyncio.to_thread(folder.mkdir, parents=True)
+    played: list[Played] = []
+    async with Replica(row.scenario, folder / "truth.jsonl") as replica:
+        for attempt in range(row.attempts):
+            steering = asyncio.create_task(row.steer(replica)) if row.steer else None
+            already_told = len(replica.told)
+            observer = Events()
+            outcome = await _attend(row, replica, folder / f"out-{attempt}", observer)
+            events = observer.seen
+            if steering is not None:
+                await steering
+            last = attempt == row.attempts - 1
+            told = replica.told[already_told:]
+            played.append(_judge(row, outcome, events, told, last=last))
+            if last and row.check is not None:
+                faults = [*played[-1].faults, *row.check(replica, outcome, events)]
+                played[-1] = played[-1]._replace(faults=faults)
+    return played
+
+
+async def _attend(row: Row, replica: Replica, output: Path, observer: Events) -> Outcome:
+    order = Order("outcome", parse_link(replica.meeting_url), output, BOT_NAME, row.policy, row.announcement)
+    never: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+    return await attend(order, settings_for(replica), observer, lambda: Renderer(output), never)
+
+
+def _judge(row: Row, outcome: Outcome, events: list[TapeEvent], told: Told, *, last: bool) -> Played:
+    states = tuple(event.state for event in events if isinstance(event, StateChanged))
+    asked_after = _asked_after(events, told)
+    decided_after = _decided_after(row, events, told)
+    faults = []
+    reason = outcome.stop.reason
+    if not last:
+        if reason not in TRIED_AGAIN:
+            faults.append(f"ended with {reason} ({outcome.stop.detail}), expected one that is tried again")
+        return Played(row, outcome, states, asked_after, None, faults)
+    if reason != row.reason:
+        faults.append(f"ended with {reason} ({outcome.stop.detail}), expected {row.reason}")
+    if states != tuple(row.states):
+        faults.append(f"went {states}, expected {tuple(row.states)}")
+    sub_code = vendor_outcome(states[-1], reason, row.scenario.platform).sub_code
+    if sub_code != row.sub_code:
+        faults.append(f"is called {sub_code}, expected {row.sub_code}")
+    if decided_after is None:
+        faults.append(f"the page was never told {row.shown!r}: {[what for _, what in told]}")
+    elif not TOO_EARLY <= decided_after <= DECISION:
+        faults.append(f"decided {decided_after:.2f} s after {row.shown!r}, expected 0 to {DECISION:g} s")
+    faults += _names_fault(row, outcome)
+    return Played(row, outcome, states, asked_after, decided_after, faults)
+
+
+def _asked_after(events: list[TapeEvent], told: Told) -> float | None:
+    """From the page's being served to the first look that saw it asked, or further; None where it never got there."""
+    asked = ("asked", "lobby", "host_absent", "call", "gated")
+    seen = next((event.at for event in events if isinstance(event, PageSeen) and event.scene in asked), None)
+    return None if seen is None or not told else seen - told[0][0]
+
+
+def _decided_after(row: Row, events: list[TapeEvent], told: Told) -> float | None:
+    shown = [at for at, what in told if what == row.shown]
+    decided = [event.at for event in events if isinstance(event, StateChanged) and event.state == "leaving"]
+    return decided[0] - (shown[-1] + row.after) if shown and decided else None
+
+
+def _names_fault(row: Row, outcome: Outcome) -> list[str]:
+    if row.names is None:
+        return []
+    found = sorted(p.participant_name for p in outcome.manifest.participants) if outcome.manifest else []
+    return [] if found == sorted(row.names) else [f"names {found}, expected {sorted(row.names)}"]
+
+
+def _shown(seconds: float | None) -> str:
+    return "    –" if seconds is None else f"{seconds:5.2f}"

@@ -1,0 +1,143 @@
+"""Compares what a bot left, over all its attempts, with what the replica sent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import av
+
+from fixtures.replica.comparison.recording import SAMPLE_RATE, read_stem
+from fixtures.replica.truth import Truth, TruthPacket, reached
+from worker.manifest.schema import Manifest, RecordedPart, Segment
+
+PLACE: Final = 0.020
+"""Seconds that a packet may lie from where it was meant to sound, beyond what the replica itself was late."""
+
+
+UNDER_WAY: Final = 0.3
+"""Seconds from sending to the tape at most: a page collects frames for 0.1 s."""
+
+
+class PartOfMeeting(NamedTuple):
+    """An uninterrupted stretch, in Unix seconds."""
+
+    number: int
+    start: float
+    end: float
+
+
+def parts_of(manifest: Manifest) -> list[PartOfMeeting]:
+    zero = datetime.fromisoformat(manifest.recording.started_at).timestamp()
+    parts = manifest.recording.parts
+    if not isinstance(parts, list):
+        return [PartOfMeeting(0, zero, zero + manifest.recording.duration_seconds)]
+    return [_part(each, zero) for each in parts]
+
+
+def _part(part: RecordedPart, zero: float) -> PartOfMeeting:
+    start = zero + part.start_seconds
+    return PartOfMeeting(part.segment_index, start, start + part.duration_seconds)
+
+
+def assert_true_to_the_meeting(
+    folder: Path, manifest: Manifest, truth: Truth, kills: Sequence[float], most_lost: float = 5.0
+) -> None:
+    """``kills`` are in Unix seconds: before each of them at most ``most_lost`` seconds may be missing."""
+    parts = parts_of(manifest)
+    lateness = _lateness(truth)
+    seen: set[int] = set()
+    heard: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+    for person in manifest.participants:
+        for stream in person.streams:
+            for segment in stream.segments:
+                part = parts[segment.segment_index]
+                path = folder / segment.url
+                assert_playable(path, segment.duration_seconds)
+                csrc = segment.sources[0].csrc
+                assert csrc is not None
+                found = _found(path, segment, part, truth, csrc, lateness)
+                assert not seen & found, f"{segment.filename}: packets that are in another file, too"
+                seen |= found
+                heard[part.number, csrc] |= found
+    for part in parts:
+        _assert_nothing_missing(part, truth, heard, kills, most_lost)
+
+
+def assert_playable(path: Path, seconds: float) -> None:
+    with av.open(str(path)) as container:
+        samples = sum(frame.samples for frame in container.decode(audio=0))
+    assert abs(samples / SAMPLE_RATE - seconds) < 0.02, (
+        f"{path.name}: {samples / SAMPLE_RATE} s of {seconds} s"
+    )
+
+
+def _found(
+    path: Path, segment: Segment, part: PartOfMeeting, truth: Truth, csrc: int, lateness: float
+) -> set[int]:
+    """Which packets of the truth, by index, lie in the file; each at its place, in order, once."""
+    by_hash: defaultdict[str, list[int]] = defaultdict(list)
+    for index, packet in enumerate(truth.packets):
+        if packet.csrc == csrc and reached(packet) and not packet.silent:
+            by_hash[packet.sha256].append(index)
+    found: list[int] = []
+    for spoken in read_stem(path):
+        if spoken.silent:
+            continue
+        at = part.start + spoken.position / SAMPLE_RATE
+        candidates = by_hash[spoken.sha256]
+        assert candidates, f"{segment.filename}: a packet that this source never sent"
+        index = min(candidates, key=lambda each: abs(truth.packets[each].meant_at - at))
+        error = at - truth.packets[index].meant_at
+        assert abs(error) <= PLACE + lateness, f"{segment.filename}: a packet is {error:.3f} s off its place"
+        found.append(index)
+    assert found == sorted(set(found)), f"{segment.filename}: packets twice, or out of order"
+    return set(found)
+
+
+def _assert_nothing_missing(
+    part: PartOfMeeting,
+    truth: Truth,
+    heard: dict[tuple[int, int], set[int]],
+    kills: Sequence[float],
+    most_lost: float,
+) -> None:
+    kill = min((kill for kill in kills if kill > part.start), default=None)
+    end = part.end if kill is None else max(part.end - UNDER_WAY, kill - most_lost)
+    found = {index for (number, _), indexes in heard.items() if number == part.number for index in indexes}
+    # What the replica still sent to a Chromium that had been killed is nobody's.
+    connections = {truth.packets[index].connection for index in found}
+    due = [
+        (index, packet)
+        for index, packet in enumerate(truth.packets)
+        if _must_be_there(packet, part.start, end)
+    ]
+    assert found or not due, f"part {part.number}: nothing was heard of {len(due)} packets"
+    missing = [
+        packet
+        for index, packet in due
+        if packet.connection in connections and index not in heard.get((part.number, packet.csrc), ())
+    ]
+    assert not missing, (
+        f"part {part.number} from {part.start:.2f} to {part.end:.2f}, kills {kills}: {len(missing)} packets are missing, "
+        f"sent {missing[0].sent_at} to {missing[-1].sent_at}"
+    )
+
+
+def _must_be_there(packet: TruthPacket, start: float, end: float) -> bool:
+    sent = packet.sent_at
+    return (
+        reached(packet)
+        and not packet.silent
+        and sent is not None
+        and start <= sent
+        and sent + packet.seconds < end
+    )
+
+
+def _lateness(truth: Truth) -> float:
+    late = [packet.sent_at - packet.meant_at for packet in truth.packets if packet.sent_at is not None]
+    return max(0.0, max(late, default=0.0))

@@ -1,0 +1,95 @@
+import numpy as np
+
+from fixtures.replica.voices import load_voice
+from tests.unit.audio.test_opus import decode
+from worker.audio.mixer import Mix, Sums
+
+SPEECH = [packet.payload for packet in load_voice("aria").speech[:100]]
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.parts: list[Sums] = []
+        self.closed = False
+
+    def write(self, samples: Sums) -> None:
+        self.parts.append(samples.copy())
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def samples(self) -> Sums:
+        return np.concatenate(self.parts) if self.parts else np.zeros(0, np.int32)
+
+
+def mixed(spurts: list[tuple[int, int, list[bytes]]], end: int, step: int = 48_000) -> Sums:
+    """Mixes (voice, position, packets of 20 ms) and writes every ``step`` samples."""
+    sink = Sink()
+    mix = Mix(sink)
+    voices = {number: mix.open_input() for number in {number for number, _, _ in spurts}}
+    for number, position, payloads in spurts:
+        for index, payload in enumerate(payloads):
+            voices[number].speak(position + index * 960, 960, payload)
+    for until in range(0, end, step):
+        mix.write_until(until)
+    mix.close(end)
+    assert sink.closed
+    return sink.samples
+
+
+def test_one_voice_is_decoded_at_its_place() -> None:
+    sound = mixed([(1, 4_800, SPEECH)], 4_800 + 960 * 100 + 1_000)
+    assert len(sound) == 4_800 + 960 * 100 + 1_000
+    assert not sound[:4_800].any()
+    assert np.array_equal(sound[4_800:-1_000], decode(SPEECH))
+
+
+def test_voices_are_added_up() -> None:
+    others = [packet.payload for packet in load_voice("bruno").speech[:50]]
+    both = mixed([(1, 0, SPEECH), (2, 24_000, others)], 96_000)
+    expected = decode(SPEECH).astype(np.int32)
+    expected[24_000 : 24_000 + 48_000] += decode(others)
+    assert np.array_equal(both, expected)
+
+
+def test_the_bytes_do_not_depend_on_when_they_are_written() -> None:
+    spurts = [(1, 0, SPEECH[:50]), (2, 9_600, SPEECH[50:])]
+    assert np.array_equal(mixed(spurts, 96_000, 48_000), mixed(spurts, 96_000, 4_800))
+
+
+def test_a_loss_is_concealed_and_fades_out() -> None:
+    sink = Sink()
+    mix = Mix(sink)
+    voice = mix.open_input()
+    for number, payload in enumerate(SPEECH[:33]):
+        voice.speak(number * 960, 960, payload)
+    voice.conceal(33 * 960, 2 * 960)
+    for number, payload in enumerate(SPEECH[35:70], start=35):
+        voice.speak(number * 960, 960, payload)
+    mix.close(70 * 960)
+    before = sink.samples[32 * 960 : 33 * 960]
+    lost = sink.samples[33 * 960 : 35 * 960]
+    assert np.abs(lost).max() > 500, "a gap of zeros would be heard"
+    assert abs(lost[0] - before[-1]) < 3_000, "it goes on without a click"
+
+
+def test_a_long_loss_ends_in_silence() -> None:
+    sink = Sink()
+    mix = Mix(sink)
+    voice = mix.open_input()
+    for number, payload in enumerate(SPEECH[:20]):
+        voice.speak(number * 960, 960, payload)
+    voice.conceal(20 * 960, 48_000)
+    mix.close(70 * 960)
+    assert not sink.samples[20 * 960 + 4_800 :].any()
+
+
+def test_what_cannot_be_decoded_is_silent_and_counted() -> None:
+    sink = Sink()
+    mix = Mix(sink)
+    voice = mix.open_input()
+    voice.speak(0, 5_760, b"\xfb\x3f\xff\xff")
+    mix.close(9_600)
+    assert voice.undecodable == 1
+    assert len(sink.samples) == 9_600

@@ -1,0 +1,52 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.audio.red import RedError, RedundantBlock, unpack_red
+
+blocks = st.lists(
+    st.builds(
+        RedundantBlock,
+        timestamp_offset=st.integers(0, 0x3FFF),
+        payload_type=st.integers(0, 127),
+        payload=st.binary(max_size=1023),
+    ),
+    max_size=4,
+)
+
+
+def pack(primary: bytes, redundant: list[RedundantBlock]) -> bytes:
+    headers = b"".join(
+        bytes([0x80 | block.payload_type])
+        + ((block.timestamp_offset << 10) | len(block.payload)).to_bytes(3, "big")
+        for block in redundant
+    )
+    return headers + bytes([111]) + b"".join(block.payload for block in redundant) + primary
+
+
+@given(primary=st.binary(max_size=400), redundant=blocks)
+def test_what_was_packed_is_unpacked(primary: bytes, redundant: list[RedundantBlock]) -> None:
+    assert unpack_red(pack(primary, redundant)) == (primary, redundant)
+
+
+def test_first_byte_111_means_primary_only() -> None:
+    assert unpack_red(b"\x6fspeech") == (b"speech", [])
+
+
+@given(st.binary(max_size=60))
+def test_garbage_is_unpacked_or_refused_but_never_read_past_its_end(garbage: bytes) -> None:
+    try:
+        red = unpack_red(garbage)
+    except RedError:
+        return
+    assert len(red.primary) + sum(len(block.payload) for block in red.redundant) < len(garbage)
+
+
+@given(primary=st.binary(min_size=1, max_size=50), redundant=blocks.filter(bool), data=st.data())
+def test_a_payload_cut_off_within_its_redundancy_is_refused(
+    primary: bytes, redundant: list[RedundantBlock], data: st.DataObject
+) -> None:
+    whole = pack(primary, redundant)
+    cut = data.draw(st.integers(0, len(whole) - len(primary) - 1))
+    with pytest.raises(RedError):
+        unpack_red(whole[:cut])

@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.tape_samples import a_meeting
+from tests.unit.tape.test_reader import an_mcap
+from worker.cli import main as cli
+from worker.lifecycle.leave_policy import STANDALONE, LeavePolicy, Patience
+from worker.recording.outcome import Order
+from worker.settings import Settings
+from worker.tape.events import TAPE_VERSION, RecordingStarted
+from worker.tape.writer import TapeWriter
+
+LINK = "https://meet.google.com/abc-defg-hij"
+
+
+@pytest.fixture
+def tape(tmp_path: Path) -> Path:
+    with TapeWriter(tmp_path / "tape") as writer:
+        for at, event in a_meeting(12):
+            writer.write(event, at)
+    return tmp_path / "tape"
+
+
+def run(*arguments: str | Path) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """The only line on standard error, without the name before it."""
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("meetstems: ")
+    return error.removeprefix("meetstems: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "the following arguments are required: command (see meetstems --help)"),
+        (["record", LINK], "the following arguments are required: --output (see meetstems record --help)"),
+        (["replay"], "the following arguments are required: TAPE, --output (see meetstems replay --help)"),
+        (
+            ["record", LINK, "--output", "x", "--max-duration", "-1"],
+            "argument --max-duration: '-1': expected a positive number of seconds (see meetstems record --help)",
+        ),
+        (
+            ["record", LINK, "--output", "x", "--max-duration", "inf"],
+            "argument --max-duration: 'inf': expected a positive number of seconds (see meetstems record --help)",
+        ),
+        (
+            ["record", LINK, "--output", "x", "--bot-name", "a\tb"],
+            "argument --bot-name: 'a\\tb': expected 1 to 60 printable characters (see meetstems record --help)",
+        ),
+        (
+            ["record", LINK, "--output", "x", "--bot-name", " "],
+            "argument --bot-name: ' ': expected 1 to 60 printable characters (see meetstems record --help)",
+        ),
+        (
+            ["record", LINK, "--output", "x", "--alone", "soon"],
+            "argument --alone: 'soon': expected a positive number of seconds (see meetstems record --help)",
+        ),
+        (
+            ["record", LINK, "--output", "x", "--announce", " "],
+            "argument --announce: 0 characters; expected 1 to 4096 (see meetstems record --help)",
+        ),
+    ],
+)
+def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], line: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(*arguments)
+    assert end.value.code == 2
+    assert one_line(capsys) == line
+
+
+def test_not_a_link_to_a_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("record", "https://zoom.us/j/1", "--output", tmp_path / "out") == 2
+    assert one_line(capsys).startswith("meeting link 'https://zoom.us/j/1': expected a Google Meet link like")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "policy"),
+    [
+        ([], STANDALONE),
+        (
+            ["--max-duration", "1.5", "--wait", "20", "--alone", "30"],
+            LeavePolicy(
+                waiting_room=20, noone_joined=30, everyone_left=Patience(30), max_duration=1.5, silence=None
+            ),
+        ),
+    ],
+)
+def test_what_record_is_told_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], policy: LeavePolicy
+) -> None:
+    orders: list[Order] = []
+
+    async def record_and_report(order: Order, _: Settings) -> int:
+        orders.append(order)
+        return 0
+
+    monkeypatch.setattr("worker.cli.record.record_and_report", record_and_report)
+    assert run("record", LINK, "--output", tmp_path, "--announce", " Hello ", *arguments) == 0
+    (order,) = orders
+    assert (order.policy, order.announcement, order.bot_name) == (policy, "Hello", cli.DEFAULT_BOT_NAME)
+
+
+def test_no_chromium(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEETSTEMS_CHROMIUM", "/nowhere/chromium")
+    assert run("record", LINK, "--output", tmp_path / "out") == 1
+    assert (
+        one_line(capsys)
+        == "MEETSTEMS_CHROMIUM='/nowhere/chromium': expected the path of an executable Chromium"
+    )
+
+
+def test_a_chromium_that_does_not_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEETSTEMS_CHROMIUM", "/bin/false")
+    assert run("record", LINK, "--output", tmp_path / "out") == 1
+    assert "false did not start: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["record https://meet.google.com/abc-defg-hij --output", "run --job"])
+def test_a_storage_state_is_read_before_anything_else(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEETSTEMS_STORAGE_STATE", "/nowhere/state.json")
+    monkeypatch.setenv("MEETSTEMS_CHROMIUM", "/nowhere/chromium")
+    assert run(*command.split(), tmp_path / "new") == 2
+    assert one_line(capsys).startswith("MEETSTEMS_STORAGE_STATE='/nowhere/state.json': cannot be read")
+
+
+def test_settings_that_no_shell_could_split(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEETSTEMS_CHROMIUM_ARGS", "--lang='en")
+    assert run("record", LINK, "--output", tmp_path / "out") == 2
+    assert one_line(capsys).startswith("MEETSTEMS_CHROMIUM_ARGS=")
+
+
+def occupied(folder: Path) -> str:
+    folder.mkdir()
+    (folder / "old.webm").write_bytes(b"precious")
+    return "is not empty, expected a new or an empty folder"
+
+
+def a_file(folder: Path) -> str:
+    folder.write_bytes(b"precious")
+    return "is a file, expected a new or an empty folder"
+
+
+@pytest.mark.parametrize("spoil", [occupied, a_file])
+@pytest.mark.parametrize("command", ["record", "replay"])
+def test_an_output_that_exists(
+    tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str], spoil: Any, command: str
+) -> None:
+    output = tmp_path / "out"
+    reason = spoil(output)
+    assert run(command, LINK if command == "record" else tape, "--output", output) == 2
+    assert one_line(capsys) == f"output {output}: {reason}"
+    assert b"precious" in (output.read_bytes() if output.is_file() else (output / "old.webm").read_bytes())
+
+
+def test_an_output_that_cannot_be_made(
+    tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for command, subject in (("record", LINK), ("replay", tape)):
+        assert run(command, subject, "--output", tmp_path / "file" / "out") == 2
+        assert one_line(capsys) == f"output {tmp_path}/file/out: cannot be written: Not a directory"
+
+
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """Every write beyond ``size`` bytes of a file fails, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("command", ["record", "replay"])
+@pytest.mark.parametrize("room", [0, 100])
+def test_an_output_that_is_full(
+    tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str], command: str, room: int
+) -> None:
+    with files_limited_to(room):
+        assert run(command, LINK if command == "record" else tape, "--output", tmp_path / "out") == 2
+    reason = os.strerror(errno.EFBIG) if room == 0 else "the disk is full"
+    assert one_line(capsys) == f"output {tmp_path / 'out'}: cannot be written: {reason}"
+
+
+def test_an_output_that_fills_up_while_replaying(
+    tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with files_limited_to(100_000):
+        assert run("replay", tape, "--output", tmp_path / "out") == 1
+    assert one_line(capsys).startswith(f"output {tmp_path / 'out'}: cannot be written: ")
+
+
+def test_replay(tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("replay", tape, "--output", tmp_path / "out") == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "meeting_ended" in captured.out
+    assert "× real time" in captured.out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "audio.wav",
+        "audio_streams.json",
+        "streams",
+        "timeline.html",
+    }
+
+
+def test_a_truncated_tape_is_replayed_as_far_as_it_goes(
+    tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = sorted(tape.iterdir())[-1]
+    last.write_bytes(last.read_bytes()[:-9000])
+    assert run("replay", tape, "--output", tmp_path / "out") == 0
+    captured = capsys.readouterr()
+    assert captured.err == f"meetstems: tape {tape}: {last.name}: is torn: it ends within a record\n"
+
+
+def test_a_tape_that_ends_before_the_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with TapeWriter(tmp_path / "tape") as writer:
+        for at, event in a_meeting(1):
+            if isinstance(event, RecordingStarted):
+                break
+            writer.write(event, at)
+    assert run("replay", tmp_path / "tape", "--output", tmp_path / "out") == 2
+    assert one_line(capsys) == "nothing was recorded: the tape ends before the bot was in the call"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "is empty, expected files like part-000000.mcap"),
+        (
+            b"GIF89a",
+            "is not a tape of meetstems: part-000000.mcap: is damaged: it does not begin as an MCAP file",
+        ),
+        (
+            an_mcap(profile="ros2"),
+            "is not a tape of meetstems: part-000000.mcap: is damaged: its MCAP profile is 'ros2', expected 'meetstems'",
+        ),
+        (an_mcap(version="7"), f"has version 7, expected at most {TAPE_VERSION}; a newer meetstems wrote it"),
+    ],
+)
+def test_folders_that_hold_no_tape(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, reason: str
+) -> None:
+    folder = tmp_path / "tape"
+    folder.mkdir()
+    if content is not None:
+        (folder / "part-000000.mcap").write_bytes(content)
+    assert run("replay", folder, "--output", tmp_path / "out") == 2
+    assert one_line(capsys) == f"tape {folder}: {reason}"
+
+
+def test_no_such_tape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("replay", tmp_path / "none", "--output", tmp_path / "out") == 2
+    assert (
+        one_line(capsys) == f"tape {tmp_path}/none: is not a folder, expected the tape folder of a recording"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_replay_does_not_write_into_its_tape(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("replay", tape, "--output", tape / "again") == 2
+    assert one_line(capsys) == f"output {tape}/again: lies within the tape, expected another folder"
+
+
+def test_control_characters_of_an_argument_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("replay", tmp_path / "\x1b[31mred\u202e", "--output", tmp_path / "out") == 2
+    assert "\x1b" not in (line := one_line(capsys))
+    assert "\u202e" not in line
+
+
+def test_a_reader_that_goes_away_does_not_fail_the_command(tmp_path: Path, tape: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "worker.cli", "replay", str(tape), "--output", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    error = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(30), error) == (0, b"")
+    assert (tmp_path / "out" / "audio_streams.json").exists()
+
+
+def test_asking_for_help_loads_neither_playwright_nor_av() -> None:
+    loaded = "print({'playwright', 'av', 'numpy'} & set(sys.modules))"
+    program = f"import sys; from worker.cli.main import _parser; _parser(); {loaded}"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"
+
+
+def test_settings_come_from_the_environment_in_one_place() -> None:
+    assert Settings.from_environment({}) == Settings()

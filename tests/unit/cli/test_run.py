@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from worker.cli import main as cli
+from worker.settings import RunSettings, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MEETSTEMS_JOBS_QUEUE_URL", "MEETSTEMS_BUCKET", "MEETSTEMS_EVENTS_QUEUE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert cli.main(list(arguments)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_what_is_missing_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert error_of(capsys, "run").endswith(
+        "MEETSTEMS_JOBS_QUEUE_URL: is not set, expected the URL of an SQS queue"
+    )
+    assert "MEETSTEMS_BUCKET: is not set" in error_of(capsys, "streams", "bot-1")
+    assert "--local: has an empty queue of its own" in error_of(capsys, "run", "--local")
+    assert "--output: goes with --local" in error_of(capsys, "run", "--output", "somewhere")
+    assert "cannot be read: No such file" in error_of(capsys, "run", "--job", "/nowhere/job.json")
+
+
+def test_an_invalid_job_is_not_dispatched(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEETSTEMS_JOBS_QUEUE_URL", "http://127.0.0.1:9/queue")
+    monkeypatch.setenv("MEETSTEMS_AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    job = tmp_path / "job.json"
+    job.write_text('{"meeting_link": "https://zoom.us/j/1", "bot_name": "Notes"}')
+    assert "job: meeting_link" in error_of(capsys, "dispatch", str(job))
+
+
+def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["schema"]) == 0
+    assert "meeting_link" in json.dumps(json.loads(capsys.readouterr().out))
+
+
+def test_settings_have_defaults_and_read_everything() -> None:
+    assert RunSettings.from_environment({"MEETSTEMS_BUCKET": " "}) == RunSettings()
+    run = RunSettings.from_environment(
+        {
+            "MEETSTEMS_BUCKET": "recordings",
+            "MEETSTEMS_PREFIX": "team",
+            "MEETSTEMS_TAPE": "remove",
+            "MEETSTEMS_LOG": "text",
+            "MEETSTEMS_MEMORY_LIMIT": "2000000000",
+            "MEETSTEMS_METRICS_PORT": "9090",
+            "MEETSTEMS_VISIBILITY_SECONDS": "300",
+            "MEETSTEMS_WORK_DIR": "/var/tmp",
+        }
+    )
+    assert (run.bucket, run.prefix, run.keep_tape, run.log_json) == ("recordings", "team", False, False)
+    assert (run.memory_limit, run.metrics_port, run.visibility_seconds) == (2_000_000_000, 9090, 300)
+    assert run.work_folder == Path("/var/tmp")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("MEETSTEMS_METRICS_PORT", "http", "expected a number from 0 to 65535"),
+        ("MEETSTEMS_RECEIVE_SECONDS", "21", "expected a number from 0 to 20"),
+        ("MEETSTEMS_TAPE", "maybe", "expected keep or remove"),
+        ("MEETSTEMS_LEASE_SECONDS", "nan", "expected a number from 1 to 3600"),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        RunSettings.from_environment({name: value})
+    assert str(raised.value) == f"{name}={value!r}: {expected}"

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.malformed_jobs import LINK, NOT_AN_OBJECT, NOT_JSON, OUT_OF_RANGE, WRONG_FIELDS
+from worker.contracts.fields import A_LINK
+from worker.contracts.job import Job
+from worker.contracts.json_body import MAX_BODY_BYTES, JobError
+from worker.contracts.parse_job import json_schema, parse_job
+from worker.contracts.validation import MOST_IGNORED
+from worker.errors import InputError
+
+MALFORMED = [*NOT_JSON, *NOT_AN_OBJECT, *OUT_OF_RANGE, *(body for body, _ in WRONG_FIELDS)]
+
+
+def parse(**fields: Any) -> Job:
+    return parse_job(json.dumps(fields), lambda: "new-id")
+
+
+def _short(value: bytes | str) -> str:
+    return ascii(value)[:60]
+
+
+def refusal(body: bytes | str) -> JobError:
+    with pytest.raises(JobError) as caught:
+        parse_job(body, lambda: "new-id")
+    return caught.value
+
+
+def test_null_is_as_good_as_absent() -> None:
+    fields = json_schema()["$defs"]
+    for vendor, link in (("MeetStreamBot", "meeting_link"), ("RecallBot", "meeting_url")):
+        body = dict.fromkeys(fields[vendor]["properties"]) | {link: LINK, "unknown": None}
+        job = parse(**body)
+        assert msgspec.structs.replace(job, body={}) == msgspec.structs.replace(
+            parse(**{link: LINK}), body={}
+        )
+
+
+def test_an_own_id_is_asked_for_only_when_it_is_needed() -> None:
+    def never() -> str:
+        raise AssertionError("asked for an id")
+
+    assert parse_job(json.dumps({"meeting_link": LINK, "bot_id": "b.1_x-Y"}), never).bot_id == "b.1_x-Y"
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert parse_job(b"\xef\xbb\xbf" + json.dumps({"meeting_link": LINK}).encode(), str).meeting_url == LINK
+
+
+@pytest.mark.parametrize("nothing", [None, False, "", []])
+def test_what_asks_for_nothing_is_not_ignored(nothing: object) -> None:
+    assert parse(meeting_link=LINK, video_required=nothing, unknown=nothing).ignored == []
+
+
+@pytest.mark.parametrize("something", [True, 0, "x", [0], {}])
+def test_what_asks_for_something_is_listed(something: object) -> None:
+    assert parse(meeting_link=LINK, video_required=something, unknown=something).ignored == [
+        "video_required",
+        "unknown",
+    ]
+
+
+def test_the_list_of_the_ignored_is_bounded_and_harmless() -> None:
+    job = parse(
+        meeting_link=LINK, **{f"field\x1b{number}{'x' * 200}": 1 for number in range(MOST_IGNORED + 3)}
+    )
+    assert len(job.ignored) == MOST_IGNORED + 1
+    assert job.ignored[-1] == "… and 3 more"
+    assert all(name.isprintable() and len(name) <= 48 for name in job.ignored)
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        (
+            {"meeting_url": "https://us02web.zoom.us/j/1?pwd=abc"},
+            f"job: meeting_url: 'https://us02web.zoom.us/j/1'; expected {A_LINK} (Zoom is not served yet)",
+        ),
+        (
+            {"meeting_link": "https://teams.microsoft.com/l/meetup-join/19?p=abc"},
+            f"job: meeting_link: 'https://teams.microsoft.com/l/meetup-join/19'; expected {A_LINK}",
+        ),
+        ({}, f"job: meeting_link: missing, and so is meeting_url; expected {A_LINK}"),
+    ],
+)
+def test_a_refusal_names_field_value_and_what_was_expected(fields: dict[str, Any], line: str) -> None:
+    error = refusal(json.dumps(fields))
+    assert str(error) == line
+    assert isinstance(error, InputError)
+
+
+@pytest.mark.parametrize(("bot_id", "told"), [("b1", "b1"), ("../b1", None), (7, None), (None, None)])
+def test_a_refusal_tells_whose_it_is(bot_id: object, told: str | None) -> None:
+    assert refusal(json.dumps({"meeting_link": "x", "bot_id": bot_id})).bot_id == told
+
+
+def test_there_are_two_hundred_malformed_jobs() -> None:
+    assert len(set(MALFORMED)) == len(MALFORMED) >= 200
+
+
+@pytest.mark.parametrize("body", MALFORMED, ids=_short)
+def test_each_malformed_job_gets_one_clear_line(body: bytes) -> None:
+    line = str(refusal(body))
+    assert line.startswith("job: ")
+    assert "expected" in line
+    assert line.isprintable()
+    assert len(line) < 400
+
+
+@pytest.mark.parametrize(("body", "field"), WRONG_FIELDS, ids=_short)
+def test_each_refusal_names_its_field(body: bytes, field: str) -> None:
+    assert str(refusal(body)).startswith(f"job: {field}: ")
+
+
+def test_text_that_is_no_unicode_is_refused() -> None:
+    assert str(refusal('{"x": "\ud800"}')) == "job: is not UTF-8; expected a JSON object in UTF-8"
+
+
+def test_a_body_of_the_largest_size_is_taken() -> None:
+    body = json.dumps({"meeting_link": LINK, "x": ""})
+    body = body[:-2] + "x" * (MAX_BODY_BYTES - len(body)) + body[-2:]
+    assert parse_job(body, str).ignored == ["x"]
+    assert f"expected at most {MAX_BODY_BYTES}" in str(refusal(body + " "))
+
+
+def check_any(body: bytes | str) -> None:
+    """It is taken, and can be passed on, or it is refused in one line; nothing else happens."""
+    try:
+        job = parse_job(body, lambda: "new-id")
+    except JobError as error:
+        assert str(error).isprintable()
+        assert len(str(error)) < 400
+    else:
+        again = parse_job(msgspec.json.encode(job.body), lambda: job.bot_id)
+        assert again == job
+        assert msgspec.json.decode(msgspec.json.encode(job), type=Job) == job
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+FIELD_NAMES = sorted(
+    {name for form in json_schema()["$defs"].values() for name in form.get("properties", {})}
+)
+
+
+@given(st.binary() | st.text())
+def test_any_text_is_taken_or_refused(body: bytes | str) -> None:
+    check_any(body)
+
+
+@given(VALUES)
+def test_any_json_is_taken_or_refused(value: object) -> None:
+    check_any(json.dumps(value))
+
+
+@given(
+    st.sampled_from(["meeting_link", "meeting_url"]),
+    st.dictionaries(
+        st.sampled_from(FIELD_NAMES),
+        VALUES | st.dictionaries(st.sampled_from(FIELD_NAMES), VALUES, max_size=3),
+        max_size=5,
+    ),
+)
+def test_any_value_in_any_field_is_taken_or_refused(link: str, fields: dict[str, Any]) -> None:
+    check_any(json.dumps({**fields, link: LINK}))
+
+
+BODY = {
+    "meeting_link": LINK,
+    "bot_name": "RecorderBot",
+    "audio_separate_streams": True,
+    "recording_config": {"transcript": {"provider": {"deepgram": {"model": "nova-3", "language": "en"}}}},
+    "automatic_leave": {"everyone_left_timeout": 5},
+}
+
+
+@given(st.data())
+def test_a_damaged_body_is_taken_or_refused(data: st.DataObject) -> None:
+    body = bytearray(json.dumps(BODY).encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    check_any(bytes(body[: data.draw(st.integers(0, len(body)))]))
+
+
+def test_the_schema_is_complete() -> None:
+    schema = json.loads(json.dumps(json_schema()))
+    assert schema["oneOf"] == [{"$ref": "#/$defs/MeetStreamBot"}, {"$ref": "#/$defs/RecallBot"}]
+    text = json.dumps(schema)
+    for name in set(text.split('"#/$defs/')[1:]):
+        assert name.split('"')[0] in schema["$defs"]
+    meetstream = schema["$defs"]["MeetStreamBot"]
+    assert meetstream["required"] == ["meeting_link"]
+    assert "not served yet" in meetstream["properties"]["video_required"]["description"]
+    timeout = schema["$defs"]["MeetStreamAutomaticLeave"]["properties"]["waiting_room_timeout"]["anyOf"][0]
+    assert (timeout["minimum"], timeout["maximum"]) == (0, 1800)
+    for form in schema["$defs"].values():
+        assert form["description"]

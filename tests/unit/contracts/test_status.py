@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.support.sample_manifests import meeting
+from tests.unit.manifest.test_merge import recorded, someone
+from worker.contracts.job import Job
+from worker.contracts.parse_job import parse_job
+from worker.contracts.status import (
+    LARGEST_EVENT,
+    BotStatus,
+    Result,
+    ResultFile,
+    audio_event,
+    bot_status,
+    fitting,
+    invalid_job_event,
+    packet_counters,
+    speaker_totals,
+    state_event,
+)
+from worker.contracts.streams_document import mixed_only, streams_document
+from worker.contracts.vendor_words import words
+from worker.jobs.job_outcome import judge, make_result
+from worker.manifest.merge import merge_attempts
+from worker.manifest.schema import Manifest
+from worker.recording.outcome import Outcome, Stop
+from worker.tape.errors import TapeWriteError
+
+AT = 1_790_000_000.25
+
+
+def job(**fields: object) -> Job:
+    body = {"bot_id": "bot-1", "meeting_link": "https://meet.google.com/abc-defg-hij", "bot_name": "Notes"}
+    return parse_job(msgspec.json.encode({**body, **fields}), lambda: "other")
+
+
+def status(state: str = "in_call_recording", reason: str = "", **changes: object) -> BotStatus:
+    made = bot_status(job(), state, reason, words(state, reason), 2, 2003, AT)
+    return msgspec.structs.replace(made, **changes)
+
+
+def test_an_event_bears_both_vendors_words_and_what_orders_it() -> None:
+    event = state_event(status("leaving", "meeting_ended"), "bot.leaving", {"order": "7"})
+    assert event == {
+        "event": "bot.leaving",
+        "bot_id": "bot-1",
+        "bot_status": "Leaving",
+        "message": "The meeting has ended",
+        "status_code": 200,
+        "code": "call_ended",
+        "sub_code": "call_ended_by_host",
+        "state": "leaving",
+        "reason": "meeting_ended",
+        "attempt": 2,
+        "sequence": 2003,
+        "idempotency_key": "bot-1-2003",
+        "updated_at": "2026-09-21T14:13:20.250Z",
+        "timestamp": "2026-09-21T14:13:20.250Z",
+        "custom_attributes": {"order": "7"},
+    }
+
+
+def test_audio_processed_is_as_meetstream_has_it() -> None:
+    event = audio_event(status(), {})
+    assert {name: event[name] for name in ("event", "status", "audio_status", "status_code")} == {
+        "event": "audio.processed",
+        "status": "success",
+        "audio_status": "Success",
+        "status_code": 200,
+    }
+
+
+def test_an_invalid_job_is_told_with_the_line_that_names_the_field() -> None:
+    event = invalid_job_event(
+        "abc", None, words("fatal", "invalid_job"), "job: bot_name: 7; expected text", AT
+    )
+    assert event["idempotency_key"] == "invalid-abc"
+    assert event["message"] == "job: bot_name: 7; expected text"
+    assert event["bot_status"] == "Error"
+
+
+def test_totals_are_over_all_segments() -> None:
+    merged = merge_attempts(
+        [
+            recorded(1, 0.0, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0))),
+            recorded(2, 12.0, 10.0, someone(1, "Ada Lovelace", (3.0, 5.0))),
+        ]
+    )
+    (ada,) = speaker_totals(merged)
+    assert (ada.speech_seconds, ada.segments, ada.packets.received) == (3.0, 2, 150)
+    assert packet_counters(merged)["packets_received"] == 150.0
+
+
+def result(manifest: Manifest | None, files: int = 1, **fields: object) -> Result:
+    verdict = judge([recorded(1, 0.0, 10.0)], None, [], give_up=False)
+    return make_result(
+        job(**fields),
+        verdict,
+        manifest,
+        files=[ResultFile(key=f"bots/bot-1/{number:060d}", size=1) for number in range(files)],
+        tape_bytes=10,
+        tape_parts=2,
+        audio_streams=None,
+        attempt=1,
+        sequence=1009,
+        at=AT,
+    )
+
+
+def test_a_result_that_is_too_long_for_a_message_leaves_out_its_files_first() -> None:
+    short = fitting(result(meeting(3, 60.0)))
+    assert "shortened" not in short
+    assert msgspec.convert(short, Result).outcome == "recorded"
+    long = fitting(result(meeting(3, 60.0), files=5000))
+    assert len(msgspec.json.encode(long)) <= LARGEST_EVENT
+    assert (long["files"], len(long["speakers"]), long["shortened"]) == ([], 3, True)
+
+
+def ended(reason: str, error: Exception | None = None, *, admitted: bool = False) -> tuple[Stop, Outcome]:
+    stop = Stop(reason, "detail", AT)
+    return stop, Outcome(stop, admitted, None, error, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "heard", "outcome", "state"),
+    [
+        ("meeting_ended", True, "recorded", "done"),
+        ("drained", True, "recorded", "done"),
+        ("denied_by_host", False, "not_admitted", "fatal"),
+        ("waiting_room_timeout", True, "recorded", "done"),
+        ("browser_died", True, "failed", "fatal"),
+        ("oom_soft_limit", True, "failed", "fatal"),
+        ("page_not_loaded", False, "failed", "fatal"),
+    ],
+)
+def test_a_verdict(reason: str, heard: bool, outcome: str, state: str) -> None:
+    stop, last = ended(reason)
+    before = [recorded(1, 0.0, 10.0)] if heard else []
+    assert judge(before, stop, [last], give_up=False) == (outcome, state, reason, "detail")
+
+
+def test_a_bot_that_might_not_record() -> None:
+    stop, last = ended("recording_denied", admitted=True)
+    assert judge([], stop, [last], give_up=False)[:2] == ("not_recorded", "done")
+
+
+def test_a_full_disk_is_told_from_other_faults() -> None:
+    full = TapeWriteError("tape: cannot write: No space left on device")
+    full.__cause__ = OSError(28, "No space left on device")
+    stop, last = ended("tape_failed", full)
+    assert judge([], stop, [last], give_up=False).reason == "disk_full"
+    stop, last = ended("meeting_ended", OSError(5, "Input/output error"))
+    assert judge([], stop, [last], give_up=False).reason == "tape_failed"
+
+
+def test_giving_up_is_a_failure_whatever_there_is() -> None:
+    assert judge([recorded(1, 0.0, 10.0)], None, [], give_up=True).reason == "too_many_attempts"
+
+
+def presign(url: str, filename: str) -> str:
+    return f"https://bucket/{url}?as={filename}&X-Amz-Signature=1"
+
+
+def test_streams_in_progress() -> None:
+    document = streams_document(status(), meeting(2, 60.0), presign)
+    assert document["audio_status"] == "in_progress"
+    assert set(document) == {"bot_id", "audio_status", "message"}
+
+
+def test_streams_that_are_ready_have_fresh_urls() -> None:
+    document = streams_document(
+        status("done", "meeting_ended", audio_status="Success"), meeting(2, 60.0), presign
+    )
+    assert document["audio_streams_available"]
+    (segment,) = document["participants"][0]["streams"][0]["segments"]
+    assert segment["url"] == presign(f"streams/{segment['filename']}", segment["filename"])
+    assert segment["codec"] == "opus"
+
+
+def test_streams_that_nobody_asked_for() -> None:
+    full = meeting(2, 60.0)
+    document = streams_document(
+        status("done", "meeting_ended", audio_status="Success"), mixed_only(full), presign
+    )
+    assert msgspec.convert(document["recording"], type(full.recording)) == full.recording
+    del document["recording"]
+    assert document == {
+        "bot_id": full.bot_id,
+        "audio_status": "Success",
+        "audio_streams_available": False,
+        "message": "No per-participant audio streams available for this bot.",
+        "participants": [],
+        "summary": {"total_participants": 0, "total_segments": 0},
+    }
+
+
+def test_streams_with_nothing_to_give() -> None:
+    nobody = streams_document(
+        status("done", audio_status="Success"), merge_attempts([recorded(1, 0.0, 10.0)]), presign
+    )
+    assert nobody["audio_streams_available"] is False
+    assert "message" in nobody
+    refused = streams_document(status("fatal", "denied_by_host", audio_status="Success"), None, presign)
+    assert (refused["audio_streams_available"], refused["participants"]) == (False, [])
+    assert "denied the bot's request" in refused["message"]

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.contracts.vendor_words import REASONS, STATES, Outcome, Words, outcome, status_code, words
+from worker.reasons import CUT_OFF, Reason
+
+PLATFORMS = ("google_meet", "microsoft_teams")
+
+BOT_STATUSES = {
+    "Joining",
+    "InWaitingRoom",
+    "InMeeting",
+    "Recording",
+    "Leaving",
+    "Stopped",
+    "NotAllowed",
+    "Denied",
+    "Error",
+    "Done",
+}
+EVENTS = {
+    "bot.joining",
+    "bot.in_waiting_room",
+    "bot.inmeeting",
+    "bot.recording",
+    "bot.leaving",
+    "bot.stopped",
+    "bot.done",
+    "bot.kicked",
+    "bot.denied",
+    "bot.notallowed",
+    "bot.failed",
+}
+CODES = {
+    "joining_call",
+    "in_waiting_room",
+    "in_call_not_recording",
+    "in_call_recording",
+    "call_ended",
+    "done",
+    "fatal",
+}
+SUB_CODES: dict[str, set[str | None]] = {
+    "call_ended": {
+        None,
+        "call_ended_by_host",
+        "call_ended_by_platform_idle",
+        "call_ended_by_platform_max_length",
+        "call_ended_by_platform_waiting_room_timeout",
+        "timeout_exceeded_noone_joined",
+        "timeout_exceeded_everyone_left",
+        "timeout_exceeded_silence_detected",
+        "timeout_exceeded_only_bots_detected_using_participant_names",
+        "timeout_exceeded_only_bots_detected_using_participant_events",
+        "timeout_exceeded_in_call_not_recording",
+        "timeout_exceeded_recording_permission_denied",
+        "timeout_exceeded_waiting_room",
+        "timeout_exceeded_in_call_recording",
+        "bot_kicked_from_call",
+        "bot_kicked_from_waiting_room",
+        "bot_received_leave_call",
+    },
+    "fatal": {
+        "bot_errored",
+        "meeting_not_found",
+        "meeting_not_started",
+        "meeting_requires_registration",
+        "meeting_requires_sign_in",
+        "meeting_link_expired",
+        "meeting_link_invalid",
+        "meeting_password_incorrect",
+        "meeting_locked",
+        "meeting_full",
+        "meeting_ended",
+        "google_meet_internal_error",
+        "google_meet_sign_in_failed",
+        "google_meet_sign_in_captcha_failed",
+        "google_meet_bot_blocked",
+        "microsoft_teams_call_dropped",
+        "microsoft_teams_sign_in_failed",
+        "microsoft_teams_captcha_detected",
+        "microsoft_teams_bot_not_invited",
+    },
+}
+
+
+def test_every_reason_has_words() -> None:
+    assert set(REASONS) == set(Reason)
+    assert set(Reason) >= CUT_OFF
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("reason", ["", *REASONS, "made_up"])
+@pytest.mark.parametrize("state", STATES)
+def test_only_words_of_the_contracts_are_used(state: str, reason: str, platform: str) -> None:
+    said = words(state, reason, platform)
+    assert said.bot_status in BOT_STATUSES
+    assert said.event in EVENTS
+    assert said.code in CODES
+    assert said.sub_code in SUB_CODES.get(said.code, {None})
+    assert said.message
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "said"),
+    [
+        ("joining", "", ("Joining", "bot.joining", "joining_call", None)),
+        ("waiting_room", "", ("InWaitingRoom", "bot.in_waiting_room", "in_waiting_room", None)),
+        ("in_call_not_recording", "", ("InMeeting", "bot.inmeeting", "in_call_not_recording", None)),
+        ("in_call_recording", "", ("Recording", "bot.recording", "in_call_recording", None)),
+        ("leaving", "meeting_ended", ("Leaving", "bot.leaving", "call_ended", "call_ended_by_host")),
+        ("leaving", "removed", ("Stopped", "bot.kicked", "call_ended", "bot_kicked_from_call")),
+        ("leaving", "browser_died", ("Leaving", "bot.leaving", "call_ended", None)),
+        ("stopped", "drained", ("Stopped", "bot.stopped", "call_ended", "bot_received_leave_call")),
+        ("done", "meeting_ended", ("Done", "bot.done", "done", None)),
+        ("done", "removed", ("Done", "bot.done", "done", None)),
+        ("done", "drained", ("Done", "bot.done", "done", None)),
+        ("fatal", "denied_by_host", ("Denied", "bot.denied", "done", None)),
+        ("fatal", "waiting_room_timeout", ("NotAllowed", "bot.notallowed", "done", None)),
+        ("fatal", "removed_from_waiting_room", ("Denied", "bot.denied", "done", None)),
+        (
+            "leaving",
+            "everyone_left",
+            ("Leaving", "bot.leaving", "call_ended", "timeout_exceeded_everyone_left"),
+        ),
+        ("fatal", "captcha", ("NotAllowed", "bot.notallowed", "fatal", "google_meet_sign_in_captcha_failed")),
+        ("fatal", "interrupted", ("Done", "bot.done", "done", None)),
+        ("fatal", "meeting_over", ("Error", "bot.failed", "fatal", "meeting_ended")),
+        ("fatal", "meeting_not_found", ("Error", "bot.failed", "fatal", "meeting_not_found")),
+        (
+            "fatal",
+            "blocked_by_platform",
+            ("NotAllowed", "bot.notallowed", "fatal", "google_meet_bot_blocked"),
+        ),
+        ("fatal", "sign_in_required", ("NotAllowed", "bot.notallowed", "fatal", "meeting_requires_sign_in")),
+        ("fatal", "worker_lost", ("Error", "bot.failed", "fatal", "bot_errored")),
+        ("fatal", "never_heard_of", ("Error", "bot.failed", "fatal", "bot_errored")),
+        ("done", "never_heard_of", ("Done", "bot.done", "done", None)),
+        ("leaving", "never_heard_of", ("Leaving", "bot.leaving", "call_ended", None)),
+    ],
+)
+def test_words(state: str, reason: str, said: tuple[str, str, str, str | None]) -> None:
+    assert words(state, reason)[:4] == said
+
+
+def test_platforms_have_words_of_their_own() -> None:
+    assert words("fatal", "captcha", "microsoft_teams").sub_code == "microsoft_teams_captcha_detected"
+    assert outcome("fatal", "captcha", "microsoft_teams").sub_code == "microsoft_teams_captcha_detected"
+
+
+def test_a_reason_on_the_way_in_changes_nothing() -> None:
+    assert words("joining", "removed") == words("joining", "")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "counted"),
+    [
+        ("done", "meeting_ended", Outcome("call_ended", "call_ended_by_host")),
+        ("done", "", Outcome("call_ended", None)),
+        ("done", "disk_full", Outcome("call_ended", None)),
+        ("fatal", "denied_by_host", Outcome("call_ended", "bot_kicked_from_waiting_room")),
+        ("fatal", "blocked_by_platform", Outcome("fatal", "google_meet_bot_blocked")),
+        ("fatal", "meeting_over", Outcome("fatal", "meeting_ended")),
+        ("fatal", "never_heard_of", Outcome("fatal", "bot_errored")),
+    ],
+)
+def test_how_an_end_is_counted(state: str, reason: str, counted: Outcome) -> None:
+    assert outcome(state, reason) == counted
+
+
+@given(st.text(), st.text())
+def test_anything_has_words(state: str, reason: str) -> None:
+    for one, other in ((state, reason), ("fatal", reason), (state, "removed")):
+        assert isinstance(words(one, other), Words)
+        assert isinstance(outcome(one, other), Outcome)
+
+
+def test_status_codes_are_meetstreams() -> None:
+    failed = {status for status in BOT_STATUSES if status_code(status) == 500}
+    assert failed == {"Error", "Denied", "NotAllowed"}
+    assert {status_code(status) for status in BOT_STATUSES - failed} == {200}

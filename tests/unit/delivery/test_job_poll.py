@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from tests.unit.delivery.conftest import Cloud
+from worker.delivery.errors import RefusedError
+from worker.delivery.job_poll import next_delivery
+from worker.delivery.jobs_queue import Delivery, JobsQueue
+
+
+def never() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
+
+
+class Held(JobsQueue):
+    """Answers a poll when it is let to, and notes what is given back."""
+
+    def __init__(self) -> None:
+        self.visibility = 1
+        self.polled = threading.Event()
+        self.answered = threading.Event()
+        self.returned: list[str] = []
+        self.settled = threading.Event()
+
+    def within(self, budget: float) -> JobsQueue:
+        return self
+
+    def until(self, cancelled: threading.Event) -> JobsQueue:
+        return self
+
+    def receive(self, wait_seconds: float) -> Delivery:
+        self.polled.set()
+        assert self.answered.wait(10)
+        return Delivery("{}", "receipt", 1, 0.0, "id")
+
+    def give_back(self, receipt: str, seconds: float = 0) -> None:
+        self.returned.append(receipt)
+        self.settled.set()
+
+
+async def test_a_message_that_is_there_comes_at_once(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    delivery = await next_delivery(jobs, 5, never())
+    assert delivery is not None
+    assert await next_delivery(jobs, 0, never()) is None
+
+
+async def test_what_the_queue_raises_is_raised(cloud: Cloud) -> None:
+    nowhere = JobsQueue(cloud.sqs, f"{cloud.embedded.jobs_url}-of-nobody")
+    with pytest.raises(RefusedError):
+        await next_delivery(nowhere, 0, never())
+
+
+async def test_a_stop_ends_a_long_poll_at_once(cloud: Cloud) -> None:
+    stopped = never()
+    began = time.monotonic()
+    asyncio.get_running_loop().call_later(0.2, stopped.set_result, None)
+    assert await next_delivery(cloud.jobs(), 3, stopped) is None
+    assert time.monotonic() - began < 1.0
+
+
+async def test_what_comes_after_the_stop_goes_back() -> None:
+    held, stopped = Held(), never()
+    polling = asyncio.create_task(next_delivery(held, 20, stopped))
+    assert await asyncio.to_thread(held.polled.wait, 10)
+    stopped.set_result(None)
+    assert await polling is None
+    held.answered.set()
+    assert await asyncio.to_thread(held.settled.wait, 10)
+    assert held.returned == ["receipt"]
+
+
+async def test_what_came_with_the_stop_goes_back() -> None:
+    held, stopped = Held(), never()
+    held.answered.set()
+    stopped.set_result(None)
+    assert await next_delivery(held, 20, stopped) is None
+    assert await asyncio.to_thread(held.settled.wait, 10)
+    assert held.returned == ["receipt"]

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import queue as threads
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.fault_proxy import Fault
+from tests.unit.delivery.conftest import Cloud
+from worker.delivery.jobs_queue import (
+    MAX_VISIBILITY,
+    Delivery,
+    JobsQueue,
+    MessageLostError,
+    VisibilityCapError,
+)
+from worker.delivery.keepalive import keep_lease, keep_message, visibility_left
+from worker.delivery.lease import Lease, LeaseHeldError, LeaseLostError
+
+Losses = threads.Queue[Exception]
+
+
+def a_delivery(jobs: JobsQueue) -> Delivery:
+    jobs.send("{}")
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    return delivery
+
+
+def beats(cloud: Cloud, action: str) -> int:
+    return sum(request.target.endswith(action) for request in cloud.proxy.seen)
+
+
+def wait_for_beats(cloud: Cloud, action: str, count: int) -> None:
+    deadline = time.monotonic() + 20
+    while beats(cloud, action) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_message_stays_hidden_beyond_its_visibility(cloud: Cloud) -> None:
+    jobs = cloud.jobs(visibility=1)
+    losses: Losses = Losses()
+    delivery = a_delivery(jobs)
+    began = time.monotonic()
+    with keep_message(jobs, delivery, time.time(), time.time, losses.put):
+        while time.monotonic() < began + 2.0:
+            assert jobs.receive(0) is None
+            time.sleep(0.1)
+    assert losses.empty()
+    jobs.delete(delivery.receipt)
+
+
+def test_an_outage_is_no_loss_and_the_heartbeat_goes_on(cloud: Cloud) -> None:
+    jobs = cloud.jobs(visibility=1)
+    losses: Losses = Losses()
+    with keep_message(jobs, a_delivery(jobs), time.time(), time.time, losses.put):
+        cloud.proxy.fail(Fault.SLOW_DOWN)
+        cloud.proxy.wait_for_failures(5)
+        cloud.proxy.recover()
+        seen = beats(cloud, "ChangeMessageVisibility")
+        wait_for_beats(cloud, "ChangeMessageVisibility", seen + 2)
+    assert losses.empty()
+
+
+def test_a_lost_message_is_told(cloud: Cloud) -> None:
+    jobs = cloud.jobs(visibility=1)
+    losses: Losses = Losses()
+    delivery = a_delivery(jobs)
+    jobs.delete(delivery.receipt)
+    with keep_message(jobs, delivery, time.time(), time.time, losses.put):
+        assert isinstance(losses.get(timeout=10), MessageLostError)
+
+
+def test_near_the_cap_it_stops_and_says_so(cloud: Cloud) -> None:
+    jobs = cloud.jobs(visibility=1)
+    losses: Losses = Losses()
+    with keep_message(jobs, a_delivery(jobs), time.time() - MAX_VISIBILITY + 1, time.time, losses.put):
+        assert isinstance(losses.get(timeout=10), VisibilityCapError)
+
+
+def test_a_lease_is_renewed_and_its_loss_told(cloud: Cloud) -> None:
+    store = cloud.store()
+    now = [1000.0]
+    losses: Losses = Losses()
+    beats_told: list[bool] = []
+    lease = Lease.acquire(store, "lease.json", "worker-1", now[0], 0.3)
+    with keep_lease(lease, lambda: now[0], losses.put, beats_told.append):
+        for now[0] in (1010.0, 2000.0):
+            deadline = time.monotonic() + 10
+            while lease.record.expires_at < now[0]:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        takeover(cloud)
+        assert isinstance(losses.get(timeout=10), LeaseLostError)
+    assert len(beats_told) >= 2
+    assert all(beats_told)
+
+
+def test_a_renewal_that_an_outage_prevents_is_told(cloud: Cloud) -> None:
+    losses: Losses = Losses()
+    told: threads.Queue[bool] = threads.Queue()
+    lease = Lease.acquire(cloud.store(), "lease.json", "worker-1", 1000.0, 0.3)
+    cloud.proxy.fail(Fault.SLOW_DOWN)
+    with keep_lease(lease, lambda: 1000.0, losses.put, told.put):
+        assert told.get(timeout=10) is False
+        cloud.proxy.recover()
+        while not told.get(timeout=10):
+            continue
+    assert losses.empty()
+
+
+def takeover(cloud: Cloud) -> None:
+    """By a worker whose clock is far ahead."""
+    while True:
+        try:
+            Lease.acquire(cloud.store(), "lease.json", "worker-2", 5000.0, 60)
+        except LeaseHeldError:
+            continue
+        return
+
+
+@given(
+    held=st.floats(0, 2 * MAX_VISIBILITY, allow_nan=False),
+    visibility=st.integers(1, MAX_VISIBILITY),
+)
+def test_no_extension_goes_beyond_twelve_hours(held: float, visibility: int) -> None:
+    extension = visibility_left(1000.0, 1000.0 + held, visibility)
+    assert 0 <= extension <= visibility
+    assert extension == 0 or held + extension <= MAX_VISIBILITY + 1e-6

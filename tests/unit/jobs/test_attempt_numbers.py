@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from worker.delivery.aws_clients import s3_client
+from worker.delivery.bucket_layout import bot_keys
+from worker.delivery.embedded_aws import embedded_aws
+from worker.delivery.object_store import S3Store
+from worker.delivery.retries import RetryPolicy
+from worker.jobs.attempt_numbers import attempts_of, claim_attempt
+
+KEYS = bot_keys("team", "bot-1")
+
+
+@pytest.fixture
+def store() -> Iterator[S3Store]:
+    with embedded_aws() as embedded, closing(s3_client(embedded.aws)) as s3:
+        yield S3Store(s3, embedded.bucket, retry=RetryPolicy(budget=10.0))
+
+
+def test_numbers_are_never_given_twice(store: S3Store) -> None:
+    assert attempts_of(store, KEYS) == []
+    with ThreadPoolExecutor(6) as pool:
+        claims = list(pool.map(lambda number: claim_attempt(store, KEYS, f"owner-{number}", 1.0), range(6)))
+    assert sorted(claims) == [1, 2, 3, 4, 5, 6]
+    assert attempts_of(store, KEYS) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_tape_alone_makes_an_attempt(store: S3Store) -> None:
+    store.put(KEYS.attempt(4).tape_part("part-000000.mcap"), b"x", content_type="text/plain")
+    assert claim_attempt(store, KEYS, "me", 1.0) == 5

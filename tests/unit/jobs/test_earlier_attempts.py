@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.unit.jobs.test_recovery import KEYS, events, put_tape, write_tape
+from worker.delivery.aws_clients import s3_client
+from worker.delivery.embedded_aws import embedded_aws
+from worker.delivery.object_store import S3Store
+from worker.delivery.retries import RetryPolicy
+from worker.jobs.earlier_attempts import Earlier, look_back
+from worker.jobs.recovery import recover
+from worker.tape.events import StateChanged, TapeEvent
+
+
+@pytest.fixture
+def store() -> Iterator[S3Store]:
+    with embedded_aws() as embedded, closing(s3_client(embedded.aws)) as s3:
+        yield S3Store(s3, embedded.bucket, retry=RetryPolicy(budget=10.0))
+
+
+def test_the_first_attempt_knows_of_nothing(store: S3Store, tmp_path: Path) -> None:
+    assert look_back(store, KEYS, tmp_path) == Earlier([], 0.0, None)
+    assert Earlier([], 0.0, None).meeting_may_go_on
+
+
+def test_a_tape_that_breaks_off_says_how_long_it_recorded(store: S3Store, tmp_path: Path) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", events())[:3])
+    earlier = look_back(store, KEYS, tmp_path / "look")
+    assert (earlier.numbers, earlier.ended_reason) == ([1], "cut_off")
+    assert earlier.meeting_may_go_on
+    (recovered,) = recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
+    assert abs(earlier.recorded_seconds - recovered.manifest.recording.duration_seconds) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("reason", "goes_on"), [("meeting_ended", False), ("drained", False), ("tap_deaf", True)]
+)
+def test_the_glance_at_a_tape_agrees_with_the_files_made_of_it(
+    store: S3Store, tmp_path: Path, reason: str, goes_on: bool
+) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", events(reason=reason)))
+    glance = look_back(store, KEYS, tmp_path / "look")
+    (recovered,) = recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
+    assert glance.ended_reason == recovered.manifest.recording.ended_reason == reason
+    assert glance.meeting_may_go_on is goes_on
+    later = look_back(store, KEYS, tmp_path / "again")
+    assert later.recorded_seconds == pytest.approx(glance.recorded_seconds, abs=0.03)
+    assert later._replace(recorded_seconds=0) == glance._replace(recorded_seconds=0)
+    assert not (tmp_path / "again").exists()
+
+
+def test_the_beginning_is_found_behind_a_long_wait(store: S3Store, tmp_path: Path) -> None:
+    def waiting_first() -> Iterator[TapeEvent]:
+        first, *rest = list(events())
+        yield first
+        for second in range(0, 120, 2):
+            yield StateChanged(at=first.at - 120 + second, state="waiting_room")  # type: ignore[union-attr]
+        yield from rest
+
+    parts = write_tape(tmp_path / "tape", waiting_first())
+    assert len(parts) > 20
+    put_tape(store, 1, parts)
+    assert 11 < look_back(store, KEYS, tmp_path / "look").recorded_seconds < 13
+
+
+def test_who_never_got_in_recorded_nothing_and_goes_again(store: S3Store, tmp_path: Path) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", iter(list(events())[:1])))
+    store.put(f"{KEYS.attempt(2).folder}attempt.json", b"{}", content_type="application/json")
+    store.put(KEYS.attempt(3).tape_part("part-000000.mcap"), b"no tape", content_type="text/plain")
+    earlier = look_back(store, KEYS, tmp_path / "look")
+    assert earlier == Earlier([1, 2, 3], 0.0, None)
+    assert earlier.meeting_may_go_on

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from tests.support.tapes import Talker, synthetic_tape
+from worker.contracts.parse_job import parse_job
+from worker.delivery.aws_clients import s3_client
+from worker.delivery.bucket_layout import BotKeys, bot_keys
+from worker.delivery.embedded_aws import Embedded, embedded_aws
+from worker.delivery.object_store import S3Store
+from worker.delivery.retries import RetryPolicy
+from worker.jobs.earlier_attempts import look_back
+from worker.jobs.publish import publish_audio, publish_rest
+from worker.jobs.recovery import files_of, recover
+from worker.jobs.recovery_process import RecoveryError, recover_apart, recovery_task
+from worker.manifest.schema import Manifest
+from worker.rendering.renderer import Renderer
+from worker.rendering.replay import replay
+from worker.settings import RunSettings
+from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
+from worker.tape.writer import TapeWriter
+
+JOB = parse_job(
+    b'{"bot_id": "bot-1", "meeting_link": "https://meet.google.com/abc-defg-hij", "audio_separate_streams": true}',
+    str,
+)
+KEYS: BotKeys = bot_keys("", "bot-1")
+SPEECH = [bytes([0xF8, number, 7]) * 20 for number in range(50)]
+
+
+@pytest.fixture
+def embedded() -> Iterator[Embedded]:
+    with embedded_aws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def store(embedded: Embedded) -> Iterator[S3Store]:
+    with closing(s3_client(embedded.aws)) as s3:
+        yield S3Store(s3, embedded.bucket, retry=RetryPolicy(budget=10.0))
+
+
+def events(seconds: float = 12.0, reason: str | None = None) -> Iterator[TapeEvent]:
+    talker = Talker(csrc=1001, slot=0, turns=[(0.5, seconds - 0.5)], payloads=SPEECH)
+    for event in synthetic_tape([talker], seconds):
+        if isinstance(event, RecordingEnded):
+            if reason is not None:
+                yield msgspec.structs.replace(event, reason=reason)
+        else:
+            yield event
+
+
+def write_tape(folder: Path, what: Iterator[TapeEvent]) -> list[Path]:
+    """Parts of four seconds, as the events' own clock has it."""
+    now = 0.0
+    with TapeWriter(folder, part_seconds=4.0) as tape:
+        for event in what:
+            now = event.frames[-1].arrival if isinstance(event, FrameBatch) else event.at
+            tape.write(event, now)
+    return sorted(folder.glob("*.mcap"))
+
+
+def put_tape(store: S3Store, attempt: int, parts: list[Path]) -> None:
+    for part in parts:
+        store.put(KEYS.attempt(attempt).tape_part(part.name), part, content_type="application/octet-stream")
+
+
+def keys_in(store: S3Store) -> set[str]:
+    return {listed.key.removeprefix(KEYS.folder) for listed in store.list(KEYS.folder)}
+
+
+def test_a_tape_that_breaks_off_becomes_files(store: S3Store, tmp_path: Path) -> None:
+    parts = write_tape(tmp_path / "tape", events())
+    # The first part holds no more than what came before the call.
+    put_tape(store, 1, parts[:3])
+    (attempt,) = recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
+    assert attempt.folder == "attempts/0001/files"
+    assert attempt.manifest.recording.ended_reason == "cut_off"
+    assert 7.5 < attempt.manifest.recording.duration_seconds <= 8.1
+    for file in files_of(attempt.manifest, separate_audio=True):
+        assert f"attempts/0001/files/{file}" in keys_in(store)
+    stored = store.get(KEYS.attempt(1).file("audio_streams.json")).data
+    assert msgspec.json.decode(stored, type=Manifest) == attempt.manifest
+
+
+def test_recovering_again_changes_nothing(store: S3Store, tmp_path: Path) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", events()))
+    first = recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
+    before = store.list(KEYS.folder)
+    assert recover(store, KEYS, [1], tmp_path / "again", separate_audio=True) == first
+    assert store.list(KEYS.folder) == before
+    assert not (tmp_path / "again").exists()
+
+
+def test_what_a_worker_that_was_killed_had_not_uploaded_yet_is_uploaded(
+    store: S3Store, tmp_path: Path
+) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", events(reason="meeting_ended")))
+    replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
+    publish_audio(store, KEYS.attempt(1), tmp_path / "files", separate_audio=True)
+    assert "attempts/0001/files/audio.wav" not in keys_in(store)
+    recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
+    assert "attempts/0001/files/audio.wav" in keys_in(store)
+
+
+def test_recovery_uploads_only_manifest_and_mix_where_no_separate_files_were_asked_for(
+    store: S3Store, tmp_path: Path
+) -> None:
+    parts = write_tape(tmp_path / "tape", events(reason="meeting_ended"))
+    put_tape(store, 1, parts)
+    wanted = {
+        "attempts/0001/files/audio_streams.json",
+        "attempts/0001/files/audio.wav",
+        *(f"attempts/0001/tape/{part.name}" for part in parts),
+    }
+    (recovered,) = recover(store, KEYS, [1], tmp_path / "work", separate_audio=False)
+    assert keys_in(store) == wanted
+    assert recover(store, KEYS, [1], tmp_path / "again", separate_audio=False) == [recovered]
+    assert not (tmp_path / "again").exists()
+    # A worker that was not killed uploads the same files.
+    for listed in store.list(KEYS.attempt(1).files):
+        store.delete(listed.key)
+    replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
+    for publish in (publish_audio, publish_rest):
+        publish(store, KEYS.attempt(1), tmp_path / "files", separate_audio=False)
+    assert keys_in(store) == wanted
+
+
+def test_files_that_stand_there_are_never_replaced(store: S3Store, tmp_path: Path) -> None:
+    parts = write_tape(tmp_path / "tape", events(reason="meeting_ended"))
+    replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
+    for publish in (publish_audio, publish_rest):
+        publish(store, KEYS.attempt(1), tmp_path / "files", separate_audio=True)
+    before = store.list(KEYS.folder)
+    put_tape(store, 1, parts[:1])
+    replay(tmp_path / "tape", tmp_path / "shorter", lambda: Renderer(tmp_path / "shorter"))
+    for publish in (publish_audio, publish_rest):
+        publish(store, KEYS.attempt(1), tmp_path / "shorter", separate_audio=True)
+    after = {listed.key: listed for listed in store.list(KEYS.folder)}
+    assert [after[listed.key] for listed in before] == before
+
+
+def test_a_bot_that_never_got_in_leaves_nothing_to_recover(store: S3Store, tmp_path: Path) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", iter(list(events())[:1])))
+    store.put(f"{KEYS.attempt(2).folder}attempt.json", b"{}", content_type="application/json")
+    assert recover(store, KEYS, [1, 2], tmp_path / "work", separate_audio=True) == []
+
+
+def test_a_torn_tape_that_is_none_costs_no_more_than_itself(store: S3Store, tmp_path: Path) -> None:
+    store.put(KEYS.attempt(1).tape_part("part-000000.mcap"), b"no tape", content_type="text/plain")
+    put_tape(store, 2, write_tape(tmp_path / "tape", events()))
+    recovered = recover(store, KEYS, [1, 2], tmp_path / "work", separate_audio=True)
+    assert [attempt.attempt for attempt in recovered] == [2]
+    assert look_back(store, KEYS, tmp_path / "look").numbers == [1, 2]
+
+
+async def test_a_process_of_its_own_recovers_the_same_and_says_where_it_cannot(
+    embedded: Embedded, store: S3Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", events()))
+    run = RunSettings(bucket=embedded.bucket, log_json=True)
+    task = recovery_task(embedded.aws, run, JOB, [1], tmp_path / "apart")
+    recovered = await recover_apart(task)
+    assert recovered == recover(store, KEYS, [1], tmp_path / "here", separate_audio=True)
+    assert recovered[0].manifest.recording.ended_reason == "cut_off"
+
+    nowhere = msgspec.structs.replace(task, bucket="nobody-has-this-one")
+    with pytest.raises(RecoveryError, match=r"recovery of attempts \[1\]: ended with exit code 1"):
+        await recover_apart(nowhere)
+    assert "NoSuchBucket" in capfd.readouterr().err
+
+
+async def test_cancelling_ends_the_process(embedded: Embedded, store: S3Store, tmp_path: Path) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", events()))
+    task = recovery_task(embedded.aws, RunSettings(bucket=embedded.bucket), JOB, [1], tmp_path / "apart")
+    recovering = asyncio.create_task(recover_apart(task))
+    us = psutil.Process()
+    async with asyncio.timeout(10):
+        while not (  # noqa: ASYNC110 - what is waited for is another process
+            processes := [each for each in us.children() if "worker.jobs.recovery_process" in each.cmdline()]
+        ):
+            await asyncio.sleep(0.01)
+    recovering.cancel()
+    await asyncio.gather(recovering, return_exceptions=True)
+    assert not processes[0].is_running()
+
+
+async def test_the_process_ends_with_whoever_waits_for_it(
+    embedded: Embedded, store: S3Store, tmp_path: Path
+) -> None:
+    # A server that never answers would hold it for the whole budget.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        aws = msgspec.structs.replace(
+            embedded.aws, endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}"
+        )
+        task = recovery_task(aws, RunSettings(bucket=embedded.bucket), JOB, [1], tmp_path / "apart")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "worker.jobs.recovery_process"), stdin=asyncio.subprocess.PIPE
+        )
+        assert process.stdin is not None
+        process.stdin.write(msgspec.json.encode(task) + b"\n")
+        process.stdin.close()
+        assert await asyncio.wait_for(process.wait(), 20) == 1

@@ -1,0 +1,409 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.lifecycle.leave_policy import LeavePolicy, Patience, StartOn
+from worker.lifecycle.media_state import Heard
+from worker.lifecycle.page_view import Scene, View
+from worker.lifecycle.state_machine import (
+    DEAF_TIMEOUT,
+    DISCONNECTED_TIMEOUT,
+    IN_CALL,
+    LONGEST,
+    OPENING_TIMEOUT,
+    Lifecycle,
+    Move,
+)
+from worker.reasons import CUT_OFF, Reason
+from worker.roster.roster import CallOver, Device, Directory, Evidence, SourceOwner, Status
+from worker.states import State
+
+T0 = 1_800_000_000.0
+US = Device(device_id="us", name="Notes", is_us=True, status=Status.IN)
+ANA = Device(device_id="ana", name="Ana", status=Status.IN)
+BOT = Device(device_id="bot", name="Acme Notetaker", status=Status.IN)
+ALIVE = Heard(receivers=True, messages=True)
+
+
+def view(scene: Scene, **more: Any) -> View:
+    return View(scene=scene, **more)
+
+
+def directory(*devices: Device, over: CallOver | None = None) -> Directory:
+    owner = SourceOwner(device_id="ana", evidence=(Evidence.COLLECTIONS,))
+    return Directory(devices={device.device_id: device for device in devices}, sources={7: owner}, over=over)
+
+
+def gone(device: Device) -> Device:
+    return Device(device_id=device.device_id, name=device.name, status=Status.OUT)
+
+
+class Life:
+    """A lifecycle with its moves and a clock."""
+
+    def __init__(self, **policy: Any) -> None:
+        self.at = T0
+        self.lifecycle = Lifecycle(LeavePolicy(**policy), "Notes", T0)
+        self.moves: list[Move] = []
+
+    def see(self, scene: Scene, seconds: float = 0.5, **more: Any) -> Life:
+        for _ in range(max(1, round(seconds / 0.5))):
+            self.at += 0.5
+            self.moves += self.lifecycle.see(view(scene, **more), self.at)
+        return self
+
+    def meet(self, *devices: Device, over: CallOver | None = None) -> Life:
+        self.moves += self.lifecycle.meet(directory(*devices, over=over), self.at)
+        return self
+
+    def hear(self, heard: Heard) -> Life:
+        self.moves += self.lifecycle.hear(heard, self.at)
+        return self
+
+    def admitted(self, *people: Device) -> Life:
+        return self.hear(ALIVE).meet(US, *people).see(Scene.CALL)
+
+    @property
+    def states(self) -> list[State]:
+        return [move.state for move in self.moves]
+
+    @property
+    def end(self) -> Move:
+        assert self.moves[-1].state is State.LEAVING, self.moves
+        return self.moves[-1]
+
+    def wait(self, seconds: float, scene: Scene = Scene.CALL) -> Life:
+        """Goes on until something happens, or for so long."""
+        moves, until = len(self.moves), self.at + seconds
+        while self.at < until and len(self.moves) == moves:
+            self.see(scene)
+        return self
+
+
+def test_admitted_from_the_lobby() -> None:
+    life = Life().see(Scene.OPENING).see(Scene.ASKED).see(Scene.LOBBY, 30).admitted(ANA)
+    assert life.states == [State.WAITING_ROOM, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
+    assert life.moves[1].evidence == ("roster.us_in_call", "media.messages")
+
+
+def test_a_calls_view_alone_is_no_admission() -> None:
+    life = Life(in_call_not_recording=60.0).see(Scene.CALL, 50)
+    assert life.states == []
+    assert life.wait(20).end.reason is Reason.NOT_RECORDING
+    assert life.lifecycle.left(life.at)[0].state is State.FATAL
+
+
+def test_receivers_alone_bear_a_calls_view_out_after_a_while() -> None:
+    life = Life().hear(Heard(receivers=True)).see(Scene.CALL, 5)
+    assert life.states == []
+    assert life.see(Scene.CALL).states == [State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
+
+
+def test_media_behind_a_gate_admit_nobody() -> None:
+    life = Life(in_call_not_recording=None).hear(ALIVE).meet(US, ANA).see(Scene.GATED, 300)
+    assert life.states == []
+
+
+def test_media_in_a_lobby_admit_nobody() -> None:
+    life = Life(waiting_room=None).hear(ALIVE).meet(US, ANA).see(Scene.LOBBY, 1200)
+    assert life.states == [State.WAITING_ROOM]
+
+
+@pytest.mark.parametrize(
+    ("scene", "reason"),
+    [
+        (Scene.LOBBY, Reason.WAITING_ROOM_TIMEOUT),
+        (Scene.ASKED, Reason.WAITING_ROOM_TIMEOUT),
+        (Scene.HOST_ABSENT, Reason.MEETING_NOT_STARTED),
+    ],
+)
+def test_nobody_answers(scene: Scene, reason: Reason) -> None:
+    life = Life(waiting_room=60.0).see(Scene.ASKED).wait(100, scene)
+    if scene is not Scene.ASKED:
+        life.wait(100, scene)
+    assert life.end.reason is reason
+    assert 60 <= life.at - T0 <= 61.5
+
+
+def test_a_page_that_says_nothing() -> None:
+    life = Life().wait(OPENING_TIMEOUT + 5, Scene.OPENING)
+    assert life.end.reason is Reason.PAGE_NOT_UNDERSTOOD
+    assert life.lifecycle.left(life.at)[0].state is State.FATAL
+
+
+def test_a_refusal_has_to_stand() -> None:
+    refusal: dict[str, Any] = {
+        "reason": Reason.DENIED_BY_HOST,
+        "detail": "Denied.",
+        "evidence": ("refused.denied",),
+    }
+    life = Life().see(Scene.LOBBY).see(Scene.REFUSED, **refusal).see(Scene.LOBBY, 5)
+    assert life.states == [State.WAITING_ROOM]
+    life.see(Scene.REFUSED, 1.5, **refusal)
+    assert life.end[2:5] == (Reason.DENIED_BY_HOST, "Denied.", ("refused.denied",))
+    assert life.end.since == life.at - 1
+
+
+@pytest.mark.parametrize(
+    ("told", "before", "in_call"),
+    [
+        (Reason.MEETING_ENDED, Reason.MEETING_OVER, Reason.MEETING_ENDED),
+        (Reason.REMOVED, Reason.REMOVED_FROM_WAITING_ROOM, Reason.REMOVED),
+        (Reason.DENIED_BY_HOST, Reason.DENIED_BY_HOST, Reason.REMOVED),
+        (Reason.CONNECTION_FAILED, Reason.CONNECTION_FAILED, Reason.CONNECTION_LOST),
+    ],
+)
+def test_the_same_words_before_the_call_and_in_it(told: Reason, before: Reason, in_call: Reason) -> None:
+    assert Life().see(Scene.OVER, 2, reason=told).end.reason is before
+    assert Life().admitted(ANA).see(Scene.OVER, 4, reason=told).end.reason is in_call
+
+
+def test_an_end_that_flickers_is_none() -> None:
+    life = Life().admitted(ANA).see(Scene.OVER, 2.5, reason=Reason.REMOVED).see(Scene.CALL, 60)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+
+
+def test_page_and_connection_together_are_believed_at_once() -> None:
+    life = Life().admitted(ANA)
+    life.hear(ALIVE._replace(disconnected_since=life.at)).see(Scene.OVER, reason=Reason.MEETING_ENDED)
+    assert life.end.reason is Reason.MEETING_ENDED
+
+
+def test_the_roster_alone_is_believed_after_a_while() -> None:
+    over = CallOver(reason=Reason.REMOVED, detail="removed", evidence=("collections.status",))
+    life = Life().admitted(ANA).meet(US, over=over).see(Scene.CALL, 2.5)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    assert life.see(Scene.CALL).end.reason is Reason.REMOVED
+
+
+def test_a_roster_that_says_over_while_packets_come() -> None:
+    over = CallOver(reason=Reason.REMOVED, detail="removed", evidence=("collections.status",))
+    life = Life().admitted(ANA).meet(US, ANA, over=over)
+    for _ in range(20):
+        life.hear(ALIVE._replace(last_frame=life.at)).see(Scene.CALL)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+
+
+@pytest.mark.parametrize(
+    ("policy", "people", "later", "reason", "seconds"),
+    [
+        ({"noone_joined": 60.0}, [], [], Reason.NOONE_JOINED, 60),
+        ({"everyone_left": Patience(30.0)}, [ANA], [gone(ANA)], Reason.EVERYONE_LEFT, 30),
+        ({"everyone_left": Patience(2.0, 100.0)}, [ANA], [gone(ANA)], Reason.EVERYONE_LEFT, 102),
+        (
+            {"only_bots_by_names": Patience(20.0), "bot_names": ("notetaker",)},
+            [BOT],
+            [BOT],
+            Reason.ONLY_BOTS_BY_NAMES,
+            20,
+        ),
+        ({"only_bots_by_events": Patience(20.0)}, [BOT], [BOT], Reason.ONLY_BOTS_BY_EVENTS, 20),
+        ({"silence": Patience(40.0)}, [ANA], [ANA], Reason.SILENCE, 40),
+        ({"max_duration": 600.0}, [ANA], [ANA], Reason.MAX_DURATION, 600),
+    ],
+)
+def test_leaves_by_itself(
+    policy: dict[str, Any], people: list[Device], later: list[Device], reason: Reason, seconds: float
+) -> None:
+    life = Life(**policy).admitted(*people).meet(US, *later)
+    since = life.at
+    assert life.wait(seconds + 10).end.reason is reason
+    assert seconds <= life.at - since <= seconds + 1
+    assert life.lifecycle.left(life.at)[0].state is State.DONE
+
+
+def test_an_empty_call_is_not_silent() -> None:
+    life = Life(silence=Patience(20.0), noone_joined=100.0).admitted().wait(95)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    assert life.wait(10).end.reason is Reason.NOONE_JOINED
+
+
+def test_somebody_who_comes_back_starts_the_clock_anew() -> None:
+    life = Life(everyone_left=Patience(30.0)).admitted(ANA).meet(US, gone(ANA)).wait(25)
+    life.meet(US, ANA).wait(5).meet(US, gone(ANA)).wait(25)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+
+
+def test_who_speaks_is_there_whatever_the_roster_says() -> None:
+    life = Life(noone_joined=30.0, everyone_left=Patience(2.0)).admitted()
+    for _ in range(200):
+        life.hear(ALIVE._replace(last_speech=life.at)).see(Scene.CALL)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+
+
+def test_a_bot_that_spoke_is_somebody() -> None:
+    life = Life(only_bots_by_events=Patience(10.0)).admitted(ANA)
+    life.hear(ALIVE._replace(last_speech=life.at, sources=frozenset({7}))).wait(60)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+
+
+def test_a_dead_capture_is_not_silence() -> None:
+    life = Life(silence=Patience(20.0), everyone_left=None).admitted(ANA)
+    life.hear(ALIVE._replace(last_speech=life.at)).wait(15)
+    dead = ALIVE._replace(last_speech=life.at - 15, disconnected_since=life.at)
+    life.hear(dead).wait(60)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    life.hear(dead._replace(disconnected_since=None)).wait(19)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    assert life.wait(5).end.reason is Reason.SILENCE
+
+
+@pytest.mark.parametrize(
+    ("field", "timeout", "reason"),
+    [
+        ("deaf_since", DEAF_TIMEOUT, Reason.TAP_DEAF),
+        ("disconnected_since", DISCONNECTED_TIMEOUT, Reason.CONNECTION_LOST),
+    ],
+)
+def test_a_capture_that_stays_dead(field: str, timeout: float, reason: Reason) -> None:
+    life = Life().admitted(ANA)
+    dead: dict[str, Any] = {field: life.at}
+    life.hear(ALIVE._replace(**dead)).wait(timeout - 1)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    assert life.wait(2).end.reason is reason
+    assert life.lifecycle.left(life.at)[0].state is State.FATAL
+
+
+@pytest.mark.parametrize("start_on", ["participant_join", "participant_speak"])
+def test_recording_waits_for_somebody(start_on: StartOn) -> None:
+    life = Life(start_on=start_on).admitted().see(Scene.CALL, 10)
+    assert life.states == [State.IN_CALL_NOT_RECORDING]
+    life.meet(US, ANA).see(Scene.CALL)
+    assert (life.lifecycle.state is State.IN_CALL_RECORDING) == (start_on == "participant_join")
+    life.hear(ALIVE._replace(last_speech=life.at)).see(Scene.CALL)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+
+
+def test_recording_is_not_permitted() -> None:
+    life = Life(recording_denied=30.0).hear(ALIVE).meet(US, ANA)
+    life.see(Scene.CALL, 20, recording_denied=True, detail="No recording, please.")
+    assert life.states == [State.IN_CALL_NOT_RECORDING]
+    life.see(Scene.CALL, 11, recording_denied=True, detail="No recording, please.")
+    assert life.end.reason is Reason.RECORDING_DENIED
+    assert life.end.detail == "No recording, please."
+
+
+def test_a_permission_that_is_taken_back_ends_the_recording_at_once() -> None:
+    life = Life(recording_denied=30.0).admitted(ANA).see(Scene.CALL, recording_denied=True)
+    assert life.end.reason is Reason.RECORDING_DENIED
+
+
+def test_our_own_tile_is_not_company() -> None:
+    tile = Device(device_id="x", name="Notes")
+    life = Life(noone_joined=30.0).hear(ALIVE)
+    life.moves += life.lifecycle.meet(Directory(devices={"x": tile}), life.at)
+    assert life.see(Scene.CALL).wait(40).end.reason is Reason.NOONE_JOINED
+
+
+def test_told_to_stop() -> None:
+    life = Life().admitted(ANA)
+    life.moves += life.lifecycle.stop(Reason.DRAINED, "SIGTERM", life.at)
+    assert life.end.reason is Reason.DRAINED
+    assert life.lifecycle.stop(Reason.INTERRUPTED, "SIGINT", life.at) == []
+    assert life.see(Scene.OVER, 10, reason=Reason.REMOVED).end.reason is Reason.DRAINED
+
+
+scenes = st.sampled_from(Scene)
+OURS = {
+    Reason.SILENCE,
+    Reason.EVERYONE_LEFT,
+    Reason.NOONE_JOINED,
+    Reason.ONLY_BOTS_BY_NAMES,
+    Reason.ONLY_BOTS_BY_EVENTS,
+}
+"""Reasons that no page gives."""
+reasons = st.none() | st.sampled_from([reason for reason in Reason if reason not in OURS])
+seconds = st.floats(0.1, 400.0)
+times = st.none() | st.floats(T0 - 10, T0 + 5000)
+observations = st.one_of(
+    st.builds(View, scene=scenes, reason=reasons, recording_denied=st.booleans()),
+    st.builds(
+        Directory,
+        devices=st.lists(st.sampled_from([US, ANA, BOT, gone(ANA), gone(BOT)])).map(
+            lambda devices: {device.device_id: device for device in devices}
+        ),
+        over=st.none()
+        | st.builds(
+            CallOver,
+            reason=st.sampled_from([Reason.REMOVED, Reason.MEETING_ENDED]),
+            detail=st.just(""),
+            evidence=st.just(("roster",)),
+        ),
+    ),
+    st.builds(
+        Heard,
+        last_frame=times,
+        last_speech=times,
+        disconnected_since=times,
+        deaf_since=times,
+        receivers=st.booleans(),
+        messages=st.booleans(),
+    ),
+)
+patience = st.none() | st.builds(Patience, st.floats(0, 2000), st.floats(0, 2000))
+policies = st.builds(
+    LeavePolicy,
+    waiting_room=st.none() | st.floats(0, 2000),
+    noone_joined=st.none() | st.floats(0, 2000),
+    everyone_left=patience,
+    only_bots_by_names=patience,
+    bot_names=st.just(("note",)),
+    only_bots_by_events=patience,
+    silence=patience,
+    in_call_not_recording=st.none() | st.floats(0, 4000),
+    recording_denied=st.none() | st.floats(0, 100),
+    max_duration=st.none() | st.floats(1, 2000),
+    start_on=st.sampled_from(["call_join", "participant_join", "participant_speak"]),
+)
+
+
+def played(
+    lifecycle: Lifecycle, script: list[tuple[float, View | Directory | Heard]]
+) -> Iterator[tuple[View, Heard, Move]]:
+    """Each move with the last view and the last word on the media before it."""
+    at, last, heard = T0, View(scene=Scene.OPENING), Heard()
+    for step, observation in script:
+        at += step
+        if isinstance(observation, View):
+            last = observation
+            moves = lifecycle.see(observation, at)
+        elif isinstance(observation, Directory):
+            moves = lifecycle.meet(observation, at)
+        else:
+            heard = observation
+            moves = lifecycle.hear(observation, at)
+        for move in moves:
+            yield last, heard, move
+
+
+@settings(max_examples=500)
+@given(policies, st.lists(st.tuples(seconds, observations), max_size=40))
+def test_whatever_is_observed(
+    policy: LeavePolicy, script: list[tuple[float, View | Directory | Heard]]
+) -> None:
+    lifecycle = Lifecycle(policy, "Notes", T0)
+    admitted = False
+    for last, heard, move in played(lifecycle, script):
+        if move.state in IN_CALL:
+            admitted = True
+            assert last.scene is Scene.CALL
+        if move.state is State.IN_CALL_RECORDING:
+            assert not last.recording_denied
+        if move.state is State.LEAVING:
+            assert move.reason is not None
+            if not admitted:
+                assert move.reason not in {Reason.MEETING_ENDED, Reason.REMOVED, *OURS}
+            if move.reason in OURS:
+                assert heard.alive
+    # Time alone ends it, if nothing else does.
+    end = T0 + sum(step for step, _ in script) + 2 * LONGEST + OPENING_TIMEOUT + 1
+    moves = [*lifecycle.tick(end), *lifecycle.tick(end + LONGEST), *lifecycle.tick(end + 2 * LONGEST)]
+    assert lifecycle.state is State.LEAVING, moves
+    (final,) = lifecycle.left(end + 3 * LONGEST)
+    assert final.state is (State.DONE if admitted and final.reason not in CUT_OFF else State.FATAL)
+    assert lifecycle.left(end + 3 * LONGEST) == lifecycle.tick(end + 4 * LONGEST) == []

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.support.sample_manifests import manifest, participant, segment
+from worker.manifest.merge import RecordedAttempt, merge_attempts
+from worker.manifest.schema import (
+    Evident,
+    GatedMix,
+    Manifest,
+    Overlap,
+    Packets,
+    ParticipantStreams,
+    encode_manifest,
+)
+
+STARTED = "2026-11-21T09:30:{:06.3f}Z"
+
+
+def recorded(
+    attempt: int, at: float, duration: float, *people: ParticipantStreams, reason: str = "meeting_ended"
+) -> RecordedAttempt:
+    whole = manifest(list(people), duration)
+    recording = msgspec.structs.replace(
+        whole.recording,
+        started_at=STARTED.format(at),
+        ended_reason=reason,
+        complete=reason == "meeting_ended",
+    )
+    document = msgspec.structs.replace(whole, recording=recording)
+    return RecordedAttempt(attempt, document, f"attempts/{attempt:04d}/files")
+
+
+def someone(number: int, name: str, *intervals: tuple[float, float]) -> ParticipantStreams:
+    return participant(number, name, segment(number, name, list(intervals), 10.0))
+
+
+def unknown(number: int, name: str, *intervals: tuple[float, float]) -> ParticipantStreams:
+    return msgspec.structs.replace(someone(number, name, *intervals), participant_id=None, name_source="none")
+
+
+def names(merged: Manifest) -> list[str]:
+    return [person.participant_name for person in merged.participants]
+
+
+def test_one_attempt_stays_as_it_is_but_for_where_its_files_lie() -> None:
+    alone = recorded(1, 0.0, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0)))
+    merged = merge_attempts([alone])
+    (before,) = alone.manifest.participants[0].streams[0].segments
+    (after,) = merged.participants[0].streams[0].segments
+    assert after == msgspec.structs.replace(before, url=f"attempts/0001/files/{before.url}")
+    assert merged.participants[0].streams[0].stream_id == alone.manifest.participants[0].streams[0].stream_id
+    assert merged.recording.complete
+    assert merged.recording.parts is msgspec.UNSET
+    assert merged.recording.mixed_audio == "attempts/0001/files/audio.wav"
+    assert msgspec.json.decode(encode_manifest(merged), type=Manifest) == merged
+
+
+def test_a_second_attempt_gives_segment_1_on_the_clock_of_the_first() -> None:
+    merged = merge_attempts(
+        [
+            recorded(
+                3, 17.5, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0)), someone(2, "Grace Hopper", (3.0, 4.0))
+            ),
+            recorded(1, 0.0, 10.0, someone(1, "Ada Lovelace", (5.0, 6.0)), reason="cut_off"),
+        ]
+    )
+    ada, grace = merged.participants
+    assert [stream.stream_id for stream in ada.streams] == [ada.streams[0].stream_id]
+    first, second = ada.streams[0].segments
+    assert (first.segment_index, first.start_seconds, first.intervals) == (0, 0.0, [(5.0, 6.0)])
+    assert (second.segment_index, second.start_seconds, second.intervals) == (1, 17.5, [(18.5, 19.5)])
+    assert first.filename.endswith("_0.webm")
+    assert second.filename.endswith("_1.webm")
+    assert first.url.startswith("attempts/0001/files/streams/")
+    assert second.url.startswith("attempts/0003/files/streams/")
+    assert [each.segment_index for each in grace.streams[0].segments] == [1]
+    assert merged.summary.total_participants == 2
+    assert merged.summary.total_segments == 3
+    recording = merged.recording
+    assert recording.started_at == STARTED.format(0.0)
+    assert recording.duration_seconds == 27.5
+    assert not recording.complete
+    assert recording.ended_reason == "meeting_ended"
+    assert recording.warnings == [
+        "Nothing was recorded from 10.0 s to 17.5 s: the bot was out of the call (cut_off)."
+    ]
+    assert recording.parts is not msgspec.UNSET
+    assert [(part.attempt, part.segment_index, part.start_seconds) for part in recording.parts] == [
+        (1, 0, 0.0),
+        (3, 1, 17.5),
+    ]
+    assert recording.parts[1].mixed_audio == "attempts/0003/files/audio.wav"
+
+
+def test_a_name_that_is_learned_later_names_the_earlier_segment_too() -> None:
+    merged = merge_attempts(
+        [
+            recorded(1, 0.0, 10.0, unknown(1, "Unknown 1", (1.0, 2.0)), unknown(9, "Unknown 2", (3.0, 4.0))),
+            recorded(
+                2, 12.0, 10.0, unknown(8, "Unknown 1", (1.0, 2.0)), someone(1, "Ada Lovelace", (5.0, 6.0))
+            ),
+        ]
+    )
+    assert names(merged) == ["Ada Lovelace", "Unknown 1", "Unknown 2"]
+    ada = merged.participants[0]
+    assert ada.participant_id == "spaces/demo/devices/1"
+    assert ada.name_source == "collections"
+    assert [each.filename.startswith("Ada_Lovelace_") for each in ada.streams[0].segments] == [True, True]
+
+
+def test_the_stronger_evidence_names_and_of_equals_the_later_one() -> None:
+    weak = participant(1, "Ada", segment(1, "Ada", [(1.0, 2.0)], 10.0), named_by="tiles")
+    merged = merge_attempts(
+        [recorded(1, 0.0, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0))), recorded(2, 12.0, 10.0, weak)]
+    )
+    assert names(merged) == ["Ada Lovelace"]
+    merged = merge_attempts(
+        [
+            recorded(1, 0.0, 10.0, someone(1, "Ada Byron", (1.0, 2.0))),
+            recorded(2, 12.0, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0))),
+        ]
+    )
+    assert names(merged) == ["Ada Lovelace"]
+
+
+def test_one_csrc_of_two_known_devices_stays_two_people() -> None:
+    moved = msgspec.structs.replace(
+        someone(1, "Grace Hopper", (1.0, 2.0)), participant_id="spaces/demo/devices/2"
+    )
+    merged = merge_attempts(
+        [recorded(1, 0.0, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0))), recorded(2, 12.0, 10.0, moved)]
+    )
+    assert names(merged) == ["Ada Lovelace", "Grace Hopper"]
+
+
+def test_a_source_without_csrc_goes_on_by_its_stream_id() -> None:
+    def nobody() -> ParticipantStreams:
+        person = unknown(1, "Unknown 1", (1.0, 2.0))
+        (stream,) = person.streams
+        (only,) = stream.segments
+        sources = [msgspec.structs.replace(only.sources[0], csrc=None)]
+        piece = msgspec.structs.replace(only, sources=sources, isolation="mixed-only")
+        return msgspec.structs.replace(person, streams=[msgspec.structs.replace(stream, segments=[piece])])
+
+    merged = merge_attempts([recorded(1, 0.0, 10.0, nobody()), recorded(2, 12.0, 10.0, nobody())])
+    assert names(merged) == ["Unknown 1", "Unknown 2"]
+    files = [each.streams[0].segments[0].filename for each in merged.participants]
+    assert [name[-7:] for name in files] == ["_0.webm", "_1.webm"]
+
+
+def test_nobody_spoke_and_clocks_that_disagree() -> None:
+    merged = merge_attempts([recorded(1, 10.0, 10.0), recorded(2, 9.0, 5.0)])
+    assert not merged.audio_streams_available
+    assert isinstance(merged.message, str)
+    assert merged.recording.parts is not msgspec.UNSET
+    assert [part.start_seconds for part in merged.recording.parts] == [0.0, 0.0]
+
+
+def test_nothing_cannot_be_merged() -> None:
+    with pytest.raises(ValueError, match="got none"):
+        merge_attempts([])
+
+
+def of_a_mix(attempt: int, at: float, ann: str, bo: str, named_by: str) -> RecordedAttempt:
+    """Ann (source 1001) and Bo (1002) share a second of a gated mix."""
+    people = []
+    for number, (name, other, source) in enumerate([(ann, bo, 1002), (bo, ann, 1001)], start=1):
+        gated = msgspec.structs.replace(
+            segment(number, name, [(1.0, 4.0)], 10.0),
+            isolation="gated-mix",
+            overlaps=[Overlap(start_seconds=2.0, end_seconds=3.0, participants=[other], csrcs=[source])],
+            attribution=[(1.0, 4.0, "csrc")],
+        )
+        people.append(participant(number, name, gated, named_by=named_by))
+    each = recorded(attempt, at, 10.0, *people)
+    mix = GatedMix(
+        note="a mix",
+        packets=Evident(csrc=150),
+        seconds=Evident(csrc=3.0, dsh=0.1),
+        shared_packets=50,
+        shared_seconds=1.0,
+        noise_packets=7,
+        mix=Packets(received=157, lost=1),
+    )
+    recording = msgspec.structs.replace(each.manifest.recording, gated_mix=mix)
+    return each._replace(manifest=msgspec.structs.replace(each.manifest, recording=recording))
+
+
+def test_gated_mixes_add_up_on_one_clock_under_the_names_known_in_the_end() -> None:
+    merged = merge_attempts(
+        [
+            of_a_mix(1, 0.0, "Unknown 1", "Unknown 2", "none"),
+            of_a_mix(2, 20.0, "Ann", "Bo", "frames"),
+        ]
+    )
+    assert names(merged) == ["Ann", "Bo"]
+    first, second = merged.participants[0].streams[0].segments
+    assert first.overlaps == [Overlap(start_seconds=2.0, end_seconds=3.0, participants=["Bo"], csrcs=[1002])]
+    assert second.overlaps == [
+        Overlap(start_seconds=22.0, end_seconds=23.0, participants=["Bo"], csrcs=[1002])
+    ]
+    assert second.attribution == [(21.0, 24.0, "csrc")]
+    mix = merged.recording.gated_mix
+    assert isinstance(mix, GatedMix)
+    assert (mix.packets.csrc, mix.seconds.dsh, mix.shared_packets, mix.noise_packets) == (300, 0.2, 100, 14)
+    assert (mix.mix.received, mix.mix.lost) == (314, 2)
+    assert msgspec.json.decode(encode_manifest(merged), type=Manifest) == merged

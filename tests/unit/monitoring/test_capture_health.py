@@ -1,0 +1,87 @@
+"""Deaf is where packets arrive and none is tapped; nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.monitoring.capture_health import DEAF_SECONDS, MOST_SLOTS, CaptureWatch, Slot, SlotCounts
+from worker.tape.events import (
+    ConnectionClosed,
+    Frame,
+    FrameBatch,
+    ReceiverReport,
+    ReceiverTapped,
+    StateChanged,
+    TapDeaf,
+    TapeEvent,
+)
+
+
+def report(at: float, received: int, tapped: int, *, receiver: int = 0, lost: int = 0) -> ReceiverReport:
+    return ReceiverReport(
+        at=at,
+        document=7,
+        receiver=receiver,
+        packets_received=received,
+        packets_lost=lost,
+        frames_tapped=tapped,
+    )
+
+
+def watch(*events: TapeEvent) -> CaptureWatch:
+    watched = CaptureWatch()
+    for event in events:
+        watched.observe(event)
+    return watched
+
+
+def test_packets_that_are_not_tapped_for_long_enough_make_a_slot_deaf() -> None:
+    assert not watch(report(0, 100, 100), report(DEAF_SECONDS - 0.1, 400, 100)).deaf
+    assert watch(report(0, 100, 100), report(DEAF_SECONDS, 400, 100)).deaf == {Slot(7, 0)}
+
+
+def test_silence_is_not_deafness() -> None:
+    assert not watch(report(0, 100, 100), report(600, 110, 100)).deaf
+
+
+def test_a_slot_that_hears_again_is_deaf_no_more() -> None:
+    assert not watch(report(0, 100, 100), report(10, 600, 100), report(12, 700, 180)).deaf
+
+
+def test_the_pages_own_verdict_counts_at_once_and_until_frames_come() -> None:
+    deaf = TapDeaf(at=5, document=7, receiver=2, packets_received=60, frames_tapped=0)
+    before = report(4, 60, 0, receiver=2)
+    assert watch(before, deaf).deaf == {Slot(7, 2)}
+    assert not watch(before, deaf, report(6, 80, 20, receiver=2)).deaf
+
+
+def test_a_closed_connection_is_nobodys_fault() -> None:
+    tapped = ReceiverTapped(at=1, document=7, connection=3, receiver=2, kind="audio", via="track")
+    deaf = TapDeaf(at=5, document=7, receiver=2, packets_received=60, frames_tapped=0)
+    assert watch(tapped, deaf, ConnectionClosed(at=6, document=7, connection=1)).deaf
+    assert not watch(tapped, deaf, ConnectionClosed(at=6, document=7, connection=3)).deaf
+
+
+@pytest.mark.parametrize("state", ["joining", "leaving", "done", "fatal"])
+def test_a_verdict_ends_with_the_call(state: str) -> None:
+    deaf = TapDeaf(at=5, document=7, receiver=2, packets_received=60, frames_tapped=0)
+    assert not watch(deaf, StateChanged(at=6, state=state)).deaf
+    assert watch(deaf, StateChanged(at=6, state="in_call_recording")).deaf
+
+
+def test_expected_is_received_and_lost_and_never_less_than_received() -> None:
+    assert watch(report(0, 90, 88, lost=10)).counts == {Slot(7, 0): SlotCounts(100, 90, 88)}
+    assert watch(report(0, 90, 88, lost=-3)).counts == {Slot(7, 0): SlotCounts(90, 90, 88)}
+
+
+def test_a_page_cannot_fill_the_memory() -> None:
+    many = [report(0, 1, 1, receiver=index) for index in range(MOST_SLOTS + 10)]
+    assert len(watch(*many).counts) == MOST_SLOTS
+
+
+def test_the_newest_frame_is_remembered() -> None:
+    watched = CaptureWatch()
+    frame = Frame(0, 6666, (1,), 1, 960, 111, "audio/opus", None, 12.5, None, b"x")
+    watched.observe(FrameBatch(7, 0, 0, [frame]))
+    watched.observe(FrameBatch(7, 1, 0, []))
+    assert watched.last_frame == 12.5

@@ -1,0 +1,126 @@
+"""/metrics, /healthz and /readyz over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from tests.unit.monitoring.test_capture_health import report
+from worker.monitoring.capture_health import CaptureWatch
+from worker.monitoring.health import STUCK_SECONDS, Health, HealthServer, PortError, linger
+from worker.monitoring.metrics import Metrics
+from worker.tape.events import TapDeaf
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Served:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry)
+        self.clock = Clock()
+        self.health = Health(self.metrics.capture, self.clock)
+        self.server = HealthServer(self.registry, self.health, 0)
+
+    def get(self, path: str, accept: str = "") -> tuple[int, str, str]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.server.port}{path}", headers={"Accept": accept}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status, answer.headers["Content-Type"], answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers["Content-Type"], error.read().decode()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    served = Served()
+    with served.server:
+        yield served
+
+
+def test_metrics_come_in_the_form_that_is_asked_for(served: Served) -> None:
+    status, content_type, text = served.get("/metrics")
+    assert status == 200
+    assert content_type.startswith("text/plain")
+    assert 'meetstems_packets_total{fate="received"} 0.0' in text
+    _, content_type, text = served.get("/metrics", "application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    assert text.endswith("# EOF\n")
+
+
+def test_alive_as_long_as_the_loop_turns(served: Served) -> None:
+    served.clock.now += STUCK_SECONDS
+    assert served.get("/healthz") == (200, "text/plain; charset=utf-8", "ok\n")
+    served.clock.now += 1
+    assert served.get("/healthz")[::2] == (503, "the event loop has not turned for 21 s\n")
+    assert served.get("/readyz")[0] == 503
+    served.health.beat()
+    assert served.get("/healthz")[0] == 200
+
+
+def test_ready_unless_deaf(served: Served) -> None:
+    assert served.get("/readyz")[0] == 200
+    served.metrics.observe(report(1, 60, 0))
+    served.metrics.observe(TapDeaf(at=5, document=7, receiver=0, packets_received=60, frames_tapped=0))
+    status, _, text = served.get("/readyz")
+    assert (status, text) == (503, "deaf: packets arrive at receiver 0 and none of them is tapped\n")
+    assert served.get("/healthz")[0] == 200
+    served.metrics.observe(report(7, 90, 30))
+    assert served.get("/readyz")[0] == 200
+
+
+def test_other_paths_are_not_found(served: Served) -> None:
+    assert served.get("/")[0] == 404
+
+
+@pytest.mark.parametrize("port", [70_000, -1])
+def test_a_port_that_is_none_is_named(port: int) -> None:
+    with pytest.raises(PortError, match=f"MEETSTEMS_METRICS_PORT={port}: cannot be listened on"):
+        HealthServer(CollectorRegistry(), Health(CaptureWatch()), port)
+
+
+def test_a_port_in_use_is_named(served: Served) -> None:
+    with pytest.raises(PortError, match="Address already in use"):
+        HealthServer(served.registry, served.health, served.server.port)
+
+
+async def test_a_turning_loop_beats(served: Served) -> None:
+    served.clock.now += STUCK_SECONDS + 1
+    task = asyncio.create_task(served.health.keep_beating())
+    await asyncio.sleep(0)
+    assert served.health.sickness() is None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_lingering_ends_with_the_second_scrape(served: Served) -> None:
+    served.get("/metrics")
+    lingering = asyncio.create_task(linger(served.server, 60))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(served.get, "/metrics")
+    assert not lingering.done()
+    await asyncio.to_thread(served.get, "/metrics")
+    await asyncio.wait_for(lingering, 5)
+
+
+async def test_lingering_ends_in_time_and_when_told(served: Served) -> None:
+    began = time.monotonic()
+    await linger(served.server, 0.05)
+    stopped = asyncio.get_running_loop().create_future()
+    stopped.set_result("SIGTERM")
+    await linger(served.server, 60, stopped)
+    assert time.monotonic() - began < 5

@@ -1,0 +1,100 @@
+"""What a call makes of its page, with a page that is made up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page
+
+from worker.lifecycle.page_view import Scene
+from worker.platforms.call import CallError
+from worker.platforms.meet import signs as meet
+from worker.platforms.meet.call import MeetCall
+from worker.platforms.meet.link import parse_meet_link
+from worker.reasons import Reason
+
+LINK = parse_meet_link("https://meet.google.com/abc-defg-hij")
+IN_CALL = {"elements": [meet.CALL_CONTROLS.name], "tiles": 2}
+SIGN_IN = {"headings": ["Sign in"], "text": "Use your Google Account"}
+
+
+class Nothing:
+    """A locator that finds nothing."""
+
+    first: Nothing
+
+    def __init__(self) -> None:
+        self.first = self
+
+    def filter(self, *, visible: bool) -> Nothing:
+        return self
+
+    async def count(self) -> int:
+        return 0
+
+
+class FakePage:
+    """Shows one thing after the other, the last one for ever; an error is raised."""
+
+    def __init__(self, *shown: object) -> None:
+        self._shown = list(shown)
+        self.closed = False
+
+    async def evaluate(self, script: str, argument: object) -> object:
+        shown = self._shown.pop(0) if len(self._shown) > 1 else self._shown[0]
+        if isinstance(shown, Exception):
+            raise shown
+        return shown
+
+    def locator(self, selector: str) -> Nothing:
+        return Nothing()
+
+    def is_closed(self) -> bool:
+        return self.closed
+
+
+def call(page: FakePage, *, signed_in: bool = False) -> MeetCall:
+    return MeetCall(cast(Page, page), LINK, "Stems", signed_in=signed_in)
+
+
+async def looks(on: MeetCall, thorough: Sequence[bool]) -> list[Any]:
+    return [await on.look(thorough=each) for each in thorough]
+
+
+@pytest.mark.parametrize(
+    ("signed_in", "reason"), [(False, Reason.SIGN_IN_REQUIRED), (True, Reason.SIGN_IN_FAILED)]
+)
+async def test_a_sign_in_wall_means_another_thing_to_an_account(signed_in: bool, reason: Reason) -> None:
+    assert (await call(FakePage(SIGN_IN), signed_in=signed_in).look(thorough=True)).reason is reason
+
+
+async def test_a_denied_recording_stays_denied_until_the_text_is_read_again() -> None:
+    denied = {**IN_CALL, "text": "Recording is not allowed in this call"}
+    page = FakePage(denied, IN_CALL, {**IN_CALL, "text": "Nothing"}, IN_CALL)
+    seen = await looks(call(page), [True, False, True, False])
+    assert [view.recording_denied for view in seen] == [True, True, False, False]
+
+
+async def test_a_page_that_cannot_be_read_is_on_its_way() -> None:
+    page = FakePage(PlaywrightError("Execution context was destroyed"), {"tiles": "many"}, IN_CALL)
+    seen = await looks(call(page), [True, True, True])
+    assert [view.scene for view in seen] == [Scene.OPENING, Scene.OPENING, Scene.CALL]
+
+
+async def test_a_page_that_is_gone() -> None:
+    page = FakePage(PlaywrightError("Target closed\nmore"))
+    page.closed = True
+    with pytest.raises(CallError, match=r"^the page is gone: Target closed$") as error:
+        await call(page).look(thorough=True)
+    assert error.value.reason == Reason.BROWSER_DIED
+
+
+async def test_a_call_without_a_chat_takes_no_announcement() -> None:
+    assert not await call(FakePage(IN_CALL)).announce("I record this")
+
+
+async def test_where_there_is_no_button_there_is_nothing_to_leave() -> None:
+    await call(FakePage({})).leave()

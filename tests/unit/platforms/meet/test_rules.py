@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from worker.lifecycle.page_view import Scene
+from worker.platforms.meet import signs as meet
+from worker.platforms.meet.facts import Dialog, Facts
+from worker.platforms.meet.rules import Past, asks, steps, view
+from worker.platforms.page_actions import Click, FillName
+from worker.platforms.signs import Sign, button, plain
+from worker.reasons import TRIED_AGAIN, Reason
+
+DEVICES_ON = frozenset({meet.MICROPHONE_ON.name, meet.CAMERA_ON.name})
+PRE_JOIN = Facts(elements=DEVICES_ON, name="", buttons=["Ask to join", "Sign in"], text="What's your name?")
+IN_CALL = Facts(
+    elements=frozenset({meet.CALL_CONTROLS.name, meet.LEAVE.name}), tiles=2, buttons=["Leave call"]
+)
+ASKED = Past(asked=True)
+CONSENT = Dialog(text="Your audio and video will be shared with Example Inc.", buttons=["Cancel", "Join now"])
+
+
+def test_the_way_through_the_pre_join_page() -> None:
+    facts = PRE_JOIN
+    taken = [next(steps(facts))]
+    facts = replace(facts, elements=frozenset({meet.CAMERA_ON.name}))
+    taken.append(next(steps(facts)))
+    facts = replace(facts, elements=frozenset())
+    taken.append(next(steps(facts)))
+    facts = replace(facts, name="Notes")
+    taken.append(next(steps(facts)))
+    assert taken == [
+        Click(meet.MICROPHONE_ON.selector),
+        Click(meet.CAMERA_ON.selector),
+        FillName(meet.NAME_FIELD.selector),
+        Click(button("Ask to join")),
+    ]
+    assert [asks(step) for step in taken] == [False, False, False, True]
+
+
+def test_asking_to_join_waits_for_the_name() -> None:
+    assert list(steps(replace(PRE_JOIN, elements=frozenset()))) == [FillName(meet.NAME_FIELD.selector)]
+
+
+@pytest.mark.parametrize("label", [*meet.IN_THE_WAY.labels, *meet.WITHOUT_ACCOUNT.labels])
+def test_what_stands_in_the_way_goes_first(label: str) -> None:
+    assert next(steps(replace(PRE_JOIN, buttons=["Ask to join", label]))) == Click(button(label))
+
+
+@pytest.mark.parametrize("label", [*meet.ASK.labels, *meet.JOIN.labels])
+def test_every_join_button_is_known(label: str) -> None:
+    signed_in = Facts(buttons=[label])
+    step = next(steps(signed_in))
+    assert step == Click(button(label))
+    assert asks(step)
+    assert view(signed_in).variant == "prejoin-signed-in"
+
+
+def test_a_page_in_another_language_has_a_way_in_by_its_shape() -> None:
+    facts = Facts(
+        language="de-DE",
+        name="Notes",
+        buttons=["Teilnahme anfragen"],
+        elements=frozenset({meet.JOIN_BUTTON.name}),
+    )
+    step = next(steps(facts))
+    assert step == Click(meet.JOIN_BUTTON.selector)
+    assert asks(step)
+    assert (view(facts).variant, view(facts).language) == ("prejoin-foreign", "de-DE")
+
+
+def test_the_forms_of_the_pre_join_page() -> None:
+    assert (view(Facts()).scene, view(Facts()).variant) == (Scene.OPENING, "loading")
+    assert (view(PRE_JOIN).scene, view(PRE_JOIN).variant) == (Scene.OPENING, "prejoin-name")
+    assert view(PRE_JOIN).evidence == (meet.NAME_FIELD.name, meet.ASK.name)
+    assert view(PRE_JOIN, ASKED).scene is Scene.ASKED
+    assert view(Facts(), ASKED).scene is Scene.ASKED
+
+
+@pytest.mark.parametrize(
+    ("text", "scene"),
+    [
+        ("Asking to be let in...", Scene.LOBBY),
+        ("You'll join the call when someone lets you in", Scene.LOBBY),
+        ("You\u2019ll join the call\nwhen someone lets you in", Scene.LOBBY),
+        ("Please wait until a meeting host brings you into the call", Scene.LOBBY),
+        ("Please wait until a meeting host admits you", Scene.LOBBY),
+        ("Waiting for the host to join\nReturn to home screen", Scene.HOST_ABSENT),
+    ],
+)
+def test_the_lobby_wins_over_evidence_of_the_call(text: str, scene: Scene) -> None:
+    seen = view(replace(IN_CALL, text=text))
+    assert seen.scene is scene
+    assert seen.evidence[0].startswith("lobby.")
+
+
+def test_in_the_call() -> None:
+    seen = view(IN_CALL)
+    assert (seen.scene, seen.evidence) == (Scene.CALL, ("call.controls", "call.tile"))
+    assert not seen.recording_denied
+    assert view(replace(IN_CALL, tiles=0)).scene is Scene.OPENING
+    assert list(steps(IN_CALL)) == []
+
+
+def test_a_foreign_lobby_is_told_from_the_call_by_its_missing_tiles() -> None:
+    foreign = replace(IN_CALL, language="de", elements=frozenset({meet.LEAVE.name}))
+    assert view(foreign, ASKED).scene is Scene.CALL
+    lobby = replace(foreign, tiles=0)
+    assert view(lobby, ASKED).scene is Scene.LOBBY
+    assert view(lobby).scene is Scene.OPENING
+    assert view(lobby, Past(asked=True, entered=True)).scene is Scene.ASKED
+
+
+def test_a_foreign_last_page_refuses_or_ends() -> None:
+    page = Facts(language="de", elements=frozenset({meet.LAST_PAGE.name}), text="Du bist draußen\nZurück")
+    refused, over = view(page, ASKED), view(page, Past(asked=True, entered=True))
+    assert (refused.scene, refused.reason) == (Scene.REFUSED, Reason.PAGE_NOT_UNDERSTOOD)
+    assert refused.detail == "Du bist draußen Zurück"
+    assert (over.scene, over.reason) == (Scene.OVER, Reason.MEETING_ENDED)
+    assert view(replace(page, language="en")).scene is Scene.OPENING
+
+
+def test_a_consent_dialog_gates_the_call_until_it_is_answered() -> None:
+    facts = replace(IN_CALL, dialogs=[CONSENT])
+    assert view(facts).scene is Scene.GATED
+    assert meet.CONSENT.name in view(facts).evidence
+    assert next(steps(facts)) == Click(f"{meet.DIALOG.selector} >> {button('Join now')}")
+
+
+NOTICES = ["This video call is being recorded", "This call is being transcribed", "Gemini is taking notes"]
+
+
+@pytest.mark.parametrize("text", NOTICES)
+def test_notices_are_acknowledged(text: str) -> None:
+    dialog = Dialog(text=text, buttons=["Leave call", "Join now"], ok=True)
+    assert next(steps(replace(IN_CALL, dialogs=[dialog]))) == Click(meet.DIALOG_OK.selector)
+    assert view(replace(IN_CALL, dialogs=[dialog])).scene is Scene.CALL
+    without = replace(dialog, ok=False)
+    assert next(steps(replace(IN_CALL, dialogs=[without]))) == Click(
+        f"{meet.DIALOG.selector} >> {button('Join now')}"
+    )
+
+
+def test_the_banner_that_says_it_is_recorded_is_not_dismissed() -> None:
+    banner = replace(IN_CALL, buttons=["Dismiss", "Leave call"], text="Recording")
+    assert list(steps(banner)) == []
+
+
+def test_somebody_is_still_there() -> None:
+    dialog = Dialog(text="Are you still there?", buttons=["Leave now", "Stay in the call"])
+    facts = replace(IN_CALL, dialogs=[dialog])
+    assert next(steps(facts)) == Click(f"{meet.DIALOG.selector} >> {button('Stay in the call')}")
+
+
+def test_a_recording_that_is_not_wanted() -> None:
+    text = "Recording is not allowed in this call"
+    assert view(replace(IN_CALL, dialogs=[Dialog(text=text, buttons=[])])).recording_denied
+    assert view(replace(IN_CALL, text=text)).recording_denied
+
+
+REFUSALS = [
+    ("Someone in the call denied your request to join", Reason.DENIED_BY_HOST),
+    ("You weren\u2019t allowed to join this meeting", Reason.DENIED_BY_HOST),
+    ("No one responded to your request to join the call", Reason.WAITING_ROOM_TIMEOUT_BY_PLATFORM),
+    ("You can't join this video call", Reason.BLOCKED_BY_PLATFORM),
+    ("There is a problem connecting to this video call", Reason.BLOCKED_BY_PLATFORM),
+    ("Check your meeting code\nReturn to home screen", Reason.MEETING_NOT_FOUND),
+    ("The meeting code you entered doesn\u2019t work", Reason.MEETING_NOT_FOUND),
+    ("Invalid video call name", Reason.LINK_INVALID),
+    ("Your meeting code has expired", Reason.LINK_EXPIRED),
+    ("You can't create a meeting yourself.", Reason.MEETING_NOT_STARTED),
+    ("Verify it's you", Reason.CAPTCHA),
+    ("Couldn\u2019t start the video call because of an error", Reason.CONNECTION_FAILED),
+    ("There was a problem joining this video call", Reason.CONNECTION_FAILED),
+    ("Choose an account to continue to Google Meet", Reason.SIGN_IN_REQUIRED),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), REFUSALS)
+def test_refusals(text: str, reason: Reason) -> None:
+    facts = Facts(text=f"Hello\n{text}\nBye")
+    seen = view(facts)
+    assert (seen.scene, seen.reason) == (Scene.REFUSED, reason)
+    assert seen.detail == text.split("\n", maxsplit=1)[0]
+    assert seen.evidence[0].startswith("refused.")
+    for way_in in (replace(facts, name=""), replace(facts, buttons=["Join now"])):
+        assert view(way_in).scene is Scene.OPENING, "a second signal must bear it out"
+
+
+def test_the_title_of_a_denial_is_no_block() -> None:
+    text = "You can't join this video call\nSomeone in the call denied your request to join."
+    assert view(Facts(text=text)).reason is Reason.DENIED_BY_HOST
+
+
+def test_only_trouble_with_the_connection_is_tried_again() -> None:
+    again = {sign.name for sign in meet.REFUSALS if sign.reason in TRIED_AGAIN}
+    assert again == {meet.CONNECTION.name}
+
+
+def test_sign_in() -> None:
+    page = Facts(headings=["Sign in"], text="Sign in\nUse your Google Account")
+    assert view(page).reason is Reason.SIGN_IN_REQUIRED
+    assert view(replace(page, headings=[])).scene is Scene.OPENING
+    redirected = Facts(host="accounts.google.com", text="Anmelden")
+    assert view(redirected).evidence[0] == meet.SIGN_IN_SITE.name
+    assert view(Facts(host="accounts.google.com.example.org")).scene is Scene.OPENING
+
+
+def test_an_account_that_is_not_needed() -> None:
+    page = Facts(headings=["Sign in"], text="Use your Google Account", buttons=["Use without an account"])
+    assert view(page).scene is Scene.OPENING
+    assert next(steps(page)) == Click(button("Use without an account"))
+
+
+def test_a_captcha_is_known_by_its_frame() -> None:
+    assert view(Facts(elements=frozenset({meet.CAPTCHA.name}))).reason is Reason.CAPTCHA
+
+
+ENDS = [
+    ("You\u2019ve been removed from the meeting", Reason.REMOVED),
+    ("You left the meeting", Reason.REMOVED),
+    ("Your host ended the meeting for everyone", Reason.MEETING_ENDED),
+    ("The call ended because no one responded", Reason.ENDED_IDLE),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), ENDS)
+def test_the_end_counts_only_where_no_call_is_to_be_seen(text: str, reason: Reason) -> None:
+    seen = view(Facts(text=text))
+    assert (seen.scene, seen.reason, seen.detail) == (Scene.OVER, reason, text)
+    assert view(replace(IN_CALL, text=f"Mallory: {text}")).scene is Scene.CALL
+    assert view(replace(PRE_JOIN, text=f"{text} is in this call")).scene is Scene.OPENING
+
+
+def test_controls_that_went_away_for_a_while_end_nothing() -> None:
+    presenting = Facts(tiles=3, text="You've been removed from the meeting")
+    seen = view(presenting, Past(asked=True, entered=True))
+    assert (seen.scene, seen.evidence) == (Scene.CALL, (meet.TILE.name,))
+    assert view(presenting, ASKED).scene is Scene.ASKED
+
+
+def phrases(signs: tuple[Sign, ...]) -> list[str]:
+    return [phrase for sign in signs for phrase in sign.phrases]
+
+
+@pytest.mark.parametrize("phrase", phrases(meet.SIGNS))
+def test_phrases_are_in_the_form_in_which_they_are_compared(phrase: str) -> None:
+    assert plain(phrase) == phrase
+
+
+def test_every_sign_has_a_name_of_its_own_and_something_to_know_it_by() -> None:
+    assert len({sign.name for sign in meet.SIGNS}) == len(meet.SIGNS)
+    assert all(sign.phrases or sign.labels or sign.selectors or sign.hosts for sign in meet.SIGNS)
+    assert all(sign.evidence_for and sign.source for sign in meet.SIGNS)
+    assert all(sign.reason for sign in (*meet.REFUSALS, *meet.ENDS))
+
+
+some_text = st.one_of(st.sampled_from(phrases(meet.SIGNS)), st.text(max_size=20))
+some_facts = st.builds(
+    Facts,
+    host=st.sampled_from(["", "meet.google.com", "accounts.google.com"]),
+    language=st.sampled_from(["", "en", "de"]),
+    elements=st.frozensets(st.sampled_from([sign.name for sign in meet.ELEMENTS])),
+    tiles=st.integers(0, 3),
+    name=st.none() | st.text(max_size=5),
+    buttons=st.lists(st.sampled_from(["Join now", "Ask to join", "Got it", "Stay in the call"])),
+    headings=st.lists(st.sampled_from(["Sign in", "Hello"])),
+    dialogs=st.lists(
+        st.builds(Dialog, text=some_text, buttons=st.just(["Join now"]), ok=st.booleans()), max_size=2
+    ),
+    text=st.lists(some_text, max_size=3).map("\n".join),
+)
+
+
+@given(some_facts, st.booleans(), st.booleans())
+def test_whatever_a_page_shows(facts: Facts, asked: bool, entered: bool) -> None:
+    seen = view(facts, Past(asked, entered))
+    assert (seen.reason is not None) == (seen.scene in (Scene.REFUSED, Scene.OVER))
+    assert len(seen.detail) <= 200
+    if any(sign.said_in(plain(facts.text)) for sign in meet.WAITING):
+        assert seen.scene not in (Scene.CALL, Scene.GATED), "a lobby is never recorded"
+    if facts.name is not None or any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW):
+        assert seen.scene not in (Scene.REFUSED, Scene.OVER)
+    list(steps(facts))

@@ -1,0 +1,247 @@
+"""Raw roster messages of Teams become a directory, whatever they hold."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.teams_wire import (
+    BOT,
+    begun,
+    ended,
+    frame,
+    identity,
+    objects,
+    person,
+    roster,
+)
+from worker.platforms.teams.roster import MAX_CALLS, MAX_DEVICES, TeamsRoster
+from worker.platforms.teams.trouter import MAX_FRAME_BYTES, read_frame
+from worker.reasons import Reason
+from worker.roster.roster import Evidence, Status
+from worker.tape.events import PageObjects, SocketMessage, TapeEvent
+
+
+def observed(*events: TapeEvent) -> TeamsRoster:
+    teams = TeamsRoster()
+    teams.observe(begun())
+    for event in events:
+        teams.observe(event)
+    return teams
+
+
+def raw_deflate(data: bytes) -> bytes:
+    deflater = zlib.compressobj(wbits=-15)
+    return deflater.compress(data) + deflater.flush()
+
+
+def same(data: bytes) -> bytes:
+    return data
+
+
+@pytest.mark.parametrize("pack", [zlib.compress, gzip.compress, raw_deflate, same])
+def test_a_frame_names_a_participant_and_ties_the_source(pack: Callable[[bytes], bytes]) -> None:
+    body = {"participants": {identity(1): person(1, "Ada", source=414, role="organizer")}}
+    data = base64.b64encode(pack(json.dumps(body).encode())).decode()
+    teams = observed(frame("/x/rosterUpdate/", data))
+    ada = teams.directory().owner(414)
+    assert ada is not None
+    assert (ada.name, ada.device_id, ada.status, ada.is_host) == ("Ada", identity(1), Status.IN, True)
+    assert (ada.name_evidence, ada.muted, ada.is_us) == (Evidence.FRAMES, False, False)
+    assert teams.directory().sources[414].evidence == (Evidence.FRAMES,)
+    assert teams.undecodable == 0
+
+
+def test_half_a_surrogate_pair_does_not_cost_the_roster() -> None:
+    teams = observed(roster(person(1, "Ada\ud83d"), person(2, "Bob")))
+    assert [each.name for each in teams.directory().devices.values()] == ["Ada?", "Bob"]
+    msgspec.json.encode(teams.directory())
+
+
+@pytest.mark.parametrize("pack", [lambda body: body, json.dumps])
+def test_a_body_may_be_unpacked(pack: Callable[[object], object]) -> None:
+    body = {"participants": {identity(1): person(1, "Ada", source=414)}}
+    owner = observed(frame("https://host/rosterUpdate?x=1", pack(body))).directory().owner(414)
+    assert owner is not None and owner.name == "Ada"
+
+
+def test_partial_entries_add_up_and_names_outlive_leaving() -> None:
+    teams = observed(
+        roster(person(1, source=414, state=None)),
+        roster(person(1, "Ada")),
+        roster(person(1, state="inactive")),
+        roster(person(1, source=500, direction="recvonly", state=None)),
+    )
+    directory = teams.directory()
+    ada = directory.devices[identity(1)]
+    assert (ada.name, ada.status, ada.muted) == ("Ada", Status.OUT, True)
+    assert {source: owner.device_id for source, owner in directory.sources.items()} == {
+        414: identity(1),
+        500: identity(1),
+    }
+
+
+@pytest.mark.parametrize("shown", [BOT, "notetaker ", "Notetaker (Guest)", "Notetaker (Unverified)"])
+def test_we_are_who_bears_our_name(shown: str) -> None:
+    directory = observed(roster(person(1, "Ada"), person(2, shown))).directory()
+    assert directory.us is not None and directory.us.device_id == identity(2)
+    assert [each.name for each in directory.others_present] == ["Ada"]
+
+
+def test_other_calls_are_ignored() -> None:
+    teams = observed(
+        roster(person(8, "Stranger", source=414), chain="other"),
+        roster(person(1, "Ada", source=414), person(2, BOT), chain="ours"),
+        roster(person(9, "Another", source=414), chain="other"),
+        roster(person(3, "Bob", source=415), chain=None),
+        ended(5000, chain="other"),
+    )
+    directory = teams.directory()
+    assert {each.name for each in directory.devices.values()} == {"Ada", BOT, "Bob"}
+    assert not directory.sources[414].contested
+    assert directory.over is None
+
+
+def test_ours_stays_ours_while_we_are_in_it() -> None:
+    here = roster(person(1, "Ada"), person(2, BOT), chain="ours")
+    there = roster(person(8, "Stranger"), person(9, BOT), chain="other")
+    assert identity(1) in observed(here, there).directory().devices
+    moved = observed(here, ended(None, chain="ours"), there).directory()
+    assert identity(8) in moved.devices and moved.over is None
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (5854, Reason.DENIED_BY_HOST),
+        (5723, Reason.SIGN_IN_REQUIRED),
+        (5000, Reason.REMOVED),
+        (5300, Reason.REMOVED),
+        (4507, Reason.MEETING_ENDED),
+        (None, Reason.MEETING_ENDED),
+    ],
+)
+def test_how_a_conversation_ends(code: int | None, reason: Reason) -> None:
+    over = observed(ended(code)).directory().over
+    assert over is not None and over.reason is reason
+    assert over.evidence == (f"frames.conversation_end.{code or 'none'}",)
+    assert observed(roster(person(1, BOT)), ended(code)).directory().over == over
+
+
+def test_page_objects_stand_in_for_frames() -> None:
+    people: list[dict[str, Any]] = [
+        {"id": identity(1), "name": "Ada", "state": "active", "role": "organizer", "sources": [414, "415"]},
+        {"id": identity(2), "name": BOT, "state": "active"},
+    ]
+    directory = observed(objects(*people)).directory()
+    ada = directory.owner(415)
+    assert ada is not None
+    assert (ada.name, ada.name_evidence, ada.is_host) == ("Ada", Evidence.OBJECTS, True)
+    assert directory.us is not None
+    assert [each.name for each in directory.others_present] == ["Ada"]
+
+
+def test_page_objects_are_a_snapshot() -> None:
+    ada, bob = {"id": identity(1), "name": "Ada"}, {"id": identity(2), "name": "Bob"}
+    teams = observed(objects(ada, bob), objects(bob))
+    assert [each.name for each in teams.directory().others_present] == ["Bob"]
+    teams.observe(objects())
+    assert [each.name for each in teams.directory().others_present] == ["Bob"]
+    teams.observe(objects(ada, bob))
+    assert len(teams.directory().others_present) == 2
+
+
+def test_frames_outweigh_objects_and_contradiction_shows() -> None:
+    teams = observed(
+        objects({"id": identity(2), "name": "Bob", "sources": [414]}, {"id": identity(1), "name": "A."}),
+        roster(person(1, "Ada", source=414)),
+    )
+    directory = teams.directory()
+    owner = directory.sources[414]
+    assert (owner.device_id, owner.evidence, owner.contested) == (identity(1), (Evidence.FRAMES,), True)
+    assert directory.devices[identity(1)].name == "Ada"
+    agreed = observed(
+        roster(person(1, "Ada", source=414)), objects({"id": identity(1), "name": "Ada", "sources": [414]})
+    )
+    assert agreed.directory().sources[414].evidence == (Evidence.FRAMES, Evidence.OBJECTS)
+
+
+def test_bounds() -> None:
+    crowd = {f"p{number}": person(number, "x") for number in range(MAX_DEVICES + 5)}
+    teams = observed(
+        frame("/rosterUpdate/", {"participants": crowd}),
+        *(roster(person(1, "x"), chain=f"chain {number}") for number in range(MAX_CALLS + 5)),
+    )
+    assert len(teams.directory().devices) == MAX_DEVICES
+    assert read_frame(b"3:::" + b" " * MAX_FRAME_BYTES + b"{}") is None
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    bomb = base64.b64encode(zlib.compress(b" " * 200_000_000, 9)).decode()
+    event = frame("/rosterUpdate/", bomb)
+    tracemalloc.start()
+    teams = observed(event)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert teams.undecodable == 1
+    assert peak < 30_000_000
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+known = st.fixed_dictionaries(
+    {},
+    optional={
+        "url": json_values | st.sampled_from(["/rosterUpdate/", "/conversation/conversationEnd/"]),
+        "headers": json_values | st.just({"X-Microsoft-Skype-Chain-ID": "c"}),
+        "body": json_values
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "participants": json_values
+                | st.dictionaries(
+                    st.text(max_size=3),
+                    st.fixed_dictionaries(
+                        {},
+                        optional={
+                            "details": json_values | st.fixed_dictionaries({"id": json_values}),
+                            "state": json_values,
+                            "meetingRole": json_values,
+                            "endpoints": json_values
+                            | st.just({"e": {"call": {"mediaStreams": [{"type": "audio"}, 7]}}}),
+                        },
+                    ),
+                ),
+                "subCode": json_values,
+            },
+        ),
+    },
+)
+
+
+@given(message=known, junk=st.binary(max_size=60))
+def test_garbage_never_raises(message: dict[str, Any], junk: bytes) -> None:
+    text = json.dumps(message).encode()
+    teams = observed(
+        *(
+            SocketMessage(at=0, document=1, url="", payload=each)
+            for each in (b"3:::" + text, b"3:::" + junk, junk)
+        ),
+        PageObjects(at=0, document=1, origin="", payload=text),
+        PageObjects(at=0, document=1, origin="", payload=junk),
+        objects({"id": identity(1), "name": message.get("url"), "sources": message.get("body")}),
+    )
+    teams.directory()

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.support.tape_samples import EPOCH, a_meeting, batch
+from worker.manifest.schema import Manifest
+from worker.recording.recorder import Recorder
+from worker.rendering.deferred import NothingRecordedError, Rendering
+from worker.rendering.progress import Progress
+from worker.tape.events import (
+    FrameBatch,
+    RecordingStarted,
+    StateChanged,
+    TapeEvent,
+)
+from worker.tape.reader import read_tape
+from worker.tape.writer import TapeWriter
+
+MANIFEST = cast(Manifest, object())
+
+
+class Listening:
+    """A renderer that keeps what it is fed."""
+
+    def __init__(self, fails_at: int = 1000) -> None:
+        self.fed: list[TapeEvent] = []
+        self._fails_at = fails_at
+
+    def feed(self, event: TapeEvent) -> None:
+        if len(self.fed) == self._fails_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.fed.append(event)
+
+    def progress(self) -> Progress:
+        raise NotImplementedError
+
+    def finish(self) -> Manifest:
+        return MANIFEST
+
+
+def test_the_renderer_opens_when_the_recording_begins_and_misses_nothing() -> None:
+    renderer = Listening()
+    opened = 0
+
+    def open_renderer() -> Listening:
+        nonlocal opened
+        opened += 1
+        return renderer
+
+    rendering = Rendering(open_renderer)
+    events = [event for _, event in a_meeting(3)]
+    begin = next(index for index, event in enumerate(events) if isinstance(event, RecordingStarted))
+    for event in events[:begin]:
+        rendering.feed(event)
+    assert (opened, rendering.begun, rendering.progress()) == (0, False, None)
+    for event in events[begin:]:
+        rendering.feed(event)
+    assert (opened, rendering.begun) == (1, True)
+    assert renderer.fed == events
+    assert rendering.finish() is MANIFEST
+
+
+def test_without_a_beginning_there_is_nothing_to_finish() -> None:
+    rendering = Rendering(Listening)
+    rendering.feed(StateChanged(at=EPOCH, state="joining"))
+    with pytest.raises(NothingRecordedError, match=r"^nothing was recorded: the tape ends before"):
+        rendering.finish()
+
+
+def test_the_tape_has_every_event_before_the_renderer(tmp_path: Path) -> None:
+    class Checking(Listening):
+        def feed(self, event: TapeEvent) -> None:
+            super().feed(event)
+            assert list(read_tape(tmp_path))[: len(self.fed)] == self.fed
+
+    recorder = Recorder(TapeWriter(tmp_path), Rendering(Checking), lambda: EPOCH)
+    for _, event in a_meeting(2):
+        recorder.take(event)
+    assert recorder.error is None
+    assert recorder.finish() is MANIFEST
+
+
+def test_the_tape_goes_on_when_the_renderer_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder(TapeWriter(tmp_path), Rendering(lambda: Listening(fails_at=5)), lambda: EPOCH)
+    events = [event for _, event in a_meeting(3)]
+    for event in events:
+        recorder.take(event)
+    assert recorder.finish() is None
+    assert isinstance(recorder.error, OSError)
+    assert recorder.progress() is None
+    assert list(read_tape(tmp_path)) == events
+    assert len(caplog.records) == 1
+
+
+def test_when_the_first_frames_stood_on_the_tape(tmp_path: Path) -> None:
+    seen: list[TapeEvent] = []
+    recorder = Recorder(TapeWriter(tmp_path), Rendering(Listening), lambda: EPOCH + 9, [seen.append])
+    recorder.take(StateChanged(at=EPOCH, state="joining"))
+    assert recorder.first_frame_logged is None
+    recorder.take(batch(1, EPOCH + 3))
+    assert recorder.first_frame_logged == EPOCH + 9
+    assert [type(event) for event in seen] == [StateChanged, FrameBatch]
+    recorder.finish()

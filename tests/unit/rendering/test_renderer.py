@@ -1,0 +1,222 @@
+"""Whole tapes, without a browser."""
+
+import random
+import wave
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+import av
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fixtures.replica.comparison.recording import StemPacket, read_stem
+from fixtures.replica.voices import load_voice
+from tests.support.hearing_sinks import HearingSinks
+from tests.support.tapes import STARTED_AT, Talker, meant_places, synthetic_tape
+from worker.manifest.schema import Manifest
+from worker.rendering.deferred import Rendering
+from worker.rendering.renderer import Renderer
+from worker.tape.events import (
+    ChannelMessage,
+    Frame,
+    FrameBatch,
+    RecordingEnded,
+    RecordingStarted,
+    RosterResponse,
+    TapeEvent,
+    TapeStarted,
+)
+
+
+def payloads(voice: str) -> list[bytes]:
+    return [packet.payload for packet in load_voice(voice).speech]
+
+
+def render(events: Iterable[TapeEvent], output: Path, *, mix: bool = True) -> Manifest:
+    rendering = Rendering(lambda: Renderer(output, mix=mix))
+    for event in events:
+        rendering.feed(event)
+    return rendering.finish()
+
+
+def spoken(manifest: Manifest, output: Path, csrc: int) -> list[StemPacket]:
+    for person in manifest.participants:
+        for stream in person.streams:
+            if stream.segments[0].sources[0].csrc == csrc:
+                return [each for each in read_stem(output / stream.segments[0].url) if not each.silent]
+    raise AssertionError(f"no stem of {csrc}")
+
+
+THREE = [
+    Talker(csrc=101, slot=0, turns=[(0.5, 4.0), (7.0, 9.5)], payloads=payloads("aria")),
+    Talker(csrc=102, slot=0, turns=[(4.2, 6.8)], payloads=payloads("bruno")),
+    Talker(csrc=103, slot=1, turns=[(2.0, 8.0)], payloads=payloads("chiara")),
+]
+
+
+def test_every_speaker_gets_a_file_as_long_as_the_recording(tmp_path: Path) -> None:
+    manifest = render(synthetic_tape(THREE, 10.0), tmp_path)
+    assert manifest.summary.total_participants == 3
+    assert [person.participant_name for person in manifest.participants] == [
+        "Unknown 1",
+        "Unknown 2",
+        "Unknown 3",
+    ]
+    with wave.open(str(tmp_path / "audio.wav")) as mix:
+        assert (mix.getframerate(), mix.getnchannels(), mix.getsampwidth()) == (48_000, 1, 2)
+        assert mix.getnframes() == 480_000
+    for person in manifest.participants:
+        segment = person.streams[0].segments[0]
+        assert segment.duration_seconds == 10.0
+        with av.open(str(tmp_path / segment.url)) as container:
+            assert sum(frame.samples for frame in container.decode(audio=0)) == 480_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "audio.wav",
+        "audio_streams.json",
+        "streams",
+        "timeline.html",
+    ]
+    assert len(list((tmp_path / "streams").iterdir())) == 3
+
+
+def test_speech_is_where_it_was_and_nobody_elses(tmp_path: Path) -> None:
+    manifest = render(synthetic_tape(THREE, 10.0, jitter=0.01), tmp_path, mix=False)
+    for talker in THREE:
+        packets = spoken(manifest, tmp_path, talker.csrc)
+        places = [start + 0.02 * n for start, end in talker.turns for n in range(round((end - start) / 0.02))]
+        assert [each.position / 48_000 for each in packets] == pytest.approx(places, abs=0.005)
+
+
+@pytest.mark.parametrize("mix", [True, False])
+def test_sinks_hear_each_source_as_its_file_holds_it(mix: bool, tmp_path: Path) -> None:
+    one, other = HearingSinks(), HearingSinks()
+    rendering = Rendering(lambda: Renderer(tmp_path, mix=mix, sinks=[one, other]))
+    for event in synthetic_tape(THREE, 10.0, jitter=0.01):
+        rendering.feed(event)
+    manifest = rendering.finish()
+    assert list(one.sources) == [101, 103, 102]
+    for source, heard in one.sources.items():
+        written = [(each.position, each.sha256) for each in spoken(manifest, tmp_path, source)]
+        assert heard.packets == other.sources[source].packets
+        assert [(place, sha256(payload).hexdigest()) for place, payload in heard.packets] == written
+
+
+def test_intervals_and_seconds_of_speech(tmp_path: Path) -> None:
+    manifest = render(synthetic_tape(THREE, 10.0), tmp_path, mix=False)
+    segment = manifest.participants[0].streams[0].segments[0]
+    assert segment.intervals == [pytest.approx((0.5, 4.0), abs=0.005), pytest.approx((7.0, 9.5), abs=0.005)]
+    assert segment.speech_seconds == pytest.approx(6.0, abs=0.01)
+    assert segment.packets.received == 300
+
+
+def test_two_renderings_are_the_same_to_the_byte(tmp_path: Path) -> None:
+    events = list(synthetic_tape(THREE, 10.0, jitter=0.02))
+    for name in ("a", "b"):
+        render(events, tmp_path / name)
+    files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
+    assert len(files) == 6
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_half_an_hour_with_drifting_clocks_and_wraps(tmp_path: Path) -> None:
+    seconds = 1_800.0
+    talkers = []
+    for number, (voice, ppm) in enumerate([("aria", 100.0), ("bruno", -100.0), ("chiara", 60.0)]):
+        spurts = random.Random(number)
+        turns, at = [], 1.0
+        while at < seconds - 10:
+            length = spurts.uniform(0.5, 9)
+            turns.append((at, at + length))
+            at += length + spurts.uniform(0.3, 6)
+        talkers.append(Talker(csrc=number, slot=number, turns=turns, payloads=payloads(voice), ppm=ppm))
+    manifest = render(synthetic_tape(talkers, seconds, jitter=0.005), tmp_path, mix=False)
+    for talker in talkers:
+        packets = spoken(manifest, tmp_path, talker.csrc)
+        errors = [
+            each.position / 48_000 - place for each, place in zip(packets, meant_places(talker), strict=True)
+        ]
+        assert max(map(abs, errors)) <= 0.02
+
+
+def test_nobody_spoke(tmp_path: Path) -> None:
+    manifest = render(synthetic_tape([], 3.0), tmp_path)
+    assert not manifest.audio_streams_available
+    assert manifest.message == "No per-participant audio streams available for this bot."
+    with wave.open(str(tmp_path / "audio.wav")) as mix:
+        assert mix.getnframes() == 3 * 48_000
+
+
+def test_frames_before_the_recording_count_from_its_start(tmp_path: Path) -> None:
+    """Batches are under way while the worker still finds out that it is in the call."""
+    events = list(synthetic_tape(THREE, 10.0))
+    started = next(event for event in events if isinstance(event, RecordingStarted))
+    events.remove(started)
+    events.insert(30, RecordingStarted(at=STARTED_AT + 1.0))
+    manifest = render(events, tmp_path, mix=False)
+    assert spoken(manifest, tmp_path, 101)[0].position == 0
+    assert spoken(manifest, tmp_path, 103)[0].position / 48_000 == pytest.approx(1.0, abs=0.005)
+    assert manifest.recording.duration_seconds == pytest.approx(9.0, abs=0.005)
+
+
+def test_a_tape_that_ends_in_the_middle_gives_what_it_holds(tmp_path: Path) -> None:
+    events = [event for event in synthetic_tape(THREE, 10.0) if not isinstance(event, RecordingEnded)][:60]
+    last = max(frame.arrival for event in events if isinstance(event, FrameBatch) for frame in event.frames)
+    manifest = render(events, tmp_path)
+    assert not manifest.recording.complete
+    assert manifest.recording.ended_reason == "cut_off"
+    assert manifest.recording.duration_seconds == pytest.approx(last - STARTED_AT, abs=0.03)
+
+
+def test_audio_without_a_source_is_kept_as_an_unknown_speaker(tmp_path: Path) -> None:
+    events: list[TapeEvent] = []
+    for event in synthetic_tape(THREE[:1], 10.0):
+        if isinstance(event, FrameBatch):
+            frames = [msgspec.structs.replace(frame, csrcs=(42,)) for frame in event.frames]
+            events.append(FrameBatch(event.document, event.sequence, event.dropped, frames))
+        else:
+            events.append(event)
+    manifest = render(events, tmp_path, mix=False)
+    segment = manifest.participants[0].streams[0].segments[0]
+    assert manifest.participants[0].participant_name == "Unknown 1"
+    assert (segment.isolation, segment.sources[0].csrc, segment.packets.received) == ("mixed-only", None, 300)
+    assert manifest.recording.unattributed_packets == 300
+
+
+frames = st.builds(
+    Frame,
+    receiver=st.integers(0, 2),
+    ssrc=st.integers(0, 3),
+    csrcs=st.lists(st.integers(0, 2**32 - 1), max_size=3).map(tuple),
+    sequence=st.integers(0, 65_535),
+    timestamp=st.integers(0, 2**32 - 1),
+    payload_type=st.integers(0, 127),
+    mime_type=st.sampled_from(["audio/opus", "audio/red", "audio/cn", ""]),
+    audio_level=st.one_of(st.none(), st.floats(0, 1)),
+    arrival=st.one_of(st.floats(), st.floats(STARTED_AT, STARTED_AT + 20)),
+    captured=st.none(),
+    payload=st.binary(max_size=30),
+)
+
+
+@given(batches=st.lists(st.lists(frames, max_size=12), max_size=8), channel=st.binary(max_size=80))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_garbage_is_rendered_without_an_error(
+    batches: list[list[Frame]], channel: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    output = tmp_path_factory.mktemp("garbage")
+    events: list[TapeEvent] = [
+        TapeStarted(at=STARTED_AT, version=1, platform="google_meet", meeting_url="x", bot_name="b"),
+        RecordingStarted(at=STARTED_AT),
+        ChannelMessage(at=STARTED_AT, document=1, connection=0, label="collections", payload=channel),
+        RosterResponse(at=STARTED_AT, document=1, url="x", payload=channel),
+        *(FrameBatch(1, number, 0, batch) for number, batch in enumerate(batches)),
+        RecordingEnded(at=STARTED_AT + 25, reason="meeting_ended"),
+    ]
+    manifest = render(events, output)
+    for person in manifest.participants:
+        for stream in person.streams:
+            read_stem(output / stream.segments[0].url)

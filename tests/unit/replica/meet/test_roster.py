@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import base64
+import gzip
+import itertools
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures.replica.meet import roster
+from fixtures.replica.meet.roster_pb2 import CollectionsMessage, DeviceOutput, SyncResponse, User
+from fixtures.replica.scenario import Participant, Roster, Scenario
+
+ADA = Participant(name="Ada", voice="elif", csrc=1001, host=True)
+BEN = Participant(name="Ben", voice="nuno", csrc=1002, joins=10.0, leaves=40.0, mutes=[(20.0, 30.0)])
+
+
+def meeting(*participants: Participant, sources: Roster | None = None) -> Scenario:
+    return Scenario(title="test", duration=60.0, participants=list(participants), roster=sources or Roster())
+
+
+def parsed(message: bytes | None) -> CollectionsMessage:
+    assert message is not None
+    return CollectionsMessage.FromString(message)
+
+
+def users(message: bytes | None) -> list[User]:
+    return list(parsed(message).envelope.collections.space.users.users)
+
+
+def audio(message: bytes | None) -> list[DeviceOutput]:
+    outputs = parsed(message).envelope.collections.device_outputs.outputs
+    return [output for output in outputs if output.kind == DeviceOutput.Kind.AUDIO]
+
+
+def update(scenario: Scenario, before: float | None, now: float) -> bytes | None:
+    told = [] if before is None else roster.members(scenario, before, 0.0)
+    return roster.collections_update(told, roster.members(scenario, now, 0.0))
+
+
+def test_fields_stand_at_meets_numbers() -> None:
+    # {1: {2: {3: {2: [...]}, 13: {1: {2: [...]}}}}}, field by field as Meet's client would read it.
+    message = update(meeting(ADA), None, 0.0)
+    assert message is not None
+    collections = field(field(message, 1), 2)
+    output = field(field(collections, 3), 2)
+    assert output.startswith(b"\x10\x01\x22\x041001\x32")
+    assert field(output, 6) == b"spaces/rB4kQx7mZ0cB/devices/23"
+    user = field(field(field(collections, 13), 1), 2)
+    assert field(user, 1) == field(output, 6)
+    assert (field(user, 2), field(user, 29)) == (b"Ada", b"Ada")
+    assert user.endswith(b"\x90\x02\x01"), "34: host"
+
+
+def field(message: bytes, number: int) -> bytes:
+    """The first length-delimited field of this number; all lengths and keys here take one or two bytes."""
+    position = 0
+    while position < len(message):
+        key, position = varint(message, position)
+        value, position = varint(message, position)
+        if key & 7 == 2:
+            if key >> 3 == number:
+                return message[position : position + value]
+            position += value
+    raise AssertionError(f"field {number} is missing")
+
+
+def varint(message: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[position]
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return value, position
+
+
+def test_equal_names_are_different_devices() -> None:
+    scenario = meeting(ADA, Participant(name="Ada", voice="olga", csrc=1003))
+    first, second = users(update(scenario, None, 0.0))
+    assert first.full_name == second.full_name == "Ada"
+    assert first.device_id != second.device_id
+    assert roster.self_id(scenario) not in {first.device_id, second.device_id}
+
+
+def test_updates_tell_only_what_is_new() -> None:
+    scenario = meeting(ADA, BEN)
+    assert [user.full_name for user in users(update(scenario, None, 0.0))] == ["Ada"]
+    joined = update(scenario, 0.0, 10.0)
+    assert [(user.full_name, user.status) for user in users(joined)] == [("Ben", User.Status.IN_CALL)]
+    assert [(output.stream_id, output.HasField("state")) for output in audio(joined)] == [("1002", False)]
+    muted = update(scenario, 10.0, 20.0)
+    assert users(muted) == []
+    assert [(output.stream_id, output.state.disabled) for output in audio(muted)] == [("1002", True)]
+    assert [
+        (output.HasField("state"), output.state.disabled) for output in audio(update(scenario, 20.0, 30.0))
+    ] == [(True, False)]
+    left = update(scenario, 30.0, 40.0)
+    assert [(user.full_name, user.status) for user in users(left)] == [("Ben", User.Status.LEFT)]
+    assert audio(left) == []
+    assert update(scenario, 41.0, 60.0) is None
+
+
+def test_a_rejoined_device_keeps_its_id() -> None:
+    ada = Participant(name="Ada", voice="elif", csrc=1001, csrc_changes=[(15.0, 2001)])
+    scenario = meeting(ada)
+    (before,) = audio(update(scenario, None, 14.0))
+    (after,) = audio(update(scenario, 14.0, 15.0))
+    assert (before.stream_id, after.stream_id) == ("1001", "2001")
+    assert before.device_id == after.device_id
+    late = roster.collections_update([], roster.members(scenario, 20.0, 0.0))
+    assert [output.stream_id for output in audio(late)] == ["1001", "2001"]
+
+
+@pytest.mark.parametrize("source", ["collections_after", "rpc_after", "tiles_after"])
+def test_each_source_can_be_withheld_or_delayed(source: str) -> None:
+    never = meeting(ADA, sources=msgspec.convert({source: None}, Roster))
+    assert roster.members(never, 60.0, getattr(never.roster, source)) == []
+    late = meeting(ADA, sources=msgspec.convert({source: 12.0}, Roster))
+    assert roster.members(late, 11.9, getattr(late.roster, source)) == []
+    assert [member.name for member in roster.members(late, 12.0, getattr(late.roster, source))] == ["Ada"]
+    assert 12.0 in roster.change_times(late)
+
+
+def test_nobody_is_known_before_their_name_is() -> None:
+    scenario = meeting(
+        Participant(name="Late", voice="elif", csrc=1, named_at=30.0, leaves=20.0),
+        Participant(name="Never", voice="nuno", csrc=2, named_at=None),
+    )
+    assert roster.change_times(scenario) == [0.0, 20.0, 30.0]
+    assert roster.members(scenario, 29.9, 0.0) == []
+    after = update(scenario, 29.9, 30.0)
+    assert [(user.full_name, user.status) for user in users(after)] == [("Late", User.Status.LEFT)]
+    assert [output.stream_id for output in audio(after)] == ["1"]
+    assert roster.tiles(roster.members(scenario, 30.0, 0.0)) == []
+
+
+def test_tiles_show_who_is_in_the_call() -> None:
+    scenario = meeting(ADA, BEN)
+    (ada,) = roster.tiles(roster.members(scenario, 0.0, 0.0))
+    assert (ada.name, ada.source, ada.muted) == ("Ada", "1001", False)
+    _, ben = roster.tiles(roster.members(scenario, 25.0, 0.0))
+    assert (ben.name, ben.source, ben.muted) == ("Ben", "1002", True)
+    assert len(roster.tiles(roster.members(scenario, 40.0, 0.0))) == 1
+
+
+def test_a_moved_schema_is_another_one_with_the_same_parts() -> None:
+    known = roster.members(meeting(ADA), 0.0, 0.0)
+    moved = roster.collections_update([], known, moved=True)
+    assert moved is not None
+    assert not CollectionsMessage.FromString(moved).HasField("envelope")
+    assert ADA.name.encode() in moved
+    assert str(ADA.csrc).encode() in moved
+
+
+def test_tiles_need_not_say_who_is_in_them() -> None:
+    (tile,) = roster.tiles(roster.members(meeting(ADA), 0.0, 0.0), named=False)
+    assert (tile.name, tile.source) == ("", str(ADA.csrc))
+
+
+def test_the_bot_is_marked_as_self_and_can_be_removed() -> None:
+    scenario = meeting(ADA)
+    me = roster.this_bot(scenario, "Stems")
+    (user,) = users(roster.collections_update([], [me]))
+    assert user.HasField("is_self")
+    gone = roster.this_bot(scenario, "Stems", removed=True)
+    (user,) = users(roster.collections_update([me], [gone]))
+    assert (user.status, user.device_id) == (User.Status.REMOVED, roster.self_id(scenario))
+    (ada,) = users(update(scenario, None, 0.0))
+    assert not ada.HasField("is_self")
+
+
+def test_messages_alternate_between_zlib_and_gzip() -> None:
+    assert zlib.decompress(roster.compressed(b"message", 0)) == b"message"
+    assert gzip.decompress(roster.compressed(b"message", 1)) == b"message"
+
+
+def test_sync_body_holds_the_users() -> None:
+    body = roster.sync_body(roster.members(meeting(ADA, BEN), 45.0, 0.0))
+    known = SyncResponse.FromString(base64.b64decode(body)).space.users.users
+    assert [(user.full_name, user.status) for user in known] == [
+        ("Ada", User.Status.IN_CALL),
+        ("Ben", User.Status.LEFT),
+    ]
+
+
+def test_chat_line() -> None:
+    line = parsed(roster.chat_update("spaces/x/devices/9", "m1", 1.5, "Hello"))
+    (entry,) = line.envelope.collections.space.chat
+    assert (entry.message.device_id, entry.message.sent_at, entry.message.body.text) == (
+        "spaces/x/devices/9",
+        1500,
+        "Hello",
+    )
+
+
+TIMES = st.floats(0, 60)
+PARTICIPANTS = st.builds(
+    Participant,
+    name=st.text(min_size=1, max_size=5),
+    voice=st.just("elif"),
+    csrc=st.just(1),
+    joins=st.floats(-60, 60),
+    leaves=st.none() | TIMES,
+    named_at=st.none() | TIMES,
+    mutes=st.lists(TIMES, min_size=2, max_size=2, unique=True).map(lambda span: [tuple(sorted(span))]),
+    csrc_changes=st.lists(
+        st.tuples(TIMES, st.integers(100_000, 199_999)), max_size=2, unique_by=lambda c: c[1]
+    ).map(sorted),
+)
+
+
+def with_own_sources(number: int, participant: Participant) -> Participant:
+    """The same participant with sources that nobody else has."""
+    changes = [(at, csrc * 10 + number) for at, csrc in participant.csrc_changes]
+    return msgspec.structs.replace(participant, csrc=number + 1, csrc_changes=changes)
+
+
+@given(st.lists(PARTICIPANTS, max_size=4))
+def test_the_updates_add_up_to_the_roster(participants: list[Participant]) -> None:
+    scenario = meeting(*itertools.starmap(with_own_sources, enumerate(participants)))
+    told: Sequence[roster.Member] = []
+    seen_users: dict[str, User] = {}
+    seen_sources: dict[str, str] = {}
+    for when in roster.change_times(scenario):
+        known = roster.members(scenario, when, 0.0)
+        if (message := roster.collections_update(told, known)) is not None:
+            seen_users.update({user.device_id: user for user in users(message)})
+            seen_sources.update({output.stream_id: output.device_id for output in audio(message)})
+        told = known
+    final = roster.members(scenario, scenario.duration, 0.0)
+    assert {device: user.status for device, user in seen_users.items()} == {
+        member.device_id: member.status for member in final
+    }
+    assert set(seen_sources) == {str(csrc) for member in final for csrc in member.csrcs}
+    assert roster.collections_update(final, [replace(member) for member in final]) is None

@@ -1,0 +1,301 @@
+"""The replica's Teams without a browser: a client of its WebSockets stands in for the page, a double for the media server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from fixtures.replica.scenario import Participant, Scenario, load_scenario, scenario_names
+from fixtures.replica.server import Replica
+from fixtures.replica.teams import links
+from fixtures.replica.teams.links import LIVE_HOST, LOGIN_HOST, PASSCODE, SHORT_HOST, TEAMS_HOST, TROUTER_HOST
+from fixtures.replica.teams.media import DominantChange, Utterance
+from fixtures.replica.teams.scenario import TeamsPage, TeamsSignals
+from worker.platforms.links import parse_link
+
+PATIENCE = 5.0
+NOTHING_COMES = 0.2
+"""Seconds; a frame is sent before the screen that it belongs to."""
+ADA = Participant(name="Ada", voice="elif", csrc=414)
+
+
+class SilentMix:
+    """Answers like the media server and sends nothing."""
+
+    def __init__(self) -> None:
+        self.on_reconnect: Callable[[], Awaitable[None]] | None = None
+        self.on_renegotiate: Callable[[], Awaitable[None]] | None = None
+        self.started_at: float | None = None
+        self.answers: list[str] = []
+        self.messages: asyncio.Queue[bytes] = asyncio.Queue()
+        self.finished = asyncio.Event()
+
+    async def offer(self) -> str:
+        return "server's offer"
+
+    async def answer(self, offer_sdp: str) -> str:
+        return f"answer to {offer_sdp}"
+
+    async def renegotiation_offer(self) -> str:
+        return "one line more"
+
+    async def accept_answer(self, sdp: str) -> None:
+        self.answers.append(sdp)
+
+    def allow_start(self) -> None:
+        self.started_at = time.time()
+
+    async def send_main_channel(self, message: bytes) -> None:
+        self.messages.put_nowait(message)
+
+    def dominant_changes(self) -> list[DominantChange]:
+        return [DominantChange(0.0, [414])]
+
+    def utterances(self) -> list[Utterance]:
+        return []
+
+    async def wait_finished(self) -> None:
+        await self.finished.wait()
+
+    async def close(self) -> None:
+        self.finished.set()
+
+
+class Client:
+    """A page's end of the two WebSockets."""
+
+    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
+        self.session = session
+        self.port = port
+
+    async def open(self) -> None:
+        self.link = await self._socket(TEAMS_HOST, "/replica/meeting")
+        self.trouter = await self._socket(TROUTER_HOST, "/v4/c")
+
+    async def _socket(self, host: str, path: str) -> aiohttp.ClientWebSocketResponse:
+        return await self.session.ws_connect(
+            f"https://127.0.0.1:{self.port}{path}", headers={"Host": host}, ssl=False
+        )
+
+    async def tell(self, kind: str, **fields: Any) -> None:
+        await self.link.send_json({"type": kind, **fields})
+
+    async def shown(self, screen: str) -> dict[str, Any]:
+        """The next message that shows this screen; what comes before is passed over."""
+        while True:
+            message: dict[str, Any] = await self.link.receive_json(timeout=PATIENCE)
+            if message.get("screen") == screen:
+                return message
+
+    async def hear(self, kind: str) -> dict[str, Any]:
+        """The next message of this kind; what comes before is passed over."""
+        while True:
+            message: dict[str, Any] = await self.link.receive_json(timeout=PATIENCE)
+            if message["type"] == kind:
+                return message
+
+    async def ask(self, passcode: str | None = PASSCODE) -> None:
+        await self.open()
+        await self.shown("pre-join")
+        await self.tell("ask_to_join", name="Stems", passcode=passcode)
+
+    async def join(self) -> None:
+        await self.ask()
+        await self.shown("call")
+        await self.tell("offer", sdp="page's offer")
+        await self.hear("answer")
+
+    async def called_back(self, path: str, within: float = PATIENCE) -> dict[str, Any]:
+        """The next request over Trouter whose URL ends so; it is answered."""
+        while True:
+            frame = await self.trouter.receive_str(timeout=within)
+            if not frame.startswith("3:::"):
+                continue
+            request: dict[str, Any] = json.loads(frame[4:])
+            answer = {"id": request["id"], "status": 200, "headers": {}, "body": ""}
+            await self.trouter.send_str("3:::" + json.dumps(answer))
+            if request["url"].endswith(path):
+                return request
+
+    async def get(self, host: str, path: str) -> aiohttp.ClientResponse:
+        return await self.session.get(
+            f"https://127.0.0.1:{self.port}{path}", headers={"Host": host}, ssl=False, allow_redirects=False
+        )
+
+
+@asynccontextmanager
+async def running(
+    page: TeamsPage | None = None, **fields: Any
+) -> AsyncIterator[tuple[Replica, SilentMix, Client]]:
+    scenario = Scenario(
+        title="test",
+        platform="microsoft_teams",
+        duration=60.0,
+        participants=[ADA],
+        teams=page or TeamsPage(lobby=0.0),
+        **fields,
+    )
+    media = SilentMix()
+    async with (
+        Replica(scenario, Path("unused"), media=media) as replica,
+        aiohttp.ClientSession() as session,
+    ):
+        yield replica, media, Client(session, replica.port)
+
+
+@pytest.mark.parametrize("name", scenario_names("teams") + scenario_names("teams-outcomes"))
+def test_committed_scenarios_are_sound(name: str) -> None:
+    scenario = load_scenario(name)
+    assert scenario.platform == "microsoft_teams"
+    assert name.startswith("teams-outcomes/") or 12 <= scenario.duration <= 25
+    assert all(end <= scenario.duration for person in scenario.participants for _, end in person.says)
+    parse_link(links.invitation(scenario.teams))
+
+
+async def test_every_link_leads_to_the_pre_join_page() -> None:
+    async with running() as (_, _, client):
+        short = await client.get(SHORT_HOST, links.SHORT_PATH)
+        assert short.headers["Location"] == f"https://{TEAMS_HOST}/meet/{links.MEETING_ID}?p={PASSCODE}"
+        launcher = await client.get(LIVE_HOST, f"/meet/{links.MEETING_ID}?p={PASSCODE}")
+        page = await client.get(LIVE_HOST, launcher.headers["Location"])
+        assert "/light-meetings/launch?" in await page.text()
+        light = await client.get(TEAMS_HOST, links.light_path("wrong"))
+        assert 'data-passcode="wrong"' in await light.text()
+        assert "require-trusted-types-for 'script'" in light.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/", "/meet/1", "/light-meetings/launch?coords=%21", "/v2/"])
+async def test_other_addresses_are_no_meeting(path: str) -> None:
+    async with running() as (replica, _, client):
+        page = await client.get(TEAMS_HOST, path)
+        assert 'data-text="wrong_linkTitle"' in await page.text()
+        assert [what for _, what in replica.told] == ["wrong_link"]
+
+
+async def test_walls_at_the_link() -> None:
+    async with running(TeamsPage(wall="sign_in_redirect", wall_at="link")) as (replica, _, client):
+        page = await client.get(TEAMS_HOST, links.light_path(PASSCODE))
+        assert page.headers["Location"].startswith(f"https://{LOGIN_HOST}/")
+        assert 'name="loginfmt"' in await (await client.get(LOGIN_HOST, "/common/oauth2")).text()
+        assert [what for _, what in replica.told] == ["sign_in_page"]
+
+
+async def test_from_the_lobby_to_the_end() -> None:
+    async with running(TeamsPage(lobby=3600.0, lobby_text="shortly")) as (replica, media, client):
+        await client.ask()
+        assert (await client.shown("lobby"))["text"] == "shortly"
+        assert replica.admitted_at is None
+        replica.admit_now()
+        assert (await client.shown("call"))["name"] == replica.bot_name == "Stems"
+        assert replica.admitted_at is not None
+        await client.tell("offer", sdp="page's offer")
+        assert (await client.hear("answer"))["sdp"] == "answer to page's offer"
+        await client.called_back("rosterUpdate/")
+        assert b'"dsh"' in await asyncio.wait_for(media.messages.get(), PATIENCE)
+        await client.tell("chat", text="I record this")
+        media.finished.set()
+        end = await client.called_back("conversation/conversationEnd/")
+        assert json.loads(end["body"])["subCode"] == 0
+        await client.shown("host_ended")
+        assert await replica.wait_ended() == "host_ended"
+        assert replica.chat == ["I record this"]
+        assert [what for _, what in replica.told] == ["pre-join", "lobby", "call", "host_ended"]
+
+
+@pytest.mark.parametrize(
+    ("page", "screen", "sub_code", "unknown"),
+    [
+        (TeamsPage(lobby=0.0, verdict="denied"), "denied", 5854, False),
+        (TeamsPage(lobby=0.0, verdict="declined", told_by="frames"), "declined", 5854, True),
+        (TeamsPage(lobby=0.0, verdict="anonymous_disabled"), "anonymous_disabled", 5723, False),
+        (TeamsPage(lobby=0.01, verdict="removed"), "removed", 5300, False),
+        (TeamsPage(lobby=0.0, verdict="denied", told_by="page"), "denied", None, False),
+        (TeamsPage(lobby=0.0, verdict="unanswered"), "unanswered", None, False),
+        (TeamsPage(lobby=0.0, encrypted=True), "encrypted", None, False),
+    ],
+)
+async def test_who_is_not_let_in(page: TeamsPage, screen: str, sub_code: int | None, unknown: bool) -> None:
+    async with running(page) as (replica, _, client):
+        await client.ask()
+        assert (await client.shown(screen))["unknown"] == unknown
+        assert await replica.wait_ended() == screen
+        if sub_code is not None:
+            end = await client.called_back("conversationEnd/")
+            assert json.loads(end["body"])["subCode"] == sub_code
+        else:
+            with pytest.raises(TimeoutError):
+                await client.called_back("conversationEnd/", within=NOTHING_COMES)
+
+
+@pytest.mark.parametrize("wall", ["captcha", "wrong_id", "sign_in_verify", "sign_in_redirect"])
+async def test_walls_after_join(wall: Any) -> None:
+    async with running(TeamsPage(wall=wall)) as (_, _, client):
+        await client.ask()
+        await client.shown(wall)
+
+
+@pytest.mark.parametrize("passcode", ["", "else"])
+async def test_a_wrong_passcode_finds_no_meeting(passcode: str) -> None:
+    async with running() as (_, _, client):
+        await client.ask(passcode)
+        await client.shown("wrong_id")
+
+
+async def test_the_first_try_to_connect_may_fail() -> None:
+    async with running(TeamsPage(lobby=0.0, connection_failures=2)) as (_, _, client):
+        await client.ask()
+        await client.shown("not_connected")
+        await client.tell("dismissed")
+        await client.ask()  # also after a reload, failures count on
+        await client.shown("not_connected")
+        await client.tell("dismissed")
+        await client.shown("pre-join")
+        await client.tell("ask_to_join", name="Stems", passcode=None)
+        await client.shown("call")
+
+
+async def test_the_organizer_comes_late() -> None:
+    async with running(TeamsPage(starts_after=0.05, lobby=0.05)) as (_, _, client):
+        await client.ask()
+        assert [(await client.shown("lobby"))["text"] for _ in range(2)] == ["not_started", "soon"]
+        await client.shown("call")
+
+
+async def test_withheld_sources_tell_nothing() -> None:
+    signals = TeamsSignals(frames_after=None, objects_after=0.1, dominance=False)
+    async with running(TeamsPage(lobby=0.0, signals=signals)) as (replica, media, client):
+        await client.join()
+        objects = [(await client.hear("people"))["objects"] for _ in range(2)]
+        assert objects == [False, True]
+        assert media.messages.empty()
+        replica.remove_bot()
+        end = await client.called_back("/")
+        assert end["url"].endswith("conversationEnd/"), "no roster frame came before"
+        assert json.loads(end["body"])["subCode"] == 5300
+
+
+async def test_more_lines_are_negotiated_in_mid_call() -> None:
+    async with running() as (_, media, client):
+        await client.join()
+        await asyncio.wait_for(media.messages.get(), PATIENCE)
+        assert media.on_renegotiate
+        renegotiating = asyncio.ensure_future(media.on_renegotiate())
+        assert (await client.hear("offer"))["sdp"] == "one line more"
+        await client.tell("answer", sdp="more")
+        await renegotiating
+        assert media.answers == ["more"]
+
+
+async def test_hiding_the_notice_gets_the_bot_removed() -> None:
+    async with running(TeamsPage(lobby=0.0, recording_notice=True)) as (replica, _, client):
+        await client.join()
+        await client.tell("banner_hidden")
+        assert await replica.wait_ended() == "removed"

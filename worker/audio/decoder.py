@@ -1,0 +1,102 @@
+"""A speaker's Opus packets as PCM, with concealment for what was lost."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.codeccontext import AudioCodecContext
+
+from worker.audio.opus import FRAME_SAMPLES, LONGEST_PACKET, SAMPLE_RATE, merge_packets
+
+CONCEALED_AT_MOST = SAMPLE_RATE // 10
+"""Concealment fades out; past 100 ms a loss is silence."""
+
+Samples = npt.NDArray[np.int16]
+
+
+class PcmSink(Protocol):
+    """Takes decoded speech."""
+
+    def add(self, position: int, samples: Samples) -> None:
+        """``samples`` at 48 kHz, mono, from ``position`` (samples of meeting time) on; positions only grow."""
+
+
+class SpeechDecoder:
+    """Decodes one speaker's packets of speech into PCM with libopus, which conceals what is lost."""
+
+    def __init__(self, sink: PcmSink) -> None:
+        self._sink = sink
+        self._decoder = _decoder()
+        self._group: list[bytes] = []
+        self._group_start = 0
+        self._group_end = 0
+        self._group_toc = -1
+        self._concealing_toc = -1
+        """What the last decoded packet was like; -1 where there is nothing to go on from."""
+        self.undecodable = 0
+        """Packets that the decoder would not take; they are silent."""
+
+    def speak(self, position: int, samples: int, payload: bytes) -> None:
+        """Takes a packet of speech at ``position``, in order."""
+        toc = payload[0]
+        if position != self._group_end:
+            self.settle()
+            self._begin_spurt(position)
+        elif toc != self._group_toc or position + samples - self._group_start > LONGEST_PACKET:
+            self.settle()
+        self._group_toc = toc if not toc & 3 else -1
+        self._group.append(payload)
+        self._group_end = position + samples
+
+    def conceal(self, position: int, samples: int) -> None:
+        """Fills in for ``samples`` of lost speech at ``position``, where the last packet ended.
+
+        A packet without frames makes the decoder conceal as long as its table of contents says (RFC 6716, section 3.2.1).
+        """
+        self.settle()
+        if self._concealing_toc < 0:
+            return
+        frame = FRAME_SAMPLES[self._concealing_toc]
+        for start in range(0, min(samples, CONCEALED_AT_MOST) - frame + 1, frame):
+            self._decode(bytes([self._concealing_toc]), position + start, frame)
+        self._group_start = self._group_end = position + samples
+
+    def settle(self) -> None:
+        """Decodes what was gathered: several packets of one kind cost one call."""
+        group = self._group
+        if not group:
+            return
+        payload = group[0] if len(group) == 1 else merge_packets(group)
+        self._decode(payload, self._group_start, self._group_end - self._group_start)
+        self._concealing_toc = payload[0] & 0xFC
+        self._group = []
+        self._group_start = self._group_end
+
+    def _begin_spurt(self, position: int) -> None:
+        self._decoder.flush_buffers()
+        self._concealing_toc = -1
+        self._group_start = position
+
+    def _decode(self, payload: bytes, position: int, samples: int) -> None:
+        """Hands on what a packet holds, at most ``samples`` of it."""
+        try:
+            frames = self._decoder.decode(av.Packet(payload))
+        except av.FFmpegError:
+            self.undecodable += 1
+            return
+        for frame in frames:
+            pcm = np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples)
+            self._sink.add(position, pcm[:samples])
+            position += frame.samples
+
+
+def _decoder() -> AudioCodecContext:
+    """A mono decoder at 48 kHz, 16 bit; a stereo packet comes out mono."""
+    context = av.CodecContext.create("libopus", "r")
+    assert isinstance(context, AudioCodecContext)
+    context.sample_rate = SAMPLE_RATE
+    context.layout = "mono"
+    return context

@@ -1,0 +1,75 @@
+"""All speakers added up while the meeting runs."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.audio.decoder import Samples, SpeechDecoder
+from worker.audio.opus import SAMPLE_RATE
+
+Sums = npt.NDArray[np.int32]
+
+
+class SampleSink(Protocol):
+    """Takes the finished mix in order."""
+
+    def write(self, samples: Sums) -> None:
+        """Appends samples at 48 kHz; full scale is that of 16 bits, what is louder is the sink's to clip."""
+
+    def close(self) -> None:
+        """No samples follow."""
+
+
+class Mix:
+    """The sum of all speakers, second by second: seconds that are written are gone, the others can still be added to."""
+
+    def __init__(self, sink: SampleSink) -> None:
+        self._sink = sink
+        self._start = 0
+        """Meeting time of the first second that is kept, in samples."""
+        self._seconds: deque[Sums] = deque()
+        self._inputs: list[SpeechDecoder] = []
+
+    def open_input(self) -> SpeechDecoder:
+        """A decoder whose sound is added to the mix: one for each source."""
+        decoder = SpeechDecoder(self)
+        self._inputs.append(decoder)
+        return decoder
+
+    def add(self, position: int, samples: Samples) -> None:
+        """Adds samples at ``position`` (samples of meeting time); what lies before the kept seconds is left out."""
+        position -= self._start
+        if position < 0:
+            samples = samples[-position:]
+            position = 0
+        while len(samples):
+            second, at = divmod(position, SAMPLE_RATE)
+            while second >= len(self._seconds):
+                self._seconds.append(np.zeros(SAMPLE_RATE, np.int32))
+            part = samples[: SAMPLE_RATE - at]
+            self._seconds[second][at : at + len(part)] += part
+            samples = samples[len(part) :]
+            position += len(part)
+
+    def write_until(self, position: int) -> None:
+        """Writes the whole seconds before ``position``; nothing can be added to them any more."""
+        for decoder in self._inputs:
+            decoder.settle()
+        while self._start + SAMPLE_RATE <= position:
+            self._write_second(SAMPLE_RATE)
+
+    def close(self, end: int) -> None:
+        """Writes what is left up to ``end`` (samples of meeting time) and closes the file."""
+        self.write_until(end)
+        if end > self._start:
+            self._write_second(end - self._start)
+        self._sink.close()
+
+    def _write_second(self, count: int) -> None:
+        second = self._seconds.popleft() if self._seconds else np.zeros(count, np.int32)
+        self._sink.write(second[:count])
+        self._start += count

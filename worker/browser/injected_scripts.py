@@ -1,0 +1,63 @@
+"""Puts the files of ``browser_scripts`` together into what runs in the page before the page's own scripts."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Final
+
+import msgspec
+
+PAGE_FILES: Final = (
+    "hooks.js",
+    "page_events.js",
+    "tap.js",
+    "watchdog.js",
+    "connections.js",
+    "data_channels.js",
+    "teams/sockets.js",
+    "teams/page_objects.js",
+    "meet/roster_requests.js",
+    "meet/tiles.js",
+    "start.js",
+)
+"""In the order in which they define what the next ones use."""
+
+WORKER_FILES: Final = ("frame_batch.js", "tap_worker.js")
+
+
+class TapLimits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Bounds of what a document holds back.
+
+    ``batch_milliseconds`` is the longest time that a frame or an event waits before it is sent. ``batches_in_flight`` are
+    those that may be under way to the worker process unanswered, of frames and of events each. ``queued_frame_bytes`` (of
+    base64) and ``queued_event_bytes`` (of JSON) are the room for what waits beyond that; more is dropped and counted.
+    8 MiB are about two minutes of three busy streams.
+    """
+
+    batch_milliseconds: int = 100
+    batches_in_flight: int = 20
+    queued_frame_bytes: int = 8 * 1024 * 1024
+    queued_event_bytes: int = 8 * 1024 * 1024
+
+
+class _Config(msgspec.Struct, frozen=True, rename="camel"):
+    binding: str
+    flush_event: str
+    worker_source: str
+    limits: TapLimits
+
+
+def page_script(binding: str, flush_event: str, limits: TapLimits) -> str:
+    """The init script of every document. Its names stay inside a function, out of the page's sight."""
+    config = _Config(binding, flush_event, _wrap(f"const LIMITS = {_json(limits)};", WORKER_FILES), limits)
+    return _wrap(f"const CONFIG = {_json(config)};", PAGE_FILES)
+
+
+def _wrap(preamble: str, names: tuple[str, ...]) -> str:
+    folder = resources.files("browser_scripts")
+    sources = [folder.joinpath(name).read_text("utf-8") for name in names]
+    return "\n".join(["(() => {", '"use strict";', preamble, *sources, "})();"])
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,63 @@
+"""What was to be seen when something went wrong: a screenshot and the page's DOM, without people's names and words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page
+
+from worker.safe_text import redact
+
+logger = logging.getLogger(__name__)
+
+SCREENSHOT_FILE: Final = "screenshot.png"
+DOM_FILE: Final = "page.html"
+LOG_FILE: Final = "log.txt"
+
+TIMEOUT: Final = 5.0
+"""Seconds for both together: leaving in time is worth more."""
+
+PRIVATE: Final = (
+    # Google Meet: tiles, roster, captions, chat
+    "[data-participant-id]",
+    "[data-requested-participant-id]",
+    "[data-self-name]",
+    "[data-sender-id]",
+    "[data-message-id]",
+    "[data-message-text]",
+    "[jsname=YSxPC]",
+    # Microsoft Teams: tiles, roster, captions, chat, the meeting's title
+    "[data-cid=calling-participant-stream]",
+    "[data-tid^=participantsInCall]",
+    "[data-tid=app-chat-pane]",
+    "[data-tid=chat-pane-message]",
+    "[data-tid=closed-caption-v2-window-wrapper]",
+    "[data-tid=meeting-header-title]",
+)
+"""Where pages show people's names, faces, captions and chat. Teams' captions and title are known from other bots only."""
+
+
+async def take_evidence(page: Page, folder: Path) -> None:
+    """Writes screenshot.png and page.html into ``folder``, as far as the page still lets it. Never raises."""
+    try:
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        async with asyncio.timeout(TIMEOUT):
+            dom: str = await page.evaluate(_redacted_dom(), list(PRIVATE))
+            await asyncio.to_thread((folder / DOM_FILE).write_text, redact(dom), "utf-8")
+            masks = [page.locator(selector) for selector in PRIVATE]
+            await page.screenshot(path=folder / SCREENSHOT_FILE, mask=masks, timeout=TIMEOUT * 1000)
+    except (PlaywrightError, TimeoutError, OSError) as error:
+        logger.warning(
+            "the page could not be looked at: %s", str(error).split("\n", 1)[0] or "it does not answer"
+        )
+
+
+@cache
+def _redacted_dom() -> str:
+    return (files("worker.browser") / "redacted_dom.js").read_text("utf-8")

@@ -1,0 +1,95 @@
+"""What ``meetstems record`` does: the work, and how a person is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from worker.browser.storage_state import check_storage_state
+from worker.cli.console import open_console, open_display, print_error
+from worker.cli.display import clock
+from worker.cli.summary import print_summary
+from worker.contracts.vendor_words import words
+from worker.errors import MeetstemsError
+from worker.lifecycle.leave_policy import LeavePolicy
+from worker.platforms.links import parse_link
+from worker.recording.outcome import Order, Outcome
+from worker.recording.session import record
+from worker.rendering.output import TAPE_FOLDER
+from worker.rendering.renderer import Renderer
+from worker.settings import Settings
+
+NOT_ADMITTED: Final = 3
+"""Exit code: the bot was not let in, so there is nothing."""
+
+FAILURE_FOLDER: Final = "failure"
+"""Beside the tape: what the page showed when the bot was not let in, or when something broke."""
+
+
+def record_command(
+    url: str, output: Path, bot_name: str, policy: LeavePolicy, announcement: str | None
+) -> int:
+    """Records the call behind ``url``; returns the exit code. Raises MeetstemsError."""
+    order = Order(
+        bot_id=str(uuid.uuid4()),
+        link=parse_link(url),
+        output=output,
+        bot_name=bot_name,
+        policy=policy,
+        announcement=announcement,
+        failure=output / FAILURE_FOLDER,
+    )
+    settings = Settings.from_environment(os.environ)
+    check_storage_state(settings.storage_state)
+    return asyncio.run(record_and_report(order, settings))
+
+
+async def record_and_report(order: Order, settings: Settings) -> int:
+    """Records with progress and a summary on standard output; returns the exit code. Raises MeetstemsError."""
+    console = open_console()
+    display = open_display(console, order.link.shown)
+    try:
+        outcome = await record(order, settings, display, lambda: Renderer(order.output))
+    finally:
+        display.close()
+    return _report(console, order, outcome)
+
+
+def _report(console: Console, order: Order, outcome: Outcome) -> int:
+    stop = outcome.stop
+    why = f"{stop.reason}: {stop.detail}" if stop.detail else stop.reason
+    if outcome.manifest is not None:
+        print_summary(console, outcome.manifest, order.output, _notes(outcome))
+    if outcome.error is not None:
+        advice = f"meetstems replay {order.output / TAPE_FOLDER} can make the files from the tape"
+        raise MeetstemsError(f"{outcome.error}; {advice}")
+    if outcome.manifest is None:
+        said = words("fatal", stop.reason, order.link.platform).message
+        print_error(f"not recorded: {said} ({why})")
+        return MeetstemsError.exit_code if outcome.failed else NOT_ADMITTED
+    if outcome.failed:
+        length = clock(outcome.manifest.recording.duration_seconds)
+        raise MeetstemsError(f"{why}; the files are complete up to {length}")
+    return 0
+
+
+def _notes(outcome: Outcome) -> list[tuple[str, str]]:
+    notes = [
+        ("lobby to first packet", _seconds(outcome.first_packet_after)),
+        ("end to files closed", _seconds(outcome.files_closed_after)),
+    ]
+    if outcome.cost is not None:
+        notes += [
+            ("CPU, worker and driver", f"{outcome.cost.worker:.3f} core"),
+            ("CPU, Chromium", f"{outcome.cost.chromium:.3f} core"),
+        ]
+    return notes
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} s"

@@ -1,0 +1,26 @@
+"""What ``meetstems replay`` does: the work, and how a person is told of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from worker.cli.console import open_console, print_error
+from worker.cli.summary import print_summary
+from worker.rendering.renderer import Renderer
+from worker.rendering.replay import replay
+
+
+def replay_command(tape: Path, output: Path) -> int:
+    """Makes the files of ``tape`` anew; returns the exit code. Raises MeetstemsError."""
+    console = open_console()
+    began = time.perf_counter()
+    replayed = replay(tape, output, lambda: Renderer(output))
+    took = time.perf_counter() - began
+    for warning in replayed.warnings:
+        print_error(f"tape {tape}: {warning}")
+    factor = replayed.manifest.recording.duration_seconds / max(took, 1e-6)
+    print_summary(
+        console, replayed.manifest, output, [("replayed", f"in {took:.2f} s, {factor:,.0f} × real time")]
+    )
+    return 0

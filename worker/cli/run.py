@@ -1,0 +1,89 @@
+"""What ``meetstems run`` does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import msgspec
+
+from worker.browser.storage_state import check_storage_state
+from worker.cli.job_file import read_job
+from worker.delivery.aws_clients import sqs_client
+from worker.delivery.embedded_aws import Embedded, embedded_aws
+from worker.delivery.errors import RefusedError, UnavailableError
+from worker.delivery.jobs_queue import JobsQueue
+from worker.delivery.object_store import open_store
+from worker.delivery.retries import COMMAND_RETRY
+from worker.errors import InputError
+from worker.jobs.consumer import BAD_CONFIGURATION, TRY_AGAIN, run_from_queue, run_one
+from worker.jobs.context import aws_of
+from worker.jobs.dispatch import dispatch
+from worker.rendering.output import claim_output
+from worker.settings import RunSettings, Settings
+
+
+def run_command(job: str | None, *, forever: bool, local: bool, output: Path | None) -> int:
+    """Does one job from the queue (or all, ``forever``), or the one in the file ``job``; returns the exit code.
+
+    ``local``: with S3 and SQS within this process, of which ``output`` gets a copy at the end. Raises MeetstemsError; see
+    worker.jobs.consumer for the exit codes.
+    """
+    settings, run = Settings.from_environment(os.environ), RunSettings.from_environment(os.environ)
+    check_storage_state(settings.storage_state)
+    body = None if job is None else read_job(job)
+    try:
+        if local:
+            return _run_locally(body, settings, run, output)
+        aws = aws_of(run)
+        if body is not None:
+            return asyncio.run(run_one(body, settings, run, aws))
+        return asyncio.run(run_from_queue(settings, run, aws, forever=forever))
+    except UnavailableError as error:
+        error.exit_code = TRY_AGAIN
+        raise
+    except RefusedError as error:
+        error.exit_code = BAD_CONFIGURATION
+        raise
+
+
+def _run_locally(body: bytes | None, settings: Settings, run: RunSettings, output: Path | None) -> int:
+    """The whole way through the queue and back, with nobody's account. Raises InputError where there is no job."""
+    if body is None:
+        raise InputError(
+            "--local: has an empty queue of its own, expected a job for it: --job FILE or --job -"
+        )
+    if output is not None:
+        claim_output(output)
+    with embedded_aws() as embedded:
+        here = msgspec.structs.replace(
+            run,
+            bucket=embedded.bucket,
+            jobs_queue_url=embedded.jobs_url,
+            events_queue_url=embedded.events_url,
+            aws_endpoint_url=embedded.aws.endpoint_url,
+        )
+        bot_id = dispatch(JobsQueue(sqs_client(embedded.aws), embedded.jobs_url), body)
+        print(f"bot {bot_id}: S3 and SQS are at {embedded.aws.endpoint_url} as long as this runs", flush=True)
+        exit_code = asyncio.run(run_from_queue(settings, here, embedded.aws, forever=False))
+        _print_events(embedded)
+        if output is not None:
+            _save(embedded, output)
+    return exit_code
+
+
+def _print_events(embedded: Embedded) -> None:
+    queue = JobsQueue(sqs_client(embedded.aws), embedded.events_url)
+    while (event := queue.receive(0)) is not None:
+        queue.delete(event.receipt)
+        print(event.body)
+
+
+def _save(embedded: Embedded, output: Path) -> None:
+    store = open_store(embedded.aws, embedded.bucket, retry=COMMAND_RETRY)
+    for listed in store.list(""):
+        path = output / listed.key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store.download(listed.key, path)
+    print(f"what is in the bucket was copied to {output}")

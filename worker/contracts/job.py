@@ -1,0 +1,122 @@
+"""A job, one bot to be sent into one call, and the checks of its values that both vendors' readers share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from worker.contracts.fields import A_LINK, LONGEST_NAME
+from worker.contracts.json_body import JobError
+from worker.contracts.validation import wrong
+from worker.lifecycle.leave_policy import LeavePolicy
+from worker.platforms.links import LinkError, parse_link
+from worker.safe_text import printable
+
+Vendor: TypeAlias = Literal["meetstream", "recall"]
+
+DEFAULT_BOT_NAME: Final = "Meetstems"
+LONGEST_BOT_NAME: Final = 60
+"""Characters that Meet's name field takes."""
+
+MAX_ATTRIBUTES_BYTES: Final = 64 * 1024
+"""The largest custom_attributes or metadata, as JSON: every event repeats them and has to fit into a message."""
+
+_OTHER_PLATFORMS: Final = {
+    "zoom.us": "Zoom",
+    "zoom.com": "Zoom",
+    "webex.com": "Webex",
+}
+_A_TIME: Final = "a time like 2026-01-31T09:30:00Z"
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What one bot is to do.
+
+    ``meeting_url`` is as it was given, ``platform`` ``google_meet`` or ``microsoft_teams``; ``bot_name`` is cut to what Meet's
+    name field takes. ``join_at`` is in seconds since the Unix epoch, None: at once. ``separate_audio``: one file per speaker is
+    wanted. ``leave`` says when the bot goes by itself; ``announcement`` is what it writes into the chat once it is in the call,
+    which the platform cuts to what its chat takes. ``ignored`` are the dotted names of the fields that have no effect (see
+    ignored_fields), and ``body`` is everything as it came.
+    """
+
+    bot_id: str
+    vendor: Vendor
+    meeting_url: str
+    platform: str
+    bot_name: str
+    join_at: float | None
+    separate_audio: bool
+    leave: LeavePolicy
+    announcement: str | None
+    callback_url: str | None
+    custom_attributes: dict[str, Any]
+    ignored: list[str]
+    body: dict[str, Any]
+
+    def __repr__(self) -> str:
+        # The rest can hold tokens and must not end up in a log by mistake.
+        return f"Job(bot_id={self.bot_id!r}, vendor={self.vendor!r})"
+
+
+def read_meeting(field: str, link: str) -> tuple[str, str]:
+    """The link of ``field``, stripped, and the platform that it leads to. Raises JobError."""
+    try:
+        platform = parse_link(link).platform
+    except LinkError as error:
+        # What follows the question mark can be a password.
+        shown = link.partition("?")[0]
+        if other := _other_platform(link):
+            raise wrong([field], shown, f"{A_LINK} ({other} is not served yet)") from error
+        raise wrong([field], shown, A_LINK) from error
+    return link.strip(), platform
+
+
+def read_bot_name(given: str | None) -> str:
+    """The name without needless blanks, cut to LONGEST_BOT_NAME; DEFAULT_BOT_NAME for None. Raises JobError."""
+    if given is None:
+        return DEFAULT_BOT_NAME
+    name = " ".join(given.split())
+    if not name or printable(name, LONGEST_NAME) != name:
+        raise wrong(["bot_name"], given, f"1 to {LONGEST_NAME} printable characters")
+    return name[:LONGEST_BOT_NAME].rstrip()
+
+
+def read_announcement(given: str | None) -> str | None:
+    """The text without blanks around it; None where nothing is left."""
+    return (given or "").strip() or None
+
+
+def read_join_at(given: str | None) -> float | None:
+    """``join_at`` as seconds since the Unix epoch; UTC where it has no offset. Raises JobError."""
+    if given is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(given.strip())
+    except ValueError as error:
+        raise wrong(["join_at"], given, _A_TIME) from error
+    if len(given.strip()) <= len("2026-01-31"):
+        raise wrong(["join_at"], given, _A_TIME)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def read_attributes(field: str, given: dict[str, Any] | None) -> dict[str, Any]:
+    """The attributes of ``field``; {} for None. Raises JobError for more than MAX_ATTRIBUTES_BYTES."""
+    size = len(msgspec.json.encode(given))
+    if size > MAX_ATTRIBUTES_BYTES:
+        raise JobError(f"job: {field}: {size} bytes; expected at most {MAX_ATTRIBUTES_BYTES}")
+    return given or {}
+
+
+def _other_platform(link: str) -> str | None:
+    text = link.strip()
+    try:
+        host = urlsplit(text if "://" in text else f"https://{text}").hostname or ""
+    except ValueError:
+        return None
+    return next(
+        (name for known, name in _OTHER_PLATFORMS.items() if host == known or host.endswith(f".{known}")),
+        None,
+    )

@@ -1,0 +1,193 @@
+"""MeetStream's create-bot body: its form, its defaults of automatic leave, and its reader.
+
+Sources: MeetStream's guides "Per-Participant Audio Streams", "Automatic Leave Configurations" and "Webhook Events" and its
+create-bot reference (docs.meetstream.ai). All durations are in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from worker.contracts.fields import (
+    DAY,
+    NOT_SERVED_YET,
+    UNSERVED,
+    Attributes,
+    BotId,
+    BotName,
+    JoinAt,
+    Link,
+    Message,
+    NamedBots,
+    NooneJoined,
+    NotServed,
+    RecordingDenied,
+    seconds,
+)
+from worker.contracts.job import (
+    Job,
+    read_announcement,
+    read_attributes,
+    read_bot_name,
+    read_join_at,
+    read_meeting,
+)
+from worker.contracts.leave import bot_names, named_bots, patience_or, seconds_or
+from worker.contracts.validation import check, ignored_fields, wrong
+from worker.lifecycle.leave_policy import LeavePolicy, Patience
+
+CallbackUrl: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=2048,
+        description=f"Where webhooks are to go. {NOT_SERVED_YET}",
+        extra={"expected": "an http or https address", **UNSERVED},
+    ),
+]
+
+SeparateStreams: TypeAlias = Annotated[bool, Meta(description="One audio file per speaker.")]
+
+
+class MeetStreamRecordingConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """``recording_config`` of MeetStream; what is set at the top of the body wins."""
+
+    audio_separate_streams: SeparateStreams | None = None
+    video_separate_streams: NotServed = None
+    transcript: NotServed = None
+
+
+class MeetStreamBotDetection(msgspec.Struct, frozen=True, kw_only=True):
+    """When only bots are left; has to be asked for."""
+
+    using_participant_names: NamedBots | None = None
+
+
+class MeetStreamAutomaticLeave(msgspec.Struct, frozen=True, kw_only=True):
+    """``automatic_leave`` of MeetStream. Its guides spell one field in two ways."""
+
+    waiting_room_timeout: (
+        Annotated[
+            float,
+            seconds(0, 1800, "Patience in the waiting room; at most 600 on Google Meet, 600 if missing."),
+        ]
+        | None
+    ) = None
+    no_one_joined_timeout: NooneJoined | None = None
+    noone_joined_timeout: NooneJoined | None = None
+    everyone_left_timeout: (
+        Annotated[float, seconds(0, DAY, "Patience after the last person left.")] | None
+    ) = None
+    voice_inactivity_timeout: Annotated[float, seconds(0, DAY, "Patience with silence.")] | None = None
+    bot_detection: MeetStreamBotDetection | None = None
+    in_call_recording_timeout: (
+        Annotated[float, seconds(600, 18_000, "The longest recording; 14400 where it is missing.")] | None
+    ) = None
+    recording_permission_denied_timeout: RecordingDenied | None = None
+
+
+class MeetStreamBot(msgspec.Struct, frozen=True, kw_only=True):
+    """MeetStream's create-bot body."""
+
+    meeting_link: Link
+    bot_id: BotId | None = None
+    bot_name: BotName | None = None
+    audio_separate_streams: SeparateStreams | None = None
+    recording_config: MeetStreamRecordingConfig | None = None
+    automatic_leave: MeetStreamAutomaticLeave | None = None
+    join_at: JoinAt | None = None
+    bot_message: Message | None = None
+    custom_attributes: Attributes | None = None
+    callback_url: CallbackUrl | None = None
+    video_required: NotServed = None
+    video_separate_streams: NotServed = None
+    bot_image_url: NotServed = None
+    live_audio_required: NotServed = None
+    live_video_required: NotServed = None
+    live_transcription_required: NotServed = None
+    socket_connection_url: NotServed = None
+
+
+DEFAULT_LEAVE: Final = LeavePolicy(
+    waiting_room=600.0,
+    noone_joined=600.0,
+    everyone_left=Patience(300.0),
+    silence=Patience(100.0),
+    recording_denied=60.0,
+    max_duration=14_400.0,
+)
+"""MeetStream's defaults. It has none for a call that is not recorded, so LeavePolicy's own applies there."""
+
+LONGEST_WAITING_ROOM: Final = {"google_meet": 600.0, "microsoft_teams": 1800.0}
+"""Seconds; the longest waiting_room_timeout that MeetStream takes, by platform."""
+
+
+def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
+    """The job in ``values``, a body in MeetStream's form; ``new_bot_id`` is called if it has no bot_id. Raises JobError."""
+    form = check(values, MeetStreamBot)
+    nested = form.recording_config and form.recording_config.audio_separate_streams
+    separate = nested if form.audio_separate_streams is None else form.audio_separate_streams
+    meeting_url, platform = read_meeting("meeting_link", form.meeting_link)
+    return Job(
+        bot_id=form.bot_id or new_bot_id(),
+        vendor="meetstream",
+        meeting_url=meeting_url,
+        platform=platform,
+        bot_name=read_bot_name(form.bot_name),
+        join_at=read_join_at(form.join_at),
+        separate_audio=bool(separate),
+        leave=meetstream_leave(form.automatic_leave, platform),
+        announcement=read_announcement(form.bot_message),
+        callback_url=_callback_url(form.callback_url),
+        custom_attributes=read_attributes("custom_attributes", form.custom_attributes),
+        ignored=ignored_fields(values, MeetStreamBot),
+        body=values,
+    )
+
+
+def meetstream_leave(said: MeetStreamAutomaticLeave | None, platform: str) -> LeavePolicy:
+    """The policy of a MeetStream body for a call on ``platform``. Raises JobError."""
+    said = said or MeetStreamAutomaticLeave()
+    longest = LONGEST_WAITING_ROOM[platform]
+    if said.waiting_room_timeout is not None and said.waiting_room_timeout > longest:
+        raise wrong(
+            ["automatic_leave", "waiting_room_timeout"],
+            _as_written(said.waiting_room_timeout),
+            f"a number of seconds from 0 to {longest:g} on {platform.replace('_', ' ').title()}",
+        )
+    names = said.bot_detection.using_participant_names if said.bot_detection else None
+    return LeavePolicy(
+        waiting_room=seconds_or(said.waiting_room_timeout, DEFAULT_LEAVE.waiting_room),
+        noone_joined=seconds_or(
+            seconds_or(said.no_one_joined_timeout, said.noone_joined_timeout), DEFAULT_LEAVE.noone_joined
+        ),
+        everyone_left=patience_or(said.everyone_left_timeout, DEFAULT_LEAVE.everyone_left),
+        only_bots_by_names=named_bots(names),
+        bot_names=bot_names(names),
+        silence=patience_or(said.voice_inactivity_timeout, DEFAULT_LEAVE.silence),
+        in_call_not_recording=DEFAULT_LEAVE.in_call_not_recording,
+        recording_denied=seconds_or(said.recording_permission_denied_timeout, DEFAULT_LEAVE.recording_denied),
+        max_duration=seconds_or(said.in_call_recording_timeout, DEFAULT_LEAVE.max_duration),
+    )
+
+
+def _as_written(duration: float) -> float:
+    return int(duration) if duration.is_integer() else duration
+
+
+def _callback_url(given: str | None) -> str | None:
+    if given is None:
+        return None
+    try:
+        parts = urlsplit(given)
+        sound = given.isprintable() and parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise wrong(["callback_url"], given.partition("?")[0], "an http or https address")
+    return given

@@ -1,0 +1,215 @@
+"""What the world is told about a bot: ``bot.json``, events, and the result (pure).
+
+Events are in MeetStream's form (``event``, ``bot_status``, ``status_code``, ``timestamp``) and bear Recall.ai's words beside it
+(``code``, ``sub_code``, ``updated_at``). They may arrive out of order and more than once: ``sequence`` grows with each event of
+a bot, and ``idempotency_key`` is the same for each copy of one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from worker.contracts.job import Job
+from worker.contracts.vendor_words import Words, status_code
+from worker.iso_time import iso_utc
+from worker.manifest.schema import Manifest, Packets
+
+SEQUENCES_PER_ATTEMPT: Final = 1000
+"""An attempt's events are numbered from its own thousand on, so that numbers grow without being stored."""
+
+LARGEST_EVENT: Final = 250_000
+"""Bytes; SQS takes 262,144 in every region (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/
+quotas-messages.html)."""
+
+AUDIO_SUCCESS: Final = "Success"
+AUDIO_IN_PROGRESS: Final = "in_progress"
+
+
+class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """``bot.json``: where a bot stands.
+
+    ``state`` and ``reason`` are ours, ``bot_status`` is MeetStream's word, ``code`` and ``sub_code`` are Recall.ai's.
+    ``audio_status`` is ``Success`` once audio_streams.json is there for good, also where it has nothing to give. ``reported``:
+    the result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC.
+    """
+
+    bot_id: str
+    state: str
+    reason: str
+    bot_status: str
+    code: str
+    sub_code: str | None
+    message: str
+    attempt: int
+    sequence: int
+    updated_at: str
+    audio_status: str = AUDIO_IN_PROGRESS
+    reported: bool = False
+
+
+class SpeakerTotal(msgspec.Struct, frozen=True, kw_only=True):
+    """What one participant contributed, over all attempts."""
+
+    participant_name: str
+    participant_id: str | None
+    speech_seconds: float
+    segments: int
+    packets: Packets
+
+
+class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file in the bucket; ``size`` in bytes."""
+
+    key: str
+    size: int
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a job, told once: kept as ``result.json``, and sent as the last event.
+
+    ``outcome`` is ``recorded``, ``not_admitted`` (the bot was not let in: no fault), ``not_recorded`` (it was in, but might
+    not record), or ``failed``; a failed one can have files all the same. ``counters`` are final totals; ``ignored`` names
+    fields of the job that had no effect.
+    """
+
+    event: str = "bot.result"
+    bot_id: str
+    vendor: str
+    outcome: str
+    state: str
+    reason: str
+    detail: str
+    bot_status: str
+    status_code: int
+    code: str
+    sub_code: str | None
+    message: str
+    attempt: int
+    sequence: int
+    idempotency_key: str
+    updated_at: str
+    started_at: str | None
+    duration_seconds: float
+    audio_streams: str | None
+    files: list[ResultFile]
+    speakers: list[SpeakerTotal]
+    counters: dict[str, float]
+    warnings: list[str]
+    ignored: list[str]
+    custom_attributes: dict[str, Any]
+
+
+def bot_status(
+    job: Job, state: str, reason: str, said: Words, attempt: int, sequence: int, at: float
+) -> BotStatus:
+    """The status on entering ``state`` at ``at`` (Unix seconds), in the words ``said``."""
+    return BotStatus(
+        bot_id=job.bot_id,
+        state=state,
+        reason=reason,
+        bot_status=said.bot_status,
+        code=said.code,
+        sub_code=said.sub_code,
+        message=said.message,
+        attempt=attempt,
+        sequence=sequence,
+        updated_at=iso_utc(at),
+    )
+
+
+def state_event(status: BotStatus, name: str, custom_attributes: dict[str, Any]) -> dict[str, Any]:
+    """The event ``name`` (MeetStream's, such as ``bot.joining``) of a change of state."""
+    return {
+        "event": name,
+        "bot_id": status.bot_id,
+        "bot_status": status.bot_status,
+        "message": status.message,
+        "status_code": status_code(status.bot_status),
+        "code": status.code,
+        "sub_code": status.sub_code,
+        "state": status.state,
+        "reason": status.reason,
+        **_common(status, custom_attributes),
+    }
+
+
+def audio_event(status: BotStatus, custom_attributes: dict[str, Any]) -> dict[str, Any]:
+    """``audio.processed``: the document of audio streams is there."""
+    return {
+        "event": "audio.processed",
+        "bot_id": status.bot_id,
+        "bot_status": status.bot_status,
+        "status": "success",
+        "audio_status": AUDIO_SUCCESS,
+        "message": "Audio streams are ready",
+        "status_code": 200,
+        **_common(status, custom_attributes),
+    }
+
+
+def invalid_job_event(
+    body_hash: str, bot_id: str | None, said: Words, problem: str, at: float
+) -> dict[str, Any]:
+    """What is told of a job that cannot be read; ``problem`` is the line that names the field."""
+    return {
+        "event": said.event,
+        "bot_id": bot_id,
+        "bot_status": said.bot_status,
+        "message": problem,
+        "status_code": 400,
+        "code": said.code,
+        "sub_code": said.sub_code,
+        "state": "fatal",
+        "reason": "invalid_job",
+        "attempt": 0,
+        "sequence": 0,
+        "idempotency_key": f"invalid-{body_hash}",
+        "updated_at": iso_utc(at),
+        "timestamp": iso_utc(at),
+        "custom_attributes": {},
+    }
+
+
+def speaker_totals(manifest: Manifest) -> list[SpeakerTotal]:
+    """One entry a participant, in the manifest's order."""
+    return [
+        SpeakerTotal(
+            participant_name=person.participant_name,
+            participant_id=person.participant_id,
+            speech_seconds=round(sum(segment.speech_seconds for segment in person.segments()), 4),
+            segments=sum(1 for _ in person.segments()),
+            packets=person.packets(),
+        )
+        for person in manifest.participants
+    ]
+
+
+def packet_counters(manifest: Manifest) -> dict[str, float]:
+    """Packets by fate over all participants, and those that nobody can be named for."""
+    total = msgspec.structs.asdict(manifest.packets())
+    counters = {f"packets_{fate}": float(count) for fate, count in total.items()}
+    return {**counters, "packets_unattributed": float(manifest.recording.unattributed_packets)}
+
+
+def fitting(result: Result) -> dict[str, Any]:
+    """The result as an event that fits into a message: where it is too long, without its list of files (see result.json)."""
+    event: dict[str, Any] = msgspec.to_builtins(result)
+    for field in ("files", "speakers", "warnings", "ignored", "custom_attributes"):
+        if len(msgspec.json.encode(event)) <= LARGEST_EVENT:
+            break
+        event[field] = type(event[field])()
+        event["shortened"] = True
+    return event
+
+
+def _common(status: BotStatus, custom_attributes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "attempt": status.attempt,
+        "sequence": status.sequence,
+        "idempotency_key": f"{status.bot_id}-{status.sequence}",
+        "updated_at": status.updated_at,
+        "timestamp": status.updated_at,
+        "custom_attributes": custom_attributes,
+    }

@@ -1,0 +1,64 @@
+"""MeetStream's get_audio_streams document for a bot, with URLs that anybody can open for ten minutes (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from worker.contracts.status import AUDIO_IN_PROGRESS, AUDIO_SUCCESS, BotStatus
+from worker.manifest.assemble import NOBODY_SPOKE
+from worker.manifest.schema import Manifest, Segment, Summary
+
+URL_SECONDS: Final = 600
+"""How long a URL lives: MeetStream's ten minutes."""
+
+Presign = Callable[[str, str], str]
+"""Takes where a file lies, relative to the document, and the name to save it as; gives a URL."""
+
+
+def streams_document(status: BotStatus, manifest: Manifest | None, presign: Presign) -> dict[str, Any]:
+    """In progress, or ready with fresh URLs, or nothing to give. ``manifest`` is the bot's audio_streams.json, if there is one.
+
+    The URLs are secrets: for whoever asked, not for logs.
+    """
+    if status.audio_status != AUDIO_SUCCESS:
+        return {
+            "bot_id": status.bot_id,
+            "audio_status": AUDIO_IN_PROGRESS,
+            "message": f"Audio streams are not ready yet: {status.message}",
+        }
+    if manifest is None:
+        return {
+            "bot_id": status.bot_id,
+            "audio_status": AUDIO_SUCCESS,
+            "audio_streams_available": False,
+            "message": f"{NOBODY_SPOKE} {status.message}." if status.state == "fatal" else NOBODY_SPOKE,
+            "participants": [],
+            "summary": {"total_participants": 0, "total_segments": 0},
+        }
+    document: dict[str, Any] = msgspec.to_builtins(_with_urls(manifest, presign))
+    return document
+
+
+def mixed_only(manifest: Manifest) -> Manifest:
+    """The same recording for a bot of which no separate files were asked for: with nothing to give but the mix."""
+    return msgspec.structs.replace(
+        manifest,
+        audio_streams_available=False,
+        message=NOBODY_SPOKE,
+        participants=[],
+        summary=Summary(total_participants=0, total_segments=0),
+    )
+
+
+def _with_urls(manifest: Manifest, presign: Presign) -> Manifest:
+    participants = [
+        person.with_segments(lambda segment: _with_url(segment, presign)) for person in manifest.participants
+    ]
+    return msgspec.structs.replace(manifest, participants=participants)
+
+
+def _with_url(segment: Segment, presign: Presign) -> Segment:
+    return msgspec.structs.replace(segment, url=presign(segment.url, segment.filename))

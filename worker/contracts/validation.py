@@ -1,0 +1,141 @@
+"""Holds a job's values against the fields of a form: what is wrong with them, and which of them will have no effect."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from worker.contracts.json_body import JobError, dotted
+from worker.safe_text import printable, redact
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+MOST_IGNORED: Final = 100
+"""So many ignored fields are named at most; a last entry tells how many more there are."""
+
+_AT: Final = " - at `$"
+_STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
+_SHOWN_LENGTH: Final = 80
+
+
+def check(values: Mapping[str, Any], form: type[T]) -> T:
+    """``values`` as a ``form``. Raises JobError for the first value that has the wrong type or is out of bounds."""
+    try:
+        return msgspec.convert(values, form)
+    except msgspec.ValidationError as error:
+        path = _path(str(error))
+        raise wrong(path, _value_at(values, path), _expected(_type_at(form, path))) from error
+
+
+def wrong(path: Sequence[str], value: object, expected: str) -> JobError:
+    """The error for ``value`` in the field at ``path``."""
+    return JobError(f"job: {dotted(path)}: {_shown(value)}; expected {expected}")
+
+
+def ignored_fields(values: Mapping[str, Any], form: type[msgspec.Struct]) -> list[str]:
+    """The dotted names of the fields that ask for something this version does not do, or does not know.
+
+    A field asks for nothing where it is null, false, "" or []. An empty object does ask: it is Recall.ai's way to turn a
+    feature on. Of an unserved object only the outermost name is listed.
+    """
+    names = [dotted(path) for path in _unserved_paths(values, _struct(inspect.type_info(form)), [])]
+    if len(names) > MOST_IGNORED:
+        return [*names[:MOST_IGNORED], f"… and {len(names) - MOST_IGNORED} more"]
+    return names
+
+
+def _unserved_paths(
+    values: Mapping[str, Any], form: inspect.StructType | None, path: list[str]
+) -> Iterator[list[str]]:
+    fields = {field.encode_name: field.type for field in form.fields} if form else {}
+    for name, value in values.items():
+        if value is None or value is False or value in ("", []):
+            continue
+        kind = fields.get(name)
+        if kind is None or _told(kind, "served") is False:
+            yield [*path, name]
+        elif isinstance(value, dict) and (inner := _struct(kind)):
+            yield from _unserved_paths(value, inner, [*path, name])
+
+
+def _path(message: str) -> list[str]:
+    """``Expected `float` >= 0.0 - at `$.a.b[0]``` -> a, b, 0."""
+    _, found, path = message.rpartition(_AT)
+    return [step[1] or step[2] for step in _STEP.finditer(path)] if found else []
+
+
+def _value_at(values: Any, path: Sequence[str]) -> object:
+    for step in path:
+        values = values[int(step)] if isinstance(values, list) else values[step]
+    return values
+
+
+def _type_at(form: type[msgspec.Struct], path: Sequence[str]) -> inspect.Type:
+    kind = inspect.type_info(form)
+    for step in path:
+        struct = _struct(kind)
+        if struct is not None:
+            kind = next(field.type for field in struct.fields if field.encode_name == step)
+        else:
+            kind = next(part.item_type for part in _parts(kind) if isinstance(part, inspect.ListType))
+    return kind
+
+
+def _expected(kind: inspect.Type) -> str:
+    if isinstance(words := _told(kind, "expected"), str):
+        return words
+    return " or ".join(_words(part, _told(kind, "unit")) for part in _parts(kind))
+
+
+def _words(kind: inspect.Type, unit: object) -> str:
+    match kind:
+        case inspect.FloatType():
+            return f"a number of {unit} from {kind.ge:g} to {kind.le:g}"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.StrType():
+            return "a text"
+        case inspect.ListType():
+            return "a list"
+        case _:
+            return "an object"
+
+
+def _parts(kind: inspect.Type) -> Iterator[inspect.Type]:
+    """The types that ``kind`` admits, without null."""
+    match kind:
+        case inspect.Metadata():
+            yield from _parts(kind.type)
+        case inspect.UnionType():
+            for part in kind.types:
+                yield from _parts(part)
+        case inspect.NoneType():
+            return
+        case _:
+            yield kind
+
+
+def _struct(kind: inspect.Type) -> inspect.StructType | None:
+    return next((part for part in _parts(kind) if isinstance(part, inspect.StructType)), None)
+
+
+def _told(kind: inspect.Type, key: str) -> object:
+    """What the ``extra`` of a field says under ``key``; None where it says nothing."""
+    match kind:
+        case inspect.Metadata():
+            return (kind.extra or {}).get(key, _told(kind.type, key))
+        case inspect.UnionType():
+            return next((told for part in kind.types if (told := _told(part, key)) is not None), None)
+        case _:
+            return None
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return printable(repr(redact(value)), _SHOWN_LENGTH)
+    return printable(redact(json.dumps(value, ensure_ascii=False)), _SHOWN_LENGTH)

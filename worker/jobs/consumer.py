@@ -1,0 +1,228 @@
+"""Jobs from the queue, or one by itself: received, seen through, and then acknowledged, given back or put aside."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import tempfile
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from worker.browser.launch import ChromiumNotFoundError
+from worker.contracts.job import Job
+from worker.contracts.json_body import JobError
+from worker.contracts.parse_job import parse_job
+from worker.contracts.status import invalid_job_event
+from worker.contracts.vendor_words import words
+from worker.delivery.aws_clients import Aws, sqs_client
+from worker.delivery.errors import RefusedError
+from worker.delivery.heartbeat import Heartbeat
+from worker.delivery.job_poll import next_delivery
+from worker.delivery.jobs_queue import MAX_VISIBILITY, Delivery, JobsQueue, MessageLostError, decide
+from worker.delivery.keepalive import keep_message
+from worker.delivery.retries import RetryPolicy
+from worker.errors import InputError, MeetstemsError
+from worker.jobs.context import World, open_world
+from worker.jobs.job_run import End, run_job
+from worker.settings import RunSettings, Settings, SettingsError
+
+logger = logging.getLogger(__name__)
+
+DONE: Final = 0
+"""Exit code: there was nothing to do, or the job is done; that the bot was not let in is an outcome, too."""
+FAILED: Final = 1
+"""Exit code: the job failed, which was reported."""
+BAD_CONFIGURATION: Final = 2
+"""Exit code: nothing can work like this."""
+TRY_AGAIN: Final = 75
+"""Exit code: another try may succeed (EX_TEMPFAIL of sysexits.h)."""
+
+JOIN_LEAD: Final = 60.0
+"""A job that is to join later than in so many seconds goes back to the queue until then."""
+
+HELD_SECONDS: Final = 900.0
+"""When a job that another worker is at is looked at again."""
+
+AGAIN_SECONDS: Final = 30.0
+"""When a job that could not be begun is tried again."""
+
+FINISH_RESERVE: Final = 1800.0
+"""Seconds of SQS's 12 hours that are kept for finishing and uploading."""
+
+POLL_MOST: Final = 20.0
+"""Seconds of one poll."""
+
+
+async def run_from_queue(settings: Settings, run: RunSettings, aws: Aws, *, forever: bool) -> int:
+    """Takes one job from the queue, or with ``forever`` one after the other until the worker is stopped.
+
+    Returns the exit code of the last one. Raises SettingsError, and DeliveryError where the queue cannot be used at all.
+    """
+    if run.jobs_queue_url is None:
+        raise SettingsError("MEETSTEMS_JOBS_QUEUE_URL: is not set, expected the URL of an SQS queue")
+    async with open_world(settings, run, aws) as world:
+        queue = JobsQueue(
+            sqs_client(aws),
+            run.jobs_queue_url,
+            visibility=run.visibility_seconds,
+            retry=RetryPolicy(budget=run.retry_seconds),
+        )
+        exit_code = DONE
+        while not world.stopped.done():
+            world.log_about(None, None)
+            world.metrics.set_state("idle", world.clock())
+            delivery = await next_delivery(
+                queue, POLL_MOST if forever else run.receive_seconds, world.stopped
+            )
+            world.metrics.queue_operation("receive", "ok")
+            if delivery is not None:
+                exit_code = await Reception(queue, delivery, world).handle()
+            if not forever:
+                break
+        return exit_code
+
+
+async def run_one(body: bytes, settings: Settings, run: RunSettings, aws: Aws) -> int:
+    """Does the job in ``body`` without a queue; returns the exit code. Raises JobError, SettingsError, DeliveryError."""
+    job = parse_job(body, lambda: str(uuid.uuid4()))
+    async with open_world(settings, run, aws) as world:
+        end = await _do(job, world, ends_by=None, give_up=False)
+        return _EXIT_CODES[end]
+
+
+_EXIT_CODES: Final = {
+    End.DONE: DONE,
+    End.FAILED: FAILED,
+    End.HELD: TRY_AGAIN,
+    End.HANDED_ON: TRY_AGAIN,
+    End.UNREPORTED: TRY_AGAIN,
+}
+
+
+class Reception:
+    """One message: what is done about it, and what becomes of it."""
+
+    def __init__(self, queue: JobsQueue, delivery: Delivery, world: World) -> None:
+        self._queue = queue
+        self._delivery = delivery
+        self._world = world
+        self._received_at = world.clock()
+
+    async def handle(self) -> int:
+        """Returns the exit code. Raises DeliveryError where the queue itself does not answer."""
+        delivery, world = self._delivery, self._world
+        world.metrics.job_received(self._received_at - delivery.sent_at, delivery.receive_count)
+        try:
+            job = parse_job(delivery.body, lambda: _bot_id_of(delivery))
+        except JobError as error:
+            return await self._refuse(error)
+        ahead = (job.join_at or 0.0) - world.clock()
+        if ahead > JOIN_LEAD:
+            logger.info("%s: is to join in %.0f s; back to the queue", job.bot_id, ahead)
+            await self._postpone(job, ahead - JOIN_LEAD / 2)
+            return DONE
+        with self._heartbeat():
+            try:
+                exit_code = await self._work(job)
+            except (InputError, RefusedError, ChromiumNotFoundError) as error:
+                logger.error("%s: cannot be done here: %s", job.bot_id, error)
+                await self._give_back()
+                return BAD_CONFIGURATION
+            except (MeetstemsError, OSError) as error:
+                logger.error("%s: could not be done now: %s", job.bot_id, error)
+                await self._give_back()
+                return TRY_AGAIN
+            except Exception:
+                logger.exception("%s: internal error", job.bot_id)
+                await self._give_back()
+                return FAILED
+        return exit_code
+
+    async def _work(self, job: Job) -> int:
+        give_up = decide(self._delivery.receive_count, self._world.run.most_attempts) == "poison"
+        ends_by = self._received_at + MAX_VISIBILITY - FINISH_RESERVE
+        end = await _do(job, self._world, ends_by=ends_by, give_up=give_up)
+        match end:
+            case End.DONE | End.FAILED if give_up:
+                await self._bury("too_many_attempts")
+            case End.DONE | End.FAILED:
+                await self._call("delete", self._queue.delete, self._delivery.receipt)
+            case End.HELD:
+                await self._postpone(job, HELD_SECONDS)
+                return DONE
+            case End.HANDED_ON:
+                await self._postpone(job, 0.0)
+            case End.UNREPORTED:
+                await self._give_back()
+        return _EXIT_CODES[end]
+
+    async def _refuse(self, error: JobError) -> int:
+        """An invalid job is reported each time it comes, under one idempotency key, and put aside for people to look at."""
+        logger.error("%s", error)
+        world = self._world
+        body_hash = hashlib.sha256(self._delivery.body.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        said = words("fatal", "invalid_job")
+        world.events.send(invalid_job_event(body_hash, error.bot_id, said, str(error), world.clock()))
+        if not await asyncio.to_thread(world.events.drain, world.run.retry_seconds):
+            await self._give_back()
+            return TRY_AGAIN
+        await self._bury("invalid_job")
+        return FAILED
+
+    async def _bury(self, reason: str) -> None:
+        """To the dead-letter queue; where there is none, it has been reported all the same."""
+        try:
+            if not await asyncio.to_thread(self._queue.bury, self._delivery, reason):
+                await self._call("delete", self._queue.delete, self._delivery.receipt)
+        except RefusedError as error:
+            # Without the permission for it, SQS does it after the last reception.
+            logger.warning("the message cannot be put into the dead-letter queue: %s", error)
+            await self._give_back()
+
+    async def _postpone(self, job: Job, seconds: float) -> None:
+        """A copy must bear the same bot's id, wherever the id came from."""
+        body = msgspec.json.encode({**job.body, "bot_id": job.bot_id}).decode()
+        delivery = self._delivery._replace(body=body)
+        await self._call("give_back", self._queue.postpone, delivery, seconds)
+
+    async def _give_back(self) -> None:
+        await self._call("give_back", self._queue.give_back, self._delivery.receipt, AGAIN_SECONDS)
+
+    async def _call(self, operation: str, request: object, *arguments: object) -> None:
+        assert callable(request)
+        try:
+            await asyncio.to_thread(request, *arguments)
+        except MessageLostError as error:
+            # It will be received again, and then seen to be done, or held, or still to do.
+            logger.warning("the message was lost meanwhile: %s", error)
+            self._world.metrics.queue_operation(operation, "error")
+        else:
+            self._world.metrics.queue_operation(operation, "ok")
+
+    def _heartbeat(self) -> Heartbeat:
+        def lost(error: Exception) -> None:
+            # The lease keeps others out, and the result will be there when the message comes again.
+            logger.warning("the message could not be kept: %s", error)
+
+        return keep_message(self._queue, self._delivery, self._received_at, self._world.clock, lost)
+
+
+async def _do(job: Job, world: World, *, ends_by: float | None, give_up: bool) -> End:
+    world.log_about(job.bot_id, None)
+    logger.info(
+        "job for bot %s (%s), ignored fields: %s", job.bot_id, job.vendor, ", ".join(job.ignored) or "none"
+    )
+    with tempfile.TemporaryDirectory(
+        prefix="meetstems-", dir=world.run.work_folder, ignore_cleanup_errors=True
+    ) as folder:
+        return await run_job(job, replace(world, work=Path(folder) / "bot"), ends_by=ends_by, give_up=give_up)
+
+
+def _bot_id_of(delivery: Delivery) -> str:
+    """The same at each reception of a message."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"sqs:{delivery.message_id}"))

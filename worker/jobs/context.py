@@ -1,0 +1,122 @@
+"""What jobs are done with: the store, the queues, metrics, the log, and the signal to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from worker.delivery.aws_clients import Aws, sqs_client
+from worker.delivery.event_sinks import EventSink
+from worker.delivery.events_queue import EventsQueue
+from worker.delivery.object_store import ObjectStore, open_store
+from worker.delivery.retries import RetryPolicy
+from worker.monitoring.health import Health, HealthServer, linger
+from worker.monitoring.logs import LogTail, configure_logging
+from worker.monitoring.metrics import Metrics
+from worker.monitoring.process_metrics import ProcessMetrics
+from worker.recording.outcome import Stop
+from worker.recording.signals import stop_signals
+from worker.settings import RunSettings, Settings, SettingsError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class World:
+    """What a bot works with. ``owner`` is this worker's own name for leases; ``clock`` gives seconds since the Unix epoch.
+
+    ``log_about`` makes every line of the log name this bot and this attempt from now on, and keeps the last lines.
+    ``stopped`` is done when the worker has to stop. ``work`` is a folder for the recording, which is emptied at the end.
+    """
+
+    settings: Settings
+    run: RunSettings
+    aws: Aws
+    store: ObjectStore
+    events: EventSink
+    metrics: Metrics
+    log_about: Callable[[str | None, int | None], LogTail]
+    stopped: asyncio.Future[Stop]
+    owner: str
+    work: Path
+    clock: Callable[[], float]
+
+
+def aws_of(run: RunSettings) -> Aws:
+    """Where S3 and SQS are; region and credentials are found as boto3 does."""
+    return Aws(endpoint_url=run.aws_endpoint_url)
+
+
+@asynccontextmanager
+async def open_world(settings: Settings, run: RunSettings, aws: Aws) -> AsyncIterator[World]:
+    """Everything that jobs need, for as long as the block lasts; then Prometheus may look once more.
+
+    Signals are told to the block through ``stopped``. Raises SettingsError and PortError.
+    """
+    if run.bucket is None:
+        raise SettingsError("MEETSTEMS_BUCKET: is not set, expected the name of an S3 bucket")
+    json_lines = run.log_json if run.log_json is not None else not sys.stderr.isatty()
+
+    def log_about(bot_id: str | None, attempt: int | None) -> LogTail:
+        return configure_logging(bot_id, attempt, sys.stderr, json_lines)
+
+    log_about(None, None)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    ProcessMetrics(registry)
+    retry = RetryPolicy(budget=run.retry_seconds)
+    store = open_store(aws, run.bucket, retry=retry, kms_key_id=run.kms_key_id)
+    events = EventsQueue(sqs_client(aws), run.events_queue_url, retry=retry)
+    health = Health(metrics.capture)
+    with stop_signals() as signalled:
+        stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        signalled.add_done_callback(lambda signal: _stop(signal, stopped))
+        beating = asyncio.create_task(health.keep_beating())
+        try:
+            with _health_server(registry, health, run.metrics_port) as server:
+                yield World(
+                    settings=settings,
+                    run=run,
+                    aws=aws,
+                    store=store,
+                    events=events,
+                    metrics=metrics,
+                    log_about=log_about,
+                    stopped=stopped,
+                    owner=str(uuid.uuid4()),
+                    work=Path(),
+                    clock=time.time,
+                )
+                if server is not None:
+                    await linger(server, run.linger_seconds, signalled)
+        finally:
+            beating.cancel()
+            events.close()
+
+
+@contextmanager
+def _health_server(
+    registry: CollectorRegistry, health: Health, port: int | None
+) -> Iterator[HealthServer | None]:
+    if port is None:
+        yield None
+        return
+    with HealthServer(registry, health, port) as server:
+        yield server
+
+
+def _stop(signal: asyncio.Future[str], stopped: asyncio.Future[Stop]) -> None:
+    if signal.cancelled() or stopped.done():
+        return
+    name = signal.result()
+    logger.warning("%s: the worker stops", name)
+    stopped.set_result(Stop("drained" if name == "SIGTERM" else "interrupted", name, time.time()))

@@ -1,0 +1,20 @@
+"""Puts a job on the queue."""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+
+from worker.contracts.parse_job import parse_job
+from worker.delivery.jobs_queue import JobsQueue
+
+
+def dispatch(queue: JobsQueue, body: bytes) -> str:
+    """Puts a sound job on the queue, under a bot id that is made up where it has none, and returns the id.
+
+    Raises JobError and DeliveryError.
+    """
+    job = parse_job(body, lambda: str(uuid.uuid4()))
+    queue.send(msgspec.json.encode({**job.body, "bot_id": job.bot_id}).decode())
+    return job.bot_id

@@ -1,0 +1,117 @@
+"""What earlier attempts came to, at a glance: as much as the bot must know before it goes back into the call."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Final, NamedTuple
+
+import msgspec
+
+from worker.delivery.bucket_layout import AttemptKeys, BotKeys
+from worker.delivery.object_store import Listed, NotFoundError, ObjectStore
+from worker.jobs.attempt_numbers import attempts_of
+from worker.manifest.schema import Manifest
+from worker.reasons import CUT_OFF
+from worker.rendering.output import MANIFEST_FILE
+from worker.tape.errors import TapeReadError
+from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
+from worker.tape.reader import read_tape
+
+NOT_ENDED: Final = "cut_off"
+"""The ``ended_reason`` of a recording whose tape has no end: its worker was killed."""
+
+AT_ONCE: Final = 8
+"""Parts that are read side by side, and the last parts of which one holds the end: leaving a call takes seconds."""
+
+
+class Earlier(NamedTuple):
+    """The attempts there were, ascending; for how long they recorded, in seconds; and how the last recording ended, if any."""
+
+    numbers: list[int]
+    recorded_seconds: float
+    ended_reason: str | None
+
+    @property
+    def meeting_may_go_on(self) -> bool:
+        """Whether nothing was recorded yet, or the last recording broke off, so that the bot ought to go into the call."""
+        return self.ended_reason is None or self.ended_reason == NOT_ENDED or self.ended_reason in CUT_OFF
+
+
+class _Glance(NamedTuple):
+    seconds: float
+    ended_reason: str
+
+
+def look_back(store: ObjectStore, keys: BotKeys, work: Path) -> Earlier:
+    """Reads manifests, and of tapes without one the first and the last parts, into ``work``, a folder, new or empty.
+
+    Blocks, but not for as long as making files takes. Raises what the store raises, and OSError.
+    """
+    numbers = attempts_of(store, keys)
+    glances = [_glance(store, keys.attempt(number), work / f"attempt-{number:04d}") for number in numbers]
+    recorded = [glance for glance in glances if glance is not None]
+    return Earlier(
+        numbers,
+        sum(glance.seconds for glance in recorded),
+        recorded[-1].ended_reason if recorded else None,
+    )
+
+
+def manifest_of(store: ObjectStore, keys: AttemptKeys) -> Manifest | None:
+    """The attempt's manifest, None where there is none yet. Raises what the store raises."""
+    try:
+        return msgspec.json.decode(store.get(keys.file(MANIFEST_FILE)).data, type=Manifest)
+    except NotFoundError:
+        return None
+
+
+def download_parts(store: ObjectStore, parts: list[Listed], folder: Path) -> None:
+    """Puts parts of a tape into ``folder`` under their names. Raises what the store raises, and OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def download(part: Listed) -> None:
+        store.download(part.key, folder / PurePosixPath(part.key).name)
+
+    with ThreadPoolExecutor(AT_ONCE, "download") as pool:
+        list(pool.map(download, parts))
+
+
+def _glance(store: ObjectStore, keys: AttemptKeys, work: Path) -> _Glance | None:
+    manifest = manifest_of(store, keys)
+    if manifest is not None:
+        return _Glance(manifest.recording.duration_seconds, manifest.recording.ended_reason)
+    parts = store.list(keys.tape)
+    started = _started(store, parts, work)
+    if started is None:
+        return None
+    last = _events(store, parts[-AT_ONCE:], work / "last")
+    for event in reversed(last):
+        if isinstance(event, RecordingEnded):
+            return _Glance(max(0.0, event.at - started), event.reason)
+    newest = max((_time_of(event) for event in last), default=started)
+    return _Glance(max(0.0, newest - started), NOT_ENDED)
+
+
+def _started(store: ObjectStore, parts: list[Listed], work: Path) -> float | None:
+    """When the recording began, in Unix seconds. A waiting room lies before it, which can be hundreds of small parts long."""
+    for first in range(0, len(parts), AT_ONCE):
+        for event in _events(store, parts[first : first + AT_ONCE], work / f"from-{first}"):
+            if isinstance(event, RecordingStarted):
+                return event.at
+    return None
+
+
+def _events(store: ObjectStore, parts: list[Listed], folder: Path) -> list[TapeEvent]:
+    download_parts(store, parts, folder)
+    try:
+        return list(read_tape(folder))
+    except TapeReadError:
+        # Whoever makes the files says what is wrong with it.
+        return []
+
+
+def _time_of(event: TapeEvent) -> float:
+    if isinstance(event, FrameBatch):
+        return max((frame.arrival for frame in event.frames), default=0.0)
+    return event.at

@@ -1,0 +1,141 @@
+"""Recovery in a process of its own at the lowest priority, so that the bot is back in the call meanwhile and loses no packet.
+
+A thread would not do: rendering holds the interpreter's lock for longer than the tap can wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+import psutil
+
+from worker.contracts.job import Job
+from worker.delivery.aws_clients import Aws
+from worker.delivery.bucket_layout import bot_keys
+from worker.delivery.object_store import open_store
+from worker.delivery.retries import RetryPolicy
+from worker.errors import MeetstemsError
+from worker.jobs.recovery import recover
+from worker.manifest.merge import RecordedAttempt
+from worker.monitoring.logs import configure_logging
+from worker.settings import RunSettings
+
+logger = logging.getLogger(__name__)
+
+LOWEST_PRIORITY: Final = 19
+"""Niceness. It counts within a container; between containers their CPU shares do."""
+
+
+class RecoveryError(MeetstemsError):
+    """The earlier attempts' files could not be made or uploaded; the log of the process says why."""
+
+
+class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process is told. ``attempts`` are numbers of attempts that are over, ``work`` is a folder for it."""
+
+    aws: Aws
+    bucket: str
+    kms_key_id: str | None
+    retry_seconds: float
+    prefix: str
+    bot_id: str
+    attempts: list[int]
+    separate_audio: bool
+    work: str
+    log_json: bool | None
+
+
+def recovery_task(aws: Aws, run: RunSettings, job: Job, attempts: list[int], work: Path) -> RecoveryTask:
+    """The recovery of the ``attempts`` of a job's bot into the bucket of ``run``."""
+    assert run.bucket is not None
+    return RecoveryTask(
+        aws=aws,
+        bucket=run.bucket,
+        kms_key_id=run.kms_key_id,
+        retry_seconds=run.retry_seconds,
+        prefix=run.prefix,
+        bot_id=job.bot_id,
+        attempts=attempts,
+        separate_audio=job.separate_audio,
+        work=str(work),
+        log_json=run.log_json,
+    )
+
+
+async def recover_apart(task: RecoveryTask) -> list[RecordedAttempt]:
+    """Does ``task`` as recover() does, elsewhere; cancelling ends it, which loses nothing. Raises RecoveryError and OSError."""
+    if not task.attempts:
+        return []
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", __name__),
+        stdin=PIPE,
+        stdout=PIPE,
+        # Ctrl-C is meant for the worker, which decides what becomes of this.
+        start_new_session=True,
+    )
+    try:
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(process.pid).nice(LOWEST_PRIORITY)
+        return await _converse(process, task)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _converse(process: Process, task: RecoveryTask) -> list[RecordedAttempt]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    # Its input stays open for as long as somebody waits for the answer.
+    process.stdin.write(msgspec.json.encode(task) + b"\n")
+    answer = await process.stdout.read()
+    exit_code = await process.wait()
+    if exit_code != 0:
+        raise RecoveryError(f"recovery of attempts {task.attempts}: ended with exit code {exit_code}")
+    return msgspec.json.decode(answer, type=list[RecordedAttempt])
+
+
+def main() -> int:
+    """The process: a RecoveryTask in a line on standard input, the recorded attempts on standard output."""
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=RecoveryTask)
+    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    json_lines = task.log_json if task.log_json is not None else not sys.stderr.isatty()
+    configure_logging(task.bot_id, None, sys.stderr, json_lines)
+    retry = RetryPolicy(budget=task.retry_seconds)
+    store = open_store(task.aws, task.bucket, retry=retry, kms_key_id=task.kms_key_id)
+    try:
+        recorded = recover(
+            store,
+            bot_keys(task.prefix, task.bot_id),
+            task.attempts,
+            Path(task.work),
+            separate_audio=task.separate_audio,
+        )
+    except (MeetstemsError, OSError) as error:
+        logger.error("the earlier attempts cannot be recovered: %s", error)
+        return 1
+    sys.stdout.buffer.write(msgspec.json.encode(recorded))
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _end_with(parent: BinaryIO) -> None:
+    """A worker that was killed cannot end what it began: another one does the same work, and must not be slowed down."""
+    while parent.read(1):
+        continue
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    exit_code = main()
+    # The thread may be reading; nothing else is left to end.
+    os._exit(exit_code)

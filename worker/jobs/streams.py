@@ -1,0 +1,36 @@
+"""MeetStream's get_audio_streams document of a bot, out of the bucket."""
+
+from __future__ import annotations
+
+import msgspec
+
+from worker.contracts.status import BotStatus
+from worker.contracts.streams_document import URL_SECONDS, streams_document
+from worker.delivery.bucket_layout import BotKeys
+from worker.delivery.object_store import NotFoundError, ObjectStore
+from worker.errors import MeetstemsError
+from worker.manifest.schema import Manifest
+
+
+class UnknownBotError(MeetstemsError):
+    """The bucket holds nothing of this bot."""
+
+
+def streams_of(store: ObjectStore, keys: BotKeys) -> str:
+    """The document as JSON. Raises UnknownBotError, and what the store raises."""
+    try:
+        status = msgspec.json.decode(store.get(keys.status).data, type=BotStatus)
+    except NotFoundError as error:
+        raise UnknownBotError(
+            f"bot {keys.folder}: is not known, expected a bot whose job was begun"
+        ) from error
+    try:
+        manifest = msgspec.json.decode(store.get(keys.audio_streams).data, type=Manifest)
+    except NotFoundError:
+        manifest = None
+
+    def presign(url: str, filename: str) -> str:
+        return store.presign(f"{keys.folder}{url}", URL_SECONDS, filename)
+
+    document = streams_document(status, manifest, presign)
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()

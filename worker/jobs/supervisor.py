@@ -1,0 +1,118 @@
+"""What is watched while a bot is at work: the worker's stop, its lease, its memory, its uploads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from types import TracebackType
+from typing import Final
+
+from worker.delivery.event_sinks import EventSink
+from worker.delivery.tape_upload import TapeUpload
+from worker.monitoring.memory import memory_in_use
+from worker.monitoring.metrics import Metrics
+from worker.reasons import Reason
+from worker.recording.outcome import Stop
+
+logger = logging.getLogger(__name__)
+
+PERIOD: Final = 1.0
+MEMORY_PERIOD: Final = 5.0
+"""Seconds between two looks."""
+
+
+class Oversight:
+    """Completes ``stopped`` when the bot has to stop: with the worker, without its lease, or short of memory.
+
+    ``memory_limit`` is in bytes of what worker.monitoring.memory finds the worker and all that it started to take, None: none.
+    """
+
+    def __init__(
+        self,
+        worker_stopped: asyncio.Future[Stop],
+        stopped: asyncio.Future[Stop],
+        metrics: Metrics,
+        memory_limit: int | None,
+        events: EventSink,
+    ) -> None:
+        self._stopped = stopped
+        self._metrics = metrics
+        self._memory_limit = memory_limit
+        self._events = events
+        self.lost = False
+        """Whether another worker has taken the bot over."""
+        self._upload: TapeUpload | None = None
+        self._counted = 0
+        self._loop = asyncio.get_running_loop()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._worker_stopped = worker_stopped
+        worker_stopped.add_done_callback(self._pass_on)
+
+    def watch(self, upload: TapeUpload) -> None:
+        """``upload`` is the one that goes on from now."""
+        self._count_uploaded()
+        self._upload, self._counted = upload, 0
+
+    def lease_lost(self, error: Exception) -> None:
+        """Another worker has the bot. To be called from any thread."""
+        self.lost = True
+        self._metrics.lease_operation("renew", "refused")
+        self._loop.call_soon_threadsafe(self._stop, Reason.LEASE_LOST, str(error))
+
+    def lease_renewed(self, succeeded: bool) -> None:
+        """The lease was renewed, or could not be just now. To be called from any thread."""
+        self._metrics.lease_operation("renew", "ok" if succeeded else "error")
+
+    async def __aenter__(self) -> Oversight:
+        self._tasks = [asyncio.create_task(self._watch_uploads()), asyncio.create_task(self._watch_memory())]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._worker_stopped.remove_done_callback(self._pass_on)
+        self._look()
+
+    async def _watch_uploads(self) -> None:
+        while True:
+            self._look()
+            await asyncio.sleep(PERIOD)
+
+    async def _watch_memory(self) -> None:
+        while self._memory_limit is not None:
+            taken = await asyncio.to_thread(memory_in_use)
+            if taken > self._memory_limit:
+                megabytes = f"{taken / 1e6:.0f} MB of {self._memory_limit / 1e6:.0f} MB"
+                logger.error("memory runs short: %s; the recording ends", megabytes)
+                self._stop(Reason.OOM_SOFT_LIMIT, megabytes)
+                return
+            await asyncio.sleep(MEMORY_PERIOD)
+
+    def _look(self) -> None:
+        self._count_uploaded()
+        self._metrics.set_events_backlog(self._events.waiting)
+        if self._upload is not None:
+            self._metrics.set_upload(
+                backlog_parts=len(self._upload.pending()), lag_seconds=self._upload.lag(time.time())
+            )
+
+    def _count_uploaded(self) -> None:
+        if self._upload is not None:
+            total = self._upload.uploaded_bytes
+            self._metrics.uploaded(total - self._counted)
+            self._counted = total
+
+    def _pass_on(self, worker_stopped: asyncio.Future[Stop]) -> None:
+        if not worker_stopped.cancelled() and not self._stopped.done():
+            self._stopped.set_result(worker_stopped.result())
+
+    def _stop(self, reason: str, detail: str) -> None:
+        if not self._stopped.done():
+            self._stopped.set_result(Stop(reason, detail, time.time()))

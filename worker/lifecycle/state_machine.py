@@ -1,0 +1,320 @@
+"""A bot's life from joining to its end, as a pure state machine: platforms observe and act, this decides.
+
+    joining -> waiting_room -> in_call_not_recording -> in_call_recording -> leaving -> done | fatal
+
+Every observation carries its time, so that a life can be played at any speed. A page is believed only where something else
+bears it out: a call's view needs media or the roster, an end or a refusal needs a second signal or time.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from worker.lifecycle.automatic_leave import AutomaticLeave, Ending, people
+from worker.lifecycle.leave_policy import LeavePolicy
+from worker.lifecycle.media_state import Heard
+from worker.lifecycle.page_view import Scene, View
+from worker.reasons import CUT_OFF, Reason
+from worker.roster.roster import Directory, Status
+from worker.states import State
+
+OPENING_TIMEOUT: Final = 120.0
+"""Seconds from the loaded page to a waiting room, a call or a refusal."""
+
+REFUSAL_DEBOUNCE: Final = 1.0
+"""Seconds that a refusal has to stand: pages show one text for a moment before another."""
+
+OVER_DEBOUNCE: Final = 3.0
+"""Seconds that an end has to stand where only one of page, roster and connection tells of it."""
+
+QUIET_AFTER_END: Final = 2.0
+"""A call from which packets came within these seconds is not over, whatever its roster says."""
+
+RECEIVERS_ALONE: Final = 5.0
+"""Seconds that a call's view has to stand where nothing but receivers bears it out."""
+
+DEAF_TIMEOUT: Final = 10.0
+"""Seconds that packets may come without one of them reaching the tap, after the page has told of it."""
+
+DISCONNECTED_TIMEOUT: Final = 90.0
+"""Seconds without a peer connection after which the call is given up; pages reconnect, or say that it failed, sooner."""
+
+LONGEST: Final = 24 * 3600.0
+"""Seconds after which a bot leaves whatever its policy allows; also its longest wait."""
+
+
+BEFORE_CALL: Final = frozenset({State.JOINING, State.WAITING_ROOM})
+WAITING: Final = frozenset({Scene.ASKED, Scene.LOBBY, Scene.HOST_ABSENT})
+"""Scenes in which others have to do something."""
+IN_CALL: Final = frozenset({State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING})
+
+
+class Move(NamedTuple):
+    """The bot's state changes. ``reason`` is there from leaving on; ``evidence`` names what decided.
+
+    ``since`` is when what decided was first seen, where that was before ``at``: a call that is over was over then.
+    """
+
+    at: float
+    state: State
+    reason: Reason | None = None
+    detail: str = ""
+    evidence: tuple[str, ...] = ()
+    since: float | None = None
+
+
+class Lifecycle:
+    """The life of one bot in one call. All times are Unix seconds and must not run backwards by more than jitter.
+
+    Each method that takes an observation gives the moves that follow from it. Nothing follows after done or fatal.
+    """
+
+    def __init__(self, policy: LeavePolicy, bot_name: str, at: float) -> None:
+        self.state = State.JOINING
+        self.recording_since: float | None = None
+        self.admitted_at: float | None = None
+        self.waited_until: float | None = None
+        """When the bot was last seen to wait for being let in."""
+        self._policy = policy
+        self._bot_name = bot_name
+        self._begun = at
+        self._asked_at: float | None = None
+        self._view = View(scene=Scene.OPENING)
+        self._in_view_since: float | None = None
+        """Since when the call's view stands, gated or not."""
+        self._heard = Heard()
+        self._directory = Directory()
+        self._page_ending: Ending | None = None
+        self._page_ending_since = at
+        self._transport_since: float | None = None
+        self._denied_since: float | None = None
+        self.recording_was_denied = False
+        """Whether recording was ever not permitted."""
+        self._automatic_leave = AutomaticLeave(policy, bot_name)
+        self._end: Move | None = None
+
+    def see(self, view: View, at: float) -> list[Move]:
+        """Takes one look at the page."""
+        self._view = view
+        if view.scene in WAITING and self.admitted_at is None:
+            self._asked_at = at if self._asked_at is None else self._asked_at
+            self.waited_until = at
+        if view.scene not in (Scene.CALL, Scene.GATED):
+            self._in_view_since = None
+        elif self._in_view_since is None:
+            self._in_view_since = at
+        self._denied_since = (self._denied_since or at) if view.recording_denied else None
+        self.recording_was_denied |= view.recording_denied
+        ending = self._judge(view)
+        if ending is None or self._page_ending is None or ending.reason != self._page_ending.reason:
+            self._page_ending_since = at
+        self._page_ending = ending
+        return self.tick(at)
+
+    def meet(self, directory: Directory, at: float) -> list[Move]:
+        """Takes what the roster says by now."""
+        self._directory = directory
+        if directory.over is None:
+            self._transport_since = None
+        elif self._transport_since is None:
+            self._transport_since = at
+        return self.tick(at)
+
+    def hear(self, heard: Heard, at: float) -> list[Move]:
+        """Takes how the media stand."""
+        self._heard = heard
+        return self.tick(at)
+
+    def stop(self, reason: Reason, detail: str, at: float) -> list[Move]:
+        """Takes an end from outside: told to stop, or something broke."""
+        return self._leave(Ending(reason, detail, ("worker",)), at) if self._end is None else []
+
+    def left(self, at: float) -> list[Move]:
+        """Takes that the call was left, as well as it could be."""
+        if self.state is not State.LEAVING or self._end is None:
+            return []
+        good = self.admitted_at is not None and self._end.reason not in CUT_OFF
+        state = State.DONE if good else State.FATAL
+        return [self._go(self._end._replace(at=at, state=state, since=None))]
+
+    def tick(self, at: float) -> list[Move]:
+        """Takes that it is ``at``."""
+        moves: list[Move] = []
+        if self.state in BEFORE_CALL:
+            moves += self._before_call(at)
+        if self.state in IN_CALL:
+            moves += self._in_call(at)
+        return moves
+
+    def _before_call(self, at: float) -> list[Move]:
+        if ending := self._told(at):
+            return self._leave(ending, at)
+        scene = self._view.scene
+        moves: list[Move] = []
+        if self.state is State.JOINING and scene in (Scene.LOBBY, Scene.HOST_ABSENT):
+            moves.append(self._go(Move(at, State.WAITING_ROOM, evidence=self._view.evidence)))
+        if scene is Scene.CALL and (evidence := self._evidence_of_call(at)):
+            self.admitted_at = at
+            moves.append(
+                self._go(Move(at, State.IN_CALL_NOT_RECORDING, evidence=(*self._view.evidence, *evidence)))
+            )
+            return moves
+        if ending := self._out_of_patience(at):
+            moves += self._leave(ending, at)
+        return moves
+
+    def _out_of_patience(self, at: float) -> Ending | None:
+        """What ends the wait before the call."""
+        waiting = self._view.scene in WAITING
+        asked = self._asked_at
+        limit = LONGEST if self._policy.waiting_room is None else self._policy.waiting_room
+        if asked is not None and at - asked >= limit and self._in_view_since is None:
+            if self._view.scene is Scene.HOST_ABSENT:
+                return Ending(Reason.MEETING_NOT_STARTED, f"no host within {limit:g} s", self._view.evidence)
+            return Ending(
+                Reason.WAITING_ROOM_TIMEOUT, f"nobody answered within {limit:g} s", self._view.evidence
+            )
+        if self._in_view_since is not None:
+            limit = _least(self._policy.in_call_not_recording, LONGEST)
+            if at - self._in_view_since >= limit:
+                return Ending(Reason.NOT_RECORDING, f"no media within {limit:g} s", self._view.evidence)
+        elif not waiting and at - (self.waited_until or self._begun) >= OPENING_TIMEOUT:
+            return Ending(
+                Reason.PAGE_NOT_UNDERSTOOD, f"neither waiting room nor call within {OPENING_TIMEOUT:g} s", ()
+            )
+        return None
+
+    def _evidence_of_call(self, at: float) -> tuple[str, ...]:
+        """What, beside the page's view, says that we are in the call; empty: nothing yet."""
+        us, heard = self._directory.us, self._heard
+        evidence = []
+        if us is not None and us.status is Status.IN:
+            evidence.append("roster.us_in_call")
+        if heard.last_frame is not None:
+            evidence.append("media.frames")
+        if heard.messages:
+            evidence.append("media.messages")
+        if not evidence and heard.receivers and at - (self._in_view_since or at) >= RECEIVERS_ALONE:
+            evidence.append("media.receivers")
+        return tuple(evidence)
+
+    def _in_call(self, at: float) -> list[Move]:
+        if ending := self._told(at) or self._broken(at) or self._automatic(at):
+            return self._leave(ending, at)
+        if self.state is State.IN_CALL_NOT_RECORDING and self._may_record():
+            self.recording_since = at
+            return [self._go(Move(at, State.IN_CALL_RECORDING, evidence=self._view.evidence))]
+        return []
+
+    def _may_record(self) -> bool:
+        if self._denied_since is not None or self._view.scene is not Scene.CALL:
+            return False
+        match self._policy.start_on:
+            case "call_join":
+                return True
+            case "participant_join":
+                return bool(people(self._directory, self._bot_name)) or self._heard.last_speech is not None
+            case "participant_speak":
+                return self._heard.last_speech is not None
+
+    def _told(self, at: float) -> Ending | None:
+        """The end that page and transport tell of, once it is sure."""
+        transport = self._transport_ending(at)
+        page = self._page_ending
+        if page is None:
+            return transport if self._stands(self._transport_since, OVER_DEBOUNCE, at) else None
+        if transport is not None:
+            return transport._replace(
+                detail=page.detail or transport.detail,
+                evidence=(*transport.evidence, *page.evidence),
+                since=min(transport.since or at, self._page_ending_since),
+            )
+        sure = self._stands(self._page_ending_since, self._debounce, at)
+        return page._replace(since=self._page_ending_since) if sure else None
+
+    @property
+    def _debounce(self) -> float:
+        """Seconds that what the page alone tells has to stand."""
+        if self.state in BEFORE_CALL:
+            return REFUSAL_DEBOUNCE
+        return OVER_DEBOUNCE if self._heard.disconnected_since is None else 0.0
+
+    @staticmethod
+    def _stands(since: float | None, debounce: float, at: float) -> bool:
+        return since is not None and at - since >= debounce
+
+    def _transport_ending(self, at: float) -> Ending | None:
+        over = self._directory.over
+        if over is None:
+            return None
+        last = self._heard.last_frame
+        if self.state in IN_CALL and last is not None and at - last < QUIET_AFTER_END:
+            return None
+        return Ending(self._as_met(over.reason), over.detail, over.evidence, self._transport_since)
+
+    def _judge(self, view: View) -> Ending | None:
+        if view.scene not in (Scene.REFUSED, Scene.OVER):
+            return None
+        return Ending(self._as_met(view.reason or Reason.PAGE_NOT_UNDERSTOOD), view.detail, view.evidence)
+
+    def _as_met(self, reason: Reason) -> Reason:
+        """The same words mean different things before the call and in it."""
+        meanings = _MEANT_BEFORE if self.state in BEFORE_CALL else _MEANT_IN_CALL
+        return meanings.get(reason, reason)
+
+    def _broken(self, at: float) -> Ending | None:
+        """A capture that brings nothing although it should."""
+        lost, deaf = self._heard.disconnected_since, self._heard.deaf_since
+        if self._stands(deaf, DEAF_TIMEOUT, at):
+            detail = f"packets arrive, but none reached the tap for {DEAF_TIMEOUT:g} s"
+            return Ending(Reason.TAP_DEAF, detail, ("media.untapped",))
+        if self._stands(lost, DISCONNECTED_TIMEOUT, at):
+            detail = f"no connection for {DISCONNECTED_TIMEOUT:g} s"
+            return Ending(Reason.CONNECTION_LOST, detail, ("media.disconnected",))
+        return None
+
+    def _automatic(self, at: float) -> Ending | None:
+        """A reason to leave that the policy gives."""
+        policy = self._policy
+        if self._denied_since is not None:
+            limit = 0.0 if self.recording_since is not None else policy.recording_denied
+            if limit is not None and at - self._denied_since >= limit:
+                return Ending(Reason.RECORDING_DENIED, self._view.detail, self._view.evidence)
+        longest = _least(policy.max_duration, LONGEST)
+        if self.recording_since is not None:
+            if at - self.recording_since >= longest:
+                return Ending(Reason.MAX_DURATION, f"{longest:g} s were recorded", ("clock",))
+        elif self._since_admission(at) >= _least(policy.in_call_not_recording, LONGEST):
+            return Ending(Reason.NOT_RECORDING, f"waited for {policy.start_on}", ("clock",))
+        return self._automatic_leave.ending(self._directory, self._heard, self.admitted_at or at, at)
+
+    def _since_admission(self, at: float) -> float:
+        return at - (at if self.admitted_at is None else self.admitted_at)
+
+    def _leave(self, ending: Ending, at: float) -> list[Move]:
+        self._end = Move(at, State.LEAVING, ending.reason, ending.detail, ending.evidence, ending.since)
+        return [self._go(self._end)]
+
+    def _go(self, move: Move) -> Move:
+        self.state = move.state
+        return move
+
+
+_MEANT_BEFORE: Final = {
+    Reason.MEETING_ENDED: Reason.MEETING_OVER,
+    Reason.ENDED_IDLE: Reason.MEETING_OVER,
+    Reason.ENDED_TOO_LONG: Reason.MEETING_OVER,
+    Reason.REMOVED: Reason.REMOVED_FROM_WAITING_ROOM,
+    Reason.CONNECTION_LOST: Reason.CONNECTION_FAILED,
+}
+_MEANT_IN_CALL: Final = {
+    Reason.DENIED_BY_HOST: Reason.REMOVED,
+    Reason.REMOVED_FROM_WAITING_ROOM: Reason.REMOVED,
+    Reason.BLOCKED_BY_PLATFORM: Reason.REMOVED,
+    Reason.MEETING_OVER: Reason.MEETING_ENDED,
+    Reason.CONNECTION_FAILED: Reason.CONNECTION_LOST,
+}
+
+
+def _least(limit: float | None, other: float) -> float:
+    return other if limit is None else min(limit, other)

@@ -1,0 +1,221 @@
+"""One document for a bot that had to join more than once (pure): segment 0 from before a crash, segment 1 from after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+import msgspec
+
+from worker.manifest.assemble import NOBODY_SPOKE
+from worker.manifest.filenames import file_name, stream_id
+from worker.manifest.merge_mixes import added_mixes, moved_attribution, moved_overlaps, renamed_overlaps
+from worker.manifest.schema import (
+    Manifest,
+    ParticipantStreams,
+    RecordedPart,
+    Recording,
+    Segment,
+    Stream,
+    Summary,
+)
+from worker.roster.roster import Evidence
+
+_STRENGTH: Final = {evidence.value: evidence.strength for evidence in Evidence}
+"""How far a ``name_source`` is to be believed."""
+
+_UNKNOWN: Final = "Unknown"
+
+
+class RecordedAttempt(NamedTuple):
+    """What one entry into the call left. ``folder`` is where its files lie, relative to the merged document."""
+
+    attempt: int
+    manifest: Manifest
+    folder: str
+
+
+def merge_attempts(attempts: list[RecordedAttempt]) -> Manifest:
+    """The document of all attempts; every file stays as it is.
+
+    Meeting time 0 is the first one's; a segment's ``start_seconds`` and ``intervals`` are on that clock. Participants are the
+    same where their id is, or where one was never named and the same CSRC was heard; the best evidence names them for all.
+    Raises ValueError for an empty list.
+    """
+    if not attempts:
+        raise ValueError("attempts: got none, expected at least one that was recorded")
+    ordered = sorted(attempts, key=lambda each: each.attempt)
+    zero = _unix(ordered[0].manifest)
+    pieces = [_placed(number, each, _after(each, zero)) for number, each in enumerate(ordered)]
+    people = [person for piece in pieces for person in piece]
+    participants = renamed_overlaps(_renumbered([_joined(group) for group in _same_people(people)]))
+    return Manifest(
+        bot_id=ordered[-1].manifest.bot_id,
+        audio_streams_available=bool(participants),
+        message=msgspec.UNSET if participants else NOBODY_SPOKE,
+        participants=participants,
+        summary=Summary(
+            total_participants=len(participants),
+            total_segments=sum(1 for each in participants for _ in each.segments()),
+        ),
+        recording=_recording(ordered, zero),
+    )
+
+
+def _placed(number: int, attempt: RecordedAttempt, offset: float) -> Iterator[ParticipantStreams]:
+    """The attempt's participants, their segments on the common clock: ``offset`` seconds later."""
+    for person in attempt.manifest.participants:
+        yield person.with_segments(lambda segment: _moved(segment, number, attempt.folder, offset))
+
+
+def _moved(segment: Segment, number: int, folder: str, offset: float) -> Segment:
+    return msgspec.structs.replace(
+        segment,
+        segment_index=number,
+        url=f"{folder}/{segment.url}",
+        start_seconds=round(segment.start_seconds + offset, 4),
+        intervals=[(round(start + offset, 4), round(end + offset, 4)) for start, end in segment.intervals],
+        overlaps=moved_overlaps(segment.overlaps, offset),
+        attribution=moved_attribution(segment.attribution, offset),
+    )
+
+
+def _same_people(people: list[ParticipantStreams]) -> list[list[ParticipantStreams]]:
+    """Groups of entries that are one participant, in order of first appearance."""
+    groups: list[list[ParticipantStreams]] = []
+    for person in people:
+        for group in groups:
+            if _same(group, person):
+                group.append(person)
+                break
+        else:
+            groups.append([person])
+    return groups
+
+
+def _same(group: list[ParticipantStreams], person: ParticipantStreams) -> bool:
+    ids = {each.participant_id for each in group} - {None}
+    if ids and person.participant_id is not None:
+        return person.participant_id in ids
+    return not _csrcs([person]).isdisjoint(_csrcs(group))
+
+
+def _csrcs(people: list[ParticipantStreams]) -> set[int]:
+    return {
+        source.csrc
+        for person in people
+        for segment in person.segments()
+        for source in segment.sources
+        if source.csrc is not None
+    }
+
+
+def _joined(group: list[ParticipantStreams]) -> ParticipantStreams:
+    # Of equally strong evidence the latest counts.
+    best = max(enumerate(group), key=lambda pair: (_STRENGTH.get(pair[1].name_source, 0), pair[0]))[1]
+    identity = next((each.participant_id for each in group if each.participant_id is not None), None)
+    streams: dict[int | str, list[Stream]] = {}
+    for person in group:
+        for stream in person.streams:
+            streams.setdefault(_source_of(stream), []).append(stream)
+    return ParticipantStreams(
+        participant_name=best.participant_name,
+        participant_id=identity,
+        name_source=best.name_source,
+        is_host=best.is_host,
+        streams=[_one_stream(best.participant_name, identity, same) for same in streams.values()],
+    )
+
+
+def _source_of(stream: Stream) -> int | str:
+    """What tells that streams of one participant go on: the CSRC; a stream without one goes on by its id."""
+    first = stream.segments[0].sources[0] if stream.segments and stream.segments[0].sources else None
+    return stream.stream_id if first is None or first.csrc is None else first.csrc
+
+
+def _one_stream(name: str, identity: str | None, same: list[Stream]) -> Stream:
+    """The streams as one; its id and its files' names are those of the name that is known in the end."""
+    source = _source_of(same[0])
+    own_id = stream_id(name, identity, source) if isinstance(source, int) else same[-1].stream_id
+    segments = []
+    for segment in (each for stream in same for each in stream.segments):
+        named = (
+            file_name(name, identity, source, segment.segment_index)
+            if isinstance(source, int)
+            else _numbered(segment.filename, segment.segment_index)
+        )
+        segments.append(msgspec.structs.replace(segment, filename=named))
+    return Stream(stream_id=own_id, segments=segments)
+
+
+def _numbered(filename: str, segment_index: int) -> str:
+    """``Speaker_abc123de_0.webm`` -> ``Speaker_abc123de_1.webm``."""
+    front, _, _ = filename.rpartition("_")
+    return f"{front or filename}_{segment_index}.webm"
+
+
+def _renumbered(participants: list[ParticipantStreams]) -> list[ParticipantStreams]:
+    """Each attempt counts its unknown speakers from 1; in one document they are counted through."""
+    unknown = 0
+    counted = []
+    for person in participants:
+        if person.name_source == "none":
+            unknown += 1
+            person = msgspec.structs.replace(person, participant_name=f"{_UNKNOWN} {unknown}")  # noqa: PLW2901
+        counted.append(person)
+    return counted
+
+
+def _recording(ordered: list[RecordedAttempt], zero: float) -> Recording:
+    first, last = ordered[0].manifest.recording, ordered[-1].manifest.recording
+    parts = [_part(number, each, zero) for number, each in enumerate(ordered)]
+    warnings = [_gap(before, after) for before, after in pairwise(parts)]
+    for each in ordered:
+        warnings += [warning for warning in each.manifest.recording.warnings if warning not in warnings]
+    return Recording(
+        platform=last.platform,
+        meeting_url=last.meeting_url,
+        bot_name=last.bot_name,
+        started_at=first.started_at,
+        duration_seconds=round(max(part.start_seconds + part.duration_seconds for part in parts), 4),
+        complete=len(parts) == 1 and last.complete,
+        ended_reason=last.ended_reason,
+        ended_detail=last.ended_detail,
+        audio_path=last.audio_path,
+        mixed_audio=parts[0].mixed_audio,
+        unattributed_packets=sum(each.manifest.recording.unattributed_packets for each in ordered),
+        warnings=warnings,
+        parts=parts if len(parts) > 1 else msgspec.UNSET,
+        gated_mix=added_mixes([each.manifest.recording.gated_mix for each in ordered]),
+    )
+
+
+def _part(number: int, attempt: RecordedAttempt, zero: float) -> RecordedPart:
+    recording = attempt.manifest.recording
+    return RecordedPart(
+        segment_index=number,
+        attempt=attempt.attempt,
+        start_seconds=round(_after(attempt, zero), 4),
+        duration_seconds=recording.duration_seconds,
+        ended_reason=recording.ended_reason,
+        mixed_audio=f"{attempt.folder}/{recording.mixed_audio}" if recording.mixed_audio else None,
+    )
+
+
+def _gap(before: RecordedPart, after: RecordedPart) -> str:
+    ended = before.start_seconds + before.duration_seconds
+    return (
+        f"Nothing was recorded from {ended:.1f} s to {after.start_seconds:.1f} s: "
+        f"the bot was out of the call ({before.ended_reason})."
+    )
+
+
+def _after(attempt: RecordedAttempt, zero: float) -> float:
+    """Seconds of meeting time at which the attempt began; machines' clocks may disagree, but none began before the first."""
+    return max(0.0, _unix(attempt.manifest) - zero)
+
+
+def _unix(manifest: Manifest) -> float:
+    return datetime.fromisoformat(manifest.recording.started_at).timestamp()

@@ -1,0 +1,101 @@
+"""What a merged document says of gated mixes (pure): stretches on the common clock, and totals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from worker.manifest.schema import (
+    Attributed,
+    Evident,
+    GatedMix,
+    Overlap,
+    ParticipantStreams,
+    Segment,
+)
+
+
+def moved_overlaps(
+    overlaps: list[Overlap] | msgspec.UnsetType, offset: float
+) -> list[Overlap] | msgspec.UnsetType:
+    """The same, ``offset`` seconds later."""
+    if overlaps is msgspec.UNSET:
+        return msgspec.UNSET
+    return [
+        msgspec.structs.replace(
+            each,
+            start_seconds=round(each.start_seconds + offset, 4),
+            end_seconds=round(each.end_seconds + offset, 4),
+        )
+        for each in overlaps
+    ]
+
+
+def moved_attribution(
+    attribution: list[Attributed] | msgspec.UnsetType, offset: float
+) -> list[Attributed] | msgspec.UnsetType:
+    """The same, ``offset`` seconds later."""
+    if attribution is msgspec.UNSET:
+        return msgspec.UNSET
+    return [
+        (round(start + offset, 4), round(end + offset, 4), told_by) for start, end, told_by in attribution
+    ]
+
+
+def renamed_overlaps(participants: list[ParticipantStreams]) -> list[ParticipantStreams]:
+    """Overlaps name the others as the merged document does: a source, in a segment's attempt, is one participant's."""
+    names: dict[tuple[int, int | None], str] = {
+        (segment.segment_index, source.csrc): person.participant_name
+        for person in participants
+        for segment in person.segments()
+        for source in segment.sources
+        if source.csrc is not None
+    }
+    return [person.with_segments(lambda segment: _renamed(segment, names)) for person in participants]
+
+
+def added_mixes(mixes: Iterable[GatedMix | msgspec.UnsetType]) -> GatedMix | msgspec.UnsetType:
+    """The totals of all attempts; nothing where none had a mix."""
+    total: GatedMix | msgspec.UnsetType = msgspec.UNSET
+    for mix in mixes:
+        if mix is not msgspec.UNSET:
+            total = mix if total is msgspec.UNSET else _sum(total, mix)
+    return total
+
+
+def _renamed(segment: Segment, names: dict[tuple[int, int | None], str]) -> Segment:
+    if segment.overlaps is msgspec.UNSET:
+        return segment
+    overlaps = [
+        msgspec.structs.replace(
+            each,
+            participants=[
+                names.get((segment.segment_index, csrc), name)
+                for csrc, name in zip(each.csrcs, each.participants, strict=True)
+            ],
+        )
+        for each in segment.overlaps
+    ]
+    return msgspec.structs.replace(segment, overlaps=overlaps)
+
+
+def _sum(one: GatedMix, other: GatedMix) -> GatedMix:
+    return GatedMix(
+        note=other.note,
+        packets=_added(one.packets, other.packets),
+        seconds=_added(one.seconds, other.seconds),
+        shared_packets=one.shared_packets + other.shared_packets,
+        shared_seconds=round(one.shared_seconds + other.shared_seconds, 4),
+        noise_packets=one.noise_packets + other.noise_packets,
+        mix=one.mix + other.mix,
+    )
+
+
+def _added(one: Evident, other: Evident) -> Evident:
+    return Evident(
+        **{
+            field: round(getattr(one, field) + getattr(other, field), 4)
+            for field in Evident.__struct_fields__
+        }
+    )

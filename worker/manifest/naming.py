@@ -1,0 +1,88 @@
+"""Whose sources these are: audio sources that were heard, made into participants with names.
+
+Names come last, from everything that is known by then; a source that stays without a name is an unknown speaker.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from worker.manifest.filenames import display_name
+from worker.roster.roster import Device, Directory, Evidence, SourceOwner
+
+SCREEN_SHARE_SUFFIX = " (screen share)"
+
+
+class NamedParticipant(msgspec.Struct, frozen=True, kw_only=True):
+    """Someone who was heard, in the manifest's terms.
+
+    ``participant_id`` is the device id, None where no evidence ties the source to a device. ``name_source`` is the weakest link
+    of what ties the sources to the name: ``collections``, ``rpc``, ``tiles``, or ``none`` for an unknown speaker. ``csrcs``
+    are in order of first speech; two of them mean that the same device came back. ``contested``: evidence disagreed on whose
+    a source is.
+    """
+
+    participant_name: str
+    participant_id: str | None
+    name_source: str
+    is_host: bool
+    csrcs: list[int]
+    contested: bool = False
+
+
+def name_sources(csrcs: list[int], directory: Directory) -> list[NamedParticipant]:
+    """The participants behind ``csrcs`` (in order of first speech), in that order.
+
+    Sources of one device are one participant; devices of one name stay apart. Whoever has no name is "Unknown 1", "Unknown 2"
+    and so on.
+    """
+    participants = []
+    unknown = 0
+    for group in _by_device(csrcs, directory):
+        device = directory.owner(group[0])
+        name = _name(device, directory)
+        if name is None:
+            unknown += 1
+        owners = [directory.sources[csrc] for csrc in group if csrc in directory.sources]
+        participants.append(
+            NamedParticipant(
+                participant_name=name or f"Unknown {unknown}",
+                participant_id=device.device_id if device else None,
+                name_source=_weakest_link(device, owners) if device and name else Evidence.NONE.value,
+                is_host=bool(device and device.is_host),
+                csrcs=group,
+                contested=any(owner.contested for owner in owners),
+            )
+        )
+    return participants
+
+
+def _by_device(csrcs: list[int], directory: Directory) -> list[list[int]]:
+    """Sources grouped by the device that owns them; one without an owner is a group of its own."""
+    groups: dict[str | int, list[int]] = {}
+    for csrc in dict.fromkeys(csrcs):
+        owner = directory.sources.get(csrc)
+        groups.setdefault(owner.device_id if owner else csrc, []).append(csrc)
+    return list(groups.values())
+
+
+def _name(device: Device | None, directory: Directory) -> str | None:
+    """A device's name; a screen share without one of its own bears that of the participant who shares."""
+    if device is None:
+        return None
+    parent = directory.devices.get(device.parent_id) if device.parent_id else None
+    name = _visible(device.name) or (_visible(parent.name) if parent else None)
+    return name + SCREEN_SHARE_SUFFIX if name and device.parent_id else name
+
+
+def _visible(name: str | None) -> str | None:
+    """The name without surrounding blanks; None where nothing of it could be seen."""
+    return name.strip() if name and display_name(name) else None
+
+
+def _weakest_link(device: Device, owners: list[SourceOwner]) -> str:
+    """The least of: how the name came to the device, and how each source came to it."""
+    links = [owner.evidence[0] for owner in owners]
+    if device.name_evidence is not Evidence.NONE:
+        links.append(device.name_evidence)
+    return min(links, key=lambda kind: kind.strength).value

@@ -1,0 +1,179 @@
+"""Answers Prometheus and Kubernetes: /metrics, /healthz and /readyz over HTTP, from a thread of its own.
+
+/healthz says whether the event loop still turns: where it does not, only a new process helps. /readyz says whether the worker
+does what it is there for: frames *delivered* in a call, not tracks registered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from worker.errors import InputError
+from worker.monitoring.capture_health import CaptureWatch
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS: Final = 1.0
+"""Between two heartbeats of the event loop."""
+
+STUCK_SECONDS: Final = 20.0
+"""An event loop that has not turned for so long is stuck. Rendering or a slow disk may hold it for a moment."""
+
+TEXT: Final = "text/plain; charset=utf-8"
+
+
+class PortError(InputError):
+    """The metrics' port cannot be listened on; the message names the setting, its value and why."""
+
+
+class Health:
+    """Whether the worker lives, and whether it works. ``clock`` gives seconds and never goes back."""
+
+    def __init__(self, capture: CaptureWatch, clock: Callable[[], float] = time.monotonic) -> None:
+        self._capture = capture
+        self._clock = clock
+        self._beaten = clock()
+
+    def beat(self) -> None:
+        """The event loop turns."""
+        self._beaten = self._clock()
+
+    async def keep_beating(self) -> None:
+        """Beats until cancelled; to be run as a task of the event loop that is watched."""
+        while True:
+            self.beat()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def sickness(self) -> str | None:
+        """Why the worker should be killed, None while it lives."""
+        age = self._clock() - self._beaten
+        return f"the event loop has not turned for {age:.0f} s" if age > STUCK_SECONDS else None
+
+    def unreadiness(self) -> str | None:
+        """Why the worker does not do its work, None while it does. Before the call there is nothing that it could fail at."""
+        if sickness := self.sickness():
+            return sickness
+        deaf = self._capture.deaf
+        if not deaf:
+            return None
+        slots = ", ".join(str(slot.receiver) for slot in sorted(deaf)[:8])
+        return f"deaf: packets arrive at receiver {slots} and none of them is tapped"
+
+
+class HealthServer:
+    """Serves ``registry`` and ``health`` on ``port`` (0: any free one) of all interfaces while it is open.
+
+    Raises PortError.
+    """
+
+    def __init__(self, registry: CollectorRegistry, health: Health, port: int) -> None:
+        self.scrapes = 0
+        """How often /metrics was answered in full."""
+        try:
+            self._server = _Server(port, registry, health, self._scraped)
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "expected 0 to 65535"
+            raise PortError(f"MEETSTEMS_METRICS_PORT={port}: cannot be listened on: {reason}") from error
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._serve, name="health", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops answering."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def __enter__(self) -> HealthServer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _serve(self) -> None:
+        self._server.serve_forever(poll_interval=0.05)
+
+    def _scraped(self) -> None:
+        self.scrapes += 1
+
+
+async def linger(
+    server: HealthServer, seconds: float, stopped: asyncio.Future[str] | None = None, scrapes: int = 2
+) -> None:
+    """Waits so that Prometheus sees the final numbers: until it came ``scrapes`` more times, or ``seconds`` are over, or
+    ``stopped`` is done.
+
+    Two scrapes, because the first may have begun before the last number was set. With two Prometheis each may come once.
+    """
+    wanted = server.scrapes + scrapes
+    deadline = time.monotonic() + seconds
+    while server.scrapes < wanted and (left := deadline - time.monotonic()) > 0:
+        if stopped is None:
+            await asyncio.sleep(min(0.1, left))
+        elif stopped.done() or (await asyncio.wait({stopped}, timeout=min(0.1, left)))[0]:
+            return
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(
+        self, port: int, registry: CollectorRegistry, health: Health, scraped: Callable[[], None]
+    ) -> None:
+        self.registry = registry
+        self.health = health
+        self.scraped = scraped
+        super().__init__(("", port), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        logger.debug("a request for the metrics was not answered", exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    server_version = "meetstems"
+    sys_version = ""
+    timeout = 10
+
+    def do_GET(self) -> None:
+        match self.path.split("?", 1)[0]:
+            case "/metrics":
+                encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+                self._answer(HTTPStatus.OK, encode(self.server.registry), content_type)
+                self.server.scraped()
+            case "/healthz":
+                self._state(self.server.health.sickness())
+            case "/readyz":
+                self._state(self.server.health.unreadiness())
+            case _:
+                self._answer(HTTPStatus.NOT_FOUND, b"expected /metrics, /healthz or /readyz\n", TEXT)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in http.server
+        logger.debug(format, *args)
+
+    def _state(self, trouble: str | None) -> None:
+        status = HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.OK
+        self._answer(status, f"{trouble or 'ok'}\n".encode(), TEXT)
+
+    def _answer(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

@@ -1,0 +1,94 @@
+"""What the worker's processes take, read whenever Prometheus asks."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
+import psutil
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from worker.browser.processes import browser_processes
+from worker.monitoring.metrics import NAMESPACE
+
+ROLES: Final = ("worker", "driver", "chromium")
+"""This process; Playwright's driver; the browser with all its children."""
+
+
+class Usage(NamedTuple):
+    """What one process takes: ``cpu`` in seconds on a core since it began, ``memory`` resident, in bytes."""
+
+    cpu: float
+    memory: int
+
+
+ProcessId = tuple[int, float]
+"""Process id, and when the process began: ids are used again."""
+
+ReadUsage = Callable[[], Mapping[str, Mapping[ProcessId, Usage]]]
+"""By role, what each living process takes."""
+
+
+def read_usage() -> dict[str, dict[ProcessId, Usage]]:
+    """What this process and the browsers that it started take right now."""
+    processes = browser_processes()
+    return {
+        "worker": _usages([os.getpid()]),
+        "driver": _usages(processes.driver),
+        "chromium": _usages(processes.chromium),
+    }
+
+
+class ProcessMetrics(Collector):
+    """``meetstems_process_cpu_seconds_total`` and ``meetstems_process_resident_memory_bytes``, by role.
+
+    What ended processes had taken stays counted. Memory that Chromium's processes share is counted once for each of them, so
+    the sum is well above what the machine gives; worker.monitoring.memory knows what limits apply to.
+    """
+
+    def __init__(self, registry: CollectorRegistry, read: ReadUsage = read_usage) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._cpu: dict[str, dict[ProcessId, float]] = {role: {} for role in ROLES}
+        registry.register(self)
+
+    def describe(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
+        """The families without samples, so that registering reads nothing."""
+        return _families()
+
+    def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
+        """The families with a sample for each role."""
+        usage = self._read()
+        cpu, memory = _families()
+        with self._lock:
+            for role in ROLES:
+                now = usage.get(role, {})
+                self._cpu[role].update({process: each.cpu for process, each in now.items()})
+                cpu.add_metric([role], sum(self._cpu[role].values()))
+                memory.add_metric([role], sum(each.memory for each in now.values()))
+        return cpu, memory
+
+
+def _families() -> tuple[CounterMetricFamily, GaugeMetricFamily]:
+    return (
+        CounterMetricFamily(f"{NAMESPACE}_process_cpu_seconds", "CPU time by role.", labels=["role"]),
+        GaugeMetricFamily(f"{NAMESPACE}_process_resident_memory_bytes", "RSS by role.", labels=["role"]),
+    )
+
+
+def _usages(pids: Iterable[int]) -> dict[ProcessId, Usage]:
+    usages = {}
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            with process.oneshot():
+                times = process.cpu_times()
+                usages[pid, process.create_time()] = Usage(
+                    times.user + times.system, process.memory_info().rss
+                )
+        except psutil.Error:
+            continue  # It has ended meanwhile.
+    return usages

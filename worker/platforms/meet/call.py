@@ -1,0 +1,142 @@
+"""A Google Meet call, joined in a page that Playwright drives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Locator, Page
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
+
+from worker.lifecycle.page_view import Scene, View
+from worker.platforms.chat import shortened
+from worker.platforms.meet import signs as meet
+from worker.platforms.meet.facts import Facts
+from worker.platforms.meet.link import MeetLink
+from worker.platforms.meet.rules import Past, asks, steps, view
+from worker.platforms.page_actions import Attempts, Click
+from worker.platforms.page_driver import CLICK_TIMEOUT, DrivenPage, first_line
+from worker.reasons import Reason
+
+logger = logging.getLogger(__name__)
+
+CHAT_TIMEOUT: Final = 3.0
+"""Seconds for the chat's panel to open, and for a message to go."""
+LEAVE_TIMEOUT: Final = 3.0
+"""Seconds for the call's view to go away after leaving."""
+CHAT_LIMIT: Final = 500
+"""Characters (UTF-16 code units) of one message, by Meet's own field."""
+
+
+class MeetCall:
+    """See worker.platforms.call.Call. ``signed_in``: the browser carries an account, so that a sign-in wall means that the
+    account is not signed in any more.
+    """
+
+    platform = "google_meet"
+
+    def __init__(self, page: Page, link: MeetLink, bot_name: str, *, signed_in: bool = False) -> None:
+        self._page = DrivenPage(page, bot_name)
+        self._link = link
+        self._signed_in = signed_in
+        self._attempts = Attempts()
+        self._facts = Facts()
+        self._past = Past()
+        self._recording_denied = False
+        self._language = ""
+
+    async def open(self) -> None:
+        """Loads the page. Raises CallError where it does not load."""
+        await self._page.load(self._link.url, self._link.shown)
+
+    async def look(self, *, thorough: bool) -> View:
+        """One look at the page. ``thorough``: its text is read even where a call is seen, which costs the browser a layout."""
+        self._facts = facts = await self._observe(with_text=thorough)
+        self._log_language(facts.language)
+        seen = view(facts, self._past)
+        if seen.scene is Scene.CALL:
+            self._past = Past(asked=True, entered=True)
+            if facts.text:
+                self._recording_denied = seen.recording_denied
+            # The text that denies it is not read at every look.
+            return msgspec.structs.replace(seen, recording_denied=self._recording_denied)
+        if seen.reason is Reason.SIGN_IN_REQUIRED and self._signed_in:
+            return msgspec.structs.replace(seen, reason=Reason.SIGN_IN_FAILED)
+        return seen
+
+    async def act(self) -> None:
+        """Takes the one step that the last look calls for, if any."""
+        step = self._attempts.choose(steps(self._facts), time.monotonic())
+        if step is None:
+            return
+        taken = await self._page.take(step)
+        if taken and asks(step) and not self._past.asked:
+            logger.info("asked to join by %s", step.selector)
+            self._past = Past(asked=True)
+
+    async def announce(self, message: str) -> bool:
+        """Writes ``message`` into the chat, at most CHAT_LIMIT characters of it; False where the page does not take it."""
+        try:
+            sent = await self._write(shortened(message, CHAT_LIMIT))
+        except PlaywrightTimeoutError:
+            sent = False
+        except PlaywrightError as error:
+            self._page.check_alive(error)
+            logger.info("the chat does not take a message: %s", first_line(error))
+            return False
+        if not sent:
+            logger.info("the call offers no chat that takes a message")
+        return sent
+
+    async def leave(self) -> None:
+        """Leaves by the call's own button, as a person does; where there is none, there is nothing to leave."""
+        facts = await self._observe(with_text=False)
+        if meet.LEAVE.name not in facts.elements:
+            return
+        await self._page.take(Click(meet.LEAVE.selector))
+        deadline = time.monotonic() + LEAVE_TIMEOUT
+        while meet.LEAVE.name in facts.elements and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+            facts = await self._observe(with_text=False)
+
+    async def _observe(self, *, with_text: bool) -> Facts:
+        return await self._page.observe(_observer(), {**meet.OBSERVED, "withText": with_text}, Facts)
+
+    async def _write(self, message: str) -> bool:
+        toggle = self._page.shown(meet.CHAT.selector)
+        field = self._page.shown(meet.CHAT_FIELD.selector)
+        if not await field.count():
+            if not await toggle.count():
+                return False
+            await toggle.click(timeout=CLICK_TIMEOUT * 1000)
+        await field.fill(message, timeout=CHAT_TIMEOUT * 1000)
+        await field.press("Enter", timeout=CHAT_TIMEOUT * 1000)
+        sent = await self._emptied(field)
+        await toggle.click(timeout=CLICK_TIMEOUT * 1000)
+        return sent
+
+    @staticmethod
+    async def _emptied(field: Locator) -> bool:
+        """Whether the field gave its message away."""
+        deadline = time.monotonic() + CHAT_TIMEOUT
+        while time.monotonic() < deadline:
+            if not await field.input_value():
+                return True
+            await asyncio.sleep(0.1)
+        return False
+
+    def _log_language(self, language: str) -> None:
+        if language and language != self._language:
+            self._language = language
+            logger.info("the page's language is %s", language)
+
+
+@cache
+def _observer() -> str:
+    return (files("worker.platforms.meet") / "read_page.js").read_text("utf-8")

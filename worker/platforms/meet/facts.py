@@ -1,0 +1,32 @@
+"""What a Google Meet page shows at one moment (pure data)."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Dialog(msgspec.Struct, frozen=True, kw_only=True):
+    """A modal dialog: its visible text and the labels of its buttons. ``ok``: it has the button that acknowledges."""
+
+    text: str
+    buttons: list[str]
+    ok: bool = False
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a Meet page shows at one moment, as read_page.js read it.
+
+    ``elements`` are the names of those of meet_page.ELEMENTS that are visible, ``tiles`` counts participants' tiles, ``name``
+    is the content of the name field, None without one; ``buttons`` are labels and texts of buttons that are visible and can be
+    pressed; ``text`` is the visible text without what the tiles say, empty where it was not read.
+    """
+
+    host: str = ""
+    language: str = ""
+    elements: frozenset[str] = frozenset()
+    tiles: int = 0
+    name: str | None = None
+    buttons: list[str] = []
+    headings: list[str] = []
+    dialogs: list[Dialog] = []
+    text: str = ""

@@ -1,0 +1,262 @@
+"""Who is who in a Google Meet call: raw roster messages in, a directory out.
+
+Three kinds of evidence are merged, because each is missing in some calls: the ``collections`` data channel, the answers to
+the page's own roster requests, and the tiles of the DOM. All of them are updates, not snapshots: what was once learned stays,
+so that somebody who left keeps their name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Iterable
+
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from worker.platforms.meet.collections_pb2 import (
+    Collections,
+    DeviceOutput,
+    SyncMeetingSpaceCollectionsResponse,
+    Update,
+    User,
+    UserList,
+)
+from worker.platforms.meet.protobuf_harvest import DEVICE_ID, harvest_names, harvest_outputs, is_protobuf
+from worker.reasons import Reason
+from worker.roster.roster import CallOver, Device, Directory, Evidence, SourceOwner, Status
+from worker.roster.sources import LOUDEST_MARKER
+from worker.tape.events import ChannelMessage, RosterResponse, TapeEvent, TilesSeen
+
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+"""Of one decompressed message: a meeting of a thousand people needs less than one megabyte."""
+MAX_DEVICES = 10_000
+MAX_NAME_CHARACTERS = 1_000
+
+_VIDEO = 2
+_IS_US_FIELD = 7
+_STATUS = {1: Status.IN, 6: Status.OUT, 7: Status.REMOVED}
+_REMOVED = CallOver(
+    reason=Reason.REMOVED,
+    detail="the roster says that we were removed",
+    evidence=("roster.own_status_removed",),
+)
+
+
+class MeetRoster:
+    """Merges roster evidence. Garbage never raises: it is counted in ``undecodable``.
+
+    ``harvested`` counts the messages in which only the schema-less search found anything: a sign that the schema has moved.
+    """
+
+    def __init__(self) -> None:
+        self.undecodable = 0
+        self.harvested = 0
+        self._devices: dict[str, _DeviceFacts] = {}
+        self._sources: dict[int, _SourceFacts] = {}
+
+    def observe(self, event: TapeEvent) -> None:
+        """Takes in one event of the tape; those that say nothing of the roster are ignored."""
+        match event:
+            case ChannelMessage(label="collections"):
+                self._observe_collections(event.payload)
+            case RosterResponse():
+                self._observe_response(event.payload)
+            case TilesSeen():
+                self._observe_tiles(event)
+            case _:
+                pass
+
+    def directory(self) -> Directory:
+        """What is known by now."""
+        devices = {device_id: facts.device() for device_id, facts in self._devices.items()}
+        removed = any(device.is_us and device.status is Status.REMOVED for device in devices.values())
+        return Directory(
+            devices=devices,
+            sources={source: facts.owner() for source, facts in self._sources.items()},
+            over=_REMOVED if removed else None,
+        )
+
+    def _observe_collections(self, payload: bytes) -> None:
+        data = _decompress(payload)
+        if data is None:
+            self.undecodable += 1
+            return
+        try:
+            update = Collections.FromString(data).body.update
+        except DecodeError:
+            update = Update()
+        outputs, users = update.device_outputs.outputs, update.people.list.users
+        self._take_outputs(outputs, Evidence.COLLECTIONS)
+        self._take_users(users, Evidence.COLLECTIONS)
+        if not outputs:
+            self._harvest(data, Evidence.COLLECTIONS, names_too=not users)
+
+    def _observe_response(self, payload: bytes) -> None:
+        data = _unwrap_base64(payload)
+        if len(data) > MAX_MESSAGE_BYTES:
+            self.undecodable += 1
+            return
+        try:
+            users = SyncMeetingSpaceCollectionsResponse.FromString(data).collections.list.users
+        except DecodeError:
+            users = UserList().users
+        self._take_users(users, Evidence.RPC)
+        self._harvest(data, Evidence.RPC, names_too=not users)
+
+    def _observe_tiles(self, event: TilesSeen) -> None:
+        for tile in event.tiles:
+            if not DEVICE_ID.fullmatch(tile.participant_id):
+                continue  # Meet's phantom tile "visual_effects", for one
+            facts = self._device(tile.participant_id)
+            if facts is not None:
+                facts.learn_name(Evidence.TILES, full="", display=tile.name)
+            for source in tile.sources:
+                self._tie(source, tile.participant_id, Evidence.TILES)
+
+    def _take_outputs(self, outputs: Iterable[DeviceOutput], evidence: Evidence) -> None:
+        for output in outputs:
+            if output.type == _VIDEO or not output.device_id:
+                continue
+            self._tie(output.stream_id, output.device_id, evidence)
+            facts = self._device(output.device_id)
+            if facts is not None and output.HasField("state"):
+                facts.muted = output.state.disabled
+
+    def _take_users(self, users: Iterable[User], evidence: Evidence) -> None:
+        for user in users:
+            facts = self._device(user.device_id)
+            if facts is None:
+                continue
+            facts.learn_name(evidence, full=user.full_name, display=user.display_name)
+            facts.status = _STATUS.get(user.status, facts.status)
+            facts.is_us |= user.HasField("is_us") or _has_unknown(user, _IS_US_FIELD)
+            facts.is_host |= bool(user.is_host)
+            facts.parent_id = user.parent_device_id or facts.parent_id
+
+    def _harvest(self, data: bytes, evidence: Evidence, names_too: bool) -> None:
+        """The fallback: takes what the schema did not find. A harvested name stands behind one that the schema read."""
+        outputs = harvest_outputs(data)
+        names = harvest_names(data) if names_too else []
+        for stream_id, device_id in outputs:
+            self._tie(stream_id, device_id, evidence)
+        for device_id, name in names:
+            facts = self._device(device_id)
+            if facts is not None:
+                facts.learn_name(evidence, full="", display=name)
+        self.harvested += bool(outputs or names)
+        self.undecodable += not is_protobuf(data)
+
+    def _device(self, device_id: str) -> _DeviceFacts | None:
+        """The facts of a device, made at its first mention; None where the id is empty or there are too many."""
+        known = self._devices.get(device_id)
+        if known is None and device_id and len(self._devices) < MAX_DEVICES:
+            known = self._devices[device_id] = _DeviceFacts(device_id)
+        return known
+
+    def _tie(self, stream_id: str, device_id: str, evidence: Evidence) -> None:
+        source = _parse_source(stream_id)
+        if source is None or self._device(device_id) is None:
+            return
+        self._sources.setdefault(source, _SourceFacts()).learn(device_id, evidence)
+
+
+class _DeviceFacts:
+    """What was learned of one device, by kind of evidence."""
+
+    def __init__(self, device_id: str) -> None:
+        self.device_id = device_id
+        self.status = Status.UNKNOWN
+        self.is_us = False
+        self.is_host = False
+        self.parent_id: str | None = None
+        self.muted: bool | None = None
+        self._full: dict[Evidence, str] = {}
+        self._display: dict[Evidence, str] = {}
+
+    def learn_name(self, evidence: Evidence, full: str, display: str) -> None:
+        """Keeps the latest names; an empty one in an update says nothing."""
+        if full.strip():
+            self._full[evidence] = full[:MAX_NAME_CHARACTERS]
+        if display.strip():
+            self._display[evidence] = display[:MAX_NAME_CHARACTERS]
+
+    def device(self) -> Device:
+        kinds = sorted({*self._full, *self._display}, key=lambda kind: kind.strength, reverse=True)
+        best = kinds[0] if kinds else Evidence.NONE
+        return Device(
+            device_id=self.device_id,
+            name=self._full.get(best, self._display.get(best)),
+            name_evidence=best,
+            full_name=next((self._full[kind] for kind in kinds if kind in self._full), None),
+            display_name=next((self._display[kind] for kind in kinds if kind in self._display), None),
+            is_us=self.is_us,
+            is_host=self.is_host,
+            status=self.status,
+            parent_id=self.parent_id,
+            muted=self.muted,
+        )
+
+
+class _SourceFacts:
+    """Which device each kind of evidence tied a source to, the latest word counting."""
+
+    def __init__(self) -> None:
+        self._devices: dict[Evidence, str] = {}
+        self._contested = False
+
+    def learn(self, device_id: str, evidence: Evidence) -> None:
+        self._contested |= any(known != device_id for known in self._devices.values())
+        self._devices[evidence] = device_id
+
+    def owner(self) -> SourceOwner:
+        kinds = sorted(self._devices, key=lambda kind: kind.strength, reverse=True)
+        device_id = self._devices[kinds[0]]
+        return SourceOwner(
+            device_id=device_id,
+            evidence=tuple(kind for kind in kinds if self._devices[kind] == device_id),
+            contested=self._contested,
+        )
+
+
+def _parse_source(text: str) -> int | None:
+    """A CSRC (1 to 2³²-1) out of its decimal form; None for anything else and for the loudest marker."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
+        return None
+    source = int(text)
+    return source if 0 < source < 2**32 and source != LOUDEST_MARKER else None
+
+
+def _decompress(payload: bytes) -> bytes | None:
+    """The message in zlib, gzip or no wrapping; None where it is broken, empty or larger than MAX_MESSAGE_BYTES."""
+    if not _looks_compressed(payload):
+        return payload if 0 < len(payload) <= MAX_MESSAGE_BYTES else None
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # either header
+    try:
+        data = decompressor.decompress(payload, MAX_MESSAGE_BYTES)
+    except zlib.error:
+        return None
+    return data if data and not decompressor.unconsumed_tail else None
+
+
+def _looks_compressed(payload: bytes) -> bool:
+    """A gzip magic (RFC 1952 §2.3.1), or a zlib header with its check bits (RFC 1950 §2.2)."""
+    if payload[:2] == b"\x1f\x8b":
+        return True
+    return len(payload) >= 2 and payload[0] == 0x78 and int.from_bytes(payload[:2], "big") % 31 == 0
+
+
+def _unwrap_base64(payload: bytes) -> bytes:
+    """The protobuf inside base64 text of either alphabet, padded or not; ``payload`` itself where it is not base64."""
+    text = b"".join(payload.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    try:
+        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        return payload
+
+
+def _has_unknown(message: User, number: int) -> bool:
+    """Whether a field is there with a wire type other than the schema's."""
+    unknown = UnknownFieldSet(message)
+    return any(unknown[index].field_number == number for index in range(len(unknown)))

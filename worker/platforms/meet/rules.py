@@ -1,0 +1,199 @@
+"""What the facts of a Meet page mean, and what to do next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from worker.lifecycle.page_view import Scene, View
+from worker.platforms.meet import signs as meet
+from worker.platforms.meet.facts import Dialog, Facts
+from worker.platforms.page_actions import Click, FillName, Step
+from worker.platforms.signs import Sign, button, first_said, plain
+from worker.reasons import Reason
+
+_DETAIL_LENGTH: Final = 200
+_NO_CALL: Final = "page.no_call"
+_NO_WAY_IN: Final = "page.no_way_in"
+
+
+class Past(NamedTuple):
+    """What went before. ``asked``: the join button was pressed; ``entered``: the call was seen."""
+
+    asked: bool = False
+    entered: bool = False
+
+
+NOTHING_YET: Final = Past()
+
+
+def view(facts: Facts, past: Past = NOTHING_YET) -> View:
+    """Where we are. The lobby shares the call's controls, so its text outweighs them. Names and chat can say anything, so texts
+    that refuse us or end the call count only where the page shows neither the call nor a way in."""
+    text = plain(facts.text)
+    in_call_view = [sign.name for sign in meet.IN_CALL_VIEW if sign.name in facts.elements]
+    way_in = _way_in(facts)
+    if not (in_call_view or facts.tiles or way_in) and (last := _last_page(facts, text, past)):
+        return last
+    if waiting := first_said(meet.WAITING, text):
+        scene = Scene.HOST_ABSENT if waiting is meet.HOST_ABSENT else Scene.LOBBY
+        return _seen(facts, scene, (waiting.name,), waiting.name)
+    if facts.tiles and (
+        in_call_view or past.entered
+    ):  # The controls go away for a while when somebody presents.
+        return _call(facts, text, (*in_call_view[:1], meet.TILE.name))
+    if in_call_view and past.asked and not past.entered and _foreign(facts):
+        return _seen(facts, Scene.LOBBY, (in_call_view[0], meet.LOBBY_SHAPE), meet.LOBBY_SHAPE)
+    return _seen(facts, Scene.ASKED if past.asked else Scene.OPENING, way_in, _pre_join(facts, way_in))
+
+
+def steps(facts: Facts) -> Iterator[Step]:
+    """What there is to do on the way into the call or in it, the most urgent first."""
+    for dialog in facts.dialogs:
+        yield from _answers(dialog)
+    in_call_view = any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW)
+    in_the_way = (meet.GOT_IT,) if in_call_view else (meet.WITHOUT_ACCOUNT, meet.IN_THE_WAY)
+    for sign in in_the_way:
+        if label := _offered(sign.labels, facts.buttons):
+            yield Click(button(label))
+    for device in (meet.MICROPHONE_ON, meet.CAMERA_ON):
+        if device.name in facts.elements:
+            yield Click(device.selector)
+    if in_call_view:
+        return
+    if facts.name is not None and not facts.name.strip():
+        yield FillName(meet.NAME_FIELD.selector)
+    elif label := _join_label(facts.buttons):
+        yield Click(button(label))
+    elif meet.JOIN_BUTTON.name in facts.elements:
+        yield Click(meet.JOIN_BUTTON.selector)
+
+
+def asks(step: Step) -> bool:
+    """Whether the step asks to be let in, or goes in."""
+    joins = {*map(button, (*meet.ASK.labels, *meet.JOIN.labels)), meet.JOIN_BUTTON.selector}
+    return isinstance(step, Click) and step.selector in joins
+
+
+def _last_page(facts: Facts, text: str, past: Past) -> View | None:
+    """The page that refuses us or ends the call, if it is one."""
+    evidence = (_NO_CALL, _NO_WAY_IN)
+    if over := first_said(meet.ENDS, text):
+        return _seen(facts, Scene.OVER, (over.name, *evidence), over.name, over)
+    if refused := next((sign for sign in meet.REFUSALS if _refuses(sign, facts, text)), None):
+        return _seen(facts, Scene.REFUSED, (refused.name, *evidence), refused.name, refused)
+    if not (_foreign(facts) and meet.LAST_PAGE.name in facts.elements):
+        return None
+    ended = past.entered  # What the roster says of our removal outweighs it.
+    return View(
+        scene=Scene.OVER if ended else Scene.REFUSED,
+        reason=Reason.MEETING_ENDED if ended else Reason.PAGE_NOT_UNDERSTOOD,
+        detail=_shown(facts.text),
+        evidence=(meet.LAST_PAGE.name, *evidence),
+        variant=meet.LAST_PAGE.name,
+        language=facts.language,
+    )
+
+
+def _refuses(sign: Sign, facts: Facts, text: str) -> bool:
+    if sign.headings and not set(sign.headings) & set(map(plain, facts.headings)):
+        return False
+    return sign.said_in(text) or sign.name in facts.elements or facts.host in sign.hosts
+
+
+def _call(facts: Facts, text: str, evidence: tuple[str, ...]) -> View:
+    dialogs = [plain(dialog.text) for dialog in facts.dialogs]
+    if any(map(meet.CONSENT.said_in, dialogs)):
+        return _seen(facts, Scene.GATED, (*evidence, meet.CONSENT.name), meet.CONSENT.name)
+    if any(map(meet.RECORDING_DENIED.said_in, (text, *dialogs))):
+        return _seen(facts, Scene.CALL, (*evidence, meet.RECORDING_DENIED.name), "call", denied=True)
+    variant = meet.NOTICE.name if any(map(meet.NOTICE.said_in, dialogs)) else "call"
+    return _seen(facts, Scene.CALL, evidence, variant)
+
+
+def _seen(
+    facts: Facts,
+    scene: Scene,
+    evidence: tuple[str, ...],
+    variant: str,
+    said: Sign | None = None,
+    *,
+    denied: bool = False,
+) -> View:
+    return View(
+        scene=scene,
+        reason=said.reason if said else None,
+        detail=_detail(facts, said) if said else "",
+        evidence=evidence,
+        variant=variant,
+        language=facts.language,
+        recording_denied=denied,
+    )
+
+
+def _way_in(facts: Facts) -> tuple[str, ...]:
+    """The names of what the page offers to join by."""
+    ways = []
+    if facts.name is not None:
+        ways.append(meet.NAME_FIELD.name)
+    ways += [
+        sign.name
+        for sign in (meet.ASK, meet.JOIN, meet.WITHOUT_ACCOUNT)
+        if _offered(sign.labels, facts.buttons)
+    ]
+    if meet.JOIN_BUTTON.name in facts.elements:
+        ways.append(meet.JOIN_BUTTON.name)
+    return tuple(ways)
+
+
+def _pre_join(facts: Facts, way_in: tuple[str, ...]) -> str:
+    """The form of the page before the call: ``loading``, ``prejoin-name``, ``prejoin-signed-in``, ``prejoin-foreign``."""
+    if not way_in:
+        return "loading"
+    if _foreign(facts):
+        return "prejoin-foreign"
+    return "prejoin-signed-in" if facts.name is None else "prejoin-name"
+
+
+def _foreign(facts: Facts) -> bool:
+    """Whether the page is in another language than the one that was asked for, so that no text of it can be known."""
+    return bool(facts.language) and facts.language.split("-")[0].casefold() != "en"
+
+
+def _answers(dialog: Dialog) -> Iterator[Step]:
+    text = plain(dialog.text)
+    if meet.NOTICE.said_in(text):
+        if dialog.ok:
+            yield Click(meet.DIALOG_OK.selector)
+        elif label := _offered(meet.NOTICE.labels, dialog.buttons):
+            yield _in_dialog(label)
+        return
+    answers: tuple[str, ...] = ()
+    if meet.CONSENT.said_in(text):
+        answers = (*meet.ASK.labels, *meet.JOIN.labels)
+    elif meet.STILL_THERE.said_in(text):
+        answers = meet.STILL_THERE.labels
+    if label := _offered(answers, dialog.buttons):
+        yield _in_dialog(label)
+
+
+def _in_dialog(label: str) -> Click:
+    return Click(f"{meet.DIALOG.selector} >> {button(label)}")
+
+
+def _join_label(buttons: Iterable[str]) -> str | None:
+    return _offered((*meet.ASK.labels, *meet.JOIN.labels), buttons)
+
+
+def _offered(labels: Iterable[str], buttons: Iterable[str]) -> str | None:
+    shown = set(buttons)
+    return next((label for label in labels if label in shown), None)
+
+
+def _detail(facts: Facts, sign: Sign) -> str:
+    """The line of the page that says it; the whole text where it runs over several lines or nothing says it."""
+    return _shown(next((line for line in facts.text.splitlines() if sign.said_in(plain(line))), facts.text))
+
+
+def _shown(text: str) -> str:
+    return " ".join(text.split())[:_DETAIL_LENGTH]

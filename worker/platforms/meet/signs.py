@@ -1,0 +1,350 @@
+"""What Google Meet's pages look like: every selector and every phrase that this package relies on, as one table of signs.
+
+Where several signs could be met, the more specific ones stand first. ``source`` says how much a sign can be trusted:
+``observed`` was seen by several public bots, ``public bot`` by at least one, ``inference`` by nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from worker.platforms.signs import Sign
+from worker.reasons import Reason
+
+# Before joining.
+
+NAME_FIELD: Final = Sign(
+    name="prejoin.name_field",
+    selectors=(
+        'input[type=text][aria-label="Your name"]',
+        'input[type=text][placeholder*="name" i]',
+        "input[jsname][type=text]",
+    ),
+    evidence_for="a guest, who has to give a name; missing where an account is signed in",
+    source="observed; the last for pages in other languages",
+)
+MICROPHONE_ON: Final = Sign(
+    name="devices.microphone_on",
+    selectors=('[aria-label="Turn off microphone"]', '[jsname="hw0c9"][data-is-muted="false"]'),
+    evidence_for="a microphone that would be heard",
+    source="observed; the second, for pages in other languages, public bot",
+)
+CAMERA_ON: Final = Sign(
+    name="devices.camera_on",
+    selectors=('[aria-label="Turn off camera"]', '[jsname="psRWwc"][data-is-muted="false"]'),
+    evidence_for="a camera that would be seen",
+    source="observed; the second, for pages in other languages, public bot",
+)
+ASK: Final = Sign(
+    name="prejoin.ask_to_join",
+    labels=("Ask to join", "Ask to join anyway"),
+    evidence_for="somebody has to let us in",
+    source="observed",
+)
+JOIN: Final = Sign(
+    name="prejoin.join",
+    labels=("Join now", "Join the call now", "Join anyway", "Join here too", "Switch here"),
+    evidence_for="we may go in at once, or after a consent",
+    source="observed",
+)
+JOIN_BUTTON: Final = Sign(
+    name="prejoin.join_button",
+    selectors=('button[jsname="Qx7uuf"]:enabled', 'button[data-promo-anchor-id="join-button"]:enabled'),
+    evidence_for="a button to join whose label is not known: a page in another language",
+    source="public bot",
+)
+WITHOUT_ACCOUNT: Final = Sign(
+    name="prejoin.without_account",
+    labels=("Use without an account",),
+    evidence_for="an account is asked for, but not needed",
+    source="observed",
+)
+IN_THE_WAY: Final = Sign(
+    name="prejoin.in_the_way",
+    labels=("Got it", "Dismiss", "Continue without microphone and camera"),
+    evidence_for="a tip or a question between us and the join button",
+    source="observed",
+)
+
+# Waiting.
+
+HOST_ABSENT: Final = Sign(
+    name="lobby.host_absent",
+    phrases=("waiting for the host to join",),
+    evidence_for="a waiting room in which nobody can let us in yet",
+    source="observed",
+)
+LOBBY_HOST: Final = Sign(
+    name="lobby.host_lets_in",
+    phrases=("please wait until a meeting host",),
+    evidence_for="a waiting room that only a host can let us in from",
+    source="observed: '… brings you into the call' and '… admits you'",
+)
+LOBBY: Final = Sign(
+    name="lobby.asking",
+    phrases=("asking to be let in", "you'll join the call when someone lets you in"),
+    evidence_for="a waiting room",
+    source="observed, with straight and typographic apostrophes",
+)
+WAITING: Final = (HOST_ABSENT, LOBBY_HOST, LOBBY)
+LOBBY_SHAPE: Final = "lobby.controls_without_tiles"
+"""Evidence for a waiting room on a page in another language: controls of the call, and nobody's tile. Inference."""
+
+# In the call.
+
+CALL_CONTROLS: Final = Sign(
+    name="call.controls",
+    selectors=('div[role=region][aria-label="Call controls"]', 'button[aria-label="Turn on captions"]'),
+    evidence_for="the call's view, or a waiting room, which shares them",
+    source="observed",
+)
+LEAVE: Final = Sign(
+    name="call.leave",
+    selectors=('button[aria-label="Leave call"]', 'button[jsname="CQylAd"]'),
+    evidence_for="the call's view, or a waiting room; the way out",
+    source="observed; the second, for pages in other languages, public bot",
+)
+TILE: Final = Sign(
+    name="call.tile",
+    selectors=("[data-participant-id]",),
+    evidence_for="a participant's tile, where it is not a phantom",
+    source="observed",
+)
+PHANTOM_TILE: Final = Sign(
+    name="call.phantom_tile",
+    selectors=('[data-participant-id*="visual_effects"]',),
+    evidence_for="nobody: the preview of video effects",
+    source="observed",
+)
+CHAT: Final = Sign(
+    name="call.chat",
+    selectors=('button[aria-label="Chat with everyone"]', 'button[jsname="A5il2e"]'),
+    evidence_for="the call's messages; opens and closes their panel",
+    source="observed; the second, for pages in other languages, public bot",
+)
+CHAT_FIELD: Final = Sign(
+    name="call.chat_field",
+    selectors=('textarea[aria-label="Send a message"]', 'textarea[jsname="YPqjbf"]'),
+    evidence_for="a message can be written",
+    source="observed; the second, for pages in other languages, public bot",
+)
+
+# Dialogs.
+
+DIALOG: Final = Sign(
+    name="dialog",
+    selectors=("div[aria-modal=true][role=dialog]",),
+    evidence_for="something asks for an answer",
+    source="observed",
+)
+DIALOG_OK: Final = Sign(
+    name="dialog.ok",
+    selectors=("div[aria-modal=true][role=dialog] button[data-mdc-dialog-action=ok]",),
+    evidence_for="a notice that can be acknowledged",
+    source="observed",
+)
+CONSENT: Final = Sign(
+    name="dialog.consent",
+    phrases=("audio and video will be shared with",),
+    evidence_for="a consent without which no media come, though tiles are shown",
+    source="observed",
+)
+NOTICE: Final = Sign(
+    name="dialog.notice",
+    phrases=(
+        "this video call is being recorded",
+        "being transcribed",
+        "gemini is taking notes",
+        "others may see your video differently",
+    ),
+    labels=("Join now", "Got it", "OK"),
+    evidence_for="something to take note of: acknowledged, never hidden",
+    source="observed; the labels, which stand in for a missing OK action, public bot",
+)
+STILL_THERE: Final = Sign(
+    name="dialog.still_there",
+    phrases=("are you still there", "still in the call?"),
+    labels=("Stay in the call", "Stay in call", "I'm still here", "Yes"),
+    evidence_for="the call is closed as idle unless somebody answers",
+    source="observed as a kind of prompt; the wordings are inference",
+)
+GOT_IT: Final = Sign(
+    name="call.got_it",
+    labels=("Got it",),
+    evidence_for="a tip in the call",
+    source="observed",
+)
+RECORDING_DENIED: Final = Sign(
+    name="call.recording_denied",
+    phrases=("recording is not allowed in this call", "the host doesn't allow recording"),
+    evidence_for="the host does not want a recording",
+    source="inference: no such text was observed",
+)
+
+# Refusals.
+
+DENIED: Final = Sign(
+    name="refused.denied",
+    phrases=("denied your request to join", "weren't allowed to join"),
+    reason=Reason.DENIED_BY_HOST,
+    evidence_for="a person said no",
+    source="observed",
+)
+UNANSWERED: Final = Sign(
+    name="refused.unanswered",
+    phrases=("no one responded to your request to join",),
+    reason=Reason.WAITING_ROOM_TIMEOUT_BY_PLATFORM,
+    evidence_for="Meet gave up asking, after 10 minutes or so",
+    source="observed",
+)
+EXPIRED: Final = Sign(
+    name="refused.code_expired",
+    phrases=("your meeting code has expired",),
+    reason=Reason.LINK_EXPIRED,
+    evidence_for="the call existed once",
+    source="observed",
+)
+INVALID: Final = Sign(
+    name="refused.name_invalid",
+    phrases=("invalid video call name",),
+    reason=Reason.LINK_INVALID,
+    evidence_for="the link names no call that could exist",
+    source="observed",
+)
+NOT_FOUND: Final = Sign(
+    name="refused.not_found",
+    phrases=("check your meeting code", "the meeting code you entered doesn't work"),
+    reason=Reason.MEETING_NOT_FOUND,
+    evidence_for="there is no such call",
+    source="observed",
+)
+NOT_STARTED: Final = Sign(
+    name="refused.not_started",
+    phrases=("you can't create a meeting yourself",),
+    reason=Reason.MEETING_NOT_STARTED,
+    evidence_for="the call begins only with its teacher or host",
+    source="public bot, of 2020",
+)
+CAPTCHA: Final = Sign(
+    name="refused.captcha",
+    phrases=("verify it's you", "confirm you're not a robot", "prove you're not a robot"),
+    selectors=('iframe[title*="recaptcha challenge" i]', 'iframe[src*="/recaptcha/"][src*="/bframe"]'),
+    reason=Reason.CAPTCHA,
+    evidence_for="a question that only people are to answer; we do not try",
+    source="inference, from Google's documented reCAPTCHA frames and sign-in texts",
+)
+SIGN_IN: Final = Sign(
+    name="refused.sign_in",
+    phrases=("your google account",),
+    headings=("sign in",),
+    reason=Reason.SIGN_IN_REQUIRED,
+    evidence_for="guests are not let in without an account",
+    source="observed",
+)
+CHOOSE_ACCOUNT: Final = Sign(
+    name="refused.choose_account",
+    phrases=("choose an account to continue to google meet",),
+    reason=Reason.SIGN_IN_REQUIRED,
+    evidence_for="guests are not let in without an account",
+    source="public bot",
+)
+SIGN_IN_SITE: Final = Sign(
+    name="refused.sign_in_site",
+    hosts=("accounts.google.com",),
+    reason=Reason.SIGN_IN_REQUIRED,
+    evidence_for="Meet sent us to Google's sign-in instead of the call",
+    source="observed",
+)
+LANDING: Final = Sign(
+    name="refused.landing_page",
+    hosts=("workspace.google.com",),
+    reason=Reason.MEETING_NOT_FOUND,
+    evidence_for="Meet sent us to its advertisement instead of a call",
+    source="public bot; the reason is inference",
+)
+CONNECTION: Final = Sign(
+    name="refused.connection",
+    phrases=(
+        "couldn't start the video call because of an error",
+        "there was a problem joining this video call",
+    ),
+    reason=Reason.CONNECTION_FAILED,
+    evidence_for="something broke that another try may put right",
+    source="public bots; the first is also quoted in Mozilla's bug 1586423",
+)
+BLOCKED: Final = Sign(
+    name="refused.blocked",
+    phrases=("you can't join this video call", "there is a problem connecting to this video call"),
+    reason=Reason.BLOCKED_BY_PLATFORM,
+    evidence_for="Meet does not want this guest, where the page gives no other reason",
+    source="observed",
+)
+REFUSALS: Final = (
+    *(DENIED, UNANSWERED, EXPIRED, INVALID, NOT_FOUND, NOT_STARTED),
+    *(CAPTCHA, SIGN_IN, CHOOSE_ACCOUNT, SIGN_IN_SITE, LANDING, CONNECTION, BLOCKED),
+)
+
+# Ends.
+
+REMOVED: Final = Sign(
+    name="over.removed",
+    phrases=("you've been removed from the meeting", "you were removed from the meeting"),
+    reason=Reason.REMOVED,
+    evidence_for="a person does not want us in the call, or in its waiting room",
+    source="observed; the second public bot",
+)
+IDLE: Final = Sign(
+    name="over.idle",
+    phrases=("the call ended because no one responded", "the call ended because you were the only one"),
+    reason=Reason.ENDED_IDLE,
+    evidence_for="nobody answered whether they were still there",
+    source="inference: the wording was not observed",
+)
+ENDED: Final = Sign(
+    name="over.ended",
+    phrases=("your host ended the meeting for everyone", "the meeting has ended", "this call has ended"),
+    reason=Reason.MEETING_ENDED,
+    evidence_for="the call is over for everyone",
+    source="observed; the last two public bots",
+)
+LEFT: Final = Sign(
+    name="over.left",
+    phrases=("you left the meeting",),
+    reason=Reason.REMOVED,
+    evidence_for="we are out, though we did not press the button",
+    source="public bot: shown to some who were denied",
+)
+ENDS: Final = (REMOVED, IDLE, ENDED, LEFT)
+
+LAST_PAGE: Final = Sign(
+    name="last_page",
+    selectors=('[jsname="r4nke"]',),
+    evidence_for="the title of a page that refuses us or ends the call, in whatever language",
+    source="public bot; that it still is so is inference",
+)
+
+SIGNS: Final = (
+    *(NAME_FIELD, MICROPHONE_ON, CAMERA_ON, ASK, JOIN, JOIN_BUTTON, WITHOUT_ACCOUNT, IN_THE_WAY),
+    *WAITING,
+    *(CALL_CONTROLS, LEAVE, TILE, PHANTOM_TILE, CHAT, CHAT_FIELD),
+    *(DIALOG, DIALOG_OK, CONSENT, NOTICE, STILL_THERE, GOT_IT, RECORDING_DENIED),
+    *REFUSALS,
+    *ENDS,
+    LAST_PAGE,
+)
+"""The whole table."""
+
+IN_CALL_VIEW: Final = (CALL_CONTROLS, LEAVE)
+ELEMENTS: Final = (*IN_CALL_VIEW, MICROPHONE_ON, CAMERA_ON, JOIN_BUTTON, CAPTCHA, LAST_PAGE)
+"""What Facts.elements tells of."""
+
+OBSERVED: Final = {
+    "elements": {sign.name: sign.selector for sign in ELEMENTS},
+    "inCallView": [sign.name for sign in IN_CALL_VIEW],
+    "tile": TILE.selector,
+    "phantomTile": PHANTOM_TILE.selector,
+    "nameField": NAME_FIELD.selector,
+    "dialog": DIALOG.selector,
+    "dialogOk": DIALOG_OK.selector,
+}
+"""What read_page.js is given."""

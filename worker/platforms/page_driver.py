@@ -1,0 +1,119 @@
+"""A page as a platform drives it: loaded, looked at, and acted upon, with Playwright's failures told apart."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable
+from typing import Any, Final, TypeVar
+
+import msgspec
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Locator, Page
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
+
+from worker.platforms.call import CallError
+from worker.platforms.page_actions import Click, FillName, Step
+from worker.reasons import Reason
+
+logger = logging.getLogger(__name__)
+
+LOAD_TIMEOUT: Final = 60.0
+"""Seconds for the page to load."""
+CLICK_TIMEOUT: Final = 2.0
+"""Seconds for a button to take a click."""
+
+_REDIRECTED: Final = "interrupted by another navigation"
+_QUERY: Final = re.compile(r"\?\S*")
+
+T = TypeVar("T")
+
+
+class DrivenPage:
+    """Every method raises CallError when the page or the browser is gone."""
+
+    def __init__(self, page: Page, bot_name: str) -> None:
+        self.page = page
+        self._bot_name = bot_name
+        self._taken: Step | None = None
+
+    async def load(self, url: str, shown: str) -> None:
+        """Loads ``url``, called ``shown`` in messages, or what it leads to. Raises CallError where it does not load."""
+        try:
+            answer = await self.page.goto(url, wait_until="domcontentloaded", timeout=LOAD_TIMEOUT * 1000)
+        except PlaywrightError as error:
+            if _REDIRECTED in error.message:
+                return
+            # Playwright repeats the address.
+            why = _QUERY.sub("", first_line(error))
+            raise CallError(Reason.PAGE_NOT_LOADED, f"{shown}: does not load: {why}") from error
+        if answer is not None and answer.status >= 500:
+            raise CallError(Reason.PAGE_NOT_LOADED, f"{shown}: does not load: status {answer.status}")
+
+    async def observe(self, script: str, wanted: dict[str, Any], kind: type[T]) -> T:
+        """What ``script`` sees of ``wanted``; a ``kind`` of nothing but defaults where the page cannot be read just now."""
+        try:
+            seen = await self.page.evaluate(script, wanted)
+        except PlaywrightError as error:
+            self.check_alive(error)
+            # The page is on its way to another document.
+            logger.debug("the page could not be read: %s", first_line(error))
+            return kind()
+        try:
+            return msgspec.convert(seen, kind)
+        except msgspec.ValidationError as error:
+            # The page can replace what the script calls.
+            logger.warning("the page gave an odd account of itself: %s", error)
+            return kind()
+
+    def shown(self, selector: str) -> Locator:
+        """The first visible element that Playwright's ``selector`` matches."""
+        return self.page.locator(selector).filter(visible=True).first
+
+    async def take(self, step: Step) -> bool:
+        """Whether the page took it. A click that came to nothing is made again as an event of the page's own: a question that
+        Chromium itself asks keeps the mouse from the page.
+        """
+        target = self.shown(step.selector)
+        again, self._taken = step == self._taken, None if step == self._taken else step
+        try:
+            match step:
+                case FillName():
+                    await target.fill(self._bot_name, timeout=CLICK_TIMEOUT * 1000)
+                case Click() if again:
+                    await target.dispatch_event("click", timeout=CLICK_TIMEOUT * 1000)
+                case Click():
+                    await target.click(timeout=CLICK_TIMEOUT * 1000)
+        except PlaywrightTimeoutError:
+            logger.info("the page does not take a click on %s", step.selector)
+            return False
+        except PlaywrightError as error:
+            self.check_alive(error)
+            logger.info("the page does not take a click on %s: %s", step.selector, first_line(error))
+            return False
+        return True
+
+    async def press_key(self, key: str) -> None:
+        """Presses a key, by Playwright's name of it."""
+        await self._do(self.page.keyboard.press(key))
+
+    async def move_mouse(self, x: float, y: float) -> None:
+        """Moves the mouse, in CSS pixels from the window's corner."""
+        await self._do(self.page.mouse.move(x, y))
+
+    async def _do(self, doing: Awaitable[None]) -> None:
+        try:
+            await doing
+        except PlaywrightError as error:
+            self.check_alive(error)
+            logger.info("the page does not take an input: %s", first_line(error))
+
+    def check_alive(self, error: PlaywrightError) -> None:
+        """Raises CallError where ``error`` means that the page is gone."""
+        if self.page.is_closed():
+            raise CallError(Reason.BROWSER_DIED, f"the page is gone: {first_line(error)}") from error
+
+
+def first_line(error: PlaywrightError) -> str:
+    """What Playwright says, without its log of the call."""
+    return error.message.strip().split("\n", 1)[0]

@@ -1,0 +1,203 @@
+"""A Microsoft Teams call, joined in a page that Playwright drives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from msgspec.structs import replace
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Locator, Page
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
+
+from worker.lifecycle.page_view import Scene, View
+from worker.platforms.chat import shortened
+from worker.platforms.page_actions import Attempts, Step
+from worker.platforms.page_driver import CLICK_TIMEOUT, DrivenPage, first_line
+from worker.platforms.teams import signs as teams
+from worker.platforms.teams.facts import Facts
+from worker.platforms.teams.link import TeamsLink
+from worker.platforms.teams.rules import Past, asks, press, steps, view, waits_for_name
+from worker.reasons import Reason
+
+logger = logging.getLogger(__name__)
+
+CHAT_TIMEOUT: Final = 3.0
+"""Seconds for the chat's pane to open, and for a message to go."""
+LEAVE_TIMEOUT: Final = 3.0
+"""Seconds for the call's view to go away after leaving."""
+VIDEO_TIMEOUT: Final = 15.0
+"""Seconds in the call after which incoming video is left on."""
+MOUSE_EVERY: Final = 120.0
+"""Seconds between two moves of the mouse in the call, which keep its chat pane alive."""
+
+_RESTS: Final = ((640, 300), (660, 320))
+"""Where the mouse goes, in CSS pixels: over the stage, where nothing is pressed."""
+
+
+class TeamsCall:
+    """See worker.platforms.call.Call. ``signed_in``: the browser carries an account, so that a sign-in wall means that the
+    account is not signed in any more.
+    """
+
+    platform = "microsoft_teams"
+
+    def __init__(self, page: Page, link: TeamsLink, bot_name: str, *, signed_in: bool = False) -> None:
+        self._page = DrivenPage(page, bot_name)
+        self._link = link
+        self._signed_in = signed_in
+        self._attempts = Attempts()
+        self._facts = Facts()
+        self._past = Past()
+        self._nameless_since: float | None = None
+        self._video_until: float | None = None
+        self._video_settled = False
+        self._mouse_moved = 0.0
+        self._mouse_moves = 0
+
+    async def open(self) -> None:
+        """Loads the page, or what the link leads to. Raises CallError where it does not load."""
+        self._page.page.on("popup", _close)
+        await self._page.page.add_init_script(_script("stay_in_browser.js"))
+        await self._page.load(self._link.url, self._link.shown)
+
+    async def look(self, *, thorough: bool) -> View:
+        """One look at the page. ``thorough``: its text is read even where a call is seen, which costs the browser a layout."""
+        self._facts = facts = await self._observe(with_text=thorough)
+        now = time.monotonic()
+        if not waits_for_name(facts):
+            self._nameless_since = None
+        elif self._nameless_since is None:
+            self._nameless_since = now
+        self._past = self._past._replace(nameless_for=now - (self._nameless_since or now))
+        seen = view(facts, self._past)
+        if seen.scene is Scene.CALL:
+            self._enter(now)
+        if seen.reason is Reason.SIGN_IN_REQUIRED and self._signed_in:
+            return replace(seen, reason=Reason.SIGN_IN_FAILED)
+        return seen
+
+    async def act(self) -> None:
+        """Takes the one step that the last look calls for, if any; in the call it also moves the mouse now and then."""
+        now = time.monotonic()
+        if self._past.entered:
+            await self._settle_video(now)
+            await self._move_mouse(now)
+        with_video = self._past.entered and not self._video_settled
+        step = self._attempts.choose(steps(self._facts, self._past, with_video=with_video), now)
+        if step is not None and await self._page.take(step):
+            await self._note(step)
+
+    async def announce(self, message: str) -> bool:
+        """Writes ``message`` into the chat, as much as Teams takes; False where the page does not take it."""
+        try:
+            sent = await self._write(shortened(message, teams.CHAT_LIMIT))
+        except PlaywrightTimeoutError:
+            sent = False
+        except PlaywrightError as error:
+            self._page.check_alive(error)
+            logger.info("the chat does not take a message: %s", first_line(error))
+            return False
+        if not sent:
+            logger.info("the call offers no chat that takes a message")
+        return sent
+
+    async def leave(self) -> None:
+        """Leaves by the call's own button, or takes the request to join back; where there is neither, nothing is to be left."""
+        for way_out in (teams.HANG_UP, teams.CANCEL):
+            facts = await self._observe(with_text=False)
+            if way_out.name not in facts.elements:
+                continue
+            await self._page.take(press(way_out))
+            deadline = time.monotonic() + LEAVE_TIMEOUT
+            while way_out.name in facts.elements and time.monotonic() < deadline:
+                await asyncio.sleep(0.1)
+                facts = await self._observe(with_text=False)
+            return
+
+    async def _observe(self, *, with_text: bool) -> Facts:
+        return await self._page.observe(
+            _script("read_page.js"), {**teams.OBSERVED, "withText": with_text}, Facts
+        )
+
+    async def _note(self, step: Step) -> None:
+        """Takes that the page took ``step``."""
+        if asks(step) and not self._past.asked:
+            logger.info("asked to join")
+            self._past = self._past._replace(asked=True)
+        elif step == press(teams.VIDEO_OFF):
+            await self._end_video("incoming video is turned off")
+
+    def _enter(self, now: float) -> None:
+        self._past = self._past._replace(asked=True, entered=True)
+        if self._video_until is None:
+            self._video_until = now + VIDEO_TIMEOUT
+            self._mouse_moved = now
+
+    async def _settle_video(self, now: float) -> None:
+        """Stops asking for less video once it is off, or was not to be had."""
+        if self._video_settled:
+            return
+        if self._video_until is not None and now > self._video_until:
+            await self._end_video("incoming video stays on: the page offers no way to turn it off")
+
+    async def _end_video(self, how: str) -> None:
+        logger.info("%s", how)
+        self._video_settled = True
+        if teams.VIEW_MORE.name in self._facts.elements:
+            # The menu may be open still.
+            await self._page.press_key("Escape")
+
+    async def _move_mouse(self, now: float) -> None:
+        if now - self._mouse_moved < MOUSE_EVERY:
+            return
+        self._mouse_moved = now
+        self._mouse_moves += 1
+        await self._page.move_mouse(*_RESTS[self._mouse_moves % 2])
+
+    async def _write(self, message: str) -> bool:
+        toggle = self._page.shown(teams.CHAT.selector)
+        field = self._page.shown(teams.CHAT_FIELD.selector)
+        send = self._page.shown(teams.CHAT_SEND.selector)
+        was_open = bool(await field.count())
+        if not was_open:
+            if not await toggle.count():
+                return False
+            await toggle.click(timeout=CLICK_TIMEOUT * 1000)
+        await field.fill(message, timeout=CHAT_TIMEOUT * 1000)
+        if await send.count():
+            await send.click(timeout=CLICK_TIMEOUT * 1000)
+        else:
+            await field.press("Enter", timeout=CLICK_TIMEOUT * 1000)
+        sent = await _emptied(field)
+        if not was_open and await toggle.count():
+            await toggle.click(timeout=CLICK_TIMEOUT * 1000)
+        return sent
+
+
+async def _emptied(field: Locator) -> bool:
+    """Whether the field gave its message away."""
+    deadline = time.monotonic() + CHAT_TIMEOUT
+    while time.monotonic() < deadline:
+        if not (await field.inner_text(timeout=CHAT_TIMEOUT * 1000)).strip():
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def _close(popup: Page) -> None:
+    """A guest's call needs no second window; what opens one offers the app or help."""
+    logger.info("the page opened another window, which is closed")
+    try:
+        await popup.close()
+    except PlaywrightError as error:
+        logger.debug("the other window is gone: %s", first_line(error))
+
+
+@cache
+def _script(name: str) -> str:
+    return (files("worker.platforms.teams") / name).read_text("utf-8")

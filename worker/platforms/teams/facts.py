@@ -1,0 +1,28 @@
+"""What a Microsoft Teams page shows at one moment, as read_page.js read it (pure data)."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """A dialog or an alert: its text and the labels of the buttons that can be pressed in it. ``modal``: a dialog."""
+
+    text: str
+    buttons: list[str] = []
+    modal: bool = False
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """``elements`` are the names of those of teams_page.ELEMENTS that are visible, ``name`` is the content of the name field,
+    None without one. ``headings`` are the visible headings and ``text`` the visible text, empty where it was not read, both
+    without the lines that people of the meeting wrote and without passing alerts.
+    """
+
+    url: str = ""
+    language: str = ""
+    elements: frozenset[str] = frozenset()
+    name: str | None = None
+    headings: list[str] = []
+    notices: list[Notice] = []
+    text: str = ""

@@ -1,0 +1,122 @@
+"""What the ``main-channel`` of a Teams call says: who is dominant, and live captions.
+
+A message is a binary prefix of unknown length, then JSON. Everything in it is hostile input: what is not understood is nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from worker.platforms.teams.trouter import parse_whole, well_formed
+from worker.roster.speaking import Caption, Dominance, Said
+from worker.tape.events import ChannelMessage, TapeEvent
+
+LABEL: Final = "main-channel"
+
+MAX_MESSAGE_BYTES: Final = 256 * 1024
+MAX_HISTORY: Final = 64
+MAX_RESULTS: Final = 64
+MAX_USER_ID: Final = 500
+
+_PREFIX_MOST: Final = 256
+"""JSON that begins further in is not looked for."""
+_TRIES_MOST: Final = 16
+_NTP_TO_UNIX: Final = 2_208_988_800
+"""Seconds from 1900, where NTP counts from, to 1970 (RFC 5905, section 6)."""
+_TICKS: Final = 10_000_000
+"""Captions count in units of 100 ns."""
+_LONGEST_CAPTION: Final = 120.0
+
+_decoder = json.JSONDecoder()
+
+
+def speaking_hints(event: TapeEvent) -> list[Said]:
+    """What an event of the tape says of who speaks; empty for all events but messages of the main channel. Never raises."""
+    if isinstance(event, ChannelMessage) and event.label == LABEL and not event.sent:
+        return read_main_channel(event.payload)
+    return []
+
+
+def read_main_channel(payload: bytes) -> list[Said]:
+    """What a message says, in its order; empty for a message of another kind, a broken or a huge one. Never raises."""
+    said: list[Said] = []
+    for entry in _entries(_find_json(payload)):
+        if entry.get("type") == "dsh":
+            said += _dominance(entry.get("history"))
+        results = entry.get("recognitionResults")
+        if isinstance(results, list):
+            for result in results[:MAX_RESULTS]:
+                said += _caption(result)
+    return said
+
+
+def _find_json(payload: bytes) -> object:
+    """The JSON behind the prefix: the first bracket from which an array or an object can be read."""
+    if len(payload) > MAX_MESSAGE_BYTES:
+        return None
+    at = -1
+    for _ in range(_TRIES_MOST):
+        at = min((place for mark in b"[{" if (place := payload.find(mark, at + 1)) >= 0), default=-1)
+        if not 0 <= at <= _PREFIX_MOST:
+            return None
+        try:
+            value: object = _decoder.raw_decode(payload[at:].decode("utf-8", "replace"))[0]
+        except (ValueError, RecursionError):
+            continue
+        if _is_message(value):
+            return value
+    return None
+
+
+def _is_message(value: object) -> bool:
+    """Whether it holds an object: the prefix may hold bytes that happen to be an array."""
+    return isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(each, dict) for each in value)
+    )
+
+
+def _entries(value: object) -> Iterator[dict[str, object]]:
+    for entry in value if isinstance(value, list) else [value]:
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _dominance(history: object) -> list[Said]:
+    if not isinstance(history, list):
+        return []
+    ids = tuple(source for each in history[:MAX_HISTORY] if (source := parse_source(each)) is not None)
+    return [Dominance(ids)] if ids else []
+
+
+def _caption(result: object) -> list[Said]:
+    if not isinstance(result, dict):
+        return []
+    user, begun, lasted = (result.get(key) for key in ("userId", "timestampAudioSent", "duration"))
+    begun, lasted = _number(begun), _number(lasted)
+    if not isinstance(user, str) or not 0 < len(user) <= MAX_USER_ID or begun is None or lasted is None:
+        return []
+    start, seconds = begun / _TICKS - _NTP_TO_UNIX, lasted / _TICKS
+    if not 0 <= seconds <= _LONGEST_CAPTION:
+        return []
+    return [
+        Caption(
+            user_id=well_formed(user), start=start, end=start + seconds, final=result.get("isFinal") is True
+        )
+    ]
+
+
+def parse_source(value: object) -> int | None:
+    """A source id (1 to 2³²-1) as a number or in decimal digits; None for anything else."""
+    source = parse_whole(value)
+    return source if source is not None and 0 < source < 2**32 else None
+
+
+def _number(value: object) -> float | None:
+    """A finite number, given as one or in decimal digits; None for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e20:
+        return None
+    return float(value)

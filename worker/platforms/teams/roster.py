@@ -1,0 +1,276 @@
+"""Who is who in a Teams call: raw roster messages in, a directory out.
+
+Two kinds of evidence are merged: the roster frames on the page's own WebSocket, and, weaker, what the page's own objects say.
+What was once learned stays, so that somebody who left keeps their name.
+
+Frames of other calls come over the same socket, told apart by their chain id. The call that is ours is the first in which
+somebody with the bot's name is active, and stays so while that one is; until there is such a call, it is the first that was
+heard of. Frames without a chain id count for ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from worker.platforms.teams.main_channel import parse_source
+from worker.platforms.teams.trouter import Frame, read_frame, read_json, well_formed
+from worker.reasons import Reason
+from worker.roster.roster import CallOver, Device, Directory, Evidence, SourceOwner, Status
+from worker.tape.events import PageObjects, SocketMessage, TapeEvent, TapeStarted
+
+MAX_DEVICES = 10_000
+MAX_SOURCES = 20_000
+MAX_CALLS = 16
+"""Calls that are kept apart; frames of further ones are ignored."""
+MAX_NAME_CHARACTERS = 1_000
+
+_ENDINGS = {
+    5854: Reason.DENIED_BY_HOST,
+    5723: Reason.SIGN_IN_REQUIRED,
+    5000: Reason.REMOVED,
+    5300: Reason.REMOVED,
+}
+"""Why a conversation ended for us, by its sub-code; every other one: it is over."""
+_STATUS = {"active": Status.IN, "inactive": Status.OUT}
+_SENDING = frozenset({"sendrecv", "sendonly", "sendreceive"})
+_NOT_SENDING = frozenset({"recvonly", "receiveonly", "inactive"})
+_HOST = "organizer"
+_SUFFIXES = (" (guest)", " (unverified)", " (external)")
+"""What Teams adds to the names of strangers."""
+
+
+class TeamsRoster:
+    """Merges roster evidence. Garbage never raises: it is counted in ``undecodable``. Nothing is ever ``harvested``."""
+
+    def __init__(self) -> None:
+        self.undecodable = 0
+        self.harvested = 0
+        self._bot_name = ""
+        self._calls: dict[str, _CallFacts] = {}
+        """By chain id."""
+        self._ours: str | None = None
+        self._objects = _CallFacts()
+
+    def observe(self, event: TapeEvent) -> None:
+        """Takes in one event of the tape; those that say nothing of the roster are ignored."""
+        match event:
+            case TapeStarted():
+                self._bot_name = self._bot_name or _comparable(event.bot_name)
+            case SocketMessage():
+                self._observe_frame(event.payload)
+            case PageObjects():
+                self._observe_objects(event.payload)
+            case _:
+                pass
+
+    def directory(self) -> Directory:
+        """What is known by now of the call that is ours."""
+        ours = self._calls.get(self._ours or "", _CallFacts())
+        layers = [(Evidence.FRAMES, ours), (Evidence.OBJECTS, self._objects)]
+        devices: dict[str, Device] = {}
+        for device_id in dict.fromkeys(each for _, call in layers for each in call.devices):
+            devices[device_id] = self._device(device_id, layers)
+        sources: dict[int, SourceOwner] = {}
+        for source in dict.fromkeys(each for _, call in layers for each in call.sources):
+            sources[source] = _owner(source, layers)
+        return Directory(devices=devices, sources=sources, over=ours.over)
+
+    def _observe_frame(self, payload: bytes) -> None:
+        frame = read_frame(payload)
+        if frame is None:
+            self.undecodable += payload.startswith(b"3:::")
+            return
+        if frame.kind == "other":
+            return
+        call = self._call(frame.chain_id)
+        if call is None:
+            return
+        if frame.kind == "roster":
+            participants = frame.body.get("participants")
+            if not isinstance(participants, dict):
+                self.undecodable += 1
+                return
+            call.take_participants(participants)
+            self._choose(frame.chain_id)
+        else:
+            call.over = _ending(frame)
+
+    def _call(self, chain_id: str) -> _CallFacts | None:
+        """The facts of a call, made at its first mention; None where there are too many."""
+        chain_id = chain_id or self._ours or ""
+        if chain_id not in self._calls and len(self._calls) >= MAX_CALLS:
+            return None
+        if self._ours is None:
+            self._ours = chain_id
+        return self._calls.setdefault(chain_id, _CallFacts())
+
+    def _choose(self, chain_id: str) -> None:
+        if self._ours is None or not self._is_in(self._ours):
+            chain_id = chain_id or self._ours or ""
+            if self._is_in(chain_id):
+                self._ours = chain_id
+
+    def _is_in(self, chain_id: str) -> bool:
+        call = self._calls.get(chain_id)
+        return (
+            call is not None
+            and call.over is None
+            and any(facts.status is Status.IN and self._is_us(facts.name) for facts in call.devices.values())
+        )
+
+    def _is_us(self, name: str) -> bool:
+        return bool(self._bot_name) and _comparable(name) == self._bot_name
+
+    def _device(self, device_id: str, layers: list[tuple[Evidence, _CallFacts]]) -> Device:
+        known = [(kind, call.devices[device_id]) for kind, call in layers if device_id in call.devices]
+        name, name_evidence = next(
+            ((facts.name, kind) for kind, facts in known if facts.name), (None, Evidence.NONE)
+        )
+        return Device(
+            device_id=device_id,
+            name=name,
+            name_evidence=name_evidence,
+            display_name=name,
+            is_us=name is not None and self._is_us(name),
+            is_host=any(facts.is_host for _, facts in known),
+            status=next(
+                (facts.status for _, facts in known if facts.status is not Status.UNKNOWN), Status.UNKNOWN
+            ),
+            muted=next((facts.muted for _, facts in known if facts.muted is not None), None),
+        )
+
+    def _observe_objects(self, payload: bytes) -> None:
+        """Objects are a snapshot: who is not there has left. An empty one is of a call that is not there yet or any more."""
+        value = read_json(payload)
+        participants = value.get("participants") if isinstance(value, dict) else None
+        if not isinstance(participants, list):
+            self.undecodable += 1
+            return
+        present = {
+            well_formed(entry["id"]): entry
+            for entry in participants
+            if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+        }
+        for device_id, entry in present.items():
+            facts = self._objects.device(device_id)
+            if facts is not None:
+                facts.status = Status.IN
+                facts.learn(entry.get("name"), entry.get("state"), entry.get("role"))
+                for source in _list(entry.get("sources")):
+                    self._objects.tie(parse_source(source), device_id)
+        for device_id, facts in self._objects.devices.items():
+            if present and device_id not in present:
+                facts.status = Status.OUT
+
+
+class _DeviceFacts:
+    """What was learned of one participant from one kind of evidence."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.status = Status.UNKNOWN
+        self.is_host = False
+        self.muted: bool | None = None
+
+    def learn(self, name: object, state: object, role: object) -> None:
+        """Takes what an update says; what it leaves out stays."""
+        if isinstance(name, str) and name.strip():
+            self.name = well_formed(name[:MAX_NAME_CHARACTERS])
+        if isinstance(state, str):
+            self.status = _STATUS.get(state.lower(), self.status)
+        if isinstance(role, str):
+            self.is_host = role.lower() == _HOST
+
+
+class _CallFacts:
+    """What was learned of one call from one kind of evidence."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, _DeviceFacts] = {}
+        self.sources: dict[int, str] = {}
+        self.contested: set[int] = set()
+        self.over: CallOver | None = None
+
+    def take_participants(self, participants: dict[str, object]) -> None:
+        """An update of the roster: entries may be partial."""
+        for key, entry in participants.items():
+            if not isinstance(entry, dict):
+                continue
+            details = entry.get("details")
+            details = details if isinstance(details, dict) else {}
+            named = details.get("id")
+            device_id = well_formed(named if isinstance(named, str) else key)
+            facts = self.device(device_id)
+            if facts is None:
+                continue
+            facts.learn(details.get("displayName"), entry.get("state"), entry.get("meetingRole"))
+            self._take_streams(device_id, facts, entry.get("endpoints"))
+
+    def device(self, device_id: str) -> _DeviceFacts | None:
+        """A participant's facts, made at the first mention; None where the id is empty or there are too many."""
+        known = self.devices.get(device_id)
+        if known is None and device_id and len(self.devices) < MAX_DEVICES:
+            known = self.devices[device_id] = _DeviceFacts()
+        return known
+
+    def tie(self, source: int | None, device_id: str) -> None:
+        """A source is a participant's; the latest word counts."""
+        if source is None or (source not in self.sources and len(self.sources) >= MAX_SOURCES):
+            return
+        if self.sources.get(source, device_id) != device_id:
+            self.contested.add(source)
+        self.sources[source] = device_id
+
+    def _take_streams(self, device_id: str, facts: _DeviceFacts, endpoints: object) -> None:
+        sending: list[bool] = []
+        for stream in _audio_streams(endpoints):
+            self.tie(parse_source(stream.get("sourceId")), device_id)
+            direction = str(stream.get("direction")).lower()
+            if direction in _SENDING | _NOT_SENDING:
+                sending.append(direction in _SENDING and stream.get("serverMuted") is not True)
+        if sending:
+            facts.muted = not any(sending)
+
+
+def _audio_streams(endpoints: object) -> Iterator[dict[str, object]]:
+    """The audio streams of all of a participant's endpoints. Ids of video streams are no one's voice."""
+    for endpoint in endpoints.values() if isinstance(endpoints, dict) else _list(endpoints):
+        call = endpoint.get("call") if isinstance(endpoint, dict) else None
+        for stream in _list(call.get("mediaStreams") if isinstance(call, dict) else None):
+            if isinstance(stream, dict) and str(stream.get("type")).lower() == "audio":
+                yield stream
+
+
+def _owner(source: int, layers: list[tuple[Evidence, _CallFacts]]) -> SourceOwner:
+    """Whose a source is: the strongest evidence decides."""
+    known = [(kind, call.sources[source]) for kind, call in layers if source in call.sources]
+    device_id = known[0][1]
+    return SourceOwner(
+        device_id=device_id,
+        evidence=tuple(kind for kind, each in known if each == device_id),
+        contested=any(each != device_id for _, each in known)
+        or any(source in call.contested for _, call in layers),
+    )
+
+
+def _ending(frame: Frame) -> CallOver:
+    code = frame.sub_code
+    reason = _ENDINGS.get(code or 0, Reason.MEETING_ENDED)
+    told = "no sub-code" if code is None else f"sub-code {code}"
+    return CallOver(
+        reason=reason,
+        detail=f"the call's signalling says that the conversation ended: {told}",
+        evidence=(f"frames.conversation_end.{'none' if code is None else code}",),
+    )
+
+
+def _comparable(name: str) -> str:
+    """A name as it is compared: without case, outer blanks and what Teams adds."""
+    plain = " ".join(name.casefold().split())
+    for suffix in _SUFFIXES:
+        plain = plain.removesuffix(suffix)
+    return plain
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,196 @@
+"""What the facts of a Microsoft Teams page mean, and what to do next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from worker.lifecycle.page_view import Scene, View
+from worker.platforms.page_actions import Click, FillName, Step
+from worker.platforms.signs import Sign, button, first_said, plain
+from worker.platforms.teams import signs as teams
+from worker.platforms.teams.facts import Facts
+from worker.reasons import Reason
+
+NAME_FIELD_PATIENCE: Final = 1.5
+"""Seconds that a join button has to stand without a name field before it is pressed: the field may only be late."""
+
+_DETAIL_LENGTH: Final = 200
+_LAUNCHER_PATH: Final = "/dl/launcher/"
+_LIGHT_PATH: Final = "/light-meetings/"
+
+
+class Past(NamedTuple):
+    """What went before. ``asked``: the join button was pressed; ``entered``: the call was seen; ``nameless_for``: seconds that
+    a join button has been shown without a name field.
+    """
+
+    asked: bool = False
+    entered: bool = False
+    nameless_for: float = 0.0
+
+
+NOTHING_YET: Final = Past()
+
+
+def view(facts: Facts, past: Past = NOTHING_YET) -> View:
+    """Where we are. The lobby's text outweighs what looks like a call. A text that refuses us or ends the call counts only
+    where the page shows no call and, unless a dialog says it, no way in.
+    """
+    call = [sign.name for sign in teams.CALL_VIEW if sign.name in facts.elements]
+    if not call and (last := _last_page(facts, past)):
+        return last
+    if waiting := first_said(teams.WAITING, plain(facts.text)):
+        scene = Scene.HOST_ABSENT if waiting is teams.HOST_ABSENT else Scene.LOBBY
+        return _view(facts, scene, (waiting.name,))
+    if call:
+        return _view(facts, Scene.CALL, (call[0],))
+    way_in = _way_in(facts)
+    if past.asked and not way_in and _foreign(facts) and teams.CANCEL.name in facts.elements:
+        return _view(facts, Scene.LOBBY, (teams.CANCEL.name,))
+    return _view(facts, Scene.ASKED if past.asked else Scene.OPENING, way_in)
+
+
+def steps(facts: Facts, past: Past, *, with_video: bool) -> Iterator[Step]:
+    """What there is to do, the most urgent first. ``with_video``: incoming video is still to be turned off."""
+    for notice in facts.notices:
+        for sign in (teams.RECORDED, teams.APP_PROMPT):
+            if sign.said_in(plain(notice.text)) and (label := _offered(sign, notice.buttons)):
+                yield Click(f"{teams.NOTICE_BOX.selector} >> {button(label)}")
+    if teams.WITHOUT_MEDIA.name in facts.elements:
+        yield press(teams.WITHOUT_MEDIA)
+    match view(facts, past).scene:
+        case Scene.OPENING | Scene.ASKED:
+            yield from _way(facts, past)
+        case Scene.LOBBY | Scene.HOST_ABSENT:
+            yield from _devices(facts)
+        case Scene.CALL if with_video:
+            yield from _less_video(facts)
+
+
+def press(sign: Sign) -> Click:
+    """Presses what the sign is known by: any of its selectors, or a button with one of its labels."""
+    return Click(", ".join([*sign.selectors, *map(button, sign.labels)]))
+
+
+def asks(step: Step) -> bool:
+    """Whether the step asks to be let in, or goes in."""
+    return step == press(teams.JOIN)
+
+
+def waits_for_name(facts: Facts) -> bool:
+    """Whether there is a join button and no name field."""
+    return facts.name is None and teams.JOIN.name in facts.elements
+
+
+def _way(facts: Facts, past: Past) -> Iterator[Step]:
+    if teams.LAUNCHER.name in facts.elements:
+        yield press(teams.LAUNCHER)
+    yield from _devices(facts)
+    if facts.name is not None and not facts.name.strip():
+        yield FillName(teams.NAME_FIELD.selector)
+    elif teams.JOIN.name in facts.elements and (facts.name is not None or _signed_in(facts, past)):
+        yield press(teams.JOIN)
+
+
+def _devices(facts: Facts) -> Iterator[Step]:
+    for sign in (teams.MICROPHONE_ON, teams.CAMERA_ON):
+        if sign.name in facts.elements:
+            yield press(sign)
+
+
+def _signed_in(facts: Facts, past: Past) -> bool:
+    """Whether no name field will come. Teams lets guests without a name press its button as well."""
+    return teams.SIGN_IN_LINK.name not in facts.elements and past.nameless_for >= NAME_FIELD_PATIENCE
+
+
+def _less_video(facts: Facts) -> Iterator[Step]:
+    """The way through the menus to less video, from its end: what is there is pressed."""
+    for sign in (teams.VIDEO_OFF, teams.VIEW_MORE, teams.VIDEO_MENU):
+        if sign.name in facts.elements:
+            yield press(sign)
+            return
+
+
+def _last_page(facts: Facts, past: Past) -> View | None:
+    """The page that refuses us or ends the call, if it is one."""
+    if teams.ENCRYPTED.name in facts.elements:
+        return _ending(facts, Scene.OVER, teams.ENCRYPTED)
+    # Who has asked may be shown the name field still, behind what refuses them.
+    way_in = [way for way in _way_in(facts) if not (past.asked and way == teams.NAME_FIELD.name)]
+    headings = "\n".join(map(plain, facts.headings))
+    if not way_in and (over := first_said(teams.ENDS, headings)):
+        return _ending(facts, Scene.OVER, over)
+    dialogs = " ".join(plain(notice.text) for notice in facts.notices if notice.modal)
+    text = dialogs if way_in else plain(facts.text)
+    if refusal := next((sign for sign in teams.REFUSALS if _refuses(sign, facts, text)), None):
+        return _ending(facts, Scene.REFUSED, refusal)
+    if not way_in and teams.LAST_PAGE.name in facts.elements:
+        scene = Scene.OVER if past.entered else Scene.REFUSED
+        reason = Reason.MEETING_ENDED if past.entered else Reason.PAGE_NOT_UNDERSTOOD
+        return _view(facts, scene, (teams.LAST_PAGE.name,), reason, _shown(facts.text))
+    return None
+
+
+def _refuses(sign: Sign, facts: Facts, text: str) -> bool:
+    if sign.name in facts.elements or sign.said_in(text):
+        return True
+    return urlsplit(facts.url).hostname in sign.hosts and bool(facts.text.strip())
+
+
+def _way_in(facts: Facts) -> tuple[str, ...]:
+    """The names of what the page offers to join by."""
+    ways = [sign.name for sign in (teams.LAUNCHER, teams.JOIN) if sign.name in facts.elements]
+    return (teams.NAME_FIELD.name, *ways) if facts.name is not None else tuple(ways)
+
+
+def _ending(facts: Facts, scene: Scene, sign: Sign) -> View:
+    evidence = [sign.name]
+    if teams.LAST_PAGE.name in facts.elements:
+        evidence.append(teams.LAST_PAGE.name)
+    lines = [*facts.text.splitlines(), *facts.headings, *(notice.text for notice in facts.notices)]
+    said = next((line for line in lines if sign.said_in(plain(line))), facts.text)
+    return _view(facts, scene, tuple(evidence), sign.reason, _shown(said))
+
+
+def _view(
+    facts: Facts, scene: Scene, evidence: tuple[str, ...], reason: Reason | None = None, detail: str = ""
+) -> View:
+    return View(
+        scene=scene,
+        reason=reason,
+        detail=detail,
+        evidence=evidence,
+        variant=_variant(facts),
+        language=facts.language,
+    )
+
+
+def _variant(facts: Facts) -> str:
+    """The form of the page: ``launcher``, ``light`` or ``full``; before joining also ``-guest`` or ``-signed-in``."""
+    address = urlsplit(facts.url)
+    if teams.LAUNCHER.name in facts.elements or address.path.startswith(_LAUNCHER_PATH):
+        return "launcher"
+    if address.hostname in teams.SIGN_IN_SITE.hosts:
+        return "sign-in"
+    if not facts.url:
+        return ""
+    light = address.path.startswith(_LIGHT_PATH) or "lightExperience=true" in address.query
+    client = "light" if light else "full"
+    if not _way_in(facts):
+        return client
+    return f"{client}-{'signed-in' if facts.name is None else 'guest'}"
+
+
+def _foreign(facts: Facts) -> bool:
+    """Whether the page is in another language than the one that was asked for, so that no text of it can be known."""
+    return bool(facts.language) and facts.language.split("-")[0].casefold() != "en"
+
+
+def _offered(sign: Sign, labels: list[str]) -> str | None:
+    return next((label for label in sign.labels if label in labels), None)
+
+
+def _shown(text: str) -> str:
+    return " ".join(text.split())[:_DETAIL_LENGTH]

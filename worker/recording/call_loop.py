@@ -1,0 +1,144 @@
+"""A bot in its call: looks at the page, lets the lifecycle decide, and takes the next step, until it has to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from worker.lifecycle.media_state import Hearing
+from worker.lifecycle.page_view import View
+from worker.lifecycle.state_machine import BEFORE_CALL, IN_CALL, Lifecycle, Move
+from worker.platforms.call import Call
+from worker.roster.changes import Attendance
+from worker.roster.decoder import Roster
+from worker.states import State
+from worker.tape.events import (
+    ChannelMessage,
+    PageObjects,
+    PageSeen,
+    RosterResponse,
+    SocketMessage,
+    TapeEvent,
+    TilesSeen,
+    WorkerEvent,
+)
+
+logger = logging.getLogger(__name__)
+
+JOINING_INTERVAL: Final = 0.25
+"""Seconds between two looks at the page on the way in."""
+
+IN_CALL_INTERVAL: Final = 0.5
+"""Seconds between two looks at the page in the call."""
+
+THOROUGH_EVERY: Final = 4
+"""In the call every so many looks read the page's text, too."""
+
+ANNOUNCE_TIMEOUT: Final = 15.0
+"""Seconds for writing the announcement."""
+
+_ROSTER_EVENTS: Final = (ChannelMessage, SocketMessage, PageObjects, RosterResponse, TilesSeen)
+
+
+class Presence:
+    """Drives ``lifecycle`` by what ``call``, ``roster`` and ``hearing`` tell.
+
+    ``moved`` is called with each move, ``note`` with each event that belongs on the tape. ``clock`` gives Unix seconds.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        roster: Roster,
+        hearing: Hearing,
+        lifecycle: Lifecycle,
+        announcement: str | None,
+        *,
+        moved: Callable[[Move], None],
+        note: Callable[[WorkerEvent], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._call = call
+        self._roster = roster
+        self._hearing = hearing
+        self._lifecycle = lifecycle
+        self._announcement = announcement
+        self._moved = moved
+        self._note = note
+        self._clock = clock
+        self._attendance = Attendance()
+        self._roster_news = False
+        self._seen: View | None = None
+
+    def observe(self, event: TapeEvent) -> None:
+        """Takes an event that stands on the tape."""
+        if isinstance(event, _ROSTER_EVENTS):
+            self._roster.observe(event)
+            self._roster_news = True
+
+    async def until_leaving(self) -> None:
+        """Goes in and stays until the bot has to leave. Raises CallError."""
+        await self._call.open()
+        looks = 0
+        while True:
+            joining = self._lifecycle.state in BEFORE_CALL
+            view = await self._call.look(thorough=joining or looks % THOROUGH_EVERY == 0)
+            looks += 1
+            self._report(view)
+            self._decide(view)
+            if self._lifecycle.state not in BEFORE_CALL | IN_CALL:
+                return
+            await self._call.act()
+            if self._announcement is not None and self._lifecycle.state is State.IN_CALL_RECORDING:
+                announcement, self._announcement = self._announcement, None
+                await self._announce(announcement)
+            await asyncio.sleep(JOINING_INTERVAL if joining else IN_CALL_INTERVAL)
+
+    def _decide(self, view: View) -> None:
+        lifecycle, at = self._lifecycle, self._clock()
+        for move in lifecycle.hear(self._hearing.now, at):
+            self._moved(move)
+        if self._roster_news:
+            self._roster_news = False
+            directory = self._roster.directory()
+            for change in self._attendance.changes(directory, at):
+                self._note(change)
+            for move in lifecycle.meet(directory, at):
+                self._moved(move)
+        for move in lifecycle.see(view, at):
+            self._moved(move)
+
+    def _report(self, view: View) -> None:
+        """Tells the tape and the log what the page shows, whenever that is something else."""
+        if view == self._seen:
+            return
+        self._seen = view
+        self._note(
+            PageSeen(
+                at=self._clock(),
+                scene=view.scene,
+                reason=view.reason or "",
+                detail=view.detail,
+                evidence=list(view.evidence),
+                variant=view.variant,
+                language=view.language,
+            )
+        )
+        logger.info(
+            "the page shows: %s (%s; variant %s, language %s)",
+            view.scene.value,
+            ", ".join(view.evidence) or "no sign",
+            view.variant or "unknown",
+            view.language or "unknown",
+        )
+
+    async def _announce(self, message: str) -> None:
+        try:
+            async with asyncio.timeout(ANNOUNCE_TIMEOUT):
+                written = await self._call.announce(message)
+        except TimeoutError:
+            written = False
+        if not written:
+            logger.warning("the announcement could not be written into the chat")

@@ -1,0 +1,67 @@
+"""What a recording is asked for, and what came of it (pure data)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from worker.lifecycle.leave_policy import STANDALONE, LeavePolicy
+from worker.manifest.schema import Manifest
+from worker.platforms.links import Link
+from worker.reasons import CUT_OFF
+
+
+class Order(NamedTuple):
+    """What to record and where to.
+
+    ``output`` is the folder of the tape and the files. ``policy`` is when to leave; ``announcement`` is written into the chat,
+    None: nothing. ``failure`` is the folder for a snapshot of the page where the bot was not let in or something broke, None:
+    none is taken.
+    """
+
+    bot_id: str
+    link: Link
+    output: Path
+    bot_name: str
+    policy: LeavePolicy = STANDALONE
+    announcement: str | None = None
+    failure: Path | None = None
+
+
+class Stop(NamedTuple):
+    """Why it is over; ``at`` is in seconds since the Unix epoch. ``reason`` is a short code, ``detail`` plain English."""
+
+    reason: str
+    detail: str
+    at: float
+
+
+class Cost(NamedTuple):
+    """Cores in use on average: ``worker`` is this process with Playwright's driver, ``chromium`` all of Chromium's."""
+
+    worker: float
+    chromium: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a recording.
+
+    ``admitted``: the bot was in the call. ``manifest`` is None where nothing was recorded, or where the files failed; ``error``
+    is why the tape or the files could not be written. ``first_packet_after`` is from the end of waiting to be let in to the
+    first packet on the tape, ``files_closed_after`` from the end of the meeting to the last file closed, both in seconds.
+    """
+
+    stop: Stop
+    admitted: bool
+    manifest: Manifest | None
+    error: Exception | None
+    first_packet_after: float | None
+    files_closed_after: float | None
+    cost: Cost | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether something went wrong, other than the meeting's people not wanting a recording."""
+        return self.error is not None or self.stop.reason in CUT_OFF

@@ -1,0 +1,93 @@
+"""Feeds a renderer, live or from a tape: the one way from events to files."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from worker.errors import InputError
+from worker.manifest.schema import Manifest
+from worker.rendering.progress import Progress
+from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
+
+
+class NothingRecordedError(InputError):
+    """The events never came to a beginning of the recording, so there is nothing to make files of."""
+
+
+class Renderer(Protocol):
+    """Turns events into files while it is fed."""
+
+    def feed(self, event: TapeEvent) -> None:
+        """Takes the next event of the tape."""
+
+    def progress(self) -> Progress:
+        """How the recording stands."""
+
+    def finish(self) -> Manifest:
+        """Closes all files and describes them."""
+
+
+HELD_SECONDS = 10.0
+"""Frames of so many seconds are kept until it is known when the recording began."""
+
+OpenRenderer: TypeAlias = Callable[[], Renderer]
+"""Makes a renderer; that may write its first files."""
+
+
+class Rendering:
+    """Opens the renderer only when the recording begins, so that a bot that was not let in leaves no files."""
+
+    def __init__(self, open_renderer: OpenRenderer) -> None:
+        self._open = open_renderer
+        self._renderer: Renderer | None = None
+        self._held: list[TapeEvent] = []
+        self._held_frames: deque[FrameBatch] = deque()
+        self.ended = False
+        """Whether RecordingEnded was fed."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether RecordingStarted was fed."""
+        return self._renderer is not None
+
+    def feed(self, event: TapeEvent) -> None:
+        """Takes the next event of the tape. Raises what the renderer raises."""
+        if self._renderer is not None:
+            self._renderer.feed(event)
+        elif isinstance(event, RecordingStarted):
+            self._begin(event)
+        else:
+            self._hold(event)
+        self.ended |= isinstance(event, RecordingEnded)
+
+    def progress(self) -> Progress | None:
+        """How the recording stands; None before it began."""
+        return None if self._renderer is None else self._renderer.progress()
+
+    def finish(self) -> Manifest:
+        """Closes all files and describes them. Raises NothingRecordedError, or what the renderer raises."""
+        if self._renderer is None:
+            raise NothingRecordedError("nothing was recorded: the tape ends before the bot was in the call")
+        return self._renderer.finish()
+
+    def _hold(self, event: TapeEvent) -> None:
+        """Batches are under way while the worker still finds out that it is in the call: the last of them may count."""
+        if not isinstance(event, FrameBatch):
+            self._held.append(event)
+        elif event.frames:
+            self._held_frames.append(event)
+            while self._held_frames[0].frames[-1].arrival < event.frames[-1].arrival - HELD_SECONDS:
+                self._held_frames.popleft()
+
+    def _begin(self, start: RecordingStarted) -> None:
+        renderer = self._open()
+        for event in self._held:
+            renderer.feed(event)
+        renderer.feed(start)
+        for batch in self._held_frames:
+            renderer.feed(batch)
+        self._held.clear()
+        self._held_frames.clear()
+        self._renderer = renderer

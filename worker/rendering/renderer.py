@@ -1,0 +1,199 @@
+"""From a tape's events to its files: the one way for a live recording, a replay and a recovery.
+
+Nothing here knows the hour: time is what the events say, so the same tape gives the same bytes at any speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from worker.audio.mixer import Mix
+from worker.audio.opus import QUANTUM, SAMPLE_RATE
+from worker.audio.wav import WavWriter
+from worker.manifest.assemble import assemble_manifest
+from worker.manifest.naming import name_sources
+from worker.manifest.recording_facts import SessionFacts
+from worker.manifest.schema import Manifest, encode_manifest
+from worker.platforms.registry import hints_decoder, open_roster
+from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, STREAMS_FOLDER, TIMELINE_FILE
+from worker.rendering.progress import Progress, SpeakerProgress
+from worker.rendering.timeline.page import timeline_html
+from worker.stems.caption_users import CaptionedUsers
+from worker.stems.gated_stems import MixedSpeech
+from worker.stems.separate_stems import SeparateSpeech
+from worker.stems.stem_set import MOST_SOURCES, Slot, SourceSinks, Speech
+from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, TapeStarted
+
+SETTLED_AFTER = 10.0
+"""Silence is laid this many seconds behind the clock: a stalled network may still deliver what was spoken before."""
+
+CLOCK_LEAP = 3600.0
+"""A frame that claims to be an hour away from all others is not believed."""
+
+MIXED = "microsoft_teams"
+"""The platform that sends one mix of everybody."""
+
+
+class Renderer:
+    """Writes stems, mix, manifest and timeline into ``output`` while events are fed; ``finish`` completes them.
+
+    ``sinks`` hear each source apart while it is written. Raises OSError (av.FFmpegError for the stems) where a file cannot be
+    written.
+    """
+
+    def __init__(self, output: Path, *, mix: bool = True, sinks: Sequence[SourceSinks] = ()) -> None:
+        self._output = output
+        (output / STREAMS_FOLDER).mkdir(parents=True, exist_ok=True)
+        self._mix = Mix(WavWriter(output / AUDIO_FILE)) if mix else None
+        self._sinks = sinks
+        self._facts = SessionFacts()
+        self._choose("google_meet")
+        self._slots: dict[tuple[int, int, int], Slot] = {}
+        """By document, receiver and SSRC."""
+        self._unbelieved = 0
+        self._zero: float | None = None
+        self._now = 0.0
+        """Meeting time, in seconds."""
+        self._settled = 0
+        """Up to here (in samples) every stem is written."""
+        self._ended = False
+
+    def feed(self, event: TapeEvent) -> None:
+        """Takes the tape's next event; frames before RecordingStarted do not count."""
+        if isinstance(event, FrameBatch):
+            if self._zero is not None and not self._ended:
+                self._take_frames(event, self._zero)
+            return
+        if isinstance(event, TapeStarted) and self._facts.begun is None:
+            self._choose(event.platform)
+        self._facts.observe(event)
+        self._roster.observe(event)
+        self._speech.observe(event)
+        if isinstance(event, RecordingStarted) and self._zero is None:
+            self._zero = event.at
+            self._speech.begin(event.at)
+        if self._zero is not None and not self._ended:
+            if isinstance(event, RecordingEnded):
+                self._now = event.at - self._zero
+                self._ended = True
+            elif abs(event.at - self._zero - self._now) < CLOCK_LEAP:
+                self._advance(event.at - self._zero)
+
+    def progress(self) -> Progress:
+        """How the recording stands."""
+        stems = self._speech.stems
+        named = name_sources(list(stems), self._speech.known(self._roster.directory()))
+        names = {source: person.participant_name for person in named for source in person.csrcs}
+        now = int(self._now * SAMPLE_RATE)
+        return Progress(
+            elapsed_seconds=self._now,
+            speakers=[
+                SpeakerProgress(
+                    name=names[source],
+                    speaking=stem.track.speech_end > now - SAMPLE_RATE,
+                    speech_seconds=sum(end - start for start, end in stem.track.intervals()) / SAMPLE_RATE,
+                    packets_received=stem.track.received,
+                    recovered=stem.track.recovered,
+                    lost=stem.track.lost,
+                )
+                for source, stem in stems.items()
+            ],
+            unattributed=sum(
+                stem.track.received + stem.track.recovered for source, stem in stems.items() if source < 0
+            ),
+        )
+
+    def finish(self) -> Manifest:
+        """Completes and closes all files; the recording ends where its tape says, or with its last event."""
+        for slot in self._slots.values():
+            while slot.window.pending:
+                slot.place(slot.window.take())
+        end = self._speech.close(round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM)
+        if self._mix:
+            self._mix.close(end)
+        manifest, files = assemble_manifest(
+            self._speech.heard(),
+            self._speech.known(self._roster.directory()),
+            self._facts,
+            end / SAMPLE_RATE,
+            STREAMS_FOLDER,
+            AUDIO_FILE if self._mix else None,
+            self._warnings(),
+            self._speech.gated_mix(),
+        )
+        stems = self._speech.stems
+        for source, name in files.items():
+            path = stems[source].path
+            path.rename(path.with_name(name))
+        (self._output / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
+        (self._output / TIMELINE_FILE).write_text(timeline_html(manifest), "utf-8")
+        return manifest
+
+    def _take_frames(self, batch: FrameBatch, zero: float) -> None:
+        slots = self._slots
+        document = batch.document
+        now = self._now
+        leap = now + CLOCK_LEAP
+        for frame in batch.frames:
+            arrival = frame.arrival - zero
+            if not 0 <= arrival < leap:
+                self._unbelieved += arrival >= leap
+                continue
+            key = (document, frame.receiver, frame.ssrc)
+            slot = slots.get(key)
+            if slot is None:
+                slot = slots[key] = self._speech.open_slot(frame.ssrc)
+            slot.window.push(frame, arrival)
+            if arrival > now:
+                now = arrival
+        self._advance(now)
+
+    def _advance(self, now: float) -> None:
+        """Moves meeting time on: places what has waited long enough and settles what lies far enough behind."""
+        self._now = now = max(now, self._now)
+        for slot in self._slots.values():
+            if slot.window.pending:
+                for packet in slot.window.release(now):
+                    slot.place(packet)
+        self._speech.decide(now)
+        settled = int(now - SETTLED_AFTER) * SAMPLE_RATE
+        if settled > self._settled:
+            self._settled = settled
+            self._speech.settle(settled)
+            if self._mix:
+                self._mix.write_until(settled)
+
+    def _choose(self, platform: str) -> None:
+        """A platform's roster, and its kind of speech."""
+        streams = self._output / STREAMS_FOLDER
+        self._roster = open_roster(platform)
+        self._speech: Speech = (
+            MixedSpeech(
+                streams,
+                self._mix,
+                CaptionedUsers(self._roster.directory),
+                hints_decoder(platform),
+                self._sinks,
+            )
+            if platform == MIXED
+            else SeparateSpeech(streams, self._mix, self._sinks)
+        )
+
+    def _warnings(self) -> list[str]:
+        refused = self._speech.refused
+        malformed = sum(slot.window.counts.malformed for slot in self._slots.values())
+        warnings = []
+        if refused:
+            warnings.append(f"{refused} packets came from more than {MOST_SOURCES} sources and have no file.")
+        if malformed:
+            warnings.append(f"{malformed} payloads could not be read and were left out.")
+        if self._roster.undecodable:
+            warnings.append(f"{self._roster.undecodable} roster messages could not be read.")
+        if self._roster.harvested:
+            warnings.append("The roster's form was not the known one; names were found by searching it.")
+        if self._unbelieved:
+            warnings.append(
+                f"{self._unbelieved} packets claimed to come from another hour and were left out."
+            )
+        return warnings

@@ -1,0 +1,41 @@
+"""Makes the files of a recording anew from its tape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from worker.errors import MeetstemsError
+from worker.manifest.schema import Manifest
+from worker.rendering.deferred import OpenRenderer, Rendering
+from worker.rendering.output import OutputError, claim_output
+from worker.tape.reader import TapeReader
+
+
+class RenderingError(MeetstemsError):
+    """The files could not be written."""
+
+
+class Replayed(NamedTuple):
+    """What came of a replay; ``warnings`` say what of the tape could not be read."""
+
+    manifest: Manifest
+    warnings: list[str]
+
+
+def replay(tape: Path, output: Path, open_renderer: OpenRenderer) -> Replayed:
+    """Feeds the tape to a renderer that writes into ``output``.
+
+    Raises TapeReadError, OutputError, NothingRecordedError (the tape ends before the recording began), RenderingError.
+    """
+    reader = TapeReader(tape)
+    if output.resolve().is_relative_to(tape.resolve()):
+        raise OutputError(f"output {output}: lies within the tape, expected another folder")
+    claim_output(output)
+    rendering = Rendering(open_renderer)
+    try:
+        for event in reader:
+            rendering.feed(event)
+        return Replayed(rendering.finish(), reader.warnings)
+    except OSError as error:
+        raise RenderingError(f"output {output}: cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,47 @@
+"""Who comes, goes, is muted and renamed (pure): one directory after another in, RosterChanged events out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from worker.roster.roster import Device, Directory, Status
+from worker.tape.events import RosterChanged
+
+GONE: Final = frozenset({Status.OUT, Status.REMOVED})
+
+
+class Attendance:
+    """Compares each directory with the one before it. Screen shares and the bot itself do not count."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Device] = {}
+
+    def changes(self, directory: Directory, at: float) -> list[RosterChanged]:
+        """What is new at ``at`` (Unix seconds), in the directory's order."""
+        found: list[RosterChanged] = []
+        for device_id, device in directory.devices.items():
+            if device.is_us or device.parent_id is not None:
+                continue
+            before = self._known.get(device_id)
+            self._known[device_id] = device
+            found += [
+                RosterChanged(at=at, change=change, participant_id=device_id, name=device.name)
+                for change in _changes(before, device)
+            ]
+        return found
+
+
+def _changes(before: Device | None, now: Device) -> list[str]:
+    was_here = before is not None and before.status not in GONE
+    is_here = now.status not in GONE
+    changes = []
+    if is_here and not was_here:
+        changes.append("join")
+    if was_here and not is_here:
+        changes.append("leave")
+    if before is not None and before.name != now.name:
+        changes.append("rename")
+    muted_before = before.muted if before is not None else None
+    if now.muted is not None and now.muted != muted_before:
+        changes.append("mute" if now.muted else "unmute")
+    return changes

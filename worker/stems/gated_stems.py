@@ -1,0 +1,242 @@
+"""Speech that comes as one mix of everybody, as Microsoft Teams sends it: stems are that mix, gated by who speaks.
+
+Packets go unchanged into the stem of each source that is in them. Nothing is decoded, so overlapping speech is not separated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from pathlib import Path
+
+import msgspec
+
+from worker.audio.mixer import Mix
+from worker.audio.opus import SAMPLE_RATE
+from worker.manifest.assemble import MOST_CSRC, HeardSource
+from worker.manifest.schema import Evident, GatedMix, Packets, Source
+from worker.roster.roster import Directory
+from worker.roster.speaking import Caption, Said
+from worker.stems.attribution import ToldBy
+from worker.stems.caption_users import CaptionedUsers
+from worker.stems.gate import NOISE, Gate, Verdict
+from worker.stems.mix_slot import MixSlot, Sound
+from worker.stems.stem import GatedStem, Stem
+from worker.stems.stem_set import MOST_SOURCES, SourceSinks
+from worker.tape.events import PageEvent, WorkerEvent
+
+NOTE = (
+    "The platform sends one mix of everybody. Each file is that mix while its speaker talks: where several talk at once, "
+    "all of them are heard in the file of each, and nothing separates them."
+)
+
+DOUBLED = SAMPLE_RATE // 20
+"""A packet may lie 50 ms before the end of its stem (another slot's clock) and be put behind it; what lies further back is
+there already, by another track."""
+
+_HELD_TELLINGS = 200
+_UNKNOWN = -1
+
+
+class MixedSpeech:
+    """A stem for each source id; for unknown speakers, counted down from -1, and for those who only captions name.
+
+    ``hints_in`` finds in an event of the tape who is said to speak. Each track of the platform's mix is in ``mix`` once; each
+    source, which is that mix while it speaks, is in what each of ``sinks`` opens for it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mix: Mix | None,
+        users: CaptionedUsers,
+        hints_in: Callable[[PageEvent | WorkerEvent], list[Said]],
+        sinks: Sequence[SourceSinks] = (),
+    ) -> None:
+        self._folder = folder
+        self._mix = mix
+        self._users = users
+        self._hints_in = hints_in
+        self._sinks = sinks
+        self._stems: dict[int, GatedStem] = {}
+        self._slots: list[MixSlot] = []
+        self._gate = Gate(self._write)
+        self._zero: float | None = None
+        self._tellings: deque[tuple[Said, float]] = deque(maxlen=_HELD_TELLINGS)
+        """What was told before the recording began."""
+        self._settled = 0
+        self._packets: Counter[str] = Counter()
+        self._samples: Counter[str] = Counter()
+        self._shared: Counter[str] = Counter()
+        self._noise = 0
+        self.refused = 0
+        """Packets of sources past MOST_SOURCES, but for those in other stems."""
+
+    @property
+    def stems(self) -> dict[int, Stem]:
+        """By source, in order of first speech."""
+        return dict(self._stems)
+
+    def observe(self, event: PageEvent | WorkerEvent) -> None:
+        """Takes in what the platform tells of who speaks."""
+        self._users.observe(event)
+        for said in self._hints_in(event):
+            self._tell(said, event.at)
+
+    def begin(self, zero: float) -> None:
+        """The recording begins; who was dominant before still is."""
+        self._zero = zero
+        for said, at in self._tellings:
+            self._tell(said, at)
+        self._tellings.clear()
+
+    def open_slot(self, ssrc: int) -> MixSlot:
+        """The mix on a new track, or under a new SSRC."""
+        slot = MixSlot(ssrc, [self._mix.open_input()] if self._mix else [])
+        slot.track.be_silent_until(self._settled)
+        self._slots.append(slot)
+        return slot
+
+    def decide(self, now: float) -> None:
+        """Writes what is decided at meeting time ``now``."""
+        placed = [sound for slot in self._slots for sound in slot.take()]
+        if len(self._slots) > 1:
+            placed.sort(key=attrgetter("position"))
+        for sound in placed:
+            self._gate.push(sound)
+        self._gate.decide(now)
+
+    def settle(self, position: int) -> None:
+        """Lays silence up to ``position``."""
+        self._settled = position
+        for slot in self._slots:
+            slot.track.be_silent_until(position)
+        for stem in self._stems.values():
+            stem.track.be_silent_until(position)
+
+    def close(self, end: int) -> int:
+        """Decides everything, with what is known by now, and closes the stems."""
+        self.decide(float("inf"))
+        end = max([end, *(slot.track.speech_end for slot in self._slots)])
+        end = max([end, *(stem.track.end for stem in self._stems.values())])
+        for stem in self._stems.values():
+            stem.track.be_silent_until(end)
+            stem.file.close()
+        return end
+
+    def heard(self) -> list[HeardSource]:
+        """What is to be said of each stem."""
+        return [_heard(source, stem) for source, stem in self._stems.items()]
+
+    def known(self, directory: Directory) -> Directory:
+        """The directory, with the stems of those whom only captions name."""
+        return self._users.known(directory)
+
+    def gated_mix(self) -> GatedMix:
+        """What the mix came to."""
+        tracks = [slot.track for slot in self._slots]
+        counts = [slot.window.counts for slot in self._slots]
+        return GatedMix(
+            note=NOTE,
+            packets=Evident(**{told_by.value: self._packets[told_by] for told_by in ToldBy}),
+            seconds=Evident(
+                **{told_by.value: round(self._samples[told_by] / SAMPLE_RATE, 4) for told_by in ToldBy}
+            ),
+            shared_packets=self._shared["packets"],
+            shared_seconds=round(self._shared["samples"] / SAMPLE_RATE, 4),
+            noise_packets=self._noise,
+            mix=Packets(
+                received=sum(track.received for track in tracks),
+                recovered=sum(track.recovered for track in tracks),
+                lost=sum(track.lost for track in tracks),
+                late=sum(sum(count.late.values()) for count in counts),
+                duplicate=sum(sum(count.duplicate.values()) for count in counts),
+                trimmed=sum(track.trimmed for track in tracks),
+            ),
+        )
+
+    def _tell(self, said: Said, at: float) -> None:
+        if self._zero is None:
+            self._tellings.append((said, at))
+        elif isinstance(said, Caption):
+            moved = msgspec.structs.replace(said, start=said.start - self._zero, end=said.end - self._zero)
+            self._gate.tell(moved, at - self._zero)
+        else:
+            self._gate.tell(said, at - self._zero)
+
+    def _write(self, sound: Sound, verdict: Verdict) -> None:
+        """Writes a packet into the stems of all who are in it."""
+        if verdict == NOISE:
+            self._noise += 1
+            return
+        speakers = [self._source(speaker) for speaker in verdict.speakers]
+        kept = [self._write_to(source, speakers, sound, verdict.told_by) for source in speakers]
+        told_by = verdict.told_by if any(kept) else ToldBy.NONE
+        if told_by is ToldBy.NONE:
+            self._write_to_unknown(sound)
+        self._packets[told_by] += 1
+        self._samples[told_by] += sound.samples
+        if len(speakers) > 1:
+            self._shared["packets"] += 1
+            self._shared["samples"] += sound.samples
+
+    def _write_to(self, source: int, speakers: list[int], sound: Sound, told_by: ToldBy) -> bool:
+        """Whether the packet is in the stem of ``source`` now, or was before."""
+        stem = self._stem(source)
+        if stem is None:
+            self.refused += 1
+            return True
+        if stem.track.end - sound.position > DOUBLED:
+            # Two tracks bring the same moment of one source: by its own list it is a copy, by hearsay somebody else's.
+            stem.doubled += told_by is ToldBy.CSRC
+            return told_by is ToldBy.CSRC
+        known = source if 0 <= source < MOST_CSRC else None
+        stem.add(
+            Source(ssrc=sound.ssrc, csrc=known),
+            sound,
+            told_by,
+            tuple(each for each in speakers if each != source),
+        )
+        return True
+
+    def _write_to_unknown(self, sound: Sound) -> None:
+        """Writes into the first unknown speaker's stem that has room: two tracks at once are two unknown speakers."""
+        source = _UNKNOWN
+        while source in self._stems and self._stems[source].track.end - sound.position > DOUBLED:
+            source -= 1
+        stem = self._stem(source)
+        if stem is None:
+            self.refused += 1
+            return
+        stem.add(Source(ssrc=sound.ssrc, csrc=None), sound, ToldBy.NONE, ())
+
+    def _source(self, speaker: int | str) -> int:
+        return speaker if isinstance(speaker, int) else self._users.source(speaker)
+
+    def _stem(self, source: int) -> GatedStem | None:
+        """The stem of a source, opened when it is first heard; None past the most that are served."""
+        stem = self._stems.get(source)
+        if stem is None and len(self._stems) < MOST_SOURCES:
+            path = self._folder / f"source-{len(self._stems)}.webm"
+            opened = [sinks.open_source(source) for sinks in self._sinks]
+            stem = self._stems[source] = GatedStem(path, opened)
+            stem.track.be_silent_until(self._settled)
+        return stem
+
+
+def _heard(source: int, stem: GatedStem) -> HeardSource:
+    track = stem.track
+    return HeardSource(
+        source=source,
+        sources=list(stem.sources),
+        intervals=[(start / SAMPLE_RATE, end / SAMPLE_RATE) for start, end in track.intervals()],
+        packets=Packets(
+            received=track.received, recovered=track.recovered, lost=track.lost, duplicate=stem.doubled
+        ),
+        isolation="gated-mix",
+        attribution=[
+            (start / SAMPLE_RATE, end / SAMPLE_RATE, told_by) for start, end, told_by in stem.attribution
+        ],
+        overlaps=[(start / SAMPLE_RATE, end / SAMPLE_RATE, others) for start, end, others in stem.overlaps],
+    )

@@ -1,0 +1,225 @@
+"""One slot's packets put right: in sequence, once each, with what RED brings back (pure; time is an argument).
+
+A packet waits for 500 ms after its arrival, so that those sent before it can still take their place in front of it, and so that
+whoever places it knows the arrivals that follow. What comes later than that is counted and dropped.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+import msgspec
+
+from worker.audio.red import RedError, RedundantBlock, unpack_red
+from worker.roster.sources import contributing_source
+from worker.tape.events import RED_MIME_TYPE, Frame
+
+WINDOW_SECONDS = 0.5
+"""How long a packet waits for those that were sent before it."""
+
+RESTART_DISTANCE = 3_000
+"""A jump of this many sequence numbers (a minute at 50/s) is a stream begun anew, not loss (RFC 3550, MAX_DROPOUT)."""
+
+REMEMBERED_LOSSES = 1_024
+"""How many lost sequence numbers are kept, to tell a late packet from a duplicate."""
+
+
+class Packet(msgspec.Struct, gc=False):
+    """One Opus packet of a slot. ``sequence`` and ``timestamp`` do not wrap; ``arrival`` is seconds of meeting time.
+
+    ``due`` is the arrival that decides when it leaves the window. ``csrc`` is None where no contributing source was listed.
+    ``level`` is linear 0–1 or None. An empty ``payload`` is a padding probe. ``csrcs`` is the list as it came; that of a packet
+    that was ``recovered``, out of a later RED packet, is the later one's.
+    """
+
+    sequence: int
+    timestamp: int
+    arrival: float
+    due: float
+    csrc: int | None
+    level: float | None
+    payload: bytes
+    csrcs: tuple[int, ...]
+    recovered: bool = False
+
+
+class SlotCounts(msgspec.Struct):
+    """What the window refused, by CSRC, and RED payloads that were not to be read."""
+
+    late: dict[int | None, int] = msgspec.field(default_factory=dict)
+    duplicate: dict[int | None, int] = msgspec.field(default_factory=dict)
+    malformed: int = 0
+
+
+class ReorderWindow:
+    """The packets of one slot (SSRC) on their way from arrival order to sequence order."""
+
+    def __init__(self, source_of: Callable[[tuple[int, ...]], int | None] = contributing_source) -> None:
+        """``source_of`` tells out of a CSRC list whose packet it is; packets of two sources run on two clocks."""
+        self._source_of = source_of
+        self.pending: deque[Packet] = deque()
+        """What waits, in sequence order. Read by whoever places packets; changed only here."""
+        self.counts = SlotCounts()
+        self._newest_sequence = -1
+        self._newest_wire_sequence = 0
+        self._newest_timestamp = 0
+        self._released_sequence = -1
+        self._released_timestamp = 0
+        self._released_csrc: int | None = None
+        self._lost: OrderedDict[int, None] = OrderedDict()
+        self._sources: dict[tuple[int, ...], int | None] = {}
+
+    def push(self, frame: Frame, arrival: float) -> None:
+        """Takes one frame; ``arrival`` in seconds of meeting time."""
+        newest = self._newest_sequence
+        if newest < 0:
+            sequence = frame.sequence + 0x10000
+            timestamp = frame.timestamp + 0x1_0000_0000
+            self._released_sequence = sequence - RESTART_DISTANCE
+        else:
+            step = (frame.sequence - self._newest_wire_sequence) & 0xFFFF
+            if step >= RESTART_DISTANCE:
+                step -= 0x10000
+                if step <= -RESTART_DISTANCE:
+                    self._lost.clear()
+                    step = 1
+            sequence = newest + step
+            ahead = (frame.timestamp - self._newest_timestamp) & 0xFFFF_FFFF
+            timestamp = self._newest_timestamp + (ahead if ahead < 0x8000_0000 else ahead - 0x1_0000_0000)
+        try:
+            csrc = self._sources[frame.csrcs]
+        except KeyError:
+            csrc = self._sources[frame.csrcs] = self._source_of(frame.csrcs)
+        payload = frame.payload
+        copies: list[RedundantBlock] = []
+        if frame.mime_type == RED_MIME_TYPE and payload:
+            payload, copies = self._unpack(payload)
+        packet = Packet(sequence, timestamp, arrival, arrival, csrc, frame.audio_level, payload, frame.csrcs)
+        if sequence > newest:
+            self._newest_sequence = sequence
+            self._newest_wire_sequence = frame.sequence
+            if payload:
+                self._newest_timestamp = timestamp
+            self.pending.append(packet)
+        else:
+            self._insert(packet)
+        for copy in reversed(copies):
+            if copy.payload:
+                self._recover(packet, copy)
+
+    def release(self, now: float) -> list[Packet]:
+        """The packets whose wait is over at meeting time ``now``, in sequence order; they leave ``pending``."""
+        released: list[Packet] = []
+        pending = self.pending
+        limit = now - WINDOW_SECONDS
+        while pending and pending[0].due <= limit:
+            released.append(self.take())
+        return released
+
+    def take(self) -> Packet:
+        """The first packet that waits, at once; it leaves ``pending``. Raises IndexError where none waits."""
+        packet = self.pending.popleft()
+        expected = self._released_sequence + 1
+        if packet.sequence != expected:
+            self._remember_losses(expected, packet.sequence)
+        self._released_sequence = packet.sequence
+        if packet.payload:
+            self._released_timestamp = packet.timestamp
+            self._released_csrc = packet.csrc
+        return packet
+
+    def _insert(self, packet: Packet) -> None:
+        """Puts a packet that is not the newest into its place, or counts why it has none."""
+        if packet.sequence <= self._released_sequence:
+            refused = self.counts.duplicate
+            if packet.sequence in self._lost:
+                refused = self.counts.late
+                del self._lost[packet.sequence]
+            _count(refused, packet)
+            return
+        copy = next((each for each in self.pending if _is_copy(each, packet)), None)
+        if copy is not None:
+            self.pending.remove(copy)
+            packet.due = min(packet.due, copy.due)
+        index = self._index_behind(packet.sequence)
+        if index and self.pending[index - 1].sequence == packet.sequence:
+            _count(self.counts.duplicate, packet)
+            return
+        if index < len(self.pending):
+            packet.due = min(packet.due, self.pending[index].due)
+        self.pending.insert(index, packet)
+
+    def _recover(self, carrier: Packet, block: RedundantBlock) -> None:
+        """Gives a redundant block the place of the packet that it is a copy of, where that one is missing.
+
+        The block says when it was spoken, not which sequence number it had: padding may stand between the two.
+        """
+        timestamp = carrier.timestamp - block.timestamp_offset
+        place = self._index_behind(carrier.sequence) - 1
+        if place < 0 or self.pending[place] is not carrier:
+            return
+        first = place
+        while first:
+            before = self.pending[first - 1]
+            if before.payload:
+                if before.csrc != carrier.csrc or before.timestamp < timestamp:
+                    break
+                if before.timestamp == timestamp:
+                    return
+                place = first - 1
+            first -= 1
+        if not first and self._released_csrc == carrier.csrc and self._released_timestamp >= timestamp:
+            return
+        for index in range(place, first - 1, -1):
+            sequence = self.pending[index].sequence - 1
+            if sequence > (self.pending[index - 1].sequence if index else self._released_sequence):
+                due = min(carrier.arrival, self.pending[index].due)
+                self.pending.insert(
+                    index,
+                    Packet(
+                        sequence,
+                        timestamp,
+                        carrier.arrival,
+                        due,
+                        carrier.csrc,
+                        None,
+                        block.payload,
+                        carrier.csrcs,
+                        recovered=True,
+                    ),
+                )
+                return
+
+    def _index_behind(self, sequence: int) -> int:
+        """The index behind the last waiting packet whose sequence number is not above ``sequence``."""
+        index = len(self.pending)
+        while index and self.pending[index - 1].sequence > sequence:
+            index -= 1
+        return index
+
+    def _unpack(self, payload: bytes) -> tuple[bytes, list[RedundantBlock]]:
+        """The primary block of a RED payload and the older ones; nothing where it cannot be read."""
+        try:
+            red = unpack_red(payload)
+        except RedError:
+            self.counts.malformed += 1
+            return b"", []
+        return red.primary, red.redundant
+
+    def _remember_losses(self, first: int, end: int) -> None:
+        for sequence in range(max(first, end - REMEMBERED_LOSSES), end):
+            self._lost[sequence] = None
+        while len(self._lost) > REMEMBERED_LOSSES:
+            self._lost.popitem(last=False)
+
+
+def _is_copy(waiting: Packet, packet: Packet) -> bool:
+    """Whether ``waiting`` is what RED brought back of ``packet``."""
+    return waiting.recovered and waiting.timestamp == packet.timestamp and waiting.csrc == packet.csrc
+
+
+def _count(counts: dict[int | None, int], packet: Packet) -> None:
+    """Counts a packet that is not used; padding does not count."""
+    if packet.payload:
+        counts[packet.csrc] = counts.get(packet.csrc, 0) + 1
