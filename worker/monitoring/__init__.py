@@ -1,0 +1,5 @@
+"""A worker seen from outside: metrics, health, logs, memory.
+
+Doors: ``metrics.Metrics``, ``health.HealthServer``, ``logs.configure_logging``, ``memory.memory_in_use``. Floor: beside
+recording, which knows nothing of it.
+"""

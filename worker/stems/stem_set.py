@@ -20,7 +20,7 @@ class Slot(Protocol):
     """Takes one SSRC's packets out of its window, in sequence order, and places them."""
 
     @property
-    def window(self) -> ReorderWindow: ...  # noqa: D102
+    def window(self) -> ReorderWindow: ...
     @property
     def refused(self) -> int:
         """Packets of sources past MOST_SOURCES."""
@@ -41,7 +41,7 @@ class Speech(Protocol):
     unknown one."""
 
     @property
-    def stems(self) -> dict[int, Stem]: ...  # noqa: D102
+    def stems(self) -> dict[int, Stem]: ...
     @property
     def refused(self) -> int:
         """Packets of sources past MOST_SOURCES."""
