@@ -7,7 +7,7 @@ from playwright.sync_api import sync_playwright
 
 from worker.browser.launch import find_chromium
 from worker.errors import MeetstemsError
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     with sync_playwright() as playwright:
         own = playwright.chromium.executable_path
     try:
-        print(find_chromium(Settings.from_environment(os.environ), own))
+        print(find_chromium(BrowserSettings.from_environment(os.environ), own))
     except MeetstemsError as error:
         print(error, file=sys.stderr)
         return 1

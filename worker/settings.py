@@ -26,7 +26,7 @@ class SettingsError(InputError):
     """A setting of the environment is wrong; the message names it, its value and what was expected."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class BrowserSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the environment decides about the browser.
 
     ``chromium`` is the executable to use, None: look for one. ``chromium_args`` are appended to the launch arguments.
@@ -42,7 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     storage_state: Path | None = None
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+    def from_environment(cls, environ: Mapping[str, str]) -> BrowserSettings:
         """Reads the variables that README.md lists, and ``DISPLAY``. An empty value counts as none. Raises SettingsError.
 
         The file of ``storage_state`` is not read here: worker.browser.storage_state checks it.
@@ -59,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What ``meetstems run`` and its companions take from the environment; durations in seconds, sizes in bytes.
 
     ``bucket`` and ``jobs_queue_url`` are None where they are not set: not every command needs them. ``keep_tape``: the tape
@@ -85,7 +85,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_json: bool | None = None
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> RunSettings:
+    def from_environment(cls, environ: Mapping[str, str]) -> WorkerSettings:
         """Reads the variables that README.md lists. Raises SettingsError. An empty value counts as none."""
         given = _given(environ)
         folder = given.get("MEETSTEMS_WORK_DIR")

@@ -23,17 +23,17 @@ from worker.delivery.events_queue import EventsQueue
 from worker.delivery.object_store import NotFoundError, S3Store
 from worker.delivery.retries import RetryPolicy
 from worker.jobs import attempt
-from worker.jobs.context import World
-from worker.jobs.job_run import End, run_job
+from worker.jobs.context import WorkerContext
+from worker.jobs.job_run import Disposition, run_job
 from worker.monitoring.logs import LogTail
 from worker.monitoring.metrics import Metrics
 from worker.recording.observer import RecordingObserver
-from worker.recording.outcome import Order, Outcome, Stop
+from worker.recording.outcome import RecordingOutcome, RecordingRequest, Stop
 from worker.recording.recorder import Recorder
 from worker.recording.session import PART_SECONDS
-from worker.rendering.deferred import OpenRenderer, Rendering
+from worker.rendering.deferred import DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER
-from worker.settings import RunSettings, Settings
+from worker.settings import BrowserSettings, WorkerSettings
 from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
 from worker.tape.writer import TapeWriter
 
@@ -55,19 +55,19 @@ class Replayed:
 
     async def attend(
         self,
-        order: Order,
-        settings: Settings,
+        request: RecordingRequest,
+        settings: BrowserSettings,
         observer: RecordingObserver,
         open_renderer: OpenRenderer,
         stopped: asyncio.Future[Stop],
-    ) -> Outcome:
+    ) -> RecordingOutcome:
         now = 0.0
 
         def clock() -> float:
             return now
 
-        with TapeWriter(order.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
-            recorder = Recorder(tape, Rendering(open_renderer), clock, [observer.event])
+        with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
+            recorder = Recorder(tape, DeferredRenderer(open_renderer), clock, [observer.event])
             for number, event in enumerate(_events(self._seconds)):
                 now = event.frames[-1].arrival if isinstance(event, FrameBatch) else max(now, event.at)
                 recorder.take(event)
@@ -77,7 +77,7 @@ class Replayed:
             stop = await stopped
             self.ended_at = time.monotonic()
             recorder.take(RecordingEnded(at=now, reason=stop.reason, detail=stop.detail))
-            return Outcome(stop, True, recorder.finish(), recorder.error, None, None, None)
+            return RecordingOutcome(stop, True, recorder.finish(), recorder.error, None, None, None)
 
 
 def _events(seconds: float) -> Iterator[TapeEvent]:
@@ -98,14 +98,14 @@ async def finish(
     """Seconds from the end to the document being Success, and to the result being sent."""
     replayed = Replayed(seconds)
     monkeypatch.setattr(attempt, "attend", replayed.attend)
-    run = RunSettings(bucket=aws.bucket, memory_limit=None)
+    worker_settings = WorkerSettings(bucket=aws.bucket, memory_limit=None)
     with closing(s3_client(aws.aws)) as s3, closing(sqs_client(aws.aws)) as sqs:
         store = S3Store(s3, aws.bucket, retry=RetryPolicy(budget=60.0))
         events = EventsQueue(sqs, aws.events_url)
         stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-        world = World(
-            settings=Settings(),
-            run=run,
+        context = WorkerContext(
+            browser_settings=BrowserSettings(),
+            worker_settings=worker_settings,
             aws=aws.aws,
             store=store,
             events=events,
@@ -117,14 +117,14 @@ async def finish(
             clock=time.time,
         )
         running = asyncio.create_task(
-            run_job(parse_job(JOB, lambda: "other"), world, ends_by=None, give_up=False)
+            run_job(parse_job(JOB, lambda: "other"), context, ends_by=None, give_up=False)
         )
         await asyncio.wait(
             [running, asyncio.create_task(replayed.told.wait())], return_when="FIRST_COMPLETED"
         )
         stopped.set_result(Stop("drained", "SIGTERM", time.time()))
         success = asyncio.create_task(asyncio.to_thread(_until_success, store))
-        assert await running is End.DONE
+        assert await running is Disposition.DONE
         reported = time.monotonic()
         events.close()
         return await success - replayed.ended_at, reported - replayed.ended_at

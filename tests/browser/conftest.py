@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from worker.browser.launch import BrowserSession, launch_browser
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 
 
 @pytest.fixture
 async def browser_session() -> AsyncIterator[BrowserSession]:
-    async with launch_browser(Settings.from_environment(os.environ)) as session:
+    async with launch_browser(BrowserSettings.from_environment(os.environ)) as session:
         yield session

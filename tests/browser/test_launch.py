@@ -19,7 +19,7 @@ from tests.support.record_process import Command, assert_complete, chromium_of, 
 from worker.browser.launch import BrowserSession, ChromiumLaunchError, launch_browser, new_context
 from worker.browser.processes import browser_processes, cpu_seconds, is_alive
 from worker.browser.storage_state import StorageStateError
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 
 
 async def died(session: BrowserSession) -> str:
@@ -28,7 +28,7 @@ async def died(session: BrowserSession) -> str:
 
 
 async def test_a_closed_browser_has_not_died() -> None:
-    async with launch_browser(Settings.from_environment(os.environ)) as session:
+    async with launch_browser(BrowserSettings.from_environment(os.environ)) as session:
         context = await new_context(session)
         page = await context.new_page()
         assert await page.evaluate("navigator.language") == "en-US"
@@ -61,7 +61,7 @@ async def test_an_executable_that_is_no_chromium(tmp_path: Path) -> None:
     impostor.write_text("#!/bin/sh\nexit 3\n")
     impostor.chmod(0o755)
     with pytest.raises(ChromiumLaunchError, match=r"^[^\n]*chromium did not start: [^\n]+$"):
-        async with launch_browser(Settings(chromium=str(impostor))):
+        async with launch_browser(BrowserSettings(chromium=str(impostor))):
             pass
 
 
@@ -70,7 +70,7 @@ NEEDS_XVFB = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb he
 
 @NEEDS_XVFB
 async def test_a_headed_chromium_brings_its_own_screen(tmp_path: Path) -> None:
-    own = Settings.from_environment(os.environ)
+    own = BrowserSettings.from_environment(os.environ)
     headed = msgspec.structs.replace(own, headed=True, display=None, locale="de-AT")
     async with launch_browser(headed) as session:
         screens = [child for child in psutil.Process().children() if child.name() == "Xvfb"]

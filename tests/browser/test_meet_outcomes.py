@@ -23,7 +23,7 @@ from tests.support.outcome_rows import (
 )
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.reasons import Reason
-from worker.recording.outcome import Outcome
+from worker.recording.outcome import RecordingOutcome
 from worker.tape.events import PageSeen, RosterChanged, TapeEvent
 
 LOBBY = 1.2
@@ -87,23 +87,31 @@ def by_default(name: str, page: Page) -> Row:
     return ended(name, meeting(page))
 
 
-def took_the_cut_message(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def took_the_cut_message(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
     (text,) = replica.chat
     return [] if 480 < len(text) <= 500 and text.endswith("call.…") else [f"the chat got {text!r}"]
 
 
-def never_seen_as_the_call(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def never_seen_as_the_call(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
     seen = {event.scene for event in events if isinstance(event, PageSeen)}
     return [f"took the page for {seen}"] if "call" in seen else []
 
 
-def noted_german_and_wrote(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def noted_german_and_wrote(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
     languages = {event.language for event in events if isinstance(event, PageSeen)}
     faults = [] if "de" in languages else [f"noted the languages {languages}"]
     return faults if replica.chat else [*faults, "wrote nothing into the chat"]
 
 
-def comings_and_goings_noted(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def comings_and_goings_noted(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
     noted = [(event.change, event.name) for event in events if isinstance(event, RosterChanged)]
     expected = [("join", "Late Lin"), ("mute", "Ben Oak"), ("unmute", "Ben Oak"), ("leave", "Late Lin")]
     return [f"noted {noted}, expected {change}" for change in expected if change not in noted]

@@ -7,7 +7,7 @@ import pytest
 
 from worker.browser.launch import launch_browser, new_context
 from worker.browser.page_snapshot import DOM_FILE, SCREENSHOT_FILE, take_evidence
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 
 MASK = (255, 0, 255)
 """What Playwright paints over what is masked."""
@@ -35,7 +35,7 @@ COMMON = """
     [(MEET, "You can't join this video call"), (TEAMS, "You've been removed from this meeting")],
 )
 async def test_what_is_kept_of_a_page(page_html: str, kept: str, tmp_path: Path) -> None:
-    async with launch_browser(Settings()) as session:
+    async with launch_browser(BrowserSettings()) as session:
         page = await (await new_context(session)).new_page()
         await page.set_content(page_html + COMMON)
         await take_evidence(page, tmp_path)

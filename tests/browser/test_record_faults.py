@@ -22,7 +22,7 @@ from tests.support.record_process import (
 from worker.lifecycle import state_machine
 from worker.platforms.meet.link import parse_meet_link
 from worker.recording.observer import RecordingObserver
-from worker.recording.outcome import Order, Outcome
+from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.session import record
 from worker.rendering.deferred import OpenRenderer
 from worker.rendering.progress import Progress
@@ -53,9 +53,9 @@ class Silent(RecordingObserver):
 
 async def recorded(
     replica: Replica, output: Path, display: Silent, open_renderer: OpenRenderer | None = None
-) -> Outcome:
-    order = Order("bot-1", parse_meet_link(replica.meeting_url), output, "Notes")
-    return await record(order, settings_for(replica), display, open_renderer or (lambda: Renderer(output)))
+) -> RecordingOutcome:
+    request = RecordingRequest("bot-1", parse_meet_link(replica.meeting_url), output, "Notes")
+    return await record(request, settings_for(replica), display, open_renderer or (lambda: Renderer(output)))
 
 
 class FailingRenderer(Renderer):

@@ -15,7 +15,7 @@ from fixtures.replica.report import PageReport
 from fixtures.replica.scenario import Media, Page, Participant, Scenario
 from fixtures.replica.server import Replica
 from worker.browser.launch import find_chromium
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 
 ADA = Participant(name="Ada Ray", voice="elif", csrc=7001, says=[(0.2, 60.0)], host=True)
 BEN = Participant(name="Ben Oak", voice="nuno", csrc=7002, says=[(0.2, 60.0)], mutes=[(50.0, 60.0)])
@@ -37,7 +37,7 @@ async def visiting(scenario: Scenario, truth: Path) -> AsyncIterator[tuple[Repli
     """The replica and a plain Chromium on its first page: no scripts of ours, the page's policy in force."""
     async with Replica(scenario, truth) as replica, async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=find_chromium(Settings.from_environment({})),
+            executable_path=find_chromium(BrowserSettings.from_environment({})),
             args=[*replica.chromium_args, "--autoplay-policy=no-user-gesture-required"],
             chromium_sandbox=False,
         )

@@ -18,7 +18,7 @@ from fixtures.replica.server import Replica
 from fixtures.replica.teams.mix_scenario import MixMedia
 from fixtures.replica.teams.scenario import TeamsPage, TeamsSignals
 from worker.browser.launch import find_chromium
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 
 ADA = Participant(name="Ada Ray", voice="elif", csrc=414, says=[(0.2, 60.0)], host=True)
 BEN = Participant(name="Ben Oak", voice="nuno", csrc=1053, says=[(0.2, 60.0)])
@@ -45,7 +45,7 @@ async def visiting(scenario: Scenario, truth: Path) -> AsyncIterator[tuple[Repli
     """The replica and a plain Chromium that was sent to its link: no scripts of ours, the page's policy in force."""
     async with Replica(scenario, truth) as replica, async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=find_chromium(Settings.from_environment({})),
+            executable_path=find_chromium(BrowserSettings.from_environment({})),
             args=[*replica.chromium_args, "--autoplay-policy=no-user-gesture-required"],
             chromium_sandbox=False,
         )

@@ -25,14 +25,14 @@ from worker.contracts.job import Job
 from worker.contracts.parse_job import parse_job
 from worker.delivery.aws_clients import sqs_client
 from worker.delivery.events_queue import EventsQueue
-from worker.jobs.context import World
-from worker.jobs.job_run import End, run_job
+from worker.jobs.context import WorkerContext
+from worker.jobs.job_run import Disposition, run_job
 from worker.lifecycle import state_machine
 from worker.monitoring.logs import LogTail
 from worker.monitoring.metrics import Metrics
 from worker.recording import session
 from worker.recording.outcome import Stop
-from worker.settings import RunSettings
+from worker.settings import WorkerSettings
 from worker.tape.events import TapDeaf
 from worker.tape.reader import TapeReader
 from worker.tape.writer import TapeWriter
@@ -45,13 +45,13 @@ def there() -> Iterator[Cloud]:
 
 
 @asynccontextmanager
-async def world_of(replica: Replica, there: Cloud, work: Path) -> AsyncIterator[World]:
+async def context_of(replica: Replica, there: Cloud, work: Path) -> AsyncIterator[WorkerContext]:
     sqs = sqs_client(there.embedded.aws)
     events = EventsQueue(sqs, there.embedded.events_url)
     try:
-        yield World(
-            settings=settings_for(replica),
-            run=RunSettings(bucket=there.embedded.bucket, lease_seconds=5.0),
+        yield WorkerContext(
+            browser_settings=settings_for(replica),
+            worker_settings=WorkerSettings(bucket=there.embedded.bucket, lease_seconds=5.0),
             aws=there.embedded.aws,
             store=there.store,
             events=events,
@@ -95,9 +95,11 @@ async def test_a_full_disk_ends_the_recording_with_all_that_was_written_uploaded
     monkeypatch.setattr(TapeWriter, "_append", fail_after_a_while)
     async with (
         Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
-        world_of(replica, there, tmp_path / "work") as world,
+        context_of(replica, there, tmp_path / "work") as worker_context,
     ):
-        assert await run_job(job_for(replica), world, ends_by=None, give_up=False) is End.FAILED
+        assert (
+            await run_job(job_for(replica), worker_context, ends_by=None, give_up=False) is Disposition.FAILED
+        )
         assert await replica.wait_ended() == "left"
     (result,) = there.results()
     assert (result.outcome, result.reason) == ("failed", "disk_full")
@@ -115,10 +117,12 @@ async def test_the_longest_duration_counts_over_all_attempts_and_twelve_hours_ca
 ) -> None:
     async with (
         Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
-        world_of(replica, there, tmp_path / "work") as world,
+        context_of(replica, there, tmp_path / "work") as worker_context,
     ):
-        end = await run_job(job_for(replica), world, ends_by=time.time() + 6.0, give_up=False)
-        assert end is End.DONE
+        disposition = await run_job(
+            job_for(replica), worker_context, ends_by=time.time() + 6.0, give_up=False
+        )
+        assert disposition is Disposition.DONE
     (result,) = there.results()
     assert (result.outcome, result.reason) == ("recorded", "max_duration")
     assert result.duration_seconds < 8
@@ -129,13 +133,13 @@ async def test_a_worker_that_lost_its_lease_leaves_the_rest_to_the_other(
 ) -> None:
     async with (
         Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
-        world_of(replica, there, tmp_path / "work") as world,
+        context_of(replica, there, tmp_path / "work") as worker_context,
     ):
-        running = asyncio.create_task(run_job(job_for(replica), world, ends_by=None, give_up=False))
+        running = asyncio.create_task(run_job(job_for(replica), worker_context, ends_by=None, give_up=False))
         await there.until(lambda: there.tape_parts() >= 1)
         usurper = b'{"owner": "another", "attempt": 9, "expires_at": 9999999999}'
         await asyncio.to_thread(there.store.put, there.keys.lease, usurper, content_type="application/json")
-        assert await asyncio.wait_for(running, 30) is End.HELD
+        assert await asyncio.wait_for(running, 30) is Disposition.HELD
         assert await replica.wait_ended() == "left"
     assert there.results() == []
     assert not any("/files/" in key for key in there.objects())
@@ -180,10 +184,10 @@ async def test_a_capture_that_dies_is_started_once_more_and_then_given_up(
     monkeypatch.setattr(launch, "CLOSE_TIMEOUT", 1.0)
     async with (
         Replica(conversation(60), tmp_path / "truth.jsonl") as replica,
-        world_of(replica, there, tmp_path / "work") as world,
+        context_of(replica, there, tmp_path / "work") as worker_context,
     ):
-        end = await run_job(job_for(replica), world, ends_by=None, give_up=False)
-    assert end is End.FAILED
+        disposition = await run_job(job_for(replica), worker_context, ends_by=None, give_up=False)
+    assert disposition is Disposition.FAILED
     (result,) = there.results()
     assert (result.outcome, result.reason, result.attempt) == ("failed", reason, 2)
     manifest = there.manifest()
@@ -199,13 +203,13 @@ async def test_a_capture_that_dies_is_started_once_more_and_then_given_up(
 async def test_a_stop_before_joining_hands_the_job_on(there: Cloud, tmp_path: Path) -> None:
     async with (
         Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
-        world_of(replica, there, tmp_path / "work") as world,
+        context_of(replica, there, tmp_path / "work") as worker_context,
     ):
         soon = "2999-01-01T00:00:00Z"
         running = asyncio.create_task(
-            run_job(job_for(replica, join_at=soon), world, ends_by=None, give_up=False)
+            run_job(job_for(replica, join_at=soon), worker_context, ends_by=None, give_up=False)
         )
         await there.until(lambda: "attempts/0001/attempt.json" in there.objects())
-        world.stopped.set_result(Stop("drained", "SIGTERM", time.time()))
-        assert await asyncio.wait_for(running, 10) is End.HANDED_ON
+        worker_context.stopped.set_result(Stop("drained", "SIGTERM", time.time()))
+        assert await asyncio.wait_for(running, 10) is Disposition.HANDED_ON
     assert there.results() == []

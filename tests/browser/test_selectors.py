@@ -26,7 +26,7 @@ from worker.browser.launch import find_chromium
 from worker.platforms.meet import signs as meet
 from worker.platforms.signs import Sign, button, plain
 from worker.platforms.teams import signs as teams
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 
 PATIENCE = 10.0
 
@@ -35,7 +35,7 @@ PATIENCE = 10.0
 async def browser(*args: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
-            executable_path=find_chromium(Settings.from_environment({})),
+            executable_path=find_chromium(BrowserSettings.from_environment({})),
             args=args,
             chromium_sandbox=False,
         )

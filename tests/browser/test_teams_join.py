@@ -55,7 +55,7 @@ async def test_who_leaves_the_lobby_takes_the_request_back(tmp_path: Path) -> No
         await call.open()
         view = await until(call, Scene.LOBBY)
         assert view.evidence == ("lobby.let_in",)
-        await call._page.shown(teams.CANCEL.selector).wait_for()
+        await call._driver.shown(teams.CANCEL.selector).wait_for()
         await call.leave()
         assert await replica.wait_ended() == "left"
 
@@ -73,7 +73,7 @@ async def test_leaving_the_call_by_its_button(tmp_path: Path, client: str) -> No
 
 async def test_chromiums_own_question_does_not_keep_the_bot_out(tmp_path: Path) -> None:
     async with guest(tmp_path, lobby=0.0, launcher=True, opens_app=True) as (replica, call):
-        page = call._page.page
+        page = call._driver.page
         await page.goto(replica.meeting_url)  # not by open(), which keeps the question from being asked
         await until(call, Scene.CALL)
         assert replica.bot_name == "Stems"
@@ -82,7 +82,7 @@ async def test_chromiums_own_question_does_not_keep_the_bot_out(tmp_path: Path) 
 async def test_other_windows_are_closed(tmp_path: Path) -> None:
     async with guest(tmp_path) as (_, call):
         await call.open()
-        page = call._page.page
+        page = call._driver.page
         await page.evaluate("() => void window.open('about:blank')")
         while len(page.context.pages) > 1:  # noqa: ASYNC110 - closing them is what is waited for
             await asyncio.sleep(0.05)
@@ -91,7 +91,7 @@ async def test_other_windows_are_closed(tmp_path: Path) -> None:
 async def test_a_page_that_is_gone(tmp_path: Path) -> None:
     async with guest(tmp_path) as (_, call):
         await call.open()
-        await call._page.page.close()
+        await call._driver.page.close()
         with pytest.raises(CallError, match="the page is gone") as gone:
             await call.look(thorough=True)
         assert gone.value.reason == "browser_died"
@@ -99,7 +99,7 @@ async def test_a_page_that_is_gone(tmp_path: Path) -> None:
 
 async def test_a_page_that_does_not_load_is_told_without_the_passcode(tmp_path: Path) -> None:
     async with guest(tmp_path) as (_, call):
-        await call._page.page.context.route("**/*", lambda route: route.abort())
+        await call._driver.page.context.route("**/*", lambda route: route.abort())
         with pytest.raises(CallError) as refusal:
             await call.open()
     assert refusal.value.reason == "page_not_loaded"

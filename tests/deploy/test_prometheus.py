@@ -14,7 +14,7 @@ from tests.support.tapes import STARTED_AT, Talker, synthetic_tape
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.metrics import Metrics
 from worker.monitoring.process_metrics import ProcessMetrics, Usage
-from worker.rendering.deferred import Rendering
+from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.progress import Progress, SpeakerProgress
 from worker.rendering.renderer import Renderer
 from worker.tape.events import (
@@ -50,7 +50,7 @@ class Recording(Worker):
 
     def __init__(self, output: Path) -> None:
         super().__init__()
-        self._rendering = Rendering(lambda: Renderer(output, mix=False))
+        self._renderer = DeferredRenderer(lambda: Renderer(output, mix=False))
         talkers = [
             Talker(csrc=1, slot=0, turns=[(0, 3600)], payloads=[OPUS_SILENCE]),
             Talker(csrc=2, slot=1, turns=[(0, 3600)], payloads=[OPUS_SILENCE]),
@@ -70,14 +70,14 @@ class Recording(Worker):
         """The next five seconds of the meeting."""
         for _ in range(50):
             event = next(self._events)
-            self._rendering.feed(event)
+            self._renderer.feed(event)
             self.metrics.observe(event)
             if isinstance(event, FrameBatch):
                 for frame in event.frames:
                     self._tapped[frame.receiver] += 1
         for receiver, tapped in enumerate(self._tapped):
             self.metrics.observe(report(receiver, tapped, tapped))
-        if progress := self._rendering.progress():
+        if progress := self._renderer.progress():
             self.metrics.set_progress(progress)
         self.metrics.part_closed(20_000)
         self.metrics.uploaded(20_000)

@@ -17,7 +17,7 @@ import pytest
 from tests.deploy.tools import KUBERNETES
 from worker.browser.launch import find_chromium
 from worker.browser.virtual_display import SCREEN
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 
 PROFILE = KUBERNETES / "seccomp" / "meetstems.json"
 DANGEROUS = {"bpf", "init_module", "kexec_load", "mount", "ptrace", "reboot", "io_uring_setup", "keyctl"}
@@ -38,7 +38,7 @@ def home() -> Iterator[Path]:
 
 def dump_page(home: Path, without: str = "") -> subprocess.CompletedProcess[str]:
     """Lets Chromium print a page under the profile, less one system call."""
-    chromium = find_chromium(Settings.from_environment(os.environ))
+    chromium = find_chromium(BrowserSettings.from_environment(os.environ))
     if os.getuid() == 0 and not all(parent.stat().st_mode & 0o001 for parent in Path(chromium).parents):
         pytest.skip(f"{chromium} is root's alone; the profile is tried as another user")
     return subprocess.run(

@@ -21,7 +21,7 @@ from worker.lifecycle.leave_policy import LeavePolicy
 from worker.platforms.links import parse_link
 from worker.reasons import TRIED_AGAIN, Reason
 from worker.recording.observer import RecordingObserver
-from worker.recording.outcome import Order, Outcome, Stop
+from worker.recording.outcome import RecordingOutcome, RecordingRequest, Stop
 from worker.recording.session import attend
 from worker.rendering.renderer import Renderer
 from worker.tape.events import PageSeen, StateChanged, TapeEvent
@@ -68,7 +68,7 @@ class Row(NamedTuple):
     names: Sequence[str] | None = None
     announcement: str | None = None
     attempts: int = 1
-    check: Callable[[Replica, Outcome, list[TapeEvent]], Sequence[str]] | None = None
+    check: Callable[[Replica, RecordingOutcome, list[TapeEvent]], Sequence[str]] | None = None
     """Names what is wrong beside all that."""
     steer: Callable[[Replica], Coroutine[Any, Any, None]] | None = None
 
@@ -77,7 +77,7 @@ class Played(NamedTuple):
     """How a row ended. ``decided_after`` and ``asked_after`` are in seconds; None: not known."""
 
     row: Row
-    outcome: Outcome
+    outcome: RecordingOutcome
     states: tuple[str, ...]
     asked_after: float | None
     decided_after: float | None
@@ -141,13 +141,15 @@ async def play(row: Row, folder: Path) -> list[Played]:
     return played
 
 
-async def _attend(row: Row, replica: Replica, output: Path, observer: Events) -> Outcome:
-    order = Order("outcome", parse_link(replica.meeting_url), output, BOT_NAME, row.policy, row.announcement)
+async def _attend(row: Row, replica: Replica, output: Path, observer: Events) -> RecordingOutcome:
+    request = RecordingRequest(
+        "outcome", parse_link(replica.meeting_url), output, BOT_NAME, row.policy, row.announcement
+    )
     never: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-    return await attend(order, settings_for(replica), observer, lambda: Renderer(output), never)
+    return await attend(request, settings_for(replica), observer, lambda: Renderer(output), never)
 
 
-def _judge(row: Row, outcome: Outcome, events: list[TapeEvent], told: Told, *, last: bool) -> Played:
+def _judge(row: Row, outcome: RecordingOutcome, events: list[TapeEvent], told: Told, *, last: bool) -> Played:
     states = tuple(event.state for event in events if isinstance(event, StateChanged))
     asked_after = _asked_after(events, told)
     decided_after = _decided_after(row, events, told)
@@ -185,7 +187,7 @@ def _decided_after(row: Row, events: list[TapeEvent], told: Told) -> float | Non
     return decided[0] - (shown[-1] + row.after) if shown and decided else None
 
 
-def _names_fault(row: Row, outcome: Outcome) -> list[str]:
+def _names_fault(row: Row, outcome: RecordingOutcome) -> list[str]:
     if row.names is None:
         return []
     found = sorted(p.participant_name for p in outcome.manifest.participants) if outcome.manifest else []

@@ -18,7 +18,7 @@ from fixtures.replica.scenario import Page, Participant, Scenario
 from fixtures.replica.server import Replica
 from worker.browser.processes import browser_processes
 from worker.manifest.schema import Manifest
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 from worker.tape.errors import TapeReadError
 from worker.tape.events import FrameBatch, TapeEvent
 from worker.tape.reader import TapeReader
@@ -42,9 +42,9 @@ def meeting(duration: float, lobby: float = 0.8, **page: bool) -> Scenario:
     )
 
 
-def settings_for(replica: Replica) -> Settings:
-    own = Settings.from_environment(os.environ)
-    return Settings(
+def settings_for(replica: Replica) -> BrowserSettings:
+    own = BrowserSettings.from_environment(os.environ)
+    return BrowserSettings(
         chromium=own.chromium, chromium_args=(*own.chromium_args, *replica.chromium_args, *EXTRA_ARGS)
     )
 

@@ -4,44 +4,48 @@ from pathlib import Path
 
 import pytest
 
-from worker.settings import Settings, SettingsError
+from worker.settings import BrowserSettings, SettingsError
 
 
 def test_nothing_set() -> None:
-    assert Settings.from_environment({"MEETSTEMS_CHROMIUM": " "}) == Settings(chromium=None, chromium_args=())
+    assert BrowserSettings.from_environment({"MEETSTEMS_CHROMIUM": " "}) == BrowserSettings(
+        chromium=None, chromium_args=()
+    )
 
 
 def test_arguments_are_split_as_a_shell_splits_words() -> None:
-    settings = Settings.from_environment(
+    settings = BrowserSettings.from_environment(
         {"MEETSTEMS_CHROMIUM": "/opt/chrome", "MEETSTEMS_CHROMIUM_ARGS": "--a '--rules=MAP x 1:2'  --b"}
     )
-    assert settings == Settings(chromium="/opt/chrome", chromium_args=("--a", "--rules=MAP x 1:2", "--b"))
+    assert settings == BrowserSettings(
+        chromium="/opt/chrome", chromium_args=("--a", "--rules=MAP x 1:2", "--b")
+    )
 
 
 def test_an_open_quote_is_named() -> None:
     with pytest.raises(SettingsError) as caught:
-        Settings.from_environment({"MEETSTEMS_CHROMIUM_ARGS": "--a '--b"})
+        BrowserSettings.from_environment({"MEETSTEMS_CHROMIUM_ARGS": "--a '--b"})
     assert str(caught.value) == (
         'MEETSTEMS_CHROMIUM_ARGS="--a \'--b": expected words as a shell splits them (No closing quotation)'
     )
 
 
 def test_how_the_browser_is_to_be() -> None:
-    settings = Settings.from_environment(
+    settings = BrowserSettings.from_environment(
         {"MEETSTEMS_HEADED": "1", "DISPLAY": ":7", "MEETSTEMS_LOCALE": "pt-BR", "MEETSTEMS_STORAGE_STATE": ""}
     )
-    assert settings == Settings(headed=True, display=":7", locale="pt-BR", storage_state=None)
+    assert settings == BrowserSettings(headed=True, display=":7", locale="pt-BR", storage_state=None)
 
 
 def test_nothing_of_it_set() -> None:
-    settings = Settings.from_environment({"MEETSTEMS_HEADED": "0"})
+    settings = BrowserSettings.from_environment({"MEETSTEMS_HEADED": "0"})
     assert (settings.headed, settings.display, settings.locale) == (False, None, "en-US")
 
 
 def test_the_storage_state_is_a_path(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text('{"cookies": [{"name": "a", "value": "s3cret"}]}', "utf-8")
-    settings = Settings.from_environment({"MEETSTEMS_STORAGE_STATE": str(path)})
+    settings = BrowserSettings.from_environment({"MEETSTEMS_STORAGE_STATE": str(path)})
     assert settings.storage_state == path
     assert "s3cret" not in repr(settings)
 
@@ -57,5 +61,5 @@ def test_the_storage_state_is_a_path(tmp_path: Path) -> None:
 )
 def test_a_wrong_value_is_named(name: str, value: str, expected: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Settings.from_environment({name: value})
+        BrowserSettings.from_environment({name: value})
     assert str(caught.value) == f"{name}={value!r}: expected {expected}"

@@ -24,7 +24,7 @@ class SampleSink(Protocol):
         """No samples follow."""
 
 
-class Mix:
+class Mixer:
     """The sum of all speakers, second by second: seconds that are written are gone, the others can still be added to."""
 
     def __init__(self, sink: SampleSink) -> None:

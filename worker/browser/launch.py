@@ -19,7 +19,7 @@ from worker.browser.processes import browser_processes, is_alive, kill_children
 from worker.browser.storage_state import StorageStateError
 from worker.browser.virtual_display import virtual_display
 from worker.errors import MeetstemsError
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 
 _log = logging.getLogger(__name__)
 
@@ -61,11 +61,11 @@ class BrowserSession:
 
     browser: Browser
     executable: str
-    settings: Settings
+    settings: BrowserSettings
     died: asyncio.Future[str]
 
 
-def find_chromium(settings: Settings, own: str | None = None) -> str:
+def find_chromium(settings: BrowserSettings, own: str | None = None) -> str:
     """The path of the executable: the setting's, else the first on PATH, else ``own`` (Playwright's) where it is installed.
 
     Raises ChromiumNotFoundError.
@@ -89,7 +89,7 @@ def find_chromium(settings: Settings, own: str | None = None) -> str:
 
 
 @asynccontextmanager
-async def launch_browser(settings: Settings) -> AsyncIterator[BrowserSession]:
+async def launch_browser(settings: BrowserSettings) -> AsyncIterator[BrowserSession]:
     """Runs Chromium for as long as the block lasts. Raises ChromiumNotFoundError, ChromiumLaunchError or DisplayError.
 
     Signals stay with the caller. The sandbox is off only for root, whom Chromium does not run with it.
@@ -138,7 +138,7 @@ async def new_context(session: BrowserSession) -> BrowserContext:
     return context
 
 
-def _screen(settings: Settings) -> AbstractAsyncContextManager[str | None]:
+def _screen(settings: BrowserSettings) -> AbstractAsyncContextManager[str | None]:
     """The display that Chromium is to use; None where it needs none."""
     if not settings.headed:
         return nullcontext(None)
@@ -146,7 +146,7 @@ def _screen(settings: Settings) -> AbstractAsyncContextManager[str | None]:
 
 
 async def _launch(
-    playwright: Playwright, executable: str, settings: Settings, display: str | None
+    playwright: Playwright, executable: str, settings: BrowserSettings, display: str | None
 ) -> Browser:
     sandbox = os.geteuid() != 0
     screen = [] if display is None else ["--ozone-platform=x11", f"--display={display}"]

@@ -18,11 +18,11 @@ from worker.contracts.vendor_words import words
 from worker.errors import MeetstemsError
 from worker.lifecycle.leave_policy import LeavePolicy
 from worker.platforms.links import parse_link
-from worker.recording.outcome import Order, Outcome
+from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.session import record
 from worker.rendering.output import TAPE_FOLDER
 from worker.rendering.renderer import Renderer
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 
 NOT_ADMITTED: Final = 3
 """Exit code: the bot was not let in, so there is nothing."""
@@ -35,7 +35,7 @@ def record_command(
     url: str, output: Path, bot_name: str, policy: LeavePolicy, announcement: str | None
 ) -> int:
     """Records the call behind ``url``; returns the exit code. Raises MeetstemsError."""
-    order = Order(
+    request = RecordingRequest(
         bot_id=str(uuid.uuid4()),
         link=parse_link(url),
         output=output,
@@ -44,32 +44,32 @@ def record_command(
         announcement=announcement,
         failure=output / FAILURE_FOLDER,
     )
-    settings = Settings.from_environment(os.environ)
+    settings = BrowserSettings.from_environment(os.environ)
     check_storage_state(settings.storage_state)
-    return asyncio.run(record_and_report(order, settings))
+    return asyncio.run(record_and_report(request, settings))
 
 
-async def record_and_report(order: Order, settings: Settings) -> int:
+async def record_and_report(request: RecordingRequest, settings: BrowserSettings) -> int:
     """Records with progress and a summary on standard output; returns the exit code. Raises MeetstemsError."""
     console = open_console()
-    display = open_display(console, order.link.shown)
+    display = open_display(console, request.link.shown)
     try:
-        outcome = await record(order, settings, display, lambda: Renderer(order.output))
+        outcome = await record(request, settings, display, lambda: Renderer(request.output))
     finally:
         display.close()
-    return _report(console, order, outcome)
+    return _report(console, request, outcome)
 
 
-def _report(console: Console, order: Order, outcome: Outcome) -> int:
+def _report(console: Console, request: RecordingRequest, outcome: RecordingOutcome) -> int:
     stop = outcome.stop
     why = f"{stop.reason}: {stop.detail}" if stop.detail else stop.reason
     if outcome.manifest is not None:
-        print_summary(console, outcome.manifest, order.output, _notes(outcome))
+        print_summary(console, outcome.manifest, request.output, _notes(outcome))
     if outcome.error is not None:
-        advice = f"meetstems replay {order.output / TAPE_FOLDER} can make the files from the tape"
+        advice = f"meetstems replay {request.output / TAPE_FOLDER} can make the files from the tape"
         raise MeetstemsError(f"{outcome.error}; {advice}")
     if outcome.manifest is None:
-        said = words("fatal", stop.reason, order.link.platform).message
+        said = words("fatal", stop.reason, request.link.platform).message
         print_error(f"not recorded: {said} ({why})")
         return MeetstemsError.exit_code if outcome.failed else NOT_ADMITTED
     if outcome.failed:
@@ -78,7 +78,7 @@ def _report(console: Console, order: Order, outcome: Outcome) -> int:
     return 0
 
 
-def _notes(outcome: Outcome) -> list[tuple[str, str]]:
+def _notes(outcome: RecordingOutcome) -> list[tuple[str, str]]:
     notes = [
         ("lobby to first packet", _seconds(outcome.first_packet_after)),
         ("end to files closed", _seconds(outcome.files_closed_after)),

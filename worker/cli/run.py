@@ -21,7 +21,7 @@ from worker.jobs.consumer import BAD_CONFIGURATION, TRY_AGAIN, run_from_queue, r
 from worker.jobs.context import aws_of
 from worker.jobs.dispatch import dispatch
 from worker.rendering.output import claim_output
-from worker.settings import RunSettings, Settings
+from worker.settings import BrowserSettings, WorkerSettings
 
 
 def run_command(job: str | None, *, forever: bool, local: bool, output: Path | None) -> int:
@@ -30,16 +30,19 @@ def run_command(job: str | None, *, forever: bool, local: bool, output: Path | N
     ``local``: with S3 and SQS within this process, of which ``output`` gets a copy at the end. Raises MeetstemsError; see
     worker.jobs.consumer for the exit codes.
     """
-    settings, run = Settings.from_environment(os.environ), RunSettings.from_environment(os.environ)
-    check_storage_state(settings.storage_state)
+    browser_settings, worker_settings = (
+        BrowserSettings.from_environment(os.environ),
+        WorkerSettings.from_environment(os.environ),
+    )
+    check_storage_state(browser_settings.storage_state)
     body = None if job is None else read_job(job)
     try:
         if local:
-            return _run_locally(body, settings, run, output)
-        aws = aws_of(run)
+            return _run_locally(body, browser_settings, worker_settings, output)
+        aws = aws_of(worker_settings)
         if body is not None:
-            return asyncio.run(run_one(body, settings, run, aws))
-        return asyncio.run(run_from_queue(settings, run, aws, forever=forever))
+            return asyncio.run(run_one(body, browser_settings, worker_settings, aws))
+        return asyncio.run(run_from_queue(browser_settings, worker_settings, aws, forever=forever))
     except UnavailableError as error:
         error.exit_code = TRY_AGAIN
         raise
@@ -48,7 +51,12 @@ def run_command(job: str | None, *, forever: bool, local: bool, output: Path | N
         raise
 
 
-def _run_locally(body: bytes | None, settings: Settings, run: RunSettings, output: Path | None) -> int:
+def _run_locally(
+    body: bytes | None,
+    browser_settings: BrowserSettings,
+    worker_settings: WorkerSettings,
+    output: Path | None,
+) -> int:
     """The whole way through the queue and back, with nobody's account. Raises InputError where there is no job."""
     if body is None:
         raise InputError(
@@ -58,7 +66,7 @@ def _run_locally(body: bytes | None, settings: Settings, run: RunSettings, outpu
         claim_output(output)
     with embedded_aws() as embedded:
         here = msgspec.structs.replace(
-            run,
+            worker_settings,
             bucket=embedded.bucket,
             jobs_queue_url=embedded.jobs_url,
             events_queue_url=embedded.events_url,
@@ -66,7 +74,7 @@ def _run_locally(body: bytes | None, settings: Settings, run: RunSettings, outpu
         )
         bot_id = dispatch(JobsQueue(sqs_client(embedded.aws), embedded.jobs_url), body)
         print(f"bot {bot_id}: S3 and SQS are at {embedded.aws.endpoint_url} as long as this runs", flush=True)
-        exit_code = asyncio.run(run_from_queue(settings, here, embedded.aws, forever=False))
+        exit_code = asyncio.run(run_from_queue(browser_settings, here, embedded.aws, forever=False))
         _print_events(embedded)
         if output is not None:
             _save(embedded, output)

@@ -9,14 +9,14 @@ from worker.delivery.object_store import open_store
 from worker.delivery.retries import COMMAND_RETRY
 from worker.jobs.context import aws_of
 from worker.jobs.streams import streams_of
-from worker.settings import RunSettings, SettingsError
+from worker.settings import SettingsError, WorkerSettings
 
 
 def streams_command(bot_id: str) -> int:
     """Prints the document, with fresh URLs; returns the exit code. Raises MeetstemsError."""
-    run = RunSettings.from_environment(os.environ)
-    if run.bucket is None:
+    worker_settings = WorkerSettings.from_environment(os.environ)
+    if worker_settings.bucket is None:
         raise SettingsError("MEETSTEMS_BUCKET: is not set, expected the name of an S3 bucket")
-    store = open_store(aws_of(run), run.bucket, retry=COMMAND_RETRY)
-    print(streams_of(store, bot_keys(run.prefix, bot_id)))
+    store = open_store(aws_of(worker_settings), worker_settings.bucket, retry=COMMAND_RETRY)
+    print(streams_of(store, bot_keys(worker_settings.prefix, bot_id)))
     return 0

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from worker.delivery.errors import RefusedError, describe
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.jobs_queue import QueueUnavailableError
-from worker.delivery.outbox import Backlog
+from worker.delivery.outbox import Outbox
 from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class EventsQueue(EventSink):
         self._client = client
         self._url = url
         self._retries = Retries("SQS", QueueUnavailableError, retry, cancelled)
-        self._backlog = None if url is None else Backlog("events", self._deliver, _label, limit=limit)
+        self._outbox = None if url is None else Outbox("events", self._deliver, _label, limit=limit)
         self._given_up_before = 0
 
     def send(self, event: dict[str, Any]) -> None:
@@ -50,29 +50,29 @@ class EventsQueue(EventSink):
 
         Raises TypeError for what is no JSON.
         """
-        if self._backlog is not None:
-            self._backlog.add(msgspec.json.decode(msgspec.json.encode(event)))
+        if self._outbox is not None:
+            self._outbox.add(msgspec.json.decode(msgspec.json.encode(event)))
 
     def drain(self, timeout: float) -> bool:
         """Waits up to ``timeout`` seconds for the rest.
 
         Returns whether it was sent, with all that was handed over since the last time that this was asked.
         """
-        if self._backlog is None:
+        if self._outbox is None:
             return True
-        empty = self._backlog.drain(timeout)
-        before, self._given_up_before = self._given_up_before, self._backlog.given_up
+        empty = self._outbox.drain(timeout)
+        before, self._given_up_before = self._given_up_before, self._outbox.given_up
         return empty and self._given_up_before == before
 
     def close(self) -> None:
         """Ends it; what is still waiting is not sent."""
-        if self._backlog is not None:
-            self._backlog.close()
+        if self._outbox is not None:
+            self._outbox.close()
 
     @property
     def waiting(self) -> int:
         """How many events have not been sent yet."""
-        return 0 if self._backlog is None else len(self._backlog.pending())
+        return 0 if self._outbox is None else len(self._outbox.pending())
 
     def _deliver(self, event: dict[str, Any]) -> None:
         assert self._url is not None

@@ -24,7 +24,7 @@ class _Waiting(NamedTuple, Generic[T]):
     since: float
 
 
-class Backlog(Generic[T]):
+class Outbox(Generic[T]):
     """Delivers with ``deliver``, one after the other. Thread-safe.
 
     Where ``deliver`` raises UnavailableError the same item is delivered again, for as long as it takes; the others wait behind

@@ -10,7 +10,7 @@ from pathlib import Path
 from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.errors import RefusedError
 from worker.delivery.object_store import ObjectStore, StoreUnavailableError
-from worker.delivery.outbox import PAUSE, Backlog
+from worker.delivery.outbox import PAUSE, Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -34,32 +34,32 @@ class TapeUpload:
         self._store = store
         self._keys = keys
         self._bytes = 0
-        self._backlog: Backlog[Path] = Backlog("tape", self._deliver, str, pause=pause, clock=clock)
+        self._outbox: Outbox[Path] = Outbox("tape", self._deliver, str, pause=pause, clock=clock)
 
     def part_closed(self, path: Path) -> None:
         """Takes a complete part; fits TapeWriter's ``on_part_closed``. Never blocks, never raises."""
-        self._backlog.add(path)
+        self._outbox.add(path)
 
     def drain(self, timeout: float) -> bool:
         """Waits up to ``timeout`` seconds for the rest; returns whether all parts ever closed have been uploaded."""
-        return self._backlog.drain(timeout) and self._backlog.given_up == 0
+        return self._outbox.drain(timeout) and self._outbox.given_up == 0
 
     def close(self) -> None:
         """Ends it; what is pending stays on the disk only."""
-        self._backlog.close()
+        self._outbox.close()
 
     def pending(self) -> list[Path]:
         """The parts that have not been uploaded yet, the oldest first."""
-        return self._backlog.pending()
+        return self._outbox.pending()
 
     def lag(self, now: float) -> float:
         """Seconds since the oldest part that is pending was closed, at ``now`` in Unix seconds; 0 if none is."""
-        return self._backlog.lag(now)
+        return self._outbox.lag(now)
 
     @property
     def uploaded_parts(self) -> int:
         """How many parts are in the store."""
-        return self._backlog.delivered
+        return self._outbox.delivered
 
     @property
     def uploaded_bytes(self) -> int:
@@ -69,7 +69,7 @@ class TapeUpload:
     @property
     def given_up(self) -> int:
         """How many parts cannot be uploaded: their keys are taken, or they cannot be read."""
-        return self._backlog.given_up
+        return self._outbox.given_up
 
     def _deliver(self, path: Path) -> None:
         size = path.stat().st_size

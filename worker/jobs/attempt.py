@@ -1,4 +1,4 @@
-"""One entry into the call: a number, a folder, a tape that goes to the store while it grows, and what came of it."""
+"""One attempt: a number, a folder, a tape that goes to the store while it grows, and what came of it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from worker.manifest.schema import Manifest
 from worker.monitoring.logs import LogTail
 from worker.monitoring.metrics import Metrics
 from worker.recording.observer import RecordingObserver
-from worker.recording.outcome import Order, Outcome, Stop
+from worker.recording.outcome import RecordingOutcome, RecordingRequest, Stop
 from worker.recording.session import attend
 from worker.rendering.deferred import NothingRecordedError
 from worker.rendering.output import TAPE_FOLDER
 from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError, replay
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 from worker.tape.events import TapeEvent
 from worker.tape.parts import PART_PATTERN
 
@@ -39,8 +39,8 @@ Announce = Callable[[str, str], None]
 
 
 @dataclass
-class Entry:
-    """What an entry into the call left. ``files`` is the folder of the finished files; ``manifest`` is None without them.
+class Attempt:
+    """What an attempt left. ``files`` is the folder of the finished files; ``manifest`` is None without them.
 
     ``tape`` is the tape's folder, ``failure`` that of what was to be seen of a failure, if there was one; ``log`` goes with it.
     """
@@ -51,7 +51,7 @@ class Entry:
     failure: Path
     log: LogTail
     upload: TapeUpload
-    outcome: Outcome
+    outcome: RecordingOutcome
     manifest: Manifest | None
     files: Path
     closed: set[Path] = field(default_factory=set)
@@ -90,38 +90,40 @@ class _AttemptObserver(RecordingObserver):
         self._upload.part_closed(path)
 
 
-async def enter_call(
+async def run_attempt(
     number: int,
     keys: AttemptKeys,
-    order: Order,
-    settings: Settings,
+    request: RecordingRequest,
+    browser_settings: BrowserSettings,
     store: ObjectStore,
     metrics: Metrics,
     log: LogTail,
     announce: Announce,
     stopped: asyncio.Future[Stop],
     started: Callable[[TapeUpload], None],
-) -> Entry:
-    """Joins, records into ``order.output``, and makes the files. ``started`` is told of the upload, which the caller closes.
+) -> Attempt:
+    """Joins, records into ``request.output``, and makes the files. ``started`` is told of the upload, which the caller closes.
 
     Raises what attend() raises.
     """
-    folder = order.output
+    folder = request.output
     failure = folder.with_name("failure")
     closed: set[Path] = set()
     upload = TapeUpload(store, keys)
     started(upload)
     observer = _AttemptObserver(announce, metrics, upload, closed)
     outcome = await attend(
-        order._replace(failure=failure), settings, observer, lambda: Renderer(folder), stopped
+        request._replace(failure=failure), browser_settings, observer, lambda: Renderer(folder), stopped
     )
     manifest, files = outcome.manifest, folder
     if manifest is None and outcome.error is not None:
         files = folder.with_name("files")
         manifest = await asyncio.to_thread(_second_try, folder, files)
-    entry = Entry(number, keys, folder / TAPE_FOLDER, failure, log, upload, outcome, manifest, files, closed)
-    entry.hand_in_the_rest()
-    return entry
+    attempt = Attempt(
+        number, keys, folder / TAPE_FOLDER, failure, log, upload, outcome, manifest, files, closed
+    )
+    attempt.hand_in_the_rest()
+    return attempt
 
 
 def _second_try(folder: Path, files: Path) -> Manifest | None:

@@ -1,4 +1,4 @@
-"""Numbers for the bot's entries into a call: each entry writes under a number of its own, which nobody else can have."""
+"""Numbers for the bot's attempts: each attempt writes under a number of its own, which nobody else can have."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ from worker.delivery.jobs_queue import MAX_VISIBILITY, Delivery, JobsQueue, Mess
 from worker.delivery.keepalive import keep_message
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError, MeetstemsError
-from worker.jobs.context import World, open_world
-from worker.jobs.job_run import End, run_job
-from worker.settings import RunSettings, Settings, SettingsError
+from worker.jobs.context import WorkerContext, open_context
+from worker.jobs.job_run import Disposition, run_job
+from worker.settings import BrowserSettings, SettingsError, WorkerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -58,70 +58,74 @@ POLL_MOST: Final = 20.0
 """Seconds of one poll."""
 
 
-async def run_from_queue(settings: Settings, run: RunSettings, aws: Aws, *, forever: bool) -> int:
+async def run_from_queue(
+    browser_settings: BrowserSettings, worker_settings: WorkerSettings, aws: Aws, *, forever: bool
+) -> int:
     """Takes one job from the queue, or with ``forever`` one after the other until the worker is stopped.
 
     Returns the exit code of the last one. Raises SettingsError, and DeliveryError where the queue cannot be used at all.
     """
-    if run.jobs_queue_url is None:
+    if worker_settings.jobs_queue_url is None:
         raise SettingsError("MEETSTEMS_JOBS_QUEUE_URL: is not set, expected the URL of an SQS queue")
-    async with open_world(settings, run, aws) as world:
+    async with open_context(browser_settings, worker_settings, aws) as context:
         queue = JobsQueue(
             sqs_client(aws),
-            run.jobs_queue_url,
-            visibility=run.visibility_seconds,
-            retry=RetryPolicy(budget=run.retry_seconds),
+            worker_settings.jobs_queue_url,
+            visibility=worker_settings.visibility_seconds,
+            retry=RetryPolicy(budget=worker_settings.retry_seconds),
         )
         exit_code = DONE
-        while not world.stopped.done():
-            world.log_about(None, None)
-            world.metrics.set_state("idle", world.clock())
+        while not context.stopped.done():
+            context.log_about(None, None)
+            context.metrics.set_state("idle", context.clock())
             delivery = await next_delivery(
-                queue, POLL_MOST if forever else run.receive_seconds, world.stopped
+                queue, POLL_MOST if forever else worker_settings.receive_seconds, context.stopped
             )
-            world.metrics.queue_operation("receive", "ok")
+            context.metrics.queue_operation("receive", "ok")
             if delivery is not None:
-                exit_code = await Reception(queue, delivery, world).handle()
+                exit_code = await JobConsumer(queue, delivery, context).handle()
             if not forever:
                 break
         return exit_code
 
 
-async def run_one(body: bytes, settings: Settings, run: RunSettings, aws: Aws) -> int:
+async def run_one(
+    body: bytes, browser_settings: BrowserSettings, worker_settings: WorkerSettings, aws: Aws
+) -> int:
     """Does the job in ``body`` without a queue; returns the exit code. Raises JobError, SettingsError, DeliveryError."""
     job = parse_job(body, lambda: str(uuid.uuid4()))
-    async with open_world(settings, run, aws) as world:
-        end = await _do(job, world, ends_by=None, give_up=False)
-        return _EXIT_CODES[end]
+    async with open_context(browser_settings, worker_settings, aws) as context:
+        disposition = await _do(job, context, ends_by=None, give_up=False)
+        return _EXIT_CODES[disposition]
 
 
 _EXIT_CODES: Final = {
-    End.DONE: DONE,
-    End.FAILED: FAILED,
-    End.HELD: TRY_AGAIN,
-    End.HANDED_ON: TRY_AGAIN,
-    End.UNREPORTED: TRY_AGAIN,
+    Disposition.DONE: DONE,
+    Disposition.FAILED: FAILED,
+    Disposition.HELD: TRY_AGAIN,
+    Disposition.HANDED_ON: TRY_AGAIN,
+    Disposition.UNREPORTED: TRY_AGAIN,
 }
 
 
-class Reception:
+class JobConsumer:
     """One message: what is done about it, and what becomes of it."""
 
-    def __init__(self, queue: JobsQueue, delivery: Delivery, world: World) -> None:
+    def __init__(self, queue: JobsQueue, delivery: Delivery, context: WorkerContext) -> None:
         self._queue = queue
         self._delivery = delivery
-        self._world = world
-        self._received_at = world.clock()
+        self._context = context
+        self._received_at = context.clock()
 
     async def handle(self) -> int:
         """Returns the exit code. Raises DeliveryError where the queue itself does not answer."""
-        delivery, world = self._delivery, self._world
-        world.metrics.job_received(self._received_at - delivery.sent_at, delivery.receive_count)
+        delivery, context = self._delivery, self._context
+        context.metrics.job_received(self._received_at - delivery.sent_at, delivery.receive_count)
         try:
             job = parse_job(delivery.body, lambda: _bot_id_of(delivery))
         except JobError as error:
             return await self._refuse(error)
-        ahead = (job.join_at or 0.0) - world.clock()
+        ahead = (job.join_at or 0.0) - context.clock()
         if ahead > JOIN_LEAD:
             logger.info("%s: is to join in %.0f s; back to the queue", job.bot_id, ahead)
             await self._postpone(job, ahead - JOIN_LEAD / 2)
@@ -144,31 +148,33 @@ class Reception:
         return exit_code
 
     async def _work(self, job: Job) -> int:
-        give_up = decide(self._delivery.receive_count, self._world.run.most_attempts) == "poison"
+        give_up = (
+            decide(self._delivery.receive_count, self._context.worker_settings.most_attempts) == "poison"
+        )
         ends_by = self._received_at + MAX_VISIBILITY - FINISH_RESERVE
-        end = await _do(job, self._world, ends_by=ends_by, give_up=give_up)
-        match end:
-            case End.DONE | End.FAILED if give_up:
+        disposition = await _do(job, self._context, ends_by=ends_by, give_up=give_up)
+        match disposition:
+            case Disposition.DONE | Disposition.FAILED if give_up:
                 await self._bury("too_many_attempts")
-            case End.DONE | End.FAILED:
+            case Disposition.DONE | Disposition.FAILED:
                 await self._call("delete", self._queue.delete, self._delivery.receipt)
-            case End.HELD:
+            case Disposition.HELD:
                 await self._postpone(job, HELD_SECONDS)
                 return DONE
-            case End.HANDED_ON:
+            case Disposition.HANDED_ON:
                 await self._postpone(job, 0.0)
-            case End.UNREPORTED:
+            case Disposition.UNREPORTED:
                 await self._give_back()
-        return _EXIT_CODES[end]
+        return _EXIT_CODES[disposition]
 
     async def _refuse(self, error: JobError) -> int:
         """An invalid job is reported each time it comes, under one idempotency key, and put aside for people to look at."""
         logger.error("%s", error)
-        world = self._world
+        context = self._context
         body_hash = hashlib.sha256(self._delivery.body.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         said = words("fatal", "invalid_job")
-        world.events.send(invalid_job_event(body_hash, error.bot_id, said, str(error), world.clock()))
-        if not await asyncio.to_thread(world.events.drain, world.run.retry_seconds):
+        context.events.send(invalid_job_event(body_hash, error.bot_id, said, str(error), context.clock()))
+        if not await asyncio.to_thread(context.events.drain, context.worker_settings.retry_seconds):
             await self._give_back()
             return TRY_AGAIN
         await self._bury("invalid_job")
@@ -200,27 +206,29 @@ class Reception:
         except MessageLostError as error:
             # It will be received again, and then seen to be done, or held, or still to do.
             logger.warning("the message was lost meanwhile: %s", error)
-            self._world.metrics.queue_operation(operation, "error")
+            self._context.metrics.queue_operation(operation, "error")
         else:
-            self._world.metrics.queue_operation(operation, "ok")
+            self._context.metrics.queue_operation(operation, "ok")
 
     def _heartbeat(self) -> Heartbeat:
         def lost(error: Exception) -> None:
             # The lease keeps others out, and the result will be there when the message comes again.
             logger.warning("the message could not be kept: %s", error)
 
-        return keep_message(self._queue, self._delivery, self._received_at, self._world.clock, lost)
+        return keep_message(self._queue, self._delivery, self._received_at, self._context.clock, lost)
 
 
-async def _do(job: Job, world: World, *, ends_by: float | None, give_up: bool) -> End:
-    world.log_about(job.bot_id, None)
+async def _do(job: Job, context: WorkerContext, *, ends_by: float | None, give_up: bool) -> Disposition:
+    context.log_about(job.bot_id, None)
     logger.info(
         "job for bot %s (%s), ignored fields: %s", job.bot_id, job.vendor, ", ".join(job.ignored) or "none"
     )
     with tempfile.TemporaryDirectory(
-        prefix="meetstems-", dir=world.run.work_folder, ignore_cleanup_errors=True
+        prefix="meetstems-", dir=context.worker_settings.work_folder, ignore_cleanup_errors=True
     ) as folder:
-        return await run_job(job, replace(world, work=Path(folder) / "bot"), ends_by=ends_by, give_up=give_up)
+        return await run_job(
+            job, replace(context, work=Path(folder) / "bot"), ends_by=ends_by, give_up=give_up
+        )
 
 
 def _bot_id_of(delivery: Delivery) -> str:

@@ -25,21 +25,21 @@ from worker.monitoring.metrics import Metrics
 from worker.monitoring.process_metrics import ProcessMetrics
 from worker.recording.outcome import Stop
 from worker.recording.signals import stop_signals
-from worker.settings import RunSettings, Settings, SettingsError
+from worker.settings import BrowserSettings, SettingsError, WorkerSettings
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class World:
+class WorkerContext:
     """What a bot works with. ``owner`` is this worker's own name for leases; ``clock`` gives seconds since the Unix epoch.
 
     ``log_about`` makes every line of the log name this bot and this attempt from now on, and keeps the last lines.
     ``stopped`` is done when the worker has to stop. ``work`` is a folder for the recording, which is emptied at the end.
     """
 
-    settings: Settings
-    run: RunSettings
+    browser_settings: BrowserSettings
+    worker_settings: WorkerSettings
     aws: Aws
     store: ObjectStore
     events: EventSink
@@ -51,20 +51,22 @@ class World:
     clock: Callable[[], float]
 
 
-def aws_of(run: RunSettings) -> Aws:
+def aws_of(worker_settings: WorkerSettings) -> Aws:
     """Where S3 and SQS are; region and credentials are found as boto3 does."""
-    return Aws(endpoint_url=run.aws_endpoint_url)
+    return Aws(endpoint_url=worker_settings.aws_endpoint_url)
 
 
 @asynccontextmanager
-async def open_world(settings: Settings, run: RunSettings, aws: Aws) -> AsyncIterator[World]:
+async def open_context(
+    browser_settings: BrowserSettings, worker_settings: WorkerSettings, aws: Aws
+) -> AsyncIterator[WorkerContext]:
     """Everything that jobs need, for as long as the block lasts; then Prometheus may look once more.
 
     Signals are told to the block through ``stopped``. Raises SettingsError and PortError.
     """
-    if run.bucket is None:
+    if worker_settings.bucket is None:
         raise SettingsError("MEETSTEMS_BUCKET: is not set, expected the name of an S3 bucket")
-    json_lines = run.log_json if run.log_json is not None else not sys.stderr.isatty()
+    json_lines = worker_settings.log_json if worker_settings.log_json is not None else not sys.stderr.isatty()
 
     def log_about(bot_id: str | None, attempt: int | None) -> LogTail:
         return configure_logging(bot_id, attempt, sys.stderr, json_lines)
@@ -73,19 +75,19 @@ async def open_world(settings: Settings, run: RunSettings, aws: Aws) -> AsyncIte
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     ProcessMetrics(registry)
-    retry = RetryPolicy(budget=run.retry_seconds)
-    store = open_store(aws, run.bucket, retry=retry, kms_key_id=run.kms_key_id)
-    events = EventsQueue(sqs_client(aws), run.events_queue_url, retry=retry)
+    retry = RetryPolicy(budget=worker_settings.retry_seconds)
+    store = open_store(aws, worker_settings.bucket, retry=retry, kms_key_id=worker_settings.kms_key_id)
+    events = EventsQueue(sqs_client(aws), worker_settings.events_queue_url, retry=retry)
     health = Health(metrics.capture)
     with stop_signals() as signalled:
         stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         signalled.add_done_callback(lambda signal: _stop(signal, stopped))
         beating = asyncio.create_task(health.keep_beating())
         try:
-            with _health_server(registry, health, run.metrics_port) as server:
-                yield World(
-                    settings=settings,
-                    run=run,
+            with _health_server(registry, health, worker_settings.metrics_port) as server:
+                yield WorkerContext(
+                    browser_settings=browser_settings,
+                    worker_settings=worker_settings,
                     aws=aws,
                     store=store,
                     events=events,
@@ -97,7 +99,7 @@ async def open_world(settings: Settings, run: RunSettings, aws: Aws) -> AsyncIte
                     clock=time.time,
                 )
                 if server is not None:
-                    await linger(server, run.linger_seconds, signalled)
+                    await linger(server, worker_settings.linger_seconds, signalled)
         finally:
             beating.cancel()
             events.close()

@@ -18,9 +18,9 @@ from worker.contracts.vendor_words import outcome as vendor_outcome
 from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.lease import LeaseLostError
 from worker.delivery.object_store import Listed, PreconditionFailedError
-from worker.jobs.attempt import Entry
-from worker.jobs.context import World
-from worker.jobs.job_outcome import Verdict, judge, make_result
+from worker.jobs.attempt import Attempt
+from worker.jobs.context import WorkerContext
+from worker.jobs.job_outcome import JobOutcome, judge, make_result
 from worker.jobs.publish import CONTENT_TYPES, publish_audio, publish_rest
 from worker.jobs.recovery import recorded_attempt
 from worker.jobs.reporter import JSON, Reporter
@@ -34,9 +34,9 @@ RESULT_FILE: Final = "result.json"
 
 
 class Finish:
-    """The end of a job whose lease is held. ``entries`` are this worker's entries into the call.
+    """The end of a job whose lease is held. ``attempts`` are this worker's attempts.
 
-    ``recovered`` gives what earlier workers' entries recorded, once it is all in the store.
+    ``recovered`` gives what earlier workers' attempts recorded, once it is all in the store.
     ``lost`` says whether the lease was lost meanwhile: then another worker does all this.
     """
 
@@ -44,51 +44,51 @@ class Finish:
         self,
         job: Job,
         keys: BotKeys,
-        world: World,
+        context: WorkerContext,
         reporter: Reporter,
         recovered: Callable[[], Awaitable[list[RecordedAttempt]]],
-        entries: Sequence[Entry],
+        attempts: Sequence[Attempt],
         lost: Callable[[], bool],
     ) -> None:
         self._job = job
         self._keys = keys
-        self._world = world
-        self._store = world.store
+        self._context = context
+        self._store = context.store
         self._reporter = reporter
         self._recovered = recovered
-        self._entries = entries
+        self._attempts = attempts
         self._lost = lost
 
     async def run(self, stop: Stop | None, *, give_up: bool) -> Result | None:
-        """Does it all. ``stop`` is how the last entry ended, None where the bot did not enter the call this time.
+        """Does it all. ``stop`` is how the last attempt ended, None where the bot did not enter the call this time.
 
         Returns the result, None where it could not be sent. Raises LeaseLostError, what the store raises, and OSError; what
         ``recovered`` raises only once all of this worker's own is in the store.
         """
-        world = self._world
-        world.metrics.set_state("uploading", world.clock())
+        context = self._context
+        context.metrics.set_state("uploading", context.clock())
         recorded = await self._publish_audio()
         try:
             recorded = [*await self._recovered(), *recorded]
         except Exception:
             await self._publish_rest()
             raise
-        outcomes = [entry.outcome for entry in self._entries]
-        verdict = judge(recorded, stop, outcomes, give_up=give_up)
-        self._reporter.enter("stopped", verdict.reason)
+        outcomes = [attempt.outcome for attempt in self._attempts]
+        job_outcome = judge(recorded, stop, outcomes, give_up=give_up)
+        self._reporter.enter("stopped", job_outcome.reason)
         self._make_sure()
         manifest = await self._publish_document(recorded)
         await self._publish_rest()
-        await self._publish_failures(verdict)
+        await self._publish_failures(job_outcome)
         self._make_sure()
-        self._reporter.enter(verdict.state, verdict.reason)
-        result = await self._keep_result(manifest, verdict)
-        if not await self._reporter.reported(fitting(result), world.run.retry_seconds):
+        self._reporter.enter(job_outcome.state, job_outcome.reason)
+        result = await self._keep_result(manifest, job_outcome)
+        if not await self._reporter.reported(fitting(result), context.worker_settings.retry_seconds):
             return None
         await self._tidy_up()
         said = vendor_outcome(result.state, result.reason, self._job.platform)
-        world.metrics.outcome(self._job.platform, said.code, said.sub_code)
-        world.metrics.set_state(result.state, world.clock())
+        context.metrics.outcome(self._job.platform, said.code, said.sub_code)
+        context.metrics.set_state(result.state, context.clock())
         logger.info("%s: %s %s", result.outcome, result.reason, result.detail)
         return result
 
@@ -98,20 +98,20 @@ class Finish:
 
     async def _publish_audio(self) -> list[RecordedAttempt]:
         recorded = []
-        for entry in self._entries:
-            if entry.manifest is not None:
-                await self._publish(publish_audio, entry)
-                recorded.append(recorded_attempt(self._keys, entry.number, entry.manifest))
+        for attempt in self._attempts:
+            if attempt.manifest is not None:
+                await self._publish(publish_audio, attempt)
+                recorded.append(recorded_attempt(self._keys, attempt.number, attempt.manifest))
         return recorded
 
-    async def _publish(self, publish: Callable[..., None], entry: Entry) -> None:
+    async def _publish(self, publish: Callable[..., None], attempt: Attempt) -> None:
         await asyncio.to_thread(
             publish,
             self._store,
-            entry.keys,
-            entry.files,
+            attempt.keys,
+            attempt.files,
             separate_audio=self._job.separate_audio,
-            done=self._world.metrics.uploaded,
+            done=self._context.metrics.uploaded,
         )
 
     async def _publish_document(self, recorded: list[RecordedAttempt]) -> Manifest | None:
@@ -129,35 +129,35 @@ class Finish:
         return merged
 
     async def _publish_rest(self) -> None:
-        for entry in self._entries:
-            if entry.manifest is not None:
-                await self._publish(publish_rest, entry)
-            if not await asyncio.to_thread(entry.upload.drain, self._world.run.retry_seconds):
-                self._world.metrics.upload_failed()
-                missing = len(entry.upload.pending()) + entry.upload.given_up
-                logger.error("attempt %d: %d parts of the tape are not uploaded", entry.number, missing)
+        for attempt in self._attempts:
+            if attempt.manifest is not None:
+                await self._publish(publish_rest, attempt)
+            if not await asyncio.to_thread(attempt.upload.drain, self._context.worker_settings.retry_seconds):
+                self._context.metrics.upload_failed()
+                missing = len(attempt.upload.pending()) + attempt.upload.given_up
+                logger.error("attempt %d: %d parts of the tape are not uploaded", attempt.number, missing)
 
-    async def _publish_failures(self, verdict: Verdict) -> None:
-        for entry in self._entries:
-            if verdict.outcome != "recorded" or entry.outcome.failed:
-                await asyncio.to_thread(self._publish_failure, entry)
+    async def _publish_failures(self, job_outcome: JobOutcome) -> None:
+        for attempt in self._attempts:
+            if job_outcome.outcome != "recorded" or attempt.outcome.failed:
+                await asyncio.to_thread(self._publish_failure, attempt)
 
-    def _publish_failure(self, entry: Entry) -> None:
-        entry.failure.mkdir(parents=True, exist_ok=True)
-        log = "".join(f"{line}\n" for line in entry.log.lines())
-        (entry.failure / LOG_FILE).write_text(log or "(nothing was logged)\n", "utf-8")
-        for path in sorted(entry.failure.iterdir()):
-            key = entry.keys.failure_file(path.name)
+    def _publish_failure(self, attempt: Attempt) -> None:
+        attempt.failure.mkdir(parents=True, exist_ok=True)
+        log = "".join(f"{line}\n" for line in attempt.log.lines())
+        (attempt.failure / LOG_FILE).write_text(log or "(nothing was logged)\n", "utf-8")
+        for path in sorted(attempt.failure.iterdir()):
+            key = attempt.keys.failure_file(path.name)
             self._store.put(key, path, content_type=CONTENT_TYPES[path.suffix])
 
-    async def _keep_result(self, manifest: Manifest | None, verdict: Verdict) -> Result:
+    async def _keep_result(self, manifest: Manifest | None, job_outcome: JobOutcome) -> Result:
         """Writes result.json, unless there is one: then that is the result."""
         numbers = range(1, self._reporter.attempt + 1)
         files = await asyncio.to_thread(self._list, [self._keys.attempt(each).files for each in numbers])
         parts = await asyncio.to_thread(self._list, [self._keys.attempt(each).tape for each in numbers])
         result = make_result(
             self._job,
-            verdict,
+            job_outcome,
             manifest,
             files=[ResultFile(key=each.key, size=each.size) for each in files],
             tape_bytes=sum(each.size for each in parts),
@@ -165,7 +165,7 @@ class Finish:
             audio_streams=self._keys.audio_streams if manifest else None,
             attempt=self._reporter.attempt,
             sequence=self._reporter.next_sequence(),
-            at=self._world.clock(),
+            at=self._context.clock(),
         )
         key = f"{self._keys.folder}{RESULT_FILE}"
         body = msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
@@ -181,10 +181,10 @@ class Finish:
 
     async def _tidy_up(self) -> None:
         """Whatever is in the bucket need not be here; whether tapes stay in the bucket, the setting decides."""
-        for entry in self._entries:
-            entry.upload.close()
-        await asyncio.to_thread(shutil.rmtree, self._world.work, ignore_errors=True)
-        if not self._world.run.keep_tape:
+        for attempt in self._attempts:
+            attempt.upload.close()
+        await asyncio.to_thread(shutil.rmtree, self._context.work, ignore_errors=True)
+        if not self._context.worker_settings.keep_tape:
             await asyncio.to_thread(self._remove_tapes)
 
     def _remove_tapes(self) -> None:

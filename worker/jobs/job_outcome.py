@@ -13,12 +13,12 @@ from worker.iso_time import iso_utc
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
 from worker.reasons import CUT_OFF
-from worker.recording.outcome import Outcome, Stop
+from worker.recording.outcome import RecordingOutcome, Stop
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class Verdict(NamedTuple):
+class JobOutcome(NamedTuple):
     """``outcome``: ``recorded``, ``not_recorded`` (the bot was in the call), ``not_admitted`` or ``failed``; ``state``:
     ``done`` or ``fatal``; ``reason``: a value of worker.reasons.Reason."""
 
@@ -29,28 +29,32 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    recorded: Sequence[RecordedAttempt], stop: Stop | None, outcomes: Sequence[Outcome], *, give_up: bool
-) -> Verdict:
-    """What it all came to. ``stop`` is how the last entry ended, None where the bot did not enter this time."""
+    recorded: Sequence[RecordedAttempt],
+    stop: Stop | None,
+    outcomes: Sequence[RecordingOutcome],
+    *,
+    give_up: bool,
+) -> JobOutcome:
+    """What it all came to. ``stop`` is how the last attempt ended, None where the bot did not enter this time."""
     if give_up:
-        return Verdict("failed", "fatal", "too_many_attempts", "the job's worker was lost each time")
+        return JobOutcome("failed", "fatal", "too_many_attempts", "the job's worker was lost each time")
     if stop is None:
         ended = recorded[-1].manifest.recording
         return _ended(ended.ended_reason, ended.ended_detail, recorded=True)
     error = outcomes[-1].error if outcomes else None
     if error is not None:
-        return Verdict("failed", "fatal", error_reason(error, stop.reason), str(error))
+        return JobOutcome("failed", "fatal", error_reason(error, stop.reason), str(error))
     if not recorded and outcomes[-1].admitted and stop.reason not in CUT_OFF:
-        return Verdict("not_recorded", "done", stop.reason, stop.detail)
+        return JobOutcome("not_recorded", "done", stop.reason, stop.detail)
     return _ended(stop.reason, stop.detail, recorded=bool(recorded))
 
 
-def _ended(reason: str, detail: str, *, recorded: bool) -> Verdict:
+def _ended(reason: str, detail: str, *, recorded: bool) -> JobOutcome:
     if reason in CUT_OFF:
-        return Verdict("failed", "fatal", reason, detail)
+        return JobOutcome("failed", "fatal", reason, detail)
     if recorded:
-        return Verdict("recorded", "done", reason, detail)
-    return Verdict("not_admitted", "fatal", reason, detail)
+        return JobOutcome("recorded", "done", reason, detail)
+    return JobOutcome("not_admitted", "fatal", reason, detail)
 
 
 def error_reason(error: Exception, reason: str) -> str:
@@ -65,7 +69,7 @@ def error_reason(error: Exception, reason: str) -> str:
 
 def make_result(
     job: Job,
-    verdict: Verdict,
+    job_outcome: JobOutcome,
     manifest: Manifest | None,
     *,
     files: list[ResultFile],
@@ -77,7 +81,7 @@ def make_result(
     at: float,
 ) -> Result:
     """The result of ``job``; ``at`` is now, in Unix seconds. Its idempotency key is the same whoever makes it."""
-    said = words(verdict.state, verdict.reason, job.platform)
+    said = words(job_outcome.state, job_outcome.reason, job.platform)
     counters = {"tape_bytes": float(tape_bytes), "tape_parts": float(tape_parts), "attempts": float(attempt)}
     if manifest is not None:
         counters |= packet_counters(manifest)
@@ -85,10 +89,10 @@ def make_result(
     return Result(
         bot_id=job.bot_id,
         vendor=job.vendor,
-        outcome=verdict.outcome,
-        state=verdict.state,
-        reason=verdict.reason,
-        detail=verdict.detail,
+        outcome=job_outcome.outcome,
+        state=job_outcome.state,
+        reason=job_outcome.reason,
+        detail=job_outcome.detail,
         bot_status=said.bot_status,
         status_code=status_code(said.bot_status),
         code=said.code,

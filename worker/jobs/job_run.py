@@ -19,25 +19,25 @@ from worker.delivery.keepalive import keep_lease
 from worker.delivery.lease import Lease, LeaseHeldError, LeaseLostError
 from worker.delivery.object_store import NotFoundError
 from worker.errors import MeetstemsError
-from worker.jobs.attempt import Entry, enter_call
+from worker.jobs.attempt import Attempt, run_attempt
 from worker.jobs.attempt_numbers import claim_attempt
-from worker.jobs.context import World
+from worker.jobs.context import WorkerContext
 from worker.jobs.earlier_attempts import look_back
 from worker.jobs.finish import RESULT_FILE, Finish
 from worker.jobs.recovery_process import recover_apart, recovery_task
 from worker.jobs.reporter import JSON, Reporter
-from worker.jobs.supervisor import Oversight
+from worker.jobs.supervisor import Supervisor
 from worker.manifest.merge import RecordedAttempt
 from worker.platforms.links import parse_link
 from worker.reasons import TOLD_TO_STOP, TRIED_AGAIN, Reason
-from worker.recording.outcome import Order, Stop
+from worker.recording.outcome import RecordingRequest, Stop
 
 logger = logging.getLogger(__name__)
 
 ANNOUNCED: Final = frozenset(
     {"joining", "waiting_room", "in_call_not_recording", "in_call_recording", "leaving"}
 )
-"""States of an entry that are the bot's own. What follows after leaving depends on more than this entry."""
+"""States of an attempt that are the bot's own. What follows after leaving depends on more than this attempt."""
 
 HAND_ON_SECONDS: Final = 40.0
 """Seconds from being told to stop until earlier attempts have to be recovered; supervisors wait for a minute and more."""
@@ -47,7 +47,7 @@ class RecoveryUnderWayError(MeetstemsError):
     """The worker has to stop before the earlier attempts' files are made. All else is uploaded."""
 
 
-class End(Enum):
+class Disposition(Enum):
     """What became of a job, as far as its message is concerned."""
 
     DONE = "done"
@@ -62,165 +62,174 @@ class End(Enum):
     """Everything is uploaded, but the result could not be sent."""
 
 
-async def run_job(job: Job, world: World, *, ends_by: float | None, give_up: bool) -> End:
+async def run_job(job: Job, context: WorkerContext, *, ends_by: float | None, give_up: bool) -> Disposition:
     """Does a job. ``ends_by`` (Unix seconds) is when recording has to end at the latest; ``give_up``: it was tried too often,
     so that only what there is gets reported.
 
     Raises DeliveryError and what the recording raises where nothing could be begun; the job can be tried again then.
     """
-    keys = bot_keys(world.run.prefix, job.bot_id)
-    if (end := await _report_again(keys, world)) is not None:
-        return end
+    keys = bot_keys(context.worker_settings.prefix, job.bot_id)
+    if (disposition := await _report_again(keys, context)) is not None:
+        return disposition
     try:
-        lease = await _acquire(keys, world)
+        lease = await _acquire(keys, context)
     except LeaseHeldError as error:
-        world.metrics.lease_operation("acquire", "refused")
+        context.metrics.lease_operation("acquire", "refused")
         logger.info("another worker has the bot: %s", error)
-        return End.HELD
-    world.metrics.lease_operation("acquire", "ok")
+        return Disposition.HELD
+    context.metrics.lease_operation("acquire", "ok")
     stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-    oversight = Oversight(world.stopped, stopped, world.metrics, world.run.memory_limit, world.events)
-    with keep_lease(lease, world.clock, oversight.lease_lost, oversight.lease_renewed):
+    supervisor = Supervisor(
+        context.stopped, stopped, context.metrics, context.worker_settings.memory_limit, context.events
+    )
+    with keep_lease(lease, context.clock, supervisor.lease_lost, supervisor.lease_renewed):
         try:
             # Somebody may have finished it while the lease was not ours.
-            if (end := await _report_again(keys, world)) is not None:
-                return end
-            async with oversight:
-                return await _Bot(job, keys, world, stopped, oversight).run(ends_by, give_up)
+            if (disposition := await _report_again(keys, context)) is not None:
+                return disposition
+            async with supervisor:
+                return await _JobRun(job, keys, context, stopped, supervisor).run(ends_by, give_up)
         finally:
-            await _release(lease, world)
+            await _release(lease, context)
 
 
-async def _acquire(keys: BotKeys, world: World) -> Lease:
+async def _acquire(keys: BotKeys, context: WorkerContext) -> Lease:
     """The lease, once it is free or has expired: whoever was killed cannot release it. Raises LeaseHeldError."""
-    acquire = partial(Lease.acquire, world.store, keys.lease, world.owner)
+    acquire = partial(Lease.acquire, context.store, keys.lease, context.owner)
     try:
-        return await asyncio.to_thread(acquire, world.clock(), world.run.lease_seconds)
+        return await asyncio.to_thread(acquire, context.clock(), context.worker_settings.lease_seconds)
     except LeaseHeldError as error:
         if error.record is None:
             raise
-        wait = min(error.record.expires_at - world.clock() + 0.5, world.run.lease_seconds)
-        await asyncio.wait([world.stopped], timeout=max(0.0, wait))
-        return await asyncio.to_thread(acquire, world.clock(), world.run.lease_seconds)
+        wait = min(error.record.expires_at - context.clock() + 0.5, context.worker_settings.lease_seconds)
+        await asyncio.wait([context.stopped], timeout=max(0.0, wait))
+        return await asyncio.to_thread(acquire, context.clock(), context.worker_settings.lease_seconds)
 
 
-async def _release(lease: Lease, world: World) -> None:
+async def _release(lease: Lease, context: WorkerContext) -> None:
     try:
-        await asyncio.to_thread(lease.release, world.clock())
-        world.metrics.lease_operation("release", "ok")
+        await asyncio.to_thread(lease.release, context.clock())
+        context.metrics.lease_operation("release", "ok")
     except LeaseLostError as error:
-        world.metrics.lease_operation("release", "refused")
+        context.metrics.lease_operation("release", "refused")
         logger.warning("the lease was lost: %s", error)
     except DeliveryError as error:
         # It expires by itself; what was done and reported stays so.
-        world.metrics.lease_operation("release", "error")
+        context.metrics.lease_operation("release", "error")
         logger.warning("the lease could not be released: %s", error)
 
 
-async def _report_again(keys: BotKeys, world: World) -> End | None:
+async def _report_again(keys: BotKeys, context: WorkerContext) -> Disposition | None:
     """Where the job has its result already, makes sure that it was sent; None where it has none."""
     try:
-        stored = await asyncio.to_thread(world.store.get, f"{keys.folder}{RESULT_FILE}")
+        stored = await asyncio.to_thread(context.store.get, f"{keys.folder}{RESULT_FILE}")
     except NotFoundError:
         return None
     result = msgspec.json.decode(stored.data, type=Result)
-    end = end_of(result)
+    disposition = disposition_of(result)
     try:
         status = msgspec.json.decode(
-            (await asyncio.to_thread(world.store.get, keys.status)).data, type=BotStatus
+            (await asyncio.to_thread(context.store.get, keys.status)).data, type=BotStatus
         )
     except NotFoundError:
         status = None
     if status is not None and status.reported:
         logger.info("the job was done before: %s", result.outcome)
-        return end
-    world.events.send(fitting(result))
-    if not await asyncio.to_thread(world.events.drain, world.run.retry_seconds):
-        return End.UNREPORTED
+        return disposition
+    context.events.send(fitting(result))
+    if not await asyncio.to_thread(context.events.drain, context.worker_settings.retry_seconds):
+        return Disposition.UNREPORTED
     if status is not None:
         body = msgspec.json.encode(msgspec.structs.replace(status, reported=True))
-        await asyncio.to_thread(world.store.put, keys.status, body, content_type=JSON)
-    return end
+        await asyncio.to_thread(context.store.put, keys.status, body, content_type=JSON)
+    return disposition
 
 
-def end_of(result: Result) -> End:
+def disposition_of(result: Result) -> Disposition:
     """A job that has its result is done, or failed."""
-    return End.FAILED if result.outcome == "failed" else End.DONE
+    return Disposition.FAILED if result.outcome == "failed" else Disposition.DONE
 
 
-class _Bot:
+class _JobRun:
     """A job whose lease is held."""
 
     def __init__(
-        self, job: Job, keys: BotKeys, world: World, stopped: asyncio.Future[Stop], oversight: Oversight
+        self,
+        job: Job,
+        keys: BotKeys,
+        context: WorkerContext,
+        stopped: asyncio.Future[Stop],
+        supervisor: Supervisor,
     ) -> None:
         self._job = job
         self._keys = keys
-        self._world = world
-        self._store = world.store
+        self._context = context
+        self._store = context.store
         self._stopped = stopped
-        self._oversight = oversight
-        self._entries: list[Entry] = []
+        self._supervisor = supervisor
+        self._attempts: list[Attempt] = []
         self._recorded_before = 0.0
 
-    async def run(self, ends_by: float | None, give_up: bool) -> End:
-        world = self._world
-        earlier = await asyncio.to_thread(look_back, self._store, self._keys, world.work / "earlier")
+    async def run(self, ends_by: float | None, give_up: bool) -> Disposition:
+        context = self._context
+        earlier = await asyncio.to_thread(look_back, self._store, self._keys, context.work / "earlier")
         self._recorded_before = earlier.recorded_seconds
-        task = recovery_task(world.aws, world.run, self._job, earlier.numbers, world.work / "recovery")
+        task = recovery_task(
+            context.aws, context.worker_settings, self._job, earlier.numbers, context.work / "recovery"
+        )
         number = await self._claim()
-        self._reporter = Reporter(self._store, self._keys, world.events, self._job, number, world.clock)
+        self._reporter = Reporter(self._store, self._keys, context.events, self._job, number, context.clock)
         recovering = asyncio.create_task(recover_apart(task))
         try:
             stop: Stop | None = None
             if earlier.meeting_may_go_on and not give_up:
                 if not await self._until_join_at():
-                    return End.HANDED_ON
+                    return Disposition.HANDED_ON
                 stop = await self._attend(number, ends_by)
             return await self._finish(stop, recovering, give_up)
         finally:
             recovering.cancel()
             await asyncio.gather(recovering, return_exceptions=True)
-            for entry in self._entries:
-                entry.upload.close()
+            for attempt in self._attempts:
+                attempt.upload.close()
 
     async def _finish(
         self, stop: Stop | None, recovering: asyncio.Task[list[RecordedAttempt]], give_up: bool
-    ) -> End:
+    ) -> Disposition:
         if stop is not None and stop.reason == Reason.LEASE_LOST:
-            return End.HELD
+            return Disposition.HELD
         if stop is not None and stop.reason in TOLD_TO_STOP and not self._recorded():
-            return End.HANDED_ON
+            return Disposition.HANDED_ON
         finish = Finish(
             self._job,
             self._keys,
-            self._world,
+            self._context,
             self._reporter,
-            partial(_recovered, recovering, self._stopped, self._world.clock),
-            self._entries,
-            lambda: self._oversight.lost,
+            partial(_recovered, recovering, self._stopped, self._context.clock),
+            self._attempts,
+            lambda: self._supervisor.lost,
         )
         try:
             result = await finish.run(stop, give_up=give_up)
         except LeaseLostError as error:
             logger.warning("%s", error)
-            return End.HELD
+            return Disposition.HELD
         except RecoveryUnderWayError as error:
             logger.warning("%s", error)
-            return End.HANDED_ON
-        return End.UNREPORTED if result is None else end_of(result)
+            return Disposition.HANDED_ON
+        return Disposition.UNREPORTED if result is None else disposition_of(result)
 
     async def _claim(self) -> int:
         number = await asyncio.to_thread(
-            claim_attempt, self._store, self._keys, self._world.owner, self._world.clock()
+            claim_attempt, self._store, self._keys, self._context.owner, self._context.clock()
         )
-        self._world.metrics.set_attempt(number)
-        self._log = self._world.log_about(self._job.bot_id, number)
+        self._context.metrics.set_attempt(number)
+        self._log = self._context.log_about(self._job.bot_id, number)
         return number
 
     async def _until_join_at(self) -> bool:
         """Waits for the time to join; False where the worker has to stop before."""
-        ahead = (self._job.join_at or 0.0) - self._world.clock()
+        ahead = (self._job.join_at or 0.0) - self._context.clock()
         if ahead > 0 and not self._stopped.done():
             logger.info("joining in %.0f s", ahead)
             await asyncio.wait([self._stopped], timeout=ahead)
@@ -231,7 +240,7 @@ class _Bot:
         stop = await self._enter(number, ends_by, TRIED_AGAIN)
         if stop.reason in TRIED_AGAIN and not self._stopped.done():
             logger.warning("%s: %s; once more", stop.reason, stop.detail)
-            self._world.metrics.restarted(stop.reason)
+            self._context.metrics.restarted(stop.reason)
             number = await self._claim()
             self._reporter.attempt = number
             stop = await self._enter(number, ends_by, frozenset())
@@ -246,43 +255,45 @@ class _Bot:
             if state in ANNOUNCED:
                 self._reporter.enter(state, reason)
 
-        entry = await enter_call(
+        attempt = await run_attempt(
             number,
             self._keys.attempt(number),
-            self._order(number, ends_by),
-            self._world.settings,
+            self._request(number, ends_by),
+            self._context.browser_settings,
             self._store,
-            self._world.metrics,
+            self._context.metrics,
             self._log,
             announce,
             self._stopped,
-            self._oversight.watch,
+            self._supervisor.watch,
         )
-        self._entries.append(entry)
-        self._count(entry)
-        return entry.outcome.stop
+        self._attempts.append(attempt)
+        self._count(attempt)
+        return attempt.outcome.stop
 
-    def _count(self, entry: Entry) -> None:
-        metrics, outcome = self._world.metrics, entry.outcome
+    def _count(self, attempt: Attempt) -> None:
+        metrics, outcome = self._context.metrics, attempt.outcome
         if outcome.first_packet_after is not None:
             metrics.observe_first_packet(outcome.first_packet_after)
-        if entry.manifest is not None:
-            metrics.set_manifest(entry.manifest)
+        if attempt.manifest is not None:
+            metrics.set_manifest(attempt.manifest)
             if outcome.files_closed_after is not None:
                 metrics.observe_finish(outcome.files_closed_after)
 
-    def _order(self, number: int, ends_by: float | None) -> Order:
+    def _request(self, number: int, ends_by: float | None) -> RecordingRequest:
         longest = self._job.leave.max_duration
         before = self._recorded_before + sum(
-            entry.manifest.recording.duration_seconds for entry in self._entries if entry.manifest is not None
+            attempt.manifest.recording.duration_seconds
+            for attempt in self._attempts
+            if attempt.manifest is not None
         )
         limits = [] if longest is None else [longest - before]
         if ends_by is not None:
-            limits.append(ends_by - self._world.clock())
-        return Order(
+            limits.append(ends_by - self._context.clock())
+        return RecordingRequest(
             bot_id=self._job.bot_id,
             link=parse_link(self._job.meeting_url),
-            output=self._world.work / f"attempt-{number:04d}" / "recording",
+            output=self._context.work / f"attempt-{number:04d}" / "recording",
             bot_name=self._job.bot_name,
             policy=msgspec.structs.replace(
                 self._job.leave, max_duration=max(1.0, min(limits)) if limits else None
@@ -291,7 +302,7 @@ class _Bot:
         )
 
     def _recorded(self) -> bool:
-        return any(entry.manifest is not None for entry in self._entries)
+        return any(attempt.manifest is not None for attempt in self._attempts)
 
 
 async def _recovered(

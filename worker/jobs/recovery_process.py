@@ -27,7 +27,7 @@ from worker.errors import MeetstemsError
 from worker.jobs.recovery import recover
 from worker.manifest.merge import RecordedAttempt
 from worker.monitoring.logs import configure_logging
-from worker.settings import RunSettings
+from worker.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -54,20 +54,22 @@ class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
     log_json: bool | None
 
 
-def recovery_task(aws: Aws, run: RunSettings, job: Job, attempts: list[int], work: Path) -> RecoveryTask:
-    """The recovery of the ``attempts`` of a job's bot into the bucket of ``run``."""
-    assert run.bucket is not None
+def recovery_task(
+    aws: Aws, worker_settings: WorkerSettings, job: Job, attempts: list[int], work: Path
+) -> RecoveryTask:
+    """The recovery of the ``attempts`` of a job's bot into the bucket of ``worker_settings``."""
+    assert worker_settings.bucket is not None
     return RecoveryTask(
         aws=aws,
-        bucket=run.bucket,
-        kms_key_id=run.kms_key_id,
-        retry_seconds=run.retry_seconds,
-        prefix=run.prefix,
+        bucket=worker_settings.bucket,
+        kms_key_id=worker_settings.kms_key_id,
+        retry_seconds=worker_settings.retry_seconds,
+        prefix=worker_settings.prefix,
         bot_id=job.bot_id,
         attempts=attempts,
         separate_audio=job.separate_audio,
         work=str(work),
-        log_json=run.log_json,
+        log_json=worker_settings.log_json,
     )
 
 

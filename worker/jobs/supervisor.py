@@ -22,7 +22,7 @@ MEMORY_PERIOD: Final = 5.0
 """Seconds between two looks."""
 
 
-class Oversight:
+class Supervisor:
     """Completes ``stopped`` when the bot has to stop: with the worker, without its lease, or short of memory.
 
     ``memory_limit`` is in bytes of what worker.monitoring.memory finds the worker and all that it started to take, None: none.
@@ -64,7 +64,7 @@ class Oversight:
         """The lease was renewed, or could not be just now. To be called from any thread."""
         self._metrics.lease_operation("renew", "ok" if succeeded else "error")
 
-    async def __aenter__(self) -> Oversight:
+    async def __aenter__(self) -> Supervisor:
         self._tasks = [asyncio.create_task(self._watch_uploads()), asyncio.create_task(self._watch_memory())]
         return self
 

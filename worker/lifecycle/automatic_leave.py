@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
-from worker.lifecycle.media_state import Heard
+from worker.lifecycle.media_state import MediaState
 from worker.reasons import Reason
-from worker.roster.roster import Device, Directory, Status
+from worker.roster.roster import Device, Roster, Status
 
 STILL_HERE: Final = 5.0
 """Who spoke within these seconds is there, whatever the roster says."""
@@ -33,14 +33,14 @@ class _Candidate(NamedTuple):
     why: str
 
 
-def people(directory: Directory, bot_name: str) -> list[Device]:
+def people(roster: Roster, bot_name: str) -> list[Device]:
     """Everybody in the call beside the bot, as far as the roster tells; without screen shares."""
     others = [
         device
-        for device in directory.devices.values()
+        for device in roster.devices.values()
         if device.status in (Status.IN, Status.UNKNOWN) and not device.is_us and device.parent_id is None
     ]
-    if directory.us is None:
+    if roster.us is None:
         # A roster that does not mark us shows us all the same, by our name.
         ours = next((device for device in others if device.name == bot_name), None)
         others = [device for device in others if device is not ours]
@@ -60,30 +60,30 @@ class AutomaticLeave:
         self._held_since: dict[Reason, float] = {}
         """Since when a reason has held without a break."""
 
-    def ending(self, directory: Directory, heard: Heard, admitted_at: float, at: float) -> Ending | None:
+    def ending(self, roster: Roster, media: MediaState, admitted_at: float, at: float) -> Ending | None:
         """The reason that is ripe at ``at``; to be asked at least every few seconds while in the call."""
-        if not heard.alive:
+        if not media.alive:
             self._alive_since = None
             self._held_since.clear()
             return None
         if self._alive_since is None:
             self._alive_since = at if self._met else admitted_at
-        others = people(directory, self._bot_name)
-        self._met |= bool(others) or heard.last_speech is not None
-        for candidate in self._candidates(others, directory, heard, at):
-            if self._ripe(candidate, heard, admitted_at, at):
+        others = people(roster, self._bot_name)
+        self._met |= bool(others) or media.last_speech is not None
+        for candidate in self._candidates(others, roster, media, at):
+            if self._ripe(candidate, media, admitted_at, at):
                 return Ending(candidate.reason, candidate.why, ("roster", "media"))
         return None
 
     def _candidates(
-        self, others: list[Device], directory: Directory, heard: Heard, at: float
+        self, others: list[Device], roster: Roster, media: MediaState, at: float
     ) -> list[_Candidate]:
         policy = self._policy
-        spoke_lately = heard.last_speech is not None and at - heard.last_speech < STILL_HERE
+        spoke_lately = media.last_speech is not None and at - media.last_speech < STILL_HERE
         alone = not others and not spoke_lately
         noone_joined = None if policy.noone_joined is None else Patience(policy.noone_joined)
         bots_by_name = bool(others) and all(self._is_named_like_a_bot(each) for each in others)
-        bots_by_events = bool(others) and not _anybody_spoke(others, directory, heard)
+        bots_by_events = bool(others) and not _anybody_spoke(others, roster, media)
         return [
             _Candidate(Reason.NOONE_JOINED, noone_joined, alone and not self._met, "nobody joined"),
             _Candidate(Reason.EVERYONE_LEFT, policy.everyone_left, alone and self._met, "everybody left"),
@@ -102,33 +102,33 @@ class AutomaticLeave:
             _Candidate(Reason.SILENCE, policy.silence, self._met and not spoke_lately, "nobody spoke"),
         ]
 
-    def _ripe(self, candidate: _Candidate, heard: Heard, admitted_at: float, at: float) -> bool:
+    def _ripe(self, candidate: _Candidate, media: MediaState, admitted_at: float, at: float) -> bool:
         """Whether it has held for as long as the policy bears it."""
         reason, patience = candidate.reason, candidate.patience
         if not candidate.holds or patience is None:
             self._held_since.pop(reason, None)
             return False
         if reason not in self._held_since:
-            self._held_since[reason] = self._begin(reason, heard, admitted_at, at)
+            self._held_since[reason] = self._begin(reason, media, admitted_at, at)
         counted_from = max(self._held_since[reason], admitted_at + patience.activate_after)
         return at - counted_from >= patience.timeout
 
-    def _begin(self, reason: Reason, heard: Heard, admitted_at: float, at: float) -> float:
+    def _begin(self, reason: Reason, media: MediaState, admitted_at: float, at: float) -> float:
         """Silence began with the last word, not when it was noticed; while the capture was dead, nobody knows."""
-        if reason is not Reason.SILENCE or heard.last_speech is None:
+        if reason is not Reason.SILENCE or media.last_speech is None:
             return at
-        return min(at, max(heard.last_speech, admitted_at, self._alive_since or at))
+        return min(at, max(media.last_speech, admitted_at, self._alive_since or at))
 
     def _is_named_like_a_bot(self, person: Device) -> bool:
         name = (person.name or "").casefold()
         return any(part.casefold() in name for part in self._policy.bot_names if part.strip())
 
 
-def _anybody_spoke(others: Iterable[Device], directory: Directory, heard: Heard) -> bool:
+def _anybody_spoke(others: Iterable[Device], roster: Roster, media: MediaState) -> bool:
     """Whether one of ``others`` was heard; a source that nobody is known to own may be anybody's."""
-    if heard.last_speech is not None and not heard.sources:
+    if media.last_speech is not None and not media.sources:
         return True
     owners = {
-        None if (owner := directory.owner(source)) is None else owner.device_id for source in heard.sources
+        None if (owner := roster.owner(source)) is None else owner.device_id for source in media.sources
     }
     return None in owners or any(each.device_id in owners for each in others)

@@ -28,7 +28,7 @@ MOST_SOURCES: Final = 1000
 """A page cannot make the worker remember more."""
 
 
-class Heard(NamedTuple):
+class MediaState(NamedTuple):
     """How the media stand. Times are Unix seconds, None: never, or not now.
 
     ``sources`` are the CSRCs that spoke so far. ``disconnected_since``: the page had a peer connection and has none.
@@ -51,18 +51,18 @@ class Heard(NamedTuple):
         return self.disconnected_since is None and self.deaf_since is None
 
 
-class Hearing:
+class MediaMonitor:
     """Fed with a tape's events, knows how the media stand."""
 
     def __init__(self) -> None:
-        self._heard = Heard()
+        self._media = MediaState()
         self._sources: set[int] = set()
         self._connections: set[tuple[int, int]] = set()
 
     @property
-    def now(self) -> Heard:
+    def now(self) -> MediaState:
         """By the last event."""
-        return self._heard
+        return self._media
 
     def observe(self, event: TapeEvent) -> None:
         """Takes the tape's next event."""
@@ -71,36 +71,36 @@ class Hearing:
                 self._take_frames(event.frames)
             case ConnectionOpened():
                 self._connections.add((event.document, event.connection))
-                self._heard = self._heard._replace(disconnected_since=None)
+                self._media = self._media._replace(disconnected_since=None)
             case ConnectionClosed():
                 self._connections.discard((event.document, event.connection))
-                if not self._connections and self._heard.disconnected_since is None:
-                    self._heard = self._heard._replace(disconnected_since=event.at)
-            case TapDeaf() if self._heard.deaf_since is None:
-                self._heard = self._heard._replace(deaf_since=event.at)
+                if not self._connections and self._media.disconnected_since is None:
+                    self._media = self._media._replace(disconnected_since=event.at)
+            case TapDeaf() if self._media.deaf_since is None:
+                self._media = self._media._replace(deaf_since=event.at)
             case ReceiverTapped():
-                self._heard = self._heard._replace(receivers=True)
+                self._media = self._media._replace(receivers=True)
             case ChannelMessage(sent=False) | RosterResponse() | SocketMessage():
-                self._heard = self._heard._replace(messages=True)
+                self._media = self._media._replace(messages=True)
             case _:
                 pass
 
     def _take_frames(self, frames: list[Frame]) -> None:
-        heard = self._heard
-        speech = heard.last_speech
+        media = self._media
+        speech = media.last_speech
         for frame in frames:
             if _speaks(frame):
                 speech = max(frame.arrival, speech or frame.arrival)
                 if len(self._sources) < MOST_SOURCES:
                     self._sources.update(frame.csrcs)
         self._sources.discard(LOUDEST_MARKER)
-        if len(self._sources) != len(heard.sources):
-            heard = heard._replace(sources=frozenset(self._sources))
+        if len(self._sources) != len(media.sources):
+            media = media._replace(sources=frozenset(self._sources))
         first = min(frame.arrival for frame in frames)
         last = max(frame.arrival for frame in frames)
-        self._heard = heard._replace(
-            first_frame=min(first, heard.first_frame or first),
-            last_frame=max(last, heard.last_frame or last),
+        self._media = media._replace(
+            first_frame=min(first, media.first_frame or first),
+            last_frame=max(last, media.last_frame or last),
             last_speech=speech,
             deaf_since=None,
         )

@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 
 from worker.lifecycle.automatic_leave import AutomaticLeave, Ending, people
 from worker.lifecycle.leave_policy import LeavePolicy
-from worker.lifecycle.media_state import Heard
+from worker.lifecycle.media_state import MediaState
 from worker.lifecycle.page_view import Scene, View
 from worker.reasons import CUT_OFF, Reason
-from worker.roster.roster import Directory, Status
+from worker.roster.roster import Roster, Status
 from worker.states import State
 
 OPENING_TIMEOUT: Final = 120.0
@@ -49,7 +49,7 @@ WAITING: Final = frozenset({Scene.ASKED, Scene.LOBBY, Scene.HOST_ABSENT})
 IN_CALL: Final = frozenset({State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING})
 
 
-class Move(NamedTuple):
+class Transition(NamedTuple):
     """The bot's state changes. ``reason`` is there from leaving on; ``evidence`` names what decided.
 
     ``since`` is when what decided was first seen, where that was before ``at``: a call that is over was over then.
@@ -66,7 +66,7 @@ class Move(NamedTuple):
 class Lifecycle:
     """The life of one bot in one call. All times are Unix seconds and must not run backwards by more than jitter.
 
-    Each method that takes an observation gives the moves that follow from it. Nothing follows after done or fatal.
+    Each method that takes an observation gives the transitions that follow from it. Nothing follows after done or fatal.
     """
 
     def __init__(self, policy: LeavePolicy, bot_name: str, at: float) -> None:
@@ -82,8 +82,8 @@ class Lifecycle:
         self._view = View(scene=Scene.OPENING)
         self._in_view_since: float | None = None
         """Since when the call's view stands, gated or not."""
-        self._heard = Heard()
-        self._directory = Directory()
+        self._media = MediaState()
+        self._roster = Roster()
         self._page_ending: Ending | None = None
         self._page_ending_since = at
         self._transport_since: float | None = None
@@ -91,9 +91,9 @@ class Lifecycle:
         self.recording_was_denied = False
         """Whether recording was ever not permitted."""
         self._automatic_leave = AutomaticLeave(policy, bot_name)
-        self._end: Move | None = None
+        self._end: Transition | None = None
 
-    def see(self, view: View, at: float) -> list[Move]:
+    def see(self, view: View, at: float) -> list[Transition]:
         """Takes one look at the page."""
         self._view = view
         if view.scene in WAITING and self.admitted_at is None:
@@ -111,25 +111,25 @@ class Lifecycle:
         self._page_ending = ending
         return self.tick(at)
 
-    def meet(self, directory: Directory, at: float) -> list[Move]:
+    def meet(self, roster: Roster, at: float) -> list[Transition]:
         """Takes what the roster says by now."""
-        self._directory = directory
-        if directory.over is None:
+        self._roster = roster
+        if roster.over is None:
             self._transport_since = None
         elif self._transport_since is None:
             self._transport_since = at
         return self.tick(at)
 
-    def hear(self, heard: Heard, at: float) -> list[Move]:
+    def hear(self, media: MediaState, at: float) -> list[Transition]:
         """Takes how the media stand."""
-        self._heard = heard
+        self._media = media
         return self.tick(at)
 
-    def stop(self, reason: Reason, detail: str, at: float) -> list[Move]:
+    def stop(self, reason: Reason, detail: str, at: float) -> list[Transition]:
         """Takes an end from outside: told to stop, or something broke."""
         return self._leave(Ending(reason, detail, ("worker",)), at) if self._end is None else []
 
-    def left(self, at: float) -> list[Move]:
+    def left(self, at: float) -> list[Transition]:
         """Takes that the call was left, as well as it could be."""
         if self.state is not State.LEAVING or self._end is None:
             return []
@@ -137,31 +137,33 @@ class Lifecycle:
         state = State.DONE if good else State.FATAL
         return [self._go(self._end._replace(at=at, state=state, since=None))]
 
-    def tick(self, at: float) -> list[Move]:
+    def tick(self, at: float) -> list[Transition]:
         """Takes that it is ``at``."""
-        moves: list[Move] = []
+        transitions: list[Transition] = []
         if self.state in BEFORE_CALL:
-            moves += self._before_call(at)
+            transitions += self._before_call(at)
         if self.state in IN_CALL:
-            moves += self._in_call(at)
-        return moves
+            transitions += self._in_call(at)
+        return transitions
 
-    def _before_call(self, at: float) -> list[Move]:
+    def _before_call(self, at: float) -> list[Transition]:
         if ending := self._told(at):
             return self._leave(ending, at)
         scene = self._view.scene
-        moves: list[Move] = []
+        transitions: list[Transition] = []
         if self.state is State.JOINING and scene in (Scene.LOBBY, Scene.HOST_ABSENT):
-            moves.append(self._go(Move(at, State.WAITING_ROOM, evidence=self._view.evidence)))
+            transitions.append(self._go(Transition(at, State.WAITING_ROOM, evidence=self._view.evidence)))
         if scene is Scene.CALL and (evidence := self._evidence_of_call(at)):
             self.admitted_at = at
-            moves.append(
-                self._go(Move(at, State.IN_CALL_NOT_RECORDING, evidence=(*self._view.evidence, *evidence)))
+            transitions.append(
+                self._go(
+                    Transition(at, State.IN_CALL_NOT_RECORDING, evidence=(*self._view.evidence, *evidence))
+                )
             )
-            return moves
+            return transitions
         if ending := self._out_of_patience(at):
-            moves += self._leave(ending, at)
-        return moves
+            transitions += self._leave(ending, at)
+        return transitions
 
     def _out_of_patience(self, at: float) -> Ending | None:
         """What ends the wait before the call."""
@@ -186,24 +188,24 @@ class Lifecycle:
 
     def _evidence_of_call(self, at: float) -> tuple[str, ...]:
         """What, beside the page's view, says that we are in the call; empty: nothing yet."""
-        us, heard = self._directory.us, self._heard
+        us, media = self._roster.us, self._media
         evidence = []
         if us is not None and us.status is Status.IN:
             evidence.append("roster.us_in_call")
-        if heard.last_frame is not None:
+        if media.last_frame is not None:
             evidence.append("media.frames")
-        if heard.messages:
+        if media.messages:
             evidence.append("media.messages")
-        if not evidence and heard.receivers and at - (self._in_view_since or at) >= RECEIVERS_ALONE:
+        if not evidence and media.receivers and at - (self._in_view_since or at) >= RECEIVERS_ALONE:
             evidence.append("media.receivers")
         return tuple(evidence)
 
-    def _in_call(self, at: float) -> list[Move]:
+    def _in_call(self, at: float) -> list[Transition]:
         if ending := self._told(at) or self._broken(at) or self._automatic(at):
             return self._leave(ending, at)
         if self.state is State.IN_CALL_NOT_RECORDING and self._may_record():
             self.recording_since = at
-            return [self._go(Move(at, State.IN_CALL_RECORDING, evidence=self._view.evidence))]
+            return [self._go(Transition(at, State.IN_CALL_RECORDING, evidence=self._view.evidence))]
         return []
 
     def _may_record(self) -> bool:
@@ -213,9 +215,9 @@ class Lifecycle:
             case "call_join":
                 return True
             case "participant_join":
-                return bool(people(self._directory, self._bot_name)) or self._heard.last_speech is not None
+                return bool(people(self._roster, self._bot_name)) or self._media.last_speech is not None
             case "participant_speak":
-                return self._heard.last_speech is not None
+                return self._media.last_speech is not None
 
     def _told(self, at: float) -> Ending | None:
         """The end that page and transport tell of, once it is sure."""
@@ -237,17 +239,17 @@ class Lifecycle:
         """Seconds that what the page alone tells has to stand."""
         if self.state in BEFORE_CALL:
             return REFUSAL_DEBOUNCE
-        return OVER_DEBOUNCE if self._heard.disconnected_since is None else 0.0
+        return OVER_DEBOUNCE if self._media.disconnected_since is None else 0.0
 
     @staticmethod
     def _stands(since: float | None, debounce: float, at: float) -> bool:
         return since is not None and at - since >= debounce
 
     def _transport_ending(self, at: float) -> Ending | None:
-        over = self._directory.over
+        over = self._roster.over
         if over is None:
             return None
-        last = self._heard.last_frame
+        last = self._media.last_frame
         if self.state in IN_CALL and last is not None and at - last < QUIET_AFTER_END:
             return None
         return Ending(self._as_met(over.reason), over.detail, over.evidence, self._transport_since)
@@ -264,7 +266,7 @@ class Lifecycle:
 
     def _broken(self, at: float) -> Ending | None:
         """A capture that brings nothing although it should."""
-        lost, deaf = self._heard.disconnected_since, self._heard.deaf_since
+        lost, deaf = self._media.disconnected_since, self._media.deaf_since
         if self._stands(deaf, DEAF_TIMEOUT, at):
             detail = f"packets arrive, but none reached the tap for {DEAF_TIMEOUT:g} s"
             return Ending(Reason.TAP_DEAF, detail, ("media.untapped",))
@@ -286,18 +288,18 @@ class Lifecycle:
                 return Ending(Reason.MAX_DURATION, f"{longest:g} s were recorded", ("clock",))
         elif self._since_admission(at) >= _least(policy.in_call_not_recording, LONGEST):
             return Ending(Reason.NOT_RECORDING, f"waited for {policy.start_on}", ("clock",))
-        return self._automatic_leave.ending(self._directory, self._heard, self.admitted_at or at, at)
+        return self._automatic_leave.ending(self._roster, self._media, self.admitted_at or at, at)
 
     def _since_admission(self, at: float) -> float:
         return at - (at if self.admitted_at is None else self.admitted_at)
 
-    def _leave(self, ending: Ending, at: float) -> list[Move]:
-        self._end = Move(at, State.LEAVING, ending.reason, ending.detail, ending.evidence, ending.since)
+    def _leave(self, ending: Ending, at: float) -> list[Transition]:
+        self._end = Transition(at, State.LEAVING, ending.reason, ending.detail, ending.evidence, ending.since)
         return [self._go(self._end)]
 
-    def _go(self, move: Move) -> Move:
-        self.state = move.state
-        return move
+    def _go(self, transition: Transition) -> Transition:
+        self.state = transition.state
+        return transition
 
 
 _MEANT_BEFORE: Final = {

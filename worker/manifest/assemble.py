@@ -23,7 +23,7 @@ from worker.manifest.schema import (
     Summary,
 )
 from worker.reasons import CUT_OFF
-from worker.roster.roster import Directory
+from worker.roster.roster import Roster
 
 MOST_CSRC = 2**32
 """Sources from here on are no CSRCs: only captions name their speakers."""
@@ -49,7 +49,7 @@ class HeardSource(msgspec.Struct, frozen=True, kw_only=True):
 
 def assemble_manifest(
     heard: list[HeardSource],
-    directory: Directory,
+    roster: Roster,
     facts: SessionFacts,
     duration: float,
     folder: str,
@@ -66,7 +66,7 @@ def assemble_manifest(
     participants: list[ParticipantStreams] = []
     contested: list[str] = []
     files: dict[int, str] = {}
-    people = name_sources(list(by_source), directory)
+    people = name_sources(list(by_source), roster)
     names = {source: person.participant_name for person in people for source in person.csrcs}
     for person in people:
         for source in person.csrcs:

@@ -30,7 +30,7 @@ _UNKNOWN: Final = "Unknown"
 
 
 class RecordedAttempt(NamedTuple):
-    """What one entry into the call left. ``folder`` is where its files lie, relative to the merged document."""
+    """What one attempt left. ``folder`` is where its files lie, relative to the merged document."""
 
     attempt: int
     manifest: Manifest

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from worker.manifest.filenames import display_name
-from worker.roster.roster import Device, Directory, Evidence, SourceOwner
+from worker.roster.roster import Device, Evidence, Roster, SourceOwner
 
 SCREEN_SHARE_SUFFIX = " (screen share)"
 
@@ -30,7 +30,7 @@ class NamedParticipant(msgspec.Struct, frozen=True, kw_only=True):
     contested: bool = False
 
 
-def name_sources(csrcs: list[int], directory: Directory) -> list[NamedParticipant]:
+def name_sources(csrcs: list[int], roster: Roster) -> list[NamedParticipant]:
     """The participants behind ``csrcs`` (in order of first speech), in that order.
 
     Sources of one device are one participant; devices of one name stay apart. Whoever has no name is "Unknown 1", "Unknown 2"
@@ -38,12 +38,12 @@ def name_sources(csrcs: list[int], directory: Directory) -> list[NamedParticipan
     """
     participants = []
     unknown = 0
-    for group in _by_device(csrcs, directory):
-        device = directory.owner(group[0])
-        name = _name(device, directory)
+    for group in _by_device(csrcs, roster):
+        device = roster.owner(group[0])
+        name = _name(device, roster)
         if name is None:
             unknown += 1
-        owners = [directory.sources[csrc] for csrc in group if csrc in directory.sources]
+        owners = [roster.sources[csrc] for csrc in group if csrc in roster.sources]
         participants.append(
             NamedParticipant(
                 participant_name=name or f"Unknown {unknown}",
@@ -57,20 +57,20 @@ def name_sources(csrcs: list[int], directory: Directory) -> list[NamedParticipan
     return participants
 
 
-def _by_device(csrcs: list[int], directory: Directory) -> list[list[int]]:
+def _by_device(csrcs: list[int], roster: Roster) -> list[list[int]]:
     """Sources grouped by the device that owns them; one without an owner is a group of its own."""
     groups: dict[str | int, list[int]] = {}
     for csrc in dict.fromkeys(csrcs):
-        owner = directory.sources.get(csrc)
+        owner = roster.sources.get(csrc)
         groups.setdefault(owner.device_id if owner else csrc, []).append(csrc)
     return list(groups.values())
 
 
-def _name(device: Device | None, directory: Directory) -> str | None:
+def _name(device: Device | None, roster: Roster) -> str | None:
     """A device's name; a screen share without one of its own bears that of the participant who shares."""
     if device is None:
         return None
-    parent = directory.devices.get(device.parent_id) if device.parent_id else None
+    parent = roster.devices.get(device.parent_id) if device.parent_id else None
     name = _visible(device.name) or (_visible(parent.name) if parent else None)
     return name + SCREEN_SHARE_SUFFIX if name and device.parent_id else name
 

@@ -134,7 +134,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 class RecordedPart(msgspec.Struct, frozen=True, kw_only=True):
     """One uninterrupted stretch of a recording that was interrupted; its ``segment_index`` is that of its segments.
 
-    ``attempt`` is the entry into the call that it comes from. ``ended_reason`` is why it ended, ``mixed_audio`` its own mix.
+    ``attempt`` is the number of the attempt that it comes from. ``ended_reason`` is why it ended, ``mixed_audio`` its own mix.
     """
 
     segment_index: int

@@ -25,19 +25,20 @@ DEAF_SECONDS: Final = 6.0
 """For so long packets may come untapped; the page reports every 2 s, and its tally can be one report old."""
 
 
-MOST_SLOTS: Final = 1000
+MOST_RECEIVERS: Final = 1000
 """A page cannot make the worker keep more; Meet uses three in each document."""
 
 
-class Slot(NamedTuple):
+class ReceiverId(NamedTuple):
     """An audio receiver: the document's random number, and the receiver's index in it."""
 
     document: int
     receiver: int
 
 
-class SlotCounts(NamedTuple):
-    """Packets of one slot since it began. ``expected`` is received + lost (RFC 3550 section 6.4.1), ``tapped`` as frames."""
+class ReceiverCounts(NamedTuple):
+    """Packets of one receiver since it began. ``expected`` is received + lost (RFC 3550 section 6.4.1), ``tapped`` as
+    frames."""
 
     expected: int
     received: int
@@ -52,21 +53,21 @@ class _Stall(NamedTuple):
     tapped: int
 
 
-class CaptureWatch:
-    """Fed with a tape's events, tells which slots are deaf: packets arrive there, and none of them is tapped.
+class CaptureHealth:
+    """Fed with a tape's events, tells which receivers are deaf: packets arrive there, and none of them is tapped.
 
-    Silence is not deafness: a slot to which nothing comes is well.
+    Silence is not deafness: a receiver to which nothing comes is well.
     """
 
     def __init__(self) -> None:
-        self.counts: dict[Slot, SlotCounts] = {}
-        """The last report of each slot."""
-        self.deaf: frozenset[Slot] = frozenset()
+        self.counts: dict[ReceiverId, ReceiverCounts] = {}
+        """The last report of each receiver."""
+        self.deaf: frozenset[ReceiverId] = frozenset()
         """Slots that are deaf now."""
         self.last_frame: float | None = None
         """When Chromium received the newest frame that was tapped, in seconds since the Unix epoch."""
-        self._stalls: dict[Slot, _Stall] = {}
-        self._connections: dict[Slot, int] = {}
+        self._stalls: dict[ReceiverId, _Stall] = {}
+        self._connections: dict[ReceiverId, int] = {}
 
     def observe(self, event: TapeEvent) -> None:
         """Takes the tape's next event."""
@@ -75,10 +76,10 @@ class CaptureWatch:
                 self.last_frame = max(newest.arrival, self.last_frame or newest.arrival)
             case ReceiverReport():
                 self._compare(event)
-            case TapDeaf() if len(self.deaf) < MOST_SLOTS:
-                self.deaf |= {Slot(event.document, event.receiver)}
-            case ReceiverTapped() if len(self._connections) < MOST_SLOTS:
-                self._connections[Slot(event.document, event.receiver)] = event.connection
+            case TapDeaf() if len(self.deaf) < MOST_RECEIVERS:
+                self.deaf |= {ReceiverId(event.document, event.receiver)}
+            case ReceiverTapped() if len(self._connections) < MOST_RECEIVERS:
+                self._connections[ReceiverId(event.document, event.receiver)] = event.connection
             case ConnectionClosed():
                 self._close(event)
             case TapeStarted():
@@ -89,21 +90,21 @@ class CaptureWatch:
                 pass
 
     def _compare(self, report: ReceiverReport) -> None:
-        slot = Slot(report.document, report.receiver)
+        receiver_id = ReceiverId(report.document, report.receiver)
         # Duplicates can make the number of lost packets negative.
         expected = report.packets_received + max(0, report.packets_lost)
-        if slot not in self.counts and len(self.counts) >= MOST_SLOTS:
+        if receiver_id not in self.counts and len(self.counts) >= MOST_RECEIVERS:
             return
-        self.counts[slot] = SlotCounts(expected, report.packets_received, report.frames_tapped)
-        stall = self._stalls.get(slot)
+        self.counts[receiver_id] = ReceiverCounts(expected, report.packets_received, report.frames_tapped)
+        stall = self._stalls.get(receiver_id)
         if stall is None or report.frames_tapped != stall.tapped:
-            self._stalls[slot] = _Stall(report.at, report.packets_received, report.frames_tapped)
-            self.deaf -= {slot}
+            self._stalls[receiver_id] = _Stall(report.at, report.packets_received, report.frames_tapped)
+            self.deaf -= {receiver_id}
         elif (
             report.packets_received - stall.received >= DEAF_PACKETS
             and report.at - stall.since >= DEAF_SECONDS
         ):
-            self.deaf |= {slot}
+            self.deaf |= {receiver_id}
 
     def _forget(self) -> None:
         self.deaf = frozenset()
@@ -114,7 +115,8 @@ class CaptureWatch:
     def _close(self, closed: ConnectionClosed) -> None:
         """What a closed connection no longer delivers is nobody's fault."""
         self.deaf = frozenset(
-            slot
-            for slot in self.deaf
-            if (slot.document, self._connections.get(slot)) != (closed.document, closed.connection)
+            receiver_id
+            for receiver_id in self.deaf
+            if (receiver_id.document, self._connections.get(receiver_id))
+            != (closed.document, closed.connection)
         )

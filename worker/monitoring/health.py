@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from worker.errors import InputError
-from worker.monitoring.capture_health import CaptureWatch
+from worker.monitoring.capture_health import CaptureHealth
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class PortError(InputError):
 class Health:
     """Whether the worker lives, and whether it works. ``clock`` gives seconds and never goes back."""
 
-    def __init__(self, capture: CaptureWatch, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, capture: CaptureHealth, clock: Callable[[], float] = time.monotonic) -> None:
         self._capture = capture
         self._clock = clock
         self._beaten = clock()
@@ -67,7 +67,7 @@ class Health:
         deaf = self._capture.deaf
         if not deaf:
             return None
-        slots = ", ".join(str(slot.receiver) for slot in sorted(deaf)[:8])
+        slots = ", ".join(str(receiver_id.receiver) for receiver_id in sorted(deaf)[:8])
         return f"deaf: packets arrive at receiver {slots} and none of them is tapped"
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
 
 from worker.manifest.schema import Manifest
-from worker.monitoring.capture_health import CaptureWatch, Slot
+from worker.monitoring.capture_health import CaptureHealth, ReceiverId
 from worker.rendering.progress import Progress
 from worker.tape.events import (
     AudioPathSeen,
@@ -75,14 +75,14 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.capture = CaptureWatch()
+        self.capture = CaptureHealth()
         """What the tape's events said about the capture; /readyz asks it too."""
         self._make_lifecycle_metrics(registry)
         self._make_capture_metrics(registry)
         self._make_delivery_metrics(registry)
         self._joining_since: float | None = None
         self._platform = ""
-        self._deaf_before: frozenset[Slot] = frozenset()
+        self._deaf_before: frozenset[ReceiverId] = frozenset()
         self._counted: dict[tuple[str, ...], float] = {}
         self._values: dict[str, set[str]] = {}
 
@@ -299,7 +299,7 @@ class Metrics:
             self._last_frame.set(self.capture.last_frame)
 
     def _take_report(self, report: ReceiverReport) -> None:
-        counts = self.capture.counts.get(Slot(report.document, report.receiver))
+        counts = self.capture.counts.get(ReceiverId(report.document, report.receiver))
         label = str(report.receiver) if report.receiver < MOST_SLOTS else OTHER
         for stage, count in counts._asdict().items() if counts else ():
             key = ("document", str(report.document), str(report.receiver), stage)

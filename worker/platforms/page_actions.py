@@ -21,7 +21,7 @@ class Click(NamedTuple):
 Step: TypeAlias = FillName | Click
 
 
-class Attempts:
+class ActionRetries:
     """Decides which step to take when a page is slow to show the effect of one, or never does."""
 
     PATIENCE: Final = 1.0

@@ -29,7 +29,7 @@ _QUERY: Final = re.compile(r"\?\S*")
 T = TypeVar("T")
 
 
-class DrivenPage:
+class PageDriver:
     """Every method raises CallError when the page or the browser is gone."""
 
     def __init__(self, page: Page, bot_name: str) -> None:

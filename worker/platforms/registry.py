@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from worker.platforms.meet.roster import MeetRoster
+from worker.platforms.meet.roster import MeetRosterDecoder
 from worker.platforms.teams.main_channel import speaking_hints
-from worker.platforms.teams.roster import TeamsRoster
-from worker.roster.decoder import Roster
+from worker.platforms.teams.roster import TeamsRosterDecoder
+from worker.roster.decoder import RosterDecoder
 from worker.roster.speaking import Said
 from worker.tape.events import TapeEvent
 
 
-def open_roster(platform: str) -> Roster:
+def open_roster_decoder(platform: str) -> RosterDecoder:
     """A roster that nothing is known of yet. ``platform`` is a value of ``TapeStarted.platform``."""
-    return TeamsRoster() if platform == "microsoft_teams" else MeetRoster()
+    return TeamsRosterDecoder() if platform == "microsoft_teams" else MeetRosterDecoder()
 
 
 def hints_decoder(platform: str) -> Callable[[TapeEvent], list[Said]]:

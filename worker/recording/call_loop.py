@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from worker.lifecycle.media_state import Hearing
+from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.page_view import View
-from worker.lifecycle.state_machine import BEFORE_CALL, IN_CALL, Lifecycle, Move
+from worker.lifecycle.state_machine import BEFORE_CALL, IN_CALL, Lifecycle, Transition
 from worker.platforms.call import Call
-from worker.roster.changes import Attendance
-from worker.roster.decoder import Roster
+from worker.roster.changes import RosterChanges
+from worker.roster.decoder import RosterDecoder
 from worker.states import State
 from worker.tape.events import (
     ChannelMessage,
@@ -42,40 +42,40 @@ ANNOUNCE_TIMEOUT: Final = 15.0
 _ROSTER_EVENTS: Final = (ChannelMessage, SocketMessage, PageObjects, RosterResponse, TilesSeen)
 
 
-class Presence:
-    """Drives ``lifecycle`` by what ``call``, ``roster`` and ``hearing`` tell.
+class CallLoop:
+    """Drives ``lifecycle`` by what ``call``, ``decoder`` and ``media`` tell.
 
-    ``moved`` is called with each move, ``note`` with each event that belongs on the tape. ``clock`` gives Unix seconds.
+    ``moved`` is called with each transition, ``note`` with each event that belongs on the tape. ``clock`` gives Unix seconds.
     """
 
     def __init__(
         self,
         call: Call,
-        roster: Roster,
-        hearing: Hearing,
+        decoder: RosterDecoder,
+        media: MediaMonitor,
         lifecycle: Lifecycle,
         announcement: str | None,
         *,
-        moved: Callable[[Move], None],
+        moved: Callable[[Transition], None],
         note: Callable[[WorkerEvent], None],
         clock: Callable[[], float],
     ) -> None:
         self._call = call
-        self._roster = roster
-        self._hearing = hearing
+        self._decoder = decoder
+        self._media = media
         self._lifecycle = lifecycle
         self._announcement = announcement
         self._moved = moved
         self._note = note
         self._clock = clock
-        self._attendance = Attendance()
+        self._roster_changes = RosterChanges()
         self._roster_news = False
         self._seen: View | None = None
 
     def observe(self, event: TapeEvent) -> None:
         """Takes an event that stands on the tape."""
         if isinstance(event, _ROSTER_EVENTS):
-            self._roster.observe(event)
+            self._decoder.observe(event)
             self._roster_news = True
 
     async def until_leaving(self) -> None:
@@ -98,17 +98,17 @@ class Presence:
 
     def _decide(self, view: View) -> None:
         lifecycle, at = self._lifecycle, self._clock()
-        for move in lifecycle.hear(self._hearing.now, at):
-            self._moved(move)
+        for transition in lifecycle.hear(self._media.now, at):
+            self._moved(transition)
         if self._roster_news:
             self._roster_news = False
-            directory = self._roster.directory()
-            for change in self._attendance.changes(directory, at):
+            roster = self._decoder.roster()
+            for change in self._roster_changes.changes(roster, at):
                 self._note(change)
-            for move in lifecycle.meet(directory, at):
-                self._moved(move)
-        for move in lifecycle.see(view, at):
-            self._moved(move)
+            for transition in lifecycle.meet(roster, at):
+                self._moved(transition)
+        for transition in lifecycle.see(view, at):
+            self._moved(transition)
 
     def _report(self, view: View) -> None:
         """Tells the tape and the log what the page shows, whenever that is something else."""

@@ -9,7 +9,7 @@ from worker.browser.processes import browser_processes, cpu_seconds
 from worker.recording.outcome import Cost
 
 
-class CostMeter:
+class CpuMeter:
     """Measures from its making on. A process that ended meanwhile is not counted."""
 
     def __init__(self) -> None:

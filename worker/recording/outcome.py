@@ -12,7 +12,7 @@ from worker.platforms.links import Link
 from worker.reasons import CUT_OFF
 
 
-class Order(NamedTuple):
+class RecordingRequest(NamedTuple):
     """What to record and where to.
 
     ``output`` is the folder of the tape and the files. ``policy`` is when to leave; ``announcement`` is written into the chat,
@@ -45,7 +45,7 @@ class Cost(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RecordingOutcome:
     """What came of a recording.
 
     ``admitted``: the bot was in the call. ``manifest`` is None where nothing was recorded, or where the files failed; ``error``

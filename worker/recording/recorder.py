@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from worker.manifest.schema import Manifest
-from worker.rendering.deferred import Rendering
+from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.progress import Progress
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import FrameBatch, TapeEvent
@@ -26,12 +26,12 @@ class Recorder:
     def __init__(
         self,
         tape: TapeWriter,
-        rendering: Rendering,
+        renderer: DeferredRenderer,
         clock: Callable[[], float] = time.time,
         observers: Iterable[Callable[[TapeEvent], None]] = (),
     ) -> None:
         self._tape = tape
-        self._rendering = rendering
+        self._renderer = renderer
         self._clock = clock
         self.observers = list(observers)
         self._tape_error: TapeWriteError | None = None
@@ -42,7 +42,7 @@ class Recorder:
     @property
     def begun(self) -> bool:
         """Whether RecordingStarted was taken."""
-        return self._rendering.begun
+        return self._renderer.begun
 
     @property
     def error(self) -> Exception | None:
@@ -67,13 +67,13 @@ class Recorder:
         if self._rendering_error is not None:
             return
         try:
-            self._rendering.feed(event)
+            self._renderer.feed(event)
         except Exception as error:  # noqa: BLE001 - told through `error`; nothing may stop the tape
             self._rendering_failed(error)
 
     def progress(self) -> Progress | None:
         """How the recording stands; None before it began and once the files failed."""
-        return None if self._rendering_error is not None else self._rendering.progress()
+        return None if self._rendering_error is not None else self._renderer.progress()
 
     def finish(self) -> Manifest | None:
         """Completes the tape, then the files; None where there are none."""
@@ -81,10 +81,10 @@ class Recorder:
             self._tape.finish()
         except TapeWriteError as error:
             self._tape_error = self._tape_error or error
-        if self._rendering_error is not None or not self._rendering.begun:
+        if self._rendering_error is not None or not self._renderer.begun:
             return None
         try:
-            return self._rendering.finish()
+            return self._renderer.finish()
         except Exception as error:  # noqa: BLE001 - told through `error`; nothing may stop the tape
             self._rendering_failed(error)
             return None

@@ -16,21 +16,21 @@ from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.page_snapshot import take_evidence
 from worker.browser.tap import Tap
 from worker.contracts.vendor_words import words
-from worker.lifecycle.media_state import Hearing
-from worker.lifecycle.state_machine import Lifecycle, Move
+from worker.lifecycle.media_state import MediaMonitor
+from worker.lifecycle.state_machine import Lifecycle, Transition
 from worker.platforms.call import Call, CallError
 from worker.platforms.open_call import open_call
-from worker.platforms.registry import open_roster
+from worker.platforms.registry import open_roster_decoder
 from worker.reasons import CUT_OFF, TOLD_TO_STOP, Reason
-from worker.recording.call_loop import Presence
-from worker.recording.cpu_meter import CostMeter
+from worker.recording.call_loop import CallLoop
+from worker.recording.cpu_meter import CpuMeter
 from worker.recording.observer import RecordingObserver
-from worker.recording.outcome import Order, Outcome, Stop
+from worker.recording.outcome import RecordingOutcome, RecordingRequest, Stop
 from worker.recording.recorder import Recorder
 from worker.recording.signals import stop_signals
-from worker.rendering.deferred import HELD_SECONDS, OpenRenderer, Rendering
+from worker.rendering.deferred import HELD_SECONDS, DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER, claim_output
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 from worker.states import State
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import (
@@ -56,43 +56,45 @@ PART_SECONDS: Final = 4.0
 
 
 async def record(
-    order: Order,
-    settings: Settings,
+    request: RecordingRequest,
+    settings: BrowserSettings,
     observer: RecordingObserver,
     open_renderer: OpenRenderer,
-) -> Outcome:
-    """Records one call until it ends, ``order.policy`` says so, SIGINT or SIGTERM comes, or something breaks.
+) -> RecordingOutcome:
+    """Records one call until it ends, ``request.policy`` says so, SIGINT or SIGTERM comes, or something breaks.
 
     Raises OutputError, ChromiumNotFoundError and ChromiumLaunchError, and TapeWriteError if not even a tape can be begun.
     """
     with stop_signals() as signalled:
         stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         signalled.add_done_callback(lambda signal: _pass_on(signal, stopped))
-        return await attend(order, settings, observer, open_renderer, stopped)
+        return await attend(request, settings, observer, open_renderer, stopped)
 
 
 async def attend(
-    order: Order,
-    settings: Settings,
+    request: RecordingRequest,
+    settings: BrowserSettings,
     observer: RecordingObserver,
     open_renderer: OpenRenderer,
     stopped: asyncio.Future[Stop],
-) -> Outcome:
-    """Records one call until it ends, ``order.policy`` says so, ``stopped`` is done, or something breaks.
+) -> RecordingOutcome:
+    """Records one call until it ends, ``request.policy`` says so, ``stopped`` is done, or something breaks.
 
     Raises what record() raises.
     """
-    claim_output(order.output)
+    claim_output(request.output)
     observer.state("starting")
     async with launch_browser(settings) as browser:
         context = await new_context(browser)
-        with TapeWriter(order.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
-            hearing = Hearing()
-            recorder = Recorder(tape, Rendering(open_renderer), observers=[hearing.observe])
+        with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
+            media = MediaMonitor()
+            recorder = Recorder(tape, DeferredRenderer(open_renderer), observers=[media.observe])
             tap = await Tap.attach(context, recorder.take)
             page = await context.new_page()
-            call = open_call(order.link, page, order.bot_name, signed_in=settings.storage_state is not None)
-            session = _Session(order, browser, tap, page, call, recorder, hearing, observer, stopped)
+            call = open_call(
+                request.link, page, request.bot_name, signed_in=settings.storage_state is not None
+            )
+            session = _Session(request, browser, tap, page, call, recorder, media, observer, stopped)
             return await session.run()
 
 
@@ -106,60 +108,60 @@ class _Session:
 
     def __init__(
         self,
-        order: Order,
+        request: RecordingRequest,
         browser: BrowserSession,
         tap: Tap,
         page: Page,
         call: Call,
         recorder: Recorder,
-        hearing: Hearing,
+        media: MediaMonitor,
         observer: RecordingObserver,
         stopped: asyncio.Future[Stop],
     ) -> None:
-        self._order = order
+        self._request = request
         self._browser = browser
         self._tap = tap
         self._page = page
         self._call = call
         self._recorder = recorder
-        self._hearing = hearing
+        self._media = media
         self._observer = observer
         self._stopped = stopped
-        self._lifecycle = Lifecycle(order.policy, order.bot_name, time.time())
-        self._presence = Presence(
+        self._lifecycle = Lifecycle(request.policy, request.bot_name, time.time())
+        self._call_loop = CallLoop(
             call,
-            open_roster(call.platform),
-            hearing,
+            open_roster_decoder(call.platform),
+            media,
             self._lifecycle,
-            order.announcement,
+            request.announcement,
             moved=self._moved,
             note=self._note,
             clock=time.time,
         )
-        recorder.observers += [self._presence.observe, observer.event]
+        recorder.observers += [self._call_loop.observe, observer.event]
         self._stop: Stop | None = None
-        self._cost: CostMeter | None = None
+        self._cost: CpuMeter | None = None
         self._showing: asyncio.Task[None] | None = None
 
-    async def run(self) -> Outcome:
+    async def run(self) -> RecordingOutcome:
         self._recorder.take(
             TapeStarted(
                 at=time.time(),
                 version=TAPE_VERSION,
-                bot_id=self._order.bot_id,
+                bot_id=self._request.bot_id,
                 platform=self._call.platform,
-                meeting_url=self._order.link.shown,
-                bot_name=self._order.bot_name,
+                meeting_url=self._request.link.shown,
+                bot_name=self._request.bot_name,
             )
         )
-        self._moved(Move(time.time(), State.JOINING))
+        self._moved(Transition(time.time(), State.JOINING))
         stop = await self._attend()
         if self._showing is not None:
             self._showing.cancel()
         cost = self._cost.read() if self._cost and self._alive() else None
         await self._wind_up(stop)
         manifest = self._recorder.finish()
-        return Outcome(
+        return RecordingOutcome(
             stop=stop,
             admitted=self._lifecycle.admitted_at is not None,
             manifest=manifest,
@@ -171,10 +173,10 @@ class _Session:
 
     async def _attend(self) -> Stop:
         """Until the bot has to leave: because the lifecycle says so, or because something puts an end to it."""
-        presence = asyncio.ensure_future(self._presence.until_leaving())
+        call_loop = asyncio.ensure_future(self._call_loop.until_leaving())
         hanging = asyncio.ensure_future(until_hung(self._page))
         enders: set[asyncio.Future[Any]] = {
-            presence,
+            call_loop,
             hanging,
             self._stopped,
             self._browser.died,
@@ -186,48 +188,56 @@ class _Session:
             if stop is None and hanging.done():
                 stop = _stop(Reason.PAGE_HUNG, hanging.result())
             if stop is None:
-                presence.result()
+                call_loop.result()
         except CallError as error:
             stop = _stop(error.reason, str(error))
         except Exception as error:
             logger.exception("internal error; the recording ends here")
             stop = _stop(Reason.INTERNAL_ERROR, repr(error))
         finally:
-            for task in (presence, hanging):
+            for task in (call_loop, hanging):
                 task.cancel()
-            await asyncio.gather(presence, hanging, return_exceptions=True)
+            await asyncio.gather(call_loop, hanging, return_exceptions=True)
         if stop is not None:
-            for move in self._lifecycle.stop(Reason(stop.reason), stop.detail, stop.at):
-                self._moved(move)
+            for transition in self._lifecycle.stop(Reason(stop.reason), stop.detail, stop.at):
+                self._moved(transition)
         if self._stop is None:
             raise RuntimeError("a bot that attends no longer has left")
         return self._stop
 
-    def _moved(self, move: Move) -> None:
-        """Follows a move of the lifecycle."""
-        if move.state is State.LEAVING:
-            self._stop = Stop(move.reason or Reason.INTERNAL_ERROR, move.detail, move.since or move.at)
+    def _moved(self, transition: Transition) -> None:
+        """Follows a transition of the lifecycle."""
+        if transition.state is State.LEAVING:
+            self._stop = Stop(
+                transition.reason or Reason.INTERNAL_ERROR,
+                transition.detail,
+                transition.since or transition.at,
+            )
             logger.info("%s.", words("leaving", self._stop.reason, self._call.platform).message)
-        if move.state is State.IN_CALL_RECORDING:
-            self._note(RecordingStarted(at=self._meeting_start(move.at)))
-            self._cost = CostMeter()
+        if transition.state is State.IN_CALL_RECORDING:
+            self._note(RecordingStarted(at=self._meeting_start(transition.at)))
+            self._cost = CpuMeter()
             self._showing = asyncio.create_task(self._show())
-        reason = move.reason or ""
-        self._tell(partial(self._observer.state, move.state, reason))
-        logger.info("%s: %s", move.state.value, ", ".join(filter(None, [reason, *move.evidence])) or "begun")
+        reason = transition.reason or ""
+        self._tell(partial(self._observer.state, transition.state, reason))
+        logger.info(
+            "%s: %s",
+            transition.state.value,
+            ", ".join(filter(None, [reason, *transition.evidence])) or "begun",
+        )
         self._note(
             StateChanged(
-                at=move.at,
-                state=move.state,
+                at=transition.at,
+                state=transition.state,
                 reason=reason,
-                detail=move.detail,
-                evidence=list(move.evidence),
+                detail=transition.detail,
+                evidence=list(transition.evidence),
             )
         )
 
     def _meeting_start(self, at: float) -> float:
         """What is already there counts, if the recording begins with the admission; it took a moment to be sure of that."""
-        start, first = at - IN_FLIGHT, self._hearing.now.first_frame
+        start, first = at - IN_FLIGHT, self._media.now.first_frame
         if self._lifecycle.recording_was_denied:
             return at
         return start if first is None else max(min(start, first), start - HELD_SECONDS)
@@ -237,12 +247,12 @@ class _Session:
             await self._tap.flush()
         if self._recorder.begun:
             self._note(RecordingEnded(at=stop.at, reason=stop.reason, detail=stop.detail))
-        if self._alive() and self._order.failure is not None and self._is_trouble(stop):
-            await take_evidence(self._page, self._order.failure)
+        if self._alive() and self._request.failure is not None and self._is_trouble(stop):
+            await take_evidence(self._page, self._request.failure)
         if self._alive():
             await self._leave()
-        for move in self._lifecycle.left(time.time()):
-            self._moved(move)
+        for transition in self._lifecycle.left(time.time()):
+            self._moved(transition)
 
     def _is_trouble(self, stop: Stop) -> bool:
         """Whether somebody will want to see what the page showed."""

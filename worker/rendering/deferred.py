@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from worker.errors import InputError
 from worker.manifest.schema import Manifest
 from worker.rendering.progress import Progress
+from worker.rendering.renderer import Renderer
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
 
 
 class NothingRecordedError(InputError):
     """The events never came to a beginning of the recording, so there is nothing to make files of."""
-
-
-class Renderer(Protocol):
-    """Turns events into files while it is fed."""
-
-    def feed(self, event: TapeEvent) -> None:
-        """Takes the next event of the tape."""
-
-    def progress(self) -> Progress:
-        """How the recording stands."""
-
-    def finish(self) -> Manifest:
-        """Closes all files and describes them."""
 
 
 HELD_SECONDS = 10.0
@@ -36,7 +24,7 @@ OpenRenderer: TypeAlias = Callable[[], Renderer]
 """Makes a renderer; that may write its first files."""
 
 
-class Rendering:
+class DeferredRenderer:
     """Opens the renderer only when the recording begins, so that a bot that was not let in leaves no files."""
 
     def __init__(self, open_renderer: OpenRenderer) -> None:

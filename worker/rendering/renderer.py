@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.audio.mixer import Mix
+from worker.audio.mixer import Mixer
 from worker.audio.opus import QUANTUM, SAMPLE_RATE
 from worker.audio.wav import WavWriter
 from worker.manifest.assemble import assemble_manifest
 from worker.manifest.naming import name_sources
 from worker.manifest.recording_facts import SessionFacts
 from worker.manifest.schema import Manifest, encode_manifest
-from worker.platforms.registry import hints_decoder, open_roster
+from worker.platforms.registry import hints_decoder, open_roster_decoder
 from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, STREAMS_FOLDER, TIMELINE_FILE
 from worker.rendering.progress import Progress, SpeakerProgress
 from worker.rendering.timeline.page import timeline_html
-from worker.stems.caption_users import CaptionedUsers
-from worker.stems.gated_stems import MixedSpeech
-from worker.stems.separate_stems import SeparateSpeech
-from worker.stems.stem_set import MOST_SOURCES, Slot, SourceSinks, Speech
+from worker.stems.caption_users import CaptionUsers
+from worker.stems.gated_stems import GatedStems
+from worker.stems.separate_stems import SeparateStems
+from worker.stems.stem_set import MOST_SOURCES, Slot, SourceSinks, StemSet
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, TapeStarted
 
 SETTLED_AFTER = 10.0
@@ -45,7 +45,7 @@ class Renderer:
     def __init__(self, output: Path, *, mix: bool = True, sinks: Sequence[SourceSinks] = ()) -> None:
         self._output = output
         (output / STREAMS_FOLDER).mkdir(parents=True, exist_ok=True)
-        self._mix = Mix(WavWriter(output / AUDIO_FILE)) if mix else None
+        self._mixer = Mixer(WavWriter(output / AUDIO_FILE)) if mix else None
         self._sinks = sinks
         self._facts = SessionFacts()
         self._choose("google_meet")
@@ -68,11 +68,11 @@ class Renderer:
         if isinstance(event, TapeStarted) and self._facts.begun is None:
             self._choose(event.platform)
         self._facts.observe(event)
-        self._roster.observe(event)
-        self._speech.observe(event)
+        self._decoder.observe(event)
+        self._stem_set.observe(event)
         if isinstance(event, RecordingStarted) and self._zero is None:
             self._zero = event.at
-            self._speech.begin(event.at)
+            self._stem_set.begin(event.at)
         if self._zero is not None and not self._ended:
             if isinstance(event, RecordingEnded):
                 self._now = event.at - self._zero
@@ -82,8 +82,8 @@ class Renderer:
 
     def progress(self) -> Progress:
         """How the recording stands."""
-        stems = self._speech.stems
-        named = name_sources(list(stems), self._speech.known(self._roster.directory()))
+        stems = self._stem_set.stems
+        named = name_sources(list(stems), self._stem_set.known(self._decoder.roster()))
         names = {source: person.participant_name for person in named for source in person.csrcs}
         now = int(self._now * SAMPLE_RATE)
         return Progress(
@@ -107,22 +107,22 @@ class Renderer:
     def finish(self) -> Manifest:
         """Completes and closes all files; the recording ends where its tape says, or with its last event."""
         for slot in self._slots.values():
-            while slot.window.pending:
-                slot.place(slot.window.take())
-        end = self._speech.close(round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM)
-        if self._mix:
-            self._mix.close(end)
+            while slot.buffer.pending:
+                slot.place(slot.buffer.take())
+        end = self._stem_set.close(round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM)
+        if self._mixer:
+            self._mixer.close(end)
         manifest, files = assemble_manifest(
-            self._speech.heard(),
-            self._speech.known(self._roster.directory()),
+            self._stem_set.heard(),
+            self._stem_set.known(self._decoder.roster()),
             self._facts,
             end / SAMPLE_RATE,
             STREAMS_FOLDER,
-            AUDIO_FILE if self._mix else None,
+            AUDIO_FILE if self._mixer else None,
             self._warnings(),
-            self._speech.gated_mix(),
+            self._stem_set.gated_mix(),
         )
-        stems = self._speech.stems
+        stems = self._stem_set.stems
         for source, name in files.items():
             path = stems[source].path
             path.rename(path.with_name(name))
@@ -143,8 +143,8 @@ class Renderer:
             key = (document, frame.receiver, frame.ssrc)
             slot = slots.get(key)
             if slot is None:
-                slot = slots[key] = self._speech.open_slot(frame.ssrc)
-            slot.window.push(frame, arrival)
+                slot = slots[key] = self._stem_set.open_slot(frame.ssrc)
+            slot.buffer.push(frame, arrival)
             if arrival > now:
                 now = arrival
         self._advance(now)
@@ -153,44 +153,44 @@ class Renderer:
         """Moves meeting time on: places what has waited long enough and settles what lies far enough behind."""
         self._now = now = max(now, self._now)
         for slot in self._slots.values():
-            if slot.window.pending:
-                for packet in slot.window.release(now):
+            if slot.buffer.pending:
+                for packet in slot.buffer.release(now):
                     slot.place(packet)
-        self._speech.decide(now)
+        self._stem_set.decide(now)
         settled = int(now - SETTLED_AFTER) * SAMPLE_RATE
         if settled > self._settled:
             self._settled = settled
-            self._speech.settle(settled)
-            if self._mix:
-                self._mix.write_until(settled)
+            self._stem_set.settle(settled)
+            if self._mixer:
+                self._mixer.write_until(settled)
 
     def _choose(self, platform: str) -> None:
         """A platform's roster, and its kind of speech."""
         streams = self._output / STREAMS_FOLDER
-        self._roster = open_roster(platform)
-        self._speech: Speech = (
-            MixedSpeech(
+        self._decoder = open_roster_decoder(platform)
+        self._stem_set: StemSet = (
+            GatedStems(
                 streams,
-                self._mix,
-                CaptionedUsers(self._roster.directory),
+                self._mixer,
+                CaptionUsers(self._decoder.roster),
                 hints_decoder(platform),
                 self._sinks,
             )
             if platform == MIXED
-            else SeparateSpeech(streams, self._mix, self._sinks)
+            else SeparateStems(streams, self._mixer, self._sinks)
         )
 
     def _warnings(self) -> list[str]:
-        refused = self._speech.refused
-        malformed = sum(slot.window.counts.malformed for slot in self._slots.values())
+        refused = self._stem_set.refused
+        malformed = sum(slot.buffer.counts.malformed for slot in self._slots.values())
         warnings = []
         if refused:
             warnings.append(f"{refused} packets came from more than {MOST_SOURCES} sources and have no file.")
         if malformed:
             warnings.append(f"{malformed} payloads could not be read and were left out.")
-        if self._roster.undecodable:
-            warnings.append(f"{self._roster.undecodable} roster messages could not be read.")
-        if self._roster.harvested:
+        if self._decoder.undecodable:
+            warnings.append(f"{self._decoder.undecodable} roster messages could not be read.")
+        if self._decoder.harvested:
             warnings.append("The roster's form was not the known one; names were found by searching it.")
         if self._unbelieved:
             warnings.append(

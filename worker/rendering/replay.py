@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from worker.errors import MeetstemsError
 from worker.manifest.schema import Manifest
-from worker.rendering.deferred import OpenRenderer, Rendering
+from worker.rendering.deferred import DeferredRenderer, OpenRenderer
 from worker.rendering.output import OutputError, claim_output
 from worker.tape.reader import TapeReader
 
@@ -32,10 +32,10 @@ def replay(tape: Path, output: Path, open_renderer: OpenRenderer) -> Replayed:
     if output.resolve().is_relative_to(tape.resolve()):
         raise OutputError(f"output {output}: lies within the tape, expected another folder")
     claim_output(output)
-    rendering = Rendering(open_renderer)
+    renderer = DeferredRenderer(open_renderer)
     try:
         for event in reader:
-            rendering.feed(event)
-        return Replayed(rendering.finish(), reader.warnings)
+            renderer.feed(event)
+        return Replayed(renderer.finish(), reader.warnings)
     except OSError as error:
         raise RenderingError(f"output {output}: cannot be written: {error.strerror or error}") from error

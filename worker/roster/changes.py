@@ -1,25 +1,25 @@
-"""Who comes, goes, is muted and renamed (pure): one directory after another in, RosterChanged events out."""
+"""Who comes, goes, is muted and renamed (pure): one roster after another in, RosterChanged events out."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from worker.roster.roster import Device, Directory, Status
+from worker.roster.roster import Device, Roster, Status
 from worker.tape.events import RosterChanged
 
 GONE: Final = frozenset({Status.OUT, Status.REMOVED})
 
 
-class Attendance:
-    """Compares each directory with the one before it. Screen shares and the bot itself do not count."""
+class RosterChanges:
+    """Compares each roster with the one before it. Screen shares and the bot itself do not count."""
 
     def __init__(self) -> None:
         self._known: dict[str, Device] = {}
 
-    def changes(self, directory: Directory, at: float) -> list[RosterChanged]:
-        """What is new at ``at`` (Unix seconds), in the directory's order."""
+    def changes(self, roster: Roster, at: float) -> list[RosterChanged]:
+        """What is new at ``at`` (Unix seconds), in the roster's order."""
         found: list[RosterChanged] = []
-        for device_id, device in directory.devices.items():
+        for device_id, device in roster.devices.items():
             if device.is_us or device.parent_id is not None:
                 continue
             before = self._known.get(device_id)

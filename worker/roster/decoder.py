@@ -1,15 +1,15 @@
-"""What turns a platform's own messages into a directory (pure)."""
+"""What turns a platform's own messages into a roster (pure)."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from worker.roster.roster import Directory
+from worker.roster.roster import Roster
 from worker.tape.events import TapeEvent
 
 
-class Roster(Protocol):
-    """Makes a directory out of a tape's events. Garbage never raises: it is counted in ``undecodable``.
+class RosterDecoder(Protocol):
+    """Makes a roster out of a tape's events. Garbage never raises: it is counted in ``undecodable``.
 
     ``harvested`` counts the messages that only a search without their schema could read.
     """
@@ -20,5 +20,5 @@ class Roster(Protocol):
     def observe(self, event: TapeEvent) -> None:
         """Takes the tape's next event; those that say nothing of the roster are ignored."""
 
-    def directory(self) -> Directory:
+    def roster(self) -> Roster:
         """What is known by now."""

@@ -1,6 +1,6 @@
 """Who is in a meeting and which audio source is whose, as far as a platform has told.
 
-The same for every platform: a roster decoder fills a directory, naming and lifecycle read it.
+The same for every platform: a decoder fills it, naming and lifecycle read it.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class CallOver(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[str, ...]
 
 
-class Directory(msgspec.Struct, frozen=True, kw_only=True):
+class Roster(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of devices (by device id) and of audio sources (by CSRC), and whether we are still in."""
 
     devices: dict[str, Device] = {}

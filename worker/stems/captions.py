@@ -23,7 +23,7 @@ FORGOTTEN_AFTER = 10.0
 """Seconds after which an utterance decides nothing any more."""
 
 
-class CaptionedSpeech:
+class Captions:
     """Who was captioned at each moment; all times are Unix seconds."""
 
     def __init__(self, beginnings: Beginnings) -> None:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from worker.audio.opus import SAMPLE_RATE
 from worker.roster.speaking import Caption, Said
 from worker.stems.attribution import ToldBy
-from worker.stems.captions import CaptionedSpeech
+from worker.stems.captions import Captions
 from worker.stems.dominance import EARLY_MOST, LAG_MOST, DominantSpeakers
 from worker.stems.jitter_buffer import WINDOW_SECONDS
 from worker.stems.lag_estimate import Beginnings
@@ -45,28 +45,28 @@ UNLISTED_SPEECH = 5 * SAMPLE_RATE
 """After so much speech that lists nobody, a call whose packets once did is one whose packets do not."""
 
 
-class Verdict(NamedTuple):
+class Attribution(NamedTuple):
     """Whose a packet is: source ids where CSRCs or the history told, user ids where captions did; and what told it."""
 
     speakers: tuple[int | str, ...]
     told_by: ToldBy
 
 
-NOISE = Verdict((), ToldBy.CSRC)
+NOISE = Attribution((), ToldBy.CSRC)
 """The packet goes into no stem."""
 
-UNKNOWN = Verdict((), ToldBy.NONE)
+UNKNOWN = Attribution((), ToldBy.NONE)
 
 
 class Gate:
     """Holds the packets of a mix until it is known whose they are, and hands them on in order."""
 
-    def __init__(self, hand_on: Callable[[Sound, Verdict], None]) -> None:
+    def __init__(self, hand_on: Callable[[Sound, Attribution], None]) -> None:
         self._hand_on = hand_on
         self._waiting: deque[Sound] = deque()
         self._beginnings = Beginnings()
         self._dominance = DominantSpeakers(self._beginnings)
-        self._captions = CaptionedSpeech(self._beginnings)
+        self._captions = Captions(self._beginnings)
         self._voice_end = -NEARBY
         self._has_listed = False
         self._unlisted = 0
@@ -96,10 +96,10 @@ class Gate:
         """Hands on what can be decided at meeting time ``now`` (seconds)."""
         waiting = self._waiting
         while waiting:
-            verdict = self._verdict(waiting[0], now)
-            if verdict is None:
+            attribution = self._attribution(waiting[0], now)
+            if attribution is None:
                 return
-            self._hand_on(waiting.popleft(), verdict)
+            self._hand_on(waiting.popleft(), attribution)
 
     def _hear_voice(self, sound: Sound) -> None:
         if sound.position - self._voice_end >= PAUSE:
@@ -110,24 +110,24 @@ class Gate:
                 earlier.near_voice = True
         self._voice_end = max(self._voice_end, sound.position + sound.samples)
 
-    def _verdict(self, sound: Sound, now: float) -> Verdict | None:
+    def _attribution(self, sound: Sound, now: float) -> Attribution | None:
         """None: not yet."""
         if sound.csrcs:
-            return Verdict(sound.csrcs, ToldBy.CSRC)
+            return Attribution(sound.csrcs, ToldBy.CSRC)
         if self._has_listed and self._unlisted < UNLISTED_SPEECH:
             return UNKNOWN if sound.voiced else NOISE
         if now < sound.position / SAMPLE_RATE + DOMINANCE_WAIT:
             return None
         return self._by_hearsay(sound.position / SAMPLE_RATE, now) if sound.near_voice else NOISE
 
-    def _by_hearsay(self, moment: float, now: float) -> Verdict | None:
+    def _by_hearsay(self, moment: float, now: float) -> Attribution | None:
         """What is told about a moment; None: more may be told."""
         dominant = self._dominance.at(moment, now - HEARD_AFTER)
         if dominant is not None:
-            return Verdict((dominant,), ToldBy.DSH)
+            return Attribution((dominant,), ToldBy.DSH)
         captioned: list[int | str] = list(self._captions.during(moment))
         if not captioned:
             if now < moment + CAPTIONS_WAIT:
                 return None
             captioned = [user for user in [self._captions.near(moment)] if user is not None]
-        return Verdict(tuple(captioned), ToldBy.CAPTIONS) if captioned else UNKNOWN
+        return Attribution(tuple(captioned), ToldBy.CAPTIONS) if captioned else UNKNOWN

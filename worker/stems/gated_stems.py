@@ -12,15 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-from worker.audio.mixer import Mix
+from worker.audio.mixer import Mixer
 from worker.audio.opus import SAMPLE_RATE
 from worker.manifest.assemble import MOST_CSRC, HeardSource
 from worker.manifest.schema import Evident, GatedMix, Packets, Source
-from worker.roster.roster import Directory
+from worker.roster.roster import Roster
 from worker.roster.speaking import Caption, Said
 from worker.stems.attribution import ToldBy
-from worker.stems.caption_users import CaptionedUsers
-from worker.stems.gate import NOISE, Gate, Verdict
+from worker.stems.caption_users import CaptionUsers
+from worker.stems.gate import NOISE, Attribution, Gate
 from worker.stems.mix_slot import MixSlot, Sound
 from worker.stems.stem import GatedStem, Stem
 from worker.stems.stem_set import MOST_SOURCES, SourceSinks
@@ -39,23 +39,23 @@ _HELD_TELLINGS = 200
 _UNKNOWN = -1
 
 
-class MixedSpeech:
+class GatedStems:
     """A stem for each source id; for unknown speakers, counted down from -1, and for those who only captions name.
 
-    ``hints_in`` finds in an event of the tape who is said to speak. Each track of the platform's mix is in ``mix`` once; each
+    ``hints_in`` finds in an event of the tape who is said to speak. Each track of the platform's mix is in ``mixer`` once; each
     source, which is that mix while it speaks, is in what each of ``sinks`` opens for it.
     """
 
     def __init__(
         self,
         folder: Path,
-        mix: Mix | None,
-        users: CaptionedUsers,
+        mixer: Mixer | None,
+        users: CaptionUsers,
         hints_in: Callable[[PageEvent | WorkerEvent], list[Said]],
         sinks: Sequence[SourceSinks] = (),
     ) -> None:
         self._folder = folder
-        self._mix = mix
+        self._mixer = mixer
         self._users = users
         self._hints_in = hints_in
         self._sinks = sinks
@@ -93,7 +93,7 @@ class MixedSpeech:
 
     def open_slot(self, ssrc: int) -> MixSlot:
         """The mix on a new track, or under a new SSRC."""
-        slot = MixSlot(ssrc, [self._mix.open_input()] if self._mix else [])
+        slot = MixSlot(ssrc, [self._mixer.open_input()] if self._mixer else [])
         slot.track.be_silent_until(self._settled)
         self._slots.append(slot)
         return slot
@@ -129,14 +129,14 @@ class MixedSpeech:
         """What is to be said of each stem."""
         return [_heard(source, stem) for source, stem in self._stems.items()]
 
-    def known(self, directory: Directory) -> Directory:
-        """The directory, with the stems of those whom only captions name."""
-        return self._users.known(directory)
+    def known(self, roster: Roster) -> Roster:
+        """The roster, with the stems of those whom only captions name."""
+        return self._users.known(roster)
 
     def gated_mix(self) -> GatedMix:
         """What the mix came to."""
         tracks = [slot.track for slot in self._slots]
-        counts = [slot.window.counts for slot in self._slots]
+        counts = [slot.buffer.counts for slot in self._slots]
         return GatedMix(
             note=NOTE,
             packets=Evident(**{told_by.value: self._packets[told_by] for told_by in ToldBy}),
@@ -165,14 +165,14 @@ class MixedSpeech:
         else:
             self._gate.tell(said, at - self._zero)
 
-    def _write(self, sound: Sound, verdict: Verdict) -> None:
+    def _write(self, sound: Sound, attribution: Attribution) -> None:
         """Writes a packet into the stems of all who are in it."""
-        if verdict == NOISE:
+        if attribution == NOISE:
             self._noise += 1
             return
-        speakers = [self._source(speaker) for speaker in verdict.speakers]
-        kept = [self._write_to(source, speakers, sound, verdict.told_by) for source in speakers]
-        told_by = verdict.told_by if any(kept) else ToldBy.NONE
+        speakers = [self._source(speaker) for speaker in attribution.speakers]
+        kept = [self._write_to(source, speakers, sound, attribution.told_by) for source in speakers]
+        told_by = attribution.told_by if any(kept) else ToldBy.NONE
         if told_by is ToldBy.NONE:
             self._write_to_unknown(sound)
         self._packets[told_by] += 1

@@ -28,7 +28,7 @@ REMEMBERED_LOSSES = 1_024
 class Packet(msgspec.Struct, gc=False):
     """One Opus packet of a slot. ``sequence`` and ``timestamp`` do not wrap; ``arrival`` is seconds of meeting time.
 
-    ``due`` is the arrival that decides when it leaves the window. ``csrc`` is None where no contributing source was listed.
+    ``due`` is the arrival that decides when it leaves the buffer. ``csrc`` is None where no contributing source was listed.
     ``level`` is linear 0–1 or None. An empty ``payload`` is a padding probe. ``csrcs`` is the list as it came; that of a packet
     that was ``recovered``, out of a later RED packet, is the later one's.
     """
@@ -45,14 +45,14 @@ class Packet(msgspec.Struct, gc=False):
 
 
 class SlotCounts(msgspec.Struct):
-    """What the window refused, by CSRC, and RED payloads that were not to be read."""
+    """What the buffer refused, by CSRC, and RED payloads that were not to be read."""
 
     late: dict[int | None, int] = msgspec.field(default_factory=dict)
     duplicate: dict[int | None, int] = msgspec.field(default_factory=dict)
     malformed: int = 0
 
 
-class ReorderWindow:
+class JitterBuffer:
     """The packets of one slot (SSRC) on their way from arrival order to sequence order."""
 
     def __init__(self, source_of: Callable[[tuple[int, ...]], int | None] = contributing_source) -> None:

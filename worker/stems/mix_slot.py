@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from worker.audio.opus import voice_activity
-from worker.stems.jitter_buffer import Packet, ReorderWindow
+from worker.stems.jitter_buffer import JitterBuffer, Packet
 from worker.stems.placement import SlotPlacement
 from worker.stems.speaker_track import SpeakerTrack, SpeechSink
 
@@ -40,12 +40,12 @@ class MixSlot:
     refused = 0
 
     def __init__(self, ssrc: int, sinks: Sequence[SpeechSink]) -> None:
-        self.window = ReorderWindow(_one_clock)
+        self.buffer = JitterBuffer(_one_clock)
         self.track = SpeakerTrack(self, sinks)
         """The mix as it came: the mixed audio is made of this, so that no packet is in it twice."""
         self._placed: list[Sound] = []
         self._ssrc = ssrc
-        self._placement = SlotPlacement(self.window, lambda _: self.track)
+        self._placement = SlotPlacement(self.buffer, lambda _: self.track)
         self._packet: Packet | None = None
         self._lost = 0
 

@@ -18,7 +18,7 @@ from worker.audio.opus import (
     packet_samples,
 )
 from worker.stems.arrival_floor import ArrivalFloor
-from worker.stems.jitter_buffer import Packet, ReorderWindow
+from worker.stems.jitter_buffer import JitterBuffer, Packet
 from worker.stems.speaker_track import SpeakerTrack
 
 STALL = SAMPLE_RATE // 10
@@ -55,13 +55,13 @@ QUIET_LEVEL = 0.003
 class SlotPlacement:
     """Where the packets of one slot (SSRC) go: to which track, at which sample."""
 
-    def __init__(self, window: ReorderWindow, track_of: Callable[[int | None], SpeakerTrack | None]) -> None:
+    def __init__(self, buffer: JitterBuffer, track_of: Callable[[int | None], SpeakerTrack | None]) -> None:
         """``track_of`` gives the track of a CSRC, or of this slot's own SSRC for packets that list none.
 
         It may refuse with None: such packets are counted in ``refused``.
         """
         self.refused = 0
-        self.window = window
+        self.buffer = buffer
         self._track_of = track_of
         self._track: SpeakerTrack | None = None
         self._csrc: int | None = None
@@ -85,7 +85,7 @@ class SlotPlacement:
         try:
             samples = PACKET_SAMPLES[payload[0]] or packet_samples(payload)
         except OpusError:
-            self.window.counts.malformed += 1
+            self.buffer.counts.malformed += 1
             return
         timestamp = packet.timestamp
         track = self._track
@@ -121,11 +121,11 @@ class SlotPlacement:
         """The source goes on in another slot: what is left of its talk-spurt here goes first."""
         if self._csrc != csrc:
             return
-        pending = self.window.pending
+        pending = self.buffer.pending
         while (
             pending and pending[0].csrc == csrc and 0 <= pending[0].timestamp - self._clock_timestamp <= STALL
         ):
-            self.place(self.window.take())
+            self.place(self.buffer.take())
         self._track = None
 
     def _begin(self, packet: Packet) -> SpeakerTrack | None:
@@ -193,7 +193,7 @@ class SlotPlacement:
     def _same_clock(self, packet: Packet) -> list[Packet]:
         """The packet and those waiting behind it that run on the same clock without a break."""
         packets = [packet]
-        for waiting in self.window.pending:
+        for waiting in self.buffer.pending:
             if (
                 waiting.csrc != packet.csrc
                 or not 0 <= waiting.timestamp - packets[-1].timestamp <= SAMPLE_RATE

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.audio.mixer import Mix
+from worker.audio.mixer import Mixer
 from worker.audio.opus import SAMPLE_RATE
 from worker.manifest.assemble import HeardSource
 from worker.manifest.schema import GatedMix, Packets, Source
-from worker.roster.roster import Directory
-from worker.stems.jitter_buffer import ReorderWindow
+from worker.roster.roster import Roster
+from worker.stems.jitter_buffer import JitterBuffer
 from worker.stems.placement import SlotPlacement
 from worker.stems.speaker_track import SpeakerTrack, SpeechSink
 from worker.stems.stem import Stem
@@ -18,16 +18,16 @@ from worker.stems.stem_set import MOST_SOURCES, SourceSinks
 from worker.tape.events import PageEvent, WorkerEvent
 
 
-class SeparateSpeech:
+class SeparateStems:
     """A stem for each CSRC; for each SSRC, under its bitwise complement, where packets list none.
 
-    Every source is in ``mix``, and in what each of ``sinks`` opens for it.
+    Every source is in ``mixer``, and in what each of ``sinks`` opens for it.
     """
 
-    def __init__(self, folder: Path, mix: Mix | None, sinks: Sequence[SourceSinks] = ()) -> None:
+    def __init__(self, folder: Path, mixer: Mixer | None, sinks: Sequence[SourceSinks] = ()) -> None:
         self.stems: dict[int, Stem] = {}
         self._folder = folder
-        self._mix = mix
+        self._mixer = mixer
         self._sinks = sinks
         self._slots: list[tuple[int, SlotPlacement]] = []
         """With their SSRCs."""
@@ -46,7 +46,7 @@ class SeparateSpeech:
 
     def open_slot(self, ssrc: int) -> SlotPlacement:
         """A new virtual stream."""
-        slot = SlotPlacement(ReorderWindow(), lambda csrc: self._track(csrc, ssrc))
+        slot = SlotPlacement(JitterBuffer(), lambda csrc: self._track(csrc, ssrc))
         self._slots.append((ssrc, slot))
         return slot
 
@@ -71,9 +71,9 @@ class SeparateSpeech:
         """What is to be said of each stem."""
         return [self._heard(source, stem) for source, stem in self.stems.items()]
 
-    def known(self, directory: Directory) -> Directory:
-        """Stems are the directory's own sources."""
-        return directory
+    def known(self, roster: Roster) -> Roster:
+        """Stems are the roster's own sources."""
+        return roster
 
     def gated_mix(self) -> GatedMix | None:
         """There is no mix."""
@@ -94,15 +94,15 @@ class SeparateSpeech:
 
     def _open_sinks(self, source: int) -> list[SpeechSink]:
         opened: list[SpeechSink] = [sinks.open_source(source) for sinks in self._sinks]
-        return [self._mix.open_input(), *opened] if self._mix else opened
+        return [self._mixer.open_input(), *opened] if self._mixer else opened
 
     def _heard(self, source: int, stem: Stem) -> HeardSource:
         track = stem.track
         late = duplicate = 0
         for ssrc, slot in self._slots:
-            for csrc, count in slot.window.counts.late.items():
+            for csrc, count in slot.buffer.counts.late.items():
                 late += count * (source == (~ssrc if csrc is None else csrc))
-            for csrc, count in slot.window.counts.duplicate.items():
+            for csrc, count in slot.buffer.counts.duplicate.items():
                 duplicate += count * (source == (~ssrc if csrc is None else csrc))
         return HeardSource(
             source=source,

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from worker.manifest.assemble import HeardSource
 from worker.manifest.schema import GatedMix
-from worker.roster.roster import Directory
-from worker.stems.jitter_buffer import Packet, ReorderWindow
+from worker.roster.roster import Roster
+from worker.stems.jitter_buffer import JitterBuffer, Packet
 from worker.stems.speaker_track import SpeechSink
 from worker.stems.stem import Stem
 from worker.tape.events import PageEvent, WorkerEvent
@@ -17,10 +17,10 @@ MOST_SOURCES = 250
 
 
 class Slot(Protocol):
-    """Takes one SSRC's packets out of its window, in sequence order, and places them."""
+    """Takes one SSRC's packets out of its buffer, in sequence order, and places them."""
 
     @property
-    def window(self) -> ReorderWindow: ...
+    def buffer(self) -> JitterBuffer: ...
     @property
     def refused(self) -> int:
         """Packets of sources past MOST_SOURCES."""
@@ -36,7 +36,7 @@ class SourceSinks(Protocol):
         """What hears a source that speaks for the first time; ``source`` is a key of ``stems``."""
 
 
-class Speech(Protocol):
+class StemSet(Protocol):
     """Turns placed packets into stems. ``stems`` are by source, in order of first speech: its CSRC, or a number below 0 for an
     unknown one."""
 
@@ -67,8 +67,8 @@ class Speech(Protocol):
     def heard(self) -> list[HeardSource]:
         """What is to be said of each stem."""
 
-    def known(self, directory: Directory) -> Directory:
-        """The directory with what this has found out itself of whose each stem is."""
+    def known(self, roster: Roster) -> Roster:
+        """The roster with what this has found out itself of whose each stem is."""
 
     def gated_mix(self) -> GatedMix | None:
         """What a mix came to; None where there is none."""

@@ -2,7 +2,7 @@ import numpy as np
 
 from fixtures.replica.voices import load_voice
 from tests.unit.audio.test_opus import decode
-from worker.audio.mixer import Mix, Sums
+from worker.audio.mixer import Mixer, Sums
 
 SPEECH = [packet.payload for packet in load_voice("aria").speech[:100]]
 
@@ -26,14 +26,14 @@ class Sink:
 def mixed(spurts: list[tuple[int, int, list[bytes]]], end: int, step: int = 48_000) -> Sums:
     """Mixes (voice, position, packets of 20 ms) and writes every ``step`` samples."""
     sink = Sink()
-    mix = Mix(sink)
-    voices = {number: mix.open_input() for number in {number for number, _, _ in spurts}}
+    mixer = Mixer(sink)
+    voices = {number: mixer.open_input() for number in {number for number, _, _ in spurts}}
     for number, position, payloads in spurts:
         for index, payload in enumerate(payloads):
             voices[number].speak(position + index * 960, 960, payload)
     for until in range(0, end, step):
-        mix.write_until(until)
-    mix.close(end)
+        mixer.write_until(until)
+    mixer.close(end)
     assert sink.closed
     return sink.samples
 
@@ -60,14 +60,14 @@ def test_the_bytes_do_not_depend_on_when_they_are_written() -> None:
 
 def test_a_loss_is_concealed_and_fades_out() -> None:
     sink = Sink()
-    mix = Mix(sink)
-    voice = mix.open_input()
+    mixer = Mixer(sink)
+    voice = mixer.open_input()
     for number, payload in enumerate(SPEECH[:33]):
         voice.speak(number * 960, 960, payload)
     voice.conceal(33 * 960, 2 * 960)
     for number, payload in enumerate(SPEECH[35:70], start=35):
         voice.speak(number * 960, 960, payload)
-    mix.close(70 * 960)
+    mixer.close(70 * 960)
     before = sink.samples[32 * 960 : 33 * 960]
     lost = sink.samples[33 * 960 : 35 * 960]
     assert np.abs(lost).max() > 500, "a gap of zeros would be heard"
@@ -76,20 +76,20 @@ def test_a_loss_is_concealed_and_fades_out() -> None:
 
 def test_a_long_loss_ends_in_silence() -> None:
     sink = Sink()
-    mix = Mix(sink)
-    voice = mix.open_input()
+    mixer = Mixer(sink)
+    voice = mixer.open_input()
     for number, payload in enumerate(SPEECH[:20]):
         voice.speak(number * 960, 960, payload)
     voice.conceal(20 * 960, 48_000)
-    mix.close(70 * 960)
+    mixer.close(70 * 960)
     assert not sink.samples[20 * 960 + 4_800 :].any()
 
 
 def test_what_cannot_be_decoded_is_silent_and_counted() -> None:
     sink = Sink()
-    mix = Mix(sink)
-    voice = mix.open_input()
+    mixer = Mixer(sink)
+    voice = mixer.open_input()
     voice.speak(0, 5_760, b"\xfb\x3f\xff\xff")
-    mix.close(9_600)
+    mixer.close(9_600)
     assert voice.undecodable == 1
     assert len(sink.samples) == 9_600

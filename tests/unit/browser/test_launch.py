@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from worker.browser.launch import ChromiumNotFoundError, find_chromium
-from worker.settings import Settings
+from worker.settings import BrowserSettings
 
 
 def executable(path: Path) -> str:
@@ -18,7 +18,7 @@ def test_the_setting_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     executable(tmp_path / "chromium")
     monkeypatch.setenv("PATH", str(tmp_path))
     mine = executable(tmp_path / "mine")
-    assert find_chromium(Settings(chromium=mine)) == mine
+    assert find_chromium(BrowserSettings(chromium=mine)) == mine
 
 
 def test_a_setting_that_names_nothing_is_not_replaced(
@@ -27,24 +27,24 @@ def test_a_setting_that_names_nothing_is_not_replaced(
     executable(tmp_path / "chromium")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ChromiumNotFoundError, match=r"^MEETSTEMS_CHROMIUM='/nowhere': expected"):
-        find_chromium(Settings(chromium="/nowhere"))
+        find_chromium(BrowserSettings(chromium="/nowhere"))
 
 
 def test_path_is_searched_by_name_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     chrome = executable(tmp_path / "google-chrome")
-    assert find_chromium(Settings()) == chrome
+    assert find_chromium(BrowserSettings()) == chrome
     chromium = executable(tmp_path / "chromium")
-    assert find_chromium(Settings()) == chromium
+    assert find_chromium(BrowserSettings()) == chromium
 
 
 def test_playwrights_own_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     own = executable(tmp_path / "own")
-    assert find_chromium(Settings(), own) == own
+    assert find_chromium(BrowserSettings(), own) == own
 
 
 def test_no_chromium_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ChromiumNotFoundError, match=r"^no Chromium: install it [^\n]+$"):
-        find_chromium(Settings(), str(tmp_path / "missing"))
+        find_chromium(BrowserSettings(), str(tmp_path / "missing"))

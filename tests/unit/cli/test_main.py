@@ -16,8 +16,8 @@ from tests.support.tape_samples import a_meeting
 from tests.unit.tape.test_reader import an_mcap
 from worker.cli import main as cli
 from worker.lifecycle.leave_policy import STANDALONE, LeavePolicy, Patience
-from worker.recording.outcome import Order
-from worker.settings import Settings
+from worker.recording.outcome import RecordingRequest
+from worker.settings import BrowserSettings
 from worker.tape.events import TAPE_VERSION, RecordingStarted
 from worker.tape.writer import TapeWriter
 
@@ -104,16 +104,16 @@ def test_not_a_link_to_a_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_what_record_is_told_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], policy: LeavePolicy
 ) -> None:
-    orders: list[Order] = []
+    requests: list[RecordingRequest] = []
 
-    async def record_and_report(order: Order, _: Settings) -> int:
-        orders.append(order)
+    async def record_and_report(request: RecordingRequest, _: BrowserSettings) -> int:
+        requests.append(request)
         return 0
 
     monkeypatch.setattr("worker.cli.record.record_and_report", record_and_report)
     assert run("record", LINK, "--output", tmp_path, "--announce", " Hello ", *arguments) == 0
-    (order,) = orders
-    assert (order.policy, order.announcement, order.bot_name) == (policy, "Hello", cli.DEFAULT_BOT_NAME)
+    (request,) = requests
+    assert (request.policy, request.announcement, request.bot_name) == (policy, "Hello", cli.DEFAULT_BOT_NAME)
 
 
 def test_no_chromium(
@@ -320,4 +320,4 @@ def test_asking_for_help_loads_neither_playwright_nor_av() -> None:
 
 
 def test_settings_come_from_the_environment_in_one_place() -> None:
-    assert Settings.from_environment({}) == Settings()
+    assert BrowserSettings.from_environment({}) == BrowserSettings()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from worker.cli import main as cli
-from worker.settings import RunSettings, SettingsError
+from worker.settings import SettingsError, WorkerSettings
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +48,8 @@ def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_settings_have_defaults_and_read_everything() -> None:
-    assert RunSettings.from_environment({"MEETSTEMS_BUCKET": " "}) == RunSettings()
-    run = RunSettings.from_environment(
+    assert WorkerSettings.from_environment({"MEETSTEMS_BUCKET": " "}) == WorkerSettings()
+    worker_settings = WorkerSettings.from_environment(
         {
             "MEETSTEMS_BUCKET": "recordings",
             "MEETSTEMS_PREFIX": "team",
@@ -61,9 +61,18 @@ def test_settings_have_defaults_and_read_everything() -> None:
             "MEETSTEMS_WORK_DIR": "/var/tmp",
         }
     )
-    assert (run.bucket, run.prefix, run.keep_tape, run.log_json) == ("recordings", "team", False, False)
-    assert (run.memory_limit, run.metrics_port, run.visibility_seconds) == (2_000_000_000, 9090, 300)
-    assert run.work_folder == Path("/var/tmp")
+    assert (
+        worker_settings.bucket,
+        worker_settings.prefix,
+        worker_settings.keep_tape,
+        worker_settings.log_json,
+    ) == ("recordings", "team", False, False)
+    assert (
+        worker_settings.memory_limit,
+        worker_settings.metrics_port,
+        worker_settings.visibility_seconds,
+    ) == (2_000_000_000, 9090, 300)
+    assert worker_settings.work_folder == Path("/var/tmp")
 
 
 @pytest.mark.parametrize(
@@ -77,5 +86,5 @@ def test_settings_have_defaults_and_read_everything() -> None:
 )
 def test_a_wrong_setting_is_named(name: str, value: str, expected: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        RunSettings.from_environment({name: value})
+        WorkerSettings.from_environment({name: value})
     assert str(raised.value) == f"{name}={value!r}: {expected}"

@@ -25,7 +25,7 @@ from worker.contracts.vendor_words import words
 from worker.jobs.job_outcome import judge, make_result
 from worker.manifest.merge import merge_attempts
 from worker.manifest.schema import Manifest
-from worker.recording.outcome import Outcome, Stop
+from worker.recording.outcome import RecordingOutcome, Stop
 from worker.tape.errors import TapeWriteError
 
 AT = 1_790_000_000.25
@@ -94,10 +94,10 @@ def test_totals_are_over_all_segments() -> None:
 
 
 def result(manifest: Manifest | None, files: int = 1, **fields: object) -> Result:
-    verdict = judge([recorded(1, 0.0, 10.0)], None, [], give_up=False)
+    job_outcome = judge([recorded(1, 0.0, 10.0)], None, [], give_up=False)
     return make_result(
         job(**fields),
-        verdict,
+        job_outcome,
         manifest,
         files=[ResultFile(key=f"bots/bot-1/{number:060d}", size=1) for number in range(files)],
         tape_bytes=10,
@@ -118,9 +118,11 @@ def test_a_result_that_is_too_long_for_a_message_leaves_out_its_files_first() ->
     assert (long["files"], len(long["speakers"]), long["shortened"]) == ([], 3, True)
 
 
-def ended(reason: str, error: Exception | None = None, *, admitted: bool = False) -> tuple[Stop, Outcome]:
+def ended(
+    reason: str, error: Exception | None = None, *, admitted: bool = False
+) -> tuple[Stop, RecordingOutcome]:
     stop = Stop(reason, "detail", AT)
-    return stop, Outcome(stop, admitted, None, error, None, None, None)
+    return stop, RecordingOutcome(stop, admitted, None, error, None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 
 from worker.delivery.errors import UnavailableError
-from worker.delivery.outbox import Backlog
+from worker.delivery.outbox import Outbox
 
 
 class Receiver:
@@ -25,73 +25,73 @@ class Receiver:
 
 def test_everything_arrives_in_order_after_an_outage_and_drain_does_not_wait_for_the_pause() -> None:
     receiver = Receiver()
-    backlog = Backlog("test", receiver.take, str, pause=3600)
+    outbox = Outbox("test", receiver.take, str, pause=3600)
     for item in range(100):
-        backlog.add(item)
+        outbox.add(item)
     assert receiver.tried.acquire(timeout=10)
-    assert not backlog.drain(0.05)
-    assert backlog.pending() == list(range(100))
+    assert not outbox.drain(0.05)
+    assert outbox.pending() == list(range(100))
     receiver.up.set()
-    assert backlog.drain(10)
+    assert outbox.drain(10)
     assert receiver.got == list(range(100))
-    assert (backlog.delivered, backlog.given_up, backlog.pending()) == (100, 0, [])
-    backlog.close()
+    assert (outbox.delivered, outbox.given_up, outbox.pending()) == (100, 0, [])
+    outbox.close()
 
 
 def test_what_can_never_be_delivered_does_not_hold_up_the_rest() -> None:
     receiver = Receiver()
     receiver.up.set()
-    backlog = Backlog("test", receiver.take, str)
+    outbox = Outbox("test", receiver.take, str)
     for item in (1, -2, 3):
-        backlog.add(item)
-    assert backlog.drain(10)
+        outbox.add(item)
+    assert outbox.drain(10)
     assert receiver.got == [1, 3]
-    assert (backlog.delivered, backlog.given_up) == (2, 1)
-    backlog.close()
+    assert (outbox.delivered, outbox.given_up) == (2, 1)
+    outbox.close()
 
 
 def test_a_limit_gives_up_the_oldest() -> None:
     receiver = Receiver()
-    backlog = Backlog("test", receiver.take, str, limit=3, pause=3600)
-    backlog.add(0)
+    outbox = Outbox("test", receiver.take, str, limit=3, pause=3600)
+    outbox.add(0)
     assert receiver.tried.acquire(timeout=10)
     for item in range(1, 6):
-        backlog.add(item)
-    assert backlog.pending() == [0, 3, 4, 5]
-    assert backlog.given_up == 2
-    backlog.close()
+        outbox.add(item)
+    assert outbox.pending() == [0, 3, 4, 5]
+    assert outbox.given_up == 2
+    outbox.close()
 
 
 def test_the_lag_is_the_age_of_the_oldest() -> None:
     now = [100.0]
     receiver = Receiver()
-    backlog = Backlog("test", receiver.take, str, pause=3600, clock=lambda: now[0])
-    assert backlog.lag(200.0) == 0
-    backlog.add(1)
+    outbox = Outbox("test", receiver.take, str, pause=3600, clock=lambda: now[0])
+    assert outbox.lag(200.0) == 0
+    outbox.add(1)
     now[0] = 110.0
-    backlog.add(2)
-    assert backlog.lag(112.5) == 12.5
+    outbox.add(2)
+    assert outbox.lag(112.5) == 12.5
     receiver.up.set()
-    assert backlog.drain(10)
-    assert backlog.lag(200.0) == 0
-    backlog.close()
+    assert outbox.drain(10)
+    assert outbox.lag(200.0) == 0
+    outbox.close()
 
 
 def test_what_comes_after_the_end_is_counted() -> None:
     receiver = Receiver()
     receiver.up.set()
-    backlog = Backlog("test", receiver.take, str)
-    backlog.close()
-    backlog.add(1)
-    assert backlog.given_up == 1
+    outbox = Outbox("test", receiver.take, str)
+    outbox.close()
+    outbox.add(1)
+    assert outbox.given_up == 1
     assert not [thread for thread in threading.enumerate() if thread.name == "backlog-test"]
 
 
 def test_closing_ends_the_wait_for_a_receiver_that_is_down() -> None:
     receiver = Receiver()
-    backlog = Backlog("test", receiver.take, str, pause=3600)
-    backlog.add(1)
+    outbox = Outbox("test", receiver.take, str, pause=3600)
+    outbox.add(1)
     assert receiver.tried.acquire(timeout=10)
-    backlog.close()
-    assert backlog.pending() == [1]
+    outbox.close()
+    assert outbox.pending() == [1]
     assert not [thread for thread in threading.enumerate() if thread.name == "backlog-test"]

@@ -25,7 +25,7 @@ from worker.jobs.recovery_process import RecoveryError, recover_apart, recovery_
 from worker.manifest.schema import Manifest
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
-from worker.settings import RunSettings
+from worker.settings import WorkerSettings
 from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
 from worker.tape.writer import TapeWriter
 
@@ -167,8 +167,8 @@ async def test_a_process_of_its_own_recovers_the_same_and_says_where_it_cannot(
     embedded: Embedded, store: S3Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events()))
-    run = RunSettings(bucket=embedded.bucket, log_json=True)
-    task = recovery_task(embedded.aws, run, JOB, [1], tmp_path / "apart")
+    worker_settings = WorkerSettings(bucket=embedded.bucket, log_json=True)
+    task = recovery_task(embedded.aws, worker_settings, JOB, [1], tmp_path / "apart")
     recovered = await recover_apart(task)
     assert recovered == recover(store, KEYS, [1], tmp_path / "here", separate_audio=True)
     assert recovered[0].manifest.recording.ended_reason == "cut_off"
@@ -181,7 +181,7 @@ async def test_a_process_of_its_own_recovers_the_same_and_says_where_it_cannot(
 
 async def test_cancelling_ends_the_process(embedded: Embedded, store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events()))
-    task = recovery_task(embedded.aws, RunSettings(bucket=embedded.bucket), JOB, [1], tmp_path / "apart")
+    task = recovery_task(embedded.aws, WorkerSettings(bucket=embedded.bucket), JOB, [1], tmp_path / "apart")
     recovering = asyncio.create_task(recover_apart(task))
     us = psutil.Process()
     async with asyncio.timeout(10):
@@ -202,7 +202,7 @@ async def test_the_process_ends_with_whoever_waits_for_it(
         aws = msgspec.structs.replace(
             embedded.aws, endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}"
         )
-        task = recovery_task(aws, RunSettings(bucket=embedded.bucket), JOB, [1], tmp_path / "apart")
+        task = recovery_task(aws, WorkerSettings(bucket=embedded.bucket), JOB, [1], tmp_path / "apart")
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "worker.jobs.recovery_process"), stdin=asyncio.subprocess.PIPE
         )

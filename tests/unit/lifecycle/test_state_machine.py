@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.lifecycle.leave_policy import LeavePolicy, Patience, StartOn
-from worker.lifecycle.media_state import Heard
+from worker.lifecycle.media_state import MediaState
 from worker.lifecycle.page_view import Scene, View
 from worker.lifecycle.state_machine import (
     DEAF_TIMEOUT,
@@ -17,26 +17,26 @@ from worker.lifecycle.state_machine import (
     LONGEST,
     OPENING_TIMEOUT,
     Lifecycle,
-    Move,
+    Transition,
 )
 from worker.reasons import CUT_OFF, Reason
-from worker.roster.roster import CallOver, Device, Directory, Evidence, SourceOwner, Status
+from worker.roster.roster import CallOver, Device, Evidence, Roster, SourceOwner, Status
 from worker.states import State
 
 T0 = 1_800_000_000.0
 US = Device(device_id="us", name="Notes", is_us=True, status=Status.IN)
 ANA = Device(device_id="ana", name="Ana", status=Status.IN)
 BOT = Device(device_id="bot", name="Acme Notetaker", status=Status.IN)
-ALIVE = Heard(receivers=True, messages=True)
+ALIVE = MediaState(receivers=True, messages=True)
 
 
 def view(scene: Scene, **more: Any) -> View:
     return View(scene=scene, **more)
 
 
-def directory(*devices: Device, over: CallOver | None = None) -> Directory:
+def roster(*devices: Device, over: CallOver | None = None) -> Roster:
     owner = SourceOwner(device_id="ana", evidence=(Evidence.COLLECTIONS,))
-    return Directory(devices={device.device_id: device for device in devices}, sources={7: owner}, over=over)
+    return Roster(devices={device.device_id: device for device in devices}, sources={7: owner}, over=over)
 
 
 def gone(device: Device) -> Device:
@@ -44,25 +44,25 @@ def gone(device: Device) -> Device:
 
 
 class Life:
-    """A lifecycle with its moves and a clock."""
+    """A lifecycle with its transitions and a clock."""
 
     def __init__(self, **policy: Any) -> None:
         self.at = T0
         self.lifecycle = Lifecycle(LeavePolicy(**policy), "Notes", T0)
-        self.moves: list[Move] = []
+        self.transitions: list[Transition] = []
 
     def see(self, scene: Scene, seconds: float = 0.5, **more: Any) -> Life:
         for _ in range(max(1, round(seconds / 0.5))):
             self.at += 0.5
-            self.moves += self.lifecycle.see(view(scene, **more), self.at)
+            self.transitions += self.lifecycle.see(view(scene, **more), self.at)
         return self
 
     def meet(self, *devices: Device, over: CallOver | None = None) -> Life:
-        self.moves += self.lifecycle.meet(directory(*devices, over=over), self.at)
+        self.transitions += self.lifecycle.meet(roster(*devices, over=over), self.at)
         return self
 
-    def hear(self, heard: Heard) -> Life:
-        self.moves += self.lifecycle.hear(heard, self.at)
+    def hear(self, media: MediaState) -> Life:
+        self.transitions += self.lifecycle.hear(media, self.at)
         return self
 
     def admitted(self, *people: Device) -> Life:
@@ -70,17 +70,17 @@ class Life:
 
     @property
     def states(self) -> list[State]:
-        return [move.state for move in self.moves]
+        return [transition.state for transition in self.transitions]
 
     @property
-    def end(self) -> Move:
-        assert self.moves[-1].state is State.LEAVING, self.moves
-        return self.moves[-1]
+    def end(self) -> Transition:
+        assert self.transitions[-1].state is State.LEAVING, self.transitions
+        return self.transitions[-1]
 
     def wait(self, seconds: float, scene: Scene = Scene.CALL) -> Life:
         """Goes on until something happens, or for so long."""
-        moves, until = len(self.moves), self.at + seconds
-        while self.at < until and len(self.moves) == moves:
+        transitions, until = len(self.transitions), self.at + seconds
+        while self.at < until and len(self.transitions) == transitions:
             self.see(scene)
         return self
 
@@ -88,7 +88,7 @@ class Life:
 def test_admitted_from_the_lobby() -> None:
     life = Life().see(Scene.OPENING).see(Scene.ASKED).see(Scene.LOBBY, 30).admitted(ANA)
     assert life.states == [State.WAITING_ROOM, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
-    assert life.moves[1].evidence == ("roster.us_in_call", "media.messages")
+    assert life.transitions[1].evidence == ("roster.us_in_call", "media.messages")
 
 
 def test_a_calls_view_alone_is_no_admission() -> None:
@@ -99,7 +99,7 @@ def test_a_calls_view_alone_is_no_admission() -> None:
 
 
 def test_receivers_alone_bear_a_calls_view_out_after_a_while() -> None:
-    life = Life().hear(Heard(receivers=True)).see(Scene.CALL, 5)
+    life = Life().hear(MediaState(receivers=True)).see(Scene.CALL, 5)
     assert life.states == []
     assert life.see(Scene.CALL).states == [State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
 
@@ -296,13 +296,13 @@ def test_a_permission_that_is_taken_back_ends_the_recording_at_once() -> None:
 def test_our_own_tile_is_not_company() -> None:
     tile = Device(device_id="x", name="Notes")
     life = Life(noone_joined=30.0).hear(ALIVE)
-    life.moves += life.lifecycle.meet(Directory(devices={"x": tile}), life.at)
+    life.transitions += life.lifecycle.meet(Roster(devices={"x": tile}), life.at)
     assert life.see(Scene.CALL).wait(40).end.reason is Reason.NOONE_JOINED
 
 
 def test_told_to_stop() -> None:
     life = Life().admitted(ANA)
-    life.moves += life.lifecycle.stop(Reason.DRAINED, "SIGTERM", life.at)
+    life.transitions += life.lifecycle.stop(Reason.DRAINED, "SIGTERM", life.at)
     assert life.end.reason is Reason.DRAINED
     assert life.lifecycle.stop(Reason.INTERRUPTED, "SIGINT", life.at) == []
     assert life.see(Scene.OVER, 10, reason=Reason.REMOVED).end.reason is Reason.DRAINED
@@ -323,7 +323,7 @@ times = st.none() | st.floats(T0 - 10, T0 + 5000)
 observations = st.one_of(
     st.builds(View, scene=scenes, reason=reasons, recording_denied=st.booleans()),
     st.builds(
-        Directory,
+        Roster,
         devices=st.lists(st.sampled_from([US, ANA, BOT, gone(ANA), gone(BOT)])).map(
             lambda devices: {device.device_id: device for device in devices}
         ),
@@ -336,7 +336,7 @@ observations = st.one_of(
         ),
     ),
     st.builds(
-        Heard,
+        MediaState,
         last_frame=times,
         last_speech=times,
         disconnected_since=times,
@@ -363,47 +363,47 @@ policies = st.builds(
 
 
 def played(
-    lifecycle: Lifecycle, script: list[tuple[float, View | Directory | Heard]]
-) -> Iterator[tuple[View, Heard, Move]]:
-    """Each move with the last view and the last word on the media before it."""
-    at, last, heard = T0, View(scene=Scene.OPENING), Heard()
+    lifecycle: Lifecycle, script: list[tuple[float, View | Roster | MediaState]]
+) -> Iterator[tuple[View, MediaState, Transition]]:
+    """Each transition with the last view and the last word on the media before it."""
+    at, last, media = T0, View(scene=Scene.OPENING), MediaState()
     for step, observation in script:
         at += step
         if isinstance(observation, View):
             last = observation
-            moves = lifecycle.see(observation, at)
-        elif isinstance(observation, Directory):
-            moves = lifecycle.meet(observation, at)
+            transitions = lifecycle.see(observation, at)
+        elif isinstance(observation, Roster):
+            transitions = lifecycle.meet(observation, at)
         else:
-            heard = observation
-            moves = lifecycle.hear(observation, at)
-        for move in moves:
-            yield last, heard, move
+            media = observation
+            transitions = lifecycle.hear(observation, at)
+        for transition in transitions:
+            yield last, media, transition
 
 
 @settings(max_examples=500)
 @given(policies, st.lists(st.tuples(seconds, observations), max_size=40))
 def test_whatever_is_observed(
-    policy: LeavePolicy, script: list[tuple[float, View | Directory | Heard]]
+    policy: LeavePolicy, script: list[tuple[float, View | Roster | MediaState]]
 ) -> None:
     lifecycle = Lifecycle(policy, "Notes", T0)
     admitted = False
-    for last, heard, move in played(lifecycle, script):
-        if move.state in IN_CALL:
+    for last, media, transition in played(lifecycle, script):
+        if transition.state in IN_CALL:
             admitted = True
             assert last.scene is Scene.CALL
-        if move.state is State.IN_CALL_RECORDING:
+        if transition.state is State.IN_CALL_RECORDING:
             assert not last.recording_denied
-        if move.state is State.LEAVING:
-            assert move.reason is not None
+        if transition.state is State.LEAVING:
+            assert transition.reason is not None
             if not admitted:
-                assert move.reason not in {Reason.MEETING_ENDED, Reason.REMOVED, *OURS}
-            if move.reason in OURS:
-                assert heard.alive
+                assert transition.reason not in {Reason.MEETING_ENDED, Reason.REMOVED, *OURS}
+            if transition.reason in OURS:
+                assert media.alive
     # Time alone ends it, if nothing else does.
     end = T0 + sum(step for step, _ in script) + 2 * LONGEST + OPENING_TIMEOUT + 1
-    moves = [*lifecycle.tick(end), *lifecycle.tick(end + LONGEST), *lifecycle.tick(end + 2 * LONGEST)]
-    assert lifecycle.state is State.LEAVING, moves
+    transitions = [*lifecycle.tick(end), *lifecycle.tick(end + LONGEST), *lifecycle.tick(end + 2 * LONGEST)]
+    assert lifecycle.state is State.LEAVING, transitions
     (final,) = lifecycle.left(end + 3 * LONGEST)
     assert final.state is (State.DONE if admitted and final.reason not in CUT_OFF else State.FATAL)
     assert lifecycle.left(end + 3 * LONGEST) == lifecycle.tick(end + 4 * LONGEST) == []

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.manifest.naming import NamedParticipant, name_sources
-from worker.roster.roster import Device, Directory, Evidence, SourceOwner
+from worker.roster.roster import Device, Evidence, Roster, SourceOwner
 
 
 def known(
@@ -27,17 +27,17 @@ def known(
     )
 
 
-def directory(
+def roster(
     devices: list[Device], sources: dict[int, str], evidence: Evidence = Evidence.COLLECTIONS
-) -> Directory:
-    return Directory(
+) -> Roster:
+    return Roster(
         devices={device.device_id: device for device in devices},
         sources={csrc: SourceOwner(device_id=owner, evidence=(evidence,)) for csrc, owner in sources.items()},
     )
 
 
 def test_a_named_source() -> None:
-    given_directory = directory([known("d/1", "Ada", is_host=True)], {100: "d/1"})
+    given_directory = roster([known("d/1", "Ada", is_host=True)], {100: "d/1"})
     assert name_sources([100], given_directory) == [
         NamedParticipant(
             participant_name="Ada", participant_id="d/1", name_source="collections", is_host=True, csrcs=[100]
@@ -46,7 +46,7 @@ def test_a_named_source() -> None:
 
 
 def test_a_device_that_came_back_is_one_participant() -> None:
-    participants = name_sources([100, 300, 200], directory([known("d/1", "Ada")], {100: "d/1", 200: "d/1"}))
+    participants = name_sources([100, 300, 200], roster([known("d/1", "Ada")], {100: "d/1", 200: "d/1"}))
     assert [(p.participant_name, p.csrcs) for p in participants] == [
         ("Ada", [100, 200]),
         ("Unknown 1", [300]),
@@ -55,21 +55,21 @@ def test_a_device_that_came_back_is_one_participant() -> None:
 
 def test_two_people_of_one_name_stay_two() -> None:
     participants = name_sources(
-        [1, 2], directory([known("d/1", "Ada"), known("d/2", "Ada")], {1: "d/1", 2: "d/2"})
+        [1, 2], roster([known("d/1", "Ada"), known("d/2", "Ada")], {1: "d/1", 2: "d/2"})
     )
     assert [(p.participant_name, p.participant_id) for p in participants] == [("Ada", "d/1"), ("Ada", "d/2")]
 
 
 @pytest.mark.parametrize("nameless", [None, "", "  \n", "\u202e\u200b", "\u3164"])
 def test_a_device_without_a_visible_name_is_unknown(nameless: str | None) -> None:
-    participants = name_sources([9, 1, 8], directory([known("d/1", nameless)], {1: "d/1"}))
+    participants = name_sources([9, 1, 8], roster([known("d/1", nameless)], {1: "d/1"}))
     assert [p.participant_name for p in participants] == ["Unknown 1", "Unknown 2", "Unknown 3"]
     assert [p.participant_id for p in participants] == [None, "d/1", None]
     assert {p.name_source for p in participants} == {"none"}
 
 
 def test_a_source_of_an_unlisted_device_is_unknown() -> None:
-    (participant,) = name_sources([1], directory([], {1: "d/1"}))
+    (participant,) = name_sources([1], roster([], {1: "d/1"}))
     assert (participant.participant_name, participant.participant_id) == ("Unknown 1", "d/1")
 
 
@@ -83,19 +83,19 @@ def test_a_source_of_an_unlisted_device_is_unknown() -> None:
     ],
 )
 def test_the_weakest_link_is_published(of_name: Evidence, of_source: Evidence, weakest: str) -> None:
-    (participant,) = name_sources([1], directory([known("d/1", "Ada", of_name)], {1: "d/1"}, of_source))
+    (participant,) = name_sources([1], roster([known("d/1", "Ada", of_name)], {1: "d/1"}, of_source))
     assert participant.name_source == weakest
 
 
 def test_a_screen_share_bears_its_sharers_name() -> None:
     devices = [known("d/1", "Ada"), known("d/2", None, parent_id="d/1")]
-    participants = name_sources([1, 2], directory(devices, {1: "d/1", 2: "d/2"}))
+    participants = name_sources([1, 2], roster(devices, {1: "d/1", 2: "d/2"}))
     assert [p.participant_name for p in participants] == ["Ada", "Ada (screen share)"]
     assert [p.participant_id for p in participants] == ["d/1", "d/2"]
 
 
 def test_contested_sources_are_marked() -> None:
-    contested = Directory(
+    contested = Roster(
         devices={"d/1": known("d/1", "Ada")},
         sources={1: SourceOwner(device_id="d/1", evidence=(Evidence.COLLECTIONS,), contested=True)},
     )
@@ -110,7 +110,7 @@ def test_contested_sources_are_marked() -> None:
 def test_every_source_is_somebodys_exactly_once(
     csrcs: list[int], sources: dict[int, str], names: dict[str, str | None]
 ) -> None:
-    participants = name_sources(csrcs, directory([known(i, n) for i, n in names.items()], sources))
+    participants = name_sources(csrcs, roster([known(i, n) for i, n in names.items()], sources))
     assert sorted(csrc for p in participants for csrc in p.csrcs) == sorted(set(csrcs))
     first_heard = [csrcs.index(p.csrcs[0]) for p in participants]
     assert first_heard == sorted(first_heard)

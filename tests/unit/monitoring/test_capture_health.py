@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from worker.monitoring.capture_health import DEAF_SECONDS, MOST_SLOTS, CaptureWatch, Slot, SlotCounts
+from worker.monitoring.capture_health import (
+    DEAF_SECONDS,
+    MOST_RECEIVERS,
+    CaptureHealth,
+    ReceiverCounts,
+    ReceiverId,
+)
 from worker.tape.events import (
     ConnectionClosed,
     Frame,
@@ -28,8 +34,8 @@ def report(at: float, received: int, tapped: int, *, receiver: int = 0, lost: in
     )
 
 
-def watch(*events: TapeEvent) -> CaptureWatch:
-    watched = CaptureWatch()
+def watch(*events: TapeEvent) -> CaptureHealth:
+    watched = CaptureHealth()
     for event in events:
         watched.observe(event)
     return watched
@@ -37,7 +43,7 @@ def watch(*events: TapeEvent) -> CaptureWatch:
 
 def test_packets_that_are_not_tapped_for_long_enough_make_a_slot_deaf() -> None:
     assert not watch(report(0, 100, 100), report(DEAF_SECONDS - 0.1, 400, 100)).deaf
-    assert watch(report(0, 100, 100), report(DEAF_SECONDS, 400, 100)).deaf == {Slot(7, 0)}
+    assert watch(report(0, 100, 100), report(DEAF_SECONDS, 400, 100)).deaf == {ReceiverId(7, 0)}
 
 
 def test_silence_is_not_deafness() -> None:
@@ -51,7 +57,7 @@ def test_a_slot_that_hears_again_is_deaf_no_more() -> None:
 def test_the_pages_own_verdict_counts_at_once_and_until_frames_come() -> None:
     deaf = TapDeaf(at=5, document=7, receiver=2, packets_received=60, frames_tapped=0)
     before = report(4, 60, 0, receiver=2)
-    assert watch(before, deaf).deaf == {Slot(7, 2)}
+    assert watch(before, deaf).deaf == {ReceiverId(7, 2)}
     assert not watch(before, deaf, report(6, 80, 20, receiver=2)).deaf
 
 
@@ -70,17 +76,17 @@ def test_a_verdict_ends_with_the_call(state: str) -> None:
 
 
 def test_expected_is_received_and_lost_and_never_less_than_received() -> None:
-    assert watch(report(0, 90, 88, lost=10)).counts == {Slot(7, 0): SlotCounts(100, 90, 88)}
-    assert watch(report(0, 90, 88, lost=-3)).counts == {Slot(7, 0): SlotCounts(90, 90, 88)}
+    assert watch(report(0, 90, 88, lost=10)).counts == {ReceiverId(7, 0): ReceiverCounts(100, 90, 88)}
+    assert watch(report(0, 90, 88, lost=-3)).counts == {ReceiverId(7, 0): ReceiverCounts(90, 90, 88)}
 
 
 def test_a_page_cannot_fill_the_memory() -> None:
-    many = [report(0, 1, 1, receiver=index) for index in range(MOST_SLOTS + 10)]
-    assert len(watch(*many).counts) == MOST_SLOTS
+    many = [report(0, 1, 1, receiver=index) for index in range(MOST_RECEIVERS + 10)]
+    assert len(watch(*many).counts) == MOST_RECEIVERS
 
 
 def test_the_newest_frame_is_remembered() -> None:
-    watched = CaptureWatch()
+    watched = CaptureHealth()
     frame = Frame(0, 6666, (1,), 1, 960, 111, "audio/opus", None, 12.5, None, b"x")
     watched.observe(FrameBatch(7, 0, 0, [frame]))
     watched.observe(FrameBatch(7, 1, 0, []))

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.unit.monitoring.test_capture_health import report
-from worker.monitoring.capture_health import CaptureWatch
+from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import STUCK_SECONDS, Health, HealthServer, PortError, linger
 from worker.monitoring.metrics import Metrics
 from worker.tape.events import TapDeaf
@@ -90,7 +90,7 @@ def test_other_paths_are_not_found(served: Served) -> None:
 @pytest.mark.parametrize("port", [70_000, -1])
 def test_a_port_that_is_none_is_named(port: int) -> None:
     with pytest.raises(PortError, match=f"MEETSTEMS_METRICS_PORT={port}: cannot be listened on"):
-        HealthServer(CollectorRegistry(), Health(CaptureWatch()), port)
+        HealthServer(CollectorRegistry(), Health(CaptureHealth()), port)
 
 
 def test_a_port_in_use_is_named(served: Served) -> None:

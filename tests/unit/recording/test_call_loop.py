@@ -5,13 +5,13 @@ from collections.abc import Iterable
 import pytest
 
 from worker.lifecycle.leave_policy import LeavePolicy
-from worker.lifecycle.media_state import Hearing
+from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.page_view import Scene, View
-from worker.lifecycle.state_machine import Lifecycle, Move
+from worker.lifecycle.state_machine import Lifecycle, Transition
 from worker.reasons import Reason
 from worker.recording import call_loop
-from worker.recording.call_loop import Presence
-from worker.roster.roster import Device, Directory, Status
+from worker.recording.call_loop import CallLoop
+from worker.roster.roster import Device, Roster, Status
 from worker.states import State
 from worker.tape.events import ChannelMessage, PageSeen, RosterChanged, TapeEvent, WorkerEvent
 
@@ -56,31 +56,31 @@ class ScriptedRoster:
     def observe(self, event: TapeEvent) -> None:
         assert event is TOLD
 
-    def directory(self) -> Directory:
+    def roster(self) -> Roster:
         us = Device(device_id="us", is_us=True, status=Status.IN)
-        return Directory(devices={"us": us, "ana": Device(device_id="ana", name="Ana", status=Status.IN)})
+        return Roster(devices={"us": us, "ana": Device(device_id="ana", name="Ana", status=Status.IN)})
 
 
 class Stay:
-    """A presence with all that it told."""
+    """A call loop with all that it told."""
 
     def __init__(self, call: ScriptedCall, announcement: str | None = None) -> None:
         self.now = T0
-        self.moves: list[Move] = []
+        self.transitions: list[Transition] = []
         self.noted: list[WorkerEvent] = []
-        hearing = Hearing()
-        self.presence = Presence(
+        media = MediaMonitor()
+        self.call_loop = CallLoop(
             call,
             ScriptedRoster(),
-            hearing,
+            media,
             Lifecycle(LeavePolicy(), "Notes", T0),
             announcement,
-            moved=self.moves.append,
+            moved=self.transitions.append,
             note=self.noted.append,
             clock=self._clock,
         )
-        hearing.observe(TOLD)
-        self.presence.observe(TOLD)
+        media.observe(TOLD)
+        self.call_loop.observe(TOLD)
 
     def _clock(self) -> float:
         self.now += 0.5
@@ -100,21 +100,21 @@ def scenes(*names: Scene) -> list[View]:
 async def test_from_the_door_to_the_end() -> None:
     call = ScriptedCall([*scenes(Scene.OPENING, Scene.LOBBY, Scene.CALL, Scene.CALL), OVER])
     stay = Stay(call)
-    await stay.presence.until_leaving()
-    assert [move.state for move in stay.moves] == [
+    await stay.call_loop.until_leaving()
+    assert [transition.state for transition in stay.transitions] == [
         State.WAITING_ROOM,
         State.IN_CALL_NOT_RECORDING,
         State.IN_CALL_RECORDING,
         State.LEAVING,
     ]
-    assert stay.moves[-1].reason is Reason.MEETING_ENDED
+    assert stay.transitions[-1].reason is Reason.MEETING_ENDED
     assert call.done[0] == "open"
     assert "leave" not in call.done
 
 
 async def test_what_the_page_showed_stands_on_the_tape_once() -> None:
     stay = Stay(ScriptedCall([*scenes(Scene.OPENING, Scene.OPENING, Scene.CALL), OVER]))
-    await stay.presence.until_leaving()
+    await stay.call_loop.until_leaving()
     pages = [event for event in stay.noted if isinstance(event, PageSeen)]
     assert [page.scene for page in pages] == ["opening", "call", "over"]
     assert (pages[-1].reason, pages[-1].detail, pages[-1].evidence) == (
@@ -126,25 +126,25 @@ async def test_what_the_page_showed_stands_on_the_tape_once() -> None:
 
 async def test_who_came_stands_on_the_tape() -> None:
     stay = Stay(ScriptedCall([*scenes(Scene.CALL), OVER]))
-    await stay.presence.until_leaving()
+    await stay.call_loop.until_leaving()
     changes = [event for event in stay.noted if isinstance(event, RosterChanged)]
     assert [(change.change, change.name) for change in changes] == [("join", "Ana")]
 
 
 async def test_the_announcement_is_made_once_and_only_in_the_call() -> None:
     call = ScriptedCall([*scenes(Scene.LOBBY, Scene.CALL, Scene.CALL, Scene.CALL), OVER])
-    await Stay(call, "Hello, I record.").presence.until_leaving()
+    await Stay(call, "Hello, I record.").call_loop.until_leaving()
     assert call.done.count("Hello, I record.") == 1
     assert call.done.index("Hello, I record.") > 2
 
 
 async def test_a_call_without_a_chat_is_no_reason_to_leave(caplog: pytest.LogCaptureFixture) -> None:
     stay = Stay(ScriptedCall([*scenes(Scene.CALL), OVER], chat=False), "Hello")
-    await stay.presence.until_leaving()
+    await stay.call_loop.until_leaving()
     assert "could not be written into the chat" in caplog.text
 
 
 async def test_the_text_of_the_page_is_read_seldom_in_the_call() -> None:
     call = ScriptedCall([*scenes(*[Scene.CALL] * 9), OVER])
-    await Stay(call).presence.until_leaving()
+    await Stay(call).call_loop.until_leaving()
     assert call.thorough[:9] == [True, False, False, False, True, False, False, False, True]

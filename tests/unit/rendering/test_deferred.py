@@ -9,8 +9,9 @@ import pytest
 from tests.support.tape_samples import EPOCH, a_meeting, batch
 from worker.manifest.schema import Manifest
 from worker.recording.recorder import Recorder
-from worker.rendering.deferred import NothingRecordedError, Rendering
+from worker.rendering.deferred import DeferredRenderer, NothingRecordedError
 from worker.rendering.progress import Progress
+from worker.rendering.renderer import Renderer
 from worker.tape.events import (
     FrameBatch,
     RecordingStarted,
@@ -23,7 +24,7 @@ from worker.tape.writer import TapeWriter
 MANIFEST = cast(Manifest, object())
 
 
-class Listening:
+class Listening(Renderer):
     """A renderer that keeps what it is fed."""
 
     def __init__(self, fails_at: int = 1000) -> None:
@@ -51,24 +52,24 @@ def test_the_renderer_opens_when_the_recording_begins_and_misses_nothing() -> No
         opened += 1
         return renderer
 
-    rendering = Rendering(open_renderer)
+    deferred = DeferredRenderer(open_renderer)
     events = [event for _, event in a_meeting(3)]
     begin = next(index for index, event in enumerate(events) if isinstance(event, RecordingStarted))
     for event in events[:begin]:
-        rendering.feed(event)
-    assert (opened, rendering.begun, rendering.progress()) == (0, False, None)
+        deferred.feed(event)
+    assert (opened, deferred.begun, deferred.progress()) == (0, False, None)
     for event in events[begin:]:
-        rendering.feed(event)
-    assert (opened, rendering.begun) == (1, True)
+        deferred.feed(event)
+    assert (opened, deferred.begun) == (1, True)
     assert renderer.fed == events
-    assert rendering.finish() is MANIFEST
+    assert deferred.finish() is MANIFEST
 
 
 def test_without_a_beginning_there_is_nothing_to_finish() -> None:
-    rendering = Rendering(Listening)
-    rendering.feed(StateChanged(at=EPOCH, state="joining"))
+    deferred = DeferredRenderer(Listening)
+    deferred.feed(StateChanged(at=EPOCH, state="joining"))
     with pytest.raises(NothingRecordedError, match=r"^nothing was recorded: the tape ends before"):
-        rendering.finish()
+        deferred.finish()
 
 
 def test_the_tape_has_every_event_before_the_renderer(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_the_tape_has_every_event_before_the_renderer(tmp_path: Path) -> None:
             super().feed(event)
             assert list(read_tape(tmp_path))[: len(self.fed)] == self.fed
 
-    recorder = Recorder(TapeWriter(tmp_path), Rendering(Checking), lambda: EPOCH)
+    recorder = Recorder(TapeWriter(tmp_path), DeferredRenderer(Checking), lambda: EPOCH)
     for _, event in a_meeting(2):
         recorder.take(event)
     assert recorder.error is None
@@ -85,7 +86,7 @@ def test_the_tape_has_every_event_before_the_renderer(tmp_path: Path) -> None:
 
 
 def test_the_tape_goes_on_when_the_renderer_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    recorder = Recorder(TapeWriter(tmp_path), Rendering(lambda: Listening(fails_at=5)), lambda: EPOCH)
+    recorder = Recorder(TapeWriter(tmp_path), DeferredRenderer(lambda: Listening(fails_at=5)), lambda: EPOCH)
     events = [event for _, event in a_meeting(3)]
     for event in events:
         recorder.take(event)
@@ -98,7 +99,7 @@ def test_the_tape_goes_on_when_the_renderer_fails(tmp_path: Path, caplog: pytest
 
 def test_when_the_first_frames_stood_on_the_tape(tmp_path: Path) -> None:
     seen: list[TapeEvent] = []
-    recorder = Recorder(TapeWriter(tmp_path), Rendering(Listening), lambda: EPOCH + 9, [seen.append])
+    recorder = Recorder(TapeWriter(tmp_path), DeferredRenderer(Listening), lambda: EPOCH + 9, [seen.append])
     recorder.take(StateChanged(at=EPOCH, state="joining"))
     assert recorder.first_frame_logged is None
     recorder.take(batch(1, EPOCH + 3))

@@ -17,7 +17,7 @@ from fixtures.replica.voices import load_voice
 from tests.support.hearing_sinks import HearingSinks
 from tests.support.tapes import STARTED_AT, Talker, meant_places, synthetic_tape
 from worker.manifest.schema import Manifest
-from worker.rendering.deferred import Rendering
+from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.tape.events import (
     ChannelMessage,
@@ -36,10 +36,10 @@ def payloads(voice: str) -> list[bytes]:
 
 
 def render(events: Iterable[TapeEvent], output: Path, *, mix: bool = True) -> Manifest:
-    rendering = Rendering(lambda: Renderer(output, mix=mix))
+    renderer = DeferredRenderer(lambda: Renderer(output, mix=mix))
     for event in events:
-        rendering.feed(event)
-    return rendering.finish()
+        renderer.feed(event)
+    return renderer.finish()
 
 
 def spoken(manifest: Manifest, output: Path, csrc: int) -> list[StemPacket]:
@@ -93,10 +93,10 @@ def test_speech_is_where_it_was_and_nobody_elses(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mix", [True, False])
 def test_sinks_hear_each_source_as_its_file_holds_it(mix: bool, tmp_path: Path) -> None:
     one, other = HearingSinks(), HearingSinks()
-    rendering = Rendering(lambda: Renderer(tmp_path, mix=mix, sinks=[one, other]))
+    renderer = DeferredRenderer(lambda: Renderer(tmp_path, mix=mix, sinks=[one, other]))
     for event in synthetic_tape(THREE, 10.0, jitter=0.01):
-        rendering.feed(event)
-    manifest = rendering.finish()
+        renderer.feed(event)
+    manifest = renderer.finish()
     assert list(one.sources) == [101, 103, 102]
     for source, heard in one.sources.items():
         written = [(each.position, each.sha256) for each in spoken(manifest, tmp_path, source)]

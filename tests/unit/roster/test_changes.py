@@ -1,48 +1,48 @@
 from __future__ import annotations
 
-from worker.roster.changes import Attendance
-from worker.roster.roster import Device, Directory, Status
+from worker.roster.changes import RosterChanges
+from worker.roster.roster import Device, Roster, Status
 
 
-def directory(**devices: Device) -> Directory:
-    return Directory(devices=devices)
+def roster(**devices: Device) -> Roster:
+    return Roster(devices=devices)
 
 
 def device(status: Status = Status.IN, name: str | None = "Ana", muted: bool | None = None) -> Device:
     return Device(device_id="ana", name=name, status=status, muted=muted)
 
 
-def told(attendance: Attendance, now: Directory) -> list[tuple[str, str | None]]:
-    changes = attendance.changes(now, 5.0)
+def told(roster_changes: RosterChanges, now: Roster) -> list[tuple[str, str | None]]:
+    changes = roster_changes.changes(now, 5.0)
     assert all(change.at == 5.0 and change.participant_id == "ana" for change in changes)
     return [(change.change, change.name) for change in changes]
 
 
 def test_somebody_comes_and_goes() -> None:
-    attendance = Attendance()
-    assert told(attendance, directory(ana=device())) == [("join", "Ana")]
-    assert told(attendance, directory(ana=device())) == []
-    assert told(attendance, directory(ana=device(Status.OUT))) == [("leave", "Ana")]
-    assert told(attendance, directory(ana=device())) == [("join", "Ana")]
+    roster_changes = RosterChanges()
+    assert told(roster_changes, roster(ana=device())) == [("join", "Ana")]
+    assert told(roster_changes, roster(ana=device())) == []
+    assert told(roster_changes, roster(ana=device(Status.OUT))) == [("leave", "Ana")]
+    assert told(roster_changes, roster(ana=device())) == [("join", "Ana")]
 
 
 def test_a_name_that_comes_late() -> None:
-    attendance = Attendance()
-    assert told(attendance, directory(ana=device(Status.UNKNOWN, None))) == [("join", None)]
-    assert told(attendance, directory(ana=device())) == [("rename", "Ana")]
+    roster_changes = RosterChanges()
+    assert told(roster_changes, roster(ana=device(Status.UNKNOWN, None))) == [("join", None)]
+    assert told(roster_changes, roster(ana=device())) == [("rename", "Ana")]
 
 
 def test_mute() -> None:
-    attendance = Attendance()
-    assert told(attendance, directory(ana=device(muted=True))) == [("join", "Ana"), ("mute", "Ana")]
-    assert told(attendance, directory(ana=device(muted=False))) == [("unmute", "Ana")]
+    roster_changes = RosterChanges()
+    assert told(roster_changes, roster(ana=device(muted=True))) == [("join", "Ana"), ("mute", "Ana")]
+    assert told(roster_changes, roster(ana=device(muted=False))) == [("unmute", "Ana")]
 
 
 def test_neither_the_bot_nor_a_screen_share() -> None:
     shown = Device(device_id="screen", parent_id="ana", status=Status.IN)
     us = Device(device_id="us", is_us=True, status=Status.IN)
-    assert Attendance().changes(directory(screen=shown, us=us), 5.0) == []
+    assert RosterChanges().changes(roster(screen=shown, us=us), 5.0) == []
 
 
 def test_who_had_left_before_is_not_told() -> None:
-    assert told(Attendance(), directory(ana=device(Status.REMOVED))) == []
+    assert told(RosterChanges(), roster(ana=device(Status.REMOVED))) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from worker.rendering.renderer import SETTLED_AFTER
 from worker.roster.speaking import Caption, Dominance
 from worker.stems.attribution import ToldBy
-from worker.stems.gate import CAPTIONS_WAIT, NOISE, UNKNOWN, Gate, Verdict
+from worker.stems.gate import CAPTIONS_WAIT, NOISE, UNKNOWN, Attribution, Gate
 from worker.stems.lag_estimate import BIN_SECONDS, LagEstimate
 from worker.stems.mix_slot import Sound
 
@@ -21,35 +21,36 @@ def sound(at: float, *csrcs: int, voiced: bool = True) -> Sound:
 
 
 class Decided:
-    """A gate and what came out of it: the verdict of each packet by its place in seconds."""
+    """A gate and what came out of it: the attribution of each packet by its place in seconds."""
 
     def __init__(self) -> None:
-        self.verdicts: dict[float, Verdict] = {}
+        self.attributions: dict[float, Attribution] = {}
         self.gate = Gate(self._note)
 
-    def _note(self, heard: Sound, verdict: Verdict) -> None:
-        self.verdicts[heard.position / 48_000] = verdict
+    def _note(self, heard: Sound, attribution: Attribution) -> None:
+        self.attributions[heard.position / 48_000] = attribution
 
     def speak(self, begin: float, end: float, *csrcs: int, voiced: bool = True) -> None:
         for tick in range(round(begin * 50), round(end * 50)):
             self.gate.push(sound(tick / 50, *csrcs, voiced=voiced))
 
-    def owners(self) -> dict[Verdict, float]:
-        """Seconds of each verdict."""
+    def owners(self) -> dict[Attribution, float]:
+        """Seconds of each attribution."""
         return {
-            each: sum(one == each for one in self.verdicts.values()) / 50 for each in self.verdicts.values()
+            each: sum(one == each for one in self.attributions.values()) / 50
+            for each in self.attributions.values()
         }
 
 
-def dsh(*source: int) -> Verdict:
-    return Verdict(source, ToldBy.DSH)
+def dsh(*source: int) -> Attribution:
+    return Attribution(source, ToldBy.DSH)
 
 
 def test_a_list_decides_at_once_in_its_order() -> None:
     decided = Decided()
     decided.speak(0, 0.02, 9, 4)
     decided.gate.decide(0.5)
-    assert decided.verdicts == {0.0: Verdict((9, 4), ToldBy.CSRC)}
+    assert decided.attributions == {0.0: Attribution((9, 4), ToldBy.CSRC)}
 
 
 def test_among_packets_with_lists_others_are_noise_or_unknown() -> None:
@@ -58,7 +59,7 @@ def test_among_packets_with_lists_others_are_noise_or_unknown() -> None:
     decided.speak(1, 2, voiced=False)
     decided.speak(2, 3)
     decided.gate.decide(3.5)
-    assert decided.owners() == {Verdict((9,), ToldBy.CSRC): 1, NOISE: 1, UNKNOWN: 1}
+    assert decided.owners() == {Attribution((9,), ToldBy.CSRC): 1, NOISE: 1, UNKNOWN: 1}
 
 
 def test_the_dominant_speaker_has_words_and_what_is_close_by() -> None:
@@ -68,7 +69,7 @@ def test_the_dominant_speaker_has_words_and_what_is_close_by() -> None:
     decided.gate.tell(Dominance((9,)), 2.4)
     decided.speak(4, 7, voiced=False)
     decided.gate.decide(4.4)
-    assert set(decided.verdicts.values()) == {NOISE}
+    assert set(decided.attributions.values()) == {NOISE}
     decided.gate.decide(20)
     assert decided.owners() == {NOISE: pytest.approx(4.0, abs=0.05), dsh(9): pytest.approx(3.0, abs=0.05)}
 
@@ -85,9 +86,9 @@ def test_who_cuts_in_is_set_back_by_the_lag_that_pauses_have_shown() -> None:
     decided.gate.tell(Dominance((1,)), 60.6)
     decided.gate.tell(Dominance((2,)), 63.6)
     decided.gate.decide(100)
-    assert decided.verdicts[62.9] == dsh(1)
-    assert decided.verdicts[63.1] == dsh(2)
-    assert decided.verdicts[36.0] == dsh(1) and decided.verdicts[35.0] == dsh(2)
+    assert decided.attributions[62.9] == dsh(1)
+    assert decided.attributions[63.1] == dsh(2)
+    assert decided.attributions[36.0] == dsh(1) and decided.attributions[35.0] == dsh(2)
 
 
 def test_the_history_tells_who_was_dominant_before_the_first_change_that_is_told() -> None:
@@ -103,16 +104,16 @@ def test_captions_are_waited_for_and_may_be_shared() -> None:
     decided = Decided()
     decided.speak(0, 4)
     decided.gate.decide(6.9)
-    assert decided.verdicts == {}
+    assert decided.attributions == {}
     decided.gate.tell(Caption(user_id="ann", start=0.0, end=2.0, final=True), 6.9)
     decided.gate.tell(Caption(user_id="bo", start=1.5, end=2.5, final=True), 6.9)
     decided.gate.decide(6.9)
-    assert decided.verdicts[0.5] == Verdict(("ann",), ToldBy.CAPTIONS)
-    assert decided.verdicts[1.8] == Verdict(("ann", "bo"), ToldBy.CAPTIONS)
+    assert decided.attributions[0.5] == Attribution(("ann",), ToldBy.CAPTIONS)
+    assert decided.attributions[1.8] == Attribution(("ann", "bo"), ToldBy.CAPTIONS)
     decided.gate.decide(30)
-    assert decided.verdicts[0.0] == Verdict(("ann",), ToldBy.CAPTIONS)
-    assert decided.verdicts[3.4] == Verdict(("bo",), ToldBy.CAPTIONS)
-    assert decided.verdicts[3.8] == UNKNOWN
+    assert decided.attributions[0.0] == Attribution(("ann",), ToldBy.CAPTIONS)
+    assert decided.attributions[3.4] == Attribution(("bo",), ToldBy.CAPTIONS)
+    assert decided.attributions[3.8] == UNKNOWN
 
 
 def test_a_caption_that_the_end_cut_off_goes_on() -> None:
@@ -120,8 +121,8 @@ def test_a_caption_that_the_end_cut_off_goes_on() -> None:
     decided.speak(0, 6)
     decided.gate.tell(Caption(user_id="ann", start=0.0, end=2.0, final=False), 2.5)
     decided.gate.decide(float("inf"))
-    assert decided.verdicts[4.9] == Verdict(("ann",), ToldBy.CAPTIONS)
-    assert decided.verdicts[5.1] == UNKNOWN
+    assert decided.attributions[4.9] == Attribution(("ann",), ToldBy.CAPTIONS)
+    assert decided.attributions[5.1] == UNKNOWN
 
 
 def test_no_packet_waits_until_its_place_is_gone() -> None:

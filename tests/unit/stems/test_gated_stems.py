@@ -25,7 +25,7 @@ from tests.support.hearing_sinks import HearingSinks
 from tests.support.mix_tapes import mix_tape, write_mix_truth
 from tests.support.tapes import STARTED_AT
 from worker.manifest.schema import GatedMix, Manifest, Segment
-from worker.rendering.deferred import Rendering
+from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.tape.events import (
     ChannelMessage,
@@ -82,10 +82,10 @@ def told(scenario: Scenario) -> list[PageEvent]:
 
 
 def render(events: Iterable[TapeEvent], output: Path, *, mix: bool = False) -> Manifest:
-    rendering = Rendering(lambda: Renderer(output, mix=mix))
+    renderer = DeferredRenderer(lambda: Renderer(output, mix=mix))
     for event in events:
-        rendering.feed(event)
-    return rendering.finish()
+        renderer.feed(event)
+    return renderer.finish()
 
 
 def recorded(scenario: Scenario, folder: Path, *, mix: bool = False) -> Manifest:
@@ -136,10 +136,10 @@ def test_each_packet_is_in_exactly_the_stems_of_its_sources(mix: dict[str, Any],
 
 def test_sinks_hear_the_mix_while_their_source_speaks(tmp_path: Path) -> None:
     scenario, sinks = meeting(network=Network(jitter=0.01, loss=0.03)), HearingSinks()
-    rendering = Rendering(lambda: Renderer(tmp_path, mix=True, sinks=[sinks]))
+    renderer = DeferredRenderer(lambda: Renderer(tmp_path, mix=True, sinks=[sinks]))
     for event in mix_tape(scenario, told(scenario)):
-        rendering.feed(event)
-    manifest = rendering.finish()
+        renderer.feed(event)
+    manifest = renderer.finish()
     kept = {
         each.sources[0].csrc: each.packets.received + each.packets.recovered
         for _, each in manifest.segments()

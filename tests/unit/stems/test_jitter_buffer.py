@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.unit.audio.test_red import pack
 from worker.audio.red import RedundantBlock
-from worker.stems.jitter_buffer import WINDOW_SECONDS, Packet, ReorderWindow
+from worker.stems.jitter_buffer import WINDOW_SECONDS, JitterBuffer, Packet
 from worker.tape.events import OPUS_MIME_TYPE, RED_MIME_TYPE, Frame
 
 
@@ -36,27 +36,27 @@ def payloads(packets: list[Packet]) -> list[bytes]:
     return [packet.payload for packet in packets]
 
 
-def everything(window: ReorderWindow) -> list[Packet]:
-    return window.release(1e9)
+def everything(buffer: JitterBuffer) -> list[Packet]:
+    return buffer.release(1e9)
 
 
 def test_a_packet_waits_for_half_a_second() -> None:
-    window = ReorderWindow()
-    window.push(frame(0), 1.0)
-    assert window.release(1.0 + WINDOW_SECONDS - 0.001) == []
-    assert payloads(window.release(1.0 + WINDOW_SECONDS)) == [b"packet 0"]
+    buffer = JitterBuffer()
+    buffer.push(frame(0), 1.0)
+    assert buffer.release(1.0 + WINDOW_SECONDS - 0.001) == []
+    assert payloads(buffer.release(1.0 + WINDOW_SECONDS)) == [b"packet 0"]
 
 
 @given(first=st.integers(0, 65_535), count=st.integers(1, 80), seed=st.integers(0, 1_000))
 def test_whatever_the_order_within_the_window_packets_leave_in_sequence(
     first: int, count: int, seed: int
 ) -> None:
-    window = ReorderWindow()
+    buffer = JitterBuffer()
     order = list(range(count))
     random.Random(seed).shuffle(order)
     for number in order:
-        window.push(frame(number, first=first), 0.1)
-    packets = everything(window)
+        buffer.push(frame(number, first=first), 0.1)
+    packets = everything(buffer)
     assert payloads(packets) == [b"packet %d" % number for number in range(count)]
     assert [each.sequence - packets[0].sequence for each in packets] == list(range(count))
     assert [each.timestamp - packets[0].timestamp for each in packets] == [960 * n for n in range(count)]
@@ -64,18 +64,18 @@ def test_whatever_the_order_within_the_window_packets_leave_in_sequence(
 
 @given(first=st.integers(0, 65_535), numbers=st.lists(st.integers(0, 200), max_size=120))
 def test_no_packet_leaves_twice_and_none_is_lost_inside(first: int, numbers: list[int]) -> None:
-    window = ReorderWindow()
+    buffer = JitterBuffer()
     for number in numbers:
-        window.push(frame(number, first=first), 0.1)
-    assert payloads(everything(window)) == [b"packet %d" % number for number in sorted(set(numbers))]
-    assert sum(window.counts.duplicate.values()) == len(numbers) - len(set(numbers))
+        buffer.push(frame(number, first=first), 0.1)
+    assert payloads(everything(buffer)) == [b"packet %d" % number for number in sorted(set(numbers))]
+    assert sum(buffer.counts.duplicate.values()) == len(numbers) - len(set(numbers))
 
 
 def test_sequence_and_timestamp_go_on_over_their_wraps() -> None:
-    window = ReorderWindow()
+    buffer = JitterBuffer()
     for number in range(4):
         one = frame(number, first=65_534)
-        window.push(
+        buffer.push(
             Frame(
                 0,
                 6666,
@@ -91,61 +91,61 @@ def test_sequence_and_timestamp_go_on_over_their_wraps() -> None:
             ),
             0,
         )
-    packets = everything(window)
+    packets = everything(buffer)
     assert [each.sequence - packets[0].sequence for each in packets] == [0, 1, 2, 3]
     assert [each.timestamp - packets[0].timestamp for each in packets] == [0, 960, 1920, 2880]
 
 
 def test_a_packet_that_comes_after_its_place_was_given_away_is_late() -> None:
-    window = ReorderWindow()
+    buffer = JitterBuffer()
     for number in (0, 2):
-        window.push(frame(number), 0.1 * number)
-    assert payloads(window.release(2.0)) == [b"packet 0", b"packet 2"]
-    window.push(frame(1), 2.0)
-    window.push(frame(1), 2.1)
-    assert everything(window) == []
-    assert (window.counts.late, window.counts.duplicate) == ({7: 1}, {7: 1})
+        buffer.push(frame(number), 0.1 * number)
+    assert payloads(buffer.release(2.0)) == [b"packet 0", b"packet 2"]
+    buffer.push(frame(1), 2.0)
+    buffer.push(frame(1), 2.1)
+    assert everything(buffer) == []
+    assert (buffer.counts.late, buffer.counts.duplicate) == ({7: 1}, {7: 1})
 
 
 def test_a_reordered_packet_does_not_make_its_followers_wait_anew() -> None:
-    window = ReorderWindow()
-    window.push(frame(1), 1.0)
-    window.push(frame(0), 1.4)
-    assert payloads(window.release(1.5)) == [b"packet 0", b"packet 1"]
+    buffer = JitterBuffer()
+    buffer.push(frame(1), 1.0)
+    buffer.push(frame(0), 1.4)
+    assert payloads(buffer.release(1.5)) == [b"packet 0", b"packet 1"]
 
 
 def test_red_brings_back_what_was_lost_bit_for_bit() -> None:
-    window = ReorderWindow()
-    window.push(red_frame(0, []), 0.0)
-    window.push(red_frame(3, [1, 2]), 0.06)
-    packets = everything(window)
+    buffer = JitterBuffer()
+    buffer.push(red_frame(0, []), 0.0)
+    buffer.push(red_frame(3, [1, 2]), 0.06)
+    packets = everything(buffer)
     assert payloads(packets) == [b"packet 0", b"packet 1", b"packet 2", b"packet 3"]
     assert [packet.recovered for packet in packets] == [False, True, True, False]
     assert [packet.timestamp - packets[0].timestamp for packet in packets] == [0, 960, 1920, 2880]
 
 
 def test_red_of_the_first_packet_brings_back_the_one_before() -> None:
-    window = ReorderWindow()
-    window.push(red_frame(5, [4]), 0.0)
-    assert payloads(everything(window)) == [b"packet 4", b"packet 5"]
+    buffer = JitterBuffer()
+    buffer.push(red_frame(5, [4]), 0.0)
+    assert payloads(everything(buffer)) == [b"packet 4", b"packet 5"]
 
 
 def test_copies_of_what_is_there_are_not_used_and_not_counted() -> None:
-    window = ReorderWindow()
+    buffer = JitterBuffer()
     for number in range(5):
-        window.push(red_frame(number, [number - 1] if number else []), 0.02 * number)
-    packets = everything(window)
+        buffer.push(red_frame(number, [number - 1] if number else []), 0.02 * number)
+    packets = everything(buffer)
     assert payloads(packets) == [b"packet %d" % number for number in range(5)]
     assert not any(packet.recovered for packet in packets)
-    assert window.counts.duplicate == {}
+    assert buffer.counts.duplicate == {}
 
 
 def test_a_reordered_original_takes_the_place_of_its_copy() -> None:
-    window = ReorderWindow()
-    window.push(red_frame(0, []), 0.0)
-    window.push(red_frame(2, [1]), 0.04)
-    window.push(red_frame(1, [0]), 0.06)
-    packets = everything(window)
+    buffer = JitterBuffer()
+    buffer.push(red_frame(0, []), 0.0)
+    buffer.push(red_frame(2, [1]), 0.04)
+    buffer.push(red_frame(1, [0]), 0.06)
+    packets = everything(buffer)
     assert payloads(packets) == [b"packet 0", b"packet 1", b"packet 2"]
     assert not any(packet.recovered for packet in packets)
 
@@ -153,21 +153,21 @@ def test_a_reordered_original_takes_the_place_of_its_copy() -> None:
 @example(b"\x80\x0f\x04\x01\x00\x00")  # reads as a copy of something from before the first packet
 @given(st.binary(min_size=1, max_size=40).filter(lambda garbage: b"packet" not in garbage))
 def test_a_garbled_red_payload_costs_no_more_than_itself(garbage: bytes) -> None:
-    window = ReorderWindow()
-    window.push(frame(0), 0.0)
-    window.push(frame(1, payload=garbage, mime_type=RED_MIME_TYPE), 0.02)
-    window.push(frame(2), 0.04)
-    left = payloads(everything(window))
+    buffer = JitterBuffer()
+    buffer.push(frame(0), 0.0)
+    buffer.push(frame(1, payload=garbage, mime_type=RED_MIME_TYPE), 0.02)
+    buffer.push(frame(2), 0.04)
+    left = payloads(everything(buffer))
     assert [payload for payload in left if payload.startswith(b"packet")] == [b"packet 0", b"packet 2"]
 
 
 def test_a_stream_that_begins_anew_goes_on_behind_the_old_one() -> None:
-    window = ReorderWindow()
+    buffer = JitterBuffer()
     for number in range(3):
-        window.push(frame(number), 0.0)
+        buffer.push(frame(number), 0.0)
     for number in range(3):
-        window.push(frame(number, first=40_000, payload=b"anew %d" % number), 0.1)
-    assert payloads(everything(window)) == [
+        buffer.push(frame(number, first=40_000, payload=b"anew %d" % number), 0.1)
+    assert payloads(everything(buffer)) == [
         b"packet 0",
         b"packet 1",
         b"packet 2",
@@ -178,12 +178,12 @@ def test_a_stream_that_begins_anew_goes_on_behind_the_old_one() -> None:
 
 
 def test_the_marker_of_the_loudest_speaker_is_nobody() -> None:
-    window = ReorderWindow()
+    buffer = JitterBuffer()
     for csrcs in ((42, 7), (7, 42), (42,), ()):
-        window.push(
+        buffer.push(
             Frame(0, 6666, csrcs, window_sequence(), 0, 111, OPUS_MIME_TYPE, None, 0.0, None, b"x"), 0.0
         )
-    assert [packet.csrc for packet in everything(window)] == [7, 7, None, None]
+    assert [packet.csrc for packet in everything(buffer)] == [7, 7, None, None]
 
 
 _numbers = iter(range(1000))
@@ -208,55 +208,55 @@ def test_red_over_padding_is_matched_by_time_not_by_sequence_number(
     padding_is_seen: bool, lost: bool
 ) -> None:
     """Found with the replica: padding took a sequence number, and the copy of a packet that was there was used again."""
-    window = ReorderWindow()
-    window.push(frame(0), 0.0)
+    buffer = JitterBuffer()
+    buffer.push(frame(0), 0.0)
     if not lost:
-        window.push(frame(1), 0.02)
+        buffer.push(frame(1), 0.02)
     if padding_is_seen:
-        window.push(padding(2), 0.03)
-    window.push(red_frame_behind_padding(3, 1, 1920), 0.04)
-    audible = [packet for packet in everything(window) if packet.payload]
+        buffer.push(padding(2), 0.03)
+    buffer.push(red_frame_behind_padding(3, 1, 1920), 0.04)
+    audible = [packet for packet in everything(buffer) if packet.payload]
     assert payloads(audible) == [b"packet 0", b"packet 1", b"packet 3"]
     assert audible[1].recovered == lost
 
 
 def test_an_original_behind_padding_takes_the_place_of_its_copy() -> None:
-    window = ReorderWindow()
-    window.push(frame(0), 0.0)
-    window.push(red_frame_behind_padding(3, 1, 1920), 0.02)
-    window.push(frame(1), 0.04)
-    packets = everything(window)
+    buffer = JitterBuffer()
+    buffer.push(frame(0), 0.0)
+    buffer.push(red_frame_behind_padding(3, 1, 1920), 0.02)
+    buffer.push(frame(1), 0.04)
+    packets = everything(buffer)
     assert payloads(packets) == [b"packet 0", b"packet 1", b"packet 3"]
     assert not any(packet.recovered for packet in packets)
 
 
 def test_a_copy_that_comes_too_late_is_not_used() -> None:
-    window = ReorderWindow()
-    window.push(frame(0), 0.0)
-    window.push(frame(2), 0.1)
-    assert len(window.release(1.0)) == 2
-    window.push(red_frame(3, [1]), 1.0)
-    assert payloads(everything(window)) == [b"packet 3"]
+    buffer = JitterBuffer()
+    buffer.push(frame(0), 0.0)
+    buffer.push(frame(2), 0.1)
+    assert len(buffer.release(1.0)) == 2
+    buffer.push(red_frame(3, [1]), 1.0)
+    assert payloads(everything(buffer)) == [b"packet 3"]
 
 
 def test_an_original_that_replaces_its_copy_still_brings_back_the_one_before() -> None:
-    window = ReorderWindow()
-    window.push(red_frame(0, []), 0.0)
-    window.push(red_frame(3, [2]), 0.06)
-    window.push(red_frame(2, [1]), 0.12)
-    packets = everything(window)
+    buffer = JitterBuffer()
+    buffer.push(red_frame(0, []), 0.0)
+    buffer.push(red_frame(3, [2]), 0.06)
+    buffer.push(red_frame(2, [1]), 0.12)
+    packets = everything(buffer)
     assert payloads(packets) == [b"packet %d" % number for number in range(4)]
     assert [packet.recovered for packet in packets] == [False, True, False, False]
 
 
 def test_padding_a_loss_and_a_reordered_carrier_at_once() -> None:
     """Found with the replica: 1 is lost, 2 is padding, 3 carries a copy of 1 but comes behind 4, which carries a copy of 3."""
-    window = ReorderWindow()
-    window.push(frame(0), 0.0)
-    window.push(padding(2), 0.03)
-    window.push(red_frame(4, [3]), 0.06)
-    window.push(red_frame_behind_padding(3, 1, 1920), 0.12)
-    packets = [packet for packet in everything(window) if packet.payload]
+    buffer = JitterBuffer()
+    buffer.push(frame(0), 0.0)
+    buffer.push(padding(2), 0.03)
+    buffer.push(red_frame(4, [3]), 0.06)
+    buffer.push(red_frame_behind_padding(3, 1, 1920), 0.12)
+    packets = [packet for packet in everything(buffer) if packet.payload]
     assert payloads(packets) == [b"packet %d" % number for number in (0, 1, 3, 4)]
     assert [packet.recovered for packet in packets] == [False, True, False, False]
 
@@ -273,18 +273,18 @@ def test_red_leaves_nothing_out_and_nothing_twice(kinds: list[bool], data: st.Da
     lost = data.draw(st.sets(st.integers(1, len(kinds) - 1)))
     delays = data.draw(st.lists(st.integers(0, 8), min_size=len(kinds), max_size=len(kinds)))
     arrived = [number for number in range(len(kinds)) if number not in lost]
-    window = ReorderWindow()
+    buffer = JitterBuffer()
     for number in sorted(arrived, key=lambda number: (number + delays[number], number)):
         if not kinds[number]:
-            window.push(padding(number), 0.1)
+            buffer.push(padding(number), 0.1)
         elif number in before:
             copied = before[number]
-            window.push(red_frame_behind_padding(number, copied, (number - copied) * 960), 0.1)
+            buffer.push(red_frame_behind_padding(number, copied, (number - copied) * 960), 0.1)
         else:
-            window.push(red_frame(number, []), 0.1)
+            buffer.push(red_frame(number, []), 0.1)
     copies = {before[number] for number in arrived if kinds[number] and number in before}
     expected = sorted({number for number in arrived if kinds[number]} | copies)
-    audible = [packet for packet in everything(window) if packet.payload]
+    audible = [packet for packet in everything(buffer) if packet.payload]
     assert payloads(audible) == [b"packet %d" % number for number in expected]
     assert {int(packet.payload.split()[1]) for packet in audible if packet.recovered} == copies - set(arrived)
-    assert window.counts.duplicate == {}
+    assert buffer.counts.duplicate == {}

@@ -1,4 +1,4 @@
-"""Where speech lands: a slot's packets, driven by hand through window and placement into a track."""
+"""Where speech lands: a slot's packets, driven by hand through buffer and placement into a track."""
 
 import random
 from itertools import pairwise
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.stems.jitter_buffer import ReorderWindow
+from worker.stems.jitter_buffer import JitterBuffer
 from worker.stems.placement import SlotPlacement
 from worker.stems.speaker_track import SpeakerTrack
 from worker.tape.events import OPUS_MIME_TYPE, Frame
@@ -62,7 +62,7 @@ class Room:
         """The slot's next packet."""
         placement = self.slots.get(slot)
         if placement is None:
-            placement = self.slots[slot] = SlotPlacement(ReorderWindow(), self.track)
+            placement = self.slots[slot] = SlotPlacement(JitterBuffer(), self.track)
         sequence = self.sequences[slot] = self.sequences.get(slot, 500) + 1
         if lost:
             return
@@ -80,14 +80,14 @@ class Room:
             payload,
         )
         for each in self.slots.values():
-            for ready in each.window.release(arrival):
+            for ready in each.buffer.release(arrival):
                 each.place(ready)
-        placement.window.push(frame, arrival)
+        placement.buffer.push(frame, arrival)
 
     def finish(self) -> None:
         for slot in self.slots.values():
-            while slot.window.pending:
-                slot.place(slot.window.take())
+            while slot.buffer.pending:
+                slot.place(slot.buffer.take())
 
     def places(self, csrc: int) -> list[float]:
         return [place for place, _ in self.stems[csrc].speech]

@@ -20,8 +20,8 @@ from worker.platforms.meet import signs as meet
 from worker.platforms.meet.facts import Facts
 from worker.platforms.meet.link import MeetLink
 from worker.platforms.meet.rules import Past, asks, steps, view
-from worker.platforms.page_actions import Attempts, Click
-from worker.platforms.page_driver import CLICK_TIMEOUT, DrivenPage, first_line
+from worker.platforms.page_actions import ActionRetries, Click
+from worker.platforms.page_driver import CLICK_TIMEOUT, PageDriver, first_line
 from worker.reasons import Reason
 
 logger = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ class MeetCall:
     platform = "google_meet"
 
     def __init__(self, page: Page, link: MeetLink, bot_name: str, *, signed_in: bool = False) -> None:
-        self._page = DrivenPage(page, bot_name)
+        self._driver = PageDriver(page, bot_name)
         self._link = link
         self._signed_in = signed_in
-        self._attempts = Attempts()
+        self._retries = ActionRetries()
         self._facts = Facts()
         self._past = Past()
         self._recording_denied = False
@@ -53,7 +53,7 @@ class MeetCall:
 
     async def open(self) -> None:
         """Loads the page. Raises CallError where it does not load."""
-        await self._page.load(self._link.url, self._link.shown)
+        await self._driver.load(self._link.url, self._link.shown)
 
     async def look(self, *, thorough: bool) -> View:
         """One look at the page. ``thorough``: its text is read even where a call is seen, which costs the browser a layout."""
@@ -72,10 +72,10 @@ class MeetCall:
 
     async def act(self) -> None:
         """Takes the one step that the last look calls for, if any."""
-        step = self._attempts.choose(steps(self._facts), time.monotonic())
+        step = self._retries.choose(steps(self._facts), time.monotonic())
         if step is None:
             return
-        taken = await self._page.take(step)
+        taken = await self._driver.take(step)
         if taken and asks(step) and not self._past.asked:
             logger.info("asked to join by %s", step.selector)
             self._past = Past(asked=True)
@@ -87,7 +87,7 @@ class MeetCall:
         except PlaywrightTimeoutError:
             sent = False
         except PlaywrightError as error:
-            self._page.check_alive(error)
+            self._driver.check_alive(error)
             logger.info("the chat does not take a message: %s", first_line(error))
             return False
         if not sent:
@@ -99,18 +99,18 @@ class MeetCall:
         facts = await self._observe(with_text=False)
         if meet.LEAVE.name not in facts.elements:
             return
-        await self._page.take(Click(meet.LEAVE.selector))
+        await self._driver.take(Click(meet.LEAVE.selector))
         deadline = time.monotonic() + LEAVE_TIMEOUT
         while meet.LEAVE.name in facts.elements and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
             facts = await self._observe(with_text=False)
 
     async def _observe(self, *, with_text: bool) -> Facts:
-        return await self._page.observe(_observer(), {**meet.OBSERVED, "withText": with_text}, Facts)
+        return await self._driver.observe(_observer(), {**meet.OBSERVED, "withText": with_text}, Facts)
 
     async def _write(self, message: str) -> bool:
-        toggle = self._page.shown(meet.CHAT.selector)
-        field = self._page.shown(meet.CHAT_FIELD.selector)
+        toggle = self._driver.shown(meet.CHAT.selector)
+        field = self._driver.shown(meet.CHAT_FIELD.selector)
         if not await field.count():
             if not await toggle.count():
                 return False

@@ -1,4 +1,4 @@
-"""Who is who in a Google Meet call: raw roster messages in, a directory out.
+"""Who is who in a Google Meet call: raw roster messages in, a roster out.
 
 Three kinds of evidence are merged, because each is missing in some calls: the ``collections`` data channel, the answers to
 the page's own roster requests, and the tiles of the DOM. All of them are updates, not snapshots: what was once learned stays,
@@ -25,7 +25,7 @@ from worker.platforms.meet.collections_pb2 import (
 )
 from worker.platforms.meet.protobuf_harvest import DEVICE_ID, harvest_names, harvest_outputs, is_protobuf
 from worker.reasons import Reason
-from worker.roster.roster import CallOver, Device, Directory, Evidence, SourceOwner, Status
+from worker.roster.roster import CallOver, Device, Evidence, Roster, SourceOwner, Status
 from worker.roster.sources import LOUDEST_MARKER
 from worker.tape.events import ChannelMessage, RosterResponse, TapeEvent, TilesSeen
 
@@ -44,7 +44,7 @@ _REMOVED = CallOver(
 )
 
 
-class MeetRoster:
+class MeetRosterDecoder:
     """Merges roster evidence. Garbage never raises: it is counted in ``undecodable``.
 
     ``harvested`` counts the messages in which only the schema-less search found anything: a sign that the schema has moved.
@@ -68,11 +68,11 @@ class MeetRoster:
             case _:
                 pass
 
-    def directory(self) -> Directory:
+    def roster(self) -> Roster:
         """What is known by now."""
         devices = {device_id: facts.device() for device_id, facts in self._devices.items()}
         removed = any(device.is_us and device.status is Status.REMOVED for device in devices.values())
-        return Directory(
+        return Roster(
             devices=devices,
             sources={source: facts.owner() for source, facts in self._sources.items()},
             over=_REMOVED if removed else None,

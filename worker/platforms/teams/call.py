@@ -16,8 +16,8 @@ from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.chat import shortened
-from worker.platforms.page_actions import Attempts, Step
-from worker.platforms.page_driver import CLICK_TIMEOUT, DrivenPage, first_line
+from worker.platforms.page_actions import ActionRetries, Step
+from worker.platforms.page_driver import CLICK_TIMEOUT, PageDriver, first_line
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts
 from worker.platforms.teams.link import TeamsLink
@@ -47,10 +47,10 @@ class TeamsCall:
     platform = "microsoft_teams"
 
     def __init__(self, page: Page, link: TeamsLink, bot_name: str, *, signed_in: bool = False) -> None:
-        self._page = DrivenPage(page, bot_name)
+        self._driver = PageDriver(page, bot_name)
         self._link = link
         self._signed_in = signed_in
-        self._attempts = Attempts()
+        self._retries = ActionRetries()
         self._facts = Facts()
         self._past = Past()
         self._nameless_since: float | None = None
@@ -61,9 +61,9 @@ class TeamsCall:
 
     async def open(self) -> None:
         """Loads the page, or what the link leads to. Raises CallError where it does not load."""
-        self._page.page.on("popup", _close)
-        await self._page.page.add_init_script(_script("stay_in_browser.js"))
-        await self._page.load(self._link.url, self._link.shown)
+        self._driver.page.on("popup", _close)
+        await self._driver.page.add_init_script(_script("stay_in_browser.js"))
+        await self._driver.load(self._link.url, self._link.shown)
 
     async def look(self, *, thorough: bool) -> View:
         """One look at the page. ``thorough``: its text is read even where a call is seen, which costs the browser a layout."""
@@ -88,8 +88,8 @@ class TeamsCall:
             await self._settle_video(now)
             await self._move_mouse(now)
         with_video = self._past.entered and not self._video_settled
-        step = self._attempts.choose(steps(self._facts, self._past, with_video=with_video), now)
-        if step is not None and await self._page.take(step):
+        step = self._retries.choose(steps(self._facts, self._past, with_video=with_video), now)
+        if step is not None and await self._driver.take(step):
             await self._note(step)
 
     async def announce(self, message: str) -> bool:
@@ -99,7 +99,7 @@ class TeamsCall:
         except PlaywrightTimeoutError:
             sent = False
         except PlaywrightError as error:
-            self._page.check_alive(error)
+            self._driver.check_alive(error)
             logger.info("the chat does not take a message: %s", first_line(error))
             return False
         if not sent:
@@ -112,7 +112,7 @@ class TeamsCall:
             facts = await self._observe(with_text=False)
             if way_out.name not in facts.elements:
                 continue
-            await self._page.take(press(way_out))
+            await self._driver.take(press(way_out))
             deadline = time.monotonic() + LEAVE_TIMEOUT
             while way_out.name in facts.elements and time.monotonic() < deadline:
                 await asyncio.sleep(0.1)
@@ -120,7 +120,7 @@ class TeamsCall:
             return
 
     async def _observe(self, *, with_text: bool) -> Facts:
-        return await self._page.observe(
+        return await self._driver.observe(
             _script("read_page.js"), {**teams.OBSERVED, "withText": with_text}, Facts
         )
 
@@ -150,19 +150,19 @@ class TeamsCall:
         self._video_settled = True
         if teams.VIEW_MORE.name in self._facts.elements:
             # The menu may be open still.
-            await self._page.press_key("Escape")
+            await self._driver.press_key("Escape")
 
     async def _move_mouse(self, now: float) -> None:
         if now - self._mouse_moved < MOUSE_EVERY:
             return
         self._mouse_moved = now
         self._mouse_moves += 1
-        await self._page.move_mouse(*_RESTS[self._mouse_moves % 2])
+        await self._driver.move_mouse(*_RESTS[self._mouse_moves % 2])
 
     async def _write(self, message: str) -> bool:
-        toggle = self._page.shown(teams.CHAT.selector)
-        field = self._page.shown(teams.CHAT_FIELD.selector)
-        send = self._page.shown(teams.CHAT_SEND.selector)
+        toggle = self._driver.shown(teams.CHAT.selector)
+        field = self._driver.shown(teams.CHAT_FIELD.selector)
+        send = self._driver.shown(teams.CHAT_SEND.selector)
         was_open = bool(await field.count())
         if not was_open:
             if not await toggle.count():

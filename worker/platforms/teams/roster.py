@@ -1,4 +1,4 @@
-"""Who is who in a Teams call: raw roster messages in, a directory out.
+"""Who is who in a Teams call: raw roster messages in, a roster out.
 
 Two kinds of evidence are merged: the roster frames on the page's own WebSocket, and, weaker, what the page's own objects say.
 What was once learned stays, so that somebody who left keeps their name.
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from worker.platforms.teams.main_channel import parse_source
 from worker.platforms.teams.trouter import Frame, read_frame, read_json, well_formed
 from worker.reasons import Reason
-from worker.roster.roster import CallOver, Device, Directory, Evidence, SourceOwner, Status
+from worker.roster.roster import CallOver, Device, Evidence, Roster, SourceOwner, Status
 from worker.tape.events import PageObjects, SocketMessage, TapeEvent, TapeStarted
 
 MAX_DEVICES = 10_000
@@ -39,7 +39,7 @@ _SUFFIXES = (" (guest)", " (unverified)", " (external)")
 """What Teams adds to the names of strangers."""
 
 
-class TeamsRoster:
+class TeamsRosterDecoder:
     """Merges roster evidence. Garbage never raises: it is counted in ``undecodable``. Nothing is ever ``harvested``."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class TeamsRoster:
             case _:
                 pass
 
-    def directory(self) -> Directory:
+    def roster(self) -> Roster:
         """What is known by now of the call that is ours."""
         ours = self._calls.get(self._ours or "", _CallFacts())
         layers = [(Evidence.FRAMES, ours), (Evidence.OBJECTS, self._objects)]
@@ -73,7 +73,7 @@ class TeamsRoster:
         sources: dict[int, SourceOwner] = {}
         for source in dict.fromkeys(each for _, call in layers for each in call.sources):
             sources[source] = _owner(source, layers)
-        return Directory(devices=devices, sources=sources, over=ours.over)
+        return Roster(devices=devices, sources=sources, over=ours.over)
 
     def _observe_frame(self, payload: bytes) -> None:
         frame = read_frame(payload)

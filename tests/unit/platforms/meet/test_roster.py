@@ -1,4 +1,4 @@
-"""Raw roster messages become a directory, whatever they hold."""
+"""Raw roster messages become a roster, whatever they hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.meet_wire import device, field, listed, message, nested, output, user
-from worker.platforms.meet.roster import MAX_DEVICES, MAX_MESSAGE_BYTES, MeetRoster
+from worker.platforms.meet.roster import MAX_DEVICES, MAX_MESSAGE_BYTES, MeetRosterDecoder
 from worker.reasons import Reason
 from worker.roster.roster import Evidence, Status
 from worker.tape.events import ChannelMessage, RosterResponse, Tile, TilesSeen
@@ -33,38 +33,38 @@ def tiles(*seen: Tile) -> TilesSeen:
     return TilesSeen(at=0, document=1, tiles=list(seen))
 
 
-def observed(*events: ChannelMessage | RosterResponse | TilesSeen) -> MeetRoster:
-    roster = MeetRoster()
+def observed(*events: ChannelMessage | RosterResponse | TilesSeen) -> MeetRosterDecoder:
+    decoder = MeetRosterDecoder()
     for event in events:
-        roster.observe(event)
-    return roster
+        decoder.observe(event)
+    return decoder
 
 
 @pytest.mark.parametrize("pack", [bytes, zlib.compress, gzip.compress], ids=["plain", "zlib", "gzip"])
 def test_collections_name_a_device_and_tie_its_source(pack: type[bytes]) -> None:
     data = listed(user(1, "Ada Lovelace", (4, 1), (29, "Ada"), (34, 1))) + output(1, "1234567")
-    directory = observed(collections(pack(data))).directory()
-    ada = directory.owner(1234567)
+    roster = observed(collections(pack(data))).roster()
+    ada = roster.owner(1234567)
     assert ada is not None
     assert (ada.name, ada.full_name, ada.display_name) == ("Ada Lovelace", "Ada Lovelace", "Ada")
     assert (ada.device_id, ada.is_host, ada.is_us, ada.status) == (device(1), True, False, Status.IN)
-    assert directory.sources[1234567].evidence == (Evidence.COLLECTIONS,)
-    assert not directory.sources[1234567].contested
+    assert roster.sources[1234567].evidence == (Evidence.COLLECTIONS,)
+    assert not roster.sources[1234567].contested
 
 
 @pytest.mark.parametrize(
     ("code", "status"), [(1, Status.IN), (6, Status.OUT), (7, Status.REMOVED), (3, Status.UNKNOWN)]
 )
 def test_status(code: int, status: Status) -> None:
-    roster = observed(collections(listed(user(1, "Ada", (4, code)))))
-    assert roster.directory().devices[device(1)].status is status
+    decoder = observed(collections(listed(user(1, "Ada", (4, code)))))
+    assert decoder.roster().devices[device(1)].status is status
 
 
 @pytest.mark.parametrize("present", ["yes", "", b"\x08\x01", 1], ids=["text", "empty", "message", "varint"])
 def test_field_7_marks_us_by_being_there(present: str | bytes | int) -> None:
-    directory = observed(collections(listed(user(1, "Bot", (4, 1), (7, present))))).directory()
-    assert directory.us == directory.devices[device(1)]
-    assert directory.others_present == []
+    roster = observed(collections(listed(user(1, "Bot", (4, 1), (7, present))))).roster()
+    assert roster.us == roster.devices[device(1)]
+    assert roster.others_present == []
 
 
 @pytest.mark.parametrize(
@@ -72,100 +72,100 @@ def test_field_7_marks_us_by_being_there(present: str | bytes | int) -> None:
 )
 def test_field_10_mutes(state: bytes, muted: bool) -> None:
     told = nested("1.2.3.2", message((2, 1), (4, "100"), (6, device(1)), (10, state)))
-    roster = observed(collections(output(1, "100")))
-    assert roster.directory().devices[device(1)].muted is None
-    roster.observe(collections(told))
-    roster.observe(collections(output(1, "100")))
-    assert roster.directory().devices[device(1)].muted is muted
+    decoder = observed(collections(output(1, "100")))
+    assert decoder.roster().devices[device(1)].muted is None
+    decoder.observe(collections(told))
+    decoder.observe(collections(output(1, "100")))
+    assert decoder.roster().devices[device(1)].muted is muted
 
 
 def test_a_muted_camera_mutes_nobody() -> None:
     video = nested("1.2.3.2", message((2, 2), (4, "77"), (6, device(1)), (10, field(1, 1))))
-    assert observed(collections(output(1, "100") + video)).directory().devices[device(1)].muted is None
+    assert observed(collections(output(1, "100") + video)).roster().devices[device(1)].muted is None
 
 
 def test_our_own_removal_ends_the_call_for_us() -> None:
     us, ada = user(1, "Bot", (4, 1), (7, "")), user(2, "Ada", (4, 7))
-    roster = observed(collections(listed(us) + listed(ada)))
-    assert roster.directory().over is None
-    roster.observe(collections(listed(message((1, device(1)), (4, 7)))))
-    over = roster.directory().over
+    decoder = observed(collections(listed(us) + listed(ada)))
+    assert decoder.roster().over is None
+    decoder.observe(collections(listed(message((1, device(1)), (4, 7)))))
+    over = decoder.roster().over
     assert over is not None
     assert (over.reason, over.evidence) == (Reason.REMOVED, ("roster.own_status_removed",))
-    roster.observe(collections(listed(message((1, device(1)), (4, 1)))))
-    assert roster.directory().over is None
+    decoder.observe(collections(listed(message((1, device(1)), (4, 1)))))
+    assert decoder.roster().over is None
 
 
 def test_updates_add_up_and_names_outlive_leaving() -> None:
-    roster = observed(
+    decoder = observed(
         collections(output(1, "100")),
         collections(listed(user(1, "Ada", (4, 1)))),
         collections(listed(message((1, device(1)), (4, 6)))),
         collections(output(1, "200")),
     )
-    directory = roster.directory()
-    assert directory.devices[device(1)].name == "Ada"
-    assert directory.devices[device(1)].status is Status.OUT
-    assert {source: owner.device_id for source, owner in directory.sources.items()} == {
+    roster = decoder.roster()
+    assert roster.devices[device(1)].name == "Ada"
+    assert roster.devices[device(1)].status is Status.OUT
+    assert {source: owner.device_id for source, owner in roster.sources.items()} == {
         100: device(1),
         200: device(1),
     }
 
 
 def test_a_screen_share_has_a_parent() -> None:
-    roster = observed(collections(listed(user(2, "Ada", (4, 1), (21, device(1))))))
-    assert roster.directory().devices[device(2)].parent_id == device(1)
-    assert roster.directory().others_present == []
+    decoder = observed(collections(listed(user(2, "Ada", (4, 1), (21, device(1))))))
+    assert decoder.roster().devices[device(2)].parent_id == device(1)
+    assert decoder.roster().others_present == []
 
 
 def test_video_outputs_and_the_loudest_marker_are_no_sources() -> None:
-    roster = observed(
+    decoder = observed(
         collections(output(1, "77", kind=2) + output(2, "42") + output(3, "0") + output(4, "4294967296"))
     )
-    assert roster.directory().sources == {}
-    assert output(1, "77", kind=2) and roster.undecodable == 0
+    assert decoder.roster().sources == {}
+    assert output(1, "77", kind=2) and decoder.undecodable == 0
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes])
 def test_roster_response_names_users(encode: type[bytes]) -> None:
     name = "Ünïcødé ÿþ?>~"  # its base64 needs both special characters of each alphabet
     body = nested("2.2.2", user(1, name, (4, 1))) + nested("2.2.2", user(2, "Bob"))
-    directory = observed(response(encode(body))).directory()
-    assert directory.devices[device(1)].name == name
-    assert directory.devices[device(1)].name_evidence is Evidence.RPC
-    assert directory.devices[device(2)].name == "Bob"
+    roster = observed(response(encode(body))).roster()
+    assert roster.devices[device(1)].name == name
+    assert roster.devices[device(1)].name_evidence is Evidence.RPC
+    assert roster.devices[device(2)].name == "Bob"
 
 
 def test_tiles_name_and_tie_but_phantoms_do_not() -> None:
-    directory = observed(
+    roster = observed(
         tiles(
             Tile(participant_id=device(1), name="Ada", sources=["100", "nonsense", "42"]),
             Tile(participant_id="visual_effects", name="Effects", sources=["200"]),
         )
-    ).directory()
-    assert directory.devices[device(1)].name == "Ada"
-    assert list(directory.sources) == [100]
-    assert directory.sources[100].evidence == (Evidence.TILES,)
+    ).roster()
+    assert roster.devices[device(1)].name == "Ada"
+    assert list(roster.sources) == [100]
+    assert roster.sources[100].evidence == (Evidence.TILES,)
 
 
 def test_stronger_evidence_wins_and_contradiction_shows() -> None:
-    roster = observed(
+    decoder = observed(
         collections(output(1, "100") + listed(user(1, "Ada Lovelace"))),
         response(base64.b64encode(nested("2.2.2", user(1, "Ada L.")))),
         tiles(Tile(participant_id=device(2), name="Bob", sources=["100"])),
         tiles(Tile(participant_id=device(1), name="You", sources=[])),
     )
-    owner = roster.directory().sources[100]
+    owner = decoder.roster().sources[100]
     assert (owner.device_id, owner.evidence, owner.contested) == (device(1), (Evidence.COLLECTIONS,), True)
-    assert roster.directory().devices[device(1)].name == "Ada Lovelace"
+    assert decoder.roster().devices[device(1)].name == "Ada Lovelace"
 
 
 def test_agreeing_evidence_is_listed_strongest_first() -> None:
-    roster = observed(
+    decoder = observed(
         tiles(Tile(participant_id=device(1), name="Ada", sources=["100"])),
         collections(output(1, "100")),
     )
-    owner = roster.directory().sources[100]
+    owner = decoder.roster().sources[100]
     assert (owner.evidence, owner.contested) == ((Evidence.COLLECTIONS, Evidence.TILES), False)
 
 
@@ -173,27 +173,27 @@ def test_a_moved_schema_is_harvested() -> None:
     data = nested("5.7.9", message((2, 1), (4, "555"), (6, device(9)))) + nested(
         "8.8", message((1, device(9)), (29, "Grace Hopper"))
     )
-    roster = observed(collections(zlib.compress(data)))
-    owner = roster.directory().owner(555)
+    decoder = observed(collections(zlib.compress(data)))
+    owner = decoder.roster().owner(555)
     assert owner is not None and owner.name == "Grace Hopper"
-    assert roster.directory().sources[555].evidence == (Evidence.COLLECTIONS,)
-    assert (roster.harvested, roster.undecodable) == (1, 0)
+    assert decoder.roster().sources[555].evidence == (Evidence.COLLECTIONS,)
+    assert (decoder.harvested, decoder.undecodable) == (1, 0)
 
 
 def test_sources_are_harvested_when_only_their_place_moved() -> None:
     data = listed(user(1, "Ada")) + nested("1.2.44", message((4, "555"), (6, device(1))))
-    owner = observed(collections(data)).directory().owner(555)
+    owner = observed(collections(data)).roster().owner(555)
     assert owner is not None and owner.name == "Ada"
 
 
 def test_broken_text_inside_a_known_place_is_harvested() -> None:
-    roster = observed(collections(listed(message((1, device(1)), (2, b"Ad\xff")))))
-    assert roster.directory().devices[device(1)].name == "Ad\ufffd"
+    decoder = observed(collections(listed(message((1, device(1)), (2, b"Ad\xff")))))
+    assert decoder.roster().devices[device(1)].name == "Ad\ufffd"
 
 
 def test_other_channels_are_ignored() -> None:
-    roster = observed(collections(listed(user(1, "Ada")), label="captions"))
-    assert roster.directory().devices == {} and roster.undecodable == 0
+    decoder = observed(collections(listed(user(1, "Ada")), label="captions"))
+    assert decoder.roster().devices == {} and decoder.undecodable == 0
 
 
 @pytest.mark.parametrize(
@@ -207,10 +207,10 @@ def test_garbage_is_counted(payload: bytes) -> None:
 def test_a_decompression_bomb_is_not_unpacked() -> None:
     bomb = gzip.compress(bytes(64 * MAX_MESSAGE_BYTES))
     tracemalloc.start()
-    roster = observed(collections(bomb))
+    decoder = observed(collections(bomb))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert roster.undecodable == 1
+    assert decoder.undecodable == 1
     assert peak < 4 * MAX_MESSAGE_BYTES
 
 
@@ -225,11 +225,11 @@ def test_deep_and_wide_messages_end_soon() -> None:
 
 
 def test_the_number_of_devices_is_bounded() -> None:
-    roster = MeetRoster()
+    decoder = MeetRosterDecoder()
     for number in range(MAX_DEVICES + 10):
-        roster.observe(tiles(Tile(participant_id=device(number), name="x", sources=[str(1000 + number)])))
-    assert len(roster.directory().devices) == MAX_DEVICES
-    assert len(roster.directory().sources) == MAX_DEVICES
+        decoder.observe(tiles(Tile(participant_id=device(number), name="x", sources=[str(1000 + number)])))
+    assert len(decoder.roster().devices) == MAX_DEVICES
+    assert len(decoder.roster().sources) == MAX_DEVICES
 
 
 scalars = st.one_of(st.integers(0, 2**64 - 1), st.text(max_size=30), st.binary(max_size=30))
@@ -246,12 +246,12 @@ messages = st.recursive(
     st.one_of(st.binary(max_size=300), messages, messages.map(zlib.compress), messages.map(base64.b64encode))
 )
 def test_nothing_raises(payload: bytes) -> None:
-    observed(collections(payload), response(payload)).directory()
+    observed(collections(payload), response(payload)).roster()
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.lists(st.text(max_size=12), max_size=3))
 def test_no_tile_raises(participant_id: str, name: str, sources: list[str]) -> None:
-    observed(tiles(Tile(participant_id=participant_id, name=name, sources=sources))).directory()
+    observed(tiles(Tile(participant_id=participant_id, name=name, sources=sources))).roster()
 
 
 @given(st.data())
@@ -260,6 +260,6 @@ def test_no_cut_or_bit_flip_raises_or_invents_a_source(data: st.DataObject) -> N
     at = data.draw(st.integers(0, len(whole) - 1))
     flipped = bytearray(whole)
     flipped[at] ^= 1 << data.draw(st.integers(0, 7))
-    observed(collections(bytes(flipped))).directory()
-    cut = observed(collections(whole[:at])).directory()
+    observed(collections(bytes(flipped))).roster()
+    cut = observed(collections(whole[:at])).roster()
     assert set(cut.sources) <= {1234567}

@@ -1,4 +1,4 @@
-"""Raw roster messages of Teams become a directory, whatever they hold."""
+"""Raw roster messages of Teams become a roster, whatever they hold."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from tests.support.teams_wire import (
     person,
     roster,
 )
-from worker.platforms.teams.roster import MAX_CALLS, MAX_DEVICES, TeamsRoster
+from worker.platforms.teams.roster import MAX_CALLS, MAX_DEVICES, TeamsRosterDecoder
 from worker.platforms.teams.trouter import MAX_FRAME_BYTES, read_frame
 from worker.reasons import Reason
 from worker.roster.roster import Evidence, Status
 from worker.tape.events import PageObjects, SocketMessage, TapeEvent
 
 
-def observed(*events: TapeEvent) -> TeamsRoster:
-    teams = TeamsRoster()
+def observed(*events: TapeEvent) -> TeamsRosterDecoder:
+    teams = TeamsRosterDecoder()
     teams.observe(begun())
     for event in events:
         teams.observe(event)
@@ -54,24 +54,24 @@ def test_a_frame_names_a_participant_and_ties_the_source(pack: Callable[[bytes],
     body = {"participants": {identity(1): person(1, "Ada", source=414, role="organizer")}}
     data = base64.b64encode(pack(json.dumps(body).encode())).decode()
     teams = observed(frame("/x/rosterUpdate/", data))
-    ada = teams.directory().owner(414)
+    ada = teams.roster().owner(414)
     assert ada is not None
     assert (ada.name, ada.device_id, ada.status, ada.is_host) == ("Ada", identity(1), Status.IN, True)
     assert (ada.name_evidence, ada.muted, ada.is_us) == (Evidence.FRAMES, False, False)
-    assert teams.directory().sources[414].evidence == (Evidence.FRAMES,)
+    assert teams.roster().sources[414].evidence == (Evidence.FRAMES,)
     assert teams.undecodable == 0
 
 
 def test_half_a_surrogate_pair_does_not_cost_the_roster() -> None:
     teams = observed(roster(person(1, "Ada\ud83d"), person(2, "Bob")))
-    assert [each.name for each in teams.directory().devices.values()] == ["Ada?", "Bob"]
-    msgspec.json.encode(teams.directory())
+    assert [each.name for each in teams.roster().devices.values()] == ["Ada?", "Bob"]
+    msgspec.json.encode(teams.roster())
 
 
 @pytest.mark.parametrize("pack", [lambda body: body, json.dumps])
 def test_a_body_may_be_unpacked(pack: Callable[[object], object]) -> None:
     body = {"participants": {identity(1): person(1, "Ada", source=414)}}
-    owner = observed(frame("https://host/rosterUpdate?x=1", pack(body))).directory().owner(414)
+    owner = observed(frame("https://host/rosterUpdate?x=1", pack(body))).roster().owner(414)
     assert owner is not None and owner.name == "Ada"
 
 
@@ -82,10 +82,10 @@ def test_partial_entries_add_up_and_names_outlive_leaving() -> None:
         roster(person(1, state="inactive")),
         roster(person(1, source=500, direction="recvonly", state=None)),
     )
-    directory = teams.directory()
-    ada = directory.devices[identity(1)]
+    known = teams.roster()
+    ada = known.devices[identity(1)]
     assert (ada.name, ada.status, ada.muted) == ("Ada", Status.OUT, True)
-    assert {source: owner.device_id for source, owner in directory.sources.items()} == {
+    assert {source: owner.device_id for source, owner in known.sources.items()} == {
         414: identity(1),
         500: identity(1),
     }
@@ -93,9 +93,9 @@ def test_partial_entries_add_up_and_names_outlive_leaving() -> None:
 
 @pytest.mark.parametrize("shown", [BOT, "notetaker ", "Notetaker (Guest)", "Notetaker (Unverified)"])
 def test_we_are_who_bears_our_name(shown: str) -> None:
-    directory = observed(roster(person(1, "Ada"), person(2, shown))).directory()
-    assert directory.us is not None and directory.us.device_id == identity(2)
-    assert [each.name for each in directory.others_present] == ["Ada"]
+    known = observed(roster(person(1, "Ada"), person(2, shown))).roster()
+    assert known.us is not None and known.us.device_id == identity(2)
+    assert [each.name for each in known.others_present] == ["Ada"]
 
 
 def test_other_calls_are_ignored() -> None:
@@ -106,17 +106,17 @@ def test_other_calls_are_ignored() -> None:
         roster(person(3, "Bob", source=415), chain=None),
         ended(5000, chain="other"),
     )
-    directory = teams.directory()
-    assert {each.name for each in directory.devices.values()} == {"Ada", BOT, "Bob"}
-    assert not directory.sources[414].contested
-    assert directory.over is None
+    known = teams.roster()
+    assert {each.name for each in known.devices.values()} == {"Ada", BOT, "Bob"}
+    assert not known.sources[414].contested
+    assert known.over is None
 
 
 def test_ours_stays_ours_while_we_are_in_it() -> None:
     here = roster(person(1, "Ada"), person(2, BOT), chain="ours")
     there = roster(person(8, "Stranger"), person(9, BOT), chain="other")
-    assert identity(1) in observed(here, there).directory().devices
-    moved = observed(here, ended(None, chain="ours"), there).directory()
+    assert identity(1) in observed(here, there).roster().devices
+    moved = observed(here, ended(None, chain="ours"), there).roster()
     assert identity(8) in moved.devices and moved.over is None
 
 
@@ -132,10 +132,10 @@ def test_ours_stays_ours_while_we_are_in_it() -> None:
     ],
 )
 def test_how_a_conversation_ends(code: int | None, reason: Reason) -> None:
-    over = observed(ended(code)).directory().over
+    over = observed(ended(code)).roster().over
     assert over is not None and over.reason is reason
     assert over.evidence == (f"frames.conversation_end.{code or 'none'}",)
-    assert observed(roster(person(1, BOT)), ended(code)).directory().over == over
+    assert observed(roster(person(1, BOT)), ended(code)).roster().over == over
 
 
 def test_page_objects_stand_in_for_frames() -> None:
@@ -143,22 +143,22 @@ def test_page_objects_stand_in_for_frames() -> None:
         {"id": identity(1), "name": "Ada", "state": "active", "role": "organizer", "sources": [414, "415"]},
         {"id": identity(2), "name": BOT, "state": "active"},
     ]
-    directory = observed(objects(*people)).directory()
-    ada = directory.owner(415)
+    known = observed(objects(*people)).roster()
+    ada = known.owner(415)
     assert ada is not None
     assert (ada.name, ada.name_evidence, ada.is_host) == ("Ada", Evidence.OBJECTS, True)
-    assert directory.us is not None
-    assert [each.name for each in directory.others_present] == ["Ada"]
+    assert known.us is not None
+    assert [each.name for each in known.others_present] == ["Ada"]
 
 
 def test_page_objects_are_a_snapshot() -> None:
     ada, bob = {"id": identity(1), "name": "Ada"}, {"id": identity(2), "name": "Bob"}
     teams = observed(objects(ada, bob), objects(bob))
-    assert [each.name for each in teams.directory().others_present] == ["Bob"]
+    assert [each.name for each in teams.roster().others_present] == ["Bob"]
     teams.observe(objects())
-    assert [each.name for each in teams.directory().others_present] == ["Bob"]
+    assert [each.name for each in teams.roster().others_present] == ["Bob"]
     teams.observe(objects(ada, bob))
-    assert len(teams.directory().others_present) == 2
+    assert len(teams.roster().others_present) == 2
 
 
 def test_frames_outweigh_objects_and_contradiction_shows() -> None:
@@ -166,14 +166,14 @@ def test_frames_outweigh_objects_and_contradiction_shows() -> None:
         objects({"id": identity(2), "name": "Bob", "sources": [414]}, {"id": identity(1), "name": "A."}),
         roster(person(1, "Ada", source=414)),
     )
-    directory = teams.directory()
-    owner = directory.sources[414]
+    known = teams.roster()
+    owner = known.sources[414]
     assert (owner.device_id, owner.evidence, owner.contested) == (identity(1), (Evidence.FRAMES,), True)
-    assert directory.devices[identity(1)].name == "Ada"
+    assert known.devices[identity(1)].name == "Ada"
     agreed = observed(
         roster(person(1, "Ada", source=414)), objects({"id": identity(1), "name": "Ada", "sources": [414]})
     )
-    assert agreed.directory().sources[414].evidence == (Evidence.FRAMES, Evidence.OBJECTS)
+    assert agreed.roster().sources[414].evidence == (Evidence.FRAMES, Evidence.OBJECTS)
 
 
 def test_bounds() -> None:
@@ -182,7 +182,7 @@ def test_bounds() -> None:
         frame("/rosterUpdate/", {"participants": crowd}),
         *(roster(person(1, "x"), chain=f"chain {number}") for number in range(MAX_CALLS + 5)),
     )
-    assert len(teams.directory().devices) == MAX_DEVICES
+    assert len(teams.roster().devices) == MAX_DEVICES
     assert read_frame(b"3:::" + b" " * MAX_FRAME_BYTES + b"{}") is None
 
 
@@ -244,4 +244,4 @@ def test_garbage_never_raises(message: dict[str, Any], junk: bytes) -> None:
         PageObjects(at=0, document=1, origin="", payload=junk),
         objects({"id": identity(1), "name": message.get("url"), "sources": message.get("body")}),
     )
-    teams.directory()
+    teams.roster()
