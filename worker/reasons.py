@@ -7,6 +7,17 @@ from enum import StrEnum
 from typing import Final
 
 
+class Fault(StrEnum):
+    """Who has to change something so that it does not end like this again."""
+
+    NOBODY = "nobody"
+    """An outcome of the meeting, or of what the job asked for."""
+    USER = "user"
+    """Whoever sent the job: its link, its account, the meeting's settings."""
+    PLATFORM = "platform"
+    OURS = "ours"
+
+
 class Reason(StrEnum):
     """A reason's value stands on the tape, in ``bot.json``, in events, logs and metrics."""
 
@@ -75,8 +86,28 @@ class Reason(StrEnum):
     INVALID_JOB = "invalid_job"
     TOO_MANY_ATTEMPTS = "too_many_attempts"
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Nobody wanted this end: the recording holds less than the meeting had, or nothing."""
+        return self in _CUT_OFF
 
-TRIED_AGAIN: Final = frozenset(
+    @property
+    def is_retried(self) -> bool:
+        """A new Chromium may well put it right. A bot that was refused, by a person or by the platform, does not ask again."""
+        return self in _RETRIED
+
+    @property
+    def is_told_to_stop(self) -> bool:
+        """The worker's supervisor, or a person at its terminal, asked for this end."""
+        return self in _TOLD_TO_STOP
+
+    @property
+    def fault(self) -> Fault:
+        """Whose fault it is."""
+        return next((fault for fault, reasons in _FAULTS.items() if self in reasons), Fault.NOBODY)
+
+
+_RETRIED: Final = frozenset(
     {
         Reason.BROWSER_DIED,
         Reason.CONNECTION_FAILED,
@@ -86,12 +117,10 @@ TRIED_AGAIN: Final = frozenset(
         Reason.TAP_DEAF,
     }
 )
-"""What a new Chromium may well put right. Who was refused, by a person or by the platform, does not ask again."""
 
-TOLD_TO_STOP: Final = frozenset({Reason.DRAINED, Reason.INTERRUPTED})
-"""Ends that the worker's own supervisor, or a person at its terminal, asked for."""
+_TOLD_TO_STOP: Final = frozenset({Reason.DRAINED, Reason.INTERRUPTED})
 
-CUT_OFF: Final = frozenset(
+_CUT_OFF: Final = frozenset(
     {
         Reason.BROWSER_DIED,
         Reason.CALL_ENCRYPTED,
@@ -109,4 +138,52 @@ CUT_OFF: Final = frozenset(
         Reason.TAPE_FAILED,
     }
 )
-"""Ends that nobody wanted: the recording holds less than the meeting had, or nothing. All others are outcomes, not faults."""
+
+_FAULTS: Final = {
+    Fault.USER: frozenset(
+        {
+            Reason.CALL_ENCRYPTED,
+            Reason.INVALID_JOB,
+            Reason.LINK_EXPIRED,
+            Reason.LINK_INVALID,
+            Reason.MEETING_NOT_FOUND,
+            Reason.MEETING_OVER,
+            Reason.PASSWORD_INCORRECT,
+            Reason.REGISTRATION_REQUIRED,
+            Reason.SIGN_IN_FAILED,
+            Reason.SIGN_IN_REQUIRED,
+        }
+    ),
+    Fault.PLATFORM: frozenset(
+        {
+            Reason.BLOCKED_BY_PLATFORM,
+            Reason.CAPTCHA,
+            Reason.CONNECTION_FAILED,
+            Reason.CONNECTION_LOST,
+            Reason.PAGE_NOT_LOADED,
+        }
+    ),
+    Fault.OURS: frozenset(
+        {
+            Reason.BROWSER_DIED,
+            Reason.DISK_FULL,
+            Reason.INTERNAL_ERROR,
+            Reason.LEASE_LOST,
+            Reason.OOM_SOFT_LIMIT,
+            Reason.PAGE_HUNG,
+            Reason.PAGE_NOT_UNDERSTOOD,
+            Reason.TAP_DEAF,
+            Reason.TAPE_FAILED,
+            Reason.TOO_MANY_ATTEMPTS,
+            Reason.WORKER_LOST,
+        }
+    ),
+}
+
+
+def read_reason(value: str) -> Reason | None:
+    """The reason that a tape, a manifest or a result names; None for one that this version does not know."""
+    try:
+        return Reason(value)
+    except ValueError:
+        return None

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.tape.reader import read_tape
 
@@ -21,7 +22,7 @@ def main(tape: str, output: str, what: str) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     began, used = time.perf_counter(), time.process_time()
-    renderer = Renderer(Path(output), mix=what == "mix")
+    renderer = DeferredRenderer(lambda platform: Renderer(Path(output), platform, mix=what == "mix"))
     for event in read_tape(Path(tape)):
         renderer.feed(event)
     renderer.finish()

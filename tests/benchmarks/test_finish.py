@@ -24,11 +24,14 @@ from worker.delivery.object_store import NotFoundError, S3Store
 from worker.delivery.retries import RetryPolicy
 from worker.jobs import attempt
 from worker.jobs.context import WorkerContext
-from worker.jobs.job_run import Disposition, run_job
+from worker.jobs.disposition import Disposition
+from worker.jobs.job_run import run_job
+from worker.lifecycle.ending import Ending
 from worker.monitoring.logs import LogTail
 from worker.monitoring.metrics import Metrics
+from worker.reasons import Reason
 from worker.recording.observer import RecordingObserver
-from worker.recording.outcome import RecordingOutcome, RecordingRequest, Stop
+from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.recorder import Recorder
 from worker.recording.session import PART_SECONDS
 from worker.rendering.deferred import DeferredRenderer, OpenRenderer
@@ -59,7 +62,7 @@ class Replayed:
         settings: BrowserSettings,
         observer: RecordingObserver,
         open_renderer: OpenRenderer,
-        stopped: asyncio.Future[Stop],
+        stopped: asyncio.Future[Ending],
     ) -> RecordingOutcome:
         now = 0.0
 
@@ -102,7 +105,7 @@ async def finish(
     with closing(s3_client(aws.aws)) as s3, closing(sqs_client(aws.aws)) as sqs:
         store = S3Store(s3, aws.bucket, retry=RetryPolicy(budget=60.0))
         events = EventsQueue(sqs, aws.events_url)
-        stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         context = WorkerContext(
             browser_settings=BrowserSettings(),
             worker_settings=worker_settings,
@@ -122,7 +125,7 @@ async def finish(
         await asyncio.wait(
             [running, asyncio.create_task(replayed.told.wait())], return_when="FIRST_COMPLETED"
         )
-        stopped.set_result(Stop("drained", "SIGTERM", time.time()))
+        stopped.set_result(Ending(Reason.DRAINED, "SIGTERM", time.time()))
         success = asyncio.create_task(asyncio.to_thread(_until_success, store))
         assert await running is Disposition.DONE
         reported = time.monotonic()

@@ -6,7 +6,8 @@ import av
 import pytest
 
 from worker.browser.launch import launch_browser, new_context
-from worker.browser.page_snapshot import DOM_FILE, SCREENSHOT_FILE, take_evidence
+from worker.browser.page_snapshot import DOM_FILE, SCREENSHOT_FILE, take_snapshot
+from worker.platforms.registry import PLATFORMS, Platform
 from worker.settings import BrowserSettings
 
 MASK = (255, 0, 255)
@@ -31,14 +32,17 @@ COMMON = """
 
 
 @pytest.mark.parametrize(
-    ("page_html", "kept"),
-    [(MEET, "You can't join this video call"), (TEAMS, "You've been removed from this meeting")],
+    ("platform", "page_html", "kept"),
+    [
+        (Platform.GOOGLE_MEET, MEET, "You can't join this video call"),
+        (Platform.MICROSOFT_TEAMS, TEAMS, "You've been removed from this meeting"),
+    ],
 )
-async def test_what_is_kept_of_a_page(page_html: str, kept: str, tmp_path: Path) -> None:
+async def test_what_is_kept_of_a_page(platform: Platform, page_html: str, kept: str, tmp_path: Path) -> None:
     async with launch_browser(BrowserSettings()) as session:
         page = await (await new_context(session)).new_page()
         await page.set_content(page_html + COMMON)
-        await take_evidence(page, tmp_path)
+        await take_snapshot(page, tmp_path, PLATFORMS[platform].private_selectors)
     dom = (tmp_path / DOM_FILE).read_text("utf-8")
     assert kept in dom
     for secret in ("Zoë", "Secret", "hunter2", "salary"):

@@ -11,6 +11,7 @@ import pytest
 from tests.support.conversation import conversation
 from tests.support.tapes import synthetic_tape
 from worker.browser.launch import BrowserSession
+from worker.platforms.registry import Platform
 from worker.rendering.renderer import Renderer
 
 LOOK_AT = """async (url) => {
@@ -36,7 +37,7 @@ DECODE = """async (encoded) => {
 async def test_chromium_plays_seeks_and_decodes_the_whole_length(
     browser_session: BrowserSession, tmp_path: Path
 ) -> None:
-    renderer = Renderer(tmp_path)
+    renderer = Renderer(tmp_path, Platform.GOOGLE_MEET)
     for event in synthetic_tape(conversation(60.0, people=3), 60.0, jitter=0.01):
         renderer.feed(event)
     manifest = renderer.finish()

@@ -20,7 +20,9 @@ from tests.support.record_process import (
     settings_for,
 )
 from worker.lifecycle import state_machine
-from worker.platforms.meet.link import parse_meet_link
+from worker.platforms.links import parse_link
+from worker.platforms.registry import Platform
+from worker.reasons import Reason
 from worker.recording.observer import RecordingObserver
 from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.session import record
@@ -28,6 +30,7 @@ from worker.rendering.deferred import OpenRenderer
 from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
+from worker.states import State
 from worker.tape.events import FrameBatch, RecordingEnded, StateChanged, TapeEvent
 from worker.tape.writer import TapeWriter
 
@@ -42,7 +45,7 @@ class Silent(RecordingObserver):
         self.updates = 0
         self.heard = asyncio.Event()
 
-    def state(self, state: str, detail: str = "") -> None:
+    def state(self, state: State, reason: Reason | None = None) -> None:
         self.states.append(state)
 
     def update(self, progress: Progress) -> None:
@@ -54,15 +57,20 @@ class Silent(RecordingObserver):
 async def recorded(
     replica: Replica, output: Path, display: Silent, open_renderer: OpenRenderer | None = None
 ) -> RecordingOutcome:
-    request = RecordingRequest("bot-1", parse_meet_link(replica.meeting_url), output, "Notes")
-    return await record(request, settings_for(replica), display, open_renderer or (lambda: Renderer(output)))
+    request = RecordingRequest("bot-1", parse_link(replica.meeting_url), output, "Notes")
+    return await record(
+        request,
+        settings_for(replica),
+        display,
+        open_renderer or (lambda platform: Renderer(output, platform)),
+    )
 
 
 class FailingRenderer(Renderer):
     """Has a full disk after some batches."""
 
-    def __init__(self, output: Path, batches: int) -> None:
-        super().__init__(output)
+    def __init__(self, output: Path, platform: Platform, batches: int) -> None:
+        super().__init__(output, platform)
         self._left = batches
 
     def feed(self, event: TapeEvent) -> None:
@@ -77,7 +85,9 @@ async def test_when_the_files_fail_the_tape_goes_on_and_makes_them_later(
 ) -> None:
     output = tmp_path / "out"
     async with Replica(meeting(4), tmp_path / "truth.jsonl") as replica:
-        outcome = await recorded(replica, output, Silent(), lambda: FailingRenderer(output, 5))
+        outcome = await recorded(
+            replica, output, Silent(), lambda platform: FailingRenderer(output, platform, 5)
+        )
     assert outcome.failed
     assert outcome.manifest is None
     assert isinstance(outcome.error, OSError)
@@ -86,7 +96,9 @@ async def test_when_the_files_fail_the_tape_goes_on_and_makes_them_later(
     )
     assert not (output / "audio_streams.json").exists()
 
-    replayed = replay(output / "tape", tmp_path / "again", lambda: Renderer(tmp_path / "again"))
+    replayed = replay(
+        output / "tape", tmp_path / "again", lambda platform: Renderer(tmp_path / "again", platform)
+    )
     assert replayed.warnings == []
     manifest = assert_complete(tmp_path / "again")
     assert manifest.recording.ended_reason == "meeting_ended"
@@ -112,7 +124,7 @@ async def test_when_the_tape_fails_the_recording_stops_in_order_and_finishes_its
         outcome = await recorded(replica, output, display)
         assert await replica.wait_ended() == "left"
     assert outcome.failed
-    assert outcome.stop.reason == "tape_failed"
+    assert outcome.ending.reason == "tape_failed"
     assert str(outcome.error) == f"tape {output / 'tape'}: cannot write: No space left on device"
     assert display.states[-2:] == ["leaving", "fatal"]
     manifest = assert_complete(output)
@@ -129,7 +141,7 @@ async def test_a_page_that_crashes_ends_the_recording_like_a_dead_browser(tmp_pa
         crash_renderers()
         outcome = await recording
     assert outcome.failed
-    assert outcome.stop.reason == "browser_died"
+    assert outcome.ending.reason == "browser_died"
     assert assert_complete(output).recording.ended_reason == "browser_died"
 
 
@@ -176,7 +188,7 @@ async def test_states_and_the_end_stand_on_the_tape(tmp_path: Path) -> None:
     assert display.states == ["starting", *states]
     assert display.updates > 5
     ends = [event for event in events if isinstance(event, RecordingEnded)]
-    assert [(end.reason, end.at) for end in ends] == [("meeting_ended", outcome.stop.at)]
+    assert [(end.reason, end.at) for end in ends] == [("meeting_ended", outcome.ending.at)]
     assert outcome.first_packet_after is not None
     assert outcome.files_closed_after is not None
     assert 0 <= outcome.files_closed_after < 3

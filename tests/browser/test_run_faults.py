@@ -26,12 +26,14 @@ from worker.contracts.parse_job import parse_job
 from worker.delivery.aws_clients import sqs_client
 from worker.delivery.events_queue import EventsQueue
 from worker.jobs.context import WorkerContext
-from worker.jobs.job_run import Disposition, run_job
+from worker.jobs.disposition import Disposition
+from worker.jobs.job_run import run_job
 from worker.lifecycle import state_machine
+from worker.lifecycle.ending import Ending
 from worker.monitoring.logs import LogTail
 from worker.monitoring.metrics import Metrics
+from worker.reasons import Reason
 from worker.recording import session
-from worker.recording.outcome import Stop
 from worker.settings import WorkerSettings
 from worker.tape.events import TapDeaf
 from worker.tape.reader import TapeReader
@@ -210,6 +212,6 @@ async def test_a_stop_before_joining_hands_the_job_on(there: Cloud, tmp_path: Pa
             run_job(job_for(replica, join_at=soon), worker_context, ends_by=None, give_up=False)
         )
         await there.until(lambda: "attempts/0001/attempt.json" in there.objects())
-        worker_context.stopped.set_result(Stop("drained", "SIGTERM", time.time()))
+        worker_context.stopped.set_result(Ending(Reason.DRAINED, "SIGTERM", time.time()))
         assert await asyncio.wait_for(running, 10) is Disposition.HANDED_ON
     assert there.results() == []

@@ -14,9 +14,11 @@ from tests.support.tapes import STARTED_AT, Talker, synthetic_tape
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.metrics import Metrics
 from worker.monitoring.process_metrics import ProcessMetrics, Usage
+from worker.platforms.registry import Platform
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.progress import Progress, SpeakerProgress
 from worker.rendering.renderer import Renderer
+from worker.states import State
 from worker.tape.events import (
     AudioPathSeen,
     Frame,
@@ -50,20 +52,20 @@ class Recording(Worker):
 
     def __init__(self, output: Path) -> None:
         super().__init__()
-        self._renderer = DeferredRenderer(lambda: Renderer(output, mix=False))
+        self._renderer = DeferredRenderer(lambda platform: Renderer(output, platform, mix=False))
         talkers = [
             Talker(csrc=1, slot=0, turns=[(0, 3600)], payloads=[OPUS_SILENCE]),
             Talker(csrc=2, slot=1, turns=[(0, 3600)], payloads=[OPUS_SILENCE]),
         ]
         self._events: Iterator[TapeEvent] = synthetic_tape(talkers, 3600)
         self._tapped = [0, 0]
-        self.metrics.set_state("joining", STARTED_AT - 4)
+        self.metrics.set_state(State.JOINING, STARTED_AT - 4)
         self.metrics.observe(next(self._events))
-        self.metrics.set_state("in_call_recording", STARTED_AT)
+        self.metrics.set_state(State.IN_CALL_RECORDING, STARTED_AT)
         self.metrics.job_received(3.0, 1)
         self.metrics.observe_first_packet(0.4)
         self.metrics.observe_finish(0.2)
-        self.metrics.outcome("google_meet", "done", None)
+        self.metrics.outcome(Platform.GOOGLE_MEET, "done", None)
         self.metrics.lease_operation("acquire", "ok")
 
     def go_on(self) -> None:
@@ -101,8 +103,8 @@ class Troubled(Worker):
         metrics.set_events_backlog(11)
         metrics.job_received(900.0, 3)
         for _ in range(4):
-            metrics.outcome("google_meet", "fatal", "google_meet_bot_blocked")
-            metrics.outcome("google_meet", "fatal", "bot_errored")
+            metrics.outcome(Platform.GOOGLE_MEET, "fatal", "google_meet_bot_blocked")
+            metrics.outcome(Platform.GOOGLE_MEET, "fatal", "bot_errored")
 
     def go_on(self) -> None:
         """A moment later everything is worse."""

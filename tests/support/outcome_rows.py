@@ -17,13 +17,16 @@ from fixtures.replica.scenario import Scenario
 from fixtures.replica.server import Replica
 from tests.support.record_process import settings_for
 from worker.contracts.vendor_words import outcome as vendor_outcome
+from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy
 from worker.platforms.links import parse_link
-from worker.reasons import TRIED_AGAIN, Reason
+from worker.platforms.registry import Platform
+from worker.reasons import Reason
 from worker.recording.observer import RecordingObserver
-from worker.recording.outcome import RecordingOutcome, RecordingRequest, Stop
+from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.session import attend
 from worker.rendering.renderer import Renderer
+from worker.states import State
 from worker.tape.events import PageSeen, StateChanged, TapeEvent
 
 REPEAT: Final = int(os.environ.get("MEETSTEMS_REPEAT", "1"))
@@ -86,7 +89,7 @@ class Played(NamedTuple):
     def line(self) -> str:
         """One line of the table."""
         return (
-            f"{self.row.name:24} {self.states[-1]:6} {self.outcome.stop.reason:34} asked {_shown(self.asked_after)} "
+            f"{self.row.name:24} {self.states[-1]:6} {self.outcome.ending.reason:34} asked {_shown(self.asked_after)} "
             f"decided {_shown(self.decided_after)} {'; '.join(self.faults)}"
         )
 
@@ -145,8 +148,10 @@ async def _attend(row: Row, replica: Replica, output: Path, observer: Events) ->
     request = RecordingRequest(
         "outcome", parse_link(replica.meeting_url), output, BOT_NAME, row.policy, row.announcement
     )
-    never: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-    return await attend(request, settings_for(replica), observer, lambda: Renderer(output), never)
+    never: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+    return await attend(
+        request, settings_for(replica), observer, lambda platform: Renderer(output, platform), never
+    )
 
 
 def _judge(row: Row, outcome: RecordingOutcome, events: list[TapeEvent], told: Told, *, last: bool) -> Played:
@@ -154,16 +159,16 @@ def _judge(row: Row, outcome: RecordingOutcome, events: list[TapeEvent], told: T
     asked_after = _asked_after(events, told)
     decided_after = _decided_after(row, events, told)
     faults = []
-    reason = outcome.stop.reason
+    reason = outcome.ending.reason
     if not last:
-        if reason not in TRIED_AGAIN:
-            faults.append(f"ended with {reason} ({outcome.stop.detail}), expected one that is tried again")
+        if not reason.is_retried:
+            faults.append(f"ended with {reason} ({outcome.ending.detail}), expected one that is tried again")
         return Played(row, outcome, states, asked_after, None, faults)
     if reason != row.reason:
-        faults.append(f"ended with {reason} ({outcome.stop.detail}), expected {row.reason}")
+        faults.append(f"ended with {reason} ({outcome.ending.detail}), expected {row.reason}")
     if states != tuple(row.states):
         faults.append(f"went {states}, expected {tuple(row.states)}")
-    sub_code = vendor_outcome(states[-1], reason, row.scenario.platform).sub_code
+    sub_code = vendor_outcome(State(states[-1]), reason, Platform(row.scenario.platform)).sub_code
     if sub_code != row.sub_code:
         faults.append(f"is called {sub_code}, expected {row.sub_code}")
     if decided_after is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -23,34 +24,18 @@ LOG_FILE: Final = "log.txt"
 TIMEOUT: Final = 5.0
 """Seconds for both together: leaving in time is worth more."""
 
-PRIVATE: Final = (
-    # Google Meet: tiles, roster, captions, chat
-    "[data-participant-id]",
-    "[data-requested-participant-id]",
-    "[data-self-name]",
-    "[data-sender-id]",
-    "[data-message-id]",
-    "[data-message-text]",
-    "[jsname=YSxPC]",
-    # Microsoft Teams: tiles, roster, captions, chat, the meeting's title
-    "[data-cid=calling-participant-stream]",
-    "[data-tid^=participantsInCall]",
-    "[data-tid=app-chat-pane]",
-    "[data-tid=chat-pane-message]",
-    "[data-tid=closed-caption-v2-window-wrapper]",
-    "[data-tid=meeting-header-title]",
-)
-"""Where pages show people's names, faces, captions and chat. Teams' captions and title are known from other bots only."""
 
+async def take_snapshot(page: Page, folder: Path, private: Sequence[str]) -> None:
+    """Writes screenshot.png and page.html into ``folder``, as far as the page still answers. Never raises.
 
-async def take_evidence(page: Page, folder: Path) -> None:
-    """Writes screenshot.png and page.html into ``folder``, as far as the page still lets it. Never raises."""
+    ``private`` are CSS selectors of where the page shows people's names, faces and words: they are masked and left out.
+    """
     try:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         async with asyncio.timeout(TIMEOUT):
-            dom: str = await page.evaluate(_redacted_dom(), list(PRIVATE))
+            dom: str = await page.evaluate(_redacted_dom(), list(private))
             await asyncio.to_thread((folder / DOM_FILE).write_text, redact(dom), "utf-8")
-            masks = [page.locator(selector) for selector in PRIVATE]
+            masks = [page.locator(selector) for selector in private]
             await page.screenshot(path=folder / SCREENSHOT_FILE, mask=masks, timeout=TIMEOUT * 1000)
     except (PlaywrightError, TimeoutError, OSError) as error:
         logger.warning(

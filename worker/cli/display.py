@@ -11,9 +11,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from worker.reasons import Reason
 from worker.recording.observer import RecordingObserver
 from worker.rendering.progress import Progress, SpeakerProgress
 from worker.safe_text import printable
+from worker.states import State
 
 PLAIN_INTERVAL: Final = 10.0
 """Seconds of meeting between two plain lines."""
@@ -22,16 +24,16 @@ LIVE_INTERVAL: Final = 0.5
 _ROWS: Final = 16
 
 STATES: Final = {
-    "starting": ("starting the browser", "yellow"),
-    "joining": ("joining", "yellow"),
-    "waiting_room": ("in the waiting room", "yellow"),
-    "in_call_not_recording": ("in the call", "yellow"),
-    "in_call_recording": ("recording", "red"),
-    "leaving": ("leaving", "yellow"),
-    "done": ("done", "green"),
-    "fatal": ("failed", "red"),
+    State.STARTING: ("starting the browser", "yellow"),
+    State.JOINING: ("joining", "yellow"),
+    State.WAITING_ROOM: ("in the waiting room", "yellow"),
+    State.IN_CALL_NOT_RECORDING: ("in the call", "yellow"),
+    State.IN_CALL_RECORDING: ("recording", "red"),
+    State.LEAVING: ("leaving", "yellow"),
+    State.DONE: ("done", "green"),
+    State.FATAL: ("failed", "red"),
 }
-"""A lifecycle state as a person calls it, and its colour."""
+"""The states of a recording as a person calls them, and their colours."""
 
 
 def clock(seconds: float) -> str:
@@ -50,10 +52,10 @@ class PlainDisplay(RecordingObserver):
         self._console = console
         self._next = PLAIN_INTERVAL
 
-    def state(self, state: str, detail: str = "") -> None:
+    def state(self, state: State, reason: Reason | None = None) -> None:
         """Says the new state at once."""
-        line = STATES.get(state, (state, ""))[0]
-        self._say(f"{line}: {printable(detail, 200)}" if detail else line)
+        line = STATES[state][0]
+        self._say(f"{line}: {reason}" if reason else line)
 
     def update(self, progress: Progress) -> None:
         """Says how it stands, if ten seconds have passed since the last time."""
@@ -86,15 +88,15 @@ class LiveDisplay(RecordingObserver):
 
     def __init__(self, console: Console, title: str) -> None:
         self._title = title
-        self._state = "starting"
-        self._detail = ""
+        self._state = State.STARTING
+        self._reason: Reason | None = None
         self._progress: Progress | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True, get_renderable=self._view)
         self._live.start()
 
-    def state(self, state: str, detail: str = "") -> None:
+    def state(self, state: State, reason: Reason | None = None) -> None:
         """Shows the new state at once."""
-        self._state, self._detail = state, detail
+        self._state, self._reason = state, reason
         self._live.refresh()
 
     def update(self, progress: Progress) -> None:
@@ -107,22 +109,22 @@ class LiveDisplay(RecordingObserver):
         self._live.stop()
 
     def _view(self) -> Group:
-        return live_view(self._title, self._state, self._detail, self._progress)
+        return live_view(self._title, self._state, self._reason, self._progress)
 
 
-def live_view(title: str, state: str, detail: str, progress: Progress | None) -> Group:
+def live_view(title: str, state: State, reason: Reason | None, progress: Progress | None) -> Group:
     """The live view: a headline, who speaks and who spoke, and how to end it."""
-    name, colour = STATES.get(state, (state, "white"))
+    name, colour = STATES[state]
     headline = Text.assemble(("● ", colour), (name, f"bold {colour}"))
     if progress is not None:
         headline.append(f"  {clock(progress.elapsed_seconds)}", "bold")
     headline.append(f"  {printable(title, 100)}", "dim")
     parts: list[Text | Padding] = [headline]
-    if detail:
-        parts.append(Text(f"  {printable(detail, 200)}", "dim"))
+    if reason is not None:
+        parts.append(Text(f"  {reason}", "dim"))
     if progress is not None:
         parts.append(Padding(_speakers(progress.speakers), (1, 0)))
-    if state == "in_call_recording":
+    if state is State.IN_CALL_RECORDING:
         parts.append(Text("Ctrl-C ends the recording; all files are finished.", "dim"))
     return Group(*parts)
 

@@ -101,6 +101,11 @@ def _add_replay(commands: Any) -> None:
     parser = commands.add_parser("replay", help="make the files of a recording anew from its tape")
     parser.add_argument("tape", type=Path, metavar="TAPE", help="the tape folder of a recording")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
+    parser.add_argument(
+        "--platform",
+        metavar="PLATFORM",
+        help="for a tape that does not name it: google_meet, microsoft_teams",
+    )
     parser.set_defaults(run=_replay)
 
 
@@ -192,8 +197,10 @@ def _policy(max_duration: float | None, wait: float | None, alone: float | None)
 
 def _replay(options: argparse.Namespace) -> int:
     from worker.cli.replay import replay_command
+    from worker.platforms.registry import read_platform
 
-    return replay_command(options.tape, options.output)
+    platform = None if options.platform is None else read_platform(options.platform)
+    return replay_command(options.tape, options.output, platform)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from worker.recording.session import record
 from worker.rendering.output import TAPE_FOLDER
 from worker.rendering.renderer import Renderer
 from worker.settings import BrowserSettings
+from worker.states import State
 
 NOT_ADMITTED: Final = 3
 """Exit code: the bot was not let in, so there is nothing."""
@@ -54,22 +55,24 @@ async def record_and_report(request: RecordingRequest, settings: BrowserSettings
     console = open_console()
     display = open_display(console, request.link.shown)
     try:
-        outcome = await record(request, settings, display, lambda: Renderer(request.output))
+        outcome = await record(
+            request, settings, display, lambda platform: Renderer(request.output, platform)
+        )
     finally:
         display.close()
     return _report(console, request, outcome)
 
 
 def _report(console: Console, request: RecordingRequest, outcome: RecordingOutcome) -> int:
-    stop = outcome.stop
-    why = f"{stop.reason}: {stop.detail}" if stop.detail else stop.reason
+    reason, detail = outcome.ending.reason, outcome.ending.detail
+    why = f"{reason}: {detail}" if detail else reason.value
     if outcome.manifest is not None:
         print_summary(console, outcome.manifest, request.output, _notes(outcome))
     if outcome.error is not None:
         advice = f"meetstems replay {request.output / TAPE_FOLDER} can make the files from the tape"
         raise MeetstemsError(f"{outcome.error}; {advice}")
     if outcome.manifest is None:
-        said = words("fatal", stop.reason, request.link.platform).message
+        said = words(State.FATAL, reason, request.link.platform).message
         print_error(f"not recorded: {said} ({why})")
         return MeetstemsError.exit_code if outcome.failed else NOT_ADMITTED
     if outcome.failed:

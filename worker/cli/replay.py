@@ -7,15 +7,19 @@ from pathlib import Path
 
 from worker.cli.console import open_console, print_error
 from worker.cli.summary import print_summary
+from worker.platforms.registry import Platform
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
 
 
-def replay_command(tape: Path, output: Path) -> int:
-    """Makes the files of ``tape`` anew; returns the exit code. Raises MeetstemsError."""
+def replay_command(tape: Path, output: Path, platform: Platform | None) -> int:
+    """Renders the files of ``tape`` again; returns the exit code. Raises MeetstemsError.
+
+    ``platform`` is for a tape whose first part, which names it, is missing.
+    """
     console = open_console()
     began = time.perf_counter()
-    replayed = replay(tape, output, lambda: Renderer(output))
+    replayed = replay(tape, output, lambda known: Renderer(output, known), platform)
     took = time.perf_counter() - began
     for warning in replayed.warnings:
         print_error(f"tape {tape}: {warning}")

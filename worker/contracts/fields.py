@@ -14,20 +14,14 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from worker.platforms.meet import link as meet_link
-from worker.platforms.teams import link as teams_link
+from worker.platforms.links import EXPECTED_LINK
+from worker.platforms.registry import PLATFORMS
 
 LONGEST_NAME: Final = 100
 """Characters of a bot's name that Recall.ai's API takes."""
 
 LONGEST_MESSAGE: Final = 4096
 """Characters of a chat message that Microsoft Teams takes; Google Meet takes 500 (Recall.ai, "Sending Chat Messages")."""
-
-A_LINK: Final = (
-    f"a Google Meet link like https://{meet_link.HOST}/abc-defg-hij "
-    f"or a Microsoft Teams link like {teams_link.EXPECTED}"
-)
-"""Words for what is expected of a link."""
 
 DAY: Final = 86_400
 """Seconds; the upper bound of most durations."""
@@ -52,9 +46,9 @@ Link: TypeAlias = Annotated[
     Meta(
         min_length=1,
         max_length=2048,
-        description="The Google Meet or Microsoft Teams call to join.",
-        examples=["https://meet.google.com/abc-defg-hij", teams_link.EXPECTED],
-        extra={"expected": A_LINK},
+        description=f"The {' or '.join(entry.title for entry in PLATFORMS.values())} call to join.",
+        examples=[entry.example_link for entry in PLATFORMS.values()],
+        extra={"expected": EXPECTED_LINK},
     ),
 ]
 

@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from worker.contracts.fields import A_LINK, LONGEST_NAME
+from worker.contracts.fields import LONGEST_NAME
 from worker.contracts.json_body import JobError
 from worker.contracts.validation import wrong
 from worker.lifecycle.leave_policy import LeavePolicy
-from worker.platforms.links import LinkError, parse_link
+from worker.platforms.links import EXPECTED_LINK, LinkError, parse_link
+from worker.platforms.registry import Platform
 from worker.safe_text import printable
 
 Vendor: TypeAlias = Literal["meetstream", "recall"]
@@ -35,8 +36,8 @@ _A_TIME: Final = "a time like 2026-01-31T09:30:00Z"
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What one bot is to do.
 
-    ``meeting_url`` is as it was given, ``platform`` ``google_meet`` or ``microsoft_teams``; ``bot_name`` is cut to what Meet's
-    name field takes. ``join_at`` is in seconds since the Unix epoch, None: at once. ``separate_audio``: one file per speaker is
+    ``meeting_url`` is as it was given, ``platform`` the one that it leads to; ``bot_name`` is cut to what Meet's name field
+    takes. ``join_at`` is in seconds since the Unix epoch, None: at once. ``separate_audio``: one file per speaker is
     wanted. ``leave`` says when the bot goes by itself; ``announcement`` is what it writes into the chat once it is in the call,
     which the platform cuts to what its chat takes. ``ignored`` are the dotted names of the fields that have no effect (see
     ignored_fields), and ``body`` is everything as it came.
@@ -45,7 +46,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     bot_id: str
     vendor: Vendor
     meeting_url: str
-    platform: str
+    platform: Platform
     bot_name: str
     join_at: float | None
     separate_audio: bool
@@ -61,7 +62,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return f"Job(bot_id={self.bot_id!r}, vendor={self.vendor!r})"
 
 
-def read_meeting(field: str, link: str) -> tuple[str, str]:
+def read_meeting(field: str, link: str) -> tuple[str, Platform]:
     """The link of ``field``, stripped, and the platform that it leads to. Raises JobError."""
     try:
         platform = parse_link(link).platform
@@ -69,8 +70,8 @@ def read_meeting(field: str, link: str) -> tuple[str, str]:
         # What follows the question mark can be a password.
         shown = link.partition("?")[0]
         if other := _other_platform(link):
-            raise wrong([field], shown, f"{A_LINK} ({other} is not served yet)") from error
-        raise wrong([field], shown, A_LINK) from error
+            raise wrong([field], shown, f"{EXPECTED_LINK} ({other} is not served yet)") from error
+        raise wrong([field], shown, EXPECTED_LINK) from error
     return link.strip(), platform
 
 

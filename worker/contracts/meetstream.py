@@ -40,6 +40,7 @@ from worker.contracts.job import (
 from worker.contracts.leave import bot_names, named_bots, patience_or, seconds_or
 from worker.contracts.validation import check, ignored_fields, wrong
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
+from worker.platforms.registry import PLATFORMS, Platform
 
 CallbackUrl: TypeAlias = Annotated[
     str,
@@ -123,9 +124,6 @@ DEFAULT_LEAVE: Final = LeavePolicy(
 )
 """MeetStream's defaults. It has none for a call that is not recorded, so LeavePolicy's own applies there."""
 
-LONGEST_WAITING_ROOM: Final = {"google_meet": 600.0, "microsoft_teams": 1800.0}
-"""Seconds; the longest waiting_room_timeout that MeetStream takes, by platform."""
-
 
 def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
     """The job in ``values``, a body in MeetStream's form; ``new_bot_id`` is called if it has no bot_id. Raises JobError."""
@@ -150,15 +148,15 @@ def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Jo
     )
 
 
-def meetstream_leave(said: MeetStreamAutomaticLeave | None, platform: str) -> LeavePolicy:
+def meetstream_leave(said: MeetStreamAutomaticLeave | None, platform: Platform) -> LeavePolicy:
     """The policy of a MeetStream body for a call on ``platform``. Raises JobError."""
     said = said or MeetStreamAutomaticLeave()
-    longest = LONGEST_WAITING_ROOM[platform]
+    longest = PLATFORMS[platform].longest_wait
     if said.waiting_room_timeout is not None and said.waiting_room_timeout > longest:
         raise wrong(
             ["automatic_leave", "waiting_room_timeout"],
             _as_written(said.waiting_room_timeout),
-            f"a number of seconds from 0 to {longest:g} on {platform.replace('_', ' ').title()}",
+            f"a number of seconds from 0 to {longest:g} on {PLATFORMS[platform].title}",
         )
     names = said.bot_detection.using_participant_names if said.bot_detection else None
     return LeavePolicy(

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from worker.contracts.fields import A_LINK, BotId
+from worker.contracts.fields import BotId
 from worker.contracts.job import Job
 from worker.contracts.json_body import JobError, read_body
 from worker.contracts.meetstream import MeetStreamBot, read_meetstream
 from worker.contracts.recall import RecallBot, read_recall
+from worker.platforms.links import EXPECTED_LINK
 
 
 def parse_job(body: bytes | str, new_bot_id: Callable[[], str]) -> Job:
@@ -47,7 +48,7 @@ def json_schema() -> dict[str, Any]:
 def _is_meetstream(values: Mapping[str, Any]) -> bool:
     link, url = values.get("meeting_link"), values.get("meeting_url")
     if link is None and url is None:
-        raise JobError(f"job: meeting_link: missing, and so is meeting_url; expected {A_LINK}")
+        raise JobError(f"job: meeting_link: missing, and so is meeting_url; expected {EXPECTED_LINK}")
     if link is not None and url is not None:
         raise JobError("job: meeting_link: is given beside meeting_url; expected one of them")
     return link is not None

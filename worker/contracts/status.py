@@ -7,6 +7,7 @@ a bot, and ``idempotency_key`` is the same for each copy of one.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,8 @@ from worker.contracts.job import Job
 from worker.contracts.vendor_words import Words, status_code
 from worker.iso_time import iso_utc
 from worker.manifest.schema import Manifest, Packets
+from worker.reasons import Reason
+from worker.states import State
 
 SEQUENCES_PER_ATTEMPT: Final = 1000
 """An attempt's events are numbered from its own thousand on, so that numbers grow without being stored."""
@@ -25,6 +28,18 @@ quotas-messages.html)."""
 
 AUDIO_SUCCESS: Final = "Success"
 AUDIO_IN_PROGRESS: Final = "in_progress"
+
+
+class OutcomeKind(StrEnum):
+    """What a job came to; the value stands in ``result.json``."""
+
+    RECORDED = "recorded"
+    NOT_RECORDED = "not_recorded"
+    """The bot was in the call, but might not record."""
+    NOT_ADMITTED = "not_admitted"
+    """The bot was not let in: no fault."""
+    FAILED = "failed"
+    """Something broke; there can be files all the same."""
 
 
 class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,9 +84,8 @@ class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a job, told once: kept as ``result.json``, and sent as the last event.
 
-    ``outcome`` is ``recorded``, ``not_admitted`` (the bot was not let in: no fault), ``not_recorded`` (it was in, but might
-    not record), or ``failed``; a failed one can have files all the same. ``counters`` are final totals; ``ignored`` names
-    fields of the job that had no effect.
+    ``outcome`` is a value of OutcomeKind, ``state`` ``done`` or ``fatal``, ``reason`` a value of worker.reasons.Reason.
+    ``counters`` are final totals; ``ignored`` names fields of the job that had no effect.
     """
 
     event: str = "bot.result"
@@ -102,13 +116,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bot_status(
-    job: Job, state: str, reason: str, said: Words, attempt: int, sequence: int, at: float
+    job: Job, state: State, reason: Reason | None, said: Words, attempt: int, sequence: int, at: float
 ) -> BotStatus:
     """The status on entering ``state`` at ``at`` (Unix seconds), in the words ``said``."""
     return BotStatus(
         bot_id=job.bot_id,
         state=state,
-        reason=reason,
+        reason=reason or "",
         bot_status=said.bot_status,
         code=said.code,
         sub_code=said.sub_code,
@@ -161,8 +175,8 @@ def invalid_job_event(
         "status_code": 400,
         "code": said.code,
         "sub_code": said.sub_code,
-        "state": "fatal",
-        "reason": "invalid_job",
+        "state": State.FATAL,
+        "reason": Reason.INVALID_JOB,
         "attempt": 0,
         "sequence": 0,
         "idempotency_key": f"invalid-{body_hash}",

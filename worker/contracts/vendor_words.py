@@ -6,14 +6,18 @@ MeetStream's words are those of its guide "Webhook Events" (docs.meetstream.ai),
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
+from worker.platforms.registry import Platform
 from worker.reasons import Reason
+from worker.states import State
 
 CALL_ENDED: Final = "call_ended"
 DONE: Final = "done"
 FATAL: Final = "fatal"
+BOT_ERRORED: Final = "bot_errored"
 
 
 class Words(NamedTuple):
@@ -37,6 +41,19 @@ class Outcome(NamedTuple):
     sub_code: str | None
 
 
+class SubCodes(NamedTuple):
+    """Recall.ai's sub-codes that name the platform."""
+
+    sign_in_failed: str
+    blocked: str
+    captcha: str
+    not_connected: str
+
+
+_SubCode: TypeAlias = str | Callable[[SubCodes], str] | None
+"""A sub-code, or which of the platform's own it is."""
+
+
 class _Reason(NamedTuple):
     """Why it is over. ``code`` is the one that carries Recall.ai's ``sub_code``; ``bot_status`` and ``event`` are how
     MeetStream sums it up where nothing was recorded, or not to the end."""
@@ -44,7 +61,7 @@ class _Reason(NamedTuple):
     bot_status: str
     event: str
     code: str
-    sub_code: str | None
+    sub_code: _SubCode
     message: str
 
 
@@ -52,11 +69,11 @@ def _ended(sub_code: str | None, message: str) -> _Reason:
     return _Reason("Done", "bot.done", CALL_ENDED, sub_code, message)
 
 
-def _broke(message: str, sub_code: str = "bot_errored") -> _Reason:
+def _broke(message: str, sub_code: _SubCode = BOT_ERRORED) -> _Reason:
     return _Reason("Error", "bot.failed", FATAL, sub_code, message)
 
 
-def _refused(sub_code: str, message: str) -> _Reason:
+def _refused(sub_code: _SubCode, message: str) -> _Reason:
     return _Reason("NotAllowed", "bot.notallowed", FATAL, sub_code, message)
 
 
@@ -64,31 +81,31 @@ def _timeout(what: str, message: str) -> _Reason:
     return _ended(f"timeout_exceeded_{what}", message)
 
 
-STATES: Final = MappingProxyType(
+STATES: Final[Mapping[State, Words]] = MappingProxyType(
     {
-        "joining": Words("Joining", "bot.joining", "joining_call", None, "Bot is joining the meeting"),
-        "waiting_room": Words(
+        State.JOINING: Words("Joining", "bot.joining", "joining_call", None, "Bot is joining the meeting"),
+        State.WAITING_ROOM: Words(
             "InWaitingRoom", "bot.in_waiting_room", "in_waiting_room", None, "Bot is in the waiting room"
         ),
-        "in_call_not_recording": Words(
+        State.IN_CALL_NOT_RECORDING: Words(
             "InMeeting", "bot.inmeeting", "in_call_not_recording", None, "Bot is in the meeting"
         ),
-        "in_call_recording": Words(
+        State.IN_CALL_RECORDING: Words(
             "Recording", "bot.recording", "in_call_recording", None, "Bot is recording the meeting"
         ),
-        "leaving": Words("Leaving", "bot.leaving", CALL_ENDED, None, "Bot is leaving the meeting"),
-        "stopped": Words("Stopped", "bot.stopped", CALL_ENDED, None, "Bot has left the meeting"),
-        "done": Words("Done", "bot.done", DONE, None, "Bot is done"),
-        "fatal": Words("Error", "bot.failed", FATAL, "bot_errored", "Bot failed"),
+        State.LEAVING: Words("Leaving", "bot.leaving", CALL_ENDED, None, "Bot is leaving the meeting"),
+        State.STOPPED: Words("Stopped", "bot.stopped", CALL_ENDED, None, "Bot has left the meeting"),
+        State.DONE: Words("Done", "bot.done", DONE, None, "Bot is done"),
+        State.FATAL: Words("Error", "bot.failed", FATAL, "bot_errored", "Bot failed"),
     }
 )
-"""``stopped`` is MeetStream's alone: it tells this before the files are finished. Recall.ai has nothing between
-``call_ended`` and ``done``."""
+"""The states that users are told of. ``stopped`` is MeetStream's alone: it tells this before the files are finished. Recall.ai
+has nothing between ``call_ended`` and ``done``."""
 
 _NOT_LET_IN: Final = ("NotAllowed", "bot.notallowed")
 _DENIED: Final = ("Denied", "bot.denied")
 
-REASONS: Final[MappingProxyType[str, _Reason]] = MappingProxyType(
+REASONS: Final[Mapping[Reason, _Reason]] = MappingProxyType(
     {
         # the call went its way
         Reason.MEETING_ENDED: _ended("call_ended_by_host", "The meeting has ended"),
@@ -154,16 +171,20 @@ REASONS: Final[MappingProxyType[str, _Reason]] = MappingProxyType(
         Reason.SIGN_IN_REQUIRED: _refused(
             "meeting_requires_sign_in", "The meeting admits only people who are signed in"
         ),
-        Reason.SIGN_IN_FAILED: _broke("The bot's account is not signed in", "{platform}_sign_in_failed"),
+        Reason.SIGN_IN_FAILED: _broke("The bot's account is not signed in", lambda own: own.sign_in_failed),
         Reason.REGISTRATION_REQUIRED: _refused(
             "meeting_requires_registration", "The meeting admits only people who have registered"
         ),
-        Reason.BLOCKED_BY_PLATFORM: _refused("{blocked}", "The platform does not let the bot join"),
+        Reason.BLOCKED_BY_PLATFORM: _refused(
+            lambda own: own.blocked, "The platform does not let the bot join"
+        ),
         Reason.CAPTCHA: _refused(
-            "{captcha}", "The platform wants to know whether the bot is a person; it is not"
+            lambda own: own.captcha, "The platform wants to know whether the bot is a person; it is not"
         ),
         # something broke
-        Reason.CONNECTION_FAILED: _broke("The meeting's page could not connect", "{unconnected}"),
+        Reason.CONNECTION_FAILED: _broke(
+            "The meeting's page could not connect", lambda own: own.not_connected
+        ),
         Reason.CONNECTION_LOST: _broke("The connection to the meeting was lost"),
         Reason.CALL_ENCRYPTED: _broke("The meeting is encrypted from end to end and cannot be recorded"),
         Reason.PAGE_NOT_LOADED: _broke("The meeting's page does not load"),
@@ -181,54 +202,54 @@ REASONS: Final[MappingProxyType[str, _Reason]] = MappingProxyType(
         Reason.TOO_MANY_ATTEMPTS: _broke("The job was tried too often"),
     }
 )
-"""What stands in braces depends on the platform."""
-
-_BY_PLATFORM: Final = {
-    "google_meet": {
-        "{platform}_sign_in_failed": "google_meet_sign_in_failed",
-        "{blocked}": "google_meet_bot_blocked",
-        "{captcha}": "google_meet_sign_in_captcha_failed",
-        "{unconnected}": "google_meet_internal_error",
-    },
-    "microsoft_teams": {
-        "{platform}_sign_in_failed": "microsoft_teams_sign_in_failed",
-        "{blocked}": "microsoft_teams_bot_not_invited",
-        "{captcha}": "microsoft_teams_captcha_detected",
-        "{unconnected}": "microsoft_teams_call_dropped",
-    },
-}
+PLATFORM_SUB_CODES: Final[Mapping[Platform, SubCodes]] = MappingProxyType(
+    {
+        Platform.GOOGLE_MEET: SubCodes(
+            sign_in_failed="google_meet_sign_in_failed",
+            blocked="google_meet_bot_blocked",
+            captcha="google_meet_sign_in_captcha_failed",
+            not_connected="google_meet_internal_error",
+        ),
+        Platform.MICROSOFT_TEAMS: SubCodes(
+            sign_in_failed="microsoft_teams_sign_in_failed",
+            blocked="microsoft_teams_bot_not_invited",
+            captcha="microsoft_teams_captcha_detected",
+            not_connected="microsoft_teams_call_dropped",
+        ),
+    }
+)
 
 _FAILED: Final = frozenset({"Error", "Denied", "NotAllowed"})
 
 
-def words(state: str, reason: str, platform: str = "google_meet") -> Words:
-    """Both vendors' words for entering ``state``; ``reason`` counts for leaving, stopped, done and fatal.
+_WITH_REASON: Final = frozenset({State.LEAVING, State.STOPPED, State.DONE, State.FATAL})
 
-    ``platform`` is ``google_meet`` or ``microsoft_teams``. Never raises: an unknown reason gets the state's general words, an
-    unknown state its own name.
+
+def words(state: State, reason: Reason | None, platform: Platform | None) -> Words:
+    """Both vendors' words for entering ``state``, one of STATES; ``reason`` counts for leaving, stopped, done and fatal.
+
+    ``platform`` is None where a job could not be read.
     """
-    general = STATES.get(state)
-    if general is None:
-        return Words(state, f"bot.{state}", state, None, f"Bot is in state {state}")
-    known = _reason(reason, platform)
-    if known is None or state not in ("leaving", "stopped", "done", "fatal"):
+    general = STATES[state]
+    if reason is None or state not in _WITH_REASON:
         return general
-    if state == "fatal":
-        return _fatal(known)
-    if state == "done":
+    known, sub_code = REASONS[reason], _sub_code(reason, platform)
+    if state is State.FATAL:
+        return _fatal(known, sub_code)
+    if state is State.DONE:
         return general._replace(message=known.message)
-    sub_code = known.sub_code if known.code == CALL_ENDED else None
-    if state == "leaving" and reason == Reason.REMOVED:
+    sub_code = sub_code if known.code == CALL_ENDED else None
+    if state is State.LEAVING and reason is Reason.REMOVED:
         return Words("Stopped", "bot.kicked", CALL_ENDED, sub_code, known.message)
     return general._replace(sub_code=sub_code, message=known.message)
 
 
-def outcome(state: str, reason: str, platform: str = "google_meet") -> Outcome:
+def outcome(state: State, reason: Reason, platform: Platform) -> Outcome:
     """The code and sub-code that tell why a bot ended in ``state``, for counting: Recall.ai's ``done`` itself carries none."""
-    known = _reason(reason, platform)
-    if state == "fatal":
-        return Outcome(known.code, known.sub_code) if known else Outcome(FATAL, "bot_errored")
-    return Outcome(CALL_ENDED, known.sub_code if known and known.code == CALL_ENDED else None)
+    code, sub_code = REASONS[reason].code, _sub_code(reason, platform)
+    if state is State.FATAL:
+        return Outcome(code, sub_code)
+    return Outcome(CALL_ENDED, sub_code if code == CALL_ENDED else None)
 
 
 def status_code(bot_status: str) -> int:
@@ -236,16 +257,15 @@ def status_code(bot_status: str) -> int:
     return 500 if bot_status in _FAILED else 200
 
 
-def _reason(reason: str, platform: str) -> _Reason | None:
-    known = REASONS.get(reason)
-    if known is None or known.sub_code is None:
-        return known
-    own = _BY_PLATFORM.get(platform, _BY_PLATFORM["google_meet"])
-    return known._replace(sub_code=own.get(known.sub_code, known.sub_code))
+def _sub_code(reason: Reason, platform: Platform | None) -> str | None:
+    sub_code = REASONS[reason].sub_code
+    if not callable(sub_code):
+        return sub_code
+    return BOT_ERRORED if platform is None else sub_code(PLATFORM_SUB_CODES[platform])
 
 
-def _fatal(known: _Reason) -> Words:
+def _fatal(known: _Reason, sub_code: str | None) -> Words:
     """Recall.ai tells a refusal by ``call_ended`` and then ends with ``done``; its ``fatal`` is for what broke."""
     if known.code == FATAL:
-        return Words(*known)
+        return Words(known.bot_status, known.event, FATAL, sub_code, known.message)
     return Words(known.bot_status, known.event, DONE, None, known.message)

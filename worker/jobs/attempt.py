@@ -14,18 +14,21 @@ from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.object_store import ObjectStore
 from worker.delivery.tape_upload import TapeUpload
 from worker.errors import MeetstemsError
+from worker.lifecycle.ending import Ending
 from worker.manifest.schema import Manifest
 from worker.monitoring.logs import LogTail
 from worker.monitoring.metrics import Metrics
+from worker.reasons import Reason
 from worker.recording.observer import RecordingObserver
-from worker.recording.outcome import RecordingOutcome, RecordingRequest, Stop
+from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.session import attend
-from worker.rendering.deferred import NothingRecordedError
+from worker.rendering.deferred import NothingRecordedError, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER
 from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError, replay
 from worker.settings import BrowserSettings
+from worker.states import State
 from worker.tape.events import TapeEvent
 from worker.tape.parts import PART_PATTERN
 
@@ -34,8 +37,8 @@ logger = logging.getLogger(__name__)
 PROGRESS_INTERVAL: Final = 1.0
 """Seconds between two readings of the progress."""
 
-Announce = Callable[[str, str], None]
-"""Takes a state and a reason."""
+Announce = Callable[[State, Reason | None], None]
+"""Takes the state that the bot entered, and why it leaves, from leaving on."""
 
 
 @dataclass
@@ -75,8 +78,8 @@ class _AttemptObserver(RecordingObserver):
         self._upload = upload
         self._closed = closed
 
-    def state(self, state: str, detail: str = "") -> None:
-        self._announce(state, detail)
+    def state(self, state: State, reason: Reason | None = None) -> None:
+        self._announce(state, reason)
 
     def update(self, progress: Progress) -> None:
         self._metrics.set_progress(progress)
@@ -99,7 +102,7 @@ async def run_attempt(
     metrics: Metrics,
     log: LogTail,
     announce: Announce,
-    stopped: asyncio.Future[Stop],
+    stopped: asyncio.Future[Ending],
     started: Callable[[TapeUpload], None],
 ) -> Attempt:
     """Joins, records into ``request.output``, and makes the files. ``started`` is told of the upload, which the caller closes.
@@ -113,7 +116,11 @@ async def run_attempt(
     started(upload)
     observer = _AttemptObserver(announce, metrics, upload, closed)
     outcome = await attend(
-        request._replace(failure=failure), browser_settings, observer, lambda: Renderer(folder), stopped
+        request._replace(failure=failure),
+        browser_settings,
+        observer,
+        lambda platform: Renderer(folder, platform),
+        stopped,
     )
     manifest, files = outcome.manifest, folder
     if manifest is None and outcome.error is not None:
@@ -142,5 +149,5 @@ def _second_try(folder: Path, files: Path) -> Manifest | None:
     return None
 
 
-def _renderer(files: Path, mix: bool) -> Callable[[], Renderer]:
-    return lambda: Renderer(files, mix=mix)
+def _renderer(files: Path, mix: bool) -> OpenRenderer:
+    return lambda platform: Renderer(files, platform, mix=mix)

@@ -28,8 +28,11 @@ from worker.delivery.keepalive import keep_message
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError, MeetstemsError
 from worker.jobs.context import WorkerContext, open_context
-from worker.jobs.job_run import Disposition, run_job
+from worker.jobs.disposition import Disposition
+from worker.jobs.job_run import run_job
+from worker.reasons import Reason
 from worker.settings import BrowserSettings, SettingsError, WorkerSettings
+from worker.states import State
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +80,7 @@ async def run_from_queue(
         exit_code = DONE
         while not context.stopped.done():
             context.log_about(None, None)
-            context.metrics.set_state("idle", context.clock())
+            context.metrics.set_state(State.IDLE, context.clock())
             delivery = await next_delivery(
                 queue, POLL_MOST if forever else worker_settings.receive_seconds, context.stopped
             )
@@ -155,7 +158,7 @@ class JobConsumer:
         disposition = await _do(job, self._context, ends_by=ends_by, give_up=give_up)
         match disposition:
             case Disposition.DONE | Disposition.FAILED if give_up:
-                await self._bury("too_many_attempts")
+                await self._bury(Reason.TOO_MANY_ATTEMPTS)
             case Disposition.DONE | Disposition.FAILED:
                 await self._call("delete", self._queue.delete, self._delivery.receipt)
             case Disposition.HELD:
@@ -172,15 +175,15 @@ class JobConsumer:
         logger.error("%s", error)
         context = self._context
         body_hash = hashlib.sha256(self._delivery.body.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        said = words("fatal", "invalid_job")
+        said = words(State.FATAL, Reason.INVALID_JOB, None)
         context.events.send(invalid_job_event(body_hash, error.bot_id, said, str(error), context.clock()))
         if not await asyncio.to_thread(context.events.drain, context.worker_settings.retry_seconds):
             await self._give_back()
             return TRY_AGAIN
-        await self._bury("invalid_job")
+        await self._bury(Reason.INVALID_JOB)
         return FAILED
 
-    async def _bury(self, reason: str) -> None:
+    async def _bury(self, reason: Reason) -> None:
         """To the dead-letter queue; where there is none, it has been reported all the same."""
         try:
             if not await asyncio.to_thread(self._queue.bury, self._delivery, reason):

@@ -19,11 +19,12 @@ from worker.delivery.event_sinks import EventSink
 from worker.delivery.events_queue import EventsQueue
 from worker.delivery.object_store import ObjectStore, open_store
 from worker.delivery.retries import RetryPolicy
+from worker.lifecycle.ending import Ending
 from worker.monitoring.health import Health, HealthServer, linger
 from worker.monitoring.logs import LogTail, configure_logging
 from worker.monitoring.metrics import Metrics
 from worker.monitoring.process_metrics import ProcessMetrics
-from worker.recording.outcome import Stop
+from worker.reasons import Reason
 from worker.recording.signals import stop_signals
 from worker.settings import BrowserSettings, SettingsError, WorkerSettings
 
@@ -45,7 +46,7 @@ class WorkerContext:
     events: EventSink
     metrics: Metrics
     log_about: Callable[[str | None, int | None], LogTail]
-    stopped: asyncio.Future[Stop]
+    stopped: asyncio.Future[Ending]
     owner: str
     work: Path
     clock: Callable[[], float]
@@ -80,7 +81,7 @@ async def open_context(
     events = EventsQueue(sqs_client(aws), worker_settings.events_queue_url, retry=retry)
     health = Health(metrics.capture)
     with stop_signals() as signalled:
-        stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         signalled.add_done_callback(lambda signal: _stop(signal, stopped))
         beating = asyncio.create_task(health.keep_beating())
         try:
@@ -116,9 +117,10 @@ def _health_server(
         yield server
 
 
-def _stop(signal: asyncio.Future[str], stopped: asyncio.Future[Stop]) -> None:
+def _stop(signal: asyncio.Future[str], stopped: asyncio.Future[Ending]) -> None:
     if signal.cancelled() or stopped.done():
         return
     name = signal.result()
     logger.warning("%s: the worker stops", name)
-    stopped.set_result(Stop("drained" if name == "SIGTERM" else "interrupted", name, time.time()))
+    reason = Reason.DRAINED if name == "SIGTERM" else Reason.INTERRUPTED
+    stopped.set_result(Ending(reason, name, time.time()))

@@ -12,7 +12,7 @@ from worker.delivery.bucket_layout import AttemptKeys, BotKeys
 from worker.delivery.object_store import Listed, NotFoundError, ObjectStore
 from worker.jobs.attempt_numbers import attempts_of
 from worker.manifest.schema import Manifest
-from worker.reasons import CUT_OFF
+from worker.reasons import read_reason
 from worker.rendering.output import MANIFEST_FILE
 from worker.tape.errors import TapeReadError
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
@@ -35,7 +35,10 @@ class Earlier(NamedTuple):
     @property
     def meeting_may_go_on(self) -> bool:
         """Whether nothing was recorded yet, or the last recording broke off, so that the bot ought to go into the call."""
-        return self.ended_reason is None or self.ended_reason == NOT_ENDED or self.ended_reason in CUT_OFF
+        if self.ended_reason is None or self.ended_reason == NOT_ENDED:
+            return True
+        reason = read_reason(self.ended_reason)
+        return reason is not None and reason.is_cut_off
 
 
 class _Glance(NamedTuple):

@@ -12,7 +12,7 @@ import msgspec
 
 from worker.browser.page_snapshot import LOG_FILE
 from worker.contracts.job import Job
-from worker.contracts.status import Result, ResultFile, fitting
+from worker.contracts.status import OutcomeKind, Result, ResultFile, fitting
 from worker.contracts.streams_document import mixed_only
 from worker.contracts.vendor_words import outcome as vendor_outcome
 from worker.delivery.bucket_layout import BotKeys
@@ -24,9 +24,10 @@ from worker.jobs.job_outcome import JobOutcome, judge, make_result
 from worker.jobs.publish import CONTENT_TYPES, publish_audio, publish_rest
 from worker.jobs.recovery import recorded_attempt
 from worker.jobs.reporter import JSON, Reporter
+from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt, merge_attempts
 from worker.manifest.schema import Manifest, encode_manifest
-from worker.recording.outcome import Stop
+from worker.states import State
 
 logger = logging.getLogger(__name__)
 
@@ -59,14 +60,14 @@ class Finish:
         self._attempts = attempts
         self._lost = lost
 
-    async def run(self, stop: Stop | None, *, give_up: bool) -> Result | None:
-        """Does it all. ``stop`` is how the last attempt ended, None where the bot did not enter the call this time.
+    async def run(self, ending: Ending | None, *, give_up: bool) -> Result | None:
+        """Does it all. ``ending`` is that of the last attempt, None where the bot did not enter the call this time.
 
         Returns the result, None where it could not be sent. Raises LeaseLostError, what the store raises, and OSError; what
         ``recovered`` raises only once all of this worker's own is in the store.
         """
         context = self._context
-        context.metrics.set_state("uploading", context.clock())
+        context.metrics.set_state(State.UPLOADING, context.clock())
         recorded = await self._publish_audio()
         try:
             recorded = [*await self._recovered(), *recorded]
@@ -74,8 +75,8 @@ class Finish:
             await self._publish_rest()
             raise
         outcomes = [attempt.outcome for attempt in self._attempts]
-        job_outcome = judge(recorded, stop, outcomes, give_up=give_up)
-        self._reporter.enter("stopped", job_outcome.reason)
+        job_outcome = judge(recorded, ending, outcomes, give_up=give_up)
+        self._reporter.enter(State.STOPPED, job_outcome.reason)
         self._make_sure()
         manifest = await self._publish_document(recorded)
         await self._publish_rest()
@@ -86,9 +87,9 @@ class Finish:
         if not await self._reporter.reported(fitting(result), context.worker_settings.retry_seconds):
             return None
         await self._tidy_up()
-        said = vendor_outcome(result.state, result.reason, self._job.platform)
+        said = vendor_outcome(job_outcome.state, job_outcome.reason, self._job.platform)
         context.metrics.outcome(self._job.platform, said.code, said.sub_code)
-        context.metrics.set_state(result.state, context.clock())
+        context.metrics.set_state(job_outcome.state, context.clock())
         logger.info("%s: %s %s", result.outcome, result.reason, result.detail)
         return result
 
@@ -139,7 +140,7 @@ class Finish:
 
     async def _publish_failures(self, job_outcome: JobOutcome) -> None:
         for attempt in self._attempts:
-            if job_outcome.outcome != "recorded" or attempt.outcome.failed:
+            if job_outcome.kind is not OutcomeKind.RECORDED or attempt.outcome.failed:
                 await asyncio.to_thread(self._publish_failure, attempt)
 
     def _publish_failure(self, attempt: Attempt) -> None:

@@ -7,64 +7,68 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from worker.contracts.job import Job
-from worker.contracts.status import Result, ResultFile, packet_counters, speaker_totals
+from worker.contracts.status import OutcomeKind, Result, ResultFile, packet_counters, speaker_totals
 from worker.contracts.vendor_words import status_code, words
 from worker.iso_time import iso_utc
+from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
-from worker.reasons import CUT_OFF
-from worker.recording.outcome import RecordingOutcome, Stop
+from worker.reasons import Reason, read_reason
+from worker.recording.outcome import RecordingOutcome
+from worker.states import State
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class JobOutcome(NamedTuple):
-    """``outcome``: ``recorded``, ``not_recorded`` (the bot was in the call), ``not_admitted`` or ``failed``; ``state``:
-    ``done`` or ``fatal``; ``reason``: a value of worker.reasons.Reason."""
+    """``state`` is DONE or FATAL; ``detail`` is plain English."""
 
-    outcome: str
-    state: str
-    reason: str
+    kind: OutcomeKind
+    state: State
+    reason: Reason
     detail: str
 
 
 def judge(
     recorded: Sequence[RecordedAttempt],
-    stop: Stop | None,
+    ending: Ending | None,
     outcomes: Sequence[RecordingOutcome],
     *,
     give_up: bool,
 ) -> JobOutcome:
-    """What it all came to. ``stop`` is how the last attempt ended, None where the bot did not enter this time."""
+    """What all attempts came to. ``ending`` is the last attempt's, None where the bot did not enter the call this time."""
     if give_up:
-        return JobOutcome("failed", "fatal", "too_many_attempts", "the job's worker was lost each time")
-    if stop is None:
+        detail = "the job's worker was lost each time"
+        return JobOutcome(OutcomeKind.FAILED, State.FATAL, Reason.TOO_MANY_ATTEMPTS, detail)
+    if ending is None:
         ended = recorded[-1].manifest.recording
-        return _ended(ended.ended_reason, ended.ended_detail, recorded=True)
+        # A tape without an end names none of our reasons.
+        reason = read_reason(ended.ended_reason) or Reason.WORKER_LOST
+        return _ended(reason, ended.ended_detail, recorded=True)
     error = outcomes[-1].error if outcomes else None
     if error is not None:
-        return JobOutcome("failed", "fatal", error_reason(error, stop.reason), str(error))
-    if not recorded and outcomes[-1].admitted and stop.reason not in CUT_OFF:
-        return JobOutcome("not_recorded", "done", stop.reason, stop.detail)
-    return _ended(stop.reason, stop.detail, recorded=bool(recorded))
+        return JobOutcome(OutcomeKind.FAILED, State.FATAL, error_reason(error, ending.reason), str(error))
+    if not recorded and outcomes[-1].admitted and not ending.reason.is_cut_off:
+        return JobOutcome(OutcomeKind.NOT_RECORDED, State.DONE, ending.reason, ending.detail)
+    return _ended(ending.reason, ending.detail, recorded=bool(recorded))
 
 
-def _ended(reason: str, detail: str, *, recorded: bool) -> JobOutcome:
-    if reason in CUT_OFF:
-        return JobOutcome("failed", "fatal", reason, detail)
+def _ended(reason: Reason, detail: str, *, recorded: bool) -> JobOutcome:
+    if reason.is_cut_off:
+        return JobOutcome(OutcomeKind.FAILED, State.FATAL, reason, detail)
     if recorded:
-        return JobOutcome("recorded", "done", reason, detail)
-    return JobOutcome("not_admitted", "fatal", reason, detail)
+        return JobOutcome(OutcomeKind.RECORDED, State.DONE, reason, detail)
+    return JobOutcome(OutcomeKind.NOT_ADMITTED, State.FATAL, reason, detail)
 
 
-def error_reason(error: Exception, reason: str) -> str:
+def error_reason(error: Exception, reason: Reason) -> Reason:
     """Why tape or files could not be written; ``reason`` is why the recording ended."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in NO_ROOM:
-            return "disk_full"
+            return Reason.DISK_FULL
         cause = cause.__cause__
-    return reason if reason in CUT_OFF else "tape_failed"
+    return reason if reason.is_cut_off else Reason.TAPE_FAILED
 
 
 def make_result(
@@ -89,7 +93,7 @@ def make_result(
     return Result(
         bot_id=job.bot_id,
         vendor=job.vendor,
-        outcome=job_outcome.outcome,
+        outcome=job_outcome.kind,
         state=job_outcome.state,
         reason=job_outcome.reason,
         detail=job_outcome.detail,

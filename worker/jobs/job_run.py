@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from enum import Enum
 from functools import partial
 from typing import Any, Final
 
@@ -22,20 +21,29 @@ from worker.errors import MeetstemsError
 from worker.jobs.attempt import Attempt, run_attempt
 from worker.jobs.attempt_numbers import claim_attempt
 from worker.jobs.context import WorkerContext
+from worker.jobs.disposition import Disposition, disposition_of
 from worker.jobs.earlier_attempts import look_back
 from worker.jobs.finish import RESULT_FILE, Finish
 from worker.jobs.recovery_process import recover_apart, recovery_task
 from worker.jobs.reporter import JSON, Reporter
 from worker.jobs.supervisor import Supervisor
+from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt
 from worker.platforms.links import parse_link
-from worker.reasons import TOLD_TO_STOP, TRIED_AGAIN, Reason
-from worker.recording.outcome import RecordingRequest, Stop
+from worker.reasons import Reason
+from worker.recording.outcome import RecordingRequest
+from worker.states import State
 
 logger = logging.getLogger(__name__)
 
 ANNOUNCED: Final = frozenset(
-    {"joining", "waiting_room", "in_call_not_recording", "in_call_recording", "leaving"}
+    {
+        State.JOINING,
+        State.WAITING_ROOM,
+        State.IN_CALL_NOT_RECORDING,
+        State.IN_CALL_RECORDING,
+        State.LEAVING,
+    }
 )
 """States of an attempt that are the bot's own. What follows after leaving depends on more than this attempt."""
 
@@ -45,21 +53,6 @@ HAND_ON_SECONDS: Final = 40.0
 
 class RecoveryUnderWayError(MeetstemsError):
     """The worker has to stop before the earlier attempts' files are made. All else is uploaded."""
-
-
-class Disposition(Enum):
-    """What became of a job, as far as its message is concerned."""
-
-    DONE = "done"
-    """Reported; also that the bot was not let in."""
-    FAILED = "failed"
-    """Reported; something broke."""
-    HELD = "held"
-    """Another worker is at it."""
-    HANDED_ON = "handed_on"
-    """This worker has to stop before the job was done; another one can do what is left."""
-    UNREPORTED = "unreported"
-    """Everything is uploaded, but the result could not be sent."""
 
 
 async def run_job(job: Job, context: WorkerContext, *, ends_by: float | None, give_up: bool) -> Disposition:
@@ -78,7 +71,7 @@ async def run_job(job: Job, context: WorkerContext, *, ends_by: float | None, gi
         logger.info("another worker has the bot: %s", error)
         return Disposition.HELD
     context.metrics.lease_operation("acquire", "ok")
-    stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+    stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
     supervisor = Supervisor(
         context.stopped, stopped, context.metrics, context.worker_settings.memory_limit, context.events
     )
@@ -145,11 +138,6 @@ async def _report_again(keys: BotKeys, context: WorkerContext) -> Disposition | 
     return disposition
 
 
-def disposition_of(result: Result) -> Disposition:
-    """A job that has its result is done, or failed."""
-    return Disposition.FAILED if result.outcome == "failed" else Disposition.DONE
-
-
 class _JobRun:
     """A job whose lease is held."""
 
@@ -158,7 +146,7 @@ class _JobRun:
         job: Job,
         keys: BotKeys,
         context: WorkerContext,
-        stopped: asyncio.Future[Stop],
+        stopped: asyncio.Future[Ending],
         supervisor: Supervisor,
     ) -> None:
         self._job = job
@@ -181,12 +169,12 @@ class _JobRun:
         self._reporter = Reporter(self._store, self._keys, context.events, self._job, number, context.clock)
         recovering = asyncio.create_task(recover_apart(task))
         try:
-            stop: Stop | None = None
+            ending: Ending | None = None
             if earlier.meeting_may_go_on and not give_up:
                 if not await self._until_join_at():
                     return Disposition.HANDED_ON
-                stop = await self._attend(number, ends_by)
-            return await self._finish(stop, recovering, give_up)
+                ending = await self._attend(number, ends_by)
+            return await self._finish(ending, recovering, give_up)
         finally:
             recovering.cancel()
             await asyncio.gather(recovering, return_exceptions=True)
@@ -194,11 +182,11 @@ class _JobRun:
                 attempt.upload.close()
 
     async def _finish(
-        self, stop: Stop | None, recovering: asyncio.Task[list[RecordedAttempt]], give_up: bool
+        self, ending: Ending | None, recovering: asyncio.Task[list[RecordedAttempt]], give_up: bool
     ) -> Disposition:
-        if stop is not None and stop.reason == Reason.LEASE_LOST:
+        if ending is not None and ending.reason is Reason.LEASE_LOST:
             return Disposition.HELD
-        if stop is not None and stop.reason in TOLD_TO_STOP and not self._recorded():
+        if ending is not None and ending.reason.is_told_to_stop and not self._recorded():
             return Disposition.HANDED_ON
         finish = Finish(
             self._job,
@@ -210,7 +198,7 @@ class _JobRun:
             lambda: self._supervisor.lost,
         )
         try:
-            result = await finish.run(stop, give_up=give_up)
+            result = await finish.run(ending, give_up=give_up)
         except LeaseLostError as error:
             logger.warning("%s", error)
             return Disposition.HELD
@@ -235,24 +223,24 @@ class _JobRun:
             await asyncio.wait([self._stopped], timeout=ahead)
         return not self._stopped.done()
 
-    async def _attend(self, number: int, ends_by: float | None) -> Stop:
-        """Enters the call, and once more where that can help."""
-        stop = await self._enter(number, ends_by, TRIED_AGAIN)
-        if stop.reason in TRIED_AGAIN and not self._stopped.done():
-            logger.warning("%s: %s; once more", stop.reason, stop.detail)
-            self._context.metrics.restarted(stop.reason)
+    async def _attend(self, number: int, ends_by: float | None) -> Ending:
+        """Makes an attempt, and a second one where that can help."""
+        ending = await self._make_attempt(number, ends_by, retried=True)
+        if ending.reason.is_retried and not self._stopped.done():
+            logger.warning("%s: %s; once more", ending.reason, ending.detail)
+            self._context.metrics.restarted(ending.reason)
             number = await self._claim()
             self._reporter.attempt = number
-            stop = await self._enter(number, ends_by, frozenset())
-        return stop
+            ending = await self._make_attempt(number, ends_by, retried=False)
+        return ending
 
-    async def _enter(self, number: int, ends_by: float | None, unsaid: frozenset[str]) -> Stop:
-        """Enters the call under ``number``. Leaving it for one of the reasons ``unsaid`` is not told: the bot comes back."""
+    async def _make_attempt(self, number: int, ends_by: float | None, *, retried: bool) -> Ending:
+        """Enters the call under ``number``. ``retried``: the bot comes back after a reason that is retried, so that leaving for
+        it is not announced."""
 
-        def announce(state: str, reason: str) -> None:
-            if state == "leaving" and reason in unsaid:
-                return
-            if state in ANNOUNCED:
+        def announce(state: State, reason: Reason | None) -> None:
+            comes_back = retried and reason is not None and reason.is_retried
+            if state in ANNOUNCED and not (state is State.LEAVING and comes_back):
                 self._reporter.enter(state, reason)
 
         attempt = await run_attempt(
@@ -269,7 +257,7 @@ class _JobRun:
         )
         self._attempts.append(attempt)
         self._count(attempt)
-        return attempt.outcome.stop
+        return attempt.outcome.ending
 
     def _count(self, attempt: Attempt) -> None:
         metrics, outcome = self._context.metrics, attempt.outcome
@@ -306,7 +294,9 @@ class _JobRun:
 
 
 async def _recovered(
-    recovering: asyncio.Task[list[RecordedAttempt]], stopped: asyncio.Future[Stop], clock: Callable[[], float]
+    recovering: asyncio.Task[list[RecordedAttempt]],
+    stopped: asyncio.Future[Ending],
+    clock: Callable[[], float],
 ) -> list[RecordedAttempt]:
     """What earlier attempts recorded, once it is there; a worker that has to stop waits HAND_ON_SECONDS for it at most.
 
@@ -314,7 +304,7 @@ async def _recovered(
     """
     first: list[asyncio.Future[Any]] = [recovering, stopped]
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-    if not recovering.done() and stopped.result().reason in TOLD_TO_STOP:
+    if not recovering.done() and stopped.result().reason.is_told_to_stop:
         await asyncio.wait([recovering], timeout=max(0.0, stopped.result().at + HAND_ON_SECONDS - clock()))
         if not recovering.done():
             raise RecoveryUnderWayError(

@@ -11,6 +11,7 @@ from worker.jobs.earlier_attempts import download_parts, manifest_of
 from worker.jobs.publish import publish_audio, publish_rest
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
+from worker.platforms.registry import Platform
 from worker.rendering.deferred import NothingRecordedError
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
@@ -20,19 +21,25 @@ logger = logging.getLogger(__name__)
 
 
 def recover(
-    store: ObjectStore, keys: BotKeys, numbers: list[int], work: Path, *, separate_audio: bool
+    store: ObjectStore,
+    keys: BotKeys,
+    numbers: list[int],
+    work: Path,
+    *,
+    platform: Platform,
+    separate_audio: bool,
 ) -> list[RecordedAttempt]:
     """Makes and uploads the files of the attempts ``numbers`` where they are missing, and returns those that recorded anything.
 
-    ``work`` is a folder for it, new or empty. ``separate_audio``: the job asks for one file per speaker. Blocks, for as long as
-    rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and nothing that was uploaded is replaced.
-    None of the attempts may still be going on. Raises what the store raises, and RenderingError or OSError where there is no
-    room.
+    ``work`` is a folder for it, new or empty. ``platform`` is the job's. ``separate_audio``: the job asks for one file per
+    speaker. Blocks, for as long as rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and
+    nothing that was uploaded is replaced. None of the attempts may still be going on. Raises what the store raises, and
+    RenderingError or OSError where there is no room.
     """
     recorded = []
     for number in numbers:
         manifest = _recover_attempt(
-            store, keys.attempt(number), work / f"attempt-{number:04d}", separate_audio
+            store, keys.attempt(number), work / f"attempt-{number:04d}", platform, separate_audio
         )
         if manifest is not None:
             recorded.append(recorded_attempt(keys, number, manifest))
@@ -46,7 +53,7 @@ def recorded_attempt(keys: BotKeys, number: int, manifest: Manifest) -> Recorded
 
 
 def _recover_attempt(
-    store: ObjectStore, keys: AttemptKeys, work: Path, separate_audio: bool
+    store: ObjectStore, keys: AttemptKeys, work: Path, platform: Platform, separate_audio: bool
 ) -> Manifest | None:
     uploaded = {listed.key for listed in store.list(keys.files)}
     manifest = manifest_of(store, keys)
@@ -60,7 +67,7 @@ def _recover_attempt(
     tape, output = work / "tape", work / "files"
     download_parts(store, parts, tape)
     try:
-        replayed = replay(tape, output, lambda: Renderer(output))
+        replayed = replay(tape, output, lambda platform: Renderer(output, platform), platform)
     except (NothingRecordedError, TapeReadError) as error:
         logger.info("%s: nothing to recover: %s", keys.folder, error)
         return manifest

@@ -27,6 +27,7 @@ from worker.errors import MeetstemsError
 from worker.jobs.recovery import recover
 from worker.manifest.merge import RecordedAttempt
 from worker.monitoring.logs import configure_logging
+from worker.platforms.registry import Platform
 from worker.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str
     bot_id: str
     attempts: list[int]
+    platform: Platform
     separate_audio: bool
     work: str
     log_json: bool | None
@@ -67,6 +69,7 @@ def recovery_task(
         prefix=worker_settings.prefix,
         bot_id=job.bot_id,
         attempts=attempts,
+        platform=job.platform,
         separate_audio=job.separate_audio,
         work=str(work),
         log_json=worker_settings.log_json,
@@ -120,6 +123,7 @@ def main() -> int:
             bot_keys(task.prefix, task.bot_id),
             task.attempts,
             Path(task.work),
+            platform=task.platform,
             separate_audio=task.separate_audio,
         )
     except (MeetstemsError, OSError) as error:

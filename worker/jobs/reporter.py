@@ -23,6 +23,8 @@ from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.object_store import ObjectStore
+from worker.reasons import Reason
+from worker.states import State
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +62,9 @@ class Reporter:
         self._count += 1
         return self.attempt * SEQUENCES_PER_ATTEMPT + self._count
 
-    def enter(self, state: str, reason: str = "") -> BotStatus:
+    def enter(self, state: State, reason: Reason | None = None) -> BotStatus:
         """The bot enters ``state``: an event, and bot.json soon. Entering the same state again is told once."""
-        if self._status is not None and (self._status.state, self._status.reason) == (state, reason):
+        if self._status is not None and (self._status.state, self._status.reason) == (state, reason or ""):
             return self._status
         said = words(state, reason, self._job.platform)
         status = bot_status(self._job, state, reason, said, self.attempt, self.next_sequence(), self._clock())

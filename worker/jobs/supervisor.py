@@ -10,10 +10,10 @@ from typing import Final
 
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.tape_upload import TapeUpload
+from worker.lifecycle.ending import Ending
 from worker.monitoring.memory import memory_in_use
 from worker.monitoring.metrics import Metrics
 from worker.reasons import Reason
-from worker.recording.outcome import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ class Supervisor:
 
     def __init__(
         self,
-        worker_stopped: asyncio.Future[Stop],
-        stopped: asyncio.Future[Stop],
+        worker_stopped: asyncio.Future[Ending],
+        stopped: asyncio.Future[Ending],
         metrics: Metrics,
         memory_limit: int | None,
         events: EventSink,
@@ -109,10 +109,10 @@ class Supervisor:
             self._metrics.uploaded(total - self._counted)
             self._counted = total
 
-    def _pass_on(self, worker_stopped: asyncio.Future[Stop]) -> None:
+    def _pass_on(self, worker_stopped: asyncio.Future[Ending]) -> None:
         if not worker_stopped.cancelled() and not self._stopped.done():
             self._stopped.set_result(worker_stopped.result())
 
-    def _stop(self, reason: str, detail: str) -> None:
+    def _stop(self, reason: Reason, detail: str) -> None:
         if not self._stopped.done():
-            self._stopped.set_result(Stop(reason, detail, time.time()))
+            self._stopped.set_result(Ending(reason, detail, time.time()))

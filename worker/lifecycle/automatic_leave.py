@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.lifecycle.media_state import MediaState
 from worker.reasons import Reason
@@ -12,16 +13,6 @@ from worker.roster.roster import Device, Roster, Status
 
 STILL_HERE: Final = 5.0
 """Who spoke within these seconds is there, whatever the roster says."""
-
-
-class Ending(NamedTuple):
-    """What ends a bot's life. ``detail`` is plain English, ``evidence`` names what decided, ``since`` is when it was first
-    seen (Unix seconds), None: just now."""
-
-    reason: Reason
-    detail: str
-    evidence: tuple[str, ...]
-    since: float | None = None
 
 
 class _Candidate(NamedTuple):
@@ -72,7 +63,7 @@ class AutomaticLeave:
         self._met |= bool(others) or media.last_speech is not None
         for candidate in self._candidates(others, roster, media, at):
             if self._ripe(candidate, media, admitted_at, at):
-                return Ending(candidate.reason, candidate.why, ("roster", "media"))
+                return Ending(candidate.reason, candidate.why, at, ("roster", "media"))
         return None
 
     def _candidates(

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from worker.lifecycle.automatic_leave import AutomaticLeave, Ending, people
+from worker.lifecycle.automatic_leave import AutomaticLeave, people
+from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy
 from worker.lifecycle.media_state import MediaState
 from worker.lifecycle.page_view import Scene, View
-from worker.reasons import CUT_OFF, Reason
+from worker.reasons import Reason
 from worker.roster.roster import Roster, Status
 from worker.states import State
 
@@ -50,17 +51,12 @@ IN_CALL: Final = frozenset({State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING
 
 
 class Transition(NamedTuple):
-    """The bot's state changes. ``reason`` is there from leaving on; ``evidence`` names what decided.
-
-    ``since`` is when what decided was first seen, where that was before ``at``: a call that is over was over then.
-    """
+    """The bot's state changes. ``ending`` is there from leaving on; ``evidence`` names what decided."""
 
     at: float
     state: State
-    reason: Reason | None = None
-    detail: str = ""
+    ending: Ending | None = None
     evidence: tuple[str, ...] = ()
-    since: float | None = None
 
 
 class Lifecycle:
@@ -85,13 +81,12 @@ class Lifecycle:
         self._media = MediaState()
         self._roster = Roster()
         self._page_ending: Ending | None = None
-        self._page_ending_since = at
         self._transport_since: float | None = None
         self._denied_since: float | None = None
         self.recording_was_denied = False
         """Whether recording was ever not permitted."""
         self._automatic_leave = AutomaticLeave(policy, bot_name)
-        self._end: Transition | None = None
+        self._ending: Ending | None = None
 
     def see(self, view: View, at: float) -> list[Transition]:
         """Takes one look at the page."""
@@ -105,9 +100,9 @@ class Lifecycle:
             self._in_view_since = at
         self._denied_since = (self._denied_since or at) if view.recording_denied else None
         self.recording_was_denied |= view.recording_denied
-        ending = self._judge(view)
-        if ending is None or self._page_ending is None or ending.reason != self._page_ending.reason:
-            self._page_ending_since = at
+        ending, before = self._judge(view, at), self._page_ending
+        if ending is not None and before is not None and ending.reason is before.reason:
+            ending = ending._replace(at=before.at)
         self._page_ending = ending
         return self.tick(at)
 
@@ -125,20 +120,20 @@ class Lifecycle:
         self._media = media
         return self.tick(at)
 
-    def stop(self, reason: Reason, detail: str, at: float) -> list[Transition]:
-        """Takes an end from outside: told to stop, or something broke."""
-        return self._leave(Ending(reason, detail, ("worker",)), at) if self._end is None else []
+    def stop(self, ending: Ending) -> list[Transition]:
+        """Ends it from outside: the bot was told to stop, or something broke."""
+        return self._leave(ending, ending.at) if self._ending is None else []
 
     def left(self, at: float) -> list[Transition]:
-        """Takes that the call was left, as well as it could be."""
-        if self.state is not State.LEAVING or self._end is None:
+        """The call was left, as well as it could be."""
+        ending = self._ending
+        if self.state is not State.LEAVING or ending is None:
             return []
-        good = self.admitted_at is not None and self._end.reason not in CUT_OFF
-        state = State.DONE if good else State.FATAL
-        return [self._go(self._end._replace(at=at, state=state, since=None))]
+        good = self.admitted_at is not None and not ending.reason.is_cut_off
+        return [self._go(Transition(at, State.DONE if good else State.FATAL, ending, ending.evidence))]
 
     def tick(self, at: float) -> list[Transition]:
-        """Takes that it is ``at``."""
+        """Advances the clock to ``at``."""
         transitions: list[Transition] = []
         if self.state in BEFORE_CALL:
             transitions += self._before_call(at)
@@ -172,17 +167,22 @@ class Lifecycle:
         limit = LONGEST if self._policy.waiting_room is None else self._policy.waiting_room
         if asked is not None and at - asked >= limit and self._in_view_since is None:
             if self._view.scene is Scene.HOST_ABSENT:
-                return Ending(Reason.MEETING_NOT_STARTED, f"no host within {limit:g} s", self._view.evidence)
+                return Ending(
+                    Reason.MEETING_NOT_STARTED, f"no host within {limit:g} s", at, self._view.evidence
+                )
             return Ending(
-                Reason.WAITING_ROOM_TIMEOUT, f"nobody answered within {limit:g} s", self._view.evidence
+                Reason.WAITING_ROOM_TIMEOUT, f"nobody answered within {limit:g} s", at, self._view.evidence
             )
         if self._in_view_since is not None:
             limit = _least(self._policy.in_call_not_recording, LONGEST)
             if at - self._in_view_since >= limit:
-                return Ending(Reason.NOT_RECORDING, f"no media within {limit:g} s", self._view.evidence)
+                return Ending(Reason.NOT_RECORDING, f"no media within {limit:g} s", at, self._view.evidence)
         elif not waiting and at - (self.waited_until or self._begun) >= OPENING_TIMEOUT:
             return Ending(
-                Reason.PAGE_NOT_UNDERSTOOD, f"neither waiting room nor call within {OPENING_TIMEOUT:g} s", ()
+                Reason.PAGE_NOT_UNDERSTOOD,
+                f"neither waiting room nor call within {OPENING_TIMEOUT:g} s",
+                at,
+                (),
             )
         return None
 
@@ -229,10 +229,9 @@ class Lifecycle:
             return transport._replace(
                 detail=page.detail or transport.detail,
                 evidence=(*transport.evidence, *page.evidence),
-                since=min(transport.since or at, self._page_ending_since),
+                at=min(transport.at, page.at),
             )
-        sure = self._stands(self._page_ending_since, self._debounce, at)
-        return page._replace(since=self._page_ending_since) if sure else None
+        return page if self._stands(page.at, self._debounce, at) else None
 
     @property
     def _debounce(self) -> float:
@@ -252,12 +251,14 @@ class Lifecycle:
         last = self._media.last_frame
         if self.state in IN_CALL and last is not None and at - last < QUIET_AFTER_END:
             return None
-        return Ending(self._as_met(over.reason), over.detail, over.evidence, self._transport_since)
+        since = at if self._transport_since is None else self._transport_since
+        return Ending(self._as_met(over.reason), over.detail, since, over.evidence)
 
-    def _judge(self, view: View) -> Ending | None:
+    def _judge(self, view: View, at: float) -> Ending | None:
         if view.scene not in (Scene.REFUSED, Scene.OVER):
             return None
-        return Ending(self._as_met(view.reason or Reason.PAGE_NOT_UNDERSTOOD), view.detail, view.evidence)
+        reason = self._as_met(view.reason or Reason.PAGE_NOT_UNDERSTOOD)
+        return Ending(reason, view.detail, at, view.evidence)
 
     def _as_met(self, reason: Reason) -> Reason:
         """The same words mean different things before the call and in it."""
@@ -269,10 +270,10 @@ class Lifecycle:
         lost, deaf = self._media.disconnected_since, self._media.deaf_since
         if self._stands(deaf, DEAF_TIMEOUT, at):
             detail = f"packets arrive, but none reached the tap for {DEAF_TIMEOUT:g} s"
-            return Ending(Reason.TAP_DEAF, detail, ("media.untapped",))
+            return Ending(Reason.TAP_DEAF, detail, at, ("media.untapped",))
         if self._stands(lost, DISCONNECTED_TIMEOUT, at):
             detail = f"no connection for {DISCONNECTED_TIMEOUT:g} s"
-            return Ending(Reason.CONNECTION_LOST, detail, ("media.disconnected",))
+            return Ending(Reason.CONNECTION_LOST, detail, at, ("media.disconnected",))
         return None
 
     def _automatic(self, at: float) -> Ending | None:
@@ -281,21 +282,21 @@ class Lifecycle:
         if self._denied_since is not None:
             limit = 0.0 if self.recording_since is not None else policy.recording_denied
             if limit is not None and at - self._denied_since >= limit:
-                return Ending(Reason.RECORDING_DENIED, self._view.detail, self._view.evidence)
+                return Ending(Reason.RECORDING_DENIED, self._view.detail, at, self._view.evidence)
         longest = _least(policy.max_duration, LONGEST)
         if self.recording_since is not None:
             if at - self.recording_since >= longest:
-                return Ending(Reason.MAX_DURATION, f"{longest:g} s were recorded", ("clock",))
+                return Ending(Reason.MAX_DURATION, f"{longest:g} s were recorded", at, ("clock",))
         elif self._since_admission(at) >= _least(policy.in_call_not_recording, LONGEST):
-            return Ending(Reason.NOT_RECORDING, f"waited for {policy.start_on}", ("clock",))
+            return Ending(Reason.NOT_RECORDING, f"waited for {policy.start_on}", at, ("clock",))
         return self._automatic_leave.ending(self._roster, self._media, self.admitted_at or at, at)
 
     def _since_admission(self, at: float) -> float:
         return at - (at if self.admitted_at is None else self.admitted_at)
 
     def _leave(self, ending: Ending, at: float) -> list[Transition]:
-        self._end = Transition(at, State.LEAVING, ending.reason, ending.detail, ending.evidence, ending.since)
-        return [self._go(self._end)]
+        self._ending = ending
+        return [self._go(Transition(at, State.LEAVING, ending, ending.evidence))]
 
     def _go(self, transition: Transition) -> Transition:
         self.state = transition.state

@@ -22,7 +22,7 @@ from worker.manifest.schema import (
     Stream,
     Summary,
 )
-from worker.reasons import CUT_OFF
+from worker.reasons import read_reason
 from worker.roster.roster import Roster
 
 MOST_CSRC = 2**32
@@ -101,7 +101,7 @@ def assemble_manifest(
             bot_name=begun.bot_name if begun else "",
             started_at=iso_utc(started.at, "microseconds") if started else "",
             duration_seconds=round(duration, 4),
-            complete=ended is not None and ended.reason not in CUT_OFF,
+            complete=ended is not None and not _is_cut_off(ended.reason),
             ended_reason=ended.reason if ended else "cut_off",
             ended_detail=ended.detail if ended else "",
             audio_path=facts.audio_path,
@@ -162,3 +162,8 @@ def _overlaps(heard: HeardSource, names: dict[int, str]) -> list[Overlap] | msgs
         )
         for start, end, others in heard.overlaps
     ]
+
+
+def _is_cut_off(reason: str) -> bool:
+    known = read_reason(reason)
+    return known is not None and known.is_cut_off

@@ -15,7 +15,10 @@ from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
 
 from worker.manifest.schema import Manifest
 from worker.monitoring.capture_health import CaptureHealth, ReceiverId
+from worker.platforms.registry import Platform
+from worker.reasons import Reason
 from worker.rendering.progress import Progress
+from worker.states import State
 from worker.tape.events import (
     AudioPathSeen,
     FrameBatch,
@@ -30,19 +33,8 @@ from worker.tape.events import (
 
 NAMESPACE: Final = "meetstems"
 
-STATES: Final = (
-    "idle",
-    "starting",
-    "joining",
-    "waiting_room",
-    "in_call_not_recording",
-    "in_call_recording",
-    "leaving",
-    "uploading",
-    "done",
-    "fatal",
-)
-"""``idle``: has no job. ``uploading``: after the call, until the result is reported."""
+STATES: Final = tuple(state.value for state in State if state is not State.STOPPED)
+"""``stopped`` is told to users alone: the worker goes on uploading."""
 
 FATES: Final = ("received", "recovered", "lost", "late", "duplicate", "trimmed")
 """See worker.manifest.schema.Packets."""
@@ -180,8 +172,8 @@ class Metrics:
             case RecordingStarted():
                 # A renderer begins to count at 0, also when it is the second of this process.
                 self._counted = {key: count for key, count in self._counted.items() if key[0] == "document"}
-            case StateChanged():
-                self.set_state(event.state, event.at)
+            case StateChanged(state=state) if state in STATES:
+                self.set_state(State(state), event.at)
             case PageDropped():
                 self._page_dropped.labels(self._bounded("what", event.what)).inc(max(0, event.count))
             case PageFault():
@@ -194,13 +186,13 @@ class Metrics:
                 pass
         self._take_deafness()
 
-    def set_state(self, state: str, at: float) -> None:
-        """The lifecycle moved to ``state``, one of STATES, at ``at`` (seconds on any one clock)."""
-        if state in STATES:
-            self._state.state(state)
-        if state == "joining":
+    def set_state(self, state: State, at: float) -> None:
+        """The worker entered ``state`` at ``at`` (seconds on any one clock)."""
+        if state.value in STATES:
+            self._state.state(state.value)
+        if state is State.JOINING:
             self._joining_since = at
-        elif state == "in_call_recording" and self._joining_since is not None:
+        elif state is State.IN_CALL_RECORDING and self._joining_since is not None:
             platform = self._bounded("platform", self._platform)
             self._join.labels(platform).observe(max(0.0, at - self._joining_since))
             self._joining_since = None
@@ -238,7 +230,7 @@ class Metrics:
         """So long after the call's end all files were closed."""
         self._finish.observe(seconds)
 
-    def outcome(self, platform: str, code: str, sub_code: str | None) -> None:
+    def outcome(self, platform: Platform, code: str, sub_code: str | None) -> None:
         """A job ended. ``code`` and ``sub_code`` are Recall's words (worker.contracts.vendor_words)."""
         labels = (
             self._bounded("platform", platform),
@@ -247,8 +239,8 @@ class Metrics:
         )
         self._outcomes.labels(*labels).inc()
 
-    def restarted(self, reason: str) -> None:
-        """The capture was begun anew within the attempt, because of ``reason`` (a short code)."""
+    def restarted(self, reason: Reason) -> None:
+        """The capture was begun anew within the attempt, because of ``reason``."""
         self._restarts.labels(self._bounded("reason", reason)).inc()
 
     def part_closed(self, size: int) -> None:

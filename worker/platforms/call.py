@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from playwright.async_api import Page
+
 from worker.errors import MeetstemsError
 from worker.lifecycle.page_view import View
+from worker.platforms.address import MeetingAddress
+from worker.reasons import Reason
 
 
 class CallError(MeetstemsError):
-    """The page cannot be driven: it does not load, or the browser is gone. ``reason`` is a value of worker.reasons.Reason."""
+    """The page cannot be driven: it does not load, or the browser is gone. ``reason`` says which."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
 
 class Call(Protocol):
     """One call in one page. Every method raises CallError when the browser is gone."""
-
-    platform: str
-    """``google_meet`` or ``microsoft_teams``."""
 
     async def open(self) -> None:
         """Loads the page."""
@@ -37,3 +38,10 @@ class Call(Protocol):
 
     async def leave(self) -> None:
         """Leaves by the call's own button, as a person does; where there is none, there is nothing to leave."""
+
+
+class CallFactory(Protocol):
+    """What a platform's class of calls offers to be made by."""
+
+    def __call__(self, page: Page, address: MeetingAddress, bot_name: str, *, signed_in: bool = ...) -> Call:
+        """The call at ``address`` in ``page``, not yet joined. ``signed_in``: the browser carries an account."""

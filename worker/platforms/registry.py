@@ -1,26 +1,111 @@
-"""What reads a call's roster, and what else says who speaks, by the platform that its tape names."""
+"""The platforms, one entry each (pure): the only place that lists them.
+
+``call`` is named, not imported: it drives a browser, and whoever reads a tape needs none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
+from worker.errors import InputError
+from worker.platforms.address import MeetingAddress
+from worker.platforms.meet import link as meet_link
 from worker.platforms.meet.roster import MeetRosterDecoder
+from worker.platforms.meet.signs import PRIVATE as MEET_PRIVATE
+from worker.platforms.teams import link as teams_link
 from worker.platforms.teams.main_channel import speaking_hints
 from worker.platforms.teams.roster import TeamsRosterDecoder
+from worker.platforms.teams.signs import PRIVATE as TEAMS_PRIVATE
 from worker.roster.decoder import RosterDecoder
-from worker.roster.speaking import Said
+from worker.roster.speaking import Said, no_hints
 from worker.tape.events import TapeEvent
 
 
-def open_roster_decoder(platform: str) -> RosterDecoder:
-    """A roster that nothing is known of yet. ``platform`` is a value of ``TapeStarted.platform``."""
-    return TeamsRosterDecoder() if platform == "microsoft_teams" else MeetRosterDecoder()
+class UnknownPlatformError(InputError):
+    """A tape or a job names no platform that this version knows."""
 
 
-def hints_decoder(platform: str) -> Callable[[TapeEvent], list[Said]]:
-    """What finds in a tape's event who is said to speak, where the packets' CSRC lists may not say it."""
-    return speaking_hints if platform == "microsoft_teams" else _no_hints
+class Platform(StrEnum):
+    """A platform's value stands on the tape, in manifests, jobs, events and metrics."""
+
+    GOOGLE_MEET = "google_meet"
+    MICROSOFT_TEAMS = "microsoft_teams"
 
 
-def _no_hints(_: TapeEvent) -> list[Said]:
-    return []
+class AudioKind(Enum):
+    """How a platform sends what is spoken."""
+
+    SEPARATE = "separate"
+    """Each packet holds one speaker."""
+    MIXED = "mixed"
+    """Each packet holds the mix of everybody; who speaks in it is told beside it."""
+
+
+Selectors: TypeAlias = tuple[str, *tuple[str, ...]]
+"""CSS selectors, at least one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformEntry:
+    """What the rest of the worker knows of a platform.
+
+    ``title`` is its name for people. Links to it have one of ``hosts`` and are read by ``parse_link``, which raises
+    AddressError; ``example_link`` shows one. ``hints_in`` finds in a tape's event who is said to speak, where CSRC lists may
+    not say it. ``call`` names the class that joins, watches and leaves (worker.platforms.call.CallFactory), as
+    ``module:class``. ``private_selectors`` are where its pages show people's names, faces, captions and chat: a snapshot hides
+    them. ``longest_wait`` is the seconds after which the platform itself gives up in the waiting room.
+    """
+
+    title: str
+    hosts: frozenset[str]
+    example_link: str
+    parse_link: Callable[[str], MeetingAddress]
+    open_roster_decoder: Callable[[], RosterDecoder]
+    audio: AudioKind
+    hints_in: Callable[[TapeEvent], list[Said]]
+    call: str
+    private_selectors: Selectors
+    longest_wait: float
+
+
+PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
+    {
+        Platform.GOOGLE_MEET: PlatformEntry(
+            title="Google Meet",
+            hosts=frozenset({meet_link.HOST}),
+            example_link=meet_link.EXAMPLE,
+            parse_link=meet_link.parse_meet_link,
+            open_roster_decoder=MeetRosterDecoder,
+            audio=AudioKind.SEPARATE,
+            hints_in=no_hints,
+            call="worker.platforms.meet.call:MeetCall",
+            private_selectors=MEET_PRIVATE,
+            longest_wait=600.0,
+        ),
+        Platform.MICROSOFT_TEAMS: PlatformEntry(
+            title="Microsoft Teams",
+            hosts=frozenset({*teams_link.HOSTS, teams_link.SHORT_HOST}),
+            example_link=teams_link.EXAMPLE,
+            parse_link=teams_link.parse_teams_link,
+            open_roster_decoder=TeamsRosterDecoder,
+            audio=AudioKind.MIXED,
+            hints_in=speaking_hints,
+            call="worker.platforms.teams.call:TeamsCall",
+            private_selectors=TEAMS_PRIVATE,
+            longest_wait=1800.0,
+        ),
+    }
+)
+
+
+def read_platform(value: str) -> Platform:
+    """The platform that ``value`` stands for. Raises UnknownPlatformError."""
+    try:
+        return Platform(value)
+    except ValueError as error:
+        known = " or ".join(Platform)
+        raise UnknownPlatformError(f"platform {value[:40]!r}: is not known, expected {known}") from error

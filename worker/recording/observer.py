@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from worker.reasons import Reason
 from worker.rendering.progress import Progress
+from worker.states import State
 from worker.tape.events import TapeEvent
 
 
@@ -17,8 +19,8 @@ class RecordingObserver:
 
     interval: float = 1.0
 
-    def state(self, state: str, detail: str = "") -> None:
-        """The lifecycle moved to ``state``; ``detail`` is the reason, where there is one."""
+    def state(self, state: State, reason: Reason | None = None) -> None:
+        """The lifecycle moved to ``state``; ``reason`` is there from leaving on."""
 
     def update(self, progress: Progress) -> None:
         """How the recording stands now."""

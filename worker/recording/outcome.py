@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import STANDALONE, LeavePolicy
 from worker.manifest.schema import Manifest
 from worker.platforms.links import Link
-from worker.reasons import CUT_OFF
 
 
 class RecordingRequest(NamedTuple):
@@ -29,14 +29,6 @@ class RecordingRequest(NamedTuple):
     failure: Path | None = None
 
 
-class Stop(NamedTuple):
-    """Why it is over; ``at`` is in seconds since the Unix epoch. ``reason`` is a short code, ``detail`` plain English."""
-
-    reason: str
-    detail: str
-    at: float
-
-
 class Cost(NamedTuple):
     """Cores in use on average: ``worker`` is this process with Playwright's driver, ``chromium`` all of Chromium's."""
 
@@ -53,7 +45,7 @@ class RecordingOutcome:
     first packet on the tape, ``files_closed_after`` from the end of the meeting to the last file closed, both in seconds.
     """
 
-    stop: Stop
+    ending: Ending
     admitted: bool
     manifest: Manifest | None
     error: Exception | None
@@ -64,4 +56,4 @@ class RecordingOutcome:
     @property
     def failed(self) -> bool:
         """Whether something went wrong, other than the meeting's people not wanting a recording."""
-        return self.error is not None or self.stop.reason in CUT_OFF
+        return self.error is not None or self.ending.reason.is_cut_off

@@ -7,25 +7,26 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from playwright.async_api import Page
 
-from worker.browser.hang_detector import until_hung
 from worker.browser.launch import BrowserSession, launch_browser, new_context
-from worker.browser.page_snapshot import take_evidence
+from worker.browser.page_snapshot import take_snapshot
 from worker.browser.tap import Tap
 from worker.contracts.vendor_words import words
+from worker.lifecycle.ending import Ending
 from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.state_machine import Lifecycle, Transition
 from worker.platforms.call import Call, CallError
 from worker.platforms.open_call import open_call
-from worker.platforms.registry import open_roster_decoder
-from worker.reasons import CUT_OFF, TOLD_TO_STOP, Reason
+from worker.platforms.registry import PLATFORMS
+from worker.reasons import Reason
 from worker.recording.call_loop import CallLoop
 from worker.recording.cpu_meter import CpuMeter
+from worker.recording.interruptions import Interruptions
 from worker.recording.observer import RecordingObserver
-from worker.recording.outcome import RecordingOutcome, RecordingRequest, Stop
+from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.recorder import Recorder
 from worker.recording.signals import stop_signals
 from worker.rendering.deferred import HELD_SECONDS, DeferredRenderer, OpenRenderer
@@ -66,7 +67,7 @@ async def record(
     Raises OutputError, ChromiumNotFoundError and ChromiumLaunchError, and TapeWriteError if not even a tape can be begun.
     """
     with stop_signals() as signalled:
-        stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         signalled.add_done_callback(lambda signal: _pass_on(signal, stopped))
         return await attend(request, settings, observer, open_renderer, stopped)
 
@@ -76,14 +77,14 @@ async def attend(
     settings: BrowserSettings,
     observer: RecordingObserver,
     open_renderer: OpenRenderer,
-    stopped: asyncio.Future[Stop],
+    stopped: asyncio.Future[Ending],
 ) -> RecordingOutcome:
     """Records one call until it ends, ``request.policy`` says so, ``stopped`` is done, or something breaks.
 
     Raises what record() raises.
     """
     claim_output(request.output)
-    observer.state("starting")
+    observer.state(State.STARTING)
     async with launch_browser(settings) as browser:
         context = await new_context(browser)
         with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
@@ -98,9 +99,9 @@ async def attend(
             return await session.run()
 
 
-def _pass_on(signal: asyncio.Future[str], stopped: asyncio.Future[Stop]) -> None:
+def _pass_on(signal: asyncio.Future[str], stopped: asyncio.Future[Ending]) -> None:
     if not signal.cancelled() and not stopped.done():
-        stopped.set_result(_stop(Reason.INTERRUPTED, signal.result()))
+        stopped.set_result(Ending(Reason.INTERRUPTED, signal.result(), time.time()))
 
 
 class _Session:
@@ -116,9 +117,10 @@ class _Session:
         recorder: Recorder,
         media: MediaMonitor,
         observer: RecordingObserver,
-        stopped: asyncio.Future[Stop],
+        stopped: asyncio.Future[Ending],
     ) -> None:
         self._request = request
+        self._platform = request.link.platform
         self._browser = browser
         self._tap = tap
         self._page = page
@@ -126,11 +128,11 @@ class _Session:
         self._recorder = recorder
         self._media = media
         self._observer = observer
-        self._stopped = stopped
+        self._interruptions = Interruptions(browser, tap, page, stopped)
         self._lifecycle = Lifecycle(request.policy, request.bot_name, time.time())
         self._call_loop = CallLoop(
             call,
-            open_roster_decoder(call.platform),
+            PLATFORMS[self._platform].open_roster_decoder(),
             media,
             self._lifecycle,
             request.announcement,
@@ -139,7 +141,7 @@ class _Session:
             clock=time.time,
         )
         recorder.observers += [self._call_loop.observe, observer.event]
-        self._stop: Stop | None = None
+        self._ending: Ending | None = None
         self._cost: CpuMeter | None = None
         self._showing: asyncio.Task[None] | None = None
 
@@ -149,88 +151,69 @@ class _Session:
                 at=time.time(),
                 version=TAPE_VERSION,
                 bot_id=self._request.bot_id,
-                platform=self._call.platform,
+                platform=self._platform,
                 meeting_url=self._request.link.shown,
                 bot_name=self._request.bot_name,
             )
         )
         self._moved(Transition(time.time(), State.JOINING))
-        stop = await self._attend()
+        ending = await self._attend()
         if self._showing is not None:
             self._showing.cancel()
         cost = self._cost.read() if self._cost and self._alive() else None
-        await self._wind_up(stop)
+        await self._wind_up(ending)
         manifest = self._recorder.finish()
         return RecordingOutcome(
-            stop=stop,
+            ending=ending,
             admitted=self._lifecycle.admitted_at is not None,
             manifest=manifest,
             error=self._recorder.error,
             first_packet_after=self._first_packet_after(),
-            files_closed_after=time.time() - stop.at,
+            files_closed_after=time.time() - ending.at,
             cost=cost,
         )
 
-    async def _attend(self) -> Stop:
-        """Until the bot has to leave: because the lifecycle says so, or because something puts an end to it."""
-        call_loop = asyncio.ensure_future(self._call_loop.until_leaving())
-        hanging = asyncio.ensure_future(until_hung(self._page))
-        enders: set[asyncio.Future[Any]] = {
-            call_loop,
-            hanging,
-            self._stopped,
-            self._browser.died,
-            self._tap.failed,
-        }
+    async def _attend(self) -> Ending:
+        """Until the bot has to leave: because the lifecycle says so, or because something interrupts it."""
+        call = asyncio.create_task(self._call_loop.until_leaving())
         try:
-            await asyncio.wait(enders, return_when=asyncio.FIRST_COMPLETED)
-            stop = self._cut_short()
-            if stop is None and hanging.done():
-                stop = _stop(Reason.PAGE_HUNG, hanging.result())
-            if stop is None:
-                call_loop.result()
+            interruption = await self._interruptions.wait_beside(call)
+            if interruption is None:
+                call.result()
         except CallError as error:
-            stop = _stop(error.reason, str(error))
+            interruption = Ending(error.reason, str(error), time.time())
         except Exception as error:
             logger.exception("internal error; the recording ends here")
-            stop = _stop(Reason.INTERNAL_ERROR, repr(error))
+            interruption = Ending(Reason.INTERNAL_ERROR, repr(error), time.time())
         finally:
-            for task in (call_loop, hanging):
-                task.cancel()
-            await asyncio.gather(call_loop, hanging, return_exceptions=True)
-        if stop is not None:
-            for transition in self._lifecycle.stop(Reason(stop.reason), stop.detail, stop.at):
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+        if interruption is not None:
+            for transition in self._lifecycle.stop(interruption):
                 self._moved(transition)
-        if self._stop is None:
-            raise RuntimeError("a bot that attends no longer has left")
-        return self._stop
+        if self._ending is None:
+            raise RuntimeError("the call loop returned although the bot has not left")
+        return self._ending
 
     def _moved(self, transition: Transition) -> None:
-        """Follows a transition of the lifecycle."""
-        if transition.state is State.LEAVING:
-            self._stop = Stop(
-                transition.reason or Reason.INTERNAL_ERROR,
-                transition.detail,
-                transition.since or transition.at,
-            )
-            logger.info("%s.", words("leaving", self._stop.reason, self._call.platform).message)
-        if transition.state is State.IN_CALL_RECORDING:
+        """Follows a transition of the lifecycle: on the tape, in the log, and for the observer."""
+        state, ending = transition.state, transition.ending
+        if state is State.LEAVING and ending is not None:
+            self._ending = ending
+            logger.info("%s.", words(State.LEAVING, ending.reason, self._platform).message)
+        if state is State.IN_CALL_RECORDING:
             self._note(RecordingStarted(at=self._meeting_start(transition.at)))
             self._cost = CpuMeter()
             self._showing = asyncio.create_task(self._show())
-        reason = transition.reason or ""
-        self._tell(partial(self._observer.state, transition.state, reason))
-        logger.info(
-            "%s: %s",
-            transition.state.value,
-            ", ".join(filter(None, [reason, *transition.evidence])) or "begun",
-        )
+        reason = ending.reason if ending is not None else None
+        self._tell(partial(self._observer.state, state, reason))
+        logger.info("%s: %s", state.value, ", ".join(filter(None, [reason, *transition.evidence])) or "begun")
         self._note(
             StateChanged(
                 at=transition.at,
-                state=transition.state,
-                reason=reason,
-                detail=transition.detail,
+                state=state,
+                reason=reason or "",
+                detail=ending.detail if ending is not None else "",
                 evidence=list(transition.evidence),
             )
         )
@@ -242,21 +225,22 @@ class _Session:
             return at
         return start if first is None else max(min(start, first), start - HELD_SECONDS)
 
-    async def _wind_up(self, stop: Stop) -> None:
+    async def _wind_up(self, ending: Ending) -> None:
         if self._alive():
             await self._tap.flush()
         if self._recorder.begun:
-            self._note(RecordingEnded(at=stop.at, reason=stop.reason, detail=stop.detail))
-        if self._alive() and self._request.failure is not None and self._is_trouble(stop):
-            await take_evidence(self._page, self._request.failure)
+            self._note(RecordingEnded(at=ending.at, reason=ending.reason, detail=ending.detail))
+        if self._alive() and self._request.failure is not None and self._is_trouble(ending.reason):
+            private = PLATFORMS[self._platform].private_selectors
+            await take_snapshot(self._page, self._request.failure, private)
         if self._alive():
             await self._leave()
         for transition in self._lifecycle.left(time.time()):
             self._moved(transition)
 
-    def _is_trouble(self, stop: Stop) -> bool:
+    def _is_trouble(self, reason: Reason) -> bool:
         """Whether somebody will want to see what the page showed."""
-        return stop.reason in CUT_OFF or not (self._recorder.begun or stop.reason in TOLD_TO_STOP)
+        return reason.is_cut_off or not (self._recorder.begun or reason.is_told_to_stop)
 
     async def _leave(self) -> None:
         try:
@@ -264,18 +248,6 @@ class _Session:
                 await self._call.leave()
         except (CallError, TimeoutError) as error:
             logger.info("could not leave by the button: %s", error or "the page does not answer")
-
-    def _cut_short(self) -> Stop | None:
-        if self._stopped.done():
-            return self._stopped.result()
-        if self._tap.failed.done():
-            error = self._tap.failed.result()
-            return _stop(
-                Reason.TAPE_FAILED if isinstance(error, TapeWriteError) else Reason.INTERNAL_ERROR, str(error)
-            )
-        if self._browser.died.done():
-            return _stop(Reason.BROWSER_DIED, self._browser.died.result())
-        return None
 
     async def _show(self) -> None:
         while True:
@@ -303,7 +275,3 @@ class _Session:
     def _first_packet_after(self) -> float | None:
         admitted, logged = self._lifecycle.waited_until, self._recorder.first_frame_logged
         return None if admitted is None or logged is None else max(0.0, logged - admitted)
-
-
-def _stop(reason: str, detail: str) -> Stop:
-    return Stop(reason, detail, time.time())

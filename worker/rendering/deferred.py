@@ -8,9 +8,10 @@ from typing import TypeAlias
 
 from worker.errors import InputError
 from worker.manifest.schema import Manifest
+from worker.platforms.registry import Platform, UnknownPlatformError, read_platform
 from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
-from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
+from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, TapeStarted
 
 
 class NothingRecordedError(InputError):
@@ -20,15 +21,19 @@ class NothingRecordedError(InputError):
 HELD_SECONDS = 10.0
 """Frames of so many seconds are kept until it is known when the recording began."""
 
-OpenRenderer: TypeAlias = Callable[[], Renderer]
-"""Makes a renderer; that may write its first files."""
+OpenRenderer: TypeAlias = Callable[[Platform], Renderer]
+"""Makes the renderer of a recording on a platform; it may write its first files."""
 
 
 class DeferredRenderer:
-    """Opens the renderer only when the recording begins, so that a bot that was not let in leaves no files."""
+    """Opens the renderer only when the recording begins, so that a bot that was not let in leaves no files.
 
-    def __init__(self, open_renderer: OpenRenderer) -> None:
+    ``platform`` is for a tape whose first part, which names it, is missing; None: not known.
+    """
+
+    def __init__(self, open_renderer: OpenRenderer, platform: Platform | None = None) -> None:
         self._open = open_renderer
+        self._platform = platform
         self._renderer: Renderer | None = None
         self._held: list[TapeEvent] = []
         self._held_frames: deque[FrameBatch] = deque()
@@ -41,7 +46,7 @@ class DeferredRenderer:
         return self._renderer is not None
 
     def feed(self, event: TapeEvent) -> None:
-        """Takes the next event of the tape. Raises what the renderer raises."""
+        """Takes the next event of the tape. Raises UnknownPlatformError, and what the renderer raises."""
         if self._renderer is not None:
             self._renderer.feed(event)
         elif isinstance(event, RecordingStarted):
@@ -62,6 +67,8 @@ class DeferredRenderer:
 
     def _hold(self, event: TapeEvent) -> None:
         """Batches are under way while the worker still finds out that it is in the call: the last of them may count."""
+        if isinstance(event, TapeStarted):
+            self._platform = read_platform(event.platform)
         if not isinstance(event, FrameBatch):
             self._held.append(event)
         elif event.frames:
@@ -70,7 +77,9 @@ class DeferredRenderer:
                 self._held_frames.popleft()
 
     def _begin(self, start: RecordingStarted) -> None:
-        renderer = self._open()
+        if self._platform is None:
+            raise UnknownPlatformError("tape: names no platform, because its first part is missing")
+        renderer = self._open(self._platform)
         for event in self._held:
             renderer.feed(event)
         renderer.feed(start)

@@ -5,7 +5,7 @@ Nothing here knows the hour: time is what the events say, so the same tape gives
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from worker.audio.mixer import Mixer
@@ -15,15 +15,16 @@ from worker.manifest.assemble import assemble_manifest
 from worker.manifest.naming import name_sources
 from worker.manifest.recording_facts import SessionFacts
 from worker.manifest.schema import Manifest, encode_manifest
-from worker.platforms.registry import hints_decoder, open_roster_decoder
+from worker.platforms.registry import PLATFORMS, AudioKind, Platform, PlatformEntry
 from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, STREAMS_FOLDER, TIMELINE_FILE
 from worker.rendering.progress import Progress, SpeakerProgress
 from worker.rendering.timeline.page import timeline_html
+from worker.roster.roster import Roster
 from worker.stems.caption_users import CaptionUsers
 from worker.stems.gated_stems import GatedStems
 from worker.stems.separate_stems import SeparateStems
 from worker.stems.stem_set import MOST_SOURCES, Slot, SourceSinks, StemSet
-from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, TapeStarted
+from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
 
 SETTLED_AFTER = 10.0
 """Silence is laid this many seconds behind the clock: a stalled network may still deliver what was spoken before."""
@@ -31,24 +32,26 @@ SETTLED_AFTER = 10.0
 CLOCK_LEAP = 3600.0
 """A frame that claims to be an hour away from all others is not believed."""
 
-MIXED = "microsoft_teams"
-"""The platform that sends one mix of everybody."""
-
 
 class Renderer:
     """Writes stems, mix, manifest and timeline into ``output`` while events are fed; ``finish`` completes them.
 
-    ``sinks`` hear each source apart while it is written. Raises OSError (av.FFmpegError for the stems) where a file cannot be
-    written.
+    ``platform`` says whose roster it is, and how its audio comes. ``sinks`` hear each source apart while it is written. Raises
+    OSError (av.FFmpegError for the stems) where a file cannot be written.
     """
 
-    def __init__(self, output: Path, *, mix: bool = True, sinks: Sequence[SourceSinks] = ()) -> None:
+    def __init__(
+        self, output: Path, platform: Platform, *, mix: bool = True, sinks: Sequence[SourceSinks] = ()
+    ) -> None:
         self._output = output
         (output / STREAMS_FOLDER).mkdir(parents=True, exist_ok=True)
         self._mixer = Mixer(WavWriter(output / AUDIO_FILE)) if mix else None
-        self._sinks = sinks
         self._facts = SessionFacts()
-        self._choose("google_meet")
+        entry = PLATFORMS[platform]
+        self._decoder = entry.open_roster_decoder()
+        self._stem_set = _open_stem_set(
+            entry, output / STREAMS_FOLDER, self._mixer, self._decoder.roster, sinks
+        )
         self._slots: dict[tuple[int, int, int], Slot] = {}
         """By document, receiver and SSRC."""
         self._unbelieved = 0
@@ -65,8 +68,6 @@ class Renderer:
             if self._zero is not None and not self._ended:
                 self._take_frames(event, self._zero)
             return
-        if isinstance(event, TapeStarted) and self._facts.begun is None:
-            self._choose(event.platform)
         self._facts.observe(event)
         self._decoder.observe(event)
         self._stem_set.observe(event)
@@ -164,22 +165,6 @@ class Renderer:
             if self._mixer:
                 self._mixer.write_until(settled)
 
-    def _choose(self, platform: str) -> None:
-        """A platform's roster, and its kind of speech."""
-        streams = self._output / STREAMS_FOLDER
-        self._decoder = open_roster_decoder(platform)
-        self._stem_set: StemSet = (
-            GatedStems(
-                streams,
-                self._mixer,
-                CaptionUsers(self._decoder.roster),
-                hints_decoder(platform),
-                self._sinks,
-            )
-            if platform == MIXED
-            else SeparateStems(streams, self._mixer, self._sinks)
-        )
-
     def _warnings(self) -> list[str]:
         refused = self._stem_set.refused
         malformed = sum(slot.buffer.counts.malformed for slot in self._slots.values())
@@ -197,3 +182,17 @@ class Renderer:
                 f"{self._unbelieved} packets claimed to come from another hour and were left out."
             )
         return warnings
+
+
+def _open_stem_set(
+    entry: PlatformEntry,
+    folder: Path,
+    mixer: Mixer | None,
+    roster: Callable[[], Roster],
+    sinks: Sequence[SourceSinks],
+) -> StemSet:
+    match entry.audio:
+        case AudioKind.SEPARATE:
+            return SeparateStems(folder, mixer, sinks)
+        case AudioKind.MIXED:
+            return GatedStems(folder, mixer, CaptionUsers(roster), entry.hints_in, sinks)

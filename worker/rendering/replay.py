@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from worker.errors import MeetstemsError
 from worker.manifest.schema import Manifest
+from worker.platforms.registry import Platform
 from worker.rendering.deferred import DeferredRenderer, OpenRenderer
 from worker.rendering.output import OutputError, claim_output
 from worker.tape.reader import TapeReader
@@ -23,16 +24,19 @@ class Replayed(NamedTuple):
     warnings: list[str]
 
 
-def replay(tape: Path, output: Path, open_renderer: OpenRenderer) -> Replayed:
+def replay(
+    tape: Path, output: Path, open_renderer: OpenRenderer, platform: Platform | None = None
+) -> Replayed:
     """Feeds the tape to a renderer that writes into ``output``.
 
-    Raises TapeReadError, OutputError, NothingRecordedError (the tape ends before the recording began), RenderingError.
+    ``platform`` is needed only where the tape's first part, which names it, is missing. Raises TapeReadError, OutputError,
+    UnknownPlatformError, NothingRecordedError (the tape ends before the recording began), RenderingError.
     """
     reader = TapeReader(tape)
     if output.resolve().is_relative_to(tape.resolve()):
         raise OutputError(f"output {output}: lies within the tape, expected another folder")
     claim_output(output)
-    renderer = DeferredRenderer(open_renderer)
+    renderer = DeferredRenderer(open_renderer, platform)
     try:
         for event in reader:
             renderer.feed(event)

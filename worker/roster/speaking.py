@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from worker.tape.events import TapeEvent
+
 
 class Dominance(msgspec.Struct, frozen=True):
     """Who is dominant by now: source ids, the latest first."""
@@ -24,3 +26,8 @@ class Caption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Said: TypeAlias = Dominance | Caption
+
+
+def no_hints(_: TapeEvent) -> list[Said]:
+    """For platforms whose packets alone say who speaks."""
+    return []

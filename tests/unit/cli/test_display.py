@@ -6,7 +6,9 @@ import pytest
 from rich.console import Console
 
 from worker.cli.display import LiveDisplay, PlainDisplay, clock, live_view, plain_line
+from worker.reasons import Reason
 from worker.rendering.progress import Progress, SpeakerProgress
+from worker.states import State
 
 HOSTILE = "[red]Mallory[/red]\x1b[2J\u202e\nsecond line " + "x" * 300
 
@@ -42,22 +44,22 @@ def test_a_plain_line() -> None:
 def test_plain_lines_come_with_each_state_and_every_ten_seconds() -> None:
     out = io.StringIO()
     display = PlainDisplay(Console(file=out, width=40))
-    display.state("joining")
+    display.state(State.JOINING)
     for elapsed in range(31):
         display.update(progress(elapsed))
-    display.state("leaving", "[b]meeting_ended[/b]\x1b[0m")
+    display.state(State.LEAVING, Reason.MEETING_ENDED)
     display.close()
     lines = out.getvalue().splitlines()
     assert [line.split(" ")[0] for line in lines] == ["joining", "0:10", "0:20", "0:30", "leaving:"]
-    assert lines[-1] == "leaving: [b]meeting_ended[/b]\ufffd[0m"
+    assert lines[-1] == "leaving: meeting_ended"
 
 
 def test_the_live_view_shows_who_speaks() -> None:
     view = drawn(
         live_view(
             "https://meet…",
-            "in_call_recording",
-            "",
+            State.IN_CALL_RECORDING,
+            None,
             progress(83, speaker("Ada", speaking=True), speaker("Ben")),
         )
     )
@@ -69,18 +71,20 @@ def test_the_live_view_shows_who_speaks() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_hostile_names_change_nothing_but_their_own_cell(width: int) -> None:
-    view = drawn(live_view(HOSTILE, "in_call_recording", HOSTILE, progress(1, speaker(HOSTILE))), width)
+    view = drawn(live_view(HOSTILE, State.IN_CALL_RECORDING, None, progress(1, speaker(HOSTILE))), width)
     assert "\x1b" not in view
     assert "\u202e" not in view
     assert "[red]Mal" in view
-    rows = drawn(live_view("t", "in_call_recording", "", progress(1, speaker(HOSTILE))), width).splitlines()
+    rows = drawn(
+        live_view("t", State.IN_CALL_RECORDING, None, progress(1, speaker(HOSTILE))), width
+    ).splitlines()
     assert len(rows) <= 7
     assert max(row.count("x") for row in rows) < 40
 
 
 def test_of_a_crowd_those_who_speak_are_shown() -> None:
     crowd = [speaker(f"Person {number}", speaking=number >= 38) for number in range(40)]
-    view = drawn(live_view("t", "in_call_recording", "", progress(1, *crowd)))
+    view = drawn(live_view("t", State.IN_CALL_RECORDING, None, progress(1, *crowd)))
     assert "Person 38" in view
     assert "Person 39" in view
     assert "and 24 more" in view
@@ -89,7 +93,7 @@ def test_of_a_crowd_those_who_speak_are_shown() -> None:
 def test_the_live_display_leaves_nothing_behind() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=80, height=20)
     display = LiveDisplay(console, "https://meet…")
-    display.state("waiting_room")
+    display.state(State.WAITING_ROOM)
     display.update(progress(1, speaker("Ada")))
     display.close()
     assert isinstance(console.file, io.StringIO)

@@ -14,13 +14,14 @@ from worker.contracts.meetstream import DEFAULT_LEAVE, MeetStreamAutomaticLeave,
 from worker.contracts.parse_job import parse_job
 from worker.contracts.validation import check
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
+from worker.platforms.registry import Platform
 
 
 def parse(**fields: Any) -> Job:
     return parse_job(json.dumps(fields), lambda: "new-id")
 
 
-def leave_policy(platform: str = "google_meet", **said: Any) -> LeavePolicy:
+def leave_policy(platform: Platform = Platform.GOOGLE_MEET, **said: Any) -> LeavePolicy:
     return meetstream_leave(check(said, MeetStreamAutomaticLeave), platform)
 
 
@@ -91,7 +92,7 @@ def test_everything_of_meetstreams() -> None:
         bot_id="6667fd0c-0165-471a-a880-06a1180be377",
         vendor="meetstream",
         meeting_url=LINK,
-        platform="google_meet",
+        platform=Platform.GOOGLE_MEET,
         bot_name="Ada's notes",
         join_at=1769851800.0,
         separate_audio=False,
@@ -163,7 +164,7 @@ def test_a_refusal_names_field_value_and_what_was_expected(fields: dict[str, Any
 def test_meetstreams_defaults() -> None:
     assert (
         leave_policy()
-        == meetstream_leave(None, "google_meet")
+        == meetstream_leave(None, Platform.GOOGLE_MEET)
         == DEFAULT_LEAVE
         == LeavePolicy(
             waiting_room=600.0,
@@ -187,8 +188,10 @@ def test_both_spellings_of_no_one_joined() -> None:
     assert leave_policy(no_one_joined_timeout=7, noone_joined_timeout=8).noone_joined == 7.0
 
 
-@pytest.mark.parametrize(("platform", "most"), [("google_meet", 600), ("microsoft_teams", 1800)])
-def test_the_waiting_room_is_bounded_by_the_platform(platform: str, most: int) -> None:
+@pytest.mark.parametrize(
+    ("platform", "most"), [(Platform.GOOGLE_MEET, 600), (Platform.MICROSOFT_TEAMS, 1800)]
+)
+def test_the_waiting_room_is_bounded_by_the_platform(platform: Platform, most: int) -> None:
     assert leave_policy(platform, waiting_room_timeout=most).waiting_room == most
     with pytest.raises(JobError, match=f"waiting_room_timeout: .*from 0 to {most}"):
         leave_policy(platform, waiting_room_timeout=most + 0.5)

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.malformed_jobs import LINK, NOT_AN_OBJECT, NOT_JSON, OUT_OF_RANGE, WRONG_FIELDS
-from worker.contracts.fields import A_LINK
 from worker.contracts.job import Job
 from worker.contracts.json_body import MAX_BODY_BYTES, JobError
 from worker.contracts.parse_job import json_schema, parse_job
 from worker.contracts.validation import MOST_IGNORED
 from worker.errors import InputError
+from worker.platforms.links import EXPECTED_LINK
 
 MALFORMED = [*NOT_JSON, *NOT_AN_OBJECT, *OUT_OF_RANGE, *(body for body, _ in WRONG_FIELDS)]
 
@@ -81,13 +81,13 @@ def test_the_list_of_the_ignored_is_bounded_and_harmless() -> None:
     [
         (
             {"meeting_url": "https://us02web.zoom.us/j/1?pwd=abc"},
-            f"job: meeting_url: 'https://us02web.zoom.us/j/1'; expected {A_LINK} (Zoom is not served yet)",
+            f"job: meeting_url: 'https://us02web.zoom.us/j/1'; expected {EXPECTED_LINK} (Zoom is not served yet)",
         ),
         (
             {"meeting_link": "https://teams.microsoft.com/l/meetup-join/19?p=abc"},
-            f"job: meeting_link: 'https://teams.microsoft.com/l/meetup-join/19'; expected {A_LINK}",
+            f"job: meeting_link: 'https://teams.microsoft.com/l/meetup-join/19'; expected {EXPECTED_LINK}",
         ),
-        ({}, f"job: meeting_link: missing, and so is meeting_url; expected {A_LINK}"),
+        ({}, f"job: meeting_link: missing, and so is meeting_url; expected {EXPECTED_LINK}"),
     ],
 )
 def test_a_refusal_names_field_value_and_what_was_expected(fields: dict[str, Any], line: str) -> None:

@@ -14,6 +14,7 @@ from worker.contracts.parse_job import parse_job
 from worker.contracts.recall import DEFAULT_LEAVE, RecallAutomaticLeave, RecallRecordingConfig, recall_leave
 from worker.contracts.validation import check
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
+from worker.platforms.registry import Platform
 
 
 def parse(**fields: Any) -> Job:
@@ -106,7 +107,7 @@ def test_everything_of_recalls() -> None:
         bot_id="new-id",
         vendor="recall",
         meeting_url=TEAMS_LINK,
-        platform="microsoft_teams",
+        platform=Platform.MICROSOFT_TEAMS,
         bot_name="Recorder",
         join_at=1769851800.5,
         separate_audio=True,

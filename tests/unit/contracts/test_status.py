@@ -10,6 +10,7 @@ from worker.contracts.parse_job import parse_job
 from worker.contracts.status import (
     LARGEST_EVENT,
     BotStatus,
+    OutcomeKind,
     Result,
     ResultFile,
     audio_event,
@@ -22,10 +23,14 @@ from worker.contracts.status import (
 )
 from worker.contracts.streams_document import mixed_only, streams_document
 from worker.contracts.vendor_words import words
-from worker.jobs.job_outcome import judge, make_result
+from worker.jobs.job_outcome import JobOutcome, judge, make_result
+from worker.lifecycle.ending import Ending
 from worker.manifest.merge import merge_attempts
 from worker.manifest.schema import Manifest
-from worker.recording.outcome import RecordingOutcome, Stop
+from worker.platforms.registry import Platform
+from worker.reasons import Reason
+from worker.recording.outcome import RecordingOutcome
+from worker.states import State
 from worker.tape.errors import TapeWriteError
 
 AT = 1_790_000_000.25
@@ -36,13 +41,15 @@ def job(**fields: object) -> Job:
     return parse_job(msgspec.json.encode({**body, **fields}), lambda: "other")
 
 
-def status(state: str = "in_call_recording", reason: str = "", **changes: object) -> BotStatus:
-    made = bot_status(job(), state, reason, words(state, reason), 2, 2003, AT)
+def status(
+    state: State = State.IN_CALL_RECORDING, reason: Reason | None = None, **changes: object
+) -> BotStatus:
+    made = bot_status(job(), state, reason, words(state, reason, Platform.GOOGLE_MEET), 2, 2003, AT)
     return msgspec.structs.replace(made, **changes)
 
 
 def test_an_event_bears_both_vendors_words_and_what_orders_it() -> None:
-    event = state_event(status("leaving", "meeting_ended"), "bot.leaving", {"order": "7"})
+    event = state_event(status(State.LEAVING, Reason.MEETING_ENDED), "bot.leaving", {"order": "7"})
     assert event == {
         "event": "bot.leaving",
         "bot_id": "bot-1",
@@ -74,7 +81,7 @@ def test_audio_processed_is_as_meetstream_has_it() -> None:
 
 def test_an_invalid_job_is_told_with_the_line_that_names_the_field() -> None:
     event = invalid_job_event(
-        "abc", None, words("fatal", "invalid_job"), "job: bot_name: 7; expected text", AT
+        "abc", None, words(State.FATAL, Reason.INVALID_JOB, None), "job: bot_name: 7; expected text", AT
     )
     assert event["idempotency_key"] == "invalid-abc"
     assert event["message"] == "job: bot_name: 7; expected text"
@@ -119,46 +126,49 @@ def test_a_result_that_is_too_long_for_a_message_leaves_out_its_files_first() ->
 
 
 def ended(
-    reason: str, error: Exception | None = None, *, admitted: bool = False
-) -> tuple[Stop, RecordingOutcome]:
-    stop = Stop(reason, "detail", AT)
-    return stop, RecordingOutcome(stop, admitted, None, error, None, None, None)
+    reason: Reason, error: Exception | None = None, *, admitted: bool = False
+) -> tuple[Ending, RecordingOutcome]:
+    ending = Ending(reason, "detail", AT)
+    return ending, RecordingOutcome(ending, admitted, None, error, None, None, None)
 
 
 @pytest.mark.parametrize(
-    ("reason", "heard", "outcome", "state"),
+    ("reason", "heard", "kind", "state"),
     [
-        ("meeting_ended", True, "recorded", "done"),
-        ("drained", True, "recorded", "done"),
-        ("denied_by_host", False, "not_admitted", "fatal"),
-        ("waiting_room_timeout", True, "recorded", "done"),
-        ("browser_died", True, "failed", "fatal"),
-        ("oom_soft_limit", True, "failed", "fatal"),
-        ("page_not_loaded", False, "failed", "fatal"),
+        (Reason.MEETING_ENDED, True, OutcomeKind.RECORDED, State.DONE),
+        (Reason.DRAINED, True, OutcomeKind.RECORDED, State.DONE),
+        (Reason.DENIED_BY_HOST, False, OutcomeKind.NOT_ADMITTED, State.FATAL),
+        (Reason.WAITING_ROOM_TIMEOUT, True, OutcomeKind.RECORDED, State.DONE),
+        (Reason.BROWSER_DIED, True, OutcomeKind.FAILED, State.FATAL),
+        (Reason.OOM_SOFT_LIMIT, True, OutcomeKind.FAILED, State.FATAL),
+        (Reason.PAGE_NOT_LOADED, False, OutcomeKind.FAILED, State.FATAL),
     ],
 )
-def test_a_verdict(reason: str, heard: bool, outcome: str, state: str) -> None:
-    stop, last = ended(reason)
+def test_reason_and_recording_decide_the_outcome(
+    reason: Reason, heard: bool, kind: OutcomeKind, state: State
+) -> None:
+    ending, last = ended(reason)
     before = [recorded(1, 0.0, 10.0)] if heard else []
-    assert judge(before, stop, [last], give_up=False) == (outcome, state, reason, "detail")
+    assert judge(before, ending, [last], give_up=False) == JobOutcome(kind, state, reason, "detail")
 
 
-def test_a_bot_that_might_not_record() -> None:
-    stop, last = ended("recording_denied", admitted=True)
-    assert judge([], stop, [last], give_up=False)[:2] == ("not_recorded", "done")
+def test_a_bot_that_was_in_but_might_not_record_is_done_without_a_recording() -> None:
+    ending, last = ended(Reason.RECORDING_DENIED, admitted=True)
+    outcome = judge([], ending, [last], give_up=False)
+    assert (outcome.kind, outcome.state) == (OutcomeKind.NOT_RECORDED, State.DONE)
 
 
 def test_a_full_disk_is_told_from_other_faults() -> None:
     full = TapeWriteError("tape: cannot write: No space left on device")
     full.__cause__ = OSError(28, "No space left on device")
-    stop, last = ended("tape_failed", full)
-    assert judge([], stop, [last], give_up=False).reason == "disk_full"
-    stop, last = ended("meeting_ended", OSError(5, "Input/output error"))
-    assert judge([], stop, [last], give_up=False).reason == "tape_failed"
+    ending, last = ended(Reason.TAPE_FAILED, full)
+    assert judge([], ending, [last], give_up=False).reason is Reason.DISK_FULL
+    ending, last = ended(Reason.MEETING_ENDED, OSError(5, "Input/output error"))
+    assert judge([], ending, [last], give_up=False).reason is Reason.TAPE_FAILED
 
 
 def test_giving_up_is_a_failure_whatever_there_is() -> None:
-    assert judge([recorded(1, 0.0, 10.0)], None, [], give_up=True).reason == "too_many_attempts"
+    assert judge([recorded(1, 0.0, 10.0)], None, [], give_up=True).reason is Reason.TOO_MANY_ATTEMPTS
 
 
 def presign(url: str, filename: str) -> str:
@@ -173,7 +183,7 @@ def test_streams_in_progress() -> None:
 
 def test_streams_that_are_ready_have_fresh_urls() -> None:
     document = streams_document(
-        status("done", "meeting_ended", audio_status="Success"), meeting(2, 60.0), presign
+        status(State.DONE, Reason.MEETING_ENDED, audio_status="Success"), meeting(2, 60.0), presign
     )
     assert document["audio_streams_available"]
     (segment,) = document["participants"][0]["streams"][0]["segments"]
@@ -184,7 +194,7 @@ def test_streams_that_are_ready_have_fresh_urls() -> None:
 def test_streams_that_nobody_asked_for() -> None:
     full = meeting(2, 60.0)
     document = streams_document(
-        status("done", "meeting_ended", audio_status="Success"), mixed_only(full), presign
+        status(State.DONE, Reason.MEETING_ENDED, audio_status="Success"), mixed_only(full), presign
     )
     assert msgspec.convert(document["recording"], type(full.recording)) == full.recording
     del document["recording"]
@@ -200,10 +210,12 @@ def test_streams_that_nobody_asked_for() -> None:
 
 def test_streams_with_nothing_to_give() -> None:
     nobody = streams_document(
-        status("done", audio_status="Success"), merge_attempts([recorded(1, 0.0, 10.0)]), presign
+        status(State.DONE, audio_status="Success"), merge_attempts([recorded(1, 0.0, 10.0)]), presign
     )
     assert nobody["audio_streams_available"] is False
     assert "message" in nobody
-    refused = streams_document(status("fatal", "denied_by_host", audio_status="Success"), None, presign)
+    refused = streams_document(
+        status(State.FATAL, Reason.DENIED_BY_HOST, audio_status="Success"), None, presign
+    )
     assert (refused["audio_streams_available"], refused["participants"]) == (False, [])
     assert "denied the bot's request" in refused["message"]

@@ -13,6 +13,7 @@ from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy
 from worker.jobs.earlier_attempts import Earlier, look_back
 from worker.jobs.recovery import recover
+from worker.platforms.registry import Platform
 from worker.tape.events import StateChanged, TapeEvent
 
 
@@ -32,7 +33,9 @@ def test_a_tape_that_breaks_off_says_how_long_it_recorded(store: S3Store, tmp_pa
     earlier = look_back(store, KEYS, tmp_path / "look")
     assert (earlier.numbers, earlier.ended_reason) == ([1], "cut_off")
     assert earlier.meeting_may_go_on
-    (recovered,) = recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
+    (recovered,) = recover(
+        store, KEYS, [1], tmp_path / "work", platform=Platform.GOOGLE_MEET, separate_audio=True
+    )
     assert abs(earlier.recorded_seconds - recovered.manifest.recording.duration_seconds) < 0.2
 
 
@@ -44,7 +47,9 @@ def test_the_glance_at_a_tape_agrees_with_the_files_made_of_it(
 ) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events(reason=reason)))
     glance = look_back(store, KEYS, tmp_path / "look")
-    (recovered,) = recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
+    (recovered,) = recover(
+        store, KEYS, [1], tmp_path / "work", platform=Platform.GOOGLE_MEET, separate_audio=True
+    )
     assert glance.ended_reason == recovered.manifest.recording.ended_reason == reason
     assert glance.meeting_may_go_on is goes_on
     later = look_back(store, KEYS, tmp_path / "again")

@@ -23,6 +23,7 @@ from worker.jobs.publish import publish_audio, publish_rest
 from worker.jobs.recovery import files_of, recover
 from worker.jobs.recovery_process import RecoveryError, recover_apart, recovery_task
 from worker.manifest.schema import Manifest
+from worker.platforms.registry import Platform
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
 from worker.settings import WorkerSettings
@@ -82,7 +83,9 @@ def test_a_tape_that_breaks_off_becomes_files(store: S3Store, tmp_path: Path) ->
     parts = write_tape(tmp_path / "tape", events())
     # The first part holds no more than what came before the call.
     put_tape(store, 1, parts[:3])
-    (attempt,) = recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
+    (attempt,) = recover(
+        store, KEYS, [1], tmp_path / "work", platform=Platform.GOOGLE_MEET, separate_audio=True
+    )
     assert attempt.folder == "attempts/0001/files"
     assert attempt.manifest.recording.ended_reason == "cut_off"
     assert 7.5 < attempt.manifest.recording.duration_seconds <= 8.1
@@ -94,9 +97,12 @@ def test_a_tape_that_breaks_off_becomes_files(store: S3Store, tmp_path: Path) ->
 
 def test_recovering_again_changes_nothing(store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events()))
-    first = recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
+    first = recover(store, KEYS, [1], tmp_path / "work", platform=Platform.GOOGLE_MEET, separate_audio=True)
     before = store.list(KEYS.folder)
-    assert recover(store, KEYS, [1], tmp_path / "again", separate_audio=True) == first
+    assert (
+        recover(store, KEYS, [1], tmp_path / "again", platform=Platform.GOOGLE_MEET, separate_audio=True)
+        == first
+    )
     assert store.list(KEYS.folder) == before
     assert not (tmp_path / "again").exists()
 
@@ -105,10 +111,10 @@ def test_what_a_worker_that_was_killed_had_not_uploaded_yet_is_uploaded(
     store: S3Store, tmp_path: Path
 ) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events(reason="meeting_ended")))
-    replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
+    replay(tmp_path / "tape", tmp_path / "files", lambda platform: Renderer(tmp_path / "files", platform))
     publish_audio(store, KEYS.attempt(1), tmp_path / "files", separate_audio=True)
     assert "attempts/0001/files/audio.wav" not in keys_in(store)
-    recover(store, KEYS, [1], tmp_path / "work", separate_audio=True)
+    recover(store, KEYS, [1], tmp_path / "work", platform=Platform.GOOGLE_MEET, separate_audio=True)
     assert "attempts/0001/files/audio.wav" in keys_in(store)
 
 
@@ -122,14 +128,18 @@ def test_recovery_uploads_only_manifest_and_mix_where_no_separate_files_were_ask
         "attempts/0001/files/audio.wav",
         *(f"attempts/0001/tape/{part.name}" for part in parts),
     }
-    (recovered,) = recover(store, KEYS, [1], tmp_path / "work", separate_audio=False)
+    (recovered,) = recover(
+        store, KEYS, [1], tmp_path / "work", platform=Platform.GOOGLE_MEET, separate_audio=False
+    )
     assert keys_in(store) == wanted
-    assert recover(store, KEYS, [1], tmp_path / "again", separate_audio=False) == [recovered]
+    assert recover(
+        store, KEYS, [1], tmp_path / "again", platform=Platform.GOOGLE_MEET, separate_audio=False
+    ) == [recovered]
     assert not (tmp_path / "again").exists()
     # A worker that was not killed uploads the same files.
     for listed in store.list(KEYS.attempt(1).files):
         store.delete(listed.key)
-    replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
+    replay(tmp_path / "tape", tmp_path / "files", lambda platform: Renderer(tmp_path / "files", platform))
     for publish in (publish_audio, publish_rest):
         publish(store, KEYS.attempt(1), tmp_path / "files", separate_audio=False)
     assert keys_in(store) == wanted
@@ -137,12 +147,12 @@ def test_recovery_uploads_only_manifest_and_mix_where_no_separate_files_were_ask
 
 def test_files_that_stand_there_are_never_replaced(store: S3Store, tmp_path: Path) -> None:
     parts = write_tape(tmp_path / "tape", events(reason="meeting_ended"))
-    replay(tmp_path / "tape", tmp_path / "files", lambda: Renderer(tmp_path / "files"))
+    replay(tmp_path / "tape", tmp_path / "files", lambda platform: Renderer(tmp_path / "files", platform))
     for publish in (publish_audio, publish_rest):
         publish(store, KEYS.attempt(1), tmp_path / "files", separate_audio=True)
     before = store.list(KEYS.folder)
     put_tape(store, 1, parts[:1])
-    replay(tmp_path / "tape", tmp_path / "shorter", lambda: Renderer(tmp_path / "shorter"))
+    replay(tmp_path / "tape", tmp_path / "shorter", lambda platform: Renderer(tmp_path / "shorter", platform))
     for publish in (publish_audio, publish_rest):
         publish(store, KEYS.attempt(1), tmp_path / "shorter", separate_audio=True)
     after = {listed.key: listed for listed in store.list(KEYS.folder)}
@@ -152,13 +162,18 @@ def test_files_that_stand_there_are_never_replaced(store: S3Store, tmp_path: Pat
 def test_a_bot_that_never_got_in_leaves_nothing_to_recover(store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", iter(list(events())[:1])))
     store.put(f"{KEYS.attempt(2).folder}attempt.json", b"{}", content_type="application/json")
-    assert recover(store, KEYS, [1, 2], tmp_path / "work", separate_audio=True) == []
+    assert (
+        recover(store, KEYS, [1, 2], tmp_path / "work", platform=Platform.GOOGLE_MEET, separate_audio=True)
+        == []
+    )
 
 
 def test_a_torn_tape_that_is_none_costs_no_more_than_itself(store: S3Store, tmp_path: Path) -> None:
     store.put(KEYS.attempt(1).tape_part("part-000000.mcap"), b"no tape", content_type="text/plain")
     put_tape(store, 2, write_tape(tmp_path / "tape", events()))
-    recovered = recover(store, KEYS, [1, 2], tmp_path / "work", separate_audio=True)
+    recovered = recover(
+        store, KEYS, [1, 2], tmp_path / "work", platform=Platform.GOOGLE_MEET, separate_audio=True
+    )
     assert [attempt.attempt for attempt in recovered] == [2]
     assert look_back(store, KEYS, tmp_path / "look").numbers == [1, 2]
 
@@ -170,7 +185,9 @@ async def test_a_process_of_its_own_recovers_the_same_and_says_where_it_cannot(
     worker_settings = WorkerSettings(bucket=embedded.bucket, log_json=True)
     task = recovery_task(embedded.aws, worker_settings, JOB, [1], tmp_path / "apart")
     recovered = await recover_apart(task)
-    assert recovered == recover(store, KEYS, [1], tmp_path / "here", separate_audio=True)
+    assert recovered == recover(
+        store, KEYS, [1], tmp_path / "here", platform=Platform.GOOGLE_MEET, separate_audio=True
+    )
     assert recovered[0].manifest.recording.ended_reason == "cut_off"
 
     nowhere = msgspec.structs.replace(task, bucket="nobody-has-this-one")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy, Patience, StartOn
 from worker.lifecycle.media_state import MediaState
 from worker.lifecycle.page_view import Scene, View
@@ -19,7 +20,7 @@ from worker.lifecycle.state_machine import (
     Lifecycle,
     Transition,
 )
-from worker.reasons import CUT_OFF, Reason
+from worker.reasons import Reason
 from worker.roster.roster import CallOver, Device, Evidence, Roster, SourceOwner, Status
 from worker.states import State
 
@@ -73,9 +74,12 @@ class Life:
         return [transition.state for transition in self.transitions]
 
     @property
-    def end(self) -> Transition:
-        assert self.transitions[-1].state is State.LEAVING, self.transitions
-        return self.transitions[-1]
+    def end(self) -> Ending:
+        last = self.transitions[-1]
+        assert last.state is State.LEAVING, self.transitions
+        assert last.ending is not None
+        assert last.evidence == last.ending.evidence
+        return last.ending
 
     def wait(self, seconds: float, scene: Scene = Scene.CALL) -> Life:
         """Goes on until something happens, or for so long."""
@@ -145,8 +149,7 @@ def test_a_refusal_has_to_stand() -> None:
     life = Life().see(Scene.LOBBY).see(Scene.REFUSED, **refusal).see(Scene.LOBBY, 5)
     assert life.states == [State.WAITING_ROOM]
     life.see(Scene.REFUSED, 1.5, **refusal)
-    assert life.end[2:5] == (Reason.DENIED_BY_HOST, "Denied.", ("refused.denied",))
-    assert life.end.since == life.at - 1
+    assert life.end == Ending(Reason.DENIED_BY_HOST, "Denied.", life.at - 1, ("refused.denied",))
 
 
 @pytest.mark.parametrize(
@@ -302,9 +305,9 @@ def test_our_own_tile_is_not_company() -> None:
 
 def test_told_to_stop() -> None:
     life = Life().admitted(ANA)
-    life.transitions += life.lifecycle.stop(Reason.DRAINED, "SIGTERM", life.at)
+    life.transitions += life.lifecycle.stop(Ending(Reason.DRAINED, "SIGTERM", life.at))
     assert life.end.reason is Reason.DRAINED
-    assert life.lifecycle.stop(Reason.INTERRUPTED, "SIGINT", life.at) == []
+    assert life.lifecycle.stop(Ending(Reason.INTERRUPTED, "SIGINT", life.at)) == []
     assert life.see(Scene.OVER, 10, reason=Reason.REMOVED).end.reason is Reason.DRAINED
 
 
@@ -395,15 +398,19 @@ def test_whatever_is_observed(
         if transition.state is State.IN_CALL_RECORDING:
             assert not last.recording_denied
         if transition.state is State.LEAVING:
-            assert transition.reason is not None
+            assert transition.ending is not None
+            reason = transition.ending.reason
+            assert transition.ending.at <= transition.at
             if not admitted:
-                assert transition.reason not in {Reason.MEETING_ENDED, Reason.REMOVED, *OURS}
-            if transition.reason in OURS:
+                assert reason not in {Reason.MEETING_ENDED, Reason.REMOVED, *OURS}
+            if reason in OURS:
                 assert media.alive
     # Time alone ends it, if nothing else does.
     end = T0 + sum(step for step, _ in script) + 2 * LONGEST + OPENING_TIMEOUT + 1
     transitions = [*lifecycle.tick(end), *lifecycle.tick(end + LONGEST), *lifecycle.tick(end + 2 * LONGEST)]
     assert lifecycle.state is State.LEAVING, transitions
     (final,) = lifecycle.left(end + 3 * LONGEST)
-    assert final.state is (State.DONE if admitted and final.reason not in CUT_OFF else State.FATAL)
+    assert final.ending is not None
+    good = admitted and not final.ending.reason.is_cut_off
+    assert final.state is (State.DONE if good else State.FATAL)
     assert lifecycle.left(end + 3 * LONGEST) == lifecycle.tick(end + 4 * LONGEST) == []

@@ -20,7 +20,9 @@ from worker.manifest.schema import (
 )
 from worker.monitoring.metrics import MOST_VALUES, OTHER, STATES, Metrics
 from worker.monitoring.process_metrics import ProcessId, ProcessMetrics, Usage
+from worker.platforms.registry import Platform
 from worker.rendering.progress import Progress, SpeakerProgress
+from worker.states import State
 from worker.tape.events import (
     TAPE_VERSION,
     AudioPathSeen,
@@ -119,8 +121,9 @@ def test_every_state_that_a_person_sees_is_one_of_the_metrics() -> None:
 
 
 def test_an_unknown_state_changes_nothing(reading: Reading) -> None:
-    reading.metrics.set_state("joining", 1)
-    reading.metrics.set_state("dancing", 2)
+    reading.metrics.set_state(State.JOINING, 1)
+    reading.metrics.set_state(State.STOPPED, 2)
+    reading.metrics.observe(StateChanged(at=3, state="dancing"))
     assert reading.value("state", meetstems_state="joining") == 1
 
 
@@ -225,9 +228,9 @@ def test_the_next_jobs_tape_begins_anew(reading: Reading) -> None:
 
 
 def test_outcomes_carry_the_vendors_words(reading: Reading) -> None:
-    reading.metrics.outcome("google_meet", "done", None)
-    reading.metrics.outcome("google_meet", "fatal", "meeting_not_found")
-    reading.metrics.outcome("google_meet", "fatal", "https://example.com/?token=1")
+    reading.metrics.outcome(Platform.GOOGLE_MEET, "done", None)
+    reading.metrics.outcome(Platform.GOOGLE_MEET, "fatal", "meeting_not_found")
+    reading.metrics.outcome(Platform.GOOGLE_MEET, "fatal", "https://example.com/?token=1")
     value = reading.value
     assert value("outcomes_total", platform="google_meet", code="done", sub_code="none") == 1
     assert value("outcomes_total", platform="google_meet", code="fatal", sub_code="meeting_not_found") == 1
@@ -236,9 +239,9 @@ def test_outcomes_carry_the_vendors_words(reading: Reading) -> None:
 
 def test_no_label_grows_without_end(reading: Reading) -> None:
     for number in range(MOST_VALUES + 50):
-        reading.metrics.restarted(f"reason_{number}")
+        reading.metrics.outcome(Platform.GOOGLE_MEET, "fatal", f"sub_code_{number}")
         reading.metrics.observe(PageDropped(at=1, document=7, what=f"thing_{number}", count=1))
-    assert reading.value("restarts_total", reason=OTHER) == 50
+    assert reading.value("outcomes_total", platform="google_meet", code="fatal", sub_code=OTHER) == 50
     assert len(generate_latest(reading.registry).splitlines()) < 1000
 
 

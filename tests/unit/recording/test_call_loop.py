@@ -107,7 +107,9 @@ async def test_from_the_door_to_the_end() -> None:
         State.IN_CALL_RECORDING,
         State.LEAVING,
     ]
-    assert stay.transitions[-1].reason is Reason.MEETING_ENDED
+    ending = stay.transitions[-1].ending
+    assert ending is not None
+    assert ending.reason is Reason.MEETING_ENDED
     assert call.done[0] == "open"
     assert "leave" not in call.done
 

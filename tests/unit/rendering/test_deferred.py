@@ -4,10 +4,12 @@ import errno
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 
 from tests.support.tape_samples import EPOCH, a_meeting, batch
 from worker.manifest.schema import Manifest
+from worker.platforms.registry import Platform, UnknownPlatformError
 from worker.recording.recorder import Recorder
 from worker.rendering.deferred import DeferredRenderer, NothingRecordedError
 from worker.rendering.progress import Progress
@@ -17,6 +19,7 @@ from worker.tape.events import (
     RecordingStarted,
     StateChanged,
     TapeEvent,
+    TapeStarted,
 )
 from worker.tape.reader import read_tape
 from worker.tape.writer import TapeWriter
@@ -27,7 +30,8 @@ MANIFEST = cast(Manifest, object())
 class Listening(Renderer):
     """A renderer that keeps what it is fed."""
 
-    def __init__(self, fails_at: int = 1000) -> None:
+    def __init__(self, platform: Platform, fails_at: int = 1000) -> None:
+        self.platform = platform
         self.fed: list[TapeEvent] = []
         self._fails_at = fails_at
 
@@ -44,11 +48,12 @@ class Listening(Renderer):
 
 
 def test_the_renderer_opens_when_the_recording_begins_and_misses_nothing() -> None:
-    renderer = Listening()
+    renderer = Listening(Platform.GOOGLE_MEET)
     opened = 0
 
-    def open_renderer() -> Listening:
+    def open_renderer(platform: Platform) -> Listening:
         nonlocal opened
+        assert platform is renderer.platform
         opened += 1
         return renderer
 
@@ -72,6 +77,55 @@ def test_without_a_beginning_there_is_nothing_to_finish() -> None:
         deferred.finish()
 
 
+@pytest.mark.parametrize("platform", Platform)
+def test_the_tape_names_the_platform_to_the_renderer(platform: Platform) -> None:
+    opened: list[Platform] = []
+
+    def open_renderer(told: Platform) -> Listening:
+        opened.append(told)
+        return Listening(told)
+
+    deferred = DeferredRenderer(open_renderer, Platform.GOOGLE_MEET)
+    for _, event in a_meeting(3):
+        if isinstance(event, TapeStarted):
+            event = msgspec.structs.replace(event, platform=platform)  # noqa: PLW2901
+        deferred.feed(event)
+    assert opened == [platform]
+
+
+def without_its_first_event() -> list[TapeEvent]:
+    return [event for _, event in a_meeting(3) if not isinstance(event, TapeStarted)]
+
+
+def test_a_tape_without_its_first_part_needs_to_be_told_its_platform() -> None:
+    deferred = DeferredRenderer(Listening)
+    with pytest.raises(UnknownPlatformError, match="names no platform, because its first part is missing"):
+        for event in without_its_first_event():
+            deferred.feed(event)
+
+
+@pytest.mark.parametrize("platform", Platform)
+def test_a_tape_without_its_first_part_is_rendered_for_the_platform_that_is_given(platform: Platform) -> None:
+    opened: list[Platform] = []
+
+    def open_renderer(told: Platform) -> Listening:
+        opened.append(told)
+        return Listening(told)
+
+    deferred = DeferredRenderer(open_renderer, platform)
+    for event in without_its_first_event():
+        deferred.feed(event)
+    assert opened == [platform]
+    assert deferred.finish() is MANIFEST
+
+
+def test_a_tape_of_an_unknown_platform_is_refused() -> None:
+    deferred = DeferredRenderer(Listening)
+    start = TapeStarted(at=EPOCH, version=1, platform="skype", meeting_url="", bot_name="")
+    with pytest.raises(UnknownPlatformError, match="platform 'skype': is not known, expected google_meet or"):
+        deferred.feed(start)
+
+
 def test_the_tape_has_every_event_before_the_renderer(tmp_path: Path) -> None:
     class Checking(Listening):
         def feed(self, event: TapeEvent) -> None:
@@ -86,7 +140,11 @@ def test_the_tape_has_every_event_before_the_renderer(tmp_path: Path) -> None:
 
 
 def test_the_tape_goes_on_when_the_renderer_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    recorder = Recorder(TapeWriter(tmp_path), DeferredRenderer(lambda: Listening(fails_at=5)), lambda: EPOCH)
+    recorder = Recorder(
+        TapeWriter(tmp_path),
+        DeferredRenderer(lambda platform: Listening(platform, fails_at=5)),
+        lambda: EPOCH,
+    )
     events = [event for _, event in a_meeting(3)]
     for event in events:
         recorder.take(event)

@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from fixtures.replica.demo import PLATFORMS
 from fixtures.tapes import expect
 from fixtures.tapes.expect import Expected, RenderedFile, Volume
+from worker.platforms.registry import Platform
 from worker.tape.events import TAPE_VERSION, TapeStarted
 from worker.tape.reader import read_tape
 
@@ -34,8 +34,8 @@ def test_golden_tape_renders_the_expected_bytes(folder: Path, tmp_path: Path) ->
         )
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
-def test_every_platform_has_a_golden_tape_of_the_newest_version(platform: str) -> None:
+@pytest.mark.parametrize("platform", Platform)
+def test_every_platform_has_a_golden_tape_of_the_newest_version(platform: Platform) -> None:
     there = {(event.platform, event.version) for event in map(started, expect.golden_tapes())}
     assert (platform, TAPE_VERSION) in there, "record one, see fixtures/tapes/README.md"
 

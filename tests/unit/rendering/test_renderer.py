@@ -36,7 +36,7 @@ def payloads(voice: str) -> list[bytes]:
 
 
 def render(events: Iterable[TapeEvent], output: Path, *, mix: bool = True) -> Manifest:
-    renderer = DeferredRenderer(lambda: Renderer(output, mix=mix))
+    renderer = DeferredRenderer(lambda platform: Renderer(output, platform, mix=mix))
     for event in events:
         renderer.feed(event)
     return renderer.finish()
@@ -93,7 +93,7 @@ def test_speech_is_where_it_was_and_nobody_elses(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mix", [True, False])
 def test_sinks_hear_each_source_as_its_file_holds_it(mix: bool, tmp_path: Path) -> None:
     one, other = HearingSinks(), HearingSinks()
-    renderer = DeferredRenderer(lambda: Renderer(tmp_path, mix=mix, sinks=[one, other]))
+    renderer = DeferredRenderer(lambda platform: Renderer(tmp_path, platform, mix=mix, sinks=[one, other]))
     for event in synthetic_tape(THREE, 10.0, jitter=0.01):
         renderer.feed(event)
     manifest = renderer.finish()

@@ -82,7 +82,7 @@ def told(scenario: Scenario) -> list[PageEvent]:
 
 
 def render(events: Iterable[TapeEvent], output: Path, *, mix: bool = False) -> Manifest:
-    renderer = DeferredRenderer(lambda: Renderer(output, mix=mix))
+    renderer = DeferredRenderer(lambda platform: Renderer(output, platform, mix=mix))
     for event in events:
         renderer.feed(event)
     return renderer.finish()
@@ -136,7 +136,7 @@ def test_each_packet_is_in_exactly_the_stems_of_its_sources(mix: dict[str, Any],
 
 def test_sinks_hear_the_mix_while_their_source_speaks(tmp_path: Path) -> None:
     scenario, sinks = meeting(network=Network(jitter=0.01, loss=0.03)), HearingSinks()
-    renderer = DeferredRenderer(lambda: Renderer(tmp_path, mix=True, sinks=[sinks]))
+    renderer = DeferredRenderer(lambda platform: Renderer(tmp_path, platform, mix=True, sinks=[sinks]))
     for event in mix_tape(scenario, told(scenario)):
         renderer.feed(event)
     manifest = renderer.finish()

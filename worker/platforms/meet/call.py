@@ -15,10 +15,10 @@ from playwright.async_api import Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from worker.lifecycle.page_view import Scene, View
+from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import shortened
 from worker.platforms.meet import signs as meet
 from worker.platforms.meet.facts import Facts
-from worker.platforms.meet.link import MeetLink
 from worker.platforms.meet.rules import Past, asks, steps, view
 from worker.platforms.page_actions import ActionRetries, Click
 from worker.platforms.page_driver import CLICK_TIMEOUT, PageDriver, first_line
@@ -39,11 +39,11 @@ class MeetCall:
     account is not signed in any more.
     """
 
-    platform = "google_meet"
-
-    def __init__(self, page: Page, link: MeetLink, bot_name: str, *, signed_in: bool = False) -> None:
+    def __init__(
+        self, page: Page, address: MeetingAddress, bot_name: str, *, signed_in: bool = False
+    ) -> None:
         self._driver = PageDriver(page, bot_name)
-        self._link = link
+        self._address = address
         self._signed_in = signed_in
         self._retries = ActionRetries()
         self._facts = Facts()
@@ -53,7 +53,7 @@ class MeetCall:
 
     async def open(self) -> None:
         """Loads the page. Raises CallError where it does not load."""
-        await self._driver.load(self._link.url, self._link.shown)
+        await self._driver.load(self._address.url, self._address.shown)
 
     async def look(self, *, thorough: bool) -> View:
         """One look at the page. ``thorough``: its text is read even where a call is seen, which costs the browser a layout."""

@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from worker.errors import InputError
+from worker.platforms.address import AddressError, MeetingAddress
 
 HOST: Final = "meet.google.com"
 
 _CODE: Final = re.compile(r"/([a-z]{3}-[a-z]{4}-[a-z]{3})/?", re.IGNORECASE | re.ASCII)
 _LOOKUP: Final = re.compile(r"/lookup/([a-z0-9_-]{1,100})/?", re.IGNORECASE | re.ASCII)
-_EXPECTED: Final = f"https://{HOST}/abc-defg-hij"
+EXAMPLE: Final = f"https://{HOST}/abc-defg-hij"
 _SHOWN_LENGTH: Final = 100
 
 
-class MeetLinkError(InputError):
-    """A text is no link to a Google Meet call."""
+def parse_meet_link(value: str) -> MeetingAddress:
+    """The call that ``value`` links to; the scheme may be left out, a query is kept. Raises AddressError.
 
-
-class MeetLink(NamedTuple):
-    """A call: its code (``abc-defg-hij``) or lookup name, and the address at which its page opens in English."""
-
-    code: str
-    url: str
-
-    @property
-    def platform(self) -> str:
-        """Always ``google_meet``."""
-        return "google_meet"
-
-    @property
-    def shown(self) -> str:
-        """The address for logs and files: a Meet link holds no secret."""
-        return self.url
-
-
-def parse_meet_link(value: str) -> MeetLink:
-    """The call that ``value`` links to; the scheme may be left out, a query is kept. Raises MeetLinkError."""
+    Its code is that of the meeting (``abc-defg-hij``) or a lookup name; its page opens in English. A Meet link holds no secret.
+    """
     text = value.strip()
     if not text.isprintable():
         raise _refused(value, "it holds a control character")
@@ -60,12 +42,13 @@ def parse_meet_link(value: str) -> MeetLink:
     else:
         raise _refused(value, f"its path {parts.path[:_SHOWN_LENGTH]!r} is no meeting code")
     query = [(key, text) for key, text in parse_qsl(parts.query, keep_blank_values=True) if key != "hl"]
-    return MeetLink(call, f"https://{HOST}/{path}?{urlencode([*query, ('hl', 'en')])}")
+    url = f"https://{HOST}/{path}?{urlencode([*query, ('hl', 'en')])}"
+    return MeetingAddress(call, url, url)
 
 
-def _refused(value: str, why: str = "") -> MeetLinkError:
+def _refused(value: str, why: str = "") -> AddressError:
     shown = value if len(value) <= _SHOWN_LENGTH else value[:_SHOWN_LENGTH] + "…"
-    return MeetLinkError(
-        f"meeting link {shown!r}: is not a Google Meet link, expected one like {_EXPECTED}"
+    return AddressError(
+        f"meeting link {shown!r}: is not a Google Meet link, expected one like {EXAMPLE}"
         + (f" ({why})" if why else "")
     )

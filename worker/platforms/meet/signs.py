@@ -348,3 +348,14 @@ OBSERVED: Final = {
     "dialogOk": DIALOG_OK.selector,
 }
 """What read_page.js is given."""
+
+PRIVATE: Final = (
+    "[data-participant-id]",
+    "[data-requested-participant-id]",
+    "[data-self-name]",
+    "[data-sender-id]",
+    "[data-message-id]",
+    "[data-message-text]",
+    "[jsname=YSxPC]",
+)
+"""Where pages show people's names, faces, captions and chat: tiles, roster, captions, messages."""

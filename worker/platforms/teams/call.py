@@ -15,12 +15,12 @@ from playwright.async_api import Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from worker.lifecycle.page_view import Scene, View
+from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import shortened
 from worker.platforms.page_actions import ActionRetries, Step
 from worker.platforms.page_driver import CLICK_TIMEOUT, PageDriver, first_line
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts
-from worker.platforms.teams.link import TeamsLink
 from worker.platforms.teams.rules import Past, asks, press, steps, view, waits_for_name
 from worker.reasons import Reason
 
@@ -44,11 +44,11 @@ class TeamsCall:
     account is not signed in any more.
     """
 
-    platform = "microsoft_teams"
-
-    def __init__(self, page: Page, link: TeamsLink, bot_name: str, *, signed_in: bool = False) -> None:
+    def __init__(
+        self, page: Page, address: MeetingAddress, bot_name: str, *, signed_in: bool = False
+    ) -> None:
         self._driver = PageDriver(page, bot_name)
-        self._link = link
+        self._address = address
         self._signed_in = signed_in
         self._retries = ActionRetries()
         self._facts = Facts()
@@ -63,7 +63,7 @@ class TeamsCall:
         """Loads the page, or what the link leads to. Raises CallError where it does not load."""
         self._driver.page.on("popup", _close)
         await self._driver.page.add_init_script(_script("stay_in_browser.js"))
-        await self._driver.load(self._link.url, self._link.shown)
+        await self._driver.load(self._address.url, self._address.shown)
 
     async def look(self, *, thorough: bool) -> View:
         """One look at the page. ``thorough``: its text is read even where a call is seen, which costs the browser a layout."""

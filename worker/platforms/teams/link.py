@@ -6,10 +6,10 @@ Teams documents no parameter for the language of its page: that follows the brow
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-from worker.errors import InputError
+from worker.platforms.address import AddressError, MeetingAddress
 
 HOSTS: Final = (
     "teams.microsoft.com",
@@ -27,7 +27,7 @@ Source: Microsoft's lists of Microsoft 365 endpoints, worldwide and U.S. Governm
 SHORT_HOST: Final = "aka.ms"
 """Microsoft's own short links. Where one leads is seen only by following it."""
 
-EXPECTED: Final = "https://teams.microsoft.com/meet/1234567890123?p=passcode"
+EXAMPLE: Final = "https://teams.microsoft.com/meet/1234567890123?p=passcode"
 
 _LAUNCHER: Final = "/dl/launcher/launcher.html"
 _LIGHT: Final = "/light-meetings/launch"
@@ -38,30 +38,12 @@ _THREAD: Final = re.compile(r"19:[A-Za-z0-9_.-]{1,200}@thread\.(?:v2|tacv2|skype
 _SHOWN_LENGTH: Final = 100
 
 
-class TeamsLinkError(InputError):
-    """A text is no link to a Microsoft Teams meeting."""
-
-
-class TeamsLink(NamedTuple):
-    """A meeting: its number or thread (``19:meeting_…@thread.v2``; empty for links that hide it), the address at which its
-    page opens, and the same without the query, in which the passcode stands: for logs and files.
-    """
-
-    code: str
-    url: str
-    shown: str
-
-    @property
-    def platform(self) -> str:
-        """Always ``microsoft_teams``."""
-        return "microsoft_teams"
-
-
-def parse_teams_link(value: str) -> TeamsLink:
-    """The meeting that ``value`` links to; the scheme may be left out, the query is kept. Raises TeamsLinkError.
+def parse_teams_link(value: str) -> MeetingAddress:
+    """The meeting that ``value`` links to; the scheme may be left out, the query is kept. Raises AddressError.
 
     Taken are ``/l/meetup-join/…``, ``/meet/…``, the light client's ``/light-meetings/launch?coords=…``, and the address of the
-    launcher page, which holds one of the first two. So is any short link of Microsoft's.
+    launcher page, which holds one of the first two. So is any short link of Microsoft's. The code is the meeting's number or
+    thread (``19:meeting_…@thread.v2``). The passcode stands in the query, which is not shown.
     """
     text = value.strip()
     if not text.isprintable():
@@ -82,11 +64,11 @@ def parse_teams_link(value: str) -> TeamsLink:
     return _meeting(value, str(parts.hostname), parts)
 
 
-def _short(value: str, parts: SplitResult) -> TeamsLink:
+def _short(value: str, parts: SplitResult) -> MeetingAddress:
     if not _SHORT.fullmatch(parts.path):
         raise _refused(value, f"its path {parts.path[:_SHOWN_LENGTH]!r} is no short link")
     address = f"https://{SHORT_HOST}{parts.path}"
-    return TeamsLink("", address, address)
+    return MeetingAddress("", address, address)
 
 
 def _unwrapped(launcher: SplitResult) -> SplitResult:
@@ -96,7 +78,7 @@ def _unwrapped(launcher: SplitResult) -> SplitResult:
     return launcher._replace(path=path, query=query)
 
 
-def _meeting(value: str, host: str, parts: SplitResult) -> TeamsLink:
+def _meeting(value: str, host: str, parts: SplitResult) -> MeetingAddress:
     query = urlencode(parse_qsl(parts.query, keep_blank_values=True), quote_via=quote)
     if meet := _MEET.fullmatch(parts.path):
         code, path = meet[1], f"/meet/{meet[1]}"
@@ -110,14 +92,14 @@ def _meeting(value: str, host: str, parts: SplitResult) -> TeamsLink:
     else:
         raise _refused(value, f"its path {parts.path[:_SHOWN_LENGTH]!r} names no meeting")
     address = f"https://{host}{path}"
-    return TeamsLink(code, f"{address}?{query}" if query else address, address)
+    return MeetingAddress(code, f"{address}?{query}" if query else address, address)
 
 
-def _refused(value: str, why: str = "") -> TeamsLinkError:
+def _refused(value: str, why: str = "") -> AddressError:
     """Never repeats the query: a passcode may stand there."""
     address = value.partition("?")[0]
     shown = address if len(address) <= _SHOWN_LENGTH else address[:_SHOWN_LENGTH] + "…"
-    return TeamsLinkError(
-        f"meeting link {shown!r}: is not a Microsoft Teams link, expected one like {EXPECTED}"
+    return AddressError(
+        f"meeting link {shown!r}: is not a Microsoft Teams link, expected one like {EXAMPLE}"
         + (f" ({why})" if why else "")
     )

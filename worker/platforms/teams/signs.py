@@ -391,3 +391,14 @@ OBSERVED: Final = {
     "noEvidence": f"{WRITTEN.selector}, {ALERT.selector}",
 }
 """What read_page.js is given."""
+
+PRIVATE: Final = (
+    "[data-cid=calling-participant-stream]",
+    "[data-tid^=participantsInCall]",
+    "[data-tid=app-chat-pane]",
+    "[data-tid=chat-pane-message]",
+    "[data-tid=closed-caption-v2-window-wrapper]",
+    "[data-tid=meeting-header-title]",
+)
+"""Where pages show people's names, faces, captions and chat, and the meeting's title. Captions and title are known from public
+bots only."""

@@ -20,6 +20,7 @@ import msgspec
 
 from worker.manifest.filenames import display_name
 from worker.manifest.schema import GatedMix, Interval, Manifest, Recording
+from worker.platforms.registry import PLATFORMS
 from worker.rendering.timeline.gated_mix import mix_legend, mix_notice, told_by_tile
 from worker.rendering.timeline.intervals import at_least, seconds
 from worker.rendering.timeline.speaker import Speaker, clock_time, percent, safe_url, svg_path
@@ -27,7 +28,7 @@ from worker.rendering.timeline.speaker import Speaker, clock_time, percent, safe
 _HUES = 24
 _FIRST_HUE = 262.0
 _GOLDEN_ANGLE = 137.508
-_PLATFORMS = {"google_meet": "Google Meet", "microsoft_teams": "Microsoft Teams"}
+_TITLES = {platform.value: entry.title for platform, entry in PLATFORMS.items()}
 _SHORTEST = 0.001
 _ICONS = (
     '<svg class="start" viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.2v11.6L13.5 8z"/></svg>'
@@ -137,7 +138,7 @@ def _hue_classes() -> str:
 
 
 def _platform(recording: Recording) -> str:
-    return _PLATFORMS.get(recording.platform, display_name(recording.platform))
+    return _TITLES.get(recording.platform, display_name(recording.platform))
 
 
 def _meeting(recording: Recording) -> str:

@@ -5,7 +5,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.errors import InputError
-from worker.platforms.meet.link import MeetLinkError, parse_meet_link
+from worker.platforms.address import AddressError
+from worker.platforms.meet.link import parse_meet_link
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ from worker.platforms.meet.link import MeetLinkError, parse_meet_link
     ],
 )
 def test_links_that_are_taken(given_link: str, code: str, url: str) -> None:
-    assert parse_meet_link(given_link) == (code, url)
+    assert parse_meet_link(given_link) == (code, url, url)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_links_that_are_taken(given_link: str, code: str, url: str) -> None:
     ],
 )
 def test_links_that_are_refused_in_one_clear_line(link: str) -> None:
-    with pytest.raises(MeetLinkError) as refusal:
+    with pytest.raises(AddressError) as refusal:
         parse_meet_link(link)
     line = str(refusal.value)
     assert line.startswith(
@@ -79,7 +80,7 @@ def test_links_that_are_refused_in_one_clear_line(link: str) -> None:
 
 
 def test_a_long_text_is_not_repeated_in_full() -> None:
-    with pytest.raises(MeetLinkError) as refusal:
+    with pytest.raises(AddressError) as refusal:
         parse_meet_link("https://meet.google.com/" + "a" * 10_000)
     assert len(str(refusal.value)) < 400
 
@@ -90,7 +91,7 @@ def test_a_long_text_is_not_repeated_in_full() -> None:
 def test_any_text_is_taken_or_refused(text: str) -> None:
     try:
         link = parse_meet_link(text)
-    except MeetLinkError as refusal:
+    except AddressError as refusal:
         assert str(refusal).isprintable()
     else:
         assert parse_meet_link(link.url) == link

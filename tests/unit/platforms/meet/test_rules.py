@@ -11,7 +11,7 @@ from worker.platforms.meet.facts import Dialog, Facts
 from worker.platforms.meet.rules import Past, asks, steps, view
 from worker.platforms.page_actions import Click, FillName
 from worker.platforms.signs import Sign, button, plain
-from worker.reasons import TRIED_AGAIN, Reason
+from worker.reasons import Reason
 
 DEVICES_ON = frozenset({meet.MICROPHONE_ON.name, meet.CAMERA_ON.name})
 PRE_JOIN = Facts(elements=DEVICES_ON, name="", buttons=["Ask to join", "Sign in"], text="What's your name?")
@@ -195,7 +195,7 @@ def test_the_title_of_a_denial_is_no_block() -> None:
 
 
 def test_only_trouble_with_the_connection_is_tried_again() -> None:
-    again = {sign.name for sign in meet.REFUSALS if sign.reason in TRIED_AGAIN}
+    again = {sign.name for sign in meet.REFUSALS if sign.reason is not None and sign.reason.is_retried}
     assert again == {meet.CONNECTION.name}
 
 

@@ -5,7 +5,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.errors import InputError
-from worker.platforms.teams.link import TeamsLinkError, parse_teams_link
+from worker.platforms.address import AddressError
+from worker.platforms.teams.link import parse_teams_link
 
 THREAD = "19:meeting_NjA0Mj-Zk_w@thread.v2"
 MEETUP = "https://teams.microsoft.com/l/meetup-join/19%3Ameeting_NjA0Mj-Zk_w%40thread.v2/0"
@@ -116,7 +117,7 @@ def test_links_that_are_taken(link: str, code: str, url: str, shown: str) -> Non
     ],
 )
 def test_links_that_are_refused_in_one_clear_line(link: str) -> None:
-    with pytest.raises(TeamsLinkError) as refusal:
+    with pytest.raises(AddressError) as refusal:
         parse_teams_link(link)
     line = str(refusal.value)
     assert "is not a Microsoft Teams link, expected one like https://teams.microsoft.com/meet/" in line
@@ -135,13 +136,13 @@ def test_links_that_are_refused_in_one_clear_line(link: str) -> None:
     ],
 )
 def test_a_passcode_is_never_repeated(link: str) -> None:
-    with pytest.raises(TeamsLinkError) as refusal:
+    with pytest.raises(AddressError) as refusal:
         parse_teams_link(link)
     assert "Secret" not in str(refusal.value)
 
 
 def test_a_long_text_is_not_repeated_in_full() -> None:
-    with pytest.raises(TeamsLinkError) as refusal:
+    with pytest.raises(AddressError) as refusal:
         parse_teams_link("https://teams.microsoft.com/meet/" + "a" * 10_000)
     assert len(str(refusal.value)) < 500
 
@@ -158,7 +159,7 @@ def test_a_long_text_is_not_repeated_in_full() -> None:
 def test_any_text_is_taken_or_refused(text: str) -> None:
     try:
         link = parse_teams_link(text)
-    except TeamsLinkError as refusal:
+    except AddressError as refusal:
         assert str(refusal).isprintable()
     else:
         assert link.url.isascii()

@@ -1,0 +1,23 @@
+"""Where a link leads, as far as one platform can tell from it (pure data)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from worker.errors import InputError
+
+
+class AddressError(InputError):
+    """A text is no link to a call of the platform that was asked; the message says what is wrong, and what was expected."""
+
+
+class MeetingAddress(NamedTuple):
+    """A call of one platform.
+
+    ``code`` is its number or name (``abc-defg-hij``), empty where the link hides it. ``url`` is the address at which its page
+    opens, ``shown`` the same without secrets, for logs and files.
+    """
+
+    code: str
+    url: str
+    shown: str

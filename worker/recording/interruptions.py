@@ -1,0 +1,59 @@
+"""What ends a recording from outside the call: the worker's stop, a dead browser, a page that hangs, a tape that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from playwright.async_api import Page
+
+from worker.browser.hang_detector import until_hung
+from worker.browser.launch import BrowserSession
+from worker.browser.tap import Tap
+from worker.lifecycle.ending import Ending
+from worker.reasons import Reason
+from worker.tape.errors import TapeWriteError
+
+
+class Interruptions:
+    """Waits for the first interruption of the recording in ``page``; ``stopped`` is done when the bot is told to leave."""
+
+    def __init__(
+        self, browser: BrowserSession, tap: Tap, page: Page, stopped: asyncio.Future[Ending]
+    ) -> None:
+        self._browser = browser
+        self._tap = tap
+        self._page = page
+        self._stopped = stopped
+
+    async def wait_beside(self, call: asyncio.Task[None]) -> Ending | None:
+        """Waits until ``call`` is done (None) or it is interrupted; of several interruptions the gravest is returned."""
+        hanging = asyncio.ensure_future(until_hung(self._page))
+        enders: set[asyncio.Future[Any]] = {
+            call,
+            hanging,
+            self._stopped,
+            self._browser.died,
+            self._tap.failed,
+        }
+        try:
+            await asyncio.wait(enders, return_when=asyncio.FIRST_COMPLETED)
+            return self._first(hanging)
+        finally:
+            hanging.cancel()
+            await asyncio.gather(hanging, return_exceptions=True)
+
+    def _first(self, hanging: asyncio.Future[str]) -> Ending | None:
+        now = time.time()
+        if self._stopped.done():
+            return self._stopped.result()
+        if self._tap.failed.done():
+            error = self._tap.failed.result()
+            tape_failed = isinstance(error, TapeWriteError)
+            return Ending(Reason.TAPE_FAILED if tape_failed else Reason.INTERNAL_ERROR, str(error), now)
+        if self._browser.died.done():
+            return Ending(Reason.BROWSER_DIED, self._browser.died.result(), now)
+        if hanging.done():
+            return Ending(Reason.PAGE_HUNG, hanging.result(), now)
+        return None
