@@ -1,20 +1,18 @@
 "use strict";
 
 /**
- * Compares what Chromium received with what was tapped. A tap can be deaf without any error, and silence is no failure: so
- * a receiver is deaf only where packets come in and not one of them is tapped.
+ * Reports what Chromium received at each receiver beside what was tapped. A tap can be deaf without any error; whether it is,
+ * the worker process judges (worker/lifecycle/deafness.py).
  */
 class Watchdog {
+  /** worker/lifecycle/deafness.py reckons with it. */
   static PERIOD_MILLISECONDS = 2000;
-  static DEAF_PACKETS = 50;
-  /** Longer than one period: a tally may be one period old. */
-  static DEAF_MILLISECONDS = 3500;
 
   #tap;
   #events;
   #getStats = RTCRtpReceiver.prototype.getStats;
-  /** @type {Map<TappedReceiver, {packets: number, frames: number, since: number, deaf: boolean, last: string}>} */
-  #seen = new Map();
+  /** The last reading of each receiver that was reported. @type {Map<TappedReceiver, string>} */
+  #reported = new Map();
 
   /**
    * @param {Tap} tap
@@ -26,26 +24,22 @@ class Watchdog {
   }
 
   start() {
-    window.setInterval(() => void this.check(performance.now()), Watchdog.PERIOD_MILLISECONDS);
+    window.setInterval(() => void this.check(), Watchdog.PERIOD_MILLISECONDS);
   }
 
-  /** @param {number} now milliseconds */
-  async check(now) {
-    for (const tapped of this.#seen.keys()) if (!this.#tap.listening.has(tapped)) this.#seen.delete(tapped);
+  async check() {
+    for (const tapped of this.#reported.keys()) if (!this.#tap.listening.has(tapped)) this.#reported.delete(tapped);
     if (!this.#tap.listening.size) return;
     this.#tap.askTally();
-    await Promise.all([...this.#tap.listening].map((tapped) => this.#checkReceiver(tapped, now)));
+    await Promise.all([...this.#tap.listening].map((tapped) => this.#read(tapped)));
   }
 
-  /**
-   * @param {TappedReceiver} tapped
-   * @param {number} now
-   */
-  async #checkReceiver(tapped, now) {
+  /** @param {TappedReceiver} tapped */
+  async #read(tapped) {
     try {
       const report = await this.#getStats.call(tapped.receiver);
       for (const stats of report.values()) {
-        if (stats.type === "inbound-rtp") this.#compare(tapped, stats.packetsReceived, stats.packetsLost ?? 0, now);
+        if (stats.type === "inbound-rtp") this.#report(tapped, stats.packetsReceived, stats.packetsLost ?? 0);
       }
     } catch (error) {
       this.#events.fault("Watchdog.check", error);
@@ -54,37 +48,21 @@ class Watchdog {
 
   /**
    * @param {TappedReceiver} tapped
-   * @param {number} packets received since the start
-   * @param {number} lost since the start; duplicates can make it negative
-   * @param {number} now
+   * @param {number} received packets since the start
+   * @param {number} lost packets since the start; duplicates can make it negative
    */
-  #compare(tapped, packets, lost, now) {
+  #report(tapped, received, lost) {
     const frames = this.#tap.tally.get(tapped.index) ?? 0;
-    const seen = this.#seen.get(tapped) ?? { packets: 0, frames: 0, since: now, deaf: false, last: "" };
-    this.#seen.set(tapped, seen);
-    const fields = { receiver: tapped.index, packets_received: packets, frames_tapped: frames };
-    this.#report(seen, { ...fields, packets_lost: lost });
     if (frames > 0) this.#tap.reportPath("receivers");
-    if (frames !== seen.frames || packets <= seen.packets) {
-      Object.assign(seen, { packets, frames, since: now, deaf: false });
-    } else if (
-      !seen.deaf &&
-      packets - seen.packets >= Watchdog.DEAF_PACKETS &&
-      now - seen.since >= Watchdog.DEAF_MILLISECONDS
-    ) {
-      seen.deaf = true;
-      this.#events.add("tap_deaf", fields);
-    }
-  }
-
-  /**
-   * @param {{last: string}} seen
-   * @param {object} fields
-   */
-  #report(seen, fields) {
+    const fields = {
+      receiver: tapped.index,
+      packets_received: received,
+      packets_lost: lost,
+      frames_tapped: frames,
+    };
     const reading = JSON.stringify(fields);
-    if (reading === seen.last) return;
-    seen.last = reading;
+    if (reading === this.#reported.get(tapped)) return;
+    this.#reported.set(tapped, reading);
     this.#events.add("receiver_report", fields);
   }
 }

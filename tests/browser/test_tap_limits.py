@@ -7,6 +7,7 @@ from itertools import pairwise
 from tests.support.loopback import Loopback, missing, until
 from worker.browser.injected_scripts import TapLimits
 from worker.browser.launch import BrowserSession
+from worker.lifecycle.deafness import DeafnessJudge
 from worker.tape.events import (
     AudioPathSeen,
     ChannelMessage,
@@ -20,7 +21,13 @@ HOURS = 10_000_000
 """Milliseconds that no test waits."""
 
 
-async def test_a_deaf_tap_is_reported_and_silence_is_not(browser_session: BrowserSession) -> None:
+def deaf_in(reports: list[ReceiverReport]) -> list[TapDeaf]:
+    """What the worker finds in the page's reports."""
+    judge = DeafnessJudge()
+    return [finding for report in reports if (finding := judge.judge(report)) is not None]
+
+
+async def test_reports_show_a_deaf_tap_and_that_silence_is_none(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate("listenByOffer(tone(300), tone(400))")
     await until(lambda: len(loopback.listeners) == 2)
@@ -32,8 +39,8 @@ async def test_a_deaf_tap_is_reported_and_silence_is_not(browser_session: Browse
           await a.getSenders()[1].replaceTrack(null);
         }"""
     )
-    await until(lambda: loopback.of(TapDeaf))
-    (event,) = loopback.of(TapDeaf)
+    await until(lambda: deaf_in(loopback.of(ReceiverReport)))
+    (event,) = deaf_in(loopback.of(ReceiverReport))
     assert event.receiver == deaf.receiver
     assert event.packets_received >= event.frames_tapped + 50
     lost_ear = loopback.frames_of(deaf.receiver)[-1].arrival
@@ -44,7 +51,8 @@ async def test_a_deaf_tap_is_reported_and_silence_is_not(browser_session: Browse
     await loopback.until_frames(heard + 50, quiet.receiver)
     reports = len(loopback.of(ReceiverReport))
     await until(lambda: len(loopback.of(ReceiverReport)) >= reports + 4)
-    assert len(loopback.of(TapDeaf)) == 1
+    assert len(deaf_in(loopback.of(ReceiverReport))) == 1
+    assert loopback.of(TapDeaf) == []
 
 
 async def test_a_page_that_takes_the_encoded_audio_is_reported(browser_session: BrowserSession) -> None:

@@ -1,9 +1,11 @@
-"""Whether what Chromium receives also reaches the tape (pure): the difference between joined and joined but deaf."""
+"""What the tape says of the capture: counts of each receiver, and which receivers are deaf now."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from worker.lifecycle.deafness import MOST_RECEIVERS, ReceiverId
+from worker.states import State
 from worker.tape.events import (
     ConnectionClosed,
     FrameBatch,
@@ -15,25 +17,8 @@ from worker.tape.events import (
     TapeStarted,
 )
 
-NOT_IN_CALL: Final = frozenset({"joining", "leaving", "done", "fatal"})
-"""States in which no old verdict holds: the page of before is gone or will be."""
-
-DEAF_PACKETS: Final = 50
-"""One second of speech: so many packets, not one of which was tapped, are no hiccup."""
-
-DEAF_SECONDS: Final = 6.0
-"""For so long packets may come untapped; the page reports every 2 s, and its tally can be one report old."""
-
-
-MOST_RECEIVERS: Final = 1000
-"""A page cannot make the worker keep more; Meet uses three in each document."""
-
-
-class ReceiverId(NamedTuple):
-    """An audio receiver: the document's random number, and the receiver's index in it."""
-
-    document: int
-    receiver: int
+NOT_IN_CALL: Final = frozenset({State.JOINING, State.LEAVING, State.DONE, State.FATAL})
+"""States in which no old finding holds: the page of before is gone or will be."""
 
 
 class ReceiverCounts(NamedTuple):
@@ -45,28 +30,17 @@ class ReceiverCounts(NamedTuple):
     tapped: int
 
 
-class _Stall(NamedTuple):
-    """The first report that showed the frames where they still stand."""
-
-    since: float
-    received: int
-    tapped: int
-
-
 class CaptureHealth:
-    """Fed with a tape's events, tells which receivers are deaf: packets arrive there, and none of them is tapped.
-
-    Silence is not deafness: a receiver to which nothing comes is well.
-    """
+    """Fed with a tape's events. That a receiver is deaf is found by worker.lifecycle.deafness; here it is so until frames come
+    again, its connection is closed, or the call is over."""
 
     def __init__(self) -> None:
         self.counts: dict[ReceiverId, ReceiverCounts] = {}
         """The last report of each receiver."""
         self.deaf: frozenset[ReceiverId] = frozenset()
-        """Slots that are deaf now."""
+        """Receivers that are deaf now."""
         self.last_frame: float | None = None
         """When Chromium received the newest frame that was tapped, in seconds since the Unix epoch."""
-        self._stalls: dict[ReceiverId, _Stall] = {}
         self._connections: dict[ReceiverId, int] = {}
 
     def observe(self, event: TapeEvent) -> None:
@@ -75,7 +49,7 @@ class CaptureHealth:
             case FrameBatch(frames=[*_, newest]):
                 self.last_frame = max(newest.arrival, self.last_frame or newest.arrival)
             case ReceiverReport():
-                self._compare(event)
+                self._count(event)
             case TapDeaf() if len(self.deaf) < MOST_RECEIVERS:
                 self.deaf |= {ReceiverId(event.document, event.receiver)}
             case ReceiverTapped() if len(self._connections) < MOST_RECEIVERS:
@@ -89,27 +63,20 @@ class CaptureHealth:
             case _:
                 pass
 
-    def _compare(self, report: ReceiverReport) -> None:
+    def _count(self, report: ReceiverReport) -> None:
         receiver_id = ReceiverId(report.document, report.receiver)
         # Duplicates can make the number of lost packets negative.
         expected = report.packets_received + max(0, report.packets_lost)
         if receiver_id not in self.counts and len(self.counts) >= MOST_RECEIVERS:
             return
+        before = self.counts.get(receiver_id)
         self.counts[receiver_id] = ReceiverCounts(expected, report.packets_received, report.frames_tapped)
-        stall = self._stalls.get(receiver_id)
-        if stall is None or report.frames_tapped != stall.tapped:
-            self._stalls[receiver_id] = _Stall(report.at, report.packets_received, report.frames_tapped)
+        if before is not None and report.frames_tapped != before.tapped:
             self.deaf -= {receiver_id}
-        elif (
-            report.packets_received - stall.received >= DEAF_PACKETS
-            and report.at - stall.since >= DEAF_SECONDS
-        ):
-            self.deaf |= {receiver_id}
 
     def _forget(self) -> None:
         self.deaf = frozenset()
         self.counts.clear()
-        self._stalls.clear()
         self._connections.clear()
 
     def _close(self, closed: ConnectionClosed) -> None:

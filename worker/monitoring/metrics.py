@@ -13,8 +13,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
 
+from worker.lifecycle.deafness import ReceiverId
 from worker.manifest.schema import Manifest
-from worker.monitoring.capture_health import CaptureHealth, ReceiverId
+from worker.monitoring.capture_health import CaptureHealth
 from worker.platforms.registry import Platform
 from worker.reasons import Reason
 from worker.rendering.progress import Progress

@@ -98,6 +98,8 @@ class CallLoop:
 
     def _decide(self, view: View) -> None:
         lifecycle, at = self._lifecycle, self._clock()
+        for finding in self._media.take_findings():
+            self._note(finding)
         for transition in lifecycle.hear(self._media.now, at):
             self._moved(transition)
         if self._roster_news:

@@ -153,7 +153,7 @@ class ReceiverReport(Event, frozen=True, kw_only=True):
 
 
 class TapDeaf(Event, frozen=True, kw_only=True):
-    """Packets arrive at a receiver but none of them reach the tap."""
+    """Packets arrive at a receiver but none of them reach the tap. The worker finds it; on older tapes the page did."""
 
     document: int
     receiver: int
@@ -252,7 +252,7 @@ PageEvent: TypeAlias = (
 """Events that the page reports, as JSON with ``at`` in Unix seconds and payloads in base64."""
 
 WorkerEvent: TypeAlias = (
-    TapeStarted | StateChanged | PageSeen | RosterChanged | RecordingStarted | RecordingEnded
+    TapeStarted | StateChanged | PageSeen | RosterChanged | TapDeaf | RecordingStarted | RecordingEnded
 )
 """Events that the worker adds itself."""
 

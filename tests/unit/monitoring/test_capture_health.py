@@ -1,16 +1,9 @@
-"""Deaf is where packets arrive and none is tapped; nothing else is."""
-
 from __future__ import annotations
 
 import pytest
 
-from worker.monitoring.capture_health import (
-    DEAF_SECONDS,
-    MOST_RECEIVERS,
-    CaptureHealth,
-    ReceiverCounts,
-    ReceiverId,
-)
+from worker.lifecycle.deafness import MOST_RECEIVERS, ReceiverId
+from worker.monitoring.capture_health import CaptureHealth, ReceiverCounts
 from worker.tape.events import (
     ConnectionClosed,
     Frame,
@@ -41,24 +34,16 @@ def watch(*events: TapeEvent) -> CaptureHealth:
     return watched
 
 
-def test_packets_that_are_not_tapped_for_long_enough_make_a_slot_deaf() -> None:
-    assert not watch(report(0, 100, 100), report(DEAF_SECONDS - 0.1, 400, 100)).deaf
-    assert watch(report(0, 100, 100), report(DEAF_SECONDS, 400, 100)).deaf == {ReceiverId(7, 0)}
-
-
-def test_silence_is_not_deafness() -> None:
-    assert not watch(report(0, 100, 100), report(600, 110, 100)).deaf
-
-
-def test_a_slot_that_hears_again_is_deaf_no_more() -> None:
-    assert not watch(report(0, 100, 100), report(10, 600, 100), report(12, 700, 180)).deaf
-
-
-def test_the_pages_own_verdict_counts_at_once_and_until_frames_come() -> None:
+def test_a_receiver_found_deaf_is_so_until_frames_come() -> None:
     deaf = TapDeaf(at=5, document=7, receiver=2, packets_received=60, frames_tapped=0)
     before = report(4, 60, 0, receiver=2)
     assert watch(before, deaf).deaf == {ReceiverId(7, 2)}
+    assert watch(before, deaf, report(6, 80, 0, receiver=2)).deaf
     assert not watch(before, deaf, report(6, 80, 20, receiver=2)).deaf
+
+
+def test_reports_alone_find_nobody_deaf() -> None:
+    assert not watch(report(0, 100, 100), report(10, 600, 100), report(20, 1100, 100)).deaf
 
 
 def test_a_closed_connection_is_nobodys_fault() -> None:
