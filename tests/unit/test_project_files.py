@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,18 @@ def test_the_lock_pins_every_package_and_names_no_registry() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+", line) for line in lines)
     names = [re.sub(r"[-_.]+", "-", line.split("==", maxsplit=1)[0]).lower() for line in lines]
     assert len(names) == len(set(names))
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    for name, pattern in {
+        "CHANGELOG.md": r"^## (\S+) — \d{4}-\d\d-\d\d$",
+        "docs/deploy.md": r"-t registry\.example\.com/meetstems:(\S+)",
+        "deploy/k8s/overlays/production/kustomization.yaml": r"^ +newTag: (\S+)$",
+    }.items():
+        found = re.search(pattern, (ROOT / name).read_text("utf-8"), re.MULTILINE)
+        assert found is not None, name
+        assert found[1] == version, name
 
 
 def test_the_roster_module_was_generated_from_its_schema(tmp_path: Path) -> None:
