@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -60,14 +61,25 @@ EDITS: Final = {
             "        Platform.GOOGLE_MEET: SubCodes(\n",
         ),
     ],
+    "pyproject.toml": [
+        (
+            'modules = ["worker.platforms.meet", "worker.platforms.teams"]\n',
+            'modules = ["worker.platforms.example", "worker.platforms.meet", "worker.platforms.teams"]\n',
+        ),
+        (
+            '    "worker.platforms.chat",\n    "worker.platforms.meet",\n',
+            '    "worker.platforms.chat",\n    "worker.platforms.example",\n    "worker.platforms.meet",\n',
+        ),
+    ],
 }
-"""All that changes in files that exist: (text before, text after)."""
+"""All that changes in files that exist: (text before, text after). The last is only for the rules of imports."""
 
 
 def add_example_platform(copy: Path) -> None:
     """Copies the worker to ``copy`` and adds the platform, as a newcomer would in the real one."""
     for package in ("worker", "browser_scripts"):
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
     shutil.copytree(
         EXAMPLE, copy / "worker" / "platforms" / "example", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -160,6 +172,20 @@ async def test_the_example_platform_is_joined_recorded_and_left(
     assert exit_code == 0, said
     for name in ("audio_streams.json", "audio.wav", "timeline.html"):
         assert (tmp_path / "again" / name).read_bytes() == (output / name).read_bytes()
+
+
+def test_the_example_platform_keeps_the_rules_of_imports(tmp_path: Path) -> None:
+    add_example_platform(tmp_path)
+    checked = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-logo"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout
+    assert "0 broken" in checked.stdout
 
 
 async def test_a_link_to_the_example_platform_makes_a_job(tmp_path: Path) -> None:

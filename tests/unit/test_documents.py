@@ -32,6 +32,10 @@ TEXTS = tracked(
 PACKAGES = sorted({name.rpartition("/")[0] for name in tracked("worker/*/__init__.py")})
 
 ALLOWED = {
+    "worker.platforms.example": "tests/browser/test_third_platform.py: is added to a copy of the worker",
+    "worker.platforms.example.call": "the same",
+    "worker.platforms.example.roster": "the same",
+    "worker.platforms.example.signs": "the same",
     "worker.d.ts": "a file beside browser_scripts/tsconfig.worker.json",
     "worker.onmessage": "JavaScript in tests/browser: the page's Web Worker",
     "worker.recovery_process": "CHANGELOG.md: the name in 0.1.0",
