@@ -1,4 +1,4 @@
-"""When a bot leaves because nobody is left for whom it would record (pure), by roster and media, while both are believed."""
+"""When a bot leaves because nobody is left to record (pure): by roster and media, while both are reliable."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from worker.reasons import Reason
 from worker.roster.roster import Device, Roster, Status
 
 STILL_HERE: Final = 5.0
-"""Who spoke within these seconds is there, whatever the roster says."""
+"""Seconds: somebody who spoke so recently is there, whatever the roster says."""
 
 
 class _Candidate(NamedTuple):
-    """A reason to leave; ``holds``: it would be one, if it goes on like this."""
+    """A possible reason to leave; ``holds``: its condition is met now."""
 
     reason: Reason
     patience: Patience | None
@@ -25,21 +25,21 @@ class _Candidate(NamedTuple):
 
 
 def people(roster: Roster, bot_name: str) -> list[Device]:
-    """Everybody in the call beside the bot, as far as the roster tells; without screen shares."""
+    """Everybody in the call except the bot, as far as the roster says; screen shares do not count."""
     others = [
         device
         for device in roster.devices.values()
         if device.status in (Status.IN, Status.UNKNOWN) and not device.is_us and device.parent_id is None
     ]
     if roster.us is None:
-        # A roster that does not mark us shows us all the same, by our name.
+        # A roster that does not mark the bot lists it all the same, by its name.
         ours = next((device for device in others if device.name == bot_name), None)
         others = [device for device in others if device is not ours]
     return others
 
 
 class AutomaticLeave:
-    """Keeps the clocks of all reasons to leave. All times are Unix seconds."""
+    """Measures how long each reason to leave has held. All times are Unix seconds."""
 
     def __init__(self, policy: LeavePolicy, bot_name: str) -> None:
         self._policy = policy
@@ -47,12 +47,12 @@ class AutomaticLeave:
         self._met = False
         """Whether anybody was ever there."""
         self._alive_since: float | None = None
-        """Since when silence would mean silence."""
+        """Since when the capture has been alive: before that, silence says nothing."""
         self._held_since: dict[Reason, float] = {}
-        """Since when a reason has held without a break."""
+        """Since when each reason has held without a break."""
 
     def ending(self, roster: Roster, media: MediaState, admitted_at: float, at: float) -> Ending | None:
-        """The reason that is ripe at ``at``; to be asked at least every few seconds while in the call."""
+        """The reason that is due at ``at``, if any; to be called at least every few seconds while in the call."""
         if not media.alive:
             self._alive_since = None
             self._held_since.clear()
@@ -62,7 +62,7 @@ class AutomaticLeave:
         others = people(roster, self._bot_name)
         self._met |= bool(others) or media.last_speech is not None
         for candidate in self._candidates(others, roster, media, at):
-            if self._ripe(candidate, media, admitted_at, at):
+            if self._is_due(candidate, media, admitted_at, at):
                 return Ending(candidate.reason, candidate.why, at, ("roster", "media"))
         return None
 
@@ -93,8 +93,8 @@ class AutomaticLeave:
             _Candidate(Reason.SILENCE, policy.silence, self._met and not spoke_lately, "nobody spoke"),
         ]
 
-    def _ripe(self, candidate: _Candidate, media: MediaState, admitted_at: float, at: float) -> bool:
-        """Whether it has held for as long as the policy bears it."""
+    def _is_due(self, candidate: _Candidate, media: MediaState, admitted_at: float, at: float) -> bool:
+        """Whether it has held for as long as the policy allows."""
         reason, patience = candidate.reason, candidate.patience
         if not candidate.holds or patience is None:
             self._held_since.pop(reason, None)
@@ -105,7 +105,7 @@ class AutomaticLeave:
         return at - counted_from >= patience.timeout
 
     def _begin(self, reason: Reason, media: MediaState, admitted_at: float, at: float) -> float:
-        """Silence began with the last word, not when it was noticed; while the capture was dead, nobody knows."""
+        """When the condition began. Silence began with the last word, but not before the capture was alive."""
         if reason is not Reason.SILENCE or media.last_speech is None:
             return at
         return min(at, max(media.last_speech, admitted_at, self._alive_since or at))
@@ -116,7 +116,7 @@ class AutomaticLeave:
 
 
 def _anybody_spoke(others: Iterable[Device], roster: Roster, media: MediaState) -> bool:
-    """Whether one of ``others`` was heard; a source that nobody is known to own may be anybody's."""
+    """Whether one of ``others`` was heard; a source without a known owner may be anybody's."""
     if media.last_speech is not None and not media.sources:
         return True
     owners = {

@@ -15,14 +15,15 @@ StartOn: TypeAlias = Literal["call_join", "participant_join", "participant_speak
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """Leave when it has been so for ``timeout``, counted only from ``activate_after`` on, which counts from the admission."""
+    """Leave once a condition has held for ``timeout`` seconds. The first ``activate_after`` seconds after the admission do not
+    count."""
 
     timeout: float
     activate_after: float = 0.0
 
 
 class LeavePolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bot does not wait for longer than this.
+    """How long a bot waits, for each reason to leave.
 
     ``waiting_room`` counts from asking to join, ``noone_joined``, ``in_call_not_recording`` and ``recording_denied`` from the
     admission (the last from the refusal), ``max_duration`` from the recording's start. ``bot_names`` are matched without regard
@@ -44,4 +45,4 @@ class LeavePolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 STANDALONE: Final = LeavePolicy()
-"""For ``meetstems record``, which has a person before it."""
+"""For ``meetstems record``, where a person watches."""

@@ -1,4 +1,4 @@
-"""What the tape tells about the call's media (pure): connections, packets, speech, and whether the capture is alive."""
+"""The state of a call's media by the tape's events (pure): connections, packets, speech, whether the capture is alive."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from worker.tape.events import (
 )
 
 SILENT_BYTES: Final = 3
-"""Opus says by such a packet that there is nothing to hear (DTX)."""
+"""Bytes: an Opus packet of at most this size holds no sound (DTX)."""
 
 QUIET_LEVEL: Final = 0.001
-"""About -60 dBov, linear: below it a packet is no sign of life."""
+"""Linear, about -60 dBov: a quieter packet does not count as speech."""
 
 MOST_SOURCES: Final = 1000
-"""A page cannot make the worker remember more."""
+"""Bound on what a page can make the worker remember."""
 
 
 class MediaState(NamedTuple):
-    """How the media stand. Times are Unix seconds, None: never, or not now.
+    """The state of the media. Times are Unix seconds, None: never, or not now.
 
     ``sources`` are the CSRCs that spoke so far. ``disconnected_since``: the page had a peer connection and has none.
-    ``deaf_since``: packets arrive, none of them is tapped. ``receivers``: audio or video can arrive; ``messages``: the page was
-    told something about the call, over a channel, a socket or by an answer.
+    ``deaf_since``: packets arrive, none of them is tapped. ``receivers``: audio or video can arrive; ``messages``: the page
+    received something about the call, over a channel, a socket or in a response.
     """
 
     first_frame: float | None = None
@@ -49,12 +49,12 @@ class MediaState(NamedTuple):
 
     @property
     def alive(self) -> bool:
-        """Whether silence would mean silence."""
+        """Whether the capture works, so that silence means that nobody speaks."""
         return self.disconnected_since is None and self.deaf_since is None
 
 
 class MediaMonitor:
-    """Fed with a tape's events, knows how the media stand."""
+    """Follows the state of the media through a tape's events."""
 
     def __init__(self) -> None:
         self._media = MediaState()
@@ -65,7 +65,7 @@ class MediaMonitor:
 
     @property
     def now(self) -> MediaState:
-        """By the last event."""
+        """The state after the last event."""
         return self._media
 
     def take_findings(self) -> list[TapDeaf]:

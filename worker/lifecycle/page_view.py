@@ -13,24 +13,24 @@ from worker.reasons import Reason
 
 
 class Scene(StrEnum):
-    """Where the page stands."""
+    """What a page shows, in the course of a call."""
 
     OPENING = "opening"
-    """On its way: loading, or before its join button."""
+    """Loading, or before its join button."""
     ASKED = "asked"
-    """The join button was pressed and nothing has come of it yet."""
+    """The join button was pressed, and the page does not show what follows yet."""
     LOBBY = "lobby"
-    """Somebody has to let us in."""
+    """Somebody has to let the bot in."""
     HOST_ABSENT = "host_absent"
-    """A lobby in which nobody can let us in yet."""
+    """A lobby where nobody can let the bot in yet."""
     GATED = "gated"
-    """The call's view is there, but something (a consent dialog) stands before it and may hold the media back."""
+    """The call's view is there, but something (a consent dialog) covers it and may hold the media back."""
     CALL = "call"
-    """The call's view is there and nothing stands before it."""
+    """The call's view is there and nothing covers it."""
     REFUSED = "refused"
-    """We will not be let in."""
+    """The bot will not be let in."""
     OVER = "over"
-    """The call is over for us."""
+    """The call is over for the bot."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,9 @@
-"""A bot's life from joining to its end, as a pure state machine: platforms observe and act, this decides.
+"""The states of a bot in a call and what moves it between them (pure): platforms observe and act, this decides.
 
     joining -> waiting_room -> in_call_not_recording -> in_call_recording -> leaving -> done | fatal
 
-Every observation carries its time, so that a life can be played at any speed. A page is believed only where something else
-bears it out: a call's view needs media or the roster, an end or a refusal needs a second signal or time.
+Every observation carries its time, so that tests can play a call at any speed. A page alone is not believed: a call's view
+needs media or the roster beside it, an end or a refusal needs a second signal or time.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ OPENING_TIMEOUT: Final = 120.0
 """Seconds from the loaded page to a waiting room, a call or a refusal."""
 
 REFUSAL_DEBOUNCE: Final = 1.0
-"""Seconds that a refusal has to stand: pages show one text for a moment before another."""
+"""Seconds that a refusal has to be shown: pages show one text for a moment before another."""
 
 OVER_DEBOUNCE: Final = 3.0
-"""Seconds that an end has to stand where only one of page, roster and connection tells of it."""
+"""Seconds that an end has to last where only one of page, roster and connection shows it."""
 
 QUIET_AFTER_END: Final = 2.0
-"""A call from which packets came within these seconds is not over, whatever its roster says."""
+"""Seconds: a call from which packets came so recently is not over, whatever its roster says."""
 
 RECEIVERS_ALONE: Final = 5.0
-"""Seconds that a call's view has to stand where nothing but receivers bears it out."""
+"""Seconds that a call's view has to be shown where nothing but receivers confirms it."""
 
 DEAF_TIMEOUT: Final = 10.0
-"""Seconds that packets may come without one of them reaching the tap, after the page has told of it."""
+"""Seconds without a tapped frame after a receiver was found deaf, until the capture is given up."""
 
 DISCONNECTED_TIMEOUT: Final = 90.0
 """Seconds without a peer connection after which the call is given up; pages reconnect, or say that it failed, sooner."""
@@ -60,9 +60,9 @@ class Transition(NamedTuple):
 
 
 class Lifecycle:
-    """The life of one bot in one call. All times are Unix seconds and must not run backwards by more than jitter.
+    """The state machine of one bot in one call. All times are Unix seconds and must not run backwards by more than jitter.
 
-    Each method that takes an observation gives the transitions that follow from it. Nothing follows after done or fatal.
+    Each method takes an observation and returns the transitions that follow from it. Nothing follows after done or fatal.
     """
 
     def __init__(self, policy: LeavePolicy, bot_name: str, at: float) -> None:
@@ -70,14 +70,14 @@ class Lifecycle:
         self.recording_since: float | None = None
         self.admitted_at: float | None = None
         self.waited_until: float | None = None
-        """When the bot was last seen to wait for being let in."""
+        """When the page last showed that the bot waits to be let in."""
         self._policy = policy
         self._bot_name = bot_name
         self._begun = at
         self._asked_at: float | None = None
         self._view = View(scene=Scene.OPENING)
         self._in_view_since: float | None = None
-        """Since when the call's view stands, gated or not."""
+        """Since when the page has shown the call's view, gated or not."""
         self._media = MediaState()
         self._roster = Roster()
         self._page_ending: Ending | None = None
@@ -89,7 +89,7 @@ class Lifecycle:
         self._ending: Ending | None = None
 
     def see(self, view: View, at: float) -> list[Transition]:
-        """Takes one look at the page."""
+        """Takes a new look at the page."""
         self._view = view
         if view.scene in WAITING and self.admitted_at is None:
             self._asked_at = at if self._asked_at is None else self._asked_at
@@ -107,7 +107,7 @@ class Lifecycle:
         return self.tick(at)
 
     def meet(self, roster: Roster, at: float) -> list[Transition]:
-        """Takes what the roster says by now."""
+        """Takes the roster as it is now."""
         self._roster = roster
         if roster.over is None:
             self._transport_since = None
@@ -116,7 +116,7 @@ class Lifecycle:
         return self.tick(at)
 
     def hear(self, media: MediaState, at: float) -> list[Transition]:
-        """Takes how the media stand."""
+        """Takes the state of the media."""
         self._media = media
         return self.tick(at)
 
@@ -142,7 +142,7 @@ class Lifecycle:
         return transitions
 
     def _before_call(self, at: float) -> list[Transition]:
-        if ending := self._told(at):
+        if ending := self._shown_ending(at):
             return self._leave(ending, at)
         scene = self._view.scene
         transitions: list[Transition] = []
@@ -161,7 +161,7 @@ class Lifecycle:
         return transitions
 
     def _out_of_patience(self, at: float) -> Ending | None:
-        """What ends the wait before the call."""
+        """The end of the wait before the call, once its time is up."""
         waiting = self._view.scene in WAITING
         asked = self._asked_at
         limit = LONGEST if self._policy.waiting_room is None else self._policy.waiting_room
@@ -187,7 +187,7 @@ class Lifecycle:
         return None
 
     def _evidence_of_call(self, at: float) -> tuple[str, ...]:
-        """What, beside the page's view, says that we are in the call; empty: nothing yet."""
+        """What confirms the page's view that the bot is in the call; empty: nothing yet."""
         us, media = self._roster.us, self._media
         evidence = []
         if us is not None and us.status is Status.IN:
@@ -201,7 +201,7 @@ class Lifecycle:
         return tuple(evidence)
 
     def _in_call(self, at: float) -> list[Transition]:
-        if ending := self._told(at) or self._broken(at) or self._automatic(at):
+        if ending := self._shown_ending(at) or self._broken_capture(at) or self._policy_ending(at):
             return self._leave(ending, at)
         if self.state is State.IN_CALL_NOT_RECORDING and self._may_record():
             self.recording_since = at
@@ -219,29 +219,29 @@ class Lifecycle:
             case "participant_speak":
                 return self._media.last_speech is not None
 
-    def _told(self, at: float) -> Ending | None:
-        """The end that page and transport tell of, once it is sure."""
+    def _shown_ending(self, at: float) -> Ending | None:
+        """The end that page and transport show, once it is certain."""
         transport = self._transport_ending(at)
         page = self._page_ending
         if page is None:
-            return transport if self._stands(self._transport_since, OVER_DEBOUNCE, at) else None
+            return transport if self._lasts(self._transport_since, OVER_DEBOUNCE, at) else None
         if transport is not None:
             return transport._replace(
                 detail=page.detail or transport.detail,
                 evidence=(*transport.evidence, *page.evidence),
                 at=min(transport.at, page.at),
             )
-        return page if self._stands(page.at, self._debounce, at) else None
+        return page if self._lasts(page.at, self._debounce, at) else None
 
     @property
     def _debounce(self) -> float:
-        """Seconds that what the page alone tells has to stand."""
+        """Seconds that an end has to last which the page alone shows."""
         if self.state in BEFORE_CALL:
             return REFUSAL_DEBOUNCE
         return OVER_DEBOUNCE if self._media.disconnected_since is None else 0.0
 
     @staticmethod
-    def _stands(since: float | None, debounce: float, at: float) -> bool:
+    def _lasts(since: float | None, debounce: float, at: float) -> bool:
         return since is not None and at - since >= debounce
 
     def _transport_ending(self, at: float) -> Ending | None:
@@ -252,32 +252,32 @@ class Lifecycle:
         if self.state in IN_CALL and last is not None and at - last < QUIET_AFTER_END:
             return None
         since = at if self._transport_since is None else self._transport_since
-        return Ending(self._as_met(over.reason), over.detail, since, over.evidence)
+        return Ending(self._meaning(over.reason), over.detail, since, over.evidence)
 
     def _judge(self, view: View, at: float) -> Ending | None:
         if view.scene not in (Scene.REFUSED, Scene.OVER):
             return None
-        reason = self._as_met(view.reason or Reason.PAGE_NOT_UNDERSTOOD)
+        reason = self._meaning(view.reason or Reason.PAGE_NOT_UNDERSTOOD)
         return Ending(reason, view.detail, at, view.evidence)
 
-    def _as_met(self, reason: Reason) -> Reason:
-        """The same words mean different things before the call and in it."""
-        meanings = _MEANT_BEFORE if self.state in BEFORE_CALL else _MEANT_IN_CALL
+    def _meaning(self, reason: Reason) -> Reason:
+        """The reason as it applies now: the same words mean different things before the call and in it."""
+        meanings = _MEANING_BEFORE_CALL if self.state in BEFORE_CALL else _MEANING_IN_CALL
         return meanings.get(reason, reason)
 
-    def _broken(self, at: float) -> Ending | None:
-        """A capture that brings nothing although it should."""
+    def _broken_capture(self, at: float) -> Ending | None:
+        """The end of a capture that delivers nothing although it should."""
         lost, deaf = self._media.disconnected_since, self._media.deaf_since
-        if self._stands(deaf, DEAF_TIMEOUT, at):
+        if self._lasts(deaf, DEAF_TIMEOUT, at):
             detail = f"packets arrive, but none reached the tap for {DEAF_TIMEOUT:g} s"
             return Ending(Reason.TAP_DEAF, detail, at, ("media.untapped",))
-        if self._stands(lost, DISCONNECTED_TIMEOUT, at):
+        if self._lasts(lost, DISCONNECTED_TIMEOUT, at):
             detail = f"no connection for {DISCONNECTED_TIMEOUT:g} s"
             return Ending(Reason.CONNECTION_LOST, detail, at, ("media.disconnected",))
         return None
 
-    def _automatic(self, at: float) -> Ending | None:
-        """A reason to leave that the policy gives."""
+    def _policy_ending(self, at: float) -> Ending | None:
+        """The end that the policy asks for."""
         policy = self._policy
         if self._denied_since is not None:
             limit = 0.0 if self.recording_since is not None else policy.recording_denied
@@ -303,14 +303,14 @@ class Lifecycle:
         return transition
 
 
-_MEANT_BEFORE: Final = {
+_MEANING_BEFORE_CALL: Final = {
     Reason.MEETING_ENDED: Reason.MEETING_OVER,
     Reason.ENDED_IDLE: Reason.MEETING_OVER,
     Reason.ENDED_TOO_LONG: Reason.MEETING_OVER,
     Reason.REMOVED: Reason.REMOVED_FROM_WAITING_ROOM,
     Reason.CONNECTION_LOST: Reason.CONNECTION_FAILED,
 }
-_MEANT_IN_CALL: Final = {
+_MEANING_IN_CALL: Final = {
     Reason.DENIED_BY_HOST: Reason.REMOVED,
     Reason.REMOVED_FROM_WAITING_ROOM: Reason.REMOVED,
     Reason.BLOCKED_BY_PLATFORM: Reason.REMOVED,

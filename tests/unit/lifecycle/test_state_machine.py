@@ -89,20 +89,20 @@ class Life:
         return self
 
 
-def test_admitted_from_the_lobby() -> None:
+def test_a_bot_in_the_lobby_is_admitted_by_view_and_evidence() -> None:
     life = Life().see(Scene.OPENING).see(Scene.ASKED).see(Scene.LOBBY, 30).admitted(ANA)
     assert life.states == [State.WAITING_ROOM, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
     assert life.transitions[1].evidence == ("roster.us_in_call", "media.messages")
 
 
-def test_a_calls_view_alone_is_no_admission() -> None:
+def test_a_calls_view_without_evidence_admits_nobody() -> None:
     life = Life(in_call_not_recording=60.0).see(Scene.CALL, 50)
     assert life.states == []
     assert life.wait(20).end.reason is Reason.NOT_RECORDING
     assert life.lifecycle.left(life.at)[0].state is State.FATAL
 
 
-def test_receivers_alone_bear_a_calls_view_out_after_a_while() -> None:
+def test_receivers_alone_confirm_a_calls_view_after_a_while() -> None:
     life = Life().hear(MediaState(receivers=True)).see(Scene.CALL, 5)
     assert life.states == []
     assert life.see(Scene.CALL).states == [State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
@@ -126,7 +126,7 @@ def test_media_in_a_lobby_admit_nobody() -> None:
         (Scene.HOST_ABSENT, Reason.MEETING_NOT_STARTED),
     ],
 )
-def test_nobody_answers(scene: Scene, reason: Reason) -> None:
+def test_waiting_ends_when_its_time_is_up(scene: Scene, reason: Reason) -> None:
     life = Life(waiting_room=60.0).see(Scene.ASKED).wait(100, scene)
     if scene is not Scene.ASKED:
         life.wait(100, scene)
@@ -134,13 +134,13 @@ def test_nobody_answers(scene: Scene, reason: Reason) -> None:
     assert 60 <= life.at - T0 <= 61.5
 
 
-def test_a_page_that_says_nothing() -> None:
+def test_a_page_that_shows_nothing_known_ends_as_not_understood() -> None:
     life = Life().wait(OPENING_TIMEOUT + 5, Scene.OPENING)
     assert life.end.reason is Reason.PAGE_NOT_UNDERSTOOD
     assert life.lifecycle.left(life.at)[0].state is State.FATAL
 
 
-def test_a_refusal_has_to_stand() -> None:
+def test_a_refusal_counts_only_once_it_has_lasted() -> None:
     refusal: dict[str, Any] = {
         "reason": Reason.DENIED_BY_HOST,
         "detail": "Denied.",
@@ -161,12 +161,14 @@ def test_a_refusal_has_to_stand() -> None:
         (Reason.CONNECTION_FAILED, Reason.CONNECTION_FAILED, Reason.CONNECTION_LOST),
     ],
 )
-def test_the_same_words_before_the_call_and_in_it(told: Reason, before: Reason, in_call: Reason) -> None:
+def test_the_same_words_have_another_reason_before_the_call_and_in_it(
+    told: Reason, before: Reason, in_call: Reason
+) -> None:
     assert Life().see(Scene.OVER, 2, reason=told).end.reason is before
     assert Life().admitted(ANA).see(Scene.OVER, 4, reason=told).end.reason is in_call
 
 
-def test_an_end_that_flickers_is_none() -> None:
+def test_an_end_that_is_shown_only_briefly_is_ignored() -> None:
     life = Life().admitted(ANA).see(Scene.OVER, 2.5, reason=Reason.REMOVED).see(Scene.CALL, 60)
     assert life.lifecycle.state is State.IN_CALL_RECORDING
 
@@ -184,7 +186,7 @@ def test_the_roster_alone_is_believed_after_a_while() -> None:
     assert life.see(Scene.CALL).end.reason is Reason.REMOVED
 
 
-def test_a_roster_that_says_over_while_packets_come() -> None:
+def test_a_roster_that_says_over_is_ignored_while_packets_come() -> None:
     over = CallOver(reason=Reason.REMOVED, detail="removed", evidence=("collections.status",))
     life = Life().admitted(ANA).meet(US, ANA, over=over)
     for _ in range(20):
@@ -210,7 +212,7 @@ def test_a_roster_that_says_over_while_packets_come() -> None:
         ({"max_duration": 600.0}, [ANA], [ANA], Reason.MAX_DURATION, 600),
     ],
 )
-def test_leaves_by_itself(
+def test_the_bot_leaves_when_its_policy_says_so(
     policy: dict[str, Any], people: list[Device], later: list[Device], reason: Reason, seconds: float
 ) -> None:
     life = Life(**policy).admitted(*people).meet(US, *later)
@@ -226,20 +228,20 @@ def test_an_empty_call_is_not_silent() -> None:
     assert life.wait(10).end.reason is Reason.NOONE_JOINED
 
 
-def test_somebody_who_comes_back_starts_the_clock_anew() -> None:
+def test_somebody_who_comes_back_restarts_the_clock() -> None:
     life = Life(everyone_left=Patience(30.0)).admitted(ANA).meet(US, gone(ANA)).wait(25)
     life.meet(US, ANA).wait(5).meet(US, gone(ANA)).wait(25)
     assert life.lifecycle.state is State.IN_CALL_RECORDING
 
 
-def test_who_speaks_is_there_whatever_the_roster_says() -> None:
+def test_speakers_count_as_present_whatever_the_roster_says() -> None:
     life = Life(noone_joined=30.0, everyone_left=Patience(2.0)).admitted()
     for _ in range(200):
         life.hear(ALIVE._replace(last_speech=life.at)).see(Scene.CALL)
     assert life.lifecycle.state is State.IN_CALL_RECORDING
 
 
-def test_a_bot_that_spoke_is_somebody() -> None:
+def test_a_participant_that_spoke_is_not_taken_for_a_bot() -> None:
     life = Life(only_bots_by_events=Patience(10.0)).admitted(ANA)
     life.hear(ALIVE._replace(last_speech=life.at, sources=frozenset({7}))).wait(60)
     assert life.lifecycle.state is State.IN_CALL_RECORDING
@@ -263,7 +265,7 @@ def test_a_dead_capture_is_not_silence() -> None:
         ("disconnected_since", DISCONNECTED_TIMEOUT, Reason.CONNECTION_LOST),
     ],
 )
-def test_a_capture_that_stays_dead(field: str, timeout: float, reason: Reason) -> None:
+def test_a_capture_that_stays_dead_ends_the_recording(field: str, timeout: float, reason: Reason) -> None:
     life = Life().admitted(ANA)
     dead: dict[str, Any] = {field: life.at}
     life.hear(ALIVE._replace(**dead)).wait(timeout - 1)
@@ -282,7 +284,7 @@ def test_recording_waits_for_somebody(start_on: StartOn) -> None:
     assert life.lifecycle.state is State.IN_CALL_RECORDING
 
 
-def test_recording_is_not_permitted() -> None:
+def test_a_bot_leaves_when_recording_is_not_permitted_for_long_enough() -> None:
     life = Life(recording_denied=30.0).hear(ALIVE).meet(US, ANA)
     life.see(Scene.CALL, 20, recording_denied=True, detail="No recording, please.")
     assert life.states == [State.IN_CALL_NOT_RECORDING]
@@ -303,7 +305,7 @@ def test_our_own_tile_is_not_company() -> None:
     assert life.see(Scene.CALL).wait(40).end.reason is Reason.NOONE_JOINED
 
 
-def test_told_to_stop() -> None:
+def test_the_first_stop_from_outside_decides_the_ending() -> None:
     life = Life().admitted(ANA)
     life.transitions += life.lifecycle.stop(Ending(Reason.DRAINED, "SIGTERM", life.at))
     assert life.end.reason is Reason.DRAINED
@@ -386,7 +388,7 @@ def played(
 
 @settings(max_examples=500)
 @given(policies, st.lists(st.tuples(seconds, observations), max_size=40))
-def test_whatever_is_observed(
+def test_any_observations_keep_the_invariants_and_time_ends_every_call(
     policy: LeavePolicy, script: list[tuple[float, View | Roster | MediaState]]
 ) -> None:
     lifecycle = Lifecycle(policy, "Notes", T0)
