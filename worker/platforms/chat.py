@@ -1,6 +1,55 @@
-"""What a bot writes into a call's chat, fitted to what the platform takes (pure)."""
+"""Writes a message into a call's chat; the platforms differ in their signs and in the longest message."""
 
 from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final, NamedTuple
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Locator
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
+
+from worker.platforms.page_driver import CLICK_TIMEOUT, PageDriver, first_line
+from worker.platforms.signs import Sign
+
+logger = logging.getLogger(__name__)
+
+CHAT_TIMEOUT: Final = 3.0
+"""Seconds for the chat's panel to open, and for a message to go."""
+
+
+class Chat(NamedTuple):
+    """A platform's chat. ``toggle`` opens and closes its panel, ``field`` takes the message.
+
+    ``limit`` is the longest message in UTF-16 code units. ``send`` is the button that sends; where there is none, or it is not
+    visible, Enter sends. ``rich_text``: the field is an editable element instead of a text area.
+    """
+
+    toggle: Sign
+    field: Sign
+    limit: int
+    send: Sign | None = None
+    rich_text: bool = False
+
+
+async def write_message(driver: PageDriver, chat: Chat, message: str) -> bool:
+    """Sends ``message``, cut to the chat's limit. Returns False where the page has no chat or does not take the message.
+
+    Raises CallError when the page is gone.
+    """
+    try:
+        sent = await _send(driver, chat, shortened(message, chat.limit))
+    except PlaywrightTimeoutError:
+        sent = False
+    except PlaywrightError as error:
+        driver.check_alive(error)
+        logger.info("the chat does not take a message: %s", first_line(error))
+        return False
+    if not sent:
+        logger.info("the call offers no chat that takes a message")
+    return sent
 
 
 def shortened(message: str, most: int) -> str:
@@ -15,6 +64,38 @@ def shortened(message: str, most: int) -> str:
     in_a_word = not message[len(cut)].isspace()
     words = cut.rsplit(None, 1) if in_a_word else [cut, ""]
     return (words[0].rstrip() if len(words) > 1 else cut) + "…"
+
+
+async def _send(driver: PageDriver, chat: Chat, message: str) -> bool:
+    toggle = driver.shown(chat.toggle.selector)
+    field = driver.shown(chat.field.selector)
+    was_open = bool(await field.count())
+    if not was_open:
+        if not await toggle.count():
+            return False
+        await toggle.click(timeout=CLICK_TIMEOUT * 1000)
+    await field.fill(message, timeout=CHAT_TIMEOUT * 1000)
+    send = None if chat.send is None else driver.shown(chat.send.selector)
+    if send is not None and await send.count():
+        await send.click(timeout=CLICK_TIMEOUT * 1000)
+    else:
+        await field.press("Enter", timeout=CHAT_TIMEOUT * 1000)
+    sent = await _became_empty(field, rich_text=chat.rich_text)
+    if not was_open and await toggle.count():
+        await toggle.click(timeout=CLICK_TIMEOUT * 1000)
+    return sent
+
+
+async def _became_empty(field: Locator, *, rich_text: bool) -> bool:
+    """Whether the page took the message out of the field, within CHAT_TIMEOUT."""
+    deadline = time.monotonic() + CHAT_TIMEOUT
+    while time.monotonic() < deadline:
+        timeout = CHAT_TIMEOUT * 1000
+        text = await (field.inner_text(timeout=timeout) if rich_text else field.input_value(timeout=timeout))
+        if not text.strip():
+            return True
+        await asyncio.sleep(0.1)
+    return False
 
 
 def _units(text: str) -> int:

@@ -10,28 +10,24 @@ from importlib.resources import files
 from typing import Final
 
 import msgspec
-from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Locator, Page
-from playwright.async_api import TimeoutError as PlaywrightTimeoutError
+from playwright.async_api import Page
 
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
-from worker.platforms.chat import shortened
+from worker.platforms.chat import Chat, write_message
 from worker.platforms.meet import signs as meet
 from worker.platforms.meet.facts import Facts
 from worker.platforms.meet.rules import Past, asks, steps, view
 from worker.platforms.page_actions import ActionRetries, Click
-from worker.platforms.page_driver import CLICK_TIMEOUT, PageDriver, first_line
+from worker.platforms.page_driver import PageDriver
 from worker.reasons import Reason
 
 logger = logging.getLogger(__name__)
 
-CHAT_TIMEOUT: Final = 3.0
-"""Seconds for the chat's panel to open, and for a message to go."""
 LEAVE_TIMEOUT: Final = 3.0
 """Seconds for the call's view to go away after leaving."""
-CHAT_LIMIT: Final = 500
-"""Characters (UTF-16 code units) of one message, by Meet's own field."""
+
+_CHAT: Final = Chat(toggle=meet.CHAT, field=meet.CHAT_FIELD, limit=meet.CHAT_LIMIT)
 
 
 class MeetCall:
@@ -81,18 +77,8 @@ class MeetCall:
             self._past = Past(asked=True)
 
     async def announce(self, message: str) -> bool:
-        """Writes ``message`` into the chat, at most CHAT_LIMIT characters of it; False where the page does not take it."""
-        try:
-            sent = await self._write(shortened(message, CHAT_LIMIT))
-        except PlaywrightTimeoutError:
-            sent = False
-        except PlaywrightError as error:
-            self._driver.check_alive(error)
-            logger.info("the chat does not take a message: %s", first_line(error))
-            return False
-        if not sent:
-            logger.info("the call offers no chat that takes a message")
-        return sent
+        """Writes ``message`` into the chat, cut to CHAT_LIMIT; False where the page does not take it."""
+        return await write_message(self._driver, _CHAT, message)
 
     async def leave(self) -> None:
         """Leaves by the call's own button, as a person does; where there is none, there is nothing to leave."""
@@ -107,29 +93,6 @@ class MeetCall:
 
     async def _observe(self, *, with_text: bool) -> Facts:
         return await self._driver.observe(_observer(), {**meet.OBSERVED, "withText": with_text}, Facts)
-
-    async def _write(self, message: str) -> bool:
-        toggle = self._driver.shown(meet.CHAT.selector)
-        field = self._driver.shown(meet.CHAT_FIELD.selector)
-        if not await field.count():
-            if not await toggle.count():
-                return False
-            await toggle.click(timeout=CLICK_TIMEOUT * 1000)
-        await field.fill(message, timeout=CHAT_TIMEOUT * 1000)
-        await field.press("Enter", timeout=CHAT_TIMEOUT * 1000)
-        sent = await self._emptied(field)
-        await toggle.click(timeout=CLICK_TIMEOUT * 1000)
-        return sent
-
-    @staticmethod
-    async def _emptied(field: Locator) -> bool:
-        """Whether the field gave its message away."""
-        deadline = time.monotonic() + CHAT_TIMEOUT
-        while time.monotonic() < deadline:
-            if not await field.input_value():
-                return True
-            await asyncio.sleep(0.1)
-        return False
 
     def _log_language(self, language: str) -> None:
         if language and language != self._language:

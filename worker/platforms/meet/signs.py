@@ -11,6 +11,9 @@ from typing import Final
 from worker.platforms.signs import Sign
 from worker.reasons import Reason
 
+CHAT_LIMIT: Final = 500
+"""UTF-16 code units of one chat message, by Meet's own field."""
+
 # Before joining.
 
 NAME_FIELD: Final = Sign(

@@ -11,14 +11,13 @@ from typing import Final
 
 from msgspec.structs import replace
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Locator, Page
-from playwright.async_api import TimeoutError as PlaywrightTimeoutError
+from playwright.async_api import Page
 
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
-from worker.platforms.chat import shortened
+from worker.platforms.chat import Chat, write_message
 from worker.platforms.page_actions import ActionRetries, Step
-from worker.platforms.page_driver import CLICK_TIMEOUT, PageDriver, first_line
+from worker.platforms.page_driver import PageDriver, first_line
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts
 from worker.platforms.teams.rules import Past, asks, press, steps, view, waits_for_name
@@ -26,8 +25,6 @@ from worker.reasons import Reason
 
 logger = logging.getLogger(__name__)
 
-CHAT_TIMEOUT: Final = 3.0
-"""Seconds for the chat's pane to open, and for a message to go."""
 LEAVE_TIMEOUT: Final = 3.0
 """Seconds for the call's view to go away after leaving."""
 VIDEO_TIMEOUT: Final = 15.0
@@ -35,6 +32,9 @@ VIDEO_TIMEOUT: Final = 15.0
 MOUSE_EVERY: Final = 120.0
 """Seconds between two moves of the mouse in the call, which keep its chat pane alive."""
 
+_CHAT: Final = Chat(
+    toggle=teams.CHAT, field=teams.CHAT_FIELD, send=teams.CHAT_SEND, limit=teams.CHAT_LIMIT, rich_text=True
+)
 _RESTS: Final = ((640, 300), (660, 320))
 """Where the mouse goes, in CSS pixels: over the stage, where nothing is pressed."""
 
@@ -93,18 +93,8 @@ class TeamsCall:
             await self._note(step)
 
     async def announce(self, message: str) -> bool:
-        """Writes ``message`` into the chat, as much as Teams takes; False where the page does not take it."""
-        try:
-            sent = await self._write(shortened(message, teams.CHAT_LIMIT))
-        except PlaywrightTimeoutError:
-            sent = False
-        except PlaywrightError as error:
-            self._driver.check_alive(error)
-            logger.info("the chat does not take a message: %s", first_line(error))
-            return False
-        if not sent:
-            logger.info("the call offers no chat that takes a message")
-        return sent
+        """Writes ``message`` into the chat, cut to CHAT_LIMIT; False where the page does not take it."""
+        return await write_message(self._driver, _CHAT, message)
 
     async def leave(self) -> None:
         """Leaves by the call's own button, or takes the request to join back; where there is neither, nothing is to be left."""
@@ -158,35 +148,6 @@ class TeamsCall:
         self._mouse_moved = now
         self._mouse_moves += 1
         await self._driver.move_mouse(*_RESTS[self._mouse_moves % 2])
-
-    async def _write(self, message: str) -> bool:
-        toggle = self._driver.shown(teams.CHAT.selector)
-        field = self._driver.shown(teams.CHAT_FIELD.selector)
-        send = self._driver.shown(teams.CHAT_SEND.selector)
-        was_open = bool(await field.count())
-        if not was_open:
-            if not await toggle.count():
-                return False
-            await toggle.click(timeout=CLICK_TIMEOUT * 1000)
-        await field.fill(message, timeout=CHAT_TIMEOUT * 1000)
-        if await send.count():
-            await send.click(timeout=CLICK_TIMEOUT * 1000)
-        else:
-            await field.press("Enter", timeout=CLICK_TIMEOUT * 1000)
-        sent = await _emptied(field)
-        if not was_open and await toggle.count():
-            await toggle.click(timeout=CLICK_TIMEOUT * 1000)
-        return sent
-
-
-async def _emptied(field: Locator) -> bool:
-    """Whether the field gave its message away."""
-    deadline = time.monotonic() + CHAT_TIMEOUT
-    while time.monotonic() < deadline:
-        if not (await field.inner_text(timeout=CHAT_TIMEOUT * 1000)).strip():
-            return True
-        await asyncio.sleep(0.1)
-    return False
 
 
 async def _close(popup: Page) -> None:

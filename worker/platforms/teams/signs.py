@@ -14,7 +14,7 @@ from worker.platforms.signs import Sign
 from worker.reasons import Reason
 
 CHAT_LIMIT: Final = 4096
-"""Characters of a chat message."""
+"""UTF-16 code units of one chat message."""
 
 # Before joining.
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
+from tests.unit.platforms.fake_page import FakePage
 from worker.lifecycle.page_view import Scene
 from worker.platforms.call import CallError
 from worker.platforms.meet import signs as meet
@@ -19,41 +20,6 @@ from worker.reasons import Reason
 LINK = parse_meet_link("https://meet.google.com/abc-defg-hij")
 IN_CALL = {"elements": [meet.CALL_CONTROLS.name], "tiles": 2}
 SIGN_IN = {"headings": ["Sign in"], "text": "Use your Google Account"}
-
-
-class Nothing:
-    """A locator that finds nothing."""
-
-    first: Nothing
-
-    def __init__(self) -> None:
-        self.first = self
-
-    def filter(self, *, visible: bool) -> Nothing:
-        return self
-
-    async def count(self) -> int:
-        return 0
-
-
-class FakePage:
-    """Shows one thing after the other, the last one for ever; an error is raised."""
-
-    def __init__(self, *shown: object) -> None:
-        self._shown = list(shown)
-        self.closed = False
-
-    async def evaluate(self, script: str, argument: object) -> object:
-        shown = self._shown.pop(0) if len(self._shown) > 1 else self._shown[0]
-        if isinstance(shown, Exception):
-            raise shown
-        return shown
-
-    def locator(self, selector: str) -> Nothing:
-        return Nothing()
-
-    def is_closed(self) -> bool:
-        return self.closed
 
 
 def call(page: FakePage, *, signed_in: bool = False) -> MeetCall:
