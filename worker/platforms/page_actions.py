@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
+from worker.platforms.signs import Sign, button
+
 
 class FillName(NamedTuple):
     """Write the bot's name."""
@@ -19,6 +21,11 @@ class Click(NamedTuple):
 
 
 Step: TypeAlias = FillName | Click
+
+
+def press(sign: Sign) -> Click:
+    """Presses what the sign is known by: any of its selectors, or a button with one of its labels."""
+    return Click(", ".join([*sign.selectors, *map(button, sign.labels)]))
 
 
 class ActionRetries:

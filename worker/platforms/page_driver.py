@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -13,7 +15,8 @@ from playwright.async_api import Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from worker.platforms.call import CallError
-from worker.platforms.page_actions import Click, FillName, Step
+from worker.platforms.page_actions import Click, FillName, Step, press
+from worker.platforms.signs import Sign
 from worker.reasons import Reason
 
 logger = logging.getLogger(__name__)
@@ -22,6 +25,8 @@ LOAD_TIMEOUT: Final = 60.0
 """Seconds for the page to load."""
 CLICK_TIMEOUT: Final = 2.0
 """Seconds for a button to take a click."""
+LEAVE_TIMEOUT: Final = 3.0
+"""Seconds for the button to leave to go away after it was pressed."""
 
 _REDIRECTED: Final = "interrupted by another navigation"
 _QUERY: Final = re.compile(r"\?\S*")
@@ -92,6 +97,23 @@ class PageDriver:
             logger.info("the page does not take a click on %s: %s", step.selector, first_line(error))
             return False
         return True
+
+    async def leave_by(
+        self, ways_out: Iterable[Sign], visible: Callable[[], Awaitable[frozenset[str]]]
+    ) -> None:
+        """Presses the first of ``ways_out`` that is visible and waits until it is gone, at most LEAVE_TIMEOUT; does nothing
+        where none is visible. ``visible`` reads the page and returns the names of the signs that it shows.
+        """
+        for way_out in ways_out:
+            if way_out.name not in await visible():
+                continue
+            await self.take(press(way_out))
+            deadline = time.monotonic() + LEAVE_TIMEOUT
+            while time.monotonic() < deadline:
+                await asyncio.sleep(0.1)
+                if way_out.name not in await visible():
+                    return
+            return
 
     async def press_key(self, key: str) -> None:
         """Presses a key, by Playwright's name of it."""

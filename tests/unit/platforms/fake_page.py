@@ -8,6 +8,13 @@ from collections.abc import Callable
 
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
+from worker.platforms.signs import Sign
+
+
+def sign(name: str) -> Sign:
+    """A sign that is known by the selector ``#name``."""
+    return Sign(name=name, selectors=(f"#{name}",), evidence_for="a test", source="this test")
+
 
 class FakeElement:
     """A locator of one element. ``on_send`` is called when it is clicked, or when Enter is pressed in it."""

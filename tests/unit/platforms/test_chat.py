@@ -8,18 +8,12 @@ from hypothesis import strategies as st
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from tests.unit.platforms.fake_page import FakeElement, FakePage
+from tests.unit.platforms.fake_page import FakeElement, FakePage, sign
 from worker.platforms import chat as module
 from worker.platforms.call import CallError
 from worker.platforms.chat import Chat, shortened, write_message
 from worker.platforms.page_driver import PageDriver
-from worker.platforms.signs import Sign
 from worker.reasons import Reason
-
-
-def sign(name: str) -> Sign:
-    return Sign(name=name, selectors=(f"#{name}",), evidence_for="a test", source="this test")
-
 
 TEXT_AREA = Chat(toggle=sign("toggle"), field=sign("field"), limit=11)
 RICH_TEXT = TEXT_AREA._replace(send=sign("send"), rich_text=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from functools import cache
@@ -18,14 +17,11 @@ from worker.platforms.chat import Chat, write_message
 from worker.platforms.meet import signs as meet
 from worker.platforms.meet.facts import Facts
 from worker.platforms.meet.rules import Past, asks, steps, view
-from worker.platforms.page_actions import ActionRetries, Click
+from worker.platforms.page_actions import ActionRetries
 from worker.platforms.page_driver import PageDriver
 from worker.reasons import Reason
 
 logger = logging.getLogger(__name__)
-
-LEAVE_TIMEOUT: Final = 3.0
-"""Seconds for the call's view to go away after leaving."""
 
 _CHAT: Final = Chat(toggle=meet.CHAT, field=meet.CHAT_FIELD, limit=meet.CHAT_LIMIT)
 
@@ -82,17 +78,13 @@ class MeetCall:
 
     async def leave(self) -> None:
         """Leaves by the call's own button, as a person does; where there is none, there is nothing to leave."""
-        facts = await self._observe(with_text=False)
-        if meet.LEAVE.name not in facts.elements:
-            return
-        await self._driver.take(Click(meet.LEAVE.selector))
-        deadline = time.monotonic() + LEAVE_TIMEOUT
-        while meet.LEAVE.name in facts.elements and time.monotonic() < deadline:
-            await asyncio.sleep(0.1)
-            facts = await self._observe(with_text=False)
+        await self._driver.leave_by((meet.LEAVE,), self._visible)
 
     async def _observe(self, *, with_text: bool) -> Facts:
         return await self._driver.observe(_observer(), {**meet.OBSERVED, "withText": with_text}, Facts)
+
+    async def _visible(self) -> frozenset[str]:
+        return (await self._observe(with_text=False)).elements
 
     def _log_language(self, language: str) -> None:
         if language and language != self._language:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from functools import cache
@@ -16,17 +15,15 @@ from playwright.async_api import Page
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import Chat, write_message
-from worker.platforms.page_actions import ActionRetries, Step
+from worker.platforms.page_actions import ActionRetries, Step, press
 from worker.platforms.page_driver import PageDriver, first_line
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts
-from worker.platforms.teams.rules import Past, asks, press, steps, view, waits_for_name
+from worker.platforms.teams.rules import Past, asks, steps, view, waits_for_name
 from worker.reasons import Reason
 
 logger = logging.getLogger(__name__)
 
-LEAVE_TIMEOUT: Final = 3.0
-"""Seconds for the call's view to go away after leaving."""
 VIDEO_TIMEOUT: Final = 15.0
 """Seconds in the call after which incoming video is left on."""
 MOUSE_EVERY: Final = 120.0
@@ -98,21 +95,15 @@ class TeamsCall:
 
     async def leave(self) -> None:
         """Leaves by the call's own button, or takes the request to join back; where there is neither, nothing is to be left."""
-        for way_out in (teams.HANG_UP, teams.CANCEL):
-            facts = await self._observe(with_text=False)
-            if way_out.name not in facts.elements:
-                continue
-            await self._driver.take(press(way_out))
-            deadline = time.monotonic() + LEAVE_TIMEOUT
-            while way_out.name in facts.elements and time.monotonic() < deadline:
-                await asyncio.sleep(0.1)
-                facts = await self._observe(with_text=False)
-            return
+        await self._driver.leave_by((teams.HANG_UP, teams.CANCEL), self._visible)
 
     async def _observe(self, *, with_text: bool) -> Facts:
         return await self._driver.observe(
             _script("read_page.js"), {**teams.OBSERVED, "withText": with_text}, Facts
         )
+
+    async def _visible(self) -> frozenset[str]:
+        return (await self._observe(with_text=False)).elements
 
     async def _note(self, step: Step) -> None:
         """Takes that the page took ``step``."""

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from worker.lifecycle.page_view import Scene, View
-from worker.platforms.page_actions import Click, FillName, Step
+from worker.platforms.page_actions import Click, FillName, Step, press
 from worker.platforms.signs import Sign, button, first_said, plain
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts
@@ -67,11 +67,6 @@ def steps(facts: Facts, past: Past, *, with_video: bool) -> Iterator[Step]:
             yield from _devices(facts)
         case Scene.CALL if with_video:
             yield from _less_video(facts)
-
-
-def press(sign: Sign) -> Click:
-    """Presses what the sign is known by: any of its selectors, or a button with one of its labels."""
-    return Click(", ".join([*sign.selectors, *map(button, sign.labels)]))
 
 
 def asks(step: Step) -> bool:

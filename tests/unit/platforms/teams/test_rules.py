@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from worker.lifecycle.page_view import Scene
-from worker.platforms.page_actions import Click, FillName, Step
+from worker.platforms.page_actions import Click, FillName, Step, press
 from worker.platforms.signs import Sign, button, plain
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts, Notice
-from worker.platforms.teams.rules import NAME_FIELD_PATIENCE, Past, asks, press, steps, view
+from worker.platforms.teams.rules import NAME_FIELD_PATIENCE, Past, asks, steps, view
 from worker.reasons import Reason
 
 LIGHT = "https://teams.microsoft.com/light-meetings/launch?coords=eyJ9"
