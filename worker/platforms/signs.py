@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from worker.lifecycle.page_view import View
 from worker.reasons import Reason
 
 _APOSTROPHES: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'"})
@@ -54,6 +55,15 @@ def plain(text: str) -> str:
 def first_said(signs: Iterable[Sign], text: str) -> Sign | None:
     """The first sign that ``text``, in plain() form, holds a phrase of."""
     return next((sign for sign in signs if sign.said_in(text)), None)
+
+
+def judge_sign_in(view: View, *, signed_in: bool) -> View:
+    """``view`` with SIGN_IN_FAILED in place of SIGN_IN_REQUIRED where the bot is ``signed_in``: a page that still asks for a
+    sign-in then means that the account's session is not valid any more.
+    """
+    if signed_in and view.reason is Reason.SIGN_IN_REQUIRED:
+        return msgspec.structs.replace(view, reason=Reason.SIGN_IN_FAILED)
+    return view
 
 
 def button(label: str) -> str:

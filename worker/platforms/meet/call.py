@@ -19,7 +19,7 @@ from worker.platforms.meet.facts import Facts
 from worker.platforms.meet.rules import Past, asks, steps, view
 from worker.platforms.page_actions import ActionRetries
 from worker.platforms.page_driver import PageDriver
-from worker.reasons import Reason
+from worker.platforms.signs import judge_sign_in
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +58,7 @@ class MeetCall:
                 self._recording_denied = seen.recording_denied
             # The text that denies it is not read at every look.
             return msgspec.structs.replace(seen, recording_denied=self._recording_denied)
-        if seen.reason is Reason.SIGN_IN_REQUIRED and self._signed_in:
-            return msgspec.structs.replace(seen, reason=Reason.SIGN_IN_FAILED)
-        return seen
+        return judge_sign_in(seen, signed_in=self._signed_in)
 
     async def act(self) -> None:
         """Takes the one step that the last look calls for, if any."""

@@ -8,7 +8,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from msgspec.structs import replace
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
@@ -17,10 +16,10 @@ from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import Chat, write_message
 from worker.platforms.page_actions import ActionRetries, Step, press
 from worker.platforms.page_driver import PageDriver, first_line
+from worker.platforms.signs import judge_sign_in
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts
 from worker.platforms.teams.rules import Past, asks, steps, view, waits_for_name
-from worker.reasons import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -74,9 +73,7 @@ class TeamsCall:
         seen = view(facts, self._past)
         if seen.scene is Scene.CALL:
             self._enter(now)
-        if seen.reason is Reason.SIGN_IN_REQUIRED and self._signed_in:
-            return replace(seen, reason=Reason.SIGN_IN_FAILED)
-        return seen
+        return judge_sign_in(seen, signed_in=self._signed_in)
 
     async def act(self) -> None:
         """Takes the one step that the last look calls for, if any; in the call it also moves the mouse now and then."""

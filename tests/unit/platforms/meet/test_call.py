@@ -33,7 +33,7 @@ async def looks(on: MeetCall, thorough: Sequence[bool]) -> list[Any]:
 @pytest.mark.parametrize(
     ("signed_in", "reason"), [(False, Reason.SIGN_IN_REQUIRED), (True, Reason.SIGN_IN_FAILED)]
 )
-async def test_a_sign_in_wall_means_another_thing_to_an_account(signed_in: bool, reason: Reason) -> None:
+async def test_a_sign_in_page_means_a_failed_sign_in_for_an_account(signed_in: bool, reason: Reason) -> None:
     assert (await call(FakePage(SIGN_IN), signed_in=signed_in).look(thorough=True)).reason is reason
 
 
