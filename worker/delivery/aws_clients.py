@@ -67,14 +67,14 @@ def s3_client(aws: Aws) -> S3Client:
             response_checksum_validation="when_supported",
         )
     )
-    with _refusing("S3", aws):
+    with _raising_refused("S3", aws):
         return _session(aws).client("s3", endpoint_url=aws.endpoint_url, config=config)
 
 
 def sqs_client(aws: Aws) -> SQSClient:
     """A client for SQS; its read time-out leaves room for the longest poll. Raises as ``s3_client`` does."""
     config = _config(LONGEST_POLL + READ_TIMEOUT)
-    with _refusing("SQS", aws):
+    with _raising_refused("SQS", aws):
         return _session(aws).client("sqs", endpoint_url=aws.endpoint_url, config=config)
 
 
@@ -92,7 +92,7 @@ def _session(aws: Aws) -> boto3.session.Session:
 
 
 @contextmanager
-def _refusing(service: str, aws: Aws) -> Iterator[None]:
+def _raising_refused(service: str, aws: Aws) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ValueError) as error:

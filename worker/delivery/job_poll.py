@@ -57,11 +57,11 @@ class _Poll:
             self._received = delivery
             abandoned = self._abandoned.is_set()
         if not abandoned:
-            self._loop.call_soon_threadsafe(self._settle, delivery, error)
+            self._loop.call_soon_threadsafe(self._set_answer, delivery, error)
         elif delivery is not None:
             self._give_back(delivery)
 
-    def _settle(self, delivery: Delivery | None, error: Exception | None) -> None:
+    def _set_answer(self, delivery: Delivery | None, error: Exception | None) -> None:
         if self._abandoned.is_set():
             return
         if error is not None:

@@ -55,10 +55,10 @@ class Delivery(NamedTuple):
     message_id: str
 
 
-Verdict = Literal["work", "poison"]
+Decision = Literal["work", "poison"]
 
 
-def decide(receive_count: int, maximum: int) -> Verdict:
+def decide(receive_count: int, maximum: int) -> Decision:
     """Whether a message received for the ``receive_count``-th time (from 1) is worth work, or has failed ``maximum`` times."""
     return "work" if receive_count <= maximum else "poison"
 
@@ -165,7 +165,7 @@ class JobsQueue:
             self.send(delivery.body, seconds)
             self.delete(delivery.receipt)
 
-    def bury(self, delivery: Delivery, reason: str) -> bool:
+    def dead_letter(self, delivery: Delivery, reason: str) -> bool:
         """Moves a message to the queue's dead-letter queue at once, with ``reason`` as an attribute.
 
         Returns False, and does nothing, where the queue has no redrive policy.
@@ -174,7 +174,9 @@ class JobsQueue:
         if target is None:
             return False
         _, _, _, _, account, name = target.split(":", 5)
-        self._call("send to the dead-letter queue", lambda: self._send_dead(account, name, delivery, reason))
+        self._call(
+            "send to the dead-letter queue", lambda: self._send_dead_letter(account, name, delivery, reason)
+        )
         self.delete(delivery.receipt)
         return True
 
@@ -189,7 +191,7 @@ class JobsQueue:
         fields: dict[str, Any] = msgspec.json.decode(policy)
         return str(fields["deadLetterTargetArn"])
 
-    def _send_dead(self, account: str, name: str, delivery: Delivery, reason: str) -> None:
+    def _send_dead_letter(self, account: str, name: str, delivery: Delivery, reason: str) -> None:
         url = self._client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
         self._client.send_message(
             QueueUrl=url,

@@ -29,13 +29,13 @@ def keep_message(
     """
 
     interval = queue.visibility / BEATS_PER_TERM
-    # A beat that waited longer than this would only stand in the way of the next.
-    impatient = queue.within(interval)
+    # A beat that takes longer than the interval would only delay the next one.
+    bounded = queue.within(interval)
 
     def beat() -> None:
         extension = visibility_left(received_at, clock(), queue.visibility)
         if extension > 0:
-            impatient.extend(delivery.receipt, extension)
+            bounded.extend(delivery.receipt, extension)
         if extension < queue.visibility:
             raise VisibilityCapError(
                 f"SQS: 12 hours are nearly over; the message comes back in {extension} s"

@@ -179,7 +179,7 @@ class S3Store(ObjectStore):
         arguments = self._write_arguments(content_type, write_id)
         if isinstance(data, Path) and size > multipart.PART_BYTES:
             if if_absent:
-                self._refuse_if_there(key)
+                self._refuse_if_present(key)
             target = multipart.Target(self._bucket, key, arguments, condition)
             request = partial(multipart.upload, self._client, target, data, size, self._retries)
             return self._write(key, write_id, request)
@@ -229,17 +229,17 @@ class S3Store(ObjectStore):
     def list(self, prefix: str) -> Listing:
         """See ObjectStore."""
         listing: Listing = []
-        after: dict[str, str] = {}
+        continuation: dict[str, str] = {}
         while True:
             page = self._read(
                 f"list {prefix}",
-                partial(self._client.list_objects_v2, Bucket=self._bucket, Prefix=prefix, **after),  # type: ignore[arg-type]
+                partial(self._client.list_objects_v2, Bucket=self._bucket, Prefix=prefix, **continuation),  # type: ignore[arg-type]
             )
             for item in page.get("Contents", []):
                 listing.append(Listed(item["Key"], item["Size"], item["LastModified"].timestamp()))
             if not page["IsTruncated"]:
                 return listing
-            after = {"ContinuationToken": page["NextContinuationToken"]}
+            continuation = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _put_empty(self, key: str, content_type: str, if_absent: bool, if_match: str | None) -> str:
         arguments = self._write_arguments(content_type, write_id := secrets.token_hex(8))
@@ -272,7 +272,7 @@ class S3Store(ObjectStore):
             logger.info("S3: put %s: had been written by a try whose answer was lost", key)
             return etag
 
-    def _refuse_if_there(self, key: str) -> None:
+    def _refuse_if_present(self, key: str) -> None:
         """Saves uploading all of a large file to learn that it is there already; the condition itself comes with the end."""
         try:
             self._head(key)

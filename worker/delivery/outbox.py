@@ -52,10 +52,11 @@ class Outbox(Generic[T]):
         self._current: _Waiting[T] | None = None
         self._changed = threading.Condition()
         self._closed = False
-        self._hurried = 0
+        self._drains = 0
+        """Calls of drain(); each ends the wait before a retry."""
         self._delivered = 0
         self._given_up = 0
-        self._thread = threading.Thread(target=self._run, name=f"backlog-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
         self._thread.start()
 
     def add(self, item: T) -> None:
@@ -78,7 +79,7 @@ class Outbox(Generic[T]):
         Returns whether nothing is left: all was delivered or given up.
         """
         with self._changed:
-            self._hurried += 1
+            self._drains += 1
             self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._left(), timeout)
 
@@ -115,16 +116,16 @@ class Outbox(Generic[T]):
 
     def _run(self) -> None:
         while (waiting := self._next()) is not None:
-            hurried = self._hurried
+            drains = self._drains
             try:
                 self._deliver(waiting.item)
-                self._settle(delivered=True)
+                self._finish(delivered=True)
             except UnavailableError as error:
                 logger.warning("%s: not delivered yet, %d wait: %s", self._name, len(self.pending()), error)
-                self._put_off(hurried)
+                self._wait_to_retry(drains)
             except Exception:
                 logger.exception("%s: given up: %s", self._name, self._label(waiting.item))
-                self._settle(delivered=False)
+                self._finish(delivered=False)
 
     def _next(self) -> _Waiting[T] | None:
         with self._changed:
@@ -135,13 +136,13 @@ class Outbox(Generic[T]):
                 self._current = self._waiting.popleft()
             return self._current
 
-    def _settle(self, delivered: bool) -> None:
+    def _finish(self, delivered: bool) -> None:
         with self._changed:
             self._current = None
             self._delivered += delivered
             self._given_up += not delivered
             self._changed.notify_all()
 
-    def _put_off(self, hurried: int) -> None:
+    def _wait_to_retry(self, drains: int) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._hurried > hurried, self._pause)
+            self._changed.wait_for(lambda: self._closed or self._drains > drains, self._pause)

@@ -186,7 +186,7 @@ class JobConsumer:
     async def _bury(self, reason: Reason) -> None:
         """To the dead-letter queue; where there is none, it has been reported all the same."""
         try:
-            if not await asyncio.to_thread(self._queue.bury, self._delivery, reason):
+            if not await asyncio.to_thread(self._queue.dead_letter, self._delivery, reason):
                 await self._call("delete", self._queue.delete, self._delivery.receipt)
         except RefusedError as error:
             # Without the permission for it, SQS does it after the last reception.

@@ -107,12 +107,12 @@ def test_a_job_that_is_put_off_again_and_again_never_becomes_poison(cloud: Cloud
     assert hidden(cloud) == 1
 
 
-def test_a_message_can_be_buried_with_the_reason(cloud: Cloud) -> None:
+def test_dead_letter_moves_a_message_with_the_reason(cloud: Cloud) -> None:
     jobs = cloud.jobs()
     message_id = jobs.send("not a job")
     delivery = jobs.receive(1)
     assert delivery is not None
-    assert jobs.bury(delivery, "meeting_url: missing")
+    assert jobs.dead_letter(delivery, "meeting_url: missing")
     assert (hidden(cloud), jobs.receive(0)) == (0, None)
     dead = cloud.sqs.receive_message(QueueUrl=cloud.embedded.dead_letters_url, MessageAttributeNames=["All"])[
         "Messages"
@@ -122,12 +122,12 @@ def test_a_message_can_be_buried_with_the_reason(cloud: Cloud) -> None:
     assert dead[0]["MessageAttributes"]["original_message_id"]["StringValue"] == message_id
 
 
-def test_without_a_redrive_policy_nothing_is_buried(cloud: Cloud) -> None:
+def test_dead_letter_returns_false_without_a_redrive_policy(cloud: Cloud) -> None:
     jobs = JobsQueue(cloud.sqs, cloud.embedded.events_url, retry=PATIENT)
     jobs.send("not a job")
     delivery = jobs.receive(1)
     assert delivery is not None
-    assert not jobs.bury(delivery, "x")
+    assert not jobs.dead_letter(delivery, "x")
     assert hidden(cloud, cloud.embedded.events_url) == 1
 
 

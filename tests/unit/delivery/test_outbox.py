@@ -84,7 +84,7 @@ def test_what_comes_after_the_end_is_counted() -> None:
     outbox.close()
     outbox.add(1)
     assert outbox.given_up == 1
-    assert not [thread for thread in threading.enumerate() if thread.name == "backlog-test"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "outbox-test"]
 
 
 def test_closing_ends_the_wait_for_a_receiver_that_is_down() -> None:
@@ -94,4 +94,4 @@ def test_closing_ends_the_wait_for_a_receiver_that_is_down() -> None:
     assert receiver.tried.acquire(timeout=10)
     outbox.close()
     assert outbox.pending() == [1]
-    assert not [thread for thread in threading.enumerate() if thread.name == "backlog-test"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "outbox-test"]
