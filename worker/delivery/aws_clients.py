@@ -1,6 +1,6 @@
-"""boto3 clients for S3 and SQS, with the time-outs that the rest of this package reckons with.
+"""boto3 clients for S3 and SQS, with time-outs on which the rest of this package relies.
 
-Clients are thread-safe; each comes from a session of its own, since sessions are not
+Clients are thread-safe, sessions are not, so each client has its own session
 (https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html).
 """
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 CONNECT_TIMEOUT: Final = 5
-"""Seconds."""
+"""Seconds to connect."""
 
 READ_TIMEOUT: Final = 20
 """Seconds without a byte from S3."""
 
 LONGEST_POLL: Final = 20
-"""Seconds that SQS holds a receive open, at most
+"""The longest time in seconds that SQS holds a receive open
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html)."""
 
-
 DEFAULT_REGION: Final = "us-east-1"
+"""For servers in place of AWS: they have no regions, but requests are signed for one."""
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """An access key given outright: the embedded server's. Real ones come from where boto3 finds them."""
+    """An explicit access key, such as the embedded server's. Real keys are found by boto3 itself."""
 
     access_key_id: str
     secret_access_key: str
@@ -48,7 +48,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 class Aws(msgspec.Struct, frozen=True, kw_only=True):
     """Where S3 and SQS are. All None: AWS itself, with the region and the credentials that boto3 finds.
 
-    ``endpoint_url`` is that of a stand-in for AWS, such as the embedded one or MinIO; S3 is then addressed by path.
+    ``endpoint_url`` is that of a server in place of AWS, such as the embedded one or MinIO; S3 is then addressed by path.
     """
 
     endpoint_url: str | None = None
@@ -57,10 +57,10 @@ class Aws(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def s3_client(aws: Aws) -> S3Client:
-    """A client for S3. Raises RefusedError where the settings, also boto3's own, make no client."""
+    """A client for S3. Raises RefusedError where the settings, including boto3's own, are invalid."""
     config = _config(READ_TIMEOUT).merge(
         Config(
-            # Links that are presigned with the older version 2 fail in newer regions and with KMS.
+            # URLs that are presigned with the older version 2 fail in newer regions and with KMS.
             signature_version="s3v4",
             s3={"addressing_style": "path" if aws.endpoint_url else "auto"},
             request_checksum_calculation="when_supported",
@@ -72,7 +72,7 @@ def s3_client(aws: Aws) -> S3Client:
 
 
 def sqs_client(aws: Aws) -> SQSClient:
-    """A client for SQS; its read time-out leaves room for the longest poll. Raises as ``s3_client`` does."""
+    """A client for SQS; its read time-out is longer than the longest poll. Raises what ``s3_client`` raises."""
     config = _config(LONGEST_POLL + READ_TIMEOUT)
     with _raising_refused("SQS", aws):
         return _session(aws).client("sqs", endpoint_url=aws.endpoint_url, config=config)
@@ -86,7 +86,6 @@ def _session(aws: Aws) -> boto3.session.Session:
         aws_secret_access_key=keys.secret_access_key if keys else None,
     )
     if session.region_name is None and aws.endpoint_url:
-        # Stand-ins have no regions, but requests are signed for one.
         return _session(msgspec.structs.replace(aws, region=DEFAULT_REGION))
     return session
 
@@ -105,7 +104,7 @@ def _config(read_timeout: int) -> Config:
     return Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=read_timeout,
-        # One try: worker/delivery/retries.py decides about the next.
+        # One try: worker/delivery/retries.py retries.
         retries={"total_max_attempts": 1, "mode": "standard"},
         tcp_keepalive=True,
         max_pool_connections=16,

@@ -1,4 +1,4 @@
-"""Where a bot's objects lie in the bucket.
+"""The keys of a bot's objects in the bucket.
 
 ::
 
@@ -7,9 +7,9 @@
                           lease.json                                who works on the bot
                           attempts/0001/tape/part-000000.mcap       as written, part by part
                                         files/streams/….webm        finished files
-                                        failure/screenshot.png      what was to be seen when it failed
+                                        failure/screenshot.png      what the page showed when it failed
 
-What an attempt writes lies under its own number, so no later attempt can overwrite it.
+Each attempt writes under its own number, so a later attempt cannot overwrite it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class BotKeys(NamedTuple):
         return AttemptKeys(f"{self.attempts}{number:04d}/")
 
     def attempt_of(self, key: str) -> int | None:
-        """The number of the attempt that ``key`` belongs to; None where it is no attempt's of this bot."""
+        """The number of the attempt that ``key`` belongs to; None where it belongs to no attempt of this bot."""
         if not key.startswith(self.folder):
             return None
         found = _ATTEMPT.match(key, len(self.folder))
@@ -87,7 +87,7 @@ class AttemptKeys(NamedTuple):
 
     @property
     def failure(self) -> str:
-        """The prefix of what documents a failure."""
+        """The prefix of the files that document a failure."""
         return f"{self.folder}failure/"
 
     def tape_part(self, name: str) -> str:
@@ -95,7 +95,7 @@ class AttemptKeys(NamedTuple):
         return self.tape + _relative(name)
 
     def file(self, name: str) -> str:
-        """A finished file by its path relative to the output folder, with ``/`` between: ``streams/anna.webm``."""
+        """A finished file by its path relative to the output folder, with ``/`` as separator: ``streams/anna.webm``."""
         return self.files + _relative(name)
 
     def failure_file(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""S3 and SQS within this process, by moto's server: for a first look, and for tests. Nothing in it outlives the process."""
+"""S3 and SQS inside this process, run by moto's server: for demonstrations and tests. Their content ends with the process."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 
 POLL_INTERVAL: Final = 0.05
-"""Seconds until the server notices that it is to stop."""
+"""Seconds between two checks of the server whether to stop."""
 
 MAX_RECEIVE_COUNT: Final = 3
-"""Receptions after which a job goes to the dead-letter queue."""
+"""Receives after which a job goes to the dead-letter queue."""
 
 _DUMMY: Final = Credentials(access_key_id="embedded", secret_access_key="embedded")
 
@@ -38,7 +38,7 @@ class EmbeddedUnavailableError(MeetstemsError):
 
 
 class Embedded(NamedTuple):
-    """What runs: ``aws`` is for ``s3_client`` and ``sqs_client``; the rest are names and URLs of what was made in it."""
+    """The running server. ``aws`` is for ``s3_client`` and ``sqs_client``; the rest names its bucket and its queues."""
 
     aws: Aws
     bucket: str
@@ -49,7 +49,7 @@ class Embedded(NamedTuple):
 
 @contextmanager
 def embedded_aws(bucket: str | None = None, max_receive_count: int = MAX_RECEIVE_COUNT) -> Iterator[Embedded]:
-    """Runs the server on a free port of this host, provisioned; see ``provision``. Raises EmbeddedUnavailableError."""
+    """Runs the server on a free port of this host, with what ``provision`` creates. Raises EmbeddedUnavailableError."""
     with _server() as port:
         aws = Aws(endpoint_url=f"http://{HOST}:{port}", region=DEFAULT_REGION, credentials=_DUMMY)
         with closing(s3_client(aws)) as s3, closing(sqs_client(aws)) as sqs:
@@ -64,28 +64,28 @@ def provision(
     bucket: str | None = None,
     max_receive_count: int = MAX_RECEIVE_COUNT,
 ) -> Embedded:
-    """Makes a bucket, a queue of jobs with its dead-letter queue, and one of events.
+    """Creates a bucket, a jobs queue with its dead-letter queue, and an events queue.
 
-    All names, but a ``bucket`` that is given, are new each time, since the embedded servers of a process share what they hold.
+    All names except a given ``bucket`` are new each time, since the embedded servers of one process share their content.
     """
-    mark = secrets.token_hex(4)
-    bucket = bucket or f"meetstems-{mark}"
+    suffix = secrets.token_hex(4)
+    bucket = bucket or f"meetstems-{suffix}"
     s3.create_bucket(Bucket=bucket)
-    dead_letters_url = sqs.create_queue(QueueName=f"dead-letters-{mark}")["QueueUrl"]
+    dead_letters_url = sqs.create_queue(QueueName=f"dead-letters-{suffix}")["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=dead_letters_url, AttributeNames=["QueueArn"])[
         "Attributes"
     ]
     redrive = {"deadLetterTargetArn": attributes["QueueArn"], "maxReceiveCount": max_receive_count}
     jobs_url = sqs.create_queue(
-        QueueName=f"jobs-{mark}", Attributes={"RedrivePolicy": msgspec.json.encode(redrive).decode()}
+        QueueName=f"jobs-{suffix}", Attributes={"RedrivePolicy": msgspec.json.encode(redrive).decode()}
     )["QueueUrl"]
-    events_url = sqs.create_queue(QueueName=f"events-{mark}")["QueueUrl"]
+    events_url = sqs.create_queue(QueueName=f"events-{suffix}")["QueueUrl"]
     return Embedded(aws, bucket, jobs_url, dead_letters_url, events_url)
 
 
 @contextmanager
 def _server() -> Iterator[int]:
-    """Serves moto on a free port, which it gives. Not by moto's own ThreadedMotoServer, which leaves its socket open."""
+    """Serves moto on a free port and yields the port. moto's own ThreadedMotoServer is not used: it leaves its socket open."""
     try:
         from moto.moto_server.werkzeug_app import (
             DomainDispatcherApplication,
@@ -119,16 +119,18 @@ def _server() -> Iterator[int]:
 
 
 def _one_write_at_a_time(application: Application) -> Application:
-    """Makes conditional writes atomic, as S3's are: moto looks first and writes then, with other threads in between."""
-    writing = threading.Lock()
+    """Makes conditional writes atomic, as in S3: moto checks the condition and writes afterwards, while other threads may also
+    write.
+    """
+    lock = threading.Lock()
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not _CONDITIONS & environ.keys() or environ["REQUEST_METHOD"] not in {"PUT", "POST"}:
             return application(environ, start_response)
-        # A client that is slow to send holds up nobody but itself.
+        # Read the body outside the lock, so that a slow client does not block the others.
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        with writing:
+        with lock:
             return list(application(environ, start_response))
 
     return serve

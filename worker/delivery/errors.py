@@ -1,4 +1,4 @@
-"""What goes wrong between the worker and S3 or SQS, in three kinds that callers treat differently."""
+"""Errors of S3 and SQS, in the kinds that callers treat differently."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from worker.errors import MeetstemsError
 
 
 class DeliveryError(MeetstemsError):
-    """S3 or SQS did not do what was asked."""
+    """A request to S3 or SQS failed."""
 
 
 class UnavailableError(DeliveryError):
-    """It did not answer, or answered that it cannot just now, for as long as the retry budget lasted. Later may be better."""
+    """The service did not answer, or was not able to, until the retry budget was used up. A later request may succeed."""
 
 
 class RefusedError(DeliveryError):
-    """It answered that this request will never do: no permission, no such bucket or queue, wrong credentials or settings."""
+    """The service refuses the request for good: no permission, no such bucket or queue, wrong credentials or settings."""
 
 
 def error_code(error: BaseException) -> str:
     """The service's code (``SlowDown``, ``NoSuchKey``), else the exception's name.
 
-    SQS codes come with or without the prefix ``AWS.SimpleQueueService.``; here they are without it.
+    SQS sends some codes with the prefix ``AWS.SimpleQueueService.``, which is removed.
     """
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "")).rsplit(".", 1)[-1]
@@ -30,14 +30,14 @@ def error_code(error: BaseException) -> str:
 
 
 def http_status(error: BaseException) -> int | None:
-    """The HTTP status of the answer, None where there was no answer."""
+    """The HTTP status of the answer; None without an answer."""
     if isinstance(error, ClientError):
         return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return None
 
 
 def describe(error: BaseException) -> str:
-    """One line for logs and messages: code, and what the service said of it.
+    """One line for logs and messages: the code and the service's own message.
 
     botocore's exceptions name hosts and buckets, but never credentials or signatures.
     """

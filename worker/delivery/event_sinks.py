@@ -1,4 +1,4 @@
-"""Where events about a bot go: what reports is written against this, not against a queue."""
+"""The interface to which events about a bot are reported; a queue is one implementation."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from typing import Any, Protocol
 
 
 class EventSink(Protocol):
-    """Takes events and delivers them in order, each at least once, in its own time. Thread-safe."""
+    """Delivers events in order, each at least once, in the background. Thread-safe."""
 
     @property
     def waiting(self) -> int:
         """How many events have not been delivered yet."""
 
     def send(self, event: dict[str, Any]) -> None:
-        """Takes an event, a JSON object that may be changed afterwards. Never blocks on the network. Raises TypeError for what
-        is no JSON."""
+        """Queues an event, a JSON object; the caller may change it afterwards. Never blocks on the network. Raises TypeError
+        for a value that is not JSON.
+        """
 
     def drain(self, timeout: float) -> bool:
-        """Waits up to ``timeout`` seconds for the rest; whether all that was taken since the last call was delivered."""
+        """Waits up to ``timeout`` seconds for waiting events. Returns whether all events since the last call were delivered."""
 
     def close(self) -> None:
-        """Ends it; what still waits is not delivered."""
+        """Stops delivering; events that still wait are not delivered."""

@@ -1,4 +1,4 @@
-"""Events about a bot to SQS: in order, without holding up who reports them."""
+"""Sends events about a bot to SQS, in order and in the background."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 LIMIT: Final = 1000
-"""Events that may wait. A bot has some tens of them; this bounds memory when something goes wild."""
+"""Events that may wait. A bot has some tens of them; this bounds memory if a fault produces many more."""
 
 _FIFO: Final = ".fifo"
 
 
 class EventsQueue(EventSink):
-    """Sends events as JSON to the queue at ``url``; None: to nobody. Thread-safe.
+    """Sends events as JSON to the queue at ``url``; None: discards them. Thread-safe.
 
     A FIFO queue (its name ends in ``.fifo``) gets the event's ``bot_id`` as group and its ``idempotency_key``, if it has one,
-    for deduplication. Setting ``cancelled`` ends the waiting of a request under way.
+    for deduplication. Setting ``cancelled`` ends the retries of a request under way.
     """
 
     def __init__(
@@ -46,18 +46,15 @@ class EventsQueue(EventSink):
         self._given_up_before = 0
 
     def send(self, event: dict[str, Any]) -> None:
-        """Hands an event over; it is encoded at once, so that it may change afterwards. Never blocks on the network.
+        """Queues an event, encoded at once: the caller may change it afterwards. Never blocks on the network.
 
-        Raises TypeError for what is no JSON.
+        Raises TypeError for a value that is not JSON.
         """
         if self._outbox is not None:
             self._outbox.add(msgspec.json.decode(msgspec.json.encode(event)))
 
     def drain(self, timeout: float) -> bool:
-        """Waits up to ``timeout`` seconds for the rest.
-
-        Returns whether it was sent, with all that was handed over since the last time that this was asked.
-        """
+        """Waits up to ``timeout`` seconds for waiting events. Returns whether all events since the last call were sent."""
         if self._outbox is None:
             return True
         empty = self._outbox.drain(timeout)
@@ -65,7 +62,7 @@ class EventsQueue(EventSink):
         return empty and self._given_up_before == before
 
     def close(self) -> None:
-        """Ends it; what is still waiting is not sent."""
+        """Stops sending; events that still wait are not sent."""
         if self._outbox is not None:
             self._outbox.close()
 
@@ -93,5 +90,5 @@ class EventsQueue(EventSink):
 
 
 def _label(event: dict[str, Any]) -> str:
-    """What an event is, without what it says: that may hold names and links."""
+    """An event's name for logs, without its content, which may hold names and links."""
     return str(event.get("idempotency_key") or event.get("event") or "an event")

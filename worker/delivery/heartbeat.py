@@ -1,4 +1,4 @@
-"""Repeats a sign of life in a thread of its own until it is stopped or learns that it came too late."""
+"""Repeats a call, such as the renewal of a lease, in a background thread until it is stopped or the call fails for good."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from worker.delivery.errors import UnavailableError
 logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT: Final = 1.0
-"""Seconds. A beat may be waiting for a service that is away; that must not hold up the end of the worker."""
+"""Seconds to wait for a beat under way: it may wait for an unavailable service, which must not delay the worker's end."""
 
 
 class Heartbeat:
     """Calls ``beat`` every ``interval`` seconds, first after ``first`` (None: one interval); a context manager.
 
-    A beat that raises UnavailableError is tried again after a quarter of the interval: that S3 or SQS does not answer does not
-    yet mean that anything was lost. Any other exception ends the heartbeat and goes to ``on_lost``, which is called in the
+    A beat that raises UnavailableError is retried after a quarter of the interval: an unavailable service does not mean that
+    the message or the lease is lost. Any other exception ends the heartbeat and goes to ``on_lost``, which is called in the
     heartbeat's thread and must not block. ``name`` is for logs.
     """
 
@@ -54,11 +54,11 @@ class Heartbeat:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to stop."""
+        """Whether stop() was called."""
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """Ends it: no beat begins any more, and ``on_lost`` is not called. A beat under way is waited for a second."""
+        """Begins no further beat and does not call ``on_lost`` any more. Waits up to STOP_TIMEOUT for a beat under way."""
         self._stopped.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(STOP_TIMEOUT)
@@ -70,7 +70,7 @@ class Heartbeat:
                 self._beat()
                 wait = self._interval
             except UnavailableError as error:
-                logger.warning("%s: a heartbeat failed, the next is soon: %s", self._name, error)
+                logger.warning("%s: a heartbeat failed, the next try is soon: %s", self._name, error)
                 wait = self._interval / 4
             except Exception as error:
                 if self._stopped.is_set():

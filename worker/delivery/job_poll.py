@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 async def next_delivery(queue: JobsQueue, seconds: float, stopped: asyncio.Future[Any]) -> Delivery | None:
     """The next message, within ``seconds`` (0 to 20); None without one, or once ``stopped`` is done.
 
-    A poll cannot be taken back: it goes on in a daemon thread, and gives back what still comes. If the process ends before,
-    the message comes again after its visibility. Raises what the queue raises.
+    A poll cannot be cancelled: it continues in a daemon thread, which gives back a message that still arrives. If the process
+    ends first, the message becomes visible again after its visibility time-out. Raises what the queue raises.
     """
     poll = _Poll(queue, seconds)
     first: list[asyncio.Future[Any]] = [poll.answer, stopped]
@@ -40,7 +40,7 @@ class _Poll:
         threading.Thread(target=self._run, name="poll", daemon=True).start()
 
     def abandon(self) -> None:
-        """Nobody wants the answer any more: what has come goes back, and so does what still comes."""
+        """Gives back the message if it has arrived, and as soon as it arrives otherwise."""
         with self._lock:
             self._abandoned.set()
             received = self._received
@@ -51,7 +51,7 @@ class _Poll:
         delivery, error = None, None
         try:
             delivery = self._queue.until(self._abandoned).receive(self._seconds)
-        except Exception as raised:  # noqa: BLE001 - raised again where it is waited for
+        except Exception as raised:  # noqa: BLE001 - raised again to the waiting caller
             error = raised
         with self._lock:
             self._received = delivery
@@ -73,4 +73,6 @@ class _Poll:
         try:
             self._queue.within(1.0).give_back(delivery.receipt)
         except DeliveryError as error:
-            logger.warning("a message that came too late comes again later: %s", error)
+            logger.warning(
+                "a message that came too late could not be given back; it becomes visible later: %s", error
+            )

@@ -1,4 +1,4 @@
-"""Jobs from SQS: one at a time, hidden from other workers while at work, deleted only when told."""
+"""Receives jobs from SQS, one at a time; a received job is hidden from other workers until it is given back or deleted."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_VISIBILITY: Final = 43_200
-"""Seconds that a message can be hidden, all in all, since it was received: 12 hours
+"""Seconds after the receive for which a message can be hidden at most: 12 hours
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html)."""
 
 LONGEST_DELAY: Final = 900
-"""Seconds that a new message can be held back, at most."""
+"""The longest delay of a new message in seconds."""
 
 LONGEST_GIVE_BACK: Final = MAX_VISIBILITY - 300
-"""Seconds. The cap counts from the reception, which is over by then, so it leaves a reserve."""
+"""Seconds. Less than MAX_VISIBILITY by a reserve, since SQS counts from the receive."""
 
 
 class QueueUnavailableError(UnavailableError):
-    """SQS could not be reached, or could not do it, for as long as the retry budget lasted."""
+    """SQS was not available until the retry budget was used up."""
 
 
 class MessageLostError(DeliveryError):
-    """The message is no longer ours: its time ran out, or it was deleted. Another worker may have it."""
+    """The message is not hidden for this worker any more: its visibility ended or it was deleted. Another may have it."""
 
 
 class VisibilityCapError(MessageLostError):
-    """The message has been hidden for the 12 hours that SQS allows, and comes back to the queue."""
+    """The message has been hidden for the 12 hours that SQS allows, and becomes visible again."""
 
 
 class Delivery(NamedTuple):
-    """One reception of a message. ``sent_at`` is in Unix seconds; ``receive_count`` counts from 1, with this reception.
+    """One receive of a message. ``sent_at`` is in Unix seconds; ``receive_count`` counts from 1 and includes this receive.
 
-    ``message_id`` is the same at each reception of one message; ``receipt`` is not.
+    ``message_id`` is the same each time the message is received; ``receipt`` is not.
     """
 
     body: str
@@ -59,7 +59,7 @@ Decision = Literal["work", "poison"]
 
 
 def decide(receive_count: int, maximum: int) -> Decision:
-    """Whether a message received for the ``receive_count``-th time (from 1) is worth work, or has failed ``maximum`` times."""
+    """``work`` for the first ``maximum`` receives of a message, then ``poison``. ``receive_count`` counts from 1."""
     return "work" if receive_count <= maximum else "poison"
 
 
@@ -67,7 +67,7 @@ class JobsQueue:
     """A standard queue. Thread-safe; every method blocks, and raises QueueUnavailableError and RefusedError.
 
     ``visibility`` is how many seconds a received message stays hidden unless it is extended. Setting ``cancelled`` ends the
-    waiting of all requests under way, though not a poll's; worker.delivery.job_poll can do that.
+    retries of all requests under way, but not a long poll; worker.delivery.job_poll stops waiting for that.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class JobsQueue:
         )
 
     def until(self, cancelled: threading.Event) -> JobsQueue:
-        """The same queue, which tries a request again only as long as ``cancelled`` is not set."""
+        """The same queue, which retries a request only while ``cancelled`` is not set."""
         return JobsQueue(
             self._client,
             self._url,
@@ -105,7 +105,7 @@ class JobsQueue:
         )
 
     def receive(self, wait_seconds: float) -> Delivery | None:
-        """The next message, waiting for one up to ``wait_seconds`` (0 to 20)."""
+        """The next message; waits for one up to ``wait_seconds`` (0 to 20). None without one."""
         answer = self._call(
             "receive",
             lambda: self._client.receive_message(
@@ -132,17 +132,17 @@ class JobsQueue:
         self._change_visibility("extend", receipt, seconds)
 
     def give_back(self, receipt: str, seconds: float = 0) -> None:
-        """Lets others have the message after ``seconds``, at most LONGEST_GIVE_BACK. Raises MessageLostError."""
+        """Makes the message visible to others after ``seconds``, at most LONGEST_GIVE_BACK. Raises MessageLostError."""
         self._change_visibility("give back", receipt, math.ceil(max(0, min(seconds, LONGEST_GIVE_BACK))))
 
     def delete(self, receipt: str) -> None:
-        """Takes the message off the queue for good. Raises MessageLostError where SQS knows the receipt no more."""
+        """Deletes the message. Raises MessageLostError where SQS does not know the receipt any more."""
         self._with_receipt(
             "delete", lambda: self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
         )
 
     def send(self, body: str, delay: float = 0) -> str:
-        """Puts a job on the queue, to be seen after ``delay`` seconds (0 to 900); returns the message's id."""
+        """Puts a job on the queue, visible after ``delay`` seconds (0 to 900); returns the message's id."""
         answer = self._call(
             "send",
             lambda: self._client.send_message(
@@ -154,10 +154,11 @@ class JobsQueue:
         return answer["MessageId"]
 
     def postpone(self, delivery: Delivery, seconds: float) -> None:
-        """Puts a job off that was not begun, for ``seconds`` or the longest that SQS can; to be called at each reception.
+        """Postpones a job that was not begun, by ``seconds`` or the longest that SQS can; to be called after each receive.
 
-        A message may be received a few times only before it counts as poison. So the second reception sends a copy, which
-        counts from 1 again, and deletes the message. Being killed between the two leaves both: the lease sorts that out.
+        A message may be received only a few times before it counts as poison. So every receive but the first sends a copy,
+        whose count begins at 1, and deletes the message. A worker killed between the two leaves both; the lease then keeps
+        one of them waiting.
         """
         if delivery.receive_count == 1:
             self.give_back(delivery.receipt, seconds)
@@ -214,12 +215,12 @@ class JobsQueue:
         try:
             return self._retries.call(what, request)
         except ClientError as error:
-            said = describe(error)
-            if "Total VisibilityTimeout" in said:
-                raise VisibilityCapError(f"SQS: {what}: {said}") from error
+            message = describe(error)
+            if "Total VisibilityTimeout" in message:
+                raise VisibilityCapError(f"SQS: {what}: {message}") from error
             if error_code(error) in {"MessageNotInflight", "ReceiptHandleIsInvalid", "InvalidParameterValue"}:
-                raise MessageLostError(f"SQS: {what}: {said}") from error
-            raise RefusedError(f"SQS: {what}: {said}") from error
+                raise MessageLostError(f"SQS: {what}: {message}") from error
+            raise RefusedError(f"SQS: {what}: {message}") from error
 
     def _call(self, what: str, request: Callable[[], T]) -> T:
         try:

@@ -1,4 +1,4 @@
-"""What a worker holds while it works, kept by heartbeats: its message hidden from others, its lease on the bot."""
+"""Heartbeats that keep what a worker holds while it works: its message hidden from others, its lease on the bot."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ def keep_message(
 ) -> Heartbeat:
     """A heartbeat, not yet begun, that keeps ``delivery`` hidden; ``received_at`` and ``clock`` are in Unix seconds.
 
-    ``on_lost`` gets a MessageLostError when another worker may receive the message; a VisibilityCapError once the 12 hours
-    allow no full extension any more: the message comes back at their end.
+    ``on_lost`` receives a MessageLostError when another worker may receive the message, and a VisibilityCapError once the 12
+    hours allow no full extension any more: the message becomes visible at their end.
     """
-
     interval = queue.visibility / BEATS_PER_TERM
     # A beat that takes longer than the interval would only delay the next one.
     bounded = queue.within(interval)
@@ -38,7 +37,7 @@ def keep_message(
             bounded.extend(delivery.receipt, extension)
         if extension < queue.visibility:
             raise VisibilityCapError(
-                f"SQS: 12 hours are nearly over; the message comes back in {extension} s"
+                f"SQS: 12 hours are nearly over; the message becomes visible in {extension} s"
             )
 
     return Heartbeat("message", interval, beat, on_lost)
@@ -50,11 +49,10 @@ def keep_lease(
     on_lost: Callable[[Exception], None],
     on_beat: Callable[[bool], None],
 ) -> Heartbeat:
-    """A heartbeat, not yet begun, that renews ``lease``; ``on_lost`` gets a LeaseLostError when another owner has it.
+    """A heartbeat, not yet begun, that renews ``lease``; ``on_lost`` receives a LeaseLostError when another owner has it.
 
-    ``on_beat`` learns of each other renewal whether it succeeded, in the heartbeat's thread.
-
-    The first beat comes at once: acquiring may have taken an outage's time, of which the expiry that it wrote knows nothing.
+    ``on_beat`` receives, in the heartbeat's thread, whether each other renewal succeeded. The first beat comes at once:
+    acquiring may have taken as long as an outage, after the expiry was computed.
     """
 
     def beat() -> None:

@@ -1,8 +1,9 @@
-"""Who works on a bot: one owner at a time, by conditional writes to one object.
+"""A lease on a bot: one owner at a time, by conditional writes to one object.
 
-The object is JSON: ``{"owner": …, "attempt": …, "expires_at": …}``. Who holds the lease renews it before it expires; who finds
-it expired replaces exactly that version of it (``If-Match``), so that of many who try at once one succeeds. Expiry is judged by
-the clock of who wants the lease, hence clocks must agree to within the time between renewal and expiry.
+The object is JSON: ``{"owner": …, "attempt": …, "expires_at": …}``. The owner renews the lease before it
+expires. Another worker that finds it expired replaces exactly that version (``If-Match``), so that only one of several
+succeeds. Expiry is judged by the clock of the worker that wants the lease, so clocks must agree to within the time between
+renewal and expiry.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ RENEWALS_PER_TTL: Final = 3
 
 
 class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands in the object: ``attempt`` counts acquisitions from 1, ``expires_at`` is in Unix seconds."""
+    """The object's content. ``attempt`` counts acquisitions from 1, ``expires_at`` is in Unix seconds."""
 
     owner: str
     attempt: int
@@ -28,7 +29,7 @@ class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseHeldError(DeliveryError):
-    """Another owner holds the lease: ``record`` says who and until when. ``record`` is None where that could not be seen."""
+    """Another owner holds the lease: ``record`` says who and until when. ``record`` is None where it could not be read."""
 
     def __init__(self, key: str, record: LeaseRecord | None) -> None:
         who = "another owner" if record is None else f"{record.owner} until {record.expires_at:.0f}"
@@ -41,14 +42,14 @@ class LeaseLostError(DeliveryError):
 
 
 class LeaseDamagedError(DeliveryError):
-    """The lease object is not one that we wrote. Somebody must look at it."""
+    """The lease object does not hold a lease. An operator must look at it."""
 
 
 class Lease:
     """A lease that is held. Thread-safe, and blocks as the store does. Times are Unix seconds, ``ttl`` is in seconds.
 
-    Acquiring is as patient as the store. Renewing and releasing give up earlier: an expiry that is written after an outage
-    must not be the one that was reckoned before it.
+    Acquiring retries as long as the store does. Renewing and releasing give up earlier: an expiry that was computed before an
+    outage must not be written after it.
     """
 
     def __init__(self, store: ObjectStore, key: str, record: LeaseRecord, etag: str, ttl: float) -> None:
@@ -62,7 +63,7 @@ class Lease:
 
     @classmethod
     def acquire(cls, store: ObjectStore, key: str, owner: str, now: float, ttl: float) -> Lease:
-        """Takes the lease if it is free, released or expired. ``owner`` must be one process's own, such as a UUID.
+        """Takes the lease if it is free, released or expired. ``owner`` must be unique to the process, such as a UUID.
 
         Raises LeaseHeldError, LeaseDamagedError, and what the store raises.
         """
@@ -85,12 +86,12 @@ class Lease:
 
     @property
     def record(self) -> LeaseRecord:
-        """What was written last."""
+        """The record as it was last written."""
         return self._record
 
     @property
     def attempt(self) -> int:
-        """How often this lease was acquired by now, with this time: higher than that of any owner before."""
+        """How many times the lease was acquired, including this time: higher than that of any earlier owner."""
         return self._record.attempt
 
     @property
@@ -99,11 +100,11 @@ class Lease:
         return self._ttl / RENEWALS_PER_TTL
 
     def renew(self, now: float) -> None:
-        """Moves the expiry to ``now`` + ttl, also when it has passed, as long as nobody took over. Raises LeaseLostError."""
+        """Moves the expiry to ``now`` + ttl, even after it has passed. Raises LeaseLostError once another owner took over."""
         self._replace(now + self._ttl)
 
     def release(self, now: float) -> None:
-        """Lets others have it at once; later renewals fail. Raises LeaseLostError where somebody has it already."""
+        """Frees the lease at once; later renewals fail. Raises LeaseLostError where another owner took the lease."""
         self._replace(now, released=True)
 
     def _replace(self, expires_at: float, released: bool = False) -> None:

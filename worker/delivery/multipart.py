@@ -1,7 +1,7 @@
-"""Uploads one large file in parts: several at once, each tried again by itself, and visible only when complete.
+"""Uploads one large file in parts: several at once, each retried by itself; the object is visible only when complete.
 
-boto3's transfer manager is not used for uploads since it takes no ``If-None-Match``, and since an outage that outlasts its
-retries makes it begin again at the first byte.
+boto3's transfer manager is not used for uploads since it does not support ``If-None-Match``, and since after an outage
+longer than its retries it begins again at the first byte.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PART_BYTES: Final = 8 * 1024 * 1024
-"""What is larger goes in parts of this size."""
+"""Larger files are uploaded in parts of this size."""
 
 PARALLEL: Final = 4
-"""Parts under way at once; as many are held in memory."""
+"""Parts uploaded at once; each is held in memory."""
 
 MAX_PARTS: Final = 10_000
 """S3's limit (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
 
 
 class Target(NamedTuple):
-    """Where an upload goes. ``create`` and ``condition`` are more arguments of its first and of its last request."""
+    """The destination of an upload. ``create`` and ``condition`` are further arguments of its first and its last request."""
 
     bucket: str
     key: str
@@ -48,15 +48,15 @@ class SourceChangedError(DeliveryError):
 def upload(client: S3Client, target: Target, path: Path, size: int, retries: Retries) -> str:
     """Uploads the first ``size`` bytes of ``path``, more than 0, and returns the ETag.
 
-    The budget of ``retries`` holds for each request, not for the whole. Raises what Retries.call raises, OSError and
-    SourceChangedError. What was uploaded is then thrown away, as far as S3 can be reached; a lifecycle rule of the bucket
+    The budget of ``retries`` applies to each request, not to the whole. Raises what Retries.call raises, OSError and
+    SourceChangedError. Uploaded parts are then discarded, if S3 can be reached; a lifecycle rule of the bucket
     (AbortIncompleteMultipartUpload) should do the same for workers that were killed.
     """
-    begun = retries.call(
+    created = retries.call(
         f"begin {target.key}",
         lambda: client.create_multipart_upload(Bucket=target.bucket, Key=target.key, **target.create),
     )
-    upload_id = begun["UploadId"]
+    upload_id = created["UploadId"]
     try:
         parts = _Parts(client, target, upload_id, path, retries).upload(size)
         done = retries.call(
@@ -103,7 +103,7 @@ class _Parts:
             try:
                 return [future.result() for future in futures]
             finally:
-                # After a failure the parts that have not begun need not.
+                # After a failure, parts that have not begun are cancelled.
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _one(self, number: int, offset: int, length: int) -> CompletedPartTypeDef:
@@ -134,4 +134,6 @@ def _abort(client: S3Client, target: Target, upload_id: str) -> None:
     try:
         client.abort_multipart_upload(Bucket=target.bucket, Key=target.key, UploadId=upload_id)
     except (BotoCoreError, ClientError) as error:
-        logger.warning("S3: the begun upload of %s could not be thrown away: %s", target.key, describe(error))
+        logger.warning(
+            "S3: the unfinished upload of %s could not be discarded: %s", target.key, describe(error)
+        )

@@ -1,4 +1,4 @@
-"""Objects by key, in S3: conditional, encrypted and checksummed writes that say for sure whether they happened."""
+"""Objects by key, in S3: conditional, encrypted and checksummed writes whose result is certain even if an answer is lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 WRITE_ID: Final = "write-id"
-"""The metadata that tells a write of ours whose answer was lost from somebody else's."""
+"""The metadata that tells our own write, whose answer was lost, from another writer's."""
 
 _COPY_BYTES: Final = 1024 * 1024
 
@@ -50,15 +50,15 @@ class PreconditionFailedError(DeliveryError):
 
 
 class EmptyWriteError(DeliveryError):
-    """Nothing was to be written over something. Nothing was written."""
+    """An empty object would replace an existing one. Nothing was written."""
 
 
 class StoreUnavailableError(UnavailableError):
-    """S3 could not be reached, or could not do it, for as long as the retry budget lasted."""
+    """S3 was not available until the retry budget was used up."""
 
 
 class Stored(NamedTuple):
-    """An object's bytes, and the ETag to be given as ``if_match``."""
+    """An object's bytes, and its ETag for ``if_match``."""
 
     data: bytes
     etag: str
@@ -87,14 +87,14 @@ S3_KEYS: Final = Encryption()
 
 
 def encryption(kms_key_id: str | None) -> Encryption:
-    """With a key of the user's own, None: with S3's."""
+    """With the KMS key ``kms_key_id``; None: with S3's own keys."""
     return Encryption("aws:kms", kms_key_id) if kms_key_id else S3_KEYS
 
 
 class ObjectStore(Protocol):
-    """Where results go.
+    """Objects by key. Thread-safe.
 
-    Every method blocks, may be called from any thread, and raises StoreUnavailableError and RefusedError.
+    Every method blocks, and raises StoreUnavailableError and RefusedError.
     """
 
     def within(self, budget: float) -> ObjectStore:
@@ -111,23 +111,24 @@ class ObjectStore(Protocol):
     ) -> str:
         """Writes an object and returns its ETag.
 
-        ``if_absent``: only where there is none; ``if_match``: only over the one with this ETag; else PreconditionFailedError.
-        What is empty never replaces what is not: EmptyWriteError. OSError where a file cannot be read.
+        ``if_absent``: only where there is none; ``if_match``: only over the one with this ETag; else raises
+        PreconditionFailedError. Raises EmptyWriteError where an empty object would replace an existing one, OSError where a
+        file cannot be read.
         """
 
     def get(self, key: str) -> Stored:
         """The whole object. Raises NotFoundError."""
 
     def download(self, key: str, path: Path) -> None:
-        """Writes the object to ``path``, which is complete or not there at all. Raises NotFoundError and OSError."""
+        """Writes the object to ``path``, where no incomplete file ever appears. Raises NotFoundError and OSError."""
 
     def delete(self, key: str) -> None:
-        """Removes the object; it is no error if there is none."""
+        """Removes the object, if there is one."""
 
     def presign(self, key: str, seconds: int, filename: str | None = None) -> str:
         """A URL that anyone can GET for ``seconds``; a browser saves it as ``filename``. It is a secret: not for logs.
 
-        It does not say whether the object exists, and ends with the credentials that signed it if these end earlier.
+        The object need not exist. The URL expires earlier if the credentials that signed it do.
         """
 
     def list(self, prefix: str) -> Listing:
@@ -135,7 +136,7 @@ class ObjectStore(Protocol):
 
 
 class S3Store(ObjectStore):
-    """A bucket. Thread-safe. Setting ``cancelled`` ends the waiting of all requests under way."""
+    """A bucket. Thread-safe. Setting ``cancelled`` ends the retries of all requests under way."""
 
     def __init__(
         self,
@@ -170,7 +171,7 @@ class S3Store(ObjectStore):
         if_absent: bool = False,
         if_match: str | None = None,
     ) -> str:
-        """See ObjectStore. A file larger than ``multipart.PART_BYTES`` goes in parts."""
+        """See ObjectStore. A file larger than ``multipart.PART_BYTES`` is uploaded in parts."""
         size = data.stat().st_size if isinstance(data, Path) else len(data)
         if size == 0:
             return self._put_empty(key, content_type, if_absent, if_match)
@@ -217,7 +218,7 @@ class S3Store(ObjectStore):
         self._read(f"delete {key}", lambda: self._client.delete_object(Bucket=self._bucket, Key=key))
 
     def presign(self, key: str, seconds: int, filename: str | None = None) -> str:
-        """See ObjectStore. Asks nobody, except for credentials."""
+        """See ObjectStore. Sends no request, except for credentials."""
         parameters: dict[str, str] = {"Bucket": self._bucket, "Key": key}
         if filename is not None:
             parameters["ResponseContentDisposition"] = _attachment(filename)
@@ -250,7 +251,7 @@ class S3Store(ObjectStore):
             except PreconditionFailedError:
                 if if_absent:
                     raise
-        raise EmptyWriteError(f"S3: put {key}: an empty object would replace what stands there")
+        raise EmptyWriteError(f"S3: put {key}: an empty object would replace the existing one")
 
     def _put_whole(self, key: str, body: bytes, arguments: Mapping[str, Any]) -> str:
         answer = self._retries.call(
@@ -263,17 +264,17 @@ class S3Store(ObjectStore):
         try:
             return request()
         except ClientError as error:
-            # 404: of If-Match where there is no object, or of a multipart upload that an answer now lost has completed.
+            # 404: If-Match without an object, or a multipart upload that was completed by a try whose answer was lost.
             if http_status(error) not in {404, 409, 412} or error_code(error) == "NoSuchBucket":
                 raise _refused(f"put {key}", error) from error
             etag = self._etag_of_write(key, write_id)
             if etag is None:
                 raise PreconditionFailedError(f"S3: put {key}: not written: {describe(error)}") from error
-            logger.info("S3: put %s: had been written by a try whose answer was lost", key)
+            logger.info("S3: put %s: was written by an earlier try whose answer was lost", key)
             return etag
 
     def _refuse_if_present(self, key: str) -> None:
-        """Saves uploading all of a large file to learn that it is there already; the condition itself comes with the end."""
+        """Refuses a large file before its upload; the condition itself is only checked by the last request."""
         try:
             self._head(key)
         except NotFoundError:
@@ -281,7 +282,7 @@ class S3Store(ObjectStore):
         raise PreconditionFailedError(f"S3: put {key}: not written: it exists already")
 
     def _etag_of_write(self, key: str, write_id: str) -> str | None:
-        """The object's ETag if it is this very write."""
+        """The object's ETag if this write made it, else None."""
         try:
             head = self._head(key)
         except NotFoundError:
@@ -335,5 +336,5 @@ def _refused(what: str, error: ClientError) -> RefusedError:
 def open_store(
     aws: Aws, bucket: str, *, retry: RetryPolicy = DEFAULT_RETRY, kms_key_id: str | None = None
 ) -> S3Store:
-    """The store of ``bucket``, encrypted with ``kms_key_id``, None: with S3's own keys. Raises RefusedError."""
+    """The store of ``bucket``, encrypted with ``kms_key_id`` (None: with S3's own keys). Raises RefusedError."""
     return S3Store(s3_client(aws), bucket, retry=retry, encryption=encryption(kms_key_id))

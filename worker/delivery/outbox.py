@@ -1,4 +1,4 @@
-"""Things to be delivered in order, by a thread of their own, so that who hands them over never waits and never fails."""
+"""Delivers items in order in a background thread, so that adding one never blocks and never fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PAUSE: Final = 5.0
-"""Seconds between a delivery that was given up and the next one of the same thing."""
+"""Seconds between a failed delivery and the next try of the same item."""
 
 
 class _Waiting(NamedTuple, Generic[T]):
@@ -25,11 +25,11 @@ class _Waiting(NamedTuple, Generic[T]):
 
 
 class Outbox(Generic[T]):
-    """Delivers with ``deliver``, one after the other. Thread-safe.
+    """Calls ``deliver`` with one item after the other. Thread-safe.
 
-    Where ``deliver`` raises UnavailableError the same item is delivered again, for as long as it takes; the others wait behind
-    it. Any other exception gives that item up. ``limit`` bounds the items that wait: beyond it the oldest is given up.
-    ``label`` names an item in logs; ``clock`` tells Unix seconds.
+    Where ``deliver`` raises UnavailableError, the same item is retried, without a limit, and the others wait behind it. Any
+    other exception gives that item up. ``limit`` bounds the items that wait: beyond it the oldest is given up. ``label`` names
+    an item in logs; ``clock`` returns Unix seconds.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class Outbox(Generic[T]):
         self._thread.start()
 
     def add(self, item: T) -> None:
-        """Hands ``item`` over. Never blocks, never raises; after ``close`` it counts as given up."""
+        """Queues ``item``. Never blocks, never raises; after ``close`` the item counts as given up."""
         with self._changed:
             if self._closed:
                 self._given_up += 1
-                logger.error("%s: handed over too late, not delivered: %s", self._name, self._label(item))
+                logger.error("%s: added after the end, not delivered: %s", self._name, self._label(item))
                 return
             if self._limit is not None and len(self._waiting) >= self._limit:
                 self._given_up += 1
@@ -74,9 +74,9 @@ class Outbox(Generic[T]):
             self._changed.notify_all()
 
     def drain(self, timeout: float) -> bool:
-        """Waits up to ``timeout`` seconds until nothing is left, trying at once what is being put off.
+        """Waits up to ``timeout`` seconds until no item is left; an item that waits for its next try is tried at once.
 
-        Returns whether nothing is left: all was delivered or given up.
+        Returns whether no item is left: all were delivered or given up.
         """
         with self._changed:
             self._drains += 1
@@ -84,19 +84,19 @@ class Outbox(Generic[T]):
             return self._changed.wait_for(lambda: not self._left(), timeout)
 
     def close(self) -> None:
-        """Ends the thread after the delivery under way, which is waited for a second; what is left stays undelivered."""
+        """Ends the thread after the delivery under way, waiting at most a second for it; other items stay undelivered."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._thread.join(timeout=1.0)
 
     def pending(self) -> list[T]:
-        """What has not been delivered yet, the oldest first."""
+        """The items that have not been delivered yet, the oldest first."""
         with self._changed:
             return [waiting.item for waiting in self._left()]
 
     def lag(self, now: float) -> float:
-        """For how many seconds the oldest of what is pending has waited, at ``now`` in Unix seconds; 0 if there is none."""
+        """Seconds that the oldest pending item has waited, at ``now`` in Unix seconds; 0 if there is none."""
         with self._changed:
             left = self._left()
             return max(0.0, now - left[0].since) if left else 0.0
@@ -121,7 +121,9 @@ class Outbox(Generic[T]):
                 self._deliver(waiting.item)
                 self._finish(delivered=True)
             except UnavailableError as error:
-                logger.warning("%s: not delivered yet, %d wait: %s", self._name, len(self.pending()), error)
+                logger.warning(
+                    "%s: not delivered yet, %d waiting: %s", self._name, len(self.pending()), error
+                )
                 self._wait_to_retry(drains)
             except Exception:
                 logger.exception("%s: given up: %s", self._name, self._label(waiting.item))

@@ -1,7 +1,7 @@
-"""Which requests to S3 and SQS are tried again, how often, and for how long.
+"""Which requests to S3 and SQS are retried, how often, and for how long.
 
-botocore's own retries are off (see worker/delivery/aws_clients.py): these here are the only ones, so that a budget is a budget.
-Waits grow exponentially with full jitter, as AWS recommends
+botocore's own retries are off (see worker/delivery/aws_clients.py): these are the only ones, so that a budget
+bounds the whole time. Waits grow exponentially with full jitter, as AWS recommends
 (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 """
 
@@ -58,7 +58,7 @@ RETRIED_CODES: Final = frozenset(
         "KmsThrottled",
     }
 )
-"""Codes that are worth another try whatever their HTTP status."""
+"""Codes that are retried whatever their HTTP status."""
 
 _RETRIED_EXCEPTIONS: Final = (
     HTTPClientError,
@@ -72,10 +72,10 @@ _RETRIED_EXCEPTIONS: Final = (
 
 
 class RetryPolicy(NamedTuple):
-    """How patiently one request is repeated; all in seconds.
+    """How long one request is retried; all in seconds.
 
-    ``budget`` is from the first try; no try begins after it, but one that was begun may still take its time-out. The waits
-    are random between 0 and a limit that begins at ``first_wait`` and doubles up to ``longest_wait``.
+    ``budget`` counts from the first try: no try begins after it, but one under way may last until its time-out. The waits are
+    random between 0 and a limit that begins at ``first_wait`` and doubles up to ``longest_wait``.
     """
 
     budget: float = 600.0
@@ -88,10 +88,10 @@ class RetryPolicy(NamedTuple):
 
 
 DEFAULT_RETRY: Final = RetryPolicy()
+"""Outlasts an outage of ten minutes."""
 
 COMMAND_RETRY: Final = RetryPolicy(budget=30.0)
-"""For commands whose end a person waits for."""
-"""Outlasts an outage of ten minutes."""
+"""For commands, for whose end a person waits."""
 
 
 class Retries:
@@ -114,10 +114,10 @@ class Retries:
         self.cancelled = cancelled or threading.Event()
 
     def call(self, what: str, request: Callable[[], T]) -> T:
-        """Returns what ``request`` returns, tried again while that can help; ``what`` names it in messages.
+        """Returns what ``request`` returns, retried while that can help; ``what`` names it in messages.
 
         Raises the ``unavailable`` error; botocore's ClientError as it is where the service answered and another try cannot
-        help; RefusedError where there cannot even be an answer (no credentials, no region, wrong parameters).
+        help; RefusedError where no request can be made (no credentials, no region, wrong parameters).
         """
         retrying = Retrying(
             retry=retry_if_exception(can_be_retried),
@@ -149,7 +149,7 @@ class Retries:
 
 
 def can_be_retried(error: BaseException) -> bool:
-    """Whether the same request may well succeed later: the network, throttling, and the service's own faults."""
+    """Whether the same request may succeed later: after network errors, throttling, and the service's own faults."""
     if isinstance(error, ClientError):
         return error_code(error) in RETRIED_CODES or http_status(error) in RETRIED_STATUSES
     return isinstance(error, _RETRIED_EXCEPTIONS)

@@ -1,4 +1,4 @@
-"""Brings a tape's parts to the object store while the recording goes on."""
+"""Uploads a tape's parts to the object store during the recording."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 class TapeUpload:
-    """Uploads parts in the order in which they are closed, from the disk, in a thread of its own. Thread-safe.
+    """Uploads parts from the disk in the order in which they are closed, in a background thread. Thread-safe.
 
-    It keeps paths, not bytes, so an outage of any length costs memory for some names only. Parts never replace an object
-    that is there. Nothing that happens here reaches the recording: what cannot be uploaded stays on the disk and in
-    ``pending``.
+    It keeps paths, not bytes, so a long outage costs little memory. A part never replaces an existing object. Errors do not
+    reach the recording: a part that cannot be uploaded stays on the disk, pending or given up.
     """
 
     def __init__(
@@ -37,15 +36,15 @@ class TapeUpload:
         self._outbox: Outbox[Path] = Outbox("tape", self._deliver, str, pause=pause, clock=clock)
 
     def part_closed(self, path: Path) -> None:
-        """Takes a complete part; fits TapeWriter's ``on_part_closed``. Never blocks, never raises."""
+        """Queues a complete part; fits TapeWriter's ``on_part_closed``. Never blocks, never raises."""
         self._outbox.add(path)
 
     def drain(self, timeout: float) -> bool:
-        """Waits up to ``timeout`` seconds for the rest; returns whether all parts ever closed have been uploaded."""
+        """Waits up to ``timeout`` seconds for pending parts; returns whether all closed parts have been uploaded."""
         return self._outbox.drain(timeout) and self._outbox.given_up == 0
 
     def close(self) -> None:
-        """Ends it; what is pending stays on the disk only."""
+        """Stops uploading; pending parts stay on the disk only."""
         self._outbox.close()
 
     def pending(self) -> list[Path]:
@@ -53,7 +52,7 @@ class TapeUpload:
         return self._outbox.pending()
 
     def lag(self, now: float) -> float:
-        """Seconds since the oldest part that is pending was closed, at ``now`` in Unix seconds; 0 if none is."""
+        """Seconds since the oldest pending part was closed, at ``now`` in Unix seconds; 0 if there is none."""
         return self._outbox.lag(now)
 
     @property

@@ -51,7 +51,7 @@ def server() -> Iterator[Cloud]:
 
 @pytest.fixture
 def cloud(server: Cloud) -> Iterator[Cloud]:
-    """With a bucket and queues of its own, and without faults."""
+    """With a new bucket and new queues, and without faults."""
     server.proxy.reset()
     embedded = provision(server.embedded.aws, server.s3, server.sqs)
     server.proxy.reset()

@@ -9,7 +9,7 @@ from worker.delivery.aws_clients import LONGEST_POLL, Aws, Credentials, s3_clien
 from worker.delivery.errors import RefusedError
 
 
-def test_time_outs_and_retries_are_ours() -> None:
+def test_clients_use_our_time_outs_and_try_once() -> None:
     aws = Aws(region="eu-central-1")
     with closing(s3_client(aws)) as s3, closing(sqs_client(aws)) as sqs:
         s3_config: Any = s3.meta.config
@@ -20,26 +20,26 @@ def test_time_outs_and_retries_are_ours() -> None:
         assert s3.meta.region_name == sqs.meta.region_name == "eu-central-1"
 
 
-def test_a_stand_in_needs_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s3_client_needs_no_region_with_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     with closing(s3_client(Aws(endpoint_url="http://127.0.0.1:9000"))) as s3:
         assert s3.meta.endpoint_url == "http://127.0.0.1:9000"
 
 
-def test_aws_itself_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sqs_client_raises_without_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     with pytest.raises(RefusedError, match="SQS: cannot be used with region=None"):
         sqs_client(Aws())
 
 
-def test_a_wrong_endpoint_is_named() -> None:
+def test_s3_client_names_an_invalid_endpoint() -> None:
     with pytest.raises(RefusedError, match=r"endpoint='nonsense'"):
         s3_client(Aws(endpoint_url="nonsense"))
 
 
-def test_a_secret_is_not_shown() -> None:
+def test_repr_hides_the_secret_key() -> None:
     aws = Aws(credentials=Credentials(access_key_id="id", secret_access_key="hush"))
     assert "hush" not in repr(aws)
     assert "id" in repr(aws)

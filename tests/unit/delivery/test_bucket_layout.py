@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from worker.delivery.bucket_layout import LayoutError, bot_keys
 
 
-def test_where_a_bots_objects_lie() -> None:
+def test_keys_follow_the_documented_layout() -> None:
     bot = bot_keys("recordings/", "bot-1")
     attempt = bot.attempt(2)
     assert [
@@ -47,7 +47,7 @@ def test_an_attempts_number_can_be_read_from_its_keys(number: int) -> None:
         "attempts/0001/x",
     ],
 )
-def test_other_keys_are_no_attempts(key: str) -> None:
+def test_attempt_of_returns_none_for_other_keys(key: str) -> None:
     assert bot_keys("p", "bot").attempt_of(key) is None
 
 
@@ -67,7 +67,7 @@ def test_no_bot_id_leads_outside_its_folder(bot_id: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../x", "a/../b", "a//b", "./a", "x" * 481])
-def test_a_file_stays_in_its_attempt(name: str) -> None:
+def test_a_file_name_that_is_no_relative_path_is_refused(name: str) -> None:
     with pytest.raises(LayoutError, match="file name="):
         bot_keys("", "b").attempt(1).file(name)
 
@@ -77,6 +77,6 @@ def test_attempts_count_from_one() -> None:
         bot_keys("", "b").attempt(0)
 
 
-def test_a_prefix_leaves_room_for_the_rest_of_the_key() -> None:
+def test_a_prefix_that_is_too_long_is_refused() -> None:
     with pytest.raises(LayoutError, match="prefix="):
         bot_keys("p" * 600, "b")

@@ -13,7 +13,7 @@ from worker.delivery.jobs_queue import JobsQueue
 from worker.delivery.object_store import S3Store
 
 
-def test_it_needs_no_account_and_leaves_the_environments_credentials_alone(
+def test_embedded_aws_does_not_use_the_credentials_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-user")
@@ -33,7 +33,7 @@ def test_it_needs_no_account_and_leaves_the_environments_credentials_alone(
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_two_at_once_do_not_see_each_others_jobs() -> None:
+def test_two_embedded_servers_do_not_share_jobs() -> None:
     with embedded_aws() as one, embedded_aws() as two:
         with closing(sqs_client(one.aws)) as sqs:
             JobsQueue(sqs, one.jobs_url).send("{}")
@@ -41,7 +41,7 @@ def test_two_at_once_do_not_see_each_others_jobs() -> None:
             assert JobsQueue(sqs, two.jobs_url).receive(0) is None
 
 
-def test_without_its_packages_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_embedded_aws_says_what_to_install_without_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "moto.moto_server.werkzeug_app", None)
     with pytest.raises(EmbeddedUnavailableError, match=r"meetstems\[local\]"), embedded_aws():
         pass

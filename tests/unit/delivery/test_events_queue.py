@@ -35,7 +35,7 @@ def test_events_arrive_in_order_through_an_outage(cloud: Cloud) -> None:
     assert got[0] == {"bot_id": "b", "sequence": 0, "bot_status": "Zoë"}
 
 
-def test_an_event_is_sent_as_it_was_when_it_was_handed_over(cloud: Cloud) -> None:
+def test_an_event_may_be_changed_after_send(cloud: Cloud) -> None:
     with closing(EventsQueue(cloud.sqs, cloud.embedded.events_url, retry=PATIENT)) as events:
         event: dict[str, Any] = {"files": [1]}
         cloud.proxy.fail(Fault.RESET)
@@ -54,7 +54,7 @@ def test_without_a_queue_nothing_is_sent(cloud: Cloud) -> None:
     assert cloud.proxy.seen == []
 
 
-def test_a_fifo_queue_gets_groups_and_keys_and_drops_doubles(cloud: Cloud) -> None:
+def test_a_fifo_queue_receives_group_and_deduplication_ids(cloud: Cloud) -> None:
     url = cloud.sqs.create_queue(QueueName="events.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     try:
         with closing(EventsQueue(cloud.sqs, url, retry=PATIENT)) as events:
@@ -67,7 +67,9 @@ def test_a_fifo_queue_gets_groups_and_keys_and_drops_doubles(cloud: Cloud) -> No
         cloud.sqs.delete_queue(QueueUrl=url)
 
 
-def test_what_can_never_be_sent_is_not_taken_for_sent(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+def test_drain_returns_false_after_an_event_was_given_up(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
     url = cloud.embedded.events_url
     with closing(EventsQueue(cloud.sqs, url, retry=PATIENT)) as events:
         events.send({"idempotency_key": "b-7", "text": "secret" * 300_000})
@@ -80,7 +82,7 @@ def test_what_can_never_be_sent_is_not_taken_for_sent(cloud: Cloud, caplog: pyte
     assert "secret" not in caplog.text
 
 
-def test_the_end_is_not_held_up_by_an_outage(cloud: Cloud) -> None:
+def test_drain_ends_at_its_timeout_during_an_outage(cloud: Cloud) -> None:
     cloud.proxy.fail(Fault.SLOW_DOWN)
     retry = RetryPolicy(budget=0.05, first_wait=0.01, longest_wait=0.02)
     with closing(EventsQueue(cloud.sqs, cloud.embedded.events_url, retry=retry)) as events:
@@ -89,6 +91,6 @@ def test_the_end_is_not_held_up_by_an_outage(cloud: Cloud) -> None:
         assert events.waiting == 1
 
 
-def test_what_is_no_json_is_refused_when_it_is_handed_over(cloud: Cloud) -> None:
+def test_send_raises_for_a_value_that_is_not_json(cloud: Cloud) -> None:
     with closing(EventsQueue(cloud.sqs, cloud.embedded.events_url)) as events, pytest.raises(TypeError):
         events.send({"x": object()})

@@ -9,19 +9,19 @@ from worker.delivery.jobs_queue import MessageLostError, QueueUnavailableError
 
 
 class Beats:
-    """Beats that fail as told, and can be waited for."""
+    """Counts beats. Each beat raises the next of ``errors``; None, or no more of them: it succeeds."""
 
-    def __init__(self, *fates: Exception | None) -> None:
-        self._fates = list(fates)
+    def __init__(self, *errors: Exception | None) -> None:
+        self._errors = list(errors)
         self._count = threading.Semaphore(0)
         self.lost: list[Exception] = []
         self.ended = threading.Event()
 
     def beat(self) -> None:
         self._count.release()
-        fate = self._fates.pop(0) if self._fates else None
-        if fate is not None:
-            raise fate
+        error = self._errors.pop(0) if self._errors else None
+        if error is not None:
+            raise error
 
     def on_lost(self, error: Exception) -> None:
         self.lost.append(error)
@@ -32,7 +32,7 @@ class Beats:
             assert self._count.acquire(timeout=10)
 
 
-def test_it_beats_until_it_is_stopped() -> None:
+def test_the_heartbeat_beats_until_it_is_stopped() -> None:
     beats = Beats()
     with Heartbeat("x", 0.001, beats.beat, beats.on_lost):
         beats.wait(5)
@@ -40,7 +40,7 @@ def test_it_beats_until_it_is_stopped() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat-x"]
 
 
-def test_an_outage_is_borne() -> None:
+def test_the_heartbeat_continues_after_an_outage() -> None:
     beats = Beats(QueueUnavailableError("away"), QueueUnavailableError("away"))
     with Heartbeat("x", 0.001, beats.beat, beats.on_lost):
         beats.wait(4)
@@ -48,20 +48,20 @@ def test_an_outage_is_borne() -> None:
 
 
 @pytest.mark.parametrize("error", [MessageLostError("gone"), RuntimeError("a mistake of ours")])
-def test_a_loss_is_told_once_and_ends_it(error: Exception) -> None:
+def test_any_other_error_is_reported_once_and_ends_the_heartbeat(error: Exception) -> None:
     beats = Beats(None, error)
     with Heartbeat("x", 0.001, beats.beat, beats.on_lost):
         assert beats.ended.wait(10)
     assert beats.lost == [error]
 
 
-def test_what_fails_after_the_stop_is_no_loss() -> None:
-    begun, let_go = threading.Event(), threading.Event()
+def test_an_error_after_stop_is_not_reported() -> None:
+    begun, released = threading.Event(), threading.Event()
     lost: list[Exception] = []
 
     def beat() -> None:
         begun.set()
-        let_go.wait(10)
+        released.wait(10)
         raise MessageLostError("deleted by ourselves")
 
     heartbeat = Heartbeat("x", 0.001, beat, lost.append)
@@ -71,12 +71,12 @@ def test_what_fails_after_the_stop_is_no_loss() -> None:
         stopping.start()
         while not heartbeat.stopped:
             pass
-        let_go.set()
+        released.set()
         stopping.join(10)
     assert lost == []
 
 
-def test_it_can_be_stopped_by_what_it_reports_to() -> None:
+def test_on_lost_may_stop_the_heartbeat() -> None:
     beats = Beats(MessageLostError("gone"))
     stopped = threading.Event()
 

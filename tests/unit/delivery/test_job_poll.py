@@ -16,15 +16,15 @@ def never() -> asyncio.Future[None]:
     return asyncio.get_running_loop().create_future()
 
 
-class Held(JobsQueue):
-    """Answers a poll when it is let to, and notes what is given back."""
+class HeldQueue(JobsQueue):
+    """Answers a poll once ``answered`` is set, and records the receipts that are given back."""
 
     def __init__(self) -> None:
         self.visibility = 1
         self.polled = threading.Event()
         self.answered = threading.Event()
-        self.returned: list[str] = []
-        self.settled = threading.Event()
+        self.receipts: list[str] = []
+        self.given_back = threading.Event()
 
     def within(self, budget: float) -> JobsQueue:
         return self
@@ -38,11 +38,11 @@ class Held(JobsQueue):
         return Delivery("{}", "receipt", 1, 0.0, "id")
 
     def give_back(self, receipt: str, seconds: float = 0) -> None:
-        self.returned.append(receipt)
-        self.settled.set()
+        self.receipts.append(receipt)
+        self.given_back.set()
 
 
-async def test_a_message_that_is_there_comes_at_once(cloud: Cloud) -> None:
+async def test_next_delivery_returns_a_waiting_message_at_once(cloud: Cloud) -> None:
     jobs = cloud.jobs()
     jobs.send("{}")
     delivery = await next_delivery(jobs, 5, never())
@@ -50,7 +50,7 @@ async def test_a_message_that_is_there_comes_at_once(cloud: Cloud) -> None:
     assert await next_delivery(jobs, 0, never()) is None
 
 
-async def test_what_the_queue_raises_is_raised(cloud: Cloud) -> None:
+async def test_next_delivery_raises_what_the_queue_raises(cloud: Cloud) -> None:
     nowhere = JobsQueue(cloud.sqs, f"{cloud.embedded.jobs_url}-of-nobody")
     with pytest.raises(RefusedError):
         await next_delivery(nowhere, 0, never())
@@ -64,21 +64,21 @@ async def test_a_stop_ends_a_long_poll_at_once(cloud: Cloud) -> None:
     assert time.monotonic() - began < 1.0
 
 
-async def test_what_comes_after_the_stop_goes_back() -> None:
-    held, stopped = Held(), never()
-    polling = asyncio.create_task(next_delivery(held, 20, stopped))
-    assert await asyncio.to_thread(held.polled.wait, 10)
+async def test_a_message_that_arrives_after_the_stop_is_given_back() -> None:
+    queue, stopped = HeldQueue(), never()
+    polling = asyncio.create_task(next_delivery(queue, 20, stopped))
+    assert await asyncio.to_thread(queue.polled.wait, 10)
     stopped.set_result(None)
     assert await polling is None
-    held.answered.set()
-    assert await asyncio.to_thread(held.settled.wait, 10)
-    assert held.returned == ["receipt"]
+    queue.answered.set()
+    assert await asyncio.to_thread(queue.given_back.wait, 10)
+    assert queue.receipts == ["receipt"]
 
 
-async def test_what_came_with_the_stop_goes_back() -> None:
-    held, stopped = Held(), never()
-    held.answered.set()
+async def test_a_message_that_arrives_with_the_stop_is_given_back() -> None:
+    queue, stopped = HeldQueue(), never()
+    queue.answered.set()
     stopped.set_result(None)
-    assert await next_delivery(held, 20, stopped) is None
-    assert await asyncio.to_thread(held.settled.wait, 10)
-    assert held.returned == ["receipt"]
+    assert await next_delivery(queue, 20, stopped) is None
+    assert await asyncio.to_thread(queue.given_back.wait, 10)
+    assert queue.receipts == ["receipt"]

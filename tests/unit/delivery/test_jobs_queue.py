@@ -46,13 +46,13 @@ def test_a_message_is_hidden_until_it_is_given_back_and_gone_once_deleted(cloud:
     assert hidden(cloud) == 0
 
 
-def test_an_empty_queue_is_seen_at_once(cloud: Cloud) -> None:
+def test_receive_returns_at_once_from_an_empty_queue(cloud: Cloud) -> None:
     began = time.monotonic()
     assert cloud.jobs().receive(0) is None
     assert time.monotonic() - began < 5
 
 
-def test_a_message_that_is_not_extended_comes_back(cloud: Cloud) -> None:
+def test_a_message_that_is_not_extended_becomes_visible_again(cloud: Cloud) -> None:
     jobs = cloud.jobs(visibility=1)
     jobs.send("{}")
     assert jobs.receive(1) is not None
@@ -75,7 +75,7 @@ def test_a_message_that_was_deleted_cannot_be_extended_or_given_back(cloud: Clou
         jobs.give_back(delivery.receipt)
 
 
-def test_twelve_hours_are_the_end(cloud: Cloud) -> None:
+def test_extend_raises_beyond_twelve_hours(cloud: Cloud) -> None:
     jobs = cloud.jobs()
     jobs.send("{}")
     delivery = jobs.receive(1)
@@ -87,7 +87,7 @@ def test_twelve_hours_are_the_end(cloud: Cloud) -> None:
     assert hidden(cloud) == 1
 
 
-def test_a_job_that_is_put_off_again_and_again_never_becomes_poison(cloud: Cloud) -> None:
+def test_a_job_that_is_postponed_repeatedly_never_becomes_poison(cloud: Cloud) -> None:
     jobs = cloud.jobs()
     jobs.send("{}")
     first = jobs.receive(1)
@@ -131,7 +131,7 @@ def test_dead_letter_returns_false_without_a_redrive_policy(cloud: Cloud) -> Non
     assert hidden(cloud, cloud.embedded.events_url) == 1
 
 
-def test_what_fails_again_and_again_ends_in_the_dead_letter_queue(cloud: Cloud) -> None:
+def test_a_job_that_fails_repeatedly_ends_in_the_dead_letter_queue(cloud: Cloud) -> None:
     jobs = cloud.jobs()
     jobs.send("{}")
     for count in (1, 2, 3):
@@ -147,12 +147,12 @@ def test_what_fails_again_and_again_ends_in_the_dead_letter_queue(cloud: Cloud) 
 
 
 @given(count=st.integers(1, 100), maximum=st.integers(1, 100))
-def test_poison_is_what_was_received_more_often_than_allowed(count: int, maximum: int) -> None:
+def test_decide_returns_poison_beyond_the_maximum(count: int, maximum: int) -> None:
     assert (decide(count, maximum) == "poison") == (count > maximum)
 
 
 @pytest.mark.parametrize("fault", [Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.RESET])
-def test_an_outage_is_outlasted(cloud: Cloud, fault: Fault) -> None:
+def test_requests_are_retried_through_an_outage(cloud: Cloud, fault: Fault) -> None:
     jobs = cloud.jobs()
     cloud.proxy.fail(fault, times=3)
     jobs.send("{}")
@@ -166,7 +166,7 @@ def test_an_outage_is_outlasted(cloud: Cloud, fault: Fault) -> None:
     assert cloud.proxy.failed == 12
 
 
-def test_a_lost_answer_to_a_deletion_is_no_loss(cloud: Cloud) -> None:
+def test_delete_succeeds_after_a_lost_answer(cloud: Cloud) -> None:
     jobs = cloud.jobs()
     jobs.send("{}")
     delivery = jobs.receive(1)
@@ -176,13 +176,13 @@ def test_a_lost_answer_to_a_deletion_is_no_loss(cloud: Cloud) -> None:
     assert hidden(cloud) == 0
 
 
-def test_an_outage_longer_than_the_budget_is_told(cloud: Cloud) -> None:
+def test_receive_raises_after_an_outage_longer_than_the_budget(cloud: Cloud) -> None:
     cloud.proxy.fail(Fault.RESET)
     with pytest.raises(QueueUnavailableError, match="SQS: receive"):
         cloud.jobs(IMPATIENT).receive(0)
 
 
-def test_a_missing_queue_is_a_matter_of_configuration(cloud: Cloud) -> None:
+def test_receive_raises_refused_error_for_a_missing_queue(cloud: Cloud) -> None:
     jobs = JobsQueue(cloud.sqs, cloud.embedded.jobs_url + "-missing", retry=PATIENT)
     with pytest.raises(RefusedError, match="SQS: receive: NonExistentQueue"):
         jobs.receive(0)
@@ -192,7 +192,7 @@ def test_the_longest_give_back_is_within_the_cap() -> None:
     assert LONGEST_GIVE_BACK < MAX_VISIBILITY
 
 
-def test_bodies_come_back_as_they_were_sent(cloud: Cloud) -> None:
+def test_bodies_are_received_as_they_were_sent(cloud: Cloud) -> None:
     body = msgspec.json.encode({"bot_name": 'Zoë & "Co" <1>', "emoji": "🎙"}).decode()
     jobs = cloud.jobs()
     jobs.send(body)
@@ -201,6 +201,6 @@ def test_bodies_come_back_as_they_were_sent(cloud: Cloud) -> None:
     assert delivery.body == body
 
 
-def test_a_body_that_sqs_does_not_take_is_told(cloud: Cloud) -> None:
+def test_send_raises_refused_error_for_a_body_that_is_too_large(cloud: Cloud) -> None:
     with pytest.raises(RefusedError, match="SQS: send"):
         cloud.jobs().send("x" * 2_000_000)

@@ -52,7 +52,7 @@ def test_a_message_stays_hidden_beyond_its_visibility(cloud: Cloud) -> None:
     jobs.delete(delivery.receipt)
 
 
-def test_an_outage_is_no_loss_and_the_heartbeat_goes_on(cloud: Cloud) -> None:
+def test_the_heartbeat_of_a_message_continues_after_an_outage(cloud: Cloud) -> None:
     jobs = cloud.jobs(visibility=1)
     losses: Losses = Losses()
     with keep_message(jobs, a_delivery(jobs), time.time(), time.time, losses.put):
@@ -64,7 +64,7 @@ def test_an_outage_is_no_loss_and_the_heartbeat_goes_on(cloud: Cloud) -> None:
     assert losses.empty()
 
 
-def test_a_lost_message_is_told(cloud: Cloud) -> None:
+def test_a_lost_message_is_reported(cloud: Cloud) -> None:
     jobs = cloud.jobs(visibility=1)
     losses: Losses = Losses()
     delivery = a_delivery(jobs)
@@ -73,20 +73,20 @@ def test_a_lost_message_is_told(cloud: Cloud) -> None:
         assert isinstance(losses.get(timeout=10), MessageLostError)
 
 
-def test_near_the_cap_it_stops_and_says_so(cloud: Cloud) -> None:
+def test_the_heartbeat_ends_near_the_visibility_cap_and_reports_it(cloud: Cloud) -> None:
     jobs = cloud.jobs(visibility=1)
     losses: Losses = Losses()
     with keep_message(jobs, a_delivery(jobs), time.time() - MAX_VISIBILITY + 1, time.time, losses.put):
         assert isinstance(losses.get(timeout=10), VisibilityCapError)
 
 
-def test_a_lease_is_renewed_and_its_loss_told(cloud: Cloud) -> None:
+def test_a_lease_is_renewed_and_its_loss_is_reported(cloud: Cloud) -> None:
     store = cloud.store()
     now = [1000.0]
     losses: Losses = Losses()
-    beats_told: list[bool] = []
+    reported: list[bool] = []
     lease = Lease.acquire(store, "lease.json", "worker-1", now[0], 0.3)
-    with keep_lease(lease, lambda: now[0], losses.put, beats_told.append):
+    with keep_lease(lease, lambda: now[0], losses.put, reported.append):
         for now[0] in (1010.0, 2000.0):
             deadline = time.monotonic() + 10
             while lease.record.expires_at < now[0]:
@@ -94,25 +94,25 @@ def test_a_lease_is_renewed_and_its_loss_told(cloud: Cloud) -> None:
                 time.sleep(0.01)
         takeover(cloud)
         assert isinstance(losses.get(timeout=10), LeaseLostError)
-    assert len(beats_told) >= 2
-    assert all(beats_told)
+    assert len(reported) >= 2
+    assert all(reported)
 
 
-def test_a_renewal_that_an_outage_prevents_is_told(cloud: Cloud) -> None:
+def test_a_failed_renewal_is_reported_and_retried(cloud: Cloud) -> None:
     losses: Losses = Losses()
-    told: threads.Queue[bool] = threads.Queue()
+    reported: threads.Queue[bool] = threads.Queue()
     lease = Lease.acquire(cloud.store(), "lease.json", "worker-1", 1000.0, 0.3)
     cloud.proxy.fail(Fault.SLOW_DOWN)
-    with keep_lease(lease, lambda: 1000.0, losses.put, told.put):
-        assert told.get(timeout=10) is False
+    with keep_lease(lease, lambda: 1000.0, losses.put, reported.put):
+        assert reported.get(timeout=10) is False
         cloud.proxy.recover()
-        while not told.get(timeout=10):
+        while not reported.get(timeout=10):
             continue
     assert losses.empty()
 
 
 def takeover(cloud: Cloud) -> None:
-    """By a worker whose clock is far ahead."""
+    """Another worker, whose clock is far ahead, takes the lease."""
     while True:
         try:
             Lease.acquire(cloud.store(), "lease.json", "worker-2", 5000.0, 60)

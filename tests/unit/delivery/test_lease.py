@@ -17,7 +17,7 @@ NOW = 1_700_000_000.0
 TTL = 60.0
 
 
-def test_what_stands_in_the_object(store: S3Store) -> None:
+def test_acquire_writes_owner_attempt_and_expiry(store: S3Store) -> None:
     Lease.acquire(store, KEY, "worker-1", NOW, TTL)
     assert msgspec.json.decode(store.get(KEY).data) == {
         "owner": "worker-1",
@@ -26,7 +26,7 @@ def test_what_stands_in_the_object(store: S3Store) -> None:
     }
 
 
-def test_another_owner_gets_it_only_after_the_expiry(store: S3Store) -> None:
+def test_another_owner_acquires_the_lease_only_after_the_expiry(store: S3Store) -> None:
     Lease.acquire(store, KEY, "worker-1", NOW, TTL)
     with pytest.raises(LeaseHeldError, match=r"held by worker-1 until 1700000060") as held:
         Lease.acquire(store, KEY, "worker-2", NOW + TTL - 0.001, TTL)
@@ -46,7 +46,7 @@ def test_a_renewal_moves_the_expiry(store: S3Store) -> None:
     assert lease.attempt == 1
 
 
-def test_who_was_taken_over_loses_it_at_the_next_renewal(store: S3Store) -> None:
+def test_renew_raises_once_another_owner_took_the_lease(store: S3Store) -> None:
     first = Lease.acquire(store, KEY, "worker-1", NOW, TTL)
     second = Lease.acquire(store, KEY, "worker-2", NOW + TTL, TTL)
     for act in (first.renew, first.release):
@@ -55,7 +55,7 @@ def test_who_was_taken_over_loses_it_at_the_next_renewal(store: S3Store) -> None
     second.renew(NOW + TTL + 2)
 
 
-def test_a_renewal_after_the_expiry_succeeds_if_nobody_took_over(store: S3Store) -> None:
+def test_a_renewal_after_the_expiry_succeeds_without_another_owner(store: S3Store) -> None:
     lease = Lease.acquire(store, KEY, "worker-1", NOW, TTL)
     lease.renew(NOW + 300)
     assert lease.record.expires_at == NOW + 300 + TTL
@@ -70,7 +70,7 @@ def test_a_released_lease_is_free_at_once_and_not_renewed_any_more(store: S3Stor
 
 
 @pytest.mark.parametrize("before", ["free", "expired"])
-def test_of_many_who_try_at_once_exactly_one_gets_it(store: S3Store, before: str) -> None:
+def test_only_one_of_several_workers_acquires_the_lease(store: S3Store, before: str) -> None:
     if before == "expired":
         Lease.acquire(store, KEY, "crashed", NOW - TTL, TTL)
     together = threading.Barrier(8)
@@ -88,7 +88,7 @@ def test_of_many_who_try_at_once_exactly_one_gets_it(store: S3Store, before: str
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST_ANSWER, Fault.RESET, Fault.INTERNAL_ERROR])
-def test_a_fault_does_not_make_its_owner_lose_it(cloud: Cloud, fault: Fault) -> None:
+def test_the_owner_keeps_the_lease_through_a_fault(cloud: Cloud, fault: Fault) -> None:
     cloud.proxy.fail(fault, times=3)
     lease = Lease.acquire(cloud.store(), KEY, "worker-1", NOW, TTL)
     cloud.proxy.fail(fault, times=2)
@@ -97,7 +97,7 @@ def test_a_fault_does_not_make_its_owner_lose_it(cloud: Cloud, fault: Fault) -> 
     lease.release(NOW + 30)
 
 
-def test_an_outage_says_nothing_about_who_holds_it(cloud: Cloud) -> None:
+def test_a_lease_is_renewed_after_an_outage(cloud: Cloud) -> None:
     lease = Lease.acquire(cloud.store(IMPATIENT), KEY, "worker-1", NOW, TTL)
     cloud.proxy.fail(Fault.SLOW_DOWN)
     with pytest.raises(StoreUnavailableError):
@@ -107,14 +107,14 @@ def test_an_outage_says_nothing_about_who_holds_it(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("data", [b"{}", b"not JSON", b'{"owner":"x","attempt":1,"expires_at":"soon"}'])
-def test_a_damaged_lease_is_told_and_left_alone(store: S3Store, data: bytes) -> None:
+def test_acquire_raises_for_a_damaged_lease_and_does_not_change_it(store: S3Store, data: bytes) -> None:
     store.put(KEY, data, content_type="application/json")
     with pytest.raises(LeaseDamagedError, match=KEY):
         Lease.acquire(store, KEY, "worker-1", NOW, TTL)
     assert store.get(KEY).data == data
 
 
-def test_a_renewal_gives_up_before_what_it_writes_is_out_of_date(cloud: Cloud) -> None:
+def test_a_renewal_gives_up_before_its_expiry_is_out_of_date(cloud: Cloud) -> None:
     lease = Lease.acquire(cloud.store(), KEY, "worker-1", NOW, 0.3)
     cloud.proxy.fail(Fault.SLOW_DOWN)
     began = time.monotonic()

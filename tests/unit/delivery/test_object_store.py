@@ -38,7 +38,7 @@ def large(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_was_put_can_be_read(store: S3Store, tmp_path: Path) -> None:
+def test_get_and_download_return_what_was_put(store: S3Store, tmp_path: Path) -> None:
     etag = store.put("a/b", b"one", content_type="text/plain")
     assert store.get("a/b") == (b"one", etag)
     (tmp_path / "in").write_bytes(b"two")
@@ -59,7 +59,7 @@ def test_objects_are_encrypted_checksummed_and_typed(cloud: Cloud, large: Path) 
     assert small["ChecksumCRC32"]
 
 
-def test_a_key_of_kms_can_be_chosen(cloud: Cloud) -> None:
+def test_objects_can_be_encrypted_with_a_kms_key(cloud: Cloud) -> None:
     store = S3Store(cloud.s3, cloud.embedded.bucket, encryption=Encryption("aws:kms", "alias/recordings"))
     store.put("a", b"x", content_type="text/plain")
     head = cloud.s3.head_object(Bucket=cloud.embedded.bucket, Key="a")
@@ -89,7 +89,7 @@ def test_if_match_fails_where_the_object_is_gone(store: S3Store) -> None:
         store.put("a", b"2", content_type="text/plain", if_match=etag)
 
 
-def test_nothing_never_replaces_something(store: S3Store, tmp_path: Path) -> None:
+def test_an_empty_object_never_replaces_another(store: S3Store, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch()
     store.put("new", empty, content_type="text/plain")
@@ -103,9 +103,7 @@ def test_nothing_never_replaces_something(store: S3Store, tmp_path: Path) -> Non
     assert store.get("full").data == b"recording"
 
 
-def test_a_large_file_goes_in_parts_and_only_where_there_is_none(
-    cloud: Cloud, large: Path, tmp_path: Path
-) -> None:
+def test_a_large_file_is_uploaded_in_parts_only_if_absent(cloud: Cloud, large: Path, tmp_path: Path) -> None:
     store = cloud.store()
     store.put("large", large, content_type="audio/wav", if_absent=True)
     store.download("large", tmp_path / "out")
@@ -117,9 +115,7 @@ def test_a_large_file_goes_in_parts_and_only_where_there_is_none(
     assert "Uploads" not in cloud.s3.list_multipart_uploads(Bucket=cloud.embedded.bucket)
 
 
-def test_who_comes_second_while_a_large_file_is_under_way_does_not_overwrite(
-    cloud: Cloud, large: Path
-) -> None:
+def test_a_large_upload_does_not_overwrite_an_object_written_meanwhile(cloud: Cloud, large: Path) -> None:
     store = cloud.store()
     cloud.proxy.fail(Fault.HANG, matches=lambda request: "partNumber=3" in request.path)
     raised: list[Exception] = []
@@ -166,7 +162,7 @@ def test_a_large_file_survives_an_outage_at_any_step(
     assert store.get("large") == (large.read_bytes(), etag)
 
 
-def test_a_server_that_never_answers_is_given_up_after_the_read_time_out(cloud: Cloud) -> None:
+def test_a_request_is_retried_after_the_read_time_out(cloud: Cloud) -> None:
     aws = cloud.embedded.aws
     assert aws.credentials is not None
     config = cloud.s3.meta.config.merge(Config(read_timeout=0.2))
@@ -181,7 +177,7 @@ def test_a_server_that_never_answers_is_given_up_after_the_read_time_out(cloud: 
     assert cloud.proxy.failed == 2
 
 
-def test_a_lost_answer_to_if_match_is_not_taken_for_somebody_elses_write(cloud: Cloud) -> None:
+def test_a_write_with_if_match_succeeds_after_a_lost_answer(cloud: Cloud) -> None:
     store = cloud.store()
     old = store.put("a", b"1", content_type="text/plain")
     cloud.proxy.fail(Fault.LOST_ANSWER, times=1)
@@ -189,7 +185,9 @@ def test_a_lost_answer_to_if_match_is_not_taken_for_somebody_elses_write(cloud: 
     assert store.get("a") == (b"2", new)
 
 
-def test_an_outage_longer_than_the_budget_is_told(cloud: Cloud, large: Path, tmp_path: Path) -> None:
+def test_requests_raise_after_an_outage_longer_than_the_budget(
+    cloud: Cloud, large: Path, tmp_path: Path
+) -> None:
     cloud.proxy.fail(Fault.SLOW_DOWN)
     store = cloud.store(IMPATIENT)
     for do in (
@@ -205,13 +203,13 @@ def test_an_outage_longer_than_the_budget_is_told(cloud: Cloud, large: Path, tmp
     assert not (tmp_path / "a").exists()
 
 
-def test_another_patience_for_the_same_bucket(cloud: Cloud) -> None:
+def test_within_shortens_the_retries(cloud: Cloud) -> None:
     cloud.proxy.fail(Fault.RESET)
     with pytest.raises(StoreUnavailableError):
         cloud.store().within(0.1).get("a")
 
 
-def test_a_part_that_cannot_be_sent_leaves_nothing_behind(cloud: Cloud, large: Path) -> None:
+def test_a_failed_part_leaves_no_upload_behind(cloud: Cloud, large: Path) -> None:
     cloud.proxy.fail(Fault.INTERNAL_ERROR, matches=lambda request: "partNumber=2" in request.path)
     with pytest.raises(StoreUnavailableError, match="part 2 of large"):
         cloud.store(IMPATIENT).put("large", large, content_type="audio/wav")
@@ -220,7 +218,7 @@ def test_a_part_that_cannot_be_sent_leaves_nothing_behind(cloud: Cloud, large: P
         cloud.store().get("large")
 
 
-def test_a_download_that_breaks_off_begins_again_and_is_never_seen_half(
+def test_a_broken_download_is_retried_and_leaves_no_partial_file(
     cloud: Cloud, large: Path, tmp_path: Path
 ) -> None:
     store = cloud.store()
@@ -233,27 +231,27 @@ def test_a_download_that_breaks_off_begins_again_and_is_never_seen_half(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.wav", "out"]
 
 
-def test_what_is_missing_is_told(store: S3Store) -> None:
+def test_get_raises_for_a_missing_object_but_delete_does_not(store: S3Store) -> None:
     with pytest.raises(NotFoundError, match="get a"):
         store.get("a")
     store.delete("a")
 
 
-def test_a_missing_bucket_is_a_matter_of_configuration(cloud: Cloud) -> None:
+def test_requests_raise_refused_error_for_a_missing_bucket(cloud: Cloud) -> None:
     store = S3Store(cloud.s3, "no-such-bucket")
     for do in (lambda: store.get("a"), lambda: store.put("a", b"1", content_type="text/plain")):
         with pytest.raises(RefusedError, match="NoSuchBucket"):
             do()
 
 
-def test_listing_by_prefix(store: S3Store) -> None:
+def test_list_returns_the_objects_under_a_prefix(store: S3Store) -> None:
     for key in ("b/2", "b/1", "c/1"):
         store.put(key, key.encode(), content_type="text/plain")
     assert [(item.key, item.size) for item in store.list("b/")] == [("b/1", 3), ("b/2", 3)]
     assert abs(store.list("b/")[0].modified - datetime.now(UTC).timestamp()) < 60
 
 
-def test_a_listing_of_several_pages_is_read_to_its_end(cloud: Cloud) -> None:
+def test_list_reads_all_pages(cloud: Cloud) -> None:
     when = datetime(2026, 1, 1, tzinfo=UTC)
     with Stubber(cloud.s3) as stub:
         for key, more in (
@@ -268,7 +266,7 @@ def test_a_listing_of_several_pages_is_read_to_its_end(cloud: Cloud) -> None:
         assert [item.key for item in cloud.store().list("p")] == ["a", "b"]
 
 
-def test_anyone_can_get_a_presigned_url_until_it_ends(cloud: Cloud) -> None:
+def test_a_presigned_url_needs_no_credentials(cloud: Cloud) -> None:
     store = cloud.store()
     store.put("a", b"data", content_type="audio/webm")
     url = store.presign("a", 600, filename='Zoë "1" 50%.webm')
@@ -283,7 +281,7 @@ def test_anyone_can_get_a_presigned_url_until_it_ends(cloud: Cloud) -> None:
         urllib.request.urlopen(store.presign("b", 600)).close()
 
 
-def test_a_file_that_shrinks_meanwhile_is_told(cloud: Cloud, large: Path) -> None:
+def test_put_raises_for_a_file_that_shrinks_during_the_upload(cloud: Cloud, large: Path) -> None:
     def shrinks(request: Request) -> bool:
         large.write_bytes(b"short")
         return False
@@ -303,6 +301,6 @@ def test_large_files_stay_within_ten_thousand_parts() -> None:
         assert -(-size // multipart.part_size(size)) <= multipart.MAX_PARTS
 
 
-def test_conditions_that_contradict_each_other_are_a_mistake(store: S3Store) -> None:
+def test_put_raises_for_contradicting_conditions(store: S3Store) -> None:
     with pytest.raises(ValueError, match="exclude"):
         store.put("a", b"1", content_type="text/plain", if_absent=True, if_match="x")

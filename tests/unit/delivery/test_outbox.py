@@ -7,14 +7,14 @@ from worker.delivery.outbox import Outbox
 
 
 class Receiver:
-    """Takes what is delivered while it is up."""
+    """Accepts items while ``up`` is set, but no negative ones."""
 
     def __init__(self) -> None:
         self.up = threading.Event()
         self.tried = threading.Semaphore(0)
         self.got: list[int] = []
 
-    def take(self, item: int) -> None:
+    def deliver(self, item: int) -> None:
         self.tried.release()
         if not self.up.is_set():
             raise UnavailableError("down")
@@ -25,7 +25,7 @@ class Receiver:
 
 def test_everything_arrives_in_order_after_an_outage_and_drain_does_not_wait_for_the_pause() -> None:
     receiver = Receiver()
-    outbox = Outbox("test", receiver.take, str, pause=3600)
+    outbox = Outbox("test", receiver.deliver, str, pause=3600)
     for item in range(100):
         outbox.add(item)
     assert receiver.tried.acquire(timeout=10)
@@ -38,10 +38,10 @@ def test_everything_arrives_in_order_after_an_outage_and_drain_does_not_wait_for
     outbox.close()
 
 
-def test_what_can_never_be_delivered_does_not_hold_up_the_rest() -> None:
+def test_an_item_that_is_given_up_does_not_block_the_others() -> None:
     receiver = Receiver()
     receiver.up.set()
-    outbox = Outbox("test", receiver.take, str)
+    outbox = Outbox("test", receiver.deliver, str)
     for item in (1, -2, 3):
         outbox.add(item)
     assert outbox.drain(10)
@@ -52,7 +52,7 @@ def test_what_can_never_be_delivered_does_not_hold_up_the_rest() -> None:
 
 def test_a_limit_gives_up_the_oldest() -> None:
     receiver = Receiver()
-    outbox = Outbox("test", receiver.take, str, limit=3, pause=3600)
+    outbox = Outbox("test", receiver.deliver, str, limit=3, pause=3600)
     outbox.add(0)
     assert receiver.tried.acquire(timeout=10)
     for item in range(1, 6):
@@ -65,7 +65,7 @@ def test_a_limit_gives_up_the_oldest() -> None:
 def test_the_lag_is_the_age_of_the_oldest() -> None:
     now = [100.0]
     receiver = Receiver()
-    outbox = Outbox("test", receiver.take, str, pause=3600, clock=lambda: now[0])
+    outbox = Outbox("test", receiver.deliver, str, pause=3600, clock=lambda: now[0])
     assert outbox.lag(200.0) == 0
     outbox.add(1)
     now[0] = 110.0
@@ -77,10 +77,10 @@ def test_the_lag_is_the_age_of_the_oldest() -> None:
     outbox.close()
 
 
-def test_what_comes_after_the_end_is_counted() -> None:
+def test_an_item_added_after_close_counts_as_given_up() -> None:
     receiver = Receiver()
     receiver.up.set()
-    outbox = Outbox("test", receiver.take, str)
+    outbox = Outbox("test", receiver.deliver, str)
     outbox.close()
     outbox.add(1)
     assert outbox.given_up == 1
@@ -89,7 +89,7 @@ def test_what_comes_after_the_end_is_counted() -> None:
 
 def test_closing_ends_the_wait_for_a_receiver_that_is_down() -> None:
     receiver = Receiver()
-    outbox = Outbox("test", receiver.take, str, pause=3600)
+    outbox = Outbox("test", receiver.deliver, str, pause=3600)
     outbox.add(1)
     assert receiver.tried.acquire(timeout=10)
     outbox.close()

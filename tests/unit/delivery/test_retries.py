@@ -35,7 +35,7 @@ def answer(code: str, status: int) -> ClientError:
         ConnectTimeoutError(endpoint_url="http://s3"),
     ],
 )
-def test_what_may_pass_is_tried_again(error: Exception) -> None:
+def test_temporary_errors_are_retried(error: Exception) -> None:
     tries = [error, error]
 
     def request() -> str:
@@ -58,7 +58,7 @@ def test_what_may_pass_is_tried_again(error: Exception) -> None:
         (KeyError("a mistake of ours"), KeyError),
     ],
 )
-def test_what_another_try_cannot_help_fails_at_once(error: Exception, raised: type[Exception]) -> None:
+def test_permanent_errors_are_raised_at_once(error: Exception, raised: type[Exception]) -> None:
     tries = 0
 
     def request() -> None:
@@ -71,7 +71,7 @@ def test_what_another_try_cannot_help_fails_at_once(error: Exception, raised: ty
     assert tries == 1
 
 
-def test_the_budget_bounds_it_and_the_message_says_what_failed_and_why() -> None:
+def test_retries_end_with_the_budget_and_the_message_names_the_cause() -> None:
     def request() -> None:
         raise answer("SlowDown", 503)
 
@@ -106,5 +106,5 @@ def test_cancelling_ends_a_long_wait() -> None:
     assert len(raised) == 1
 
 
-def test_an_error_of_another_kind_is_not_taken_for_an_outage() -> None:
+def test_an_unknown_error_is_not_retried() -> None:
     assert not can_be_retried(ValueError("x"))

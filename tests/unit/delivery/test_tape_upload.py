@@ -24,7 +24,7 @@ def some_parts(folder: Path, count: int, size: int = 100) -> list[Path]:
     return paths
 
 
-def test_a_tape_is_in_the_store_when_it_is_drained(store: S3Store, tmp_path: Path) -> None:
+def test_drain_waits_until_the_tape_is_in_the_store(store: S3Store, tmp_path: Path) -> None:
     with closing(TapeUpload(store, KEYS)) as upload:
         with TapeWriter(tmp_path, upload.part_closed) as tape:
             for at, event in a_meeting(12):
@@ -39,7 +39,7 @@ def test_a_tape_is_in_the_store_when_it_is_drained(store: S3Store, tmp_path: Pat
         assert upload.uploaded_bytes == sum(part.stat().st_size for part in parts)
 
 
-def test_a_long_outage_holds_up_nobody_and_loses_nothing(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_long_outage_blocks_no_caller_and_loses_no_part(cloud: Cloud, tmp_path: Path) -> None:
     parts = some_parts(tmp_path, 60)
     cloud.proxy.fail(Fault.SLOW_DOWN)
     now = [1000.0]
@@ -62,7 +62,7 @@ def test_a_long_outage_holds_up_nobody_and_loses_nothing(cloud: Cloud, tmp_path:
     ]
 
 
-def test_a_part_never_replaces_one_that_is_there(store: S3Store, tmp_path: Path) -> None:
+def test_a_part_never_replaces_an_existing_object(store: S3Store, tmp_path: Path) -> None:
     parts = some_parts(tmp_path, 2)
     store.put(KEYS.tape_part(parts[0].name), b"of another worker", content_type="x/y")
     with closing(TapeUpload(store, KEYS)) as upload:
@@ -73,7 +73,7 @@ def test_a_part_never_replaces_one_that_is_there(store: S3Store, tmp_path: Path)
     assert store.get(KEYS.tape_part(parts[0].name)).data == b"of another worker"
 
 
-def test_a_part_that_is_gone_does_not_stop_the_others(store: S3Store, tmp_path: Path) -> None:
+def test_a_missing_part_does_not_stop_the_others(store: S3Store, tmp_path: Path) -> None:
     parts = some_parts(tmp_path, 2)
     parts[0].unlink()
     with closing(TapeUpload(store, KEYS)) as upload:
