@@ -1,1 +1,1 @@
-"""The scripts that are put into the page before its own; worker.browser.injected_scripts puts them together."""
+"""The scripts that run in the page before its own; worker.browser.injected_scripts joins them."""

@@ -1,12 +1,12 @@
 "use strict";
 
 /**
- * Follows every RTCPeerConnection from its construction on: gives its receivers to the tap and its data channels to the
- * listener. The page sees RTCPeerConnection as it was, but without a way to the encoded audio.
+ * Follows every RTCPeerConnection from its construction on: passes its receivers to the tap and its data channels to the
+ * listener. To the page RTCPeerConnection looks unchanged, but gives no access to encoded audio.
  */
 class Connections {
-  /** After these the page may have receivers that it had not before. */
-  static #MAKERS = ["addTransceiver", "addTrack", "createOffer", "setLocalDescription", "setRemoteDescription"];
+  /** Methods after which a connection may have new receivers. */
+  static #METHODS = ["addTransceiver", "addTrack", "createOffer", "setLocalDescription", "setRemoteDescription"];
 
   #tap;
   #channels;
@@ -30,11 +30,11 @@ class Connections {
   }
 
   install() {
-    this.#takeEncodedAudioAway();
+    this.#removeEncodedStreams();
     this.#hookConstructor();
     this.#hookSetConfiguration();
     const prototype = RTCPeerConnection.prototype;
-    for (const name of Connections.#MAKERS) {
+    for (const name of Connections.#METHODS) {
       observeMethod(
         prototype,
         name,
@@ -54,8 +54,8 @@ class Connections {
     observeMethod(prototype, "close", (connection) => this.#close(connection), this.#events);
   }
 
-  /** Meet mixes the audio itself where it finds createEncodedStreams; the mix has no receivers and no sources. */
-  #takeEncodedAudioAway() {
+  /** Where createEncodedStreams exists, Meet mixes the audio itself; that mix has neither receivers nor sources. */
+  #removeEncodedStreams() {
     for (const prototype of [RTCRtpReceiver.prototype, RTCRtpSender.prototype]) {
       Reflect.deleteProperty(prototype, "createEncodedStreams");
     }
@@ -96,7 +96,7 @@ class Connections {
   }
 
   /**
-   * The same configuration, read through to the page's own object, but for the one member.
+   * The page's configuration, without encodedInsertableStreams; all else is read from the page's own object.
    * @param {unknown} configuration
    */
   static #withoutEncodedStreams(configuration) {

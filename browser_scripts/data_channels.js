@@ -1,25 +1,25 @@
 "use strict";
 
 /**
- * Forwards each message that comes in on a data channel, raw and in order, whoever made the channel; and what the page itself
- * sends on the channel of Teams.
+ * Forwards each message that is received on a data channel, raw and in order, whichever side opened the channel; and each
+ * message that the page sends on Teams' main-channel.
  */
 class DataChannels {
   static #SENT_LABEL = "main-channel";
 
   #events;
-  /** The number of the connection of each. @type {WeakMap<RTCDataChannel, number>} */
+  /** The connection number of each channel. @type {WeakMap<RTCDataChannel, number>} */
   #known = new WeakMap();
-  /** Called with each message that came in, beside its channel's label. @type {(label: string, message: Uint8Array) => void} */
-  #heard;
+  /** Called with the channel's label and each received message. @type {(label: string, message: Uint8Array) => void} */
+  #onMessage;
 
   /**
    * @param {PageEvents} events
-   * @param {(label: string, message: Uint8Array) => void} heard
+   * @param {(label: string, message: Uint8Array) => void} onMessage
    */
-  constructor(events, heard) {
+  constructor(events, onMessage) {
     this.#events = events;
-    this.#heard = heard;
+    this.#onMessage = onMessage;
   }
 
   install() {
@@ -55,7 +55,7 @@ class DataChannels {
       last = Promise.all([message, last])
         .then(([bytes]) => {
           this.#add(connection, label, bytes, false, at);
-          this.#heard(label, bytes);
+          this.#onMessage(label, bytes);
         })
         .catch((error) => this.#events.fault("DataChannels.listen", error));
     });
@@ -74,7 +74,7 @@ class DataChannels {
   }
 
   /**
-   * A copy: the page may change what it sent.
+   * A copy: the page may change the data afterwards.
    * @param {string | ArrayBuffer | ArrayBufferView | Blob} data
    */
   static async #bytes(data) {

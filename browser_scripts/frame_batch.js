@@ -3,12 +3,12 @@
 /**
  * Writes frames as one MessagePack value of the shape of FrameBatch in worker/tape/events.py:
  * [document, sequence, dropped, [[receiver, ssrc, [csrc, …], sequence, timestamp, payload type, MIME type,
- * audio level | nil, arrival, captured | nil, payload], …]]. Each frame is written as it comes, so that closing a batch costs
+ * audio level | nil, arrival, captured | nil, payload], …]]. Each frame is written when it arrives, so that closing a batch costs
  * little; the header has a fixed size and is filled in last.
  */
 class FrameBatch {
   static HEADER_BYTES = 21;
-  /** Written beside MIME type and payload: integers, doubles, their type bytes and up to 15 CSRCs (RFC 3550 §5.1). */
+  /** Bytes of a frame beside MIME type and payload: integers, doubles, their type bytes and up to 15 CSRCs (RFC 3550 §5.1). */
   static FRAME_OVERHEAD_BYTES = 160;
 
   #bytes = new Uint8Array(16_384);
@@ -62,7 +62,7 @@ class FrameBatch {
   }
 
   /**
-   * Gives the batch in base64 and starts the next one.
+   * Returns the batch in base64 and starts the next one.
    * @param {number} document
    * @param {number} sequence
    * @param {number} dropped
@@ -82,7 +82,7 @@ class FrameBatch {
     return this.#bytes.subarray(0, end).toBase64();
   }
 
-  /** Forgets the frames and starts anew. */
+  /** Discards the frames. */
   clear() {
     this.#end = FrameBatch.HEADER_BYTES;
     this.#frames = 0;

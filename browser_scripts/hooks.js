@@ -1,11 +1,11 @@
 "use strict";
 
-/** The page may put its own in place of these later. */
+/** Kept here, since the page may replace it later. */
 const addListener = EventTarget.prototype.addEventListener;
 
 /**
- * Calls `after` with what a method was called on, its result and its arguments, whenever the page calls it. The page sees the
- * method as it was: same name, length, errors and result.
+ * Calls `after` with the object, the result and the arguments of each call that the page makes of a method. To the page the
+ * method looks unchanged: same name, length, errors and result.
  * @param {any} owner
  * @param {string} name
  * @param {(self: any, result: any, args: any[]) => void} after
@@ -25,7 +25,7 @@ function observeMethod(owner, name, after, events) {
 }
 
 /**
- * Calls `after` with each object that the page makes with the constructor `window[name]`, which the page sees as it was.
+ * Calls `after` with each object that the page makes with the constructor `window[name]`, which looks unchanged to it.
  * @param {string} name
  * @param {(made: any) => void} after
  * @param {PageEvents} events
@@ -52,7 +52,7 @@ function observeConstructor(name, after, events) {
 }
 
 /**
- * Calls `then` when the promise is fulfilled; a failure stays the page's own affair.
+ * Calls `then` when the promise is fulfilled; a rejection is left to the page.
  * @param {unknown} promise
  * @param {(value: any) => void} then
  */

@@ -1,24 +1,24 @@
-// Types of what the page's scripts share; see worker/browser/injected_scripts.py for what puts them together.
+// Types that the page's scripts share; worker/browser/injected_scripts.py joins the scripts.
 
-/** Put in front of the scripts by the worker process. */
+/** Written in front of the scripts by the worker process. */
 declare const CONFIG: {
-  /** Name of the binding on window; taken off it before the page runs. */
+  /** Name of the binding on window; removed before the page's scripts run. */
   binding: string;
-  /** Name of the event by which the worker process asks for all that is held. */
+  /** Name of the event by which the worker process requests everything that is queued. */
   flushEvent: string;
   /** The whole text of the Web Worker. */
   workerSource: string;
   limits: {
     /** Longest time that an event waits, in milliseconds. */
     batchMilliseconds: number;
-    /** Batches that may be on their way to the worker process unanswered. */
+    /** Batches that the worker process may not have acknowledged yet. */
     batchesInFlight: number;
     /** Room for events that wait, in bytes of JSON. */
     queuedEventBytes: number;
   };
 };
 
-/** Hands a batch to the worker process; resolves when that has taken it. */
+/** Sends a batch to the worker process; resolves when it has been received. */
 type Post = (kind: "frames" | "events", body: string) => Promise<unknown>;
 
 type AudioPath = "receivers" | "encoded";

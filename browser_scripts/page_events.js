@@ -47,7 +47,7 @@ class PageEvents {
   }
 
   /**
-   * A name may hold, or be cut to, half a surrogate pair, which is no Unicode and would cost the whole batch.
+   * A name may contain, or be cut to, half a surrogate pair, which is invalid Unicode and would make the whole batch invalid.
    * @param {string} _key
    * @param {unknown} value
    */
@@ -56,7 +56,7 @@ class PageEvents {
   }
 
   /**
-   * Counts something that there was no room for.
+   * Counts something that was dropped for lack of room.
    * @param {string} what
    */
   drop(what) {
@@ -65,7 +65,7 @@ class PageEvents {
   }
 
   /**
-   * Reports what went wrong in our own code.
+   * Reports an error in our own code.
    * @param {string} where
    * @param {unknown} error
    */
@@ -76,7 +76,7 @@ class PageEvents {
   }
 
   /**
-   * Runs our own code in the page's call: what it throws is reported and goes no further.
+   * Runs our own code inside a call of the page: what it throws is reported and does not reach the page.
    * @param {string} where
    * @param {() => void} run
    */
@@ -88,7 +88,7 @@ class PageEvents {
     }
   }
 
-  /** Sends what is held, however many batches are on their way. Resolves when the worker process has it. */
+  /** Sends all queued events, however many batches are in flight. Resolves when the worker process has them. */
   async flush() {
     const events = this.#queue.splice(0);
     this.#queuedBytes = 0;
@@ -101,7 +101,7 @@ class PageEvents {
     try {
       await this.#post("events", `[${events.join(",")}]`);
     } catch {
-      // Nobody is there to hear: the worker process has gone, and this document with it.
+      // The worker process has ended, and this document with it.
     } finally {
       this.#inFlight -= 1;
       if (this.#queue.length || this.#dropped.size) this.#schedule();

@@ -1,6 +1,6 @@
 "use strict";
 
-/** Puts everything in place, in a document that has not run any script of its own yet. */
+/** Installs everything, before the document has run any script of its own. */
 function start() {
   const binding = window[CONFIG.binding];
   Reflect.deleteProperty(window, CONFIG.binding);
@@ -24,9 +24,9 @@ function start() {
     addListener.call(window, CONFIG.flushEvent, (event) => {
       if (event instanceof CustomEvent) event.detail.flushed = flush();
     });
-    // What the Web Worker holds cannot be had any more in pagehide, so it is asked for as soon as leaving shows.
+    // In pagehide it is too late for the Web Worker to send what it holds, so beforeunload flushes as well.
     for (const name of ["beforeunload", "pagehide"]) addListener.call(window, name, () => void flush());
-    // Frames are cheap to have and mostly without calls: their Web Worker starts with their first receiver.
+    // Most iframes hold no call: their Web Worker starts with their first receiver.
     if (window === window.top && location.protocol !== "about:") tap.start();
   });
 }

@@ -1,8 +1,8 @@
 "use strict";
 
 /**
- * Sets our transform on receivers, once each, and passes the frames that the Web Worker copies on to the worker process.
- * A transform is deaf unless it is set in the same task in which its receiver came to be.
+ * Sets our transform on each receiver once, and passes the frames that the Web Worker copies on to the worker process.
+ * A transform gets no frames unless it is set in the same task in which its receiver was created.
  */
 class Tap {
   #document;
@@ -37,7 +37,7 @@ class Tap {
     this.#setTransform = this.#watchTransform();
   }
 
-  /** Starts the Web Worker; frames that come before it is up are lost. */
+  /** Starts the Web Worker; frames that arrive before it runs are lost. */
   start() {
     if (this.#worker) return;
     const url = URL.createObjectURL(new Blob([CONFIG.workerSource], { type: "text/javascript" }));
@@ -54,7 +54,7 @@ class Tap {
   /**
    * @param {RTCRtpReceiver} receiver
    * @param {number} connection
-   * @param {string} via how the receiver was met
+   * @param {string} via how the receiver was found
    */
   adopt(receiver, connection, via) {
     if (this.#known.has(receiver)) return;
@@ -89,7 +89,7 @@ class Tap {
     await flushed;
   }
 
-  /** @param {AudioPath} path how the page takes its audio, as far as is known now */
+  /** @param {AudioPath} path how the page receives its audio, as far as is known */
   reportPath(path) {
     if (this.#path === path) return;
     this.#path = path;
@@ -111,7 +111,7 @@ class Tap {
     }
   }
 
-  /** Sees the page set a transform of its own, which takes the frames away from ours. Gives the native setter. */
+  /** Detects that the page sets its own transform, which takes the frames away from ours. Returns the native setter. */
   #watchTransform() {
     const prototype = RTCRtpReceiver.prototype;
     const descriptor = Object.getOwnPropertyDescriptor(prototype, "transform");

@@ -1,9 +1,9 @@
 "use strict";
 
 /**
- * Reads the encoded frames of all receivers of a document, in a thread of its own. To the page it says
- * {frames} (a batch in base64), {tally} ([[receiver, frames], …] since the start), {flushed} or {fault}; it hears
- * {document}, {taken} (a batch has been taken), {tally} and {flush}.
+ * Reads the encoded frames of all receivers of a document, in its own thread. It sends to the page
+ * {frames} (a batch in base64), {tally} ([[receiver, frames], …] since the start), {flushed} or {fault}, and receives
+ * {document}, {taken} (the worker process has received a batch), {tally} and {flush}.
  */
 class TapWorker {
   #batch = new FrameBatch(performance.timeOrigin);
@@ -20,11 +20,11 @@ class TapWorker {
   #flushes = [];
   /** @type {Map<number, number>} */
   #tally = new Map();
-  #say;
+  #post;
 
-  /** @param {(message: object) => void} say */
-  constructor(say) {
-    this.#say = say;
+  /** @param {(message: object) => void} post */
+  constructor(post) {
+    this.#post = post;
   }
 
   /** @param {any} message */
@@ -35,7 +35,7 @@ class TapWorker {
       this.#inFlight -= 1;
       this.#pump();
     } else if ("tally" in message) {
-      this.#say({ tally: [...this.#tally] });
+      this.#post({ tally: [...this.#tally] });
     } else if ("flush" in message) {
       this.#flushes.push(message.flush);
       this.#close();
@@ -46,7 +46,7 @@ class TapWorker {
   /** @param {RTCRtpScriptTransformer} transformer */
   transform(transformer) {
     const { receiver, kind } = transformer.options;
-    if (kind !== "audio") return; // What is never read is never decoded.
+    if (kind !== "audio") return; // Video that is not read is not decoded.
     this.#tally.set(receiver, 0);
     /** @type {Transformer<RTCEncodedAudioFrame, RTCEncodedAudioFrame>} */
     const copying = {
@@ -99,16 +99,16 @@ class TapWorker {
 
   #pump() {
     while (this.#inFlight < LIMITS.batchesInFlight) {
-      // Frames dropped last would go unreported if nobody spoke again: an empty batch tells.
+      // Where no further frames follow, an empty batch reports the dropped ones.
       if (!this.#queue.length && this.#reportedDropped !== this.#dropped && !this.#batch.frames) this.#enqueue();
       const encoded = this.#queue.shift();
       if (encoded === undefined) break;
       this.#queuedBytes -= encoded.length;
       this.#inFlight += 1;
-      this.#say({ frames: encoded });
+      this.#post({ frames: encoded });
     }
     if (this.#inFlight || this.#queue.length) return;
-    for (const flush of this.#flushes.splice(0)) this.#say({ flushed: flush });
+    for (const flush of this.#flushes.splice(0)) this.#post({ flushed: flush });
   }
 
   /**
@@ -116,7 +116,7 @@ class TapWorker {
    * @param {unknown} error
    */
   #fault(where, error) {
-    this.#say({ fault: { where: `TapWorker.${where}`, message: String(error) } });
+    this.#post({ fault: { where: `TapWorker.${where}`, message: String(error) } });
   }
 }
 

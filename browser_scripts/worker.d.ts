@@ -1,16 +1,16 @@
-// Types of what the Web Worker's scripts share; see worker/browser/injected_scripts.py for what puts them together.
+// Types that the Web Worker's scripts share; worker/browser/injected_scripts.py joins the scripts.
 
-/** Put in front of the scripts by the worker process. */
+/** Written in front of the scripts by the worker process. */
 declare const LIMITS: {
   /** Longest time that a frame waits, in milliseconds. */
   batchMilliseconds: number;
-  /** Batches that may be on their way to the worker process unanswered. */
+  /** Batches that the worker process may not have acknowledged yet. */
   batchesInFlight: number;
   /** Room for batches that wait, in bytes of base64. */
   queuedFrameBytes: number;
 };
 
-/** What Chromium gives beyond TypeScript's library: times are in milliseconds from the worker's timeOrigin. */
+/** Fields of Chromium that TypeScript's library lacks; times are in milliseconds from the worker's timeOrigin. */
 interface RTCEncodedAudioFrameMetadata {
   /** Linear, 0 to 1; absent where ssrc-audio-level was not sent. */
   audioLevel?: number;

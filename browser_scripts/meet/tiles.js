@@ -1,6 +1,6 @@
 "use strict";
 
-/** Watches the roster attributes of the DOM and sends them all whenever one changes. */
+/** Watches the roster attributes of the DOM and sends all of them whenever one changes. */
 class Tiles {
   static #DEBOUNCE_MILLISECONDS = 250;
   static #MAX_TILES = 1000;

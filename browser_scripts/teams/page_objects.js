@@ -1,13 +1,13 @@
 "use strict";
 
 /**
- * Asks the page's own objects of Teams who takes part, and whose each audio source is that was met; sends the answers whenever
- * they change. A fallback for roster messages that were missed or look different: it reads, and changes nothing.
+ * Reads from Teams' own objects in the page who takes part, and who owns each known audio source; sends the result whenever
+ * it changes. A fallback for roster messages that were missed or have another form. It changes nothing in the page.
  */
 class PageObjects {
   static #PERIOD_MILLISECONDS = 500;
-  /** Who takes part is asked every so many periods; whose a source is, as soon as it is met. */
-  static #ROUNDS = 4;
+  /** Periods between two reads of the participants; while a source has no known owner, every period reads them. */
+  static #READ_EVERY = 4;
   static #MAX_PARTICIPANTS = 1000;
   static #MAX_SOURCES = 1000;
   static #MAX_CHARACTERS = 1000;
@@ -17,9 +17,9 @@ class PageObjects {
   #tap;
   #events;
   #getContributingSources = RTCRtpReceiver.prototype.getContributingSources;
-  /** Sources that were met, and the id of whose they are once that is known. @type {Map<number, string>} */
+  /** Known sources, with the owner's id once that is known, else "". @type {Map<number, string>} */
   #sources = new Map();
-  #rounds = 0;
+  #periods = 0;
   #last = "[]";
   #failed = "";
 
@@ -38,21 +38,21 @@ class PageObjects {
   }
 
   /**
-   * Remembers the dominant speakers: in a call whose packets list no sources, nothing else tells their numbers.
+   * Adds the sources of dominant speakers: in a call whose packets list no sources, only these messages name them.
    * @param {string} label
    * @param {Uint8Array} message
    */
   hear(label, message) {
     if (label !== "main-channel" || message.length > 10_000) return;
     const history = PageObjects.#DOMINANT.exec(new TextDecoder().decode(message))?.[1] ?? "";
-    for (const digits of history.match(/\d+/g) ?? []) this.#meet(Number(digits));
+    for (const digits of history.match(/\d+/g) ?? []) this.#addSource(Number(digits));
   }
 
   #look() {
     try {
       this.#read();
     } catch (error) {
-      if (String(error) === this.#failed) return; // The page's objects are another's: one word of it is enough.
+      if (String(error) === this.#failed) return; // The cause is in the page's objects: the same error is reported once.
       this.#failed = String(error);
       this.#events.fault("PageObjects", error);
     }
@@ -62,9 +62,9 @@ class PageObjects {
     const [origin, call] = PageObjects.#call();
     if (!call) return;
     for (const { receiver } of this.#tap.listening) {
-      for (const { source } of this.#getContributingSources.call(receiver)) this.#meet(source);
+      for (const { source } of this.#getContributingSources.call(receiver)) this.#addSource(source);
     }
-    if (this.#rounds++ % PageObjects.#ROUNDS && ![...this.#sources.values()].includes("")) return;
+    if (this.#periods++ % PageObjects.#READ_EVERY && ![...this.#sources.values()].includes("")) return;
     const participants = PageObjects.#list(call.participants).slice(0, PageObjects.#MAX_PARTICIPANTS);
     const described = participants.map((participant) => this.#describe(participant)).filter((each) => each.id);
     const reading = JSON.stringify(described);
@@ -75,7 +75,7 @@ class PageObjects {
   }
 
   /** @param {number} source */
-  #meet(source) {
+  #addSource(source) {
     if (!this.#sources.has(source) && this.#sources.size < PageObjects.#MAX_SOURCES) this.#sources.set(source, "");
   }
 
@@ -102,7 +102,7 @@ class PageObjects {
   }
 
   /**
-   * The first that is a text, or nothing.
+   * The first text that is not empty, else "".
    * @param {unknown[]} candidates
    */
   static #text(...candidates) {

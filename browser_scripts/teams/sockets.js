@@ -1,6 +1,6 @@
 "use strict";
 
-/** Forwards the messages of the page's own WebSockets that may be the roster of Teams: text that begins with `3:::`. */
+/** Forwards the messages of the page's own WebSockets that may be a roster of Teams: text that begins with `3:::`. */
 class Sockets {
   static #MARK = "3:::";
   static #MAX_CHARACTERS = 2 * 1024 * 1024;

@@ -1,4 +1,4 @@
-"""Whether the page still answers."""
+"""Detects that a page does not answer any more."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from playwright.async_api import Page
 logger = logging.getLogger(__name__)
 
 HUNG_TIMEOUT: Final = 30.0
-"""Seconds that the page may take for the shortest of answers."""
+"""Seconds that the page may take to evaluate a trivial script."""
 
 _HUNG_PERIOD: Final = 5.0
-"""Seconds between two questions."""
+"""Seconds between two checks."""
 
 
 async def until_hung(page: Page) -> str:
-    """Returns when the page does not answer any more, and says so in plain English."""
+    """Waits until the page does not answer any more; returns an English sentence that says so."""
     while True:
         try:
             async with asyncio.timeout(HUNG_TIMEOUT):
@@ -27,6 +27,6 @@ async def until_hung(page: Page) -> str:
         except TimeoutError:
             return f"the page did not answer for {HUNG_TIMEOUT:.0f} s"
         except PlaywrightError as error:
-            # On its way to another document it cannot answer; whether it is gone, others notice.
-            logger.debug("the page could not be asked: %s", error.message)
+            # A page that is navigating cannot answer; a page that is gone is detected elsewhere.
+            logger.debug("the page could not be checked: %s", error.message)
         await asyncio.sleep(_HUNG_PERIOD)

@@ -1,4 +1,4 @@
-"""Puts the files of ``browser_scripts`` together into what runs in the page before the page's own scripts."""
+"""Joins the files of ``browser_scripts`` into the script that runs in a page before the page's own."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ PAGE_FILES: Final = (
     "meet/tiles.js",
     "start.js",
 )
-"""In the order in which they define what the next ones use."""
+"""In this order: a file uses what the files before it define."""
 
 WORKER_FILES: Final = ("frame_batch.js", "tap_worker.js")
 
 
 class TapLimits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Bounds of what a document holds back.
+    """Limits of what a document buffers.
 
-    ``batch_milliseconds`` is the longest time that a frame or an event waits before it is sent. ``batches_in_flight`` are
-    those that may be under way to the worker process unanswered, of frames and of events each. ``queued_frame_bytes`` (of
-    base64) and ``queued_event_bytes`` (of JSON) are the room for what waits beyond that; more is dropped and counted.
-    8 MiB are about two minutes of three busy streams.
+    ``batch_milliseconds`` is the longest time that a frame or an event waits before it is sent. ``batches_in_flight`` is how
+    many batches, of frames and of events each, the worker process may not have acknowledged yet. Further data waits, up to
+    ``queued_frame_bytes`` (of base64) and ``queued_event_bytes`` (of JSON); more is dropped and counted. 8 MiB are about two
+    minutes of three busy streams.
     """
 
     batch_milliseconds: int = 100
@@ -48,7 +48,7 @@ class _Config(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def page_script(binding: str, flush_event: str, limits: TapLimits) -> str:
-    """The init script of every document. Its names stay inside a function, out of the page's sight."""
+    """The init script of every document. Its names stay inside a function, invisible to the page."""
     config = _Config(binding, flush_event, _wrap(f"const LIMITS = {_json(limits)};", WORKER_FILES), limits)
     return _wrap(f"const CONFIG = {_json(config)};", PAGE_FILES)
 

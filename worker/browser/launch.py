@@ -42,7 +42,7 @@ CLOSE_TIMEOUT: Final = 5.0
 """Seconds for Chromium to end by itself."""
 
 _DRIVER_PERIOD: Final = 1.0
-"""Seconds between two looks whether Playwright's driver is alive."""
+"""Seconds between two checks whether Playwright's driver is alive."""
 
 
 class ChromiumNotFoundError(MeetstemsError):
@@ -55,8 +55,8 @@ class ChromiumLaunchError(MeetstemsError):
 
 @dataclass(frozen=True)
 class BrowserSession:
-    """A running Chromium. ``died`` is done, with the reason, when it ends without having been told to, when a page of it
-    crashes, or when Playwright's driver ends.
+    """A running Chromium. ``died`` completes, with the reason, when Chromium ends unexpectedly, when one of its pages crashes,
+    or when Playwright's driver ends.
     """
 
     browser: Browser
@@ -65,8 +65,8 @@ class BrowserSession:
     died: asyncio.Future[str]
 
 
-def find_chromium(settings: BrowserSettings, own: str | None = None) -> str:
-    """The path of the executable: the setting's, else the first on PATH, else ``own`` (Playwright's) where it is installed.
+def find_chromium(settings: BrowserSettings, bundled: str | None = None) -> str:
+    """The path of the executable: the setting's, else the first on PATH, else ``bundled`` (Playwright's) where it is installed.
 
     Raises ChromiumNotFoundError.
     """
@@ -80,8 +80,8 @@ def find_chromium(settings: BrowserSettings, own: str | None = None) -> str:
     for name in EXECUTABLE_NAMES:
         if found := shutil.which(name):
             return found
-    if own is not None and Path(own).is_file():
-        return own
+    if bundled is not None and Path(bundled).is_file():
+        return bundled
     raise ChromiumNotFoundError(
         "no Chromium: install it (apt install chromium, or playwright install chromium), "
         "or name its executable in MEETSTEMS_CHROMIUM"
@@ -92,7 +92,7 @@ def find_chromium(settings: BrowserSettings, own: str | None = None) -> str:
 async def launch_browser(settings: BrowserSettings) -> AsyncIterator[BrowserSession]:
     """Runs Chromium for as long as the block lasts. Raises ChromiumNotFoundError, ChromiumLaunchError or DisplayError.
 
-    Signals stay with the caller. The sandbox is off only for root, whom Chromium does not run with it.
+    Playwright handles no signals; the caller does. The sandbox is off only for root, as whom Chromium does not run with it.
     """
     others = set(browser_processes().driver)
     async with _screen(settings) as display, async_playwright() as playwright:
@@ -101,7 +101,7 @@ async def launch_browser(settings: BrowserSettings) -> AsyncIterator[BrowserSess
         died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
         def on_disconnected(_browser: Browser) -> None:
-            _tell(died, "Chromium ended unexpectedly")
+            _set_died(died, "Chromium ended unexpectedly")
 
         browser.on("disconnected", on_disconnected)
         drivers = set(browser_processes().driver) - others
@@ -115,8 +115,9 @@ async def launch_browser(settings: BrowserSettings) -> AsyncIterator[BrowserSess
 
 
 async def new_context(session: BrowserSession) -> BrowserContext:
-    """A fresh profile in the settings' language and with their storage state, without microphone and camera, whose pages cannot
-    forbid our Web Worker (CSP). Raises StorageStateError where the file is no good any more.
+    """A fresh profile in the settings' language and with their storage state, without microphone and camera. It
+    ignores the pages' content security policies (CSP), which could forbid our Web Worker. Raises StorageStateError where
+    Chromium does not accept the file.
     """
     state = session.settings.storage_state
     try:
@@ -126,13 +127,13 @@ async def new_context(session: BrowserSession) -> BrowserContext:
     except (OSError, ValueError, PlaywrightError) as error:
         if state is None or not session.browser.is_connected():
             raise
-        # The error itself may repeat what is in the file.
+        # The error may contain the file's content.
         raise StorageStateError(
-            f"MEETSTEMS_STORAGE_STATE={str(state)!r}: Chromium does not take it ({type(error).__name__})"
+            f"MEETSTEMS_STORAGE_STATE={str(state)!r}: Chromium does not accept it ({type(error).__name__})"
         ) from None
 
     def on_page(page: Page) -> None:
-        page.on("crash", lambda crashed: _tell(session.died, f"the page crashed: {crashed.url}"))
+        page.on("crash", lambda crashed: _set_died(session.died, f"the page crashed: {crashed.url}"))
 
     context.on("page", on_page)
     return context
@@ -151,7 +152,7 @@ async def _launch(
     sandbox = os.geteuid() != 0
     screen = [] if display is None else ["--ozone-platform=x11", f"--display={display}"]
     if not sandbox:
-        _log.warning("Chromium runs without its sandbox, because this process is root's; use another user")
+        _log.warning("Chromium runs without its sandbox, because this process runs as root; use another user")
     try:
         return await playwright.chromium.launch(
             executable_path=executable,
@@ -167,7 +168,7 @@ async def _launch(
 
 
 async def _close(browser: Browser, drivers: set[int]) -> None:
-    """Chromium waits for pages that hang; nobody else should."""
+    """Closes Chromium. Kills it after CLOSE_TIMEOUT, since it waits for pages that hang."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await browser.close()
@@ -184,12 +185,12 @@ def _reason(error: PlaywrightError) -> str:
 
 
 async def _watch_driver(drivers: set[int], died: asyncio.Future[str]) -> None:
-    """Playwright says nothing when its driver ends, and calls may then wait for ever."""
+    """Playwright does not report that its driver ended, and calls may then wait for ever."""
     while any(is_alive(pid) for pid in drivers):  # noqa: ASYNC110 - what is waited for is another process
         await asyncio.sleep(_DRIVER_PERIOD)
-    _tell(died, "Playwright's driver ended unexpectedly")
+    _set_died(died, "Playwright's driver ended unexpectedly")
 
 
-def _tell(died: asyncio.Future[str], reason: str) -> None:
+def _set_died(died: asyncio.Future[str], reason: str) -> None:
     if not died.done():
         died.set_result(reason)

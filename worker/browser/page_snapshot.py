@@ -1,4 +1,4 @@
-"""What was to be seen when something went wrong: a screenshot and the page's DOM, without people's names and words."""
+"""Saves a screenshot and the DOM of a page that failed, without people's names and words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DOM_FILE: Final = "page.html"
 LOG_FILE: Final = "log.txt"
 
 TIMEOUT: Final = 5.0
-"""Seconds for both together: leaving in time is worth more."""
+"""Seconds for both together, so that the bot still leaves in time."""
 
 
 async def take_snapshot(page: Page, folder: Path, private: Sequence[str]) -> None:
@@ -39,7 +39,7 @@ async def take_snapshot(page: Page, folder: Path, private: Sequence[str]) -> Non
             await page.screenshot(path=folder / SCREENSHOT_FILE, mask=masks, timeout=TIMEOUT * 1000)
     except (PlaywrightError, TimeoutError, OSError) as error:
         logger.warning(
-            "the page could not be looked at: %s", str(error).split("\n", 1)[0] or "it does not answer"
+            "no screenshot of the page: %s", str(error).split("\n", 1)[0] or "the page does not answer"
         )
 
 

@@ -1,4 +1,4 @@
-"""The processes that a browser is made of, for measuring what they cost."""
+"""The processes of a browser, for measuring their CPU time and memory."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def browser_processes(worker: int | None = None) -> BrowserProcesses:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """The time that these processes have spent on a core so far; one that is gone counts 0."""
+    """The CPU time of these processes so far; a process that has ended counts 0."""
     return sum(_cpu_seconds(pid) for pid in pids)
 
 
 def is_alive(pid: int) -> bool:
-    """False for a process that has ended, also before its parent has taken note."""
+    """Whether the process runs. False for one that has ended, also while it is a zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -41,7 +41,7 @@ def is_alive(pid: int) -> bool:
 
 
 def kill_children(pid: int) -> None:
-    """Kills everything that this process started, and what that started; the process itself goes on."""
+    """Kills all descendants of the process, but not the process itself."""
     try:
         children = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:

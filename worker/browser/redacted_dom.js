@@ -1,6 +1,6 @@
 /**
- * The document as HTML, without scripts and without what people are called, say or type: letters and digits of it become "x".
- * @param {string[]} secret selectors of elements that show it
+ * The document as HTML, without scripts. In people's names, words and input, letters and digits become "x".
+ * @param {string[]} secret selectors of the elements that show these
  * @returns {string}
  */
 (secret) => {

@@ -1,6 +1,6 @@
-"""What signs the bot in: a Playwright storage state, the cookies and the local storage of an account's browser.
+"""The file that signs the bot in: a Playwright storage state, the cookies and the local storage of an account's browser.
 
-Whoever has the file has the account: its content is never part of a message, a log or anything that is uploaded.
+The file gives access to the account: its content is never part of a message, a log or anything that is uploaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SAVED: Final = "expected what Playwright's storage_state() saves, with cookies 
 
 
 class StorageStateError(InputError):
-    """The file of MEETSTEMS_STORAGE_STATE cannot be used; the message says why, not what is in it."""
+    """The file of MEETSTEMS_STORAGE_STATE cannot be used; the message says why, without its content."""
 
 
 class _Cookie(msgspec.Struct):
@@ -45,9 +45,9 @@ class _State(msgspec.Struct):
 
 
 def check_storage_state(path: Path | None) -> None:
-    """Raises StorageStateError, one line, unless the file at ``path`` is a storage state with something in it.
+    """Raises StorageStateError (one line) unless the file at ``path`` is a storage state that is not empty.
 
-    None, for a bot that comes as a guest, passes.
+    None is valid: the bot joins as a guest.
     """
     if path is None:
         return
@@ -61,9 +61,9 @@ def check_storage_state(path: Path | None) -> None:
     try:
         state = msgspec.json.decode(data, type=_State)
     except (msgspec.DecodeError, UnicodeError) as error:
-        # Of the error itself only its kind: what is in the file stays there.
-        kind = "another shape" if isinstance(error, msgspec.ValidationError) else "no JSON"
-        raise _wrong(path, f"is {kind}") from None
+        # Only the kind of error: its text may contain the file's content.
+        why = "has another structure" if isinstance(error, msgspec.ValidationError) else "is not JSON"
+        raise _wrong(path, why) from None
     if not state.cookies and not state.origins:
         raise _wrong(path, "is empty")
 

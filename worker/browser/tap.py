@@ -1,4 +1,4 @@
-"""The Python end of the tap: puts the scripts into every document and turns what they send into events."""
+"""The Python end of the tap: injects the scripts into every document and decodes what they send into events."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _events_decoder = msgspec.json.Decoder(list[PageEvent])
 
 
 class BatchError(ValueError):
-    """The page sent something that is no batch; the message names the field, its value and what was expected."""
+    """The page sent something that is not a batch; the message names the field, its value and what was expected."""
 
 
 class TapCounters(msgspec.Struct):
-    """What came from the page so far. ``dropped`` are frames that documents had no room for, ``batches_missing`` gaps in
-    the batches' sequence numbers, ``invalid`` calls that were no valid batch.
+    """What the page sent so far. ``dropped``: frames that documents had no room for. ``batches_missing``: gaps in the batches'
+    sequence numbers. ``invalid``: calls that were not a valid batch.
     """
 
     frames: int = 0
@@ -46,12 +46,12 @@ class TapCounters(msgspec.Struct):
 
 
 class Tap:
-    """Hears all documents of a browser context; made by attach()."""
+    """Receives frames and events from all documents of a browser context; made by attach()."""
 
     def __init__(self, context: BrowserContext, on_event: Callable[[FrameBatch | PageEvent], None]) -> None:
         self.counters = TapCounters()
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-        """Done with the exception that ``on_event`` raised first; nothing is handed on from then on."""
+        """Completes with the first exception of ``on_event``, which is not called any more from then on."""
         self._context = context
         self._on_event = on_event
         self._flush_event = f"flush-{secrets.token_hex(8)}"
@@ -65,7 +65,7 @@ class Tap:
         on_event: Callable[[FrameBatch | PageEvent], None],
         limits: TapLimits | None = None,
     ) -> Tap:
-        """Puts the scripts into every document that ``context`` opens from now on.
+        """Injects the scripts into every document that ``context`` opens from now on.
 
         ``on_event`` is called in the event loop, in the order in which each document sent its batches. The context must
         bypass the pages' CSP (worker.browser.launch.new_context does).
@@ -77,8 +77,8 @@ class Tap:
         return tap
 
     async def flush(self, within: float = FLUSH_TIMEOUT) -> bool:
-        """Asks all documents for what they hold. True when all of it is here, False after ``within`` seconds without it
-        (or when a document went away meanwhile).
+        """Makes all documents send what they hold. Returns True when all of it has arrived, False after ``within`` seconds or
+        when a document went away meanwhile.
         """
         frames = [frame for page in self._context.pages for frame in page.frames if not frame.is_detached()]
         script = (
@@ -97,7 +97,7 @@ class Tap:
         return not any(isinstance(result, PlaywrightError) for result in results)
 
     def receive(self, *args: object) -> None:
-        """Takes one call of the binding. Never raises: any script of a hostile page could have made it."""
+        """Handles one call of the binding. Never raises: any script of a hostile page can make such a call."""
         try:
             for event in self._decode(args):
                 self._hand_on(event)
@@ -110,7 +110,7 @@ class Tap:
             return
         try:
             self._on_event(event)
-        except Exception as error:  # noqa: BLE001 - given to the caller through `failed`; the page is not to see it
+        except Exception as error:  # noqa: BLE001 - reported through `failed`; the page must not see it
             self.failed.set_result(error)
 
     def _decode(self, args: tuple[object, ...]) -> list[FrameBatch] | list[PageEvent]:

@@ -1,4 +1,4 @@
-"""A screen where there is none: Xvfb, for as long as a headed Chromium needs it."""
+"""A virtual screen, run by Xvfb for as long as a headed Chromium needs it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SCREEN: Final = "1280x1024x24"
 """Pixels and bits per pixel."""
 
 START_TIMEOUT: Final = 20.0
-"""Seconds for Xvfb to say which display it is."""
+"""Seconds for Xvfb to report its display."""
 
 STOP_TIMEOUT: Final = 5.0
-"""Seconds for Xvfb to end when told to."""
+"""Seconds for Xvfb to end after SIGTERM."""
 
 
 class DisplayError(MeetstemsError):
@@ -28,9 +28,9 @@ class DisplayError(MeetstemsError):
 
 @asynccontextmanager
 async def virtual_display() -> AsyncIterator[str]:
-    """Runs Xvfb for as long as the block lasts; gives its display, such as ``:1``. Raises DisplayError.
+    """Runs Xvfb for as long as the block lasts; yields its display, such as ``:1``. Raises DisplayError.
 
-    Should this process be killed, Xvfb ends when Chromium does (-terminate: with its last client).
+    If this process is killed, Xvfb ends together with Chromium (-terminate: with its last client).
     """
     executable = shutil.which("Xvfb")
     if executable is None:
@@ -63,13 +63,13 @@ async def _start(executable: str, writing: int, log: IO[bytes]) -> asyncio.subpr
         stdout=log,
         stderr=log,
         pass_fds=[writing],
-        # An interrupt from the terminal is for the worker, which still needs the screen to leave the call.
+        # Ctrl-C must not reach Xvfb: the worker still needs the screen to leave the call.
         start_new_session=True,
     )
 
 
 async def _display(executable: str, reading: int, log: IO[bytes]) -> str:
-    """Xvfb writes the number of its display once it takes clients (Xserver(1), -displayfd)."""
+    """Xvfb writes the number of its display once it accepts clients (Xserver(1), -displayfd)."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     transport, _ = await loop.connect_read_pipe(
@@ -89,8 +89,8 @@ async def _display(executable: str, reading: int, log: IO[bytes]) -> str:
 
 def _last_line(log: IO[bytes]) -> str:
     log.seek(0)
-    said = log.read().decode("utf-8", "replace").strip().splitlines()
-    return said[-1] if said else "it says nothing"
+    lines = log.read().decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "it printed nothing"
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

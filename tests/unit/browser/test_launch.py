@@ -14,14 +14,14 @@ def executable(path: Path) -> str:
     return str(path)
 
 
-def test_the_setting_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_chromium_prefers_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     executable(tmp_path / "chromium")
     monkeypatch.setenv("PATH", str(tmp_path))
     mine = executable(tmp_path / "mine")
     assert find_chromium(BrowserSettings(chromium=mine)) == mine
 
 
-def test_a_setting_that_names_nothing_is_not_replaced(
+def test_find_chromium_raises_for_a_setting_that_does_not_exist(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executable(tmp_path / "chromium")
@@ -30,7 +30,9 @@ def test_a_setting_that_names_nothing_is_not_replaced(
         find_chromium(BrowserSettings(chromium="/nowhere"))
 
 
-def test_path_is_searched_by_name_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_chromium_searches_path_in_the_order_of_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     chrome = executable(tmp_path / "google-chrome")
     assert find_chromium(BrowserSettings()) == chrome
@@ -38,13 +40,13 @@ def test_path_is_searched_by_name_in_order(tmp_path: Path, monkeypatch: pytest.M
     assert find_chromium(BrowserSettings()) == chromium
 
 
-def test_playwrights_own_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_chromium_falls_back_to_playwrights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    own = executable(tmp_path / "own")
-    assert find_chromium(BrowserSettings(), own) == own
+    bundled = executable(tmp_path / "bundled")
+    assert find_chromium(BrowserSettings(), bundled) == bundled
 
 
-def test_no_chromium_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_chromium_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ChromiumNotFoundError, match=r"^no Chromium: install it [^\n]+$"):
         find_chromium(BrowserSettings(), str(tmp_path / "missing"))

@@ -36,7 +36,7 @@ def refusal(path: Path) -> str:
         {"origins": [ORIGIN], "cookies": [], "more": 1},
     ],
 )
-def test_what_playwright_saves_is_taken(state: dict[str, Any], tmp_path: Path) -> None:
+def test_a_file_saved_by_playwright_is_accepted(state: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text(json.dumps(state))
     check_storage_state(path)
@@ -45,14 +45,14 @@ def test_what_playwright_saves_is_taken(state: dict[str, Any], tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "is no JSON"),
-        ("s3cret", "is no JSON"),
-        ("\udcff", "is no JSON"),
-        ("[]", "is another shape"),
-        ('"s3cret"', "is another shape"),
-        ('{"cookies": "s3cret"}', "is another shape"),
-        ('{"cookies": [{"name": "SID", "value": "s3cret"}]}', "is another shape"),
-        ('{"origins": [{"origin": "https://s3cret.example"}]}', "is another shape"),
+        ("", "is not JSON"),
+        ("s3cret", "is not JSON"),
+        ("\udcff", "is not JSON"),
+        ("[]", "has another structure"),
+        ('"s3cret"', "has another structure"),
+        ('{"cookies": "s3cret"}', "has another structure"),
+        ('{"cookies": [{"name": "SID", "value": "s3cret"}]}', "has another structure"),
+        ('{"origins": [{"origin": "https://s3cret.example"}]}', "has another structure"),
         ("{}", "is empty"),
         ('{"cookies": [], "origins": []}', "is empty"),
         ("{" + " " * LARGEST + "}", f"has {LARGEST + 2} bytes, more than {LARGEST}"),
@@ -69,6 +69,6 @@ def test_anything_else_is_refused_in_one_line_without_its_content(
     )
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     assert "cannot be read (No such file or directory)" in refusal(tmp_path / "state.json")
     assert "cannot be read (Is a directory)" in refusal(tmp_path)

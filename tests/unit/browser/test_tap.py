@@ -1,4 +1,4 @@
-"""What the tap makes of the page's calls, whoever in the page made them."""
+"""Calls of the tap's binding, by its own scripts or by hostile ones."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ FRAME = Frame(
 )
 
 
-def listening() -> tuple[Tap, list[FrameBatch | PageEvent]]:
-    heard: list[FrameBatch | PageEvent] = []
-    return Tap(cast(BrowserContext, None), heard.append), heard
+def open_tap() -> tuple[Tap, list[FrameBatch | PageEvent]]:
+    received: list[FrameBatch | PageEvent] = []
+    return Tap(cast(BrowserContext, None), received.append), received
 
 
 def encoded(*frames: Frame, document: int = 1, sequence: int = 0, dropped: int = 0) -> str:
@@ -39,11 +39,11 @@ def encoded(*frames: Frame, document: int = 1, sequence: int = 0, dropped: int =
     return base64.b64encode(msgspec.msgpack.encode(batch)).decode()
 
 
-async def test_batches_come_as_they_were_sent() -> None:
-    tap, heard = listening()
+async def test_batches_are_received_as_they_were_sent() -> None:
+    tap, received = open_tap()
     tap.receive("frames", encoded(FRAME, FRAME))
     tap.receive("events", '[{"type":"connection_opened","at":1.5,"document":1,"connection":0}]')
-    assert heard == [
+    assert received == [
         FrameBatch(document=1, sequence=0, dropped=0, frames=[FRAME, FRAME]),
         ConnectionOpened(at=1.5, document=1, connection=0),
     ]
@@ -51,7 +51,7 @@ async def test_batches_come_as_they_were_sent() -> None:
 
 
 async def test_drops_and_gaps_are_counted_per_document() -> None:
-    tap, _ = listening()
+    tap, _ = open_tap()
     tap.receive("frames", encoded(document=1, sequence=0, dropped=3))
     tap.receive("frames", encoded(document=2, sequence=0, dropped=1))
     tap.receive("frames", encoded(document=1, sequence=3, dropped=5))
@@ -84,10 +84,10 @@ async def test_drops_and_gaps_are_counted_per_document() -> None:
         (("frames", encoded(document=2**40)), "document 1099511627776: expected 0 to 4294967295"),
     ],
 )
-async def test_what_is_no_batch_becomes_a_fault(args: tuple[Any, ...], message: str) -> None:
-    tap, heard = listening()
+async def test_a_call_that_is_not_a_batch_becomes_a_fault(args: tuple[Any, ...], message: str) -> None:
+    tap, received = open_tap()
     tap.receive(*args)
-    (fault,) = heard
+    (fault,) = received
     assert isinstance(fault, PageFault)
     assert message in fault.message
     assert "\n" not in fault.message
@@ -95,7 +95,7 @@ async def test_what_is_no_batch_becomes_a_fault(args: tuple[Any, ...], message: 
     assert tap.counters.frames == tap.counters.events == 0
 
 
-async def test_a_listener_that_fails_is_told_of_once_and_left_alone() -> None:
+async def test_an_exception_of_on_event_is_reported_once_and_ends_its_calls() -> None:
     calls = 0
 
     def fail(_: object) -> None:
@@ -115,10 +115,10 @@ anything = st.one_of(st.none(), st.integers(), st.floats(), st.text(), st.binary
 
 @given(calls=st.lists(st.lists(anything, max_size=3), max_size=5))
 async def test_no_call_of_the_page_raises(calls: list[list[object]]) -> None:
-    tap, heard = listening()
+    tap, received = open_tap()
     for args in calls:
         tap.receive(*args)
-    assert len(heard) == tap.counters.invalid == len(calls)
+    assert len(received) == tap.counters.invalid == len(calls)
 
 
 @given(
@@ -128,7 +128,7 @@ async def test_no_call_of_the_page_raises(calls: list[list[object]]) -> None:
     )
 )
 async def test_no_body_of_a_batch_raises(body: bytes) -> None:
-    tap, heard = listening()
+    tap, received = open_tap()
     tap.receive("frames", base64.b64encode(body).decode())
     tap.receive("events", body.decode("latin-1"))
-    assert len(heard) <= 2
+    assert len(received) <= 2

@@ -17,8 +17,10 @@ def put_xvfb(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
-async def test_its_name_is_what_xvfb_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As the X servers do it: "-displayfd 7" comes first.
+async def test_virtual_display_yields_the_display_that_xvfb_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Xvfb is started with "-displayfd <number>" first.
     script = f'echo "$@" > {tmp_path}/arguments; echo $$ > {tmp_path}/pid; echo 42 >&"$2"; exec sleep 60'
     put_xvfb(tmp_path, script, monkeypatch)
     async with virtual_display() as display:
@@ -29,21 +31,23 @@ async def test_its_name_is_what_xvfb_says(tmp_path: Path, monkeypatch: pytest.Mo
         os.kill(pid, 0)
 
 
-async def test_no_xvfb_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_xvfb_names_the_package_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DisplayError, match=r"no Xvfb.*apt install xvfb"):
         async with virtual_display():
             pass
 
 
-async def test_an_xvfb_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_error_quotes_an_xvfb_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_xvfb(tmp_path, "echo first >&2; echo '(EE) no keyboard' >&2; exit 1", monkeypatch)
     with pytest.raises(DisplayError, match=r"Xvfb did not start: \(EE\) no keyboard$"):
         async with virtual_display():
             pass
 
 
-async def test_an_xvfb_that_is_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_xvfb_that_cannot_be_run_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_xvfb(tmp_path, "", monkeypatch)
     (tmp_path / "Xvfb").write_bytes(b"\x7fELF")
     with pytest.raises(DisplayError, match="cannot be run: Exec format error"):
@@ -51,12 +55,12 @@ async def test_an_xvfb_that_is_no_program(tmp_path: Path, monkeypatch: pytest.Mo
             pass
 
 
-async def test_an_xvfb_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_xvfb_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_xvfb(tmp_path, f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.1; done", monkeypatch)
     monkeypatch.setattr(module, "START_TIMEOUT", 0.5)
     monkeypatch.setattr(module, "STOP_TIMEOUT", 0.2)
     async with asyncio.timeout(10):
-        with pytest.raises(DisplayError, match="did not start: it says nothing"):
+        with pytest.raises(DisplayError, match="did not start: it printed nothing"):
             async with virtual_display():
                 pass
     with pytest.raises(ProcessLookupError):
