@@ -1,4 +1,4 @@
-"""What a recording asks of a call, whatever the platform: platforms observe and act, worker.lifecycle.state_machine decides."""
+"""The interface of a call on any platform: platforms observe and act, worker.lifecycle.state_machine decides."""
 
 from __future__ import annotations
 
@@ -27,17 +27,16 @@ class Call(Protocol):
         """Loads the page."""
 
     async def look(self, *, thorough: bool) -> View:
-        """One look at the page. ``thorough``: at its text, too, which costs a layout; without a call in view that is always
-        read."""
+        """Reads the page once. ``thorough``: reads its text even while a call is visible, which costs a layout."""
 
     async def act(self) -> None:
-        """Takes the one step that the last look calls for, if any: on the way in, or to answer what the page asks."""
+        """Performs at most one step, chosen from the last look: to join, or to answer what the page asks."""
 
     async def announce(self, message: str) -> bool:
-        """Writes into the call's chat, as much as the platform takes; False where the page offers no chat."""
+        """Writes ``message`` into the call's chat, cut to the platform's limit; False where the page does not take it."""
 
     async def leave(self) -> None:
-        """Leaves by the call's own button, as a person does; where there is none, there is nothing to leave."""
+        """Leaves by the page's own button, as a person does; does nothing where there is none."""
 
 
 class CallFactory(Protocol):

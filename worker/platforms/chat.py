@@ -48,13 +48,13 @@ async def write_message(driver: PageDriver, chat: Chat, message: str) -> bool:
         logger.info("the chat does not take a message: %s", first_line(error))
         return False
     if not sent:
-        logger.info("the call offers no chat that takes a message")
+        logger.info("the page has no chat, or the chat does not accept the message")
     return sent
 
 
 def shortened(message: str, most: int) -> str:
-    """At most ``most`` UTF-16 code units (at least 1; web pages count these), cut at the end of a word and marked with an
-    ellipsis.
+    """``message``, cut to at most ``most`` UTF-16 code units (at least 1), in which web pages count. The cut is at the end of a
+    word and marked with an ellipsis.
     """
     if _units(message) <= most:
         return message

@@ -1,4 +1,4 @@
-"""What can be done in a page, and when to try it again. Pure; the same for every platform."""
+"""The steps that can be taken in a page, and when to retry one; the same for every platform."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FillName(NamedTuple):
 
 
 class Click(NamedTuple):
-    """Press a button."""
+    """Press a button or another element."""
 
     selector: str
 
@@ -24,19 +24,19 @@ Step: TypeAlias = FillName | Click
 
 
 def press(sign: Sign) -> Click:
-    """Presses what the sign is known by: any of its selectors, or a button with one of its labels."""
+    """Presses the element of a sign: one that matches a selector, or a button with one of the labels."""
     return Click(", ".join([*sign.selectors, *map(button, sign.labels)]))
 
 
 class ActionRetries:
-    """Decides which step to take when a page is slow to show the effect of one, or never does."""
+    """Chooses the next step where a page shows the effect of a step late or never."""
 
     PATIENCE: Final = 1.0
     """Seconds that a page has to show that a step worked."""
     LIMIT: Final = 3
-    """After so many fruitless tries the next step gets its turn."""
-    FORGET: Final = 10.0
-    """Seconds after which a fruitless step is tried again."""
+    """Tries of a step without an effect, after which the next step is tried."""
+    RESET_AFTER: Final = 10.0
+    """Seconds since the last try of a step after which its tries are counted anew."""
 
     def __init__(self) -> None:
         self._tried: dict[Step, tuple[int, float]] = {}
@@ -44,8 +44,8 @@ class ActionRetries:
     def choose(self, candidates: Iterable[Step], now: float) -> Step | None:
         """The step to take ``now`` (seconds on a steady clock); None where waiting is better."""
         for step in candidates:
-            count, last = self._tried.get(step, (0, -self.FORGET))
-            if now - last >= self.FORGET:
+            count, last = self._tried.get(step, (0, -self.RESET_AFTER))
+            if now - last >= self.RESET_AFTER:
                 count = 0
             if count and now - last < self.PATIENCE:
                 return None

@@ -1,4 +1,4 @@
-"""A page as a platform drives it: loaded, looked at, and acted upon, with Playwright's failures told apart."""
+"""Loads a platform's page, reads it and acts in it. Tells a page that is gone from one that does not respond."""
 
 from __future__ import annotations
 
@@ -40,47 +40,48 @@ class PageDriver:
     def __init__(self, page: Page, bot_name: str) -> None:
         self.page = page
         self._bot_name = bot_name
-        self._taken: Step | None = None
+        self._last_step: Step | None = None
 
     async def load(self, url: str, shown: str) -> None:
-        """Loads ``url``, called ``shown`` in messages, or what it leads to. Raises CallError where it does not load."""
+        """Loads ``url``, named ``shown`` in messages, and follows redirects. Raises CallError where it does not load."""
         try:
             answer = await self.page.goto(url, wait_until="domcontentloaded", timeout=LOAD_TIMEOUT * 1000)
         except PlaywrightError as error:
             if _REDIRECTED in error.message:
                 return
-            # Playwright repeats the address.
+            # Playwright's message contains the address, whose query may hold a passcode.
             why = _QUERY.sub("", first_line(error))
             raise CallError(Reason.PAGE_NOT_LOADED, f"{shown}: does not load: {why}") from error
         if answer is not None and answer.status >= 500:
             raise CallError(Reason.PAGE_NOT_LOADED, f"{shown}: does not load: status {answer.status}")
 
     async def observe(self, script: str, wanted: dict[str, Any], kind: type[T]) -> T:
-        """What ``script`` sees of ``wanted``; a ``kind`` of nothing but defaults where the page cannot be read just now."""
+        """The result of ``script``, called with ``wanted``; a ``kind`` with its defaults where the page cannot be read now."""
         try:
             seen = await self.page.evaluate(script, wanted)
         except PlaywrightError as error:
             self.check_alive(error)
-            # The page is on its way to another document.
+            # The page is navigating.
             logger.debug("the page could not be read: %s", first_line(error))
             return kind()
         try:
             return msgspec.convert(seen, kind)
         except msgspec.ValidationError as error:
-            # The page can replace what the script calls.
-            logger.warning("the page gave an odd account of itself: %s", error)
+            # The page may have replaced functions that the script calls.
+            logger.warning("the page returned unexpected facts: %s", error)
             return kind()
 
     def shown(self, selector: str) -> Locator:
         """The first visible element that Playwright's ``selector`` matches."""
         return self.page.locator(selector).filter(visible=True).first
 
-    async def take(self, step: Step) -> bool:
-        """Whether the page took it. A click that came to nothing is made again as an event of the page's own: a question that
-        Chromium itself asks keeps the mouse from the page.
+    async def perform(self, step: Step) -> bool:
+        """Performs ``step`` and returns whether the page accepted it. A repeated click is dispatched as a DOM event: a dialog
+        of Chromium's own keeps the mouse from the page.
         """
         target = self.shown(step.selector)
-        again, self._taken = step == self._taken, None if step == self._taken else step
+        again = step == self._last_step
+        self._last_step = None if again else step
         try:
             match step:
                 case FillName():
@@ -90,11 +91,11 @@ class PageDriver:
                 case Click():
                     await target.click(timeout=CLICK_TIMEOUT * 1000)
         except PlaywrightTimeoutError:
-            logger.info("the page does not take a click on %s", step.selector)
+            logger.info("the page does not accept a step on %s", step.selector)
             return False
         except PlaywrightError as error:
             self.check_alive(error)
-            logger.info("the page does not take a click on %s: %s", step.selector, first_line(error))
+            logger.info("the page does not accept a step on %s: %s", step.selector, first_line(error))
             return False
         return True
 
@@ -107,7 +108,7 @@ class PageDriver:
         for way_out in ways_out:
             if way_out.name not in await visible():
                 continue
-            await self.take(press(way_out))
+            await self.perform(press(way_out))
             deadline = time.monotonic() + LEAVE_TIMEOUT
             while time.monotonic() < deadline:
                 await asyncio.sleep(0.1)
@@ -116,19 +117,19 @@ class PageDriver:
             return
 
     async def press_key(self, key: str) -> None:
-        """Presses a key, by Playwright's name of it."""
-        await self._do(self.page.keyboard.press(key))
+        """Presses the key that has this name in Playwright."""
+        await self._send_input(self.page.keyboard.press(key))
 
     async def move_mouse(self, x: float, y: float) -> None:
         """Moves the mouse, in CSS pixels from the window's corner."""
-        await self._do(self.page.mouse.move(x, y))
+        await self._send_input(self.page.mouse.move(x, y))
 
-    async def _do(self, doing: Awaitable[None]) -> None:
+    async def _send_input(self, action: Awaitable[None]) -> None:
         try:
-            await doing
+            await action
         except PlaywrightError as error:
             self.check_alive(error)
-            logger.info("the page does not take an input: %s", first_line(error))
+            logger.info("the page does not accept an input: %s", first_line(error))
 
     def check_alive(self, error: PlaywrightError) -> None:
         """Raises CallError where ``error`` means that the page is gone."""
@@ -137,5 +138,5 @@ class PageDriver:
 
 
 def first_line(error: PlaywrightError) -> str:
-    """What Playwright says, without its log of the call."""
+    """Playwright's message, without its call log."""
     return error.message.strip().split("\n", 1)[0]

@@ -1,4 +1,4 @@
-"""A platform's page as a table of signs: what its texts and elements look like and what they are evidence for (pure)."""
+"""A platform's page as a table of signs: what its texts and elements look like and what they are evidence for."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _APOSTROPHES: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'"
 class Sign(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that a page may show.
 
-    ``name`` is what logs and the tape call it (``lobby.let_in_soon``). It is known by any of its ``phrases`` (parts of the
-    visible text in plain() form), ``labels`` (whole texts of buttons), ``selectors`` (CSS; the later ones are fallbacks) and
-    ``hosts`` (where the page is). Where it has ``headings`` (whole texts in plain() form), a phrase counts only beside one.
-    ``evidence_for`` says what it shows when it is met, ``source`` where that is known from; "inference" marks what was not
-    observed. ``reason`` is the one for which a bot ends that meets it.
+    ``name`` is its name in logs and on the tape (``lobby.let_in_soon``). A page shows it where any of these matches:
+    ``phrases`` (parts of the visible text in plain() form), ``labels`` (whole texts of buttons), ``selectors`` (CSS; the later
+    ones are fallbacks) and ``hosts`` (of the page's address). Where it has ``headings`` (whole texts in plain() form), a
+    phrase counts only beside one of them. ``evidence_for`` says what the sign means, ``source`` how that is known;
+    "inference" marks what was not observed. ``reason`` is the reason for which a bot ends when the sign is shown.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True):
         return ", ".join(self.selectors)
 
     def said_in(self, text: str) -> bool:
-        """Whether ``text``, in plain() form, holds one of the phrases, from the beginning of a word to the end of one."""
+        """Whether ``text``, in plain() form, contains one of the phrases as whole words."""
         return any(
             phrase in text and re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", text)
             for phrase in self.phrases
@@ -53,7 +53,7 @@ def plain(text: str) -> str:
 
 
 def first_said(signs: Iterable[Sign], text: str) -> Sign | None:
-    """The first sign that ``text``, in plain() form, holds a phrase of."""
+    """The first sign that has a phrase in ``text``, which is in plain() form."""
     return next((sign for sign in signs if sign.said_in(text)), None)
 
 
@@ -67,7 +67,7 @@ def judge_sign_in(view: View, *, signed_in: bool) -> View:
 
 
 def button(label: str) -> str:
-    """The Playwright selector of a button that bears exactly this text, or is called so."""
+    """The Playwright selector of a button whose text or accessible label is exactly ``label``."""
     return ", ".join(
         f'{kind}:text-is("{label}"), {kind}:has(:text-is("{label}")), {kind}[aria-label="{label}"]'
         for kind in ("button", "[role=button]", "[role=menuitem]")

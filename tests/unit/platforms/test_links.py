@@ -20,12 +20,12 @@ from worker.platforms.links import LinkError, parse_link
         ("teams.live.com/meet/123456?p=x", "microsoft_teams", "https://teams.live.com/meet/123456"),
     ],
 )
-def test_the_host_tells_the_platform(link: str, platform: str, shown: str) -> None:
+def test_the_host_determines_the_platform(link: str, platform: str, shown: str) -> None:
     parsed = parse_link(link)
     assert (parsed.platform, parsed.shown) == (platform, shown)
 
 
-def test_another_host_is_told_what_is_supported() -> None:
+def test_the_error_for_another_host_names_the_supported_links() -> None:
     with pytest.raises(LinkError) as refusal:
         parse_link("https://zoom.us/j/123456789?pwd=Secret")
     assert isinstance(refusal.value, InputError)
@@ -43,13 +43,13 @@ def test_another_host_is_told_what_is_supported() -> None:
         ("https://teams.microsoft.com/v2/", "is not a Microsoft Teams link"),
     ],
 )
-def test_a_known_host_is_told_what_is_wrong_with_the_link(link: str, told: str) -> None:
+def test_the_error_for_a_known_host_names_its_platform(link: str, told: str) -> None:
     with pytest.raises(LinkError, match=told):
         parse_link(link)
 
 
 @given(st.text() | st.from_regex(r"https://(meet\.google|teams\.live)\.com/.*"))
-def test_any_text_is_taken_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         parse_link(text)
     except LinkError as refusal:

@@ -27,8 +27,8 @@ _CHAT: Final = Chat(toggle=meet.CHAT, field=meet.CHAT_FIELD, limit=meet.CHAT_LIM
 
 
 class MeetCall:
-    """See worker.platforms.call.Call. ``signed_in``: the browser carries an account, so that a sign-in wall means that the
-    account is not signed in any more.
+    """See worker.platforms.call.Call. ``signed_in``: the browser has an account, so a page that asks for a sign-in means
+    that the account's session has ended.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class MeetCall:
         await self._driver.load(self._address.url, self._address.shown)
 
     async def look(self, *, thorough: bool) -> View:
-        """One look at the page. ``thorough``: its text is read even where a call is seen, which costs the browser a layout."""
+        """Reads the page once. ``thorough``: reads its text even while a call is visible, which costs a layout."""
         self._facts = facts = await self._observe(with_text=thorough)
         self._log_language(facts.language)
         seen = view(facts, self._past)
@@ -56,17 +56,17 @@ class MeetCall:
             self._past = Past(asked=True, entered=True)
             if facts.text:
                 self._recording_denied = seen.recording_denied
-            # The text that denies it is not read at every look.
+            # The text that denies a recording is not read at every look.
             return msgspec.structs.replace(seen, recording_denied=self._recording_denied)
         return judge_sign_in(seen, signed_in=self._signed_in)
 
     async def act(self) -> None:
-        """Takes the one step that the last look calls for, if any."""
+        """Performs at most one step, chosen from the last look."""
         step = self._retries.choose(steps(self._facts), time.monotonic())
         if step is None:
             return
-        taken = await self._driver.take(step)
-        if taken and asks(step) and not self._past.asked:
+        accepted = await self._driver.perform(step)
+        if accepted and asks(step) and not self._past.asked:
             logger.info("asked to join by %s", step.selector)
             self._past = Past(asked=True)
 
@@ -75,11 +75,13 @@ class MeetCall:
         return await write_message(self._driver, _CHAT, message)
 
     async def leave(self) -> None:
-        """Leaves by the call's own button, as a person does; where there is none, there is nothing to leave."""
+        """Leaves by the page's own button, as a person does; does nothing where there is none."""
         await self._driver.leave_by((meet.LEAVE,), self._visible)
 
     async def _observe(self, *, with_text: bool) -> Facts:
-        return await self._driver.observe(_observer(), {**meet.OBSERVED, "withText": with_text}, Facts)
+        return await self._driver.observe(
+            _read_page_script(), {**meet.OBSERVED, "withText": with_text}, Facts
+        )
 
     async def _visible(self) -> frozenset[str]:
         return (await self._observe(with_text=False)).elements
@@ -91,5 +93,5 @@ class MeetCall:
 
 
 @cache
-def _observer() -> str:
+def _read_page_script() -> str:
     return (files("worker.platforms.meet") / "read_page.js").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""What a Google Meet page shows at one moment (pure data)."""
+"""What a Google Meet page shows at one moment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Dialog(msgspec.Struct, frozen=True, kw_only=True):
-    """A modal dialog: its visible text and the labels of its buttons. ``ok``: it has the button that acknowledges."""
+    """A modal dialog: its visible text and the labels of its buttons. ``ok``: it has a button that acknowledges it."""
 
     text: str
     buttons: list[str]
@@ -16,9 +16,9 @@ class Dialog(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a Meet page shows at one moment, as read_page.js read it.
 
-    ``elements`` are the names of those of meet_page.ELEMENTS that are visible, ``tiles`` counts participants' tiles, ``name``
+    ``elements`` are the names of the signs of signs.ELEMENTS that are visible, ``tiles`` counts participants' tiles, ``name``
     is the content of the name field, None without one; ``buttons`` are labels and texts of buttons that are visible and can be
-    pressed; ``text`` is the visible text without what the tiles say, empty where it was not read.
+    pressed; ``text`` is the visible text without that of the tiles, empty where it was not read.
     """
 
     host: str = ""

@@ -1,7 +1,7 @@
-"""Roster facts out of a protobuf message of unknown schema.
+"""Finds roster facts in a protobuf message of unknown schema.
 
-The web client's schema moves without notice. What stays recognisable is the shape of device ids, so any message in the tree
-that pairs one with a source or with a name is taken for what it looks like.
+The web client's schema changes without notice. The form of device ids stays recognisable, so any message in the tree that
+pairs one with a source or with a name counts as a fact.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEVICE_ID = re.compile(r"spaces/[^/\s]{1,200}/devices/[^/\s]{1,200}")
 MAX_DEPTH = 16
 MAX_FIELDS = 50_000
 MAX_BYTES = 256 * 1024
-"""Meet's own messages are far smaller; a larger one would hold up the recording for too long."""
+"""Meet's own messages are far smaller; a larger one would delay the recording for too long."""
 
 _VARINT = 0
 _LENGTH_DELIMITED = 2
@@ -30,7 +30,7 @@ Fields = dict[int, list[int | bytes]]
 def harvest_outputs(data: bytes) -> list[tuple[str, str]]:
     """All (stream id, device id) pairs: messages with a numeric string in field 4 and a device id in field 6.
 
-    A message whose field 2 says video is passed over. Returns an empty list where ``data`` is not protobuf.
+    A message whose field 2 says video is skipped. Returns an empty list where ``data`` is not protobuf.
     """
     pairs = []
     for fields in _messages(data):
@@ -52,12 +52,12 @@ def harvest_names(data: bytes) -> list[tuple[str, str]]:
 
 
 def is_protobuf(data: bytes) -> bool:
-    """Whether ``data`` follows the wire format at all."""
+    """Whether ``data`` follows the wire format."""
     return bool(_fields(data))
 
 
 def _messages(data: bytes) -> Iterator[Fields]:
-    """Every message of the tree, outer ones first. At most MAX_DEPTH levels and MAX_FIELDS fields are looked at."""
+    """Every message of the tree, outer ones first. At most MAX_DEPTH levels and MAX_FIELDS fields are read."""
     level = [data]
     budget = MAX_FIELDS
     for _ in range(MAX_DEPTH):

@@ -1,9 +1,9 @@
 /**
- * One look at a Google Meet page: what it shows, not what that means. Evaluated by the worker a few times a second, so it reads
- * the page's text, which makes the browser lay it out, only when asked to or when there is no call to be seen.
+ * Reads what a Google Meet page shows; the worker interprets it. Runs a few times a second, so it reads the page's text, which
+ * costs the browser a layout, only when asked to or when no call is visible.
  *
  * @param {{elements: Record<string, string>, inCallView: string[], tile: string, phantomTile: string, nameField: string,
- *          dialog: string, dialogOk: string, withText: boolean}} wanted  CSS selectors, but for `inCallView`: names of elements
+ *          dialog: string, dialogOk: string, withText: boolean}} wanted  CSS selectors; `inCallView` holds names of elements
  */
 (wanted) => {
   const MAX_TEXT = 20000;
@@ -29,7 +29,7 @@
   const elements = Object.entries(wanted.elements).flatMap(([name, selector]) => (seen(selector) ? [name] : []));
   const inCallView = wanted.inCallView.some((name) => elements.includes(name));
   const tiles = [...document.querySelectorAll(wanted.tile)].filter((tile) => !tile.matches(wanted.phantomTile));
-  /** What people call themselves is no text of the page. */
+  /** The page's text without the lines of tiles, which participants choose. */
   const text = () => {
     const names = new Set(tiles.flatMap(lines));
     const all = document.body ? lines(document.body) : [];

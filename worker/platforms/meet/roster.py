@@ -1,8 +1,8 @@
-"""Who is who in a Google Meet call: raw roster messages in, a roster out.
+"""Decodes the raw roster messages of a Google Meet call into a roster (pure).
 
 Three kinds of evidence are merged, because each is missing in some calls: the ``collections`` data channel, the answers to
-the page's own roster requests, and the tiles of the DOM. All of them are updates, not snapshots: what was once learned stays,
-so that somebody who left keeps their name.
+the page's own roster requests, and the tiles of the DOM. All of them are updates, not snapshots: a fact stays until it is
+replaced, so a participant who left keeps their name.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _REMOVED = CallOver(
 
 
 class MeetRosterDecoder:
-    """Merges roster evidence. Garbage never raises: it is counted in ``undecodable``.
+    """Merges roster evidence. Invalid messages never raise: they are counted in ``undecodable``.
 
-    ``harvested`` counts the messages in which only the schema-less search found anything: a sign that the schema has moved.
+    ``harvested`` counts the messages in which only the schema-less search found anything: a sign that the schema has changed.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class MeetRosterDecoder:
         self._sources: dict[int, _SourceFacts] = {}
 
     def observe(self, event: TapeEvent) -> None:
-        """Takes in one event of the tape; those that say nothing of the roster are ignored."""
+        """Adds one event of the tape; events without roster evidence are ignored."""
         match event:
             case ChannelMessage(label="collections"):
                 self._observe_collections(event.payload)
@@ -69,7 +69,7 @@ class MeetRosterDecoder:
                 pass
 
     def roster(self) -> Roster:
-        """What is known by now."""
+        """The roster as known so far."""
         devices = {device_id: facts.device() for device_id, facts in self._devices.items()}
         removed = any(device.is_us and device.status is Status.REMOVED for device in devices.values())
         return Roster(
@@ -88,8 +88,8 @@ class MeetRosterDecoder:
         except DecodeError:
             update = Update()
         outputs, users = update.device_outputs.outputs, update.people.list.users
-        self._take_outputs(outputs, Evidence.COLLECTIONS)
-        self._take_users(users, Evidence.COLLECTIONS)
+        self._apply_outputs(outputs, Evidence.COLLECTIONS)
+        self._apply_users(users, Evidence.COLLECTIONS)
         if not outputs:
             self._harvest(data, Evidence.COLLECTIONS, names_too=not users)
 
@@ -102,7 +102,7 @@ class MeetRosterDecoder:
             users = SyncMeetingSpaceCollectionsResponse.FromString(data).collections.list.users
         except DecodeError:
             users = UserList().users
-        self._take_users(users, Evidence.RPC)
+        self._apply_users(users, Evidence.RPC)
         self._harvest(data, Evidence.RPC, names_too=not users)
 
     def _observe_tiles(self, event: TilesSeen) -> None:
@@ -113,18 +113,18 @@ class MeetRosterDecoder:
             if facts is not None:
                 facts.learn_name(Evidence.TILES, full="", display=tile.name)
             for source in tile.sources:
-                self._tie(source, tile.participant_id, Evidence.TILES)
+                self._assign(source, tile.participant_id, Evidence.TILES)
 
-    def _take_outputs(self, outputs: Iterable[DeviceOutput], evidence: Evidence) -> None:
+    def _apply_outputs(self, outputs: Iterable[DeviceOutput], evidence: Evidence) -> None:
         for output in outputs:
             if output.type == _VIDEO or not output.device_id:
                 continue
-            self._tie(output.stream_id, output.device_id, evidence)
+            self._assign(output.stream_id, output.device_id, evidence)
             facts = self._device(output.device_id)
             if facts is not None and output.HasField("state"):
                 facts.muted = output.state.disabled
 
-    def _take_users(self, users: Iterable[User], evidence: Evidence) -> None:
+    def _apply_users(self, users: Iterable[User], evidence: Evidence) -> None:
         for user in users:
             facts = self._device(user.device_id)
             if facts is None:
@@ -136,11 +136,11 @@ class MeetRosterDecoder:
             facts.parent_id = user.parent_device_id or facts.parent_id
 
     def _harvest(self, data: bytes, evidence: Evidence, names_too: bool) -> None:
-        """The fallback: takes what the schema did not find. A harvested name stands behind one that the schema read."""
+        """The fallback: adds what the schema did not find. A name that the schema read has precedence over a harvested one."""
         outputs = harvest_outputs(data)
         names = harvest_names(data) if names_too else []
         for stream_id, device_id in outputs:
-            self._tie(stream_id, device_id, evidence)
+            self._assign(stream_id, device_id, evidence)
         for device_id, name in names:
             facts = self._device(device_id)
             if facts is not None:
@@ -149,13 +149,13 @@ class MeetRosterDecoder:
         self.undecodable += not is_protobuf(data)
 
     def _device(self, device_id: str) -> _DeviceFacts | None:
-        """The facts of a device, made at its first mention; None where the id is empty or there are too many."""
+        """The facts of a device, created at its first mention; None where the id is empty or MAX_DEVICES are known."""
         known = self._devices.get(device_id)
         if known is None and device_id and len(self._devices) < MAX_DEVICES:
             known = self._devices[device_id] = _DeviceFacts(device_id)
         return known
 
-    def _tie(self, stream_id: str, device_id: str, evidence: Evidence) -> None:
+    def _assign(self, stream_id: str, device_id: str, evidence: Evidence) -> None:
         source = _parse_source(stream_id)
         if source is None or self._device(device_id) is None:
             return
@@ -163,7 +163,7 @@ class MeetRosterDecoder:
 
 
 class _DeviceFacts:
-    """What was learned of one device, by kind of evidence."""
+    """What is known of one device, by kind of evidence."""
 
     def __init__(self, device_id: str) -> None:
         self.device_id = device_id
@@ -176,7 +176,7 @@ class _DeviceFacts:
         self._display: dict[Evidence, str] = {}
 
     def learn_name(self, evidence: Evidence, full: str, display: str) -> None:
-        """Keeps the latest names; an empty one in an update says nothing."""
+        """Keeps the latest names; an empty name in an update changes nothing."""
         if full.strip():
             self._full[evidence] = full[:MAX_NAME_CHARACTERS]
         if display.strip():
@@ -200,7 +200,7 @@ class _DeviceFacts:
 
 
 class _SourceFacts:
-    """Which device each kind of evidence tied a source to, the latest word counting."""
+    """The device to which each kind of evidence assigns a source; the latest message counts."""
 
     def __init__(self) -> None:
         self._devices: dict[Evidence, str] = {}
@@ -221,7 +221,7 @@ class _SourceFacts:
 
 
 def _parse_source(text: str) -> int | None:
-    """A CSRC (1 to 2³²-1) out of its decimal form; None for anything else and for the loudest marker."""
+    """A CSRC (1 to 2³²-1) from its decimal form; None for anything else and for the loudest marker."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 10):
         return None
     source = int(text)
@@ -229,7 +229,9 @@ def _parse_source(text: str) -> int | None:
 
 
 def _decompress(payload: bytes) -> bytes | None:
-    """The message in zlib, gzip or no wrapping; None where it is broken, empty or larger than MAX_MESSAGE_BYTES."""
+    """Unpacks a message that is compressed with zlib, gzip or not at all; None where it is broken, empty or larger than
+    MAX_MESSAGE_BYTES.
+    """
     if not _looks_compressed(payload):
         return payload if 0 < len(payload) <= MAX_MESSAGE_BYTES else None
     decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # either header
@@ -257,6 +259,6 @@ def _unwrap_base64(payload: bytes) -> bytes:
 
 
 def _has_unknown(message: User, number: int) -> bool:
-    """Whether a field is there with a wire type other than the schema's."""
+    """Whether the message has the field with another wire type than the schema's."""
     unknown = UnknownFieldSet(message)
     return any(unknown[index].field_number == number for index in range(len(unknown)))

@@ -1,4 +1,4 @@
-"""What the facts of a Meet page mean, and what to do next. Pure."""
+"""What the facts of a Google Meet page mean, and which steps follow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NO_WAY_IN: Final = "page.no_way_in"
 
 
 class Past(NamedTuple):
-    """What went before. ``asked``: the join button was pressed; ``entered``: the call was seen."""
+    """What happened before. ``asked``: the join button was pressed; ``entered``: the call was seen."""
 
     asked: bool = False
     entered: bool = False
@@ -28,8 +28,10 @@ NOTHING_YET: Final = Past()
 
 
 def view(facts: Facts, past: Past = NOTHING_YET) -> View:
-    """Where we are. The lobby shares the call's controls, so its text outweighs them. Names and chat can say anything, so texts
-    that refuse us or end the call count only where the page shows neither the call nor a way in."""
+    """What the page shows. The lobby shares the call's controls, so its text has precedence over them. Names and chat can
+    contain any text, so a text that refuses us or ends the call counts only where the page shows neither the call nor a way to
+    join.
+    """
     text = plain(facts.text)
     in_call_view = [sign.name for sign in meet.IN_CALL_VIEW if sign.name in facts.elements]
     way_in = _way_in(facts)
@@ -38,9 +40,8 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
     if waiting := first_said(meet.WAITING, text):
         scene = Scene.HOST_ABSENT if waiting is meet.HOST_ABSENT else Scene.LOBBY
         return _seen(facts, scene, (waiting.name,), waiting.name)
-    if facts.tiles and (
-        in_call_view or past.entered
-    ):  # The controls go away for a while when somebody presents.
+    # The controls disappear for a while when somebody presents.
+    if facts.tiles and (in_call_view or past.entered):
         return _call(facts, text, (*in_call_view[:1], meet.TILE.name))
     if in_call_view and past.asked and not past.entered and _foreign(facts):
         return _seen(facts, Scene.LOBBY, (in_call_view[0], meet.LOBBY_SHAPE), meet.LOBBY_SHAPE)
@@ -48,9 +49,9 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
 
 
 def steps(facts: Facts) -> Iterator[Step]:
-    """What there is to do on the way into the call or in it, the most urgent first."""
+    """The steps to take before and in the call, the most urgent first."""
     for dialog in facts.dialogs:
-        yield from _answers(dialog)
+        yield from _dialog_steps(dialog)
     in_call_view = any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW)
     in_the_way = (meet.GOT_IT,) if in_call_view else (meet.WITHOUT_ACCOUNT, meet.IN_THE_WAY)
     for sign in in_the_way:
@@ -70,13 +71,13 @@ def steps(facts: Facts) -> Iterator[Step]:
 
 
 def asks(step: Step) -> bool:
-    """Whether the step asks to be let in, or goes in."""
+    """Whether the step asks to join, or joins."""
     joins = {*map(button, (*meet.ASK.labels, *meet.JOIN.labels)), meet.JOIN_BUTTON.selector}
     return isinstance(step, Click) and step.selector in joins
 
 
 def _last_page(facts: Facts, text: str, past: Past) -> View | None:
-    """The page that refuses us or ends the call, if it is one."""
+    """The view of a page that refuses us or ends the call; None for any other page."""
     evidence = (_NO_CALL, _NO_WAY_IN)
     if over := first_said(meet.ENDS, text):
         return _seen(facts, Scene.OVER, (over.name, *evidence), over.name, over)
@@ -84,7 +85,7 @@ def _last_page(facts: Facts, text: str, past: Past) -> View | None:
         return _seen(facts, Scene.REFUSED, (refused.name, *evidence), refused.name, refused)
     if not (_foreign(facts) and meet.LAST_PAGE.name in facts.elements):
         return None
-    ended = past.entered  # What the roster says of our removal outweighs it.
+    ended = past.entered  # A removal that the roster reports has precedence.
     return View(
         scene=Scene.OVER if ended else Scene.REFUSED,
         reason=Reason.MEETING_ENDED if ended else Reason.PAGE_NOT_UNDERSTOOD,
@@ -132,7 +133,7 @@ def _seen(
 
 
 def _way_in(facts: Facts) -> tuple[str, ...]:
-    """The names of what the page offers to join by."""
+    """The names of the signs by which the page offers to join."""
     ways = []
     if facts.name is not None:
         ways.append(meet.NAME_FIELD.name)
@@ -156,11 +157,11 @@ def _pre_join(facts: Facts, way_in: tuple[str, ...]) -> str:
 
 
 def _foreign(facts: Facts) -> bool:
-    """Whether the page is in another language than the one that was asked for, so that no text of it can be known."""
+    """Whether the page is not in English, so that its texts are not in the table."""
     return bool(facts.language) and facts.language.split("-")[0].casefold() != "en"
 
 
-def _answers(dialog: Dialog) -> Iterator[Step]:
+def _dialog_steps(dialog: Dialog) -> Iterator[Step]:
     text = plain(dialog.text)
     if meet.NOTICE.said_in(text):
         if dialog.ok:
@@ -191,7 +192,7 @@ def _offered(labels: Iterable[str], buttons: Iterable[str]) -> str | None:
 
 
 def _detail(facts: Facts, sign: Sign) -> str:
-    """The line of the page that says it; the whole text where it runs over several lines or nothing says it."""
+    """The line of the page that contains a phrase of ``sign``; the whole text where no line does."""
     return _shown(next((line for line in facts.text.splitlines() if sign.said_in(plain(line))), facts.text))
 
 

@@ -1,7 +1,7 @@
 """What Google Meet's pages look like: every selector and every phrase that this package relies on, as one table of signs.
 
-Where several signs could be met, the more specific ones stand first. ``source`` says how much a sign can be trusted:
-``observed`` was seen by several public bots, ``public bot`` by at least one, ``inference`` by nobody.
+Where several signs may match, the more specific ones come first. ``source`` says how reliable a sign is: ``observed`` was seen
+by several public bots, ``public bot`` by at least one, ``inference`` by none.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ LOBBY: Final = Sign(
 )
 WAITING: Final = (HOST_ABSENT, LOBBY_HOST, LOBBY)
 LOBBY_SHAPE: Final = "lobby.controls_without_tiles"
-"""Evidence for a waiting room on a page in another language: controls of the call, and nobody's tile. Inference."""
+"""Evidence for a waiting room on a page in another language: controls of the call without any tile. Inference."""
 
 # In the call.
 
@@ -116,7 +116,7 @@ TILE: Final = Sign(
 PHANTOM_TILE: Final = Sign(
     name="call.phantom_tile",
     selectors=('[data-participant-id*="visual_effects"]',),
-    evidence_for="nobody: the preview of video effects",
+    evidence_for="no participant: the preview of video effects",
     source="observed",
 )
 CHAT: Final = Sign(
@@ -190,7 +190,7 @@ DENIED: Final = Sign(
     name="refused.denied",
     phrases=("denied your request to join", "weren't allowed to join"),
     reason=Reason.DENIED_BY_HOST,
-    evidence_for="a person said no",
+    evidence_for="a person refused us",
     source="observed",
 )
 UNANSWERED: Final = Sign(
@@ -233,7 +233,7 @@ CAPTCHA: Final = Sign(
     phrases=("verify it's you", "confirm you're not a robot", "prove you're not a robot"),
     selectors=('iframe[title*="recaptcha challenge" i]', 'iframe[src*="/recaptcha/"][src*="/bframe"]'),
     reason=Reason.CAPTCHA,
-    evidence_for="a question that only people are to answer; we do not try",
+    evidence_for="a question that only people may answer; the bot does not try",
     source="inference, from Google's documented reCAPTCHA frames and sign-in texts",
 )
 SIGN_IN: Final = Sign(
@@ -339,7 +339,7 @@ SIGNS: Final = (
 
 IN_CALL_VIEW: Final = (CALL_CONTROLS, LEAVE)
 ELEMENTS: Final = (*IN_CALL_VIEW, MICROPHONE_ON, CAMERA_ON, JOIN_BUTTON, CAPTCHA, LAST_PAGE)
-"""What Facts.elements tells of."""
+"""The signs whose names Facts.elements can contain."""
 
 OBSERVED: Final = {
     "elements": {sign.name: sign.selector for sign in ELEMENTS},
@@ -350,7 +350,7 @@ OBSERVED: Final = {
     "dialog": DIALOG.selector,
     "dialogOk": DIALOG_OK.selector,
 }
-"""What read_page.js is given."""
+"""The argument of read_page.js, but for ``withText``."""
 
 PRIVATE: Final = (
     "[data-participant-id]",

@@ -31,13 +31,13 @@ MOUSE_EVERY: Final = 120.0
 _CHAT: Final = Chat(
     toggle=teams.CHAT, field=teams.CHAT_FIELD, send=teams.CHAT_SEND, limit=teams.CHAT_LIMIT, rich_text=True
 )
-_RESTS: Final = ((640, 300), (660, 320))
-"""Where the mouse goes, in CSS pixels: over the stage, where nothing is pressed."""
+_MOUSE_POSITIONS: Final = ((640, 300), (660, 320))
+"""Positions of the mouse in CSS pixels: over the stage, where there is no button."""
 
 
 class TeamsCall:
-    """See worker.platforms.call.Call. ``signed_in``: the browser carries an account, so that a sign-in wall means that the
-    account is not signed in any more.
+    """See worker.platforms.call.Call. ``signed_in``: the browser has an account, so a page that asks for a sign-in means
+    that the account's session has ended.
     """
 
     def __init__(
@@ -51,18 +51,18 @@ class TeamsCall:
         self._past = Past()
         self._nameless_since: float | None = None
         self._video_until: float | None = None
-        self._video_settled = False
+        self._video_done = False
         self._mouse_moved = 0.0
         self._mouse_moves = 0
 
     async def open(self) -> None:
-        """Loads the page, or what the link leads to. Raises CallError where it does not load."""
-        self._driver.page.on("popup", _close)
+        """Loads the page and follows redirects. Raises CallError where it does not load."""
+        self._driver.page.on("popup", _close_popup)
         await self._driver.page.add_init_script(_script("stay_in_browser.js"))
         await self._driver.load(self._address.url, self._address.shown)
 
     async def look(self, *, thorough: bool) -> View:
-        """One look at the page. ``thorough``: its text is read even where a call is seen, which costs the browser a layout."""
+        """Reads the page once. ``thorough``: reads its text even while a call is visible, which costs a layout."""
         self._facts = facts = await self._observe(with_text=thorough)
         now = time.monotonic()
         if not waits_for_name(facts):
@@ -76,22 +76,22 @@ class TeamsCall:
         return judge_sign_in(seen, signed_in=self._signed_in)
 
     async def act(self) -> None:
-        """Takes the one step that the last look calls for, if any; in the call it also moves the mouse now and then."""
+        """Performs at most one step, chosen from the last look; in the call also moves the mouse every MOUSE_EVERY seconds."""
         now = time.monotonic()
         if self._past.entered:
-            await self._settle_video(now)
+            await self._check_video_timeout(now)
             await self._move_mouse(now)
-        with_video = self._past.entered and not self._video_settled
+        with_video = self._past.entered and not self._video_done
         step = self._retries.choose(steps(self._facts, self._past, with_video=with_video), now)
-        if step is not None and await self._driver.take(step):
-            await self._note(step)
+        if step is not None and await self._driver.perform(step):
+            await self._record_step(step)
 
     async def announce(self, message: str) -> bool:
         """Writes ``message`` into the chat, cut to CHAT_LIMIT; False where the page does not take it."""
         return await write_message(self._driver, _CHAT, message)
 
     async def leave(self) -> None:
-        """Leaves by the call's own button, or takes the request to join back; where there is neither, nothing is to be left."""
+        """Hangs up, or cancels the request to join; does nothing where the page offers neither."""
         await self._driver.leave_by((teams.HANG_UP, teams.CANCEL), self._visible)
 
     async def _observe(self, *, with_text: bool) -> Facts:
@@ -102,13 +102,13 @@ class TeamsCall:
     async def _visible(self) -> frozenset[str]:
         return (await self._observe(with_text=False)).elements
 
-    async def _note(self, step: Step) -> None:
-        """Takes that the page took ``step``."""
+    async def _record_step(self, step: Step) -> None:
+        """Records that the page accepted ``step``."""
         if asks(step) and not self._past.asked:
             logger.info("asked to join")
             self._past = self._past._replace(asked=True)
         elif step == press(teams.VIDEO_OFF):
-            await self._end_video("incoming video is turned off")
+            await self._finish_video("incoming video is turned off")
 
     def _enter(self, now: float) -> None:
         self._past = self._past._replace(asked=True, entered=True)
@@ -116,18 +116,18 @@ class TeamsCall:
             self._video_until = now + VIDEO_TIMEOUT
             self._mouse_moved = now
 
-    async def _settle_video(self, now: float) -> None:
-        """Stops asking for less video once it is off, or was not to be had."""
-        if self._video_settled:
+    async def _check_video_timeout(self, now: float) -> None:
+        """Stops trying to turn off incoming video after VIDEO_TIMEOUT."""
+        if self._video_done:
             return
         if self._video_until is not None and now > self._video_until:
-            await self._end_video("incoming video stays on: the page offers no way to turn it off")
+            await self._finish_video("incoming video stays on: the page offers no way to turn it off")
 
-    async def _end_video(self, how: str) -> None:
-        logger.info("%s", how)
-        self._video_settled = True
+    async def _finish_video(self, message: str) -> None:
+        logger.info("%s", message)
+        self._video_done = True
         if teams.VIEW_MORE.name in self._facts.elements:
-            # The menu may be open still.
+            # The menu may still be open.
             await self._driver.press_key("Escape")
 
     async def _move_mouse(self, now: float) -> None:
@@ -135,16 +135,16 @@ class TeamsCall:
             return
         self._mouse_moved = now
         self._mouse_moves += 1
-        await self._driver.move_mouse(*_RESTS[self._mouse_moves % 2])
+        await self._driver.move_mouse(*_MOUSE_POSITIONS[self._mouse_moves % 2])
 
 
-async def _close(popup: Page) -> None:
-    """A guest's call needs no second window; what opens one offers the app or help."""
+async def _close_popup(popup: Page) -> None:
+    """Closes a second window: it offers the app or help, which a call does not need."""
     logger.info("the page opened another window, which is closed")
     try:
         await popup.close()
     except PlaywrightError as error:
-        logger.debug("the other window is gone: %s", first_line(error))
+        logger.debug("the other window is already closed: %s", first_line(error))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What a Microsoft Teams page shows at one moment, as read_page.js read it (pure data)."""
+"""What a Microsoft Teams page shows at one moment, as read_page.js read it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """``elements`` are the names of those of teams_page.ELEMENTS that are visible, ``name`` is the content of the name field,
+    """``elements`` are the names of the signs of signs.ELEMENTS that are visible, ``name`` is the content of the name field,
     None without one. ``headings`` are the visible headings and ``text`` the visible text, empty where it was not read, both
-    without the lines that people of the meeting wrote and without passing alerts.
+    without lines that participants wrote and without passing alerts.
     """
 
     url: str = ""

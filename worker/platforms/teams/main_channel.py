@@ -1,6 +1,6 @@
-"""What the ``main-channel`` of a Teams call says: who is dominant, and live captions.
+"""Reads messages of the ``main-channel`` of a Teams call: dominant speakers and live captions.
 
-A message is a binary prefix of unknown length, then JSON. Everything in it is hostile input: what is not understood is nothing.
+A message is a binary prefix of unknown length, then JSON. All of it is hostile input: what cannot be read is ignored.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ MAX_HISTORY: Final = 64
 MAX_RESULTS: Final = 64
 MAX_USER_ID: Final = 500
 
-_PREFIX_MOST: Final = 256
-"""JSON that begins further in is not looked for."""
-_TRIES_MOST: Final = 16
+_MAX_PREFIX: Final = 256
+"""Bytes of the longest prefix: JSON that begins later is not found."""
+_MAX_TRIES: Final = 16
 _NTP_TO_UNIX: Final = 2_208_988_800
 """Seconds from 1900, where NTP counts from, to 1970 (RFC 5905, section 6)."""
 _TICKS: Final = 10_000_000
 """Captions count in units of 100 ns."""
 _LONGEST_CAPTION: Final = 120.0
+"""Seconds."""
 
 _decoder = json.JSONDecoder()
 
 
 def speaking_hints(event: TapeEvent) -> list[Said]:
-    """What an event of the tape says of who speaks; empty for all events but messages of the main channel. Never raises."""
+    """What an event of the tape says about who speaks; empty for all events but messages of the main channel. Never raises."""
     if isinstance(event, ChannelMessage) and event.label == LABEL and not event.sent:
         return read_main_channel(event.payload)
     return []
 
 
 def read_main_channel(payload: bytes) -> list[Said]:
-    """What a message says, in its order; empty for a message of another kind, a broken or a huge one. Never raises."""
+    """The hints in a message, in its order; empty for one that is of another kind, broken or too large. Never raises."""
     said: list[Said] = []
     for entry in _entries(_find_json(payload)):
         if entry.get("type") == "dsh":
@@ -57,9 +58,9 @@ def _find_json(payload: bytes) -> object:
     if len(payload) > MAX_MESSAGE_BYTES:
         return None
     at = -1
-    for _ in range(_TRIES_MOST):
+    for _ in range(_MAX_TRIES):
         at = min((place for mark in b"[{" if (place := payload.find(mark, at + 1)) >= 0), default=-1)
-        if not 0 <= at <= _PREFIX_MOST:
+        if not 0 <= at <= _MAX_PREFIX:
             return None
         try:
             value: object = _decoder.raw_decode(payload[at:].decode("utf-8", "replace"))[0]
@@ -71,7 +72,7 @@ def _find_json(payload: bytes) -> object:
 
 
 def _is_message(value: object) -> bool:
-    """Whether it holds an object: the prefix may hold bytes that happen to be an array."""
+    """Whether it contains an object: bytes of the prefix may happen to be an array."""
     return isinstance(value, dict) or (
         isinstance(value, list) and any(isinstance(each, dict) for each in value)
     )
@@ -93,11 +94,11 @@ def _dominance(history: object) -> list[Said]:
 def _caption(result: object) -> list[Said]:
     if not isinstance(result, dict):
         return []
-    user, begun, lasted = (result.get(key) for key in ("userId", "timestampAudioSent", "duration"))
-    begun, lasted = _number(begun), _number(lasted)
-    if not isinstance(user, str) or not 0 < len(user) <= MAX_USER_ID or begun is None or lasted is None:
+    user, begin, duration = (result.get(key) for key in ("userId", "timestampAudioSent", "duration"))
+    begin, duration = _number(begin), _number(duration)
+    if not isinstance(user, str) or not 0 < len(user) <= MAX_USER_ID or begin is None or duration is None:
         return []
-    start, seconds = begun / _TICKS - _NTP_TO_UNIX, lasted / _TICKS
+    start, seconds = begin / _TICKS - _NTP_TO_UNIX, duration / _TICKS
     if not 0 <= seconds <= _LONGEST_CAPTION:
         return []
     return [

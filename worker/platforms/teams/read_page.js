@@ -1,6 +1,6 @@
 /**
- * One look at a Microsoft Teams page: what it shows, not what that means. Evaluated by the worker a few times a second, so it
- * reads the page's text, which makes the browser lay it out, only when asked to or when there is no call to be seen.
+ * Reads what a Microsoft Teams page shows; the worker interprets it. Runs a few times a second, so it reads the page's text,
+ * which costs the browser a layout, only when asked to or when no call is visible.
  *
  * @param {{elements: [string, string, string[]][], callView: string[], nameField: string, headings: string, notices: string,
  *          modal: string, noEvidence: string, withText: boolean}} wanted  `elements`: name, CSS selector and button labels of each; `callView`:
@@ -37,7 +37,7 @@
   );
   const inCallView = wanted.callView.some((call) => elements.includes(call));
   const withText = wanted.withText || !inCallView;
-  /** What people wrote, and passing alerts, are no text of the page. */
+  /** Lines that are left out of the page's text: those that participants wrote, and passing alerts. */
   const noEvidence = new Set(withText ? all(wanted.noEvidence).flatMap(lines) : []);
   /** @param {string[]} shown */
   const own = (shown) => shown.filter((line) => !noEvidence.has(line));

@@ -1,11 +1,11 @@
-"""Who is who in a Teams call: raw roster messages in, a roster out.
+"""Decodes the raw roster messages of a Microsoft Teams call into a roster (pure).
 
-Two kinds of evidence are merged: the roster frames on the page's own WebSocket, and, weaker, what the page's own objects say.
-What was once learned stays, so that somebody who left keeps their name.
+Two kinds of evidence are merged: the roster frames on the page's own WebSocket, and, weaker, the page's own objects. A fact
+stays until it is replaced, so a participant who left keeps their name.
 
-Frames of other calls come over the same socket, told apart by their chain id. The call that is ours is the first in which
-somebody with the bot's name is active, and stays so while that one is; until there is such a call, it is the first that was
-heard of. Frames without a chain id count for ours.
+Frames of other calls come over the same socket; their chain id distinguishes them. Our call is the first in which a
+participant with the bot's name is active, and remains ours while that participant is active. Until there is such a call, our
+call is the first that was mentioned. Frames without a chain id belong to our call.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _ENDINGS = {
     5000: Reason.REMOVED,
     5300: Reason.REMOVED,
 }
-"""Why a conversation ended for us, by its sub-code; every other one: it is over."""
+"""Why a conversation ended for us, by its sub-code; any other sub-code: the meeting ended."""
 _STATUS = {"active": Status.IN, "inactive": Status.OUT}
 _SENDING = frozenset({"sendrecv", "sendonly", "sendreceive"})
 _NOT_SENDING = frozenset({"recvonly", "receiveonly", "inactive"})
 _HOST = "organizer"
 _SUFFIXES = (" (guest)", " (unverified)", " (external)")
-"""What Teams adds to the names of strangers."""
+"""What Teams adds to the names of guests and external participants."""
 
 
 class TeamsRosterDecoder:
-    """Merges roster evidence. Garbage never raises: it is counted in ``undecodable``. Nothing is ever ``harvested``."""
+    """Merges roster evidence. Invalid messages never raise: they are counted in ``undecodable``. ``harvested`` stays 0."""
 
     def __init__(self) -> None:
         self.undecodable = 0
@@ -52,7 +52,7 @@ class TeamsRosterDecoder:
         self._objects = _CallFacts()
 
     def observe(self, event: TapeEvent) -> None:
-        """Takes in one event of the tape; those that say nothing of the roster are ignored."""
+        """Adds one event of the tape; events without roster evidence are ignored."""
         match event:
             case TapeStarted():
                 self._bot_name = self._bot_name or _comparable(event.bot_name)
@@ -64,7 +64,7 @@ class TeamsRosterDecoder:
                 pass
 
     def roster(self) -> Roster:
-        """What is known by now of the call that is ours."""
+        """The roster of our call as known so far."""
         ours = self._calls.get(self._ours or "", _CallFacts())
         layers = [(Evidence.FRAMES, ours), (Evidence.OBJECTS, self._objects)]
         devices: dict[str, Device] = {}
@@ -90,13 +90,13 @@ class TeamsRosterDecoder:
             if not isinstance(participants, dict):
                 self.undecodable += 1
                 return
-            call.take_participants(participants)
-            self._choose(frame.chain_id)
+            call.apply_participants(participants)
+            self._choose_ours(frame.chain_id)
         else:
             call.over = _ending(frame)
 
     def _call(self, chain_id: str) -> _CallFacts | None:
-        """The facts of a call, made at its first mention; None where there are too many."""
+        """The facts of a call, created at its first mention; None where MAX_CALLS are known."""
         chain_id = chain_id or self._ours or ""
         if chain_id not in self._calls and len(self._calls) >= MAX_CALLS:
             return None
@@ -104,7 +104,7 @@ class TeamsRosterDecoder:
             self._ours = chain_id
         return self._calls.setdefault(chain_id, _CallFacts())
 
-    def _choose(self, chain_id: str) -> None:
+    def _choose_ours(self, chain_id: str) -> None:
         if self._ours is None or not self._is_in(self._ours):
             chain_id = chain_id or self._ours or ""
             if self._is_in(chain_id):
@@ -140,7 +140,9 @@ class TeamsRosterDecoder:
         )
 
     def _observe_objects(self, payload: bytes) -> None:
-        """Objects are a snapshot: who is not there has left. An empty one is of a call that is not there yet or any more."""
+        """Objects are a snapshot: a missing participant has left. An empty snapshot means that the page shows no call, and is
+        ignored.
+        """
         value = read_json(payload)
         participants = value.get("participants") if isinstance(value, dict) else None
         if not isinstance(participants, list):
@@ -157,14 +159,14 @@ class TeamsRosterDecoder:
                 facts.status = Status.IN
                 facts.learn(entry.get("name"), entry.get("state"), entry.get("role"))
                 for source in _list(entry.get("sources")):
-                    self._objects.tie(parse_source(source), device_id)
+                    self._objects.assign(parse_source(source), device_id)
         for device_id, facts in self._objects.devices.items():
             if present and device_id not in present:
                 facts.status = Status.OUT
 
 
 class _DeviceFacts:
-    """What was learned of one participant from one kind of evidence."""
+    """What is known of one participant from one kind of evidence."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -173,7 +175,7 @@ class _DeviceFacts:
         self.muted: bool | None = None
 
     def learn(self, name: object, state: object, role: object) -> None:
-        """Takes what an update says; what it leaves out stays."""
+        """Applies an update; what it leaves out stays unchanged."""
         if isinstance(name, str) and name.strip():
             self.name = well_formed(name[:MAX_NAME_CHARACTERS])
         if isinstance(state, str):
@@ -183,7 +185,7 @@ class _DeviceFacts:
 
 
 class _CallFacts:
-    """What was learned of one call from one kind of evidence."""
+    """What is known of one call from one kind of evidence."""
 
     def __init__(self) -> None:
         self.devices: dict[str, _DeviceFacts] = {}
@@ -191,8 +193,8 @@ class _CallFacts:
         self.contested: set[int] = set()
         self.over: CallOver | None = None
 
-    def take_participants(self, participants: dict[str, object]) -> None:
-        """An update of the roster: entries may be partial."""
+    def apply_participants(self, participants: dict[str, object]) -> None:
+        """Applies an update of the roster, whose entries may be partial."""
         for key, entry in participants.items():
             if not isinstance(entry, dict):
                 continue
@@ -204,27 +206,27 @@ class _CallFacts:
             if facts is None:
                 continue
             facts.learn(details.get("displayName"), entry.get("state"), entry.get("meetingRole"))
-            self._take_streams(device_id, facts, entry.get("endpoints"))
+            self._apply_streams(device_id, facts, entry.get("endpoints"))
 
     def device(self, device_id: str) -> _DeviceFacts | None:
-        """A participant's facts, made at the first mention; None where the id is empty or there are too many."""
+        """A participant's facts, created at the first mention; None where the id is empty or MAX_DEVICES are known."""
         known = self.devices.get(device_id)
         if known is None and device_id and len(self.devices) < MAX_DEVICES:
             known = self.devices[device_id] = _DeviceFacts()
         return known
 
-    def tie(self, source: int | None, device_id: str) -> None:
-        """A source is a participant's; the latest word counts."""
+    def assign(self, source: int | None, device_id: str) -> None:
+        """Assigns a source to a participant; the latest assignment counts."""
         if source is None or (source not in self.sources and len(self.sources) >= MAX_SOURCES):
             return
         if self.sources.get(source, device_id) != device_id:
             self.contested.add(source)
         self.sources[source] = device_id
 
-    def _take_streams(self, device_id: str, facts: _DeviceFacts, endpoints: object) -> None:
+    def _apply_streams(self, device_id: str, facts: _DeviceFacts, endpoints: object) -> None:
         sending: list[bool] = []
         for stream in _audio_streams(endpoints):
-            self.tie(parse_source(stream.get("sourceId")), device_id)
+            self.assign(parse_source(stream.get("sourceId")), device_id)
             direction = str(stream.get("direction")).lower()
             if direction in _SENDING | _NOT_SENDING:
                 sending.append(direction in _SENDING and stream.get("serverMuted") is not True)
@@ -233,7 +235,7 @@ class _CallFacts:
 
 
 def _audio_streams(endpoints: object) -> Iterator[dict[str, object]]:
-    """The audio streams of all of a participant's endpoints. Ids of video streams are no one's voice."""
+    """The audio streams of all of a participant's endpoints. Video streams are left out: their ids are not audio sources."""
     for endpoint in endpoints.values() if isinstance(endpoints, dict) else _list(endpoints):
         call = endpoint.get("call") if isinstance(endpoint, dict) else None
         for stream in _list(call.get("mediaStreams") if isinstance(call, dict) else None):
@@ -242,7 +244,7 @@ def _audio_streams(endpoints: object) -> Iterator[dict[str, object]]:
 
 
 def _owner(source: int, layers: list[tuple[Evidence, _CallFacts]]) -> SourceOwner:
-    """Whose a source is: the strongest evidence decides."""
+    """The owner of a source, by the strongest evidence."""
     known = [(kind, call.sources[source]) for kind, call in layers if source in call.sources]
     device_id = known[0][1]
     return SourceOwner(
@@ -256,16 +258,16 @@ def _owner(source: int, layers: list[tuple[Evidence, _CallFacts]]) -> SourceOwne
 def _ending(frame: Frame) -> CallOver:
     code = frame.sub_code
     reason = _ENDINGS.get(code or 0, Reason.MEETING_ENDED)
-    told = "no sub-code" if code is None else f"sub-code {code}"
+    code_text = "no sub-code" if code is None else f"sub-code {code}"
     return CallOver(
         reason=reason,
-        detail=f"the call's signalling says that the conversation ended: {told}",
+        detail=f"the call's signalling says that the conversation ended: {code_text}",
         evidence=(f"frames.conversation_end.{'none' if code is None else code}",),
     )
 
 
 def _comparable(name: str) -> str:
-    """A name as it is compared: without case, outer blanks and what Teams adds."""
+    """A name in the form in which names are compared: without case, outer blanks and Teams' suffixes."""
     plain = " ".join(name.casefold().split())
     for suffix in _SUFFIXES:
         plain = plain.removesuffix(suffix)

@@ -1,4 +1,4 @@
-"""What the facts of a Microsoft Teams page mean, and what to do next. Pure."""
+"""What the facts of a Microsoft Teams page mean, and which steps follow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.platforms.teams.facts import Facts
 from worker.reasons import Reason
 
 NAME_FIELD_PATIENCE: Final = 1.5
-"""Seconds that a join button has to stand without a name field before it is pressed: the field may only be late."""
+"""Seconds for which a join button must be shown without a name field before it is pressed: the field may come late."""
 
 _DETAIL_LENGTH: Final = 200
 _LAUNCHER_PATH: Final = "/dl/launcher/"
@@ -22,8 +22,8 @@ _LIGHT_PATH: Final = "/light-meetings/"
 
 
 class Past(NamedTuple):
-    """What went before. ``asked``: the join button was pressed; ``entered``: the call was seen; ``nameless_for``: seconds that
-    a join button has been shown without a name field.
+    """What happened before. ``asked``: the join button was pressed; ``entered``: the call was seen; ``nameless_for``: seconds
+    for which a join button has been shown without a name field.
     """
 
     asked: bool = False
@@ -35,8 +35,8 @@ NOTHING_YET: Final = Past()
 
 
 def view(facts: Facts, past: Past = NOTHING_YET) -> View:
-    """Where we are. The lobby's text outweighs what looks like a call. A text that refuses us or ends the call counts only
-    where the page shows no call and, unless a dialog says it, no way in.
+    """What the page shows. The lobby's text has precedence over signs of a call. A text that refuses us or ends the call
+    counts only where the page shows no call and, unless a dialog contains it, no way to join.
     """
     call = [sign.name for sign in teams.CALL_VIEW if sign.name in facts.elements]
     if not call and (last := _last_page(facts, past)):
@@ -53,7 +53,7 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
 
 
 def steps(facts: Facts, past: Past, *, with_video: bool) -> Iterator[Step]:
-    """What there is to do, the most urgent first. ``with_video``: incoming video is still to be turned off."""
+    """The steps to take, the most urgent first. ``with_video``: incoming video is still to be turned off."""
     for notice in facts.notices:
         for sign in (teams.RECORDED, teams.APP_PROMPT):
             if sign.said_in(plain(notice.text)) and (label := _offered(sign, notice.buttons)):
@@ -62,15 +62,15 @@ def steps(facts: Facts, past: Past, *, with_video: bool) -> Iterator[Step]:
         yield press(teams.WITHOUT_MEDIA)
     match view(facts, past).scene:
         case Scene.OPENING | Scene.ASKED:
-            yield from _way(facts, past)
+            yield from _joining_steps(facts, past)
         case Scene.LOBBY | Scene.HOST_ABSENT:
-            yield from _devices(facts)
+            yield from _device_steps(facts)
         case Scene.CALL if with_video:
-            yield from _less_video(facts)
+            yield from _video_steps(facts)
 
 
 def asks(step: Step) -> bool:
-    """Whether the step asks to be let in, or goes in."""
+    """Whether the step asks to join, or joins."""
     return step == press(teams.JOIN)
 
 
@@ -79,29 +79,29 @@ def waits_for_name(facts: Facts) -> bool:
     return facts.name is None and teams.JOIN.name in facts.elements
 
 
-def _way(facts: Facts, past: Past) -> Iterator[Step]:
+def _joining_steps(facts: Facts, past: Past) -> Iterator[Step]:
     if teams.LAUNCHER.name in facts.elements:
         yield press(teams.LAUNCHER)
-    yield from _devices(facts)
+    yield from _device_steps(facts)
     if facts.name is not None and not facts.name.strip():
         yield FillName(teams.NAME_FIELD.selector)
     elif teams.JOIN.name in facts.elements and (facts.name is not None or _signed_in(facts, past)):
         yield press(teams.JOIN)
 
 
-def _devices(facts: Facts) -> Iterator[Step]:
+def _device_steps(facts: Facts) -> Iterator[Step]:
     for sign in (teams.MICROPHONE_ON, teams.CAMERA_ON):
         if sign.name in facts.elements:
             yield press(sign)
 
 
 def _signed_in(facts: Facts, past: Past) -> bool:
-    """Whether no name field will come. Teams lets guests without a name press its button as well."""
+    """Whether no name field will come. Teams also enables the join button for guests without a name."""
     return teams.SIGN_IN_LINK.name not in facts.elements and past.nameless_for >= NAME_FIELD_PATIENCE
 
 
-def _less_video(facts: Facts) -> Iterator[Step]:
-    """The way through the menus to less video, from its end: what is there is pressed."""
+def _video_steps(facts: Facts) -> Iterator[Step]:
+    """Presses the furthest visible item on the way through the menus that turn off incoming video."""
     for sign in (teams.VIDEO_OFF, teams.VIEW_MORE, teams.VIDEO_MENU):
         if sign.name in facts.elements:
             yield press(sign)
@@ -109,10 +109,10 @@ def _less_video(facts: Facts) -> Iterator[Step]:
 
 
 def _last_page(facts: Facts, past: Past) -> View | None:
-    """The page that refuses us or ends the call, if it is one."""
+    """The view of a page that refuses us or ends the call; None for any other page."""
     if teams.ENCRYPTED.name in facts.elements:
         return _ending(facts, Scene.OVER, teams.ENCRYPTED)
-    # Who has asked may be shown the name field still, behind what refuses them.
+    # After we asked, the name field may still be shown behind the refusal.
     way_in = [way for way in _way_in(facts) if not (past.asked and way == teams.NAME_FIELD.name)]
     headings = "\n".join(map(plain, facts.headings))
     if not way_in and (over := first_said(teams.ENDS, headings)):
@@ -135,7 +135,7 @@ def _refuses(sign: Sign, facts: Facts, text: str) -> bool:
 
 
 def _way_in(facts: Facts) -> tuple[str, ...]:
-    """The names of what the page offers to join by."""
+    """The names of the signs by which the page offers to join."""
     ways = [sign.name for sign in (teams.LAUNCHER, teams.JOIN) if sign.name in facts.elements]
     return (teams.NAME_FIELD.name, *ways) if facts.name is not None else tuple(ways)
 
@@ -179,7 +179,7 @@ def _variant(facts: Facts) -> str:
 
 
 def _foreign(facts: Facts) -> bool:
-    """Whether the page is in another language than the one that was asked for, so that no text of it can be known."""
+    """Whether the page is not in English, so that its texts are not in the table."""
     return bool(facts.language) and facts.language.split("-")[0].casefold() != "en"
 
 

@@ -1,9 +1,9 @@
 """What Microsoft Teams' pages look like: every selector and every phrase that this package relies on, as one table of signs.
 
-Where several signs could be met, the more specific ones stand first. ``source`` says how much a sign can be trusted:
-``observed`` was seen by several public bots, ``public bot`` by at least one, ``inference`` by nobody. The same page comes in
-several forms (the light client for guests, the full one, either of them signed in); attributes named data-tid are Teams' own
-hooks for tests and outlive its class names and languages.
+Where several signs may match, the more specific ones come first. ``source`` says how reliable a sign is: ``observed`` was seen
+by several public bots, ``public bot`` by at least one, ``inference`` by none. The same page has several forms (the light client
+for guests, the full one, either of them signed in). Attributes named data-tid are Teams' own test hooks: they change less often
+than class names and do not depend on the language.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ LAUNCHER: Final = Sign(
     name="launcher.continue",
     selectors=('[data-tid="joinOnWeb"]',),
     labels=("Continue on this browser", "Join meeting from this browser", "Join on the web instead"),
-    evidence_for="the page that would rather open the app",
-    source="observed; by now it mostly goes on by itself",
+    evidence_for="the page that offers to open the app",
+    source="observed; now it mostly continues by itself",
 )
 APP_PROMPT: Final = Sign(
     name="launcher.app_prompt",
@@ -67,7 +67,7 @@ JOIN: Final = Sign(
 CANCEL: Final = Sign(
     name="prejoin.cancel",
     selectors=('[data-tid="prejoin-cancel-button"]',),
-    evidence_for="the way out before the call: of the pre-join page and of the lobby",
+    evidence_for="the way out before the call, on the pre-join page and in the lobby",
     source="observed",
 )
 SIGN_IN_LINK: Final = Sign(
@@ -84,7 +84,7 @@ WITHOUT_MEDIA: Final = Sign(
     source="observed",
 )
 
-# The lobby. Its text outweighs everything that looks like a call.
+# The lobby. Its text has precedence over all signs of a call.
 
 LET_IN: Final = Sign(
     name="lobby.let_in",
@@ -182,7 +182,7 @@ CHAT_SEND: Final = Sign(
     source="public bots; the first inference",
 )
 
-# What people of the meeting wrote themselves: it can say anything.
+# What participants wrote: it can contain any text.
 
 WRITTEN: Final = Sign(
     name="page.written",
@@ -198,13 +198,13 @@ WRITTEN: Final = Sign(
 ALERT: Final = Sign(
     name="page.alert",
     selectors=('[role="alert"]:not([data-tid="calling-retry-screen"] *)', '[data-tid="toast"]'),
-    evidence_for="nothing of our own place in the call",
+    evidence_for="nothing about our own state in the call",
     source="observed; the second public bot",
 )
 NOTICE_BOX: Final = Sign(
     name="page.notice",
     selectors=('[role="dialog"]', '[role="alertdialog"]', '[role="alert"]', '[role="status"]'),
-    evidence_for="something is said beside the page",
+    evidence_for="a notice or a dialog beside the page's content",
     source="observed; that notices of a recording are among them is inference",
 )
 RECORDED: Final = Sign(
@@ -234,7 +234,7 @@ DENIED: Final = Sign(
     name="refused.denied",
     phrases=("you were denied access to the meeting", "your request to join was declined"),
     reason=Reason.DENIED_BY_HOST,
-    evidence_for="a person said no",
+    evidence_for="a person refused us",
     source="observed",
 )
 UNANSWERED: Final = Sign(
@@ -278,14 +278,14 @@ SIGN_IN_SITE: Final = Sign(
     name="refused.sign_in_site",
     hosts=("login.microsoftonline.com", "login.microsoftonline.us", "login.live.com"),
     reason=Reason.SIGN_IN_REQUIRED,
-    evidence_for="the same, once the page shows anything: every guest passes there unseen on the way in (prompt=none)",
+    evidence_for="the same, once the page shows anything: every guest passes it, unseen, when joining (prompt=none)",
     source="observed; the second is the US government's, from Microsoft's list of endpoints",
 )
 CAPTCHA: Final = Sign(
     name="refused.captcha",
     phrases=("verify you're a real person",),
     reason=Reason.CAPTCHA,
-    evidence_for="a question that only people are to answer; we do not try",
+    evidence_for="a question that only people may answer; the bot does not try",
     source="observed",
 )
 WRONG_LINK: Final = Sign(
@@ -321,7 +321,7 @@ REFUSALS: Final = (
     *(WRONG_LINK, WRONG_PASSCODE, NOT_FOUND, NOT_CONNECTED),
 )
 
-# Ends. They count where a heading says them.
+# Ends. They count only in a heading.
 
 LAST_PAGE: Final = Sign(
     name="last_page",
@@ -379,7 +379,7 @@ SIGNS: Final = (
 """The whole table."""
 
 ELEMENTS: Final = (*_BEFORE, *CALL_VIEW, *_VIDEO, SIGN_IN_FORM, LAST_PAGE, ENCRYPTED)
-"""What Facts.elements tells of."""
+"""The signs whose names Facts.elements can contain."""
 
 OBSERVED: Final = {
     "elements": [[sign.name, sign.selector, list(sign.labels)] for sign in ELEMENTS],
@@ -390,7 +390,7 @@ OBSERVED: Final = {
     "modal": MODAL.selector,
     "noEvidence": f"{WRITTEN.selector}, {ALERT.selector}",
 }
-"""What read_page.js is given."""
+"""The argument of read_page.js, but for ``withText``."""
 
 PRIVATE: Final = (
     "[data-cid=calling-participant-stream]",

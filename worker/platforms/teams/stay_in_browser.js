@@ -1,6 +1,6 @@
 /**
- * Keeps Teams' launcher from opening the app, which is not there. Put into every frame before the page's own scripts. Chromium
- * answers a link to an app with a question of its own that nobody sees, and until it is answered the page gets no clicks.
+ * Keeps Teams' launcher from opening the app, which is not installed. Runs in every frame before the page's own scripts. For a
+ * link to an app, Chromium opens an invisible dialog, and the page gets no clicks until it is answered.
  */
 (() => {
   /** @param {unknown} url */

@@ -1,4 +1,4 @@
-"""One message of a Teams page's own WebSocket, taken apart: ``3:::`` and JSON, whose body may be packed (pure)."""
+"""Parses a message of a Teams page's own WebSocket: ``3:::`` and JSON, whose body may be compressed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 
 _CHAIN_ID: Final = "x-microsoft-skype-chain-id"
 _SUB_CODE: Final = frozenset({"subcode", "sub_code"})
-_DEEPEST: Final = 6
+_MAX_DEPTH: Final = 6
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_frame(payload: bytes) -> Frame | None:
-    """Takes a message apart; None for one that is broken, huge or no frame. Never raises."""
+    """Parses a message; None where it is broken, too large or not a frame. Never raises."""
     if not payload.startswith(MARK) or len(payload) > MAX_FRAME_BYTES:
         return None
     message = read_json(payload[len(MARK) :])
@@ -54,7 +54,7 @@ def read_frame(payload: bytes) -> Frame | None:
 
 
 def read_json(data: bytes) -> object:
-    """The value, or None where the data is no JSON. Names may hold half a surrogate pair, which must not cost the message."""
+    """The value; None where the data is not JSON. Half a surrogate pair, which names may contain, is accepted."""
     try:
         value: object = json.loads(data)
     except (ValueError, RecursionError):
@@ -83,7 +83,7 @@ def _chain_id(headers: object) -> str:
 
 
 def _unpack(body: object) -> dict[str, object] | None:
-    """The body's object: given as it is, as JSON text, or in base64 with zlib, gzip, raw deflate or nothing around it."""
+    """The body's object. The body is an object, JSON text, or base64 of JSON, compressed by zlib, gzip, raw deflate or not."""
     if isinstance(body, str):
         data = body.strip().encode("utf-8", "replace")
         if not data.startswith(b"{"):
@@ -100,7 +100,7 @@ def _from_base64(data: bytes) -> bytes:
 
 
 def _inflate(data: bytes) -> bytes:
-    """RFC 1950, 1952 or 1951, whichever it is; the data itself where it is none, nothing where it is too large."""
+    """Decompresses RFC 1950, 1952 or 1951. The data itself where it is none of these, empty where it is too large."""
     for wbits in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):
         inflater = zlib.decompressobj(wbits)
         try:
@@ -115,8 +115,8 @@ def _inflate(data: bytes) -> bytes:
 
 
 def _sub_codes(value: object, depth: int = 0) -> Iterator[int]:
-    """Every sub-code in a body, however deep: its place is not known for certain."""
-    if depth > _DEEPEST:
+    """Every sub-code in a body, at most _MAX_DEPTH levels deep: its place is not certain."""
+    if depth > _MAX_DEPTH:
         return
     if isinstance(value, dict):
         for name, inner in value.items():

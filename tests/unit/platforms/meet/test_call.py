@@ -1,4 +1,4 @@
-"""What a call makes of its page, with a page that is made up."""
+"""A Google Meet call, with a fake page."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ async def test_a_denied_recording_stays_denied_until_the_text_is_read_again() ->
     assert [view.recording_denied for view in seen] == [True, True, False, False]
 
 
-async def test_a_page_that_cannot_be_read_is_on_its_way() -> None:
+async def test_a_page_that_cannot_be_read_counts_as_opening() -> None:
     page = FakePage(PlaywrightError("Execution context was destroyed"), {"tiles": "many"}, IN_CALL)
     seen = await looks(call(page), [True, True, True])
     assert [view.scene for view in seen] == [Scene.OPENING, Scene.OPENING, Scene.CALL]
 
 
-async def test_a_page_that_is_gone() -> None:
+async def test_look_raises_once_the_page_is_gone() -> None:
     page = FakePage(PlaywrightError("Target closed\nmore"))
     page.closed = True
     with pytest.raises(CallError, match=r"^the page is gone: Target closed$") as error:
@@ -58,9 +58,9 @@ async def test_a_page_that_is_gone() -> None:
     assert error.value.reason == Reason.BROWSER_DIED
 
 
-async def test_a_call_without_a_chat_takes_no_announcement() -> None:
+async def test_announce_returns_false_where_the_page_has_no_chat() -> None:
     assert not await call(FakePage(IN_CALL)).announce("I record this")
 
 
-async def test_where_there_is_no_button_there_is_nothing_to_leave() -> None:
+async def test_leave_does_nothing_where_the_page_has_no_button() -> None:
     await call(FakePage({})).leave()

@@ -40,7 +40,7 @@ from worker.platforms.meet.link import parse_meet_link
         ),
     ],
 )
-def test_links_that_are_taken(given_link: str, code: str, url: str) -> None:
+def test_a_meet_link_is_parsed(given_link: str, code: str, url: str) -> None:
     assert parse_meet_link(given_link) == (code, url, url)
 
 
@@ -68,7 +68,7 @@ def test_links_that_are_taken(given_link: str, code: str, url: str) -> None:
         "https://meet.google.com/abc-\x1b[31mdefg-hij",
     ],
 )
-def test_links_that_are_refused_in_one_clear_line(link: str) -> None:
+def test_other_texts_are_refused_in_one_line(link: str) -> None:
     with pytest.raises(AddressError) as refusal:
         parse_meet_link(link)
     line = str(refusal.value)
@@ -88,7 +88,7 @@ def test_a_long_text_is_not_repeated_in_full() -> None:
 @given(st.text() | st.text().map(lambda text: f"https://meet.google.com/{text}"))
 @example("https://[::1%25]/")
 @example("https://meet.google.com\uff0fabc")
-def test_any_text_is_taken_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         link = parse_meet_link(text)
     except AddressError as refusal:

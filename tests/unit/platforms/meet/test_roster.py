@@ -1,4 +1,4 @@
-"""Raw roster messages become a roster, whatever they hold."""
+"""Raw roster messages of Google Meet, valid and invalid, are decoded into a roster."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def observed(*events: ChannelMessage | RosterResponse | TilesSeen) -> MeetRoster
 
 
 @pytest.mark.parametrize("pack", [bytes, zlib.compress, gzip.compress], ids=["plain", "zlib", "gzip"])
-def test_collections_name_a_device_and_tie_its_source(pack: type[bytes]) -> None:
+def test_collections_give_a_device_its_name_and_its_source(pack: type[bytes]) -> None:
     data = listed(user(1, "Ada Lovelace", (4, 1), (29, "Ada"), (34, 1))) + output(1, "1234567")
     roster = observed(collections(pack(data))).roster()
     ada = roster.owner(1234567)
@@ -55,13 +55,13 @@ def test_collections_name_a_device_and_tie_its_source(pack: type[bytes]) -> None
 @pytest.mark.parametrize(
     ("code", "status"), [(1, Status.IN), (6, Status.OUT), (7, Status.REMOVED), (3, Status.UNKNOWN)]
 )
-def test_status(code: int, status: Status) -> None:
+def test_status_follows_its_code(code: int, status: Status) -> None:
     decoder = observed(collections(listed(user(1, "Ada", (4, code)))))
     assert decoder.roster().devices[device(1)].status is status
 
 
 @pytest.mark.parametrize("present", ["yes", "", b"\x08\x01", 1], ids=["text", "empty", "message", "varint"])
-def test_field_7_marks_us_by_being_there(present: str | bytes | int) -> None:
+def test_the_presence_of_field_7_marks_our_own_device(present: str | bytes | int) -> None:
     roster = observed(collections(listed(user(1, "Bot", (4, 1), (7, present))))).roster()
     assert roster.us == roster.devices[device(1)]
     assert roster.others_present == []
@@ -70,21 +70,21 @@ def test_field_7_marks_us_by_being_there(present: str | bytes | int) -> None:
 @pytest.mark.parametrize(
     ("state", "muted"), [(field(1, 1), True), (field(1, 0), False), (b"", False)], ids=["on", "off", "empty"]
 )
-def test_field_10_mutes(state: bytes, muted: bool) -> None:
-    told = nested("1.2.3.2", message((2, 1), (4, "100"), (6, device(1)), (10, state)))
+def test_field_10_says_whether_a_device_is_muted(state: bytes, muted: bool) -> None:
+    update = nested("1.2.3.2", message((2, 1), (4, "100"), (6, device(1)), (10, state)))
     decoder = observed(collections(output(1, "100")))
     assert decoder.roster().devices[device(1)].muted is None
-    decoder.observe(collections(told))
+    decoder.observe(collections(update))
     decoder.observe(collections(output(1, "100")))
     assert decoder.roster().devices[device(1)].muted is muted
 
 
-def test_a_muted_camera_mutes_nobody() -> None:
+def test_a_muted_camera_does_not_mute_the_device() -> None:
     video = nested("1.2.3.2", message((2, 2), (4, "77"), (6, device(1)), (10, field(1, 1))))
     assert observed(collections(output(1, "100") + video)).roster().devices[device(1)].muted is None
 
 
-def test_our_own_removal_ends_the_call_for_us() -> None:
+def test_our_own_removal_ends_the_call() -> None:
     us, ada = user(1, "Bot", (4, 1), (7, "")), user(2, "Ada", (4, 7))
     decoder = observed(collections(listed(us) + listed(ada)))
     assert decoder.roster().over is None
@@ -96,7 +96,7 @@ def test_our_own_removal_ends_the_call_for_us() -> None:
     assert decoder.roster().over is None
 
 
-def test_updates_add_up_and_names_outlive_leaving() -> None:
+def test_updates_accumulate_and_names_stay_after_leaving() -> None:
     decoder = observed(
         collections(output(1, "100")),
         collections(listed(user(1, "Ada", (4, 1)))),
@@ -127,7 +127,7 @@ def test_video_outputs_and_the_loudest_marker_are_no_sources() -> None:
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes])
-def test_roster_response_names_users(encode: type[bytes]) -> None:
+def test_a_roster_response_names_users(encode: type[bytes]) -> None:
     name = "Ünïcødé ÿþ?>~"  # its base64 needs both special characters of each alphabet
     body = nested("2.2.2", user(1, name, (4, 1))) + nested("2.2.2", user(2, "Bob"))
     roster = observed(response(encode(body))).roster()
@@ -136,7 +136,7 @@ def test_roster_response_names_users(encode: type[bytes]) -> None:
     assert roster.devices[device(2)].name == "Bob"
 
 
-def test_tiles_name_and_tie_but_phantoms_do_not() -> None:
+def test_tiles_give_names_and_sources_but_phantom_tiles_do_not() -> None:
     roster = observed(
         tiles(
             Tile(participant_id=device(1), name="Ada", sources=["100", "nonsense", "42"]),
@@ -148,7 +148,7 @@ def test_tiles_name_and_tie_but_phantoms_do_not() -> None:
     assert roster.sources[100].evidence == (Evidence.TILES,)
 
 
-def test_stronger_evidence_wins_and_contradiction_shows() -> None:
+def test_stronger_evidence_wins_and_a_contradiction_is_marked() -> None:
     decoder = observed(
         collections(output(1, "100") + listed(user(1, "Ada Lovelace"))),
         response(base64.b64encode(nested("2.2.2", user(1, "Ada L.")))),
@@ -169,7 +169,7 @@ def test_agreeing_evidence_is_listed_strongest_first() -> None:
     assert (owner.evidence, owner.contested) == ((Evidence.COLLECTIONS, Evidence.TILES), False)
 
 
-def test_a_moved_schema_is_harvested() -> None:
+def test_a_changed_schema_is_harvested() -> None:
     data = nested("5.7.9", message((2, 1), (4, "555"), (6, device(9)))) + nested(
         "8.8", message((1, device(9)), (29, "Grace Hopper"))
     )
@@ -180,13 +180,13 @@ def test_a_moved_schema_is_harvested() -> None:
     assert (decoder.harvested, decoder.undecodable) == (1, 0)
 
 
-def test_sources_are_harvested_when_only_their_place_moved() -> None:
+def test_sources_are_harvested_where_only_their_field_changed() -> None:
     data = listed(user(1, "Ada")) + nested("1.2.44", message((4, "555"), (6, device(1))))
     owner = observed(collections(data)).roster().owner(555)
     assert owner is not None and owner.name == "Ada"
 
 
-def test_broken_text_inside_a_known_place_is_harvested() -> None:
+def test_invalid_text_in_a_known_field_is_harvested() -> None:
     decoder = observed(collections(listed(message((1, device(1)), (2, b"Ad\xff")))))
     assert decoder.roster().devices[device(1)].name == "Ad\ufffd"
 
@@ -200,7 +200,7 @@ def test_other_channels_are_ignored() -> None:
     "payload",
     [b"", b"\xff\xff\xff", b"\x1f\x8b\x08broken", b"\x78\x9c\xff\xff", zlib.compress(b"\xff" * 9)],
 )
-def test_garbage_is_counted(payload: bytes) -> None:
+def test_invalid_messages_are_counted(payload: bytes) -> None:
     assert observed(collections(payload)).undecodable == 1
 
 
@@ -214,7 +214,7 @@ def test_a_decompression_bomb_is_not_unpacked() -> None:
     assert peak < 4 * MAX_MESSAGE_BYTES
 
 
-def test_deep_and_wide_messages_end_soon() -> None:
+def test_deep_and_wide_messages_are_read_within_seconds() -> None:
     deep = b""
     for _ in range(5_000):
         deep = field(1, deep)
@@ -245,7 +245,7 @@ messages = st.recursive(
 @given(
     st.one_of(st.binary(max_size=300), messages, messages.map(zlib.compress), messages.map(base64.b64encode))
 )
-def test_nothing_raises(payload: bytes) -> None:
+def test_no_payload_raises(payload: bytes) -> None:
     observed(collections(payload), response(payload)).roster()
 
 

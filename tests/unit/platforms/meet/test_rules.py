@@ -22,7 +22,7 @@ ASKED = Past(asked=True)
 CONSENT = Dialog(text="Your audio and video will be shared with Example Inc.", buttons=["Cancel", "Join now"])
 
 
-def test_the_way_through_the_pre_join_page() -> None:
+def test_steps_lead_through_the_pre_join_page() -> None:
     facts = PRE_JOIN
     taken = [next(steps(facts))]
     facts = replace(facts, elements=frozenset({meet.CAMERA_ON.name}))
@@ -45,7 +45,7 @@ def test_asking_to_join_waits_for_the_name() -> None:
 
 
 @pytest.mark.parametrize("label", [*meet.IN_THE_WAY.labels, *meet.WITHOUT_ACCOUNT.labels])
-def test_what_stands_in_the_way_goes_first(label: str) -> None:
+def test_questions_before_the_join_button_are_answered_first(label: str) -> None:
     assert next(steps(replace(PRE_JOIN, buttons=["Ask to join", label]))) == Click(button(label))
 
 
@@ -58,7 +58,7 @@ def test_every_join_button_is_known(label: str) -> None:
     assert view(signed_in).variant == "prejoin-signed-in"
 
 
-def test_a_page_in_another_language_has_a_way_in_by_its_shape() -> None:
+def test_the_join_button_of_a_foreign_page_is_known_by_its_attributes() -> None:
     facts = Facts(
         language="de-DE",
         name="Notes",
@@ -71,7 +71,7 @@ def test_a_page_in_another_language_has_a_way_in_by_its_shape() -> None:
     assert (view(facts).variant, view(facts).language) == ("prejoin-foreign", "de-DE")
 
 
-def test_the_forms_of_the_pre_join_page() -> None:
+def test_view_names_the_form_of_the_pre_join_page() -> None:
     assert (view(Facts()).scene, view(Facts()).variant) == (Scene.OPENING, "loading")
     assert (view(PRE_JOIN).scene, view(PRE_JOIN).variant) == (Scene.OPENING, "prejoin-name")
     assert view(PRE_JOIN).evidence == (meet.NAME_FIELD.name, meet.ASK.name)
@@ -90,13 +90,13 @@ def test_the_forms_of_the_pre_join_page() -> None:
         ("Waiting for the host to join\nReturn to home screen", Scene.HOST_ABSENT),
     ],
 )
-def test_the_lobby_wins_over_evidence_of_the_call(text: str, scene: Scene) -> None:
+def test_the_lobby_has_precedence_over_evidence_of_the_call(text: str, scene: Scene) -> None:
     seen = view(replace(IN_CALL, text=text))
     assert seen.scene is scene
     assert seen.evidence[0].startswith("lobby.")
 
 
-def test_in_the_call() -> None:
+def test_controls_and_a_tile_show_the_call() -> None:
     seen = view(IN_CALL)
     assert (seen.scene, seen.evidence) == (Scene.CALL, ("call.controls", "call.tile"))
     assert not seen.recording_denied
@@ -104,7 +104,7 @@ def test_in_the_call() -> None:
     assert list(steps(IN_CALL)) == []
 
 
-def test_a_foreign_lobby_is_told_from_the_call_by_its_missing_tiles() -> None:
+def test_a_foreign_lobby_is_known_by_its_missing_tiles() -> None:
     foreign = replace(IN_CALL, language="de", elements=frozenset({meet.LEAVE.name}))
     assert view(foreign, ASKED).scene is Scene.CALL
     lobby = replace(foreign, tiles=0)
@@ -113,7 +113,7 @@ def test_a_foreign_lobby_is_told_from_the_call_by_its_missing_tiles() -> None:
     assert view(lobby, Past(asked=True, entered=True)).scene is Scene.ASKED
 
 
-def test_a_foreign_last_page_refuses_or_ends() -> None:
+def test_a_foreign_last_page_refuses_before_the_call_and_ends_it_afterwards() -> None:
     page = Facts(language="de", elements=frozenset({meet.LAST_PAGE.name}), text="Du bist draußen\nZurück")
     refused, over = view(page, ASKED), view(page, Past(asked=True, entered=True))
     assert (refused.scene, refused.reason) == (Scene.REFUSED, Reason.PAGE_NOT_UNDERSTOOD)
@@ -143,18 +143,18 @@ def test_notices_are_acknowledged(text: str) -> None:
     )
 
 
-def test_the_banner_that_says_it_is_recorded_is_not_dismissed() -> None:
+def test_the_recording_banner_is_not_dismissed() -> None:
     banner = replace(IN_CALL, buttons=["Dismiss", "Leave call"], text="Recording")
     assert list(steps(banner)) == []
 
 
-def test_somebody_is_still_there() -> None:
+def test_the_question_whether_we_are_still_there_is_answered() -> None:
     dialog = Dialog(text="Are you still there?", buttons=["Leave now", "Stay in the call"])
     facts = replace(IN_CALL, dialogs=[dialog])
     assert next(steps(facts)) == Click(f"{meet.DIALOG.selector} >> {button('Stay in the call')}")
 
 
-def test_a_recording_that_is_not_wanted() -> None:
+def test_a_text_that_denies_recording_is_recognised() -> None:
     text = "Recording is not allowed in this call"
     assert view(replace(IN_CALL, dialogs=[Dialog(text=text, buttons=[])])).recording_denied
     assert view(replace(IN_CALL, text=text)).recording_denied
@@ -179,27 +179,27 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("text", "reason"), REFUSALS)
-def test_refusals(text: str, reason: Reason) -> None:
+def test_a_refusal_counts_only_without_a_way_to_join(text: str, reason: Reason) -> None:
     facts = Facts(text=f"Hello\n{text}\nBye")
     seen = view(facts)
     assert (seen.scene, seen.reason) == (Scene.REFUSED, reason)
     assert seen.detail == text.split("\n", maxsplit=1)[0]
     assert seen.evidence[0].startswith("refused.")
     for way_in in (replace(facts, name=""), replace(facts, buttons=["Join now"])):
-        assert view(way_in).scene is Scene.OPENING, "a second signal must bear it out"
+        assert view(way_in).scene is Scene.OPENING, "a way to join contradicts the refusal"
 
 
-def test_the_title_of_a_denial_is_no_block() -> None:
+def test_a_denial_has_precedence_over_the_title_of_its_page() -> None:
     text = "You can't join this video call\nSomeone in the call denied your request to join."
     assert view(Facts(text=text)).reason is Reason.DENIED_BY_HOST
 
 
-def test_only_trouble_with_the_connection_is_tried_again() -> None:
+def test_only_a_connection_failure_is_retried() -> None:
     again = {sign.name for sign in meet.REFUSALS if sign.reason is not None and sign.reason.is_retried}
     assert again == {meet.CONNECTION.name}
 
 
-def test_sign_in() -> None:
+def test_a_sign_in_page_is_known_by_its_heading_or_its_host() -> None:
     page = Facts(headings=["Sign in"], text="Sign in\nUse your Google Account")
     assert view(page).reason is Reason.SIGN_IN_REQUIRED
     assert view(replace(page, headings=[])).scene is Scene.OPENING
@@ -208,7 +208,7 @@ def test_sign_in() -> None:
     assert view(Facts(host="accounts.google.com.example.org")).scene is Scene.OPENING
 
 
-def test_an_account_that_is_not_needed() -> None:
+def test_a_sign_in_that_is_optional_is_skipped() -> None:
     page = Facts(headings=["Sign in"], text="Use your Google Account", buttons=["Use without an account"])
     assert view(page).scene is Scene.OPENING
     assert next(steps(page)) == Click(button("Use without an account"))
@@ -227,14 +227,14 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("text", "reason"), ENDS)
-def test_the_end_counts_only_where_no_call_is_to_be_seen(text: str, reason: Reason) -> None:
+def test_an_end_counts_only_where_the_page_shows_no_call(text: str, reason: Reason) -> None:
     seen = view(Facts(text=text))
     assert (seen.scene, seen.reason, seen.detail) == (Scene.OVER, reason, text)
     assert view(replace(IN_CALL, text=f"Mallory: {text}")).scene is Scene.CALL
     assert view(replace(PRE_JOIN, text=f"{text} is in this call")).scene is Scene.OPENING
 
 
-def test_controls_that_went_away_for_a_while_end_nothing() -> None:
+def test_missing_controls_do_not_end_a_call_that_was_entered() -> None:
     presenting = Facts(tiles=3, text="You've been removed from the meeting")
     seen = view(presenting, Past(asked=True, entered=True))
     assert (seen.scene, seen.evidence) == (Scene.CALL, (meet.TILE.name,))
@@ -246,11 +246,11 @@ def phrases(signs: tuple[Sign, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize("phrase", phrases(meet.SIGNS))
-def test_phrases_are_in_the_form_in_which_they_are_compared(phrase: str) -> None:
+def test_phrases_are_in_plain_form(phrase: str) -> None:
     assert plain(phrase) == phrase
 
 
-def test_every_sign_has_a_name_of_its_own_and_something_to_know_it_by() -> None:
+def test_every_sign_has_a_unique_name_and_something_to_match() -> None:
     assert len({sign.name for sign in meet.SIGNS}) == len(meet.SIGNS)
     assert all(sign.phrases or sign.labels or sign.selectors or sign.hosts for sign in meet.SIGNS)
     assert all(sign.evidence_for and sign.source for sign in meet.SIGNS)
@@ -275,7 +275,7 @@ some_facts = st.builds(
 
 
 @given(some_facts, st.booleans(), st.booleans())
-def test_whatever_a_page_shows(facts: Facts, asked: bool, entered: bool) -> None:
+def test_view_and_steps_are_consistent_for_any_facts(facts: Facts, asked: bool, entered: bool) -> None:
     seen = view(facts, Past(asked, entered))
     assert (seen.reason is not None) == (seen.scene in (Scene.REFUSED, Scene.OVER))
     assert len(seen.detail) <= 200

@@ -80,7 +80,7 @@ LAUNCHER = "https://teams.microsoft.com/dl/launcher/launcher.html?type=meet&dire
         ),
     ],
 )
-def test_links_that_are_taken(link: str, code: str, url: str, shown: str) -> None:
+def test_a_teams_link_is_parsed(link: str, code: str, url: str, shown: str) -> None:
     assert parse_teams_link(link) == (code, url, shown)
     assert parse_teams_link(url) == (code, url, shown)
 
@@ -116,7 +116,7 @@ def test_links_that_are_taken(link: str, code: str, url: str, shown: str) -> Non
         "https://teams.microsoft.com/meet/12\x1b[31m3",
     ],
 )
-def test_links_that_are_refused_in_one_clear_line(link: str) -> None:
+def test_other_texts_are_refused_in_one_line(link: str) -> None:
     with pytest.raises(AddressError) as refusal:
         parse_teams_link(link)
     line = str(refusal.value)
@@ -156,7 +156,7 @@ def test_a_long_text_is_not_repeated_in_full() -> None:
 )
 @example("https://[::1%25]/")
 @example("https://teams.microsoft.com\uff0fmeet/123")
-def test_any_text_is_taken_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         link = parse_teams_link(text)
     except AddressError as refusal:

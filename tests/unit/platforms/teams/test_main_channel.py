@@ -1,4 +1,4 @@
-"""Messages of the main-channel, well made and otherwise."""
+"""Messages of the main-channel, valid and invalid."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def test_the_json_is_found_behind_any_prefix(prefix: bytes) -> None:
 
 
 @pytest.mark.parametrize("suffix", [b"\x00", b"\n", b"]"])
-def test_what_follows_does_not_matter(suffix: bytes) -> None:
+def test_bytes_after_the_json_are_ignored(suffix: bytes) -> None:
     assert read_main_channel(b"\x07" + DSH + suffix) == [Dominance((414, 17, 9))]
 
 
-def test_captions() -> None:
+def test_a_caption_is_read_with_its_times() -> None:
     (caption,) = read_main_channel(b"\x00\x00" + captions())
     assert isinstance(caption, Caption)
     assert (caption.user_id, caption.final) == ("8:orgid:ada", True)
@@ -63,12 +63,12 @@ def test_captions() -> None:
     ],
     ids=lambda payload: payload[:24],
 )
-def test_what_says_nothing(payload: bytes) -> None:
+def test_messages_without_hints_give_none(payload: bytes) -> None:
     assert read_main_channel(payload) == []
 
 
 @given(st.binary(max_size=80), st.recursive(st.none() | st.integers() | st.text(max_size=5), st.lists))
-def test_garbage_never_raises(junk: bytes, value: object) -> None:
+def test_no_message_raises(junk: bytes, value: object) -> None:
     read_main_channel(junk)
     read_main_channel(junk + json.dumps([{"type": "dsh", "history": value}, value]).encode())
     read_main_channel(json.dumps({"recognitionResults": value}).encode())

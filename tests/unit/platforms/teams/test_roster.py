@@ -1,4 +1,4 @@
-"""Raw roster messages of Teams become a roster, whatever they hold."""
+"""Raw roster messages of Microsoft Teams, valid and invalid, are decoded into a roster."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def same(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("pack", [zlib.compress, gzip.compress, raw_deflate, same])
-def test_a_frame_names_a_participant_and_ties_the_source(pack: Callable[[bytes], bytes]) -> None:
+def test_a_frame_gives_a_participant_its_name_and_its_source(pack: Callable[[bytes], bytes]) -> None:
     body = {"participants": {identity(1): person(1, "Ada", source=414, role="organizer")}}
     data = base64.b64encode(pack(json.dumps(body).encode())).decode()
     teams = observed(frame("/x/rosterUpdate/", data))
@@ -62,20 +62,20 @@ def test_a_frame_names_a_participant_and_ties_the_source(pack: Callable[[bytes],
     assert teams.undecodable == 0
 
 
-def test_half_a_surrogate_pair_does_not_cost_the_roster() -> None:
+def test_half_a_surrogate_pair_does_not_break_the_roster() -> None:
     teams = observed(roster(person(1, "Ada\ud83d"), person(2, "Bob")))
     assert [each.name for each in teams.roster().devices.values()] == ["Ada?", "Bob"]
     msgspec.json.encode(teams.roster())
 
 
 @pytest.mark.parametrize("pack", [lambda body: body, json.dumps])
-def test_a_body_may_be_unpacked(pack: Callable[[object], object]) -> None:
+def test_a_body_may_be_uncompressed(pack: Callable[[object], object]) -> None:
     body = {"participants": {identity(1): person(1, "Ada", source=414)}}
     owner = observed(frame("https://host/rosterUpdate?x=1", pack(body))).roster().owner(414)
     assert owner is not None and owner.name == "Ada"
 
 
-def test_partial_entries_add_up_and_names_outlive_leaving() -> None:
+def test_partial_entries_accumulate_and_names_stay_after_leaving() -> None:
     teams = observed(
         roster(person(1, source=414, state=None)),
         roster(person(1, "Ada")),
@@ -92,7 +92,7 @@ def test_partial_entries_add_up_and_names_outlive_leaving() -> None:
 
 
 @pytest.mark.parametrize("shown", [BOT, "notetaker ", "Notetaker (Guest)", "Notetaker (Unverified)"])
-def test_we_are_who_bears_our_name(shown: str) -> None:
+def test_our_own_device_is_known_by_the_bots_name(shown: str) -> None:
     known = observed(roster(person(1, "Ada"), person(2, shown))).roster()
     assert known.us is not None and known.us.device_id == identity(2)
     assert [each.name for each in known.others_present] == ["Ada"]
@@ -112,7 +112,7 @@ def test_other_calls_are_ignored() -> None:
     assert known.over is None
 
 
-def test_ours_stays_ours_while_we_are_in_it() -> None:
+def test_our_call_changes_only_after_it_ended() -> None:
     here = roster(person(1, "Ada"), person(2, BOT), chain="ours")
     there = roster(person(8, "Stranger"), person(9, BOT), chain="other")
     assert identity(1) in observed(here, there).roster().devices
@@ -131,14 +131,14 @@ def test_ours_stays_ours_while_we_are_in_it() -> None:
         (None, Reason.MEETING_ENDED),
     ],
 )
-def test_how_a_conversation_ends(code: int | None, reason: Reason) -> None:
+def test_the_sub_code_gives_the_reason_of_the_end(code: int | None, reason: Reason) -> None:
     over = observed(ended(code)).roster().over
     assert over is not None and over.reason is reason
     assert over.evidence == (f"frames.conversation_end.{code or 'none'}",)
     assert observed(roster(person(1, BOT)), ended(code)).roster().over == over
 
 
-def test_page_objects_stand_in_for_frames() -> None:
+def test_page_objects_replace_missing_frames() -> None:
     people: list[dict[str, Any]] = [
         {"id": identity(1), "name": "Ada", "state": "active", "role": "organizer", "sources": [414, "415"]},
         {"id": identity(2), "name": BOT, "state": "active"},
@@ -161,7 +161,7 @@ def test_page_objects_are_a_snapshot() -> None:
     assert len(teams.roster().others_present) == 2
 
 
-def test_frames_outweigh_objects_and_contradiction_shows() -> None:
+def test_frames_have_precedence_over_objects_and_a_contradiction_is_marked() -> None:
     teams = observed(
         objects({"id": identity(2), "name": "Bob", "sources": [414]}, {"id": identity(1), "name": "A."}),
         roster(person(1, "Ada", source=414)),
@@ -176,7 +176,7 @@ def test_frames_outweigh_objects_and_contradiction_shows() -> None:
     assert agreed.roster().sources[414].evidence == (Evidence.FRAMES, Evidence.OBJECTS)
 
 
-def test_bounds() -> None:
+def test_devices_and_calls_are_bounded() -> None:
     crowd = {f"p{number}": person(number, "x") for number in range(MAX_DEVICES + 5)}
     teams = observed(
         frame("/rosterUpdate/", {"participants": crowd}),
@@ -186,7 +186,7 @@ def test_bounds() -> None:
     assert read_frame(b"3:::" + b" " * MAX_FRAME_BYTES + b"{}") is None
 
 
-def test_a_bomb_is_not_unpacked() -> None:
+def test_a_decompression_bomb_is_not_unpacked() -> None:
     bomb = base64.b64encode(zlib.compress(b" " * 200_000_000, 9)).decode()
     event = frame("/rosterUpdate/", bomb)
     tracemalloc.start()
@@ -233,7 +233,7 @@ known = st.fixed_dictionaries(
 
 
 @given(message=known, junk=st.binary(max_size=60))
-def test_garbage_never_raises(message: dict[str, Any], junk: bytes) -> None:
+def test_no_message_raises(message: dict[str, Any], junk: bytes) -> None:
     text = json.dumps(message).encode()
     teams = observed(
         *(

@@ -48,7 +48,7 @@ def beside(facts: Facts, *signs: Sign) -> Facts:
     return replace(facts, elements=facts.elements | elements(*signs))
 
 
-def test_the_way_through_the_pre_join_page() -> None:
+def test_steps_lead_through_the_pre_join_page() -> None:
     facts = PRE_JOIN
     taken = [todo(facts)[0]]
     facts = without(facts, teams.MICROPHONE_ON)
@@ -67,7 +67,7 @@ def test_the_way_through_the_pre_join_page() -> None:
     assert [asks(step) for step in taken] == [False, False, False, True]
 
 
-def test_the_launcher_comes_before_everything() -> None:
+def test_the_launcher_is_pressed_first() -> None:
     launcher = Facts(
         url="https://teams.microsoft.com/dl/launcher/launcher.html", elements=elements(teams.LAUNCHER)
     )
@@ -84,7 +84,7 @@ def test_a_join_button_without_a_name_field_waits_for_one() -> None:
     assert todo(signed_in, Past(nameless_for=NAME_FIELD_PATIENCE)) == [press(teams.JOIN)]
 
 
-def test_the_question_about_media_is_answered_late_as_well() -> None:
+def test_the_question_about_media_is_answered_after_asking_too() -> None:
     for facts in (PRE_JOIN, replace(PRE_JOIN, name="Notes")):
         assert todo(beside(facts, teams.WITHOUT_MEDIA), ASKED)[0] == press(teams.WITHOUT_MEDIA)
 
@@ -109,11 +109,11 @@ def test_a_dialog_about_the_app_is_declined() -> None:
         (Facts(), ""),
     ],
 )
-def test_variants(facts: Facts, variant: str) -> None:
+def test_view_names_the_form_of_the_page(facts: Facts, variant: str) -> None:
     assert view(facts).variant == variant
 
 
-def test_having_asked() -> None:
+def test_the_pre_join_page_counts_as_asked_after_asking() -> None:
     assert view(PRE_JOIN).scene is Scene.OPENING
     assert view(PRE_JOIN).evidence == ("prejoin.name_field", "prejoin.join")
     assert view(PRE_JOIN, ASKED).scene is Scene.ASKED
@@ -128,19 +128,19 @@ def test_having_asked() -> None:
         "Someone in the meeting should let you in soon",
     ],
 )
-def test_the_lobby_wins_over_evidence_of_the_call(text: str) -> None:
+def test_the_lobby_has_precedence_over_evidence_of_the_call(text: str) -> None:
     for facts in (LOBBY, CALL, beside(CALL, teams.JOIN)):
         seen = view(replace(facts, text=text), ASKED)
         assert (seen.scene, seen.evidence) == (Scene.LOBBY, ("lobby.let_in",))
         assert todo(replace(facts, text=text), ASKED, with_video=True) == []
 
 
-def test_devices_are_turned_off_in_the_lobby_as_well() -> None:
+def test_devices_are_turned_off_in_the_lobby_too() -> None:
     facts = beside(LOBBY, teams.MICROPHONE_ON, teams.CAMERA_ON)
     assert todo(facts, ASKED) == [press(teams.MICROPHONE_ON), press(teams.CAMERA_ON)]
 
 
-def test_a_lobby_without_a_host() -> None:
+def test_a_lobby_without_a_host_is_recognised() -> None:
     for text in (
         "When the meeting starts, we\u2019ll let people know you\u2019re waiting.",
         "We'll let you in when the meeting starts",
@@ -160,14 +160,14 @@ def test_a_lobby_in_another_language_is_known_by_its_buttons() -> None:
     assert view(replace(facts, language="en-GB"), ASKED).scene is Scene.ASKED
 
 
-def test_in_the_call() -> None:
+def test_each_sign_of_the_call_shows_it() -> None:
     for sign in teams.CALL_VIEW:
         assert view(Facts(elements=elements(sign))).evidence == (sign.name,)
     assert view(CALL).scene is Scene.CALL
     assert todo(CALL, ENTERED) == []
 
 
-def test_the_menu_leads_to_less_video() -> None:
+def test_steps_lead_through_the_menu_that_turns_video_off() -> None:
     ways = [teams.VIDEO_MENU, teams.VIEW_MORE, teams.VIDEO_OFF]
     for count in range(1, 4):
         assert todo(beside(CALL, *ways[:count]), ENTERED, with_video=True) == [press(ways[count - 1])]
@@ -203,7 +203,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "reason"), REFUSED)
-def test_refusals(text: str, reason: Reason) -> None:
+def test_a_refusal_counts_on_a_page_without_a_way_to_join(text: str, reason: Reason) -> None:
     for facts in (Facts(url=FULL), RETRY):
         seen = view(replace(facts, text=f"Hello\n{text}\nDismiss"), ASKED)
         assert (seen.scene, seen.reason, seen.detail) == (Scene.REFUSED, reason, text)
@@ -211,7 +211,7 @@ def test_refusals(text: str, reason: Reason) -> None:
 
 
 @pytest.mark.parametrize(("text", "reason"), REFUSED)
-def test_what_the_page_says_beside_a_way_in_is_no_refusal(text: str, reason: Reason) -> None:
+def test_beside_a_way_to_join_only_a_dialog_refuses(text: str, reason: Reason) -> None:
     assert view(replace(PRE_JOIN, text=text)).scene is Scene.OPENING
     alert = Notice(text=text)
     assert view(replace(PRE_JOIN, notices=[alert])).scene is Scene.OPENING
@@ -220,7 +220,7 @@ def test_what_the_page_says_beside_a_way_in_is_no_refusal(text: str, reason: Rea
 
 
 @pytest.mark.parametrize(("text", "reason"), [*REFUSED, ("You've been removed from this meeting", None)])
-def test_what_is_said_in_a_call_ends_nothing(text: str, reason: Reason | None) -> None:
+def test_no_text_ends_a_visible_call(text: str, reason: Reason | None) -> None:
     del reason
     facts = replace(
         CALL, text=text, headings=[text], notices=[Notice(text=text), Notice(text=text, modal=True)]
@@ -228,13 +228,13 @@ def test_what_is_said_in_a_call_ends_nothing(text: str, reason: Reason | None) -
     assert view(facts, ENTERED).scene is Scene.CALL
 
 
-def test_a_refusal_may_leave_the_name_field_behind_it() -> None:
+def test_after_asking_a_name_field_does_not_hide_a_refusal() -> None:
     facts = replace(without(PRE_JOIN, teams.JOIN), name="Notes", text="Verify you're a real person")
     assert view(facts, ASKED).reason is Reason.CAPTCHA
     assert view(facts).scene is Scene.OPENING
 
 
-def test_a_phrase_ends_with_a_word() -> None:
+def test_a_phrase_matches_whole_words() -> None:
     assert (
         view(replace(RETRY, text="We couldn't connect your video", language="en"), ENTERED).scene
         is Scene.OVER
@@ -242,7 +242,7 @@ def test_a_phrase_ends_with_a_word() -> None:
     assert view(Facts(text="We couldn't connect your video"), ASKED).scene is Scene.ASKED
 
 
-def test_only_trouble_with_the_connection_is_tried_again() -> None:
+def test_only_a_connection_failure_is_retried() -> None:
     assert {
         sign.reason
         for sign in (*teams.REFUSALS, *teams.ENDS)
@@ -250,9 +250,9 @@ def test_only_trouble_with_the_connection_is_tried_again() -> None:
     } == {Reason.CONNECTION_FAILED}
 
 
-def test_sign_in() -> None:
+def test_a_sign_in_page_is_known_by_its_host_or_its_form() -> None:
     site = Facts(url="https://login.microsoftonline.com/common/oauth2/v2.0/authorize?prompt=none")
-    assert view(site).scene is Scene.OPENING  # every guest passes here
+    assert view(site).scene is Scene.OPENING  # every guest passes this page
     for facts in (
         replace(site, text="Sign in to your account"),
         Facts(url=FULL, elements=elements(teams.SIGN_IN_FORM)),
@@ -268,7 +268,7 @@ def test_sign_in() -> None:
         ("Did you leave by mistake?", Reason.MEETING_ENDED),
     ],
 )
-def test_ends_are_said_by_a_heading(title: str, reason: Reason) -> None:
+def test_an_end_counts_only_in_a_heading(title: str, reason: Reason) -> None:
     seen = view(replace(RETRY, headings=[title], text=f"{title}\nRejoin"), ENTERED)
     assert (seen.scene, seen.reason, seen.detail) == (Scene.OVER, reason, title)
     assert seen.evidence[1:] == ("last_page",)
@@ -276,12 +276,12 @@ def test_ends_are_said_by_a_heading(title: str, reason: Reason) -> None:
     assert view(replace(PRE_JOIN, headings=[title]), ASKED).scene is Scene.ASKED
 
 
-def test_an_encrypted_call() -> None:
+def test_an_encrypted_call_is_over() -> None:
     seen = view(Facts(url=FULL, elements=elements(teams.ENCRYPTED), text="No encryption here"), ASKED)
     assert (seen.scene, seen.reason) == (Scene.OVER, Reason.CALL_ENCRYPTED)
 
 
-def test_a_last_page_in_unknown_words() -> None:
+def test_a_last_page_in_another_language_is_recognised() -> None:
     facts = replace(RETRY, language="de", text="Sie k\u00f6nnen nicht teilnehmen")
     seen = view(facts, ASKED)
     assert (seen.scene, seen.reason) == (Scene.REFUSED, Reason.PAGE_NOT_UNDERSTOOD)
@@ -289,7 +289,7 @@ def test_a_last_page_in_unknown_words() -> None:
     assert view(facts, ENTERED).reason is Reason.MEETING_ENDED
 
 
-def test_the_table_is_sound() -> None:
+def test_every_sign_has_a_unique_name_and_something_to_match() -> None:
     assert len({sign.name for sign in teams.SIGNS}) == len(teams.SIGNS)
     for sign in teams.SIGNS:
         assert sign.phrases or sign.labels or sign.selectors or sign.hosts
@@ -316,7 +316,7 @@ any_past = st.builds(Past, st.booleans(), st.booleans(), st.sampled_from([0.0, 9
 
 
 @given(any_facts, any_past, st.booleans())
-def test_whatever_a_page_shows(facts: Facts, past: Past, with_video: bool) -> None:
+def test_view_and_steps_are_consistent_for_any_facts(facts: Facts, past: Past, with_video: bool) -> None:
     seen = view(facts, past)
     assert (seen.reason is not None) == (seen.scene in (Scene.REFUSED, Scene.OVER))
     assert len(seen.detail) <= 200
