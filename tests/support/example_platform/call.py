@@ -55,7 +55,7 @@ class ExampleCall:
         """Presses the join button."""
         steps = [Click(JOIN.selector)] if JOIN.name in self._facts.shown else []
         step = self._retries.choose(steps, time.monotonic())
-        if step is not None and await self._page.take(step):
+        if step is not None and await self._page.perform(step):
             self._asked = True
 
     async def announce(self, message: str) -> bool:
@@ -65,4 +65,4 @@ class ExampleCall:
     async def leave(self) -> None:
         """Presses the button that leaves the call."""
         if LEAVE.name in self._facts.shown:
-            await self._page.take(Click(LEAVE.selector))
+            await self._page.perform(Click(LEAVE.selector))
