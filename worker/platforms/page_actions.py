@@ -1,4 +1,4 @@
-"""The steps that can be taken in a page, and when to retry one; the same for every platform."""
+"""The steps that can be taken in a page, and when to retry one; the same for every platform (pure)."""
 
 from __future__ import annotations
 

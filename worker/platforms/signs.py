@@ -1,4 +1,4 @@
-"""A platform's page as a table of signs: what its texts and elements look like and what they are evidence for."""
+"""A platform's page as a table of signs: what its texts and elements look like and what they are evidence for (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Google Meet page shows at one moment."""
+"""What a Google Meet page shows at one moment (pure)."""
 
 from __future__ import annotations
 

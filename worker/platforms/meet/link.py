@@ -1,4 +1,4 @@
-"""What a link to a Google Meet call looks like."""
+"""What a link to a Google Meet call looks like (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Microsoft Teams page shows at one moment, as read_page.js read it."""
+"""What a Microsoft Teams page shows at one moment, as read_page.js read it (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a link to a Microsoft Teams meeting looks like.
+"""What a link to a Microsoft Teams meeting looks like (pure).
 
 Teams documents no parameter for the language of its page: that follows the browser's locale.
 """

@@ -1,4 +1,4 @@
-"""What the facts of a Microsoft Teams page mean, and which steps follow."""
+"""What the facts of a Microsoft Teams page mean, and which steps follow (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Microsoft Teams' pages look like: every selector and every phrase that this package relies on, as one table of signs.
+"""What Microsoft Teams' pages look like: every selector and phrase that this package relies on, as one table of signs (pure).
 
 Where several signs may match, the more specific ones come first. ``source`` says how reliable a sign is: ``observed`` was seen
 by several public bots, ``public bot`` by at least one, ``inference`` by none. The same page has several forms (the light client
