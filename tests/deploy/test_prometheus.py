@@ -44,7 +44,7 @@ class Worker:
         self.metrics = Metrics(registry)
         self.memory = 80_000_000
         ProcessMetrics(registry, lambda: {"worker": {(1, 1.0): Usage(time.process_time(), self.memory)}})
-        self.server = HealthServer(registry, Health(self.metrics.capture), 0)
+        self.server = HealthServer(registry, Health(self.metrics.capture.health), 0)
 
 
 class Recording(Worker):
@@ -59,14 +59,16 @@ class Recording(Worker):
         ]
         self._events: Iterator[TapeEvent] = synthetic_tape(talkers, 3600)
         self._tapped = [0, 0]
-        self.metrics.set_state(State.JOINING, STARTED_AT - 4)
-        self.metrics.observe(next(self._events))
-        self.metrics.set_state(State.IN_CALL_RECORDING, STARTED_AT)
-        self.metrics.job_received(3.0, 1)
-        self.metrics.observe_first_packet(0.4)
-        self.metrics.observe_finish(0.2)
-        self.metrics.outcome(Platform.GOOGLE_MEET, "done", None)
-        self.metrics.lease_operation("acquire", "ok")
+        self.metrics.job.set_state(State.JOINING, STARTED_AT - 4)
+        start = next(self._events)
+        self._renderer.feed(start)
+        self.metrics.observe(start)
+        self.metrics.job.set_state(State.IN_CALL_RECORDING, STARTED_AT)
+        self.metrics.job.job_received(3.0, 1)
+        self.metrics.job.observe_first_packet(0.4)
+        self.metrics.job.observe_finish(0.2)
+        self.metrics.job.outcome(Platform.GOOGLE_MEET, "done", None)
+        self.metrics.delivery.lease_operation("acquire", "ok")
 
     def go_on(self) -> None:
         """The next five seconds of the meeting."""
@@ -80,11 +82,11 @@ class Recording(Worker):
         for receiver, tapped in enumerate(self._tapped):
             self.metrics.observe(report(receiver, tapped, tapped))
         if progress := self._renderer.progress():
-            self.metrics.set_progress(progress)
-        self.metrics.part_closed(20_000)
-        self.metrics.uploaded(20_000)
-        self.metrics.queue_operation("extend", "ok")
-        self.metrics.lease_operation("renew", "ok")
+            self.metrics.capture.set_progress(progress)
+        self.metrics.delivery.part_closed(20_000)
+        self.metrics.delivery.uploaded(20_000)
+        self.metrics.delivery.queue_operation("extend", "ok")
+        self.metrics.delivery.lease_operation("renew", "ok")
 
 
 class Troubled(Worker):
@@ -98,13 +100,13 @@ class Troubled(Worker):
         metrics.observe(StateChanged(at=1, state="leaving"))
         metrics.observe(TapDeaf(at=1, document=7, receiver=0, packets_received=60, frames_tapped=0))
         metrics.observe(AudioPathSeen(at=1, document=7, path="encoded"))
-        metrics.set_upload(backlog_parts=30, lag_seconds=150)
-        metrics.lease_operation("renew", "refused")
-        metrics.set_events_backlog(11)
-        metrics.job_received(900.0, 3)
+        metrics.delivery.set_upload(backlog_parts=30, lag_seconds=150)
+        metrics.delivery.lease_operation("renew", "refused")
+        metrics.delivery.set_events_backlog(11)
+        metrics.job.job_received(900.0, 3)
         for _ in range(4):
-            metrics.outcome(Platform.GOOGLE_MEET, "fatal", "google_meet_bot_blocked")
-            metrics.outcome(Platform.GOOGLE_MEET, "fatal", "bot_errored")
+            metrics.job.outcome(Platform.GOOGLE_MEET, "fatal", "google_meet_bot_blocked")
+            metrics.job.outcome(Platform.GOOGLE_MEET, "fatal", "bot_errored")
 
     def go_on(self) -> None:
         """A moment later everything is worse."""
@@ -113,8 +115,8 @@ class Troubled(Worker):
         nobodys = Frame(1, 6667, (), 1, 960, 111, "audio/opus", None, 12.5, None, b"opus")
         self.metrics.observe(FrameBatch(7, self._rounds, 0, [nobodys] * 200))
         self.metrics.observe(PageDropped(at=1, document=7, what="channel_message", count=1))
-        self.metrics.set_progress(lossy(self._rounds))
-        self.metrics.queue_operation("extend", "error")
+        self.metrics.capture.set_progress(lossy(self._rounds))
+        self.metrics.delivery.queue_operation("extend", "error")
 
 
 def lossy(rounds: int) -> Progress:

@@ -82,14 +82,14 @@ class _AttemptObserver(RecordingObserver):
         self._announce(state, reason)
 
     def update(self, progress: Progress) -> None:
-        self._metrics.set_progress(progress)
+        self._metrics.capture.set_progress(progress)
 
     def event(self, event: TapeEvent) -> None:
         self._metrics.observe(event)
 
     def part_closed(self, path: Path) -> None:
         self._closed.add(path)
-        self._metrics.part_closed(path.stat().st_size)
+        self._metrics.delivery.part_closed(path.stat().st_size)
         self._upload.part_closed(path)
 
 

@@ -80,11 +80,11 @@ async def run_from_queue(
         exit_code = DONE
         while not context.stopped.done():
             context.log_about(None, None)
-            context.metrics.set_state(State.IDLE, context.clock())
+            context.metrics.job.set_state(State.IDLE, context.clock())
             delivery = await next_delivery(
                 queue, POLL_MOST if forever else worker_settings.receive_seconds, context.stopped
             )
-            context.metrics.queue_operation("receive", "ok")
+            context.metrics.delivery.queue_operation("receive", "ok")
             if delivery is not None:
                 exit_code = await JobConsumer(queue, delivery, context).handle()
             if not forever:
@@ -123,7 +123,7 @@ class JobConsumer:
     async def handle(self) -> int:
         """Returns the exit code. Raises DeliveryError where the queue itself does not answer."""
         delivery, context = self._delivery, self._context
-        context.metrics.job_received(self._received_at - delivery.sent_at, delivery.receive_count)
+        context.metrics.job.job_received(self._received_at - delivery.sent_at, delivery.receive_count)
         try:
             job = parse_job(delivery.body, lambda: _bot_id_of(delivery))
         except JobError as error:
@@ -209,9 +209,9 @@ class JobConsumer:
         except MessageLostError as error:
             # It will be received again, and then seen to be done, or held, or still to do.
             logger.warning("the message was lost meanwhile: %s", error)
-            self._context.metrics.queue_operation(operation, "error")
+            self._context.metrics.delivery.queue_operation(operation, "error")
         else:
-            self._context.metrics.queue_operation(operation, "ok")
+            self._context.metrics.delivery.queue_operation(operation, "ok")
 
     def _heartbeat(self) -> Heartbeat:
         def lost(error: Exception) -> None:

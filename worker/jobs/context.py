@@ -79,7 +79,7 @@ async def open_context(
     retry = RetryPolicy(budget=worker_settings.retry_seconds)
     store = open_store(aws, worker_settings.bucket, retry=retry, kms_key_id=worker_settings.kms_key_id)
     events = EventsQueue(sqs_client(aws), worker_settings.events_queue_url, retry=retry)
-    health = Health(metrics.capture)
+    health = Health(metrics.capture.health)
     with stop_signals() as signalled:
         stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         signalled.add_done_callback(lambda signal: _stop(signal, stopped))

@@ -67,7 +67,7 @@ class Finish:
         ``recovered`` raises only once all of this worker's own is in the store.
         """
         context = self._context
-        context.metrics.set_state(State.UPLOADING, context.clock())
+        context.metrics.job.set_state(State.UPLOADING, context.clock())
         recorded = await self._publish_audio()
         try:
             recorded = [*await self._recovered(), *recorded]
@@ -88,8 +88,8 @@ class Finish:
             return None
         await self._tidy_up()
         said = vendor_outcome(job_outcome.state, job_outcome.reason, self._job.platform)
-        context.metrics.outcome(self._job.platform, said.code, said.sub_code)
-        context.metrics.set_state(job_outcome.state, context.clock())
+        context.metrics.job.outcome(self._job.platform, said.code, said.sub_code)
+        context.metrics.job.set_state(job_outcome.state, context.clock())
         logger.info("%s: %s %s", result.outcome, result.reason, result.detail)
         return result
 
@@ -112,7 +112,7 @@ class Finish:
             attempt.keys,
             attempt.files,
             separate_audio=self._job.separate_audio,
-            done=self._context.metrics.uploaded,
+            done=self._context.metrics.delivery.uploaded,
         )
 
     async def _publish_document(self, recorded: list[RecordedAttempt]) -> Manifest | None:
@@ -134,7 +134,7 @@ class Finish:
             if attempt.manifest is not None:
                 await self._publish(publish_rest, attempt)
             if not await asyncio.to_thread(attempt.upload.drain, self._context.worker_settings.retry_seconds):
-                self._context.metrics.upload_failed()
+                self._context.metrics.delivery.upload_failed()
                 missing = len(attempt.upload.pending()) + attempt.upload.given_up
                 logger.error("attempt %d: %d parts of the tape are not uploaded", attempt.number, missing)
 

@@ -67,10 +67,10 @@ async def run_job(job: Job, context: WorkerContext, *, ends_by: float | None, gi
     try:
         lease = await _acquire(keys, context)
     except LeaseHeldError as error:
-        context.metrics.lease_operation("acquire", "refused")
+        context.metrics.delivery.lease_operation("acquire", "refused")
         logger.info("another worker has the bot: %s", error)
         return Disposition.HELD
-    context.metrics.lease_operation("acquire", "ok")
+    context.metrics.delivery.lease_operation("acquire", "ok")
     stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
     supervisor = Supervisor(
         context.stopped, stopped, context.metrics, context.worker_settings.memory_limit, context.events
@@ -102,13 +102,13 @@ async def _acquire(keys: BotKeys, context: WorkerContext) -> Lease:
 async def _release(lease: Lease, context: WorkerContext) -> None:
     try:
         await asyncio.to_thread(lease.release, context.clock())
-        context.metrics.lease_operation("release", "ok")
+        context.metrics.delivery.lease_operation("release", "ok")
     except LeaseLostError as error:
-        context.metrics.lease_operation("release", "refused")
+        context.metrics.delivery.lease_operation("release", "refused")
         logger.warning("the lease was lost: %s", error)
     except DeliveryError as error:
         # It expires by itself; what was done and reported stays so.
-        context.metrics.lease_operation("release", "error")
+        context.metrics.delivery.lease_operation("release", "error")
         logger.warning("the lease could not be released: %s", error)
 
 
@@ -211,7 +211,7 @@ class _JobRun:
         number = await asyncio.to_thread(
             claim_attempt, self._store, self._keys, self._context.owner, self._context.clock()
         )
-        self._context.metrics.set_attempt(number)
+        self._context.metrics.job.set_attempt(number)
         self._log = self._context.log_about(self._job.bot_id, number)
         return number
 
@@ -228,7 +228,7 @@ class _JobRun:
         ending = await self._make_attempt(number, ends_by, retried=True)
         if ending.reason.is_retried and not self._stopped.done():
             logger.warning("%s: %s; once more", ending.reason, ending.detail)
-            self._context.metrics.restarted(ending.reason)
+            self._context.metrics.job.restarted(ending.reason)
             number = await self._claim()
             self._reporter.attempt = number
             ending = await self._make_attempt(number, ends_by, retried=False)
@@ -262,11 +262,11 @@ class _JobRun:
     def _count(self, attempt: Attempt) -> None:
         metrics, outcome = self._context.metrics, attempt.outcome
         if outcome.first_packet_after is not None:
-            metrics.observe_first_packet(outcome.first_packet_after)
+            metrics.job.observe_first_packet(outcome.first_packet_after)
         if attempt.manifest is not None:
-            metrics.set_manifest(attempt.manifest)
+            metrics.capture.set_manifest(attempt.manifest)
             if outcome.files_closed_after is not None:
-                metrics.observe_finish(outcome.files_closed_after)
+                metrics.job.observe_finish(outcome.files_closed_after)
 
     def _request(self, number: int, ends_by: float | None) -> RecordingRequest:
         longest = self._job.leave.max_duration

@@ -57,12 +57,12 @@ class Supervisor:
     def lease_lost(self, error: Exception) -> None:
         """Another worker has the bot. To be called from any thread."""
         self.lost = True
-        self._metrics.lease_operation("renew", "refused")
+        self._metrics.delivery.lease_operation("renew", "refused")
         self._loop.call_soon_threadsafe(self._stop, Reason.LEASE_LOST, str(error))
 
     def lease_renewed(self, succeeded: bool) -> None:
         """The lease was renewed, or could not be just now. To be called from any thread."""
-        self._metrics.lease_operation("renew", "ok" if succeeded else "error")
+        self._metrics.delivery.lease_operation("renew", "ok" if succeeded else "error")
 
     async def __aenter__(self) -> Supervisor:
         self._tasks = [asyncio.create_task(self._watch_uploads()), asyncio.create_task(self._watch_memory())]
@@ -97,16 +97,16 @@ class Supervisor:
 
     def _look(self) -> None:
         self._count_uploaded()
-        self._metrics.set_events_backlog(self._events.waiting)
+        self._metrics.delivery.set_events_backlog(self._events.waiting)
         if self._upload is not None:
-            self._metrics.set_upload(
+            self._metrics.delivery.set_upload(
                 backlog_parts=len(self._upload.pending()), lag_seconds=self._upload.lag(time.time())
             )
 
     def _count_uploaded(self) -> None:
         if self._upload is not None:
             total = self._upload.uploaded_bytes
-            self._metrics.uploaded(total - self._counted)
+            self._metrics.delivery.uploaded(total - self._counted)
             self._counted = total
 
     def _pass_on(self, worker_stopped: asyncio.Future[Ending]) -> None:

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from worker.browser.processes import browser_processes
-from worker.monitoring.metrics import NAMESPACE
+from worker.monitoring.families import NAMESPACE
 
 ROLES: Final = ("worker", "driver", "chromium")
 """This process; Playwright's driver; the browser with all its children."""

@@ -30,7 +30,7 @@ class Served:
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.clock = Clock()
-        self.health = Health(self.metrics.capture, self.clock)
+        self.health = Health(self.metrics.capture.health, self.clock)
         self.server = HealthServer(self.registry, self.health, 0)
 
     def get(self, path: str, accept: str = "") -> tuple[int, str, str]:

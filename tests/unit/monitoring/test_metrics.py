@@ -18,7 +18,9 @@ from worker.manifest.schema import (
     Stream,
     Summary,
 )
-from worker.monitoring.metrics import MOST_VALUES, OTHER, STATES, Metrics
+from worker.monitoring.families import MOST_VALUES, OTHER
+from worker.monitoring.job_metrics import STATES
+from worker.monitoring.metrics import Metrics
 from worker.monitoring.process_metrics import ProcessId, ProcessMetrics, Usage
 from worker.platforms.registry import Platform
 from worker.rendering.progress import Progress, SpeakerProgress
@@ -121,8 +123,8 @@ def test_every_state_that_a_person_sees_is_one_of_the_metrics() -> None:
 
 
 def test_an_unknown_state_changes_nothing(reading: Reading) -> None:
-    reading.metrics.set_state(State.JOINING, 1)
-    reading.metrics.set_state(State.STOPPED, 2)
+    reading.metrics.job.set_state(State.JOINING, 1)
+    reading.metrics.job.set_state(State.STOPPED, 2)
     reading.metrics.observe(StateChanged(at=3, state="dancing"))
     assert reading.value("state", meetstems_state="joining") == 1
 
@@ -157,8 +159,8 @@ def test_the_pages_running_total_of_dropped_frames_is_counted_once(reading: Read
 
 
 def test_progress_is_turned_into_counters(reading: Reading) -> None:
-    reading.metrics.set_progress(progress(1.0, 50, recovered=2, lost=1))
-    reading.metrics.set_progress(
+    reading.metrics.capture.set_progress(progress(1.0, 50, recovered=2, lost=1))
+    reading.metrics.capture.set_progress(
         msgspec.structs.replace(progress(2.0, 100, recovered=2, lost=1), unattributed=7)
     )
     assert reading.value("packets_total", fate="received") == 100
@@ -172,9 +174,9 @@ def test_progress_is_turned_into_counters(reading: Reading) -> None:
 
 def test_a_second_recording_of_the_process_counts_on(reading: Reading) -> None:
     reading.metrics.observe(report(1, 300, 300))
-    reading.metrics.set_progress(progress(2.0, 100))
+    reading.metrics.capture.set_progress(progress(2.0, 100))
     reading.metrics.observe(RecordingStarted(at=10))
-    reading.metrics.set_progress(progress(1.0, 50))
+    reading.metrics.capture.set_progress(progress(1.0, 50))
     reading.metrics.observe(report(12, 310, 310))
     assert reading.value("packets_total", fate="received") == 150
     assert reading.value("recorded_seconds_total") == 3
@@ -182,9 +184,9 @@ def test_a_second_recording_of_the_process_counts_on(reading: Reading) -> None:
 
 
 def test_the_manifest_completes_what_progress_told(reading: Reading) -> None:
-    reading.metrics.set_progress(progress(8.0, 100))
+    reading.metrics.capture.set_progress(progress(8.0, 100))
     totals = Packets(received=110, recovered=1, lost=2, late=3, duplicate=4, trimmed=5)
-    reading.metrics.set_manifest(manifest(totals))
+    reading.metrics.capture.set_manifest(manifest(totals))
     counted = {fate: reading.value("packets_total", fate=fate) for fate in msgspec.structs.asdict(totals)}
     assert counted == msgspec.structs.asdict(totals)
     assert reading.value("recorded_seconds_total") == 9
@@ -228,9 +230,9 @@ def test_the_next_jobs_tape_begins_anew(reading: Reading) -> None:
 
 
 def test_outcomes_carry_the_vendors_words(reading: Reading) -> None:
-    reading.metrics.outcome(Platform.GOOGLE_MEET, "done", None)
-    reading.metrics.outcome(Platform.GOOGLE_MEET, "fatal", "meeting_not_found")
-    reading.metrics.outcome(Platform.GOOGLE_MEET, "fatal", "https://example.com/?token=1")
+    reading.metrics.job.outcome(Platform.GOOGLE_MEET, "done", None)
+    reading.metrics.job.outcome(Platform.GOOGLE_MEET, "fatal", "meeting_not_found")
+    reading.metrics.job.outcome(Platform.GOOGLE_MEET, "fatal", "https://example.com/?token=1")
     value = reading.value
     assert value("outcomes_total", platform="google_meet", code="done", sub_code="none") == 1
     assert value("outcomes_total", platform="google_meet", code="fatal", sub_code="meeting_not_found") == 1
@@ -239,7 +241,7 @@ def test_outcomes_carry_the_vendors_words(reading: Reading) -> None:
 
 def test_no_label_grows_without_end(reading: Reading) -> None:
     for number in range(MOST_VALUES + 50):
-        reading.metrics.outcome(Platform.GOOGLE_MEET, "fatal", f"sub_code_{number}")
+        reading.metrics.job.outcome(Platform.GOOGLE_MEET, "fatal", f"sub_code_{number}")
         reading.metrics.observe(PageDropped(at=1, document=7, what=f"thing_{number}", count=1))
     assert reading.value("outcomes_total", platform="google_meet", code="fatal", sub_code=OTHER) == 50
     assert len(generate_latest(reading.registry).splitlines()) < 1000
@@ -247,18 +249,18 @@ def test_no_label_grows_without_end(reading: Reading) -> None:
 
 def test_delivery(reading: Reading) -> None:
     metrics = reading.metrics
-    metrics.part_closed(4000)
-    metrics.uploaded(3000)
-    metrics.upload_failed()
-    metrics.set_upload(backlog_parts=2, lag_seconds=6.5)
-    metrics.job_received(12.0, 2)
-    metrics.queue_operation("extend", "error")
-    metrics.queue_operation("dance", "ok")
-    metrics.lease_operation("renew", "refused")
-    metrics.set_events_backlog(3)
-    metrics.set_attempt(2)
-    metrics.observe_first_packet(0.3)
-    metrics.observe_finish(0.2)
+    metrics.delivery.part_closed(4000)
+    metrics.delivery.uploaded(3000)
+    metrics.delivery.upload_failed()
+    metrics.delivery.set_upload(backlog_parts=2, lag_seconds=6.5)
+    metrics.job.job_received(12.0, 2)
+    metrics.delivery.queue_operation("extend", "error")
+    metrics.delivery.queue_operation("dance", "ok")
+    metrics.delivery.lease_operation("renew", "refused")
+    metrics.delivery.set_events_backlog(3)
+    metrics.job.set_attempt(2)
+    metrics.job.observe_first_packet(0.3)
+    metrics.job.observe_finish(0.2)
     assert reading.value("tape_bytes_total") == 4000
     assert reading.value("tape_parts_total") == 1
     assert reading.value("upload_bytes_total") == 3000
