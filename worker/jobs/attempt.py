@@ -6,14 +6,14 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from worker.delivery.bucket_layout import AttemptKeys
-from worker.delivery.object_store import ObjectStore
 from worker.delivery.tape_upload import TapeUpload
 from worker.errors import MeetstemsError
+from worker.jobs.context import WorkerContext
 from worker.lifecycle.ending import Ending
 from worker.manifest.schema import Manifest
 from worker.monitoring.logs import LogTail
@@ -27,7 +27,6 @@ from worker.rendering.output import TAPE_FOLDER
 from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError, replay
-from worker.settings import BrowserSettings
 from worker.states import State
 from worker.tape.events import TapeEvent
 from worker.tape.parts import PART_PATTERN
@@ -41,30 +40,30 @@ Announce = Callable[[State, Reason | None], None]
 """Takes the state that the bot entered, and why it leaves, from leaving on."""
 
 
-@dataclass
+class AttemptPlan(NamedTuple):
+    """An attempt to make: its number, its keys in the bucket, what to record, and the log lines about it."""
+
+    number: int
+    keys: AttemptKeys
+    request: RecordingRequest
+    log: LogTail
+
+
+@dataclass(frozen=True)
 class Attempt:
     """What an attempt left. ``files`` is the folder of the finished files; ``manifest`` is None without them.
 
-    ``tape`` is the tape's folder, ``failure`` that of what was to be seen of a failure, if there was one; ``log`` goes with it.
+    ``failure`` is the folder of what the page showed of a failure, if there was one; the lines of ``log`` are uploaded with it.
     """
 
     number: int
     keys: AttemptKeys
-    tape: Path
-    failure: Path
     log: LogTail
     upload: TapeUpload
     outcome: RecordingOutcome
     manifest: Manifest | None
     files: Path
-    closed: set[Path] = field(default_factory=set)
-
-    def hand_in_the_rest(self) -> None:
-        """Also what a failed tape left behind torn goes to the store."""
-        for path in sorted(self.tape.glob(PART_PATTERN)):
-            if path not in self.closed:
-                self.closed.add(path)
-                self.upload.part_closed(path)
+    failure: Path
 
 
 class _AttemptObserver(RecordingObserver):
@@ -94,31 +93,23 @@ class _AttemptObserver(RecordingObserver):
 
 
 async def run_attempt(
-    number: int,
-    keys: AttemptKeys,
-    request: RecordingRequest,
-    browser_settings: BrowserSettings,
-    store: ObjectStore,
-    metrics: Metrics,
-    log: LogTail,
+    plan: AttemptPlan,
+    upload: TapeUpload,
+    context: WorkerContext,
     announce: Announce,
     stopped: asyncio.Future[Ending],
-    started: Callable[[TapeUpload], None],
 ) -> Attempt:
-    """Joins, records into ``request.output``, and makes the files. ``started`` is told of the upload, which the caller closes.
+    """Joins, records into ``plan.request.output``, and makes the files. ``upload`` gets the tape's parts; the caller closes it.
 
     Raises what attend() raises.
     """
-    folder = request.output
+    folder = plan.request.output
     failure = folder.with_name("failure")
     closed: set[Path] = set()
-    upload = TapeUpload(store, keys)
-    started(upload)
-    observer = _AttemptObserver(announce, metrics, upload, closed)
     outcome = await attend(
-        request._replace(failure=failure),
-        browser_settings,
-        observer,
+        plan.request._replace(failure=failure),
+        context.browser_settings,
+        _AttemptObserver(announce, context.metrics, upload, closed),
         lambda platform: Renderer(folder, platform),
         stopped,
     )
@@ -126,11 +117,15 @@ async def run_attempt(
     if manifest is None and outcome.error is not None:
         files = folder.with_name("files")
         manifest = await asyncio.to_thread(_second_try, folder, files)
-    attempt = Attempt(
-        number, keys, folder / TAPE_FOLDER, failure, log, upload, outcome, manifest, files, closed
-    )
-    attempt.hand_in_the_rest()
-    return attempt
+    _upload_torn_parts(folder / TAPE_FOLDER, closed, upload)
+    return Attempt(plan.number, plan.keys, plan.log, upload, outcome, manifest, files, failure)
+
+
+def _upload_torn_parts(tape: Path, closed: set[Path], upload: TapeUpload) -> None:
+    """Uploads the parts that a failing tape left without closing them."""
+    for path in sorted(tape.glob(PART_PATTERN)):
+        if path not in closed:
+            upload.part_closed(path)
 
 
 def _second_try(folder: Path, files: Path) -> Manifest | None:

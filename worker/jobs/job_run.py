@@ -17,8 +17,9 @@ from worker.delivery.errors import DeliveryError
 from worker.delivery.keepalive import keep_lease
 from worker.delivery.lease import Lease, LeaseHeldError, LeaseLostError
 from worker.delivery.object_store import NotFoundError
+from worker.delivery.tape_upload import TapeUpload
 from worker.errors import MeetstemsError
-from worker.jobs.attempt import Attempt, run_attempt
+from worker.jobs.attempt import Attempt, AttemptPlan, run_attempt
 from worker.jobs.attempt_numbers import claim_attempt
 from worker.jobs.context import WorkerContext
 from worker.jobs.disposition import Disposition, disposition_of
@@ -243,18 +244,10 @@ class _JobRun:
             if state in ANNOUNCED and not (state is State.LEAVING and comes_back):
                 self._reporter.enter(state, reason)
 
-        attempt = await run_attempt(
-            number,
-            self._keys.attempt(number),
-            self._request(number, ends_by),
-            self._context.browser_settings,
-            self._store,
-            self._context.metrics,
-            self._log,
-            announce,
-            self._stopped,
-            self._supervisor.watch,
-        )
+        plan = AttemptPlan(number, self._keys.attempt(number), self._request(number, ends_by), self._log)
+        upload = TapeUpload(self._store, plan.keys)
+        self._supervisor.watch(upload)
+        attempt = await run_attempt(plan, upload, self._context, announce, self._stopped)
         self._attempts.append(attempt)
         self._count(attempt)
         return attempt.outcome.ending
