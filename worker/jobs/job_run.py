@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.contracts.job import Job
-from worker.contracts.status import BotStatus, Result, fitting
+from worker.contracts.status import BotStatus, fitting
 from worker.delivery.bucket_layout import BotKeys, bot_keys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.keepalive import keep_lease
@@ -24,9 +24,10 @@ from worker.jobs.attempt_numbers import claim_attempt
 from worker.jobs.context import WorkerContext
 from worker.jobs.disposition import Disposition, disposition_of
 from worker.jobs.earlier_attempts import look_back
-from worker.jobs.finish import RESULT_FILE, Finish
+from worker.jobs.finish import Finish
 from worker.jobs.recovery_process import recover_apart, recovery_task
 from worker.jobs.reporter import JSON, Reporter
+from worker.jobs.result_file import read_result
 from worker.jobs.supervisor import Supervisor
 from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt
@@ -115,11 +116,9 @@ async def _release(lease: Lease, context: WorkerContext) -> None:
 
 async def _report_again(keys: BotKeys, context: WorkerContext) -> Disposition | None:
     """Where the job has its result already, makes sure that it was sent; None where it has none."""
-    try:
-        stored = await asyncio.to_thread(context.store.get, f"{keys.folder}{RESULT_FILE}")
-    except NotFoundError:
+    result = await asyncio.to_thread(read_result, context.store, keys)
+    if result is None:
         return None
-    result = msgspec.json.decode(stored.data, type=Result)
     disposition = disposition_of(result)
     try:
         status = msgspec.json.decode(

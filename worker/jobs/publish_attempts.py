@@ -1,0 +1,75 @@
+"""Uploads what this worker's attempts made: speakers' files and manifests first, then the rest, then what shows a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from worker.browser.page_snapshot import LOG_FILE
+from worker.contracts.job import Job
+from worker.contracts.status import OutcomeKind
+from worker.delivery.bucket_layout import BotKeys
+from worker.jobs.attempt import Attempt
+from worker.jobs.context import WorkerContext
+from worker.jobs.publish import CONTENT_TYPES, publish_audio, publish_rest
+from worker.jobs.recovery import recorded_attempt
+from worker.manifest.merge import RecordedAttempt
+
+logger = logging.getLogger(__name__)
+
+
+class AttemptsPublisher:
+    """Uploads the files of ``attempts``, all of one job. The methods raise what the store raises, and OSError."""
+
+    def __init__(self, job: Job, keys: BotKeys, context: WorkerContext, attempts: Sequence[Attempt]) -> None:
+        self._separate_audio = job.separate_audio
+        self._keys = keys
+        self._store = context.store
+        self._metrics = context.metrics
+        self._retry_seconds = context.worker_settings.retry_seconds
+        self._attempts = attempts
+
+    async def publish_audio(self) -> list[RecordedAttempt]:
+        """Uploads the speakers' files and the manifest of each attempt that recorded anything, and returns these attempts."""
+        recorded = []
+        for attempt in self._attempts:
+            if attempt.manifest is not None:
+                await self._publish(publish_audio, attempt)
+                recorded.append(recorded_attempt(self._keys, attempt.number, attempt.manifest))
+        return recorded
+
+    async def publish_rest(self) -> None:
+        """Uploads mix and timeline, and waits for the tape; an incomplete tape is counted and logged, and raises nothing."""
+        for attempt in self._attempts:
+            if attempt.manifest is not None:
+                await self._publish(publish_rest, attempt)
+            if not await asyncio.to_thread(attempt.upload.drain, self._retry_seconds):
+                self._metrics.delivery.upload_failed()
+                missing = len(attempt.upload.pending()) + attempt.upload.given_up
+                logger.error("attempt %d: %d parts of the tape are not uploaded", attempt.number, missing)
+
+    async def publish_failures(self, kind: OutcomeKind) -> None:
+        """Uploads snapshot and log of each attempt that failed, or of all attempts where the job's outcome ``kind`` is not
+        ``recorded``."""
+        for attempt in self._attempts:
+            if kind is not OutcomeKind.RECORDED or attempt.outcome.failed:
+                await asyncio.to_thread(self._publish_failure, attempt)
+
+    async def _publish(self, publish: Callable[..., None], attempt: Attempt) -> None:
+        await asyncio.to_thread(
+            publish,
+            self._store,
+            attempt.keys,
+            attempt.files,
+            separate_audio=self._separate_audio,
+            done=self._metrics.delivery.uploaded,
+        )
+
+    def _publish_failure(self, attempt: Attempt) -> None:
+        attempt.failure.mkdir(parents=True, exist_ok=True)
+        log = "".join(f"{line}\n" for line in attempt.log.lines())
+        (attempt.failure / LOG_FILE).write_text(log or "(nothing was logged)\n", "utf-8")
+        for path in sorted(attempt.failure.iterdir()):
+            key = attempt.keys.failure_file(path.name)
+            self._store.put(key, path, content_type=CONTENT_TYPES[path.suffix])
