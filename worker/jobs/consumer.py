@@ -158,7 +158,7 @@ class JobConsumer:
         disposition = await _do(job, self._context, ends_by=ends_by, give_up=give_up)
         match disposition:
             case Disposition.DONE | Disposition.FAILED if give_up:
-                await self._bury(Reason.TOO_MANY_ATTEMPTS)
+                await self._dead_letter(Reason.TOO_MANY_ATTEMPTS)
             case Disposition.DONE | Disposition.FAILED:
                 await self._call("delete", self._queue.delete, self._delivery.receipt)
             case Disposition.HELD:
@@ -180,10 +180,10 @@ class JobConsumer:
         if not await asyncio.to_thread(context.events.drain, context.worker_settings.retry_seconds):
             await self._give_back()
             return TRY_AGAIN
-        await self._bury(Reason.INVALID_JOB)
+        await self._dead_letter(Reason.INVALID_JOB)
         return FAILED
 
-    async def _bury(self, reason: Reason) -> None:
+    async def _dead_letter(self, reason: Reason) -> None:
         """To the dead-letter queue; where there is none, it has been reported all the same."""
         try:
             if not await asyncio.to_thread(self._queue.dead_letter, self._delivery, reason):
