@@ -17,24 +17,15 @@ from worker.audio.opus import (
     is_silence,
     packet_samples,
 )
-from worker.stems.arrival_floor import ArrivalFloor
 from worker.stems.jitter_buffer import JitterBuffer, Packet
+from worker.stems.rtp_clock import STALL, RtpClock, lowest_offset, same_clock
 from worker.stems.speaker_track import SpeakerTrack
-
-STALL = SAMPLE_RATE // 10
-"""Arrivals that stay this far (100 ms) behind the floor mean that the sender's clock stood still, not jitter."""
-
-STALE = 10 * SAMPLE_RATE
-"""After a pause of ten seconds the floor from before it says too little about a drifting clock."""
-
-STEADY = 2 * QUANTUM
-"""A place that is at most 5 ms off stays as it is: the estimate is no better than that."""
 
 SEAMLESS = 4 * QUANTUM
 """Speech that goes on in another slot within 10 ms goes on without a gap: jitter must not cut a word."""
 
-STALL_EVIDENCE = 10
-"""So many packets must agree before a talk-spurt is broken for a stall."""
+SPURT_BREAK = SAMPLE_RATE // 10
+"""When a source moves to another slot, packets behind a gap above 100 ms do not belong to the talk-spurt that moves."""
 
 DRIFTED_SLOW = 4 * QUANTUM
 """A slow sender is put right, by silence, in a quiet packet from 10 ms on …"""
@@ -65,15 +56,13 @@ class SlotPlacement:
         self._track_of = track_of
         self._track: SpeakerTrack | None = None
         self._csrc: int | None = None
-        self._base = 0
-        """Added to a timestamp it gives the sample in meeting time."""
+        self._clock = RtpClock()
         self._next_timestamp = -1
         """Where the talk-spurt goes on; -1 where it has ended."""
         self._clock_timestamp = 0
         """Where the last packet of whatever kind ended."""
         self._next_sequence = -1
         self._last_samples = 960
-        self._floor = ArrivalFloor(0.0, 0)
         self._correct_at = -1
         """The sequence number at which drift is put right; -1: none."""
 
@@ -100,15 +89,16 @@ class SlotPlacement:
             track.trimmed += 1
             return
         offset = packet.arrival * SAMPLE_RATE - timestamp
-        floor = self._floor
+        clock = self._clock
+        floor = clock.floor
         if offset < floor.block_low:
             floor.lower(offset)
         elif offset - floor.value > STALL:
-            self._check_stall(packet)
+            clock.check_stall(packet, self.buffer.pending)
         if timestamp >= floor.block_ends:
             self._check_drift(packet)
-        position = track.speak(self._base + timestamp, samples, payload)
-        self._base = position - timestamp
+        position = track.speak(clock.base + timestamp, samples, payload)
+        clock.base = position - timestamp
         self._next_timestamp = self._clock_timestamp = timestamp + samples
         self._next_sequence = packet.sequence + 1
         self._last_samples = samples
@@ -123,7 +113,9 @@ class SlotPlacement:
             return
         pending = self.buffer.pending
         while (
-            pending and pending[0].csrc == csrc and 0 <= pending[0].timestamp - self._clock_timestamp <= STALL
+            pending
+            and pending[0].csrc == csrc
+            and 0 <= pending[0].timestamp - self._clock_timestamp <= SPURT_BREAK
         ):
             self.place(self.buffer.take())
         self._track = None
@@ -140,10 +132,10 @@ class SlotPlacement:
             if track.slot is not None:
                 track.slot.hand_over(packet.csrc)
             track.slot = self
-        self._anchor(packet.timestamp, self._lowest_offset(packet))
-        position = self._base + packet.timestamp
-        if abs(position - track.speech_end) <= SEAMLESS:
-            self._base = track.speech_end - packet.timestamp
+        clock = self._clock
+        clock.anchor(packet.timestamp, lowest_offset(packet, self.buffer.pending))
+        if abs(clock.base + packet.timestamp - track.speech_end) <= SEAMLESS:
+            clock.base = track.speech_end - packet.timestamp
         return track
 
     def _resume(self, packet: Packet, track: SpeakerTrack) -> None:
@@ -156,13 +148,7 @@ class SlotPlacement:
             track.conceal(lost_samples)
         if gap == lost_samples and self._next_timestamp >= 0:
             return
-        lowest = self._lowest_offset(packet)
-        if not 0 <= gap <= STALE or lowest - self._floor.value > STALL:
-            self._anchor(packet.timestamp, lowest)
-            return
-        self._floor.lower(lowest)
-        if abs(self._floor.value - self._base) > STEADY:
-            self._base = round(self._floor.value)
+        self._clock.resume(packet, self.buffer.pending, gap)
 
     def _take_silence(self, packet: Packet) -> bool:
         """Whether the packet is padding or holds no sound: it then needs no place, the stem is silent there anyway."""
@@ -186,41 +172,13 @@ class SlotPlacement:
         """How many packets never came between the last one and this."""
         return max(0, packet.sequence - self._next_sequence) if self._next_sequence >= 0 else 0
 
-    def _anchor(self, timestamp: int, offset: float) -> None:
-        self._floor = ArrivalFloor(offset, timestamp)
-        self._base = round((offset + timestamp) / QUANTUM) * QUANTUM - timestamp
-
-    def _same_clock(self, packet: Packet) -> list[Packet]:
-        """The packet and those waiting behind it that run on the same clock without a break."""
-        packets = [packet]
-        for waiting in self.buffer.pending:
-            if (
-                waiting.csrc != packet.csrc
-                or not 0 <= waiting.timestamp - packets[-1].timestamp <= SAMPLE_RATE
-            ):
-                break
-            packets.append(waiting)
-        return packets
-
-    def _lowest_offset(self, packet: Packet) -> float:
-        return min(each.arrival * SAMPLE_RATE - each.timestamp for each in self._same_clock(packet))
-
-    def _check_stall(self, packet: Packet) -> None:
-        """Anchors anew where the packets that follow all stay behind as well: the sender's clock stood still."""
-        packets = self._same_clock(packet)
-        if len(packets) < STALL_EVIDENCE:
-            return
-        lowest = self._lowest_offset(packet)
-        if lowest - self._floor.value > STALL:
-            self._anchor(packet.timestamp, lowest)
-
     def _check_drift(self, packet: Packet) -> None:
         """Once a second: looks for a place to put a drifting source right without a pause."""
-        self._floor.roll(packet.timestamp)
-        drift = self._floor.value - self._base
+        self._clock.floor.roll(packet.timestamp)
+        drift = self._clock.drift
         if -DRIFTED_FAST < drift < DRIFTED_SLOW:
             return
-        waiting = [each for each in self._same_clock(packet)[1:] if not each.recovered]
+        waiting = [each for each in same_clock(packet, self.buffer.pending)[1:] if not each.recovered]
         if not waiting:
             return
         quietest = min(waiting, key=_loudness)
@@ -230,11 +188,11 @@ class SlotPlacement:
     def _correct(self, packet: Packet, samples: int) -> bool:
         """Makes room before a packet whose sender is slow; says True where the sender is fast and the packet must go."""
         self._correct_at = -1
-        drift = self._floor.value - self._base
+        drift = self._clock.drift
         if drift >= 0:
-            self._base += min(samples, int(drift) // QUANTUM * QUANTUM)
+            self._clock.base += min(samples, int(drift) // QUANTUM * QUANTUM)
             return False
-        self._base -= samples
+        self._clock.base -= samples
         self._next_timestamp = self._clock_timestamp = packet.timestamp + samples
         self._next_sequence = packet.sequence + 1
         return True
