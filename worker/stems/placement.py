@@ -17,8 +17,9 @@ from worker.audio.opus import (
     is_silence,
     packet_samples,
 )
+from worker.stems.drift_correction import packet_to_correct_at, shift_at
 from worker.stems.jitter_buffer import JitterBuffer, Packet
-from worker.stems.rtp_clock import STALL, RtpClock, lowest_offset, same_clock
+from worker.stems.rtp_clock import STALL, RtpClock, lowest_offset
 from worker.stems.speaker_track import SpeakerTrack
 
 SEAMLESS = 4 * QUANTUM
@@ -26,21 +27,6 @@ SEAMLESS = 4 * QUANTUM
 
 SPURT_BREAK = SAMPLE_RATE // 10
 """When a source moves to another slot, packets behind a gap above 100 ms do not belong to the talk-spurt that moves."""
-
-DRIFTED_SLOW = 4 * QUANTUM
-"""A slow sender is put right, by silence, in a quiet packet from 10 ms on …"""
-
-FAR_SLOW = 6 * QUANTUM
-"""… and from 15 ms on in the quietest packet that waits."""
-
-DRIFTED_FAST = 6 * QUANTUM
-"""A fast sender costs a packet, mostly 20 ms: less than 15 ms would be corrected too far."""
-
-FAR_FAST = 7 * QUANTUM
-"""From 17.5 ms on the quietest packet that waits has to go."""
-
-QUIET_LEVEL = 0.003
-"""About -50 dBov, linear."""
 
 
 class SlotPlacement:
@@ -64,7 +50,7 @@ class SlotPlacement:
         self._next_sequence = -1
         self._last_samples = 960
         self._correct_at = -1
-        """The sequence number at which drift is put right; -1: none."""
+        """The sequence number of the packet at which the drift is corrected; -1: none."""
 
     def place(self, packet: Packet) -> None:
         """Takes the slot's next packet in sequence order."""
@@ -76,6 +62,7 @@ class SlotPlacement:
         except OpusError:
             self.buffer.counts.malformed += 1
             return
+        sequence = packet.sequence
         timestamp = packet.timestamp
         track = self._track
         if track is None or packet.csrc != self._csrc:
@@ -85,7 +72,7 @@ class SlotPlacement:
                 return
         elif timestamp != self._next_timestamp:
             self._resume(packet, track)
-        elif packet.sequence == self._correct_at and self._correct(packet, samples):
+        elif sequence == self._correct_at and self._correct(packet, samples):
             track.trimmed += 1
             return
         offset = packet.arrival * SAMPLE_RATE - timestamp
@@ -100,7 +87,7 @@ class SlotPlacement:
         position = track.speak(clock.base + timestamp, samples, payload)
         clock.base = position - timestamp
         self._next_timestamp = self._clock_timestamp = timestamp + samples
-        self._next_sequence = packet.sequence + 1
+        self._next_sequence = sequence + 1
         self._last_samples = samples
         if packet.recovered:
             track.recovered += 1
@@ -173,31 +160,19 @@ class SlotPlacement:
         return max(0, packet.sequence - self._next_sequence) if self._next_sequence >= 0 else 0
 
     def _check_drift(self, packet: Packet) -> None:
-        """Once a second: looks for a place to put a drifting source right without a pause."""
+        """Once a second: looks for a packet at which to correct the drift of a source that does not pause."""
         self._clock.floor.roll(packet.timestamp)
-        drift = self._clock.drift
-        if -DRIFTED_FAST < drift < DRIFTED_SLOW:
-            return
-        waiting = [each for each in same_clock(packet, self.buffer.pending)[1:] if not each.recovered]
-        if not waiting:
-            return
-        quietest = min(waiting, key=_loudness)
-        if _loudness(quietest) <= QUIET_LEVEL or drift >= FAR_SLOW or drift <= -FAR_FAST:
-            self._correct_at = quietest.sequence
+        quiet = packet_to_correct_at(self._clock.drift, packet, self.buffer.pending)
+        if quiet is not None:
+            self._correct_at = quiet.sequence
 
     def _correct(self, packet: Packet, samples: int) -> bool:
-        """Makes room before a packet whose sender is slow; says True where the sender is fast and the packet must go."""
+        """Corrects the drift at ``packet``; returns True where the packet must be left out for it."""
         self._correct_at = -1
-        drift = self._clock.drift
-        if drift >= 0:
-            self._clock.base += min(samples, int(drift) // QUANTUM * QUANTUM)
+        shift = shift_at(self._clock.drift, samples)
+        self._clock.base += shift
+        if shift >= 0:
             return False
-        self._clock.base -= samples
         self._next_timestamp = self._clock_timestamp = packet.timestamp + samples
         self._next_sequence = packet.sequence + 1
         return True
-
-
-def _loudness(packet: Packet) -> float:
-    """Linear 0–1; a packet without a level counts as loud."""
-    return 1.0 if packet.level is None else packet.level
