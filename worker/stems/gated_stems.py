@@ -5,23 +5,22 @@ Packets go unchanged into the stem of each source that is in them. Nothing is de
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
-
-import msgspec
 
 from worker.audio.mixer import Mixer
 from worker.audio.opus import SAMPLE_RATE
 from worker.manifest.assemble import MOST_CSRC, HeardSource
 from worker.manifest.schema import Evident, GatedMix, Packets, Source
 from worker.roster.roster import Roster
-from worker.roster.speaking import Caption, Said
+from worker.roster.speaking import Said
 from worker.stems.attribution import ToldBy
 from worker.stems.caption_users import CaptionUsers
 from worker.stems.gate import NOISE, Attribution, Gate
 from worker.stems.mix_slot import MixSlot, Sound
+from worker.stems.speaker_hints import SpeakerHints
 from worker.stems.stem import GatedStem, Stem
 from worker.stems.stem_set import MOST_SOURCES, SourceSinks
 from worker.tape.events import PageEvent, WorkerEvent
@@ -35,7 +34,6 @@ DOUBLED = SAMPLE_RATE // 20
 """A packet may lie 50 ms before the end of its stem (another slot's clock) and be put behind it; what lies further back is
 there already, by another track."""
 
-_HELD_TELLINGS = 200
 _UNKNOWN = -1
 
 
@@ -57,14 +55,11 @@ class GatedStems:
         self._folder = folder
         self._mixer = mixer
         self._users = users
-        self._hints_in = hints_in
         self._sinks = sinks
         self._stems: dict[int, GatedStem] = {}
         self._slots: list[MixSlot] = []
         self._gate = Gate(self._write)
-        self._zero: float | None = None
-        self._tellings: deque[tuple[Said, float]] = deque(maxlen=_HELD_TELLINGS)
-        """What was told before the recording began."""
+        self._hints = SpeakerHints(hints_in, self._gate.tell)
         self._settled = 0
         self._packets: Counter[str] = Counter()
         self._samples: Counter[str] = Counter()
@@ -81,15 +76,11 @@ class GatedStems:
     def observe(self, event: PageEvent | WorkerEvent) -> None:
         """Takes in what the platform tells of who speaks."""
         self._users.observe(event)
-        for said in self._hints_in(event):
-            self._tell(said, event.at)
+        self._hints.observe(event)
 
     def begin(self, zero: float) -> None:
         """The recording begins; who was dominant before still is."""
-        self._zero = zero
-        for said, at in self._tellings:
-            self._tell(said, at)
-        self._tellings.clear()
+        self._hints.begin(zero)
 
     def open_slot(self, ssrc: int) -> MixSlot:
         """The mix on a new track, or under a new SSRC."""
@@ -155,15 +146,6 @@ class GatedStems:
                 trimmed=sum(track.trimmed for track in tracks),
             ),
         )
-
-    def _tell(self, said: Said, at: float) -> None:
-        if self._zero is None:
-            self._tellings.append((said, at))
-        elif isinstance(said, Caption):
-            moved = msgspec.structs.replace(said, start=said.start - self._zero, end=said.end - self._zero)
-            self._gate.tell(moved, at - self._zero)
-        else:
-            self._gate.tell(said, at - self._zero)
 
     def _write(self, sound: Sound, attribution: Attribution) -> None:
         """Writes a packet into the stems of all who are in it."""
