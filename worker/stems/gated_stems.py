@@ -5,7 +5,6 @@ Packets go unchanged into the stem of each source that is in them. Nothing is de
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -13,22 +12,18 @@ from pathlib import Path
 from worker.audio.mixer import Mixer
 from worker.audio.opus import SAMPLE_RATE
 from worker.manifest.assemble import MOST_CSRC, HeardSource
-from worker.manifest.schema import Evident, GatedMix, Packets, Source
+from worker.manifest.schema import GatedMix, Packets, Source
 from worker.roster.roster import Roster
 from worker.roster.speaking import Said
 from worker.stems.attribution import ToldBy
 from worker.stems.caption_users import CaptionUsers
 from worker.stems.gate import NOISE, Attribution, Gate
 from worker.stems.mix_slot import MixSlot, Sound
+from worker.stems.mix_totals import MixTotals
 from worker.stems.speaker_hints import SpeakerHints
 from worker.stems.stem import GatedStem, Stem
 from worker.stems.stem_set import MOST_SOURCES, SourceSinks
 from worker.tape.events import PageEvent, WorkerEvent
-
-NOTE = (
-    "The platform sends one mix of everybody. Each file is that mix while its speaker talks: where several talk at once, "
-    "all of them are heard in the file of each, and nothing separates them."
-)
 
 DOUBLED = SAMPLE_RATE // 20
 """A packet may lie 50 ms before the end of its stem (another slot's clock) and be put behind it; what lies further back is
@@ -61,10 +56,7 @@ class GatedStems:
         self._gate = Gate(self._write)
         self._hints = SpeakerHints(hints_in, self._gate.tell)
         self._settled = 0
-        self._packets: Counter[str] = Counter()
-        self._samples: Counter[str] = Counter()
-        self._shared: Counter[str] = Counter()
-        self._noise = 0
+        self._totals = MixTotals()
         self.refused = 0
         """Packets of sources past MOST_SOURCES, but for those in other stems."""
 
@@ -126,42 +118,19 @@ class GatedStems:
 
     def gated_mix(self) -> GatedMix:
         """What the mix came to."""
-        tracks = [slot.track for slot in self._slots]
-        counts = [slot.buffer.counts for slot in self._slots]
-        return GatedMix(
-            note=NOTE,
-            packets=Evident(**{told_by.value: self._packets[told_by] for told_by in ToldBy}),
-            seconds=Evident(
-                **{told_by.value: round(self._samples[told_by] / SAMPLE_RATE, 4) for told_by in ToldBy}
-            ),
-            shared_packets=self._shared["packets"],
-            shared_seconds=round(self._shared["samples"] / SAMPLE_RATE, 4),
-            noise_packets=self._noise,
-            mix=Packets(
-                received=sum(track.received for track in tracks),
-                recovered=sum(track.recovered for track in tracks),
-                lost=sum(track.lost for track in tracks),
-                late=sum(sum(count.late.values()) for count in counts),
-                duplicate=sum(sum(count.duplicate.values()) for count in counts),
-                trimmed=sum(track.trimmed for track in tracks),
-            ),
-        )
+        return self._totals.gated_mix(self._slots)
 
     def _write(self, sound: Sound, attribution: Attribution) -> None:
         """Writes a packet into the stems of all who are in it."""
         if attribution == NOISE:
-            self._noise += 1
+            self._totals.count_noise()
             return
         speakers = [self._source(speaker) for speaker in attribution.speakers]
         kept = [self._write_to(source, speakers, sound, attribution.told_by) for source in speakers]
         told_by = attribution.told_by if any(kept) else ToldBy.NONE
         if told_by is ToldBy.NONE:
             self._write_to_unknown(sound)
-        self._packets[told_by] += 1
-        self._samples[told_by] += sound.samples
-        if len(speakers) > 1:
-            self._shared["packets"] += 1
-            self._shared["samples"] += sound.samples
+        self._totals.count(sound.samples, told_by, shared=len(speakers) > 1)
 
     def _write_to(self, source: int, speakers: list[int], sound: Sound, told_by: ToldBy) -> bool:
         """Whether the packet is in the stem of ``source`` now, or was before."""

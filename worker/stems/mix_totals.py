@@ -1,0 +1,63 @@
+"""Counts what the packets of a gated mix were attributed by (pure)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from worker.audio.opus import SAMPLE_RATE
+from worker.manifest.schema import Evident, GatedMix, Packets
+from worker.stems.attribution import ToldBy
+from worker.stems.mix_slot import MixSlot
+
+NOTE = (
+    "The platform sends one mix of everybody. Each file is that mix while its speaker talks: where several talk at once, "
+    "all of them are heard in the file of each, and nothing separates them."
+)
+
+
+class MixTotals:
+    """Counts each packet of the mix once, however many stems it is in."""
+
+    def __init__(self) -> None:
+        self._packets: Counter[ToldBy] = Counter()
+        self._samples: Counter[ToldBy] = Counter()
+        self._shared_packets = 0
+        self._shared_samples = 0
+        self._noise_packets = 0
+
+    def count(self, samples: int, told_by: ToldBy, *, shared: bool) -> None:
+        """Counts a packet that lasts ``samples`` and that is in stems; ``shared``: several speakers are in it."""
+        self._packets[told_by] += 1
+        self._samples[told_by] += samples
+        if shared:
+            self._shared_packets += 1
+            self._shared_samples += samples
+
+    def count_noise(self) -> None:
+        """Counts a packet that is in no stem."""
+        self._noise_packets += 1
+
+    def gated_mix(self, slots: Iterable[MixSlot]) -> GatedMix:
+        """The manifest's entry; ``slots`` are all that brought the mix."""
+        slots = list(slots)
+        tracks = [slot.track for slot in slots]
+        counts = [slot.buffer.counts for slot in slots]
+        return GatedMix(
+            note=NOTE,
+            packets=Evident(**{told_by.value: self._packets[told_by] for told_by in ToldBy}),
+            seconds=Evident(
+                **{told_by.value: round(self._samples[told_by] / SAMPLE_RATE, 4) for told_by in ToldBy}
+            ),
+            shared_packets=self._shared_packets,
+            shared_seconds=round(self._shared_samples / SAMPLE_RATE, 4),
+            noise_packets=self._noise_packets,
+            mix=Packets(
+                received=sum(track.received for track in tracks),
+                recovered=sum(track.recovered for track in tracks),
+                lost=sum(track.lost for track in tracks),
+                late=sum(sum(count.late.values()) for count in counts),
+                duplicate=sum(sum(count.duplicate.values()) for count in counts),
+                trimmed=sum(track.trimmed for track in tracks),
+            ),
+        )
