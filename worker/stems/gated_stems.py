@@ -11,25 +11,19 @@ from pathlib import Path
 
 from worker.audio.mixer import Mixer
 from worker.audio.opus import SAMPLE_RATE
-from worker.manifest.assemble import MOST_CSRC, HeardSource
-from worker.manifest.schema import GatedMix, Packets, Source
+from worker.manifest.assemble import HeardSource
+from worker.manifest.schema import GatedMix, Packets
 from worker.roster.roster import Roster
 from worker.roster.speaking import Said
-from worker.stems.attribution import ToldBy
 from worker.stems.caption_users import CaptionUsers
 from worker.stems.gate import NOISE, Attribution, Gate
 from worker.stems.mix_slot import MixSlot, Sound
 from worker.stems.mix_totals import MixTotals
 from worker.stems.speaker_hints import SpeakerHints
 from worker.stems.stem import GatedStem, Stem
-from worker.stems.stem_set import MOST_SOURCES, SourceSinks
+from worker.stems.stem_router import StemRouter
+from worker.stems.stem_set import SourceSinks
 from worker.tape.events import PageEvent, WorkerEvent
-
-DOUBLED = SAMPLE_RATE // 20
-"""A packet may lie 50 ms before the end of its stem (another slot's clock) and be put behind it; what lies further back is
-there already, by another track."""
-
-_UNKNOWN = -1
 
 
 class GatedStems:
@@ -47,23 +41,24 @@ class GatedStems:
         hints_in: Callable[[PageEvent | WorkerEvent], list[Said]],
         sinks: Sequence[SourceSinks] = (),
     ) -> None:
-        self._folder = folder
         self._mixer = mixer
         self._users = users
-        self._sinks = sinks
-        self._stems: dict[int, GatedStem] = {}
         self._slots: list[MixSlot] = []
         self._gate = Gate(self._write)
         self._hints = SpeakerHints(hints_in, self._gate.tell)
-        self._settled = 0
+        self._router = StemRouter(folder, users.source, sinks)
         self._totals = MixTotals()
-        self.refused = 0
-        """Packets of sources past MOST_SOURCES, but for those in other stems."""
+        self._settled = 0
 
     @property
     def stems(self) -> dict[int, Stem]:
         """By source, in order of first speech."""
-        return dict(self._stems)
+        return dict(self._router.stems)
+
+    @property
+    def refused(self) -> int:
+        """Packets of sources past MOST_SOURCES, but for those in other stems."""
+        return self._router.refused
 
     def observe(self, event: PageEvent | WorkerEvent) -> None:
         """Takes in what the platform tells of who speaks."""
@@ -95,22 +90,22 @@ class GatedStems:
         self._settled = position
         for slot in self._slots:
             slot.track.be_silent_until(position)
-        for stem in self._stems.values():
-            stem.track.be_silent_until(position)
+        self._router.settle(position)
 
     def close(self, end: int) -> int:
         """Decides everything, with what is known by now, and closes the stems."""
         self.decide(float("inf"))
         end = max([end, *(slot.track.speech_end for slot in self._slots)])
-        end = max([end, *(stem.track.end for stem in self._stems.values())])
-        for stem in self._stems.values():
+        stems = self._router.stems.values()
+        end = max([end, *(stem.track.end for stem in stems)])
+        for stem in stems:
             stem.track.be_silent_until(end)
             stem.file.close()
         return end
 
     def heard(self) -> list[HeardSource]:
         """What is to be said of each stem."""
-        return [_heard(source, stem) for source, stem in self._stems.items()]
+        return [_heard(source, stem) for source, stem in self._router.stems.items()]
 
     def known(self, roster: Roster) -> Roster:
         """The roster, with the stems of those whom only captions name."""
@@ -125,55 +120,8 @@ class GatedStems:
         if attribution == NOISE:
             self._totals.count_noise()
             return
-        speakers = [self._source(speaker) for speaker in attribution.speakers]
-        kept = [self._write_to(source, speakers, sound, attribution.told_by) for source in speakers]
-        told_by = attribution.told_by if any(kept) else ToldBy.NONE
-        if told_by is ToldBy.NONE:
-            self._write_to_unknown(sound)
-        self._totals.count(sound.samples, told_by, shared=len(speakers) > 1)
-
-    def _write_to(self, source: int, speakers: list[int], sound: Sound, told_by: ToldBy) -> bool:
-        """Whether the packet is in the stem of ``source`` now, or was before."""
-        stem = self._stem(source)
-        if stem is None:
-            self.refused += 1
-            return True
-        if stem.track.end - sound.position > DOUBLED:
-            # Two tracks bring the same moment of one source: by its own list it is a copy, by hearsay somebody else's.
-            stem.doubled += told_by is ToldBy.CSRC
-            return told_by is ToldBy.CSRC
-        known = source if 0 <= source < MOST_CSRC else None
-        stem.add(
-            Source(ssrc=sound.ssrc, csrc=known),
-            sound,
-            told_by,
-            tuple(each for each in speakers if each != source),
-        )
-        return True
-
-    def _write_to_unknown(self, sound: Sound) -> None:
-        """Writes into the first unknown speaker's stem that has room: two tracks at once are two unknown speakers."""
-        source = _UNKNOWN
-        while source in self._stems and self._stems[source].track.end - sound.position > DOUBLED:
-            source -= 1
-        stem = self._stem(source)
-        if stem is None:
-            self.refused += 1
-            return
-        stem.add(Source(ssrc=sound.ssrc, csrc=None), sound, ToldBy.NONE, ())
-
-    def _source(self, speaker: int | str) -> int:
-        return speaker if isinstance(speaker, int) else self._users.source(speaker)
-
-    def _stem(self, source: int) -> GatedStem | None:
-        """The stem of a source, opened when it is first heard; None past the most that are served."""
-        stem = self._stems.get(source)
-        if stem is None and len(self._stems) < MOST_SOURCES:
-            path = self._folder / f"source-{len(self._stems)}.webm"
-            opened = [sinks.open_source(source) for sinks in self._sinks]
-            stem = self._stems[source] = GatedStem(path, opened)
-            stem.track.be_silent_until(self._settled)
-        return stem
+        told_by = self._router.write(sound, attribution)
+        self._totals.count(sound.samples, told_by, shared=len(attribution.speakers) > 1)
 
 
 def _heard(source: int, stem: GatedStem) -> HeardSource:
