@@ -8,7 +8,7 @@ import re
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +66,19 @@ class SilentMedia:
 
 
 class Client:
-    """A page's end of the link."""
+    """The page's end of the WebSocket. ``sockets`` closes every WebSocket that it opens.
 
-    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
+    aiohttp warns of a connection that is collected unclosed, and that warning fails whichever test runs at that moment.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, sockets: AsyncExitStack, base: str) -> None:
         self.session = session
+        self.sockets = sockets
         self.base = base
 
     async def open(self) -> None:
-        self.socket = await self.session.ws_connect(f"{self.base}/replica/meeting", ssl=False)
+        connecting = self.session.ws_connect(f"{self.base}/replica/meeting", ssl=False)
+        self.socket = await self.sockets.enter_async_context(connecting)
 
     async def tell(self, kind: str, **fields: Any) -> None:
         await self.socket.send_json({"type": kind, **fields})
@@ -94,10 +99,16 @@ class Client:
         await self.tell("answer", sdp="page's answer")
 
     async def get(self, path: str) -> aiohttp.ClientResponse:
-        return await self.session.get(f"{self.base}{path}", ssl=False)
+        """The response, read to its end."""
+        async with self.session.get(f"{self.base}{path}", ssl=False) as response:
+            await response.read()
+        return response
 
     async def post(self, path: str, body: bytes = b"") -> aiohttp.ClientResponse:
-        return await self.session.post(f"{self.base}{path}", data=body, ssl=False)
+        """The response, read to its end."""
+        async with self.session.post(f"{self.base}{path}", data=body, ssl=False) as response:
+            await response.read()
+        return response
 
 
 @asynccontextmanager
@@ -106,8 +117,9 @@ async def running(scenario: Scenario = MEETING) -> AsyncIterator[tuple[Replica, 
     async with (
         Replica(scenario, Path("unused"), media=media) as replica,
         aiohttp.ClientSession() as session,
+        AsyncExitStack() as sockets,
     ):
-        yield replica, media, Client(session, f"https://127.0.0.1:{replica.port}")
+        yield replica, media, Client(session, sockets, f"https://127.0.0.1:{replica.port}")
 
 
 def first_update(media: SilentMedia) -> CollectionsMessage:

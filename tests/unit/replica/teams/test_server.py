@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,14 @@ class SilentMix:
 
 
 class Client:
-    """A page's end of the two WebSockets."""
+    """The page's end of its two WebSockets. ``sockets`` closes every WebSocket that it opens.
 
-    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
+    aiohttp warns of a connection that is collected unclosed, and that warning fails whichever test runs at that moment.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, sockets: AsyncExitStack, port: int) -> None:
         self.session = session
+        self.sockets = sockets
         self.port = port
 
     async def open(self) -> None:
@@ -81,9 +85,10 @@ class Client:
         self.trouter = await self._socket(TROUTER_HOST, "/v4/c")
 
     async def _socket(self, host: str, path: str) -> aiohttp.ClientWebSocketResponse:
-        return await self.session.ws_connect(
+        connecting = self.session.ws_connect(
             f"https://127.0.0.1:{self.port}{path}", headers={"Host": host}, ssl=False
         )
+        return await self.sockets.enter_async_context(connecting)
 
     async def tell(self, kind: str, **fields: Any) -> None:
         await self.link.send_json({"type": kind, **fields})
@@ -126,9 +131,13 @@ class Client:
                 return request
 
     async def get(self, host: str, path: str) -> aiohttp.ClientResponse:
-        return await self.session.get(
-            f"https://127.0.0.1:{self.port}{path}", headers={"Host": host}, ssl=False, allow_redirects=False
-        )
+        """The response, read to its end; redirects are not followed."""
+        url = f"https://127.0.0.1:{self.port}{path}"
+        async with self.session.get(
+            url, headers={"Host": host}, ssl=False, allow_redirects=False
+        ) as response:
+            await response.read()
+        return response
 
 
 @asynccontextmanager
@@ -147,8 +156,9 @@ async def running(
     async with (
         Replica(scenario, Path("unused"), media=media) as replica,
         aiohttp.ClientSession() as session,
+        AsyncExitStack() as sockets,
     ):
-        yield replica, media, Client(session, replica.port)
+        yield replica, media, Client(session, sockets, replica.port)
 
 
 @pytest.mark.parametrize("name", scenario_names("teams") + scenario_names("teams-outcomes"))
