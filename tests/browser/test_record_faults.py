@@ -155,7 +155,7 @@ async def test_a_call_whose_connection_is_lost_is_given_up(
     async with Replica(meeting(60), truth, media=media) as replica:
         recording = asyncio.create_task(recorded(replica, output, display))
         await asyncio.wait_for(display.heard.wait(), 30)
-        await media.cut()
+        await media.disconnect()
         outcome = await recording
         assert await replica.wait_ended() == "left"
     assert outcome.failed

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from fixtures.replica.host import Told
+from fixtures.replica.host import SentToPage
 from fixtures.replica.scenario import Scenario
 from fixtures.replica.server import Replica
 from tests.support.record_process import settings_for
@@ -129,15 +129,15 @@ async def play(row: Row, folder: Path) -> list[Played]:
     async with Replica(row.scenario, folder / "truth.jsonl") as replica:
         for attempt in range(row.attempts):
             steering = asyncio.create_task(row.steer(replica)) if row.steer else None
-            already_told = len(replica.told)
+            sent_before = len(replica.sent_to_page)
             observer = Events()
             outcome = await _attend(row, replica, folder / f"out-{attempt}", observer)
             events = observer.seen
             if steering is not None:
                 await steering
             last = attempt == row.attempts - 1
-            told = replica.told[already_told:]
-            played.append(_judge(row, outcome, events, told, last=last))
+            sent_to_page = replica.sent_to_page[sent_before:]
+            played.append(_judge(row, outcome, events, sent_to_page, last=last))
             if last and row.check is not None:
                 faults = [*played[-1].faults, *row.check(replica, outcome, events)]
                 played[-1] = played[-1]._replace(faults=faults)
@@ -154,10 +154,12 @@ async def _attend(row: Row, replica: Replica, output: Path, observer: Events) ->
     )
 
 
-def _judge(row: Row, outcome: RecordingOutcome, events: list[TapeEvent], told: Told, *, last: bool) -> Played:
+def _judge(
+    row: Row, outcome: RecordingOutcome, events: list[TapeEvent], sent_to_page: SentToPage, *, last: bool
+) -> Played:
     states = tuple(event.state for event in events if isinstance(event, StateChanged))
-    asked_after = _asked_after(events, told)
-    decided_after = _decided_after(row, events, told)
+    asked_after = _asked_after(events, sent_to_page)
+    decided_after = _decided_after(row, events, sent_to_page)
     faults = []
     reason = outcome.ending.reason
     if not last:
@@ -172,22 +174,22 @@ def _judge(row: Row, outcome: RecordingOutcome, events: list[TapeEvent], told: T
     if sub_code != row.sub_code:
         faults.append(f"is called {sub_code}, expected {row.sub_code}")
     if decided_after is None:
-        faults.append(f"the page was never told {row.shown!r}: {[what for _, what in told]}")
+        faults.append(f"the page was never told {row.shown!r}: {[what for _, what in sent_to_page]}")
     elif not TOO_EARLY <= decided_after <= DECISION:
         faults.append(f"decided {decided_after:.2f} s after {row.shown!r}, expected 0 to {DECISION:g} s")
     faults += _names_fault(row, outcome)
     return Played(row, outcome, states, asked_after, decided_after, faults)
 
 
-def _asked_after(events: list[TapeEvent], told: Told) -> float | None:
+def _asked_after(events: list[TapeEvent], sent_to_page: SentToPage) -> float | None:
     """From the page's being served to the first look that saw it asked, or further; None where it never got there."""
     asked = ("asked", "lobby", "host_absent", "call", "gated")
     seen = next((event.at for event in events if isinstance(event, PageSeen) and event.scene in asked), None)
-    return None if seen is None or not told else seen - told[0][0]
+    return None if seen is None or not sent_to_page else seen - sent_to_page[0][0]
 
 
-def _decided_after(row: Row, events: list[TapeEvent], told: Told) -> float | None:
-    shown = [at for at, what in told if what == row.shown]
+def _decided_after(row: Row, events: list[TapeEvent], sent_to_page: SentToPage) -> float | None:
+    shown = [at for at, what in sent_to_page if what == row.shown]
     decided = [event.at for event in events if isinstance(event, StateChanged) and event.state == "leaving"]
     return decided[0] - (shown[-1] + row.after) if shown and decided else None
 

@@ -12,7 +12,9 @@ from worker.cli import main as cli
 from worker.errors import MeetstemsError
 
 
-def test_an_unknown_scenario_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_scenario_is_reported_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["demo", "--scenario", "nope", "--output", str(tmp_path / "out")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "'nope'" in line
@@ -20,14 +22,16 @@ def test_an_unknown_scenario_is_told_in_one_line(tmp_path: Path, capsys: pytest.
     assert not (tmp_path / "out").exists()
 
 
-def test_a_replica_that_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_replica_that_does_not_start_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(MeetstemsError, match="did not start, exit code 1"):
         cli_demo(tmp_path)
     assert demo.CHROMIUM_ARGS not in os.environ
 
 
-def test_the_recording_is_brought_to_the_replica(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_recording_gets_the_replicas_url_and_chromium_arguments(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     seen: list[tuple[list[str], str]] = []
 
     def record(arguments: list[str]) -> int:
@@ -44,7 +48,7 @@ def test_the_recording_is_brought_to_the_replica(monkeypatch: pytest.MonkeyPatch
 
 
 def cli_demo(tmp_path: Path) -> int:
-    """What ``meetstems demo`` runs, past the parsing of its arguments."""
+    """Runs ``meetstems demo`` without the handling of errors in the command line."""
     options = cli._parser().parse_args(["demo", "--scenario", "silent", "--output", str(tmp_path / "out")])
     exit_code: int = options.run(options)
     return exit_code

@@ -30,7 +30,7 @@ NUMBERS = Numbers(opus=111, red=63, extensions={AUDIO_LEVEL: 1, MID: 4})
 
 
 def page_offer() -> str:
-    """What a browser with numbers of its own offers: three audio lines, a video line, data."""
+    """The offer of a browser with other payload types: three audio lines, a video line, data."""
     common = "a=ice-ufrag:page\r\na=ice-pwd:pagepagepagepagepagepage\r\na=fingerprint:sha-256 CD:EF\r\na=setup:actpass\r\n"
     audio = "".join(
         f"m=audio 9 UDP/TLS/RTP/SAVPF 109 121\r\nc=IN IP4 0.0.0.0\r\n"
@@ -54,7 +54,7 @@ def page_offer() -> str:
     level=st.integers(0, 127),
     marker=st.booleans(),
 )
-def test_serialized_packet_reads_back(
+def test_a_serialized_packet_is_parsed_to_the_same_values(
     payload: bytes, csrcs: list[int], sequence: int, timestamp: int, level: int, marker: bool
 ) -> None:
     data = serialize(
@@ -90,7 +90,9 @@ def test_serialized_packet_reads_back(
     redundant=st.none() | st.binary(min_size=1, max_size=1023),
     offset=st.integers(0, (1 << 14) - 1),
 )
-def test_red_round_trips(primary: bytes, redundant: bytes | None, offset: int) -> None:
+def test_a_red_payload_is_parsed_to_the_same_blocks(
+    primary: bytes, redundant: bytes | None, offset: int
+) -> None:
     payload = red_payload(primary, redundant, offset, 111)
     if redundant is None:
         assert payload == b"\x6f" + primary
@@ -106,7 +108,7 @@ def test_ntp_time_counts_from_1900() -> None:
     assert ntp_time(0.5) == 2_208_988_800 << 32 | 1 << 31
 
 
-def test_offer_is_like_meets() -> None:
+def test_the_offer_has_the_same_lines_as_meets() -> None:
     offer = make_offer(LOCAL, Media(capture_time=True))
     parsed = SessionDescription.parse(offer)
     assert [line.kind for line in parsed.media] == ["audio", "audio", "audio", "application"]
@@ -124,7 +126,7 @@ def test_offer_is_like_meets() -> None:
     assert "a=ssrc:" not in make_offer(LOCAL, Media(declared_ssrcs=False))
 
 
-def test_answer_uses_the_numbers_of_the_offer_and_refuses_video() -> None:
+def test_the_answer_uses_the_payload_types_of_the_offer_and_refuses_video() -> None:
     answer = make_answer(page_offer(), LOCAL, Media())
     parsed = SessionDescription.parse(answer)
     assert [(line.kind, line.port, line.rtp.muxId) for line in parsed.media] == [
@@ -144,7 +146,7 @@ def test_answer_uses_the_numbers_of_the_offer_and_refuses_video() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offer", "said"),
+    ("offer", "message"),
     [
         (page_offer().replace("a=recvonly", "a=inactive"), "no audio line that receives"),
         (page_offer()[: page_offer().index("m=application")], "no m=application line"),
@@ -153,6 +155,8 @@ def test_answer_uses_the_numbers_of_the_offer_and_refuses_video() -> None:
         (page_offer().replace("a=ice-pwd", "a=other"), "no ICE credentials"),
     ],
 )
-def test_a_description_that_lacks_something_is_told(offer: str, said: str) -> None:
-    with pytest.raises(SdpError, match=said):
+def test_an_incomplete_description_raises_an_error_that_names_what_is_missing(
+    offer: str, message: str
+) -> None:
+    with pytest.raises(SdpError, match=message):
         read_remote(offer, Media(red=True))

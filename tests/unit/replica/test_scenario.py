@@ -18,12 +18,12 @@ def write(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
-def test_all_scenarios_are_there() -> None:
+def test_all_expected_scenarios_exist() -> None:
     assert scenario_names() == EXPECTED.split()
 
 
 @pytest.mark.parametrize("name", EXPECTED.split())
-def test_committed_scenario_is_sound(name: str) -> None:
+def test_a_committed_scenario_is_valid(name: str) -> None:
     scenario = load_scenario(name)
     assert scenario.participants
     assert scenario.duration == 42 if name == "standup" else 12 <= scenario.duration <= 25
@@ -31,7 +31,7 @@ def test_committed_scenario_is_sound(name: str) -> None:
         assert all(end <= scenario.duration for _, end in person.says)
 
 
-def test_late_names_has_one_late_one_after_leaving_and_one_never() -> None:
+def test_late_names_has_a_late_name_one_after_leaving_and_a_missing_one() -> None:
     people = load_scenario("late-names").participants
     assert [person.named_at for person in people] == [0.0, 7.0, 12.0, None]
     gone = people[2]
@@ -39,7 +39,7 @@ def test_late_names_has_one_late_one_after_leaving_and_one_never() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("duration = ", "own.toml"),
         ('title = "x"\nduration = 0', "$.duration"),
@@ -60,31 +60,31 @@ def test_late_names_has_one_late_one_after_leaving_and_one_never() -> None:
         (f'title = "x"\nduration = 1\n{PERSON}{PERSON}', "csrc: [7, 7], expected each one once"),
     ],
 )
-def test_bad_scenario_is_told_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+def test_an_invalid_scenario_is_reported_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ScenarioError) as error:
         load_scenario(write(tmp_path, text))
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_unknown_scenario_lists_the_known_ones() -> None:
+def test_the_error_for_an_unknown_scenario_lists_the_known_ones() -> None:
     with pytest.raises(ScenarioError, match=r"'nowhere' is unknown; known are crowd, dtx"):
         load_scenario("nowhere")
 
 
-def test_unknown_voice_is_told(tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_voice_lists_the_known_ones(tmp_path: Path) -> None:
     text = f'title = "x"\nduration = 1\n{PERSON}'.replace("aria", "nobody")
     with pytest.raises(VoiceError, match=r"'nobody' is unknown; known are aria, bruno"):
         make_plan(load_scenario(write(tmp_path, text)))
 
 
-def test_csrc_at_follows_the_changes() -> None:
+def test_csrc_at_follows_the_csrc_changes() -> None:
     alex = load_scenario("rejoin").participants[0]
     assert [alex.csrc_at(at) for at in (0.0, 7.99, 8.0, 20.0)] == [730001, 730001, 730011, 730011]
     assert alex.csrcs == [730001, 730011]
 
 
-def test_two_people_of_one_name_and_twenty_in_the_crowd() -> None:
+def test_rejoin_has_two_people_with_one_name_and_crowd_has_twenty_voices() -> None:
     assert [person.name for person in load_scenario("rejoin").participants][:2] == ["Alex Kim"] * 2
     crowd = load_scenario("crowd")
     assert len({person.voice for person in crowd.participants}) == 20

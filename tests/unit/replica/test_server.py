@@ -1,4 +1,4 @@
-"""The replica without a browser: a client of its WebSocket stands in for the page, a double for the media server."""
+"""The replica without a browser: a WebSocket client replaces the page, and a double the media server."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ PATIENCE = 5.0
 
 
 class SilentMedia:
-    """Answers like the media server and sends nothing."""
+    """Answers like the media server, but sends no media."""
 
     def __init__(self) -> None:
         self.on_reconnect: Callable[[], Awaitable[None]] | None = None
         self.started_at: float | None = None
         self.answers: list[str] = []
         self.collections: list[bytes] = []
-        self.told = asyncio.Event()
+        self.collections_sent = asyncio.Event()
         self.finished = asyncio.Event()
         self.channel_fails = False
 
@@ -56,7 +56,7 @@ class SilentMedia:
         if self.channel_fails:
             raise ConnectionFailed("collections channel: closed")
         self.collections.append(message)
-        self.told.set()
+        self.collections_sent.set()
 
     async def wait_finished(self) -> None:
         await self.finished.wait()
@@ -84,7 +84,7 @@ class Client:
         await self.socket.send_json({"type": kind, **fields})
 
     async def hear(self, kind: str) -> dict[str, Any]:
-        """The next message of this kind; what comes before is passed over."""
+        """The next message of this kind; skips other kinds."""
         while True:
             message: dict[str, Any] = await self.socket.receive_json(timeout=PATIENCE)
             if message["type"] == kind:
@@ -126,7 +126,7 @@ def first_update(media: SilentMedia) -> CollectionsMessage:
     return CollectionsMessage.FromString(zlib.decompress(media.collections[0]))
 
 
-async def test_the_meeting_page_has_meets_kind_of_policy() -> None:
+async def test_the_meeting_page_has_a_policy_like_meets_with_a_new_nonce_each_time() -> None:
     async with running() as (replica, _, client):
         page = await client.get("/abc-defg-hij")
         html = await page.text()
@@ -137,18 +137,18 @@ async def test_the_meeting_page_has_meets_kind_of_policy() -> None:
         for directive in ("'strict-dynamic'", "require-trusted-types-for 'script'", "worker-src 'self'"):
             assert directive in policy
         again = await client.get("/abc-defg-hij")
-        assert again.headers["Content-Security-Policy"] != policy, "a nonce serves once"
+        assert again.headers["Content-Security-Policy"] != policy, "a nonce is used once"
         assert replica.meeting_url == "https://meet.google.com/abc-defg-hij"
 
 
 @pytest.mark.parametrize("path", ["/zzz-zzzz-zzz", "/"])
-async def test_unknown_meeting_codes(path: str) -> None:
+async def test_an_unknown_meeting_code_shows_the_page_for_wrong_codes(path: str) -> None:
     async with running() as (_, _, client):
         page = await client.get(path)
         assert "Check your meeting code" in await page.text()
 
 
-async def test_from_the_lobby_to_the_end() -> None:
+async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
     async with running() as (replica, media, client):
         await client.open()
         first = await client.hear("pre_join")
@@ -165,7 +165,7 @@ async def test_from_the_lobby_to_the_end() -> None:
         await client.tell("ready")
         assert (await client.hear("offer"))["sdp"] == "server's offer"
         await client.tell("answer", sdp="page's answer")
-        await asyncio.wait_for(media.told.wait(), PATIENCE)
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
         assert media.answers == ["page's answer"]
         users = first_update(media).envelope.collections.space.users.users
         assert [(user.full_name, user.HasField("is_self")) for user in users] == [
@@ -175,8 +175,8 @@ async def test_from_the_lobby_to_the_end() -> None:
         media.finished.set()
         assert (await client.hear("over"))["how"] == "host_ended"
         assert await replica.wait_ended() == "host_ended"
-        told = [what for _, what in replica.told]
-        assert [what for what in told if what != "tiles"] == [
+        sent = [what for _, what in replica.sent_to_page]
+        assert [what for what in sent if what != "tiles"] == [
             "pre_join",
             "lobby",
             "call",
@@ -185,7 +185,7 @@ async def test_from_the_lobby_to_the_end() -> None:
         ]
 
 
-async def test_the_page_may_offer_itself() -> None:
+async def test_the_page_may_make_the_offer() -> None:
     scenario = Scenario(
         title="t", duration=60.0, media=Media(signalling="add_transceiver"), page=Page(lobby=0.0)
     )
@@ -197,7 +197,7 @@ async def test_the_page_may_offer_itself() -> None:
         assert (await client.hear("answer"))["sdp"] == "answer to page's offer"
 
 
-async def test_the_host_lets_in_when_asked() -> None:
+async def test_admit_now_ends_the_lobby() -> None:
     async with running(Scenario(title="t", duration=60.0, page=Page(lobby=3600.0))) as (replica, _, client):
         await client.open()
         await client.tell("ask_to_join", name="Stems")
@@ -215,7 +215,7 @@ async def test_the_host_lets_in_when_asked() -> None:
         (Replica.end_meeting, "host_ended"),
     ],
 )
-async def test_the_host_ends_the_visit(steer: Callable[[Replica], None], how: str) -> None:
+async def test_the_host_can_end_the_visit_from_the_lobby(steer: Callable[[Replica], None], how: str) -> None:
     async with running(Scenario(title="t", duration=60.0, page=Page(lobby=3600.0))) as (replica, _, client):
         await client.open()
         await client.tell("ask_to_join", name="Stems")
@@ -225,7 +225,7 @@ async def test_the_host_ends_the_visit(steer: Callable[[Replica], None], how: st
         assert await replica.wait_ended() == how
 
 
-async def test_consent_gates_media_and_roster_but_not_tiles() -> None:
+async def test_the_consent_modal_holds_back_media_and_roster_but_not_tiles() -> None:
     scenario = Scenario(
         title="t", duration=60.0, participants=[ADA], page=Page(lobby=0.0, consent_modal=True)
     )
@@ -234,7 +234,7 @@ async def test_consent_gates_media_and_roster_but_not_tiles() -> None:
         assert await users_synced(client) == []
         assert (media.started_at, media.collections) == (None, [])
         await client.tell("consent")
-        await asyncio.wait_for(media.told.wait(), PATIENCE)
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
         assert [user.full_name for user in await users_synced(client)] == ["Ada", "Stems"]
 
 
@@ -243,7 +243,7 @@ async def users_synced(client: Client) -> list[User]:
     return list(SyncResponse.FromString(base64.b64decode(await response.text())).space.users.users)
 
 
-async def test_withheld_sources_tell_nothing() -> None:
+async def test_withheld_roster_sources_send_nothing() -> None:
     scenario = Scenario(
         title="t",
         duration=60.0,
@@ -259,11 +259,11 @@ async def test_withheld_sources_tell_nothing() -> None:
         assert await users_synced(client) == []
 
 
-async def test_a_new_connection_is_told_everything_anew() -> None:
+async def test_a_new_connection_gets_the_whole_roster_again() -> None:
     async with running() as (_, media, client):
         await client.join()
-        await asyncio.wait_for(media.told.wait(), PATIENCE)
-        media.told.clear()
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        media.collections_sent.clear()
         assert media.on_reconnect
         again = asyncio.ensure_future(media.on_reconnect())
         await client.hear("reconnect")
@@ -274,7 +274,7 @@ async def test_a_new_connection_is_told_everything_anew() -> None:
         assert len(media.collections) == 2
 
 
-async def test_a_channel_that_closes_under_a_message_does_not_end_the_meeting() -> None:
+async def test_a_channel_that_closes_during_a_message_does_not_end_the_meeting() -> None:
     async with running() as (replica, media, client):
         media.channel_fails = True
         await client.join()
@@ -283,10 +283,10 @@ async def test_a_channel_that_closes_under_a_message_does_not_end_the_meeting() 
         assert await replica.wait_ended() == "left"
 
 
-async def test_removal_is_also_told_over_the_channel() -> None:
+async def test_removal_is_also_sent_over_the_channel() -> None:
     async with running() as (replica, media, client):
         await client.join()
-        await asyncio.wait_for(media.told.wait(), PATIENCE)
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
         replica.remove_bot()
         assert (await client.hear("over"))["how"] == "removed"
         last = zlib.decompress(media.collections[-1], wbits=31)
@@ -297,15 +297,15 @@ async def test_removal_is_also_told_over_the_channel() -> None:
 async def test_chat_is_kept_and_echoed() -> None:
     async with running() as (replica, media, client):
         await client.join()
-        await asyncio.wait_for(media.told.wait(), PATIENCE)
-        media.told.clear()
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        media.collections_sent.clear()
         await client.tell("chat", text="I record this")
-        await asyncio.wait_for(media.told.wait(), PATIENCE)
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
         assert replica.chat == ["I record this"]
         assert b"I record this" in zlib.decompress(media.collections[-1], wbits=31)
 
 
-async def test_who_left_may_come_again() -> None:
+async def test_a_page_that_left_may_rejoin_until_the_meeting_is_over() -> None:
     async with running() as (replica, _, client):
         await client.open()
         await client.tell("leave")
@@ -324,7 +324,7 @@ async def test_hiding_the_recording_banner_gets_the_bot_removed() -> None:
         assert await replica.wait_ended() == "removed"
 
 
-async def test_a_page_that_says_nonsense_is_a_fault_of_the_replica() -> None:
+async def test_an_unknown_message_of_the_page_is_an_error_of_the_replica() -> None:
     async with running() as (replica, _, client):
         await client.open()
         await client.tell("dance")
@@ -333,7 +333,7 @@ async def test_a_page_that_says_nonsense_is_a_fault_of_the_replica() -> None:
         assert caught.group_contains(PageProtocolError, match="'dance'")
 
 
-async def test_page_reports_are_checked() -> None:
+async def test_an_invalid_page_report_is_refused() -> None:
     async with running() as (replica, _, client):
         response = await client.post("/replica/page-report", b'{"screen": 1}')
         assert response.status == 400

@@ -41,7 +41,7 @@ def as_planned(plan: list[PlannedPacket]) -> dict[int, Outcome]:
     }
 
 
-def test_round_trip_tells_every_packet_once(tmp_path: Path) -> None:
+def test_a_written_truth_is_read_with_every_packet_once(tmp_path: Path) -> None:
     plan = make_plan(a_scenario())
     truth = written(tmp_path / "truth.jsonl", plan, as_planned(plan))
     assert truth.header.started_at == STARTED_AT
@@ -63,7 +63,7 @@ def test_round_trip_tells_every_packet_once(tmp_path: Path) -> None:
     assert {packet.fate for packet in truth.packets} == {"sent", "lost", "muted"}
 
 
-def test_recoverable_is_what_rides_in_a_packet_that_was_sent(tmp_path: Path) -> None:
+def test_a_packet_is_recoverable_if_a_sent_packet_carries_its_copy(tmp_path: Path) -> None:
     plan = make_plan(a_scenario())
     truth = written(tmp_path / "truth.jsonl", plan, as_planned(plan))
     carried = {
@@ -80,7 +80,7 @@ def test_recoverable_is_what_rides_in_a_packet_that_was_sent(tmp_path: Path) -> 
     assert {line.recoverable for line in lost} == {True, False}
 
 
-def test_audible_is_what_a_perfect_recorder_has(tmp_path: Path) -> None:
+def test_audible_packets_arrived_and_are_not_silent(tmp_path: Path) -> None:
     plan = make_plan(a_scenario())
     truth = written(tmp_path / "truth.jsonl", plan, as_planned(plan))
     audible = truth.audible(0)
@@ -90,7 +90,7 @@ def test_audible_is_what_a_perfect_recorder_has(tmp_path: Path) -> None:
     assert [line.meant_at for line in audible] == sorted(line.meant_at for line in audible)
 
 
-def test_reads_while_the_run_is_cut_short(tmp_path: Path) -> None:
+def test_packets_after_the_end_of_a_shortened_run_are_unsent(tmp_path: Path) -> None:
     plan = make_plan(a_scenario())
     outcomes = dict(list(as_planned(plan).items())[:40])
     truth = written(tmp_path / "truth.jsonl", plan, outcomes)
@@ -98,7 +98,7 @@ def test_reads_while_the_run_is_cut_short(tmp_path: Path) -> None:
     assert sum(packet.fate == "unsent" for packet in truth.packets) == len(plan) - 40
 
 
-def test_a_run_that_never_began_has_a_header_alone(tmp_path: Path) -> None:
+def test_a_run_that_never_began_has_only_a_header(tmp_path: Path) -> None:
     path = tmp_path / "truth.jsonl"
     writer = TruthWriter(path, make_plan(a_scenario()), "Truth", 2.0, ["Ann/é", "Bo"])
     writer.close()
@@ -109,7 +109,7 @@ def test_a_run_that_never_began_has_a_header_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "no line of type 'run'"),
         ("{", "line 1"),
@@ -120,10 +120,12 @@ def test_a_run_that_never_began_has_a_header_alone(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_bad_truth_is_told(tmp_path: Path, text: str, said: str) -> None:
+def test_the_error_for_an_invalid_truth_names_the_line_or_version(
+    tmp_path: Path, text: str, message: str
+) -> None:
     path = tmp_path / "truth.jsonl"
     path.write_text(text, "utf-8")
-    with pytest.raises(TruthError, match=said):
+    with pytest.raises(TruthError, match=message):
         read_truth(path)
 
 
@@ -141,5 +143,5 @@ def test_bad_truth_is_told(tmp_path: Path, text: str, said: str) -> None:
         (b"\x4b", 0.0),
     ],
 )
-def test_opus_seconds(payload: bytes, seconds: float) -> None:
+def test_opus_seconds_follows_the_table_of_contents(payload: bytes, seconds: float) -> None:
     assert opus_seconds(payload) == pytest.approx(seconds)

@@ -1,4 +1,4 @@
-"""The comparison must find what is wrong with a Teams recording, and nothing wrong with a right one."""
+"""The comparison finds the errors of a Teams recording, and none in a perfect one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def a_scenario(**mix: Any) -> Scenario:
 def stem(
     csrc: int | None, name: str, packets: Iterable[TruthPacket], overlaps: list[Any] | None = None
 ) -> Stem:
-    """A stem that holds these packets at their places."""
+    """A stem with these packets at their places."""
     held = [
         StemPacket(
             place := round((packet.meant_at - STARTED_AT) * 48_000), place / 48_000, packet.sha256, False
@@ -44,15 +44,15 @@ def stem(
     return Stem({"participant_name": name}, segment, held)
 
 
-def sounding(truth: Truth) -> list[TruthPacket]:
+def audible_packets(truth: Truth) -> list[TruthPacket]:
     return [packet for packet in truth.packets if audible(packet)]
 
 
-def right(truth: Truth) -> dict[int, Stem]:
-    """What a perfect recorder makes of the truth."""
+def perfect_stems(truth: Truth) -> dict[int, Stem]:
+    """The stems of a perfect recording."""
     stems = {}
     for csrc, name in ((ANN, "Ann"), (BO, "Bo")):
-        mine = [packet for packet in sounding(truth) if csrc in packet.listed]
+        mine = [packet for packet in audible_packets(truth) if csrc in packet.listed]
         overlaps = [
             {
                 "start_seconds": packet.meant_at - STARTED_AT,
@@ -69,35 +69,39 @@ def right(truth: Truth) -> dict[int, Stem]:
 def test_a_perfect_recording_is_exact(tmp_path: Path) -> None:
     truth = write_mix_truth(a_scenario(pauses="comfort_noise", red=True), tmp_path / "truth.jsonl")
     assert is_mix(truth) and lists_sources(truth)
-    stems = compare_mix(Recorded(STARTED_AT, list(right(truth).values())), truth)
+    stems = compare_mix(Recorded(STARTED_AT, list(perfect_stems(truth).values())), truth)
     assert [(each.name, each.expected_name, each.exact) for each in stems] == [
         ("Ann", "Ann", True),
         ("Bo", "Bo", True),
     ]
     assert max(each.place_error(1.0) for each in stems) < 0.001
-    assert attribution(Recorded(STARTED_AT, list(right(truth).values())), truth).share > 0.99
+    assert attribution(Recorded(STARTED_AT, list(perfect_stems(truth).values())), truth).share > 0.99
 
 
-def test_what_is_missing_alien_or_not_told_is_found(tmp_path: Path) -> None:
+def test_missing_and_foreign_packets_and_wrong_overlaps_are_found(tmp_path: Path) -> None:
     truth = write_mix_truth(a_scenario(), tmp_path / "truth.jsonl")
-    ann = right(truth)[ANN]
-    aliens = [packet for packet in sounding(truth) if packet.listed == [BO]][-3:]
-    noisy = stem(BO, "Bo", [packet for packet in sounding(truth) if packet.listed == [BO]] + aliens)
-    shorter = Stem(ann.person, ann.segment, [*ann.packets[1:], *stem(None, "", aliens).packets])
-    found = compare_mix(Recorded(STARTED_AT, [shorter, noisy]), truth)
+    ann = perfect_stems(truth)[ANN]
+    foreign_packets = [packet for packet in audible_packets(truth) if packet.listed == [BO]][-3:]
+    with_foreign = stem(
+        BO, "Bo", [packet for packet in audible_packets(truth) if packet.listed == [BO]] + foreign_packets
+    )
+    shorter = Stem(ann.person, ann.segment, [*ann.packets[1:], *stem(None, "", foreign_packets).packets])
+    found = compare_mix(Recorded(STARTED_AT, [shorter, with_foreign]), truth)
     assert (found[0].missing, found[0].foreign, found[0].exact) == (1, 3, False)
-    shared = sum(len(packet.listed) > 1 for packet in sounding(truth))
+    shared = sum(len(packet.listed) > 1 for packet in audible_packets(truth))
     assert (found[1].missing, found[1].exact) == (shared, False)
-    untold = Stem(ann.person, {**ann.segment, "overlaps": []}, ann.packets)
-    assert compare_mix(Recorded(STARTED_AT, [untold]), truth)[0].overlap_errors == shared
+    without_overlaps = Stem(ann.person, {**ann.segment, "overlaps": []}, ann.packets)
+    assert compare_mix(Recorded(STARTED_AT, [without_overlaps]), truth)[0].overlap_errors == shared
     without = compare_mix(Recorded(STARTED_AT, []), truth)
     assert [(each.name, each.csrc) for each in without] == [("(no stem)", ANN), ("(no stem)", BO)]
 
 
-def test_speech_that_lists_nobody_belongs_to_nobody_and_noise_may_be_left_out(tmp_path: Path) -> None:
+def test_speech_without_sources_belongs_to_the_unknown_speaker_and_noise_may_be_left_out(
+    tmp_path: Path,
+) -> None:
     truth = write_mix_truth(a_scenario(pauses="comfort_noise", csrcs=False), tmp_path / "truth.jsonl")
     assert not lists_sources(truth)
-    all_of_it = sounding(truth)
+    all_of_it = audible_packets(truth)
     speech = [packet for packet in all_of_it if packet.kind == "speech"]
     for kept in (all_of_it, speech):
         (unknown,) = compare_mix(Recorded(STARTED_AT, [stem(None, "Unknown 1", kept)]), truth)
@@ -106,9 +110,9 @@ def test_speech_that_lists_nobody_belongs_to_nobody_and_noise_may_be_left_out(tm
     assert lost.missing == len(speech)
 
 
-def test_attribution_says_where_the_time_went(tmp_path: Path) -> None:
+def test_attribution_adds_up_the_time_by_stem(tmp_path: Path) -> None:
     truth = write_mix_truth(a_scenario(csrcs=False), tmp_path / "truth.jsonl")
-    speech = sounding(truth)
+    speech = audible_packets(truth)
     anns = [packet for packet in speech if packet.mixed == [0]]
     bos = [packet for packet in speech if packet.mixed == [1]]
     shared = [packet for packet in speech if len(packet.mixed or ()) == 2]
@@ -117,8 +121,8 @@ def test_attribution_says_where_the_time_went(tmp_path: Path) -> None:
         stem(None, "Bo", bos[10:30]),
         stem(None, "?", bos[30:40]),
     ]
-    told = attribution(Recorded(STARTED_AT, stems), truth)
-    seconds = {field: round(getattr(told, field) / 0.02) for field in told.__struct_fields__}
+    result = attribution(Recorded(STARTED_AT, stems), truth)
+    seconds = {field: round(getattr(result, field) / 0.02) for field in result.__struct_fields__}
     assert seconds == {
         "right": len(anns) + 20,
         "wrong": 10,
@@ -127,15 +131,17 @@ def test_attribution_says_where_the_time_went(tmp_path: Path) -> None:
         "shared": len(shared),
         "shared_nowhere": 0,
     }
-    assert told.share == pytest.approx((len(anns) + 20) / (len(anns) + len(bos)))
-    assert not told.good
+    assert result.share == pytest.approx((len(anns) + 20) / (len(anns) + len(bos)))
+    assert not result.good
 
 
-def test_the_tape_holds_what_the_truth_says(tmp_path: Path) -> None:
+def test_the_synthetic_tape_has_the_packets_of_its_truth(tmp_path: Path) -> None:
     scenario = a_scenario(red=True, swaps=[2.5], declared_ssrcs=False)
     truth = write_mix_truth(scenario, tmp_path / "truth.jsonl")
-    told = ChannelMessage(at=STARTED_AT + 1.05, document=1, connection=0, label="main-channel", payload=b"")
-    tape = list(mix_tape(scenario, [told]))
+    message = ChannelMessage(
+        at=STARTED_AT + 1.05, document=1, connection=0, label="main-channel", payload=b""
+    )
+    tape = list(mix_tape(scenario, [message]))
     batches = [event for event in tape if isinstance(event, FrameBatch)]
     frames = {(frame.ssrc, frame.sequence): frame.csrcs for batch in batches for frame in batch.frames}
     sent = {
@@ -145,5 +151,5 @@ def test_the_tape_holds_what_the_truth_says(tmp_path: Path) -> None:
     }
     assert frames == sent
     assert [batch.sequence for batch in batches] == list(range(len(batches)))
-    place = tape.index(told)
+    place = tape.index(message)
     assert [type(event) for event in tape[place - 1 : place + 2]] == [FrameBatch, ChannelMessage, FrameBatch]

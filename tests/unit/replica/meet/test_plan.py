@@ -73,7 +73,7 @@ def by_stream(plan: list[PlannedPacket]) -> list[list[tuple[PlannedPacket, Wire]
 
 @settings(deadline=None, max_examples=60)
 @given(scenarios())
-def test_plan_holds_to_rtp_whatever_the_scenario(scenario: Scenario) -> None:
+def test_the_plan_of_any_scenario_follows_rtp(scenario: Scenario) -> None:
     plan = make_plan(scenario)
     assert [packet.meant for packet in plan] == sorted(packet.meant for packet in plan)
     for stream in by_stream(plan):
@@ -99,10 +99,10 @@ def test_plan_holds_to_rtp_whatever_the_scenario(scenario: Scenario) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(scenarios())
-def test_at_most_three_sources_at_once_each_in_one_slot(scenario: Scenario) -> None:
+def test_at_most_three_sources_are_sent_at_once_each_in_one_slot(scenario: Scenario) -> None:
     sent = [(packet, wire) for packet, wire in on_the_wire(make_plan(scenario)) if packet.kind == "speech"]
     for index, (packet, _) in enumerate(sent):
-        # Within one packet's time a slot can hand over, but no source can be in two slots and no slot sends twice.
+        # Within one packet's time another source can take a slot, but no source is in two slots and no slot sends twice.
         now = [
             (other, wire) for other, wire in sent[index : index + 8] if other.meant - packet.meant < 0.0199
         ]
@@ -113,12 +113,12 @@ def test_at_most_three_sources_at_once_each_in_one_slot(scenario: Scenario) -> N
 
 @settings(deadline=None, max_examples=20)
 @given(scenarios())
-def test_same_scenario_same_plan(scenario: Scenario) -> None:
+def test_the_same_scenario_gives_the_same_plan(scenario: Scenario) -> None:
     assert make_plan(scenario) == make_plan(scenario)
 
 
 @pytest.mark.parametrize("name", scenario_names())
-def test_payloads_are_the_voices_in_order(name: str) -> None:
+def test_payloads_are_the_packets_of_the_voices_in_order(name: str) -> None:
     scenario = load_scenario(name)
     plan = make_plan(scenario)
     for index, person in enumerate(scenario.participants):
@@ -129,7 +129,7 @@ def test_payloads_are_the_voices_in_order(name: str) -> None:
         assert speech == (loop * 3)[: len(speech)]
 
 
-def test_no_two_packets_of_any_voices_are_alike() -> None:
+def test_all_packets_of_all_voices_differ() -> None:
     voices = [load_voice(name) for name in voice_names()]
     payloads = [packet.payload for voice in voices for packet in voice.speech + voice.noise]
     assert len(voices) >= 20
@@ -162,7 +162,7 @@ def test_dtx_is_ten_full_packets_then_one_byte_then_silence_of_400_ms() -> None:
     assert markers == [True] + [False] * (len(plan) - 1)
 
 
-def test_moves_take_effect_in_mid_speech_and_swap() -> None:
+def test_moves_take_effect_during_speech_and_swap_slots() -> None:
     plan = make_plan(load_scenario("slot-moves"))
     helene = [(packet.meant, wire.slot) for packet, wire in on_the_wire(plan) if packet.participant == 0]
     changes = [(round(at, 1), slot) for (_, before), (at, slot) in pairwise(helene) if slot != before]
@@ -170,13 +170,13 @@ def test_moves_take_effect_in_mid_speech_and_swap() -> None:
     assert all(packet.fate == "sent" for packet in plan)
 
 
-def test_crowd_leaves_out_those_beyond_three() -> None:
+def test_crowd_does_not_send_the_fourth_talker() -> None:
     plan = make_plan(load_scenario("crowd"))
     assert sum(packet.fate == "not_selected" for packet in plan) > 100
     assert {packet.participant for packet in plan if packet.fate == "sent"} == set(range(20))
 
 
-def test_handover_jumps_have_nothing_to_do_with_time() -> None:
+def test_timestamp_jumps_at_a_handover_are_independent_of_time() -> None:
     plan = make_plan(load_scenario("handover"))
     jumps = []
     for stream in by_stream(plan):
@@ -213,7 +213,7 @@ def test_jitter_alone_keeps_the_order_in_a_slot() -> None:
         assert max(packet.delay for packet, _ in stream) <= 0.03
 
 
-def test_reconnect_begins_new_numbers() -> None:
+def test_a_reconnect_begins_new_sequence_numbers() -> None:
     scenario = load_scenario("reconnect")
     streams = by_stream(make_plan(scenario))
     assert {wire.connection for stream in streams for _, wire in stream} == {0, 1, 2}

@@ -39,11 +39,11 @@ def audio(message: bytes | None) -> list[DeviceOutput]:
 
 
 def update(scenario: Scenario, before: float | None, now: float) -> bytes | None:
-    told = [] if before is None else roster.members(scenario, before, 0.0)
-    return roster.collections_update(told, roster.members(scenario, now, 0.0))
+    sent = [] if before is None else roster.members(scenario, before, 0.0)
+    return roster.collections_update(sent, roster.members(scenario, now, 0.0))
 
 
-def test_fields_stand_at_meets_numbers() -> None:
+def test_fields_have_meets_numbers() -> None:
     # {1: {2: {3: {2: [...]}, 13: {1: {2: [...]}}}}}, field by field as Meet's client would read it.
     message = update(meeting(ADA), None, 0.0)
     assert message is not None
@@ -88,7 +88,7 @@ def test_equal_names_are_different_devices() -> None:
     assert roster.self_id(scenario) not in {first.device_id, second.device_id}
 
 
-def test_updates_tell_only_what_is_new() -> None:
+def test_updates_contain_only_changes() -> None:
     scenario = meeting(ADA, BEN)
     assert [user.full_name for user in users(update(scenario, None, 0.0))] == ["Ada"]
     joined = update(scenario, 0.0, 10.0)
@@ -127,7 +127,7 @@ def test_each_source_can_be_withheld_or_delayed(source: str) -> None:
     assert 12.0 in roster.change_times(late)
 
 
-def test_nobody_is_known_before_their_name_is() -> None:
+def test_a_participant_is_not_listed_before_named_at() -> None:
     scenario = meeting(
         Participant(name="Late", voice="elif", csrc=1, named_at=30.0, leaves=20.0),
         Participant(name="Never", voice="nuno", csrc=2, named_at=None),
@@ -140,7 +140,7 @@ def test_nobody_is_known_before_their_name_is() -> None:
     assert roster.tiles(roster.members(scenario, 30.0, 0.0)) == []
 
 
-def test_tiles_show_who_is_in_the_call() -> None:
+def test_tiles_show_the_participants_in_the_call() -> None:
     scenario = meeting(ADA, BEN)
     (ada,) = roster.tiles(roster.members(scenario, 0.0, 0.0))
     assert (ada.name, ada.source, ada.muted) == ("Ada", "1001", False)
@@ -149,7 +149,7 @@ def test_tiles_show_who_is_in_the_call() -> None:
     assert len(roster.tiles(roster.members(scenario, 40.0, 0.0))) == 1
 
 
-def test_a_moved_schema_is_another_one_with_the_same_parts() -> None:
+def test_a_moved_schema_wraps_the_same_parts_differently() -> None:
     known = roster.members(meeting(ADA), 0.0, 0.0)
     moved = roster.collections_update([], known, moved=True)
     assert moved is not None
@@ -158,7 +158,7 @@ def test_a_moved_schema_is_another_one_with_the_same_parts() -> None:
     assert str(ADA.csrc).encode() in moved
 
 
-def test_tiles_need_not_say_who_is_in_them() -> None:
+def test_tiles_may_have_no_names() -> None:
     (tile,) = roster.tiles(roster.members(meeting(ADA), 0.0, 0.0), named=False)
     assert (tile.name, tile.source) == ("", str(ADA.csrc))
 
@@ -189,7 +189,7 @@ def test_sync_body_holds_the_users() -> None:
     ]
 
 
-def test_chat_line() -> None:
+def test_a_chat_update_has_sender_time_and_text() -> None:
     line = parsed(roster.chat_update("spaces/x/devices/9", "m1", 1.5, "Hello"))
     (entry,) = line.envelope.collections.space.chat
     assert (entry.message.device_id, entry.message.sent_at, entry.message.body.text) == (
@@ -216,23 +216,23 @@ PARTICIPANTS = st.builds(
 
 
 def with_own_sources(number: int, participant: Participant) -> Participant:
-    """The same participant with sources that nobody else has."""
+    """The same participant with sources that no other participant has."""
     changes = [(at, csrc * 10 + number) for at, csrc in participant.csrc_changes]
     return msgspec.structs.replace(participant, csrc=number + 1, csrc_changes=changes)
 
 
 @given(st.lists(PARTICIPANTS, max_size=4))
-def test_the_updates_add_up_to_the_roster(participants: list[Participant]) -> None:
+def test_all_updates_together_give_the_roster(participants: list[Participant]) -> None:
     scenario = meeting(*itertools.starmap(with_own_sources, enumerate(participants)))
-    told: Sequence[roster.Member] = []
+    sent: Sequence[roster.Member] = []
     seen_users: dict[str, User] = {}
     seen_sources: dict[str, str] = {}
     for when in roster.change_times(scenario):
         known = roster.members(scenario, when, 0.0)
-        if (message := roster.collections_update(told, known)) is not None:
+        if (message := roster.collections_update(sent, known)) is not None:
             seen_users.update({user.device_id: user for user in users(message)})
             seen_sources.update({output.stream_id: output.device_id for output in audio(message)})
-        told = known
+        sent = known
     final = roster.members(scenario, scenario.duration, 0.0)
     assert {device: user.status for device, user in seen_users.items()} == {
         member.device_id: member.status for member in final

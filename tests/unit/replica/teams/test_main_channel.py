@@ -28,9 +28,9 @@ def test_the_json_follows_a_binary_prefix() -> None:
     assert json.loads(message[PREFIX.size :]) == [{"type": "dsh", "history": [414]}]
 
 
-def test_the_history_lags() -> None:
-    told = main_channel.messages(meeting(TeamsSignals(dominance_lag=0.7)), DOMINANT, SAID, STARTED)
-    assert [(round(message.at, 6), message.value[0]["history"]) for message in told] == [
+def test_the_history_of_dominant_speakers_lags() -> None:
+    sent = main_channel.messages(meeting(TeamsSignals(dominance_lag=0.7)), DOMINANT, SAID, STARTED)
+    assert [(round(message.at, 6), message.value[0]["history"]) for message in sent] == [
         (1.2, [414]),
         (3.7, [1053, 414]),
     ]
@@ -38,16 +38,16 @@ def test_the_history_lags() -> None:
 
 def test_captions_grow_until_the_final_one() -> None:
     signals = TeamsSignals(dominance=False, captions=True, captions_lag=1.0)
-    told = main_channel.messages(meeting(signals), DOMINANT, SAID, STARTED)
-    results = [message.value["recognitionResults"][0] for message in told]
+    sent = main_channel.messages(meeting(signals), DOMINANT, SAID, STARTED)
+    results = [message.value["recognitionResults"][0] for message in sent]
     assert [result["isFinal"] for result in results] == [False, False, True]
     assert all(earlier["duration"] < later["duration"] for earlier, later in pairwise(results))
     assert {result["userId"] for result in results} == {roster.member_id(0)}
     for result in results:
         assert result["timestampAudioSent"] / 1e7 - NTP_EPOCH == pytest.approx(STARTED + 0.5, abs=1e-3)
     assert results[-1]["duration"] / 1e4 == pytest.approx(1500)
-    assert told[-1].at == pytest.approx(3.0)
+    assert sent[-1].at == pytest.approx(3.0)
 
 
-def test_withheld_signals_say_nothing() -> None:
+def test_withheld_signals_are_not_sent() -> None:
     assert main_channel.messages(meeting(TeamsSignals(dominance=False)), DOMINANT, SAID, STARTED) == []

@@ -1,4 +1,4 @@
-"""What a Teams mixer sends, without any network: who is in which packet, in what order, on which stream."""
+"""What a Teams mixer sends, without any network: which talkers are in which packet, in what order, on which stream."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 
 from fixtures.replica.plan import PlannedPacket, Wire
 from fixtures.replica.scenario import Network, Participant, Scenario
-from fixtures.replica.teams.mix_audio import block, mixed
+from fixtures.replica.teams.mix_audio import mixed, voice_block
 from fixtures.replica.teams.mix_plan import MixPlan, make_mix_plan
 from fixtures.replica.teams.mix_scenario import AddedTrack, MixMedia, audio_lines
-from fixtures.replica.teams.mix_talk import Dominance, Word
+from fixtures.replica.teams.mix_talk import Dominance, SpeechBlock
 from fixtures.replica.voices import voice_names
 from tests.unit.replica.meet.test_plan import spans
 
 VOICES = voice_names()
 
 ENCODER_DELAY = 312
-"""How much later Opus gives back what it is given, in samples at 48 kHz."""
+"""The delay of Opus, in samples at 48 kHz."""
 
 
 @st.composite
@@ -66,7 +66,7 @@ def wires(plan: MixPlan) -> list[tuple[PlannedPacket, Wire]]:
 
 @settings(deadline=None, max_examples=25)
 @given(mix_scenarios())
-def test_every_packet_lists_who_talks_in_it_and_every_stream_has_one_clock(scenario: Scenario) -> None:
+def test_every_packet_lists_its_talkers_and_every_stream_has_one_clock(scenario: Scenario) -> None:
     plan = make_mix_plan(scenario)
     streams = defaultdict(list)
     for packet, wire in wires(plan):
@@ -91,19 +91,19 @@ def test_every_packet_lists_who_talks_in_it_and_every_stream_has_one_clock(scena
 
 @settings(deadline=None, max_examples=25)
 @given(mix_scenarios())
-def test_all_that_is_said_is_in_the_mix_at_its_time(scenario: Scenario) -> None:
+def test_all_speech_is_in_the_mix_at_its_time(scenario: Scenario) -> None:
     plan = make_mix_plan(scenario)
     heard = defaultdict(list)
     for packet in plan.packets:
         for who in packet.mixed or ():
             heard[who].append(packet.meant)
-    said = {
+    message = {
         who: round(
             sum(each.end - each.start for each in plan.talk.utterances if each.participant == who) / 0.02
         )
         for who in range(len(scenario.participants))
     }
-    assert {who: len(times) for who, times in heard.items()} == {who: n for who, n in said.items() if n}
+    assert {who: len(times) for who, times in heard.items()} == {who: n for who, n in message.items() if n}
     for who, times in heard.items():
         person = scenario.participants[who]
         assert all(
@@ -138,7 +138,12 @@ def test_the_mix_sounds_like_its_speakers_together() -> None:
         for frame in context.decode(av.Packet(packet.payload))
     ]
     spoken = [
-        mixed([block(scenario.participants[word.participant].voice, word.block) for word in tick.words])
+        mixed(
+            [
+                voice_block(scenario.participants[block.participant].voice, block.index)
+                for block in tick.blocks
+            ]
+        )
         for tick in plan.talk.ticks
     ]
     heard, meant = np.concatenate(decoded)[ENCODER_DELAY:], np.concatenate(spoken)[:-ENCODER_DELAY]
@@ -146,27 +151,27 @@ def test_the_mix_sounds_like_its_speakers_together() -> None:
     assert np.corrcoef(heard[overlap], meant[overlap])[0, 1] > 0.8
 
 
-def heard_as(dominance: Dominance, start: float, seconds: float, *words: Word) -> list[float]:
-    """When the dominant speaker changed while ``words`` were said."""
+def changes_while(dominance: Dominance, start: float, seconds: float, *blocks: SpeechBlock) -> list[float]:
+    """The times at which the dominant speaker changed while ``blocks`` were repeated."""
     times = [start + tick * 0.02 for tick in range(round(seconds / 0.02))]
-    return [round(now, 2) for now in times if dominance.hear(now, list(words))]
+    return [round(now, 2) for now in times if dominance.update(now, list(blocks))]
 
 
-def test_a_dominant_speaker_gives_way_with_patience() -> None:
-    ann, loud_bo, like_bo = Word(0, 414, 0, 30), Word(1, 415, 0, 20), Word(1, 415, 0, 28)
+def test_a_dominant_speaker_is_replaced_after_silence_or_tenure() -> None:
+    ann, loud_bo, like_bo = SpeechBlock(0, 414, 0, 30), SpeechBlock(1, 415, 0, 20), SpeechBlock(1, 415, 0, 28)
     dominance = Dominance()
-    assert heard_as(dominance, 0.0, 1.0, ann) == [0.0]
-    assert heard_as(dominance, 1.0, 1.0, ann, like_bo) == []
-    assert [word.csrc for word in dominance.ordered([like_bo, ann])] == [414, 415]
-    assert heard_as(dominance, 2.0, 1.0, like_bo) == [2.08]  # the last word of Ann's was at 1.98
-    assert heard_as(dominance, 3.0, 0.4) == []
+    assert changes_while(dominance, 0.0, 1.0, ann) == [0.0]
+    assert changes_while(dominance, 1.0, 1.0, ann, like_bo) == []
+    assert [block.csrc for block in dominance.ordered([like_bo, ann])] == [414, 415]
+    assert changes_while(dominance, 2.0, 1.0, like_bo) == [2.08]  # Ann's last block was at 1.98
+    assert changes_while(dominance, 3.0, 0.4) == []
     assert dominance.history == [415, 414]
     tenure = Dominance()
-    heard_as(tenure, 0.0, 0.02, ann)
-    assert heard_as(tenure, 0.02, 1.0, ann, loud_bo) == [0.5]
+    changes_while(tenure, 0.0, 0.02, ann)
+    assert changes_while(tenure, 0.02, 1.0, ann, loud_bo) == [0.5]
 
 
-def test_the_first_one_listed_is_dominant() -> None:
+def test_the_first_listed_source_is_dominant() -> None:
     plan = make_mix_plan(two_who_overlap())
     overlap = [packet for packet in plan.packets if len(packet.mixed or ()) == 2]
     assert len(overlap) == pytest.approx(25, abs=1)
@@ -176,17 +181,17 @@ def test_the_first_one_listed_is_dominant() -> None:
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 127)), max_size=4), max_size=100))
-def test_dominance_orders_any_words_once(ticks: list[list[tuple[int, int]]]) -> None:
+def test_dominance_orders_any_blocks_without_repeats(ticks: list[list[tuple[int, int]]]) -> None:
     dominance = Dominance()
     for place, drawn in enumerate(ticks):
-        words = [Word(csrc, csrc, 0, level) for csrc, level in dict(drawn).items()]
+        blocks = [SpeechBlock(csrc, csrc, 0, level) for csrc, level in dict(drawn).items()]
         before = list(dominance.history)
-        changed = dominance.hear(place * 0.02, words)
+        changed = dominance.update(place * 0.02, blocks)
         assert changed == (dominance.history[:1] != before[:1])
         assert len(set(dominance.history)) == len(dominance.history)
-        ordered = dominance.ordered(words)
-        assert sorted(word.csrc for word in ordered) == sorted(word.csrc for word in words)
-        if dominance.history and any(word.csrc == dominance.history[0] for word in words):
+        ordered = dominance.ordered(blocks)
+        assert sorted(block.csrc for block in ordered) == sorted(block.csrc for block in blocks)
+        if dominance.history and any(block.csrc == dominance.history[0] for block in blocks):
             assert ordered[0].csrc == dominance.history[0]
 
 
@@ -198,7 +203,7 @@ def test_dominance_orders_any_words_once(ticks: list[list[tuple[int, int]]]) -> 
         ("dtx", {"speech": 225, "noise": 22, "dtx": 3}),
     ],
 )
-def test_pauses_list_nobody(pauses: str, kinds: dict[str, int]) -> None:
+def test_packets_in_pauses_list_no_source(pauses: str, kinds: dict[str, int]) -> None:
     plan = make_mix_plan(two_who_overlap(pauses=pauses))
     counted: dict[str, int] = defaultdict(int)
     for packet, wire in wires(plan):
@@ -208,7 +213,7 @@ def test_pauses_list_nobody(pauses: str, kinds: dict[str, int]) -> None:
     assert counted == pytest.approx(kinds, abs=2)
 
 
-def test_swaps_and_added_tracks_move_the_packets_to_lines_of_their_own() -> None:
+def test_swaps_and_added_tracks_move_packets_to_other_lines() -> None:
     mix = {"swaps": [3.0], "added": [AddedTrack(at=1.0, carries=[415]), AddedTrack(at=2.0)]}
     scenario = two_who_overlap(**mix)
     assert [(line.slot, line.mix, line.ssrc, line.opens) for line in audio_lines(scenario.mix)] == [
@@ -221,19 +226,19 @@ def test_swaps_and_added_tracks_move_the_packets_to_lines_of_their_own() -> None
     assert where == {(0, 7001, (414,)), (1, 7002, (415,)), (3, 7004, (414,))}
 
 
-def test_an_ssrc_may_change_on_its_line() -> None:
+def test_an_ssrc_can_change_on_its_line() -> None:
     plan = make_mix_plan(two_who_overlap(ssrc_changes=[1.0, 2.0], declared_ssrcs=False))
     assert {(wire.slot, wire.ssrc) for _, wire in wires(plan)} == {(0, 7001), (0, 7101), (0, 7201)}
 
 
 @pytest.mark.parametrize(
-    ("mix", "said"),
+    ("mix", "message"),
     [
         ({"swaps": [2.0, 1.0]}, "swaps: times"),
         ({"ssrc_changes": [1.0]}, "declared_ssrcs = false"),
         ({"added": [AddedTrack(at=1, carries=[1]), AddedTrack(at=2, carries=[1])]}, "each CSRC once"),
     ],
 )
-def test_a_mix_that_cannot_be_is_told(mix: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_the_error_for_an_impossible_mix_names_the_field(mix: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         MixMedia(**mix)  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ def audio(entry: dict[str, Any]) -> dict[str, Any]:
     return next(stream for stream in streams if stream["type"] == "audio")
 
 
-def test_the_first_frame_tells_everything_of_who_is_there() -> None:
+def test_the_first_frame_has_complete_entries() -> None:
     body = roster.roster_body([], roster.members(MEETING, 0.0)) or {}
     request, decoded = unpacked(roster.roster_frame(7, body))
     assert request["id"] == 7
@@ -53,7 +53,7 @@ def test_the_first_frame_tells_everything_of_who_is_there() -> None:
     assert audio(entry)["sourceId"] == 414
 
 
-def test_changes_are_partial() -> None:
+def test_later_frames_have_partial_entries() -> None:
     ada, ben = roster.member_id(0, host=True), roster.member_id(1)
     muted = update(1.0, 2.5)
     assert set(muted) == {ada}
@@ -68,18 +68,18 @@ def test_changes_are_partial() -> None:
 
 
 @given(st.floats(0, 10), st.floats(0, 10))
-def test_nothing_new_is_no_frame(before: float, now: float) -> None:
+def test_an_unchanged_roster_gives_no_body(before: float, now: float) -> None:
     old, new = roster.members(MEETING, before), roster.members(MEETING, now)
     assert (roster.roster_body(old, new) is None) == (set(old) == set(new) or not set(new) - set(old))
 
 
-def test_change_times_hold_every_change_and_beginning() -> None:
+def test_change_times_has_every_change_and_every_beginning() -> None:
     signals = TeamsSignals(frames_after=1.5, objects_after=None)
     late = Scenario(title="t", duration=10.0, participants=[ADA, BEN], teams=TeamsPage(signals=signals))
     assert roster.change_times(late) == [0.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0]
 
 
-def test_another_call_has_our_sources_and_other_names() -> None:
+def test_a_frame_of_another_call_has_our_sources_and_other_names() -> None:
     request, decoded = unpacked(roster.other_call_frame(1, MEETING))
     assert request["headers"]["X-Microsoft-Skype-Chain-ID"] != roster.CALL_ID
     entries = decoded["participants"].values()
@@ -87,12 +87,12 @@ def test_another_call_has_our_sources_and_other_names() -> None:
     assert {entry["details"]["displayName"] for entry in entries}.isdisjoint({"Ada", "Ben"})
 
 
-def test_the_end_is_plain_json() -> None:
+def test_the_end_frame_has_a_plain_json_body() -> None:
     request = json.loads(roster.end_frame(3, 5854)[4:])
     assert request["url"].endswith("conversation/conversationEnd/")
     assert json.loads(request["body"])["subCode"] == 5854
 
 
-def test_page_objects_know_who_is_named_and_there() -> None:
+def test_page_objects_list_active_participants_with_names() -> None:
     assert [person["displayName"] for person in roster.page_objects(roster.members(MEETING, 4.0))] == ["Ada"]
     assert [person["sources"] for person in roster.page_objects(roster.members(MEETING, 9.0))] == [[1054]]

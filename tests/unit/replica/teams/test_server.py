@@ -1,4 +1,4 @@
-"""The replica's Teams without a browser: a client of its WebSockets stands in for the page, a double for the media server."""
+"""The replica's Teams without a browser: a WebSocket client replaces the page, and a double the media server."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from worker.platforms.links import parse_link
 
 PATIENCE = 5.0
 NOTHING_COMES = 0.2
-"""Seconds; a frame is sent before the screen that it belongs to."""
+"""Seconds to wait for a frame that must not come; a frame is sent before the screen that it belongs to."""
 ADA = Participant(name="Ada", voice="elif", csrc=414)
 
 
 class SilentMix:
-    """Answers like the media server and sends nothing."""
+    """Answers like the media server, but sends no media."""
 
     def __init__(self) -> None:
         self.on_reconnect: Callable[[], Awaitable[None]] | None = None
@@ -94,32 +94,32 @@ class Client:
         await self.link.send_json({"type": kind, **fields})
 
     async def shown(self, screen: str) -> dict[str, Any]:
-        """The next message that shows this screen; what comes before is passed over."""
+        """The next message that shows this screen; skips other messages."""
         while True:
             message: dict[str, Any] = await self.link.receive_json(timeout=PATIENCE)
             if message.get("screen") == screen:
                 return message
 
     async def hear(self, kind: str) -> dict[str, Any]:
-        """The next message of this kind; what comes before is passed over."""
+        """The next message of this kind; skips other kinds."""
         while True:
             message: dict[str, Any] = await self.link.receive_json(timeout=PATIENCE)
             if message["type"] == kind:
                 return message
 
-    async def ask(self, passcode: str | None = PASSCODE) -> None:
+    async def ask_to_join(self, passcode: str | None = PASSCODE) -> None:
         await self.open()
         await self.shown("pre-join")
         await self.tell("ask_to_join", name="Stems", passcode=passcode)
 
     async def join(self) -> None:
-        await self.ask()
+        await self.ask_to_join()
         await self.shown("call")
         await self.tell("offer", sdp="page's offer")
         await self.hear("answer")
 
-    async def called_back(self, path: str, within: float = PATIENCE) -> dict[str, Any]:
-        """The next request over Trouter whose URL ends so; it is answered."""
+    async def next_request(self, path: str, within: float = PATIENCE) -> dict[str, Any]:
+        """The next request over Trouter whose URL ends with ``path``; answers all requests up to it."""
         while True:
             frame = await self.trouter.receive_str(timeout=within)
             if not frame.startswith("3:::"):
@@ -162,7 +162,7 @@ async def running(
 
 
 @pytest.mark.parametrize("name", scenario_names("teams") + scenario_names("teams-outcomes"))
-def test_committed_scenarios_are_sound(name: str) -> None:
+def test_committed_scenarios_are_valid(name: str) -> None:
     scenario = load_scenario(name)
     assert scenario.platform == "microsoft_teams"
     assert name.startswith("teams-outcomes/") or 12 <= scenario.duration <= 25
@@ -170,7 +170,7 @@ def test_committed_scenarios_are_sound(name: str) -> None:
     parse_link(links.invitation(scenario.teams))
 
 
-async def test_every_link_leads_to_the_pre_join_page() -> None:
+async def test_every_form_of_link_leads_to_the_pre_join_page() -> None:
     async with running() as (_, _, client):
         short = await client.get(SHORT_HOST, links.SHORT_PATH)
         assert short.headers["Location"] == f"https://{TEAMS_HOST}/meet/{links.MEETING_ID}?p={PASSCODE}"
@@ -183,24 +183,24 @@ async def test_every_link_leads_to_the_pre_join_page() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/meet/1", "/light-meetings/launch?coords=%21", "/v2/"])
-async def test_other_addresses_are_no_meeting(path: str) -> None:
+async def test_other_addresses_show_the_page_for_wrong_links(path: str) -> None:
     async with running() as (replica, _, client):
         page = await client.get(TEAMS_HOST, path)
         assert 'data-text="wrong_linkTitle"' in await page.text()
-        assert [what for _, what in replica.told] == ["wrong_link"]
+        assert [what for _, what in replica.sent_to_page] == ["wrong_link"]
 
 
-async def test_walls_at_the_link() -> None:
+async def test_a_sign_in_wall_at_the_link_redirects_to_the_sign_in_page() -> None:
     async with running(TeamsPage(wall="sign_in_redirect", wall_at="link")) as (replica, _, client):
         page = await client.get(TEAMS_HOST, links.light_path(PASSCODE))
         assert page.headers["Location"].startswith(f"https://{LOGIN_HOST}/")
         assert 'name="loginfmt"' in await (await client.get(LOGIN_HOST, "/common/oauth2")).text()
-        assert [what for _, what in replica.told] == ["sign_in_page"]
+        assert [what for _, what in replica.sent_to_page] == ["sign_in_page"]
 
 
-async def test_from_the_lobby_to_the_end() -> None:
+async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
     async with running(TeamsPage(lobby=3600.0, lobby_text="shortly")) as (replica, media, client):
-        await client.ask()
+        await client.ask_to_join()
         assert (await client.shown("lobby"))["text"] == "shortly"
         assert replica.admitted_at is None
         replica.admit_now()
@@ -208,16 +208,16 @@ async def test_from_the_lobby_to_the_end() -> None:
         assert replica.admitted_at is not None
         await client.tell("offer", sdp="page's offer")
         assert (await client.hear("answer"))["sdp"] == "answer to page's offer"
-        await client.called_back("rosterUpdate/")
+        await client.next_request("rosterUpdate/")
         assert b'"dsh"' in await asyncio.wait_for(media.messages.get(), PATIENCE)
         await client.tell("chat", text="I record this")
         media.finished.set()
-        end = await client.called_back("conversation/conversationEnd/")
+        end = await client.next_request("conversation/conversationEnd/")
         assert json.loads(end["body"])["subCode"] == 0
         await client.shown("host_ended")
         assert await replica.wait_ended() == "host_ended"
         assert replica.chat == ["I record this"]
-        assert [what for _, what in replica.told] == ["pre-join", "lobby", "call", "host_ended"]
+        assert [what for _, what in replica.sent_to_page] == ["pre-join", "lobby", "call", "host_ended"]
 
 
 @pytest.mark.parametrize(
@@ -232,39 +232,41 @@ async def test_from_the_lobby_to_the_end() -> None:
         (TeamsPage(lobby=0.0, encrypted=True), "encrypted", None, False),
     ],
 )
-async def test_who_is_not_let_in(page: TeamsPage, screen: str, sub_code: int | None, unknown: bool) -> None:
+async def test_a_guest_who_is_not_admitted_sees_the_screen_and_gets_the_end_frame(
+    page: TeamsPage, screen: str, sub_code: int | None, unknown: bool
+) -> None:
     async with running(page) as (replica, _, client):
-        await client.ask()
+        await client.ask_to_join()
         assert (await client.shown(screen))["unknown"] == unknown
         assert await replica.wait_ended() == screen
         if sub_code is not None:
-            end = await client.called_back("conversationEnd/")
+            end = await client.next_request("conversationEnd/")
             assert json.loads(end["body"])["subCode"] == sub_code
         else:
             with pytest.raises(TimeoutError):
-                await client.called_back("conversationEnd/", within=NOTHING_COMES)
+                await client.next_request("conversationEnd/", within=NOTHING_COMES)
 
 
 @pytest.mark.parametrize("wall", ["captcha", "wrong_id", "sign_in_verify", "sign_in_redirect"])
-async def test_walls_after_join(wall: Any) -> None:
+async def test_a_wall_appears_after_join(wall: Any) -> None:
     async with running(TeamsPage(wall=wall)) as (_, _, client):
-        await client.ask()
+        await client.ask_to_join()
         await client.shown(wall)
 
 
 @pytest.mark.parametrize("passcode", ["", "else"])
-async def test_a_wrong_passcode_finds_no_meeting(passcode: str) -> None:
+async def test_a_wrong_passcode_shows_the_page_for_a_wrong_id(passcode: str) -> None:
     async with running() as (_, _, client):
-        await client.ask(passcode)
+        await client.ask_to_join(passcode)
         await client.shown("wrong_id")
 
 
-async def test_the_first_try_to_connect_may_fail() -> None:
+async def test_the_first_attempts_to_connect_fail_also_after_a_reload() -> None:
     async with running(TeamsPage(lobby=0.0, connection_failures=2)) as (_, _, client):
-        await client.ask()
+        await client.ask_to_join()
         await client.shown("not_connected")
         await client.tell("dismissed")
-        await client.ask()  # also after a reload, failures count on
+        await client.ask_to_join()  # also after a reload, the failures go on
         await client.shown("not_connected")
         await client.tell("dismissed")
         await client.shown("pre-join")
@@ -272,14 +274,14 @@ async def test_the_first_try_to_connect_may_fail() -> None:
         await client.shown("call")
 
 
-async def test_the_organizer_comes_late() -> None:
+async def test_the_lobby_first_waits_for_the_organizer() -> None:
     async with running(TeamsPage(starts_after=0.05, lobby=0.05)) as (_, _, client):
-        await client.ask()
+        await client.ask_to_join()
         assert [(await client.shown("lobby"))["text"] for _ in range(2)] == ["not_started", "soon"]
         await client.shown("call")
 
 
-async def test_withheld_sources_tell_nothing() -> None:
+async def test_withheld_signals_are_not_sent() -> None:
     signals = TeamsSignals(frames_after=None, objects_after=0.1, dominance=False)
     async with running(TeamsPage(lobby=0.0, signals=signals)) as (replica, media, client):
         await client.join()
@@ -287,12 +289,12 @@ async def test_withheld_sources_tell_nothing() -> None:
         assert objects == [False, True]
         assert media.messages.empty()
         replica.remove_bot()
-        end = await client.called_back("/")
+        end = await client.next_request("/")
         assert end["url"].endswith("conversationEnd/"), "no roster frame came before"
         assert json.loads(end["body"])["subCode"] == 5300
 
 
-async def test_more_lines_are_negotiated_in_mid_call() -> None:
+async def test_more_audio_lines_are_negotiated_during_the_call() -> None:
     async with running() as (_, media, client):
         await client.join()
         await asyncio.wait_for(media.messages.get(), PATIENCE)
@@ -304,7 +306,7 @@ async def test_more_lines_are_negotiated_in_mid_call() -> None:
         assert media.answers == ["more"]
 
 
-async def test_hiding_the_notice_gets_the_bot_removed() -> None:
+async def test_hiding_the_recording_notice_gets_the_bot_removed() -> None:
     async with running(TeamsPage(lobby=0.0, recording_notice=True)) as (replica, _, client):
         await client.join()
         await client.tell("banner_hidden")
