@@ -10,16 +10,20 @@ class DataChannels {
   #events;
   /** The connection number of each channel. @type {WeakMap<RTCDataChannel, number>} */
   #known = new WeakMap();
-  /** Called with the channel's label and each received message. @type {(label: string, message: Uint8Array) => void} */
-  #onMessage;
+  /** @type {((label: string, message: Uint8Array) => void)[]} */
+  #listeners = [];
+
+  /** @param {PageEvents} events */
+  constructor(events) {
+    this.#events = events;
+  }
 
   /**
-   * @param {PageEvents} events
-   * @param {(label: string, message: Uint8Array) => void} onMessage
+   * Has `listener` called with the channel's label and each received message.
+   * @param {(label: string, message: Uint8Array) => void} listener
    */
-  constructor(events, onMessage) {
-    this.#events = events;
-    this.#onMessage = onMessage;
+  onReceived(listener) {
+    this.#listeners.push(listener);
   }
 
   install() {
@@ -55,7 +59,7 @@ class DataChannels {
       last = Promise.all([message, last])
         .then(([bytes]) => {
           this.#add(connection, label, bytes, false, at);
-          this.#onMessage(label, bytes);
+          for (const listener of this.#listeners) listener(label, bytes);
         })
         .catch((error) => this.#events.fault("DataChannels.listen", error));
     });

@@ -11,14 +11,10 @@ function start() {
   const events = new PageEvents(documentNumber, post);
   events.guard("start", () => {
     const tap = new Tap(documentNumber, post, events);
-    const objects = new PageObjects(tap, events);
-    const channels = new DataChannels(events, (label, message) => objects.hear(label, message));
+    const channels = new DataChannels(events);
     channels.install();
     new Connections(tap, channels, events).install();
-    new Sockets(events).install();
-    objects.start();
-    new RosterRequests(events).install();
-    new Tiles(events).start();
+    for (const start of PLATFORM_PARTS) start({ tap, events, channels });
     new Watchdog(tap, events).start();
     const flush = async () => void (await Promise.all([tap.flush(), events.flush()]));
     addListener.call(window, CONFIG.flushEvent, (event) => {

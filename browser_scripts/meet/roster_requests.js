@@ -60,3 +60,5 @@ class RosterRequests {
     this.#events.add("roster_response", { url: origin + pathname, payload: body.toBase64() }, at);
   }
 }
+
+PLATFORM_PARTS.push(({ events }) => new RosterRequests(events).install());

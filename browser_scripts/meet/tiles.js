@@ -82,3 +82,5 @@ class Tiles {
     return elements.map((element) => element.getAttribute("data-ssrc") ?? "").filter((source) => source);
   }
 }
+
+PLATFORM_PARTS.push(({ events }) => new Tiles(events).start());

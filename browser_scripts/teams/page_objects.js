@@ -120,3 +120,9 @@ class PageObjects {
     return typeof values === "object" && values ? Object.values(values) : [];
   }
 }
+
+PLATFORM_PARTS.push(({ tap, events, channels }) => {
+  const objects = new PageObjects(tap, events);
+  channels.onReceived((label, message) => objects.hear(label, message));
+  objects.start();
+});

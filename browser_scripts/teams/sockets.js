@@ -37,3 +37,5 @@ class Sockets {
     this.#events.add("socket_message", { url: origin + pathname, payload: new TextEncoder().encode(data).toBase64() });
   }
 }
+
+PLATFORM_PARTS.push(({ events }) => new Sockets(events).install());

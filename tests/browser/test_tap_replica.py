@@ -19,6 +19,7 @@ from worker.browser.tap import Tap
 from worker.lifecycle.page_view import Scene
 from worker.platforms.meet.call import MeetCall
 from worker.platforms.meet.link import parse_meet_link
+from worker.platforms.registry import PLATFORMS, Platform
 from worker.reasons import Reason
 from worker.tape.events import AudioPathSeen, ChannelMessage, PageFault, RosterResponse, TapDeaf, TilesSeen
 
@@ -81,7 +82,7 @@ async def visit(replica: Replica) -> Loopback:
     heard = Loopback()
     async with launch_browser(settings_for(replica)) as session:
         context = await new_context(session)
-        heard.tap = await Tap.attach(context, heard.hear)
+        heard.tap = await Tap.attach(context, heard.hear, PLATFORMS[Platform.GOOGLE_MEET].page_scripts)
         heard.page = await context.new_page()
         link = parse_meet_link(replica.meeting_url)
         call = MeetCall(heard.page, link, "Test bot")

@@ -9,6 +9,7 @@ from playwright.async_api import Route, WebSocketRoute
 from tests.support.loopback import HTML, Loopback, until
 from worker.browser.launch import BrowserSession, new_context
 from worker.browser.tap import Tap
+from worker.platforms.registry import PLATFORMS, Platform
 from worker.tape.events import ChannelMessage, PageFault, PageObjects, SocketMessage
 
 HOST = "https://teams.microsoft.com"
@@ -28,7 +29,7 @@ async def open_page(session: BrowserSession) -> Loopback:
         await route.fulfill(body=HTML, content_type="text/html")
 
     await context.route_web_socket("wss://trouter.teams.microsoft.com/**", greet)
-    loopback.tap = await Tap.attach(context, loopback.hear)
+    loopback.tap = await Tap.attach(context, loopback.hear, PLATFORMS[Platform.MICROSOFT_TEAMS].page_scripts)
     loopback.page = await context.new_page()
     await context.route(f"{HOST}/**", serve)
     await loopback.page.goto(f"{HOST}/")

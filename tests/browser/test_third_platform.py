@@ -43,6 +43,7 @@ EDITS: Final = {
             "            audio=AudioKind.SEPARATE,\n"
             "            hints_in=no_hints,\n"
             '            call="worker.platforms.example.call:ExampleCall",\n'
+            "            page_scripts=(),\n"
             "            private_selectors=EXAMPLE_PRIVATE,\n"
             "            longest_wait=600.0,\n"
             "        ),\n"

@@ -14,12 +14,15 @@ from playwright.async_api import Page, Route
 from worker.browser.injected_scripts import TapLimits
 from worker.browser.launch import BrowserSession, new_context
 from worker.browser.tap import Tap
+from worker.platforms.registry import PLATFORMS
 from worker.tape.events import Frame, FrameBatch, PageEvent, PageFault, ReceiverTapped
 
 ORIGIN = "https://example.test"
 CSP = "require-trusted-types-for 'script'; script-src 'nonce-a'; worker-src 'none'; object-src 'none'"
 SCRIPT = (Path(__file__).parent / "loopback.js").read_text("utf-8")
 HTML = f"<!doctype html><html lang=en><title>Loopback</title><body><script nonce=a>{SCRIPT}</script></body></html>"
+
+ALL_SCRIPTS = tuple(script for entry in PLATFORMS.values() for script in entry.page_scripts)
 
 E = TypeVar("E", bound=PageEvent)
 
@@ -45,7 +48,7 @@ class Loopback:
     async def open(cls, session: BrowserSession, limits: TapLimits | None = None) -> Loopback:
         context = await new_context(session)
         self = cls()
-        self.tap = await Tap.attach(context, self.hear, limits)
+        self.tap = await Tap.attach(context, self.hear, ALL_SCRIPTS, limits)
         self.page = await context.new_page()
         await context.route(f"{ORIGIN}/**", _serve)
         await self.page.goto(f"{ORIGIN}/")

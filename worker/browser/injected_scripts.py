@@ -14,13 +14,11 @@ PAGE_FILES: Final = (
     "watchdog.js",
     "connections.js",
     "data_channels.js",
-    "teams/sockets.js",
-    "teams/page_objects.js",
-    "meet/roster_requests.js",
-    "meet/tiles.js",
-    "start.js",
+    "platform_parts.js",
 )
-"""In this order: a file uses what the files before it define."""
+"""In this order: a file uses what the files before it define. A platform's own files follow, then START_FILE."""
+
+START_FILE: Final = "start.js"
 
 WORKER_FILES: Final = ("frame_batch.js", "tap_worker.js")
 
@@ -47,10 +45,13 @@ class _Config(msgspec.Struct, frozen=True, rename="camel"):
     limits: TapLimits
 
 
-def page_script(binding: str, flush_event: str, limits: TapLimits) -> str:
-    """The init script of every document. Its names stay inside a function, invisible to the page."""
+def page_script(binding: str, flush_event: str, platform_files: tuple[str, ...], limits: TapLimits) -> str:
+    """The init script of every document, with ``platform_files`` of browser_scripts among its files.
+
+    Its names stay inside a function, invisible to the page.
+    """
     config = _Config(binding, flush_event, _wrap(f"const LIMITS = {_json(limits)};", WORKER_FILES), limits)
-    return _wrap(f"const CONFIG = {_json(config)};", PAGE_FILES)
+    return _wrap(f"const CONFIG = {_json(config)};", (*PAGE_FILES, *platform_files, START_FILE))
 
 
 def _wrap(preamble: str, names: tuple[str, ...]) -> str:

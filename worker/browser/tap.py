@@ -63,9 +63,11 @@ class Tap:
         cls,
         context: BrowserContext,
         on_event: Callable[[FrameBatch | PageEvent], None],
+        platform_files: tuple[str, ...] = (),
         limits: TapLimits | None = None,
     ) -> Tap:
-        """Injects the scripts into every document that ``context`` opens from now on.
+        """Injects the scripts, ``platform_files`` of browser_scripts among them, into every document that ``context`` opens
+        from now on.
 
         ``on_event`` is called in the event loop, in the order in which each document sent its batches. The context must
         bypass the pages' CSP (worker.browser.launch.new_context does).
@@ -73,7 +75,8 @@ class Tap:
         tap = cls(context, on_event)
         binding = f"tap{secrets.token_hex(8)}"
         await context.expose_binding(binding, lambda _source, *args: tap.receive(*args))
-        await context.add_init_script(page_script(binding, tap._flush_event, limits or TapLimits()))
+        script = page_script(binding, tap._flush_event, platform_files, limits or TapLimits())
+        await context.add_init_script(script)
         return tap
 
     async def flush(self, within: float = FLUSH_TIMEOUT) -> bool:

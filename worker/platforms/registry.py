@@ -56,8 +56,9 @@ class PlatformEntry:
     ``title`` is its name for people. Links to it have one of ``hosts`` and are read by ``parse_link``, which raises
     AddressError; ``example_link`` shows one. ``hints_in`` finds in a tape's event who is said to speak, where CSRC lists may
     not say it. ``call`` names the class that joins, watches and leaves (worker.platforms.call.CallFactory), as
-    ``module:class``. ``private_selectors`` are where its pages show people's names, faces, captions and chat: a snapshot hides
-    them. ``longest_wait`` is the seconds after which the platform itself gives up in the waiting room.
+    ``module:class``. ``page_scripts`` are the files of browser_scripts that forward what its pages alone have.
+    ``private_selectors`` are where its pages show people's names, faces, captions and chat: a snapshot hides them.
+    ``longest_wait`` is the seconds after which the platform itself gives up in the waiting room.
     """
 
     title: str
@@ -68,6 +69,7 @@ class PlatformEntry:
     audio: AudioKind
     hints_in: Callable[[TapeEvent], list[Said]]
     call: str
+    page_scripts: tuple[str, ...]
     private_selectors: Selectors
     longest_wait: float
 
@@ -83,6 +85,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             audio=AudioKind.SEPARATE,
             hints_in=no_hints,
             call="worker.platforms.meet.call:MeetCall",
+            page_scripts=("meet/roster_requests.js", "meet/tiles.js"),
             private_selectors=MEET_PRIVATE,
             longest_wait=600.0,
         ),
@@ -95,6 +98,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             audio=AudioKind.MIXED,
             hints_in=speaking_hints,
             call="worker.platforms.teams.call:TeamsCall",
+            page_scripts=("teams/sockets.js", "teams/page_objects.js"),
             private_selectors=TEAMS_PRIVATE,
             longest_wait=1800.0,
         ),

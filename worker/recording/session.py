@@ -90,7 +90,7 @@ async def attend(
         with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
             media = MediaMonitor()
             recorder = Recorder(tape, DeferredRenderer(open_renderer), observers=[media.observe])
-            tap = await Tap.attach(context, recorder.take)
+            tap = await Tap.attach(context, recorder.take, PLATFORMS[request.link.platform].page_scripts)
             page = await context.new_page()
             call = open_call(
                 request.link, page, request.bot_name, signed_in=settings.storage_state is not None

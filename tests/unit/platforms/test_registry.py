@@ -42,6 +42,7 @@ entry = PlatformEntry(
     audio=AudioKind.SEPARATE,
     hints_in=no_hints,
     call="worker.platforms.meet.call:MeetCall",
+    page_scripts=(),
     longest_wait=600.0,
     {selectors}
 )
@@ -54,6 +55,19 @@ def test_every_platform_has_an_entry_whose_call_can_be_opened(platform: Platform
     assert resolve_name(entry.call) is CALLS[platform]
     assert all(selector.strip() for selector in entry.private_selectors)
     assert parse_link(entry.example_link) == Link(platform, entry.parse_link(entry.example_link))
+
+
+@pytest.mark.parametrize("platform", Platform)
+def test_a_platforms_page_scripts_lie_in_its_folder_and_start_themselves(platform: Platform) -> None:
+    for name in PLATFORMS[platform].page_scripts:
+        source = (ROOT / "browser_scripts" / name).read_text("utf-8")
+        assert source.count("PLATFORM_PARTS.push(") == 1
+
+
+def test_every_platforms_script_is_injected() -> None:
+    folders = (path for path in (ROOT / "browser_scripts").iterdir() if path.is_dir())
+    files = {f"{folder.name}/{path.name}" for folder in folders for path in folder.glob("*.js")}
+    assert files == {script for entry in PLATFORMS.values() for script in entry.page_scripts}
 
 
 def test_no_two_platforms_share_a_host() -> None:
