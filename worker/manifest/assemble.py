@@ -25,7 +25,7 @@ from worker.manifest.schema import (
 from worker.reasons import read_reason
 from worker.roster.roster import Roster
 
-MOST_CSRC = 2**32
+FIRST_CAPTION_SOURCE = 2**32
 """Sources from here on are no CSRCs: only captions name their speakers."""
 
 NOBODY_SPOKE = "No per-participant audio streams available for this bot."
@@ -147,7 +147,7 @@ def _stream(
 def _attribution(heard: HeardSource) -> list[Attributed] | msgspec.UnsetType:
     if heard.attribution is None:
         return msgspec.UNSET
-    return [(round(start, 4), round(end, 4), told_by) for start, end, told_by in heard.attribution]
+    return [(round(start, 4), round(end, 4), evidence) for start, end, evidence in heard.attribution]
 
 
 def _overlaps(heard: HeardSource, names: dict[int, str]) -> list[Overlap] | msgspec.UnsetType:
@@ -158,7 +158,7 @@ def _overlaps(heard: HeardSource, names: dict[int, str]) -> list[Overlap] | msgs
             start_seconds=round(start, 4),
             end_seconds=round(end, 4),
             participants=[names.get(source, "") for source in others],
-            csrcs=[source if source < MOST_CSRC else None for source in others],
+            csrcs=[source if source < FIRST_CAPTION_SOURCE else None for source in others],
         )
         for start, end, others in heard.overlaps
     ]

@@ -8,7 +8,7 @@ import msgspec
 
 from worker.manifest.schema import (
     Attributed,
-    Evident,
+    ByEvidence,
     GatedMix,
     Overlap,
     ParticipantStreams,
@@ -39,7 +39,7 @@ def moved_attribution(
     if attribution is msgspec.UNSET:
         return msgspec.UNSET
     return [
-        (round(start + offset, 4), round(end + offset, 4), told_by) for start, end, told_by in attribution
+        (round(start + offset, 4), round(end + offset, 4), evidence) for start, end, evidence in attribution
     ]
 
 
@@ -92,10 +92,10 @@ def _sum(one: GatedMix, other: GatedMix) -> GatedMix:
     )
 
 
-def _added(one: Evident, other: Evident) -> Evident:
-    return Evident(
+def _added(one: ByEvidence, other: ByEvidence) -> ByEvidence:
+    return ByEvidence(
         **{
             field: round(getattr(one, field) + getattr(other, field), 4)
-            for field in Evident.__struct_fields__
+            for field in ByEvidence.__struct_fields__
         }
     )

@@ -145,7 +145,7 @@ class RecordedPart(msgspec.Struct, frozen=True, kw_only=True):
     mixed_audio: str | None
 
 
-class Evident(msgspec.Struct, frozen=True, kw_only=True):
+class ByEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """How much of a gated mix was attributed by what; ``none`` went to an unknown speaker. Packets, or seconds."""
 
     csrc: int | float = 0
@@ -163,8 +163,8 @@ class GatedMix(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     note: str
-    packets: Evident
-    seconds: Evident
+    packets: ByEvidence
+    seconds: ByEvidence
     shared_packets: int
     shared_seconds: float
     noise_packets: int

@@ -1,6 +1,5 @@
-"""Packets to tracks: each packet put in order, given its place in meeting time, and written into the stems it belongs to (pure
-but for the files).
+"""Orders packets, gives each its place in meeting time, and writes it into the stems of its speakers (pure but for the files).
 
-Doors: ``separate_stems`` (one source a packet), ``gated_stems`` (one mix of everybody), ``stem_set`` (what both offer). Only
-rendering builds them. Floor: beside platforms.
+Doors: ``separate_stems`` (one source per packet), ``gated_stems`` (one mix of everybody), ``stem_set`` (their common protocol).
+Only rendering builds them. Floor: beside platforms.
 """

@@ -1,7 +1,7 @@
-"""Ties a sender's RTP clock to meeting time by when its packets arrive (pure).
+"""Estimates the offset of a sender's RTP clock from meeting time by the arrival of its packets (pure).
 
-Nothing but arrival time says when a slot's packets were spoken: sender reports are not shown to JavaScript. A packet is never
-early, only late, so the smallest (arrival minus timestamp) of late is the floor, and jitter lies above it.
+Arrival time alone shows when a slot's packets were spoken: JavaScript does not get sender reports. A packet is never early,
+only late, so the lowest recent (arrival minus timestamp) is the floor, and jitter lies above it.
 """
 
 from __future__ import annotations
@@ -9,35 +9,35 @@ from __future__ import annotations
 from collections import deque
 
 BLOCK_SAMPLES = 48_000
-"""The floor is kept per second of RTP time."""
+"""One second: the lowest offset is kept for each second of RTP time."""
 
 REMEMBERED_BLOCKS = 10
-"""A floor is believed for ten seconds: 1 ms of drift at 100 ppm."""
+"""The floor is the lowest offset of the last ten seconds, in which a clock drifts by 1 ms at 100 ppm."""
 
 
 class ArrivalFloor:
-    """The smallest recent (arrival minus timestamp) of one RTP clock, in samples at 48 kHz.
+    """The lowest recent offset (arrival minus timestamp) of one RTP clock, in samples at 48 kHz.
 
-    Added to a packet's timestamp it gives the packet's place in meeting time, as far as arrivals can tell.
+    Added to a packet's timestamp it gives the packet's place in meeting time, as far as arrivals show.
     """
 
     def __init__(self, offset: float, timestamp: int) -> None:
         self.value = offset
         """The floor, in samples."""
         self.block_ends = timestamp + BLOCK_SAMPLES
-        """The timestamp from which on ``roll`` is due."""
+        """``roll`` is due from this timestamp on."""
         self.block_low = offset
-        """The lowest offset since the last ``roll``; whoever sees packets lowers it."""
+        """The lowest offset since the last ``roll``."""
         self._blocks: deque[float] = deque(maxlen=REMEMBERED_BLOCKS)
 
     def roll(self, timestamp: int) -> None:
-        """Closes the block that ends before ``timestamp`` (RTP ticks, unwrapped) and takes the floor anew."""
+        """Closes the block that ends before ``timestamp`` (RTP ticks, unwrapped) and computes the floor again."""
         self._blocks.append(self.block_low)
         self.value = min(self._blocks)
         self.block_low = float("inf")
         self.block_ends = timestamp + BLOCK_SAMPLES
 
     def lower(self, offset: float) -> None:
-        """Takes one packet's offset into account."""
+        """Lowers the floor to one packet's offset, if that is lower."""
         self.block_low = min(self.block_low, offset)
         self.value = min(self.value, offset)

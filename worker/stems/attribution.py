@@ -1,18 +1,18 @@
-"""What told whose a packet of a mix is."""
+"""What shows whose speech a packet of a mix is (pure)."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 
-class ToldBy(StrEnum):
-    """What told who speaks in a packet of a mix, the best first."""
+class SpeakerEvidence(StrEnum):
+    """What shows who speaks in a packet of a mix, the strongest first."""
 
     CSRC = "csrc"
-    """The packet's own list: exact."""
+    """The packet's own CSRC list: exact."""
     DSH = "dsh"
-    """The dominant-speaker history: one speaker at a time, set back by its lag."""
+    """The dominant-speaker history: one speaker at a time, moved back by its lag."""
     CAPTIONS = "captions"
-    """When whose words were recognized."""
+    """The times and users of recognized words."""
     NONE = "none"
-    """Nothing: the packet is in the stem of an unknown speaker."""
+    """Nothing: the packet goes into the stem of an unknown speaker."""

@@ -1,31 +1,31 @@
-"""Whose source a captioned user is (pure): captions name users of the roster, stems belong to sources."""
+"""Finds the source of a captioned user: captions name users of the roster, stems belong to sources (pure)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from worker.manifest.assemble import MOST_CSRC
+from worker.manifest.assemble import FIRST_CAPTION_SOURCE
 from worker.roster.roster import Evidence, Roster, SourceOwner
 from worker.tape.events import PageEvent, PageObjects, SocketMessage, WorkerEvent
 
 
 class CaptionUsers:
-    """Finds a user's source in the roster, and makes one up, from MOST_CSRC on, for who has none there."""
+    """Finds a user's source in the roster; a user without one is assigned the next from FIRST_CAPTION_SOURCE on."""
 
     def __init__(self, roster: Callable[[], Roster]) -> None:
         self._roster = roster
         self._found: dict[str, int] = {}
-        self._made: dict[str, int] = {}
+        self._assigned: dict[str, int] = {}
         self._sources: dict[str, int] | None = None
-        """The sources of the roster by user; None where it has changed since."""
+        """The roster's sources by user; None if the roster may have changed since."""
 
     def observe(self, event: PageEvent | WorkerEvent) -> None:
-        """A roster message may tell what was not known before."""
+        """Takes the tape's next event that is not audio: a roster message may add sources."""
         if isinstance(event, SocketMessage | PageObjects):
             self._sources = None
 
     def source(self, user: str) -> int:
-        """The user's source; the same for ever once the roster has told it."""
+        """The user's source; it does not change once the roster has had one."""
         found = self._found.get(user)
         if found is not None:
             return found
@@ -35,18 +35,18 @@ class CaptionUsers:
         if found is not None:
             self._found[user] = found
             return found
-        return self._made.setdefault(user, MOST_CSRC + len(self._made))
+        return self._assigned.setdefault(user, FIRST_CAPTION_SOURCE + len(self._assigned))
 
-    def known(self, roster: Roster) -> Roster:
-        """The roster, with the sources that were made up as their users' own."""
-        made = {
+    def with_assigned(self, roster: Roster) -> Roster:
+        """``roster`` with the assigned sources, each owned by its user."""
+        assigned = {
             source: SourceOwner(device_id=user, evidence=(_evidence(roster, user),))
-            for user, source in self._made.items()
+            for user, source in self._assigned.items()
         }
-        return Roster(devices=roster.devices, sources={**roster.sources, **made}, over=roster.over)
+        return Roster(devices=roster.devices, sources={**roster.sources, **assigned}, over=roster.over)
 
 
 def _evidence(roster: Roster, user: str) -> Evidence:
-    """The caption itself names the user, so the link is as strong as what names them."""
+    """The caption itself identifies the user, so the link is as strong as the evidence for the user's name."""
     device = roster.devices.get(user)
     return Evidence.NONE if device is None else device.name_evidence

@@ -1,52 +1,55 @@
-"""Who was captioned when (pure): what is told of each utterance, put right by how far the captions' clock is off."""
+"""Who was captioned when: the times of each utterance, corrected by the offset of the captions' clock (pure)."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
 from worker.roster.speaking import Caption
-from worker.stems.lag_estimate import Beginnings, LagEstimate
+from worker.stems.lag_estimate import LagEstimate, SpeechOnsets
 
 MARGIN = 1.0
-"""A caption may leave out the edges of words, and pauses between two utterances: it counts for so many seconds around it."""
+"""Seconds around a caption that count as its own: it may leave out the edges of words, and pauses between utterances."""
 
 UNFINISHED = 3.0
-"""A caption that was never finished goes on for so many seconds: the call ended before its last words were recognized."""
+"""Seconds after an unfinished caption that count as its own: the call ended before its last words were recognized."""
 
-OFFSET_MOST = 1.5
-"""Seconds by which the captions' clock may be off."""
+MAX_OFFSET = 1.5
+"""The captions' clock is off by this many seconds at most."""
 
 REMEMBERED = 500
-"""So many utterances are kept."""
+"""Utterances that are kept."""
 
 FORGOTTEN_AFTER = 10.0
-"""Seconds after which an utterance decides nothing any more."""
+"""Seconds after its end at which an utterance is dropped."""
 
 
 class Captions:
-    """Who was captioned at each moment; all times are Unix seconds."""
+    """Who was captioned at each moment; all times are seconds of meeting time."""
 
-    def __init__(self, beginnings: Beginnings) -> None:
-        """``beginnings`` is filled by whoever hears the packets."""
+    def __init__(self, onsets: SpeechOnsets) -> None:
+        """``onsets`` is filled by the caller, from the packets."""
         self.offset = LagEstimate(0.0)
-        self._beginnings = beginnings
+        self._onsets = onsets
         self._captions: OrderedDict[tuple[str, float], Caption] = OrderedDict()
-        """By who and since when; a caption that is not final grows."""
+        """By user and start; a caption that is not final grows."""
 
-    def tell(self, caption: Caption) -> None:
-        """The platform captions an utterance, or says more of it."""
+    def add(self, caption: Caption) -> None:
+        """Adds a caption, or the longer version of one that is not final."""
         key = (caption.user_id, caption.start)
         known = self._captions.get(key)
         if known is None or not known.final:
             self._captions[key] = caption
         if caption.final and (known is None or not known.final):
-            near = self._beginnings.between(caption.start - OFFSET_MOST, caption.start + OFFSET_MOST)
-            self.offset.learn([caption.start - begun for begun in near])
+            near = self._onsets.between(caption.start - MAX_OFFSET, caption.start + MAX_OFFSET)
+            self.offset.learn([caption.start - onset for onset in near])
         while len(self._captions) > REMEMBERED:
             self._captions.popitem(last=False)
 
     def during(self, moment: float) -> list[str]:
-        """The users whose captions span ``moment``, in order of their utterances. Moments must not run back by much."""
+        """The users whose captions span ``moment``, in order of their utterances.
+
+        From call to call ``moment`` may go back by less than FORGOTTEN_AFTER.
+        """
         moment += self.offset.value
         while self._captions and next(iter(self._captions.values())).end < moment - FORGOTTEN_AFTER:
             self._captions.popitem(last=False)
@@ -54,12 +57,12 @@ class Captions:
         return list(dict.fromkeys(each.user_id for each in spanning))
 
     def near(self, moment: float) -> str | None:
-        """The user whose caption is nearest to ``moment``; None where none is within its margin."""
+        """The user whose caption is nearest to ``moment``; None if none is within its margin."""
         moment += self.offset.value
         best, user = UNFINISHED, None
         for each in self._captions.values():
-            before, behind = each.start - moment, moment - each.end
-            near = before <= MARGIN and behind <= (MARGIN if each.final else UNFINISHED)
-            if near and max(before, behind) <= best:
-                best, user = max(before, behind), each.user_id
+            before, after = each.start - moment, moment - each.end
+            near = before <= MARGIN and after <= (MARGIN if each.final else UNFINISHED)
+            if near and max(before, after) <= best:
+                best, user = max(before, after), each.user_id
         return user

@@ -30,7 +30,7 @@ QUIET_LEVEL = 0.003
 def packet_to_correct_at(drift: float, packet: Packet, waiting: Iterable[Packet]) -> Packet | None:
     """The one of the packets ``waiting`` behind ``packet`` at which to correct ``drift``.
 
-    None where the drift is too small, or can wait for a quieter packet.
+    None if the drift is too small, or can wait for a quieter packet.
     """
     if -DRIFTED_FAST < drift < DRIFTED_SLOW:
         return None

@@ -1,13 +1,12 @@
-"""Decides packet by packet whose stems a mix goes into (pure).
+"""Decides for each packet of a mix whose stems it goes into (pure).
 
-The order is: the packet's own CSRC list, the dominant-speaker history, captions, and, where nothing tells, an unknown
-speaker.
+The evidence is, in this order: the packet's own CSRC list, the dominant-speaker history, captions. Without any, the packet is
+an unknown speaker's.
 
-A packet that lists somebody is decided at once. In a call whose packets do list who speaks, one that lists nobody is comfort
-noise where its encoder found no voice in it, and an unknown speaker's where it did. In all other calls a packet waits until
-what is told late has been told: LAG_MOST seconds for the dominant speaker, CAPTIONS_WAIT for captions. Sound without a voice
-that is not near any is noise there as well. Noise stays in the mixed audio and goes into no stem; everything else goes into at
-least one.
+A packet that lists a source is decided at once. In a call whose packets list sources, one without is comfort noise if its
+encoder found no voice in it, and an unknown speaker's otherwise. In all other calls a packet waits for hints that come late:
+DOMINANCE_WAIT seconds for the dominant speaker, CAPTIONS_WAIT for captions; a packet without a voice in it or nearby is noise
+there as well. Noise stays in the mixed audio and goes into no stem; every other packet goes into at least one.
 """
 
 from __future__ import annotations
@@ -18,116 +17,116 @@ from typing import NamedTuple
 
 from worker.audio.opus import SAMPLE_RATE
 from worker.roster.speaking import Caption, Said
-from worker.stems.attribution import ToldBy
+from worker.stems.attribution import SpeakerEvidence
 from worker.stems.captions import Captions
-from worker.stems.dominance import EARLY_MOST, LAG_MOST, DominantSpeakers
+from worker.stems.dominance import MAX_EARLY, MAX_LAG, DominantSpeakers
 from worker.stems.jitter_buffer import WINDOW_SECONDS
-from worker.stems.lag_estimate import Beginnings
-from worker.stems.mix_slot import Sound
+from worker.stems.lag_estimate import SpeechOnsets
+from worker.stems.mix_slot import MixPacket
 
-HEARD_AFTER = WINDOW_SECONDS + 0.25
-"""Seconds after which a packet has been placed: the reordering window, and a batch of events."""
+PLACED_AFTER = WINDOW_SECONDS + 0.25
+"""Seconds after its arrival within which a packet is placed: the reordering window, and a batch of events."""
 
-DOMINANCE_WAIT = LAG_MOST + EARLY_MOST + HEARD_AFTER
-"""Seconds after which nothing more can be told of who was dominant."""
+DOMINANCE_WAIT = MAX_LAG + MAX_EARLY + PLACED_AFTER
+"""Seconds after which no further change of the dominant speaker can concern a packet."""
 
 CAPTIONS_WAIT = 8.0
-"""Seconds that a packet waits for captions; less than SETTLED_AFTER of worker.rendering.renderer, past which its place is
-gone."""
+"""Seconds that a packet waits for captions; less than SETTLED_AFTER of worker.rendering.renderer, when silence is written in
+its place."""
 
 PAUSE = SAMPLE_RATE // 4
-"""After 250 ms without a voice, speech begins anew."""
+"""After 250 ms without a voice, the next voice is a new speech onset."""
 
 NEARBY = SAMPLE_RATE // 2
-"""Sound within 500 ms of a voice belongs to it: quiet parts and ends of words."""
+"""Packets within 500 ms of a voice belong to it: quiet parts and ends of words."""
 
 UNLISTED_SPEECH = 5 * SAMPLE_RATE
-"""After so much speech that lists nobody, a call whose packets once did is one whose packets do not."""
+"""After 5 s of speech without a CSRC, packets of the call no longer count as listing their sources."""
 
 
 class Attribution(NamedTuple):
-    """Whose a packet is: source ids where CSRCs or the history told, user ids where captions did; and what told it."""
+    """Whose speech a packet is: source ids from CSRCs or the history, user ids from captions; and the evidence for it."""
 
     speakers: tuple[int | str, ...]
-    told_by: ToldBy
+    evidence: SpeakerEvidence
 
 
-NOISE = Attribution((), ToldBy.CSRC)
+NOISE = Attribution((), SpeakerEvidence.CSRC)
 """The packet goes into no stem."""
 
-UNKNOWN = Attribution((), ToldBy.NONE)
+UNKNOWN = Attribution((), SpeakerEvidence.NONE)
 
 
 class Gate:
-    """Holds the packets of a mix until it is known whose they are, and hands them on in order."""
+    """Holds the packets of a mix until they are attributed, and passes them on in order."""
 
-    def __init__(self, hand_on: Callable[[Sound, Attribution], None]) -> None:
-        self._hand_on = hand_on
-        self._waiting: deque[Sound] = deque()
-        self._beginnings = Beginnings()
-        self._dominance = DominantSpeakers(self._beginnings)
-        self._captions = Captions(self._beginnings)
+    def __init__(self, pass_on: Callable[[MixPacket, Attribution], None]) -> None:
+        self._pass_on = pass_on
+        self._waiting: deque[MixPacket] = deque()
+        self._onsets = SpeechOnsets()
+        self._dominance = DominantSpeakers(self._onsets)
+        self._captions = Captions(self._onsets)
         self._voice_end = -NEARBY
         self._has_listed = False
-        self._unlisted = 0
-        """Samples of speech since somebody was last listed."""
+        self._unlisted_speech = 0
+        """Samples of speech since a packet last listed a source."""
 
-    def tell(self, said: Said, at: float) -> None:
-        """The platform tells who is dominant, or captions somebody; ``at`` in seconds of meeting time, captions too."""
-        if isinstance(said, Caption):
-            self._captions.tell(said)
+    def add_hint(self, hint: Said, at: float) -> None:
+        """Takes a hint of who speaks, sent at ``at``; all times are seconds of meeting time, those of captions too."""
+        if isinstance(hint, Caption):
+            self._captions.add(hint)
         else:
-            self._dominance.tell(at, said.history)
+            self._dominance.add(at, hint.history)
 
-    def push(self, sound: Sound) -> None:
-        """Takes a packet at its place; they come in order of their places, but for jitter between slots."""
-        if sound.csrcs:
+    def push(self, packet: MixPacket) -> None:
+        """Takes the next packet; they come in order of their places, apart from jitter between slots."""
+        if packet.csrcs:
             self._has_listed = True
-            self._unlisted = 0
-        elif sound.voiced:
-            self._unlisted += sound.samples
-        if sound.voiced:
-            self._hear_voice(sound)
+            self._unlisted_speech = 0
+        elif packet.voiced:
+            self._unlisted_speech += packet.samples
+        if packet.voiced:
+            self._note_voice(packet)
         else:
-            sound.near_voice = sound.position - self._voice_end < NEARBY
-        self._waiting.append(sound)
+            packet.near_voice = packet.position - self._voice_end < NEARBY
+        self._waiting.append(packet)
 
     def decide(self, now: float) -> None:
-        """Hands on what can be decided at meeting time ``now`` (seconds)."""
+        """Passes on the packets that can be attributed at meeting time ``now`` (seconds)."""
         waiting = self._waiting
         while waiting:
             attribution = self._attribution(waiting[0], now)
             if attribution is None:
                 return
-            self._hand_on(waiting.popleft(), attribution)
+            self._pass_on(waiting.popleft(), attribution)
 
-    def _hear_voice(self, sound: Sound) -> None:
-        if sound.position - self._voice_end >= PAUSE:
-            self._beginnings.add(sound.position / SAMPLE_RATE)
+    def _note_voice(self, packet: MixPacket) -> None:
+        if packet.position - self._voice_end >= PAUSE:
+            self._onsets.add(packet.position / SAMPLE_RATE)
             for earlier in reversed(self._waiting):
-                if sound.position - earlier.position - earlier.samples >= NEARBY:
+                if packet.position - earlier.position - earlier.samples >= NEARBY:
                     break
                 earlier.near_voice = True
-        self._voice_end = max(self._voice_end, sound.position + sound.samples)
+        self._voice_end = max(self._voice_end, packet.position + packet.samples)
 
-    def _attribution(self, sound: Sound, now: float) -> Attribution | None:
-        """None: not yet."""
-        if sound.csrcs:
-            return Attribution(sound.csrcs, ToldBy.CSRC)
-        if self._has_listed and self._unlisted < UNLISTED_SPEECH:
-            return UNKNOWN if sound.voiced else NOISE
-        if now < sound.position / SAMPLE_RATE + DOMINANCE_WAIT:
+    def _attribution(self, packet: MixPacket, now: float) -> Attribution | None:
+        """The packet's attribution; None while hints may still come."""
+        if packet.csrcs:
+            return Attribution(packet.csrcs, SpeakerEvidence.CSRC)
+        if self._has_listed and self._unlisted_speech < UNLISTED_SPEECH:
+            return UNKNOWN if packet.voiced else NOISE
+        if now < packet.position / SAMPLE_RATE + DOMINANCE_WAIT:
             return None
-        return self._by_hearsay(sound.position / SAMPLE_RATE, now) if sound.near_voice else NOISE
+        return self._by_hints(packet.position / SAMPLE_RATE, now) if packet.near_voice else NOISE
 
-    def _by_hearsay(self, moment: float, now: float) -> Attribution | None:
-        """What is told about a moment; None: more may be told."""
-        dominant = self._dominance.at(moment, now - HEARD_AFTER)
+    def _by_hints(self, moment: float, now: float) -> Attribution | None:
+        """The attribution of a moment by hints; None while captions may still come."""
+        dominant = self._dominance.at(moment, now - PLACED_AFTER)
         if dominant is not None:
-            return Attribution((dominant,), ToldBy.DSH)
+            return Attribution((dominant,), SpeakerEvidence.DSH)
         captioned: list[int | str] = list(self._captions.during(moment))
         if not captioned:
             if now < moment + CAPTIONS_WAIT:
                 return None
             captioned = [user for user in [self._captions.near(moment)] if user is not None]
-        return Attribution(tuple(captioned), ToldBy.CAPTIONS) if captioned else UNKNOWN
+        return Attribution(tuple(captioned), SpeakerEvidence.CAPTIONS) if captioned else UNKNOWN

@@ -1,7 +1,7 @@
-"""One slot's packets put right: in sequence, once each, with what RED brings back (pure; time is an argument).
+"""Orders one slot's packets by sequence, once each, with those that RED recovers (pure).
 
-A packet waits for 500 ms after its arrival, so that those sent before it can still take their place in front of it, and so that
-whoever places it knows the arrivals that follow. What comes later than that is counted and dropped.
+A packet waits for 500 ms after its arrival, so that packets sent before it can still be put before it, and so that the next
+arrivals are known when it is placed. Packets that come later are counted and dropped. Time is an argument.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ WINDOW_SECONDS = 0.5
 """How long a packet waits for those that were sent before it."""
 
 RESTART_DISTANCE = 3_000
-"""A jump of this many sequence numbers (a minute at 50/s) is a stream begun anew, not loss (RFC 3550, MAX_DROPOUT)."""
+"""A jump of this many sequence numbers (a minute at 50/s) is a restarted stream, not loss (RFC 3550, MAX_DROPOUT)."""
 
 REMEMBERED_LOSSES = 1_024
-"""How many lost sequence numbers are kept, to tell a late packet from a duplicate."""
+"""Lost sequence numbers that are kept, to distinguish a late packet from a duplicate."""
 
 
 class Packet(msgspec.Struct, gc=False):
     """One Opus packet of a slot. ``sequence`` and ``timestamp`` do not wrap; ``arrival`` is seconds of meeting time.
 
-    ``due`` is the arrival that decides when it leaves the buffer. ``csrc`` is None where no contributing source was listed.
-    ``level`` is linear 0–1 or None. An empty ``payload`` is a padding probe. ``csrcs`` is the list as it came; that of a packet
-    that was ``recovered``, out of a later RED packet, is the later one's.
+    It leaves the buffer WINDOW_SECONDS after ``due``, an arrival. ``csrc`` is None if no contributing source was listed.
+    ``level`` is linear 0–1 or None. An empty ``payload`` is a padding probe. ``csrcs`` is the list as received. A ``recovered``
+    packet, out of the RED payload of a later one, has the later one's ``csrcs``.
     """
 
     sequence: int
@@ -45,7 +45,7 @@ class Packet(msgspec.Struct, gc=False):
 
 
 class SlotCounts(msgspec.Struct):
-    """What the buffer refused, by CSRC, and RED payloads that were not to be read."""
+    """Packets that the buffer dropped, by CSRC, and payloads that cannot be read."""
 
     late: dict[int | None, int] = msgspec.field(default_factory=dict)
     duplicate: dict[int | None, int] = msgspec.field(default_factory=dict)
@@ -53,13 +53,13 @@ class SlotCounts(msgspec.Struct):
 
 
 class JitterBuffer:
-    """The packets of one slot (SSRC) on their way from arrival order to sequence order."""
+    """Brings the packets of one slot (SSRC) from arrival order into sequence order."""
 
     def __init__(self, source_of: Callable[[tuple[int, ...]], int | None] = contributing_source) -> None:
-        """``source_of`` tells out of a CSRC list whose packet it is; packets of two sources run on two clocks."""
+        """``source_of`` returns the source of a packet by its CSRC list; packets of two sources have two clocks."""
         self._source_of = source_of
         self.pending: deque[Packet] = deque()
-        """What waits, in sequence order. Read by whoever places packets; changed only here."""
+        """The packets that wait, in sequence order; others may read it, but not change it."""
         self.counts = SlotCounts()
         self._newest_sequence = -1
         self._newest_wire_sequence = 0
@@ -71,7 +71,7 @@ class JitterBuffer:
         self._sources: dict[tuple[int, ...], int | None] = {}
 
     def push(self, frame: Frame, arrival: float) -> None:
-        """Takes one frame; ``arrival`` in seconds of meeting time."""
+        """Adds one frame; ``arrival`` in seconds of meeting time."""
         newest = self._newest_sequence
         if newest < 0:
             sequence = frame.sequence + 0x10000
@@ -109,7 +109,7 @@ class JitterBuffer:
                 self._recover(packet, copy)
 
     def release(self, now: float) -> list[Packet]:
-        """The packets whose wait is over at meeting time ``now``, in sequence order; they leave ``pending``."""
+        """Removes and returns the packets whose wait is over at meeting time ``now``, in sequence order."""
         released: list[Packet] = []
         pending = self.pending
         limit = now - WINDOW_SECONDS
@@ -118,7 +118,7 @@ class JitterBuffer:
         return released
 
     def take(self) -> Packet:
-        """The first packet that waits, at once; it leaves ``pending``. Raises IndexError where none waits."""
+        """Removes and returns the first packet that waits, due or not. Raises IndexError if none waits."""
         packet = self.pending.popleft()
         expected = self._released_sequence + 1
         if packet.sequence != expected:
@@ -130,7 +130,7 @@ class JitterBuffer:
         return packet
 
     def _insert(self, packet: Packet) -> None:
-        """Puts a packet that is not the newest into its place, or counts why it has none."""
+        """Inserts a packet that is not the newest, or counts it as late or duplicate."""
         if packet.sequence <= self._released_sequence:
             refused = self.counts.duplicate
             if packet.sequence in self._lost:
@@ -142,7 +142,7 @@ class JitterBuffer:
         if copy is not None:
             self.pending.remove(copy)
             packet.due = min(packet.due, copy.due)
-        index = self._index_behind(packet.sequence)
+        index = self._index_after(packet.sequence)
         if index and self.pending[index - 1].sequence == packet.sequence:
             _count(self.counts.duplicate, packet)
             return
@@ -151,12 +151,12 @@ class JitterBuffer:
         self.pending.insert(index, packet)
 
     def _recover(self, carrier: Packet, block: RedundantBlock) -> None:
-        """Gives a redundant block the place of the packet that it is a copy of, where that one is missing.
+        """Inserts a redundant block where the packet that it is a copy of is missing.
 
-        The block says when it was spoken, not which sequence number it had: padding may stand between the two.
+        The block has the copied packet's timestamp, not its sequence number: padding may come between that and the carrier.
         """
         timestamp = carrier.timestamp - block.timestamp_offset
-        place = self._index_behind(carrier.sequence) - 1
+        place = self._index_after(carrier.sequence) - 1
         if place < 0 or self.pending[place] is not carrier:
             return
         first = place
@@ -191,15 +191,15 @@ class JitterBuffer:
                 )
                 return
 
-    def _index_behind(self, sequence: int) -> int:
-        """The index behind the last waiting packet whose sequence number is not above ``sequence``."""
+    def _index_after(self, sequence: int) -> int:
+        """The index after the last waiting packet whose sequence number is at most ``sequence``."""
         index = len(self.pending)
         while index and self.pending[index - 1].sequence > sequence:
             index -= 1
         return index
 
     def _unpack(self, payload: bytes) -> tuple[bytes, list[RedundantBlock]]:
-        """The primary block of a RED payload and the older ones; nothing where it cannot be read."""
+        """The primary block of a RED payload and the older ones; nothing if the payload cannot be read."""
         try:
             red = unpack_red(payload)
         except RedError:
@@ -215,11 +215,11 @@ class JitterBuffer:
 
 
 def _is_copy(waiting: Packet, packet: Packet) -> bool:
-    """Whether ``waiting`` is what RED brought back of ``packet``."""
+    """Whether ``waiting`` is the copy of ``packet`` that RED recovered."""
     return waiting.recovered and waiting.timestamp == packet.timestamp and waiting.csrc == packet.csrc
 
 
 def _count(counts: dict[int | None, int], packet: Packet) -> None:
-    """Counts a packet that is not used; padding does not count."""
+    """Counts a packet that is dropped, unless it is padding."""
     if packet.payload:
         counts[packet.csrc] = counts.get(packet.csrc, 0) + 1

@@ -1,7 +1,7 @@
-"""How long after the fact something is told (pure): learned from pauses, since speech that begins behind one is plain to hear.
+"""Estimates how late a platform's hints are, from speech that begins after a pause (pure).
 
-What tells who speaks (the dominant-speaker history, captions) is late, or runs on another clock. Each thing told is compared
-with every beginning of speech nearby; the true lag is the one that most of them have in common.
+Hints of who speaks (the dominant-speaker history, captions) are late, or on another clock. Each hint is compared with every
+speech onset nearby; the true lag is the one that most comparisons have in common.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter, deque
 
 BIN_SECONDS = 0.05
+"""The resolution of an estimate."""
+
 REMEMBERED = 300
-"""So many comparisons are believed; older ones are forgotten, because networks change."""
+"""Comparisons that count; older ones are dropped, because networks change."""
 
 LEAST_EVIDENCE = 3
-"""So many must agree before the estimate leaves its default."""
+"""Comparisons that must agree before the estimate leaves its default."""
 
 _NEIGHBOURS = 2
 """Bins on either side that count as the same lag: jitter."""
@@ -24,13 +26,13 @@ class LagEstimate:
 
     def __init__(self, default: float) -> None:
         self.value = default
-        """The estimate: ``default`` until enough agrees."""
+        """The estimate: ``default`` until LEAST_EVIDENCE comparisons agree."""
         self._default = round(default / BIN_SECONDS)
         self._counts: Counter[int] = Counter()
         self._order: deque[int] = deque()
 
     def learn(self, lags: list[float]) -> None:
-        """Takes the comparisons of one thing told with each beginning of speech nearby."""
+        """Adds the comparisons of one hint with each speech onset nearby."""
         for lag in lags:
             place = round(lag / BIN_SECONDS)
             self._counts[place] += 1
@@ -45,22 +47,22 @@ class LagEstimate:
             self.value = best * BIN_SECONDS
 
     def _agreeing(self, place: int) -> float:
-        """How many comparisons say about this; what is exactly there counts a little more."""
+        """How many comparisons are in this bin or near it; those in the bin itself count one and a half times."""
         return self._counts[place] / 2 + sum(
             self._counts[place + step] for step in range(-_NEIGHBOURS, _NEIGHBOURS + 1)
         )
 
 
-class Beginnings:
-    """When speech began behind a pause, lately; Unix seconds."""
+class SpeechOnsets:
+    """The latest times at which speech began after a pause, in seconds of meeting time."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=200)
 
     def add(self, at: float) -> None:
-        """Speech began at ``at``."""
+        """Adds an onset at ``at``."""
         self._times.append(at)
 
     def between(self, begin: float, end: float) -> list[float]:
-        """The beginnings from ``begin`` to ``end``, both included."""
+        """The onsets from ``begin`` to ``end``, both included."""
         return [at for at in self._times if begin <= at <= end]

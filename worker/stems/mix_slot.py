@@ -1,6 +1,6 @@
-"""One slot of a platform that sends a mix: its packets put right and given their places, whoever is in them (pure).
+"""One slot of a platform that sends a mix: orders its packets and gives them their places, for all sources alike (pure).
 
-The mixer has one clock whoever speaks, so that a change of speakers is no break, as it is where each source has its own.
+The platform's mixer has one clock for all speakers, so a change of speakers does not anchor the clock anew.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from worker.stems.placement import SlotPlacement
 from worker.stems.speaker_track import SpeakerTrack, SpeechSink
 
 
-class Sound(msgspec.Struct, gc=False):
+class MixPacket(msgspec.Struct, gc=False):
     """A packet of the mix at its place.
 
-    ``position`` and ``samples`` count at 48 kHz from meeting time 0. ``csrcs`` stand as they came, the dominant speaker's
-    first. ``lost`` packets of the slot are missing before it. ``voiced``: it lists a source, or its encoder found a voice,
-    or does not say. ``near_voice``: it, or something close by, is voiced.
+    ``position`` and ``samples`` count at 48 kHz from meeting time 0. ``csrcs`` are in wire order, the dominant speaker's first.
+    ``lost`` packets of the slot are missing before it. ``voiced``: it lists a source, or its encoder found a voice in it, or
+    the payload does not show that. ``near_voice``: it or a packet nearby is voiced.
     """
 
     position: int
@@ -35,32 +35,32 @@ class Sound(msgspec.Struct, gc=False):
 
 
 class MixSlot:
-    """The packets of one SSRC of a mix. What is placed waits for whoever attributes it."""
+    """The packets of one SSRC of a mix; placed packets are kept until ``take``."""
 
     refused = 0
 
     def __init__(self, ssrc: int, sinks: Sequence[SpeechSink]) -> None:
         self.buffer = JitterBuffer(_one_clock)
         self.track = SpeakerTrack(self, sinks)
-        """The mix as it came: the mixed audio is made of this, so that no packet is in it twice."""
-        self._placed: list[Sound] = []
+        """The mix as received: the mixed audio is made of this, so that each packet is in it once."""
+        self._placed: list[MixPacket] = []
         self._ssrc = ssrc
         self._placement = SlotPlacement(self.buffer, lambda _: self.track)
         self._packet: Packet | None = None
         self._lost = 0
 
     def place(self, packet: Packet) -> None:
-        """Takes the slot's next packet in sequence order."""
+        """Places the slot's next packet in sequence order."""
         self._packet = packet
         self._placement.place(packet)
 
-    def take(self) -> list[Sound]:
-        """What was placed since the last call."""
+    def take(self) -> list[MixPacket]:
+        """The packets that were placed since the last call."""
         placed, self._placed = self._placed, []
         return placed
 
     def write(self, position: int, samples: int, payload: bytes) -> None:
-        """The packet has its place: called by the track, out of ``place``."""
+        """Called by the track, during ``place``: the packet has its place."""
         packet = self._packet
         assert packet is not None
         lost = self.track.lost - self._lost
@@ -68,11 +68,11 @@ class MixSlot:
         voiced = bool(packet.csrcs) or voice_activity(payload) is not False
         csrcs = tuple(dict.fromkeys(packet.csrcs))
         self._placed.append(
-            Sound(position, samples, payload, csrcs, self._ssrc, packet.recovered, lost, voiced, voiced)
+            MixPacket(position, samples, payload, csrcs, self._ssrc, packet.recovered, lost, voiced, voiced)
         )
 
     def be_silent(self, position: int, samples: int) -> None:
-        """Nothing to attribute."""
+        """Called by the track: silence needs no attribution."""
 
 
 def _one_clock(_csrcs: tuple[int, ...]) -> int | None:

@@ -1,4 +1,4 @@
-"""Counts what the packets of a gated mix were attributed by (pure)."""
+"""Counts the packets of a gated mix by the evidence for their speakers (pure)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from worker.audio.opus import SAMPLE_RATE
-from worker.manifest.schema import Evident, GatedMix, Packets
-from worker.stems.attribution import ToldBy
+from worker.manifest.schema import ByEvidence, GatedMix, Packets
+from worker.stems.attribution import SpeakerEvidence
 from worker.stems.mix_slot import MixSlot
 
 NOTE = (
@@ -20,16 +20,16 @@ class MixTotals:
     """Counts each packet of the mix once, however many stems it is in."""
 
     def __init__(self) -> None:
-        self._packets: Counter[ToldBy] = Counter()
-        self._samples: Counter[ToldBy] = Counter()
+        self._packets: Counter[SpeakerEvidence] = Counter()
+        self._samples: Counter[SpeakerEvidence] = Counter()
         self._shared_packets = 0
         self._shared_samples = 0
         self._noise_packets = 0
 
-    def count(self, samples: int, told_by: ToldBy, *, shared: bool) -> None:
+    def count(self, samples: int, evidence: SpeakerEvidence, *, shared: bool) -> None:
         """Counts a packet that lasts ``samples`` and that is in stems; ``shared``: several speakers are in it."""
-        self._packets[told_by] += 1
-        self._samples[told_by] += samples
+        self._packets[evidence] += 1
+        self._samples[evidence] += samples
         if shared:
             self._shared_packets += 1
             self._shared_samples += samples
@@ -39,15 +39,18 @@ class MixTotals:
         self._noise_packets += 1
 
     def gated_mix(self, slots: Iterable[MixSlot]) -> GatedMix:
-        """The manifest's entry; ``slots`` are all that brought the mix."""
+        """The manifest's entry; ``slots`` are all slots of the mix."""
         slots = list(slots)
         tracks = [slot.track for slot in slots]
         counts = [slot.buffer.counts for slot in slots]
         return GatedMix(
             note=NOTE,
-            packets=Evident(**{told_by.value: self._packets[told_by] for told_by in ToldBy}),
-            seconds=Evident(
-                **{told_by.value: round(self._samples[told_by] / SAMPLE_RATE, 4) for told_by in ToldBy}
+            packets=ByEvidence(**{evidence.value: self._packets[evidence] for evidence in SpeakerEvidence}),
+            seconds=ByEvidence(
+                **{
+                    evidence.value: round(self._samples[evidence] / SAMPLE_RATE, 4)
+                    for evidence in SpeakerEvidence
+                }
             ),
             shared_packets=self._shared_packets,
             shared_seconds=round(self._shared_samples / SAMPLE_RATE, 4),

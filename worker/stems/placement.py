@@ -1,7 +1,7 @@
 """Gives each packet of a slot its place in meeting time (pure).
 
-Inside a talk-spurt RTP time decides, sample by sample. Each (SSRC, CSRC) change and each pause is anchored by arrival time.
-A sender whose clock drifts and that never pauses is put right where it is quietest.
+Inside a talk-spurt RTP time decides, sample by sample. After each change of (SSRC, CSRC) and each pause, arrival time does.
+The drift of a sender that never pauses is corrected where its speech is quietest.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from worker.stems.rtp_clock import STALL, RtpClock, lowest_offset
 from worker.stems.speaker_track import SpeakerTrack
 
 SEAMLESS = 4 * QUANTUM
-"""Speech that goes on in another slot within 10 ms goes on without a gap: jitter must not cut a word."""
+"""Speech that continues in another slot within 10 ms gets no gap: jitter must not cut a word."""
 
 SPURT_BREAK = SAMPLE_RATE // 10
-"""When a source moves to another slot, packets behind a gap above 100 ms do not belong to the talk-spurt that moves."""
+"""When a source moves to another slot, its packets after a gap above 100 ms do not belong to the talk-spurt that moves."""
 
 
 class SlotPlacement:
     """Where the packets of one slot (SSRC) go: to which track, at which sample."""
 
     def __init__(self, buffer: JitterBuffer, track_of: Callable[[int | None], SpeakerTrack | None]) -> None:
-        """``track_of`` gives the track of a CSRC, or of this slot's own SSRC for packets that list none.
+        """``track_of`` returns the track of a CSRC, or of this slot's own SSRC for packets that list none.
 
-        It may refuse with None: such packets are counted in ``refused``.
+        Packets for which it returns None are counted in ``refused``.
         """
         self.refused = 0
         self.buffer = buffer
@@ -44,16 +44,16 @@ class SlotPlacement:
         self._csrc: int | None = None
         self._clock = RtpClock()
         self._next_timestamp = -1
-        """Where the talk-spurt goes on; -1 where it has ended."""
+        """The timestamp at which the talk-spurt continues; -1 if it has ended."""
         self._clock_timestamp = 0
-        """Where the last packet of whatever kind ended."""
+        """The timestamp at which the last packet ended, speech or silence."""
         self._next_sequence = -1
         self._last_samples = 960
         self._correct_at = -1
         """The sequence number of the packet at which the drift is corrected; -1: none."""
 
     def place(self, packet: Packet) -> None:
-        """Takes the slot's next packet in sequence order."""
+        """Places the slot's next packet in sequence order."""
         payload = packet.payload
         if len(payload) <= 3 and self._take_silence(packet):
             return
@@ -95,7 +95,7 @@ class SlotPlacement:
             track.received += 1
 
     def hand_over(self, csrc: int | None) -> None:
-        """The source goes on in another slot: what is left of its talk-spurt here goes first."""
+        """The source moves to another slot: first places the waiting rest of its talk-spurt here."""
         if self._csrc != csrc:
             return
         pending = self.buffer.pending
@@ -108,7 +108,7 @@ class SlotPlacement:
         self._track = None
 
     def _begin(self, packet: Packet) -> SpeakerTrack | None:
-        """Another source has the slot now: its clock is anchored by arrival time."""
+        """Another source has the slot now: anchors its clock by arrival time. Returns None if it gets no track."""
         if self._track is not None:
             self._track.lost += self._missing(packet)
         self._csrc = packet.csrc
@@ -126,7 +126,7 @@ class SlotPlacement:
         return track
 
     def _resume(self, packet: Packet, track: SpeakerTrack) -> None:
-        """The same source goes on after a loss or a pause; a pause lets its place be put right."""
+        """The same source continues after a loss or a pause; after a pause its place may be corrected."""
         gap = packet.timestamp - self._clock_timestamp
         missing = self._missing(packet)
         track.lost += missing
@@ -138,7 +138,7 @@ class SlotPlacement:
         self._clock.resume(packet, self.buffer.pending, gap)
 
     def _take_silence(self, packet: Packet) -> bool:
-        """Whether the packet is padding or holds no sound: it then needs no place, the stem is silent there anyway."""
+        """Takes padding or a packet of silence, which need no place; returns False for other packets."""
         payload = packet.payload
         if payload and not is_silence(payload):
             return False
@@ -156,7 +156,7 @@ class SlotPlacement:
         return True
 
     def _missing(self, packet: Packet) -> int:
-        """How many packets never came between the last one and this."""
+        """How many packets are missing between the last one and this."""
         return max(0, packet.sequence - self._next_sequence) if self._next_sequence >= 0 else 0
 
     def _check_drift(self, packet: Packet) -> None:

@@ -12,13 +12,13 @@ STALL = SAMPLE_RATE // 10
 """Arrivals that stay this far (100 ms) behind the floor mean that the sender's clock stood still, not jitter."""
 
 STALL_EVIDENCE = 10
-"""A talk-spurt is anchored anew for a stall only if this many packets in a row show it."""
+"""A talk-spurt is anchored anew for a stall only if at least this many packets show it."""
 
 STALE = 10 * SAMPLE_RATE
-"""After a pause of ten seconds the floor from before it says too little about a drifting clock."""
+"""After a pause of ten seconds the old floor is too old for a drifting clock."""
 
 STEADY = 2 * QUANTUM
-"""A place that is at most 5 ms off stays as it is: the estimate is no better than that."""
+"""A place that is at most 5 ms off is not corrected: the estimate is no more exact than that."""
 
 
 class RtpClock:

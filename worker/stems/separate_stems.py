@@ -1,4 +1,4 @@
-"""Speech that comes one source at a time in each slot, as Google Meet sends it: every packet is one speaker's alone."""
+"""Makes stems of slots that carry one source at a time, as Google Meet sends them: each packet is one speaker's alone."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from worker.tape.events import PageEvent, WorkerEvent
 
 
 class SeparateStems:
-    """A stem for each CSRC; for each SSRC, under its bitwise complement, where packets list none.
+    """A stem for each CSRC; packets that list none go into a stem of their SSRC, under its bitwise complement.
 
-    Every source is in ``mixer``, and in what each of ``sinks`` opens for it.
+    ``mixer`` gets every source. Each of ``sinks`` is opened for each source.
     """
 
     def __init__(self, folder: Path, mixer: Mixer | None, sinks: Sequence[SourceSinks] = ()) -> None:
@@ -39,28 +39,28 @@ class SeparateStems:
         return sum(slot.refused for _, slot in self._slots)
 
     def observe(self, event: PageEvent | WorkerEvent) -> None:
-        """Nothing but the packets says whose they are."""
+        """Ignores events: the packets alone show whose they are."""
 
     def begin(self, zero: float) -> None:
-        """Packets alone decide, whenever that was."""
+        """Does nothing: the places of packets are meeting time already."""
 
     def open_slot(self, ssrc: int) -> SlotPlacement:
-        """A new virtual stream."""
+        """Opens a slot for a new virtual stream."""
         slot = SlotPlacement(JitterBuffer(), lambda csrc: self._track(csrc, ssrc))
         self._slots.append((ssrc, slot))
         return slot
 
     def decide(self, now: float) -> None:
-        """A placed packet is written already."""
+        """Does nothing: a packet is written when it is placed."""
 
     def settle(self, position: int) -> None:
-        """Lays silence up to ``position``."""
+        """Writes silence up to ``position``, in stems that are opened later as well."""
         self._settled = position
         for stem in self.stems.values():
             stem.track.be_silent_until(position)
 
     def close(self, end: int) -> int:
-        """Closes the stems, all at the same place."""
+        """Closes the stems, all at the same place, which it returns."""
         end = max([end, *(stem.track.end for stem in self.stems.values())])
         for stem in self.stems.values():
             stem.track.be_silent_until(end)
@@ -68,19 +68,19 @@ class SeparateStems:
         return end
 
     def heard(self) -> list[HeardSource]:
-        """What is to be said of each stem."""
+        """Describes each stem for the manifest."""
         return [self._heard(source, stem) for source, stem in self.stems.items()]
 
     def known(self, roster: Roster) -> Roster:
-        """Stems are the roster's own sources."""
+        """The roster as it is: stems are its own sources."""
         return roster
 
     def gated_mix(self) -> GatedMix | None:
-        """There is no mix."""
+        """None: the platform sends no mix."""
         return None
 
     def _track(self, csrc: int | None, ssrc: int) -> SpeakerTrack | None:
-        """The track of a source, opened when it is first heard; None past the most that are served."""
+        """The track of a source, opened when it is first heard; None past MOST_SOURCES."""
         source = ~ssrc if csrc is None else csrc
         stem = self.stems.get(source)
         if stem is None:

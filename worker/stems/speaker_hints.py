@@ -1,4 +1,4 @@
-"""Moves what a platform says of who speaks to meeting time (pure)."""
+"""Converts the times of a platform's hints of who speaks to meeting time (pure)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HELD_HINTS = 200
 
 
 class SpeakerHints:
-    """Passes each hint on with its time as seconds of meeting time; hints that come before meeting time 0 wait for it."""
+    """Passes each hint on in seconds of meeting time; hints from before the recording are kept until it begins."""
 
     def __init__(
         self,
         hints_in: Callable[[PageEvent | WorkerEvent], list[Said]],
         pass_on: Callable[[Said, float], None],
     ) -> None:
-        """``hints_in`` finds the hints in an event of the tape; ``pass_on`` receives each with the time it was sent."""
+        """``hints_in`` finds the hints in an event of the tape; ``pass_on`` receives each with the time of its event."""
         self._hints_in = hints_in
         self._pass_on = pass_on
         self._zero: float | None = None
@@ -34,16 +34,16 @@ class SpeakerHints:
             if self._zero is None:
                 self._held.append((hint, event.at))
             else:
-                self._move(hint, event.at, self._zero)
+                self._convert(hint, event.at, self._zero)
 
     def begin(self, zero: float) -> None:
-        """The recording begins: ``zero`` is meeting time 0 in Unix seconds. Passes on what was held."""
+        """The recording begins: ``zero`` is meeting time 0 in Unix seconds. Passes on the hints that are held."""
         self._zero = zero
         for hint, at in self._held:
-            self._move(hint, at, zero)
+            self._convert(hint, at, zero)
         self._held.clear()
 
-    def _move(self, hint: Said, at: float, zero: float) -> None:
+    def _convert(self, hint: Said, at: float, zero: float) -> None:
         if isinstance(hint, Caption):
             hint = msgspec.structs.replace(hint, start=hint.start - zero, end=hint.end - zero)
         self._pass_on(hint, at - zero)

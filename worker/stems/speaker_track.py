@@ -1,4 +1,4 @@
-"""One speaker's stem while it grows: packets at their places, silence between them (pure; writes into sinks it is given)."""
+"""Writes one speaker's packets at their places, with silence between them, into sinks (pure)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SPURT_GAP = 12_000
 
 
 class PacketSink(Protocol):
-    """Takes a stem's packets, one behind the other from sample 0 on."""
+    """Receives a stem's packets, one after the other from sample 0 on."""
 
     def write(self, position: int, samples: int, payload: bytes) -> None:
         """``position`` and ``samples`` at 48 kHz."""
@@ -22,26 +22,26 @@ class PacketSink(Protocol):
 
 
 class SpeechSink(Protocol):
-    """Takes what is to be heard of a stem; between the calls it is silent."""
+    """Receives the speech of a stem; between the calls it is silent."""
 
     def speak(self, position: int, samples: int, payload: bytes) -> None:
         """One packet of speech at ``position`` (samples at 48 kHz)."""
 
     def conceal(self, position: int, samples: int) -> None:
-        """``samples`` of speech were lost at ``position``; the next packet comes behind them."""
+        """``samples`` of speech were lost at ``position``; the next packet comes after them."""
 
 
 class Carrier(Protocol):
-    """A slot that carries a source for the time being."""
+    """A slot that carries a source at present."""
 
     def hand_over(self, csrc: int | None) -> None:
-        """The source goes on in another slot: what is left of its talk-spurt here goes first."""
+        """The source moves to another slot: first places the waiting rest of its talk-spurt here."""
 
 
 class SpeakerTrack:
     """The stem of one source. ``end`` is where its next packet goes, in samples of meeting time.
 
-    ``stem`` is given every sample, ``sinks`` only what is to be heard.
+    ``stem`` receives every sample, ``sinks`` only speech.
     """
 
     def __init__(self, stem: PacketSink, sinks: Sequence[SpeechSink] = ()) -> None:
@@ -56,12 +56,12 @@ class SpeakerTrack:
         self.recovered = 0
         self.lost = 0
         self.trimmed = 0
-        """Packets left out because the sender's clock was fast and it never paused."""
+        """Packets that were left out because the sender's clock is fast and it did not pause."""
         self._spurts: list[tuple[int, int]] = []
         self._spurt_start = 0
 
     def speak(self, position: int, samples: int, payload: bytes) -> int:
-        """Writes a packet of speech at ``position``, or behind what stands there already; gives the place it got."""
+        """Writes a packet of speech at ``position``, or at ``end`` if that is later; returns the place it got."""
         if position != self.end:
             self.be_silent_until(position)
             position = self.end
@@ -74,14 +74,14 @@ class SpeakerTrack:
         return position
 
     def conceal(self, samples: int) -> None:
-        """Speech was lost behind the last packet; the stem will be silent there, what is decoded conceals it."""
+        """Speech was lost after the last packet: sinks conceal it, the stem will be silent there."""
         if self.end != self.speech_end:
             return
         for sink in self._sinks:
             sink.conceal(self.end, samples)
 
     def be_silent_until(self, position: int) -> None:
-        """Lays silence up to ``position``, in whole steps of 2.5 ms. Does nothing where the stem is longer already."""
+        """Writes silence up to ``position``, in whole steps of 2.5 ms. Does nothing if the stem is longer already."""
         gap = (position - self.end) // QUANTUM * QUANTUM
         if gap <= 0:
             return
@@ -89,7 +89,7 @@ class SpeakerTrack:
         self.end += gap
 
     def intervals(self) -> list[tuple[int, int]]:
-        """The stretches that hold speech so far: (from, to) in samples of meeting time."""
+        """The stretches of speech so far: (from, to) in samples of meeting time."""
         if self.speech_end < 0:
             return []
         return [*self._spurts, (self._spurt_start, self.speech_end)]

@@ -1,4 +1,4 @@
-"""A source that was heard, with its open file."""
+"""A source with its open file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from worker.audio.opus import QUANTUM
 from worker.audio.webm import WebmWriter
 from worker.manifest.schema import Source
-from worker.stems.mix_slot import Sound
+from worker.stems.mix_slot import MixPacket
 from worker.stems.speaker_track import SPURT_GAP, SpeakerTrack, SpeechSink
 
 Run = tuple[int, int, str]
-"""(from, to, what told who speaks) in samples of meeting time."""
+"""(from, to, evidence for the speaker) in samples of meeting time."""
 
 Shared = tuple[int, int, tuple[int, ...]]
 """(from, to, the keys of the other stems) in samples of meeting time."""
 
 
 class Stem:
-    """One source's file while it grows; ``sinks`` hear the source as well."""
+    """One source's file while it is written; ``sinks`` receive the source's speech as well."""
 
     def __init__(self, path: Path, sinks: Sequence[SpeechSink] = ()) -> None:
         self.path = path
@@ -29,34 +29,34 @@ class Stem:
 
 
 class GatedStem(Stem):
-    """A stem out of a mix: packets that it may share with others, each with what told that this one speaks."""
+    """A stem of a mix: packets that it may share with other stems, each with the evidence for this speaker."""
 
     def __init__(self, path: Path, sinks: Sequence[SpeechSink] = ()) -> None:
         super().__init__(path, sinks)
-        self.doubled = 0
-        """Packets left out because another track had already brought that moment of this source."""
+        self.duplicates = 0
+        """Packets that were left out because another track had brought that moment of this source."""
         self.attribution: list[Run] = []
         self.overlaps: list[Shared] = []
 
-    def add(self, source: Source, sound: Sound, told_by: str, others: tuple[int, ...]) -> None:
-        """Writes a packet of the mix at its place. ``others`` are the keys of those who share it."""
+    def add(self, source: Source, packet: MixPacket, evidence: str, others: tuple[int, ...]) -> None:
+        """Writes a packet of the mix at its place. ``others`` are the keys of the stems that share it."""
         self.sources[source] = None
         track = self.track
-        position = track.speak(sound.position, sound.samples, sound.payload)
-        if sound.recovered:
+        position = track.speak(packet.position, packet.samples, packet.payload)
+        if packet.recovered:
             track.recovered += 1
         else:
             track.received += 1
-        track.lost += sound.lost
-        self._note(position, position + sound.samples, told_by, others)
+        track.lost += packet.lost
+        self._note(position, position + packet.samples, evidence, others)
 
-    def _note(self, position: int, end: int, told_by: str, others: tuple[int, ...]) -> None:
-        """Runs that go on are one entry."""
+    def _note(self, position: int, end: int, evidence: str, others: tuple[int, ...]) -> None:
+        """Notes the packet's evidence and sharing; a run that continues is one entry."""
         runs = self.attribution
-        if runs and runs[-1][2] == told_by and position - runs[-1][1] < SPURT_GAP:
-            runs[-1] = (runs[-1][0], end, told_by)
+        if runs and runs[-1][2] == evidence and position - runs[-1][1] < SPURT_GAP:
+            runs[-1] = (runs[-1][0], end, evidence)
         else:
-            runs.append((position, end, told_by))
+            runs.append((position, end, evidence))
         if not others:
             return
         shared = self.overlaps

@@ -1,4 +1,4 @@
-"""What a renderer asks of a platform's kind of speech: one source a slot, or one mix of everybody."""
+"""The protocol of both kinds of stems: of slots with one source each, and of one mix of everybody."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from worker.stems.stem import Stem
 from worker.tape.events import PageEvent, WorkerEvent
 
 MOST_SOURCES = 250
-"""Each source is an open file; a meeting does not have more speakers than this."""
+"""Each source is an open file; a meeting has fewer speakers than this."""
 
 
 class Slot(Protocol):
-    """Takes one SSRC's packets out of its buffer, in sequence order, and places them."""
+    """Places the packets of one SSRC; the caller takes them out of ``buffer``."""
 
     @property
     def buffer(self) -> JitterBuffer: ...
@@ -26,19 +26,21 @@ class Slot(Protocol):
         """Packets of sources past MOST_SOURCES."""
 
     def place(self, packet: Packet) -> None:
-        """Takes the slot's next packet in sequence order."""
+        """Places the slot's next packet in sequence order."""
 
 
 class SourceSinks(Protocol):
-    """Hears each source apart, beside its file: live streams, for one."""
+    """Opens a sink for each source, beside its file; for live streams, for example."""
 
     def open_source(self, source: int) -> SpeechSink:
-        """What hears a source that speaks for the first time; ``source`` is a key of ``stems``."""
+        """Returns the sink of a source that speaks for the first time; ``source`` is a key of ``stems``."""
 
 
 class StemSet(Protocol):
-    """Turns placed packets into stems. ``stems`` are by source, in order of first speech: its CSRC, or a number below 0 for an
-    unknown one."""
+    """Turns placed packets into stems.
+
+    ``stems`` are by source, in order of first speech. A source is a CSRC, or a number below 0 for an unknown one.
+    """
 
     @property
     def stems(self) -> dict[int, Stem]: ...
@@ -53,22 +55,22 @@ class StemSet(Protocol):
         """The recording begins: ``zero`` is meeting time 0 in Unix seconds."""
 
     def open_slot(self, ssrc: int) -> Slot:
-        """A new slot of the document's receivers."""
+        """Opens a slot for a new SSRC of a receiver."""
 
     def decide(self, now: float) -> None:
-        """Writes what can be written at meeting time ``now`` (seconds) of what was placed."""
+        """Writes the placed packets that can be attributed at meeting time ``now`` (seconds)."""
 
     def settle(self, position: int) -> None:
-        """Nothing is written before ``position`` any more (samples of meeting time)."""
+        """Writes silence up to ``position`` (samples of meeting time); no packet is written before it any more."""
 
     def close(self, end: int) -> int:
-        """Writes what is left and closes the stems, at ``end`` or where the longest ends; gives that place."""
+        """Writes what waits and closes the stems, all at ``end`` or where the longest ends; returns that place."""
 
     def heard(self) -> list[HeardSource]:
-        """What is to be said of each stem."""
+        """Describes each stem for the manifest."""
 
     def known(self, roster: Roster) -> Roster:
-        """The roster with what this has found out itself of whose each stem is."""
+        """The roster, completed with the owners of sources that these stems added."""
 
     def gated_mix(self) -> GatedMix | None:
-        """What a mix came to; None where there is none."""
+        """The totals of the mix; None if the platform sends none."""

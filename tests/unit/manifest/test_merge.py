@@ -6,7 +6,7 @@ import pytest
 from tests.support.sample_manifests import manifest, participant, segment
 from worker.manifest.merge import RecordedAttempt, merge_attempts
 from worker.manifest.schema import (
-    Evident,
+    ByEvidence,
     GatedMix,
     Manifest,
     Overlap,
@@ -177,8 +177,8 @@ def of_a_mix(attempt: int, at: float, ann: str, bo: str, named_by: str) -> Recor
     each = recorded(attempt, at, 10.0, *people)
     mix = GatedMix(
         note="a mix",
-        packets=Evident(csrc=150),
-        seconds=Evident(csrc=3.0, dsh=0.1),
+        packets=ByEvidence(csrc=150),
+        seconds=ByEvidence(csrc=3.0, dsh=0.1),
         shared_packets=50,
         shared_seconds=1.0,
         noise_packets=7,

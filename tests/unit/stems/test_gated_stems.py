@@ -1,4 +1,4 @@
-"""Whole tapes of Teams, without a browser: whose packets go where, against the truth."""
+"""Whole tapes of Teams, without a browser: which stems packets go into, compared with the truth."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def meeting(signals: TeamsSignals | None = None, network: Network | None = None,
     )
 
 
-def told(scenario: Scenario) -> list[PageEvent]:
-    """What the page would hear of its meeting beside the audio."""
+def page_events(scenario: Scenario) -> list[PageEvent]:
+    """What the page reports of its meeting beside the audio."""
     talk = make_mix_plan(scenario).talk
     messages = main_channel.messages(scenario, talk.dominant_changes, talk.utterances, STARTED_AT)
     events: list[PageEvent] = [
@@ -89,7 +89,7 @@ def render(events: Iterable[TapeEvent], output: Path, *, mix: bool = False) -> M
 
 
 def recorded(scenario: Scenario, folder: Path, *, mix: bool = False) -> Manifest:
-    return render(mix_tape(scenario, told(scenario)), folder, mix=mix)
+    return render(mix_tape(scenario, page_events(scenario)), folder, mix=mix)
 
 
 def compared(scenario: Scenario, folder: Path) -> list[StemComparison]:
@@ -134,10 +134,10 @@ def test_each_packet_is_in_exactly_the_stems_of_its_sources(mix: dict[str, Any],
         assert stem.place_error(1.0) <= 0.02
 
 
-def test_sinks_hear_the_mix_while_their_source_speaks(tmp_path: Path) -> None:
+def test_sinks_receive_the_mix_while_their_source_speaks(tmp_path: Path) -> None:
     scenario, sinks = meeting(network=Network(jitter=0.01, loss=0.03)), HearingSinks()
     renderer = DeferredRenderer(lambda platform: Renderer(tmp_path, platform, mix=True, sinks=[sinks]))
-    for event in mix_tape(scenario, told(scenario)):
+    for event in mix_tape(scenario, page_events(scenario)):
         renderer.feed(event)
     manifest = renderer.finish()
     kept = {
@@ -148,7 +148,7 @@ def test_sinks_hear_the_mix_while_their_source_speaks(tmp_path: Path) -> None:
     assert len(kept) == 3
 
 
-def test_the_manifest_says_what_is_shared_and_what_told(tmp_path: Path) -> None:
+def test_the_manifest_lists_shared_stretches_and_evidence(tmp_path: Path) -> None:
     manifest = recorded(meeting(pauses="comfort_noise"), tmp_path)
     ann = segments(manifest)["Ann"]
     assert (ann.isolation, ann.duration_seconds) == ("gated-mix", 32.0)
@@ -184,10 +184,12 @@ def test_the_mixed_audio_holds_each_packet_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lag", "pauses"), [(0.0, "nothing"), (0.4, "comfort_noise"), (1.2, "comfort_noise"), (1.2, "dtx")]
 )
-def test_without_csrcs_the_dominant_speakers_tell(lag: float, pauses: str, tmp_path: Path) -> None:
+def test_without_csrcs_the_dominant_speaker_history_attributes(
+    lag: float, pauses: str, tmp_path: Path
+) -> None:
     scenario = meeting(TeamsSignals(dominance_lag=lag), csrcs=False, pauses=pauses)
-    told_right = attributed(scenario, tmp_path)
-    assert told_right.good, told_right
+    result = attributed(scenario, tmp_path)
+    assert result.good, result
     manifest = msgspec.json.decode((tmp_path / "audio_streams.json").read_bytes(), type=Manifest)
     assert set(segments(manifest)) == {"Ann", "Bo", "Cem"}
     assert {source for each in segments(manifest).values() for _, _, source in each.attribution or []} == {
@@ -197,26 +199,26 @@ def test_without_csrcs_the_dominant_speakers_tell(lag: float, pauses: str, tmp_p
 
 @pytest.mark.parametrize("lag", [0.5, 5.0])
 @pytest.mark.parametrize("frames_after", [0.0, None])
-def test_without_dominant_speakers_captions_tell(
+def test_without_csrcs_and_history_captions_attribute(
     lag: float, frames_after: float | None, tmp_path: Path
 ) -> None:
     signals = TeamsSignals(dominance=False, captions=True, captions_lag=lag, frames_after=frames_after)
-    told_right = attributed(meeting(signals, csrcs=False, pauses="comfort_noise"), tmp_path)
+    result = attributed(meeting(signals, csrcs=False, pauses="comfort_noise"), tmp_path)
     manifest = msgspec.json.decode((tmp_path / "audio_streams.json").read_bytes(), type=Manifest)
     mix = totals(manifest)
     assert mix.seconds.captions >= 0.95 * (mix.seconds.captions + mix.seconds.none)
     if frames_after is not None:
-        assert told_right.good, told_right
+        assert result.good, result
         assert set(segments(manifest)) == {"Ann", "Bo", "Cem"}
     else:
         assert len(manifest.participants) == 3
         assert {person.name_source for person in manifest.participants} == {"none"}
 
 
-def test_where_nothing_tells_all_speech_is_an_unknown_speakers(tmp_path: Path) -> None:
+def test_without_any_evidence_all_speech_is_an_unknown_speakers(tmp_path: Path) -> None:
     scenario = meeting(TeamsSignals(dominance=False), csrcs=False, pauses="comfort_noise", swaps=[8.0])
-    told_right = attributed(scenario, tmp_path)
-    assert (told_right.right, told_right.wrong, told_right.nowhere, told_right.shared_nowhere) == (0, 0, 0, 0)
+    result = attributed(scenario, tmp_path)
+    assert (result.right, result.wrong, result.nowhere, result.shared_nowhere) == (0, 0, 0, 0)
     manifest = msgspec.json.decode((tmp_path / "audio_streams.json").read_bytes(), type=Manifest)
     assert list(segments(manifest)) == ["Unknown 1"]
     unknown = segments(manifest)["Unknown 1"]
@@ -228,14 +230,14 @@ def test_where_nothing_tells_all_speech_is_an_unknown_speakers(tmp_path: Path) -
 
 def test_two_unknown_tracks_at_once_are_two_unknown_speakers(tmp_path: Path) -> None:
     scenario = meeting(TeamsSignals(dominance=False), csrcs=False, added=[AddedTrack(at=5.0, carries=[BO])])
-    told_right = attributed(scenario, tmp_path)
-    assert (told_right.nowhere, told_right.shared_nowhere) == (0, 0)
+    result = attributed(scenario, tmp_path)
+    assert (result.nowhere, result.shared_nowhere) == (0, 0)
 
 
-def test_csrcs_that_cease_leave_the_rest_to_what_else_tells(tmp_path: Path) -> None:
+def test_after_csrcs_stop_the_dominant_speaker_history_attributes(tmp_path: Path) -> None:
     scenario = meeting()
     events: list[TapeEvent] = []
-    for event in mix_tape(scenario, told(scenario)):
+    for event in mix_tape(scenario, page_events(scenario)):
         if isinstance(event, FrameBatch) and event.frames[0].arrival > STARTED_AT + 10:
             frames = [msgspec.structs.replace(frame, csrcs=()) for frame in event.frames]
             events.append(FrameBatch(event.document, event.sequence, event.dropped, frames))

@@ -36,7 +36,7 @@ def payloads(packets: list[Packet]) -> list[bytes]:
     return [packet.payload for packet in packets]
 
 
-def everything(buffer: JitterBuffer) -> list[Packet]:
+def release_all(buffer: JitterBuffer) -> list[Packet]:
     return buffer.release(1e9)
 
 
@@ -48,30 +48,28 @@ def test_a_packet_waits_for_half_a_second() -> None:
 
 
 @given(first=st.integers(0, 65_535), count=st.integers(1, 80), seed=st.integers(0, 1_000))
-def test_whatever_the_order_within_the_window_packets_leave_in_sequence(
-    first: int, count: int, seed: int
-) -> None:
+def test_packets_that_arrive_within_the_window_leave_in_sequence(first: int, count: int, seed: int) -> None:
     buffer = JitterBuffer()
     order = list(range(count))
     random.Random(seed).shuffle(order)
     for number in order:
         buffer.push(frame(number, first=first), 0.1)
-    packets = everything(buffer)
+    packets = release_all(buffer)
     assert payloads(packets) == [b"packet %d" % number for number in range(count)]
     assert [each.sequence - packets[0].sequence for each in packets] == list(range(count))
     assert [each.timestamp - packets[0].timestamp for each in packets] == [960 * n for n in range(count)]
 
 
 @given(first=st.integers(0, 65_535), numbers=st.lists(st.integers(0, 200), max_size=120))
-def test_no_packet_leaves_twice_and_none_is_lost_inside(first: int, numbers: list[int]) -> None:
+def test_each_packet_leaves_once(first: int, numbers: list[int]) -> None:
     buffer = JitterBuffer()
     for number in numbers:
         buffer.push(frame(number, first=first), 0.1)
-    assert payloads(everything(buffer)) == [b"packet %d" % number for number in sorted(set(numbers))]
+    assert payloads(release_all(buffer)) == [b"packet %d" % number for number in sorted(set(numbers))]
     assert sum(buffer.counts.duplicate.values()) == len(numbers) - len(set(numbers))
 
 
-def test_sequence_and_timestamp_go_on_over_their_wraps() -> None:
+def test_sequence_and_timestamp_continue_after_they_wrap() -> None:
     buffer = JitterBuffer()
     for number in range(4):
         one = frame(number, first=65_534)
@@ -91,83 +89,83 @@ def test_sequence_and_timestamp_go_on_over_their_wraps() -> None:
             ),
             0,
         )
-    packets = everything(buffer)
+    packets = release_all(buffer)
     assert [each.sequence - packets[0].sequence for each in packets] == [0, 1, 2, 3]
     assert [each.timestamp - packets[0].timestamp for each in packets] == [0, 960, 1920, 2880]
 
 
-def test_a_packet_that_comes_after_its_place_was_given_away_is_late() -> None:
+def test_a_packet_that_arrives_after_a_later_one_was_released_is_late() -> None:
     buffer = JitterBuffer()
     for number in (0, 2):
         buffer.push(frame(number), 0.1 * number)
     assert payloads(buffer.release(2.0)) == [b"packet 0", b"packet 2"]
     buffer.push(frame(1), 2.0)
     buffer.push(frame(1), 2.1)
-    assert everything(buffer) == []
+    assert release_all(buffer) == []
     assert (buffer.counts.late, buffer.counts.duplicate) == ({7: 1}, {7: 1})
 
 
-def test_a_reordered_packet_does_not_make_its_followers_wait_anew() -> None:
+def test_a_reordered_packet_does_not_delay_its_followers() -> None:
     buffer = JitterBuffer()
     buffer.push(frame(1), 1.0)
     buffer.push(frame(0), 1.4)
     assert payloads(buffer.release(1.5)) == [b"packet 0", b"packet 1"]
 
 
-def test_red_brings_back_what_was_lost_bit_for_bit() -> None:
+def test_red_recovers_lost_packets_bit_for_bit() -> None:
     buffer = JitterBuffer()
     buffer.push(red_frame(0, []), 0.0)
     buffer.push(red_frame(3, [1, 2]), 0.06)
-    packets = everything(buffer)
+    packets = release_all(buffer)
     assert payloads(packets) == [b"packet 0", b"packet 1", b"packet 2", b"packet 3"]
     assert [packet.recovered for packet in packets] == [False, True, True, False]
     assert [packet.timestamp - packets[0].timestamp for packet in packets] == [0, 960, 1920, 2880]
 
 
-def test_red_of_the_first_packet_brings_back_the_one_before() -> None:
+def test_red_of_the_first_packet_recovers_the_one_before() -> None:
     buffer = JitterBuffer()
     buffer.push(red_frame(5, [4]), 0.0)
-    assert payloads(everything(buffer)) == [b"packet 4", b"packet 5"]
+    assert payloads(release_all(buffer)) == [b"packet 4", b"packet 5"]
 
 
-def test_copies_of_what_is_there_are_not_used_and_not_counted() -> None:
+def test_copies_of_packets_that_arrived_are_neither_used_nor_counted() -> None:
     buffer = JitterBuffer()
     for number in range(5):
         buffer.push(red_frame(number, [number - 1] if number else []), 0.02 * number)
-    packets = everything(buffer)
+    packets = release_all(buffer)
     assert payloads(packets) == [b"packet %d" % number for number in range(5)]
     assert not any(packet.recovered for packet in packets)
     assert buffer.counts.duplicate == {}
 
 
-def test_a_reordered_original_takes_the_place_of_its_copy() -> None:
+def test_a_reordered_original_replaces_its_copy() -> None:
     buffer = JitterBuffer()
     buffer.push(red_frame(0, []), 0.0)
     buffer.push(red_frame(2, [1]), 0.04)
     buffer.push(red_frame(1, [0]), 0.06)
-    packets = everything(buffer)
+    packets = release_all(buffer)
     assert payloads(packets) == [b"packet 0", b"packet 1", b"packet 2"]
     assert not any(packet.recovered for packet in packets)
 
 
 @example(b"\x80\x0f\x04\x01\x00\x00")  # reads as a copy of something from before the first packet
 @given(st.binary(min_size=1, max_size=40).filter(lambda garbage: b"packet" not in garbage))
-def test_a_garbled_red_payload_costs_no_more_than_itself(garbage: bytes) -> None:
+def test_an_unreadable_red_payload_loses_its_own_packet_only(garbage: bytes) -> None:
     buffer = JitterBuffer()
     buffer.push(frame(0), 0.0)
     buffer.push(frame(1, payload=garbage, mime_type=RED_MIME_TYPE), 0.02)
     buffer.push(frame(2), 0.04)
-    left = payloads(everything(buffer))
+    left = payloads(release_all(buffer))
     assert [payload for payload in left if payload.startswith(b"packet")] == [b"packet 0", b"packet 2"]
 
 
-def test_a_stream_that_begins_anew_goes_on_behind_the_old_one() -> None:
+def test_a_restarted_stream_continues_after_the_old_one() -> None:
     buffer = JitterBuffer()
     for number in range(3):
         buffer.push(frame(number), 0.0)
     for number in range(3):
         buffer.push(frame(number, first=40_000, payload=b"anew %d" % number), 0.1)
-    assert payloads(everything(buffer)) == [
+    assert payloads(release_all(buffer)) == [
         b"packet 0",
         b"packet 1",
         b"packet 2",
@@ -177,28 +175,19 @@ def test_a_stream_that_begins_anew_goes_on_behind_the_old_one() -> None:
     ]
 
 
-def test_the_marker_of_the_loudest_speaker_is_nobody() -> None:
+def test_the_marker_of_the_loudest_speaker_is_no_source() -> None:
     buffer = JitterBuffer()
-    for csrcs in ((42, 7), (7, 42), (42,), ()):
-        buffer.push(
-            Frame(0, 6666, csrcs, window_sequence(), 0, 111, OPUS_MIME_TYPE, None, 0.0, None, b"x"), 0.0
-        )
-    assert [packet.csrc for packet in everything(buffer)] == [7, 7, None, None]
-
-
-_numbers = iter(range(1000))
-
-
-def window_sequence() -> int:
-    return next(_numbers)
+    for sequence, csrcs in enumerate([(42, 7), (7, 42), (42,), ()]):
+        buffer.push(Frame(0, 6666, csrcs, sequence, 0, 111, OPUS_MIME_TYPE, None, 0.0, None, b"x"), 0.0)
+    assert [packet.csrc for packet in release_all(buffer)] == [7, 7, None, None]
 
 
 def padding(number: int) -> Frame:
     return frame(number, payload=b"")
 
 
-def red_frame_behind_padding(number: int, copied: int, ticks: int) -> Frame:
-    """A packet whose RED copy is of a packet that had a sequence number two or more below."""
+def red_frame_after_padding(number: int, copied: int, ticks: int) -> Frame:
+    """A packet with a RED copy of a packet whose sequence number is lower by two or more."""
     block = RedundantBlock(ticks, 111, b"packet %d" % copied)
     return frame(number, payload=pack(b"packet %d" % number, [block]), mime_type=RED_MIME_TYPE)
 
@@ -207,62 +196,62 @@ def red_frame_behind_padding(number: int, copied: int, ticks: int) -> Frame:
 def test_red_over_padding_is_matched_by_time_not_by_sequence_number(
     padding_is_seen: bool, lost: bool
 ) -> None:
-    """Found with the replica: padding took a sequence number, and the copy of a packet that was there was used again."""
+    """Padding takes a sequence number, so the copy of a packet that arrived must not be taken for the one before."""
     buffer = JitterBuffer()
     buffer.push(frame(0), 0.0)
     if not lost:
         buffer.push(frame(1), 0.02)
     if padding_is_seen:
         buffer.push(padding(2), 0.03)
-    buffer.push(red_frame_behind_padding(3, 1, 1920), 0.04)
-    audible = [packet for packet in everything(buffer) if packet.payload]
+    buffer.push(red_frame_after_padding(3, 1, 1920), 0.04)
+    audible = [packet for packet in release_all(buffer) if packet.payload]
     assert payloads(audible) == [b"packet 0", b"packet 1", b"packet 3"]
     assert audible[1].recovered == lost
 
 
-def test_an_original_behind_padding_takes_the_place_of_its_copy() -> None:
+def test_an_original_after_padding_replaces_its_copy() -> None:
     buffer = JitterBuffer()
     buffer.push(frame(0), 0.0)
-    buffer.push(red_frame_behind_padding(3, 1, 1920), 0.02)
+    buffer.push(red_frame_after_padding(3, 1, 1920), 0.02)
     buffer.push(frame(1), 0.04)
-    packets = everything(buffer)
+    packets = release_all(buffer)
     assert payloads(packets) == [b"packet 0", b"packet 1", b"packet 3"]
     assert not any(packet.recovered for packet in packets)
 
 
-def test_a_copy_that_comes_too_late_is_not_used() -> None:
+def test_a_copy_that_arrives_too_late_is_not_used() -> None:
     buffer = JitterBuffer()
     buffer.push(frame(0), 0.0)
     buffer.push(frame(2), 0.1)
     assert len(buffer.release(1.0)) == 2
     buffer.push(red_frame(3, [1]), 1.0)
-    assert payloads(everything(buffer)) == [b"packet 3"]
+    assert payloads(release_all(buffer)) == [b"packet 3"]
 
 
-def test_an_original_that_replaces_its_copy_still_brings_back_the_one_before() -> None:
+def test_an_original_that_replaces_its_copy_still_recovers_the_one_before() -> None:
     buffer = JitterBuffer()
     buffer.push(red_frame(0, []), 0.0)
     buffer.push(red_frame(3, [2]), 0.06)
     buffer.push(red_frame(2, [1]), 0.12)
-    packets = everything(buffer)
+    packets = release_all(buffer)
     assert payloads(packets) == [b"packet %d" % number for number in range(4)]
     assert [packet.recovered for packet in packets] == [False, True, False, False]
 
 
-def test_padding_a_loss_and_a_reordered_carrier_at_once() -> None:
-    """Found with the replica: 1 is lost, 2 is padding, 3 carries a copy of 1 but comes behind 4, which carries a copy of 3."""
+def test_red_of_a_reordered_carrier_recovers_a_loss_before_padding() -> None:
+    """1 is lost, 2 is padding, 3 carries a copy of 1 but arrives after 4, which carries a copy of 3."""
     buffer = JitterBuffer()
     buffer.push(frame(0), 0.0)
     buffer.push(padding(2), 0.03)
     buffer.push(red_frame(4, [3]), 0.06)
-    buffer.push(red_frame_behind_padding(3, 1, 1920), 0.12)
-    packets = [packet for packet in everything(buffer) if packet.payload]
+    buffer.push(red_frame_after_padding(3, 1, 1920), 0.12)
+    packets = [packet for packet in release_all(buffer) if packet.payload]
     assert payloads(packets) == [b"packet %d" % number for number in (0, 1, 3, 4)]
     assert [packet.recovered for packet in packets] == [False, True, False, False]
 
 
 @given(kinds=st.lists(st.booleans(), min_size=2, max_size=60), data=st.data())
-def test_red_leaves_nothing_out_and_nothing_twice(kinds: list[bool], data: st.DataObject) -> None:
+def test_red_and_originals_give_each_packet_once(kinds: list[bool], data: st.DataObject) -> None:
     """Audio (True) and padding (False); some are lost, some late by up to eight places; each RED copies the audio before."""
     audio = [number for number, is_audio in enumerate(kinds) if is_audio]
     before = {
@@ -279,12 +268,12 @@ def test_red_leaves_nothing_out_and_nothing_twice(kinds: list[bool], data: st.Da
             buffer.push(padding(number), 0.1)
         elif number in before:
             copied = before[number]
-            buffer.push(red_frame_behind_padding(number, copied, (number - copied) * 960), 0.1)
+            buffer.push(red_frame_after_padding(number, copied, (number - copied) * 960), 0.1)
         else:
             buffer.push(red_frame(number, []), 0.1)
     copies = {before[number] for number in arrived if kinds[number] and number in before}
     expected = sorted({number for number in arrived if kinds[number]} | copies)
-    audible = [packet for packet in everything(buffer) if packet.payload]
+    audible = [packet for packet in release_all(buffer) if packet.payload]
     assert payloads(audible) == [b"packet %d" % number for number in expected]
     assert {int(packet.payload.split()[1]) for packet in audible if packet.recovered} == copies - set(arrived)
     assert buffer.counts.duplicate == {}

@@ -1,19 +1,19 @@
 """Totals of a gated mix."""
 
-from worker.manifest.schema import Evident, Packets
-from worker.stems.attribution import ToldBy
+from worker.manifest.schema import ByEvidence, Packets
+from worker.stems.attribution import SpeakerEvidence
 from worker.stems.mix_slot import MixSlot
 from worker.stems.mix_totals import MixTotals
 
 
 def test_packets_and_seconds_are_counted_once_by_what_told() -> None:
     totals = MixTotals()
-    totals.count(960, ToldBy.CSRC, shared=False)
-    totals.count(960, ToldBy.CSRC, shared=True)
-    totals.count(480, ToldBy.NONE, shared=False)
+    totals.count(960, SpeakerEvidence.CSRC, shared=False)
+    totals.count(960, SpeakerEvidence.CSRC, shared=True)
+    totals.count(480, SpeakerEvidence.NONE, shared=False)
     totals.count_noise()
     mix = totals.gated_mix([])
-    assert (mix.packets, mix.seconds) == (Evident(csrc=2, none=1), Evident(csrc=0.04, none=0.01))
+    assert (mix.packets, mix.seconds) == (ByEvidence(csrc=2, none=1), ByEvidence(csrc=0.04, none=0.01))
     assert (mix.shared_packets, mix.shared_seconds, mix.noise_packets) == (1, 0.02, 1)
     assert mix.mix == Packets()
 

@@ -1,4 +1,4 @@
-"""Where speech lands: a slot's packets, driven by hand through buffer and placement into a track."""
+"""Where speech is placed: packets go through buffer and placement into a track."""
 
 import random
 from itertools import pairwise
@@ -110,21 +110,21 @@ def spurt(
         room.packet(slot, csrc, base + round(at * 48_000), at + randomness.random() * jitter)
 
 
-def test_a_spurt_lands_where_it_arrived() -> None:
+def test_a_talk_spurt_is_placed_at_its_arrival() -> None:
     room = Room()
     spurt(room, 1, 7, start=3.0, count=50)
     room.finish()
     assert room.places(7) == pytest.approx([3.0 + 0.02 * number for number in range(50)], abs=0.0025)
 
 
-def test_jitter_shifts_a_spurt_by_its_smallest_delay_only() -> None:
+def test_jitter_moves_a_talk_spurt_by_its_smallest_delay_only() -> None:
     room = Room()
     spurt(room, 1, 7, start=3.0, count=50, jitter=0.03)
     room.finish()
     assert room.places(7)[0] == pytest.approx(3.0, abs=0.005)
 
 
-def test_loss_leaves_its_gap_and_is_counted() -> None:
+def test_lost_packets_leave_a_gap_and_are_counted() -> None:
     room = Room()
     for number in range(10):
         room.packet(1, 7, number * 960, 1 + number * 0.02, lost=number in (4, 5))
@@ -133,7 +133,7 @@ def test_loss_leaves_its_gap_and_is_counted() -> None:
     assert (room.tracks[7].received, room.tracks[7].lost) == (8, 2)
 
 
-def test_dtx_is_silence_and_no_loss() -> None:
+def test_dtx_is_silence_not_loss() -> None:
     room = Room()
     spurt(room, 1, 7, start=1.0, count=10)
     room.packet(1, 7, round(1.2 * 48_000), 1.2, payload=DTX)
@@ -144,7 +144,7 @@ def test_dtx_is_silence_and_no_loss() -> None:
     assert room.tracks[7].lost == 0
 
 
-def test_another_speaker_in_the_slot_gets_a_file_and_an_anchor_of_its_own() -> None:
+def test_each_speaker_in_a_slot_gets_a_stem_and_is_anchored_anew() -> None:
     room = Room()
     spurt(room, 1, 7, start=1.0, count=20, base=1_000)
     spurt(room, 1, 8, start=1.4, count=20, base=77_777_777)
@@ -178,7 +178,7 @@ def test_speech_that_moves_to_another_slot_stays_in_order(seed: int) -> None:
     assert [place for place, _ in speech] == pytest.approx([2 + 0.02 * n for n in range(60)], abs=0.03)
 
 
-def test_the_last_packets_in_the_old_slot_may_come_after_the_first_in_the_new() -> None:
+def test_late_packets_in_the_old_slot_go_before_those_in_the_new() -> None:
     room = Room()
     for number in range(30):
         room.packet(1, 7, number * 960, 2 + number * 0.02)
@@ -192,14 +192,14 @@ def test_the_last_packets_in_the_old_slot_may_come_after_the_first_in_the_new() 
 
 @given(seed=st.integers(0, 500))
 @settings(max_examples=40)
-def test_a_move_leaves_no_gap_in_a_word(seed: int) -> None:
+def test_a_move_to_another_slot_leaves_no_gap(seed: int) -> None:
     room = Room()
     moving_speech(room, 0.008, seed)
     places = room.places(7)
     assert [round((after - before) * 48_000) for before, after in pairwise(places)] == [960] * 59
 
 
-class Mix:
+class ConcealmentSink:
     """Remembers what was concealed."""
 
     def __init__(self) -> None:
@@ -212,22 +212,22 @@ class Mix:
         self.concealed.append((position, samples))
 
 
-def test_the_mix_conceals_what_was_lost_and_only_that() -> None:
-    mix = Mix()
+def test_sinks_conceal_losses_but_not_pauses() -> None:
+    sink = ConcealmentSink()
     room = Room()
     room.stems[7] = Stem()
-    room.tracks[7] = SpeakerTrack(room.stems[7], [mix])
+    room.tracks[7] = SpeakerTrack(room.stems[7], [sink])
     for number in range(30):
         pause = 1.0 if number >= 20 else 0.0
         room.packet(
             1, 7, number * 960 + round(pause * 48_000), 1 + number * 0.02 + pause, lost=number in (4, 5)
         )
     room.finish()
-    assert mix.concealed == [(48_000 + 4 * 960, 1920)]
+    assert sink.concealed == [(48_000 + 4 * 960, 1920)]
 
 
 def test_a_stalled_sender_is_anchored_anew() -> None:
-    """BigBlueButton #25259: the capture stood still for 18 s, and its timestamps went on as if nothing had been."""
+    """BigBlueButton #25259: the capture stood still for 18 s, and its timestamps continued without a gap."""
     room = Room()
     for number in range(200):
         room.packet(1, 7, number * 960, 1 + number * 0.02 + (18 if number >= 100 else 0))
@@ -236,7 +236,7 @@ def test_a_stalled_sender_is_anchored_anew() -> None:
     assert room.places(7)[100] == pytest.approx(19 + 2.0, abs=0.0025)
 
 
-def test_a_stalled_network_moves_nothing() -> None:
+def test_a_stalled_network_does_not_move_packets() -> None:
     room = Room()
     for number in range(200):
         at = 1 + number * 0.02
@@ -283,7 +283,9 @@ def test_a_sender_that_drifts_and_never_pauses_stays_within_20_ms(ppm: float) ->
     )
 )
 @settings(max_examples=200)
-def test_no_order_of_packets_breaks_a_stem(packets: list[tuple[int, int, int, float, bytes]]) -> None:
+def test_any_sequence_of_packets_gives_a_stem_without_gaps(
+    packets: list[tuple[int, int, int, float, bytes]],
+) -> None:
     room = Room()
     arrival = 0.0
     for slot, csrc, timestamp, wait, payload in packets:

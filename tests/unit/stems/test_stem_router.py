@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from worker.manifest.assemble import MOST_CSRC
+from worker.manifest.assemble import FIRST_CAPTION_SOURCE
 from worker.manifest.schema import Source
 from worker.stems import stem_router
-from worker.stems.attribution import ToldBy
+from worker.stems.attribution import SpeakerEvidence
 from worker.stems.gate import UNKNOWN, Attribution
-from worker.stems.mix_slot import Sound
+from worker.stems.mix_slot import MixPacket
 from worker.stems.stem_router import StemRouter
 
-USERS = {"ann": 7, "bo": MOST_CSRC}
+USERS = {"ann": 7, "bo": FIRST_CAPTION_SOURCE}
 """The sources of captioned users; the roster knows none for Bo."""
 
 
@@ -25,17 +25,17 @@ def router(tmp_path: Path) -> Iterator[StemRouter]:
         stem.file.close()
 
 
-def sound(number: int, ssrc: int = 6666) -> Sound:
+def packet(number: int, ssrc: int = 6666) -> MixPacket:
     """The packet of 20 ms in place ``number``."""
-    return Sound(number * 960, 960, b"\x78\x80\x00", (), ssrc, False, 0, True, True)
+    return MixPacket(number * 960, 960, b"\x78\x80\x00", (), ssrc, False, 0, True, True)
 
 
 def by_csrc(*sources: int) -> Attribution:
-    return Attribution(sources, ToldBy.CSRC)
+    return Attribution(sources, SpeakerEvidence.CSRC)
 
 
 def by_history(source: int) -> Attribution:
-    return Attribution((source,), ToldBy.DSH)
+    return Attribution((source,), SpeakerEvidence.DSH)
 
 
 def packets(router: StemRouter) -> dict[int, int]:
@@ -43,7 +43,7 @@ def packets(router: StemRouter) -> dict[int, int]:
 
 
 def test_a_packet_goes_into_the_stems_of_all_its_speakers(router: StemRouter) -> None:
-    assert router.write(sound(0), by_csrc(8, 7)) is ToldBy.CSRC
+    assert router.write(packet(0), by_csrc(8, 7)) is SpeakerEvidence.CSRC
     assert packets(router) == {8: 1, 7: 1}
     assert router.stems[8].overlaps == [(0, 960, (7,))]
     assert router.stems[7].overlaps == [(0, 960, (8,))]
@@ -52,41 +52,44 @@ def test_a_packet_goes_into_the_stems_of_all_its_speakers(router: StemRouter) ->
 def test_captioned_users_are_their_sources_and_have_no_csrc_where_the_roster_knows_none(
     router: StemRouter,
 ) -> None:
-    assert router.write(sound(0), Attribution(("ann", "bo"), ToldBy.CAPTIONS)) is ToldBy.CAPTIONS
+    assert (
+        router.write(packet(0), Attribution(("ann", "bo"), SpeakerEvidence.CAPTIONS))
+        is SpeakerEvidence.CAPTIONS
+    )
     assert list(router.stems[7].sources) == [Source(ssrc=6666, csrc=7)]
-    assert list(router.stems[MOST_CSRC].sources) == [Source(ssrc=6666, csrc=None)]
+    assert list(router.stems[FIRST_CAPTION_SOURCE].sources) == [Source(ssrc=6666, csrc=None)]
 
 
 def test_a_second_packet_of_the_same_moment_is_a_copy_where_its_csrc_list_says_so(router: StemRouter) -> None:
     for number in range(5):
-        router.write(sound(number), by_csrc(7))
-    assert router.write(sound(1, ssrc=6667), by_csrc(7)) is ToldBy.CSRC
+        router.write(packet(number), by_csrc(7))
+    assert router.write(packet(1, ssrc=6667), by_csrc(7)) is SpeakerEvidence.CSRC
     assert packets(router) == {7: 5}
-    assert router.stems[7].doubled == 1
+    assert router.stems[7].duplicates == 1
 
 
 def test_a_second_packet_of_the_same_moment_is_an_unknown_speakers_where_only_hints_name_it(
     router: StemRouter,
 ) -> None:
     for number in range(5):
-        router.write(sound(number), by_history(7))
-    assert router.write(sound(1, ssrc=6667), by_history(7)) is ToldBy.NONE
+        router.write(packet(number), by_history(7))
+    assert router.write(packet(1, ssrc=6667), by_history(7)) is SpeakerEvidence.NONE
     assert packets(router) == {7: 5, -1: 1}
-    assert router.stems[7].doubled == 0
+    assert router.stems[7].duplicates == 0
 
 
 def test_a_packet_that_is_at_most_50_ms_too_early_goes_behind_the_last_one(router: StemRouter) -> None:
     for number in range(5):
-        router.write(sound(number), by_csrc(7))
-    assert router.write(sound(3, ssrc=6667), by_csrc(7)) is ToldBy.CSRC
+        router.write(packet(number), by_csrc(7))
+    assert router.write(packet(3, ssrc=6667), by_csrc(7)) is SpeakerEvidence.CSRC
     assert packets(router) == {7: 6}
     assert router.stems[7].track.end == 6 * 960
 
 
 def test_unknown_speech_of_two_tracks_at_once_is_two_unknown_speakers(router: StemRouter) -> None:
     for number in range(5):
-        assert router.write(sound(number), UNKNOWN) is ToldBy.NONE
-    router.write(sound(0, ssrc=6667), UNKNOWN)
+        assert router.write(packet(number), UNKNOWN) is SpeakerEvidence.NONE
+    router.write(packet(0, ssrc=6667), UNKNOWN)
     assert packets(router) == {-1: 5, -2: 1}
 
 
@@ -94,14 +97,14 @@ def test_packets_of_sources_past_the_limit_are_counted_as_refused(
     router: StemRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stem_router, "MOST_SOURCES", 2)
-    router.write(sound(0), by_csrc(1, 2, 3))
-    router.write(sound(1), UNKNOWN)
+    router.write(packet(0), by_csrc(1, 2, 3))
+    router.write(packet(1), UNKNOWN)
     assert packets(router) == {1: 1, 2: 1}
     assert router.refused == 2
 
 
 def test_a_stem_that_is_opened_later_is_silent_up_to_where_the_others_are_settled(router: StemRouter) -> None:
-    router.write(sound(0), by_csrc(7))
+    router.write(packet(0), by_csrc(7))
     router.settle(48_000)
-    router.write(sound(60), by_csrc(8))
+    router.write(packet(60), by_csrc(8))
     assert (router.stems[7].track.end, router.stems[8].track.end) == (48_000, 61 * 960)

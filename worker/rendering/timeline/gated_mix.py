@@ -8,7 +8,7 @@ from html import escape
 import msgspec
 
 from worker.manifest.filenames import display_name
-from worker.manifest.schema import Evident, GatedMix, Interval, Segment
+from worker.manifest.schema import ByEvidence, GatedMix, Interval, Segment
 from worker.rendering.timeline.intervals import seconds
 
 TOLD_BY = {
@@ -58,7 +58,7 @@ def mix_strips(segments: Iterable[Segment]) -> str:
     """A lane's strips: below what is shared, above what did not come from the packets themselves."""
     segments = list(segments)
     paths = [("shared", _strip(_shared(segments), *_SHARED_STRIP))]
-    for field in Evident.__struct_fields__:
+    for field in ByEvidence.__struct_fields__:
         if field != "csrc":
             paths.append((field, _strip(_told(segments, field), *_TOLD_STRIP)))
     return "".join(f'<path class="{kind}" d="{path}"/>' for kind, path in paths if path)
@@ -73,7 +73,7 @@ def shared_seconds(segments: Iterable[Segment]) -> float | None:
 def told_by_badges(segments: Iterable[Segment]) -> str:
     """What told that this one speaks."""
     segments = list(segments)
-    kinds = [field for field in Evident.__struct_fields__ if _told(segments, field)]
+    kinds = [field for field in ByEvidence.__struct_fields__ if _told(segments, field)]
     return "".join(f'<span class="badge">{TOLD_BY[kind]}</span>' for kind in kinds)
 
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.sample_manifests import manifest, meeting, participant, segment
-from worker.manifest.schema import Evident, GatedMix, Manifest, Overlap, Packets
+from worker.manifest.schema import ByEvidence, GatedMix, Manifest, Overlap, Packets
 from worker.rendering.timeline.page import timeline_html
 from worker.rendering.timeline.speaker import clock_time, percent, safe_url
 
@@ -238,8 +238,8 @@ def gated_meeting() -> Manifest:
     whole = manifest(people, 10.0)
     mix = GatedMix(
         note="Nothing separates <them>.",
-        packets=Evident(csrc=150, captions=150),
-        seconds=Evident(csrc=3.0, captions=3.0, none=2.0),
+        packets=ByEvidence(csrc=150, captions=150),
+        seconds=ByEvidence(csrc=3.0, captions=3.0, none=2.0),
         shared_packets=50,
         shared_seconds=1.0,
         noise_packets=0,
