@@ -1,4 +1,4 @@
-"""A speaker's Opus packets as PCM, with concealment for what was lost."""
+"""Decodes a speaker's Opus packets to PCM and conceals losses (pure)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from av.audio.codeccontext import AudioCodecContext
 
 from worker.audio.opus import FRAME_SAMPLES, LONGEST_PACKET, SAMPLE_RATE, merge_packets
 
-CONCEALED_AT_MOST = SAMPLE_RATE // 10
-"""Concealment fades out; past 100 ms a loss is silence."""
+MAX_CONCEALED = SAMPLE_RATE // 10
+"""100 ms in samples: concealment fades out by then, the rest of a loss is silence."""
 
 Samples = npt.NDArray[np.int16]
 
 
 class PcmSink(Protocol):
-    """Takes decoded speech."""
+    """Receives decoded speech."""
 
     def add(self, position: int, samples: Samples) -> None:
-        """``samples`` at 48 kHz, mono, from ``position`` (samples of meeting time) on; positions only grow."""
+        """Adds ``samples``, 48 kHz mono, from ``position`` (samples of meeting time) on; positions only grow."""
 
 
 class SpeechDecoder:
-    """Decodes one speaker's packets of speech into PCM with libopus, which conceals what is lost."""
+    """Decodes one speaker's packets of speech to PCM with libopus, which conceals losses."""
 
     def __init__(self, sink: PcmSink) -> None:
         self._sink = sink
@@ -35,12 +35,12 @@ class SpeechDecoder:
         self._group_end = 0
         self._group_toc = -1
         self._concealing_toc = -1
-        """What the last decoded packet was like; -1 where there is nothing to go on from."""
+        """The table of contents (with code 0) that concealment continues; -1 at the beginning of a talk-spurt."""
         self.undecodable = 0
-        """Packets that the decoder would not take; they are silent."""
+        """Packets that the decoder refused; they are silent."""
 
     def speak(self, position: int, samples: int, payload: bytes) -> None:
-        """Takes a packet of speech at ``position``, in order."""
+        """Adds a packet of speech at ``position``; packets come in order."""
         toc = payload[0]
         if position != self._group_end:
             self.settle()
@@ -52,7 +52,7 @@ class SpeechDecoder:
         self._group_end = position + samples
 
     def conceal(self, position: int, samples: int) -> None:
-        """Fills in for ``samples`` of lost speech at ``position``, where the last packet ended.
+        """Conceals ``samples`` of lost speech at ``position``, where the last packet ended.
 
         A packet without frames makes the decoder conceal as long as its table of contents says (RFC 6716, section 3.2.1).
         """
@@ -60,12 +60,12 @@ class SpeechDecoder:
         if self._concealing_toc < 0:
             return
         frame = FRAME_SAMPLES[self._concealing_toc]
-        for start in range(0, min(samples, CONCEALED_AT_MOST) - frame + 1, frame):
+        for start in range(0, min(samples, MAX_CONCEALED) - frame + 1, frame):
             self._decode(bytes([self._concealing_toc]), position + start, frame)
         self._group_start = self._group_end = position + samples
 
     def settle(self) -> None:
-        """Decodes what was gathered: several packets of one kind cost one call."""
+        """Decodes the packets that wait: several with the same table of contents need only one call."""
         group = self._group
         if not group:
             return
@@ -81,7 +81,7 @@ class SpeechDecoder:
         self._group_start = position
 
     def _decode(self, payload: bytes, position: int, samples: int) -> None:
-        """Hands on what a packet holds, at most ``samples`` of it."""
+        """Decodes a packet and adds at most ``samples`` of it to the sink."""
         try:
             frames = self._decoder.decode(av.Packet(payload))
         except av.FFmpegError:
@@ -94,7 +94,7 @@ class SpeechDecoder:
 
 
 def _decoder() -> AudioCodecContext:
-    """A mono decoder at 48 kHz, 16 bit; a stereo packet comes out mono."""
+    """A mono decoder at 48 kHz, 16 bit; it mixes a stereo packet down to mono."""
     context = av.CodecContext.create("libopus", "r")
     assert isinstance(context, AudioCodecContext)
     context.sample_rate = SAMPLE_RATE

@@ -1,4 +1,4 @@
-"""All speakers added up while the meeting runs."""
+"""Adds all speakers up to one mix while the meeting runs (pure)."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ Sums = npt.NDArray[np.int32]
 
 
 class SampleSink(Protocol):
-    """Takes the finished mix in order."""
+    """Receives the finished mix in order."""
 
     def write(self, samples: Sums) -> None:
-        """Appends samples at 48 kHz; full scale is that of 16 bits, what is louder is the sink's to clip."""
+        """Appends samples at 48 kHz; full scale is that of 16 bits, the sink clips what is louder."""
 
     def close(self) -> None:
-        """No samples follow."""
+        """Called once, after the last samples."""
 
 
 class Mixer:
-    """The sum of all speakers, second by second: seconds that are written are gone, the others can still be added to."""
+    """The sum of all speakers. It is written in whole seconds; speech can be added to seconds that are not yet written."""
 
     def __init__(self, sink: SampleSink) -> None:
         self._sink = sink
         self._start = 0
-        """Meeting time of the first second that is kept, in samples."""
+        """Meeting time of the first second that is not yet written, in samples."""
         self._seconds: deque[Sums] = deque()
         self._inputs: list[SpeechDecoder] = []
 
     def open_input(self) -> SpeechDecoder:
-        """A decoder whose sound is added to the mix: one for each source."""
+        """Returns a decoder whose output is added to the mix: one for each source."""
         decoder = SpeechDecoder(self)
         self._inputs.append(decoder)
         return decoder
 
     def add(self, position: int, samples: Samples) -> None:
-        """Adds samples at ``position`` (samples of meeting time); what lies before the kept seconds is left out."""
+        """Adds samples at ``position`` (samples of meeting time); those in seconds already written are left out."""
         position -= self._start
         if position < 0:
             samples = samples[-position:]
@@ -56,14 +56,14 @@ class Mixer:
             position += len(part)
 
     def write_until(self, position: int) -> None:
-        """Writes the whole seconds before ``position``; nothing can be added to them any more."""
+        """Writes the whole seconds before ``position`` (samples of meeting time)."""
         for decoder in self._inputs:
             decoder.settle()
         while self._start + SAMPLE_RATE <= position:
             self._write_second(SAMPLE_RATE)
 
     def close(self, end: int) -> None:
-        """Writes what is left up to ``end`` (samples of meeting time) and closes the file."""
+        """Writes the rest up to ``end`` (samples of meeting time) and closes the sink."""
         self.write_until(end)
         if end > self._start:
             self._write_second(end - self._start)

@@ -1,14 +1,14 @@
-"""What the bytes of an Opus packet say without decoding it (RFC 6716, section 3), and packets of silence."""
+"""Reads Opus packets without decoding them (RFC 6716, section 3), merges them, and makes packets of silence (pure)."""
 
 from __future__ import annotations
 
 SAMPLE_RATE = 48_000
 
 QUANTUM = 120
-"""2.5 ms in samples: the shortest Opus frame, and the step in which silence is laid."""
+"""2.5 ms in samples: the shortest Opus frame, and the step in which silence is written."""
 
 LONGEST_PACKET = 5_760
-"""120 ms in samples, the most that one packet may last (RFC 6716, section 3.2.5)."""
+"""120 ms in samples, the longest packet (RFC 6716, section 3.2.5)."""
 
 
 class OpusError(ValueError):
@@ -34,7 +34,7 @@ PACKET_SAMPLES = tuple(
 
 
 def packet_samples(payload: bytes) -> int:
-    """How long an Opus packet lasts, in samples at 48 kHz (120 to 5,760). Raises OpusError on what is no packet."""
+    """The length of an Opus packet in samples at 48 kHz (120 to 5,760). Raises OpusError if the payload is no packet."""
     if not payload:
         raise OpusError("opus: an empty payload is no packet")
     samples = PACKET_SAMPLES[payload[0]]
@@ -57,10 +57,10 @@ def is_silence(payload: bytes) -> bool:
 
 
 def voice_activity(payload: bytes) -> bool | None:
-    """What the encoder itself found: whether there is a voice in a packet; None where the packet does not say.
+    """Whether the encoder found a voice in a packet; None where the packet does not show that.
 
     A SILK or hybrid frame begins with one voice-activity bit for each of its SILK frames (RFC 6716, section 4.2.3), readable
-    without decoding. CELT frames have none, and packets of three and more Opus frames (code 3) are not looked into.
+    without decoding. CELT frames have none, and packets of code 3 (any number of frames) are not examined.
     """
     if len(payload) < 2:
         return False
@@ -82,10 +82,10 @@ def voice_activity(payload: bytes) -> bool | None:
 
 
 _CELT_ONLY = 16
-"""From this TOC configuration on (RFC 6716, table 2)."""
+"""TOC configurations from this one on are CELT only (RFC 6716, table 2)."""
 
 _VOICE_BITS = {1: 0x80, 2: 0xC0, 3: 0xE0}
-"""Where the voice-activity bits of 1, 2 and 3 SILK frames of 20 ms stand in the first byte."""
+"""Masks of the voice-activity bits in the first byte, for 1, 2 and 3 SILK frames of 20 ms."""
 
 SILENCES = (
     (960, b"\xf8\xff\xfe"),
@@ -97,9 +97,9 @@ SILENCES = (
 
 
 def merge_packets(payloads: list[bytes]) -> bytes:
-    """One code 3 packet (RFC 6716, section 3.2.5) that decodes to the same sound as up to 120 ms of code 0 packets.
+    """One code 3 packet (RFC 6716, section 3.2.5) that decodes to the same samples as up to 120 ms of code 0 packets.
 
-    All must have the same TOC byte with code 0. One decoder call then does the work of many.
+    All must have the same TOC byte with code 0. One decoder call then replaces several.
     """
     merged = bytearray((payloads[0][0] | 3, 0x80 | len(payloads)))
     for payload in payloads[:-1]:

@@ -1,4 +1,4 @@
-"""Redundant audio data: unpacking of RED payloads (RFC 2198, section 3)."""
+"""Unpacks RED payloads, redundant audio data by RFC 2198, section 3 (pure)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class RedError(ValueError):
-    """A RED payload ends too early or says something that cannot be; the message says where."""
+    """A RED payload ends too early or its lengths do not fit; the message says where."""
 
 
 class RedundantBlock(NamedTuple):
@@ -18,7 +18,7 @@ class RedundantBlock(NamedTuple):
 
 
 class RedPayload(NamedTuple):
-    """A RED payload's blocks; ``redundant`` stands oldest first, as on the wire."""
+    """A RED payload's blocks; ``redundant`` is oldest first, as on the wire."""
 
     primary: bytes
     redundant: list[RedundantBlock]

@@ -1,4 +1,4 @@
-"""The mix's file: 16-bit PCM, 48 kHz, mono, in RIFF/WAVE."""
+"""Writes the mix's file: 16-bit PCM, 48 kHz, mono, in RIFF/WAVE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.audio.opus import SAMPLE_RATE
 
 
 class WavWriter:
-    """Appends samples; ``close`` completes the header. Raises OSError where the file cannot be written.
+    """Appends samples; ``close`` completes the header. Raises OSError if the file cannot be written.
 
     A WAVE file holds at most 4 GiB: 12.4 hours.
     """
@@ -24,7 +24,7 @@ class WavWriter:
         self._file.setframerate(SAMPLE_RATE)
 
     def write(self, samples: npt.NDArray[np.int32]) -> None:
-        """Appends samples; what does not fit into 16 bits is clipped."""
+        """Appends samples, clipped to 16 bits."""
         self._file.writeframesraw(np.clip(samples, -32768, 32767).astype("<i2").tobytes())
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A stem's file: Opus packets in WebM, as they are (RFC 7845 for OpusHead; matroska.org/technical/codec_specs.html, A_OPUS)."""
+"""Writes stem files: Opus packets unchanged in WebM (RFC 7845, OpusHead; matroska.org/technical/codec_specs.html, A_OPUS)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Its OpusHead: version 1, mono, pre-skip 0 (every packet counts from its first sa
 class WebmWriter:
     """Writes one mono Opus track of back-to-back packets, with cues and the duration in its header.
 
-    The bytes are a function of the packets alone. Raises OSError where the file cannot be written.
+    The bytes are a function of the packets alone. Raises OSError if the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +43,7 @@ class WebmWriter:
         self._mux(packet)
 
     def be_silent(self, position: int, samples: int) -> None:
-        """Adds real silent packets from ``position`` on, ``samples`` long together: a multiple of 120 (2.5 ms)."""
+        """Adds packets of silence from ``position`` on, ``samples`` long in total: a multiple of 120 (2.5 ms)."""
         mux = self._mux
         for length, packet in self._silences:
             count, samples = divmod(samples, length)

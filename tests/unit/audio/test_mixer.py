@@ -38,14 +38,14 @@ def mixed(spurts: list[tuple[int, int, list[bytes]]], end: int, step: int = 48_0
     return sink.samples
 
 
-def test_one_voice_is_decoded_at_its_place() -> None:
+def test_a_voice_is_decoded_at_its_position() -> None:
     sound = mixed([(1, 4_800, SPEECH)], 4_800 + 960 * 100 + 1_000)
     assert len(sound) == 4_800 + 960 * 100 + 1_000
     assert not sound[:4_800].any()
     assert np.array_equal(sound[4_800:-1_000], decode(SPEECH))
 
 
-def test_voices_are_added_up() -> None:
+def test_voices_are_added() -> None:
     others = [packet.payload for packet in load_voice("bruno").speech[:50]]
     both = mixed([(1, 0, SPEECH), (2, 24_000, others)], 96_000)
     expected = decode(SPEECH).astype(np.int32)
@@ -58,7 +58,7 @@ def test_the_bytes_do_not_depend_on_when_they_are_written() -> None:
     assert np.array_equal(mixed(spurts, 96_000, 48_000), mixed(spurts, 96_000, 4_800))
 
 
-def test_a_loss_is_concealed_and_fades_out() -> None:
+def test_a_short_loss_is_concealed_without_a_click() -> None:
     sink = Sink()
     mixer = Mixer(sink)
     voice = mixer.open_input()
@@ -70,11 +70,11 @@ def test_a_loss_is_concealed_and_fades_out() -> None:
     mixer.close(70 * 960)
     before = sink.samples[32 * 960 : 33 * 960]
     lost = sink.samples[33 * 960 : 35 * 960]
-    assert np.abs(lost).max() > 500, "a gap of zeros would be heard"
-    assert abs(lost[0] - before[-1]) < 3_000, "it goes on without a click"
+    assert np.abs(lost).max() > 500, "concealed, not a gap of zeros"
+    assert abs(lost[0] - before[-1]) < 3_000, "no click at its beginning"
 
 
-def test_a_long_loss_ends_in_silence() -> None:
+def test_a_long_loss_is_silent_after_100_ms() -> None:
     sink = Sink()
     mixer = Mixer(sink)
     voice = mixer.open_input()
@@ -85,7 +85,7 @@ def test_a_long_loss_ends_in_silence() -> None:
     assert not sink.samples[20 * 960 + 4_800 :].any()
 
 
-def test_what_cannot_be_decoded_is_silent_and_counted() -> None:
+def test_an_undecodable_packet_is_silent_and_counted() -> None:
     sink = Sink()
     mixer = Mixer(sink)
     voice = mixer.open_input()

@@ -41,18 +41,20 @@ def decode(payloads: list[bytes]) -> npt.NDArray[np.int16]:
         (bytes([16 << 3 | 3, 48, 1]), 120),
     ],
 )
-def test_a_packets_length_is_in_its_table_of_contents(payload: bytes, milliseconds: float) -> None:
+def test_packet_samples_reads_the_length_from_the_table_of_contents(
+    payload: bytes, milliseconds: float
+) -> None:
     assert packet_samples(payload) == milliseconds * 48
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xfb", b"\xfb\x00", b"\xfb\x07", bytes([3 << 3 | 3, 3])])
-def test_what_is_no_packet_is_refused(payload: bytes) -> None:
+def test_packet_samples_refuses_a_payload_that_is_no_packet(payload: bytes) -> None:
     with pytest.raises(OpusError):
         packet_samples(payload)
 
 
 @given(st.binary(max_size=10))
-def test_any_payload_lasts_up_to_120_ms_or_is_refused(payload: bytes) -> None:
+def test_any_payload_is_up_to_120_ms_long_or_is_refused(payload: bytes) -> None:
     try:
         samples = packet_samples(payload)
     except OpusError:
@@ -62,12 +64,12 @@ def test_any_payload_lasts_up_to_120_ms_or_is_refused(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize(("samples", "payload"), SILENCES)
-def test_silence_says_how_long_it_lasts(samples: int, payload: bytes) -> None:
+def test_packets_of_silence_have_their_stated_length(samples: int, payload: bytes) -> None:
     assert packet_samples(payload) == samples
     assert is_silence(payload)
 
 
-def test_silence_decodes_to_nothing_but_zeros() -> None:
+def test_silence_decodes_to_zeros() -> None:
     decoded = decode([payload for _, payload in SILENCES])
     assert len(decoded) == 1800
     assert not decoded.any()
@@ -88,7 +90,7 @@ def test_merged_packets_decode_to_the_same_samples() -> None:
     assert np.array_equal(decode(payloads), decode(merged))
 
 
-def test_voice_activity_is_what_the_encoder_said() -> None:
+def test_voice_activity_distinguishes_speech_from_comfort_noise() -> None:
     voice = load_voice("aria")
     assert not any(voice_activity(packet.payload) for packet in voice.noise)
     assert sum(bool(voice_activity(packet.payload)) for packet in voice.speech) > 0.8 * len(voice.speech)
@@ -111,10 +113,10 @@ def test_voice_activity_is_what_the_encoder_said() -> None:
         (b"\xf8\x80", None),  # CELT
     ],
 )
-def test_voice_activity_of_other_packets(payload: bytes, voiced: bool | None) -> None:
+def test_voice_activity_reads_the_bits_of_each_silk_frame(payload: bytes, voiced: bool | None) -> None:
     assert voice_activity(payload) is voiced
 
 
 @given(st.binary(max_size=12))
-def test_voice_activity_of_garbage(payload: bytes) -> None:
+def test_voice_activity_accepts_any_payload(payload: bytes) -> None:
     assert voice_activity(payload) in (True, False, None)

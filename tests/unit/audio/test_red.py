@@ -25,16 +25,16 @@ def pack(primary: bytes, redundant: list[RedundantBlock]) -> bytes:
 
 
 @given(primary=st.binary(max_size=400), redundant=blocks)
-def test_what_was_packed_is_unpacked(primary: bytes, redundant: list[RedundantBlock]) -> None:
+def test_unpack_red_reverses_packing(primary: bytes, redundant: list[RedundantBlock]) -> None:
     assert unpack_red(pack(primary, redundant)) == (primary, redundant)
 
 
-def test_first_byte_111_means_primary_only() -> None:
+def test_a_payload_without_redundant_headers_is_primary_only() -> None:
     assert unpack_red(b"\x6fspeech") == (b"speech", [])
 
 
 @given(st.binary(max_size=60))
-def test_garbage_is_unpacked_or_refused_but_never_read_past_its_end(garbage: bytes) -> None:
+def test_any_payload_is_unpacked_or_refused_but_never_read_past_its_end(garbage: bytes) -> None:
     try:
         red = unpack_red(garbage)
     except RedError:

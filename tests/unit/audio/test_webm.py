@@ -14,7 +14,7 @@ SPEECH: list[int | bytes] = [packet.payload for packet in load_voice("aria").spe
 
 
 def write(path: Path, parts: list[int | bytes]) -> int:
-    """Writes speech (a payload of 20 ms) and silence (its samples); gives the file's samples."""
+    """Writes speech (a payload of 20 ms) and silence (its samples); returns the file's samples."""
     writer = WebmWriter(path)
     position = 0
     for part in parts:
@@ -33,7 +33,7 @@ def packets_of(path: Path) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
 
 
-def test_packets_come_out_as_they_went_in(tmp_path: Path) -> None:
+def test_packets_are_written_unchanged(tmp_path: Path) -> None:
     write(tmp_path / "a.webm", SPEECH)
     assert packets_of(tmp_path / "a.webm") == SPEECH
     with av.open(str(tmp_path / "a.webm")) as container:
@@ -43,7 +43,7 @@ def test_packets_come_out_as_they_went_in(tmp_path: Path) -> None:
 
 @given(steps=st.integers(0, 5_000))
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_silence_lasts_as_long_as_asked(steps: int, tmp_path: Path) -> None:
+def test_be_silent_writes_exactly_the_given_length(steps: int, tmp_path: Path) -> None:
     write(tmp_path / "a.webm", [SPEECH[0], steps * 120, SPEECH[1]])
     packets = packets_of(tmp_path / "a.webm")
     assert (packets[0], packets[-1]) == (SPEECH[0], SPEECH[1])
@@ -51,7 +51,7 @@ def test_silence_lasts_as_long_as_asked(steps: int, tmp_path: Path) -> None:
     assert sum(lengths[payload] for payload in packets[1:-1]) == steps * 120
 
 
-def test_any_player_decodes_the_whole_length(tmp_path: Path) -> None:
+def test_ffmpeg_decodes_the_whole_length(tmp_path: Path) -> None:
     samples = write(
         tmp_path / "a.webm",
         [48_000 * 2, *SPEECH, 120 * 7],
@@ -61,11 +61,11 @@ def test_any_player_decodes_the_whole_length(tmp_path: Path) -> None:
         assert sum(frame.samples for frame in container.decode(audio=0)) == samples
     with av.open(str(tmp_path / "a.webm")) as container:
         assert container.duration == pytest.approx(samples / 0.048, abs=2_000), (
-            "the header tells the duration, in µs"
+            "the header has the duration, in µs"
         )
 
 
-def test_it_can_be_sought(tmp_path: Path) -> None:
+def test_a_file_can_be_sought(tmp_path: Path) -> None:
     write(tmp_path / "a.webm", [3_000 * 960, *SPEECH])
     assert b"\x1c\x53\xbb\x6b" in (tmp_path / "a.webm").read_bytes(), "there are cues"
     with av.open(str(tmp_path / "a.webm")) as container:
