@@ -1,4 +1,4 @@
-"""Who is in a call, whose a source is, and who is said to speak (pure).
+"""Who is in a call, who owns each audio source, and the platform's hints of who speaks (pure).
 
-Doors: ``roster``, ``decoder`` (what a platform's decoder offers), ``changes``, ``sources``, ``speaking``. Floor: above tape.
+Doors: ``roster``, ``decoder`` (protocol of a platform's decoder), ``changes``, ``sources``, ``speaking``. Floor: above tape.
 """

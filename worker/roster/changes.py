@@ -1,4 +1,4 @@
-"""Who comes, goes, is muted and renamed (pure): one roster after another in, RosterChanged events out."""
+"""Compares rosters: who joined, left, was renamed, muted or unmuted (pure)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ GONE: Final = frozenset({Status.OUT, Status.REMOVED})
 
 
 class RosterChanges:
-    """Compares each roster with the one before it. Screen shares and the bot itself do not count."""
+    """Compares each roster with the one before it, without screen shares and the bot itself."""
 
     def __init__(self) -> None:
         self._known: dict[str, Device] = {}
 
     def changes(self, roster: Roster, at: float) -> list[RosterChanged]:
-        """What is new at ``at`` (Unix seconds), in the roster's order."""
+        """The changes since the last roster, at ``at`` (Unix seconds), in the roster's order."""
         found: list[RosterChanged] = []
         for device_id, device in roster.devices.items():
             if device.is_us or device.parent_id is not None:

@@ -1,4 +1,4 @@
-"""What turns a platform's own messages into a roster (pure)."""
+"""The protocol of a platform's roster decoder (pure)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from worker.tape.events import TapeEvent
 
 
 class RosterDecoder(Protocol):
-    """Makes a roster out of a tape's events. Garbage never raises: it is counted in ``undecodable``.
+    """Makes a roster from a tape's events. A message that cannot be read is counted in ``undecodable``; nothing raises.
 
-    ``harvested`` counts the messages that only a search without their schema could read.
+    ``harvested`` counts the messages that were read only by a search without their schema.
     """
 
     undecodable: int
     harvested: int
 
     def observe(self, event: TapeEvent) -> None:
-        """Takes the tape's next event; those that say nothing of the roster are ignored."""
+        """Takes the tape's next event; ignores those without roster facts."""
 
     def roster(self) -> Roster:
-        """What is known by now."""
+        """The roster as known by now."""

@@ -1,4 +1,4 @@
-"""Who is in a meeting and which audio source is whose, as far as a platform has told.
+"""Who is in a meeting, and who owns each audio source, as far as the platform's messages show (pure).
 
 The same for every platform: a decoder fills it, naming and lifecycle read it.
 """
@@ -24,12 +24,12 @@ class Evidence(StrEnum):
     FRAMES = "frames"
     """The platform's own roster messages on the page's WebSocket."""
     OBJECTS = "objects"
-    """What the page's own objects say of the call."""
+    """The page's own objects of the call."""
     NONE = "none"
 
     @property
     def strength(self) -> int:
-        """3 for the platform's own pushes down to 0 for none; the stronger evidence wins a contradiction."""
+        """3 for the platform's own pushes down to 0 for none; in a contradiction the stronger evidence counts."""
         return _STRENGTH[self]
 
 
@@ -44,7 +44,7 @@ _STRENGTH = {
 
 
 class Status(StrEnum):
-    """Where a device stands; ``unknown`` until something tells."""
+    """Whether a device is in the call; ``unknown`` until a message shows it."""
 
     UNKNOWN = "unknown"
     IN = "in"
@@ -55,7 +55,7 @@ class Status(StrEnum):
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """One device of one participant. ``name`` is the full name, else the display name; None while neither is known.
 
-    ``parent_id`` is the participant's own device where this one is a screen share. ``muted`` is None until something tells.
+    ``parent_id`` is the participant's own device where this one is a screen share. ``muted`` is None until a message shows it.
     """
 
     device_id: str
@@ -82,7 +82,7 @@ class SourceOwner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallOver(msgspec.Struct, frozen=True, kw_only=True):
-    """The platform's own messages say that the call is over for us. ``evidence`` names the message and field."""
+    """The platform's own messages say that the call is over for the bot. ``evidence`` names the message and field."""
 
     reason: Reason
     detail: str
@@ -90,7 +90,7 @@ class CallOver(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Roster(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known of devices (by device id) and of audio sources (by CSRC), and whether we are still in."""
+    """The known devices (by device id) and audio sources (by CSRC), and whether the call is over for the bot."""
 
     devices: dict[str, Device] = {}
     sources: dict[int, SourceOwner] = {}
@@ -103,7 +103,7 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def others_present(self) -> list[Device]:
-        """People in the call beside the bot, without their screen shares."""
+        """People in the call other than the bot, without their screen shares."""
         return [
             device
             for device in self.devices.values()
@@ -111,6 +111,6 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def owner(self, source: int) -> Device | None:
-        """The device of an audio source; None where no evidence ties the source to one."""
+        """The device of an audio source; None if no evidence links the source to one."""
         owner = self.sources.get(source)
         return None if owner is None else self.devices.get(owner.device_id, Device(device_id=owner.device_id))

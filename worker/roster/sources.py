@@ -1,15 +1,15 @@
-"""Whose packet it is: from its CSRC list alone (pure)."""
+"""Finds the source of a packet from its CSRC list alone (pure)."""
 
 from __future__ import annotations
 
 from typing import Final
 
 LOUDEST_MARKER: Final = 42
-"""Meet lists this CSRC beside the loudest participant's own. It is nobody."""
+"""Meet lists this CSRC beside that of the loudest participant. It is no participant's."""
 
 
 def contributing_source(csrcs: tuple[int, ...]) -> int | None:
-    """The participant's CSRC in a packet of a virtual stream, or None where the list names nobody.
+    """The participant's CSRC in a packet of a virtual stream; None if the list names no participant.
 
     A virtual stream carries one participant at a time (Meet Media API: "no mixing between streams").
     """

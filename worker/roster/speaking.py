@@ -1,4 +1,4 @@
-"""What a platform says of who speaks, beside the packets' own CSRC lists (pure data)."""
+"""A platform's hints of who speaks, other than the packets' own CSRC lists (pure)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from worker.tape.events import TapeEvent
 
 
 class Dominance(msgspec.Struct, frozen=True):
-    """Who is dominant by now: source ids, the latest first."""
+    """The dominant speakers up to now: source ids, the latest first."""
 
     history: tuple[int, ...]
 
 
 class Caption(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was said. ``start`` and ``end`` are Unix seconds on the server's clock; a caption that is not ``final``
-    goes on. The words themselves are left out: nothing here needs them."""
+    """A recognized utterance, without its words.
+
+    ``start`` and ``end`` are Unix seconds on the server's clock. A caption that is not ``final`` will be extended.
+    """
 
     user_id: str
     start: float
@@ -26,6 +28,7 @@ class Caption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Said: TypeAlias = Dominance | Caption
+"""A hint of who speaks."""
 
 
 def no_hints(_: TapeEvent) -> list[Said]:

@@ -12,37 +12,37 @@ def device(status: Status = Status.IN, name: str | None = "Ana", muted: bool | N
     return Device(device_id="ana", name=name, status=status, muted=muted)
 
 
-def told(roster_changes: RosterChanges, now: Roster) -> list[tuple[str, str | None]]:
+def changes_to(roster_changes: RosterChanges, now: Roster) -> list[tuple[str, str | None]]:
     changes = roster_changes.changes(now, 5.0)
     assert all(change.at == 5.0 and change.participant_id == "ana" for change in changes)
     return [(change.change, change.name) for change in changes]
 
 
-def test_somebody_comes_and_goes() -> None:
+def test_a_participant_joins_leaves_and_joins_again() -> None:
     roster_changes = RosterChanges()
-    assert told(roster_changes, roster(ana=device())) == [("join", "Ana")]
-    assert told(roster_changes, roster(ana=device())) == []
-    assert told(roster_changes, roster(ana=device(Status.OUT))) == [("leave", "Ana")]
-    assert told(roster_changes, roster(ana=device())) == [("join", "Ana")]
+    assert changes_to(roster_changes, roster(ana=device())) == [("join", "Ana")]
+    assert changes_to(roster_changes, roster(ana=device())) == []
+    assert changes_to(roster_changes, roster(ana=device(Status.OUT))) == [("leave", "Ana")]
+    assert changes_to(roster_changes, roster(ana=device())) == [("join", "Ana")]
 
 
-def test_a_name_that_comes_late() -> None:
+def test_a_name_that_is_learned_later_is_a_rename() -> None:
     roster_changes = RosterChanges()
-    assert told(roster_changes, roster(ana=device(Status.UNKNOWN, None))) == [("join", None)]
-    assert told(roster_changes, roster(ana=device())) == [("rename", "Ana")]
+    assert changes_to(roster_changes, roster(ana=device(Status.UNKNOWN, None))) == [("join", None)]
+    assert changes_to(roster_changes, roster(ana=device())) == [("rename", "Ana")]
 
 
-def test_mute() -> None:
+def test_mute_and_unmute_are_changes() -> None:
     roster_changes = RosterChanges()
-    assert told(roster_changes, roster(ana=device(muted=True))) == [("join", "Ana"), ("mute", "Ana")]
-    assert told(roster_changes, roster(ana=device(muted=False))) == [("unmute", "Ana")]
+    assert changes_to(roster_changes, roster(ana=device(muted=True))) == [("join", "Ana"), ("mute", "Ana")]
+    assert changes_to(roster_changes, roster(ana=device(muted=False))) == [("unmute", "Ana")]
 
 
-def test_neither_the_bot_nor_a_screen_share() -> None:
+def test_the_bot_and_screen_shares_are_left_out() -> None:
     shown = Device(device_id="screen", parent_id="ana", status=Status.IN)
     us = Device(device_id="us", is_us=True, status=Status.IN)
     assert RosterChanges().changes(roster(screen=shown, us=us), 5.0) == []
 
 
-def test_who_had_left_before_is_not_told() -> None:
-    assert told(RosterChanges(), roster(ana=device(Status.REMOVED))) == []
+def test_a_participant_who_had_left_before_is_left_out() -> None:
+    assert changes_to(RosterChanges(), roster(ana=device(Status.REMOVED))) == []
