@@ -1,4 +1,4 @@
-"""The tape: a recording's events, and how they are written to and read from MCAP parts.
+"""The tape: a recording's events, written to and read from MCAP parts.
 
-Doors: ``events``, ``writer.TapeWriter``, ``reader.TapeReader``. Floor: beside audio and settings; imports errors alone.
+Doors: ``events``, ``writer.TapeWriter``, ``reader.TapeReader``. Floor: beside audio and settings; imports only errors.
 """

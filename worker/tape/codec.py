@@ -1,4 +1,4 @@
-"""An event as the bytes of one message of the tape, and back."""
+"""Encodes an event as the bytes of one message of the tape, and decodes it (pure)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FRAME_FIELDS: Final = {
     "batch": ", ".join(FrameBatch.__struct_fields__),
     "frame": ", ".join(Frame.__struct_fields__),
 }
-"""Names of the places in the arrays of the ``frames`` topic; MessagePack has no schema language of its own."""
+"""Field names of the arrays of the ``frames`` topic, in order; MessagePack has no schema language."""
 
 _event_encoder = msgspec.json.Encoder()
 _event_decoder = msgspec.json.Decoder(JsonEvent)
@@ -50,5 +50,5 @@ def decode_frames(data: bytes) -> FrameBatch:
 
 
 def decode(topic: str, data: bytes) -> TapeEvent:
-    """What was encoded into ``data``. Raises msgspec.DecodeError or UnicodeDecodeError."""
+    """The event that ``data``, a message of ``topic``, encodes. Raises msgspec.DecodeError or UnicodeDecodeError."""
     return decode_frames(data) if topic == FRAMES else decode_event(data)

@@ -1,4 +1,4 @@
-"""What can be wrong with a tape."""
+"""Errors of reading and writing a tape."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from worker.errors import InputError, MeetstemsError
 
 
 class TapeWriteError(MeetstemsError):
-    """The tape can no longer be written (disk full, folder gone). What was written before stays valid."""
+    """The tape can no longer be written (disk full, folder gone). What was written before can still be read."""
 
 
 class TapeReadError(InputError):
@@ -14,12 +14,12 @@ class TapeReadError(InputError):
 
 
 class TapeNotFoundError(TapeReadError):
-    """There is no such folder, or it holds no part."""
+    """The folder does not exist or holds no part."""
 
 
 class NotATapeError(TapeReadError):
-    """There are parts, but none of them is part of a tape."""
+    """The folder holds files named as parts, but none of them is part of a tape."""
 
 
 class NewerTapeError(TapeReadError):
-    """The tape was written by a newer version, and this one would misread it."""
+    """A newer version wrote the tape; this one would misread it."""

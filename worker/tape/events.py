@@ -1,4 +1,4 @@
-"""What stands on a tape: every event of a recording, typed.
+"""The events of a tape, typed (pure).
 
 Two topics share a tape. ``frames`` holds MessagePack batches of encoded audio as the page's Web Worker sent them;
 ``events`` holds everything else as JSON. All ``at`` and ``arrival`` times are seconds since the Unix epoch, on the clock of
@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 TAPE_VERSION = 2
-"""Raised whenever an older reader would misread a newer tape."""
+"""Incremented whenever an older reader would misread a newer tape."""
 
 RED_MIME_TYPE = "audio/red"
 OPUS_MIME_TYPE = "audio/opus"
@@ -28,8 +28,8 @@ class Frame(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     ``receiver`` counts the document's RTCRtpReceivers from 0. ``ssrc`` and ``csrcs`` are 32-bit; the order of ``csrcs`` is
     the wire's. ``sequence`` is 0–65535, ``timestamp`` is 32-bit in RTP ticks (48 kHz). ``audio_level`` is linear 0–1, or None
-    where ssrc-audio-level was not sent. ``arrival`` is when Chromium received the packet. ``captured`` is the capture time
-    where abs-capture-time was negotiated. A padding probe has an empty ``payload``.
+    if ssrc-audio-level was not sent. ``arrival`` is when Chromium received the packet. ``captured`` is the capture time
+    if abs-capture-time was negotiated. A padding probe has an empty ``payload``.
     """
 
     receiver: int
@@ -49,7 +49,7 @@ class FrameBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Frames in arrival order, at most 100 ms of them.
 
     ``document`` is a random 32-bit number of the page's document, so that (document, receiver) names a receiver for the whole
-    recording. ``sequence`` counts the document's batches from 0. ``dropped`` counts all frames that the page had to drop so
+    recording. ``sequence`` counts the document's batches from 0. ``dropped`` counts all frames that the page has dropped so
     far because its buffer was full.
     """
 
@@ -60,7 +60,7 @@ class FrameBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake):
-    """What every event of the ``events`` topic has: ``at``, seconds since the Unix epoch."""
+    """The base of every event of the ``events`` topic. ``at`` is in seconds since the Unix epoch."""
 
     at: float
 
@@ -76,9 +76,9 @@ class TapeStarted(Event, frozen=True, kw_only=True):
 
 
 class StateChanged(Event, frozen=True, kw_only=True):
-    """The bot's lifecycle moved: joining, waiting_room, in_call_not_recording, in_call_recording, leaving, done or fatal.
+    """The bot's state changed: joining, waiting_room, in_call_not_recording, in_call_recording, leaving, done or fatal.
 
-    ``evidence`` names what decided: entries of the platform's table of texts and selectors, or facts of roster and media.
+    ``evidence`` names the reasons: entries of the platform's table of texts and selectors, or facts of roster and media.
     """
 
     state: str
@@ -88,7 +88,7 @@ class StateChanged(Event, frozen=True, kw_only=True):
 
 
 class PageSeen(Event, frozen=True, kw_only=True):
-    """The page shows something else than before; the fields are those of worker.lifecycle.page_view.View."""
+    """The page's view changed; the fields are those of worker.lifecycle.page_view.View."""
 
     scene: str
     reason: str = ""
@@ -99,8 +99,8 @@ class PageSeen(Event, frozen=True, kw_only=True):
 
 
 class RosterChanged(Event, frozen=True, kw_only=True):
-    """Somebody joined, left, was renamed, muted or unmuted, as the decoded roster tells: ``change`` is ``join``, ``leave``,
-    ``rename``, ``mute`` or ``unmute``. The raw messages stand on the tape as well."""
+    """A participant joined, left, was renamed, muted or unmuted by the decoded roster: ``change`` is ``join``, ``leave``,
+    ``rename``, ``mute`` or ``unmute``. The raw messages are on the tape as well."""
 
     change: str
     participant_id: str
@@ -133,7 +133,7 @@ class ConnectionClosed(Event, frozen=True, kw_only=True):
 
 
 class ReceiverTapped(Event, frozen=True, kw_only=True):
-    """A transform was set on a receiver. ``via`` is how the receiver was met: ``track`` or ``addTransceiver``."""
+    """A transform was set on a receiver. ``via`` is how the receiver was found: ``track`` or ``addTransceiver``."""
 
     document: int
     connection: int
@@ -143,7 +143,7 @@ class ReceiverTapped(Event, frozen=True, kw_only=True):
 
 
 class ReceiverReport(Event, frozen=True, kw_only=True):
-    """The watchdog's reading of one audio receiver: inbound-rtp.packetsReceived beside the frames that were tapped."""
+    """The watchdog's report on one audio receiver: inbound-rtp.packetsReceived, and the number of frames that were tapped."""
 
     document: int
     receiver: int
@@ -172,7 +172,7 @@ class ChannelMessage(Event, frozen=True, kw_only=True):
 
 
 class SocketMessage(Event, frozen=True, kw_only=True):
-    """One message that the page received over a WebSocket of its own, raw. ``url`` is without its query."""
+    """One message that the page received over its WebSocket, raw. ``url`` is without its query."""
 
     document: int
     url: str
@@ -180,8 +180,7 @@ class SocketMessage(Event, frozen=True, kw_only=True):
 
 
 class PageObjects(Event, frozen=True, kw_only=True):
-    """What the page's own objects say of the call's participants, as JSON; sent whenever it changes. ``origin`` names the
-    object."""
+    """The call's participants in the page's own objects, as JSON; sent whenever they change. ``origin`` names the object."""
 
     document: int
     origin: str
@@ -189,7 +188,7 @@ class PageObjects(Event, frozen=True, kw_only=True):
 
 
 class RosterResponse(Event, frozen=True, kw_only=True):
-    """The body of a roster request that the page itself made, raw. ``url`` is without its query."""
+    """The response body of a roster request that the page itself made, raw. ``url`` is without its query."""
 
     document: int
     url: str
@@ -197,7 +196,7 @@ class RosterResponse(Event, frozen=True, kw_only=True):
 
 
 class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """One participant's tile as the DOM shows it. ``sources`` are the data-ssrc values inside it."""
+    """One participant's tile in the DOM. ``sources`` are the data-ssrc values inside it."""
 
     participant_id: str
     name: str
@@ -212,7 +211,7 @@ class TilesSeen(Event, frozen=True, kw_only=True):
 
 
 class AudioPathSeen(Event, frozen=True, kw_only=True):
-    """How the page takes its audio: ``receivers`` (plain RTCRtpReceivers) or ``encoded`` (its own encoded transform)."""
+    """How the page receives its audio: ``receivers`` (plain RTCRtpReceivers) or ``encoded`` (its own encoded transform)."""
 
     document: int
     path: str
@@ -227,7 +226,7 @@ class PageDropped(Event, frozen=True, kw_only=True):
 
 
 class PageFault(Event, frozen=True, kw_only=True):
-    """A browser script met something unexpected; it went on. ``where`` is the script's function."""
+    """A browser script caught an unexpected error and continued. ``where`` is the script's function."""
 
     document: int
     where: str

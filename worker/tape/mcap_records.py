@@ -1,7 +1,7 @@
-"""The MCAP records of one part, walked so that a torn or damaged file yields all that stands before the damage.
+"""Reads the MCAP records of one part, so that a torn or damaged file yields all records before the damage (pure).
 
-The framing of records (opcode u8, length u64 little-endian, content) is read here rather than with mcap.stream_reader, which
-takes a short read at the end of a torn file for a whole record.
+The framing of records (opcode u8, length u64 little-endian, content) is read here and not with mcap.stream_reader, which
+accepts a short read at the end of a torn file as a whole record.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ class TornError(Exception):
 
 
 class DamagedError(Exception):
-    """A record cannot be what it claims to be."""
+    """A record contradicts the format, or its checksum does not match."""
 
 
 def records(part: bytes) -> Iterator[Record]:
-    """The records that matter to a tape, in order; ends normally only if the part is whole.
+    """The records that a tape uses, in order; ends without an error only if the part is complete.
 
-    Raises TornError where the bytes end too early, DamagedError where they are not MCAP or fail their checksum; both only after
-    everything readable has been yielded.
+    Raises TornError if the bytes end too early, DamagedError if they are not MCAP or fail their checksum; both only after
+    all readable records have been yielded.
     """
     if not part.startswith(MAGIC):
         if MAGIC.startswith(part):
             raise TornError("it ends within its first bytes")
         raise DamagedError("it does not begin as an MCAP file")
-    whole = yield from _walk(part, len(MAGIC))
-    if not whole:
+    complete = yield from _walk(part, len(MAGIC))
+    if not complete:
         raise TornError("its end is missing")
 
 
@@ -78,7 +78,7 @@ def _walk(data: bytes, start: int) -> Generator[Record, None, bool]:
                 )
             yield Message(_MESSAGE.unpack_from(data, content)[0], data[content + _MESSAGE.size : end])
         elif opcode == Opcode.CHUNK:
-            # A tape is written without chunks, but the tools that repair or merge MCAP files make them.
+            # A tape is written without chunks, but tools that repair or merge MCAP files write them.
             yield from _walk(_parse(_unpacked, data[content:end]), 0)
         elif opcode == Opcode.DATA_END:
             crc = _parse(DataEnd.read, data[content:end]).data_section_crc
@@ -107,5 +107,5 @@ def _unpacked(stream: ReadDataStream) -> bytes:
 def _parse(parser: Callable[[ReadDataStream], Parsed], content: bytes) -> Parsed:
     try:
         return parser(ReadDataStream(BytesIO(content)))
-    except Exception as error:  # the library meets garbage with whatever its parts raise
+    except Exception as error:  # on garbage the library raises any error of its parts
         raise DamagedError(f"a record cannot be read: {error}") from error

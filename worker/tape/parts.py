@@ -1,4 +1,4 @@
-"""What writer and reader agree on beyond MCAP itself."""
+"""The format of a tape's parts beyond MCAP itself: file names, profile, metadata, length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PROFILE: Final = "meetstems"
 """The profile in the MCAP header of every part."""
 
 METADATA: Final = "meetstems.tape"
-"""Name of the MCAP metadata record that stands first in every part and holds the version."""
+"""Name of the MCAP metadata record at the beginning of every part, which holds the version."""
 
 VERSION_KEY: Final = "version"
 
@@ -20,11 +20,11 @@ PART_PATTERN: Final = "part-*.mcap"
 
 
 def part_path(folder: Path, number: int) -> Path:
-    """Where part ``number`` (from 0) of a tape lies."""
+    """The path of part ``number`` (from 0) of the tape in ``folder``."""
     return folder / f"part-{number:06d}.mcap"
 
 
 def part_number(path: Path) -> int | None:
-    """The number in a part's name, or None where the name is not a part's."""
+    """The number in a part's name, or None if the name is not a part's."""
     digits = path.name.removeprefix("part-").removesuffix(".mcap")
     return int(digits) if digits.isdecimal() and digits.isascii() else None

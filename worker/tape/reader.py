@@ -1,6 +1,6 @@
-"""Reads a tape back: every event in written order, one part in memory at a time.
+"""Reads a tape: every event in written order, one part in memory at a time.
 
-Whatever cannot be read is skipped and reported in ``TapeReader.warnings``; only a folder that holds no tape at all, or one of a
+Content that cannot be read is skipped and reported in ``TapeReader.warnings``; only a folder without a tape, or with one of a
 newer version, is an error.
 """
 
@@ -33,15 +33,15 @@ def read_tape(folder: Path) -> Iterator[TapeEvent]:
 class TapeReader:
     """One pass over the tape in ``folder``.
 
-    Raises TapeNotFoundError at once where there is no tape to read. Iterating raises NotATapeError where no part is a tape's,
-    NewerTapeError for a newer version, TapeReadError where a file cannot be opened.
+    Raises TapeNotFoundError at once if there are no parts. Iterating raises NotATapeError if no part is a tape's,
+    NewerTapeError for a newer version, TapeReadError if a file cannot be opened.
     """
 
     def __init__(self, folder: Path) -> None:
         self.warnings: list[str] = []
-        """One line for each part that could not be read in full."""
+        """One line for each part that cannot be read in full, and one for missing parts."""
         self.torn = False
-        """Whether the last part lacks its end: the recording was cut off, or is still going on."""
+        """Whether the last part lacks its end: the recording was cut off, or is still running."""
         self._folder = folder
         self._parts = _find_parts(folder)
         self._recognized = False
@@ -69,7 +69,7 @@ class TapeReader:
         except TornError as torn:
             self.torn = path == self._parts[-1]
             self.warnings.append(f"{path.name}: is torn: {torn}")
-            # Nothing but the beginnings of an MCAP file: a writer was killed as it opened its first part.
+            # A torn last part counts even without a header: the writer may have been killed while it opened the part.
             self._recognized |= self.torn
         except DamagedError as damage:
             self.warnings.append(f"{path.name}: is damaged: {damage}")
@@ -93,7 +93,7 @@ class _PartReader:
     def events(self, content: bytes) -> Iterator[TapeEvent]:
         for record in records(content):
             if isinstance(record, Message):
-                # Topics that this version does not know may be added without a new version.
+                # Later versions may add topics without incrementing the tape's version.
                 decoder = self._decoders.get(record.channel)
                 if decoder is None:
                     continue

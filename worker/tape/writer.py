@@ -1,8 +1,8 @@
-"""Appends events to a tape: a folder of MCAP parts, each complete and readable by itself.
+"""Appends events to a tape: a folder of MCAP parts, each readable by itself.
 
-A part bears its final name from its first byte on, so that it can be read while it grows; it is complete once the MCAP
-footer is there. Messages are not collected into MCAP chunks but handed to the operating system one by one: a killed process
-loses at most the message it was writing. Closing a part also brings it to the disk (fsync).
+A part has its final name from its first byte on, so that it can be read while it grows; its MCAP footer marks it as complete.
+Messages are not collected into MCAP chunks but passed to the operating system one by one: a killed process loses at most the
+message it was writing. Closing a part also flushes it to the disk (fsync).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _NANOSECONDS: Final = 1_000_000_000
 
 
 class TapeWriter:
-    """Writes one tape into ``folder``, which is made if need be and must hold no tape yet.
+    """Writes one tape into ``folder``, which is created if needed and must hold no tape yet.
 
-    A part spans less than ``part_seconds`` of log time, PART_SECONDS at most.
-    ``on_part_closed`` is called with the path of each part once it is complete. Every method raises TapeWriteError when the
-    disk does not take the bytes; the writer is closed from then on, and what was written before can be read.
+    A part spans less than ``part_seconds`` of log time, PART_SECONDS at most. ``on_part_closed`` is called with the path of
+    each part once it is complete. Every method raises TapeWriteError if the bytes cannot be written; the writer is closed
+    then, and what was written before can be read.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class TapeWriter:
         self._part_count = 0
         self._closed = False
         self.messages = 0
-        """How many messages stand on the tape."""
+        """Messages written so far."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -61,7 +61,7 @@ class TapeWriter:
         return codec.decode(topic, data)
 
     def finish(self) -> None:
-        """Completes the last part. More calls do nothing."""
+        """Completes the last part. Further calls do nothing."""
         if not self._closed:
             self._closed = True
             self._close_part()
@@ -80,7 +80,7 @@ class TapeWriter:
     def _append(self, topic: str, data: bytes, logged_at: float) -> None:
         if self._closed:
             raise TapeWriteError(f"tape {self._folder}: is closed, nothing more can be written")
-        if self._part is not None and not self._part.takes(logged_at, self._part_seconds):
+        if self._part is not None and not self._part.accepts(logged_at, self._part_seconds):
             self._close_part()
         try:
             if self._part is None:
@@ -130,7 +130,7 @@ class _Part:
         }
         self._sequences = dict.fromkeys(self._channels, 0)
 
-    def takes(self, logged_at: float, part_seconds: float) -> bool:
+    def accepts(self, logged_at: float, part_seconds: float) -> bool:
         return self._opened_at <= logged_at < self._opened_at + part_seconds
 
     def append(self, topic: str, data: bytes, logged_at: float) -> None:
@@ -148,7 +148,7 @@ class _Part:
         self._stream.close()
 
     def abandon(self) -> None:
-        """Lets go of a file that takes no more bytes."""
-        # Closing tries once more to write what is buffered; that it fails again is no news.
+        """Closes the file of a part that cannot be written any more."""
+        # Closing tries again to write what is buffered; the error is already being reported.
         with suppress(OSError):
             self._stream.close()

@@ -31,7 +31,7 @@ def parts() -> list[bytes]:
         return [path.read_bytes() for path in sorted(Path(folder).iterdir())]
 
 
-def put(folder: Path, contents: list[bytes]) -> Path:
+def write_parts(folder: Path, contents: list[bytes]) -> Path:
     for number, content in enumerate(contents):
         (folder / f"part-{number:06d}.mcap").write_bytes(content)
     return folder
@@ -44,7 +44,7 @@ def an_mcap(
     chunked: bool = False,
     compression: CompressionType = CompressionType.ZSTD,
 ) -> bytes:
-    """An MCAP file as some other program might have written it."""
+    """An MCAP file as another program might write it."""
     stream = io.BytesIO()
     writer = Writer(stream, use_chunking=chunked, compression=compression)
     writer.start(profile=profile)
@@ -57,17 +57,17 @@ def an_mcap(
     return stream.getvalue()
 
 
-def test_all_events_come_back_in_written_order_across_parts(tmp_path: Path) -> None:
+def test_events_are_read_in_written_order_across_parts(tmp_path: Path) -> None:
     assert len(parts()) == 3
-    assert list(read_tape(put(tmp_path, parts()))) == EVENTS
+    assert list(read_tape(write_parts(tmp_path, parts()))) == EVENTS
 
 
-def test_no_folder(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TapeNotFoundError, match=r"^tape .*none: is not a folder, expected the tape folder"):
         TapeReader(tmp_path / "none")
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
+def test_a_folder_without_parts_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "part-of-something.mcap").write_text("not counted")
     with pytest.raises(TapeNotFoundError, match=r"^tape .*: is empty, expected files like part-000000.mcap$"):
         TapeReader(tmp_path)
@@ -76,39 +76,39 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"RIFF....WAVE", b"\x00" * 4096, an_mcap(profile="ros2"), an_mcap(profile="")]
 )
-def test_not_a_tape_at_all(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_no_parts_of_a_tape_are_an_error(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(
         NotATapeError, match=r"^tape .*: is not a tape of meetstems: part-000000.mcap: is damaged"
     ):
-        list(read_tape(put(tmp_path, [content])))
+        list(read_tape(write_parts(tmp_path, [content])))
 
 
-def test_a_newer_version(tmp_path: Path) -> None:
+def test_a_tape_of_a_newer_version_is_an_error(tmp_path: Path) -> None:
     newer = an_mcap(version=str(TAPE_VERSION + 1), messages=[("events", codec.encode(EVENTS[0])[1])])
     with pytest.raises(
         NewerTapeError,
         match=rf"^tape .*: has version {TAPE_VERSION + 1}, expected at most {TAPE_VERSION}; a newer meetstems",
     ):
-        list(read_tape(put(tmp_path, [newer])))
+        list(read_tape(write_parts(tmp_path, [newer])))
 
 
 @pytest.mark.parametrize("version", ["one", "-1", "9" * 5000, "\u0661"])
-def test_a_version_that_is_no_number(tmp_path: Path, version: str) -> None:
-    reader = TapeReader(put(tmp_path, [an_mcap(version=version), parts()[1]]))
+def test_a_part_whose_version_is_no_number_is_damaged(tmp_path: Path, version: str) -> None:
+    reader = TapeReader(write_parts(tmp_path, [an_mcap(version=version), parts()[1]]))
     assert len(list(reader)) > 0
     assert "part-000000.mcap: is damaged: its version is" in reader.warnings[0]
 
 
 @pytest.mark.parametrize("compression", list(CompressionType))
-def test_a_part_that_a_tool_has_written_anew_in_chunks(tmp_path: Path, compression: CompressionType) -> None:
+def test_a_part_that_a_tool_rewrote_in_chunks_is_read(tmp_path: Path, compression: CompressionType) -> None:
     messages = [codec.encode(event) for event in EVENTS]
     content = an_mcap(messages=messages, chunked=True, compression=compression)
-    reader = TapeReader(put(tmp_path, [content]))
+    reader = TapeReader(write_parts(tmp_path, [content]))
     assert list(reader) == EVENTS
     assert reader.warnings == []
 
 
-def test_unknown_topics_are_passed_over_and_unknown_events_reported(tmp_path: Path) -> None:
+def test_unknown_topics_are_skipped_and_unknown_events_reported(tmp_path: Path) -> None:
     messages = [
         ("video", b"\x00"),
         codec.encode(EVENTS[0]),
@@ -117,18 +117,18 @@ def test_unknown_topics_are_passed_over_and_unknown_events_reported(tmp_path: Pa
         ("frames", b"\x93\x01"),
         codec.encode(EVENTS[-1]),
     ]
-    reader = TapeReader(put(tmp_path, [an_mcap(messages=messages)]))
+    reader = TapeReader(write_parts(tmp_path, [an_mcap(messages=messages)]))
     assert list(reader) == [EVENTS[0], EVENTS[-1]]
     assert reader.warnings == [
         "part-000000.mcap: 3 messages cannot be read: Invalid value 'volcano' - at `$.type`"
     ]
 
 
-def test_a_damaged_part_in_the_middle_costs_no_more_than_itself(tmp_path: Path) -> None:
+def test_a_damaged_part_loses_no_events_of_other_parts(tmp_path: Path) -> None:
     first, middle, last = parts()
     somewhere = middle.index(b'"type":"channel_message"')
     damaged = middle[:somewhere] + b"\xff" * 200 + middle[somewhere + 200 :]
-    reader = TapeReader(put(tmp_path, [first, damaged, last]))
+    reader = TapeReader(write_parts(tmp_path, [first, damaged, last]))
     events = list(reader)
     assert [event for event in EVENTS if event in events] == events
     assert events[: len(_read(first))] == _read(first)
@@ -137,27 +137,27 @@ def test_a_damaged_part_in_the_middle_costs_no_more_than_itself(tmp_path: Path) 
     assert reader.warnings[0].startswith("part-000001.mcap: is ")
 
 
-def test_a_flipped_bit_in_a_payload_is_noticed(tmp_path: Path) -> None:
+def test_a_flipped_bit_in_a_payload_fails_the_checksum(tmp_path: Path) -> None:
     content = bytearray(parts()[0])
     content[content.index(bytes([0xF8, 2]) * 20)] ^= 1
-    reader = TapeReader(put(tmp_path, [bytes(content)]))
+    reader = TapeReader(write_parts(tmp_path, [bytes(content)]))
     list(reader)
     assert reader.warnings == ["part-000000.mcap: is damaged: its checksum does not match"]
 
 
 def test_a_missing_part_is_reported(tmp_path: Path) -> None:
-    put(tmp_path, parts())
+    write_parts(tmp_path, parts())
     (tmp_path / "part-000001.mcap").unlink()
     reader = TapeReader(tmp_path)
     assert list(reader) == _read(parts()[0]) + _read(parts()[2])
     assert reader.warnings == ["1 parts are missing, the first is part 1"]
 
 
-def test_a_part_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_cannot_be_opened_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    put(tmp_path, parts())
+    write_parts(tmp_path, parts())
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(TapeReadError, match=r"^tape .*part-000000.mcap: cannot be read: Permission denied$"):
         list(read_tape(tmp_path))
@@ -165,7 +165,7 @@ def test_a_part_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def _read(part: bytes) -> list[TapeEvent]:
     with TemporaryDirectory() as folder:
-        return list(read_tape(put(Path(folder), [part])))
+        return list(read_tape(write_parts(Path(folder), [part])))
 
 
 @given(data=st.data(), count=st.integers(1, 3))
@@ -174,7 +174,7 @@ def test_any_truncation_of_the_last_part_yields_a_prefix(data: st.DataObject, co
     contents = parts()[:count]
     length = data.draw(st.integers(0, len(contents[-1]) - 1))
     with TemporaryDirectory() as folder:
-        reader = TapeReader(put(Path(folder), [*contents[:-1], contents[-1][:length]]))
+        reader = TapeReader(write_parts(Path(folder), [*contents[:-1], contents[-1][:length]]))
         events = list(reader)
     assert events == EVENTS[: len(events)]
     assert len(events) >= sum(len(_read(part)) for part in contents[:-1])
@@ -184,11 +184,11 @@ def test_any_truncation_of_the_last_part_yields_a_prefix(data: st.DataObject, co
 
 @given(st.binary(max_size=300), st.booleans())
 @settings(deadline=None, max_examples=150)
-def test_garbage_never_raises_anything_but_the_typed_error(garbage: bytes, after_magic: bool) -> None:
+def test_garbage_raises_only_tape_read_error(garbage: bytes, after_magic: bool) -> None:
     content = b"\x89MCAP0\r\n" + garbage if after_magic else garbage
     with TemporaryDirectory() as folder:
         try:
-            events = list(read_tape(put(Path(folder), [content])))
+            events = list(read_tape(write_parts(Path(folder), [content])))
         except TapeReadError:
             return
     assert events == []
@@ -196,18 +196,18 @@ def test_garbage_never_raises_anything_but_the_typed_error(garbage: bytes, after
 
 @given(st.data())
 @settings(deadline=None, max_examples=150)
-def test_flipped_bytes_anywhere_never_raise_anything_but_the_typed_error(data: st.DataObject) -> None:
+def test_flipped_bytes_raise_only_newer_tape_error(data: st.DataObject) -> None:
     content = bytearray(parts()[0])
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with TemporaryDirectory() as folder:
         try:
-            list(read_tape(put(Path(folder), [bytes(content), parts()[1]])))
+            list(read_tape(write_parts(Path(folder), [bytes(content), parts()[1]])))
         except TapeReadError as error:
             assert isinstance(error, NewerTapeError)
 
 
-def test_reading_needs_the_memory_of_one_part(tmp_path: Path) -> None:
+def test_a_tape_of_many_parts_is_read_completely(tmp_path: Path) -> None:
     with TapeWriter(tmp_path) as tape:
         for number in range(600):
             tape.write(batch(number, EPOCH), EPOCH + number / 10)

@@ -18,7 +18,7 @@ from worker.tape.reader import TapeReader
 from worker.tape.writer import TapeWriter
 
 
-def test_every_part_is_complete_by_itself_for_the_standard_reader(tmp_path: Path) -> None:
+def test_the_standard_mcap_reader_reads_each_part_by_itself(tmp_path: Path) -> None:
     events = a_meeting(12)
     with TapeWriter(tmp_path / "tape") as tape:
         for at, event in events:
@@ -57,13 +57,13 @@ def test_a_part_that_is_still_open_can_be_read_to_its_last_message(tmp_path: Pat
     assert reader.warnings == []
 
 
-def test_write_returns_what_a_reader_will_get(tmp_path: Path) -> None:
+def test_write_returns_the_event_that_a_reader_gets(tmp_path: Path) -> None:
     with TapeWriter(tmp_path) as tape:
         written = [tape.write(event, at) for at, event in a_meeting(6)]
     assert written == list(TapeReader(tmp_path)) == [event for _, event in a_meeting(6)]
 
 
-def test_closed_parts_are_announced_in_order_once_complete(tmp_path: Path) -> None:
+def test_on_part_closed_gets_complete_parts_in_order(tmp_path: Path) -> None:
     closed: list[str] = []
 
     def closing(part: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_clock_that_steps_back_begins_a_new_part(tmp_path: Path) -> None:
     ]
 
 
-def test_a_tape_is_never_written_over(tmp_path: Path) -> None:
+def test_an_existing_tape_is_not_overwritten(tmp_path: Path) -> None:
     with TapeWriter(tmp_path) as tape:
         tape.write(batch(0, EPOCH), EPOCH)
     before = (tmp_path / "part-000000.mcap").read_bytes()
@@ -101,7 +101,7 @@ def test_a_tape_is_never_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "part-000000.mcap").read_bytes() == before
 
 
-def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(TapeWriteError, match=r"^tape .*file/tape: cannot make the folder: Not a directory$"):
         TapeWriter(tmp_path / "file" / "tape")
@@ -118,7 +118,7 @@ def files_limited_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_what_was_written_before_the_disk_was_full_stays_readable(tmp_path: Path) -> None:
+def test_events_from_before_the_disk_was_full_can_be_read(tmp_path: Path) -> None:
     tape = TapeWriter(tmp_path)
     accepted = 0
     with files_limited_to(20_000), pytest.raises(TapeWriteError) as failure:
