@@ -1,4 +1,4 @@
-"""Puts the manifest together from what was heard and who is who (pure)."""
+"""Assembles the manifest from the sources that were heard and the roster (pure)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from worker.reasons import read_reason
 from worker.roster.roster import Roster
 
 FIRST_CAPTION_SOURCE = 2**32
-"""Sources from here on are no CSRCs: only captions name their speakers."""
+"""Sources from this number on are no CSRCs (32 bits) but stand for users known from captions alone."""
 
 NOBODY_SPOKE = "No per-participant audio streams available for this bot."
-"""MeetStream's own words for a meeting in which nobody was heard."""
+"""MeetStream's text for a meeting without speech."""
 
 
 class HeardSource(msgspec.Struct, frozen=True, kw_only=True):
-    """One source that was heard. ``source`` is its CSRC, or a number below 0 where it has none.
+    """One source that was heard. ``source`` is its CSRC, a number below 0 if it has none, or one from FIRST_CAPTION_SOURCE on.
 
     ``attribution`` and ``overlaps`` (with the sources of the others) are there only for a gated mix.
     """
@@ -57,10 +57,10 @@ def assemble_manifest(
     warnings: list[str],
     gated_mix: GatedMix | None = None,
 ) -> tuple[Manifest, dict[int, str]]:
-    """The manifest, and each source's file name in ``folder``.
+    """Returns the manifest, and each source's file name in ``folder``.
 
-    ``heard`` stands in order of first speech; ``duration`` is that of every stem in seconds. ``warnings`` come on top of those
-    that the tape's own facts give.
+    ``heard`` is in order of first speech; ``duration`` is that of every stem in seconds. ``warnings`` are added to those of
+    ``facts``.
     """
     by_source = {each.source: each for each in heard}
     participants: list[ParticipantStreams] = []

@@ -1,4 +1,4 @@
-"""Names of people made fit for file systems, stream ids, terminals and pages."""
+"""Makes file names, stream ids and displayable names of the names of people (pure)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import re
 import unicodedata
 
 MAX_FILE_NAME_BYTES = 120
-"""In UTF-8. Every common file system takes 255; this leaves room for a long path and for encrypting file systems (143)."""
+"""In UTF-8. Every common file system allows 255; this leaves room for a long path and for encrypting file systems (143)."""
 
 _BLANK = frozenset({"Cc", "Zl", "Zp", "Zs"})
-_UNSEEN = frozenset({"Cc", "Cf", "Cs"})
-_NOBODY = "Speaker"
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs"})
+_NAMELESS = "Speaker"
 _APOSTROPHES = dict.fromkeys(map(ord, "'’ʼ`´"))
 _INVISIBLE_LETTERS = frozenset("\u115f\u1160\u3164\uffa0")
 _INVISIBLE_MARKS = re.compile("[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
@@ -24,27 +24,27 @@ _INVISIBLE_OR_BIDI = re.compile(
 def stream_id(name: str, participant_id: str | None, csrc: int) -> str:
     """MeetStream's form of a stream's id: ``JohnDoe_abc123de``.
 
-    The part behind the underscore is a hash of participant and source: the same in every replay, another for another source
-    or participant. ``csrc`` is the source (the SSRC where packets list no CSRC). At most 120 bytes of UTF-8.
+    The part after the underscore is a hash of participant and source: the same in every replay, and different for each source
+    and participant. ``csrc`` is the source (the SSRC if packets list no CSRC). At most 120 bytes of UTF-8.
     """
-    return _fit("".join(_words(name)) or _NOBODY, f"_{_short_hash(participant_id, csrc)}")
+    return _fit("".join(_words(name)) or _NAMELESS, f"_{_short_hash(participant_id, csrc)}")
 
 
 def file_name(name: str, participant_id: str | None, csrc: int, segment_index: int = 0) -> str:
     """MeetStream's form of a segment's file name: ``John_Doe_abc123de_0.webm``.
 
     Safe on every common file system: letters and digits of any script (NFC), hyphens and underscores, at most 120 bytes of
-    UTF-8. Unique within a recording by (participant, source, segment), also where case does not count.
+    UTF-8. Unique within a recording by (participant, source, segment), also on file systems that ignore case.
     """
     ending = f"_{_short_hash(participant_id, csrc)}_{segment_index}.webm"
-    return _fit("_".join(_words(name)) or _NOBODY, ending)
+    return _fit("_".join(_words(name)) or _NAMELESS, ending)
 
 
 def display_name(name: str) -> str:
-    """A name as it can be shown: without control characters, line breaks, direction marks and invisible characters.
+    """A name for display: without control characters, line breaks, direction marks and invisible characters.
 
-    Emoji (with their joiners) and all scripts stay. Runs of blanks become one space. Empty where nothing visible is left. HTML
-    still has to be escaped by whoever writes it.
+    Emoji (with their joiners) and all scripts stay. Runs of blanks become one space. Empty if nothing visible is left. The
+    caller still has to escape HTML.
     """
     kept = "".join(" " if unicodedata.category(c) in _BLANK else c for c in name if not _is_surrogate(c))
     kept = " ".join(_INVISIBLE_OR_BIDI.sub("", kept).split())
@@ -53,7 +53,7 @@ def display_name(name: str) -> str:
 
 def _is_visible(character: str) -> bool:
     kind = unicodedata.category(character)
-    return kind not in _UNSEEN and kind[0] not in "ZM" and character not in _INVISIBLE_LETTERS
+    return kind not in _INVISIBLE and kind[0] not in "ZM" and character not in _INVISIBLE_LETTERS
 
 
 def _is_surrogate(character: str) -> bool:
@@ -61,7 +61,7 @@ def _is_surrogate(character: str) -> bool:
 
 
 def _words(name: str) -> list[str]:
-    """Runs of letters (with their marks), digits and inner hyphens; everything else parts them."""
+    """Runs of letters (with their marks), digits and inner hyphens; every other character separates them."""
     text = unicodedata.normalize("NFC", name.translate(_APOSTROPHES))
     text = _INVISIBLE_MARKS.sub("", text)
     spaced = ""
@@ -87,6 +87,6 @@ def _fit(front: str, ending: str) -> str:
 
 
 def _short_hash(participant_id: str | None, csrc: int) -> str:
-    """Eight characters of a–z and 2–7: 40 bits, so that even a thousand sources differ but for one chance in two million."""
+    """Eight characters of a–z and 2–7: 40 bits. Two of a thousand sources have the same hash once in two million recordings."""
     digest = hashlib.sha256(f"{participant_id or ''}\n{csrc}".encode("utf-8", "surrogatepass")).digest()
     return base64.b32encode(digest[:5]).decode().lower()

@@ -1,4 +1,4 @@
-"""One document for a bot that had to join more than once (pure): segment 0 from before a crash, segment 1 from after it."""
+"""Merges the manifests of a bot that joined more than once: segment 0 is from before a crash, segment 1 from after (pure)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from worker.manifest.schema import (
 from worker.roster.roster import Evidence
 
 _STRENGTH: Final = {evidence.value: evidence.strength for evidence in Evidence}
-"""How far a ``name_source`` is to be believed."""
+"""The strength of each ``name_source``."""
 
 _UNKNOWN: Final = "Unknown"
 
 
 class RecordedAttempt(NamedTuple):
-    """What one attempt left. ``folder`` is where its files lie, relative to the merged document."""
+    """The manifest of one attempt. ``folder`` is the folder of its files, relative to the merged document."""
 
     attempt: int
     manifest: Manifest
@@ -38,11 +38,11 @@ class RecordedAttempt(NamedTuple):
 
 
 def merge_attempts(attempts: list[RecordedAttempt]) -> Manifest:
-    """The document of all attempts; every file stays as it is.
+    """The manifest of all attempts; the files are not changed.
 
-    Meeting time 0 is the first one's; a segment's ``start_seconds`` and ``intervals`` are on that clock. Participants are the
-    same where their id is, or where one was never named and the same CSRC was heard; the best evidence names them for all.
-    Raises ValueError for an empty list.
+    Meeting time 0 is that of the first attempt; a segment's ``start_seconds`` and ``intervals`` are on that clock. Participants
+    are the same if their ids are, or if one has no id and a CSRC is the same; the strongest evidence names them in all
+    segments. Raises ValueError for an empty list.
     """
     if not attempts:
         raise ValueError("attempts: got none, expected at least one that was recorded")
@@ -130,13 +130,13 @@ def _joined(group: list[ParticipantStreams]) -> ParticipantStreams:
 
 
 def _source_of(stream: Stream) -> int | str:
-    """What tells that streams of one participant go on: the CSRC; a stream without one goes on by its id."""
+    """The key by which streams of one participant continue: the CSRC, or the stream's id if it has none."""
     first = stream.segments[0].sources[0] if stream.segments and stream.segments[0].sources else None
     return stream.stream_id if first is None or first.csrc is None else first.csrc
 
 
 def _one_stream(name: str, identity: str | None, same: list[Stream]) -> Stream:
-    """The streams as one; its id and its files' names are those of the name that is known in the end."""
+    """Joins the streams; the final name of the participant gives the id and the file names."""
     source = _source_of(same[0])
     own_id = stream_id(name, identity, source) if isinstance(source, int) else same[-1].stream_id
     segments = []
@@ -157,7 +157,7 @@ def _numbered(filename: str, segment_index: int) -> str:
 
 
 def _renumbered(participants: list[ParticipantStreams]) -> list[ParticipantStreams]:
-    """Each attempt counts its unknown speakers from 1; in one document they are counted through."""
+    """Numbers the unknown speakers of the document from 1; each attempt has numbered its own."""
     unknown = 0
     counted = []
     for person in participants:
@@ -213,7 +213,7 @@ def _gap(before: RecordedPart, after: RecordedPart) -> str:
 
 
 def _after(attempt: RecordedAttempt, zero: float) -> float:
-    """Seconds of meeting time at which the attempt began; machines' clocks may disagree, but none began before the first."""
+    """Seconds of meeting time at which the attempt began; at least 0, since the machines' clocks may differ."""
     return max(0.0, _unix(attempt.manifest) - zero)
 
 

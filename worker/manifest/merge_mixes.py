@@ -1,4 +1,4 @@
-"""What a merged document says of gated mixes (pure): stretches on the common clock, and totals."""
+"""Merges what manifests contain about gated mixes: stretches on the common clock, and totals (pure)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.manifest.schema import (
 def moved_overlaps(
     overlaps: list[Overlap] | msgspec.UnsetType, offset: float
 ) -> list[Overlap] | msgspec.UnsetType:
-    """The same, ``offset`` seconds later."""
+    """The overlaps, ``offset`` seconds later."""
     if overlaps is msgspec.UNSET:
         return msgspec.UNSET
     return [
@@ -35,7 +35,7 @@ def moved_overlaps(
 def moved_attribution(
     attribution: list[Attributed] | msgspec.UnsetType, offset: float
 ) -> list[Attributed] | msgspec.UnsetType:
-    """The same, ``offset`` seconds later."""
+    """The attribution, ``offset`` seconds later."""
     if attribution is msgspec.UNSET:
         return msgspec.UNSET
     return [
@@ -44,7 +44,7 @@ def moved_attribution(
 
 
 def renamed_overlaps(participants: list[ParticipantStreams]) -> list[ParticipantStreams]:
-    """Overlaps name the others as the merged document does: a source, in a segment's attempt, is one participant's."""
+    """The participants with overlaps that use the merged document's names; within an attempt a source is one participant's."""
     names: dict[tuple[int, int | None], str] = {
         (segment.segment_index, source.csrc): person.participant_name
         for person in participants
@@ -56,7 +56,7 @@ def renamed_overlaps(participants: list[ParticipantStreams]) -> list[Participant
 
 
 def added_mixes(mixes: Iterable[GatedMix | msgspec.UnsetType]) -> GatedMix | msgspec.UnsetType:
-    """The totals of all attempts; nothing where none had a mix."""
+    """The totals of all attempts; UNSET if none had a mix."""
     total: GatedMix | msgspec.UnsetType = msgspec.UNSET
     for mix in mixes:
         if mix is not msgspec.UNSET:

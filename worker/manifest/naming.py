@@ -1,6 +1,6 @@
-"""Whose sources these are: audio sources that were heard, made into participants with names.
+"""Makes named participants of the audio sources that were heard (pure).
 
-Names come last, from everything that is known by then; a source that stays without a name is an unknown speaker.
+Names are found at the end, from all evidence that is known by then; a source without a name is an unknown speaker.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ SCREEN_SHARE_SUFFIX = " (screen share)"
 
 
 class NamedParticipant(msgspec.Struct, frozen=True, kw_only=True):
-    """Someone who was heard, in the manifest's terms.
+    """A participant who was heard, in the manifest's terms.
 
-    ``participant_id`` is the device id, None where no evidence ties the source to a device. ``name_source`` is the weakest link
-    of what ties the sources to the name: ``collections``, ``rpc``, ``tiles``, or ``none`` for an unknown speaker. ``csrcs``
-    are in order of first speech; two of them mean that the same device came back. ``contested``: evidence disagreed on whose
-    a source is.
+    ``participant_id`` is the device id, None if no evidence links the source to a device. ``name_source`` is the weakest
+    evidence that links the sources to the name, or ``none`` for an unknown speaker. ``csrcs`` are in order of first speech;
+    two of them mean that the same device came back. ``contested``: evidence disagrees on the owner of a source.
     """
 
     participant_name: str
@@ -33,8 +32,8 @@ class NamedParticipant(msgspec.Struct, frozen=True, kw_only=True):
 def name_sources(csrcs: list[int], roster: Roster) -> list[NamedParticipant]:
     """The participants behind ``csrcs`` (in order of first speech), in that order.
 
-    Sources of one device are one participant; devices of one name stay apart. Whoever has no name is "Unknown 1", "Unknown 2"
-    and so on.
+    Sources of one device are one participant; devices with the same name are several. Participants without a name are
+    "Unknown 1", "Unknown 2" and so on.
     """
     participants = []
     unknown = 0
@@ -58,7 +57,7 @@ def name_sources(csrcs: list[int], roster: Roster) -> list[NamedParticipant]:
 
 
 def _by_device(csrcs: list[int], roster: Roster) -> list[list[int]]:
-    """Sources grouped by the device that owns them; one without an owner is a group of its own."""
+    """Sources grouped by the device that owns them; one without an owner is a group by itself."""
     groups: dict[str | int, list[int]] = {}
     for csrc in dict.fromkeys(csrcs):
         owner = roster.sources.get(csrc)
@@ -67,7 +66,7 @@ def _by_device(csrcs: list[int], roster: Roster) -> list[list[int]]:
 
 
 def _name(device: Device | None, roster: Roster) -> str | None:
-    """A device's name; a screen share without one of its own bears that of the participant who shares."""
+    """A device's name; a screen share without a name gets that of the participant who shares."""
     if device is None:
         return None
     parent = roster.devices.get(device.parent_id) if device.parent_id else None
@@ -76,12 +75,12 @@ def _name(device: Device | None, roster: Roster) -> str | None:
 
 
 def _visible(name: str | None) -> str | None:
-    """The name without surrounding blanks; None where nothing of it could be seen."""
+    """The name without surrounding blanks; None if nothing of it is visible."""
     return name.strip() if name and display_name(name) else None
 
 
 def _weakest_link(device: Device, owners: list[SourceOwner]) -> str:
-    """The least of: how the name came to the device, and how each source came to it."""
+    """The weakest of the evidence for the device's name and for the owner of each source."""
     links = [owner.evidence[0] for owner in owners]
     if device.name_evidence is not Evidence.NONE:
         links.append(device.name_evidence)

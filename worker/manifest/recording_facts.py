@@ -1,4 +1,4 @@
-"""What a tape says about the recording as a whole (pure)."""
+"""Collects a tape's facts about the recording as a whole (pure)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.tape.events import (
 
 
 class SessionFacts:
-    """Gathers, event by event, what the manifest tells about the recording itself."""
+    """Collects, event by event, the manifest's facts about the recording itself."""
 
     def __init__(self) -> None:
         self.begun: TapeStarted | None = None
@@ -51,7 +51,7 @@ class SessionFacts:
                 pass
 
     def warnings(self) -> list[str]:
-        """Plain sentences about what is missing or doubtful."""
+        """Sentences about missing or doubtful content."""
         warnings: list[str] = []
         if self.ended is None:
             warnings.append("The tape ends without an end of the recording: the recorder was cut off.")

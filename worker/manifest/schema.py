@@ -1,7 +1,7 @@
-"""``audio_streams.json``: MeetStream's get_audio_streams document, with more in it.
+"""The schema of ``audio_streams.json``: MeetStream's get_audio_streams document with more fields (pure).
 
-The vendor's fields keep their names and meanings (docs.meetstream.ai, guide "Per-Participant Audio Streams"); everything that
-is ours is added beside them. All times are seconds of meeting time unless a field says otherwise.
+The vendor's fields keep their names and meanings (docs.meetstream.ai, guide "Per-Participant Audio Streams"); our own fields
+are added to them. All times are seconds of meeting time unless a field says otherwise.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ Interval = tuple[float, float]
 """(from, to) in seconds of meeting time."""
 
 Attributed = tuple[float, float, str]
-"""(from, to, what told who speaks there): seconds of meeting time, and ``csrc``, ``dsh``, ``captions`` or ``none``."""
+"""(from, to, evidence for the speaker): seconds of meeting time, and ``csrc``, ``dsh``, ``captions`` or ``none``."""
 
 SAMPLE_RATE = 48_000
 
 
 class Packets(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a source's packets.
+    """Counts of a source's packets.
 
-    ``received`` came by themselves, ``recovered`` out of a later packet's redundancy (RFC 2198); ``lost`` never came;
-    ``late`` came after their place was written and were not used; ``duplicate`` came again; ``trimmed`` were left out, where it
-    was quietest, because the sender's clock was fast and it never paused.
+    ``received`` arrived themselves, ``recovered`` came out of a later packet's redundancy (RFC 2198), ``lost`` never arrived.
+    ``late`` arrived after their place was written and were not used; ``duplicate`` arrived again. ``trimmed`` were left out,
+    where the speech was quietest, because the sender's clock is fast and it did not pause.
     """
 
     received: int = 0
@@ -41,9 +41,9 @@ class Packets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """One (SSRC, CSRC) pair that fed a stem; ``csrc`` is None where the source is not known.
+    """One (SSRC, CSRC) pair of a stem's packets; ``csrc`` is None if the source is not known.
 
-    Of a gated mix it is the source's id, also where not the packets named it but the dominant-speaker history or captions.
+    In a gated mix ``csrc`` is the source's id, also if the dominant-speaker history or captions gave it.
     """
 
     ssrc: int
@@ -51,10 +51,10 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overlap(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of a gated mix that belongs to several stems, which hold the very same packets there.
+    """A stretch of a gated mix that belongs to several stems, which hold the same packets there.
 
-    ``participants`` are the names of the others who share it, ``csrcs`` their sources (None where only captions name them) in
-    the same order: the mixer's, which lists the dominant speaker first.
+    ``participants`` are the names of the other speakers, ``csrcs`` their sources (None if known from captions alone) in the
+    same order: the mixer's, which lists the dominant speaker first.
     """
 
     start_seconds: float
@@ -68,8 +68,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
     ``url`` is where the file is: relative to this document, or a presigned URL. ``isolation`` is ``separated``,
     ``gated-mix`` or ``mixed-only``. ``intervals`` are the stretches that hold speech, ``speech_seconds`` their sum.
-    ``overlaps`` and ``attribution`` are there only for a gated mix, to the packet: what is shared with others, and what told
-    that this one speaks.
+    ``overlaps`` (what is shared with others) and ``attribution`` (the evidence for this speaker) exist only for a gated mix;
+    both are exact to the packet.
     """
 
     segment_index: int
@@ -97,7 +97,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParticipantStreams(msgspec.Struct, frozen=True, kw_only=True):
-    """Someone who was heard. ``name_source`` says how the name was learned: ``collections``, ``rpc``, ``tiles``,
+    """A participant who was heard. ``name_source`` is the evidence for the name: ``collections``, ``rpc``, ``tiles``,
     ``frames``, ``objects`` or ``none``."""
 
     participant_name: str
@@ -116,7 +116,7 @@ class ParticipantStreams(msgspec.Struct, frozen=True, kw_only=True):
         return sum((segment.packets for segment in self.segments()), Packets())
 
     def with_segments(self, change: Callable[[Segment], Segment]) -> ParticipantStreams:
-        """The same participant with each segment replaced by what ``change`` gives for it."""
+        """The same participant with each segment replaced by ``change(segment)``."""
         streams = [
             msgspec.structs.replace(stream, segments=[change(segment) for segment in stream.segments])
             for stream in self.streams
@@ -134,7 +134,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 class RecordedPart(msgspec.Struct, frozen=True, kw_only=True):
     """One uninterrupted stretch of a recording that was interrupted; its ``segment_index`` is that of its segments.
 
-    ``attempt`` is the number of the attempt that it comes from. ``ended_reason`` is why it ended, ``mixed_audio`` its own mix.
+    ``attempt`` is the number of its attempt, ``ended_reason`` why it ended, ``mixed_audio`` its own mix.
     """
 
     segment_index: int
@@ -146,7 +146,7 @@ class RecordedPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ByEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of a gated mix was attributed by what; ``none`` went to an unknown speaker. Packets, or seconds."""
+    """How much of a gated mix each kind of evidence attributed, in packets or seconds; ``none``: to an unknown speaker."""
 
     csrc: int | float = 0
     dsh: int | float = 0
@@ -155,11 +155,11 @@ class ByEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GatedMix(msgspec.Struct, frozen=True, kw_only=True):
-    """What the platform's own mix came to. ``note`` is a plain sentence about what the files are.
+    """The totals of the platform's own mix. ``note`` is a sentence about what the files are.
 
-    ``packets`` and ``seconds`` count the mix's sounding packets once each. ``shared_packets`` and ``shared_seconds`` of them
-    have several speakers. ``noise_packets`` have no voice in them, by their encoder's own word, and list nobody: they are in
-    the mixed audio and in no stem. ``mix`` is what became of the mix's packets.
+    ``packets`` and ``seconds`` count each packet of the mix that is in stems once. ``shared_packets`` and ``shared_seconds`` of
+    them have several speakers. ``noise_packets`` list no source, and their encoder found no voice in them: they are in the
+    mixed audio and in no stem. ``mix`` counts the mix's packets as ``Packets`` does.
     """
 
     note: str
@@ -172,12 +172,12 @@ class GatedMix(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
-    """The recording as a whole. ``started_at`` is ISO 8601 in UTC and names meeting time 0.
+    """The recording as a whole. ``started_at`` is meeting time 0, in ISO 8601 and UTC.
 
-    ``complete`` is False where the recording was cut off; ``ended_reason`` is a short code, ``ended_detail`` plain English.
-    ``audio_path`` is how the page took its audio: ``receivers`` or ``encoded``. ``warnings`` are plain sentences about what is
-    missing or doubtful. ``parts`` are there only where the bot had to join more than once; each has a mix of its own then.
-    ``gated_mix`` is there only where the platform sends one mix of everybody (Microsoft Teams).
+    ``complete`` is False if the recording was cut off; ``ended_reason`` is a short code, ``ended_detail`` plain English.
+    ``audio_path`` is how the page received its audio: ``receivers`` or ``encoded``. ``warnings`` are sentences about missing or
+    doubtful content. ``parts`` exist only if the bot joined more than once; each has its own mix then. ``gated_mix`` exists
+    only if the platform sends one mix of everybody (Microsoft Teams).
     """
 
     platform: str
@@ -197,7 +197,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole document. ``message`` is there only when there is nothing to give."""
+    """The whole document. ``message`` exists only if there are no streams."""
 
     bot_id: str
     audio_status: str = "Success"

@@ -1,4 +1,4 @@
-"""Names fit for file systems, stream ids and terminals."""
+"""File names, stream ids and displayable names."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def is_safe(text: str) -> bool:
     )
 
 
-def test_the_vendors_form() -> None:
+def test_file_names_and_stream_ids_have_the_vendors_form() -> None:
     assert re.fullmatch(r"John_Doe_[a-z2-7]{8}_0\.webm", file_name("John Doe", DEVICE, 100))
     assert re.fullmatch(r"JohnDoe_[a-z2-7]{8}", stream_id("John Doe", DEVICE, 100))
     assert stream_id("John Doe", DEVICE, 100)[-8:] == file_name("John Doe", DEVICE, 100)[-15:-7]
@@ -70,12 +70,14 @@ def test_the_vendors_form() -> None:
         ("Unknown 1", "Unknown_1"),
     ],
 )
-def test_cleaning(name: str, front: str) -> None:
+def test_file_name_keeps_letters_digits_and_hyphens(name: str, front: str) -> None:
     assert file_name(name, DEVICE, 100).rsplit("_", 2)[0] == front
 
 
 @given(names, st.one_of(st.none(), st.text(max_size=80)), st.integers(0, 2**32 - 1), st.integers(0, 999))
-def test_every_name_is_safe(name: str, participant_id: str | None, csrc: int, segment: int) -> None:
+def test_file_names_and_stream_ids_are_safe_for_any_name(
+    name: str, participant_id: str | None, csrc: int, segment: int
+) -> None:
     for text in (stream_id(name, participant_id, csrc), file_name(name, participant_id, csrc, segment)[:-5]):
         assert is_safe(text)
         assert not text.startswith(("-", "_"))
@@ -85,7 +87,7 @@ def test_every_name_is_safe(name: str, participant_id: str | None, csrc: int, se
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_become_files(name: str, tmp_path: Path) -> None:
+def test_hostile_names_give_files_in_the_folder(name: str, tmp_path: Path) -> None:
     path = tmp_path / file_name(name, DEVICE, 100)
     path.write_bytes(b"x")
     assert list(tmp_path.iterdir()) == [path]
@@ -100,7 +102,7 @@ def test_sources_and_participants_never_share_a_file(name: str, keys: list[tuple
     assert len(files) == len(ids) == len(keys)
 
 
-def test_an_id_is_stable() -> None:
+def test_a_stream_id_is_the_same_in_every_version() -> None:
     """A change here renames the files of every recording that is replayed."""
     assert stream_id("John Doe", DEVICE, 100) == "JohnDoe_iqkogmql"
 
@@ -120,12 +122,12 @@ def test_an_id_is_stable() -> None:
         ("<b>&", "<b>&"),
     ],
 )
-def test_display_name(name: str, shown: str) -> None:
+def test_display_name_shows_only_what_is_harmless(name: str, shown: str) -> None:
     assert display_name(name) == shown
 
 
 @given(names)
-def test_a_shown_name_is_one_harmless_line(name: str) -> None:
+def test_display_name_gives_one_harmless_line(name: str) -> None:
     shown = display_name(name)
     assert shown == display_name(shown)
     assert not any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in shown)

@@ -44,7 +44,7 @@ def names(merged: Manifest) -> list[str]:
     return [person.participant_name for person in merged.participants]
 
 
-def test_one_attempt_stays_as_it_is_but_for_where_its_files_lie() -> None:
+def test_one_attempt_changes_only_its_urls() -> None:
     alone = recorded(1, 0.0, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0)))
     merged = merge_attempts([alone])
     (before,) = alone.manifest.participants[0].streams[0].segments
@@ -57,7 +57,7 @@ def test_one_attempt_stays_as_it_is_but_for_where_its_files_lie() -> None:
     assert msgspec.json.decode(encode_manifest(merged), type=Manifest) == merged
 
 
-def test_a_second_attempt_gives_segment_1_on_the_clock_of_the_first() -> None:
+def test_the_second_attempt_is_segment_1_on_the_clock_of_the_first() -> None:
     merged = merge_attempts(
         [
             recorded(
@@ -94,7 +94,7 @@ def test_a_second_attempt_gives_segment_1_on_the_clock_of_the_first() -> None:
     assert recording.parts[1].mixed_audio == "attempts/0003/files/audio.wav"
 
 
-def test_a_name_that_is_learned_later_names_the_earlier_segment_too() -> None:
+def test_a_name_that_is_learned_later_also_names_the_earlier_segment() -> None:
     merged = merge_attempts(
         [
             recorded(1, 0.0, 10.0, unknown(1, "Unknown 1", (1.0, 2.0)), unknown(9, "Unknown 2", (3.0, 4.0))),
@@ -110,7 +110,7 @@ def test_a_name_that_is_learned_later_names_the_earlier_segment_too() -> None:
     assert [each.filename.startswith("Ada_Lovelace_") for each in ada.streams[0].segments] == [True, True]
 
 
-def test_the_stronger_evidence_names_and_of_equals_the_later_one() -> None:
+def test_the_strongest_evidence_gives_the_name_and_of_equals_the_latest() -> None:
     weak = participant(1, "Ada", segment(1, "Ada", [(1.0, 2.0)], 10.0), named_by="tiles")
     merged = merge_attempts(
         [recorded(1, 0.0, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0))), recorded(2, 12.0, 10.0, weak)]
@@ -125,7 +125,7 @@ def test_the_stronger_evidence_names_and_of_equals_the_later_one() -> None:
     assert names(merged) == ["Ada Lovelace"]
 
 
-def test_one_csrc_of_two_known_devices_stays_two_people() -> None:
+def test_one_csrc_of_two_known_devices_is_two_participants() -> None:
     moved = msgspec.structs.replace(
         someone(1, "Grace Hopper", (1.0, 2.0)), participant_id="spaces/demo/devices/2"
     )
@@ -135,8 +135,8 @@ def test_one_csrc_of_two_known_devices_stays_two_people() -> None:
     assert names(merged) == ["Ada Lovelace", "Grace Hopper"]
 
 
-def test_a_source_without_csrc_goes_on_by_its_stream_id() -> None:
-    def nobody() -> ParticipantStreams:
+def test_a_stream_without_csrc_keeps_its_id() -> None:
+    def without_csrc() -> ParticipantStreams:
         person = unknown(1, "Unknown 1", (1.0, 2.0))
         (stream,) = person.streams
         (only,) = stream.segments
@@ -144,13 +144,13 @@ def test_a_source_without_csrc_goes_on_by_its_stream_id() -> None:
         piece = msgspec.structs.replace(only, sources=sources, isolation="mixed-only")
         return msgspec.structs.replace(person, streams=[msgspec.structs.replace(stream, segments=[piece])])
 
-    merged = merge_attempts([recorded(1, 0.0, 10.0, nobody()), recorded(2, 12.0, 10.0, nobody())])
+    merged = merge_attempts([recorded(1, 0.0, 10.0, without_csrc()), recorded(2, 12.0, 10.0, without_csrc())])
     assert names(merged) == ["Unknown 1", "Unknown 2"]
     files = [each.streams[0].segments[0].filename for each in merged.participants]
     assert [name[-7:] for name in files] == ["_0.webm", "_1.webm"]
 
 
-def test_nobody_spoke_and_clocks_that_disagree() -> None:
+def test_attempts_without_speech_and_with_differing_clocks_are_merged() -> None:
     merged = merge_attempts([recorded(1, 10.0, 10.0), recorded(2, 9.0, 5.0)])
     assert not merged.audio_streams_available
     assert isinstance(merged.message, str)
@@ -158,7 +158,7 @@ def test_nobody_spoke_and_clocks_that_disagree() -> None:
     assert [part.start_seconds for part in merged.recording.parts] == [0.0, 0.0]
 
 
-def test_nothing_cannot_be_merged() -> None:
+def test_merging_no_attempts_is_an_error() -> None:
     with pytest.raises(ValueError, match="got none"):
         merge_attempts([])
 
@@ -188,7 +188,7 @@ def of_a_mix(attempt: int, at: float, ann: str, bo: str, named_by: str) -> Recor
     return each._replace(manifest=msgspec.structs.replace(each.manifest, recording=recording))
 
 
-def test_gated_mixes_add_up_on_one_clock_under_the_names_known_in_the_end() -> None:
+def test_gated_mixes_are_added_on_one_clock_with_the_final_names() -> None:
     merged = merge_attempts(
         [
             of_a_mix(1, 0.0, "Unknown 1", "Unknown 2", "none"),

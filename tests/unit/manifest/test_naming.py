@@ -36,9 +36,9 @@ def roster(
     )
 
 
-def test_a_named_source() -> None:
-    given_directory = roster([known("d/1", "Ada", is_host=True)], {100: "d/1"})
-    assert name_sources([100], given_directory) == [
+def test_a_source_of_a_named_device_gets_its_name() -> None:
+    given_roster = roster([known("d/1", "Ada", is_host=True)], {100: "d/1"})
+    assert name_sources([100], given_roster) == [
         NamedParticipant(
             participant_name="Ada", participant_id="d/1", name_source="collections", is_host=True, csrcs=[100]
         )
@@ -53,7 +53,7 @@ def test_a_device_that_came_back_is_one_participant() -> None:
     ]
 
 
-def test_two_people_of_one_name_stay_two() -> None:
+def test_two_devices_with_the_same_name_are_two_participants() -> None:
     participants = name_sources(
         [1, 2], roster([known("d/1", "Ada"), known("d/2", "Ada")], {1: "d/1", 2: "d/2"})
     )
@@ -82,12 +82,12 @@ def test_a_source_of_an_unlisted_device_is_unknown() -> None:
         (Evidence.RPC, Evidence.TILES, "tiles"),
     ],
 )
-def test_the_weakest_link_is_published(of_name: Evidence, of_source: Evidence, weakest: str) -> None:
+def test_name_source_is_the_weakest_evidence(of_name: Evidence, of_source: Evidence, weakest: str) -> None:
     (participant,) = name_sources([1], roster([known("d/1", "Ada", of_name)], {1: "d/1"}, of_source))
     assert participant.name_source == weakest
 
 
-def test_a_screen_share_bears_its_sharers_name() -> None:
+def test_a_screen_share_gets_the_name_of_its_participant() -> None:
     devices = [known("d/1", "Ada"), known("d/2", None, parent_id="d/1")]
     participants = name_sources([1, 2], roster(devices, {1: "d/1", 2: "d/2"}))
     assert [p.participant_name for p in participants] == ["Ada", "Ada (screen share)"]
@@ -107,7 +107,7 @@ def test_contested_sources_are_marked() -> None:
     st.dictionaries(st.integers(1, 12), st.sampled_from(["d/1", "d/2", "d/3"])),
     st.dictionaries(st.sampled_from(["d/1", "d/2", "d/3"]), st.one_of(st.none(), st.text(max_size=8))),
 )
-def test_every_source_is_somebodys_exactly_once(
+def test_every_source_belongs_to_exactly_one_participant(
     csrcs: list[int], sources: dict[int, str], names: dict[str, str | None]
 ) -> None:
     participants = name_sources(csrcs, roster([known(i, n) for i, n in names.items()], sources))

@@ -65,7 +65,7 @@ def manifest(*people: list[list[Segment]]) -> Manifest:
 
 
 @given(COUNTS, COUNTS)
-def test_packets_add_up_field_by_field(one: Packets, other: Packets) -> None:
+def test_packets_are_added_field_by_field(one: Packets, other: Packets) -> None:
     added = msgspec.structs.asdict(one + other)
     assert added == {
         field: getattr(one, field) + getattr(other, field) for field in Packets.__struct_fields__
