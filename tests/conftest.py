@@ -6,7 +6,7 @@ import os
 
 from hypothesis import settings
 
-# A build must not fail by chance on what nobody touched; developers' own runs go on looking for new cases.
+# CI must not fail by chance on unchanged code; developers' runs look for new cases.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("exploring", deadline=None)
 settings.load_profile("repeatable" if os.environ.get("CI") else "exploring")

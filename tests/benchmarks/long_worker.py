@@ -1,9 +1,9 @@
-"""``meetstems run`` in which the call that it is let into has been going on for hours already: those are made up.
+"""``meetstems run`` with hours of synthetic recording before the live call.
 
     python -m tests.benchmarks.long_worker HOURS
 
-All else is real. When the recording begins, it begins so many hours earlier; a synthetic conversation goes through the same
-recorder, tape, files and upload as fast as it can, then the live call follows. ``caught up`` on standard output tells of that.
+Everything else is real. The recording is made to begin HOURS earlier: a synthetic conversation goes through the same recorder,
+tape, files and upload as fast as possible, then the live call follows. The line ``caught up`` is printed at that point.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from worker.tape.events import FrameBatch, RecordingStarted, TapeEvent
 
 BATCHES_AT_ONCE: Final = 50
 PAUSE: Final = 0.01
-"""Seconds after so many batches, in which all else has its turn: the worker is to be busy, but not deaf."""
+"""Seconds to wait after BATCHES_AT_ONCE batches, so that the other tasks can run: the worker must not become deaf."""
 
 SECONDS: Final = float(sys.argv[1]) * 3600
 
 
 class LongRecorder(Recorder):
-    """Takes the hours before the live recording first. Who observes hears of the live call at once, the tape in order."""
+    """Records the synthetic hours first. Observers get live events at once, the tape gets all events in order."""
 
     _held: list[TapeEvent]
     _catching_up: asyncio.Task[None] | None = None

@@ -1,4 +1,4 @@
-"""Replays a tape in a process of its own, on one core: `python -m tests.benchmarks.replay_once TAPE OUTPUT stems|mix`.
+"""Replays a tape on one core: `python -m tests.benchmarks.replay_once TAPE OUTPUT stems|mix`.
 
 Prints one JSON object: seconds of processor time and of wall time, and the process's largest resident memory in bytes.
 """

@@ -1,4 +1,4 @@
-"""What a recording costs while three people talk, and how long its ends take: Chromium and the replica for real."""
+"""The CPU time of a recording of three talkers, and the time to start and finish it, with a real Chromium."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = ("lobby to first packet", "end to files closed", "CPU, worker and driver
 
 
 @pytest.mark.timeout(180)
-def test_three_people_talk_for_a_minute(tmp_path: Path) -> None:
+def test_recording_three_talkers_keeps_the_cpu_budget(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "worker.cli", "demo", "--scenario", str(SCENARIO)]
     done = subprocess.run(
         [*command, "--output", str(tmp_path / "out")], check=True, capture_output=True, text=True

@@ -1,4 +1,4 @@
-"""SIGTERM to a real worker with hours behind it, and a redelivered job with hours in the bucket: real Chromium, S3 and SQS."""
+"""SIGTERM after hours of recording, and a redelivered job with hours in the bucket: real Chromium, embedded S3 and SQS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fixtures.replica.truth import read_truth
 from tests.support import tapes
 from tests.support.conversation import conversation as long_conversation
 from tests.support.kills import conversation
-from tests.support.truth_check import UNDER_WAY, assert_true_to_the_meeting, parts_of
+from tests.support.truth_check import TRANSIT_SECONDS, assert_matches_truth, parts_of
 from tests.support.worker_process import BOT, Cloud, Worker, cloud
 from worker.contracts.status import BotStatus, Result
 from worker.manifest.schema import Manifest
@@ -32,67 +32,67 @@ pytestmark = pytest.mark.timeout(1800)
 
 HOUR = 3600.0
 GRACE = 60.0
-"""Seconds from SIGTERM to the end."""
+"""Maximum seconds from SIGTERM to the end."""
 
 ENVIRONMENT = {"MEETSTEMS_VISIBILITY_SECONDS": "30", "MEETSTEMS_LEASE_SECONDS": "10"}
 
 
 @pytest.fixture
-def there() -> Iterator[Cloud]:
+def aws() -> Iterator[Cloud]:
     with cloud() as embedded:
         yield embedded
 
 
-async def test_sigterm_after_four_hours(there: Cloud, tmp_path: Path) -> None:
+async def test_sigterm_after_four_hours_ends_the_worker_within_the_grace_period(
+    aws: Cloud, tmp_path: Path
+) -> None:
     async with Replica(conversation(1200), tmp_path / "truth.jsonl") as replica:
-        there.dispatch(replica, automatic_leave={"in_call_recording_timeout": 5 * HOUR})
+        aws.dispatch(replica, automatic_leave={"in_call_recording_timeout": 5 * HOUR})
         module = ("tests.benchmarks.long_worker", "4")
-        worker = await Worker.start(replica, there, tmp_path / "work", module=module, **ENVIRONMENT)
-        await until_said(worker, "caught up")
+        worker = await Worker.start(replica, aws, tmp_path / "work", module=module, **ENVIRONMENT)
+        await wait_for_line(worker, "caught up")
         written = len(list((tmp_path / "work").rglob("part-*.mcap")))
-        await there.until(lambda: there.tape_parts() >= written, within=300)
+        await aws.until(lambda: aws.tape_parts() >= written, within=300)
         peak = tree_memory(worker)
-        reported, ended = await drained(there, worker)
+        reported, ended = await drain(aws, worker)
         assert await worker.finish() == 0
         assert await replica.wait_ended() == "left"
     print(
         f"\nSIGTERM after 4 h: reported after {reported:.1f} s, ended after {ended:.1f} s; {peak / 1e6:.0f} MB before"
     )
     assert ended <= GRACE
-    (result,) = there.results()
+    (result,) = aws.results()
     assert (result.outcome, result.reason) == ("recorded", "drained")
     assert result.duration_seconds > 4 * HOUR
-    assert_all_there(there, result, tmp_path / "bot")
-    (live,) = [each for each in there.manifest().participants if each.participant_name == "Ada Ray"]
+    assert_all_there(aws, result, tmp_path / "bot")
+    (live,) = [each for each in aws.manifest().participants if each.participant_name == "Ada Ray"]
     assert live.streams[0].segments[0].packets.received > 50
 
 
 @pytest.mark.parametrize("hours", [1, 4])
-async def test_a_redelivered_job_is_back_at_once_and_hands_on_what_it_has_no_time_for(
-    there: Cloud, tmp_path: Path, hours: int
+async def test_a_redelivered_job_joins_at_once_and_hands_on_what_sigterm_leaves_undone(
+    aws: Cloud, tmp_path: Path, hours: int
 ) -> None:
     async with Replica(conversation(1200), tmp_path / "truth.jsonl") as replica:
-        there.dispatch(replica, automatic_leave={"in_call_recording_timeout": 5 * HOUR})
-        await asyncio.to_thread(put_earlier_attempt, there, hours * HOUR, tmp_path / "earlier")
+        aws.dispatch(replica, automatic_leave={"in_call_recording_timeout": 5 * HOUR})
+        await asyncio.to_thread(put_earlier_attempt, aws, hours * HOUR, tmp_path / "earlier")
         began = time.monotonic()
-        worker = await Worker.start(replica, there, tmp_path / "work", **ENVIRONMENT)
-        await there.until(lambda: state_of(there) == "joining")
+        worker = await Worker.start(replica, aws, tmp_path / "work", **ENVIRONMENT)
+        await aws.until(lambda: state_of(aws) == "joining")
         joining = time.monotonic() - began
-        await there.until(lambda: state_of(there) == "in_call_recording")
+        await aws.until(lambda: state_of(aws) == "in_call_recording")
         recording = time.monotonic() - began
         peak = 0
-        while (
-            "attempts/0001/files/audio_streams.json" not in there.objects() and time.monotonic() < began + 20
-        ):
+        while "attempts/0001/files/audio_streams.json" not in aws.objects() and time.monotonic() < began + 20:
             peak = max(peak, tree_memory(worker))
             await asyncio.sleep(0.2)
-        told = time.time()
-        reported, ended = await drained(there, worker)
+        sigterm_at = time.time()
+        reported, ended = await drain(aws, worker)
         code = await worker.finish()
         assert await replica.wait_ended() == "left"
         if code == 75:
-            assert there.results() == []
-            last = await Worker.start(replica, there, tmp_path / "last", **ENVIRONMENT)
+            assert aws.results() == []
+            last = await Worker.start(replica, aws, tmp_path / "last", **ENVIRONMENT)
             assert await last.finish(300) == 0
     print(
         f"\n{hours} h in the bucket: joining {joining:.1f} s after its start, recording after {recording:.1f} s, "
@@ -100,41 +100,41 @@ async def test_a_redelivered_job_is_back_at_once_and_hands_on_what_it_has_no_tim
     )
     assert joining < 5
     assert ended <= GRACE
-    (result,) = there.results()
+    (result,) = aws.results()
     assert (result.outcome, result.reason) == ("recorded", "drained")
-    assert there.waiting_jobs() == 0
-    bot = assert_all_there(there, result, tmp_path / "bot")
-    manifest = there.manifest()
+    assert aws.waiting_jobs() == 0
+    bot = assert_all_there(aws, result, tmp_path / "bot")
+    manifest = aws.manifest()
     first, second = parts_of(manifest)
     assert first.end - first.start == pytest.approx(hours * HOUR, abs=20)
     truth = read_truth(tmp_path / "truth.jsonl")
-    assert_true_to_the_meeting(bot, live_part(manifest, second.number), truth, [told], UNDER_WAY)
+    assert_matches_truth(bot, live_part(manifest, second.number), truth, [sigterm_at], TRANSIT_SECONDS)
 
 
-async def until_said(worker: Worker, line: str) -> None:
+async def wait_for_line(worker: Worker, line: str) -> None:
     assert worker.process.stdout is not None
     async with asyncio.timeout(600):
         while (await worker.process.stdout.readline()).decode().strip() != line:
             assert worker.process.returncode is None
 
 
-async def drained(there: Cloud, worker: Worker) -> tuple[float, float]:
-    """Sends SIGTERM; seconds until the result is on its queue (infinite: it is not), and until the process has ended."""
+async def drain(aws: Cloud, worker: Worker) -> tuple[float, float]:
+    """Sends SIGTERM; returns the seconds until the result is queued (infinite: never) and until the process has ended."""
     began = time.monotonic()
     os.kill(worker.process.pid, signal.SIGTERM)
     ending = asyncio.create_task(worker.finish(180))
     reported = float("inf")
     while not ending.done():
-        if reported == float("inf") and len(await asyncio.to_thread(there.results)):
+        if reported == float("inf") and len(await asyncio.to_thread(aws.results)):
             reported = time.monotonic() - began
         await asyncio.sleep(0.05)
     return reported, time.monotonic() - began
 
 
-def put_earlier_attempt(there: Cloud, seconds: float, folder: Path) -> None:
-    """What a worker leaves that was killed after so long."""
-    keys = there.keys.attempt(1)
-    there.store.put(f"{keys.folder}attempt.json", b"{}", content_type="application/json")
+def put_earlier_attempt(aws: Cloud, seconds: float, folder: Path) -> None:
+    """Stores what a worker leaves that was killed after this many seconds."""
+    keys = aws.keys.attempt(1)
+    aws.store.put(f"{keys.folder}attempt.json", b"{}", content_type="application/json")
     tapes.STARTED_AT = time.time() - seconds - 60
     now = 0.0
     with TapeWriter(folder, part_seconds=PART_SECONDS) as tape:
@@ -145,37 +145,37 @@ def put_earlier_attempt(there: Cloud, seconds: float, folder: Path) -> None:
             tape.write(event, now)
 
     def put(part: Path) -> None:
-        there.store.put(keys.tape_part(part.name), part, content_type="application/octet-stream")
+        aws.store.put(keys.tape_part(part.name), part, content_type="application/octet-stream")
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(put, sorted(folder.glob("*.mcap"))))
 
 
-def state_of(there: Cloud) -> str:
-    status: BotStatus | None = there.status()
+def state_of(aws: Cloud) -> str:
+    status: BotStatus | None = aws.status()
     return "" if status is None else status.state
 
 
 def tree_memory(worker: Worker) -> int:
-    """Bytes of the worker and its recovery, without Chromium."""
+    """Resident bytes of the worker and its recovery, without Chromium."""
     total = 0
     with suppress(psutil.NoSuchProcess):
-        us = psutil.Process(worker.process.pid)
-        total += us.memory_info().rss
-        for child in us.children():
+        process = psutil.Process(worker.process.pid)
+        total += process.memory_info().rss
+        for child in process.children():
             if "worker.jobs.recovery_process" in child.cmdline():
                 total += child.memory_info().rss
     return total
 
 
-def assert_all_there(there: Cloud, result: Result, folder: Path) -> Path:
-    """Every file that the result names is in the bucket, in the size that it says."""
+def assert_all_there(aws: Cloud, result: Result, folder: Path) -> Path:
+    """Checks that every file of the result is in the bucket with its size; returns the folder of the copies."""
     assert result.bot_id == BOT
-    bot = there.save(folder)
+    bot = aws.save(folder)
     for file in result.files:
-        assert (bot / file.key.removeprefix(there.keys.folder)).stat().st_size == file.size
-    names = {file.key.removeprefix(there.keys.folder) for file in result.files}
-    for person in there.manifest().participants:
+        assert (bot / file.key.removeprefix(aws.keys.folder)).stat().st_size == file.size
+    names = {file.key.removeprefix(aws.keys.folder) for file in result.files}
+    for person in aws.manifest().participants:
         for stream in person.streams:
             for segment in stream.segments:
                 assert any(name.endswith(segment.url) for name in names), segment.url
@@ -183,7 +183,7 @@ def assert_all_there(there: Cloud, result: Result, folder: Path) -> Path:
 
 
 def live_part(manifest: Manifest, number: int) -> Manifest:
-    """The document of one part alone, as the replica knows nothing of the others."""
+    """The manifest of one part alone: the replica did not send the other parts."""
     people = [
         msgspec.structs.replace(
             person,

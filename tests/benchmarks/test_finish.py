@@ -1,4 +1,4 @@
-"""How soon after a long meeting everything is uploaded and reported, to an S3 and SQS on this machine."""
+"""How soon after a long meeting everything is uploaded and reported, with an embedded S3 and SQS."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ JOB = b"""{"bot_id": "bot-1", "meeting_link": "https://meet.google.com/abc-defg-
 
 
 class Replayed:
-    """Stands in for the recording of a call: a whole meeting as fast as it goes, which then waits to be stopped."""
+    """Replaces the recording of a call: plays a whole meeting as fast as possible, then waits for the stop."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self.told = asyncio.Event()
-        """Set once all of the meeting is on the tape."""
+        self.on_tape = asyncio.Event()
+        """Set once the whole meeting is on the tape."""
         self.ended_at = 0.0
 
     async def attend(
@@ -76,7 +76,7 @@ class Replayed:
                 recorder.take(event)
                 if number % 100 == 0:
                     await asyncio.sleep(0)
-            self.told.set()
+            self.on_tape.set()
             stop = await stopped
             self.ended_at = time.monotonic()
             recorder.take(RecordingEnded(at=now, reason=stop.reason, detail=stop.detail))
@@ -98,7 +98,7 @@ def aws() -> Iterator[Embedded]:
 async def finish(
     seconds: float, aws: Embedded, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[float, float]:
-    """Seconds from the end to the document being Success, and to the result being sent."""
+    """Seconds from the end of the meeting to the status Success, and to the sent result."""
     replayed = Replayed(seconds)
     monkeypatch.setattr(attempt, "attend", replayed.attend)
     worker_settings = WorkerSettings(bucket=aws.bucket, memory_limit=None)
@@ -123,7 +123,7 @@ async def finish(
             run_job(parse_job(JOB, lambda: "other"), context, ends_by=None, give_up=False)
         )
         await asyncio.wait(
-            [running, asyncio.create_task(replayed.told.wait())], return_when="FIRST_COMPLETED"
+            [running, asyncio.create_task(replayed.on_tape.wait())], return_when="FIRST_COMPLETED"
         )
         stopped.set_result(Ending(Reason.DRAINED, "SIGTERM", time.time()))
         success = asyncio.create_task(asyncio.to_thread(_until_success, store))
@@ -146,7 +146,7 @@ def _until_success(store: S3Store) -> float:
 
 
 @pytest.mark.parametrize(("hours", "success", "everything"), [(1, 3.0, 30.0), (4, 20.0, 60.0)])
-async def test_after_a_long_meeting(
+async def test_a_long_meeting_is_uploaded_and_reported_in_time(
     hours: int,
     success: float,
     everything: float,

@@ -1,4 +1,4 @@
-"""How fast a tape becomes files, and whether four hours stay in place and in memory."""
+"""The speed of rendering a tape, and the places of packets and the memory in four hours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOUR = 3_600.0
 
 
 def write_tape(folder: Path, talkers: list[Talker], seconds: float, jitter: float = 0.005) -> int:
-    """Writes a tape as a recording does; gives the number of its packets."""
+    """Writes a tape as a recording does; returns the number of its packets."""
     count = 0
     folder.mkdir(parents=True)
     with TapeWriter(folder) as writer:
@@ -46,7 +46,7 @@ def replay(tape: Path, output: Path, what: str) -> dict[str, float]:
 
 
 def decoding_alone(tape: Path) -> float:
-    """Seconds of processor time that libopus needs for all packets of a tape, one by one, with nothing around it."""
+    """Seconds of processor time that libopus alone needs to decode all packets of a tape."""
     contexts: dict[int, AudioCodecContext] = {}
     packets: list[tuple[int, bytes]] = []
     for event in read_tape(tape):
@@ -65,7 +65,7 @@ def decoding_alone(tape: Path) -> float:
 
 
 @pytest.mark.parametrize("kind", ["monologues", "conversation"])
-def test_an_hour_with_three_busy_slots(kind: str, tmp_path: Path) -> None:
+def test_print_the_speed_of_an_hour_with_three_slots(kind: str, tmp_path: Path) -> None:
     talkers = monologues(HOUR) if kind == "monologues" else conversation(HOUR)
     count = write_tape(tmp_path / "tape", talkers, HOUR)
     stems = replay(tmp_path / "tape", tmp_path / "stems", "stems")
@@ -75,12 +75,12 @@ def test_an_hour_with_three_busy_slots(kind: str, tmp_path: Path) -> None:
         f"\n1 h, three slots, {kind}: {len(talkers)} speakers, {count:,} packets ({count / HOUR / 150:.0%} of three full slots)"
         f"\n  stems alone    {HOUR / stems['cpu']:>7,.0f} x real time  ({1e6 * stems['cpu'] / count:.1f} us a packet)"
         f"\n  stems and mix  {HOUR / mix['cpu']:>7,.0f} x real time  ({1e6 * mix['cpu'] / count:.1f} us a packet)"
-        f"\n  libopus alone  {HOUR / decoding:>7,.0f} x real time, which no mix can beat on this core"
+        f"\n  libopus alone  {HOUR / decoding:>7,.0f} x real time, the limit for a mix on this core"
         f"\n  peak memory    {mix['peak_bytes'] / 1e6:,.0f} MB"
     )
 
 
-def test_four_hours_of_eight_drifting_speakers(tmp_path: Path) -> None:
+def test_four_hours_of_drifting_speakers_stay_in_place_and_in_memory(tmp_path: Path) -> None:
     seconds = 4 * HOUR
     talkers = conversation(seconds)
     count = write_tape(tmp_path / "tape", talkers, seconds)

@@ -1,4 +1,4 @@
-"""The command ``meetstems demo`` as a person runs it."""
+"""The command ``meetstems demo`` as a user runs it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ lobby = 0.2
 """
 
 
-def test_the_demo_leaves_the_recording_and_the_truth(
+def test_the_demo_writes_the_recording_and_the_truth(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     scenario = tmp_path / "short.toml"

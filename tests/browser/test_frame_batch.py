@@ -1,4 +1,4 @@
-"""The page's MessagePack, read by Python's."""
+"""The page's MessagePack, decoded by Python."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FULL = Frame(
 )
 
 
-def as_chromium_gives_it(frame: Frame) -> dict[str, object]:
+def chromium_frame(frame: Frame) -> dict[str, object]:
     metadata: dict[str, object] = {"receiver": frame.receiver, "payload": list(frame.payload)}
     if frame is BARE:
         return metadata
@@ -67,10 +67,12 @@ def as_chromium_gives_it(frame: Frame) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("frames", [[], [BARE], [FULL, BARE, FULL]], ids=["none", "bare", "large"])
-async def test_python_reads_what_the_page_wrote(browser_session: BrowserSession, frames: list[Frame]) -> None:
+async def test_python_decodes_the_batches_of_the_page(
+    browser_session: BrowserSession, frames: list[Frame]
+) -> None:
     page = await (await new_context(browser_session)).new_page()
     source = resources.files("browser_scripts").joinpath("frame_batch.js").read_text("utf-8")
-    given = [as_chromium_gives_it(frame) for frame in frames]
+    given = [chromium_frame(frame) for frame in frames]
     first, second = await page.evaluate(WRITE, [source, given, 0xFFFFFFFF, 7, 70_000])
     batch = msgspec.msgpack.decode(base64.b64decode(first), type=FrameBatch)
     assert batch == FrameBatch(document=0xFFFFFFFF, sequence=7, dropped=70_000, frames=frames)

@@ -1,4 +1,4 @@
-"""How a Chromium's end is noticed, and what it is made of."""
+"""How Chromium is launched, and how its end is detected."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def died(session: BrowserSession) -> str:
         return await session.died
 
 
-async def test_a_closed_browser_has_not_died() -> None:
+async def test_closing_the_browser_is_not_reported_as_a_death() -> None:
     async with launch_browser(BrowserSettings.from_environment(os.environ)) as session:
         context = await new_context(session)
         page = await context.new_page()
@@ -39,24 +39,24 @@ async def test_a_closed_browser_has_not_died() -> None:
     assert not any(is_alive(pid) for pid in processes.chromium)
 
 
-async def test_chromium_that_is_killed_has_died(browser_session: BrowserSession) -> None:
+async def test_a_killed_chromium_is_reported_as_a_death(browser_session: BrowserSession) -> None:
     os.kill(chromium_of(os.getpid()), signal.SIGKILL)
     assert await died(browser_session) == "Chromium ended unexpectedly"
 
 
-async def test_a_page_that_crashes_is_a_death(browser_session: BrowserSession) -> None:
+async def test_a_crashed_page_is_reported_as_a_death(browser_session: BrowserSession) -> None:
     page = await (await new_context(browser_session)).new_page()
     with pytest.raises(PlaywrightError):
         await page.goto("chrome://crash")
     assert await died(browser_session) == "the page crashed: about:blank"
 
 
-async def test_a_driver_that_is_killed_is_a_death(browser_session: BrowserSession) -> None:
+async def test_a_killed_driver_is_reported_as_a_death(browser_session: BrowserSession) -> None:
     os.kill(browser_processes().driver[0], signal.SIGKILL)
     assert await died(browser_session) == "Playwright's driver ended unexpectedly"
 
 
-async def test_an_executable_that_is_no_chromium(tmp_path: Path) -> None:
+async def test_an_executable_that_is_not_chromium_raises_a_launch_error(tmp_path: Path) -> None:
     impostor = tmp_path / "chromium"
     impostor.write_text("#!/bin/sh\nexit 3\n")
     impostor.chmod(0o755)
@@ -69,7 +69,7 @@ NEEDS_XVFB = pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb he
 
 
 @NEEDS_XVFB
-async def test_a_headed_chromium_brings_its_own_screen(tmp_path: Path) -> None:
+async def test_a_headed_chromium_starts_its_own_xvfb(tmp_path: Path) -> None:
     own = BrowserSettings.from_environment(os.environ)
     headed = msgspec.structs.replace(own, headed=True, display=None, locale="de-AT")
     async with launch_browser(headed) as session:

@@ -1,4 +1,4 @@
-"""The media server against a real Chromium: a page without any of our scripts must hear what the plan says."""
+"""The media server against a real Chromium: a page without the worker's scripts must receive what the plan says."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ window.sources = () => window.pc.getReceivers().map(
 </script>"""
 
 
-# With both, ICE works in a container that has a loopback interface and no other; elsewhere neither is needed.
+# With both flags, ICE works in a container that has only a loopback interface; elsewhere neither is needed.
 LOOPBACK = ["--allow-loopback-in-peer-connection", "--disable-features=WebRtcHideLocalIpsWithMdns"]
 
 
@@ -136,7 +136,7 @@ async def negotiate(page: Page, media: MeetingMedia, signalling: str) -> None:
 
 
 async def tapped(page: Page, truth: Truth) -> list[tuple[dict[str, Any], TruthPacket]]:
-    """Each frame that a transform in the page saw, with the truth about its packet; all that was sent must be there."""
+    """Each frame that a transform in the page received, with the truth of its packet; checks that all sent packets arrived."""
     sent = {(packet.ssrc, packet.sequence): packet for packet in truth.packets if packet.fate == "sent"}
     await page.wait_for_function("(count) => frames_.length >= count", arg=len(sent))
     frames = await page.evaluate("() => frames_")
@@ -184,7 +184,7 @@ async def test_chromium_receives_three_streams(
     assert late[len(late) // 2] < 0.005
 
 
-async def test_losses_duplicates_and_reordering_are_as_the_truth_says(page: Page, tmp_path: Path) -> None:
+async def test_losses_duplicates_and_reordering_match_the_truth(page: Page, tmp_path: Path) -> None:
     faults = Network(loss=0.1, duplicate=0.1, reorder=0.1, jitter=0.02)
     async with running(three_talkers(2.0, faults, red=True), tmp_path / "truth.jsonl") as media:
         await negotiate(page, media, "offer")
@@ -201,14 +201,14 @@ async def test_losses_duplicates_and_reordering_are_as_the_truth_says(page: Page
     assert any(packet.duplicate for packet in truth.packets)
 
 
-async def test_media_goes_on_over_a_reconnect(page: Page, tmp_path: Path) -> None:
+async def test_media_continues_after_a_reconnect(page: Page, tmp_path: Path) -> None:
     async with running(three_talkers(4.0, reconnects=[1.5]), tmp_path / "truth.jsonl") as media:
 
-        async def again() -> None:
+        async def negotiate_again() -> None:
             await page.evaluate("() => pc.close()")
             await negotiate(page, media, "add_transceiver")
 
-        media.on_reconnect = again
+        media.on_reconnect = negotiate_again
         await negotiate(page, media, "offer")
         media.allow_start()
         await media.wait_finished()
@@ -221,7 +221,7 @@ async def test_media_goes_on_over_a_reconnect(page: Page, tmp_path: Path) -> Non
     assert gap and min(gap) >= 1.49 and max(gap) < 3.5
 
 
-async def test_close_before_the_end_leaves_a_whole_truth(page: Page, tmp_path: Path) -> None:
+async def test_closing_before_the_end_writes_a_complete_truth(page: Page, tmp_path: Path) -> None:
     async with running(three_talkers(60.0), tmp_path / "truth.jsonl") as media:
         await negotiate(page, media, "offer")
         media.allow_start()

@@ -1,4 +1,4 @@
-"""Every way that a join of a Google Meet call can go, in a real Chromium."""
+"""Every outcome of joining a Google Meet call, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LENGTH = 2.0
 ADA = Participant(name="Ada Ray", voice="elif", csrc=7001, says=[(0.2, LENGTH)], host=True)
 BEN = Participant(name="Ben Oak", voice="nuno", csrc=7002, says=[(0.4, LENGTH)])
 BOTH = (ADA.name, BEN.name)
-FOR_LONG = 40.0
+LONG = 40.0
 MESSAGE = "I record this call. " * 40
 STRAIGHT_IN = ("joining", "in_call_not_recording", "in_call_recording", "leaving", "done")
 
@@ -53,23 +53,23 @@ def meeting(
     )
 
 
-def ended(name: str, scenario: Scenario, names: Sequence[str] | None = None) -> Row:
-    """Recorded until the host ends the meeting."""
+def host_ends(name: str, scenario: Scenario, names: Sequence[str] | None = None) -> Row:
+    """The bot records until the host ends the meeting."""
     return Row(name, scenario, Reason.MEETING_ENDED, "call_ended_by_host", "host_ended", names=names)
 
 
-def walled(wall: Refusal, reason: Reason, sub_code: str) -> Row:
-    """Refused before anything could be asked."""
+def refused_before_lobby(wall: Refusal, reason: Reason, sub_code: str) -> Row:
+    """The bot is refused before it can ask to join."""
     return Row(wall.replace("_", "-"), meeting(Page(wall=wall)), reason, sub_code, wall, REFUSED)
 
 
-def turned_away(verdict: Refusal, reason: Reason, sub_code: str) -> Row:
-    """Refused from the lobby."""
+def refused_in_lobby(verdict: Refusal, reason: Reason, sub_code: str) -> Row:
+    """The bot is refused in the lobby."""
     page = Page(lobby=LOBBY, verdict=verdict)
     return Row(f"lobby-{verdict.replace('_', '-')}", meeting(page), reason, sub_code, verdict, NOT_LET_IN)
 
 
-def left(
+def bot_leaves(
     name: str,
     reason: Reason,
     sub_code: str,
@@ -78,30 +78,28 @@ def left(
     policy: LeavePolicy,
     *people: Participant,
 ) -> Row:
-    """Left by the bot's own decision, in a meeting that goes on for long."""
-    scenario = meeting(None, *people, duration=FOR_LONG)
+    """The bot decides to leave a long meeting."""
+    scenario = meeting(None, *people, duration=LONG)
     return Row(name, scenario, reason, sub_code, shown, after=after, policy=policy)
 
 
-def by_default(name: str, page: Page) -> Row:
-    return ended(name, meeting(page))
+def recorded_with(name: str, page: Page) -> Row:
+    return host_ends(name, meeting(page))
 
 
-def took_the_cut_message(
+def chat_message_is_cut(
     replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
 ) -> Sequence[str]:
     (text,) = replica.chat
     return [] if 480 < len(text) <= 500 and text.endswith("call.…") else [f"the chat got {text!r}"]
 
 
-def never_seen_as_the_call(
-    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
-) -> Sequence[str]:
+def call_is_never_seen(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     seen = {event.scene for event in events if isinstance(event, PageSeen)}
     return [f"took the page for {seen}"] if "call" in seen else []
 
 
-def noted_german_and_wrote(
+def german_is_noted_and_chat_is_written(
     replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
 ) -> Sequence[str]:
     languages = {event.language for event in events if isinstance(event, PageSeen)}
@@ -109,7 +107,7 @@ def noted_german_and_wrote(
     return faults if replica.chat else [*faults, "wrote nothing into the chat"]
 
 
-def comings_and_goings_noted(
+def roster_changes_are_noted(
     replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
 ) -> Sequence[str]:
     noted = [(event.change, event.name) for event in events if isinstance(event, RosterChanged)]
@@ -117,63 +115,65 @@ def comings_and_goings_noted(
     return [f"noted {noted}, expected {change}" for change in expected if change not in noted]
 
 
-def gone(person: Participant, at: float) -> Participant:
+def leaving(person: Participant, at: float) -> Participant:
     return Participant(name=person.name, voice=person.voice, csrc=person.csrc, says=[(0.2, at)], leaves=at)
 
 
-def quiet(name: str, csrc: int) -> Participant:
+def silent(name: str, csrc: int) -> Participant:
     return Participant(name=name, voice="elif", csrc=csrc)
 
 
 KICKED = "bot_kicked_from_waiting_room"
 ROWS = [
     # Let in, and recorded.
-    ended("admitted", meeting(), BOTH)._replace(announcement=MESSAGE, check=took_the_cut_message),
-    by_default(
+    host_ends("admitted", meeting(), BOTH)._replace(announcement=MESSAGE, check=chat_message_is_cut),
+    recorded_with(
         "lobby-straight", Page(lobby=LOBBY, lobby_text="asking_straight", join_label="Ask to join anyway")
     ),
-    by_default("lobby-host-brings", Page(lobby=LOBBY, lobby_text="host_brings")),
-    by_default("host-comes", Page(lobby=LOBBY, host_comes=1.5)),
-    by_default("tips", Page(lobby=LOBBY, tips=["Got it", "Dismiss", "Use without an account"])),
-    by_default("no-devices", Page(lobby=LOBBY, tips=["Continue without microphone and camera", "effects"])),
-    by_default("consent", Page(lobby=LOBBY, consent_modal=True)),
-    by_default("notices", Page(lobby=LOBBY, recording_notice=True, notices=["transcript", "gemini"])),
-    by_default("still-there", Page(lobby=LOBBY, still_there=0.5, still_there_patience=3600.0)),
-    ended("signed-in", meeting(Page(signed_in=True, join_label="Join now", lobby=0.0)))._replace(
+    recorded_with("lobby-host-brings", Page(lobby=LOBBY, lobby_text="host_brings")),
+    recorded_with("host-comes", Page(lobby=LOBBY, host_comes=1.5)),
+    recorded_with("tips", Page(lobby=LOBBY, tips=["Got it", "Dismiss", "Use without an account"])),
+    recorded_with(
+        "no-devices", Page(lobby=LOBBY, tips=["Continue without microphone and camera", "effects"])
+    ),
+    recorded_with("consent", Page(lobby=LOBBY, consent_modal=True)),
+    recorded_with("notices", Page(lobby=LOBBY, recording_notice=True, notices=["transcript", "gemini"])),
+    recorded_with("still-there", Page(lobby=LOBBY, still_there=0.5, still_there_patience=3600.0)),
+    host_ends("signed-in", meeting(Page(signed_in=True, join_label="Join now", lobby=0.0)))._replace(
         states=STRAIGHT_IN
     ),
-    ended("signed-in-elsewhere", meeting(Page(signed_in=True, join_label="Switch here", lobby=LOBBY))),
-    ended("foreign", meeting(Page(lobby=LOBBY, language="de")), BOTH)._replace(
-        announcement=MESSAGE, check=noted_german_and_wrote
+    host_ends("signed-in-elsewhere", meeting(Page(signed_in=True, join_label="Switch here", lobby=LOBBY))),
+    host_ends("foreign", meeting(Page(lobby=LOBBY, language="de")), BOTH)._replace(
+        announcement=MESSAGE, check=german_is_noted_and_chat_is_written
     ),
-    ended("connection-retry", meeting(Page(lobby=LOBBY, connection_failures=1)))._replace(attempts=2),
-    ended(
+    host_ends("connection-retry", meeting(Page(lobby=LOBBY, connection_failures=1)))._replace(attempts=2),
+    host_ends(
         "comings-and-goings",
         meeting(
             None,
             ADA,
             replace(BEN, mutes=[(0.5, 2.0)]),
-            replace(quiet("Late Lin", 7004), joins=0.3, leaves=2.0),
+            replace(silent("Late Lin", 7004), joins=0.3, leaves=2.0),
             duration=3.0,
         ),
-    )._replace(check=comings_and_goings_noted),
+    )._replace(check=roster_changes_are_noted),
     # Names from one source of the roster alone.
-    ended("collections-alone", meeting(roster=Roster(rpc_after=None, tiles_after=None)), BOTH),
-    ended("tiles-alone", meeting(roster=Roster(rpc_after=None, collections_after=None)), BOTH),
-    ended("rpc-and-bare-tiles", meeting(roster=Roster(collections_after=None, tile_names=False)), BOTH),
-    ended(
+    host_ends("collections-alone", meeting(roster=Roster(rpc_after=None, tiles_after=None)), BOTH),
+    host_ends("tiles-alone", meeting(roster=Roster(rpc_after=None, collections_after=None)), BOTH),
+    host_ends("rpc-and-bare-tiles", meeting(roster=Roster(collections_after=None, tile_names=False)), BOTH),
+    host_ends(
         "moved-schema",
         meeting(roster=Roster(rpc_after=None, tiles_after=None, moved_schema=True)),
         names=BOTH,
     ),
     # Not let in.
-    turned_away("denied", Reason.DENIED_BY_HOST, KICKED),
-    turned_away(
+    refused_in_lobby("denied", Reason.DENIED_BY_HOST, KICKED),
+    refused_in_lobby(
         "unanswered", Reason.WAITING_ROOM_TIMEOUT_BY_PLATFORM, "call_ended_by_platform_waiting_room_timeout"
     ),
-    turned_away("removed", Reason.REMOVED_FROM_WAITING_ROOM, KICKED),
-    turned_away("host_ended", Reason.MEETING_OVER, "meeting_ended"),
-    turned_away("blocked", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
+    refused_in_lobby("removed", Reason.REMOVED_FROM_WAITING_ROOM, KICKED),
+    refused_in_lobby("host_ended", Reason.MEETING_OVER, "meeting_ended"),
+    refused_in_lobby("blocked", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
     Row(
         "second-queue",
         meeting(Page(lobby=LOBBY, lobby_text="host_admits", verdict="not_allowed")),
@@ -192,14 +192,14 @@ ROWS = [
     ),
     Row(
         "lobby-timeout",
-        meeting(Page(lobby=FOR_LONG)),
+        meeting(Page(lobby=LONG)),
         Reason.WAITING_ROOM_TIMEOUT,
         "timeout_exceeded_waiting_room",
         "lobby",
         NOT_LET_IN,
         LeavePolicy(waiting_room=1.5),
         after=1.5,
-        check=never_seen_as_the_call,
+        check=call_is_never_seen,
     ),
     Row(
         "host-never-comes",
@@ -212,17 +212,17 @@ ROWS = [
         after=1.5,
     ),
     # Refused before the lobby.
-    walled("problem_connecting", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
-    walled("problem_joining", Reason.CONNECTION_FAILED, "google_meet_internal_error"),
-    walled("not_found", Reason.MEETING_NOT_FOUND, "meeting_not_found"),
-    walled("code_wrong", Reason.MEETING_NOT_FOUND, "meeting_not_found"),
-    walled("expired", Reason.LINK_EXPIRED, "meeting_link_expired"),
-    walled("invalid", Reason.LINK_INVALID, "meeting_link_invalid"),
-    walled("not_started", Reason.MEETING_NOT_STARTED, "meeting_not_started"),
-    walled("call_ended", Reason.MEETING_OVER, "meeting_ended"),
-    walled("sign_in", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
-    walled("choose_account", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
-    walled("captcha", Reason.CAPTCHA, "google_meet_sign_in_captcha_failed"),
+    refused_before_lobby("problem_connecting", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
+    refused_before_lobby("problem_joining", Reason.CONNECTION_FAILED, "google_meet_internal_error"),
+    refused_before_lobby("not_found", Reason.MEETING_NOT_FOUND, "meeting_not_found"),
+    refused_before_lobby("code_wrong", Reason.MEETING_NOT_FOUND, "meeting_not_found"),
+    refused_before_lobby("expired", Reason.LINK_EXPIRED, "meeting_link_expired"),
+    refused_before_lobby("invalid", Reason.LINK_INVALID, "meeting_link_invalid"),
+    refused_before_lobby("not_started", Reason.MEETING_NOT_STARTED, "meeting_not_started"),
+    refused_before_lobby("call_ended", Reason.MEETING_OVER, "meeting_ended"),
+    refused_before_lobby("sign_in", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
+    refused_before_lobby("choose_account", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
+    refused_before_lobby("captcha", Reason.CAPTCHA, "google_meet_sign_in_captcha_failed"),
     Row(
         "sign-in-redirect",
         meeting(Page(wall="sign_in_redirect")),
@@ -243,7 +243,7 @@ ROWS = [
     Row("removed", meeting(removed=True), Reason.REMOVED, "bot_kicked_from_call", "removed"),
     Row(
         "closed-as-idle",
-        meeting(Page(lobby=LOBBY, still_there=0.5, still_there_patience=0.0), duration=FOR_LONG),
+        meeting(Page(lobby=LOBBY, still_there=0.5, still_there_patience=0.0), duration=LONG),
         Reason.ENDED_IDLE,
         "call_ended_by_platform_idle",
         "idle",
@@ -260,7 +260,7 @@ ROWS = [
     ),
     Row(
         "recording-denied",
-        meeting(Page(lobby=LOBBY, recording_denied=True), duration=FOR_LONG),
+        meeting(Page(lobby=LOBBY, recording_denied=True), duration=LONG),
         Reason.RECORDING_DENIED,
         "timeout_exceeded_recording_permission_denied",
         "call",
@@ -268,46 +268,46 @@ ROWS = [
         LeavePolicy(recording_denied=1.0),
         after=1.0,
     ),
-    left(
+    bot_leaves(
         "everyone-left",
         Reason.EVERYONE_LEFT,
         "timeout_exceeded_everyone_left",
         "tiles",
         1.0,
         LeavePolicy(everyone_left=Patience(1.0)),
-        gone(ADA, 1.2),
-        gone(BEN, 1.5),
+        leaving(ADA, 1.2),
+        leaving(BEN, 1.5),
     ),
-    left(
+    bot_leaves(
         "only-bots-by-names",
         Reason.ONLY_BOTS_BY_NAMES,
         "timeout_exceeded_only_bots_detected_using_participant_names",
         "tiles",
         1.0,
         LeavePolicy(only_bots_by_names=Patience(1.0), bot_names=("notetaker",)),
-        gone(ADA, 1.2),
-        quiet("Some Notetaker", 7003),
+        leaving(ADA, 1.2),
+        silent("Some Notetaker", 7003),
     ),
-    left(
+    bot_leaves(
         "only-bots-by-events",
         Reason.ONLY_BOTS_BY_EVENTS,
         "timeout_exceeded_only_bots_detected_using_participant_events",
         "tiles",
         1.0,
         LeavePolicy(only_bots_by_events=Patience(1.0)),
-        gone(ADA, 1.2),
-        quiet("Quiet One", 7003),
+        leaving(ADA, 1.2),
+        silent("Quiet One", 7003),
     ),
-    left(
+    bot_leaves(
         "silence",
         Reason.SILENCE,
         "timeout_exceeded_silence_detected",
         "call",
         1.5,
         LeavePolicy(silence=Patience(1.5)),
-        quiet("Quiet One", 7003),
+        silent("Quiet One", 7003),
     ),
-    left(
+    bot_leaves(
         "max-duration",
         Reason.MAX_DURATION,
         "timeout_exceeded_in_call_recording",
@@ -318,7 +318,7 @@ ROWS = [
     ),
     Row(
         "noone-joined",
-        Scenario(title="test", duration=FOR_LONG, page=Page(lobby=LOBBY)),
+        Scenario(title="test", duration=LONG, page=Page(lobby=LOBBY)),
         Reason.NOONE_JOINED,
         "timeout_exceeded_noone_joined",
         "call",
@@ -330,10 +330,10 @@ ROWS = [
 
 @pytest.mark.parametrize("repetition", range(REPEAT))
 @pytest.mark.parametrize("group", range(GROUPS))
-async def test_every_way_ends_as_it_should(tmp_path: Path, group: int, repetition: int) -> None:
+async def test_every_outcome_is_as_expected(tmp_path: Path, group: int, repetition: int) -> None:
     await play_group(ROWS, group, tmp_path)
 
 
-def test_the_table_is_long_enough() -> None:
+def test_the_table_has_unique_names_and_known_state_sequences() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS) >= 20
     assert all(row.states in (RECORDED, STRAIGHT_IN, NOT_LET_IN, REFUSED, ONLY_IN_CALL) for row in ROWS)

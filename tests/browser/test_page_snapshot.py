@@ -11,7 +11,7 @@ from worker.platforms.registry import PLATFORMS, Platform
 from worker.settings import BrowserSettings
 
 MASK = (255, 0, 255)
-"""What Playwright paints over what is masked."""
+"""The colour that Playwright paints over masked elements."""
 
 MEET = """
 <main><h1>You can't join this video call</h1></main>
@@ -38,7 +38,9 @@ COMMON = """
         (Platform.MICROSOFT_TEAMS, TEAMS, "You've been removed from this meeting"),
     ],
 )
-async def test_what_is_kept_of_a_page(platform: Platform, page_html: str, kept: str, tmp_path: Path) -> None:
+async def test_a_page_snapshot_has_the_pages_text_but_no_private_data(
+    platform: Platform, page_html: str, kept: str, tmp_path: Path
+) -> None:
     async with launch_browser(BrowserSettings()) as session:
         page = await (await new_context(session)).new_page()
         await page.set_content(page_html + COMMON)

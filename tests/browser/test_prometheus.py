@@ -15,7 +15,7 @@ from tests.support.kills import conversation
 from tests.support.worker_process import Worker, cloud
 
 ANSWERS_WITHIN = 60.0
-"""Seconds from the start of the worker; what its last scrape told is still asked for after its end."""
+"""Seconds from the start of the worker; its last scrape is still queried after its end."""
 
 
 @pytest.mark.timeout(180)
@@ -25,12 +25,12 @@ async def test_every_query_is_answered_by_a_worker_that_records(tmp_path: Path) 
     queries = {**dashboard_queries(), **recorded_queries()}
     fired: set[str] = set()
     left = set(queries)
-    with cloud() as there, prometheus(tmp_path, {"bot": port}) as seen:
+    with cloud() as aws, prometheus(tmp_path, {"bot": port}) as seen:
         async with Replica(conversation(12), tmp_path / "truth.jsonl") as replica:
-            there.dispatch(replica)
+            aws.dispatch(replica)
             worker = await Worker.start(
                 replica,
-                there,
+                aws,
                 tmp_path / "work",
                 MEETSTEMS_METRICS_PORT=str(port),
                 MEETSTEMS_LINGER_SECONDS="20",

@@ -14,11 +14,11 @@ from worker.cli import main as cli
 from worker.tape.events import RecordingStarted, StateChanged, TapeEvent
 
 
-def waiting(events: list[TapeEvent]) -> bool:
+def in_waiting_room(events: list[TapeEvent]) -> bool:
     return any(isinstance(event, StateChanged) and event.state == "waiting_room" for event in events)
 
 
-def talking(events: list[TapeEvent]) -> bool:
+def recording_speech(events: list[TapeEvent]) -> bool:
     return frames_in(events) > 50 and any(isinstance(event, RecordingStarted) for event in events)
 
 
@@ -55,7 +55,7 @@ async def test_a_meeting_is_recorded_to_its_end_and_replays_to_the_same_bytes(tm
 async def test_a_signal_ends_the_recording_in_order(tmp_path: Path, number: signal.Signals) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         command = await Command.record(replica, tmp_path / "out")
-        await command.until_on_tape(talking)
+        await command.until_on_tape(recording_speech)
         command.process.send_signal(number)
         done = await command.finish()
         assert await replica.wait_ended() == "left"
@@ -67,7 +67,7 @@ async def test_a_signal_ends_the_recording_in_order(tmp_path: Path, number: sign
 async def test_a_signal_in_the_waiting_room_leaves_no_files(tmp_path: Path) -> None:
     async with Replica(meeting(60, lobby=60), tmp_path / "truth.jsonl") as replica:
         command = await Command.record(replica, tmp_path / "out")
-        await command.until_on_tape(waiting)
+        await command.until_on_tape(in_waiting_room)
         command.process.send_signal(signal.SIGINT)
         done = await command.finish()
     assert (done.exit_code, done.err) == (
@@ -77,10 +77,10 @@ async def test_a_signal_in_the_waiting_room_leaves_no_files(tmp_path: Path) -> N
     assert contents(tmp_path / "out") == {}
 
 
-async def test_chromium_that_is_killed_leaves_files_that_are_complete_up_to_there(tmp_path: Path) -> None:
+async def test_a_killed_chromium_leaves_files_that_are_complete_up_to_the_kill(tmp_path: Path) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         command = await Command.record(replica, tmp_path / "out")
-        await command.until_on_tape(talking)
+        await command.until_on_tape(recording_speech)
         os.kill(command.chromium(), signal.SIGKILL)
         done = await command.finish()
     assert done.exit_code == 1
@@ -94,10 +94,10 @@ async def test_chromium_that_is_killed_leaves_files_that_are_complete_up_to_ther
     assert manifest.participants[0].streams[0].segments[0].packets.received > 20
 
 
-async def test_a_worker_that_is_killed_leaves_a_tape_with_everything_on_it(tmp_path: Path) -> None:
+async def test_a_killed_worker_leaves_a_tape_with_all_frames(tmp_path: Path) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         command = await Command.record(replica, tmp_path / "out")
-        await command.until_on_tape(talking)
+        await command.until_on_tape(recording_speech)
         command.process.kill()
         await command.finish()
     assert cli.main(["replay", str(tmp_path / "out" / "tape"), "--output", str(tmp_path / "again")]) == 0
@@ -107,10 +107,10 @@ async def test_a_worker_that_is_killed_leaves_a_tape_with_everything_on_it(tmp_p
     assert received == frames_in(events_of(tmp_path / "out"))
 
 
-async def test_a_bot_that_is_turned_away_obeys(tmp_path: Path) -> None:
+async def test_a_bot_that_is_denied_leaves_and_exits_with_3(tmp_path: Path) -> None:
     async with Replica(meeting(60, lobby=60), tmp_path / "truth.jsonl") as replica:
         command = await Command.record(replica, tmp_path / "out")
-        await command.until_on_tape(waiting)
+        await command.until_on_tape(in_waiting_room)
         replica.deny()
         done = await command.finish()
     assert done.exit_code == 3
@@ -121,17 +121,17 @@ async def test_a_bot_that_is_turned_away_obeys(tmp_path: Path) -> None:
     assert set(contents(tmp_path / "out")) == {"failure/page.html", "failure/screenshot.png"}
 
 
-async def test_a_bot_that_is_removed_keeps_what_it_has(tmp_path: Path) -> None:
+async def test_a_bot_that_is_removed_finishes_its_files(tmp_path: Path) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         command = await Command.record(replica, tmp_path / "out")
-        await command.until_on_tape(talking)
+        await command.until_on_tape(recording_speech)
         replica.remove_bot()
         done = await command.finish()
     assert (done.exit_code, done.err) == (0, [])
     assert assert_complete(tmp_path / "out").recording.ended_reason == "removed"
 
 
-async def test_a_call_that_does_not_exist(tmp_path: Path) -> None:
+async def test_a_call_that_does_not_exist_exits_with_3(tmp_path: Path) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         command = await Command.record(replica, tmp_path / "out", url="https://meet.google.com/zzz-zzzz-zzz")
         done = await command.finish()
@@ -139,7 +139,7 @@ async def test_a_call_that_does_not_exist(tmp_path: Path) -> None:
     assert done.err[0].startswith("meetstems: not recorded: There is no such meeting (meeting_not_found: ")
 
 
-async def test_the_longest_duration(tmp_path: Path) -> None:
+async def test_max_duration_ends_the_recording(tmp_path: Path) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         command = await Command.record(replica, tmp_path / "out", "--max-duration", "2.5")
         done = await command.finish()

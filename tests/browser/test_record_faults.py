@@ -1,4 +1,4 @@
-"""What breaks while a recording runs, and what is left all the same."""
+"""Faults during a recording, and the files that remain."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from worker.tape.events import FrameBatch, RecordingEnded, StateChanged, TapeEve
 from worker.tape.writer import TapeWriter
 
 
-class Silent(RecordingObserver):
-    """Shows nothing; remembers the states."""
+class StateObserver(RecordingObserver):
+    """Keeps the states, and notices when packets have arrived."""
 
     interval = 0.1
 
     def __init__(self) -> None:
         self.states: list[str] = []
         self.updates = 0
-        self.heard = asyncio.Event()
+        self.packets_arrived = asyncio.Event()
 
     def state(self, state: State, reason: Reason | None = None) -> None:
         self.states.append(state)
@@ -51,23 +51,23 @@ class Silent(RecordingObserver):
     def update(self, progress: Progress) -> None:
         self.updates += 1
         if sum(speaker.packets_received for speaker in progress.speakers) > 20:
-            self.heard.set()
+            self.packets_arrived.set()
 
 
 async def recorded(
-    replica: Replica, output: Path, display: Silent, open_renderer: OpenRenderer | None = None
+    replica: Replica, output: Path, observer: StateObserver, open_renderer: OpenRenderer | None = None
 ) -> RecordingOutcome:
     request = RecordingRequest("bot-1", parse_link(replica.meeting_url), output, "Notes")
     return await record(
         request,
         settings_for(replica),
-        display,
+        observer,
         open_renderer or (lambda platform: Renderer(output, platform)),
     )
 
 
 class FailingRenderer(Renderer):
-    """Has a full disk after some batches."""
+    """Fails as on a full disk after some batches."""
 
     def __init__(self, output: Path, platform: Platform, batches: int) -> None:
         super().__init__(output, platform)
@@ -80,13 +80,13 @@ class FailingRenderer(Renderer):
         super().feed(event)
 
 
-async def test_when_the_files_fail_the_tape_goes_on_and_makes_them_later(
+async def test_when_the_files_fail_the_tape_continues_and_can_be_replayed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     output = tmp_path / "out"
     async with Replica(meeting(4), tmp_path / "truth.jsonl") as replica:
         outcome = await recorded(
-            replica, output, Silent(), lambda platform: FailingRenderer(output, platform, 5)
+            replica, output, StateObserver(), lambda platform: FailingRenderer(output, platform, 5)
         )
     assert outcome.failed
     assert outcome.manifest is None
@@ -105,7 +105,7 @@ async def test_when_the_files_fail_the_tape_goes_on_and_makes_them_later(
     assert [person.participant_name for person in manifest.participants] == ["Ada Ray", "Ben Oak"]
 
 
-async def test_when_the_tape_fails_the_recording_stops_in_order_and_finishes_its_files(
+async def test_when_the_tape_fails_the_recording_stops_and_finishes_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append = TapeWriter._append
@@ -119,25 +119,25 @@ async def test_when_the_tape_fails_the_recording_stops_in_order_and_finishes_its
         append(self, topic, data, logged_at)
 
     monkeypatch.setattr(TapeWriter, "_append", fail_after_a_while)
-    output, display = tmp_path / "out", Silent()
+    output, observer = tmp_path / "out", StateObserver()
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
-        outcome = await recorded(replica, output, display)
+        outcome = await recorded(replica, output, observer)
         assert await replica.wait_ended() == "left"
     assert outcome.failed
     assert outcome.ending.reason == "tape_failed"
     assert str(outcome.error) == f"tape {output / 'tape'}: cannot write: No space left on device"
-    assert display.states[-2:] == ["leaving", "fatal"]
+    assert observer.states[-2:] == ["leaving", "fatal"]
     manifest = assert_complete(output)
     assert manifest.recording.ended_reason == "tape_failed"
     received = sum(person.streams[0].segments[0].packets.received for person in manifest.participants)
     assert received == frames_in(events_of(output))
 
 
-async def test_a_page_that_crashes_ends_the_recording_like_a_dead_browser(tmp_path: Path) -> None:
-    output, display = tmp_path / "out", Silent()
+async def test_a_crashed_page_ends_the_recording_as_browser_died(tmp_path: Path) -> None:
+    output, observer = tmp_path / "out", StateObserver()
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
-        recording = asyncio.create_task(recorded(replica, output, display))
-        await asyncio.wait_for(display.heard.wait(), 30)
+        recording = asyncio.create_task(recorded(replica, output, observer))
+        await asyncio.wait_for(observer.packets_arrived.wait(), 30)
         crash_renderers()
         outcome = await recording
     assert outcome.failed
@@ -145,16 +145,14 @@ async def test_a_page_that_crashes_ends_the_recording_like_a_dead_browser(tmp_pa
     assert assert_complete(output).recording.ended_reason == "browser_died"
 
 
-async def test_a_call_whose_connection_is_lost_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output, display = tmp_path / "out", Silent()
+async def test_a_lost_connection_ends_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output, observer = tmp_path / "out", StateObserver()
     monkeypatch.setattr(state_machine, "DISCONNECTED_TIMEOUT", 1.0)
     truth = tmp_path / "truth.jsonl"
     media = MeetingMedia(meeting(60), truth)
     async with Replica(meeting(60), truth, media=media) as replica:
-        recording = asyncio.create_task(recorded(replica, output, display))
-        await asyncio.wait_for(display.heard.wait(), 30)
+        recording = asyncio.create_task(recorded(replica, output, observer))
+        await asyncio.wait_for(observer.packets_arrived.wait(), 30)
         await media.disconnect()
         outcome = await recording
         assert await replica.wait_ended() == "left"
@@ -163,7 +161,7 @@ async def test_a_call_whose_connection_is_lost_is_given_up(
 
 
 def crash_renderers() -> None:
-    """Kills what runs the pages of our Chromium, but not the browser itself."""
+    """Kills Chromium's renderer processes, but not the browser itself."""
     import psutil
 
     for process in psutil.Process().children(recursive=True):
@@ -171,10 +169,10 @@ def crash_renderers() -> None:
             process.kill()
 
 
-async def test_states_and_the_end_stand_on_the_tape(tmp_path: Path) -> None:
-    output, display = tmp_path / "out", Silent()
+async def test_states_and_the_end_are_on_the_tape(tmp_path: Path) -> None:
+    output, observer = tmp_path / "out", StateObserver()
     async with Replica(meeting(2), tmp_path / "truth.jsonl") as replica:
-        outcome = await recorded(replica, output, display)
+        outcome = await recorded(replica, output, observer)
     events = events_of(output)
     states = [event.state for event in events if isinstance(event, StateChanged)]
     assert states == [
@@ -185,8 +183,8 @@ async def test_states_and_the_end_stand_on_the_tape(tmp_path: Path) -> None:
         "leaving",
         "done",
     ]
-    assert display.states == ["starting", *states]
-    assert display.updates > 5
+    assert observer.states == ["starting", *states]
+    assert observer.updates > 5
     ends = [event for event in events if isinstance(event, RecordingEnded)]
     assert [(end.reason, end.at) for end in ends] == [("meeting_ended", outcome.ending.at)]
     assert outcome.first_packet_after is not None
@@ -196,14 +194,14 @@ async def test_states_and_the_end_stand_on_the_tape(tmp_path: Path) -> None:
     assert outcome.cost.chromium > 0
 
 
-async def test_an_output_folder_that_is_not_empty_stops_everything_before_joining(tmp_path: Path) -> None:
+async def test_an_output_folder_that_is_not_empty_is_refused_before_joining(tmp_path: Path) -> None:
     from worker.rendering.output import OutputError
 
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "audio.wav").write_text("precious")
-    display = Silent()
+    observer = StateObserver()
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         with pytest.raises(OutputError, match="is not empty"):
-            await recorded(replica, tmp_path / "out", display)
-    assert display.states == []
+            await recorded(replica, tmp_path / "out", observer)
+    assert observer.states == []
     assert contents(tmp_path / "out") == {"audio.wav": b"precious"}

@@ -34,7 +34,7 @@ def meeting(*, duration: float = 60.0, media: Media | None = None, page: Page | 
 
 @asynccontextmanager
 async def visiting(scenario: Scenario, truth: Path) -> AsyncIterator[tuple[Replica, BrowserPage]]:
-    """The replica and a plain Chromium on its first page: no scripts of ours, the page's policy in force."""
+    """The replica, and a plain Chromium on its first page: without the worker's scripts, with the page's policy."""
     async with Replica(scenario, truth) as replica, async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=find_chromium(BrowserSettings.from_environment({})),
@@ -53,7 +53,7 @@ async def ask_to_join(page: BrowserPage) -> None:
 
 
 async def until(replica: Replica, met: Callable[[PageReport], bool]) -> PageReport:
-    """The first report from now on that meets the condition."""
+    """The next report that meets the condition."""
     seen = len(replica.page_reports)
     async with asyncio.timeout(PATIENCE):
         while True:
@@ -64,7 +64,7 @@ async def until(replica: Replica, met: Callable[[PageReport], bool]) -> PageRepo
             await asyncio.sleep(0.05)
 
 
-async def test_from_the_first_page_to_the_end(tmp_path: Path) -> None:
+async def test_a_guest_joins_and_stays_to_the_end(tmp_path: Path) -> None:
     scenario = meeting(duration=4.0, page=Page(lobby=3600.0, consent_modal=True, recording_notice=True))
     async with visiting(scenario, tmp_path / "truth") as (replica, page):
         await page.click("button:has(span:text-is('Got it'))")
@@ -113,7 +113,7 @@ async def test_from_the_first_page_to_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "media", [Media(), Media(signalling="add_transceiver")], ids=["offer", "add_transceiver"]
 )
-async def test_the_page_hears_the_meeting_through_its_receivers(tmp_path: Path, media: Media) -> None:
+async def test_the_page_receives_the_meeting_through_its_receivers(tmp_path: Path, media: Media) -> None:
     async with visiting(meeting(media=media), tmp_path / "truth") as (replica, page):
         await ask_to_join(page)
         report = await until(
@@ -133,7 +133,7 @@ async def test_the_page_hears_the_meeting_through_its_receivers(tmp_path: Path, 
 @pytest.mark.parametrize(
     "media", [Media(), Media(signalling="add_transceiver")], ids=["offer", "add_transceiver"]
 )
-async def test_the_trap_takes_the_encoded_audio(tmp_path: Path, media: Media) -> None:
+async def test_the_page_takes_the_encoded_audio_if_the_scenario_says_so(tmp_path: Path, media: Media) -> None:
     scenario = meeting(media=media, page=Page(lobby=0.0, encoded_audio=True))
     async with visiting(scenario, tmp_path / "truth") as (replica, page):
         await ask_to_join(page)
@@ -147,7 +147,7 @@ async def test_the_trap_takes_the_encoded_audio(tmp_path: Path, media: Media) ->
         assert report.errors == []
 
 
-async def test_the_trap_needs_create_encoded_streams(tmp_path: Path) -> None:
+async def test_the_page_uses_its_receivers_without_create_encoded_streams(tmp_path: Path) -> None:
     async with visiting(meeting(page=Page(lobby=0.0, encoded_audio=True)), tmp_path / "truth") as (
         replica,
         page,
@@ -159,7 +159,7 @@ async def test_the_trap_needs_create_encoded_streams(tmp_path: Path) -> None:
         assert not report.encoded_path
 
 
-async def test_the_page_reconnects(tmp_path: Path) -> None:
+async def test_the_page_makes_a_new_connection_at_a_reconnect(tmp_path: Path) -> None:
     async with visiting(meeting(media=Media(reconnects=[1.5])), tmp_path / "truth") as (replica, page):
         await ask_to_join(page)
         before = await until(replica, lambda report: report.connections == 1 and report.packets_received > 0)
@@ -205,12 +205,12 @@ ADD_SCRIPT = """() => {
     ],
     ids=["markup from a string", "blob worker", "script from a string"],
 )
-async def test_the_policy_forbids(tmp_path: Path, attempt: str, refusal: str) -> None:
+async def test_the_content_security_policy_forbids(tmp_path: Path, attempt: str, refusal: str) -> None:
     async with visiting(meeting(), tmp_path / "truth") as (_, page):
         assert refusal in await page.evaluate(attempt)
 
 
-async def test_unknown_meeting_code(tmp_path: Path) -> None:
+async def test_an_unknown_meeting_code_shows_the_page_for_wrong_codes(tmp_path: Path) -> None:
     async with visiting(meeting(), tmp_path / "truth") as (_, page):
         await page.goto("https://meet.google.com/zzz-zzzz-zzz")
         await expect(page.get_by_text("Check your meeting code")).to_be_visible()
@@ -223,7 +223,7 @@ async def test_unknown_meeting_code(tmp_path: Path) -> None:
         (Replica.leave_unanswered, "No one responded to your request to join the call"),
     ],
 )
-async def test_turned_away_from_the_lobby(
+async def test_the_page_shows_a_refusal_from_the_lobby(
     tmp_path: Path, steer: Callable[[Replica], None], text: str
 ) -> None:
     async with visiting(meeting(page=Page(lobby=3600.0)), tmp_path / "truth") as (replica, page):
@@ -233,7 +233,7 @@ async def test_turned_away_from_the_lobby(
         await expect(page.get_by_text(text)).to_be_visible()
 
 
-async def test_removed_from_the_call(tmp_path: Path) -> None:
+async def test_the_page_shows_the_removal_from_the_call(tmp_path: Path) -> None:
     async with visiting(meeting(), tmp_path / "truth") as (replica, page):
         await ask_to_join(page)
         await until(replica, lambda report: report.collections_messages > 0)

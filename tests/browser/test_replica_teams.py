@@ -23,7 +23,7 @@ from worker.settings import BrowserSettings
 ADA = Participant(name="Ada Ray", voice="elif", csrc=414, says=[(0.2, 60.0)], host=True)
 BEN = Participant(name="Ben Oak", voice="nuno", csrc=1053, says=[(0.2, 60.0)])
 PATIENCE = 15.0
-AT_ONCE = 3
+PARALLEL_VISITS = 3
 
 NAME = "[data-tid=prejoin-display-name-input]"
 JOIN = "[data-tid=prejoin-join-button]:enabled"
@@ -42,7 +42,7 @@ def meeting(page: TeamsPage, *, duration: float = 60.0, mix: MixMedia | None = N
 
 @asynccontextmanager
 async def visiting(scenario: Scenario, truth: Path) -> AsyncIterator[tuple[Replica, BrowserPage]]:
-    """The replica and a plain Chromium that was sent to its link: no scripts of ours, the page's policy in force."""
+    """The replica, and a plain Chromium at its link: without the worker's scripts, with the page's policy."""
     async with Replica(scenario, truth) as replica, async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=find_chromium(BrowserSettings.from_environment({})),
@@ -61,7 +61,7 @@ async def ask_to_join(page: BrowserPage) -> None:
 
 
 async def until(replica: Replica, met: Callable[[PageReport], bool]) -> PageReport:
-    """The first report from now on that meets the condition."""
+    """The next report that meets the condition."""
     seen = len(replica.page_reports)
     async with asyncio.timeout(PATIENCE):
         while True:
@@ -72,8 +72,8 @@ async def until(replica: Replica, met: Callable[[PageReport], bool]) -> PageRepo
             await asyncio.sleep(0.05)
 
 
-async def test_the_full_client_from_the_link_to_the_end(tmp_path: Path) -> None:
-    way = TeamsPage(
+async def test_a_guest_joins_with_the_full_client_and_stays_to_the_end(tmp_path: Path) -> None:
+    teams_page = TeamsPage(
         link="meetup_join",
         launcher=True,
         app_prompt=True,
@@ -83,7 +83,7 @@ async def test_the_full_client_from_the_link_to_the_end(tmp_path: Path) -> None:
         recording_notice=True,
         noise=True,
     )
-    async with visiting(meeting(way, duration=4.0), tmp_path / "truth") as (replica, page):
+    async with visiting(meeting(teams_page, duration=4.0), tmp_path / "truth") as (replica, page):
         await page.click("text=Not now")
         await page.get_by_role("button", name="Join meeting from this browser").click()
         await page.wait_for_url(re.compile("https://teams.microsoft.com/v2/"))
@@ -125,9 +125,12 @@ async def test_the_full_client_from_the_link_to_the_end(tmp_path: Path) -> None:
         assert report.errors == []
 
 
-async def test_the_light_client_hears_the_mix_and_who_is_in_it(tmp_path: Path) -> None:
-    way = TeamsPage(lobby=0.0, signals=TeamsSignals(captions=True, other_call=True))
-    async with visiting(meeting(way, mix=MixMedia(swaps=[2.0])), tmp_path / "truth") as (replica, page):
+async def test_the_light_client_receives_the_mix_and_its_sources(tmp_path: Path) -> None:
+    teams_page = TeamsPage(lobby=0.0, signals=TeamsSignals(captions=True, other_call=True))
+    async with visiting(meeting(teams_page, mix=MixMedia(swaps=[2.0])), tmp_path / "truth") as (
+        replica,
+        page,
+    ):
         await ask_to_join(page)
         report = await until(
             replica,
@@ -148,7 +151,7 @@ async def test_the_light_client_hears_the_mix_and_who_is_in_it(tmp_path: Path) -
         assert replica.page_reports[-1].errors == []
 
 
-SAYS = {
+TEXTS = {
     "kicked-from-lobby": "You've been removed from this meeting",
     "removed-by-page": "You’ve been removed from this meeting",
     "not-found": "We couldn't find a meeting matching this ID and passcode",
@@ -159,15 +162,15 @@ SAYS = {
 }
 
 
-async def test_what_the_ends_and_walls_say(tmp_path: Path) -> None:
-    turns = asyncio.Semaphore(AT_ONCE)
+async def test_ends_and_walls_show_their_texts(tmp_path: Path) -> None:
+    turns = asyncio.Semaphore(PARALLEL_VISITS)
 
     async def meet(name: str, says: str) -> None:
         scenario = load_scenario(f"teams-outcomes/{name}")
         async with turns, visiting(scenario, tmp_path / name) as (_, page):
             await ask_to_join(page)
-            words = page.get_by_text(says).and_(page.locator(":not([role=alert])"))
-            await expect(words.first, name).to_be_visible(timeout=PATIENCE * 1000)
+            element = page.get_by_text(says).and_(page.locator(":not([role=alert])"))
+            await expect(element.first, name).to_be_visible(timeout=PATIENCE * 1000)
             if name == "connection-retry":
                 await page.click("[data-tid=calling-retry-cancelbutton]")
                 await ask_to_join(page)
@@ -176,11 +179,11 @@ async def test_what_the_ends_and_walls_say(tmp_path: Path) -> None:
                 await expect(page.locator("input[name=loginfmt]"), name).to_be_visible()
 
     async with asyncio.TaskGroup() as tasks:
-        for name, says in SAYS.items():
+        for name, says in TEXTS.items():
             tasks.create_task(meet(name, says))
 
 
-async def test_the_launcher_goes_on_by_itself_and_the_policy_holds(tmp_path: Path) -> None:
+async def test_the_launcher_continues_by_itself_and_the_policy_applies(tmp_path: Path) -> None:
     async with visiting(meeting(TeamsPage(link="short")), tmp_path / "truth") as (_, page):
         await page.wait_for_url(re.compile("https://teams.microsoft.com/light-meetings/launch"))
         await page.click("[data-tid=toggle-video]")

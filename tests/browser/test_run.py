@@ -18,7 +18,7 @@ from fixtures.replica.truth import read_truth
 from tests.support.fault_proxy import Fault, fault_proxy
 from tests.support.kills import conversation, kill_and_finish, recording_for
 from tests.support.record_process import chromium_of, meeting
-from tests.support.truth_check import assert_true_to_the_meeting
+from tests.support.truth_check import assert_matches_truth
 from tests.support.worker_process import Cloud, Worker, cloud
 from worker.jobs.streams import streams_of
 
@@ -26,32 +26,30 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
-def there() -> Iterator[Cloud]:
+def aws() -> Iterator[Cloud]:
     with cloud() as embedded:
         yield embedded
 
 
-def has_tape(there: Cloud, attempt: int) -> bool:
-    return any(key.startswith(f"attempts/{attempt:04d}/tape/") for key in there.objects())
+def has_tape(aws: Cloud, attempt: int) -> bool:
+    return any(key.startswith(f"attempts/{attempt:04d}/tape/") for key in aws.objects())
 
 
-async def test_a_job_goes_the_whole_way_and_a_redelivery_changes_nothing(
-    there: Cloud, tmp_path: Path
+async def test_a_job_is_recorded_and_reported_and_a_redelivery_changes_nothing(
+    aws: Cloud, tmp_path: Path
 ) -> None:
     scenario = conversation(7)
     async with Replica(scenario, tmp_path / "truth.jsonl") as replica:
-        there.dispatch(
+        aws.dispatch(
             replica, custom_attributes={"order": "7"}, bot_message="hello", bot_image_url="https://x.example"
         )
-        worker = await Worker.start(replica, there, tmp_path / "work")
-        await there.until(
-            lambda: (status := there.status()) is not None and status.state == "in_call_recording"
-        )
-        in_progress = msgspec.json.decode(await asyncio.to_thread(streams_of, there.store, there.keys))
+        worker = await Worker.start(replica, aws, tmp_path / "work")
+        await aws.until(lambda: (status := aws.status()) is not None and status.state == "in_call_recording")
+        in_progress = msgspec.json.decode(await asyncio.to_thread(streams_of, aws.store, aws.keys))
         assert in_progress["audio_status"] == "in_progress"
-        await there.until(lambda: there.tape_parts() >= 1)
+        await aws.until(lambda: aws.tape_parts() >= 1)
         assert await worker.finish() == 0
-        assert there.names() == [
+        assert aws.event_names() == [
             "bot.joining",
             "bot.in_waiting_room",
             "bot.inmeeting",
@@ -62,7 +60,7 @@ async def test_a_job_goes_the_whole_way_and_a_redelivery_changes_nothing(
             "bot.done",
             "bot.result",
         ]
-        (result,) = there.results()
+        (result,) = aws.results()
         assert (result.outcome, result.reason, result.ignored) == (
             "recorded",
             "meeting_ended",
@@ -72,20 +70,20 @@ async def test_a_job_goes_the_whole_way_and_a_redelivery_changes_nothing(
         assert result.custom_attributes == {"order": "7"}
         assert [speaker.participant_name for speaker in result.speakers] == ["Ada Ray", "Ben Oak", "Cleo Fir"]
         assert result.counters["packets_received"] > 300
-        assert there.waiting_jobs() == 0
+        assert aws.waiting_jobs() == 0
 
-        before = there.objects()
-        there.dispatch(replica)
-        again = await Worker.start(replica, there, tmp_path / "again")
+        before = aws.objects()
+        aws.dispatch(replica)
+        again = await Worker.start(replica, aws, tmp_path / "again")
         assert await again.finish() == 0
-    assert there.objects() == before
-    assert len(there.results()) == 1
-    assert there.waiting_jobs() == 0
-    bot = there.save(tmp_path / "bot")
-    assert_true_to_the_meeting(bot, there.manifest(), read_truth(tmp_path / "truth.jsonl"), [])
+    assert aws.objects() == before
+    assert len(aws.results()) == 1
+    assert aws.waiting_jobs() == 0
+    bot = aws.save(tmp_path / "bot")
+    assert_matches_truth(bot, aws.manifest(), read_truth(tmp_path / "truth.jsonl"), [])
     assert list((tmp_path / "work").iterdir()) == []
 
-    ready = msgspec.json.decode(streams_of(there.store, there.keys))
+    ready = msgspec.json.decode(streams_of(aws.store, aws.keys))
     assert ready["audio_status"] == "Success"
     segment = ready["participants"][0]["streams"][0]["segments"][0]
     assert "X-Amz-Expires=600" in segment["url"]
@@ -94,173 +92,175 @@ async def test_a_job_goes_the_whole_way_and_a_redelivery_changes_nothing(
     assert "X-Amz" not in worker.log
 
 
-def is_waiting(there: Cloud, attempt: int) -> bool:
-    status = there.status()
+def is_waiting(aws: Cloud, attempt: int) -> bool:
+    status = aws.status()
     return status is not None and (status.state, status.attempt) == ("waiting_room", attempt)
 
 
-async def test_two_kills_cost_seconds_and_leave_one_result(tmp_path: Path) -> None:
-    manifest = await kill_and_finish(tmp_path, [recording_for(4.0), recording_for(3.0)], length=24.0)
+async def test_two_kills_lose_only_seconds_and_give_one_result(tmp_path: Path) -> None:
+    manifest = await kill_and_finish(tmp_path, [recording_for(4.0), recording_for(3.0)], duration=24.0)
     assert manifest is not None
     assert isinstance(manifest.recording.parts, list)
     assert [part.ended_reason for part in manifest.recording.parts][:2] == ["cut_off", "cut_off"]
 
 
-async def test_a_job_that_kills_its_workers_is_given_up_with_what_there_is(
-    there: Cloud, tmp_path: Path
+async def test_a_job_that_kills_its_workers_ends_with_its_partial_recording(
+    aws: Cloud, tmp_path: Path
 ) -> None:
     async with Replica(conversation(30), tmp_path / "truth.jsonl") as replica:
-        there.dispatch(replica)
+        aws.dispatch(replica)
         for number in range(2):
             worker = await Worker.start(
-                replica, there, tmp_path / f"work-{number}", MEETSTEMS_MOST_ATTEMPTS="2"
+                replica, aws, tmp_path / f"work-{number}", MEETSTEMS_MOST_ATTEMPTS="2"
             )
-            await there.until(partial(has_tape, there, number + 1))
+            await aws.until(partial(has_tape, aws, number + 1))
             await worker.kill()
-        last = await Worker.start(replica, there, tmp_path / "last", MEETSTEMS_MOST_ATTEMPTS="2")
+        last = await Worker.start(replica, aws, tmp_path / "last", MEETSTEMS_MOST_ATTEMPTS="2")
         assert await last.finish() == 1
-    (result,) = there.results()
+    (result,) = aws.results()
     assert (result.outcome, result.reason) == ("failed", "too_many_attempts")
     assert result.speakers
-    assert there.waiting_jobs() == 0
-    assert len(there.dead_letters()) == 1
+    assert aws.waiting_jobs() == 0
+    assert len(aws.dead_letters()) == 1
 
 
-async def test_of_three_workers_with_the_same_job_one_joins(there: Cloud, tmp_path: Path) -> None:
+async def test_only_one_of_three_workers_with_the_same_job_joins(aws: Cloud, tmp_path: Path) -> None:
     async with Replica(conversation(8), tmp_path / "truth.jsonl") as replica:
         for _ in range(3):
-            there.dispatch(replica)
-        workers = [await Worker.start(replica, there, tmp_path / f"work-{number}") for number in range(3)]
+            aws.dispatch(replica)
+        workers = [await Worker.start(replica, aws, tmp_path / f"work-{number}") for number in range(3)]
         assert [await worker.finish() for worker in workers] == [0, 0, 0]
-    assert there.names().count("bot.joining") == 1
-    assert len(there.results()) == 1
-    assert there.waiting_jobs() == 2
-    assert sum(key.endswith("attempt.json") for key in there.objects()) == 1
+    assert aws.event_names().count("bot.joining") == 1
+    assert len(aws.results()) == 1
+    assert aws.waiting_jobs() == 2
+    assert sum(key.endswith("attempt.json") for key in aws.objects()) == 1
 
 
-async def test_sigterm_ends_the_recording_in_order(there: Cloud, tmp_path: Path) -> None:
-    """This job asks for no separate files, either."""
+async def test_sigterm_ends_the_recording_in_order(aws: Cloud, tmp_path: Path) -> None:
+    """The job asks for no separate files."""
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
-        there.dispatch(replica, audio_separate_streams=False)
-        worker = await Worker.start(replica, there, tmp_path / "work")
-        await there.until(lambda: there.tape_parts() >= 1)
+        aws.dispatch(replica, audio_separate_streams=False)
+        worker = await Worker.start(replica, aws, tmp_path / "work")
+        await aws.until(lambda: aws.tape_parts() >= 1)
         worker.process.send_signal(signal.SIGTERM)
         began = time.monotonic()
         assert await worker.finish() == 0
         assert time.monotonic() - began < 15
         assert await replica.wait_ended() == "left"
-    (result,) = there.results()
+    (result,) = aws.results()
     assert (result.outcome, result.reason) == ("recorded", "drained")
-    assert there.waiting_jobs() == 0
+    assert aws.waiting_jobs() == 0
     files = "attempts/0001/files/"
-    made = {key for key in there.objects() if files in key}
+    made = {key for key in aws.objects() if files in key}
     assert {key.rpartition(files)[2] for key in made} == {"audio_streams.json", "audio.wav"}
     assert {file.key for file in result.files} == {
-        there.keys.attempt(1).files + key for key in ("audio_streams.json", "audio.wav")
+        aws.keys.attempt(1).files + key for key in ("audio_streams.json", "audio.wav")
     }
-    document = msgspec.json.decode(streams_of(there.store, there.keys))
+    document = msgspec.json.decode(streams_of(aws.store, aws.keys))
     assert (document["audio_streams_available"], document["participants"]) == (False, [])
     assert document["recording"]["mixed_audio"] == f"{files}audio.wav"
 
 
-async def test_sigterm_before_the_call_hands_the_job_on(there: Cloud, tmp_path: Path) -> None:
+async def test_sigterm_before_the_call_returns_the_job_to_the_queue(aws: Cloud, tmp_path: Path) -> None:
     async with Replica(meeting(4, lobby=60), tmp_path / "truth.jsonl") as replica:
-        there.dispatch(replica)
-        worker = await Worker.start(replica, there, tmp_path / "work")
-        await there.until(lambda: (status := there.status()) is not None and status.state == "waiting_room")
+        aws.dispatch(replica)
+        worker = await Worker.start(replica, aws, tmp_path / "work")
+        await aws.until(lambda: (status := aws.status()) is not None and status.state == "waiting_room")
         worker.process.send_signal(signal.SIGTERM)
         assert await worker.finish() == 75
-        assert there.results() == []
-        assert there.waiting_jobs() == 1
-        next_worker = await Worker.start(replica, there, tmp_path / "next")
-        await there.until(partial(is_waiting, there, attempt=2))
+        assert aws.results() == []
+        assert aws.waiting_jobs() == 1
+        next_worker = await Worker.start(replica, aws, tmp_path / "next")
+        await aws.until(partial(is_waiting, aws, attempt=2))
         replica.admit_now()
         assert await next_worker.finish() == 0
-    assert there.results()[0].outcome == "recorded"
+    assert aws.results()[0].outcome == "recorded"
 
 
-async def test_chromium_that_dies_is_started_once_more(there: Cloud, tmp_path: Path) -> None:
+async def test_a_dead_chromium_is_restarted_once(aws: Cloud, tmp_path: Path) -> None:
     async with Replica(conversation(), tmp_path / "truth.jsonl") as replica:
-        there.dispatch(replica)
-        worker = await Worker.start(replica, there, tmp_path / "work")
-        await there.until(lambda: there.tape_parts() >= 1)
+        aws.dispatch(replica)
+        worker = await Worker.start(replica, aws, tmp_path / "work")
+        await aws.until(lambda: aws.tape_parts() >= 1)
         killed = time.time()
         os.kill(chromium_of(worker.process.pid), signal.SIGKILL)
         assert await worker.finish() == 0
-    (result,) = there.results()
+    (result,) = aws.results()
     assert (result.outcome, result.reason) == ("recorded", "meeting_ended")
-    manifest = there.manifest()
+    manifest = aws.manifest()
     assert isinstance(manifest.recording.parts, list)
     assert [part.ended_reason for part in manifest.recording.parts] == ["browser_died", "meeting_ended"]
-    bot = there.save(tmp_path / "bot")
-    assert_true_to_the_meeting(bot, manifest, read_truth(tmp_path / "truth.jsonl"), [killed], most_lost=0.5)
+    bot = aws.save(tmp_path / "bot")
+    assert_matches_truth(bot, manifest, read_truth(tmp_path / "truth.jsonl"), [killed], max_lost=0.5)
     assert (bot / "attempts/0001/failure/log.txt").read_text().count("browser_died") >= 1
 
 
-async def test_a_bot_that_is_not_let_in_is_an_outcome(there: Cloud, tmp_path: Path) -> None:
+async def test_a_bot_that_is_not_admitted_gives_a_result(aws: Cloud, tmp_path: Path) -> None:
     async with Replica(meeting(60, lobby=60), tmp_path / "truth.jsonl") as replica:
-        there.dispatch(replica)
-        worker = await Worker.start(replica, there, tmp_path / "work")
-        await there.until(lambda: (status := there.status()) is not None and status.state == "waiting_room")
+        aws.dispatch(replica)
+        worker = await Worker.start(replica, aws, tmp_path / "work")
+        await aws.until(lambda: (status := aws.status()) is not None and status.state == "waiting_room")
         replica.deny()
         assert await worker.finish() == 0
-    (result,) = there.results()
+    (result,) = aws.results()
     assert (result.outcome, result.reason, result.bot_status) == ("not_admitted", "denied_by_host", "Denied")
-    assert there.waiting_jobs() == 0
-    nothing = msgspec.json.decode(streams_of(there.store, there.keys))
+    assert aws.waiting_jobs() == 0
+    nothing = msgspec.json.decode(streams_of(aws.store, aws.keys))
     assert (nothing["audio_status"], nothing["audio_streams_available"]) == ("Success", False)
-    failure = there.save(tmp_path / "bot") / "attempts/0001/failure"
+    failure = aws.save(tmp_path / "bot") / "attempts/0001/failure"
     assert sorted(path.name for path in failure.iterdir()) == ["log.txt", "page.html", "screenshot.png"]
     assert "denied the bot's request to join." in (failure / "log.txt").read_text()
     assert "denied" in (failure / "page.html").read_text()
     assert "<script" not in (failure / "page.html").read_text()
 
 
-async def test_the_memory_limit_ends_the_recording_in_order(there: Cloud, tmp_path: Path) -> None:
+async def test_the_memory_limit_ends_the_recording_in_order(aws: Cloud, tmp_path: Path) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
-        there.dispatch(replica)
-        # More than the worker alone takes, less than with Chromium.
-        worker = await Worker.start(replica, there, tmp_path / "work", MEETSTEMS_MEMORY_LIMIT="250000000")
+        aws.dispatch(replica)
+        # More than the worker alone uses, less than the worker and Chromium together.
+        worker = await Worker.start(replica, aws, tmp_path / "work", MEETSTEMS_MEMORY_LIMIT="250000000")
         assert await worker.finish() == 1
-    (result,) = there.results()
+    (result,) = aws.results()
     assert (result.outcome, result.reason) == ("failed", "oom_soft_limit")
 
 
 @pytest.mark.parametrize("fault", [Fault.SLOW_DOWN, Fault.RESET])
-async def test_s3_and_sqs_may_be_away_in_the_middle(there: Cloud, tmp_path: Path, fault: Fault) -> None:
-    with fault_proxy(str(there.embedded.aws.endpoint_url)) as proxy:
-        broken = Cloud(there.embedded, proxy.url)
+async def test_an_outage_of_s3_and_sqs_during_a_recording_loses_nothing(
+    aws: Cloud, tmp_path: Path, fault: Fault
+) -> None:
+    with fault_proxy(str(aws.embedded.aws.endpoint_url)) as proxy:
+        through_proxy = Cloud(aws.embedded, proxy.url)
         async with Replica(conversation(9), tmp_path / "truth.jsonl") as replica:
-            there.dispatch(replica)
-            worker = await Worker.start(replica, broken, tmp_path / "work")
-            await there.until(lambda: there.tape_parts() >= 1)
+            aws.dispatch(replica)
+            worker = await Worker.start(replica, through_proxy, tmp_path / "work")
+            await aws.until(lambda: aws.tape_parts() >= 1)
             proxy.fail(fault)
             await asyncio.sleep(6)
             proxy.recover()
             assert await worker.finish() == 0
-    (result,) = there.results()
+    (result,) = aws.results()
     assert result.outcome == "recorded"
-    bot = there.save(tmp_path / "bot")
-    assert_true_to_the_meeting(bot, there.manifest(), read_truth(tmp_path / "truth.jsonl"), [])
-    assert there.manifest().recording.parts is msgspec.UNSET
+    bot = aws.save(tmp_path / "bot")
+    assert_matches_truth(bot, aws.manifest(), read_truth(tmp_path / "truth.jsonl"), [])
+    assert aws.manifest().recording.parts is msgspec.UNSET
 
 
-async def test_an_invalid_job_is_reported_and_put_aside(there: Cloud, tmp_path: Path) -> None:
+async def test_an_invalid_job_is_reported_and_sent_to_the_dead_letters(aws: Cloud, tmp_path: Path) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
-        there.jobs.send('{"bot_id": "bot-1", "meeting_link": "https://zoom.us/j/1"}')
-        worker = await Worker.start(replica, there, tmp_path / "work")
+        aws.jobs.send('{"bot_id": "bot-1", "meeting_link": "https://zoom.us/j/1"}')
+        worker = await Worker.start(replica, aws, tmp_path / "work")
         assert await worker.finish() == 1
-    (event,) = there.events()
+    (event,) = aws.events()
     assert (event["event"], event["reason"], event["bot_id"]) == ("bot.failed", "invalid_job", "bot-1")
     assert event["message"].startswith("job: meeting_link: ")
-    assert there.waiting_jobs() == 0
-    assert len(there.dead_letters()) == 1
+    assert aws.waiting_jobs() == 0
+    assert len(aws.dead_letters()) == 1
 
 
-async def test_no_job_ends_at_once_and_no_bucket_is_bad_configuration(there: Cloud, tmp_path: Path) -> None:
+async def test_an_empty_queue_exits_with_0_and_a_missing_bucket_with_2(aws: Cloud, tmp_path: Path) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
-        idle = await Worker.start(replica, there, tmp_path / "idle", MEETSTEMS_RECEIVE_SECONDS="0")
+        idle = await Worker.start(replica, aws, tmp_path / "idle", MEETSTEMS_RECEIVE_SECONDS="0")
         assert await idle.finish(within=10) == 0
-        wrong = await Worker.start(replica, there, tmp_path / "wrong", MEETSTEMS_BUCKET="")
+        wrong = await Worker.start(replica, aws, tmp_path / "wrong", MEETSTEMS_BUCKET="")
         assert await wrong.finish(within=10) == 2
         assert "MEETSTEMS_BUCKET: is not set" in wrong.log

@@ -1,4 +1,4 @@
-"""What breaks while a bot is at work, in a real Chromium, and what is left all the same."""
+"""Faults while a worker runs a job with a real Chromium, and the results that remain."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ from worker.tape.writer import TapeWriter
 
 
 @pytest.fixture
-def there() -> Iterator[Cloud]:
+def aws() -> Iterator[Cloud]:
     with cloud() as embedded:
         yield embedded
 
 
 @asynccontextmanager
-async def context_of(replica: Replica, there: Cloud, work: Path) -> AsyncIterator[WorkerContext]:
-    sqs = sqs_client(there.embedded.aws)
-    events = EventsQueue(sqs, there.embedded.events_url)
+async def context_of(replica: Replica, aws: Cloud, work: Path) -> AsyncIterator[WorkerContext]:
+    sqs = sqs_client(aws.embedded.aws)
+    events = EventsQueue(sqs, aws.embedded.events_url)
     try:
         yield WorkerContext(
             browser_settings=settings_for(replica),
-            worker_settings=WorkerSettings(bucket=there.embedded.bucket, lease_seconds=5.0),
-            aws=there.embedded.aws,
-            store=there.store,
+            worker_settings=WorkerSettings(bucket=aws.embedded.bucket, lease_seconds=5.0),
+            aws=aws.embedded.aws,
+            store=aws.store,
             events=events,
             metrics=Metrics(CollectorRegistry()),
             log_about=lambda _bot, _attempt: LogTail(),
@@ -80,8 +80,8 @@ def job_for(replica: Replica, **fields: object) -> Job:
     return parse_job(msgspec.json.encode(body), lambda: "other")
 
 
-async def test_a_full_disk_ends_the_recording_with_all_that_was_written_uploaded(
-    there: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_full_disk_ends_the_recording_and_what_was_written_is_uploaded(
+    aws: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append = TapeWriter._append
     batches = 0
@@ -97,16 +97,16 @@ async def test_a_full_disk_ends_the_recording_with_all_that_was_written_uploaded
     monkeypatch.setattr(TapeWriter, "_append", fail_after_a_while)
     async with (
         Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
-        context_of(replica, there, tmp_path / "work") as worker_context,
+        context_of(replica, aws, tmp_path / "work") as worker_context,
     ):
         assert (
             await run_job(job_for(replica), worker_context, ends_by=None, give_up=False) is Disposition.FAILED
         )
         assert await replica.wait_ended() == "left"
-    (result,) = there.results()
+    (result,) = aws.results()
     assert (result.outcome, result.reason) == ("failed", "disk_full")
     assert result.counters["packets_received"] > 50
-    bot = there.save(tmp_path / "bot")
+    bot = aws.save(tmp_path / "bot")
     on_tape = sum(
         len(event.frames) for event in TapeReader(bot / "attempts/0001/tape") if hasattr(event, "frames")
     )
@@ -114,37 +114,33 @@ async def test_a_full_disk_ends_the_recording_with_all_that_was_written_uploaded
     assert_complete(bot / "attempts/0001/files")
 
 
-async def test_the_longest_duration_counts_over_all_attempts_and_twelve_hours_cap_it(
-    there: Cloud, tmp_path: Path
-) -> None:
+async def test_ends_by_ends_the_recording_as_max_duration(aws: Cloud, tmp_path: Path) -> None:
     async with (
         Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
-        context_of(replica, there, tmp_path / "work") as worker_context,
+        context_of(replica, aws, tmp_path / "work") as worker_context,
     ):
         disposition = await run_job(
             job_for(replica), worker_context, ends_by=time.time() + 6.0, give_up=False
         )
         assert disposition is Disposition.DONE
-    (result,) = there.results()
+    (result,) = aws.results()
     assert (result.outcome, result.reason) == ("recorded", "max_duration")
     assert result.duration_seconds < 8
 
 
-async def test_a_worker_that_lost_its_lease_leaves_the_rest_to_the_other(
-    there: Cloud, tmp_path: Path
-) -> None:
+async def test_a_worker_that_lost_its_lease_leaves_and_uploads_no_files(aws: Cloud, tmp_path: Path) -> None:
     async with (
         Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
-        context_of(replica, there, tmp_path / "work") as worker_context,
+        context_of(replica, aws, tmp_path / "work") as worker_context,
     ):
         running = asyncio.create_task(run_job(job_for(replica), worker_context, ends_by=None, give_up=False))
-        await there.until(lambda: there.tape_parts() >= 1)
-        usurper = b'{"owner": "another", "attempt": 9, "expires_at": 9999999999}'
-        await asyncio.to_thread(there.store.put, there.keys.lease, usurper, content_type="application/json")
+        await aws.until(lambda: aws.tape_parts() >= 1)
+        other_lease = b'{"owner": "another", "attempt": 9, "expires_at": 9999999999}'
+        await asyncio.to_thread(aws.store.put, aws.keys.lease, other_lease, content_type="application/json")
         assert await asyncio.wait_for(running, 30) is Disposition.HELD
         assert await replica.wait_ended() == "left"
-    assert there.results() == []
-    assert not any("/files/" in key for key in there.objects())
+    assert aws.results() == []
+    assert not any("/files/" in key for key in aws.objects())
 
 
 AFTER_SOME_FRAMES = """
@@ -159,7 +155,7 @@ AFTER_SOME_FRAMES = """
     }
   };
 """
-"""Two seconds of speech after the tap heard the first of it."""
+"""Calls ``sabotage`` after 20 batches, which are two seconds of speech."""
 
 SABOTAGE = {
     "tap_deaf": "const sabotage = (tap) => tap.terminate();",
@@ -168,8 +164,8 @@ SABOTAGE = {
 
 
 @pytest.mark.parametrize("reason", list(SABOTAGE))
-async def test_a_capture_that_dies_is_started_once_more_and_then_given_up(
-    there: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+async def test_a_dead_capture_is_restarted_once_and_then_fails_the_job(
+    aws: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     async def sabotaged(browser: BrowserSession) -> BrowserContext:
         context = await new_context(browser)
@@ -180,38 +176,38 @@ async def test_a_capture_that_dies_is_started_once_more_and_then_given_up(
     monkeypatch.setattr(state_machine, "DEAF_TIMEOUT", 1.0)
     monkeypatch.setattr(hang_detector, "HUNG_TIMEOUT", 2.0)
     monkeypatch.setattr(hang_detector, "_HUNG_PERIOD", 0.5)
-    # A page that hangs takes each of these twice.
+    # A page that hangs needs each of these timeouts twice.
     monkeypatch.setattr(page_snapshot, "TIMEOUT", 1.0)
     monkeypatch.setattr(session, "LEAVE_TIMEOUT", 1.0)
     monkeypatch.setattr(launch, "CLOSE_TIMEOUT", 1.0)
     async with (
         Replica(conversation(60), tmp_path / "truth.jsonl") as replica,
-        context_of(replica, there, tmp_path / "work") as worker_context,
+        context_of(replica, aws, tmp_path / "work") as worker_context,
     ):
         disposition = await run_job(job_for(replica), worker_context, ends_by=None, give_up=False)
     assert disposition is Disposition.FAILED
-    (result,) = there.results()
+    (result,) = aws.results()
     assert (result.outcome, result.reason, result.attempt) == ("failed", reason, 2)
-    manifest = there.manifest()
+    manifest = aws.manifest()
     assert isinstance(manifest.recording.parts, list)
     assert [part.ended_reason for part in manifest.recording.parts] == [reason, reason]
-    bot = there.save(tmp_path / "bot")
+    bot = aws.save(tmp_path / "bot")
     for number in (1, 2):
         tape = list(TapeReader(bot / f"attempts/{number:04d}/tape"))
         assert any(isinstance(event, TapDeaf) for event in tape) is (reason == "tap_deaf")
         assert_complete(bot / f"attempts/{number:04d}/files")
 
 
-async def test_a_stop_before_joining_hands_the_job_on(there: Cloud, tmp_path: Path) -> None:
+async def test_a_stop_before_joining_hands_the_job_on(aws: Cloud, tmp_path: Path) -> None:
     async with (
         Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
-        context_of(replica, there, tmp_path / "work") as worker_context,
+        context_of(replica, aws, tmp_path / "work") as worker_context,
     ):
-        soon = "2999-01-01T00:00:00Z"
+        far_future = "2999-01-01T00:00:00Z"
         running = asyncio.create_task(
-            run_job(job_for(replica, join_at=soon), worker_context, ends_by=None, give_up=False)
+            run_job(job_for(replica, join_at=far_future), worker_context, ends_by=None, give_up=False)
         )
-        await there.until(lambda: "attempts/0001/attempt.json" in there.objects())
+        await aws.until(lambda: "attempts/0001/attempt.json" in aws.objects())
         worker_context.stopped.set_result(Ending(Reason.DRAINED, "SIGTERM", time.time()))
         assert await asyncio.wait_for(running, 10) is Disposition.HANDED_ON
-    assert there.results() == []
+    assert aws.results() == []

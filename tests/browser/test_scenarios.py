@@ -16,7 +16,7 @@ from fixtures.replica.truth import Truth, read_truth
 from worker.manifest.schema import Manifest
 
 NAMES_TO_FIND = {"late-names": {"Anna Kowalska", "Sam O'Neill", "Beatriz Fonseca", "Unknown 1"}}
-"""Where not everyone's name is ever told."""
+"""The expected names in scenarios where a name is missing."""
 
 LOSSY = {"lossy", "reconnect"}
 
@@ -26,12 +26,12 @@ def run(*arguments: object) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-STARVED = 0.1
-"""Seconds: a replica that is so late catches up afterwards, and then looks like a sender whose clock is fast."""
+STARVED_SECONDS = 0.1
+"""A replica that is later than this catches up afterwards, which looks like a sender whose clock is fast."""
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """What a recording and its replay share."""
+    """The files that a recording and its replay have in common."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
@@ -48,7 +48,7 @@ def replica_lateness(truth: Truth, jitter: float) -> float:
 
 
 def trimmed_packets(manifest: Manifest, csrc: int) -> int:
-    """Packets that the manifest says were left out because their sender seemed to be fast."""
+    """How many packets the recorder left out because their sender's clock seemed to be fast."""
     return sum(
         segment.packets.trimmed
         for person in manifest.participants
@@ -59,7 +59,7 @@ def trimmed_packets(manifest: Manifest, csrc: int) -> int:
 
 
 def decoded_seconds(path: Path) -> float:
-    """As a user of ffmpeg gets it: decoded to WAV."""
+    """The duration after ffmpeg has decoded the file to WAV."""
     wav = path.with_suffix(".wav")
     subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", path, wav], check=True)
     with wave.open(str(wav)) as decoded:
@@ -75,7 +75,7 @@ def probed_seconds(path: Path) -> float:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", scenario_names())
-def test_scenario(name: str, tmp_path: Path) -> None:
+def test_a_recorded_scenario_matches_the_truth(name: str, tmp_path: Path) -> None:
     output = tmp_path / name
     run("demo", "--scenario", name, "--output", output)
     scenario = load_scenario(name)
@@ -88,7 +88,7 @@ def test_scenario(name: str, tmp_path: Path) -> None:
     )
     lateness = replica_lateness(truth, scenario.network.jitter)
     for stem in stems:
-        trimmed = trimmed_packets(manifest, stem.csrc) if lateness > STARVED else 0
+        trimmed = trimmed_packets(manifest, stem.csrc) if lateness > STARVED_SECONDS else 0
         assert (stem.missing, stem.foreign, stem.found) == (trimmed, 0, stem.expected - trimmed), stem.name
         assert stem.place_error(0.99) <= 0.020 + lateness, stem.name
         assert stem.place_error(1.0) <= 0.040 + lateness, stem.name

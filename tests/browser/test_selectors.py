@@ -1,4 +1,4 @@
-"""Each platform's table of signs in a real Chromium: every selector can be parsed, every sign is met by a replica's page."""
+"""Each platform's table of signs in a real Chromium: every selector is valid, and a replica's page matches every sign."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def browser(*args: str) -> AsyncIterator[Browser]:
         await chromium.close()
 
 
-async def test_every_selector_and_label_can_be_looked_for() -> None:
+async def test_every_selector_and_label_is_valid() -> None:
     async with browser() as chromium:
         page = await chromium.new_page()
         for sign in (*meet.SIGNS, *teams.SIGNS):
@@ -53,8 +53,8 @@ async def test_every_selector_and_label_can_be_looked_for() -> None:
                 assert await page.locator(button(label)).count() == 0
 
 
-class Shot(msgspec.Struct, frozen=True):
-    """What a page shows, for signs of any platform."""
+class PageContent(msgspec.Struct, frozen=True):
+    """What a page shows, for comparison with signs."""
 
     host: str
     text: str
@@ -62,7 +62,7 @@ class Shot(msgspec.Struct, frozen=True):
     headings: list[str]
     selectors: list[str]
 
-    def meets(self, sign: Sign) -> bool:
+    def matches(self, sign: Sign) -> bool:
         headed = not sign.headings or bool(set(sign.headings) & set(map(plain, self.headings)))
         return (
             (headed and sign.said_in(plain(self.text)))
@@ -72,7 +72,7 @@ class Shot(msgspec.Struct, frozen=True):
         )
 
 
-TAKE = """(selectors) => {
+READ_PAGE = """(selectors) => {
     const visible = (element) => element.checkVisibility({ visibilityProperty: true });
     const texts = (selector) => [...document.querySelectorAll(selector)].filter(visible)
         .map((element) => element.textContent.trim());
@@ -86,20 +86,20 @@ TAKE = """(selectors) => {
 }"""
 
 
-async def meets(page: BrowserPage, signs: Sequence[Sign]) -> None:
-    """Waits until the page meets all ``signs``."""
+async def wait_for_signs(page: BrowserPage, signs: Sequence[Sign]) -> None:
+    """Waits until the page matches all ``signs``."""
     wanted = [selector for sign in signs for selector in sign.selectors]
     missing: Sequence[Sign] = signs
     deadline = time.monotonic() + PATIENCE
     while missing and time.monotonic() < deadline:
-        shot = msgspec.convert(await page.evaluate(TAKE, wanted), Shot)
-        missing = [sign for sign in signs if not shot.meets(sign)]
+        content = msgspec.convert(await page.evaluate(READ_PAGE, wanted), PageContent)
+        missing = [sign for sign in signs if not content.matches(sign)]
         await asyncio.sleep(0.02)
-    assert not missing, f"{page.url} does not meet {[sign.name for sign in missing]}"
+    assert not missing, f"{page.url} does not match {[sign.name for sign in missing]}"
 
 
 class State(NamedTuple):
-    """A state of a page: what brings it there (messages of the meeting's, a name in a field, clicks) and what must know it."""
+    """A page's state: how it is reached (messages of the meeting, a name in a field, clicks), and the signs that match it."""
 
     messages: Sequence[dict[str, Any]]
     signs: Sequence[Sign]
@@ -107,12 +107,12 @@ class State(NamedTuple):
     name_field: str = ""
 
 
-async def walk(
+async def visit_states(
     chromium: Browser, url: str, states: Sequence[State], *more: tuple[str, Sequence[Sign]]
 ) -> set[str]:
-    """Brings the page at ``url`` into each state, then visits ``more`` addresses; the names of all signs that were met.
+    """Brings the page at ``url`` into each state, then visits ``more`` addresses; returns the names of all signs that matched.
 
-    The meeting's own words come from here: no media is needed for what a page looks like.
+    The test sends the meeting's messages itself, so that no media is needed.
     """
     page = await chromium.new_page(locale="en-US")
     sockets: asyncio.Queue[WebSocketRoute] = asyncio.Queue()
@@ -128,10 +128,10 @@ async def walk(
             await page.fill(state.name_field, "Stems")
         for selector in state.clicks:
             await page.click(selector)
-        await meets(page, state.signs)
+        await wait_for_signs(page, state.signs)
     for address, signs in more:
         await page.goto(address)
-        await meets(page, signs)
+        await wait_for_signs(page, signs)
     everything = [sign for state in states for sign in state.signs] + [s for _, signs in more for s in signs]
     await page.close()
     return {sign.name for sign in everything}
@@ -209,20 +209,20 @@ MEET_STATES = [
 ]
 
 
-async def test_every_sign_is_met_by_a_page_of_meets_replica(tmp_path: Path) -> None:
+async def test_every_sign_matches_a_page_of_the_meet_replica(tmp_path: Path) -> None:
     scenario = Scenario(title="signs", duration=60.0)
     async with (
         Replica(scenario, tmp_path / "truth.jsonl") as replica,
         browser(*replica.chromium_args) as chromium,
     ):
-        met = await walk(
+        matched = await visit_states(
             chromium,
             replica.meeting_url,
             MEET_STATES,
             (f"https://{meet.SIGN_IN_SITE.hosts[0]}/v3/signin/identifier", [meet.SIGN_IN_SITE, meet.SIGN_IN]),
             (f"https://{meet.LANDING.hosts[0]}/products/meet/", [meet.LANDING]),
         )
-    assert met == {sign.name for sign in meet.SIGNS}
+    assert matched == {sign.name for sign in meet.SIGNS}
 
 
 def shown(screen: str, **fields: Any) -> list[dict[str, Any]]:
@@ -281,27 +281,27 @@ TEAMS_STATES = [
 ]
 
 
-async def test_every_sign_is_met_by_a_page_of_the_teams_replica(tmp_path: Path) -> None:
+async def test_every_sign_matches_a_page_of_the_teams_replica(tmp_path: Path) -> None:
     page = TeamsPage(client="full", launcher=True, app_prompt=True)
     scenario = Scenario(title="signs", duration=60.0, platform="microsoft_teams", teams=page)
     async with (
         Replica(scenario, tmp_path / "truth.jsonl") as replica,
         browser(*replica.chromium_args) as chromium,
     ):
-        met = await walk(
+        matched = await visit_states(
             chromium,
             f"https://{TEAMS_HOST}/v2/?meetingjoin=true",
             TEAMS_STATES,
             (replica.meeting_url, [teams.LAUNCHER, teams.APP_PROMPT]),
             (f"https://{LOGIN_HOST}/common/oauth2/v2.0/authorize", [teams.SIGN_IN_SITE, teams.SIGN_IN_FORM]),
         )
-    assert met == {sign.name for sign in teams.SIGNS}
+    assert matched == {sign.name for sign in teams.SIGNS}
 
 
-def test_every_last_page_of_the_replica_is_known() -> None:
+def test_every_last_page_of_the_replica_has_a_sign() -> None:
     assert set(get_args(Refusal)) <= set(LAST_PAGES)
 
 
 @pytest.mark.parametrize("label", get_args(JoinLabel))
-def test_every_join_button_of_the_replica_is_known(label: str) -> None:
+def test_every_join_button_of_the_replica_has_a_sign(label: str) -> None:
     assert label in (*meet.ASK.labels, *meet.JOIN.labels)

@@ -1,4 +1,4 @@
-"""The tap when things go wrong: a deaf receiver, a page that hangs, buffers that are full, a document that goes away."""
+"""The tap in case of problems: a deaf receiver, a page that hangs, full buffers, a document that goes away."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.tape.events import (
 )
 
 HOURS = 10_000_000
-"""Milliseconds that no test waits."""
+"""Milliseconds; longer than any test runs."""
 
 
 def deaf_in(reports: list[ReceiverReport]) -> list[TapDeaf]:
@@ -43,9 +43,9 @@ async def test_reports_show_a_deaf_tap_and_that_silence_is_none(browser_session:
     (event,) = deaf_in(loopback.of(ReceiverReport))
     assert event.receiver == deaf.receiver
     assert event.packets_received >= event.frames_tapped + 50
-    lost_ear = loopback.frames_of(deaf.receiver)[-1].arrival
-    assert 3.0 <= event.at - lost_ear <= 10.0
-    # After its silence the other one talks again, which is no deafness either.
+    last_arrival = loopback.frames_of(deaf.receiver)[-1].arrival
+    assert 3.0 <= event.at - last_arrival <= 10.0
+    # After its silence the other receiver gets audio again, which is not reported as deafness either.
     heard = len(loopback.frames_of(quiet.receiver))
     await loopback.page.evaluate("a.getSenders()[1].replaceTrack(tone(500))")
     await loopback.until_frames(heard + 50, quiet.receiver)
@@ -68,7 +68,7 @@ async def test_a_page_that_takes_the_encoded_audio_is_reported(browser_session: 
     await until(lambda: [event.path for event in loopback.of(AudioPathSeen)] == ["encoded"])
 
 
-async def test_flush_brings_what_is_held(browser_session: BrowserSession) -> None:
+async def test_flush_sends_the_held_frames_and_events(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session, TapLimits(batch_milliseconds=HOURS))
     await loopback.page.evaluate("listenByOffer(tone(300))")
     await loopback.until_received(50)
@@ -77,10 +77,12 @@ async def test_flush_brings_what_is_held(browser_session: BrowserSession) -> Non
     assert await loopback.tap.flush()
     assert len(loopback.frames) >= 40
     assert len(loopback.of(ConnectionOpened)) == 2
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()
 
 
-async def test_a_document_that_goes_away_sends_what_it_holds(browser_session: BrowserSession) -> None:
+async def test_a_document_sends_its_held_frames_and_events_before_it_goes_away(
+    browser_session: BrowserSession,
+) -> None:
     loopback = await Loopback.open(browser_session, TapLimits(batch_milliseconds=HOURS))
     await loopback.page.evaluate("listenByOffer(tone(300))")
     await loopback.until_received(50)
@@ -88,10 +90,10 @@ async def test_a_document_that_goes_away_sends_what_it_holds(browser_session: Br
     await loopback.page.wait_for_url("**/elsewhere")
     await until(lambda: loopback.frames and loopback.of(ConnectionOpened))
     assert len(loopback.frames) >= 40
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()
 
 
-async def test_a_page_that_hangs_costs_no_frame(browser_session: BrowserSession) -> None:
+async def test_a_hanging_page_loses_no_frame(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate("listenByOffer(tone(300))")
     await loopback.until_frames(20)
@@ -100,7 +102,7 @@ async def test_a_page_that_hangs_costs_no_frame(browser_session: BrowserSession)
     )
     heard = len(loopback.frames)
     await loopback.until_frames(heard + 150)
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()
     gaps = [b.arrival - a.arrival for a, b in pairwise(loopback.frames)]
     assert max(gaps) < 1.0
 

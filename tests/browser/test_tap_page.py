@@ -1,4 +1,4 @@
-"""What the page sees of the tap: nothing but that the encoded audio is not to be had."""
+"""What the page can notice of the tap: only that encoded audio is not available."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from worker.browser.launch import BrowserSession
 from worker.tape.events import ChannelMessage, PageFault, RosterResponse, Tile, TilesSeen
 
 
-async def test_encoded_streams_are_not_to_be_had(browser_session: BrowserSession) -> None:
+async def test_encoded_streams_are_not_available(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     seen = await loopback.page.evaluate(
         """() => {
@@ -24,7 +24,7 @@ async def test_encoded_streams_are_not_to_be_had(browser_session: BrowserSession
     assert seen == {"receiver": False, "sender": False, "encoded": False, "pool": 3}
 
 
-async def test_the_constructor_is_as_it_was(browser_session: BrowserSession) -> None:
+async def test_the_peer_connection_constructor_behaves_as_before(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     seen = await loopback.page.evaluate(
         """async () => {
@@ -52,7 +52,7 @@ async def test_the_constructor_is_as_it_was(browser_session: BrowserSession) -> 
     assert loopback.of(PageFault) == []
 
 
-async def test_no_name_of_ours_is_in_sight(browser_session: BrowserSession) -> None:
+async def test_the_tap_adds_no_global_names(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     names = await loopback.page.evaluate(
         """() => {
@@ -77,7 +77,7 @@ async def test_no_name_of_ours_is_in_sight(browser_session: BrowserSession) -> N
     assert not [name for name in names if name.startswith("tap")]
 
 
-async def test_fetch_is_observed_and_not_disturbed(browser_session: BrowserSession) -> None:
+async def test_fetch_is_observed_and_behaves_as_before(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     seen = await loopback.page.evaluate(
         """async () => {
@@ -104,7 +104,7 @@ async def test_fetch_is_observed_and_not_disturbed(browser_session: BrowserSessi
     assert loopback.of(PageFault) == []
 
 
-async def test_data_channels_of_both_ends(browser_session: BrowserSession) -> None:
+async def test_messages_of_data_channels_of_both_ends_are_recorded(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate(
         """async () => {

@@ -1,4 +1,4 @@
-"""Every way in which a page comes by its receivers: each is tapped from its first packet on, and the page still hears."""
+"""All ways in which a page gets receivers: each is tapped from its first packet on, and the page still plays its audio."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from worker.browser.launch import BrowserSession
 from worker.tape.events import AudioPathSeen, ConnectionClosed, ConnectionOpened, FrameBatch, ReceiverReport
 
 
-async def test_receivers_of_a_remote_offer(browser_session: BrowserSession) -> None:
+async def test_receivers_of_a_remote_offer_are_tapped(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate("listenByOffer(tone(300), tone(400), tone(500))")
     await until(lambda: len(loopback.listeners) == 3)
     assert {event.via for event in loopback.listeners} == {"track"}
     for event in loopback.listeners:
         await loopback.until_frames(50, event.receiver)
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()
     first_of_each = {frame.receiver: frame for frame in reversed(loopback.frames)}
     assert len({frame.ssrc for frame in first_of_each.values()}) == 3
 
 
-async def test_frames_carry_what_the_packets_said(browser_session: BrowserSession) -> None:
+async def test_frames_have_the_metadata_of_their_packets(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate("listenByOffer(tone(300))")
     await loopback.until_frames(50)
@@ -50,7 +50,7 @@ def _span(batch: FrameBatch) -> float:
     return batch.frames[-1].arrival - batch.frames[0].arrival
 
 
-async def test_red_comes_raw(browser_session: BrowserSession) -> None:
+async def test_red_payloads_are_not_unpacked(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate(
         """async () => {
@@ -65,7 +65,7 @@ async def test_red_comes_raw(browser_session: BrowserSession) -> None:
     assert {(frame.mime_type, frame.payload_type) for frame in loopback.frames} == {("audio/red", 63)}
 
 
-async def test_receivers_of_add_transceiver(browser_session: BrowserSession) -> None:
+async def test_receivers_of_add_transceiver_are_tapped(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate(
         "listenByOwnOffer(tone(300), (b) => b.addTransceiver('audio', { direction: 'recvonly' }))"
@@ -73,10 +73,10 @@ async def test_receivers_of_add_transceiver(browser_session: BrowserSession) -> 
     await until(lambda: loopback.listeners)
     assert [event.via for event in loopback.listeners] == ["addTransceiver"]
     await loopback.until_frames(50, loopback.listeners[0].receiver)
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()
 
 
-async def test_receivers_that_create_offer_makes(browser_session: BrowserSession) -> None:
+async def test_receivers_made_by_create_offer_are_tapped(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate("listenByOwnOffer(tone(300), () => {}, { offerToReceiveAudio: true })")
     await until(lambda: loopback.listeners)
@@ -84,17 +84,17 @@ async def test_receivers_that_create_offer_makes(browser_session: BrowserSession
     await loopback.until_frames(50, loopback.listeners[0].receiver)
 
 
-async def test_a_late_receiver(browser_session: BrowserSession) -> None:
+async def test_a_receiver_that_is_added_later_is_tapped(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate("listenByOffer(tone(300))")
     await loopback.until_frames(50)
     await loopback.page.evaluate("async () => { a.addTrack(tone(400)); await negotiate(a, b); }")
     await until(lambda: len(loopback.listeners) == 2)
     await loopback.until_frames(50, loopback.listeners[1].receiver)
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()
 
 
-async def test_a_connection_made_anew(browser_session: BrowserSession) -> None:
+async def test_receivers_of_a_new_connection_are_tapped(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate("listenByOffer(tone(300))")
     await loopback.until_frames(50)
@@ -105,10 +105,10 @@ async def test_a_connection_made_anew(browser_session: BrowserSession) -> None:
     assert [event.connection for event in loopback.of(ConnectionOpened)] == [0, 1, 2, 3]
     assert [event.connection for event in loopback.of(ConnectionClosed)] == [1, 0]
     assert (first.connection, second.connection) == (1, 3)
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()
 
 
-async def test_track_that_fires_twice_for_one_receiver(browser_session: BrowserSession) -> None:
+async def test_a_receiver_with_two_track_events_is_tapped_once(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate("listenByOffer(tone(300))")
     await loopback.until_frames(50)
@@ -126,10 +126,10 @@ async def test_track_that_fires_twice_for_one_receiver(browser_session: BrowserS
     tapped = len(loopback.frames)
     await loopback.until_frames(tapped + 50)
     assert len(loopback.listeners) == 1
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()
 
 
-async def test_the_page_still_hears(browser_session: BrowserSession) -> None:
+async def test_the_page_still_plays_the_audio(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate("listenByOffer(tone(300))")
     await loopback.until_received(50)
@@ -142,28 +142,28 @@ async def test_the_page_still_hears(browser_session: BrowserSession) -> None:
     )
     await until(lambda: loopback.of(ReceiverReport))
     assert [event.path for event in loopback.of(AudioPathSeen)] == ["receivers"]
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()
 
 
-async def test_receivers_of_a_frame(browser_session: BrowserSession) -> None:
+async def test_receivers_of_an_iframe_are_tapped(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate(
         """async () => {
           const frame = document.createElement("iframe");
           document.body.append(frame);
-          // Before the frame has run any script: its own constructor must be hooked all the same.
+          // The frame has not run any script yet; its constructor must be hooked nevertheless.
           window.RTCPeerConnection = frame.contentWindow.RTCPeerConnection;
           await listenByOffer(tone(300));
         }"""
     )
     await loopback.until_frames(50)
     assert len(loopback.listeners) == 1
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()
     await loopback.page.evaluate("document.querySelector('iframe').remove()")
     assert await loopback.tap.flush()
 
 
-async def test_a_frame_that_navigates_is_tapped_once(browser_session: BrowserSession) -> None:
+async def test_an_iframe_that_navigates_is_tapped_once(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate(
         """async () => {
@@ -178,7 +178,7 @@ async def test_a_frame_that_navigates_is_tapped_once(browser_session: BrowserSes
     await loopback.page.frames[1].evaluate("listenByOffer(tone(300))")
     await loopback.until_frames(50)
     assert len(loopback.listeners) == 1
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()
 
 
 async def test_video_is_not_decoded(browser_session: BrowserSession) -> None:
@@ -191,4 +191,4 @@ async def test_video_is_not_decoded(browser_session: BrowserSession) -> None:
     assert await loopback.tap.flush()
     assert loopback.frames == []
     assert [event.kind for event in loopback.listeners] == ["video"]
-    loopback.check_unharmed()
+    loopback.assert_nothing_lost()

@@ -1,4 +1,4 @@
-"""The tap in the replica of Google Meet, against what the replica sent and what its page says about itself."""
+"""The tap in the replica of Google Meet, compared with what the replica sent and what its page reports."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ MEETING = Scenario(
 OFFER = Media(capture_time=True)
 OWN_RECEIVERS = Media(signalling="add_transceiver", declared_ssrcs=False)
 RECONNECT = Media(reconnects=[SECONDS / 2])
-TRAP = msgspec.structs.replace(MEETING.page, encoded_audio=True)
+ENCODED_AUDIO = msgspec.structs.replace(MEETING.page, encoded_audio=True)
 
 
 @pytest.mark.parametrize(
     ("media", "page"),
-    [(OFFER, MEETING.page), (OWN_RECEIVERS, MEETING.page), (RECONNECT, MEETING.page), (OFFER, TRAP)],
+    [(OFFER, MEETING.page), (OWN_RECEIVERS, MEETING.page), (RECONNECT, MEETING.page), (OFFER, ENCODED_AUDIO)],
     ids=["offer", "own-receivers", "reconnect", "trap"],
 )
 async def test_every_packet_is_tapped(tmp_path: Path, media: Media, page: Page) -> None:
@@ -78,7 +78,7 @@ async def test_every_packet_is_tapped(tmp_path: Path, media: Media, page: Page) 
 
 
 async def visit(replica: Replica) -> Loopback:
-    """Stays in the meeting to its end."""
+    """Joins the meeting and stays to its end."""
     heard = Loopback()
     async with launch_browser(settings_for(replica)) as session:
         context = await new_context(session)

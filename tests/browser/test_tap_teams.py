@@ -1,4 +1,4 @@
-"""What the tap hears of a Teams page beyond its audio, and what the page sees of that: nothing."""
+"""What the tap records of a Teams page besides audio; the page cannot notice it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOCKET = "wss://trouter.teams.microsoft.com/v4/c?token=secret"
 
 
 async def open_page(session: BrowserSession) -> Loopback:
-    """The page that calls itself, as a page of Teams with a socket that greets."""
+    """The loopback page at an address of Teams, with a WebSocket that sends messages when it opens."""
     context = await new_context(session)
     loopback = Loopback()
 
@@ -57,7 +57,7 @@ async def test_roster_frames_are_forwarded(browser_session: BrowserSession) -> N
     assert loopback.of(PageFault) == []
 
 
-async def test_sockets_and_channels_are_as_they_were(browser_session: BrowserSession) -> None:
+async def test_sockets_and_channels_behave_as_before(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     seen = await loopback.page.evaluate(
         """() => {
@@ -84,7 +84,9 @@ async def test_sockets_and_channels_are_as_they_were(browser_session: BrowserSes
     assert loopback.of(PageFault) == []
 
 
-async def test_what_the_page_sends_on_the_main_channel(browser_session: BrowserSession) -> None:
+async def test_messages_that_the_page_sends_on_the_main_channel_are_recorded(
+    browser_session: BrowserSession,
+) -> None:
     loopback = await open_page(browser_session)
     await loopback.page.evaluate(
         """async () => {
@@ -110,7 +112,7 @@ async def test_what_the_page_sends_on_the_main_channel(browser_session: BrowserS
     assert loopback.of(PageFault) == []
 
 
-async def test_the_pages_objects_tell_who_is_there(browser_session: BrowserSession) -> None:
+async def test_the_participants_in_the_pages_objects_are_recorded(browser_session: BrowserSession) -> None:
     loopback = await open_page(browser_session)
     await loopback.page.evaluate(
         """async () => {

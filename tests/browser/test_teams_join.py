@@ -1,4 +1,4 @@
-"""What joining and leaving a Teams call does to its page, beside what the outcomes show."""
+"""Details of joining and leaving a Teams call that the outcomes do not cover."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ADA = Participant(name="Ada Ray", voice="elif", csrc=401, says=[(0.2, 20.0)], ho
 
 @asynccontextmanager
 async def guest(tmp_path: Path, **page: Any) -> AsyncIterator[tuple[Replica, TeamsCall]]:
-    """A bot before a page that is blank still."""
+    """A bot with a blank page, and the replica that it can join."""
     scenario = Scenario(
         title="test",
         platform="microsoft_teams",
@@ -50,7 +50,7 @@ async def until(call: TeamsCall, scene: Scene) -> View:
     return view
 
 
-async def test_who_leaves_the_lobby_takes_the_request_back(tmp_path: Path) -> None:
+async def test_leaving_the_lobby_withdraws_the_request(tmp_path: Path) -> None:
     async with guest(tmp_path, lobby=30.0) as (replica, call):
         await call.open()
         view = await until(call, Scene.LOBBY)
@@ -61,7 +61,7 @@ async def test_who_leaves_the_lobby_takes_the_request_back(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("client", ["light", "full"])
-async def test_leaving_the_call_by_its_button(tmp_path: Path, client: str) -> None:
+async def test_leave_ends_the_call(tmp_path: Path, client: str) -> None:
     async with guest(tmp_path, lobby=0.0, client=client) as (replica, call):
         await call.open()
         await until(call, Scene.CALL)
@@ -71,10 +71,10 @@ async def test_leaving_the_call_by_its_button(tmp_path: Path, client: str) -> No
         await call.leave()  # there is nothing left to leave
 
 
-async def test_chromiums_own_question_does_not_keep_the_bot_out(tmp_path: Path) -> None:
+async def test_chromiums_dialog_about_the_app_does_not_block_joining(tmp_path: Path) -> None:
     async with guest(tmp_path, lobby=0.0, launcher=True, opens_app=True) as (replica, call):
         page = call._driver.page
-        await page.goto(replica.meeting_url)  # not by open(), which keeps the question from being asked
+        await page.goto(replica.meeting_url)  # not by open(), which prevents the dialog
         await until(call, Scene.CALL)
         assert replica.bot_name == "Stems"
 
@@ -84,11 +84,11 @@ async def test_other_windows_are_closed(tmp_path: Path) -> None:
         await call.open()
         page = call._driver.page
         await page.evaluate("() => void window.open('about:blank')")
-        while len(page.context.pages) > 1:  # noqa: ASYNC110 - closing them is what is waited for
+        while len(page.context.pages) > 1:  # noqa: ASYNC110 - waits until they are closed
             await asyncio.sleep(0.05)
 
 
-async def test_a_page_that_is_gone(tmp_path: Path) -> None:
+async def test_a_closed_page_raises_browser_died(tmp_path: Path) -> None:
     async with guest(tmp_path) as (_, call):
         await call.open()
         await call._driver.page.close()
@@ -97,7 +97,7 @@ async def test_a_page_that_is_gone(tmp_path: Path) -> None:
         assert gone.value.reason == "browser_died"
 
 
-async def test_a_page_that_does_not_load_is_told_without_the_passcode(tmp_path: Path) -> None:
+async def test_the_error_for_a_page_that_does_not_load_has_no_passcode(tmp_path: Path) -> None:
     async with guest(tmp_path) as (_, call):
         await call._driver.page.context.route("**/*", lambda route: route.abort())
         with pytest.raises(CallError) as refusal:

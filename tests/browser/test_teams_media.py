@@ -1,4 +1,4 @@
-"""The media server of Teams against a real Chromium: a page without any of our scripts must hear what the plan says."""
+"""The media server of Teams against a real Chromium: a page without the worker's scripts must receive what the plan says."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ class Meeting:
         await self.join()
 
 
-AT_THE_CUT = 0.2
-"""Seconds: what was under way when a connection was given up may have arrived, or not."""
+CUT_SECONDS = 0.2
+"""Seconds before and after a reconnect in which packets may be lost with the old connection."""
 
 
 async def heard(page: Page, truth: Truth) -> list[tuple[dict[str, Any], TruthPacket]]:
-    """Each frame that a transform in the page saw, with the truth about its packet; all that was sent must be there, and
-    nothing else. A packet that the network doubled may come twice.
+    """Each frame that a transform in the page received, with the truth of its packet. Checks that all sent packets arrived, and
+    no others. A packet that the network duplicated may arrive twice.
     """
     planned = {(packet.ssrc, packet.sequence): packet for packet in truth.packets}
     sent = [packet for packet in truth.packets if packet.fate == "sent"]
@@ -106,7 +106,7 @@ async def heard(page: Page, truth: Truth) -> list[tuple[dict[str, Any], TruthPac
     certain = {
         key
         for key, packet in planned.items()
-        if packet.fate == "sent" and abs(packet.meant_at - cut) > AT_THE_CUT
+        if packet.fate == "sent" and abs(packet.meant_at - cut) > CUT_SECONDS
     }
     different = "frames_.map((frame) => `${frame.synchronizationSource} ${frame.sequenceNumber & 0xFFFF}`)"
     arrived = f"(keys) => {{ const seen = new Set({different}); return keys.every((key) => seen.has(key)); }}"
@@ -114,12 +114,12 @@ async def heard(page: Page, truth: Truth) -> list[tuple[dict[str, Any], TruthPac
     frames = await page.evaluate("() => frames_")
     keys = [(frame["synchronizationSource"], frame["sequenceNumber"] & 0xFFFF) for frame in frames]
     for key in set(keys) - certain:
-        assert abs(planned[key].meant_at - cut) <= AT_THE_CUT, planned[key]
+        assert abs(planned[key].meant_at - cut) <= CUT_SECONDS, planned[key]
     assert len(keys) - len(set(keys)) <= sum(packet.duplicate for packet in sent)
     return [(frame, planned[key]) for frame, key in zip(frames, keys, strict=True)]
 
 
-async def test_chromium_hears_the_mix_on_tracks_that_move_and_come(bare_page: Page, tmp_path: Path) -> None:
+async def test_chromium_receives_the_mix_on_swapped_and_added_tracks(bare_page: Page, tmp_path: Path) -> None:
     added = [AddedTrack(at=0.5), AddedTrack(at=2.4, carries=[415])]
     played = scenario(3.5, pauses="comfort_noise", swaps=[1.8], added=added)
     media = TeamsMedia(played, tmp_path / "truth.jsonl")
@@ -144,7 +144,7 @@ async def test_chromium_hears_the_mix_on_tracks_that_move_and_come(bare_page: Pa
     assert {slot for slot, _ in on_lines} == {0, 2, 3}
 
 
-async def test_the_mix_goes_on_over_a_reconnect_with_losses(bare_page: Page, tmp_path: Path) -> None:
+async def test_the_mix_continues_after_a_reconnect_with_losses(bare_page: Page, tmp_path: Path) -> None:
     faults = Network(loss=0.1, duplicate=0.05, reorder=0.05, jitter=0.02)
     played = scenario(
         4.0, faults, red=True, reconnects=[1.5], ssrc_changes=[0.8], declared_ssrcs=False, padding_probes=0.02

@@ -1,4 +1,4 @@
-"""Every way that a join of a Microsoft Teams call can go, in a real Chromium."""
+"""Every outcome of joining a Microsoft Teams call, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from worker.tape.events import PageSeen, TapeEvent, TapeStarted
 
 LOBBY = 1.2
 LENGTH = 1.8
-FOR_LONG = 40.0
+LONG = 40.0
 ADA = Participant(name="Ada Ray", voice="elif", csrc=401, says=[(0.2, 0.9)], host=True)
 BEN = Participant(name="Ben Oak", voice="nuno", csrc=402, says=[(1.0, LENGTH)])
 BOTH = (ADA.name, BEN.name)
@@ -47,34 +47,43 @@ def meeting(*people: Participant, duration: float = LENGTH, removed: bool = Fals
     )
 
 
-def ended(name: str, scenario: Scenario, **more: Any) -> Row:
-    """Recorded until the host ends the meeting."""
-    row = Row(name, scenario, Reason.MEETING_ENDED, "call_ended_by_host", "host_ended", check=behaved)
+def host_ends(name: str, scenario: Scenario, **more: Any) -> Row:
+    """The bot records until the host ends the meeting."""
+    row = Row(
+        name,
+        scenario,
+        Reason.MEETING_ENDED,
+        "call_ended_by_host",
+        "host_ended",
+        check=devices_are_off_and_no_errors,
+    )
     return row._replace(**more)
 
 
-def walled(wall: Wall, reason: Reason, sub_code: str, shown: str = "", **page: Any) -> Row:
-    """Refused before anybody could let the bot in."""
+def refused_before_lobby(wall: Wall, reason: Reason, sub_code: str, shown: str = "", **page: Any) -> Row:
+    """The bot is refused before it reaches the lobby."""
     name = "-".join([wall.replace("_", "-"), *map(str, page.values())])
     return Row(name, meeting(wall=wall, **page), reason, sub_code, shown or wall, REFUSED)
 
 
-def turned_away(verdict: Verdict, reason: Reason, sub_code: str, **page: Any) -> Row:
-    """Refused from the lobby."""
+def refused_in_lobby(verdict: Verdict, reason: Reason, sub_code: str, **page: Any) -> Row:
+    """The bot is refused in the lobby."""
     name = "-".join(["lobby", verdict.replace("_", "-"), *map(str, page.values())])
     return Row(name, meeting(verdict=verdict, **page), reason, sub_code, verdict, NOT_LET_IN)
 
 
-def left(
+def bot_leaves(
     name: str, reason: Reason, sub_code: str, shown: str, after: float, *people: Participant, **policy: Any
 ) -> Row:
-    """Left by the bot's own decision, in a meeting that goes on for long."""
-    scenario = meeting(*people, duration=FOR_LONG)
+    """The bot decides to leave a long meeting."""
+    scenario = meeting(*people, duration=LONG)
     return Row(name, scenario, reason, sub_code, shown, after=after, policy=LeavePolicy(**policy))
 
 
-def behaved(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
-    """Neither heard nor seen, no passcode told, and the page's own errors none."""
+def devices_are_off_and_no_errors(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    """Microphone and camera are off, the tape has no passcode, and the page reports no errors."""
     last = replica.page_reports[-1]
     undone = {"microphone_off", "camera_off"} - set(last.did)
     faults = [f"the page was left with {last.did}"] if undone else []
@@ -82,39 +91,47 @@ def behaved(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
     return [*faults, *last.errors, *(url for url in shown if "?" in url)]
 
 
-def asked_for_no_video(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
-    """Beside all that, the page was told to show no video of others."""
+def incoming_video_is_off(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    """In addition, the page shows no video of others."""
     did = replica.page_reports[-1].did
     faults = [] if "incoming_video_off" in did else [f"the page was left with {did}"]
-    return [*faults, *behaved(replica, outcome, events)]
+    return [*faults, *devices_are_off_and_no_errors(replica, outcome, events)]
 
 
-def took_note(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
+def notice_is_dismissed(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
     did = replica.page_reports[-1].did
     return (
-        behaved(replica, outcome, events) if "notice_dismissed" in did else [f"the page was left with {did}"]
+        devices_are_off_and_no_errors(replica, outcome, events)
+        if "notice_dismissed" in did
+        else [f"the page was left with {did}"]
     )
 
 
-def took_the_cut_message(
+def chat_message_is_cut(
     replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
 ) -> Sequence[str]:
     (text,) = replica.chat
     cut = 4070 < len(text) <= 4096 and text.endswith("…")
-    return behaved(replica, outcome, events) if cut else [f"the chat got {text!r}"]
+    return devices_are_off_and_no_errors(replica, outcome, events) if cut else [f"the chat got {text!r}"]
 
 
-def was_light(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
-    return behaved(replica, outcome, events) or _missing({"light-guest", "light"}, "variant", events)
+def client_is_light(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
+    return devices_are_off_and_no_errors(replica, outcome, events) or _missing(
+        {"light-guest", "light"}, "variant", events
+    )
 
 
-def was_full(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
-    return behaved(replica, outcome, events) or _missing(
+def client_is_full(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
+    return devices_are_off_and_no_errors(replica, outcome, events) or _missing(
         {"launcher", "full-guest", "full"}, "variant", events
     )
 
 
-def noted_german(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
+def german_is_noted(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     return _missing({"de"}, "language", events)
 
 
@@ -123,59 +140,61 @@ def _missing(wanted: set[str], field: str, events: list[TapeEvent]) -> Sequence[
     return [] if wanted <= seen else [f"noted {field} {seen}"]
 
 
-def never_seen_as_the_call(
-    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
-) -> Sequence[str]:
+def call_is_never_seen(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     seen = {event.scene for event in events if isinstance(event, PageSeen)}
     return [f"took the page for {seen}"] if "call" in seen else []
 
 
-def gone(person: Participant, at: float) -> Participant:
+def leaving(person: Participant, at: float) -> Participant:
     return Participant(name=person.name, voice=person.voice, csrc=person.csrc, says=[(0.2, at)], leaves=at)
 
 
-def quiet(name: str, csrc: int, **more: Any) -> Participant:
+def silent(name: str, csrc: int, **more: Any) -> Participant:
     return Participant(name=name, voice="elif", csrc=csrc, **more)
 
 
 ROWS = [
     # Let in, and recorded: every form of the link, of the page and of the lobby.
-    ended("admitted", meeting(), names=BOTH, announcement=MESSAGE, check=took_the_cut_message),
-    ended("no-lobby", meeting(lobby=0.0), states=STRAIGHT_IN, check=was_light),
-    ended("full-client", meeting(client="full", launcher=True, link="meetup_join"), check=was_full),
-    ended("noise", meeting(client="full", noise=True, recording_notice=True), check=took_note),
-    ended("app-prompt", meeting(launcher=True, app_prompt=True, opens_app=True, lobby_text="shortly")),
-    ended("live-and-notice", meeting(link="live", recording_notice=True), check=took_note),
-    ended("short-and-late-modal", meeting(link="short", media_modal=True, client="full")),
-    ended("light-and-detected", meeting(link="light", media_modal=True, lobby_text="detected_bot")),
-    ended("organizer-comes", meeting(starts_after=1.0)),
-    ended("no-video", meeting(client="full", duration=5.0), check=asked_for_no_video),
-    ended("foreign", meeting(language="de", client="full", launcher=True), names=BOTH, check=noted_german),
-    ended("connection-retry", meeting(connection_failures=1), attempts=2),
+    host_ends("admitted", meeting(), names=BOTH, announcement=MESSAGE, check=chat_message_is_cut),
+    host_ends("no-lobby", meeting(lobby=0.0), states=STRAIGHT_IN, check=client_is_light),
+    host_ends("full-client", meeting(client="full", launcher=True, link="meetup_join"), check=client_is_full),
+    host_ends("noise", meeting(client="full", noise=True, recording_notice=True), check=notice_is_dismissed),
+    host_ends("app-prompt", meeting(launcher=True, app_prompt=True, opens_app=True, lobby_text="shortly")),
+    host_ends("live-and-notice", meeting(link="live", recording_notice=True), check=notice_is_dismissed),
+    host_ends("short-and-late-modal", meeting(link="short", media_modal=True, client="full")),
+    host_ends("light-and-detected", meeting(link="light", media_modal=True, lobby_text="detected_bot")),
+    host_ends("organizer-comes", meeting(starts_after=1.0)),
+    host_ends("no-video", meeting(client="full", duration=5.0), check=incoming_video_is_off),
+    host_ends(
+        "foreign", meeting(language="de", client="full", launcher=True), names=BOTH, check=german_is_noted
+    ),
+    host_ends("connection-retry", meeting(connection_failures=1), attempts=2),
     # Names from one source of the roster alone.
-    ended("frames-alone", meeting(signals=TeamsSignals(objects_after=None, other_call=True)), names=BOTH),
-    ended("objects-alone", meeting(signals=TeamsSignals(frames_after=None)), names=BOTH),
+    host_ends("frames-alone", meeting(signals=TeamsSignals(objects_after=None, other_call=True)), names=BOTH),
+    host_ends("objects-alone", meeting(signals=TeamsSignals(frames_after=None)), names=BOTH),
     # Not let in: by what the page says, by what the transport says, by both.
-    turned_away("denied", Reason.DENIED_BY_HOST, KICKED, told_by="page", client="full"),
-    turned_away("denied", Reason.DENIED_BY_HOST, KICKED, told_by="frames"),
-    turned_away("declined", Reason.DENIED_BY_HOST, KICKED, told_by="page"),
-    turned_away(
+    refused_in_lobby("denied", Reason.DENIED_BY_HOST, KICKED, told_by="page", client="full"),
+    refused_in_lobby("denied", Reason.DENIED_BY_HOST, KICKED, told_by="frames"),
+    refused_in_lobby("declined", Reason.DENIED_BY_HOST, KICKED, told_by="page"),
+    refused_in_lobby(
         "unanswered", Reason.WAITING_ROOM_TIMEOUT_BY_PLATFORM, "call_ended_by_platform_waiting_room_timeout"
     ),
-    turned_away("removed", Reason.REMOVED_FROM_WAITING_ROOM, KICKED, noise=True),
-    turned_away("removed", Reason.REMOVED_FROM_WAITING_ROOM, KICKED, told_by="frames"),
-    turned_away("anonymous_disabled", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in", told_by="frames"),
-    turned_away("host_ended", Reason.MEETING_OVER, "meeting_ended"),
+    refused_in_lobby("removed", Reason.REMOVED_FROM_WAITING_ROOM, KICKED, noise=True),
+    refused_in_lobby("removed", Reason.REMOVED_FROM_WAITING_ROOM, KICKED, told_by="frames"),
+    refused_in_lobby(
+        "anonymous_disabled", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in", told_by="frames"
+    ),
+    refused_in_lobby("host_ended", Reason.MEETING_OVER, "meeting_ended"),
     Row(
         "lobby-timeout",
-        meeting(lobby=FOR_LONG, noise=True),
+        meeting(lobby=LONG, noise=True),
         Reason.WAITING_ROOM_TIMEOUT,
         "timeout_exceeded_waiting_room",
         "lobby",
         NOT_LET_IN,
         LeavePolicy(waiting_room=1.5),
         after=1.5,
-        check=never_seen_as_the_call,
+        check=call_is_never_seen,
     ),
     Row(
         "organizer-never-comes",
@@ -188,20 +207,24 @@ ROWS = [
         after=1.5,
     ),
     # Refused before the lobby.
-    walled("wrong_link", Reason.LINK_INVALID, "meeting_link_invalid", wall_at="link"),
-    walled("wrong_id", Reason.MEETING_NOT_FOUND, "meeting_not_found"),
-    walled("wrong_passcode", Reason.PASSWORD_INCORRECT, "meeting_password_incorrect"),
-    walled("sign_in_contact", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in", client="full"),
-    walled("sign_in_needed", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in", wall_at="link"),
-    walled(
+    refused_before_lobby("wrong_link", Reason.LINK_INVALID, "meeting_link_invalid", wall_at="link"),
+    refused_before_lobby("wrong_id", Reason.MEETING_NOT_FOUND, "meeting_not_found"),
+    refused_before_lobby("wrong_passcode", Reason.PASSWORD_INCORRECT, "meeting_password_incorrect"),
+    refused_before_lobby(
+        "sign_in_contact", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in", client="full"
+    ),
+    refused_before_lobby(
+        "sign_in_needed", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in", wall_at="link"
+    ),
+    refused_before_lobby(
         "sign_in_redirect",
         Reason.SIGN_IN_REQUIRED,
         "meeting_requires_sign_in",
         "sign_in_page",
         wall_at="link",
     ),
-    walled("not_before_start", Reason.MEETING_NOT_STARTED, "meeting_not_started"),
-    walled("captcha", Reason.CAPTCHA, "microsoft_teams_captcha_detected"),
+    refused_before_lobby("not_before_start", Reason.MEETING_NOT_STARTED, "meeting_not_started"),
+    refused_before_lobby("captcha", Reason.CAPTCHA, "microsoft_teams_captcha_detected"),
     Row(
         "encrypted",
         meeting(encrypted=True),
@@ -225,41 +248,41 @@ ROWS = [
         "bot_kicked_from_call",
         "removed",
     ),
-    ended("ended-page", meeting(told_by="page")),
-    ended("ended-frames", meeting(told_by="frames", client="full")),
-    left(
+    host_ends("ended-page", meeting(told_by="page")),
+    host_ends("ended-frames", meeting(told_by="frames", client="full")),
+    bot_leaves(
         "everyone-left",
         Reason.EVERYONE_LEFT,
         "timeout_exceeded_everyone_left",
         "call",
         3.0,
-        gone(ADA, 0.8),
-        gone(BEN, 1.2),
+        leaving(ADA, 0.8),
+        leaving(BEN, 1.2),
         everyone_left=Patience(1.0),
     ),
-    left(
+    bot_leaves(
         "only-bots-by-names",
         Reason.ONLY_BOTS_BY_NAMES,
         "timeout_exceeded_only_bots_detected_using_participant_names",
         "call",
         1.8,
-        gone(ADA, 0.8),
-        quiet("Some Notetaker", 403),
+        leaving(ADA, 0.8),
+        silent("Some Notetaker", 403),
         only_bots_by_names=Patience(1.0),
         bot_names=("notetaker",),
     ),
-    left(
+    bot_leaves(
         "silence",
         Reason.SILENCE,
         "timeout_exceeded_silence_detected",
         "call",
         1.5,
-        quiet("Quiet One", 403),
+        silent("Quiet One", 403),
         silence=Patience(1.5),
     ),
     Row(
         "noone-joined",
-        Scenario(title="test", platform="microsoft_teams", duration=FOR_LONG, teams=TeamsPage(lobby=LOBBY)),
+        Scenario(title="test", platform="microsoft_teams", duration=LONG, teams=TeamsPage(lobby=LOBBY)),
         Reason.NOONE_JOINED,
         "timeout_exceeded_noone_joined",
         "call",
@@ -271,10 +294,10 @@ ROWS = [
 
 @pytest.mark.parametrize("repetition", range(REPEAT))
 @pytest.mark.parametrize("group", range(GROUPS))
-async def test_every_way_ends_as_it_should(tmp_path: Path, group: int, repetition: int) -> None:
+async def test_every_outcome_is_as_expected(tmp_path: Path, group: int, repetition: int) -> None:
     await play_group(ROWS, group, tmp_path)
 
 
-def test_the_table_is_long_enough() -> None:
+def test_the_table_has_unique_names_and_known_state_sequences() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS) >= 20
     assert all(row.states in (RECORDED, STRAIGHT_IN, NOT_LET_IN, REFUSED) for row in ROWS)

@@ -13,11 +13,11 @@ from fixtures.replica.comparison.mix import Attribution
 from fixtures.replica.comparison.recording import TRUTH_FILE, attribution, compare, read_recording
 from fixtures.replica.scenario import scenario_names
 from fixtures.replica.truth import read_truth
-from tests.browser.test_scenarios import STARVED, files_of, replica_lateness, run
+from tests.browser.test_scenarios import STARVED_SECONDS, files_of, replica_lateness, run
 from worker.manifest.schema import GatedMix, Manifest
 
 LABELLED = ("standup", "swap")
-"""Where the packets list their sources."""
+"""Scenarios whose packets list their sources."""
 UNLABELLED = ("captions-only", "no-csrc", "unlabelled")
 
 
@@ -26,7 +26,7 @@ def test_no_recording_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("names", [LABELLED, UNLABELLED], ids=["labelled", "unlabelled"])
-async def test_teams_recordings_are_true_to_the_meeting(names: Sequence[str], tmp_path: Path) -> None:
+async def test_recorded_teams_scenarios_match_the_truth(names: Sequence[str], tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as group:
         for name in names:
             group.create_task(
@@ -36,13 +36,13 @@ async def test_teams_recordings_are_true_to_the_meeting(names: Sequence[str], tm
         if name in LABELLED:
             check_stems(tmp_path / name)
         else:
-            check_attribution(tmp_path / name, told=name != "unlabelled")
+            check_attribution(tmp_path / name, has_evidence=name != "unlabelled")
         run("replay", tmp_path / name / "tape", "--output", tmp_path / "replayed" / name)
         assert files_of(tmp_path / "replayed" / name) == files_of(tmp_path / name)
 
 
 def check_stems(folder: Path) -> None:
-    """Each packet is in exactly the stems of the CSRCs that it lists, at its time, and what is shared is told."""
+    """Checks that each packet is in exactly the stems of its CSRCs, at its time, and that overlaps are listed."""
     truth = read_truth(folder / TRUTH_FILE)
     lateness = replica_lateness(truth, 0.0)
     stems = compare(folder, truth)
@@ -51,7 +51,7 @@ def check_stems(folder: Path) -> None:
     }
     manifest = msgspec.json.decode((folder / "audio_streams.json").read_bytes(), type=Manifest)
     assert isinstance(manifest.recording.gated_mix, GatedMix)
-    trimmed = manifest.recording.gated_mix.mix.trimmed if lateness > STARVED else 0
+    trimmed = manifest.recording.gated_mix.mix.trimmed if lateness > STARVED_SECONDS else 0
     for stem in stems:
         assert stem.exact or 0 < stem.missing <= trimmed, (folder.name, stem)
         assert stem.foreign == stem.overlap_errors == 0, (folder.name, stem)
@@ -68,10 +68,10 @@ def check_stems(folder: Path) -> None:
     assert any(segment.overlaps for segment in segments)
 
 
-def check_attribution(folder: Path, *, told: bool) -> None:
-    """Enough of the single speakers' time is given to the right ones, and the rest is kept; all of it if nothing is told."""
+def check_attribution(folder: Path, *, has_evidence: bool) -> None:
+    """Checks that enough time is attributed correctly and the rest is kept; without evidence, all of it is unknown."""
     found = attribution(read_recording(folder), read_truth(folder / TRUTH_FILE))
-    if told:
+    if has_evidence:
         assert found.good, (folder.name, found)
     else:
         assert found == Attribution(unknown=found.unknown, shared=found.shared), (folder.name, found)

@@ -1,4 +1,4 @@
-"""The timeline page in a real Chromium, opened from a file as people do."""
+"""The timeline page in a real Chromium, opened from a file, as users do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LANES = "svg.lane:not(.all)"
 
 @dataclass
 class Opened:
-    """The page, with everything that went wrong and everything it asked for."""
+    """The page, with all its errors and warnings and all its requests."""
 
     page: Page
     folder: Path
@@ -40,7 +40,7 @@ class Opened:
 
 @pytest.fixture
 async def opened(browser_session: BrowserSession, tmp_path: Path) -> AsyncIterator[Opened]:
-    """Fails the test where the page complained: a script error, a refused resource, a console warning."""
+    """Fails the test if the page has a script error, a refused resource or a console warning."""
     page = await browser_session.browser.new_page(viewport={"width": 1280, "height": 800})
     result = Opened(page, tmp_path)
 
@@ -81,7 +81,7 @@ def two_speakers(folder: Path) -> Manifest:
 
 
 @pytest.mark.parametrize("speakers", [0, 1, 5, 20])
-async def test_it_shows_every_speaker_and_loads_nothing(opened: Opened, speakers: int) -> None:
+async def test_the_page_shows_every_speaker_and_loads_nothing(opened: Opened, speakers: int) -> None:
     page = await opened.show(meeting(speakers, 900))
     assert await page.locator(LANES).count() == speakers
     assert await page.locator("tbody tr").count() == speakers
@@ -90,7 +90,7 @@ async def test_it_shows_every_speaker_and_loads_nothing(opened: Opened, speakers
 
 
 @pytest.mark.parametrize("width", [1280, 500])
-async def test_it_fits_its_window(opened: Opened, width: int) -> None:
+async def test_the_page_fits_its_window(opened: Opened, width: int) -> None:
     await opened.page.set_viewport_size({"width": width, "height": 800})
     long_name = "Maximiliane-Katharina " * 12
     page = await opened.show(manifest([participant(1, long_name, segment(1, "M", [(1.0, 2.0)], 10.0))], 10.0))
@@ -160,7 +160,7 @@ async def test_zooming_keeps_the_playhead_in_place(opened: Opened) -> None:
     assert await page.locator("#canvas").bounding_box() == box
 
 
-async def test_a_missing_file_is_told(opened: Opened) -> None:
+async def test_a_missing_file_is_reported(opened: Opened) -> None:
     page = await opened.show(meeting(1, 60))
     await page.get_by_role("button", name="Play Ada Lovelace").click()
     await expect(page.locator("#playing")).to_contain_text("Cannot play streams/Ada_Lovelace_")
@@ -209,7 +209,7 @@ async def test_an_injected_script_is_refused(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_both_themes(opened: Opened, scheme: str) -> None:
+async def test_the_background_follows_the_colour_scheme(opened: Opened, scheme: str) -> None:
     await opened.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page = await opened.show(meeting(2, 60))
     background = await page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -1,6 +1,6 @@
-"""The whole process tree is killed at random moments of a job; what is redelivered is seen through to its end.
+"""Kills the whole process tree at random moments of a job; the redelivered job is then finished and checked.
 
-``MEETSTEMS_CHAOS`` says how many moments, ``MEETSTEMS_CHAOS_SEED`` which.
+``MEETSTEMS_CHAOS`` is the number of moments, ``MEETSTEMS_CHAOS_SEED`` the seed that chooses them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.support.kills import after, kill_and_finish
 SEED = int(os.environ.get("MEETSTEMS_CHAOS_SEED", "1"))
 KILLS = int(os.environ.get("MEETSTEMS_CHAOS", "20"))
 LONGEST = 22.0
-"""Seconds from the start of the worker to a moment at which it is about to finish, or has."""
+"""Seconds after the start of the worker; by then it is about to finish, or has finished."""
 
 _chance = random.Random(SEED)
 MOMENTS = [round(_chance.uniform(0.5, LONGEST), 2) for _ in range(KILLS)]

@@ -1,6 +1,6 @@
 """An HTTP proxy in front of S3 and SQS that fails on command, for tests.
 
-Requests go to the server at ``upstream`` and come back unless a fault is on; each fault is what a client sees of a real outage.
+It forwards requests to the server at ``upstream`` unless a fault is on; each fault is what a client sees of a real outage.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length",
 
 
 class Fault(Enum):
-    """What becomes of a request."""
+    """What happens to a request."""
 
     INTERNAL_ERROR = "500 InternalError"
     SLOW_DOWN = "503 SlowDown"
     HANG = "no answer until the fault is over, then the connection ends"
     RESET = "the connection is reset; the server never sees the request"
-    LOST_ANSWER = "the server does it, but the connection is reset instead of an answer"
+    LOST_ANSWER = "the server handles the request, but the connection is reset instead of an answer"
 
 
 class Request(NamedTuple):
@@ -61,19 +61,19 @@ class FaultProxy:
         times: int | None = None,
         matches: Callable[[Request], bool] | None = None,
     ) -> None:
-        """From now on requests that match fail; the first ``times`` of them, None: until ``recover``."""
+        """From now on, requests that match fail: the first ``times`` of them; None: until ``recover``."""
         with self._changed:
             self._fault, self._left, self._matches = fault, times, matches or _every
             self._changed.notify_all()
 
     def recover(self) -> None:
-        """From now on all is well."""
+        """Ends the fault."""
         with self._changed:
             self._fault = None
             self._changed.notify_all()
 
     def reset(self) -> None:
-        """Recovers, and forgets what it has counted."""
+        """Ends the fault and resets the counters."""
         with self._changed:
             self._fault, self._failed = None, 0
             self._seen.clear()
@@ -81,7 +81,7 @@ class FaultProxy:
 
     @property
     def seen(self) -> list[Request]:
-        """The requests that have arrived, also those that failed."""
+        """The requests that have arrived, including those that failed."""
         with self._lock:
             return list(self._seen)
 
@@ -92,13 +92,13 @@ class FaultProxy:
             return self._failed
 
     def wait_for_failures(self, count: int, timeout: float = 20.0) -> None:
-        """Waits until ``count`` requests were made to fail, all in all. Raises TimeoutError."""
+        """Waits until ``count`` requests in total were made to fail. Raises TimeoutError."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._failed >= count, timeout):
                 raise TimeoutError(f"{self._failed} of {count} requests failed within {timeout:g} s")
 
     def fault_for(self, request: Request) -> Fault | None:
-        """What becomes of ``request``; counts it."""
+        """The fault that applies to ``request``, if any; counts the request."""
         with self._changed:
             self._seen.append(request)
             if self._fault is None or self._left == 0 or not self._matches(request):
@@ -109,8 +109,8 @@ class FaultProxy:
             self._changed.notify_all()
             return self._fault
 
-    def until_over(self) -> None:
-        """Returns when no request hangs any more."""
+    def wait_until_hang_is_over(self) -> None:
+        """Returns when the fault HANG is over."""
         with self._changed:
             self._changed.wait_for(lambda: self._fault is not Fault.HANG)
 
@@ -167,13 +167,13 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def end_connections(self) -> None:
-        """Ends what clients keep open, so that no handler waits for another request."""
+        """Ends the connections that clients keep open, so that no handler waits for another request."""
         for connection in list(self._open):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone away in the middle is no news."""
+        """Ignores clients that disconnect during a request."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -196,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
             case Fault.SLOW_DOWN:
                 self._answer_error(503, "SlowDown", "Please reduce your request rate.")
             case Fault.HANG:
-                self.owner.until_over()
+                self.owner.wait_until_hang_is_over()
                 self.close_connection = True
             case Fault.RESET:
                 self._reset()

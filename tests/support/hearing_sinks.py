@@ -1,10 +1,10 @@
-"""A consumer of stems that keeps what it hears of each source."""
+"""Sinks for stems that keep the packets of each source."""
 
 from __future__ import annotations
 
 
 class Heard:
-    """One source: (position, payload) of each packet, and where something was lost."""
+    """One source: (position, payload) of each packet, and the positions of losses."""
 
     def __init__(self) -> None:
         self.packets: list[tuple[int, bytes]] = []

@@ -1,5 +1,5 @@
 "use strict";
-// The page's own script: calls itself through two peer connections, `a` talks and `b` listens.
+// The page's script: it calls itself through two peer connections, `a` talks and `b` listens.
 
 /** Every `track` event's receiver, every data-channel message, in order. */
 const heard = { receivers: [], messages: [] };
@@ -50,14 +50,14 @@ async function negotiate(from, to) {
   await from.setRemoteDescription(to.localDescription);
 }
 
-/** Media by a's offer: b's receivers come to be in setRemoteDescription. */
+/** Media by a's offer: setRemoteDescription creates b's receivers. */
 async function listenByOffer(...tracks) {
   connect();
   for (const track of tracks) a.addTrack(track);
   await negotiate(a, b);
 }
 
-/** Media by b's offer: b's receivers come to be in `make` or in createOffer, before anything is negotiated. */
+/** Media by b's offer: `make` or createOffer creates b's receivers, before the negotiation. */
 async function listenByOwnOffer(track, make, options) {
   connect();
   make(b);

@@ -1,4 +1,4 @@
-"""A page under Meet's kind of CSP that calls itself, and what the tap hears of it."""
+"""A page with a CSP like Meet's that calls itself, and what the tap hears of it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ E = TypeVar("E", bound=PageEvent)
 
 
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Waits for what the event loop brings about; TimeoutError after ``seconds``."""
+    """Waits until the condition is true. Raises TimeoutError after ``seconds``."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - any condition, not one event
             await asyncio.sleep(0.02)
 
 
 class Loopback:
-    """The page and all that was heard of it, each with the time of its coming."""
+    """The page, the batches of frames with the times of their arrival, and the other events."""
 
     page: Page
     tap: Tap
@@ -74,13 +74,13 @@ class Loopback:
         await until(lambda: len(self.frames if receiver is None else self.frames_of(receiver)) >= count)
 
     async def until_page(self, expression: str) -> None:
-        """Waits until what the page computes, or promises, is true."""
+        """Waits until the expression, or its promise, is true in the page."""
         async with asyncio.timeout(10.0):
-            while not await self.page.evaluate(expression):  # noqa: ASYNC110 - the page cannot tell of itself
+            while not await self.page.evaluate(expression):  # noqa: ASYNC110 - the page sends no event for it
                 await asyncio.sleep(0.05)
 
     async def until_received(self, packets: int) -> None:
-        """Waits until the page's first receiver has got as many packets, tapped or not."""
+        """Waits until the page's first receiver has received this many packets, tapped or not."""
         await self.until_page("heard.receivers.length")
         await self.until_page(
             f"inbound(heard.receivers[0]).then((stats) => stats.packetsReceived >= {packets})"
@@ -88,11 +88,11 @@ class Loopback:
 
     @property
     def listeners(self) -> list[ReceiverTapped]:
-        """The receivers of the listening side, whose connection is always made second."""
+        """The receivers of the listening side, whose connection always opens second."""
         return [event for event in self.of(ReceiverTapped) if event.connection % 2]
 
-    def check_unharmed(self) -> None:
-        """No fault, no lost batch, and of each stream no lost frame."""
+    def assert_nothing_lost(self) -> None:
+        """Checks that there was no fault, no lost batch, and no lost frame in any stream."""
         assert self.of(PageFault) == []
         assert (
             self.tap.counters.invalid == self.tap.counters.batches_missing == self.tap.counters.dropped == 0
@@ -108,7 +108,7 @@ class Loopback:
 
 
 def missing(frames: list[Frame], ssrc: int) -> int:
-    """Sequence numbers that are not there between the first and the last of a stream."""
+    """How many sequence numbers are missing between the first and the last of a stream."""
     numbers = [frame.sequence for frame in frames if frame.ssrc == ssrc]
     return (numbers[-1] - numbers[0] + 1) % 0x10000 - len(numbers)
 

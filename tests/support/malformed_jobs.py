@@ -1,4 +1,4 @@
-"""Job bodies that are wrong, each with the field that its refusal has to name."""
+"""Invalid job bodies, each with the field that the error must name."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ NOT_JSON: Final[list[bytes]] = [
     b'"',
     b"nul",
 ]
-"""Texts that are no JSON object, or none that every reader would read alike."""
+"""Texts that are not JSON, or that parsers read differently."""
 
 NOT_AN_OBJECT: Final[list[bytes]] = [
     b"null",
@@ -229,4 +229,4 @@ WRONG_FIELDS: Final[list[tuple[bytes, str]]] = [
         "automatic_leave.bot_detection.using_participant_names.matches.1",
     ),
 ]
-"""Every value here is refused; what the refusal names stands beside it."""
+"""Bodies that must be refused, each with the field that the error must name."""

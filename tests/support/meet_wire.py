@@ -1,4 +1,4 @@
-"""Writes protobuf by hand, so that the decoder is tested against the wire format and not against its own schema."""
+"""Writes protobuf without a schema, so that the decoder is tested against the wire format, not against its own schema."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def output(number: int, stream: str, kind: int = 1) -> bytes:
 
 
 def user(number: int, name: str, *more: tuple[int, int | str | bytes]) -> bytes:
-    """A user's own fields, without what is around them."""
+    """A user's fields, without the messages around them."""
     return message((1, device(number)), (2, name), *more)
 
 

@@ -1,4 +1,4 @@
-"""Teams meetings without a browser: the tape of a scenario's mix, and the truth about it."""
+"""Teams meetings without a browser: the tape of a scenario's mix, and its truth."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OPUS, RED = 111, 63
 
 
 def mix_tape(scenario: Scenario, events: Iterable[PageEvent] = ()) -> Iterator[TapeEvent]:
-    """The tape of a scenario whose time 0 is STARTED_AT: batches of 100 ms, and ``events`` among them by their ``at``."""
+    """The tape of a scenario whose time 0 is STARTED_AT: batches of 100 ms and ``events``, in order of time."""
     yield TapeStarted(
         at=STARTED_AT - 5,
         version=TAPE_VERSION,
@@ -44,13 +44,13 @@ def mix_tape(scenario: Scenario, events: Iterable[PageEvent] = ()) -> Iterator[T
         (STARTED_AT + (tick + 1) / 10, order, FrameBatch(1, order, 0, [frame for _, frame in frames]))
         for order, (tick, frames) in enumerate(groupby(_frames(scenario), key=lambda pair: pair[0]))
     ]
-    told = [(event.at, -1 - place, event) for place, event in enumerate(sorted(events, key=_at))]
-    yield from (event for _, _, event in heapq.merge(timed, told, key=lambda entry: entry[0]))
+    page_events = [(event.at, -1 - place, event) for place, event in enumerate(sorted(events, key=_at))]
+    yield from (event for _, _, event in heapq.merge(timed, page_events, key=lambda entry: entry[0]))
     yield RecordingEnded(at=STARTED_AT + scenario.duration, reason="meeting_ended")
 
 
 def write_mix_truth(scenario: Scenario, path: Path) -> Truth:
-    """The truth about ``mix_tape``: all arrived that the plan did not lose."""
+    """The truth of ``mix_tape``: all packets arrived that the plan does not lose."""
     plan = make_mix_plan(scenario).packets
     names = [person.name for person in scenario.participants]
     with TruthWriter(path, plan, scenario.title, scenario.duration, names) as writer:

@@ -1,7 +1,7 @@
-"""Plays ways that a join can go, on any platform, and checks how each ends: state, reason, vendor's words, states in between,
-and how long after the page showed it.
+"""Plays outcomes of joining a call, on any platform, and checks each: state, reason, the vendors' names for it, all states,
+and the time from the page's showing it to the decision.
 
-``MEETSTEMS_REPEAT`` says how often each is played.
+``MEETSTEMS_REPEAT`` is how often each is played.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from worker.tape.events import PageSeen, StateChanged, TapeEvent
 
 REPEAT: Final = int(os.environ.get("MEETSTEMS_REPEAT", "1"))
 GROUPS: Final = 8
-"""Tests that the rows are dealt out to, so that they can run in several processes."""
-AT_ONCE: Final = 2
-"""Rows that one test plays at once."""
-PATIENCE: Final = 60.0
+"""The number of tests that share the rows, so that they can run in several processes."""
+PARALLEL_ROWS: Final = 2
+"""Rows that one test plays in parallel."""
+ROW_TIMEOUT: Final = 60.0
 """Seconds that one row may take."""
 
-DECISION: Final = 10.0
-"""The most seconds from the page's showing it to the decision."""
-TOO_EARLY: Final = -0.5
-"""Seconds: clocks of page and worker are read at different moments."""
-ASKING: Final = 3.0
-"""The most seconds from the page's load to asking to join, in the best of a group: a busy machine slows the others down."""
+MAX_DECISION: Final = 10.0
+"""Maximum seconds from the page's showing it to the decision."""
+MIN_DECISION: Final = -0.5
+"""Minimum seconds; below 0, because page and worker read their clocks at different moments."""
+MAX_ASKING: Final = 3.0
+"""Maximum seconds from the page's load to asking to join, for the fastest row of a group: a busy machine slows the others."""
 
 BOT_NAME: Final = "Stems"
 REFUSED: Final = ("joining", "leaving", "fatal")
@@ -52,12 +52,12 @@ ONLY_IN_CALL: Final = ("joining", "waiting_room", "in_call_not_recording", "leav
 
 
 class Row(NamedTuple):
-    """One way, and how it has to end.
+    """One outcome: a scenario, and how the bot's visit must end.
 
-    ``sub_code`` is Recall.ai's. ``shown`` is what the replica tells the page that decides (the last such entry of
-    Replica.told), ``after`` the seconds of patience that count from there. ``steer`` is run beside the bot. ``attempts``: the
-    bot is sent so many times to the same meeting, and all but the last must end with a reason that is tried again.
-    ``names``: who must be in the manifest, None: not looked at.
+    ``sub_code`` is Recall.ai's. ``shown`` is the message to the page that decides (the last such entry of
+    Replica.sent_to_page), ``after`` the bot's patience from then on, in seconds. ``steer`` runs beside the bot. ``attempts``:
+    how often the bot is sent to the same meeting; all but the last must end with a reason that is tried again. ``names``: the
+    participants in the manifest; None: not checked.
     """
 
     name: str
@@ -72,12 +72,12 @@ class Row(NamedTuple):
     announcement: str | None = None
     attempts: int = 1
     check: Callable[[Replica, RecordingOutcome, list[TapeEvent]], Sequence[str]] | None = None
-    """Names what is wrong beside all that."""
+    """Returns further faults."""
     steer: Callable[[Replica], Coroutine[Any, Any, None]] | None = None
 
 
-class Played(NamedTuple):
-    """How a row ended. ``decided_after`` and ``asked_after`` are in seconds; None: not known."""
+class PlayedRow(NamedTuple):
+    """The result of a row. ``decided_after`` and ``asked_after`` are in seconds; None: not known."""
 
     row: Row
     outcome: RecordingOutcome
@@ -94,8 +94,8 @@ class Played(NamedTuple):
         )
 
 
-class Events(RecordingObserver):
-    """Keeps the tape's events."""
+class EventLog(RecordingObserver):
+    """Keeps the events of the tape."""
 
     def __init__(self) -> None:
         self.seen: list[TapeEvent] = []
@@ -105,46 +105,46 @@ class Events(RecordingObserver):
 
 
 async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
-    """Plays every GROUPS-th of ``rows``, AT_ONCE at a time; fails with a list of all that went wrong."""
-    turn = asyncio.Semaphore(AT_ONCE)
+    """Plays every GROUPS-th of ``rows``, PARALLEL_ROWS at a time; fails with a list of all faults."""
+    slots = asyncio.Semaphore(PARALLEL_ROWS)
 
-    async def play_in_turn(row: Row) -> list[Played]:
-        async with turn, asyncio.timeout(PATIENCE):
+    async def play_in_slot(row: Row) -> list[PlayedRow]:
+        async with slots, asyncio.timeout(ROW_TIMEOUT):
             return await play(row, folder / row.name)
 
-    tried = await asyncio.gather(*map(play_in_turn, rows[group::GROUPS]))
-    played = [attempt for attempts in tried for attempt in attempts]
+    by_row = await asyncio.gather(*map(play_in_slot, rows[group::GROUPS]))
+    played = [attempt for attempts in by_row for attempt in attempts]
     print(*(attempt.line() for attempt in played), sep="\n")
     wrong = [f"{attempt.row.name}: {fault}" for attempt in played for fault in attempt.faults]
     asked = min(attempt.asked_after for attempt in played if attempt.asked_after is not None)
-    if asked > ASKING:
-        wrong.append(f"asked to join after {asked:.2f} s at best, expected at most {ASKING:g} s")
+    if asked > MAX_ASKING:
+        wrong.append(f"asked to join after {asked:.2f} s at best, expected at most {MAX_ASKING:g} s")
     assert not wrong, "\n".join(wrong)
 
 
-async def play(row: Row, folder: Path) -> list[Played]:
-    """Sends the bot into the row's meeting, as often as the row says."""
+async def play(row: Row, folder: Path) -> list[PlayedRow]:
+    """Sends the bot to the row's meeting, ``attempts`` times."""
     await asyncio.to_thread(folder.mkdir, parents=True)
-    played: list[Played] = []
+    played: list[PlayedRow] = []
     async with Replica(row.scenario, folder / "truth.jsonl") as replica:
         for attempt in range(row.attempts):
             steering = asyncio.create_task(row.steer(replica)) if row.steer else None
             sent_before = len(replica.sent_to_page)
-            observer = Events()
+            observer = EventLog()
             outcome = await _attend(row, replica, folder / f"out-{attempt}", observer)
             events = observer.seen
             if steering is not None:
                 await steering
             last = attempt == row.attempts - 1
             sent_to_page = replica.sent_to_page[sent_before:]
-            played.append(_judge(row, outcome, events, sent_to_page, last=last))
+            played.append(_check(row, outcome, events, sent_to_page, last=last))
             if last and row.check is not None:
                 faults = [*played[-1].faults, *row.check(replica, outcome, events)]
                 played[-1] = played[-1]._replace(faults=faults)
     return played
 
 
-async def _attend(row: Row, replica: Replica, output: Path, observer: Events) -> RecordingOutcome:
+async def _attend(row: Row, replica: Replica, output: Path, observer: EventLog) -> RecordingOutcome:
     request = RecordingRequest(
         "outcome", parse_link(replica.meeting_url), output, BOT_NAME, row.policy, row.announcement
     )
@@ -154,9 +154,9 @@ async def _attend(row: Row, replica: Replica, output: Path, observer: Events) ->
     )
 
 
-def _judge(
+def _check(
     row: Row, outcome: RecordingOutcome, events: list[TapeEvent], sent_to_page: SentToPage, *, last: bool
-) -> Played:
+) -> PlayedRow:
     states = tuple(event.state for event in events if isinstance(event, StateChanged))
     asked_after = _asked_after(events, sent_to_page)
     decided_after = _decided_after(row, events, sent_to_page)
@@ -164,25 +164,25 @@ def _judge(
     reason = outcome.ending.reason
     if not last:
         if not reason.is_retried:
-            faults.append(f"ended with {reason} ({outcome.ending.detail}), expected one that is tried again")
-        return Played(row, outcome, states, asked_after, None, faults)
+            faults.append(f"ended with {reason} ({outcome.ending.detail}), expected a reason that is retried")
+        return PlayedRow(row, outcome, states, asked_after, None, faults)
     if reason != row.reason:
         faults.append(f"ended with {reason} ({outcome.ending.detail}), expected {row.reason}")
     if states != tuple(row.states):
-        faults.append(f"went {states}, expected {tuple(row.states)}")
+        faults.append(f"states {states}, expected {tuple(row.states)}")
     sub_code = vendor_outcome(State(states[-1]), reason, Platform(row.scenario.platform)).sub_code
     if sub_code != row.sub_code:
-        faults.append(f"is called {sub_code}, expected {row.sub_code}")
+        faults.append(f"sub-code {sub_code}, expected {row.sub_code}")
     if decided_after is None:
-        faults.append(f"the page was never told {row.shown!r}: {[what for _, what in sent_to_page]}")
-    elif not TOO_EARLY <= decided_after <= DECISION:
-        faults.append(f"decided {decided_after:.2f} s after {row.shown!r}, expected 0 to {DECISION:g} s")
+        faults.append(f"the page was never sent {row.shown!r}: {[what for _, what in sent_to_page]}")
+    elif not MIN_DECISION <= decided_after <= MAX_DECISION:
+        faults.append(f"decided {decided_after:.2f} s after {row.shown!r}, expected 0 to {MAX_DECISION:g} s")
     faults += _names_fault(row, outcome)
-    return Played(row, outcome, states, asked_after, decided_after, faults)
+    return PlayedRow(row, outcome, states, asked_after, decided_after, faults)
 
 
 def _asked_after(events: list[TapeEvent], sent_to_page: SentToPage) -> float | None:
-    """From the page's being served to the first look that saw it asked, or further; None where it never got there."""
+    """Seconds from serving the page to the first look that saw the request to join, or a later page; None: never."""
     asked = ("asked", "lobby", "host_absent", "call", "gated")
     seen = next((event.at for event in events if isinstance(event, PageSeen) and event.scene in asked), None)
     return None if seen is None or not sent_to_page else seen - sent_to_page[0][0]

@@ -1,4 +1,4 @@
-"""Runs the command against a replica, and looks at what it leaves."""
+"""Runs ``meetstems record`` against a replica, and checks its files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from worker.tape.reader import TapeReader
 
 ROOT = Path(__file__).parents[2]
 EXTRA_ARGS = ("--disable-features=WebRtcHideLocalIpsWithMdns",)
-"""Lets ICE use loopback."""
+"""Makes ICE use loopback."""
 
 
 def meeting(duration: float, lobby: float = 0.8, **page: bool) -> Scenario:
-    """Two people who talk all the time, one after the other."""
+    """Two people who talk one after the other, without a pause."""
     half = duration / 2
     return Scenario(
         title="a meeting of two",
@@ -50,12 +50,12 @@ def settings_for(replica: Replica) -> BrowserSettings:
 
 
 def chromium_of(worker: int) -> int:
-    """The process that all of Chromium's others are children of: only those have a type, or handle crashes."""
+    """Chromium's main process: the others have a type, or handle crashes."""
     for pid in browser_processes(worker).chromium:
         command = " ".join(psutil.Process(pid).cmdline())
         if "--type=" not in command and "crashpad" not in command:
             return pid
-    raise AssertionError("no Chromium runs")
+    raise AssertionError("Chromium is not running")
 
 
 class Finished(NamedTuple):
@@ -67,7 +67,7 @@ class Finished(NamedTuple):
 
 
 class Command:
-    """``meetstems record`` in a process of its own."""
+    """``meetstems record`` in another process."""
 
     def __init__(self, process: asyncio.subprocess.Process, output: Path) -> None:
         self.process = process
@@ -93,7 +93,7 @@ class Command:
         return Finished(self.process.returncode, out.decode(), lines)
 
     async def until_on_tape(self, wanted: Callable[[list[TapeEvent]], bool]) -> None:
-        """Waits until the events on the tape are as wanted."""
+        """Waits until ``wanted`` is true for the events on the tape."""
         async with asyncio.timeout(30):
             while not wanted(events_of(self.output)):
                 if self.process.returncode is not None:
@@ -101,12 +101,12 @@ class Command:
                 await asyncio.sleep(0.1)
 
     def chromium(self) -> int:
-        """The process id of the browser itself."""
+        """The process id of Chromium's main process."""
         return chromium_of(self.process.pid)
 
 
 def events_of(output: Path) -> list[TapeEvent]:
-    """What stands on the tape so far."""
+    """The events on the tape so far."""
     try:
         return list(TapeReader(output / "tape"))
     except TapeReadError:
@@ -122,7 +122,7 @@ def manifest_of(output: Path) -> Manifest:
 
 
 def assert_complete(output: Path) -> Manifest:
-    """Every file is there, can be read to its end and lasts as long as the manifest says."""
+    """Checks that every file exists, can be decoded completely and has the manifest's duration."""
     manifest = manifest_of(output)
     expected = manifest.recording.duration_seconds
     segments = [
@@ -145,7 +145,7 @@ def assert_complete(output: Path) -> Manifest:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below ``folder`` but the tape's."""
+    """Every file below ``folder``, except the tape's."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""Manifests of made-up meetings, the same at every call."""
+"""Manifests of synthetic meetings, the same at every call."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ NAMES = (
 
 def talk(speakers: int, duration: float, seed: int = 7) -> list[list[Interval]]:
     """Turns that mostly alternate and sometimes overlap; the first speakers talk more."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     speech: list[list[Interval]] = [[] for _ in range(speakers)]
     weights = [1 / (rank + 1) ** 0.7 for rank in range(speakers)]
     at = 0.4
     while speakers and at < duration - 1:
-        length = min(chance.lognormvariate(1.1, 0.8), duration - at)
-        (speaker,) = chance.choices(range(speakers), weights)
+        length = min(rng.lognormvariate(1.1, 0.8), duration - at)
+        (speaker,) = rng.choices(range(speakers), weights)
         if not speech[speaker] or speech[speaker][-1][1] < at:
             speech[speaker].append((round(at, 3), round(at + length, 3)))
-        at += max(0.2, length + chance.gauss(0.1, 0.9))
+        at += max(0.2, length + rng.gauss(0.1, 0.9))
     return speech
 
 

@@ -1,4 +1,4 @@
-"""Events to put on a tape."""
+"""Sample events of a tape."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def batch(number: int, at: float, frames: int = 15) -> FrameBatch:
 
 
 def a_meeting(seconds: float = 12.0) -> list[tuple[float, TapeEvent]]:
-    """Events of a small recording with the times at which they were logged."""
+    """The events of a small recording, with the times at which they were logged."""
     events: list[tuple[float, TapeEvent]] = [
         (
             EPOCH,

@@ -1,4 +1,4 @@
-"""Long meetings for benchmarks and endurance tests, made without a browser: batches of frames with known places in time."""
+"""Long synthetic meetings for benchmarks and endurance tests: batches of frames with known times, without a browser."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def synthetic_tape(
     The first sequence numbers and timestamps are random, so both wrap. The packet that is meant for time t arrives at
     t + [0, jitter].
     """
-    randomness = random.Random(seed)
+    rng = random.Random(seed)
     yield TapeStarted(
         at=STARTED_AT - 5,
         version=TAPE_VERSION,
@@ -53,9 +53,7 @@ def synthetic_tape(
         bot_name="bot",
     )
     yield RecordingStarted(at=STARTED_AT)
-    streams = [
-        _packets(talkers, slot, randomness, jitter) for slot in sorted({each.slot for each in talkers})
-    ]
+    streams = [_packets(talkers, slot, rng, jitter) for slot in sorted({each.slot for each in talkers})]
     heads = [next(stream, None) for stream in streams]
     for tick in range(int(seconds * 10)):
         until = (tick + 1) / 10
@@ -76,27 +74,27 @@ def _arrival(frame: Frame) -> float:
     return frame.arrival
 
 
-def _packets(talkers: list[Talker], slot: int, randomness: random.Random, jitter: float) -> Iterator[Frame]:
-    """One slot's frames in sequence; at each change of hands its timestamps jump by what nobody can know."""
+def _packets(talkers: list[Talker], slot: int, rng: random.Random, jitter: float) -> Iterator[Frame]:
+    """One slot's frames in sequence; when another talker takes the slot, its timestamps jump by a random number."""
     turns = sorted(
         ((turn, each) for each in talkers if each.slot == slot for turn in each.turns),
         key=lambda pair: pair[0],
     )
-    sequence = randomness.randrange(65_536)
-    base = randomness.randrange(1 << 32)
+    sequence = rng.randrange(65_536)
+    base = rng.randrange(1 << 32)
     last: Talker | None = None
     counts = dict.fromkeys((each.csrc for each in talkers), 0)
     arrival = 0.0
     for (start, end), talker in turns:
         if talker is not last:
-            base = randomness.randrange(1 << 32)
+            base = rng.randrange(1 << 32)
             last = talker
         pace = 1 - talker.ppm / 1e6
         ticks = int(start * 48_000 / pace)
         while ticks * pace / 48_000 < end:
             number = counts[talker.csrc]
             counts[talker.csrc] = number + 1
-            arrival = max(arrival, STARTED_AT + ticks * pace / 48_000 + randomness.random() * jitter)
+            arrival = max(arrival, STARTED_AT + ticks * pace / 48_000 + rng.random() * jitter)
             yield Frame(
                 slot,
                 6666 + slot,
@@ -115,7 +113,7 @@ def _packets(talkers: list[Talker], slot: int, randomness: random.Random, jitter
 
 
 def meant_places(talker: Talker) -> list[float]:
-    """When each of a talker's packets is meant to sound, in seconds of meeting time."""
+    """The intended time of each of a talker's packets, in seconds of meeting time."""
     pace = 1 - talker.ppm / 1e6
     places = []
     for start, end in talker.turns:

@@ -1,4 +1,4 @@
-"""Messages of a Teams call as its page gets them."""
+"""Messages of a Teams call, as its page receives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares what a bot left, over all its attempts, with what the replica sent."""
+"""Compares what a bot recorded in all its attempts with what the replica sent."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from fixtures.replica.comparison.recording import SAMPLE_RATE, read_stem
 from fixtures.replica.truth import Truth, TruthPacket, reached
 from worker.manifest.schema import Manifest, RecordedPart, Segment
 
-PLACE: Final = 0.020
-"""Seconds that a packet may lie from where it was meant to sound, beyond what the replica itself was late."""
+PLACE_TOLERANCE: Final = 0.020
+"""The maximum distance of a packet from its intended place, in seconds, in addition to the replica's own lateness."""
 
 
-UNDER_WAY: Final = 0.3
-"""Seconds from sending to the tape at most: a page collects frames for 0.1 s."""
+TRANSIT_SECONDS: Final = 0.3
+"""Maximum seconds from sending to the tape: a page collects frames for 0.1 s."""
 
 
 class PartOfMeeting(NamedTuple):
-    """An uninterrupted stretch, in Unix seconds."""
+    """An uninterrupted part of the recording, in Unix seconds."""
 
     number: int
     start: float
@@ -43,10 +43,10 @@ def _part(part: RecordedPart, zero: float) -> PartOfMeeting:
     return PartOfMeeting(part.segment_index, start, start + part.duration_seconds)
 
 
-def assert_true_to_the_meeting(
-    folder: Path, manifest: Manifest, truth: Truth, kills: Sequence[float], most_lost: float = 5.0
+def assert_matches_truth(
+    folder: Path, manifest: Manifest, truth: Truth, kills: Sequence[float], max_lost: float = 5.0
 ) -> None:
-    """``kills`` are in Unix seconds: before each of them at most ``most_lost`` seconds may be missing."""
+    """``kills`` are in Unix seconds: at most ``max_lost`` seconds before each of them may be missing."""
     parts = parts_of(manifest)
     lateness = _lateness(truth)
     seen: set[int] = set()
@@ -59,12 +59,12 @@ def assert_true_to_the_meeting(
                 assert_playable(path, segment.duration_seconds)
                 csrc = segment.sources[0].csrc
                 assert csrc is not None
-                found = _found(path, segment, part, truth, csrc, lateness)
-                assert not seen & found, f"{segment.filename}: packets that are in another file, too"
+                found = _packets_in_file(path, segment, part, truth, csrc, lateness)
+                assert not seen & found, f"{segment.filename}: packets that are also in another file"
                 seen |= found
                 heard[part.number, csrc] |= found
     for part in parts:
-        _assert_nothing_missing(part, truth, heard, kills, most_lost)
+        _assert_nothing_missing(part, truth, heard, kills, max_lost)
 
 
 def assert_playable(path: Path, seconds: float) -> None:
@@ -75,10 +75,10 @@ def assert_playable(path: Path, seconds: float) -> None:
     )
 
 
-def _found(
+def _packets_in_file(
     path: Path, segment: Segment, part: PartOfMeeting, truth: Truth, csrc: int, lateness: float
 ) -> set[int]:
-    """Which packets of the truth, by index, lie in the file; each at its place, in order, once."""
+    """The packets of the truth in the file, by index; checks that each is there once, in order, at its place."""
     by_hash: defaultdict[str, list[int]] = defaultdict(list)
     for index, packet in enumerate(truth.packets):
         if packet.csrc == csrc and reached(packet) and not packet.silent:
@@ -92,7 +92,9 @@ def _found(
         assert candidates, f"{segment.filename}: a packet that this source never sent"
         index = min(candidates, key=lambda each: abs(truth.packets[each].meant_at - at))
         error = at - truth.packets[index].meant_at
-        assert abs(error) <= PLACE + lateness, f"{segment.filename}: a packet is {error:.3f} s off its place"
+        assert abs(error) <= PLACE_TOLERANCE + lateness, (
+            f"{segment.filename}: a packet is {error:.3f} s away from its place"
+        )
         found.append(index)
     assert found == sorted(set(found)), f"{segment.filename}: packets twice, or out of order"
     return set(found)
@@ -103,19 +105,19 @@ def _assert_nothing_missing(
     truth: Truth,
     heard: dict[tuple[int, int], set[int]],
     kills: Sequence[float],
-    most_lost: float,
+    max_lost: float,
 ) -> None:
     kill = min((kill for kill in kills if kill > part.start), default=None)
-    end = part.end if kill is None else max(part.end - UNDER_WAY, kill - most_lost)
+    end = part.end if kill is None else max(part.end - TRANSIT_SECONDS, kill - max_lost)
     found = {index for (number, _), indexes in heard.items() if number == part.number for index in indexes}
-    # What the replica still sent to a Chromium that had been killed is nobody's.
+    # Packets that were sent to a Chromium that had been killed were never received.
     connections = {truth.packets[index].connection for index in found}
     due = [
         (index, packet)
         for index, packet in enumerate(truth.packets)
-        if _must_be_there(packet, part.start, end)
+        if _must_be_recorded(packet, part.start, end)
     ]
-    assert found or not due, f"part {part.number}: nothing was heard of {len(due)} packets"
+    assert found or not due, f"part {part.number}: none of {len(due)} packets was recorded"
     missing = [
         packet
         for index, packet in due
@@ -127,7 +129,7 @@ def _assert_nothing_missing(
     )
 
 
-def _must_be_there(packet: TruthPacket, start: float, end: float) -> bool:
+def _must_be_recorded(packet: TruthPacket, start: float, end: float) -> bool:
     sent = packet.sent_at
     return (
         reached(packet)

@@ -1,4 +1,4 @@
-"""Runs ``meetstems run`` in processes of their own, with an embedded S3 and SQS, and looks at what they leave there."""
+"""Runs ``meetstems run`` in other processes with an embedded S3 and SQS, and reads what they store there."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ from worker.manifest.schema import Manifest
 BOT = "bot-1"
 VISIBILITY = 3
 LEASE = 2
+"""Seconds."""
 
 Event = dict[str, Any]
 
 
 class Cloud:
-    """S3 and SQS as a test sees them. ``url`` is where workers find them: another one, if something stands in between."""
+    """S3 and SQS for a test. ``url`` is the endpoint for workers: a proxy's, if there is one."""
 
     def __init__(self, embedded: Embedded, url: str = "") -> None:
         self.embedded = embedded
@@ -62,11 +63,11 @@ class Cloud:
         dispatch(self.jobs, msgspec.json.encode(body))
 
     def events(self) -> list[Event]:
-        """All that were ever sent, in the order of their reception."""
+        """All events so far, in the order in which they were received."""
         self._events += [msgspec.json.decode(body) for body in _drain(self._events_queue)]
         return self._events
 
-    def names(self) -> list[str]:
+    def event_names(self) -> list[str]:
         """The events' names in the order of their numbers."""
         return [event["event"] for event in sorted(self.events(), key=lambda event: int(event["sequence"]))]
 
@@ -77,7 +78,7 @@ class Cloud:
         return _drain(self._dead_letters)
 
     def waiting_jobs(self) -> int:
-        """Jobs that are on the queue, whether or not they are hidden."""
+        """The number of jobs on the queue, visible or not."""
         wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = sqs_client(self.embedded.aws).get_queue_attributes(
             QueueUrl=self.embedded.jobs_url,
@@ -99,7 +100,7 @@ class Cloud:
         return {listed.key.removeprefix(self.keys.folder): listed.modified for listed in self.store.list("")}
 
     def save(self, folder: Path) -> Path:
-        """Copies the bot's folder; returns where it is."""
+        """Copies the bot's files to ``folder``, and returns it."""
         for listed in self.store.list(self.keys.folder):
             path = folder / listed.key.removeprefix(self.keys.folder)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +110,7 @@ class Cloud:
     async def until(self, wanted: Callable[[], object], within: float = 40.0) -> None:
         """Waits until ``wanted`` is true."""
         async with asyncio.timeout(within):
-            while not await asyncio.to_thread(wanted):  # noqa: ASYNC110 - what is waited for is another process
+            while not await asyncio.to_thread(wanted):  # noqa: ASYNC110 - it depends on another process
                 await asyncio.sleep(0.05)
 
     def tape_parts(self) -> int:
@@ -123,7 +124,7 @@ def cloud() -> Iterator[Cloud]:
 
 
 class Worker:
-    """``meetstems run`` in a process of its own."""
+    """``meetstems run`` in another process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -170,7 +171,7 @@ class Worker:
         return cls(process)
 
     async def finish(self, within: float = 90.0) -> int:
-        """Waits for the end; returns the exit code. The log goes into what pytest shows of a failed test."""
+        """Waits for the end and returns the exit code. Prints the log, so that pytest shows it for a failed test."""
         async with asyncio.timeout(within):
             out, err = await self.process.communicate()
         print(out.decode(), err.decode(), sep="\n")
@@ -179,7 +180,7 @@ class Worker:
         return self.process.returncode
 
     async def kill(self) -> None:
-        """SIGKILL for the whole tree, the worker first, so that it learns nothing of the others' end."""
+        """Sends SIGKILL to the whole tree; to the worker first, so that it does not notice the end of the others."""
         if self.process.returncode is None:
             worker = psutil.Process(self.process.pid)
             tree = worker.children(recursive=True)
