@@ -1,18 +1,18 @@
-# One command each; every one of them does its own set-up first.
+# Each target does its own set-up first.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-queue test lint bench chaos outcomes
 
-# How many browser tests run at once. They are timing-sensitive and each drives a Chromium of its own.
+# The number of parallel browser tests. They are timing-sensitive, and each runs its own Chromium.
 BROWSER_WORKERS ?= 3
 
-# These start one Chromium after the other and need all there is of a processor: recordings beside them would suffer.
+# These start one Chromium after the other and use all processors, so no recordings run beside them.
 OUTCOMES := tests/browser/test_meet_outcomes.py tests/browser/test_teams_outcomes.py
 
-# How many random moments `make chaos` kills a recording at, and how many recordings run side by side.
+# The number of random moments at which `make chaos` kills a recording, and of recordings in parallel.
 KILLS ?= 20
 CHAOS_WORKERS ?= 3
 
-# How often `make outcomes` plays each way that a join can go.
+# How often `make outcomes` plays each outcome of joining a call.
 REPEAT ?= 10
 
 help: ## Show this list
@@ -21,10 +21,10 @@ help: ## Show this list
 setup: ## Make .venv, install pinned dependencies, find or install Chromium
 	@scripts/setup
 
-demo: setup ## Let a real Chromium record a local replica of a Meet call
+demo: setup ## Record a local replica of a Meet call with a real Chromium
 	@scripts/demo
 
-demo-queue: setup ## The same from a queue to a bucket, both embedded
+demo-queue: setup ## Do the same as a job from a queue to a bucket, both embedded
 	@scripts/demo-queue
 
 test: lint ## Check everything, then run all tests
@@ -44,6 +44,6 @@ chaos: ## Kill a recording's whole process tree at random moments, then finish t
 	@scripts/setup-development
 	@MEETSTEMS_CHAOS=$(KILLS) .venv/bin/pytest tests/chaos -n $(CHAOS_WORKERS)
 
-outcomes: ## Play every way that a join can go, on Meet and on Teams, many times over
+outcomes: ## Play every outcome of joining a call, on Meet and on Teams, many times
 	@scripts/setup-development
 	@MEETSTEMS_REPEAT=$(REPEAT) .venv/bin/pytest $(OUTCOMES) -n $(BROWSER_WORKERS) --dist worksteal

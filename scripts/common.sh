@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the set-up scripts share. Sourced, from the root of the repository.
+# Functions of the set-up scripts, which source this file from the root of the repository.
 
 python=.venv/bin/python
 
@@ -7,13 +7,13 @@ say() {
     printf '[setup] %s\n' "$*" >&2
 }
 
-# One line that says what is missing and what to do.
+# Prints one line that says what is missing and what to do, and exits.
 fail() {
     printf '[setup] error: %s\n' "$*" >&2
     exit 1
 }
 
-# Installs Debian packages where that needs nobody's password; false where it cannot.
+# Installs Debian packages if that needs no password; fails otherwise.
 apt_install() {
     local as_root=()
     command -v apt-get > /dev/null || return 1
@@ -35,7 +35,7 @@ apt_install() {
     return 1
 }
 
-# is_stamped NAME FILE...: whether these files are as they were when NAME was done in this place.
+# is_stamped NAME FILE...: whether the files are unchanged since NAME was done in this folder.
 is_stamped() {
     [ "$(cat ".venv/stamp-$1" 2> /dev/null)" = "$(stamp_of "${@:2}")" ]
 }

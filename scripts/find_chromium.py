@@ -1,4 +1,4 @@
-"""Prints the Chromium that the worker would run; exits with 1 and the reason where there is none."""
+"""Prints the Chromium that the worker would run; prints the reason and exits with 1 if there is none."""
 
 import os
 import sys

