@@ -1,5 +1,5 @@
-"""From a tape's events to its files, live, replayed or recovered: the same bytes each time.
+"""Writes a recording's files from its tape's events: live, replayed or recovered, with the same bytes (pure but for the files).
 
 Doors: ``renderer.Renderer``, ``replay.replay``, ``deferred`` (a renderer that is opened once the recording begins),
-``output`` (names of files). Pure but for the files it writes. Floor: above stems and platforms' registry, beside contracts.
+``output`` (names of files). Floor: above stems and platforms' registry, beside contracts.
 """

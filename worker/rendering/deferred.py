@@ -1,4 +1,4 @@
-"""Feeds a renderer, live or from a tape: the one way from events to files."""
+"""Opens a renderer when the recording begins, and feeds it, live or from a tape (pure)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, Tap
 
 
 class NothingRecordedError(InputError):
-    """The events never came to a beginning of the recording, so there is nothing to make files of."""
+    """The events end before the recording began, so there is nothing to render."""
 
 
 HELD_SECONDS = 10.0
-"""Frames of so many seconds are kept until it is known when the recording began."""
+"""Seconds of frames that are kept until it is known when the recording began."""
 
 OpenRenderer: TypeAlias = Callable[[Platform], Renderer]
-"""Makes the renderer of a recording on a platform; it may write its first files."""
+"""Creates the renderer of a recording on a platform, which may write its first files then."""
 
 
 class DeferredRenderer:
-    """Opens the renderer only when the recording begins, so that a bot that was not let in leaves no files.
+    """Opens the renderer only when the recording begins, so that a bot that was not admitted leaves no files.
 
     ``platform`` is for a tape whose first part, which names it, is missing; None: not known.
     """
@@ -56,17 +56,17 @@ class DeferredRenderer:
         self.ended |= isinstance(event, RecordingEnded)
 
     def progress(self) -> Progress | None:
-        """How the recording stands; None before it began."""
+        """The progress of the recording; None before it began."""
         return None if self._renderer is None else self._renderer.progress()
 
     def finish(self) -> Manifest:
-        """Closes all files and describes them. Raises NothingRecordedError, or what the renderer raises."""
+        """Completes all files and returns the manifest. Raises NothingRecordedError, or what the renderer raises."""
         if self._renderer is None:
             raise NothingRecordedError("nothing was recorded: the tape ends before the bot was in the call")
         return self._renderer.finish()
 
     def _hold(self, event: TapeEvent) -> None:
-        """Batches are under way while the worker still finds out that it is in the call: the last of them may count."""
+        """Keeps an event; frames may arrive before the worker finds that it is in the call, so the latest may count."""
         if isinstance(event, TapeStarted):
             self._platform = read_platform(event.platform)
         if not isinstance(event, FrameBatch):

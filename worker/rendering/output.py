@@ -1,4 +1,4 @@
-"""The folder into which a recording or a replay writes, and what its files are called."""
+"""The output folder of a recording or a replay, and the names of its files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OutputError(InputError):
 
 
 def claim_output(folder: Path) -> None:
-    """Makes ``folder`` if need be and makes sure that it is empty and takes bytes. Raises OutputError."""
+    """Creates ``folder`` if needed and checks that it is empty and can be written. Raises OutputError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""How a recording stands while it runs (pure data)."""
+"""The progress of a recording while it runs (pure)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class SpeakerProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How one speaker stands right now; ``name`` is the best that is known by now."""
+    """One speaker's progress; ``name`` is the best that is known by now."""
 
     name: str
     speaking: bool
@@ -17,8 +17,7 @@ class SpeakerProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How a recording stands right now. ``elapsed_seconds`` is meeting time; ``unattributed`` counts the packets of unknown
-    speakers whom no source names."""
+    """A recording's progress. ``elapsed_seconds`` is meeting time; ``unattributed`` counts packets without a known source."""
 
     elapsed_seconds: float
     speakers: list[SpeakerProgress]
@@ -26,15 +25,15 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def packets_received(self) -> int:
-        """Over all speakers."""
+        """The sum over all speakers."""
         return sum(speaker.packets_received for speaker in self.speakers)
 
     @property
     def recovered(self) -> int:
-        """Over all speakers."""
+        """The sum over all speakers."""
         return sum(speaker.recovered for speaker in self.speakers)
 
     @property
     def lost(self) -> int:
-        """Over all speakers."""
+        """The sum over all speakers."""
         return sum(speaker.lost for speaker in self.speakers)

@@ -1,6 +1,6 @@
-"""From a tape's events to its files: the one way for a live recording, a replay and a recovery.
+"""Renders a tape's events to files, for a live recording, a replay and a recovery alike.
 
-Nothing here knows the hour: time is what the events say, so the same tape gives the same bytes at any speed.
+No clock is read: the events contain all times, so the same tape gives the same bytes at any speed.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from worker.stems.stem_set import MOST_SOURCES, Slot, SourceSinks, StemSet
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
 
 SETTLED_AFTER = 10.0
-"""Silence is laid this many seconds behind the clock: a stalled network may still deliver what was spoken before."""
+"""Silence is written this many seconds behind meeting time: a stalled network may still deliver earlier speech."""
 
 CLOCK_LEAP = 3600.0
-"""A frame that claims to be an hour away from all others is not believed."""
+"""Seconds; a frame that claims to arrive this much after meeting time is dropped: its clock is wrong."""
 
 
 class Renderer:
     """Writes stems, mix, manifest and timeline into ``output`` while events are fed; ``finish`` completes them.
 
-    ``platform`` says whose roster it is, and how its audio comes. ``sinks`` hear each source apart while it is written. Raises
-    OSError (av.FFmpegError for the stems) where a file cannot be written.
+    ``platform`` decides the roster decoder and the kind of stems. ``sinks`` are opened for each source and receive it while it
+    is written. Raises OSError (av.FFmpegError for the stems) if a file cannot be written.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Renderer:
         self._now = 0.0
         """Meeting time, in seconds."""
         self._settled = 0
-        """Up to here (in samples) every stem is written."""
+        """Every stem is written up to here, in samples."""
         self._ended = False
 
     def feed(self, event: TapeEvent) -> None:
@@ -82,7 +82,7 @@ class Renderer:
                 self._advance(event.at - self._zero)
 
     def progress(self) -> Progress:
-        """How the recording stands."""
+        """The progress of the recording."""
         stems = self._stem_set.stems
         named = name_sources(list(stems), self._stem_set.known(self._decoder.roster()))
         names = {source: person.participant_name for person in named for source in person.csrcs}
@@ -106,7 +106,7 @@ class Renderer:
         )
 
     def finish(self) -> Manifest:
-        """Completes and closes all files; the recording ends where its tape says, or with its last event."""
+        """Completes and closes all files; the recording ends at RecordingEnded, or else with the last event."""
         for slot in self._slots.values():
             while slot.buffer.pending:
                 slot.place(slot.buffer.take())
@@ -151,7 +151,7 @@ class Renderer:
         self._advance(now)
 
     def _advance(self, now: float) -> None:
-        """Moves meeting time on: places what has waited long enough and settles what lies far enough behind."""
+        """Advances meeting time: places the packets whose wait is over, and writes silence up to SETTLED_AFTER before now."""
         self._now = now = max(now, self._now)
         for slot in self._slots.values():
             if slot.buffer.pending:

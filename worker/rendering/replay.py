@@ -1,4 +1,4 @@
-"""Makes the files of a recording anew from its tape."""
+"""Renders the files of a recording again from its tape."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class RenderingError(MeetstemsError):
     """The files could not be written."""
 
 
-class Replayed(NamedTuple):
-    """What came of a replay; ``warnings`` say what of the tape could not be read."""
+class ReplayResult(NamedTuple):
+    """The result of a replay; ``warnings`` name the parts of the tape that cannot be read in full."""
 
     manifest: Manifest
     warnings: list[str]
@@ -26,7 +26,7 @@ class Replayed(NamedTuple):
 
 def replay(
     tape: Path, output: Path, open_renderer: OpenRenderer, platform: Platform | None = None
-) -> Replayed:
+) -> ReplayResult:
     """Feeds the tape to a renderer that writes into ``output``.
 
     ``platform`` is needed only where the tape's first part, which names it, is missing. Raises TapeReadError, OutputError,
@@ -40,6 +40,6 @@ def replay(
     try:
         for event in reader:
             renderer.feed(event)
-        return Replayed(renderer.finish(), reader.warnings)
+        return ReplayResult(renderer.finish(), reader.warnings)
     except OSError as error:
         raise RenderingError(f"output {output}: cannot be written: {error.strerror or error}") from error

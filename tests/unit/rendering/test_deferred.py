@@ -27,7 +27,7 @@ from worker.tape.writer import TapeWriter
 MANIFEST = cast(Manifest, object())
 
 
-class Listening(Renderer):
+class RendererDouble(Renderer):
     """A renderer that keeps what it is fed."""
 
     def __init__(self, platform: Platform, fails_at: int = 1000) -> None:
@@ -47,11 +47,11 @@ class Listening(Renderer):
         return MANIFEST
 
 
-def test_the_renderer_opens_when_the_recording_begins_and_misses_nothing() -> None:
-    renderer = Listening(Platform.GOOGLE_MEET)
+def test_the_renderer_opens_when_the_recording_begins_and_gets_every_event() -> None:
+    renderer = RendererDouble(Platform.GOOGLE_MEET)
     opened = 0
 
-    def open_renderer(platform: Platform) -> Listening:
+    def open_renderer(platform: Platform) -> RendererDouble:
         nonlocal opened
         assert platform is renderer.platform
         opened += 1
@@ -70,8 +70,8 @@ def test_the_renderer_opens_when_the_recording_begins_and_misses_nothing() -> No
     assert deferred.finish() is MANIFEST
 
 
-def test_without_a_beginning_there_is_nothing_to_finish() -> None:
-    deferred = DeferredRenderer(Listening)
+def test_finish_raises_if_the_recording_never_began() -> None:
+    deferred = DeferredRenderer(RendererDouble)
     deferred.feed(StateChanged(at=EPOCH, state="joining"))
     with pytest.raises(NothingRecordedError, match=r"^nothing was recorded: the tape ends before"):
         deferred.finish()
@@ -81,9 +81,9 @@ def test_without_a_beginning_there_is_nothing_to_finish() -> None:
 def test_the_tape_names_the_platform_to_the_renderer(platform: Platform) -> None:
     opened: list[Platform] = []
 
-    def open_renderer(told: Platform) -> Listening:
+    def open_renderer(told: Platform) -> RendererDouble:
         opened.append(told)
-        return Listening(told)
+        return RendererDouble(told)
 
     deferred = DeferredRenderer(open_renderer, Platform.GOOGLE_MEET)
     for _, event in a_meeting(3):
@@ -98,7 +98,7 @@ def without_its_first_event() -> list[TapeEvent]:
 
 
 def test_a_tape_without_its_first_part_needs_to_be_told_its_platform() -> None:
-    deferred = DeferredRenderer(Listening)
+    deferred = DeferredRenderer(RendererDouble)
     with pytest.raises(UnknownPlatformError, match="names no platform, because its first part is missing"):
         for event in without_its_first_event():
             deferred.feed(event)
@@ -108,9 +108,9 @@ def test_a_tape_without_its_first_part_needs_to_be_told_its_platform() -> None:
 def test_a_tape_without_its_first_part_is_rendered_for_the_platform_that_is_given(platform: Platform) -> None:
     opened: list[Platform] = []
 
-    def open_renderer(told: Platform) -> Listening:
+    def open_renderer(told: Platform) -> RendererDouble:
         opened.append(told)
-        return Listening(told)
+        return RendererDouble(told)
 
     deferred = DeferredRenderer(open_renderer, platform)
     for event in without_its_first_event():
@@ -120,29 +120,31 @@ def test_a_tape_without_its_first_part_is_rendered_for_the_platform_that_is_give
 
 
 def test_a_tape_of_an_unknown_platform_is_refused() -> None:
-    deferred = DeferredRenderer(Listening)
+    deferred = DeferredRenderer(RendererDouble)
     start = TapeStarted(at=EPOCH, version=1, platform="skype", meeting_url="", bot_name="")
     with pytest.raises(UnknownPlatformError, match="platform 'skype': is not known, expected google_meet or"):
         deferred.feed(start)
 
 
-def test_the_tape_has_every_event_before_the_renderer(tmp_path: Path) -> None:
-    class Checking(Listening):
+def test_an_event_is_on_the_tape_before_the_renderer_gets_it(tmp_path: Path) -> None:
+    class TapeFirstRenderer(RendererDouble):
         def feed(self, event: TapeEvent) -> None:
             super().feed(event)
             assert list(read_tape(tmp_path))[: len(self.fed)] == self.fed
 
-    recorder = Recorder(TapeWriter(tmp_path), DeferredRenderer(Checking), lambda: EPOCH)
+    recorder = Recorder(TapeWriter(tmp_path), DeferredRenderer(TapeFirstRenderer), lambda: EPOCH)
     for _, event in a_meeting(2):
         recorder.take(event)
     assert recorder.error is None
     assert recorder.finish() is MANIFEST
 
 
-def test_the_tape_goes_on_when_the_renderer_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_tape_continues_after_the_renderer_failed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     recorder = Recorder(
         TapeWriter(tmp_path),
-        DeferredRenderer(lambda platform: Listening(platform, fails_at=5)),
+        DeferredRenderer(lambda platform: RendererDouble(platform, fails_at=5)),
         lambda: EPOCH,
     )
     events = [event for _, event in a_meeting(3)]
@@ -155,9 +157,11 @@ def test_the_tape_goes_on_when_the_renderer_fails(tmp_path: Path, caplog: pytest
     assert len(caplog.records) == 1
 
 
-def test_when_the_first_frames_stood_on_the_tape(tmp_path: Path) -> None:
+def test_first_frame_logged_is_when_the_first_frames_were_written(tmp_path: Path) -> None:
     seen: list[TapeEvent] = []
-    recorder = Recorder(TapeWriter(tmp_path), DeferredRenderer(Listening), lambda: EPOCH + 9, [seen.append])
+    recorder = Recorder(
+        TapeWriter(tmp_path), DeferredRenderer(RendererDouble), lambda: EPOCH + 9, [seen.append]
+    )
     recorder.take(StateChanged(at=EPOCH, state="joining"))
     assert recorder.first_frame_logged is None
     recorder.take(batch(1, EPOCH + 3))

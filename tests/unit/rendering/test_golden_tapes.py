@@ -1,4 +1,4 @@
-"""Golden tapes: recordings of earlier versions render to the same bytes as ever (fixtures/tapes/README.md)."""
+"""Golden tapes: recordings of earlier versions render to unchanged bytes (fixtures/tapes/README.md)."""
 
 import re
 from pathlib import Path
@@ -56,7 +56,7 @@ def described(samples: expect.Samples = SAMPLES, machine: str = "here", **sizes:
     return Expected(machine, "av", files, expect.volume(samples))
 
 
-def test_differences_name_each_file_that_is_new_missing_or_changed() -> None:
+def test_differences_name_each_new_missing_or_changed_file() -> None:
     lines = expect.differences(described(a=1, b=2, c=3), described(b=2, c=4, d=5))
     assert [line.partition(":")[0] for line in lines] == [f"streams/{name}.webm" for name in "acd"]
     assert [line.partition(": ")[2].split(",")[0][:10] for line in lines] == [

@@ -57,7 +57,7 @@ THREE = [
 ]
 
 
-def test_every_speaker_gets_a_file_as_long_as_the_recording(tmp_path: Path) -> None:
+def test_each_speaker_gets_a_file_as_long_as_the_recording(tmp_path: Path) -> None:
     manifest = render(synthetic_tape(THREE, 10.0), tmp_path)
     assert manifest.summary.total_participants == 3
     assert [person.participant_name for person in manifest.participants] == [
@@ -82,7 +82,7 @@ def test_every_speaker_gets_a_file_as_long_as_the_recording(tmp_path: Path) -> N
     assert len(list((tmp_path / "streams").iterdir())) == 3
 
 
-def test_speech_is_where_it_was_and_nobody_elses(tmp_path: Path) -> None:
+def test_speech_is_in_its_speakers_file_at_its_place(tmp_path: Path) -> None:
     manifest = render(synthetic_tape(THREE, 10.0, jitter=0.01), tmp_path, mix=False)
     for talker in THREE:
         packets = spoken(manifest, tmp_path, talker.csrc)
@@ -91,7 +91,7 @@ def test_speech_is_where_it_was_and_nobody_elses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mix", [True, False])
-def test_sinks_hear_each_source_as_its_file_holds_it(mix: bool, tmp_path: Path) -> None:
+def test_sinks_receive_the_packets_of_each_sources_file(mix: bool, tmp_path: Path) -> None:
     one, other = HearingSinks(), HearingSinks()
     renderer = DeferredRenderer(lambda platform: Renderer(tmp_path, platform, mix=mix, sinks=[one, other]))
     for event in synthetic_tape(THREE, 10.0, jitter=0.01):
@@ -104,7 +104,7 @@ def test_sinks_hear_each_source_as_its_file_holds_it(mix: bool, tmp_path: Path) 
         assert [(place, sha256(payload).hexdigest()) for place, payload in heard.packets] == written
 
 
-def test_intervals_and_seconds_of_speech(tmp_path: Path) -> None:
+def test_the_manifest_lists_intervals_and_seconds_of_speech(tmp_path: Path) -> None:
     manifest = render(synthetic_tape(THREE, 10.0), tmp_path, mix=False)
     segment = manifest.participants[0].streams[0].segments[0]
     assert segment.intervals == [pytest.approx((0.5, 4.0), abs=0.005), pytest.approx((7.0, 9.5), abs=0.005)]
@@ -122,7 +122,7 @@ def test_two_renderings_are_the_same_to_the_byte(tmp_path: Path) -> None:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_half_an_hour_with_drifting_clocks_and_wraps(tmp_path: Path) -> None:
+def test_speech_stays_in_place_for_half_an_hour_with_drifting_clocks_and_wraps(tmp_path: Path) -> None:
     seconds = 1_800.0
     talkers = []
     for number, (voice, ppm) in enumerate([("aria", 100.0), ("bruno", -100.0), ("chiara", 60.0)]):
@@ -142,7 +142,7 @@ def test_half_an_hour_with_drifting_clocks_and_wraps(tmp_path: Path) -> None:
         assert max(map(abs, errors)) <= 0.02
 
 
-def test_nobody_spoke(tmp_path: Path) -> None:
+def test_a_recording_without_speech_has_no_streams(tmp_path: Path) -> None:
     manifest = render(synthetic_tape([], 3.0), tmp_path)
     assert not manifest.audio_streams_available
     assert manifest.message == "No per-participant audio streams available for this bot."
@@ -150,8 +150,8 @@ def test_nobody_spoke(tmp_path: Path) -> None:
         assert mix.getnframes() == 3 * 48_000
 
 
-def test_frames_before_the_recording_count_from_its_start(tmp_path: Path) -> None:
-    """Batches are under way while the worker still finds out that it is in the call."""
+def test_frames_received_before_recording_started_is_fed_count_from_its_time(tmp_path: Path) -> None:
+    """Batches arrive while the worker has not yet found that it is in the call."""
     events = list(synthetic_tape(THREE, 10.0))
     started = next(event for event in events if isinstance(event, RecordingStarted))
     events.remove(started)
@@ -162,7 +162,7 @@ def test_frames_before_the_recording_count_from_its_start(tmp_path: Path) -> Non
     assert manifest.recording.duration_seconds == pytest.approx(9.0, abs=0.005)
 
 
-def test_a_tape_that_ends_in_the_middle_gives_what_it_holds(tmp_path: Path) -> None:
+def test_a_tape_without_an_end_gives_an_incomplete_recording(tmp_path: Path) -> None:
     events = [event for event in synthetic_tape(THREE, 10.0) if not isinstance(event, RecordingEnded)][:60]
     last = max(frame.arrival for event in events if isinstance(event, FrameBatch) for frame in event.frames)
     manifest = render(events, tmp_path)

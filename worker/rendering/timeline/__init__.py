@@ -1,4 +1,4 @@
-"""``timeline.html``: one page that shows a recording, made from its manifest (pure).
+"""``timeline.html``: one page that shows a recording, rendered from its manifest (pure).
 
 Door: ``page.timeline_html``. Floor: inside rendering.
 """

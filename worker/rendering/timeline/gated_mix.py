@@ -1,4 +1,4 @@
-"""What the timeline page shows of a gated mix: what is shared, and what told who speaks. Nothing where there is no mix."""
+"""The parts of the timeline page about a gated mix: shared stretches and evidence; all empty without a mix (pure)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from worker.manifest.filenames import display_name
 from worker.manifest.schema import ByEvidence, GatedMix, Interval, Segment
 from worker.rendering.timeline.intervals import seconds
 
-TOLD_BY = {
+EVIDENCE_NAMES = {
     "csrc": "packets",
     "dsh": "dominance",
     "captions": "captions",
     "none": "nobody",
 }
-"""What told who speaks, as a person calls it; the packets' own word is the rule and is not marked."""
+"""The kinds of evidence for a speaker as the page names them; ``csrc`` is the normal case and is not marked."""
 
 _SHARED_STRIP = (0.8, 0.2)
-_TOLD_STRIP = (0.0, 0.16)
-"""Where a strip lies in a lane of height 1: (from, height)."""
+_EVIDENCE_STRIP = (0.0, 0.16)
+"""The place of a strip in a lane of height 1: (from, height)."""
 
 
-def told_by_tile(mix: GatedMix | msgspec.UnsetType) -> str:
-    """How much of the mix is known to be somebody's, by what told it."""
+def attribution_tile(mix: GatedMix | msgspec.UnsetType) -> str:
+    """The tile with the share of the mix that is attributed to known speakers, and by which evidence."""
     if mix is msgspec.UNSET:
         return ""
-    shares = [(name, getattr(mix.seconds, field)) for field, name in TOLD_BY.items()]
+    shares = [(name, getattr(mix.seconds, field)) for field, name in EVIDENCE_NAMES.items()]
     total = sum(share for _, share in shares)
     known = total - mix.seconds.none
     note = ", ".join(name for name, share in shares if share)
@@ -37,44 +37,44 @@ def told_by_tile(mix: GatedMix | msgspec.UnsetType) -> str:
 
 
 def mix_notice(mix: GatedMix | msgspec.UnsetType) -> list[str]:
-    """What the files are, in the manifest's own words."""
+    """The manifest's note about what the files are."""
     return [] if mix is msgspec.UNSET else [f'<li class="note">{escape(display_name(mix.note))}</li>']
 
 
 def mix_legend(mix: GatedMix | msgspec.UnsetType) -> str:
-    """The keys of the strips that there are."""
+    """The keys of the kinds of strips that occur."""
     if mix is msgspec.UNSET:
         return ""
     keys = [("shared", "the same packets as others")] if mix.shared_packets else []
     keys += [
         (field, f"told by {name}")
-        for field, name in TOLD_BY.items()
+        for field, name in EVIDENCE_NAMES.items()
         if field != "csrc" and getattr(mix.packets, field)
     ]
     return "".join(f'<span class="key {kind}">{text}</span>' for kind, text in keys)
 
 
 def mix_strips(segments: Iterable[Segment]) -> str:
-    """A lane's strips: below what is shared, above what did not come from the packets themselves."""
+    """A lane's strips: at the bottom shared stretches, at the top those attributed by other evidence than CSRCs."""
     segments = list(segments)
     paths = [("shared", _strip(_shared(segments), *_SHARED_STRIP))]
     for field in ByEvidence.__struct_fields__:
         if field != "csrc":
-            paths.append((field, _strip(_told(segments, field), *_TOLD_STRIP)))
+            paths.append((field, _strip(_attributed_by(segments, field), *_EVIDENCE_STRIP)))
     return "".join(f'<path class="{kind}" d="{path}"/>' for kind, path in paths if path)
 
 
 def shared_seconds(segments: Iterable[Segment]) -> float | None:
-    """How long others are heard as well; None where nothing is said of that."""
+    """Seconds shared with other speakers; None if the segments are not of a gated mix."""
     gated = [segment for segment in segments if segment.overlaps is not msgspec.UNSET]
     return seconds(_shared(gated)) if gated else None
 
 
-def told_by_badges(segments: Iterable[Segment]) -> str:
-    """What told that this one speaks."""
+def evidence_badges(segments: Iterable[Segment]) -> str:
+    """The kinds of evidence for this speaker."""
     segments = list(segments)
-    kinds = [field for field in ByEvidence.__struct_fields__ if _told(segments, field)]
-    return "".join(f'<span class="badge">{TOLD_BY[kind]}</span>' for kind in kinds)
+    kinds = [field for field in ByEvidence.__struct_fields__ if _attributed_by(segments, field)]
+    return "".join(f'<span class="badge">{EVIDENCE_NAMES[kind]}</span>' for kind in kinds)
 
 
 def _shared(segments: Iterable[Segment]) -> list[Interval]:
@@ -86,13 +86,13 @@ def _shared(segments: Iterable[Segment]) -> list[Interval]:
     ]
 
 
-def _told(segments: Iterable[Segment], by: str) -> list[Interval]:
+def _attributed_by(segments: Iterable[Segment], kind: str) -> list[Interval]:
     return [
         (start, end)
         for segment in segments
         if segment.attribution is not msgspec.UNSET
-        for start, end, told_by in segment.attribution
-        if told_by == by
+        for start, end, evidence in segment.attribution
+        if evidence == kind
     ]
 
 

@@ -1,4 +1,4 @@
-"""Arithmetic on stretches of speech: unions, overlaps, turns. Sorted or not, overlapping or not, every input is fine."""
+"""Arithmetic on stretches of speech: unions, overlaps, turns; input may be unsorted and overlapping (pure)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ TURN_PAUSE_SECONDS = 1.0
 
 
 def union(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same stretches without overlaps, in order; empty and reversed ones are left out."""
+    """The stretches joined where they overlap or touch, in order; empty and reversed ones are left out."""
     return at_least(1, [list(intervals)])
 
 
 def at_least(count: int, speakers: Iterable[Iterable[Interval]]) -> list[Interval]:
-    """When at least ``count`` intervals are open at once (of one speaker's own overlapping ones, each counts)."""
+    """The stretches in which at least ``count`` intervals overlap; overlapping ones of one speaker count each."""
     edges = sorted(
         edge
         for intervals in speakers
@@ -39,12 +39,12 @@ def at_least(count: int, speakers: Iterable[Iterable[Interval]]) -> list[Interva
 
 
 def seconds(intervals: Iterable[Interval]) -> float:
-    """Their lengths added up."""
+    """The sum of their lengths."""
     return sum(end - begin for begin, end in intervals)
 
 
 def turns(intervals: Iterable[Interval]) -> int:
-    """How often somebody took the floor: runs of speech parted by pauses of TURN_PAUSE_SECONDS or more."""
+    """The number of turns: runs of speech separated by pauses of TURN_PAUSE_SECONDS or more."""
     joined = union(intervals)
     return bool(joined) + sum(
         later[0] - earlier[1] >= TURN_PAUSE_SECONDS for earlier, later in pairwise(joined)

@@ -1,8 +1,7 @@
-"""``timeline.html``: one self-contained page that shows a recording. A function of the manifest alone.
+"""Renders ``timeline.html``, one self-contained page that shows a recording, from the manifest alone (pure).
 
-The page loads nothing but the audio files that the manifest names, and only when somebody plays them. Names and all other
-text come from strangers: everything is escaped, and the page's Content-Security-Policy allows its own script and style by
-hash and nothing else.
+The page loads only the audio files that the manifest names, and only when they are played. Names and all other text are
+untrusted: everything is escaped, and the page's Content-Security-Policy allows only its own script and style, by hash.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import msgspec
 from worker.manifest.filenames import display_name
 from worker.manifest.schema import GatedMix, Interval, Manifest, Recording
 from worker.platforms.registry import PLATFORMS
-from worker.rendering.timeline.gated_mix import mix_legend, mix_notice, told_by_tile
+from worker.rendering.timeline.gated_mix import attribution_tile, mix_legend, mix_notice
 from worker.rendering.timeline.intervals import at_least, seconds
 from worker.rendering.timeline.speaker import Speaker, clock_time, percent, safe_url, svg_path
 
@@ -35,7 +34,7 @@ _ICONS = (
     '<svg class="pause" viewBox="0 0 16 16" aria-hidden="true"><path d="M3.5 2h3v12h-3zm6 0h3v12h-3z"/></svg>'
 )
 Columns = tuple[tuple[str, bool], ...]
-"""Headings, and whether they stand over text."""
+"""Headings, and whether their columns are text."""
 
 _COLUMNS: Columns = (
     ("Name", False),
@@ -51,11 +50,11 @@ _COLUMNS: Columns = (
     ("Files", True),
 )
 _MIX_COLUMNS: Columns = (*_COLUMNS[:4], ("Shared", False), *_COLUMNS[4:9], ("Told by", True), *_COLUMNS[9:])
-"""Where the files are a gated mix."""
+"""The columns if the files are a gated mix."""
 
 
 def timeline_html(manifest: Manifest) -> str:
-    """The whole page. Its audio URLs are the manifest's own, so it belongs beside ``audio_streams.json``."""
+    """The whole page. Its audio URLs are those of the manifest, so it must be in the folder of ``audio_streams.json``."""
     recording = manifest.recording
     duration = max(recording.duration_seconds, _SHORTEST)
     speakers = [
@@ -78,7 +77,7 @@ def timeline_html(manifest: Manifest) -> str:
         meeting=escape(meeting),
         when=_when(recording),
         notices=_notices(recording),
-        tiles=_tiles(speakers, recording, anybody, two) + told_by_tile(recording.gated_mix),
+        tiles=_tiles(speakers, recording, anybody, two) + attribution_tile(recording.gated_mix),
         mix_legend=mix_legend(recording.gated_mix),
         icons=_ICONS,
         main_disabled="" if _mix_url(recording) else " disabled",
@@ -107,7 +106,7 @@ def _asset(name: str) -> str:
 
 
 def _policy(manifest: Manifest, style: str, script: str) -> str:
-    """Content-Security-Policy (CSP level 3, §2.4): this style, this script, audio from beside the page or from its hosts."""
+    """Content-Security-Policy (CSP level 3, §2.4): this style and script, audio of this origin or of the manifest's hosts."""
     urls = [segment.url for _, segment in manifest.segments()]
     hosts = {_origin(url) for url in [*urls, manifest.recording.mixed_audio or ""]} - {None}
     media = " ".join(["'self'", *sorted(host for host in hosts if host)])
@@ -130,7 +129,7 @@ def _csp_hash(text: str) -> str:
 
 
 def _hue_classes() -> str:
-    """A colour for each speaker, neighbours far apart, equally bright (oklch) in either theme."""
+    """A colour for each speaker: neighbours differ strongly, all have the same brightness (oklch) in either theme."""
     return "".join(
         f".h{n} {{ --speech: oklch(var(--speech-l) var(--speech-c) {(_FIRST_HUE + n * _GOLDEN_ANGLE) % 360:.0f}); }}\n"
         for n in range(_HUES)
@@ -142,12 +141,12 @@ def _platform(recording: Recording) -> str:
 
 
 def _meeting(recording: Recording) -> str:
-    """The meeting's code, which is the last part of its URL."""
+    """The meeting's code: the last part of its URL."""
     return display_name(recording.meeting_url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]) or "Meeting"
 
 
 def _when(recording: Recording) -> str:
-    """Date and duration in words; a date that is none is shown as it is."""
+    """Date, duration and bot name; an invalid date is shown as it is."""
     try:
         begun = datetime.fromisoformat(recording.started_at).astimezone(UTC)
         date = f"{begun.day} {begun:%B %Y, %H:%M} UTC"
@@ -222,6 +221,6 @@ def _mix_track(recording: Recording) -> dict[str, object]:
 
 
 def _json(value: object) -> str:
-    """JSON that cannot end the script element that holds it."""
+    """JSON that cannot close the script element around it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -1,4 +1,4 @@
-"""One speaker on the timeline page: label, lane, row of totals, and what the player needs."""
+"""One speaker on the timeline page: label, lane, row of totals, and data for the player (pure)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from worker.manifest.filenames import display_name
 from worker.manifest.schema import Interval, ParticipantStreams
-from worker.rendering.timeline.gated_mix import mix_strips, shared_seconds, told_by_badges
+from worker.rendering.timeline.gated_mix import evidence_badges, mix_strips, shared_seconds
 from worker.rendering.timeline.intervals import seconds, turns, union
 
 _NAMED_BY = {
@@ -22,7 +22,7 @@ _NAMED_BY = {
 
 
 class Speaker:
-    """A participant with everything that was heard of them. ``number`` counts from 1 and is the player's track."""
+    """A participant with all segments. ``number`` counts from 1 and is the player's track."""
 
     def __init__(self, number: int, participant: ParticipantStreams, *, hue_class: str) -> None:
         self.number = number
@@ -49,7 +49,7 @@ class Speaker:
         )
 
     def lane(self, width: str) -> str:
-        """The speech to scale, ``width`` (in seconds) being the whole lane."""
+        """The lane with the speech to scale; ``width`` is the whole lane in seconds."""
         return (
             f'<svg class="lane {self.hue_class}" viewBox="0 0 {width} 1" preserveAspectRatio="none" role="img"'
             f' aria-label="When {escape(self.name)} speaks"><path d="{svg_path(self.speech)}"/>'
@@ -82,7 +82,7 @@ class Speaker:
             *(
                 []
                 if self.shared_seconds is None
-                else [_cell("Told by", told_by_badges(self.segments), "text")]
+                else [_cell("Told by", evidence_badges(self.segments), "text")]
             ),
             _cell("Named by", escape(_NAMED_BY.get(named_by, named_by)), "text"),
             _cell("Files", self._links(), "text wide files"),
@@ -90,7 +90,7 @@ class Speaker:
         return f'<tr class="{self.hue_class}">{self._name_cell()}{"".join(cells)}</tr>'
 
     def track(self) -> dict[str, object]:
-        """What the page's player needs: name, files and speech, in seconds of meeting time."""
+        """Data for the page's player: name, files and speech, in seconds of meeting time."""
         return {
             "name": self.name,
             "clips": self._clips(),
@@ -127,7 +127,7 @@ class Speaker:
 
 
 def svg_path(intervals: Iterable[Interval]) -> str:
-    """One rectangle for each interval, 1 high, x in seconds: a single path, so that thousands of them stay quick."""
+    """One rectangle for each interval, 1 high, x in seconds; a single path, so that thousands of them render fast."""
     return "".join(f"M{begin:.3f} 0h{end - begin:.3f}v1h-{end - begin:.3f}z" for begin, end in intervals)
 
 
@@ -138,7 +138,7 @@ def clock_time(duration: float) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """A share in whole per cent; one decimal below ten."""
+    """A share in per cent: whole numbers, one decimal below ten."""
     share = 100 * part / whole if whole else 0.0
     if 0 < share < 0.1:
         return "under 0.1 %"
@@ -146,7 +146,7 @@ def percent(part: float, whole: float) -> str:
 
 
 def safe_url(url: str) -> str | None:
-    """The URL where it is relative or https; None for every other scheme, such as javascript."""
+    """The URL if it is relative or https; None for every other scheme, such as javascript."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The timeline page as text: escaping, policy, numbers. How it behaves is shown in tests/browser."""
+"""The timeline page as text: escaping, policy, numbers. Its behaviour is tested in tests/browser."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_page_is_a_function_of_the_manifest() -> None:
 
 
 @pytest.mark.parametrize("speakers", [0, 1, 5, 20])
-def test_a_lane_a_label_and_a_row_per_speaker(speakers: int) -> None:
+def test_each_speaker_has_a_lane_and_a_label(speakers: int) -> None:
     page = timeline_html(meeting(speakers, 600))
     elements = Elements(page)
     lanes = [svg for svg in elements.named("svg") if (svg.get("class") or "").startswith("lane h")]
@@ -91,7 +91,7 @@ def test_the_policy_allows_this_script_and_this_style_only() -> None:
         "a\u202eb\x00\u2028",
     ],
 )
-def test_hostile_names_stay_text(name: str) -> None:
+def test_hostile_names_are_shown_as_text(name: str) -> None:
     plain, hostile = Elements(timeline_html(named("Ada"))), Elements(timeline_html(named(name)))
     assert [tag for tag, _ in plain.tags] == [tag for tag, _ in hostile.tags]
     assert [sorted(a) for _, a in plain.tags] == [sorted(a) for _, a in hostile.tags]
@@ -132,14 +132,14 @@ def test_only_relative_and_https_audio_is_linked(url: str) -> None:
     assert re.search(r'data-track="1"[^>]* disabled', page)
 
 
-def test_presigned_audio_opens_its_host_only() -> None:
+def test_presigned_audio_adds_its_host_to_the_policy() -> None:
     page = timeline_html(named("Ada", url="https://bucket.s3.example/a.webm?X-Sig=1&b=2"))
     assert "media-src 'self' https://bucket.s3.example;" in policy_of(Elements(page))
     assert "https://bucket.s3.example/a.webm?X-Sig=1&b=2" in [a["href"] for a in Elements(page).named("a")]
 
 
 @pytest.mark.parametrize("host", ["a;b.example", "a b.example", "x' 'unsafe-inline", "[::1"])
-def test_a_host_cannot_widen_the_policy(host: str) -> None:
+def test_a_malformed_host_is_left_out_of_the_policy(host: str) -> None:
     policy = policy_of(Elements(timeline_html(named("Ada", url=f"https://{host}/a.webm"))))
     assert "media-src 'self';" in policy and "unsafe" not in policy
 
@@ -162,7 +162,7 @@ def test_a_participant_with_two_sources_is_one_lane_with_two_files() -> None:
     assert "source 1001 · source 1002 · spaces/demo/devices/1" in unescape(page)
 
 
-def test_totals() -> None:
+def test_tiles_and_rows_show_the_totals() -> None:
     page = timeline_html(
         manifest(
             [
@@ -180,7 +180,7 @@ def test_totals() -> None:
 
 
 @pytest.mark.parametrize("started_at", ["", "not a date", "9999-12-31T23:59:59-12:00"])
-def test_a_date_that_is_none_does_not_stop_the_page(started_at: str) -> None:
+def test_an_invalid_date_does_not_stop_the_page(started_at: str) -> None:
     plain = meeting(1, 60)
     page = timeline_html(
         msgspec.structs.replace(
@@ -190,7 +190,7 @@ def test_a_date_that_is_none_does_not_stop_the_page(started_at: str) -> None:
     assert "recorded by" in page
 
 
-def test_a_long_meeting_is_quick_and_small() -> None:
+def test_the_page_of_a_long_meeting_is_rendered_fast_and_small() -> None:
     long = meeting(20, 4 * 3600)
     begun = time.perf_counter()
     page = timeline_html(long)
@@ -198,7 +198,7 @@ def test_a_long_meeting_is_quick_and_small() -> None:
     assert len(page) < 1_000_000
 
 
-def test_numbers_in_words() -> None:
+def test_clock_time_and_percent_round_as_documented() -> None:
     assert [clock_time(t) for t in (0, 59.9, 60, 3599, 3600, 14400)] == [
         "0:00",
         "0:59",
@@ -217,22 +217,22 @@ def test_numbers_in_words() -> None:
     ]
 
 
-def test_safe_urls() -> None:
+def test_safe_url_accepts_relative_and_https_urls() -> None:
     assert safe_url("streams/a.webm") == "streams/a.webm"
     assert safe_url("https://x.example/a") == "https://x.example/a"
     assert safe_url("https://[::1") is None
 
 
 def gated_meeting() -> Manifest:
-    """Ada and Bob share a second; the packets told of Ada, captions of Bob."""
+    """Ada and Bob share a second; Ada is attributed by CSRCs, Bob by captions."""
     shared = Overlap(start_seconds=2.0, end_seconds=3.0, participants=["Bob"], csrcs=[1002])
     people = []
-    for number, (name, told_by) in enumerate([("Ada", "csrc"), ("Bob", "captions")], start=1):
+    for number, (name, evidence) in enumerate([("Ada", "csrc"), ("Bob", "captions")], start=1):
         gated = msgspec.structs.replace(
             segment(number, name, [(1.0, 4.0)], 10.0),
             isolation="gated-mix",
             overlaps=[shared],
-            attribution=[(1.0, 4.0, told_by)],
+            attribution=[(1.0, 4.0, evidence)],
         )
         people.append(participant(number, name, gated, named_by="frames"))
     whole = manifest(people, 10.0)
@@ -250,7 +250,7 @@ def gated_meeting() -> Manifest:
     )
 
 
-def test_a_gated_mix_shows_what_is_shared_and_what_told() -> None:
+def test_a_gated_mix_shows_shared_stretches_and_evidence() -> None:
     page = timeline_html(gated_meeting())
     assert '<li class="note">Nothing separates &lt;them&gt;.</li>' in page
     assert page.count('<path class="shared" d="M2.000 0.8h1.000v0.2h-1.000z"/>') == 2
@@ -267,6 +267,6 @@ def test_a_gated_mix_shows_what_is_shared_and_what_told() -> None:
     assert digest in policy_of(elements)
 
 
-def test_separate_speech_shows_nothing_of_that() -> None:
+def test_separate_stems_show_no_sharing_and_no_evidence() -> None:
     page = timeline_html(meeting(2, 60))
     assert not re.search("shared|dsh|Told by|Attributed", page.split("</style>")[1])
