@@ -1,4 +1,4 @@
-"""A worker seen from outside: metrics, health, logs, memory.
+"""What operators see of a worker: metrics, health, logs, memory.
 
 Doors: ``metrics.Metrics``, ``health.HealthServer``, ``logs.configure_logging``, ``memory.memory_in_use``. Floor: beside
 recording, which knows nothing of it.

@@ -1,4 +1,4 @@
-"""What the tape says of the capture: counts of each receiver, and which receivers are deaf now."""
+"""The state of the capture from the tape's events: counts of each receiver, and which receivers are deaf now."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.tape.events import (
 )
 
 NOT_IN_CALL: Final = frozenset({State.JOINING, State.LEAVING, State.DONE, State.FATAL})
-"""States in which no old finding holds: the page of before is gone or will be."""
+"""States that end all findings: the page that they were made on is gone or will be."""
 
 
 class ReceiverCounts(NamedTuple):
@@ -31,8 +31,8 @@ class ReceiverCounts(NamedTuple):
 
 
 class CaptureHealth:
-    """Fed with a tape's events. That a receiver is deaf is found by worker.lifecycle.deafness; here it is so until frames come
-    again, its connection is closed, or the call is over."""
+    """Fed with a tape's events. worker.lifecycle.deafness finds that a receiver is deaf; here it stays deaf until frames come
+    again, its connection closes, or the call ends."""
 
     def __init__(self) -> None:
         self.counts: dict[ReceiverId, ReceiverCounts] = {}
@@ -80,7 +80,7 @@ class CaptureHealth:
         self._connections.clear()
 
     def _close(self, closed: ConnectionClosed) -> None:
-        """What a closed connection no longer delivers is nobody's fault."""
+        """A closed connection delivers nothing, which is no fault: its receivers are no longer deaf."""
         self.deaf = frozenset(
             receiver_id
             for receiver_id in self.deaf

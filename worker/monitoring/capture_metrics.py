@@ -29,15 +29,15 @@ MOST_SLOTS: Final = 16
 """Meet uses three receivers for audio; others share one value."""
 
 _DOCUMENT: Final = "document"
-"""The first part of the keys of totals that the page counts."""
+"""The first part of the keys of totals that a page's document counts."""
 
 
 class CaptureMetrics:
-    """Fed with the tape's events, and with what the renderer made of them."""
+    """Fed with the tape's events, the renderer's progress and the manifest."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.health = CaptureHealth()
-        """What the tape's events say of the capture; /readyz asks it too."""
+        """The capture's state by the tape's events; /readyz reads it too."""
         self._labels = BoundedLabels()
         self._totals = Totals()
         self._deaf_before: frozenset[ReceiverId] = frozenset()
@@ -73,7 +73,7 @@ class CaptureMetrics:
             case FrameBatch():
                 self._take_frames(event)
             case TapeStarted():
-                # Documents are numbered at random: nothing that was counted of an earlier tape comes again.
+                # Documents have random numbers, so no total of an earlier tape comes again.
                 self._encoded_path.set(0)
                 self._totals.restart(lambda key: True)
             case RecordingStarted():
@@ -93,7 +93,7 @@ class CaptureMetrics:
         self._take_deafness()
 
     def set_progress(self, progress: Progress) -> None:
-        """How the recording stands."""
+        """The recording's progress so far."""
         speakers = progress.speakers
         self._speakers.set(len(speakers))
         self._totals.read(self._recorded, progress.elapsed_seconds, "recorded")

@@ -15,7 +15,7 @@ RESULTS: Final = ("ok", "refused", "error")
 
 
 class DeliveryMetrics:
-    """Fed by whoever writes the tape, uploads, and calls queue and lease."""
+    """Fed by the tape's writer, the uploads, and the clients of queue and lease."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._tape_messages = counter(registry, "tape_messages", "Messages put on the tape.")
@@ -51,7 +51,7 @@ class DeliveryMetrics:
         self._tape_bytes.inc(size)
 
     def set_upload(self, *, backlog_parts: int, lag_seconds: float) -> None:
-        """What is still to be uploaded, and for how long the oldest of it has been waiting."""
+        """Parts that are not uploaded yet, and how long the oldest of them has waited (seconds; 0: none)."""
         self._upload_backlog.set(backlog_parts)
         self._upload_lag.set(lag_seconds)
 
@@ -60,7 +60,7 @@ class DeliveryMetrics:
         self._upload_bytes.inc(size)
 
     def upload_failed(self) -> None:
-        """An upload was given up for now."""
+        """An upload failed after its retries; it is tried again later."""
         self._upload_failures.inc()
 
     def queue_operation(self, operation: str, result: str) -> None:

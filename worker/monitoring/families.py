@@ -1,4 +1,4 @@
-"""What all metrics share: the namespace, bounds of labels, and counters of totals that are read elsewhere.
+"""Shared by all metrics: the namespace, bounds of labels, and counters of totals that are kept elsewhere.
 
 Names and units follow https://prometheus.io/docs/practices/naming/: one namespace, base units, ``_total`` for counters.
 """
@@ -14,13 +14,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 NAMESPACE: Final = "meetstems"
 
 OTHER: Final = "other"
-"""Stands for a label value that is one too many, or not one of ours."""
+"""Replaces a label value that is one too many or unknown."""
 
 MOST_VALUES: Final = 100
-"""Values of one label that come from elsewhere."""
+"""The most values of one label."""
 
 MOMENT_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60)
-"""Seconds, for what should take a moment."""
+"""Seconds, for durations that should be short."""
 
 _WORD: Final = re.compile("[a-z][a-z0-9_]{0,63}")
 
@@ -52,7 +52,7 @@ def among(known: tuple[str, ...], value: str) -> str:
 
 
 class BoundedLabels:
-    """Keeps the values of labels few: a value that is no short word, or one too many, becomes OTHER."""
+    """Keeps the values of labels few: a value that is not a short word, or one too many, becomes OTHER."""
 
     def __init__(self) -> None:
         self._values: dict[str, set[str]] = {}
@@ -68,13 +68,13 @@ class BoundedLabels:
 
 
 class Totals:
-    """Counters of totals that are kept elsewhere and read now and then: each reading adds what the total has grown by."""
+    """Counters of totals that are kept elsewhere: each reading adds the growth since the last."""
 
     def __init__(self) -> None:
         self._counted: dict[tuple[str, ...], float] = {}
 
     def read(self, counted: Counter, total: float, *key: str) -> None:
-        """``total`` is what is read under ``key`` now."""
+        """Adds the growth of ``key``'s total, which is now ``total``; a smaller total adds nothing."""
         before = self._counted.get(key, 0.0)
         if total > before:
             counted.inc(total - before)

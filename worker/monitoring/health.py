@@ -1,7 +1,7 @@
 """Answers Prometheus and Kubernetes: /metrics, /healthz and /readyz over HTTP, from a thread of its own.
 
-/healthz says whether the event loop still turns: where it does not, only a new process helps. /readyz says whether the worker
-does what it is there for: frames *delivered* in a call, not tracks registered.
+/healthz says whether the event loop still runs: if it does not, only a new process helps. /readyz says whether the worker
+records: frames *delivered* in a call, not tracks registered.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from worker.monitoring.capture_health import CaptureHealth
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 1.0
-"""Between two heartbeats of the event loop."""
+"""Seconds between two heartbeats of the event loop."""
 
 STUCK_SECONDS: Final = 20.0
-"""An event loop that has not turned for so long is stuck. Rendering or a slow disk may hold it for a moment."""
+"""Seconds without a heartbeat after which the event loop is stuck. Rendering or a slow disk may block it for a moment."""
 
 TEXT: Final = "text/plain; charset=utf-8"
 
@@ -46,7 +46,7 @@ class Health:
         self._beaten = clock()
 
     def beat(self) -> None:
-        """The event loop turns."""
+        """Records that the event loop runs."""
         self._beaten = self._clock()
 
     async def keep_beating(self) -> None:
@@ -61,7 +61,7 @@ class Health:
         return f"the event loop has not turned for {age:.0f} s" if age > STUCK_SECONDS else None
 
     def unreadiness(self) -> str | None:
-        """Why the worker does not do its work, None while it does. Before the call there is nothing that it could fail at."""
+        """Why the worker does not record, None while it does. Before the call nothing can be deaf, so it is ready."""
         if sickness := self.sickness():
             return sickness
         deaf = self._capture.deaf

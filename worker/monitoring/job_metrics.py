@@ -13,14 +13,14 @@ from worker.states import State
 from worker.tape.events import StateChanged, TapeEvent, TapeStarted
 
 STATES: Final = tuple(state.value for state in State if state is not State.STOPPED)
-"""``stopped`` is told to users alone: the worker goes on uploading."""
+"""Without ``stopped``, which only users see: the worker goes on uploading."""
 
 JOIN_BUCKETS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
 WAIT_BUCKETS: Final = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 
 
 class JobMetrics:
-    """Fed with the tape's events, and by whoever takes, makes and ends jobs."""
+    """Fed with the tape's events, and by the consumer that receives, runs and ends jobs."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._labels = BoundedLabels()

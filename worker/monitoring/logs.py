@@ -1,6 +1,6 @@
 """The worker's log: one line an event, without secrets, and its last lines kept for a failure report.
 
-What a line says: the time (UTC, ISO 8601), the level, the logger, the message, and the bot and attempt that it is about.
+A line holds the time (UTC, ISO 8601), the level, the logger, the message, and the job's bot and attempt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TRACEBACK_LENGTH: Final = 16_000
 """Characters of a traceback; its beginning is cut off."""
 
 OUR_LOGGER: Final = "worker"
-"""The parent of the worker's own loggers; they tell what happens. Of libraries only warnings are shown."""
+"""The parent of the worker's own loggers, which log from INFO on; libraries log from WARNING on."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -51,7 +51,7 @@ class TextFormatter(logging.Formatter):
     """A line for people: the time of day, the level and the message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end. Of an exception only what it says is shown."""
+        """The line, without its end. Of an exception only its type and message are shown."""
         message = _message(record)
         if record.exc_info and (error := record.exc_info[1]) is not None:
             message += f" ({type(error).__name__}: {redact(str(error))})"
@@ -82,7 +82,7 @@ class LogTail(logging.Handler):
 
 
 def configure_logging(bot_id: str | None, attempt: int | None, stream: TextIO, json_lines: bool) -> LogTail:
-    """Sends the log to ``stream``, as JSON lines or as text for people, in place of wherever it went.
+    """Sends the log to ``stream`` alone, as JSON lines or as text for people.
 
     ``bot_id`` and ``attempt`` go into every line; None: there is no job yet. Python's warnings become lines too. The handler
     that is returned keeps the last lines for a failure report.

@@ -1,4 +1,4 @@
-"""How much memory the worker and all that it started take, as whatever ends processes for it would count."""
+"""The memory of the worker and its descendants, counted as the kernel or the kubelet counts it before it kills."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def memory_in_use() -> int:
 def cgroup_memory(cgroups: Path, proc: Path) -> int | None:
     """What counts against the limit of this process's cgroup, in bytes; None without a cgroup (version 2) that has a limit.
 
-    Without a limit, as in a session of a desktop, a cgroup may hold much that is not ours. Pages of files that nobody uses are
-    given up before the limit bites, so they do not count: the kubelet's "working set" is reckoned in the same way
+    Without a limit, as in a session of a desktop, a cgroup may hold much that is not ours. Inactive file
+    pages are reclaimed before the limit kills, so they do not count; the kubelet's "working set" is computed in the same way
     (https://docs.kernel.org/admin-guide/cgroup-v2.html#memory).
     """
     try:
@@ -47,10 +47,7 @@ def tree_memory() -> int:
 
 
 def process_memory(pid: int, proc: Path) -> int:
-    """A process's own pages, and of those that it shares its share (PSS); its resident ones where that is not told.
-
-    In bytes; 0 for a process that has ended.
-    """
+    """A process's proportional set size (PSS) in bytes; its resident set where the kernel has no PSS; 0 once it has ended."""
     try:
         rollup = (proc / str(pid) / "smaps_rollup").read_text()
     except OSError:

@@ -1,6 +1,6 @@
-"""What Prometheus sees of one worker.
+"""All metrics of one worker.
 
-No label holds a bot, a person or a URL; the values of each are few, and what is not known to be so is bounded. A worker usually
+No label holds a bot, a person or a URL; each has few values, and those that come from outside are bounded. A worker usually
 does one job and ends, so a counter's total over a time is ``sum(max_over_time(x[…]))``: ``increase()`` misses what had happened
 before the first scrape.
 """

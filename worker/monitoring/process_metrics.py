@@ -1,4 +1,4 @@
-"""What the worker's processes take, read whenever Prometheus asks."""
+"""CPU and memory of the worker's processes, read at each scrape."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ ROLES: Final = ("worker", "driver", "chromium")
 
 
 class Usage(NamedTuple):
-    """What one process takes: ``cpu`` in seconds on a core since it began, ``memory`` resident, in bytes."""
+    """One process: ``cpu`` in seconds on one core since it began, ``memory`` resident, in bytes."""
 
     cpu: float
     memory: int
 
 
 ProcessId = tuple[int, float]
-"""Process id, and when the process began: ids are used again."""
+"""Process id and start time: ids are used again."""
 
 ReadUsage = Callable[[], Mapping[str, Mapping[ProcessId, Usage]]]
-"""By role, what each living process takes."""
+"""The usage of each living process, by role."""
 
 
 def read_usage() -> dict[str, dict[ProcessId, Usage]]:
-    """What this process and the browsers that it started take right now."""
+    """The usage of this process and the browsers that it started."""
     processes = browser_processes()
     return {
         "worker": _usages([os.getpid()]),
@@ -45,8 +45,8 @@ def read_usage() -> dict[str, dict[ProcessId, Usage]]:
 class ProcessMetrics(Collector):
     """``meetstems_process_cpu_seconds_total`` and ``meetstems_process_resident_memory_bytes``, by role.
 
-    What ended processes had taken stays counted. Memory that Chromium's processes share is counted once for each of them, so
-    the sum is well above what the machine gives; worker.monitoring.memory knows what limits apply to.
+    CPU time of ended processes stays counted. Memory that Chromium's processes share is counted once for each of them, so the
+    sum is well above what the machine uses; worker.monitoring.memory computes what limits apply to.
     """
 
     def __init__(self, registry: CollectorRegistry, read: ReadUsage = read_usage) -> None:
