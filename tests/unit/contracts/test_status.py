@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 
 from tests.support.sample_manifests import meeting
 from tests.unit.manifest.test_merge import recorded, someone
@@ -23,15 +22,12 @@ from worker.contracts.status import (
 )
 from worker.contracts.streams_document import mixed_only, streams_document
 from worker.contracts.vendor_words import words
-from worker.jobs.job_outcome import JobOutcome, judge, make_result
-from worker.lifecycle.ending import Ending
+from worker.jobs.job_outcome import JobOutcome, make_result
 from worker.manifest.merge import merge_attempts
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
 from worker.reasons import Reason
-from worker.recording.outcome import RecordingOutcome
 from worker.states import State
-from worker.tape.errors import TapeWriteError
 
 AT = 1_790_000_000.25
 
@@ -101,10 +97,9 @@ def test_totals_are_over_all_segments() -> None:
 
 
 def result(manifest: Manifest | None, files: int = 1, **fields: object) -> Result:
-    job_outcome = judge([recorded(1, 0.0, 10.0)], None, [], give_up=False)
     return make_result(
         job(**fields),
-        job_outcome,
+        JobOutcome(OutcomeKind.RECORDED, State.DONE, Reason.MEETING_ENDED, "The host ended the meeting."),
         manifest,
         files=[ResultFile(key=f"bots/bot-1/{number:060d}", size=1) for number in range(files)],
         tape_bytes=10,
@@ -123,52 +118,6 @@ def test_a_result_that_is_too_long_for_a_message_leaves_out_its_files_first() ->
     long = fitting(result(meeting(3, 60.0), files=5000))
     assert len(msgspec.json.encode(long)) <= LARGEST_EVENT
     assert (long["files"], len(long["speakers"]), long["shortened"]) == ([], 3, True)
-
-
-def ended(
-    reason: Reason, error: Exception | None = None, *, admitted: bool = False
-) -> tuple[Ending, RecordingOutcome]:
-    ending = Ending(reason, "detail", AT)
-    return ending, RecordingOutcome(ending, admitted, None, error, None, None, None)
-
-
-@pytest.mark.parametrize(
-    ("reason", "heard", "kind", "state"),
-    [
-        (Reason.MEETING_ENDED, True, OutcomeKind.RECORDED, State.DONE),
-        (Reason.DRAINED, True, OutcomeKind.RECORDED, State.DONE),
-        (Reason.DENIED_BY_HOST, False, OutcomeKind.NOT_ADMITTED, State.FATAL),
-        (Reason.WAITING_ROOM_TIMEOUT, True, OutcomeKind.RECORDED, State.DONE),
-        (Reason.BROWSER_DIED, True, OutcomeKind.FAILED, State.FATAL),
-        (Reason.OOM_SOFT_LIMIT, True, OutcomeKind.FAILED, State.FATAL),
-        (Reason.PAGE_NOT_LOADED, False, OutcomeKind.FAILED, State.FATAL),
-    ],
-)
-def test_reason_and_recording_decide_the_outcome(
-    reason: Reason, heard: bool, kind: OutcomeKind, state: State
-) -> None:
-    ending, last = ended(reason)
-    before = [recorded(1, 0.0, 10.0)] if heard else []
-    assert judge(before, ending, [last], give_up=False) == JobOutcome(kind, state, reason, "detail")
-
-
-def test_a_bot_that_was_in_but_might_not_record_is_done_without_a_recording() -> None:
-    ending, last = ended(Reason.RECORDING_DENIED, admitted=True)
-    outcome = judge([], ending, [last], give_up=False)
-    assert (outcome.kind, outcome.state) == (OutcomeKind.NOT_RECORDED, State.DONE)
-
-
-def test_a_full_disk_is_told_from_other_faults() -> None:
-    full = TapeWriteError("tape: cannot write: No space left on device")
-    full.__cause__ = OSError(28, "No space left on device")
-    ending, last = ended(Reason.TAPE_FAILED, full)
-    assert judge([], ending, [last], give_up=False).reason is Reason.DISK_FULL
-    ending, last = ended(Reason.MEETING_ENDED, OSError(5, "Input/output error"))
-    assert judge([], ending, [last], give_up=False).reason is Reason.TAPE_FAILED
-
-
-def test_giving_up_is_a_failure_whatever_there_is() -> None:
-    assert judge([recorded(1, 0.0, 10.0)], None, [], give_up=True).reason is Reason.TOO_MANY_ATTEMPTS
 
 
 def presign(url: str, filename: str) -> str:

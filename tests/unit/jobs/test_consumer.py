@@ -1,0 +1,418 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+from prometheus_client import CollectorRegistry
+
+from worker.browser.launch import ChromiumNotFoundError
+from worker.contracts.job import Job
+from worker.delivery.aws_clients import Aws
+from worker.delivery.errors import RefusedError, UnavailableError
+from worker.delivery.event_sinks import EventSink
+from worker.delivery.jobs_queue import Delivery, JobsQueue
+from worker.delivery.object_store import ObjectStore
+from worker.delivery.retries import RetryPolicy
+from worker.errors import InputError, MeetstemsError
+from worker.jobs import consumer
+from worker.jobs.consumer import JobConsumer, run_from_queue, run_one
+from worker.jobs.context import WorkerContext
+from worker.jobs.disposition import Disposition
+from worker.lifecycle.ending import Ending
+from worker.monitoring.logs import LogTail
+from worker.monitoring.metrics import Metrics
+from worker.reasons import Reason
+from worker.settings import BrowserSettings, SettingsError, WorkerSettings
+
+LINK = "https://meet.google.com/abc-defg-hij"
+NOW = 1_800_000_000.0
+DEAD_LETTERS = "arn:aws:sqs:us-east-1:123456789012:dead-letters"
+
+
+class ScriptedSqs:
+    """Answers like SQS and keeps what was asked: (operation, its telling argument)."""
+
+    def __init__(self, *, dead_letters: bool = True, refuses: bool = False, lost: bool = False) -> None:
+        self.asked: list[tuple[str, object]] = []
+        self._dead_letters = dead_letters
+        self._refuses = refuses
+        self._lost = lost
+
+    def change_message_visibility(self, *, VisibilityTimeout: int, **_: object) -> None:  # noqa: N803
+        self._ask("hide", VisibilityTimeout)
+
+    def delete_message(self, **_: object) -> None:
+        self._ask("delete", None)
+
+    def send_message(self, *, MessageBody: str, **fields: Any) -> dict[str, str]:  # noqa: N803
+        if self._refuses:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "SendMessage")
+        if "MessageAttributes" in fields:
+            self.asked.append(("dead letter", fields["MessageAttributes"]["reason"]["StringValue"]))
+        else:
+            self.asked.append(("send", (json.loads(MessageBody), fields["DelaySeconds"])))
+        return {"MessageId": "copy"}
+
+    def get_queue_attributes(self, **_: object) -> dict[str, dict[str, str]]:
+        if not self._dead_letters:
+            return {}
+        return {"Attributes": {"RedrivePolicy": json.dumps({"deadLetterTargetArn": DEAD_LETTERS})}}
+
+    def get_queue_url(self, **_: object) -> dict[str, str]:
+        return {"QueueUrl": "https://sqs.example/dead-letters"}
+
+    def _ask(self, operation: str, argument: object) -> None:
+        self.asked.append((operation, argument))
+        if self._lost:
+            raise ClientError({"Error": {"Code": "ReceiptHandleIsInvalid"}}, operation)
+
+
+class ListSink(EventSink):
+    """Keeps events; ``reachable``: they count as delivered."""
+
+    waiting = 0
+
+    def __init__(self, *, reachable: bool = True) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self._reachable = reachable
+
+    def send(self, event: dict[str, Any]) -> None:
+        self.sent.append(event)
+
+    def drain(self, timeout: float) -> bool:
+        assert timeout == WorkerSettings().retry_seconds
+        return self._reachable
+
+    def close(self) -> None:
+        pass
+
+
+class Runs:
+    """Stands for ``run_job``: keeps what it is asked to run, then returns or raises ``end``."""
+
+    def __init__(self, end: Disposition | Exception = Disposition.DONE) -> None:
+        self.jobs: list[Job] = []
+        self.ends_by: list[float | None] = []
+        self.give_up: list[bool] = []
+        self._end = end
+
+    async def run_job(
+        self, job: Job, context: WorkerContext, *, ends_by: float | None, give_up: bool
+    ) -> Disposition:
+        assert context.work.parent.is_dir()
+        self.jobs.append(job)
+        self.ends_by.append(ends_by)
+        self.give_up.append(give_up)
+        if isinstance(self._end, Exception):
+            raise self._end
+        return self._end
+
+
+RunsWith = Callable[[Disposition | Exception], Runs]
+
+
+@pytest.fixture
+def runs_with(monkeypatch: pytest.MonkeyPatch) -> RunsWith:
+    def replace(end: Disposition | Exception) -> Runs:
+        runs = Runs(end)
+        monkeypatch.setattr(consumer, "run_job", runs.run_job)
+        return runs
+
+    return replace
+
+
+def delivery(receive_count: int = 1, message_id: str = "m-1", **fields: object) -> Delivery:
+    body = {"bot_id": "bot-1", "meeting_link": LINK, **fields}
+    return Delivery(json.dumps(body), "receipt", receive_count, NOW - 5.0, message_id)
+
+
+def context_with(
+    events: EventSink, work: Path | None = None, registry: CollectorRegistry | None = None
+) -> WorkerContext:
+    return WorkerContext(
+        browser_settings=BrowserSettings(),
+        worker_settings=WorkerSettings(bucket="bucket", most_attempts=2, work_folder=work),
+        aws=Aws(),
+        store=cast(ObjectStore, None),
+        events=events,
+        metrics=Metrics(registry or CollectorRegistry()),
+        log_about=lambda _bot, _attempt: LogTail(),
+        stopped=asyncio.get_running_loop().create_future(),
+        owner="this test",
+        work=Path(),
+        clock=lambda: NOW,
+    )
+
+
+async def handle(
+    sqs: ScriptedSqs,
+    received: Delivery,
+    events: EventSink | None = None,
+    registry: CollectorRegistry | None = None,
+) -> int:
+    queue = JobsQueue(
+        cast(Any, sqs), "https://sqs.example/jobs", retry=RetryPolicy(budget=0.1, first_wait=0.01)
+    )
+    context = context_with(events or ListSink(), registry=registry)
+    return await JobConsumer(queue, received, context).handle()
+
+
+def counted(registry: CollectorRegistry, operation: str, result: str) -> float | None:
+    labels = {"operation": operation, "result": result}
+    return registry.get_sample_value("meetstems_queue_operations_total", labels)
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("disposition", "exit_code", "asked"),
+    [
+        (Disposition.DONE, 0, [("delete", None)]),
+        (Disposition.FAILED, 1, [("delete", None)]),
+        (Disposition.HELD, 0, [("hide", 900)]),
+        (Disposition.HANDED_ON, 75, [("hide", 0)]),
+        (Disposition.UNREPORTED, 75, [("hide", 30)]),
+    ],
+)
+async def test_each_disposition_has_its_exit_code_and_settles_the_message(
+    runs_with: RunsWith, disposition: Disposition, exit_code: int, asked: list[tuple[str, object]]
+) -> None:
+    runs = runs_with(disposition)
+    sqs = ScriptedSqs()
+    assert await handle(sqs, delivery()) == exit_code
+    assert sqs.asked == asked
+    assert [job.bot_id for job in runs.jobs] == ["bot-1"]
+    assert runs.ends_by == [NOW + 12 * 3600 - 1800]
+
+
+@pytest.mark.parametrize(
+    ("disposition", "exit_code"),
+    [
+        (Disposition.DONE, 0),
+        (Disposition.FAILED, 1),
+        (Disposition.HELD, 75),
+        (Disposition.HANDED_ON, 75),
+        (Disposition.UNREPORTED, 75),
+    ],
+)
+async def test_each_disposition_of_a_job_without_a_queue_has_its_exit_code(
+    runs_with: RunsWith,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    disposition: Disposition,
+    exit_code: int,
+) -> None:
+    @asynccontextmanager
+    async def open_context(*_: object) -> AsyncIterator[WorkerContext]:
+        yield context_with(ListSink(), tmp_path)
+
+    monkeypatch.setattr(consumer, "open_context", open_context)
+    runs = runs_with(disposition)
+    body = json.dumps({"meeting_link": LINK}).encode()
+    assert await run_one(body, BrowserSettings(), WorkerSettings(), Aws()) == exit_code
+    assert (runs.ends_by, runs.give_up) == ([None], [False])
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        (InputError("job: wrong"), 2),
+        (RefusedError("S3: put: AccessDenied"), 2),
+        (ChromiumNotFoundError("there is no Chromium"), 2),
+        (UnavailableError("S3: put: no answer"), 75),
+        (MeetstemsError("Chromium did not start"), 75),
+        (OSError("the disk is full"), 75),
+        (RuntimeError("a bug"), 1),
+    ],
+)
+async def test_a_job_that_cannot_be_done_is_given_back_for_half_a_minute(
+    runs_with: RunsWith, error: Exception, exit_code: int
+) -> None:
+    runs_with(error)
+    sqs = ScriptedSqs()
+    assert await handle(sqs, delivery()) == exit_code
+    assert sqs.asked == [("hide", 30)]
+
+
+@pytest.mark.parametrize(
+    ("receive_count", "gives_up", "asked"),
+    [
+        (2, False, [("delete", None)]),
+        (3, True, [("dead letter", "too_many_attempts"), ("delete", None)]),
+    ],
+)
+@pytest.mark.parametrize("disposition", [Disposition.DONE, Disposition.FAILED])
+async def test_a_job_that_was_received_too_often_goes_to_the_dead_letter_queue(
+    runs_with: RunsWith,
+    receive_count: int,
+    gives_up: bool,
+    asked: list[tuple[str, object]],
+    disposition: Disposition,
+) -> None:
+    runs = runs_with(disposition)
+    sqs = ScriptedSqs()
+    await handle(sqs, delivery(receive_count))
+    assert runs.give_up == [gives_up]
+    assert sqs.asked == asked
+
+
+async def test_a_job_that_was_given_up_but_not_reported_stays_on_the_queue(runs_with: RunsWith) -> None:
+    runs_with(Disposition.UNREPORTED)
+    sqs = ScriptedSqs()
+    assert await handle(sqs, delivery(receive_count=3)) == 75
+    assert sqs.asked == [("hide", 30)]
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ({}, [("dead letter", "invalid_job"), ("delete", None)]),
+        ({"dead_letters": False}, [("delete", None)]),
+        ({"refuses": True}, [("hide", 30)]),
+    ],
+)
+async def test_an_invalid_job_is_reported_and_taken_off_the_queue(
+    runs_with: RunsWith, options: dict[str, bool], asked: list[tuple[str, object]]
+) -> None:
+    sqs = ScriptedSqs(**options)
+    runs = runs_with(Disposition.DONE)
+    events = ListSink()
+    assert await handle(sqs, delivery(bot_name=7), events) == 1
+    assert sqs.asked == asked
+    (event,) = events.sent
+    assert event["message"] == "job: bot_name: 7; expected 1 to 100 printable characters"
+    assert (event["bot_id"], event["reason"]) == ("bot-1", "invalid_job")
+    assert (event["event"], event["bot_status"], event["sub_code"]) == ("bot.failed", "Error", "bot_errored")
+    again = ListSink()
+    await handle(ScriptedSqs(), delivery(receive_count=2, message_id="m-2", bot_name=7), again)
+    assert again.sent == events.sent
+    assert runs.jobs == []
+
+
+async def test_an_invalid_job_that_cannot_be_reported_stays_on_the_queue(runs_with: RunsWith) -> None:
+    runs_with(Disposition.DONE)
+    sqs = ScriptedSqs()
+    assert await handle(sqs, delivery(bot_name=7), ListSink(reachable=False)) == 75
+    assert sqs.asked == [("hide", 30)]
+
+
+@pytest.mark.parametrize(("at", "hidden"), [("08:10:00", 570), ("08:01:01", 31)])
+async def test_a_job_for_later_goes_back_to_the_queue_until_shortly_before(
+    runs_with: RunsWith, at: str, hidden: int
+) -> None:
+    runs = runs_with(Disposition.DONE)
+    sqs = ScriptedSqs()
+    assert await handle(sqs, delivery(join_at=f"2027-01-15T{at}Z")) == 0
+    assert sqs.asked == [("hide", hidden)]
+    assert runs.jobs == []
+
+
+async def test_a_copy_of_a_job_for_later_keeps_the_bot_id(runs_with: RunsWith) -> None:
+    runs = runs_with(Disposition.DONE)
+    sqs = ScriptedSqs()
+    later = delivery(2, bot_id=None, join_at="2027-01-15T08:10:00Z")
+    assert await handle(sqs, later) == 0
+    (_, (copy, delay)), deleted = cast(Any, sqs.asked)
+    assert (delay, deleted) == (570, ("delete", None))
+    await handle(ScriptedSqs(), delivery(bot_id=None))
+    await handle(ScriptedSqs(), delivery(bot_id=None, message_id="m-2"))
+    first, second = (job.bot_id for job in runs.jobs)
+    assert copy["bot_id"] == first != second
+
+
+@pytest.mark.parametrize("at", ["07:00:00", "08:00:00", "08:01:00"])
+async def test_a_job_for_now_or_soon_is_done(runs_with: RunsWith, at: str) -> None:
+    runs = runs_with(Disposition.DONE)
+    assert await handle(ScriptedSqs(), delivery(join_at=f"2027-01-15T{at}Z")) == 0
+    assert len(runs.jobs) == 1
+
+
+async def test_a_reception_and_what_becomes_of_the_message_are_counted(runs_with: RunsWith) -> None:
+    runs_with(Disposition.DONE)
+    registry = CollectorRegistry()
+    await handle(ScriptedSqs(), delivery(2), registry=registry)
+    assert registry.get_sample_value("meetstems_job_wait_seconds_sum") == 5.0
+    assert registry.get_sample_value("meetstems_job_receives") == 2.0
+    assert (counted(registry, "delete", "ok"), counted(registry, "delete", "error")) == (1.0, 0.0)
+
+
+async def test_a_message_that_was_lost_meanwhile_changes_no_exit_code(
+    runs_with: RunsWith, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs_with(Disposition.FAILED)
+    registry = CollectorRegistry()
+    assert await handle(ScriptedSqs(lost=True), delivery(), registry=registry) == 1
+    assert "SQS: delete" in caplog.text
+    assert (counted(registry, "delete", "ok"), counted(registry, "delete", "error")) == (0.0, 1.0)
+
+
+class Poll:
+    """Stands for ``next_delivery``: the next of ``deliveries``; after the last one the worker is told to stop."""
+
+    def __init__(self, *deliveries: Delivery | None) -> None:
+        self._deliveries = list(deliveries)
+        self.waited: list[float] = []
+
+    async def next_delivery(
+        self, queue: JobsQueue, seconds: float, stopped: asyncio.Future[Ending]
+    ) -> Delivery | None:
+        assert queue.visibility == 77
+        self.waited.append(seconds)
+        received = self._deliveries.pop(0)
+        if not self._deliveries:
+            stopped.set_result(Ending(Reason.DRAINED, "SIGTERM", NOW))
+        return received
+
+
+async def run_queue(monkeypatch: pytest.MonkeyPatch, poll: Poll, sqs: ScriptedSqs, *, forever: bool) -> int:
+    @asynccontextmanager
+    async def open_context(*_: object) -> AsyncIterator[WorkerContext]:
+        yield context_with(ListSink())
+
+    monkeypatch.setattr(consumer, "open_context", open_context)
+    monkeypatch.setattr(consumer, "next_delivery", poll.next_delivery)
+    monkeypatch.setattr(consumer, "sqs_client", lambda _: sqs)
+    worker_settings = WorkerSettings(
+        jobs_queue_url="https://sqs.example/jobs", receive_seconds=7.0, visibility_seconds=77
+    )
+    return await run_from_queue(BrowserSettings(), worker_settings, Aws(), forever=forever)
+
+
+async def test_run_from_queue_does_one_job(runs_with: RunsWith, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = runs_with(Disposition.FAILED)
+    poll = Poll(delivery(), delivery())
+    assert await run_queue(monkeypatch, poll, ScriptedSqs(), forever=False) == 1
+    assert (len(runs.jobs), poll.waited) == (1, [7.0])
+
+
+async def test_run_from_queue_without_a_job_ends_well(
+    runs_with: RunsWith, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = runs_with(Disposition.FAILED)
+    assert await run_queue(monkeypatch, Poll(None), ScriptedSqs(), forever=False) == 0
+    assert runs.jobs == []
+
+
+async def test_run_from_queue_goes_on_until_it_is_stopped_and_ends_like_the_last_job(
+    runs_with: RunsWith, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = runs_with(Disposition.FAILED)
+    poll = Poll(delivery(), None, delivery(), None)
+    sqs = ScriptedSqs()
+    assert await run_queue(monkeypatch, poll, sqs, forever=True) == 1
+    assert (len(runs.jobs), poll.waited) == (2, [20.0] * 4)
+    assert sqs.asked == [("delete", None), ("delete", None)]
+
+
+async def test_run_from_queue_needs_the_url_of_a_queue() -> None:
+    with pytest.raises(SettingsError, match="MEETSTEMS_JOBS_QUEUE_URL: is not set"):
+        await run_from_queue(BrowserSettings(), WorkerSettings(), Aws(), forever=False)

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import errno
+
+import msgspec
+import pytest
+
+from tests.unit.manifest.test_merge import recorded, someone
+from worker.contracts.parse_job import parse_job
+from worker.contracts.status import OutcomeKind, Result, ResultFile, packet_counters, speaker_totals
+from worker.jobs.job_outcome import JobOutcome, error_reason, judge, make_result
+from worker.lifecycle.ending import Ending
+from worker.manifest.merge import RecordedAttempt
+from worker.manifest.schema import Manifest
+from worker.reasons import Reason
+from worker.recording.outcome import RecordingOutcome
+from worker.states import State
+from worker.tape.errors import TapeWriteError
+
+AT = 1_790_000_000.25
+JOB = parse_job(
+    msgspec.json.encode(
+        {
+            "bot_id": "bot-1",
+            "meeting_link": "https://meet.google.com/abc-defg-hij",
+            "custom_attributes": {"order": "7"},
+            "video_required": True,
+        }
+    ),
+    lambda: "other",
+)
+RECORDED = recorded(1, 0.0, 10.0)
+EIO = OSError(errno.EIO, "Input/output error")
+
+
+def ended(
+    reason: Reason, error: Exception | None = None, *, admitted: bool = False
+) -> tuple[Ending, RecordingOutcome]:
+    ending = Ending(reason, "detail", AT)
+    return ending, RecordingOutcome(ending, admitted, None, error, None, None, None)
+
+
+def result_of(
+    kind: OutcomeKind, reason: Reason = Reason.MEETING_ENDED, manifest: Manifest | None = None
+) -> Result:
+    state = State.FATAL if kind in (OutcomeKind.FAILED, OutcomeKind.NOT_ADMITTED) else State.DONE
+    return make_result(
+        JOB,
+        JobOutcome(kind, state, reason, "detail"),
+        manifest,
+        files=[ResultFile(key="bots/bot-1/a.webm", size=3)],
+        tape_bytes=10,
+        tape_parts=2,
+        audio_streams=None if manifest is None else "bots/bot-1/audio_streams.json",
+        attempt=4,
+        sequence=4009,
+        at=AT,
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "heard", "kind", "state"),
+    [
+        (Reason.MEETING_ENDED, True, OutcomeKind.RECORDED, State.DONE),
+        (Reason.DRAINED, True, OutcomeKind.RECORDED, State.DONE),
+        (Reason.DENIED_BY_HOST, False, OutcomeKind.NOT_ADMITTED, State.FATAL),
+        (Reason.WAITING_ROOM_TIMEOUT, True, OutcomeKind.RECORDED, State.DONE),
+        (Reason.BROWSER_DIED, True, OutcomeKind.FAILED, State.FATAL),
+        (Reason.OOM_SOFT_LIMIT, True, OutcomeKind.FAILED, State.FATAL),
+        (Reason.PAGE_NOT_LOADED, False, OutcomeKind.FAILED, State.FATAL),
+    ],
+)
+@pytest.mark.parametrize("admitted", [False, True])
+def test_reason_and_recording_decide_the_outcome(
+    reason: Reason, heard: bool, kind: OutcomeKind, state: State, admitted: bool
+) -> None:
+    ending, last = ended(reason, admitted=admitted and kind is not OutcomeKind.NOT_ADMITTED)
+    before = [RECORDED] if heard else []
+    assert judge(before, ending, [last], give_up=False) == JobOutcome(kind, state, reason, "detail")
+
+
+def test_a_bot_that_was_in_the_call_but_might_not_record_is_done_without_a_recording() -> None:
+    ending, last = ended(Reason.RECORDING_DENIED, admitted=True)
+    assert judge([], ending, [last], give_up=False) == JobOutcome(
+        OutcomeKind.NOT_RECORDED, State.DONE, Reason.RECORDING_DENIED, "detail"
+    )
+
+
+def test_a_bot_that_its_last_attempt_did_not_let_in_was_not_admitted() -> None:
+    _, first = ended(Reason.PAGE_HUNG, admitted=True)
+    ending, last = ended(Reason.DENIED_BY_HOST)
+    assert judge([], ending, [first, last], give_up=False).kind is OutcomeKind.NOT_ADMITTED
+    _, first = ended(Reason.PAGE_HUNG)
+    ending, last = ended(Reason.RECORDING_DENIED, admitted=True)
+    assert judge([], ending, [first, last], give_up=False).kind is OutcomeKind.NOT_RECORDED
+
+
+def test_an_error_fails_the_job_whatever_the_reason() -> None:
+    ending, last = ended(Reason.MEETING_ENDED, EIO, admitted=True)
+    for before in ([], [RECORDED]):
+        assert judge(before, ending, [last], give_up=False) == JobOutcome(
+            OutcomeKind.FAILED, State.FATAL, Reason.TAPE_FAILED, str(EIO)
+        )
+
+
+def test_only_the_last_attempts_error_counts() -> None:
+    _, first = ended(Reason.PAGE_HUNG, EIO)
+    ending, last = ended(Reason.MEETING_ENDED)
+    assert judge([RECORDED], ending, [first, last], give_up=False).kind is OutcomeKind.RECORDED
+
+
+@pytest.mark.parametrize(
+    ("named", "reason", "kind"),
+    [
+        ("meeting_ended", Reason.MEETING_ENDED, OutcomeKind.RECORDED),
+        ("disk_full", Reason.DISK_FULL, OutcomeKind.FAILED),
+        ("a reason of a later version", Reason.WORKER_LOST, OutcomeKind.RECORDED),
+    ],
+)
+def test_a_job_that_was_not_attempted_again_ended_as_its_last_recording(
+    named: str, reason: Reason, kind: OutcomeKind
+) -> None:
+    earlier = [recorded(1, 0.0, 10.0, reason="page_hung"), recorded(2, 12.0, 10.0, reason=named)]
+    outcome = judge(earlier, None, [], give_up=False)
+    assert (outcome.kind, outcome.reason) == (kind, reason)
+    assert outcome.detail == earlier[-1].manifest.recording.ended_detail
+
+
+@pytest.mark.parametrize("before", [[], [RECORDED]])
+def test_giving_up_is_a_failure_whatever_was_recorded(before: list[RecordedAttempt]) -> None:
+    assert judge(before, None, [], give_up=True) == JobOutcome(
+        OutcomeKind.FAILED,
+        State.FATAL,
+        Reason.TOO_MANY_ATTEMPTS,
+        "the job's worker was lost each time",
+    )
+
+
+def caused_by(cause: BaseException) -> TapeWriteError:
+    error = TapeWriteError("tape: cannot write")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_error_reason_finds_a_full_disk_behind_other_errors(number: int) -> None:
+    full = OSError(number, "full")
+    for error in (full, caused_by(full), caused_by(caused_by(full))):
+        for reason in (Reason.MEETING_ENDED, Reason.TAPE_FAILED, Reason.BROWSER_DIED):
+            assert error_reason(error, reason) is Reason.DISK_FULL
+
+
+@pytest.mark.parametrize("error", [EIO, caused_by(EIO), ValueError("28"), caused_by(ValueError("28"))])
+def test_error_reason_is_why_the_recording_was_cut_off_or_else_that_the_tape_failed(
+    error: Exception,
+) -> None:
+    assert error_reason(error, Reason.BROWSER_DIED) is Reason.BROWSER_DIED
+    assert error_reason(error, Reason.TAPE_FAILED) is Reason.TAPE_FAILED
+    assert error_reason(error, Reason.MEETING_ENDED) is Reason.TAPE_FAILED
+
+
+def test_a_result_without_a_recording_has_the_tapes_counters_only() -> None:
+    assert msgspec.to_builtins(result_of(OutcomeKind.NOT_ADMITTED, Reason.DENIED_BY_HOST)) == {
+        "event": "bot.result",
+        "bot_id": "bot-1",
+        "vendor": "meetstream",
+        "outcome": "not_admitted",
+        "state": "fatal",
+        "reason": "denied_by_host",
+        "detail": "detail",
+        "bot_status": "Denied",
+        "status_code": 500,
+        "code": "done",
+        "sub_code": None,
+        "message": "Somebody in the meeting denied the bot's request to join",
+        "attempt": 4,
+        "sequence": 4009,
+        "idempotency_key": "bot-1-result",
+        "updated_at": "2026-09-21T14:13:20.250Z",
+        "started_at": None,
+        "duration_seconds": 0.0,
+        "audio_streams": None,
+        "files": [{"key": "bots/bot-1/a.webm", "size": 3}],
+        "speakers": [],
+        "counters": {"tape_bytes": 10.0, "tape_parts": 2.0, "attempts": 4.0},
+        "warnings": [],
+        "ignored": ["video_required"],
+        "custom_attributes": {"order": "7"},
+    }
+
+
+def test_a_result_with_a_recording_takes_times_totals_and_warnings_from_its_manifest() -> None:
+    whole = recorded(1, 0.5, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0))).manifest
+    manifest = msgspec.structs.replace(
+        whole, recording=msgspec.structs.replace(whole.recording, warnings=["the mix is missing"])
+    )
+    result = result_of(OutcomeKind.RECORDED, manifest=manifest)
+    assert (result.outcome, result.state, result.status_code) == ("recorded", "done", 200)
+    assert (result.started_at, result.duration_seconds) == ("2026-11-21T09:30:00.500Z", 10.0)
+    assert result.audio_streams == "bots/bot-1/audio_streams.json"
+    assert result.warnings == ["the mix is missing"]
+    assert result.speakers == speaker_totals(manifest)
+    assert result.counters == {
+        "tape_bytes": 10.0,
+        "tape_parts": 2.0,
+        "attempts": 4.0,
+        **packet_counters(manifest),
+    }
