@@ -1,4 +1,4 @@
-"""Times as people and vendors write them (pure)."""
+"""Times in ISO 8601."""
 
 from __future__ import annotations
 

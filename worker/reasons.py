@@ -1,5 +1,4 @@
-"""Why a bot ends: every reason there is, as one typed code (pure). worker.contracts.vendor_words puts them into the vendors'
-words."""
+"""The reasons why a bot ends. worker.contracts.vendor_words has the vendors' names for them."""
 
 from __future__ import annotations
 
@@ -8,28 +7,28 @@ from typing import Final
 
 
 class Fault(StrEnum):
-    """Who has to change something so that it does not end like this again."""
+    """Who has to change something to prevent such an end."""
 
     NOBODY = "nobody"
     """An outcome of the meeting, or of what the job asked for."""
     USER = "user"
-    """Whoever sent the job: its link, its account, the meeting's settings."""
+    """The sender of the job: its link, its account, the meeting's settings."""
     PLATFORM = "platform"
     OURS = "ours"
 
 
 class Reason(StrEnum):
-    """A reason's value stands on the tape, in ``bot.json``, in events, logs and metrics."""
+    """The value is written to the tape, ``bot.json``, events, logs and metrics."""
 
-    # The call went its way.
+    # The call ended.
     MEETING_ENDED = "meeting_ended"
     ENDED_IDLE = "ended_idle"
-    """The platform closed a call in which nothing went on ("Are you still there?")."""
+    """The platform closed an inactive call ("Are you still there?")."""
     ENDED_TOO_LONG = "ended_too_long"
-    """The platform closed the call at its own longest duration."""
+    """The platform closed the call at the platform's maximum duration."""
     REMOVED = "removed"
 
-    # Told or decided to leave.
+    # The bot was told to leave, or decided to.
     INTERRUPTED = "interrupted"
     DRAINED = "drained"
     MAX_DURATION = "max_duration"
@@ -39,18 +38,18 @@ class Reason(StrEnum):
     ONLY_BOTS_BY_EVENTS = "only_bots_by_events"
     SILENCE = "silence"
     NOT_RECORDING = "not_recording"
-    """In the call, but what the recording waits for did not happen in time."""
+    """In the call, but the condition to start recording was not met in time."""
     RECORDING_DENIED = "recording_denied"
     """Recording was not permitted within the time that the job allows for it."""
 
-    # Not let in.
+    # The bot was not admitted.
     DENIED_BY_HOST = "denied_by_host"
     REMOVED_FROM_WAITING_ROOM = "removed_from_waiting_room"
     WAITING_ROOM_TIMEOUT = "waiting_room_timeout"
-    """Our own patience ended."""
+    """The job's time limit was reached."""
     WAITING_ROOM_TIMEOUT_BY_PLATFORM = "waiting_room_timeout_by_platform"
     MEETING_NOT_STARTED = "meeting_not_started"
-    """The host did not come while the bot waited."""
+    """The host did not join while the bot waited."""
     MEETING_NOT_FOUND = "meeting_not_found"
     LINK_EXPIRED = "link_expired"
     LINK_INVALID = "link_invalid"
@@ -58,20 +57,20 @@ class Reason(StrEnum):
     MEETING_LOCKED = "meeting_locked"
     MEETING_FULL = "meeting_full"
     MEETING_OVER = "meeting_over"
-    """It had ended before the bot came."""
+    """It had ended before the bot joined."""
     SIGN_IN_REQUIRED = "sign_in_required"
     SIGN_IN_FAILED = "sign_in_failed"
-    """The account that the bot was given is not signed in any more."""
+    """The bot's account is no longer signed in."""
     REGISTRATION_REQUIRED = "registration_required"
     BLOCKED_BY_PLATFORM = "blocked_by_platform"
     CAPTCHA = "captcha"
 
-    # Something broke.
+    # Something failed.
     CONNECTION_FAILED = "connection_failed"
-    """The page says that it could not connect."""
+    """The page reports that it could not connect."""
     CONNECTION_LOST = "connection_lost"
     CALL_ENCRYPTED = "call_encrypted"
-    """End-to-end encryption: nothing that can be recorded arrives."""
+    """The call is encrypted from end to end and cannot be recorded."""
     PAGE_NOT_LOADED = "page_not_loaded"
     PAGE_NOT_UNDERSTOOD = "page_not_understood"
     PAGE_HUNG = "page_hung"
@@ -88,22 +87,22 @@ class Reason(StrEnum):
 
     @property
     def is_cut_off(self) -> bool:
-        """Nobody wanted this end: the recording holds less than the meeting had, or nothing."""
+        """Whether this end was unintended, so that the recording is incomplete or empty."""
         return self in _CUT_OFF
 
     @property
     def is_retried(self) -> bool:
-        """A new Chromium may well put it right. A bot that was refused, by a person or by the platform, does not ask again."""
+        """Whether a new Chromium may help. A bot that a person or the platform refused does not try again."""
         return self in _RETRIED
 
     @property
     def is_told_to_stop(self) -> bool:
-        """The worker's supervisor, or a person at its terminal, asked for this end."""
+        """Whether a signal asked for this end, from a process manager or a terminal."""
         return self in _TOLD_TO_STOP
 
     @property
     def fault(self) -> Fault:
-        """Whose fault it is."""
+        """Who can prevent this end."""
         return next((fault for fault, reasons in _FAULTS.items() if self in reasons), Fault.NOBODY)
 
 
@@ -182,7 +181,7 @@ _FAULTS: Final = {
 
 
 def read_reason(value: str) -> Reason | None:
-    """The reason that a tape, a manifest or a result names; None for one that this version does not know."""
+    """The reason with this value, from a tape, a manifest or a result; None for one that this version does not know."""
     try:
         return Reason(value)
     except ValueError:

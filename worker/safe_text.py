@@ -1,4 +1,4 @@
-"""Makes text from outside safe to show and to log (pure): no control characters, no text-direction tricks, no secrets."""
+"""Makes text from outside safe to show and to log: without control characters, text-direction characters and secrets."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Final
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _JOINERS: Final = frozenset("\u200c\u200d")
-"""Needed by scripts and by emoji sequences; harmless by themselves."""
+"""Harmless, and needed by some scripts and by emoji sequences."""
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
+"""Unicode categories whose characters are replaced."""
 
 _HIDDEN: Final = "***"
 
 _USER_INFO: Final = re.compile(r"(?<=://)[^\s/?#\"'<>]*@")
-"""RFC 3986 §3.2.1."""
+"""The user and password of an address (RFC 3986 §3.2.1)."""
 
 _AUTHORIZATION: Final = re.compile(
     r"((?:authorization|cookie)\\?[\"']?\s*[:=]\s*)(?:b?\\?([\"'])(?:(?!\2)[^\r\n])*|[^\r\n\"']+)",
@@ -26,7 +26,7 @@ _AUTHORIZATION: Final = re.compile(
 _SCHEME: Final = re.compile(
     r"\b(bearer|basic|token)(\s+|%20)(?=[^\s\"',;]{0,200}\d)[\w.~+/=-]{8,}", re.IGNORECASE
 )
-"""Credentials that stand by themselves (RFC 6750 §2.1)."""
+"""Credentials without a header's name before them (RFC 6750 §2.1)."""
 
 _SECRET: Final = re.compile(
     r"((?:x-amz-[\w-]{1,60}|signature|token|secret|passw(?:or)?d|api[_-]?key|credential|access[_-]?key(?:[_-]?id)?|\bpwd|\bsig)"
@@ -54,7 +54,7 @@ def _replace(letter: str) -> str:
 
 
 def redact(text: str) -> str:
-    """``text`` without credentials, signatures of signed URLs, and users in addresses; ``***`` stands in their place."""
+    """``text`` without credentials, signatures of signed URLs, and users in addresses; ``***`` replaces each of them."""
     text = _USER_INFO.sub(f"{_HIDDEN}@", text)
     text = _AUTHORIZATION.sub(rf"\1{_HIDDEN}", text)
     text = _SECRET.sub(rf"\1{_HIDDEN}", text)

@@ -19,7 +19,7 @@ D = TypeVar("D")
 DEFAULT_LOCALE: Final = "en-US"
 
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-"""A language tag (BCP 47), without its rarer forms."""
+"""A language tag (BCP 47); rarer forms are not accepted."""
 
 
 class SettingsError(InputError):
@@ -27,11 +27,11 @@ class SettingsError(InputError):
 
 
 class BrowserSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the environment decides about the browser.
+    """The browser's settings.
 
     ``chromium`` is the executable to use, None: look for one. ``chromium_args`` are appended to the launch arguments.
-    ``headed``: with windows, on the X server ``display``; where there is none, on one of our own. ``locale`` is the language
-    that pages are asked for. ``storage_state`` is the file that signs the bot in, None: it comes as a guest.
+    ``headed``: with windows, on the X server ``display``; None: on a virtual display. ``locale`` is the language that pages
+    are requested in. ``storage_state`` is the file that signs the bot in, None: it joins as a guest.
     """
 
     chromium: str | None = None
@@ -43,7 +43,7 @@ class BrowserSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> BrowserSettings:
-        """Reads the variables that README.md lists, and ``DISPLAY``. An empty value counts as none. Raises SettingsError.
+        """Reads the variables that README.md lists, and ``DISPLAY``. An empty value counts as unset. Raises SettingsError.
 
         The file of ``storage_state`` is not read here: worker.browser.storage_state checks it.
         """
@@ -60,10 +60,10 @@ class BrowserSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``meetstems run`` and its companions take from the environment; durations in seconds, sizes in bytes.
+    """The settings of ``meetstems run``, ``dispatch`` and ``streams``; durations in seconds, sizes in bytes.
 
     ``bucket`` and ``jobs_queue_url`` are None where they are not set: not every command needs them. ``keep_tape``: the tape
-    stays in the bucket when all files are there. ``log_json`` None: JSON lines, but text on a terminal.
+    stays in the bucket after all files are there. ``log_json`` None: JSON lines, but text on a terminal.
     """
 
     jobs_queue_url: str | None = None
@@ -86,7 +86,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> WorkerSettings:
-        """Reads the variables that README.md lists. Raises SettingsError. An empty value counts as none."""
+        """Reads the variables that README.md lists. An empty value counts as unset. Raises SettingsError."""
         given = _given(environ)
         folder = given.get("MEETSTEMS_WORK_DIR")
         return cls(

@@ -1,4 +1,4 @@
-"""Where a bot stands, as one typed code (pure). worker.contracts.vendor_words puts them into the vendors' words."""
+"""The states of a bot. worker.contracts.vendor_words has the vendors' names for them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """A state's value stands on the tape, in ``bot.json``, in events, logs and metrics.
+    """The value is written to the tape, ``bot.json``, events, logs and metrics.
 
     A call goes ``joining`` → ``waiting_room`` → ``in_call_not_recording`` → ``in_call_recording`` → ``leaving`` → ``done`` or
-    ``fatal``; the others are the worker's own and never on the tape.
+    ``fatal``; the other states are the worker's and never on the tape.
     """
 
     IDLE = "idle"
     """The worker has no job."""
     STARTING = "starting"
-    """The browser is being started."""
+    """The browser is starting."""
     JOINING = "joining"
     WAITING_ROOM = "waiting_room"
     IN_CALL_NOT_RECORDING = "in_call_not_recording"

@@ -27,12 +27,12 @@ SIGNED = (
         ("", ""),
     ],
 )
-def test_shown(text: str, shown: str) -> None:
+def test_printable_replaces_unsafe_characters_and_cuts_long_text(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
 @given(st.text())
-def test_any_text_becomes_one_harmless_line(text: str) -> None:
+def test_printable_makes_one_harmless_line_of_any_text(text: str) -> None:
     shown = printable(text)
     assert len(shown) <= 48
     assert len(shown.splitlines()) <= 1
@@ -68,7 +68,7 @@ def test_any_text_becomes_one_harmless_line(text: str) -> None:
         ("wss://live.example/?token=abc&x=1", "wss://live.example/?token=***&x=1"),
     ],
 )
-def test_secrets_are_hidden(text: str, hidden: str | None) -> None:
+def test_redact_hides_secrets(text: str, hidden: str | None) -> None:
     assert "abc" not in redact(text)
     if hidden is not None:
         assert redact(text) == hidden
@@ -85,11 +85,11 @@ def test_secrets_are_hidden(text: str, hidden: str | None) -> None:
         "token bucket refilled",
     ],
 )
-def test_plain_text_stays(text: str) -> None:
+def test_redact_leaves_plain_text_alone(text: str) -> None:
     assert redact(text) == text
 
 
-def test_a_signed_url_keeps_its_path_only() -> None:
+def test_redact_hides_the_query_of_a_signed_url() -> None:
     hidden = redact(f"see {SIGNED} now")
     assert hidden.startswith(
         "see https://bucket.s3.eu-central-1.amazonaws.com/bots/b1/audio.wav?X-Amz-Algorithm=***&"
@@ -103,5 +103,5 @@ def test_a_signed_url_keeps_its_path_only() -> None:
     "text", ["a" * 200_000, "authorization:" * 20_000, "token" * 40_000, "://" * 60_000, "x-amz-" * 30_000]
 )
 @pytest.mark.timeout(5)
-def test_hiding_takes_little_time_whatever_the_text(text: str) -> None:
+def test_redact_takes_little_time_for_any_text(text: str) -> None:
     redact(text)

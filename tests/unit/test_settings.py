@@ -7,7 +7,7 @@ import pytest
 from worker.settings import BrowserSettings, SettingsError
 
 
-def test_nothing_set() -> None:
+def test_unset_and_blank_variables_give_the_defaults() -> None:
     assert BrowserSettings.from_environment({"MEETSTEMS_CHROMIUM": " "}) == BrowserSettings(
         chromium=None, chromium_args=()
     )
@@ -22,7 +22,7 @@ def test_arguments_are_split_as_a_shell_splits_words() -> None:
     )
 
 
-def test_an_open_quote_is_named() -> None:
+def test_arguments_with_an_open_quote_are_refused() -> None:
     with pytest.raises(SettingsError) as caught:
         BrowserSettings.from_environment({"MEETSTEMS_CHROMIUM_ARGS": "--a '--b"})
     assert str(caught.value) == (
@@ -30,14 +30,14 @@ def test_an_open_quote_is_named() -> None:
     )
 
 
-def test_how_the_browser_is_to_be() -> None:
+def test_browser_settings_come_from_their_variables() -> None:
     settings = BrowserSettings.from_environment(
         {"MEETSTEMS_HEADED": "1", "DISPLAY": ":7", "MEETSTEMS_LOCALE": "pt-BR", "MEETSTEMS_STORAGE_STATE": ""}
     )
     assert settings == BrowserSettings(headed=True, display=":7", locale="pt-BR", storage_state=None)
 
 
-def test_nothing_of_it_set() -> None:
+def test_headed_0_is_the_default() -> None:
     settings = BrowserSettings.from_environment({"MEETSTEMS_HEADED": "0"})
     assert (settings.headed, settings.display, settings.locale) == (False, None, "en-US")
 
@@ -59,7 +59,7 @@ def test_the_storage_state_is_a_path(tmp_path: Path) -> None:
         ("MEETSTEMS_LOCALE", "en-US --no-sandbox", "a language tag like en-US"),
     ],
 )
-def test_a_wrong_value_is_named(name: str, value: str, expected: str) -> None:
+def test_a_wrong_value_is_refused_by_name_value_and_expectation(name: str, value: str, expected: str) -> None:
     with pytest.raises(SettingsError) as caught:
         BrowserSettings.from_environment({name: value})
     assert str(caught.value) == f"{name}={value!r}: expected {expected}"
