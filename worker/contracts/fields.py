@@ -18,10 +18,10 @@ from worker.platforms.links import EXPECTED_LINK
 from worker.platforms.registry import PLATFORMS
 
 LONGEST_NAME: Final = 100
-"""Characters of a bot's name that Recall.ai's API takes."""
+"""Characters of a bot's name that Recall.ai's API accepts."""
 
 LONGEST_MESSAGE: Final = 4096
-"""Characters of a chat message that Microsoft Teams takes; Google Meet takes 500 (Recall.ai, "Sending Chat Messages")."""
+"""Characters of a chat message that Microsoft Teams accepts; Google Meet accepts 500 (Recall.ai, "Sending Chat Messages")."""
 
 DAY: Final = 86_400
 """Seconds; the upper bound of most durations."""
@@ -30,7 +30,7 @@ UNSERVED: Final = {"served": False}
 """``extra`` of a field that has no effect."""
 
 NOT_SERVED_YET: Final = "Kept, and listed as ignored: not served yet."
-"""Words for the description of such a field."""
+"""The description of such a field."""
 
 
 def seconds(least: int, most: int, about: str) -> Meta:

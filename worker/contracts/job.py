@@ -1,4 +1,4 @@
-"""A job, one bot to be sent into one call, and the checks of its values that both vendors' readers share."""
+"""A job, which sends one bot into one call, and the checks of its values that both vendors' readers share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Vendor: TypeAlias = Literal["meetstream", "recall"]
 
 DEFAULT_BOT_NAME: Final = "Meetstems"
 LONGEST_BOT_NAME: Final = 60
-"""Characters that Meet's name field takes."""
+"""Characters that Meet's name field accepts."""
 
 MAX_ATTRIBUTES_BYTES: Final = 64 * 1024
 """The largest custom_attributes or metadata, as JSON: every event repeats them and has to fit into a message."""
@@ -30,17 +30,17 @@ _OTHER_PLATFORMS: Final = {
     "zoom.com": "Zoom",
     "webex.com": "Webex",
 }
-_A_TIME: Final = "a time like 2026-01-31T09:30:00Z"
+_EXPECTED_TIME: Final = "a time like 2026-01-31T09:30:00Z"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What one bot is to do.
+    """The job of one bot.
 
-    ``meeting_url`` is as it was given, ``platform`` the one that it leads to; ``bot_name`` is cut to what Meet's name field
-    takes. ``join_at`` is in seconds since the Unix epoch, None: at once. ``separate_audio``: one file per speaker is
-    wanted. ``leave`` says when the bot goes by itself; ``announcement`` is what it writes into the chat once it is in the call,
-    which the platform cuts to what its chat takes. ``ignored`` are the dotted names of the fields that have no effect (see
-    ignored_fields), and ``body`` is everything as it came.
+    ``meeting_url`` is as given without surrounding blanks, ``platform`` is the one of that link; ``bot_name`` is cut to
+    LONGEST_BOT_NAME. ``join_at`` is in seconds since the Unix epoch, None: at once. ``separate_audio``: one file per speaker is
+    wanted. ``leave`` says when the bot leaves by itself; ``announcement`` is its message to the chat once it is in the call,
+    which the platform cuts to its limit. ``ignored`` are the dotted names of the fields that have no effect (see
+    ignored_fields), and ``body`` is the whole body as received.
     """
 
     bot_id: str
@@ -58,16 +58,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     body: dict[str, Any]
 
     def __repr__(self) -> str:
-        # The rest can hold tokens and must not end up in a log by mistake.
+        # Other fields can hold tokens and must not get into a log by mistake.
         return f"Job(bot_id={self.bot_id!r}, vendor={self.vendor!r})"
 
 
 def read_meeting(field: str, link: str) -> tuple[str, Platform]:
-    """The link of ``field``, stripped, and the platform that it leads to. Raises JobError."""
+    """The link of ``field`` without surrounding blanks, and its platform. Raises JobError."""
     try:
         platform = parse_link(link).platform
     except LinkError as error:
-        # What follows the question mark can be a password.
+        # The query can contain a password.
         shown = link.partition("?")[0]
         if other := _other_platform(link):
             raise wrong([field], shown, f"{EXPECTED_LINK} ({other} is not served yet)") from error
@@ -76,7 +76,7 @@ def read_meeting(field: str, link: str) -> tuple[str, Platform]:
 
 
 def read_bot_name(given: str | None) -> str:
-    """The name without needless blanks, cut to LONGEST_BOT_NAME; DEFAULT_BOT_NAME for None. Raises JobError."""
+    """The name with single blanks, cut to LONGEST_BOT_NAME; DEFAULT_BOT_NAME for None. Raises JobError."""
     if given is None:
         return DEFAULT_BOT_NAME
     name = " ".join(given.split())
@@ -86,20 +86,20 @@ def read_bot_name(given: str | None) -> str:
 
 
 def read_announcement(given: str | None) -> str | None:
-    """The text without blanks around it; None where nothing is left."""
+    """The text without surrounding blanks; None if nothing is left."""
     return (given or "").strip() or None
 
 
 def read_join_at(given: str | None) -> float | None:
-    """``join_at`` as seconds since the Unix epoch; UTC where it has no offset. Raises JobError."""
+    """``join_at`` as seconds since the Unix epoch; UTC if it has no offset. Raises JobError."""
     if given is None:
         return None
     try:
         moment = datetime.fromisoformat(given.strip())
     except ValueError as error:
-        raise wrong(["join_at"], given, _A_TIME) from error
+        raise wrong(["join_at"], given, _EXPECTED_TIME) from error
     if len(given.strip()) <= len("2026-01-31"):
-        raise wrong(["join_at"], given, _A_TIME)
+        raise wrong(["join_at"], given, _EXPECTED_TIME)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

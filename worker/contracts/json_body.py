@@ -1,4 +1,4 @@
-"""Reads the text of a job into plain values that every later stage can hold and pass on as JSON."""
+"""Reads the text of a job into plain values that every later stage can represent and write as JSON."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ MAX_BODY_BYTES: Final = 256 * 1024
 quotas"); compatible servers still do."""
 
 MAX_DEPTH: Final = 32
-"""How deeply a job may be nested; both vendors' own fields need six levels."""
+"""Levels of nesting that a job may have; both vendors' own fields need six."""
 
 _INTEGERS: Final = range(-(2**63), 2**64)
-"""What JSON libraries of other languages can hold."""
+"""Integers that JSON libraries of other languages can represent: signed or unsigned, in 64 bits."""
 _NAME_LENGTH: Final = 120
 _KEY_LENGTH: Final = 48
 
 
 class JobError(InputError):
-    """A job cannot be done as it is worded. The message is one line: the field, its value, and what was expected.
+    """A job is invalid. The message is one line: the field, its value, and what was expected.
 
-    ``bot_id`` is the job's own, where at least that could be read.
+    ``bot_id`` is the job's, None if it could not be read.
     """
 
     def __init__(self, message: str, bot_id: str | None = None) -> None:
@@ -36,8 +36,8 @@ class JobError(InputError):
 def read_body(body: bytes | str) -> dict[str, Any]:
     """The JSON object (RFC 8259) in ``body``. Raises JobError.
 
-    Refused besides what is not JSON: names that occur twice (§4), numbers that other readers cannot hold (§6), unpaired
-    surrogates (§8.2), more than MAX_BODY_BYTES, and more than MAX_DEPTH levels. A byte order mark is passed over.
+    Also refused: names that occur twice (§4), numbers that other readers cannot represent (§6), unpaired surrogates (§8.2),
+    more than MAX_BODY_BYTES, and more than MAX_DEPTH levels. A byte order mark is skipped.
     """
     value = _parse(_decode(body))
     if not isinstance(value, dict):
@@ -47,12 +47,12 @@ def read_body(body: bytes | str) -> dict[str, Any]:
 
 
 def dotted(path: Sequence[str]) -> str:
-    """A field's name for people: ``recording_config.transcript``, on one line of bounded length."""
+    """A field's name for messages: ``recording_config.transcript``, on one line of bounded length."""
     return printable(".".join(printable(key, _KEY_LENGTH) for key in path), _NAME_LENGTH)
 
 
 def type_name(value: object) -> str:
-    """What JSON calls the type of ``value``, with an article."""
+    """The JSON type of ``value``, with an article; null, true and false as they are."""
     match value:
         case None:
             return "null"
@@ -111,7 +111,7 @@ def _float(digits: str) -> float:
 
 
 def _integer(digits: str) -> int:
-    # Python itself refuses to read more than 4300 digits.
+    # Python's int() refuses more than 4300 digits.
     if len(digits) > 20 or int(digits) not in _INTEGERS:
         raise _too_large(digits)
     return int(digits)
@@ -130,7 +130,7 @@ def _check(value: object, path: list[str]) -> None:
         raise JobError(f"job: {dotted(path)}: nested too deeply; expected at most {MAX_DEPTH} levels")
     match value:
         case str() if not _is_unicode(value):
-            raise JobError(f"job: {dotted(path)}: holds half of a surrogate pair; expected Unicode text")
+            raise JobError(f"job: {dotted(path)}: has an unpaired surrogate; expected Unicode text")
         case dict():
             for key, child in value.items():
                 _check_inside(key, key, path)

@@ -148,29 +148,31 @@ def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Jo
     )
 
 
-def meetstream_leave(said: MeetStreamAutomaticLeave | None, platform: Platform) -> LeavePolicy:
+def meetstream_leave(given: MeetStreamAutomaticLeave | None, platform: Platform) -> LeavePolicy:
     """The policy of a MeetStream body for a call on ``platform``. Raises JobError."""
-    said = said or MeetStreamAutomaticLeave()
+    given = given or MeetStreamAutomaticLeave()
     longest = PLATFORMS[platform].longest_wait
-    if said.waiting_room_timeout is not None and said.waiting_room_timeout > longest:
+    if given.waiting_room_timeout is not None and given.waiting_room_timeout > longest:
         raise wrong(
             ["automatic_leave", "waiting_room_timeout"],
-            _as_written(said.waiting_room_timeout),
+            _as_written(given.waiting_room_timeout),
             f"a number of seconds from 0 to {longest:g} on {PLATFORMS[platform].title}",
         )
-    names = said.bot_detection.using_participant_names if said.bot_detection else None
+    names = given.bot_detection.using_participant_names if given.bot_detection else None
     return LeavePolicy(
-        waiting_room=seconds_or(said.waiting_room_timeout, DEFAULT_LEAVE.waiting_room),
+        waiting_room=seconds_or(given.waiting_room_timeout, DEFAULT_LEAVE.waiting_room),
         noone_joined=seconds_or(
-            seconds_or(said.no_one_joined_timeout, said.noone_joined_timeout), DEFAULT_LEAVE.noone_joined
+            seconds_or(given.no_one_joined_timeout, given.noone_joined_timeout), DEFAULT_LEAVE.noone_joined
         ),
-        everyone_left=patience_or(said.everyone_left_timeout, DEFAULT_LEAVE.everyone_left),
+        everyone_left=patience_or(given.everyone_left_timeout, DEFAULT_LEAVE.everyone_left),
         only_bots_by_names=named_bots(names),
         bot_names=bot_names(names),
-        silence=patience_or(said.voice_inactivity_timeout, DEFAULT_LEAVE.silence),
+        silence=patience_or(given.voice_inactivity_timeout, DEFAULT_LEAVE.silence),
         in_call_not_recording=DEFAULT_LEAVE.in_call_not_recording,
-        recording_denied=seconds_or(said.recording_permission_denied_timeout, DEFAULT_LEAVE.recording_denied),
-        max_duration=seconds_or(said.in_call_recording_timeout, DEFAULT_LEAVE.max_duration),
+        recording_denied=seconds_or(
+            given.recording_permission_denied_timeout, DEFAULT_LEAVE.recording_denied
+        ),
+        max_duration=seconds_or(given.in_call_recording_timeout, DEFAULT_LEAVE.max_duration),
     )
 
 
@@ -183,9 +185,9 @@ def _callback_url(given: str | None) -> str | None:
         return None
     try:
         parts = urlsplit(given)
-        sound = given.isprintable() and parts.scheme in ("http", "https") and bool(parts.hostname)
+        valid = given.isprintable() and parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise wrong(["callback_url"], given.partition("?")[0], "an http or https address")
     return given

@@ -1,4 +1,4 @@
-"""Reads a job: MeetStream's or Recall.ai's create-bot body, told apart by the name of the link's field."""
+"""Reads a job: MeetStream's or Recall.ai's create-bot body, distinguished by the name of the link's field."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def parse_job(body: bytes | str, new_bot_id: Callable[[], str]) -> Job:
             return read_meetstream(values, new_bot_id)
         return read_recall(values, new_bot_id)
     except JobError as error:
-        error.bot_id = _sound_bot_id(values)
+        error.bot_id = _valid_bot_id(values)
         raise
 
 
@@ -50,11 +50,11 @@ def _is_meetstream(values: Mapping[str, Any]) -> bool:
     if link is None and url is None:
         raise JobError(f"job: meeting_link: missing, and so is meeting_url; expected {EXPECTED_LINK}")
     if link is not None and url is not None:
-        raise JobError("job: meeting_link: is given beside meeting_url; expected one of them")
+        raise JobError("job: meeting_link: is given as well as meeting_url; expected one of them")
     return link is not None
 
 
-def _sound_bot_id(values: Mapping[str, Any]) -> str | None:
+def _valid_bot_id(values: Mapping[str, Any]) -> str | None:
     try:
         return msgspec.convert(values.get("bot_id"), BotId | None)
     except msgspec.ValidationError:

@@ -172,22 +172,24 @@ def read_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
     )
 
 
-def recall_leave(said: RecallAutomaticLeave | None, recording: RecallRecordingConfig | None) -> LeavePolicy:
+def recall_leave(given: RecallAutomaticLeave | None, recording: RecallRecordingConfig | None) -> LeavePolicy:
     """The policy of a Recall.ai body."""
-    said = said or RecallAutomaticLeave()
-    bots = said.bot_detection or BotDetection()
+    given = given or RecallAutomaticLeave()
+    bots = given.bot_detection or BotDetection()
     return LeavePolicy(
-        waiting_room=seconds_or(said.waiting_room_timeout, DEFAULT_LEAVE.waiting_room),
-        noone_joined=seconds_or(said.noone_joined_timeout, DEFAULT_LEAVE.noone_joined),
-        everyone_left=patience_or(said.everyone_left_timeout, DEFAULT_LEAVE.everyone_left),
+        waiting_room=seconds_or(given.waiting_room_timeout, DEFAULT_LEAVE.waiting_room),
+        noone_joined=seconds_or(given.noone_joined_timeout, DEFAULT_LEAVE.noone_joined),
+        everyone_left=patience_or(given.everyone_left_timeout, DEFAULT_LEAVE.everyone_left),
         only_bots_by_names=named_bots(bots.using_participant_names),
         bot_names=bot_names(bots.using_participant_names),
         only_bots_by_events=patience_or(bots.using_participant_events, DEFAULT_LEAVE.only_bots_by_events),
-        silence=patience_or(said.silence_detection, DEFAULT_LEAVE.silence),
+        silence=patience_or(given.silence_detection, DEFAULT_LEAVE.silence),
         in_call_not_recording=seconds_or(
-            said.in_call_not_recording_timeout, DEFAULT_LEAVE.in_call_not_recording
+            given.in_call_not_recording_timeout, DEFAULT_LEAVE.in_call_not_recording
         ),
-        recording_denied=seconds_or(said.recording_permission_denied_timeout, DEFAULT_LEAVE.recording_denied),
-        max_duration=said.in_call_recording_timeout,
+        recording_denied=seconds_or(
+            given.recording_permission_denied_timeout, DEFAULT_LEAVE.recording_denied
+        ),
+        max_duration=given.in_call_recording_timeout,
         start_on=(recording and recording.start_recording_on) or DEFAULT_LEAVE.start_on,
     )

@@ -1,8 +1,8 @@
-"""What the world is told about a bot: ``bot.json``, events, and the result (pure).
+"""What is published about a bot: ``bot.json``, events, and the result (pure).
 
-Events are in MeetStream's form (``event``, ``bot_status``, ``status_code``, ``timestamp``) and bear Recall.ai's words beside it
-(``code``, ``sub_code``, ``updated_at``). They may arrive out of order and more than once: ``sequence`` grows with each event of
-a bot, and ``idempotency_key`` is the same for each copy of one.
+Events have MeetStream's fields (``event``, ``bot_status``, ``status_code``, ``timestamp``) and Recall.ai's (``code``,
+``sub_code``, ``updated_at``). They may arrive out of order and more than once: ``sequence`` grows with each event of a bot, and
+``idempotency_key`` is the same for each copy of an event.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from worker.reasons import Reason
 from worker.states import State
 
 SEQUENCES_PER_ATTEMPT: Final = 1000
-"""An attempt's events are numbered from its own thousand on, so that numbers grow without being stored."""
+"""Numbers that each attempt has for its events: those of attempt 2 begin at 2001, so they grow without being stored."""
 
 LARGEST_EVENT: Final = 250_000
-"""Bytes; SQS takes 262,144 in every region (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/
+"""Bytes; SQS accepts 262,144 in every region (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/
 quotas-messages.html)."""
 
 AUDIO_SUCCESS: Final = "Success"
@@ -31,23 +31,23 @@ AUDIO_IN_PROGRESS: Final = "in_progress"
 
 
 class OutcomeKind(StrEnum):
-    """What a job came to; the value stands in ``result.json``."""
+    """How a job ended; the value is written to ``result.json``."""
 
     RECORDED = "recorded"
     NOT_RECORDED = "not_recorded"
-    """The bot was in the call, but might not record."""
+    """The bot was in the call but did not record; not a failure."""
     NOT_ADMITTED = "not_admitted"
-    """The bot was not let in: no fault."""
+    """The bot was not admitted to the call; not a failure."""
     FAILED = "failed"
-    """Something broke; there can be files all the same."""
+    """Something failed; there can still be files."""
 
 
 class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """``bot.json``: where a bot stands.
+    """``bot.json``: a bot's current status.
 
-    ``state`` and ``reason`` are ours, ``bot_status`` is MeetStream's word, ``code`` and ``sub_code`` are Recall.ai's.
-    ``audio_status`` is ``Success`` once audio_streams.json is there for good, also where it has nothing to give. ``reported``:
-    the result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC.
+    ``state`` and ``reason`` are values of State and Reason, ``bot_status`` is MeetStream's, ``code`` and ``sub_code`` are
+    Recall.ai's. ``audio_status`` is ``Success`` once audio_streams.json is final, also if there is none. ``reported``: the
+    result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC.
     """
 
     bot_id: str
@@ -82,7 +82,7 @@ class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a job, told once: kept as ``result.json``, and sent as the last event.
+    """The result of a job: written once, to ``result.json``, and sent as the last event.
 
     ``outcome`` is a value of OutcomeKind, ``state`` ``done`` or ``fatal``, ``reason`` a value of worker.reasons.Reason.
     ``counters`` are final totals; ``ignored`` names fields of the job that had no effect.
@@ -116,17 +116,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bot_status(
-    job: Job, state: State, reason: Reason | None, said: Words, attempt: int, sequence: int, at: float
+    job: Job, state: State, reason: Reason | None, names: Words, attempt: int, sequence: int, at: float
 ) -> BotStatus:
-    """The status on entering ``state`` at ``at`` (Unix seconds), in the words ``said``."""
+    """The status on entering ``state`` at ``at`` (Unix seconds), with the vendors' ``names`` for it."""
     return BotStatus(
         bot_id=job.bot_id,
         state=state,
         reason=reason or "",
-        bot_status=said.bot_status,
-        code=said.code,
-        sub_code=said.sub_code,
-        message=said.message,
+        bot_status=names.bot_status,
+        code=names.code,
+        sub_code=names.sub_code,
+        message=names.message,
         attempt=attempt,
         sequence=sequence,
         updated_at=iso_utc(at),
@@ -164,17 +164,17 @@ def audio_event(status: BotStatus, custom_attributes: dict[str, Any]) -> dict[st
 
 
 def invalid_job_event(
-    body_hash: str, bot_id: str | None, said: Words, problem: str, at: float
+    body_hash: str, bot_id: str | None, names: Words, problem: str, at: float
 ) -> dict[str, Any]:
-    """What is told of a job that cannot be read; ``problem`` is the line that names the field."""
+    """The event for an invalid job; ``problem`` is the error message, which names the field."""
     return {
-        "event": said.event,
+        "event": names.event,
         "bot_id": bot_id,
-        "bot_status": said.bot_status,
+        "bot_status": names.bot_status,
         "message": problem,
         "status_code": 400,
-        "code": said.code,
-        "sub_code": said.sub_code,
+        "code": names.code,
+        "sub_code": names.sub_code,
         "state": State.FATAL,
         "reason": Reason.INVALID_JOB,
         "attempt": 0,
@@ -187,7 +187,7 @@ def invalid_job_event(
 
 
 def speaker_totals(manifest: Manifest) -> list[SpeakerTotal]:
-    """One entry a participant, in the manifest's order."""
+    """One entry per participant, in the manifest's order."""
     return [
         SpeakerTotal(
             participant_name=person.participant_name,
@@ -201,14 +201,14 @@ def speaker_totals(manifest: Manifest) -> list[SpeakerTotal]:
 
 
 def packet_counters(manifest: Manifest) -> dict[str, float]:
-    """Packets by fate over all participants, and those that nobody can be named for."""
+    """Packets by fate over all participants, and the packets without a known speaker."""
     total = msgspec.structs.asdict(manifest.packets())
     counters = {f"packets_{fate}": float(count) for fate, count in total.items()}
     return {**counters, "packets_unattributed": float(manifest.recording.unattributed_packets)}
 
 
-def fitting(result: Result) -> dict[str, Any]:
-    """The result as an event that fits into a message: where it is too long, without its list of files (see result.json)."""
+def result_event(result: Result) -> dict[str, Any]:
+    """The result as an event of at most LARGEST_EVENT bytes: fields that do not fit are emptied, ``files`` first."""
     event: dict[str, Any] = msgspec.to_builtins(result)
     for field in ("files", "speakers", "warnings", "ignored", "custom_attributes"):
         if len(msgspec.json.encode(event)) <= LARGEST_EVENT:

@@ -12,16 +12,16 @@ from worker.manifest.assemble import NOBODY_SPOKE
 from worker.manifest.schema import Manifest, Segment, Summary
 
 URL_SECONDS: Final = 600
-"""How long a URL lives: MeetStream's ten minutes."""
+"""Seconds for which a URL is valid: ten minutes, as MeetStream's."""
 
 Presign = Callable[[str, str], str]
-"""Takes where a file lies, relative to the document, and the name to save it as; gives a URL."""
+"""Takes a file's path relative to the document and the name to save it as; returns a URL."""
 
 
 def streams_document(status: BotStatus, manifest: Manifest | None, presign: Presign) -> dict[str, Any]:
-    """In progress, or ready with fresh URLs, or nothing to give. ``manifest`` is the bot's audio_streams.json, if there is one.
+    """The document: in progress, ready with fresh URLs, or without streams. The URLs are secrets and must not be logged.
 
-    The URLs are secrets: for whoever asked, not for logs.
+    ``manifest`` is the bot's audio_streams.json, None if there is none.
     """
     if status.audio_status != AUDIO_SUCCESS:
         return {
@@ -43,7 +43,7 @@ def streams_document(status: BotStatus, manifest: Manifest | None, presign: Pres
 
 
 def mixed_only(manifest: Manifest) -> Manifest:
-    """The same recording for a bot of which no separate files were asked for: with nothing to give but the mix."""
+    """The manifest for a job that asks for no separate files: without participants, with the mix."""
     return msgspec.structs.replace(
         manifest,
         audio_streams_available=False,

@@ -1,4 +1,4 @@
-"""Holds a job's values against the fields of a form: what is wrong with them, and which of them will have no effect."""
+"""Checks a job's values against a form: which are wrong, and which have no effect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.safe_text import printable, redact
 T = TypeVar("T", bound=msgspec.Struct)
 
 MOST_IGNORED: Final = 100
-"""So many ignored fields are named at most; a last entry tells how many more there are."""
+"""Ignored fields that are listed at most; a last entry tells how many more there are."""
 
 _AT: Final = " - at `$"
 _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
@@ -38,9 +38,9 @@ def wrong(path: Sequence[str], value: object, expected: str) -> JobError:
 
 
 def ignored_fields(values: Mapping[str, Any], form: type[msgspec.Struct]) -> list[str]:
-    """The dotted names of the fields that ask for something this version does not do, or does not know.
+    """The dotted names of the fields that are set although this version does not serve or know them.
 
-    A field asks for nothing where it is null, false, "" or []. An empty object does ask: it is Recall.ai's way to turn a
+    A field that is null, false, "" or [] counts as not set. An empty object counts as set: it is Recall.ai's way to turn a
     feature on. Of an unserved object only the outermost name is listed.
     """
     names = [dotted(path) for path in _unserved_paths(values, _struct(inspect.type_info(form)), [])]
@@ -57,7 +57,7 @@ def _unserved_paths(
         if value is None or value is False or value in ("", []):
             continue
         kind = fields.get(name)
-        if kind is None or _told(kind, "served") is False:
+        if kind is None or _extra(kind, "served") is False:
             yield [*path, name]
         elif isinstance(value, dict) and (inner := _struct(kind)):
             yield from _unserved_paths(value, inner, [*path, name])
@@ -87,9 +87,9 @@ def _type_at(form: type[msgspec.Struct], path: Sequence[str]) -> inspect.Type:
 
 
 def _expected(kind: inspect.Type) -> str:
-    if isinstance(words := _told(kind, "expected"), str):
+    if isinstance(words := _extra(kind, "expected"), str):
         return words
-    return " or ".join(_words(part, _told(kind, "unit")) for part in _parts(kind))
+    return " or ".join(_words(part, _extra(kind, "unit")) for part in _parts(kind))
 
 
 def _words(kind: inspect.Type, unit: object) -> str:
@@ -107,7 +107,7 @@ def _words(kind: inspect.Type, unit: object) -> str:
 
 
 def _parts(kind: inspect.Type) -> Iterator[inspect.Type]:
-    """The types that ``kind`` admits, without null."""
+    """The types that ``kind`` allows, without null."""
     match kind:
         case inspect.Metadata():
             yield from _parts(kind.type)
@@ -124,13 +124,13 @@ def _struct(kind: inspect.Type) -> inspect.StructType | None:
     return next((part for part in _parts(kind) if isinstance(part, inspect.StructType)), None)
 
 
-def _told(kind: inspect.Type, key: str) -> object:
-    """What the ``extra`` of a field says under ``key``; None where it says nothing."""
+def _extra(kind: inspect.Type, key: str) -> object:
+    """The value of ``key`` in the ``extra`` of a field; None if it has none."""
     match kind:
         case inspect.Metadata():
-            return (kind.extra or {}).get(key, _told(kind.type, key))
+            return (kind.extra or {}).get(key, _extra(kind.type, key))
         case inspect.UnionType():
-            return next((told for part in kind.types if (told := _told(part, key)) is not None), None)
+            return next((value for part in kind.types if (value := _extra(part, key)) is not None), None)
         case _:
             return None
 

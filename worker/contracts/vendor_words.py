@@ -1,7 +1,7 @@
-"""What both vendors call our states and reasons.
+"""Both vendors' names for our states and reasons.
 
-MeetStream's words are those of its guide "Webhook Events" (docs.meetstream.ai), Recall.ai's those of "Bot Webhooks" and
-"Bot Sub Codes" (docs.recall.ai). Neither set is closed: both vendors may add to theirs.
+MeetStream's are from its guide "Webhook Events" (docs.meetstream.ai), Recall.ai's from "Bot Webhooks" and "Bot Sub Codes"
+(docs.recall.ai). Both vendors may add to theirs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BOT_ERRORED: Final = "bot_errored"
 
 
 class Words(NamedTuple):
-    """One change of state in both vendors' words.
+    """Both vendors' names for one change of state.
 
     ``bot_status`` and ``event`` (``bot.joining``) are MeetStream's; ``code`` and ``sub_code`` are Recall.ai's, whose event is
     ``bot.`` and the code. ``message`` is plain English.
@@ -35,7 +35,7 @@ class Words(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a bot ended, in Recall.ai's words: ``code`` is ``call_ended`` or ``fatal``."""
+    """How a bot ended, with Recall.ai's names: ``code`` is ``call_ended`` or ``fatal``."""
 
     code: str
     sub_code: str | None
@@ -51,12 +51,12 @@ class SubCodes(NamedTuple):
 
 
 _SubCode: TypeAlias = str | Callable[[SubCodes], str] | None
-"""A sub-code, or which of the platform's own it is."""
+"""A sub-code, or a function that picks one of the platform's."""
 
 
 class _Reason(NamedTuple):
-    """Why it is over. ``code`` is the one that carries Recall.ai's ``sub_code``; ``bot_status`` and ``event`` are how
-    MeetStream sums it up where nothing was recorded, or not to the end."""
+    """Both vendors' names for one reason. ``code`` is the one that carries Recall.ai's ``sub_code``; ``bot_status`` and
+    ``event`` are MeetStream's for a job that ends as ``fatal``."""
 
     bot_status: str
     event: str
@@ -99,27 +99,27 @@ STATES: Final[Mapping[State, Words]] = MappingProxyType(
         State.FATAL: Words("Error", "bot.failed", FATAL, "bot_errored", "Bot failed"),
     }
 )
-"""The states that users are told of. ``stopped`` is MeetStream's alone: it tells this before the files are finished. Recall.ai
-has nothing between ``call_ended`` and ``done``."""
+"""The states that users are told of. Only MeetStream has ``stopped``, before the files are finished; Recall.ai has nothing
+between ``call_ended`` and ``done``."""
 
 _NOT_LET_IN: Final = ("NotAllowed", "bot.notallowed")
 _DENIED: Final = ("Denied", "bot.denied")
 
 REASONS: Final[Mapping[Reason, _Reason]] = MappingProxyType(
     {
-        # the call went its way
+        # the call ended
         Reason.MEETING_ENDED: _ended("call_ended_by_host", "The meeting has ended"),
         Reason.ENDED_IDLE: _ended(
-            "call_ended_by_platform_idle", "The platform ended a meeting in which nothing went on"
+            "call_ended_by_platform_idle", "The platform ended the meeting because it was idle"
         ),
         Reason.ENDED_TOO_LONG: _ended(
-            "call_ended_by_platform_max_length", "The platform ended the meeting at its longest duration"
+            "call_ended_by_platform_max_length", "The platform ended the meeting at its maximum duration"
         ),
         Reason.REMOVED: _ended("bot_kicked_from_call", "The bot was removed from the meeting"),
-        # told or decided to leave
+        # the bot was told to leave, or decided to
         Reason.INTERRUPTED: _ended("bot_received_leave_call", "The bot was told to leave"),
         Reason.DRAINED: _ended("bot_received_leave_call", "The bot left because its worker was told to stop"),
-        Reason.MAX_DURATION: _timeout("in_call_recording", "The longest duration was recorded"),
+        Reason.MAX_DURATION: _timeout("in_call_recording", "The maximum duration was recorded"),
         Reason.NOONE_JOINED: _timeout("noone_joined", "Nobody joined the meeting"),
         Reason.EVERYONE_LEFT: _timeout("everyone_left", "Everybody else had left the meeting"),
         Reason.ONLY_BOTS_BY_NAMES: _timeout(
@@ -127,14 +127,14 @@ REASONS: Final[Mapping[Reason, _Reason]] = MappingProxyType(
         ),
         Reason.ONLY_BOTS_BY_EVENTS: _timeout(
             "only_bots_detected_using_participant_events",
-            "Only bots were left in the meeting: nobody of them ever spoke",
+            "Only bots were left in the meeting: none of them ever spoke",
         ),
         Reason.SILENCE: _timeout("silence_detected", "Nobody spoke for too long"),
         Reason.NOT_RECORDING: _timeout(
-            "in_call_not_recording", "What the recording waited for did not happen in time"
+            "in_call_not_recording", "The condition to start recording was not met in time"
         ),
         Reason.RECORDING_DENIED: _timeout("recording_permission_denied", "Recording was not permitted"),
-        # the bot was not let in
+        # the bot was not admitted
         Reason.DENIED_BY_HOST: _Reason(
             *_DENIED,
             CALL_ENDED,
@@ -162,12 +162,10 @@ REASONS: Final[Mapping[Reason, _Reason]] = MappingProxyType(
         Reason.MEETING_NOT_FOUND: _broke("There is no such meeting", "meeting_not_found"),
         Reason.LINK_EXPIRED: _broke("The meeting's link has expired", "meeting_link_expired"),
         Reason.LINK_INVALID: _broke("The meeting's link is not valid", "meeting_link_invalid"),
-        Reason.PASSWORD_INCORRECT: _broke(
-            "The meeting's passcode is not right", "meeting_password_incorrect"
-        ),
+        Reason.PASSWORD_INCORRECT: _broke("The meeting's passcode is wrong", "meeting_password_incorrect"),
         Reason.MEETING_LOCKED: _refused("meeting_locked", "The meeting is locked"),
         Reason.MEETING_FULL: _refused("meeting_full", "The meeting is full"),
-        Reason.MEETING_OVER: _broke("The meeting had ended before the bot was in it", "meeting_ended"),
+        Reason.MEETING_OVER: _broke("The meeting had ended before the bot joined", "meeting_ended"),
         Reason.SIGN_IN_REQUIRED: _refused(
             "meeting_requires_sign_in", "The meeting admits only people who are signed in"
         ),
@@ -179,26 +177,26 @@ REASONS: Final[Mapping[Reason, _Reason]] = MappingProxyType(
             lambda own: own.blocked, "The platform does not let the bot join"
         ),
         Reason.CAPTCHA: _refused(
-            lambda own: own.captcha, "The platform wants to know whether the bot is a person; it is not"
+            lambda own: own.captcha, "The platform asked for a captcha, which the bot does not solve"
         ),
-        # something broke
+        # something failed
         Reason.CONNECTION_FAILED: _broke(
             "The meeting's page could not connect", lambda own: own.not_connected
         ),
         Reason.CONNECTION_LOST: _broke("The connection to the meeting was lost"),
         Reason.CALL_ENCRYPTED: _broke("The meeting is encrypted from end to end and cannot be recorded"),
-        Reason.PAGE_NOT_LOADED: _broke("The meeting's page does not load"),
+        Reason.PAGE_NOT_LOADED: _broke("The meeting's page did not load"),
         Reason.PAGE_NOT_UNDERSTOOD: _broke("The meeting's page showed neither a waiting room nor a call"),
         Reason.PAGE_HUNG: _broke("The meeting's page stopped answering"),
         Reason.TAP_DEAF: _broke("Audio arrived but could not be captured"),
         Reason.BROWSER_DIED: _broke("The browser ended unexpectedly"),
         Reason.TAPE_FAILED: _broke("The recording could not be written"),
-        Reason.INTERNAL_ERROR: _broke("The bot failed by an error of its own"),
+        Reason.INTERNAL_ERROR: _broke("The bot failed because of an internal error"),
         Reason.WORKER_LOST: _broke("The bot's worker was lost"),
         Reason.LEASE_LOST: _broke("Another worker took over the bot"),
         Reason.OOM_SOFT_LIMIT: _broke("The recording ended early because memory ran short"),
         Reason.DISK_FULL: _broke("The recording ended early because the disk is full"),
-        Reason.INVALID_JOB: _broke("The job cannot be done as it is worded"),
+        Reason.INVALID_JOB: _broke("The job is invalid"),
         Reason.TOO_MANY_ATTEMPTS: _broke("The job was tried too often"),
     }
 )
@@ -221,14 +219,13 @@ PLATFORM_SUB_CODES: Final[Mapping[Platform, SubCodes]] = MappingProxyType(
 
 _FAILED: Final = frozenset({"Error", "Denied", "NotAllowed"})
 
-
 _WITH_REASON: Final = frozenset({State.LEAVING, State.STOPPED, State.DONE, State.FATAL})
 
 
 def words(state: State, reason: Reason | None, platform: Platform | None) -> Words:
-    """Both vendors' words for entering ``state``, one of STATES; ``reason`` counts for leaving, stopped, done and fatal.
+    """Both vendors' names for entering ``state``, one of STATES; ``reason`` counts for leaving, stopped, done and fatal.
 
-    ``platform`` is None where a job could not be read.
+    ``platform`` is None if the job could not be read.
     """
     general = STATES[state]
     if reason is None or state not in _WITH_REASON:
@@ -245,7 +242,7 @@ def words(state: State, reason: Reason | None, platform: Platform | None) -> Wor
 
 
 def outcome(state: State, reason: Reason, platform: Platform) -> Outcome:
-    """The code and sub-code that tell why a bot ended in ``state``, for counting: Recall.ai's ``done`` itself carries none."""
+    """The code and sub-code for why a bot ended in ``state``, for metrics: Recall.ai's ``done`` itself carries none."""
     code, sub_code = REASONS[reason].code, _sub_code(reason, platform)
     if state is State.FATAL:
         return Outcome(code, sub_code)
@@ -265,7 +262,7 @@ def _sub_code(reason: Reason, platform: Platform | None) -> str | None:
 
 
 def _fatal(known: _Reason, sub_code: str | None) -> Words:
-    """Recall.ai tells a refusal by ``call_ended`` and then ends with ``done``; its ``fatal`` is for what broke."""
+    """Recall.ai reports a refusal by ``call_ended``, then ``done``; its ``fatal`` is for failures."""
     if known.code == FATAL:
         return Words(known.bot_status, known.event, FATAL, sub_code, known.message)
     return Words(known.bot_status, known.event, DONE, None, known.message)

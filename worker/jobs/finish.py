@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Awaitable, Callable, Sequence
 
 from worker.contracts.job import Job
-from worker.contracts.status import Result, ResultFile, fitting
+from worker.contracts.status import Result, ResultFile, result_event
 from worker.contracts.streams_document import mixed_only
 from worker.contracts.vendor_words import outcome as vendor_outcome
 from worker.delivery.bucket_layout import BotKeys
@@ -80,7 +80,7 @@ class Finish:
         self._reporter.enter(job_outcome.state, job_outcome.reason)
         result = await self._make_result(manifest, job_outcome)
         result = await asyncio.to_thread(keep_result, self._store, self._keys, result)
-        if not await self._reporter.reported(fitting(result), context.worker_settings.retry_seconds):
+        if not await self._reporter.reported(result_event(result), context.worker_settings.retry_seconds):
             return None
         await self._tidy_up()
         said = vendor_outcome(job_outcome.state, job_outcome.reason, self._job.platform)

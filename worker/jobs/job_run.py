@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.contracts.job import Job
-from worker.contracts.status import BotStatus, fitting
+from worker.contracts.status import BotStatus, result_event
 from worker.delivery.bucket_layout import BotKeys, bot_keys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.keepalive import keep_lease
@@ -129,7 +129,7 @@ async def _report_again(keys: BotKeys, context: WorkerContext) -> Disposition | 
     if status is not None and status.reported:
         logger.info("the job was done before: %s", result.outcome)
         return disposition
-    context.events.send(fitting(result))
+    context.events.send(result_event(result))
     if not await asyncio.to_thread(context.events.drain, context.worker_settings.retry_seconds):
         return Disposition.UNREPORTED
     if status is not None:

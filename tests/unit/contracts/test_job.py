@@ -14,7 +14,7 @@ def parse(**fields: Any) -> Job:
     return parse_job(json.dumps(fields), lambda: "new-id")
 
 
-def test_what_is_not_said() -> None:
+def test_missing_fields_have_defaults() -> None:
     meetstream, recall = parse(meeting_link=LINK), parse(meeting_url=LINK)
     for job in (meetstream, recall):
         assert job.bot_id == "new-id"
@@ -34,15 +34,15 @@ def test_a_time_without_an_offset_is_utc() -> None:
     assert {parse(meeting_link=LINK, join_at=time).join_at for time in times} == {1769851800.0}
 
 
-def test_a_long_name_is_cut_to_what_meet_takes() -> None:
+def test_a_long_bot_name_is_cut() -> None:
     assert parse(meeting_url=LINK, bot_name="N" * 100).bot_name == "N" * LONGEST_BOT_NAME
 
 
-def test_names_in_every_script_are_taken() -> None:
+def test_bot_names_in_every_script_are_accepted() -> None:
     for name in ("Ærøskøbing", "会議の記録", "\U0001f469\u200d\U0001f4bb notes"):
         assert parse(meeting_link=LINK, bot_name=name).bot_name == name
 
 
-def test_a_job_does_not_show_its_secrets() -> None:
+def test_repr_of_a_job_hides_its_secrets() -> None:
     job = parse(meeting_link=LINK, bot_id="b1", callback_url="https://x.example/?token=abc", key="s3cret")
     assert repr(job) == "Job(bot_id='b1', vendor='meetstream')"

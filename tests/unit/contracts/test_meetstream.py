@@ -21,8 +21,8 @@ def parse(**fields: Any) -> Job:
     return parse_job(json.dumps(fields), lambda: "new-id")
 
 
-def leave_policy(platform: Platform = Platform.GOOGLE_MEET, **said: Any) -> LeavePolicy:
-    return meetstream_leave(check(said, MeetStreamAutomaticLeave), platform)
+def leave_policy(platform: Platform = Platform.GOOGLE_MEET, **fields: Any) -> LeavePolicy:
+    return meetstream_leave(check(fields, MeetStreamAutomaticLeave), platform)
 
 
 GUIDES: list[tuple[dict[str, Any], bool, list[str]]] = [
@@ -52,7 +52,7 @@ GUIDES: list[tuple[dict[str, Any], bool, list[str]]] = [
 
 
 @pytest.mark.parametrize(("body", "separate", "ignored"), GUIDES)
-def test_the_bodies_of_the_guides_are_taken(body: dict[str, Any], separate: bool, ignored: list[str]) -> None:
+def test_bodies_of_the_guides_are_accepted(body: dict[str, Any], separate: bool, ignored: list[str]) -> None:
     job = parse(**body)
     assert job.vendor == "meetstream"
     assert job.meeting_url == LINK
@@ -61,7 +61,7 @@ def test_the_bodies_of_the_guides_are_taken(body: dict[str, Any], separate: bool
     assert job.body == body
 
 
-def test_everything_of_meetstreams() -> None:
+def test_every_served_field_is_read() -> None:
     body = {
         "meeting_link": f" {LINK} ",
         "bot_id": "6667fd0c-0165-471a-a880-06a1180be377",
@@ -124,7 +124,9 @@ def test_everything_of_meetstreams() -> None:
         (True, False, True),
     ],
 )
-def test_the_top_level_wins(top: bool | None, nested: bool | None, separate: bool) -> None:
+def test_audio_separate_streams_at_the_top_level_wins(
+    top: bool | None, nested: bool | None, separate: bool
+) -> None:
     job = parse(
         meeting_link=LINK,
         audio_separate_streams=top,
@@ -155,13 +157,13 @@ def test_the_top_level_wins(top: bool | None, nested: bool | None, separate: boo
         ),
     ],
 )
-def test_a_refusal_names_field_value_and_what_was_expected(fields: dict[str, Any], line: str) -> None:
+def test_a_wrong_value_is_refused_by_field_value_and_expectation(fields: dict[str, Any], line: str) -> None:
     with pytest.raises(JobError) as caught:
         parse(**fields)
     assert str(caught.value) == line
 
 
-def test_meetstreams_defaults() -> None:
+def test_missing_automatic_leave_gives_meetstreams_defaults() -> None:
     assert (
         leave_policy()
         == meetstream_leave(None, Platform.GOOGLE_MEET)
@@ -182,7 +184,7 @@ def test_meetstreams_defaults() -> None:
     )
 
 
-def test_both_spellings_of_no_one_joined() -> None:
+def test_both_spellings_of_no_one_joined_timeout_are_read() -> None:
     assert leave_policy(no_one_joined_timeout=7).noone_joined == 7.0
     assert leave_policy(noone_joined_timeout=7).noone_joined == 7.0
     assert leave_policy(no_one_joined_timeout=7, noone_joined_timeout=8).noone_joined == 7.0
@@ -191,7 +193,7 @@ def test_both_spellings_of_no_one_joined() -> None:
 @pytest.mark.parametrize(
     ("platform", "most"), [(Platform.GOOGLE_MEET, 600), (Platform.MICROSOFT_TEAMS, 1800)]
 )
-def test_the_waiting_room_is_bounded_by_the_platform(platform: Platform, most: int) -> None:
+def test_waiting_room_timeout_is_bounded_by_the_platform(platform: Platform, most: int) -> None:
     assert leave_policy(platform, waiting_room_timeout=most).waiting_room == most
     with pytest.raises(JobError, match=f"waiting_room_timeout: .*from 0 to {most}"):
         leave_policy(platform, waiting_room_timeout=most + 0.5)
@@ -214,8 +216,8 @@ TIMES = st.none() | st.floats(0, 600)
         TIMES,
     )
 )
-def test_whatever_is_said_the_bot_leaves_in_the_end(said: dict[str, Any]) -> None:
-    leave = leave_policy(**said)
+def test_every_policy_makes_the_bot_leave_in_the_end(fields: dict[str, Any]) -> None:
+    leave = leave_policy(**fields)
     timeouts = [leave.waiting_room, leave.noone_joined, leave.in_call_not_recording, leave.max_duration]
     assert None not in timeouts
     assert leave.everyone_left is not None

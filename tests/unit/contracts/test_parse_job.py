@@ -33,7 +33,7 @@ def refusal(body: bytes | str) -> JobError:
     return caught.value
 
 
-def test_null_is_as_good_as_absent() -> None:
+def test_null_means_the_same_as_absent() -> None:
     fields = json_schema()["$defs"]
     for vendor, link in (("MeetStreamBot", "meeting_link"), ("RecallBot", "meeting_url")):
         body = dict.fromkeys(fields[vendor]["properties"]) | {link: LINK, "unknown": None}
@@ -43,31 +43,31 @@ def test_null_is_as_good_as_absent() -> None:
         )
 
 
-def test_an_own_id_is_asked_for_only_when_it_is_needed() -> None:
+def test_new_bot_id_is_called_only_without_a_bot_id() -> None:
     def never() -> str:
         raise AssertionError("asked for an id")
 
     assert parse_job(json.dumps({"meeting_link": LINK, "bot_id": "b.1_x-Y"}), never).bot_id == "b.1_x-Y"
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_a_byte_order_mark_is_skipped() -> None:
     assert parse_job(b"\xef\xbb\xbf" + json.dumps({"meeting_link": LINK}).encode(), str).meeting_url == LINK
 
 
-@pytest.mark.parametrize("nothing", [None, False, "", []])
-def test_what_asks_for_nothing_is_not_ignored(nothing: object) -> None:
-    assert parse(meeting_link=LINK, video_required=nothing, unknown=nothing).ignored == []
+@pytest.mark.parametrize("value", [None, False, "", []])
+def test_fields_that_are_not_set_are_not_listed_as_ignored(value: object) -> None:
+    assert parse(meeting_link=LINK, video_required=value, unknown=value).ignored == []
 
 
-@pytest.mark.parametrize("something", [True, 0, "x", [0], {}])
-def test_what_asks_for_something_is_listed(something: object) -> None:
-    assert parse(meeting_link=LINK, video_required=something, unknown=something).ignored == [
+@pytest.mark.parametrize("value", [True, 0, "x", [0], {}])
+def test_unserved_and_unknown_fields_are_listed_as_ignored(value: object) -> None:
+    assert parse(meeting_link=LINK, video_required=value, unknown=value).ignored == [
         "video_required",
         "unknown",
     ]
 
 
-def test_the_list_of_the_ignored_is_bounded_and_harmless() -> None:
+def test_the_list_of_ignored_fields_is_bounded_and_printable() -> None:
     job = parse(
         meeting_link=LINK, **{f"field\x1b{number}{'x' * 200}": 1 for number in range(MOST_IGNORED + 3)}
     )
@@ -90,15 +90,15 @@ def test_the_list_of_the_ignored_is_bounded_and_harmless() -> None:
         ({}, f"job: meeting_link: missing, and so is meeting_url; expected {EXPECTED_LINK}"),
     ],
 )
-def test_a_refusal_names_field_value_and_what_was_expected(fields: dict[str, Any], line: str) -> None:
+def test_a_wrong_link_is_refused_by_field_value_and_expectation(fields: dict[str, Any], line: str) -> None:
     error = refusal(json.dumps(fields))
     assert str(error) == line
     assert isinstance(error, InputError)
 
 
-@pytest.mark.parametrize(("bot_id", "told"), [("b1", "b1"), ("../b1", None), (7, None), (None, None)])
-def test_a_refusal_tells_whose_it_is(bot_id: object, told: str | None) -> None:
-    assert refusal(json.dumps({"meeting_link": "x", "bot_id": bot_id})).bot_id == told
+@pytest.mark.parametrize(("bot_id", "read"), [("b1", "b1"), ("../b1", None), (7, None), (None, None)])
+def test_an_error_has_the_bot_id_of_the_body_if_it_is_valid(bot_id: object, read: str | None) -> None:
+    assert refusal(json.dumps({"meeting_link": "x", "bot_id": bot_id})).bot_id == read
 
 
 def test_there_are_two_hundred_malformed_jobs() -> None:
@@ -106,7 +106,7 @@ def test_there_are_two_hundred_malformed_jobs() -> None:
 
 
 @pytest.mark.parametrize("body", MALFORMED, ids=_short)
-def test_each_malformed_job_gets_one_clear_line(body: bytes) -> None:
+def test_each_malformed_job_is_refused_in_one_line(body: bytes) -> None:
     line = str(refusal(body))
     assert line.startswith("job: ")
     assert "expected" in line
@@ -115,23 +115,23 @@ def test_each_malformed_job_gets_one_clear_line(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(("body", "field"), WRONG_FIELDS, ids=_short)
-def test_each_refusal_names_its_field(body: bytes, field: str) -> None:
+def test_each_wrong_field_is_named(body: bytes, field: str) -> None:
     assert str(refusal(body)).startswith(f"job: {field}: ")
 
 
-def test_text_that_is_no_unicode_is_refused() -> None:
+def test_unpaired_surrogates_are_refused() -> None:
     assert str(refusal('{"x": "\ud800"}')) == "job: is not UTF-8; expected a JSON object in UTF-8"
 
 
-def test_a_body_of_the_largest_size_is_taken() -> None:
+def test_only_bodies_up_to_the_largest_size_are_accepted() -> None:
     body = json.dumps({"meeting_link": LINK, "x": ""})
     body = body[:-2] + "x" * (MAX_BODY_BYTES - len(body)) + body[-2:]
     assert parse_job(body, str).ignored == ["x"]
     assert f"expected at most {MAX_BODY_BYTES}" in str(refusal(body + " "))
 
 
-def check_any(body: bytes | str) -> None:
-    """It is taken, and can be passed on, or it is refused in one line; nothing else happens."""
+def check_accepted_or_refused(body: bytes | str) -> None:
+    """The body is accepted and its values can be parsed again, or it is refused in one line; nothing else happens."""
     try:
         job = parse_job(body, lambda: "new-id")
     except JobError as error:
@@ -154,13 +154,13 @@ FIELD_NAMES = sorted(
 
 
 @given(st.binary() | st.text())
-def test_any_text_is_taken_or_refused(body: bytes | str) -> None:
-    check_any(body)
+def test_any_text_is_accepted_or_refused(body: bytes | str) -> None:
+    check_accepted_or_refused(body)
 
 
 @given(VALUES)
-def test_any_json_is_taken_or_refused(value: object) -> None:
-    check_any(json.dumps(value))
+def test_any_json_is_accepted_or_refused(value: object) -> None:
+    check_accepted_or_refused(json.dumps(value))
 
 
 @given(
@@ -171,8 +171,8 @@ def test_any_json_is_taken_or_refused(value: object) -> None:
         max_size=5,
     ),
 )
-def test_any_value_in_any_field_is_taken_or_refused(link: str, fields: dict[str, Any]) -> None:
-    check_any(json.dumps({**fields, link: LINK}))
+def test_any_value_in_any_field_is_accepted_or_refused(link: str, fields: dict[str, Any]) -> None:
+    check_accepted_or_refused(json.dumps({**fields, link: LINK}))
 
 
 BODY = {
@@ -185,14 +185,14 @@ BODY = {
 
 
 @given(st.data())
-def test_a_damaged_body_is_taken_or_refused(data: st.DataObject) -> None:
+def test_a_damaged_body_is_accepted_or_refused(data: st.DataObject) -> None:
     body = bytearray(json.dumps(BODY).encode())
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    check_any(bytes(body[: data.draw(st.integers(0, len(body)))]))
+    check_accepted_or_refused(bytes(body[: data.draw(st.integers(0, len(body)))]))
 
 
-def test_the_schema_is_complete() -> None:
+def test_the_schema_defines_all_that_it_refers_to_and_describes_each_form() -> None:
     schema = json.loads(json.dumps(json_schema()))
     assert schema["oneOf"] == [{"$ref": "#/$defs/MeetStreamBot"}, {"$ref": "#/$defs/RecallBot"}]
     text = json.dumps(schema)

@@ -21,8 +21,8 @@ def parse(**fields: Any) -> Job:
     return parse_job(json.dumps(fields), lambda: "new-id")
 
 
-def leave_policy(**said: Any) -> LeavePolicy:
-    return recall_leave(check(said, RecallAutomaticLeave), None)
+def leave_policy(**fields: Any) -> LeavePolicy:
+    return recall_leave(check(fields, RecallAutomaticLeave), None)
 
 
 GUIDES: list[tuple[dict[str, Any], bool, list[str]]] = [
@@ -62,7 +62,7 @@ GUIDES: list[tuple[dict[str, Any], bool, list[str]]] = [
 
 
 @pytest.mark.parametrize(("body", "separate", "ignored"), GUIDES)
-def test_the_bodies_of_the_guides_are_taken(body: dict[str, Any], separate: bool, ignored: list[str]) -> None:
+def test_bodies_of_the_guides_are_accepted(body: dict[str, Any], separate: bool, ignored: list[str]) -> None:
     job = parse(**body)
     assert job.vendor == "recall"
     assert job.meeting_url == LINK
@@ -71,7 +71,7 @@ def test_the_bodies_of_the_guides_are_taken(body: dict[str, Any], separate: bool
     assert job.body == body
 
 
-def test_everything_of_recalls() -> None:
+def test_every_served_field_is_read() -> None:
     body = {
         "meeting_url": TEAMS_LINK,
         "bot_name": "Recorder",
@@ -151,13 +151,13 @@ def test_everything_of_recalls() -> None:
         ),
     ],
 )
-def test_a_refusal_names_field_value_and_what_was_expected(fields: dict[str, Any], line: str) -> None:
+def test_a_wrong_value_is_refused_by_field_value_and_expectation(fields: dict[str, Any], line: str) -> None:
     with pytest.raises(JobError) as caught:
         parse(**fields)
     assert str(caught.value) == line
 
 
-def test_recalls_defaults() -> None:
+def test_missing_automatic_leave_gives_recalls_defaults() -> None:
     assert (
         leave_policy()
         == recall_leave(None, None)
@@ -179,7 +179,7 @@ def test_recalls_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "leave"),
+    ("fields", "leave"),
     [
         ({"everyone_left_timeout": 5}, {"everyone_left": Patience(5.0, 0.0)}),
         ({"everyone_left_timeout": {"timeout": 5}}, {"everyone_left": Patience(5.0, 0.0)}),
@@ -199,11 +199,13 @@ def test_recalls_defaults() -> None:
         ({"waiting_room_timeout": 0}, {"waiting_room": 0.0}),
     ],
 )
-def test_what_recall_says_in_part_is_filled_up(said: dict[str, Any], leave: dict[str, Any]) -> None:
-    assert leave_policy(**said) == msgspec.structs.replace(DEFAULT_LEAVE, **leave)
+def test_missing_parts_of_automatic_leave_have_defaults(
+    fields: dict[str, Any], leave: dict[str, Any]
+) -> None:
+    assert leave_policy(**fields) == msgspec.structs.replace(DEFAULT_LEAVE, **leave)
 
 
 @pytest.mark.parametrize("start", ["call_join", "participant_join", "participant_speak"])
-def test_what_recording_waits_for(start: str) -> None:
+def test_start_recording_on_is_read(start: str) -> None:
     recording = check({"start_recording_on": start}, RecallRecordingConfig)
     assert recall_leave(None, recording).start_on == start

@@ -14,9 +14,9 @@ from worker.contracts.status import (
     ResultFile,
     audio_event,
     bot_status,
-    fitting,
     invalid_job_event,
     packet_counters,
+    result_event,
     speaker_totals,
     state_event,
 )
@@ -44,7 +44,7 @@ def status(
     return msgspec.structs.replace(made, **changes)
 
 
-def test_an_event_bears_both_vendors_words_and_what_orders_it() -> None:
+def test_a_state_event_has_both_vendors_names_and_a_sequence_number() -> None:
     event = state_event(status(State.LEAVING, Reason.MEETING_ENDED), "bot.leaving", {"order": "7"})
     assert event == {
         "event": "bot.leaving",
@@ -65,7 +65,7 @@ def test_an_event_bears_both_vendors_words_and_what_orders_it() -> None:
     }
 
 
-def test_audio_processed_is_as_meetstream_has_it() -> None:
+def test_audio_processed_has_meetstreams_fields() -> None:
     event = audio_event(status(), {})
     assert {name: event[name] for name in ("event", "status", "audio_status", "status_code")} == {
         "event": "audio.processed",
@@ -75,7 +75,7 @@ def test_audio_processed_is_as_meetstream_has_it() -> None:
     }
 
 
-def test_an_invalid_job_is_told_with_the_line_that_names_the_field() -> None:
+def test_the_event_of_an_invalid_job_has_the_error_as_its_message() -> None:
     event = invalid_job_event(
         "abc", None, words(State.FATAL, Reason.INVALID_JOB, None), "job: bot_name: 7; expected text", AT
     )
@@ -84,7 +84,7 @@ def test_an_invalid_job_is_told_with_the_line_that_names_the_field() -> None:
     assert event["bot_status"] == "Error"
 
 
-def test_totals_are_over_all_segments() -> None:
+def test_speaker_totals_add_up_all_segments() -> None:
     merged = merge_attempts(
         [
             recorded(1, 0.0, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0))),
@@ -111,11 +111,11 @@ def result(manifest: Manifest | None, files: int = 1, **fields: object) -> Resul
     )
 
 
-def test_a_result_that_is_too_long_for_a_message_leaves_out_its_files_first() -> None:
-    short = fitting(result(meeting(3, 60.0)))
+def test_result_event_of_a_long_result_leaves_out_its_files_first() -> None:
+    short = result_event(result(meeting(3, 60.0)))
     assert "shortened" not in short
     assert msgspec.convert(short, Result).outcome == "recorded"
-    long = fitting(result(meeting(3, 60.0), files=5000))
+    long = result_event(result(meeting(3, 60.0), files=5000))
     assert len(msgspec.json.encode(long)) <= LARGEST_EVENT
     assert (long["files"], len(long["speakers"]), long["shortened"]) == ([], 3, True)
 
@@ -124,13 +124,13 @@ def presign(url: str, filename: str) -> str:
     return f"https://bucket/{url}?as={filename}&X-Amz-Signature=1"
 
 
-def test_streams_in_progress() -> None:
+def test_streams_document_before_success_is_in_progress() -> None:
     document = streams_document(status(), meeting(2, 60.0), presign)
     assert document["audio_status"] == "in_progress"
     assert set(document) == {"bot_id", "audio_status", "message"}
 
 
-def test_streams_that_are_ready_have_fresh_urls() -> None:
+def test_streams_document_on_success_has_fresh_urls() -> None:
     document = streams_document(
         status(State.DONE, Reason.MEETING_ENDED, audio_status="Success"), meeting(2, 60.0), presign
     )
@@ -140,7 +140,7 @@ def test_streams_that_are_ready_have_fresh_urls() -> None:
     assert segment["codec"] == "opus"
 
 
-def test_streams_that_nobody_asked_for() -> None:
+def test_streams_document_of_a_job_without_separate_files_has_no_participants() -> None:
     full = meeting(2, 60.0)
     document = streams_document(
         status(State.DONE, Reason.MEETING_ENDED, audio_status="Success"), mixed_only(full), presign
@@ -157,7 +157,7 @@ def test_streams_that_nobody_asked_for() -> None:
     }
 
 
-def test_streams_with_nothing_to_give() -> None:
+def test_streams_document_without_speech_says_why_there_are_no_streams() -> None:
     nobody = streams_document(
         status(State.DONE, audio_status="Success"), merge_attempts([recorded(1, 0.0, 10.0)]), presign
     )

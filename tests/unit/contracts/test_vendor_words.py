@@ -95,26 +95,26 @@ SUB_CODES: dict[str, set[str | None]] = {
 }
 
 
-def test_every_reason_has_words() -> None:
+def test_every_reason_has_vendor_words() -> None:
     assert set(REASONS) == set(Reason)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("reason", [None, *REASONS])
 @pytest.mark.parametrize("state", STATES)
-def test_only_words_of_the_contracts_are_used(
+def test_words_are_among_those_of_the_vendors(
     state: State, reason: Reason | None, platform: Platform | None
 ) -> None:
-    said = words(state, reason, platform)
-    assert said.bot_status in BOT_STATUSES
-    assert said.event in EVENTS
-    assert said.code in CODES
-    assert said.sub_code in SUB_CODES.get(said.code, {None})
-    assert said.message
+    names = words(state, reason, platform)
+    assert names.bot_status in BOT_STATUSES
+    assert names.event in EVENTS
+    assert names.code in CODES
+    assert names.sub_code in SUB_CODES.get(names.code, {None})
+    assert names.message
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "said"),
+    ("state", "reason", "names"),
     [
         ("joining", "", ("Joining", "bot.joining", "joining_call", None)),
         ("waiting_room", "", ("InWaitingRoom", "bot.in_waiting_room", "in_waiting_room", None)),
@@ -148,11 +148,13 @@ def test_only_words_of_the_contracts_are_used(
         ("fatal", "worker_lost", ("Error", "bot.failed", "fatal", "bot_errored")),
     ],
 )
-def test_words(state: str, reason: str, said: tuple[str, str, str, str | None]) -> None:
-    assert words(State(state), read_reason(reason), Platform.GOOGLE_MEET)[:4] == said
+def test_words_of_states_and_reasons(
+    state: str, reason: str, names: tuple[str, str, str, str | None]
+) -> None:
+    assert words(State(state), read_reason(reason), Platform.GOOGLE_MEET)[:4] == names
 
 
-def test_platforms_have_words_of_their_own() -> None:
+def test_sub_codes_depend_on_the_platform() -> None:
     assert (
         words(State.FATAL, Reason.CAPTCHA, Platform.MICROSOFT_TEAMS).sub_code
         == "microsoft_teams_captcha_detected"
@@ -163,7 +165,7 @@ def test_platforms_have_words_of_their_own() -> None:
     )
 
 
-def test_a_reason_on_the_way_in_changes_nothing() -> None:
+def test_a_reason_before_leaving_changes_no_words() -> None:
     removed = words(State.JOINING, Reason.REMOVED, Platform.GOOGLE_MEET)
     assert removed == words(State.JOINING, None, Platform.GOOGLE_MEET)
 
@@ -178,7 +180,7 @@ def test_a_reason_on_the_way_in_changes_nothing() -> None:
         ("fatal", "meeting_over", Outcome("fatal", "meeting_ended")),
     ],
 )
-def test_how_an_end_is_counted(state: str, reason: str, counted: Outcome) -> None:
+def test_outcome_has_the_code_and_sub_code_of_the_reason(state: str, reason: str, counted: Outcome) -> None:
     assert outcome(State(state), Reason(reason), Platform.GOOGLE_MEET) == counted
 
 
@@ -186,7 +188,7 @@ def test_every_platform_has_sub_codes() -> None:
     assert set(PLATFORM_SUB_CODES) == set(Platform)
 
 
-def test_status_codes_are_meetstreams() -> None:
+def test_status_code_is_500_for_failures_only() -> None:
     failed = {status for status in BOT_STATUSES if status_code(status) == 500}
     assert failed == {"Error", "Denied", "NotAllowed"}
     assert {status_code(status) for status in BOT_STATUSES - failed} == {200}
