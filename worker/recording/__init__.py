@@ -1,5 +1,5 @@
 """One call recorded live: from the launch of Chromium to the closed files.
 
-Doors: ``session.record`` and ``session.attend``; ``outcome`` (what is asked for and what came of it, pure); ``observer`` (who
-watches). Floor: beside monitoring, above rendering.
+Doors: ``session.record`` and ``session.attend``; ``outcome`` (the request and the outcome); ``observer`` (callbacks while it
+runs). Floor: beside monitoring, above rendering.
 """

@@ -1,4 +1,4 @@
-"""A bot in its call: looks at the page, lets the lifecycle decide, and takes the next step, until it has to leave."""
+"""The loop of a bot in a call: reads the page, lets the lifecycle decide, and acts on the page, until the bot has to leave."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from worker.tape.events import (
 logger = logging.getLogger(__name__)
 
 JOINING_INTERVAL: Final = 0.25
-"""Seconds between two looks at the page on the way in."""
+"""Seconds between two looks at the page before the bot is in the call."""
 
 IN_CALL_INTERVAL: Final = 0.5
 """Seconds between two looks at the page in the call."""
 
 THOROUGH_EVERY: Final = 4
-"""In the call every so many looks read the page's text, too."""
+"""In the call, the first of this many looks reads the page's text, too."""
 
 ANNOUNCE_TIMEOUT: Final = 15.0
-"""Seconds for writing the announcement."""
+"""Seconds for writing the announcement into the chat."""
 
 _ROSTER_EVENTS: Final = (ChannelMessage, SocketMessage, PageObjects, RosterResponse, TilesSeen)
 
 
 class CallLoop:
-    """Drives ``lifecycle`` by what ``call``, ``decoder`` and ``media`` tell.
+    """Drives ``lifecycle`` with the observations of ``call``, ``decoder`` and ``media``.
 
-    ``moved`` is called with each transition, ``note`` with each event that belongs on the tape. ``clock`` gives Unix seconds.
+    ``on_transition`` is called with each transition, ``write`` with each event for the tape. ``clock`` returns Unix seconds.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class CallLoop:
         lifecycle: Lifecycle,
         announcement: str | None,
         *,
-        moved: Callable[[Transition], None],
-        note: Callable[[WorkerEvent], None],
+        on_transition: Callable[[Transition], None],
+        write: Callable[[WorkerEvent], None],
         clock: Callable[[], float],
     ) -> None:
         self._call = call
@@ -65,21 +65,21 @@ class CallLoop:
         self._media = media
         self._lifecycle = lifecycle
         self._announcement = announcement
-        self._moved = moved
-        self._note = note
+        self._on_transition = on_transition
+        self._write = write
         self._clock = clock
         self._roster_changes = RosterChanges()
-        self._roster_news = False
+        self._roster_is_outdated = False
         self._seen: View | None = None
 
     def observe(self, event: TapeEvent) -> None:
-        """Takes an event that stands on the tape."""
+        """Takes an event that was written to the tape."""
         if isinstance(event, _ROSTER_EVENTS):
             self._decoder.observe(event)
-            self._roster_news = True
+            self._roster_is_outdated = True
 
     async def until_leaving(self) -> None:
-        """Goes in and stays until the bot has to leave. Raises CallError."""
+        """Joins the call and returns when the bot has to leave. Raises CallError."""
         await self._call.open()
         looks = 0
         while True:
@@ -101,23 +101,23 @@ class CallLoop:
         for finding in self._media.take_findings():
             self._note(finding)
         for transition in lifecycle.hear(self._media.now, at):
-            self._moved(transition)
-        if self._roster_news:
-            self._roster_news = False
+            self._on_transition(transition)
+        if self._roster_is_outdated:
+            self._roster_is_outdated = False
             roster = self._decoder.roster()
             for change in self._roster_changes.changes(roster, at):
-                self._note(change)
+                self._write(change)
             for transition in lifecycle.meet(roster, at):
-                self._moved(transition)
+                self._on_transition(transition)
         for transition in lifecycle.see(view, at):
-            self._moved(transition)
+            self._on_transition(transition)
 
     def _report(self, view: View) -> None:
-        """Tells the tape and the log what the page shows, whenever that is something else."""
+        """Writes to tape and log what the page shows, if it has changed."""
         if view == self._seen:
             return
         self._seen = view
-        self._note(
+        self._write(
             PageSeen(
                 at=self._clock(),
                 scene=view.scene,

@@ -1,4 +1,4 @@
-"""What a recording costs: the share of a core that its processes take."""
+"""The CPU use of a recording: the share of a core that its processes use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.recording.outcome import Cost
 
 
 class CpuMeter:
-    """Measures from its making on. A process that ended meanwhile is not counted."""
+    """Measures from its construction on. A process that has ended is not counted."""
 
     def __init__(self) -> None:
         processes = browser_processes()
@@ -21,7 +21,7 @@ class CpuMeter:
         self._chromium_before = cpu_seconds(self._chromium)
 
     def read(self) -> Cost:
-        """The averages so far."""
+        """The averages since construction."""
         elapsed = max(time.monotonic() - self._at, 1e-3)
         return Cost(
             worker=max(0.0, cpu_seconds(self._worker) - self._worker_before) / elapsed,

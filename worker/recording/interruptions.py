@@ -1,4 +1,4 @@
-"""What ends a recording from outside the call: the worker's stop, a dead browser, a page that hangs, a tape that fails."""
+"""What ends a recording from outside the call: the worker's stop, a failing tape, a dead browser, a page that hangs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.tape.errors import TapeWriteError
 
 
 class Interruptions:
-    """Waits for the first interruption of the recording in ``page``; ``stopped`` is done when the bot is told to leave."""
+    """Waits for an interruption of the recording in ``page``; ``stopped`` is done when the bot is told to leave."""
 
     def __init__(
         self, browser: BrowserSession, tap: Tap, page: Page, stopped: asyncio.Future[Ending]
@@ -28,9 +28,10 @@ class Interruptions:
         self._stopped = stopped
 
     async def wait_beside(self, call: asyncio.Task[None]) -> Ending | None:
-        """Waits until ``call`` is done (None) or it is interrupted; of several interruptions the gravest is returned."""
+        """Waits until ``call`` is done (returns None) or interrupted. Of several interruptions, returns the first in the order
+        stop, tape, browser, page."""
         hanging = asyncio.ensure_future(until_hung(self._page))
-        enders: set[asyncio.Future[Any]] = {
+        ends: set[asyncio.Future[Any]] = {
             call,
             hanging,
             self._stopped,
@@ -38,7 +39,7 @@ class Interruptions:
             self._tap.failed,
         }
         try:
-            await asyncio.wait(enders, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             return self._first(hanging)
         finally:
             hanging.cancel()

@@ -1,4 +1,4 @@
-"""Who watches a recording while it runs: displays, reports, metrics, uploads."""
+"""What displays, reports, metrics and uploads are told of a running recording."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from worker.tape.events import TapeEvent
 
 
 class RecordingObserver:
-    """Is told what happens in a recording; a subclass overrides what it needs. Called in the event loop, in order.
+    """Callbacks of a recording; a subclass overrides those it needs. They are called in the event loop, in order.
 
-    ``state`` and ``update`` may raise OSError (a terminal that has gone away), which the recording survives. The other
-    methods must not raise. ``interval`` is the time between two calls of ``update``, in seconds.
+    ``state`` and ``update`` may raise OSError (a closed terminal), which does not end the recording. The other methods must
+    not raise. ``interval`` is the time between two calls of ``update``, in seconds.
     """
 
     interval: float = 1.0
 
     def state(self, state: State, reason: Reason | None = None) -> None:
-        """The lifecycle moved to ``state``; ``reason`` is there from leaving on."""
+        """The recording entered ``state``; ``reason`` is set from leaving on."""
 
     def update(self, progress: Progress) -> None:
-        """How the recording stands now."""
+        """The recording's current ``progress``."""
 
     def event(self, event: TapeEvent) -> None:
-        """``event`` is on the tape."""
+        """``event`` was written to the tape."""
 
     def part_closed(self, path: Path) -> None:
         """The part of the tape at ``path`` is complete."""
 
     def close(self) -> None:
-        """The recording is over; nothing more is told."""
+        """The recording is over; no call follows."""

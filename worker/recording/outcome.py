@@ -1,4 +1,4 @@
-"""What a recording is asked for, and what came of it (pure data)."""
+"""The request for a recording, and its outcome."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from worker.platforms.links import Link
 
 
 class RecordingRequest(NamedTuple):
-    """What to record and where to.
+    """What to record, and where to.
 
-    ``output`` is the folder of the tape and the files. ``policy`` is when to leave; ``announcement`` is written into the chat,
-    None: nothing. ``failure`` is the folder for a snapshot of the page where the bot was not let in or something broke, None:
-    none is taken.
+    ``output`` is the folder of the tape and the files. ``policy`` says when to leave; ``announcement`` is written into the
+    chat, None: nothing. ``failure`` is the folder for a snapshot of the page if the bot is not admitted or something fails,
+    None: no snapshot.
     """
 
     bot_id: str
@@ -38,11 +38,11 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordingOutcome:
-    """What came of a recording.
+    """How a recording ended.
 
-    ``admitted``: the bot was in the call. ``manifest`` is None where nothing was recorded, or where the files failed; ``error``
-    is why the tape or the files could not be written. ``first_packet_after`` is from the end of waiting to be let in to the
-    first packet on the tape, ``files_closed_after`` from the end of the meeting to the last file closed, both in seconds.
+    ``admitted``: the bot was in the call. ``manifest`` is None if nothing was recorded, or if rendering failed; ``error`` says
+    why the tape or the files could not be written. ``first_packet_after`` is from the end of the waiting room to the first
+    packet on the tape, ``files_closed_after`` from the end of the meeting to the last file closed, both in seconds.
     """
 
     ending: Ending
@@ -55,5 +55,5 @@ class RecordingOutcome:
 
     @property
     def failed(self) -> bool:
-        """Whether something went wrong, other than the meeting's people not wanting a recording."""
+        """Whether something failed. A bot that people did not admit, or did not let record, has not failed."""
         return self.error is not None or self.ending.reason.is_cut_off

@@ -1,4 +1,4 @@
-"""Puts every event on the tape first, and only then into the files."""
+"""Writes every event to the tape first, then renders it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Takes the events of one recording. ``clock`` gives seconds since the Unix epoch.
+    """Takes the events of one recording. ``clock`` returns seconds since the Unix epoch.
 
-    The tape comes first in every sense: when the files fail, the tape goes on, and the files can be made from it later.
-    ``observers`` are called with each event that stands on the tape; they must not raise.
+    If rendering fails, the tape goes on, and the files can be rendered from it later. ``observers`` are called with each event
+    that was written to the tape; they must not raise.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Recorder:
         self._tape_error: TapeWriteError | None = None
         self._rendering_error: Exception | None = None
         self.first_frame_logged: float | None = None
-        """When the first frames stood on the tape, in seconds since the Unix epoch."""
+        """When the first frames were written to the tape, in seconds since the Unix epoch."""
 
     @property
     def begun(self) -> bool:
@@ -46,11 +46,11 @@ class Recorder:
 
     @property
     def error(self) -> Exception | None:
-        """Why the tape, or else the files, could not be written."""
+        """Why the tape could not be written, or else the files."""
         return self._tape_error or self._rendering_error
 
     def take(self, event: TapeEvent) -> None:
-        """Appends ``event`` to the tape, then renders it. Raises TapeWriteError."""
+        """Writes ``event`` to the tape, then renders it. Raises TapeWriteError."""
         try:
             recorded = self._tape.write(event, self._clock())
         except TapeWriteError as error:
@@ -63,20 +63,20 @@ class Recorder:
             observe(recorded)
 
     def render(self, event: TapeEvent) -> None:
-        """Renders an event that the tape does not take any more."""
+        """Renders an event that can no longer be written to the tape."""
         if self._rendering_error is not None:
             return
         try:
             self._renderer.feed(event)
-        except Exception as error:  # noqa: BLE001 - told through `error`; nothing may stop the tape
+        except Exception as error:  # noqa: BLE001 - kept in `error`; nothing may stop the tape
             self._rendering_failed(error)
 
     def progress(self) -> Progress | None:
-        """How the recording stands; None before it began and once the files failed."""
+        """The progress; None before the recording began and after rendering failed."""
         return None if self._rendering_error is not None else self._renderer.progress()
 
     def finish(self) -> Manifest | None:
-        """Completes the tape, then the files; None where there are none."""
+        """Completes the tape, then the files; returns the manifest, None without files."""
         try:
             self._tape.finish()
         except TapeWriteError as error:
@@ -85,11 +85,11 @@ class Recorder:
             return None
         try:
             return self._renderer.finish()
-        except Exception as error:  # noqa: BLE001 - told through `error`; nothing may stop the tape
+        except Exception as error:  # noqa: BLE001 - kept in `error`; nothing may stop the tape
             self._rendering_failed(error)
             return None
 
     def _rendering_failed(self, error: Exception) -> None:
         self._rendering_error = error
         logger.warning("the files cannot be written: %s; the tape goes on", error)
-        logger.debug("where the files failed", exc_info=error)
+        logger.debug("rendering failed here", exc_info=error)

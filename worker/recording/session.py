@@ -47,13 +47,13 @@ from worker.tape.writer import TapeWriter
 logger = logging.getLogger(__name__)
 
 IN_FLIGHT: Final = 0.25
-"""Seconds: frames that arrived so shortly before the call was recognized may still be on their way from the page."""
+"""Seconds before the call was recognized whose frames may still be in transit from the page."""
 
 LEAVE_TIMEOUT: Final = 6.0
-"""Seconds for leaving the call; it ends all the same when the browser is closed."""
+"""Seconds for leaving the call by its button; otherwise closing the browser ends it."""
 
 PART_SECONDS: Final = 4.0
-"""What a killed worker had not uploaded yet is lost: the open part of the tape, and what an upload takes."""
+"""Seconds in one part of the tape. A killed worker loses the open part and the parts that are not uploaded yet."""
 
 
 async def record(
@@ -105,7 +105,7 @@ def _pass_on(signal: asyncio.Future[str], stopped: asyncio.Future[Ending]) -> No
 
 
 class _Session:
-    """What happens between the first event and the last."""
+    """A recording from its first event to its last."""
 
     def __init__(
         self,
@@ -136,14 +136,14 @@ class _Session:
             media,
             self._lifecycle,
             request.announcement,
-            moved=self._moved,
-            note=self._note,
+            on_transition=self._on_transition,
+            write=self._write,
             clock=time.time,
         )
         recorder.observers += [self._call_loop.observe, observer.event]
         self._ending: Ending | None = None
-        self._cost: CpuMeter | None = None
-        self._showing: asyncio.Task[None] | None = None
+        self._cpu_meter: CpuMeter | None = None
+        self._updates: asyncio.Task[None] | None = None
 
     async def run(self) -> RecordingOutcome:
         self._recorder.take(
@@ -156,11 +156,11 @@ class _Session:
                 bot_name=self._request.bot_name,
             )
         )
-        self._moved(Transition(time.time(), State.JOINING))
+        self._on_transition(Transition(time.time(), State.JOINING))
         ending = await self._attend()
-        if self._showing is not None:
-            self._showing.cancel()
-        cost = self._cost.read() if self._cost and self._alive() else None
+        if self._updates is not None:
+            self._updates.cancel()
+        cost = self._cpu_meter.read() if self._cpu_meter and self._browser_is_alive() else None
         await self._wind_up(ending)
         manifest = self._recorder.finish()
         return RecordingOutcome(
@@ -174,7 +174,7 @@ class _Session:
         )
 
     async def _attend(self) -> Ending:
-        """Until the bot has to leave: because the lifecycle says so, or because something interrupts it."""
+        """Stays until the bot has to leave: the lifecycle decides so, or something interrupts it."""
         call = asyncio.create_task(self._call_loop.until_leaving())
         try:
             interruption = await self._interruptions.wait_beside(call)
@@ -190,25 +190,25 @@ class _Session:
             await asyncio.gather(call, return_exceptions=True)
         if interruption is not None:
             for transition in self._lifecycle.stop(interruption):
-                self._moved(transition)
+                self._on_transition(transition)
         if self._ending is None:
-            raise RuntimeError("the call loop returned although the bot has not left")
+            raise RuntimeError("the call loop returned before the lifecycle was leaving")
         return self._ending
 
-    def _moved(self, transition: Transition) -> None:
-        """Follows a transition of the lifecycle: on the tape, in the log, and for the observer."""
+    def _on_transition(self, transition: Transition) -> None:
+        """Writes a transition of the lifecycle to the tape and the log, and tells the observer."""
         state, ending = transition.state, transition.ending
         if state is State.LEAVING and ending is not None:
             self._ending = ending
             logger.info("%s.", words(State.LEAVING, ending.reason, self._platform).message)
         if state is State.IN_CALL_RECORDING:
-            self._note(RecordingStarted(at=self._meeting_start(transition.at)))
-            self._cost = CpuMeter()
-            self._showing = asyncio.create_task(self._show())
+            self._write(RecordingStarted(at=self._meeting_start(transition.at)))
+            self._cpu_meter = CpuMeter()
+            self._updates = asyncio.create_task(self._update_observer())
         reason = ending.reason if ending is not None else None
-        self._tell(partial(self._observer.state, state, reason))
+        self._notify(partial(self._observer.state, state, reason))
         logger.info("%s: %s", state.value, ", ".join(filter(None, [reason, *transition.evidence])) or "begun")
-        self._note(
+        self._write(
             StateChanged(
                 at=transition.at,
                 state=state,
@@ -219,27 +219,31 @@ class _Session:
         )
 
     def _meeting_start(self, at: float) -> float:
-        """What is already there counts, if the recording begins with the admission; it took a moment to be sure of that."""
+        """When the recording begins: with the frames from before the call was recognized, unless recording was denied then."""
         start, first = at - IN_FLIGHT, self._media.now.first_frame
         if self._lifecycle.recording_was_denied:
             return at
         return start if first is None else max(min(start, first), start - HELD_SECONDS)
 
     async def _wind_up(self, ending: Ending) -> None:
-        if self._alive():
+        if self._browser_is_alive():
             await self._tap.flush()
         if self._recorder.begun:
-            self._note(RecordingEnded(at=ending.at, reason=ending.reason, detail=ending.detail))
-        if self._alive() and self._request.failure is not None and self._is_trouble(ending.reason):
+            self._write(RecordingEnded(at=ending.at, reason=ending.reason, detail=ending.detail))
+        if (
+            self._browser_is_alive()
+            and self._request.failure is not None
+            and self._needs_snapshot(ending.reason)
+        ):
             private = PLATFORMS[self._platform].private_selectors
             await take_snapshot(self._page, self._request.failure, private)
-        if self._alive():
+        if self._browser_is_alive():
             await self._leave()
         for transition in self._lifecycle.left(time.time()):
-            self._moved(transition)
+            self._on_transition(transition)
 
-    def _is_trouble(self, reason: Reason) -> bool:
-        """Whether somebody will want to see what the page showed."""
+    def _needs_snapshot(self, reason: Reason) -> bool:
+        """Whether what the page shows helps to understand ``reason``."""
         return reason.is_cut_off or not (self._recorder.begun or reason.is_told_to_stop)
 
     async def _leave(self) -> None:
@@ -249,27 +253,27 @@ class _Session:
         except (CallError, TimeoutError) as error:
             logger.info("could not leave by the button: %s", error or "the page does not answer")
 
-    async def _show(self) -> None:
+    async def _update_observer(self) -> None:
         while True:
             progress = self._recorder.progress()
             if progress is not None:
-                self._tell(partial(self._observer.update, progress))
+                self._notify(partial(self._observer.update, progress))
             await asyncio.sleep(self._observer.interval)
 
-    def _tell(self, show: Callable[[], None]) -> None:
-        """A terminal that has gone away is no reason to end a recording."""
+    def _notify(self, callback: Callable[[], None]) -> None:
+        """Calls an observer's ``callback``; a closed terminal must not end the recording."""
         try:
-            show()
+            callback()
         except OSError as error:
             logger.info("the progress cannot be shown: %s", error)
 
-    def _note(self, event: WorkerEvent) -> None:
+    def _write(self, event: WorkerEvent) -> None:
         try:
             self._recorder.take(event)
         except TapeWriteError:
             self._recorder.render(event)
 
-    def _alive(self) -> bool:
+    def _browser_is_alive(self) -> bool:
         return not self._browser.died.done()
 
     def _first_packet_after(self) -> float | None:

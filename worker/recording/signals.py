@@ -1,4 +1,4 @@
-"""Turns the signals that end a process into an orderly end."""
+"""Turns termination signals into a future, so that the process can end in order."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from typing import Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, what supervisors send, and a terminal that is closed."""
+"""Ctrl-C, the stop of a process manager, and a closed terminal."""
 
 
 @contextmanager
 def stop_signals() -> Iterator[asyncio.Future[str]]:
-    """Gives a future that the first of SIGNALS completes with the signal's name.
+    """Yields a future that the first of SIGNALS completes with the signal's name.
 
-    From then on the signals do what they did before, so that a second one ends a process that does not end by itself.
+    After that the signals have their previous handlers again, so that a second one ends a process that hangs.
     """
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[str] = loop.create_future()
