@@ -1,4 +1,4 @@
-"""The command line, and what a person sees: commands, displays, summaries.
+"""The command line and its output: commands, displays, summaries.
 
-Doors: ``main.main`` (the command ``meetstems``); one module a command. Floor: the top; only here is a terminal drawn on.
+Doors: ``main.main`` (the command ``meetstems``); one module per command. Floor: the top; only here rich is used.
 """

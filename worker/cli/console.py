@@ -1,4 +1,4 @@
-"""The terminal, or whatever stands in its place: what goes to standard output and to standard error."""
+"""Standard output and standard error, on a terminal or without one."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from worker.safe_text import printable
 
 
 class _Output(Console):
-    """A console that falls silent when nobody reads it any more, rather than end a recording."""
+    """A console that stops writing, instead of failing, once its reader has closed the pipe."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        # Python writes what is still buffered when it exits; that must not fail again.
+        # Python writes its buffer at exit; that must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _ErrorLines(logging.Handler):
-    """Writes each record as one line to what is standard error at that moment: a live view puts itself in its place."""
+    """Writes each record as one line to the current ``sys.stderr``, which a live view replaces."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print_error(record.getMessage())
 
 
 def open_console() -> Console:
-    """Standard output. Where it is no terminal, tables have room and nothing is coloured."""
+    """Standard output; without a terminal it is PLAIN_WIDTH columns wide and has no colours."""
     return _Output(highlight=False) if sys.stdout.isatty() else _Output(highlight=False, width=PLAIN_WIDTH)
 
 
 def open_display(console: Console, title: str) -> RecordingObserver:
-    """A live view of what ``title`` names where a person can see it, plain lines elsewhere."""
+    """A live view with ``title`` in its headline on a terminal, plain lines without one."""
     return LiveDisplay(console, title) if console.is_terminal else PlainDisplay(console)
 
 
 def print_error(message: str) -> None:
-    """One line on standard error."""
+    """Writes ``message`` as one line to standard error."""
     print(f"meetstems: {printable(message, 600)}", file=sys.stderr, flush=True)
 
 
 def log_to_stderr() -> None:
-    """Warnings and errors become lines on standard error."""
+    """Writes logged warnings and errors as lines to standard error."""
     logging.basicConfig(level=logging.WARNING, handlers=[_ErrorLines()], force=True)

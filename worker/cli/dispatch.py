@@ -1,4 +1,4 @@
-"""What ``meetstems dispatch`` does."""
+"""The command ``meetstems dispatch``: puts a job on the queue."""
 
 from __future__ import annotations
 

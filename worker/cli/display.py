@@ -1,4 +1,4 @@
-"""What a person sees while a recording runs: a live view on a terminal, plain lines elsewhere."""
+"""The progress of a running recording: a live view on a terminal, plain lines without one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.states import State
 PLAIN_INTERVAL: Final = 10.0
 """Seconds of meeting between two plain lines."""
 LIVE_INTERVAL: Final = 0.5
-"""Seconds between two drawings of the live view."""
+"""Seconds between two updates of the live view."""
 _ROWS: Final = 16
 
 STATES: Final = {
@@ -33,7 +33,7 @@ STATES: Final = {
     State.DONE: ("done", "green"),
     State.FATAL: ("failed", "red"),
 }
-"""The states of a recording as a person calls them, and their colours."""
+"""The label and the colour of each state of a recording."""
 
 
 def clock(seconds: float) -> str:
@@ -53,23 +53,23 @@ class PlainDisplay(RecordingObserver):
         self._next = PLAIN_INTERVAL
 
     def state(self, state: State, reason: Reason | None = None) -> None:
-        """Says the new state at once."""
+        """Prints the new state."""
         line = STATES[state][0]
-        self._say(f"{line}: {reason}" if reason else line)
+        self._print(f"{line}: {reason}" if reason else line)
 
     def update(self, progress: Progress) -> None:
-        """Says how it stands, if ten seconds have passed since the last time."""
+        """Prints the progress, if PLAIN_INTERVAL has passed since the last time."""
         if progress.elapsed_seconds < self._next:
             return
         self._next = progress.elapsed_seconds + PLAIN_INTERVAL
-        self._say(plain_line(progress))
+        self._print(plain_line(progress))
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
 
 
 def plain_line(progress: Progress) -> str:
-    """How it stands, on one line."""
+    """The progress on one line."""
     speakers = progress.speakers
     talking = [printable(speaker.name) for speaker in speakers if speaker.speaking]
     return (
@@ -82,7 +82,7 @@ def plain_line(progress: Progress) -> str:
 
 
 class LiveDisplay(RecordingObserver):
-    """A view that is drawn anew in place, on a terminal."""
+    """A view that is updated in place, on a terminal."""
 
     interval = LIVE_INTERVAL
 
@@ -95,17 +95,17 @@ class LiveDisplay(RecordingObserver):
         self._live.start()
 
     def state(self, state: State, reason: Reason | None = None) -> None:
-        """Shows the new state at once."""
+        """Shows the new state."""
         self._state, self._reason = state, reason
         self._live.refresh()
 
     def update(self, progress: Progress) -> None:
-        """Shows how it stands."""
+        """Shows the new progress."""
         self._progress = progress
         self._live.refresh()
 
     def close(self) -> None:
-        """Takes the view away."""
+        """Removes the view."""
         self._live.stop()
 
     def _view(self) -> Group:
@@ -113,7 +113,7 @@ class LiveDisplay(RecordingObserver):
 
 
 def live_view(title: str, state: State, reason: Reason | None, progress: Progress | None) -> Group:
-    """The live view: a headline, who speaks and who spoke, and how to end it."""
+    """The live view: a headline, the speakers, and how to end the recording."""
     name, colour = STATES[state]
     headline = Text.assemble(("● ", colour), (name, f"bold {colour}"))
     if progress is not None:
@@ -125,7 +125,7 @@ def live_view(title: str, state: State, reason: Reason | None, progress: Progres
     if progress is not None:
         parts.append(Padding(_speakers(progress.speakers), (1, 0)))
     if state is State.IN_CALL_RECORDING:
-        parts.append(Text("Ctrl-C ends the recording; all files are finished.", "dim"))
+        parts.append(Text("Ctrl-C ends the recording and finishes all files.", "dim"))
     return Group(*parts)
 
 

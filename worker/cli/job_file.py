@@ -1,4 +1,4 @@
-"""A job that a person hands over: a file, or standard input."""
+"""Reads a job from a file or from standard input."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The command ``meetstems``.
 
-Exit codes: 0 done, 1 failed, 2 the input or the configuration was wrong, 3 ``record`` only: the bot was not let in, 75 ``run``
+Exit codes: 0 done, 1 failed, 2 the input or configuration is wrong, 3 ``record`` only: the bot was not admitted, 75 ``run``
 only: try again, 130 interrupted a second time.
 """
 
@@ -25,17 +25,17 @@ that does ``set_defaults(run=callable)``; the callable takes the parsed argument
 
 DEFAULT_BOT_NAME: Final = "Meetstems"
 LONGEST_BOT_NAME: Final = 60
-"""Characters that Meet's name field takes."""
+"""Characters that Meet's name field accepts."""
 
 LONGEST_MESSAGE: Final = 4096
-"""Characters that the chat of Microsoft Teams takes; on Google Meet a message is cut to 500."""
+"""Characters that the chat of Microsoft Teams accepts; on Google Meet a message is cut to 500."""
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells what is wrong with the arguments in one line."""
+    """Reports wrong arguments in one line."""
 
     def error(self, message: str) -> NoReturn:
         print_error(f"{message} (see {self.prog} --help)")
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print_error("interrupted; what is on the tape can be replayed")
+        print_error("interrupted; the tape can be replayed")
         return INTERRUPTED
 
 
@@ -86,19 +86,19 @@ def _add_record(commands: Any) -> None:
     parser.add_argument("--announce", type=announcement, metavar="TEXT", help="write this into the chat")
     parser.add_argument("--max-duration", type=seconds, metavar="SECONDS", help="the longest recording")
     parser.add_argument(
-        "--wait", type=seconds, metavar="SECONDS", help="patience in the waiting room (default: 600)"
+        "--wait", type=seconds, metavar="SECONDS", help="the longest wait in the waiting room (default: 600)"
     )
     parser.add_argument(
         "--alone",
         type=seconds,
         metavar="SECONDS",
-        help="patience without anybody else (default: 600 before anybody came, 300 after all have left)",
+        help="the longest time alone in the call (default: 600 before anyone joins, 300 after all have left)",
     )
     parser.set_defaults(run=_record)
 
 
 def _add_replay(commands: Any) -> None:
-    parser = commands.add_parser("replay", help="make the files of a recording anew from its tape")
+    parser = commands.add_parser("replay", help="render the files of a recording again from its tape")
     parser.add_argument("tape", type=Path, metavar="TAPE", help="the tape folder of a recording")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
     parser.add_argument(
@@ -112,13 +112,13 @@ def _add_replay(commands: Any) -> None:
 def _add_run(commands: Any) -> None:
     parser = commands.add_parser("run", help="take a job from the queue, record, upload and report")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--forever", action="store_true", help="go on with the next job")
+    source.add_argument("--forever", action="store_true", help="run one job after another")
     source.add_argument(
-        "--job", metavar="FILE", help="do this job, without a queue; - reads it from standard input"
+        "--job", metavar="FILE", help="run this job, without a queue; - reads it from standard input"
     )
-    parser.add_argument("--local", action="store_true", help="bring S3 and SQS along; needs --job")
+    parser.add_argument("--local", action="store_true", help="use an embedded S3 and SQS; needs --job")
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="with --local: where to copy the results to"
+        "--output", type=Path, metavar="DIR", help="with --local: the folder for a copy of the results"
     )
     parser.set_defaults(run=_run)
 
@@ -141,7 +141,7 @@ def _add_entry_point(commands: Any, entry_point: EntryPoint) -> None:
     try:
         register = entry_point.load()
     except ImportError as error:
-        missing = f"{entry_point.name}: needs more than is installed ({error})"
+        missing = f"{entry_point.name}: needs packages that are not installed ({error})"
 
         def refuse(_: argparse.Namespace) -> int:
             raise MeetstemsError(missing)
@@ -152,7 +152,7 @@ def _add_entry_point(commands: Any, entry_point: EntryPoint) -> None:
 
 
 def bot_name(value: str) -> str:
-    """A name that a bot can bear in a call. Raises argparse.ArgumentTypeError."""
+    """A bot's name in a call. Raises argparse.ArgumentTypeError."""
     name = value.strip()
     if not 0 < len(name) <= LONGEST_BOT_NAME or not name.isprintable():
         raise argparse.ArgumentTypeError(f"{value!r}: expected 1 to {LONGEST_BOT_NAME} printable characters")
@@ -178,7 +178,7 @@ def seconds(value: str) -> float:
     return number
 
 
-# Playwright, PyAV and numpy take a second to import; asking for help should not.
+# Importing Playwright, PyAV and numpy takes a second, which --help should not take.
 def _record(options: argparse.Namespace) -> int:
     from worker.cli.record import record_command
 
@@ -207,7 +207,9 @@ def _run(options: argparse.Namespace) -> int:
     from worker.cli.run import run_command
 
     if options.output is not None and not options.local:
-        raise InputError("--output: goes with --local, expected MEETSTEMS_BUCKET to say where results go")
+        raise InputError(
+            "--output: is for --local only, expected MEETSTEMS_BUCKET to name the bucket for results"
+        )
     return run_command(options.job, forever=options.forever, local=options.local, output=options.output)
 
 

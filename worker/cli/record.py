@@ -1,4 +1,4 @@
-"""What ``meetstems record`` does: the work, and how a person is told of it."""
+"""The command ``meetstems record``: records a call and reports on the terminal."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from worker.settings import BrowserSettings
 from worker.states import State
 
 NOT_ADMITTED: Final = 3
-"""Exit code: the bot was not let in, so there is nothing."""
+"""Exit code: the bot was not admitted, so nothing was recorded."""
 
 FAILURE_FOLDER: Final = "failure"
-"""Beside the tape: what the page showed when the bot was not let in, or when something broke."""
+"""The folder beside the tape for a snapshot of the page, if the bot was not admitted or something failed."""
 
 
 def record_command(
@@ -72,8 +72,8 @@ def _report(console: Console, request: RecordingRequest, outcome: RecordingOutco
         advice = f"meetstems replay {request.output / TAPE_FOLDER} can make the files from the tape"
         raise MeetstemsError(f"{outcome.error}; {advice}")
     if outcome.manifest is None:
-        said = words(State.FATAL, reason, request.link.platform).message
-        print_error(f"not recorded: {said} ({why})")
+        message = words(State.FATAL, reason, request.link.platform).message
+        print_error(f"not recorded: {message} ({why})")
         return MeetstemsError.exit_code if outcome.failed else NOT_ADMITTED
     if outcome.failed:
         length = clock(outcome.manifest.recording.duration_seconds)

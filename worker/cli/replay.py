@@ -1,4 +1,4 @@
-"""What ``meetstems replay`` does: the work, and how a person is told of it."""
+"""The command ``meetstems replay``: renders a tape again and reports on the terminal."""
 
 from __future__ import annotations
 

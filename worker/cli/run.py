@@ -1,4 +1,4 @@
-"""What ``meetstems run`` does."""
+"""The command ``meetstems run``: runs jobs from the queue, or one from a file."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from worker.settings import BrowserSettings, WorkerSettings
 
 
 def run_command(job: str | None, *, forever: bool, local: bool, output: Path | None) -> int:
-    """Does one job from the queue (or all, ``forever``), or the one in the file ``job``; returns the exit code.
+    """Runs one job from the queue (``forever``: one after another), or the one in the file ``job``; returns the exit code.
 
-    ``local``: with S3 and SQS within this process, of which ``output`` gets a copy at the end. Raises MeetstemsError; see
+    ``local``: with an embedded S3 and SQS; at the end the bucket is copied to ``output``. Raises MeetstemsError; see
     worker.jobs.consumer for the exit codes.
     """
     browser_settings, worker_settings = (
@@ -57,15 +57,13 @@ def _run_locally(
     worker_settings: WorkerSettings,
     output: Path | None,
 ) -> int:
-    """The whole way through the queue and back, with nobody's account. Raises InputError where there is no job."""
+    """Runs the job with an embedded queue and bucket, without an account. Raises InputError without a job."""
     if body is None:
-        raise InputError(
-            "--local: has an empty queue of its own, expected a job for it: --job FILE or --job -"
-        )
+        raise InputError("--local: the embedded queue is empty, expected a job for it: --job FILE or --job -")
     if output is not None:
         claim_output(output)
     with embedded_aws() as embedded:
-        here = msgspec.structs.replace(
+        embedded_settings = msgspec.structs.replace(
             worker_settings,
             bucket=embedded.bucket,
             jobs_queue_url=embedded.jobs_url,
@@ -73,8 +71,10 @@ def _run_locally(
             aws_endpoint_url=embedded.aws.endpoint_url,
         )
         bot_id = dispatch(JobsQueue(sqs_client(embedded.aws), embedded.jobs_url), body)
-        print(f"bot {bot_id}: S3 and SQS are at {embedded.aws.endpoint_url} as long as this runs", flush=True)
-        exit_code = asyncio.run(run_from_queue(browser_settings, here, embedded.aws, forever=False))
+        print(f"bot {bot_id}: S3 and SQS are at {embedded.aws.endpoint_url} while this runs", flush=True)
+        exit_code = asyncio.run(
+            run_from_queue(browser_settings, embedded_settings, embedded.aws, forever=False)
+        )
         _print_events(embedded)
         if output is not None:
             _save(embedded, output)
@@ -94,4 +94,4 @@ def _save(embedded: Embedded, output: Path) -> None:
         path = output / listed.key
         path.parent.mkdir(parents=True, exist_ok=True)
         store.download(listed.key, path)
-    print(f"what is in the bucket was copied to {output}")
+    print(f"the bucket was copied to {output}")

@@ -1,4 +1,4 @@
-"""What ``meetstems schema`` does."""
+"""The command ``meetstems schema``: prints the form of a job."""
 
 from __future__ import annotations
 

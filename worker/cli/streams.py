@@ -1,4 +1,4 @@
-"""What ``meetstems streams BOT_ID`` does: prints MeetStream's get_audio_streams document."""
+"""The command ``meetstems streams BOT_ID``: prints MeetStream's get_audio_streams document."""
 
 from __future__ import annotations
 

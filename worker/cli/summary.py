@@ -1,4 +1,4 @@
-"""What a person is told once a recording or a replay is done."""
+"""The summary of a finished recording or replay."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from worker.manifest.schema import Manifest
 from worker.safe_text import printable
 
 PLAIN_WIDTH: Final = 160
-"""Columns of the table where there is no terminal that could be too narrow."""
+"""Columns of the table without a terminal."""
 
 
 def print_summary(console: Console, manifest: Manifest, output: Path, notes: list[tuple[str, str]]) -> None:
-    """The table of speakers, the warnings, and ``notes`` (label, value)."""
+    """Prints the table of speakers, the warnings, and ``notes`` (label, value)."""
     recording = manifest.recording
     lines = [
         ("recorded", f"{clock(round(recording.duration_seconds))} ({recording.duration_seconds:.2f} s)"),

@@ -23,7 +23,7 @@ def progress(elapsed: float, *speakers: SpeakerProgress) -> Progress:
     return Progress(elapsed_seconds=elapsed, speakers=list(speakers))
 
 
-def drawn(view: object, width: int = 100) -> str:
+def rendered(view: object, width: int = 100) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     console.print(view)
     assert isinstance(console.file, io.StringIO)
@@ -31,17 +31,17 @@ def drawn(view: object, width: int = 100) -> str:
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(-1, "0:00"), (0, "0:00"), (75.9, "1:15"), (3675, "1:01:15")])
-def test_clock(seconds: float, shown: str) -> None:
+def test_clock_has_hours_only_from_an_hour_on(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
 
 
-def test_a_plain_line() -> None:
-    stand = progress(83, speaker("Ada", speaking=True), speaker("Ben", lost=2), speaker("Zoë", speaking=True))
-    assert plain_line(stand) == "1:23 3 speakers, 9,780 packets, 12 recovered, 2 lost; speaking: Ada, Zoë"
+def test_plain_line_adds_up_packets_and_names_who_speaks() -> None:
+    three = progress(83, speaker("Ada", speaking=True), speaker("Ben", lost=2), speaker("Zoë", speaking=True))
+    assert plain_line(three) == "1:23 3 speakers, 9,780 packets, 12 recovered, 2 lost; speaking: Ada, Zoë"
     assert plain_line(progress(3)) == "0:03 0 speakers, 0 packets, 0 recovered, 0 lost; speaking: nobody"
 
 
-def test_plain_lines_come_with_each_state_and_every_ten_seconds() -> None:
+def test_plain_display_prints_each_state_and_every_ten_seconds() -> None:
     out = io.StringIO()
     display = PlainDisplay(Console(file=out, width=40))
     display.state(State.JOINING)
@@ -54,8 +54,8 @@ def test_plain_lines_come_with_each_state_and_every_ten_seconds() -> None:
     assert lines[-1] == "leaving: meeting_ended"
 
 
-def test_the_live_view_shows_who_speaks() -> None:
-    view = drawn(
+def test_live_view_marks_who_speaks() -> None:
+    view = rendered(
         live_view(
             "https://meet…",
             State.IN_CALL_RECORDING,
@@ -70,27 +70,27 @@ def test_the_live_view_shows_who_speaks() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_hostile_names_change_nothing_but_their_own_cell(width: int) -> None:
-    view = drawn(live_view(HOSTILE, State.IN_CALL_RECORDING, None, progress(1, speaker(HOSTILE))), width)
+def test_hostile_names_stay_within_their_cell(width: int) -> None:
+    view = rendered(live_view(HOSTILE, State.IN_CALL_RECORDING, None, progress(1, speaker(HOSTILE))), width)
     assert "\x1b" not in view
     assert "\u202e" not in view
     assert "[red]Mal" in view
-    rows = drawn(
+    rows = rendered(
         live_view("t", State.IN_CALL_RECORDING, None, progress(1, speaker(HOSTILE))), width
     ).splitlines()
     assert len(rows) <= 7
     assert max(row.count("x") for row in rows) < 40
 
 
-def test_of_a_crowd_those_who_speak_are_shown() -> None:
+def test_live_view_of_many_speakers_shows_those_who_speak() -> None:
     crowd = [speaker(f"Person {number}", speaking=number >= 38) for number in range(40)]
-    view = drawn(live_view("t", State.IN_CALL_RECORDING, None, progress(1, *crowd)))
+    view = rendered(live_view("t", State.IN_CALL_RECORDING, None, progress(1, *crowd)))
     assert "Person 38" in view
     assert "Person 39" in view
     assert "and 24 more" in view
 
 
-def test_the_live_display_leaves_nothing_behind() -> None:
+def test_live_display_removes_its_view_when_closed() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=80, height=20)
     display = LiveDisplay(console, "https://meet…")
     display.state(State.WAITING_ROOM)

@@ -76,14 +76,16 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
         ),
     ],
 )
-def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], line: str) -> None:
+def test_wrong_arguments_are_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
     with pytest.raises(SystemExit) as end:
         run(*arguments)
     assert end.value.code == 2
     assert one_line(capsys) == line
 
 
-def test_not_a_link_to_a_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_record_refuses_a_link_that_is_no_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("record", "https://zoom.us/j/1", "--output", tmp_path / "out") == 2
     assert one_line(capsys).startswith("meeting link 'https://zoom.us/j/1': expected a Google Meet link like")
     assert not (tmp_path / "out").exists()
@@ -101,7 +103,7 @@ def test_not_a_link_to_a_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ),
     ],
 )
-def test_what_record_is_told_to_do(
+def test_record_options_set_policy_and_announcement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], policy: LeavePolicy
 ) -> None:
     requests: list[RecordingRequest] = []
@@ -116,7 +118,7 @@ def test_what_record_is_told_to_do(
     assert (request.policy, request.announcement, request.bot_name) == (policy, "Hello", cli.DEFAULT_BOT_NAME)
 
 
-def test_no_chromium(
+def test_record_names_the_setting_of_a_missing_chromium(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEETSTEMS_CHROMIUM", "/nowhere/chromium")
@@ -127,7 +129,7 @@ def test_no_chromium(
     )
 
 
-def test_a_chromium_that_does_not_start(
+def test_record_fails_if_chromium_does_not_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEETSTEMS_CHROMIUM", "/bin/false")
@@ -136,7 +138,7 @@ def test_a_chromium_that_does_not_start(
 
 
 @pytest.mark.parametrize("command", ["record https://meet.google.com/abc-defg-hij --output", "run --job"])
-def test_a_storage_state_is_read_before_anything_else(
+def test_a_storage_state_is_checked_before_anything_else(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEETSTEMS_STORAGE_STATE", "/nowhere/state.json")
@@ -145,7 +147,7 @@ def test_a_storage_state_is_read_before_anything_else(
     assert one_line(capsys).startswith("MEETSTEMS_STORAGE_STATE='/nowhere/state.json': cannot be read")
 
 
-def test_settings_that_no_shell_could_split(
+def test_chromium_args_with_an_open_quote_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEETSTEMS_CHROMIUM_ARGS", "--lang='en")
@@ -153,7 +155,7 @@ def test_settings_that_no_shell_could_split(
     assert one_line(capsys).startswith("MEETSTEMS_CHROMIUM_ARGS=")
 
 
-def occupied(folder: Path) -> str:
+def a_folder_with_a_file(folder: Path) -> str:
     folder.mkdir()
     (folder / "old.webm").write_bytes(b"precious")
     return "is not empty, expected a new or an empty folder"
@@ -164,19 +166,19 @@ def a_file(folder: Path) -> str:
     return "is a file, expected a new or an empty folder"
 
 
-@pytest.mark.parametrize("spoil", [occupied, a_file])
+@pytest.mark.parametrize("occupy", [a_folder_with_a_file, a_file])
 @pytest.mark.parametrize("command", ["record", "replay"])
-def test_an_output_that_exists(
-    tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str], spoil: Any, command: str
+def test_an_output_with_content_is_refused_and_kept(
+    tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str], occupy: Any, command: str
 ) -> None:
     output = tmp_path / "out"
-    reason = spoil(output)
+    reason = occupy(output)
     assert run(command, LINK if command == "record" else tape, "--output", output) == 2
     assert one_line(capsys) == f"output {output}: {reason}"
     assert b"precious" in (output.read_bytes() if output.is_file() else (output / "old.webm").read_bytes())
 
 
-def test_an_output_that_cannot_be_made(
+def test_an_output_that_cannot_be_created_is_refused(
     tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
@@ -197,17 +199,17 @@ def files_limited_to(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("command", ["record", "replay"])
-@pytest.mark.parametrize("room", [0, 100])
-def test_an_output_that_is_full(
-    tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str], command: str, room: int
+@pytest.mark.parametrize("size", [0, 100])
+def test_an_output_without_space_is_refused(
+    tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str], command: str, size: int
 ) -> None:
-    with files_limited_to(room):
+    with files_limited_to(size):
         assert run(command, LINK if command == "record" else tape, "--output", tmp_path / "out") == 2
-    reason = os.strerror(errno.EFBIG) if room == 0 else "the disk is full"
+    reason = os.strerror(errno.EFBIG) if size == 0 else "the disk is full"
     assert one_line(capsys) == f"output {tmp_path / 'out'}: cannot be written: {reason}"
 
 
-def test_an_output_that_fills_up_while_replaying(
+def test_replay_fails_if_the_output_fills_up(
     tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with files_limited_to(100_000):
@@ -215,7 +217,7 @@ def test_an_output_that_fills_up_while_replaying(
     assert one_line(capsys).startswith(f"output {tmp_path / 'out'}: cannot be written: ")
 
 
-def test_replay(tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_writes_all_files(tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("replay", tape, "--output", tmp_path / "out") == 0
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -229,7 +231,7 @@ def test_replay(tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]) 
     }
 
 
-def test_a_truncated_tape_is_replayed_as_far_as_it_goes(
+def test_replay_of_a_truncated_tape_warns_and_renders_the_rest(
     tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     last = sorted(tape.iterdir())[-1]
@@ -239,7 +241,9 @@ def test_a_truncated_tape_is_replayed_as_far_as_it_goes(
     assert captured.err == f"meetstems: tape {tape}: {last.name}: is torn: it ends within a record\n"
 
 
-def test_a_tape_that_ends_before_the_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_of_a_tape_without_a_call_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with TapeWriter(tmp_path / "tape") as writer:
         for at, event in a_meeting(1):
             if isinstance(event, RecordingStarted):
@@ -265,7 +269,7 @@ def test_a_tape_that_ends_before_the_call(tmp_path: Path, capsys: pytest.Capture
         (an_mcap(version="7"), f"has version 7, expected at most {TAPE_VERSION}; a newer meetstems wrote it"),
     ],
 )
-def test_folders_that_hold_no_tape(
+def test_replay_refuses_folders_without_a_tape(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, reason: str
 ) -> None:
     folder = tmp_path / "tape"
@@ -276,7 +280,7 @@ def test_folders_that_hold_no_tape(
     assert one_line(capsys) == f"tape {folder}: {reason}"
 
 
-def test_no_such_tape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_refuses_a_missing_tape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("replay", tmp_path / "none", "--output", tmp_path / "out") == 2
     assert (
         one_line(capsys) == f"tape {tmp_path}/none: is not a folder, expected the tape folder of a recording"
@@ -284,7 +288,7 @@ def test_no_such_tape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert not (tmp_path / "out").exists()
 
 
-def test_a_replay_does_not_write_into_its_tape(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_refuses_an_output_within_the_tape(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("replay", tape, "--output", tape / "again") == 2
     assert one_line(capsys) == f"output {tape}/again: lies within the tape, expected another folder"
 
@@ -297,7 +301,7 @@ def test_control_characters_of_an_argument_do_not_reach_the_terminal(
     assert "\u202e" not in line
 
 
-def test_a_reader_that_goes_away_does_not_fail_the_command(tmp_path: Path, tape: Path) -> None:
+def test_a_closed_pipe_does_not_fail_the_command(tmp_path: Path, tape: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "worker.cli", "replay", str(tape), "--output", str(tmp_path / "out")],
         stdout=subprocess.PIPE,
@@ -312,12 +316,12 @@ def test_a_reader_that_goes_away_does_not_fail_the_command(tmp_path: Path, tape:
     assert (tmp_path / "out" / "audio_streams.json").exists()
 
 
-def test_asking_for_help_loads_neither_playwright_nor_av() -> None:
+def test_help_loads_neither_playwright_nor_av_nor_numpy() -> None:
     loaded = "print({'playwright', 'av', 'numpy'} & set(sys.modules))"
     program = f"import sys; from worker.cli.main import _parser; _parser(); {loaded}"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"
 
 
-def test_settings_come_from_the_environment_in_one_place() -> None:
+def test_an_empty_environment_gives_the_default_browser_settings() -> None:
     assert BrowserSettings.from_environment({}) == BrowserSettings()

@@ -21,13 +21,13 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return line
 
 
-def test_what_is_missing_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_settings_and_arguments_are_named_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert error_of(capsys, "run").endswith(
         "MEETSTEMS_JOBS_QUEUE_URL: is not set, expected the URL of an SQS queue"
     )
     assert "MEETSTEMS_BUCKET: is not set" in error_of(capsys, "streams", "bot-1")
-    assert "--local: has an empty queue of its own" in error_of(capsys, "run", "--local")
-    assert "--output: goes with --local" in error_of(capsys, "run", "--output", "somewhere")
+    assert "--local: the embedded queue is empty" in error_of(capsys, "run", "--local")
+    assert "--output: is for --local only" in error_of(capsys, "run", "--output", "somewhere")
     assert "cannot be read: No such file" in error_of(capsys, "run", "--job", "/nowhere/job.json")
 
 
@@ -42,12 +42,12 @@ def test_an_invalid_job_is_not_dispatched(
     assert "job: meeting_link" in error_of(capsys, "dispatch", str(job))
 
 
-def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_schema_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["schema"]) == 0
     assert "meeting_link" in json.dumps(json.loads(capsys.readouterr().out))
 
 
-def test_settings_have_defaults_and_read_everything() -> None:
+def test_worker_settings_have_defaults_and_are_read() -> None:
     assert WorkerSettings.from_environment({"MEETSTEMS_BUCKET": " "}) == WorkerSettings()
     worker_settings = WorkerSettings.from_environment(
         {
@@ -84,7 +84,9 @@ def test_settings_have_defaults_and_read_everything() -> None:
         ("MEETSTEMS_LEASE_SECONDS", "nan", "expected a number from 1 to 3600"),
     ],
 )
-def test_a_wrong_setting_is_named(name: str, value: str, expected: str) -> None:
+def test_a_wrong_setting_is_refused_by_name_value_and_expectation(
+    name: str, value: str, expected: str
+) -> None:
     with pytest.raises(SettingsError) as raised:
         WorkerSettings.from_environment({name: value})
     assert str(raised.value) == f"{name}={value!r}: {expected}"
