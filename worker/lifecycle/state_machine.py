@@ -88,7 +88,7 @@ class Lifecycle:
         self._automatic_leave = AutomaticLeave(policy, bot_name)
         self._ending: Ending | None = None
 
-    def see(self, view: View, at: float) -> list[Transition]:
+    def update_view(self, view: View, at: float) -> list[Transition]:
         """Takes a new look at the page."""
         self._view = view
         if view.scene in WAITING and self.admitted_at is None:
@@ -106,7 +106,7 @@ class Lifecycle:
         self._page_ending = ending
         return self.tick(at)
 
-    def meet(self, roster: Roster, at: float) -> list[Transition]:
+    def update_roster(self, roster: Roster, at: float) -> list[Transition]:
         """Takes the roster as it is now."""
         self._roster = roster
         if roster.over is None:
@@ -115,7 +115,7 @@ class Lifecycle:
             self._transport_since = at
         return self.tick(at)
 
-    def hear(self, media: MediaState, at: float) -> list[Transition]:
+    def update_media(self, media: MediaState, at: float) -> list[Transition]:
         """Takes the state of the media."""
         self._media = media
         return self.tick(at)

@@ -99,17 +99,17 @@ class CallLoop:
     def _decide(self, view: View) -> None:
         lifecycle, at = self._lifecycle, self._clock()
         for finding in self._media.take_findings():
-            self._note(finding)
-        for transition in lifecycle.hear(self._media.now, at):
+            self._write(finding)
+        for transition in lifecycle.update_media(self._media.now, at):
             self._on_transition(transition)
         if self._roster_is_outdated:
             self._roster_is_outdated = False
             roster = self._decoder.roster()
             for change in self._roster_changes.changes(roster, at):
                 self._write(change)
-            for transition in lifecycle.meet(roster, at):
+            for transition in lifecycle.update_roster(roster, at):
                 self._on_transition(transition)
-        for transition in lifecycle.see(view, at):
+        for transition in lifecycle.update_view(view, at):
             self._on_transition(transition)
 
     def _report(self, view: View) -> None:
