@@ -1,4 +1,4 @@
-"""One attempt: a number, a folder, a tape that goes to the store while it grows, and what came of it."""
+"""One attempt at a job's call: records it, uploads the tape while it grows, and renders the files."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 PROGRESS_INTERVAL: Final = 1.0
 """Seconds between two readings of the progress."""
 
-Announce = Callable[[State, Reason | None], None]
-"""Takes the state that the bot entered, and why it leaves, from leaving on."""
+ReportState = Callable[[State, Reason | None], None]
+"""Called with each state that the bot enters and, from leaving on, with the reason."""
 
 
 class AttemptPlan(NamedTuple):
@@ -51,9 +51,9 @@ class AttemptPlan(NamedTuple):
 
 @dataclass(frozen=True)
 class Attempt:
-    """What an attempt left. ``files`` is the folder of the finished files; ``manifest`` is None without them.
+    """A finished attempt. ``files`` is the folder of the finished files; ``manifest`` is None without them.
 
-    ``failure`` is the folder of what the page showed of a failure, if there was one; the lines of ``log`` are uploaded with it.
+    ``failure`` is the folder of the page's snapshot, which exists only after a failure; the lines of ``log`` go with it.
     """
 
     number: int
@@ -71,14 +71,16 @@ class _AttemptObserver(RecordingObserver):
 
     interval = PROGRESS_INTERVAL
 
-    def __init__(self, announce: Announce, metrics: Metrics, upload: TapeUpload, closed: set[Path]) -> None:
-        self._announce = announce
+    def __init__(
+        self, report_state: ReportState, metrics: Metrics, upload: TapeUpload, closed: set[Path]
+    ) -> None:
+        self._report_state = report_state
         self._metrics = metrics
         self._upload = upload
         self._closed = closed
 
     def state(self, state: State, reason: Reason | None = None) -> None:
-        self._announce(state, reason)
+        self._report_state(state, reason)
 
     def update(self, progress: Progress) -> None:
         self._metrics.capture.set_progress(progress)
@@ -96,12 +98,12 @@ async def run_attempt(
     plan: AttemptPlan,
     upload: TapeUpload,
     context: WorkerContext,
-    announce: Announce,
+    report_state: ReportState,
     stopped: asyncio.Future[Ending],
 ) -> Attempt:
-    """Joins, records into ``plan.request.output``, and makes the files. ``upload`` gets the tape's parts; the caller closes it.
+    """Joins, records into ``plan.request.output``, and renders the files. Raises what attend() raises.
 
-    Raises what attend() raises.
+    ``upload`` gets the tape's parts; the caller closes it.
     """
     folder = plan.request.output
     failure = folder.with_name("failure")
@@ -109,14 +111,14 @@ async def run_attempt(
     outcome = await attend(
         plan.request._replace(failure=failure),
         context.browser_settings,
-        _AttemptObserver(announce, context.metrics, upload, closed),
+        _AttemptObserver(report_state, context.metrics, upload, closed),
         lambda platform: Renderer(folder, platform),
         stopped,
     )
     manifest, files = outcome.manifest, folder
     if manifest is None and outcome.error is not None:
         files = folder.with_name("files")
-        manifest = await asyncio.to_thread(_second_try, folder, files)
+        manifest = await asyncio.to_thread(_render_again, folder, files)
     _upload_torn_parts(folder / TAPE_FOLDER, closed, upload)
     return Attempt(plan.number, plan.keys, plan.log, upload, outcome, manifest, files, failure)
 
@@ -128,8 +130,8 @@ def _upload_torn_parts(tape: Path, closed: set[Path], upload: TapeUpload) -> Non
             upload.part_closed(path)
 
 
-def _second_try(folder: Path, files: Path) -> Manifest | None:
-    """Makes the files from the tape where they could not be written, if need be without the mix, which needs the most room."""
+def _render_again(folder: Path, files: Path) -> Manifest | None:
+    """Renders the tape into ``files`` after an error, and if that fails, without the mix, which needs the most space."""
     for path in folder.iterdir():
         if path.name != TAPE_FOLDER:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -140,7 +142,9 @@ def _second_try(folder: Path, files: Path) -> Manifest | None:
         except NothingRecordedError:
             return None
         except (RenderingError, MeetstemsError, OSError) as error:
-            logger.warning("the files cannot be made %s: %s", "yet" if mix else "here", error)
+            logger.warning(
+                "rendering again %s failed: %s", "with the mix" if mix else "without the mix", error
+            )
     return None
 
 

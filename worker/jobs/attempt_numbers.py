@@ -1,4 +1,4 @@
-"""Numbers for the bot's attempts: each attempt writes under a number of its own, which nobody else can have."""
+"""Numbers of a bot's attempts: each attempt claims a unique number, and its keys contain it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import msgspec
 from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.object_store import ObjectStore, PreconditionFailedError
 
-_CLAIMS_AT_MOST: Final = 100
+_MOST_CLAIMS: Final = 100
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """``attempt.json``: whose number it is. ``claimed_at`` is in seconds since the Unix epoch."""
+    """``attempt.json``: the owner of a number. ``claimed_at`` is in seconds since the Unix epoch."""
 
     attempt: int
     owner: str
@@ -21,9 +21,9 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def claim_attempt(store: ObjectStore, keys: BotKeys, owner: str, now: float) -> int:
-    """The next free number, from 1 on, claimed by a conditional write. Blocks; raises what the store raises."""
+    """Claims the next free number, from 1 on, by a conditional write. Blocks; raises what the store raises."""
     number = max(attempts_of(store, keys), default=0) + 1
-    for candidate in range(number, number + _CLAIMS_AT_MOST):
+    for candidate in range(number, number + _MOST_CLAIMS):
         record = AttemptRecord(attempt=candidate, owner=owner, claimed_at=now)
         try:
             store.put(
@@ -35,7 +35,7 @@ def claim_attempt(store: ObjectStore, keys: BotKeys, owner: str, now: float) -> 
         except PreconditionFailedError:
             continue
         return candidate
-    raise PreconditionFailedError(f"{keys.attempts}: {_CLAIMS_AT_MOST} numbers were claimed meanwhile")
+    raise PreconditionFailedError(f"{keys.attempts}: {_MOST_CLAIMS} numbers were claimed meanwhile")
 
 
 def attempts_of(store: ObjectStore, keys: BotKeys) -> list[int]:
@@ -45,5 +45,5 @@ def attempts_of(store: ObjectStore, keys: BotKeys) -> list[int]:
 
 
 def attempt_key(keys: BotKeys, number: int) -> str:
-    """Where the number is claimed."""
+    """The key of ``attempt.json``."""
     return f"{keys.attempt(number).folder}attempt.json"

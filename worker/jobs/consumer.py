@@ -1,4 +1,4 @@
-"""Jobs from the queue, or one by itself: received, seen through, and then acknowledged, given back or put aside."""
+"""Runs jobs from the queue, or a single one, and deletes, gives back or dead-letters their messages."""
 
 from __future__ import annotations
 
@@ -37,36 +37,36 @@ from worker.states import State
 logger = logging.getLogger(__name__)
 
 DONE: Final = 0
-"""Exit code: there was nothing to do, or the job is done; that the bot was not let in is an outcome, too."""
+"""Exit code: there was no job, or the job is done, also if the bot was not admitted."""
 FAILED: Final = 1
-"""Exit code: the job failed, which was reported."""
+"""Exit code: the job failed, and the failure was reported; or an internal error."""
 BAD_CONFIGURATION: Final = 2
-"""Exit code: nothing can work like this."""
+"""Exit code: the configuration is wrong."""
 TRY_AGAIN: Final = 75
 """Exit code: another try may succeed (EX_TEMPFAIL of sysexits.h)."""
 
 JOIN_LEAD: Final = 60.0
-"""A job that is to join later than in so many seconds goes back to the queue until then."""
+"""Seconds before its time to join from which on a worker keeps a job; before that, the job goes back to the queue."""
 
 HELD_SECONDS: Final = 900.0
-"""When a job that another worker is at is looked at again."""
+"""Seconds until a job that another worker holds is received again."""
 
 AGAIN_SECONDS: Final = 30.0
-"""When a job that could not be begun is tried again."""
+"""Seconds until a job that could not be run or reported is received again."""
 
 FINISH_RESERVE: Final = 1800.0
-"""Seconds of SQS's 12 hours that are kept for finishing and uploading."""
+"""Seconds of SQS's 12 hours that are reserved for finishing and uploading."""
 
-POLL_MOST: Final = 20.0
-"""Seconds of one poll."""
+POLL_SECONDS: Final = 20.0
+"""Seconds of one poll of a worker that runs forever."""
 
 
 async def run_from_queue(
     browser_settings: BrowserSettings, worker_settings: WorkerSettings, aws: Aws, *, forever: bool
 ) -> int:
-    """Takes one job from the queue, or with ``forever`` one after the other until the worker is stopped.
+    """Runs one job from the queue, or with ``forever`` one after the other until the worker is stopped.
 
-    Returns the exit code of the last one. Raises SettingsError, and DeliveryError where the queue cannot be used at all.
+    Returns the exit code of the last one. Raises SettingsError, and DeliveryError if the queue cannot be used.
     """
     if worker_settings.jobs_queue_url is None:
         raise SettingsError("MEETSTEMS_JOBS_QUEUE_URL: is not set, expected the URL of an SQS queue")
@@ -82,7 +82,7 @@ async def run_from_queue(
             context.log_about(None, None)
             context.metrics.job.set_state(State.IDLE, context.clock())
             delivery = await next_delivery(
-                queue, POLL_MOST if forever else worker_settings.receive_seconds, context.stopped
+                queue, POLL_SECONDS if forever else worker_settings.receive_seconds, context.stopped
             )
             context.metrics.delivery.queue_operation("receive", "ok")
             if delivery is not None:
@@ -95,10 +95,10 @@ async def run_from_queue(
 async def run_one(
     body: bytes, browser_settings: BrowserSettings, worker_settings: WorkerSettings, aws: Aws
 ) -> int:
-    """Does the job in ``body`` without a queue; returns the exit code. Raises JobError, SettingsError, DeliveryError."""
+    """Runs the job in ``body`` without a queue; returns the exit code. Raises JobError, SettingsError, DeliveryError."""
     job = parse_job(body, lambda: str(uuid.uuid4()))
     async with open_context(browser_settings, worker_settings, aws) as context:
-        disposition = await _do(job, context, ends_by=None, give_up=False)
+        disposition = await _run_in_folder(job, context, ends_by=None, give_up=False)
         return _EXIT_CODES[disposition]
 
 
@@ -112,7 +112,7 @@ _EXIT_CODES: Final = {
 
 
 class JobConsumer:
-    """One message: what is done about it, and what becomes of it."""
+    """Handles one message: runs its job, and decides what happens to the message."""
 
     def __init__(self, queue: JobsQueue, delivery: Delivery, context: WorkerContext) -> None:
         self._queue = queue
@@ -121,7 +121,7 @@ class JobConsumer:
         self._received_at = context.clock()
 
     async def handle(self) -> int:
-        """Returns the exit code. Raises DeliveryError where the queue itself does not answer."""
+        """Returns the exit code. Raises DeliveryError if the queue does not answer."""
         delivery, context = self._delivery, self._context
         context.metrics.job.job_received(self._received_at - delivery.sent_at, delivery.receive_count)
         try:
@@ -130,18 +130,18 @@ class JobConsumer:
             return await self._refuse(error)
         ahead = (job.join_at or 0.0) - context.clock()
         if ahead > JOIN_LEAD:
-            logger.info("%s: is to join in %.0f s; back to the queue", job.bot_id, ahead)
+            logger.info("%s: joins in %.0f s; back to the queue", job.bot_id, ahead)
             await self._postpone(job, ahead - JOIN_LEAD / 2)
             return DONE
         with self._heartbeat():
             try:
-                exit_code = await self._work(job)
+                exit_code = await self._run(job)
             except (InputError, RefusedError, ChromiumNotFoundError) as error:
-                logger.error("%s: cannot be done here: %s", job.bot_id, error)
+                logger.error("%s: cannot run with this configuration: %s", job.bot_id, error)
                 await self._give_back()
                 return BAD_CONFIGURATION
             except (MeetstemsError, OSError) as error:
-                logger.error("%s: could not be done now: %s", job.bot_id, error)
+                logger.error("%s: could not run, will be tried again: %s", job.bot_id, error)
                 await self._give_back()
                 return TRY_AGAIN
             except Exception:
@@ -150,12 +150,12 @@ class JobConsumer:
                 return FAILED
         return exit_code
 
-    async def _work(self, job: Job) -> int:
+    async def _run(self, job: Job) -> int:
         give_up = (
             decide(self._delivery.receive_count, self._context.worker_settings.most_attempts) == "poison"
         )
         ends_by = self._received_at + MAX_VISIBILITY - FINISH_RESERVE
-        disposition = await _do(job, self._context, ends_by=ends_by, give_up=give_up)
+        disposition = await _run_in_folder(job, self._context, ends_by=ends_by, give_up=give_up)
         match disposition:
             case Disposition.DONE | Disposition.FAILED if give_up:
                 await self._dead_letter(Reason.TOO_MANY_ATTEMPTS)
@@ -171,12 +171,12 @@ class JobConsumer:
         return _EXIT_CODES[disposition]
 
     async def _refuse(self, error: JobError) -> int:
-        """An invalid job is reported each time it comes, under one idempotency key, and put aside for people to look at."""
+        """Reports an invalid job, with the same idempotency key at each reception, and moves it to the dead-letter queue."""
         logger.error("%s", error)
         context = self._context
         body_hash = hashlib.sha256(self._delivery.body.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        said = words(State.FATAL, Reason.INVALID_JOB, None)
-        context.events.send(invalid_job_event(body_hash, error.bot_id, said, str(error), context.clock()))
+        names = words(State.FATAL, Reason.INVALID_JOB, None)
+        context.events.send(invalid_job_event(body_hash, error.bot_id, names, str(error), context.clock()))
         if not await asyncio.to_thread(context.events.drain, context.worker_settings.retry_seconds):
             await self._give_back()
             return TRY_AGAIN
@@ -184,17 +184,17 @@ class JobConsumer:
         return FAILED
 
     async def _dead_letter(self, reason: Reason) -> None:
-        """To the dead-letter queue; where there is none, it has been reported all the same."""
+        """Moves the message to the dead-letter queue; deletes it without one, as the job has been reported."""
         try:
             if not await asyncio.to_thread(self._queue.dead_letter, self._delivery, reason):
                 await self._call("delete", self._queue.delete, self._delivery.receipt)
         except RefusedError as error:
-            # Without the permission for it, SQS does it after the last reception.
+            # SQS itself moves the message after its last reception.
             logger.warning("the message cannot be put into the dead-letter queue: %s", error)
             await self._give_back()
 
     async def _postpone(self, job: Job, seconds: float) -> None:
-        """A copy must bear the same bot's id, wherever the id came from."""
+        """Gives the job back for ``seconds``. A copy of the message keeps the bot's id, also if the body has none."""
         body = msgspec.json.encode({**job.body, "bot_id": job.bot_id}).decode()
         delivery = self._delivery._replace(body=body)
         await self._call("give_back", self._queue.postpone, delivery, seconds)
@@ -207,21 +207,24 @@ class JobConsumer:
         try:
             await asyncio.to_thread(request, *arguments)
         except MessageLostError as error:
-            # It will be received again, and then seen to be done, or held, or still to do.
-            logger.warning("the message was lost meanwhile: %s", error)
+            # It will be received again; its result or lease then tells what is left to do.
+            logger.warning("the message was lost: %s", error)
             self._context.metrics.delivery.queue_operation(operation, "error")
         else:
             self._context.metrics.delivery.queue_operation(operation, "ok")
 
     def _heartbeat(self) -> Heartbeat:
         def lost(error: Exception) -> None:
-            # The lease keeps others out, and the result will be there when the message comes again.
-            logger.warning("the message could not be kept: %s", error)
+            # The lease keeps other workers out, and the next reception will find the result.
+            logger.warning("the message could not be kept hidden: %s", error)
 
         return keep_message(self._queue, self._delivery, self._received_at, self._context.clock, lost)
 
 
-async def _do(job: Job, context: WorkerContext, *, ends_by: float | None, give_up: bool) -> Disposition:
+async def _run_in_folder(
+    job: Job, context: WorkerContext, *, ends_by: float | None, give_up: bool
+) -> Disposition:
+    """Runs the job in a temporary folder."""
     context.log_about(job.bot_id, None)
     logger.info(
         "job for bot %s (%s), ignored fields: %s", job.bot_id, job.vendor, ", ".join(job.ignored) or "none"
@@ -235,5 +238,5 @@ async def _do(job: Job, context: WorkerContext, *, ends_by: float | None, give_u
 
 
 def _bot_id_of(delivery: Delivery) -> str:
-    """The same at each reception of a message."""
+    """A bot id for a job without one: the same at each reception of the message."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"sqs:{delivery.message_id}"))

@@ -1,4 +1,4 @@
-"""What jobs are done with: the store, the queues, metrics, the log, and the signal to stop."""
+"""Everything a job needs: store, queues, metrics, log, stop signal."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What a bot works with. ``owner`` is this worker's own name for leases; ``clock`` gives seconds since the Unix epoch.
+    """Everything a job needs. ``owner`` names this worker in leases; ``clock`` returns seconds since the Unix epoch.
 
-    ``log_about`` makes every line of the log name this bot and this attempt from now on, and keeps the last lines.
-    ``stopped`` is done when the worker has to stop. ``work`` is a folder for the recording, which is emptied at the end.
+    ``log_about`` makes every line of the log name this bot and this attempt from now on, and returns the last lines.
+    ``stopped`` is done when the worker has to stop. ``work`` is a folder for the recording, which is deleted at the end.
     """
 
     browser_settings: BrowserSettings
@@ -53,7 +53,7 @@ class WorkerContext:
 
 
 def aws_of(worker_settings: WorkerSettings) -> Aws:
-    """Where S3 and SQS are; region and credentials are found as boto3 does."""
+    """The endpoint of S3 and SQS; boto3 finds region and credentials."""
     return Aws(endpoint_url=worker_settings.aws_endpoint_url)
 
 
@@ -61,9 +61,9 @@ def aws_of(worker_settings: WorkerSettings) -> Aws:
 async def open_context(
     browser_settings: BrowserSettings, worker_settings: WorkerSettings, aws: Aws
 ) -> AsyncIterator[WorkerContext]:
-    """Everything that jobs need, for as long as the block lasts; then Prometheus may look once more.
+    """Opens everything that jobs need for the block; after it, waits for a last scrape by Prometheus.
 
-    Signals are told to the block through ``stopped``. Raises SettingsError and PortError.
+    A signal completes ``stopped``. Raises SettingsError and PortError.
     """
     if worker_settings.bucket is None:
         raise SettingsError("MEETSTEMS_BUCKET: is not set, expected the name of an S3 bucket")

@@ -11,7 +11,7 @@ from worker.delivery.jobs_queue import JobsQueue
 
 
 def dispatch(queue: JobsQueue, body: bytes) -> str:
-    """Puts a sound job on the queue, under a bot id that is made up where it has none, and returns the id.
+    """Checks a job and puts it on the queue; returns its bot id, a new one if the job has none.
 
     Raises JobError and DeliveryError.
     """

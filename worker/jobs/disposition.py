@@ -1,4 +1,4 @@
-"""What becomes of a job's message."""
+"""How a job ended, as far as its message is concerned."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from worker.contracts.status import OutcomeKind, Result
 
 
 class Disposition(Enum):
-    """What became of a job, as far as its message is concerned."""
+    """How a job ended; decides what happens to its message."""
 
     DONE = "done"
-    """Reported; also that the bot was not let in."""
+    """The result is reported; also if the bot was not admitted."""
     FAILED = "failed"
-    """Reported; something broke."""
+    """The result is reported, and it is a failure."""
     HELD = "held"
-    """Another worker is at it."""
+    """Another worker has the bot's lease."""
     HANDED_ON = "handed_on"
-    """This worker has to stop before the job was done; another one can do what is left."""
+    """This worker has to stop before the job is done; another one can do the rest."""
     UNREPORTED = "unreported"
     """Everything is uploaded, but the result could not be sent."""
 
 
 def disposition_of(result: Result) -> Disposition:
-    """A job that has its result is done, or failed."""
+    """The disposition of a job whose result is reported: DONE or FAILED."""
     return Disposition.FAILED if result.outcome == OutcomeKind.FAILED else Disposition.DONE

@@ -1,4 +1,4 @@
-"""What earlier attempts came to, at a glance: as much as the bot must know before it goes back into the call."""
+"""A quick look at earlier attempts: what the bot must know before it joins the call again."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ NOT_ENDED: Final = "cut_off"
 """The ``ended_reason`` of a recording whose tape has no end: its worker was killed."""
 
 AT_ONCE: Final = 8
-"""Parts that are read side by side, and the last parts of which one holds the end: leaving a call takes seconds."""
+"""Parts that are downloaded in parallel. The end is within the last of them, as leaving a call takes seconds only."""
 
 
 class Earlier(NamedTuple):
-    """The attempts there were, ascending; for how long they recorded, in seconds; and how the last recording ended, if any."""
+    """The earlier attempts' numbers, ascending; the seconds they recorded together; why the last recording ended, if any."""
 
     numbers: list[int]
     recorded_seconds: float
@@ -34,7 +34,7 @@ class Earlier(NamedTuple):
 
     @property
     def meeting_may_go_on(self) -> bool:
-        """Whether nothing was recorded yet, or the last recording broke off, so that the bot ought to go into the call."""
+        """Whether the bot has to join the call: nothing was recorded yet, or the last recording was cut off."""
         if self.ended_reason is None or self.ended_reason == NOT_ENDED:
             return True
         reason = read_reason(self.ended_reason)
@@ -47,9 +47,9 @@ class _Glance(NamedTuple):
 
 
 def look_back(store: ObjectStore, keys: BotKeys, work: Path) -> Earlier:
-    """Reads manifests, and of tapes without one the first and the last parts, into ``work``, a folder, new or empty.
+    """Reads the manifests; of tapes without one, downloads the first and the last parts into ``work``, a new or empty folder.
 
-    Blocks, but not for as long as making files takes. Raises what the store raises, and OSError.
+    Blocks, though not for as long as rendering takes. Raises what the store raises, and OSError.
     """
     numbers = attempts_of(store, keys)
     glances = [_glance(store, keys.attempt(number), work / f"attempt-{number:04d}") for number in numbers]
@@ -62,7 +62,7 @@ def look_back(store: ObjectStore, keys: BotKeys, work: Path) -> Earlier:
 
 
 def manifest_of(store: ObjectStore, keys: AttemptKeys) -> Manifest | None:
-    """The attempt's manifest, None where there is none yet. Raises what the store raises."""
+    """The attempt's manifest, None if there is none yet. Raises what the store raises."""
     try:
         return msgspec.json.decode(store.get(keys.file(MANIFEST_FILE)).data, type=Manifest)
     except NotFoundError:
@@ -70,7 +70,7 @@ def manifest_of(store: ObjectStore, keys: AttemptKeys) -> Manifest | None:
 
 
 def download_parts(store: ObjectStore, parts: list[Listed], folder: Path) -> None:
-    """Puts parts of a tape into ``folder`` under their names. Raises what the store raises, and OSError."""
+    """Downloads parts of a tape into ``folder``, under their names. Raises what the store raises, and OSError."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def download(part: Listed) -> None:
@@ -97,7 +97,7 @@ def _glance(store: ObjectStore, keys: AttemptKeys, work: Path) -> _Glance | None
 
 
 def _started(store: ObjectStore, parts: list[Listed], work: Path) -> float | None:
-    """When the recording began, in Unix seconds. A waiting room lies before it, which can be hundreds of small parts long."""
+    """When the recording began, in Unix seconds. The waiting room before it can take hundreds of small parts."""
     for first in range(0, len(parts), AT_ONCE):
         for event in _events(store, parts[first : first + AT_ONCE], work / f"from-{first}"):
             if isinstance(event, RecordingStarted):
@@ -110,7 +110,7 @@ def _events(store: ObjectStore, parts: list[Listed], folder: Path) -> list[TapeE
     try:
         return list(read_tape(folder))
     except TapeReadError:
-        # Whoever makes the files says what is wrong with it.
+        # Recovery logs what is wrong with the tape.
         return []
 
 

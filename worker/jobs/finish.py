@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 class Finish:
     """The end of a job whose lease is held. ``attempts`` are this worker's attempts.
 
-    ``recovered`` gives what earlier workers' attempts recorded, once it is all in the store.
-    ``lost`` says whether the lease was lost meanwhile: then another worker does all this.
+    ``recovered`` returns the recorded attempts of earlier workers, once their files are in the store. ``lost`` returns whether
+    the lease was lost: then another worker finishes the job.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Finish:
         self._lost = lost
 
     async def run(self, ending: Ending | None, *, give_up: bool) -> Result | None:
-        """Does it all. ``ending`` is that of the last attempt, None where the bot did not enter the call this time.
+        """Finishes the job. ``ending`` is that of the last attempt, None if this worker made no attempt.
 
-        Returns the result, None where it could not be sent. Raises LeaseLostError, what the store raises, and OSError; what
-        ``recovered`` raises only once all of this worker's own is in the store.
+        Returns the result, None if it could not be sent. Raises LeaseLostError, what the store raises, and OSError; what
+        ``recovered`` raises, only after all files of this worker's attempts are in the store.
         """
         context = self._context
         context.metrics.job.set_state(State.UPLOADING, context.clock())
@@ -80,11 +80,11 @@ class Finish:
         self._reporter.enter(job_outcome.state, job_outcome.reason)
         result = await self._make_result(manifest, job_outcome)
         result = await asyncio.to_thread(keep_result, self._store, self._keys, result)
-        if not await self._reporter.reported(result_event(result), context.worker_settings.retry_seconds):
+        if not await self._reporter.send_result(result_event(result), context.worker_settings.retry_seconds):
             return None
-        await self._tidy_up()
-        said = vendor_outcome(job_outcome.state, job_outcome.reason, self._job.platform)
-        context.metrics.job.outcome(self._job.platform, said.code, said.sub_code)
+        await self._clean_up()
+        names = vendor_outcome(job_outcome.state, job_outcome.reason, self._job.platform)
+        context.metrics.job.outcome(self._job.platform, names.code, names.sub_code)
         context.metrics.job.set_state(job_outcome.state, context.clock())
         logger.info("%s: %s %s", result.outcome, result.reason, result.detail)
         return result
@@ -94,12 +94,12 @@ class Finish:
             raise LeaseLostError(f"{self._keys.lease}: another worker has the bot")
 
     async def _publish_document(self, recorded: list[RecordedAttempt]) -> Manifest | None:
-        """The bot's own audio_streams.json; none where nothing was recorded. What people wait for is there then.
+        """Writes the bot's audio_streams.json, if anything was recorded, and reports that the audio is final.
 
-        Returns what was recorded, also of the speakers whose files nobody asked for.
+        Returns the merged manifest, with its speakers even if the job asks for no separate files.
         """
         if not recorded:
-            await self._reporter.no_audio()
+            await self._reporter.audio_missing()
             return None
         merged = merge_attempts(recorded)
         body = encode_manifest(merged if self._job.separate_audio else mixed_only(merged))
@@ -108,7 +108,7 @@ class Finish:
         return merged
 
     async def _make_result(self, manifest: Manifest | None, job_outcome: JobOutcome) -> Result:
-        """The result, with all files of all attempts that are in the bucket now."""
+        """The result, with all files that all attempts have in the bucket."""
         numbers = range(1, self._reporter.attempt + 1)
         files = await asyncio.to_thread(self._list, [self._keys.attempt(each).files for each in numbers])
         parts = await asyncio.to_thread(self._list, [self._keys.attempt(each).tape for each in numbers])
@@ -128,8 +128,8 @@ class Finish:
     def _list(self, prefixes: list[str]) -> list[Listed]:
         return [listed for prefix in prefixes for listed in self._store.list(prefix)]
 
-    async def _tidy_up(self) -> None:
-        """Whatever is in the bucket need not be here; whether tapes stay in the bucket, the setting decides."""
+    async def _clean_up(self) -> None:
+        """Deletes the local files and, unless the settings keep them, the tapes in the bucket."""
         for attempt in self._attempts:
             attempt.upload.close()
         await asyncio.to_thread(shutil.rmtree, self._context.work, ignore_errors=True)

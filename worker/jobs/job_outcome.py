@@ -1,4 +1,4 @@
-"""How a job ended, all attempts together, and the result that says so (pure)."""
+"""How a job ended, over all its attempts, and its result (pure)."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def judge(
     *,
     give_up: bool,
 ) -> JobOutcome:
-    """What all attempts came to. ``ending`` is the last attempt's, None where the bot did not enter the call this time."""
+    """The outcome of all attempts. ``ending`` is the last attempt's, None if this worker made no attempt."""
     if give_up:
         detail = "the job's worker was lost each time"
         return JobOutcome(OutcomeKind.FAILED, State.FATAL, Reason.TOO_MANY_ATTEMPTS, detail)
     if ending is None:
         ended = recorded[-1].manifest.recording
-        # A tape without an end names none of our reasons.
+        # The reason may be unknown: of a tape without an end, or of a later version.
         reason = read_reason(ended.ended_reason) or Reason.WORKER_LOST
         return _ended(reason, ended.ended_detail, recorded=True)
     error = outcomes[-1].error if outcomes else None
@@ -84,8 +84,8 @@ def make_result(
     sequence: int,
     at: float,
 ) -> Result:
-    """The result of ``job``; ``at`` is now, in Unix seconds. Its idempotency key is the same whoever makes it."""
-    said = words(job_outcome.state, job_outcome.reason, job.platform)
+    """The result of ``job``; ``at`` is now, in Unix seconds. The idempotency key is the same for every worker."""
+    names = words(job_outcome.state, job_outcome.reason, job.platform)
     counters = {"tape_bytes": float(tape_bytes), "tape_parts": float(tape_parts), "attempts": float(attempt)}
     if manifest is not None:
         counters |= packet_counters(manifest)
@@ -97,11 +97,11 @@ def make_result(
         state=job_outcome.state,
         reason=job_outcome.reason,
         detail=job_outcome.detail,
-        bot_status=said.bot_status,
-        status_code=status_code(said.bot_status),
-        code=said.code,
-        sub_code=said.sub_code,
-        message=said.message,
+        bot_status=names.bot_status,
+        status_code=status_code(names.bot_status),
+        code=names.code,
+        sub_code=names.sub_code,
+        message=names.message,
         attempt=attempt,
         sequence=sequence,
         idempotency_key=f"{job.bot_id}-result",

@@ -1,4 +1,4 @@
-"""One job from its lease to its result: join, record, upload, meanwhile recover what earlier attempts left, report."""
+"""One job from its lease to its result: join, record, upload, recover earlier attempts meanwhile, report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from worker.jobs.context import WorkerContext
 from worker.jobs.disposition import Disposition, disposition_of
 from worker.jobs.earlier_attempts import look_back
 from worker.jobs.finish import Finish
-from worker.jobs.recovery_process import recover_apart, recovery_task
+from worker.jobs.recovery_process import recover_in_process, recovery_task
 from worker.jobs.reporter import JSON, Reporter
 from worker.jobs.result_file import read_result
 from worker.jobs.supervisor import Supervisor
@@ -38,7 +38,7 @@ from worker.states import State
 
 logger = logging.getLogger(__name__)
 
-ANNOUNCED: Final = frozenset(
+REPORTED_STATES: Final = frozenset(
     {
         State.JOINING,
         State.WAITING_ROOM,
@@ -47,21 +47,21 @@ ANNOUNCED: Final = frozenset(
         State.LEAVING,
     }
 )
-"""States of an attempt that are the bot's own. What follows after leaving depends on more than this attempt."""
+"""States of an attempt that are reported. What follows leaving depends on more than this attempt."""
 
 HAND_ON_SECONDS: Final = 40.0
-"""Seconds from being told to stop until earlier attempts have to be recovered; supervisors wait for a minute and more."""
+"""Seconds from the stop signal until earlier attempts have to be recovered; process managers kill after a minute or more."""
 
 
 class RecoveryUnderWayError(MeetstemsError):
-    """The worker has to stop before the earlier attempts' files are made. All else is uploaded."""
+    """The worker has to stop before earlier attempts are recovered. Everything else is uploaded."""
 
 
 async def run_job(job: Job, context: WorkerContext, *, ends_by: float | None, give_up: bool) -> Disposition:
-    """Does a job. ``ends_by`` (Unix seconds) is when recording has to end at the latest; ``give_up``: it was tried too often,
-    so that only what there is gets reported.
+    """Runs a job. ``ends_by`` (Unix seconds) is when recording has to end at the latest; ``give_up``: it was tried too often,
+    so the bot does not join, and what earlier attempts recorded is reported.
 
-    Raises DeliveryError and what the recording raises where nothing could be begun; the job can be tried again then.
+    Raises DeliveryError and what the recording raises if nothing could be started; the job can be tried again then.
     """
     keys = bot_keys(context.worker_settings.prefix, job.bot_id)
     if (disposition := await _report_again(keys, context)) is not None:
@@ -79,7 +79,7 @@ async def run_job(job: Job, context: WorkerContext, *, ends_by: float | None, gi
     )
     with keep_lease(lease, context.clock, supervisor.lease_lost, supervisor.lease_renewed):
         try:
-            # Somebody may have finished it while the lease was not ours.
+            # Another worker may have finished the job before this one got the lease.
             if (disposition := await _report_again(keys, context)) is not None:
                 return disposition
             async with supervisor:
@@ -89,7 +89,7 @@ async def run_job(job: Job, context: WorkerContext, *, ends_by: float | None, gi
 
 
 async def _acquire(keys: BotKeys, context: WorkerContext) -> Lease:
-    """The lease, once it is free or has expired: whoever was killed cannot release it. Raises LeaseHeldError."""
+    """Acquires the lease. Waits once for it to expire, since a killed worker cannot release it. Raises LeaseHeldError."""
     acquire = partial(Lease.acquire, context.store, keys.lease, context.owner)
     try:
         return await asyncio.to_thread(acquire, context.clock(), context.worker_settings.lease_seconds)
@@ -109,13 +109,13 @@ async def _release(lease: Lease, context: WorkerContext) -> None:
         context.metrics.delivery.lease_operation("release", "refused")
         logger.warning("the lease was lost: %s", error)
     except DeliveryError as error:
-        # It expires by itself; what was done and reported stays so.
+        # It expires by itself; the job's result is not affected.
         context.metrics.delivery.lease_operation("release", "error")
         logger.warning("the lease could not be released: %s", error)
 
 
 async def _report_again(keys: BotKeys, context: WorkerContext) -> Disposition | None:
-    """Where the job has its result already, makes sure that it was sent; None where it has none."""
+    """If the job has a result already, sends it unless it was sent; None without a result."""
     result = await asyncio.to_thread(read_result, context.store, keys)
     if result is None:
         return None
@@ -127,7 +127,7 @@ async def _report_again(keys: BotKeys, context: WorkerContext) -> Disposition | 
     except NotFoundError:
         status = None
     if status is not None and status.reported:
-        logger.info("the job was done before: %s", result.outcome)
+        logger.info("the job is already done: %s", result.outcome)
         return disposition
     context.events.send(result_event(result))
     if not await asyncio.to_thread(context.events.drain, context.worker_settings.retry_seconds):
@@ -139,7 +139,7 @@ async def _report_again(keys: BotKeys, context: WorkerContext) -> Disposition | 
 
 
 class _JobRun:
-    """A job whose lease is held."""
+    """One run of a job whose lease is held."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class _JobRun:
         )
         number = await self._claim()
         self._reporter = Reporter(self._store, self._keys, context.events, self._job, number, context.clock)
-        recovering = asyncio.create_task(recover_apart(task))
+        recovering = asyncio.create_task(recover_in_process(task))
         try:
             ending: Ending | None = None
             if earlier.meeting_may_go_on and not give_up:
@@ -216,7 +216,7 @@ class _JobRun:
         return number
 
     async def _until_join_at(self) -> bool:
-        """Waits for the time to join; False where the worker has to stop before."""
+        """Waits for the time to join; returns False if the worker has to stop before."""
         ahead = (self._job.join_at or 0.0) - self._context.clock()
         if ahead > 0 and not self._stopped.done():
             logger.info("joining in %.0f s", ahead)
@@ -224,10 +224,10 @@ class _JobRun:
         return not self._stopped.done()
 
     async def _attend(self, number: int, ends_by: float | None) -> Ending:
-        """Makes an attempt, and a second one where that can help."""
+        """Makes an attempt, and a second one if the first one's reason is retried."""
         ending = await self._make_attempt(number, ends_by, retried=True)
         if ending.reason.is_retried and not self._stopped.done():
-            logger.warning("%s: %s; once more", ending.reason, ending.detail)
+            logger.warning("%s: %s; trying again", ending.reason, ending.detail)
             self._context.metrics.job.restarted(ending.reason)
             number = await self._claim()
             self._reporter.attempt = number
@@ -235,18 +235,18 @@ class _JobRun:
         return ending
 
     async def _make_attempt(self, number: int, ends_by: float | None, *, retried: bool) -> Ending:
-        """Enters the call under ``number``. ``retried``: the bot comes back after a reason that is retried, so that leaving for
-        it is not announced."""
+        """Makes the attempt ``number``. ``retried``: the bot rejoins after a reason that is retried, so that leaving for it is
+        not reported."""
 
-        def announce(state: State, reason: Reason | None) -> None:
-            comes_back = retried and reason is not None and reason.is_retried
-            if state in ANNOUNCED and not (state is State.LEAVING and comes_back):
+        def report_state(state: State, reason: Reason | None) -> None:
+            rejoins = retried and reason is not None and reason.is_retried
+            if state in REPORTED_STATES and not (state is State.LEAVING and rejoins):
                 self._reporter.enter(state, reason)
 
         plan = AttemptPlan(number, self._keys.attempt(number), self._request(number, ends_by), self._log)
         upload = TapeUpload(self._store, plan.keys)
         self._supervisor.watch(upload)
-        attempt = await run_attempt(plan, upload, self._context, announce, self._stopped)
+        attempt = await run_attempt(plan, upload, self._context, report_state, self._stopped)
         self._attempts.append(attempt)
         self._count(attempt)
         return attempt.outcome.ending
@@ -290,16 +290,14 @@ async def _recovered(
     stopped: asyncio.Future[Ending],
     clock: Callable[[], float],
 ) -> list[RecordedAttempt]:
-    """What earlier attempts recorded, once it is there; a worker that has to stop waits HAND_ON_SECONDS for it at most.
+    """Waits for the recovered attempts and returns them; a worker that has to stop waits at most HAND_ON_SECONDS.
 
-    Raises RecoveryUnderWayError and what recover_apart() raises.
+    Raises RecoveryUnderWayError and what recover_in_process() raises.
     """
     first: list[asyncio.Future[Any]] = [recovering, stopped]
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
     if not recovering.done() and stopped.result().reason.is_told_to_stop:
         await asyncio.wait([recovering], timeout=max(0.0, stopped.result().at + HAND_ON_SECONDS - clock()))
         if not recovering.done():
-            raise RecoveryUnderWayError(
-                "earlier attempts are not recovered yet; another worker goes on with it"
-            )
+            raise RecoveryUnderWayError("earlier attempts are not recovered yet; another worker will do it")
     return await recovering

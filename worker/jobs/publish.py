@@ -1,4 +1,4 @@
-"""Puts a recording's finished files into the store: first what people wait for, then the rest."""
+"""Uploads a recording's finished files: first the speakers' files and the manifest, then the rest."""
 
 from __future__ import annotations
 
@@ -26,17 +26,16 @@ CONTENT_TYPES: Final = {
 }
 
 _AT_ONCE: Final = 4
-"""Uploads side by side."""
-
+"""Parallel uploads."""
 
 Done = Callable[[int], None]
-"""Is called with the bytes of each file that was uploaded, from any thread."""
+"""Called with the size in bytes of each file that was uploaded, from any thread."""
 
 
 def publish_audio(
     store: ObjectStore, keys: AttemptKeys, output: Path, *, separate_audio: bool, done: Done | None = None
 ) -> None:
-    """Uploads one file per speaker, where the job asked for them, then the attempt's manifest: once that is there, all are.
+    """Uploads the speakers' files, if the job asks for them, then the manifest: once it is there, all of them are.
 
     Blocks; raises what the store raises, and OSError.
     """
@@ -48,7 +47,10 @@ def publish_audio(
 def publish_rest(
     store: ObjectStore, keys: AttemptKeys, output: Path, *, separate_audio: bool, done: Done | None = None
 ) -> None:
-    """Uploads the mix, where there is one, and the timeline, which plays the speakers' files. As publish_audio."""
+    """Uploads the mix, if there is one, and with ``separate_audio`` the timeline, which plays the speakers' files.
+
+    Blocks and raises as publish_audio.
+    """
     names = (TIMELINE_FILE, AUDIO_FILE) if separate_audio else (AUDIO_FILE,)
     paths = [output / name for name in names]
     _upload_all(store, keys, output, [path for path in paths if path.is_file()], done)
@@ -70,8 +72,8 @@ def _upload(store: ObjectStore, keys: AttemptKeys, output: Path, done: Done | No
     try:
         store.put(key, path, content_type=CONTENT_TYPES[path.suffix], if_absent=True)
     except PreconditionFailedError:
-        # Whoever was here before made it of the same tape.
-        logger.info("%s stands there already", key)
+        # An earlier upload; it was rendered from the same tape.
+        logger.info("%s is already there", key)
         return
     if done is not None:
         done(path.stat().st_size)

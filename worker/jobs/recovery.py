@@ -29,12 +29,12 @@ def recover(
     platform: Platform,
     separate_audio: bool,
 ) -> list[RecordedAttempt]:
-    """Makes and uploads the files of the attempts ``numbers`` where they are missing, and returns those that recorded anything.
+    """Renders and uploads the missing files of the attempts ``numbers``, and returns the attempts that recorded anything.
 
-    ``work`` is a folder for it, new or empty. ``platform`` is the job's. ``separate_audio``: the job asks for one file per
-    speaker. Blocks, for as long as rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and
-    nothing that was uploaded is replaced. None of the attempts may still be going on. Raises what the store raises, and
-    RenderingError or OSError where there is no room.
+    ``work`` is a new or empty folder for it. ``platform`` is the job's. ``separate_audio``: the job asks for one file per
+    speaker. Blocks for as long as rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and
+    nothing that was uploaded is replaced. The attempts must have ended. Raises what the store raises, and RenderingError or
+    OSError without disk space.
     """
     recorded = []
     for number in numbers:
@@ -79,6 +79,6 @@ def _recover_attempt(
 
 
 def files_of(manifest: Manifest, *, separate_audio: bool) -> list[str]:
-    """The files that a manifest names, relative to it; without the speakers' where the job did not ask for them."""
+    """The files that a manifest names, relative to it; the speakers' only if the job asks for them."""
     urls = [segment.url for _, segment in manifest.segments()] if separate_audio else []
     return urls + ([manifest.recording.mixed_audio] if manifest.recording.mixed_audio else [])

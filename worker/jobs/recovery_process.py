@@ -1,6 +1,6 @@
-"""Recovery in a process of its own at the lowest priority, so that the bot is back in the call meanwhile and loses no packet.
+"""Recovery in a separate process at the lowest priority, so that the bot can rejoin the call meanwhile and loses no packet.
 
-A thread would not do: rendering holds the interpreter's lock for longer than the tap can wait.
+A thread is not enough: rendering holds the interpreter's lock for longer than the tap can wait.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from worker.settings import WorkerSettings
 logger = logging.getLogger(__name__)
 
 LOWEST_PRIORITY: Final = 19
-"""Niceness. It counts within a container; between containers their CPU shares do."""
+"""Niceness. It applies within a container; between containers their CPU shares apply."""
 
 
 class RecoveryError(MeetstemsError):
-    """The earlier attempts' files could not be made or uploaded; the log of the process says why."""
+    """The earlier attempts' files could not be rendered or uploaded; the log of the process says why."""
 
 
 class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
-    """What the process is told. ``attempts`` are numbers of attempts that are over, ``work`` is a folder for it."""
+    """The input of the process. ``attempts`` are the numbers of attempts that have ended, ``work`` is a folder for it."""
 
     aws: Aws
     bucket: str
@@ -76,31 +76,31 @@ def recovery_task(
     )
 
 
-async def recover_apart(task: RecoveryTask) -> list[RecordedAttempt]:
-    """Does ``task`` as recover() does, elsewhere; cancelling ends it, which loses nothing. Raises RecoveryError and OSError."""
+async def recover_in_process(task: RecoveryTask) -> list[RecordedAttempt]:
+    """Runs recover() for ``task`` in a process; cancelling kills it, which loses nothing. Raises RecoveryError and OSError."""
     if not task.attempts:
         return []
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", __name__),
         stdin=PIPE,
         stdout=PIPE,
-        # Ctrl-C is meant for the worker, which decides what becomes of this.
+        # Ctrl-C must reach the worker only, which decides when this process ends.
         start_new_session=True,
     )
     try:
         with suppress(psutil.NoSuchProcess):
             psutil.Process(process.pid).nice(LOWEST_PRIORITY)
-        return await _converse(process, task)
+        return await _request(process, task)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
 
 
-async def _converse(process: Process, task: RecoveryTask) -> list[RecordedAttempt]:
+async def _request(process: Process, task: RecoveryTask) -> list[RecordedAttempt]:
     assert process.stdin is not None
     assert process.stdout is not None
-    # Its input stays open for as long as somebody waits for the answer.
+    # Standard input stays open while this worker waits for the answer; see _exit_with.
     process.stdin.write(msgspec.json.encode(task) + b"\n")
     answer = await process.stdout.read()
     exit_code = await process.wait()
@@ -112,7 +112,7 @@ async def _converse(process: Process, task: RecoveryTask) -> list[RecordedAttemp
 def main() -> int:
     """The process: a RecoveryTask in a line on standard input, the recorded attempts on standard output."""
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=RecoveryTask)
-    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(sys.stdin.buffer,), daemon=True).start()
     json_lines = task.log_json if task.log_json is not None else not sys.stderr.isatty()
     configure_logging(task.bot_id, None, sys.stderr, json_lines)
     retry = RetryPolicy(budget=task.retry_seconds)
@@ -134,8 +134,8 @@ def main() -> int:
     return 0
 
 
-def _end_with(parent: BinaryIO) -> None:
-    """A worker that was killed cannot end what it began: another one does the same work, and must not be slowed down."""
+def _exit_with(parent: BinaryIO) -> None:
+    """Exits once ``parent`` is closed: a killed worker cannot end this process, and its successor does the same work."""
     while parent.read(1):
         continue
     os._exit(1)
@@ -143,5 +143,5 @@ def _end_with(parent: BinaryIO) -> None:
 
 if __name__ == "__main__":
     exit_code = main()
-    # The thread may be reading; nothing else is left to end.
+    # The thread may be reading standard input, which a normal exit would wait for.
     os._exit(exit_code)

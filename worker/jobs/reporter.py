@@ -1,4 +1,4 @@
-"""Tells the world how a bot is doing: ``bot.json`` in the store, events on their queue. Nobody who reports ever waits."""
+"""Reports a bot's status: ``bot.json`` in the store, and events to their sink. Reporting a state never blocks."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ JSON: Final = "application/json"
 
 
 class Reporter:
-    """Reports one bot. To be used in one event loop; ``clock`` gives seconds since the Unix epoch.
+    """Reports one bot. To be used in one event loop; ``clock`` returns seconds since the Unix epoch.
 
-    ``attempt`` is the number under which events are numbered from now on; it only grows.
+    ``attempt`` is the attempt that the next events belong to and are numbered by; it only grows.
     """
 
     def __init__(
@@ -63,52 +63,54 @@ class Reporter:
         return self.attempt * SEQUENCES_PER_ATTEMPT + self._count
 
     def enter(self, state: State, reason: Reason | None = None) -> BotStatus:
-        """The bot enters ``state``: an event, and bot.json soon. Entering the same state again is told once."""
+        """Reports a new state: sends an event, and writes bot.json soon. Reports the current state only once."""
         if self._status is not None and (self._status.state, self._status.reason) == (state, reason or ""):
             return self._status
-        said = words(state, reason, self._job.platform)
-        status = bot_status(self._job, state, reason, said, self.attempt, self.next_sequence(), self._clock())
+        names = words(state, reason, self._job.platform)
+        status = bot_status(
+            self._job, state, reason, names, self.attempt, self.next_sequence(), self._clock()
+        )
         if self._status is not None:
             status = msgspec.structs.replace(status, audio_status=self._status.audio_status)
         self._status = status
-        self._events.send(state_event(status, said.event, self._job.custom_attributes))
+        self._events.send(state_event(status, names.event, self._job.custom_attributes))
         self._write_soon(status)
         return status
 
     async def audio_ready(self) -> None:
-        """The document of audio streams is there: bot.json says so before anybody is told. Raises what the store raises."""
-        status = self._renewed(audio_status=AUDIO_SUCCESS)
-        await self._settled()
+        """Reports that audio_streams.json is there: first in bot.json, then by an event. Raises what the store raises."""
+        status = self._updated(audio_status=AUDIO_SUCCESS)
+        await self._finish_writing()
         await self._put(status)
         self._events.send(audio_event(status, self._job.custom_attributes))
 
-    async def no_audio(self) -> None:
-        """There is nothing to give, and there will not be. Raises what the store raises."""
-        status = self._renewed(audio_status=AUDIO_SUCCESS)
-        await self._settled()
+    async def audio_missing(self) -> None:
+        """Writes to bot.json that there will be no audio streams. Raises what the store raises."""
+        status = self._updated(audio_status=AUDIO_SUCCESS)
+        await self._finish_writing()
         await self._put(status)
 
-    async def reported(self, result: dict[str, Any], patience: float) -> bool:
-        """Sends the result and notes in bot.json that it was sent; False where it could not be within ``patience`` seconds.
+    async def send_result(self, result: dict[str, Any], seconds: float) -> bool:
+        """Sends the result and writes to bot.json that it was sent; False if it could not be sent within ``seconds``.
 
         Raises what the store raises.
         """
         self._events.send(result)
-        if not await asyncio.to_thread(self._events.drain, patience):
+        if not await asyncio.to_thread(self._events.drain, seconds):
             return False
-        await self._settled()
-        await self._put(self._renewed(reported=True))
+        await self._finish_writing()
+        await self._put(self._updated(reported=True))
         return True
 
-    async def _settled(self) -> None:
-        """Returns when no writing is under way, so that what is written next stays."""
+    async def _finish_writing(self) -> None:
+        """Waits for the write under way, which would otherwise overwrite the next one."""
         self._unwritten = None
         if self._writing is not None:
             await self._writing
 
-    def _renewed(self, **changes: Any) -> BotStatus:
+    def _updated(self, **changes: Any) -> BotStatus:
         if self._status is None:
-            raise RuntimeError("a bot has a state before it has anything else to tell")
+            raise RuntimeError("no state was reported yet, expected enter() to be called first")
         self._status = msgspec.structs.replace(self._status, sequence=self.next_sequence(), **changes)
         return self._status
 
@@ -123,7 +125,7 @@ class Reporter:
             try:
                 await self._put(status)
             except DeliveryError as error:
-                # The next state comes with the next writing; the last one is written by who needs it.
+                # The next write replaces it; those that must succeed do not go through here.
                 logger.warning("bot.json could not be written: %s", error)
 
     async def _put(self, status: BotStatus) -> None:

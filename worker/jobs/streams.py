@@ -1,4 +1,4 @@
-"""MeetStream's get_audio_streams document of a bot, out of the bucket."""
+"""MeetStream's get_audio_streams document of a bot, from the bucket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.manifest.schema import Manifest
 
 
 class UnknownBotError(MeetstemsError):
-    """The bucket holds nothing of this bot."""
+    """The bucket has nothing of this bot."""
 
 
 def streams_of(store: ObjectStore, keys: BotKeys) -> str:
@@ -22,7 +22,7 @@ def streams_of(store: ObjectStore, keys: BotKeys) -> str:
         status = msgspec.json.decode(store.get(keys.status).data, type=BotStatus)
     except NotFoundError as error:
         raise UnknownBotError(
-            f"bot {keys.folder}: is not known, expected a bot whose job was begun"
+            f"bot {keys.folder}: is not known, expected a bot whose job was started"
         ) from error
     try:
         manifest = msgspec.json.decode(store.get(keys.audio_streams).data, type=Manifest)

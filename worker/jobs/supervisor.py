@@ -1,4 +1,4 @@
-"""What is watched while a bot is at work: the worker's stop, its lease, its memory, its uploads."""
+"""Watches, while a job runs: the worker's stop, its lease, its memory, its uploads."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from worker.reasons import Reason
 
 logger = logging.getLogger(__name__)
 
-PERIOD: Final = 1.0
+UPLOADS_PERIOD: Final = 1.0
+"""Seconds between two updates of the metrics about uploads."""
+
 MEMORY_PERIOD: Final = 5.0
-"""Seconds between two looks."""
+"""Seconds between two readings of the memory in use."""
 
 
 class Supervisor:
-    """Completes ``stopped`` when the bot has to stop: with the worker, without its lease, or short of memory.
+    """Completes ``stopped`` when the bot has to stop: the worker stops, the lease is lost, or memory runs short.
 
-    ``memory_limit`` is in bytes of what worker.monitoring.memory finds the worker and all that it started to take, None: none.
+    ``memory_limit`` is in bytes, for the worker and all processes that it started (worker.monitoring.memory); None: no limit.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class Supervisor:
         self._memory_limit = memory_limit
         self._events = events
         self.lost = False
-        """Whether another worker has taken the bot over."""
+        """Whether another worker has taken over the bot."""
         self._upload: TapeUpload | None = None
         self._counted = 0
         self._loop = asyncio.get_running_loop()
@@ -50,18 +52,18 @@ class Supervisor:
         worker_stopped.add_done_callback(self._pass_on)
 
     def watch(self, upload: TapeUpload) -> None:
-        """``upload`` is the one that goes on from now."""
+        """Watches ``upload`` from now on, instead of an earlier one."""
         self._count_uploaded()
         self._upload, self._counted = upload, 0
 
     def lease_lost(self, error: Exception) -> None:
-        """Another worker has the bot. To be called from any thread."""
+        """Stops the bot, since another worker has the lease. To be called from any thread."""
         self.lost = True
         self._metrics.delivery.lease_operation("renew", "refused")
         self._loop.call_soon_threadsafe(self._stop, Reason.LEASE_LOST, str(error))
 
     def lease_renewed(self, succeeded: bool) -> None:
-        """The lease was renewed, or could not be just now. To be called from any thread."""
+        """Counts an attempt to renew the lease. To be called from any thread."""
         self._metrics.delivery.lease_operation("renew", "ok" if succeeded else "error")
 
     async def __aenter__(self) -> Supervisor:
@@ -78,24 +80,24 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._worker_stopped.remove_done_callback(self._pass_on)
-        self._look()
+        self._update_metrics()
 
     async def _watch_uploads(self) -> None:
         while True:
-            self._look()
-            await asyncio.sleep(PERIOD)
+            self._update_metrics()
+            await asyncio.sleep(UPLOADS_PERIOD)
 
     async def _watch_memory(self) -> None:
         while self._memory_limit is not None:
-            taken = await asyncio.to_thread(memory_in_use)
-            if taken > self._memory_limit:
-                megabytes = f"{taken / 1e6:.0f} MB of {self._memory_limit / 1e6:.0f} MB"
+            used = await asyncio.to_thread(memory_in_use)
+            if used > self._memory_limit:
+                megabytes = f"{used / 1e6:.0f} MB of {self._memory_limit / 1e6:.0f} MB"
                 logger.error("memory runs short: %s; the recording ends", megabytes)
                 self._stop(Reason.OOM_SOFT_LIMIT, megabytes)
                 return
             await asyncio.sleep(MEMORY_PERIOD)
 
-    def _look(self) -> None:
+    def _update_metrics(self) -> None:
         self._count_uploaded()
         self._metrics.delivery.set_events_backlog(self._events.waiting)
         if self._upload is not None:

@@ -22,7 +22,7 @@ def store() -> Iterator[S3Store]:
         yield S3Store(s3, embedded.bucket, retry=RetryPolicy(budget=10.0))
 
 
-def test_numbers_are_never_given_twice(store: S3Store) -> None:
+def test_claim_attempt_gives_each_number_once(store: S3Store) -> None:
     assert attempts_of(store, KEYS) == []
     with ThreadPoolExecutor(6) as pool:
         claims = list(pool.map(lambda number: claim_attempt(store, KEYS, f"owner-{number}", 1.0), range(6)))
@@ -30,6 +30,6 @@ def test_numbers_are_never_given_twice(store: S3Store) -> None:
     assert attempts_of(store, KEYS) == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_tape_alone_makes_an_attempt(store: S3Store) -> None:
+def test_claim_attempt_skips_a_number_that_has_only_a_tape(store: S3Store) -> None:
     store.put(KEYS.attempt(4).tape_part("part-000000.mcap"), b"x", content_type="text/plain")
     assert claim_attempt(store, KEYS, "me", 1.0) == 5

@@ -351,7 +351,7 @@ async def test_a_message_that_was_lost_meanwhile_changes_no_exit_code(
     runs_with(Disposition.FAILED)
     registry = CollectorRegistry()
     assert await handle(ScriptedSqs(lost=True), delivery(), registry=registry) == 1
-    assert "SQS: delete" in caplog.text
+    assert "the message was lost: SQS: delete" in caplog.text
     assert (counted(registry, "delete", "ok"), counted(registry, "delete", "error")) == (0.0, 1.0)
 
 

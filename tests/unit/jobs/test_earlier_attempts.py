@@ -23,12 +23,12 @@ def store() -> Iterator[S3Store]:
         yield S3Store(s3, embedded.bucket, retry=RetryPolicy(budget=10.0))
 
 
-def test_the_first_attempt_knows_of_nothing(store: S3Store, tmp_path: Path) -> None:
+def test_look_back_of_a_first_attempt_is_empty(store: S3Store, tmp_path: Path) -> None:
     assert look_back(store, KEYS, tmp_path) == Earlier([], 0.0, None)
     assert Earlier([], 0.0, None).meeting_may_go_on
 
 
-def test_a_tape_that_breaks_off_says_how_long_it_recorded(store: S3Store, tmp_path: Path) -> None:
+def test_look_back_measures_a_tape_without_an_end(store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events())[:3])
     earlier = look_back(store, KEYS, tmp_path / "look")
     assert (earlier.numbers, earlier.ended_reason) == ([1], "cut_off")
@@ -42,23 +42,23 @@ def test_a_tape_that_breaks_off_says_how_long_it_recorded(store: S3Store, tmp_pa
 @pytest.mark.parametrize(
     ("reason", "goes_on"), [("meeting_ended", False), ("drained", False), ("tap_deaf", True)]
 )
-def test_the_glance_at_a_tape_agrees_with_the_files_made_of_it(
+def test_look_back_at_a_tape_agrees_with_its_rendered_files(
     store: S3Store, tmp_path: Path, reason: str, goes_on: bool
 ) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events(reason=reason)))
-    glance = look_back(store, KEYS, tmp_path / "look")
+    earlier = look_back(store, KEYS, tmp_path / "look")
     (recovered,) = recover(
         store, KEYS, [1], tmp_path / "work", platform=Platform.GOOGLE_MEET, separate_audio=True
     )
-    assert glance.ended_reason == recovered.manifest.recording.ended_reason == reason
-    assert glance.meeting_may_go_on is goes_on
+    assert earlier.ended_reason == recovered.manifest.recording.ended_reason == reason
+    assert earlier.meeting_may_go_on is goes_on
     later = look_back(store, KEYS, tmp_path / "again")
-    assert later.recorded_seconds == pytest.approx(glance.recorded_seconds, abs=0.03)
-    assert later._replace(recorded_seconds=0) == glance._replace(recorded_seconds=0)
+    assert later.recorded_seconds == pytest.approx(earlier.recorded_seconds, abs=0.03)
+    assert later._replace(recorded_seconds=0) == earlier._replace(recorded_seconds=0)
     assert not (tmp_path / "again").exists()
 
 
-def test_the_beginning_is_found_behind_a_long_wait(store: S3Store, tmp_path: Path) -> None:
+def test_look_back_finds_the_beginning_after_a_long_waiting_room(store: S3Store, tmp_path: Path) -> None:
     def waiting_first() -> Iterator[TapeEvent]:
         first, *rest = list(events())
         yield first
@@ -72,7 +72,7 @@ def test_the_beginning_is_found_behind_a_long_wait(store: S3Store, tmp_path: Pat
     assert 11 < look_back(store, KEYS, tmp_path / "look").recorded_seconds < 13
 
 
-def test_who_never_got_in_recorded_nothing_and_goes_again(store: S3Store, tmp_path: Path) -> None:
+def test_a_bot_whose_attempts_recorded_nothing_joins_again(store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", iter(list(events())[:1])))
     store.put(f"{KEYS.attempt(2).folder}attempt.json", b"{}", content_type="application/json")
     store.put(KEYS.attempt(3).tape_part("part-000000.mcap"), b"no tape", content_type="text/plain")

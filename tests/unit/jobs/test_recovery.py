@@ -21,7 +21,7 @@ from worker.delivery.retries import RetryPolicy
 from worker.jobs.earlier_attempts import look_back
 from worker.jobs.publish import publish_audio, publish_rest
 from worker.jobs.recovery import files_of, recover
-from worker.jobs.recovery_process import RecoveryError, recover_apart, recovery_task
+from worker.jobs.recovery_process import RecoveryError, recover_in_process, recovery_task
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
 from worker.rendering.renderer import Renderer
@@ -60,11 +60,11 @@ def events(seconds: float = 12.0, reason: str | None = None) -> Iterator[TapeEve
             yield event
 
 
-def write_tape(folder: Path, what: Iterator[TapeEvent]) -> list[Path]:
+def write_tape(folder: Path, tape_events: Iterator[TapeEvent]) -> list[Path]:
     """Parts of four seconds, as the events' own clock has it."""
     now = 0.0
     with TapeWriter(folder, part_seconds=4.0) as tape:
-        for event in what:
+        for event in tape_events:
             now = event.frames[-1].arrival if isinstance(event, FrameBatch) else event.at
             tape.write(event, now)
     return sorted(folder.glob("*.mcap"))
@@ -79,9 +79,9 @@ def keys_in(store: S3Store) -> set[str]:
     return {listed.key.removeprefix(KEYS.folder) for listed in store.list(KEYS.folder)}
 
 
-def test_a_tape_that_breaks_off_becomes_files(store: S3Store, tmp_path: Path) -> None:
+def test_a_tape_without_an_end_is_rendered_and_uploaded(store: S3Store, tmp_path: Path) -> None:
     parts = write_tape(tmp_path / "tape", events())
-    # The first part holds no more than what came before the call.
+    # The first part ends before the call.
     put_tape(store, 1, parts[:3])
     (attempt,) = recover(
         store, KEYS, [1], tmp_path / "work", platform=Platform.GOOGLE_MEET, separate_audio=True
@@ -107,9 +107,7 @@ def test_recovering_again_changes_nothing(store: S3Store, tmp_path: Path) -> Non
     assert not (tmp_path / "again").exists()
 
 
-def test_what_a_worker_that_was_killed_had_not_uploaded_yet_is_uploaded(
-    store: S3Store, tmp_path: Path
-) -> None:
+def test_recovery_uploads_what_a_killed_worker_had_not_uploaded(store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events(reason="meeting_ended")))
     replay(tmp_path / "tape", tmp_path / "files", lambda platform: Renderer(tmp_path / "files", platform))
     publish_audio(store, KEYS.attempt(1), tmp_path / "files", separate_audio=True)
@@ -118,7 +116,7 @@ def test_what_a_worker_that_was_killed_had_not_uploaded_yet_is_uploaded(
     assert "attempts/0001/files/audio.wav" in keys_in(store)
 
 
-def test_recovery_uploads_only_manifest_and_mix_where_no_separate_files_were_asked_for(
+def test_recovery_without_separate_audio_uploads_only_manifest_and_mix(
     store: S3Store, tmp_path: Path
 ) -> None:
     parts = write_tape(tmp_path / "tape", events(reason="meeting_ended"))
@@ -145,7 +143,7 @@ def test_recovery_uploads_only_manifest_and_mix_where_no_separate_files_were_ask
     assert keys_in(store) == wanted
 
 
-def test_files_that_stand_there_are_never_replaced(store: S3Store, tmp_path: Path) -> None:
+def test_publishing_never_replaces_uploaded_files(store: S3Store, tmp_path: Path) -> None:
     parts = write_tape(tmp_path / "tape", events(reason="meeting_ended"))
     replay(tmp_path / "tape", tmp_path / "files", lambda platform: Renderer(tmp_path / "files", platform))
     for publish in (publish_audio, publish_rest):
@@ -159,7 +157,7 @@ def test_files_that_stand_there_are_never_replaced(store: S3Store, tmp_path: Pat
     assert [after[listed.key] for listed in before] == before
 
 
-def test_a_bot_that_never_got_in_leaves_nothing_to_recover(store: S3Store, tmp_path: Path) -> None:
+def test_attempts_without_a_recording_recover_nothing(store: S3Store, tmp_path: Path) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", iter(list(events())[:1])))
     store.put(f"{KEYS.attempt(2).folder}attempt.json", b"{}", content_type="application/json")
     assert (
@@ -168,7 +166,7 @@ def test_a_bot_that_never_got_in_leaves_nothing_to_recover(store: S3Store, tmp_p
     )
 
 
-def test_a_torn_tape_that_is_none_costs_no_more_than_itself(store: S3Store, tmp_path: Path) -> None:
+def test_an_unreadable_tape_does_not_stop_the_recovery_of_others(store: S3Store, tmp_path: Path) -> None:
     store.put(KEYS.attempt(1).tape_part("part-000000.mcap"), b"no tape", content_type="text/plain")
     put_tape(store, 2, write_tape(tmp_path / "tape", events()))
     recovered = recover(
@@ -178,32 +176,36 @@ def test_a_torn_tape_that_is_none_costs_no_more_than_itself(store: S3Store, tmp_
     assert look_back(store, KEYS, tmp_path / "look").numbers == [1, 2]
 
 
-async def test_a_process_of_its_own_recovers_the_same_and_says_where_it_cannot(
+async def test_recovery_in_a_process_gives_the_same_and_logs_its_errors(
     embedded: Embedded, store: S3Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events()))
     worker_settings = WorkerSettings(bucket=embedded.bucket, log_json=True)
     task = recovery_task(embedded.aws, worker_settings, JOB, [1], tmp_path / "apart")
-    recovered = await recover_apart(task)
+    recovered = await recover_in_process(task)
     assert recovered == recover(
         store, KEYS, [1], tmp_path / "here", platform=Platform.GOOGLE_MEET, separate_audio=True
     )
     assert recovered[0].manifest.recording.ended_reason == "cut_off"
 
-    nowhere = msgspec.structs.replace(task, bucket="nobody-has-this-one")
+    wrong_bucket = msgspec.structs.replace(task, bucket="no-such-bucket")
     with pytest.raises(RecoveryError, match=r"recovery of attempts \[1\]: ended with exit code 1"):
-        await recover_apart(nowhere)
+        await recover_in_process(wrong_bucket)
     assert "NoSuchBucket" in capfd.readouterr().err
 
 
-async def test_cancelling_ends_the_process(embedded: Embedded, store: S3Store, tmp_path: Path) -> None:
+async def test_cancelling_recovery_ends_its_process(
+    embedded: Embedded, store: S3Store, tmp_path: Path
+) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events()))
     task = recovery_task(embedded.aws, WorkerSettings(bucket=embedded.bucket), JOB, [1], tmp_path / "apart")
-    recovering = asyncio.create_task(recover_apart(task))
-    us = psutil.Process()
+    recovering = asyncio.create_task(recover_in_process(task))
+    worker = psutil.Process()
     async with asyncio.timeout(10):
-        while not (  # noqa: ASYNC110 - what is waited for is another process
-            processes := [each for each in us.children() if "worker.jobs.recovery_process" in each.cmdline()]
+        while not (  # noqa: ASYNC110 - it waits for another process
+            processes := [
+                each for each in worker.children() if "worker.jobs.recovery_process" in each.cmdline()
+            ]
         ):
             await asyncio.sleep(0.01)
     recovering.cancel()
@@ -211,7 +213,7 @@ async def test_cancelling_ends_the_process(embedded: Embedded, store: S3Store, t
     assert not processes[0].is_running()
 
 
-async def test_the_process_ends_with_whoever_waits_for_it(
+async def test_the_recovery_process_ends_when_its_standard_input_closes(
     embedded: Embedded, store: S3Store, tmp_path: Path
 ) -> None:
     # A server that never answers would hold it for the whole budget.
