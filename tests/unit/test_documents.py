@@ -166,8 +166,8 @@ def test_dotted_names_resolve_to_modules_and_attributes(name: str, missing: bool
 
 
 def test_names_of_code_are_found_in_backticks() -> None:
-    text = "`TapeWriter` `Lifecycle.update_view` `run_job` `judge()` `a/b_c.py` `joining` Plain `README.md` `TAPE_VERSION`"
-    assert code_names(text) == ["TapeWriter", "Lifecycle.update_view", "run_job", "judge", "TAPE_VERSION"]
+    text = "`TapeWriter` `Lifecycle.left` `run_job` `judge()` `KILLS=20` `a/b_c.py` `joining` Plain `README.md` `TAPE_VERSION`"
+    assert code_names(text) == ["TapeWriter", "Lifecycle.left", "run_job", "judge", "TAPE_VERSION"]
 
 
 @pytest.mark.parametrize(
