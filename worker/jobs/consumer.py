@@ -46,7 +46,7 @@ TRY_AGAIN: Final = 75
 """Exit code: another try may succeed (EX_TEMPFAIL of sysexits.h)."""
 
 JOIN_LEAD: Final = 60.0
-"""Seconds before its time to join from which on a worker keeps a job; before that, the job goes back to the queue."""
+"""Seconds. A worker waits for a job that joins within this time; a job that joins later goes back to the queue."""
 
 HELD_SECONDS: Final = 900.0
 """Seconds until a job that another worker holds is received again."""

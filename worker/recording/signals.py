@@ -1,4 +1,4 @@
-"""Turns termination signals into a future, so that the process can end in order."""
+"""Turns termination signals into a future, for an orderly end of the process."""
 
 from __future__ import annotations
 

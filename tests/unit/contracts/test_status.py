@@ -158,11 +158,11 @@ def test_streams_document_of_a_job_without_separate_files_has_no_participants() 
 
 
 def test_streams_document_without_speech_says_why_there_are_no_streams() -> None:
-    nobody = streams_document(
+    silent = streams_document(
         status(State.DONE, audio_status="Success"), merge_attempts([recorded(1, 0.0, 10.0)]), presign
     )
-    assert nobody["audio_streams_available"] is False
-    assert "message" in nobody
+    assert silent["audio_streams_available"] is False
+    assert "message" in silent
     refused = streams_document(
         status(State.FATAL, Reason.DENIED_BY_HOST, audio_status="Success"), None, presign
     )
