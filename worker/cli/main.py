@@ -98,7 +98,7 @@ def _add_record(commands: Any) -> None:
 
 
 def _add_replay(commands: Any) -> None:
-    parser = commands.add_parser("replay", help="render the files of a recording again from its tape")
+    parser = commands.add_parser("replay", help="make the files of a recording anew from its tape")
     parser.add_argument("tape", type=Path, metavar="TAPE", help="the tape folder of a recording")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or an empty folder")
     parser.add_argument(
