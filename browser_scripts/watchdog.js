@@ -38,9 +38,12 @@ class Watchdog {
   async #read(tapped) {
     try {
       const report = await this.#getStats.call(tapped.receiver);
-      for (const stats of report.values()) {
-        if (stats.type === "inbound-rtp") this.#report(tapped, stats.packetsReceived, stats.packetsLost ?? 0);
-      }
+      // Chromium may keep an entry for each SSRC that the receiver has had.
+      const streams = [...report.values()].filter(({ type }) => type === "inbound-rtp");
+      if (!streams.length) return;
+      const received = streams.reduce((sum, { packetsReceived }) => sum + packetsReceived, 0);
+      const lost = streams.reduce((sum, { packetsLost }) => sum + (packetsLost ?? 0), 0);
+      this.#report(tapped, received, lost);
     } catch (error) {
       this.#events.fault("Watchdog.check", error);
     }

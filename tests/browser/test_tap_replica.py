@@ -12,6 +12,7 @@ import pytest
 from fixtures.replica.scenario import Media, Page, Participant, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.truth import read_truth
+from tests.support.deafness import deaf_in
 from tests.support.loopback import Loopback
 from tests.support.record_process import settings_for
 from worker.browser.launch import launch_browser, new_context
@@ -21,7 +22,14 @@ from worker.platforms.meet.call import MeetCall
 from worker.platforms.meet.link import parse_meet_link
 from worker.platforms.registry import PLATFORMS, Platform
 from worker.reasons import Reason
-from worker.tape.events import AudioPathSeen, ChannelMessage, PageFault, RosterResponse, TapDeaf, TilesSeen
+from worker.tape.events import (
+    AudioPathSeen,
+    ChannelMessage,
+    PageFault,
+    ReceiverReport,
+    RosterResponse,
+    TilesSeen,
+)
 
 SECONDS = 4.0
 MEETING = Scenario(
@@ -64,7 +72,7 @@ async def test_every_packet_is_tapped(tmp_path: Path, media: Media, page: Page) 
     captured = [frame.arrival - frame.captured for frame in heard.frames if frame.captured is not None]
     assert len(captured) == (len(heard.frames) if media.capture_time else 0)
     assert all(0.0 <= underway < 1.0 for underway in captured)
-    assert heard.of(TapDeaf) == []
+    assert deaf_in(heard.of(ReceiverReport)) == []
     assert [event.path for event in heard.of(AudioPathSeen)] == ["receivers"]
     assert "collections" in {event.label for event in heard.of(ChannelMessage)}
     assert heard.of(RosterResponse)

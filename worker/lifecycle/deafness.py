@@ -68,8 +68,10 @@ class DeafnessJudge:
 
 def _next(before: _Reading | None, report: ReceiverReport) -> _Reading:
     received, tapped = report.packets_received, report.frames_tapped
-    hears = before is None or tapped != before.tapped or received <= before.received
-    if before is None or hears:
+    if before is not None and tapped == before.tapped and received == before.received:
+        # Only the losses changed, which is like the silence that is not reported.
+        return before._replace(at=report.at)
+    if before is None or tapped != before.tapped or received < before.received:
         return _Reading(report.at, received, tapped, None, received, deaf=False)
     since, received_before = before.since, before.received_before
     if since is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from worker.lifecycle.deafness import DeafnessJudge
 from worker.roster.sources import LOUDEST_MARKER
 from worker.tape.events import (
     ChannelMessage,
@@ -12,7 +11,6 @@ from worker.tape.events import (
     ConnectionOpened,
     Frame,
     FrameBatch,
-    ReceiverReport,
     ReceiverTapped,
     RosterResponse,
     SocketMessage,
@@ -60,25 +58,15 @@ class MediaMonitor:
         self._media = MediaState()
         self._sources: set[int] = set()
         self._connections: set[tuple[int, int]] = set()
-        self._deafness = DeafnessJudge()
-        self._findings: list[TapDeaf] = []
 
     @property
     def now(self) -> MediaState:
         """The state after the last event."""
         return self._media
 
-    def take_findings(self) -> list[TapDeaf]:
-        """The receivers that were found deaf since the last call; they belong on the tape."""
-        findings, self._findings = self._findings, []
-        return findings
-
     def observe(self, event: TapeEvent) -> None:
         """Takes the tape's next event."""
         match event:
-            case ReceiverReport():
-                if (finding := self._deafness.judge(event)) is not None:
-                    self._findings.append(finding)
             case FrameBatch(frames=[_, *_]):
                 self._take_frames(event.frames)
             case ConnectionOpened():

@@ -98,8 +98,6 @@ class CallLoop:
 
     def _decide(self, view: View) -> None:
         lifecycle, at = self._lifecycle, self._clock()
-        for finding in self._media.take_findings():
-            self._write(finding)
         for transition in lifecycle.update_media(self._media.now, at):
             self._on_transition(transition)
         if self._roster_is_outdated:

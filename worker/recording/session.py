@@ -24,6 +24,7 @@ from worker.platforms.registry import PLATFORMS
 from worker.reasons import Reason
 from worker.recording.call_loop import CallLoop
 from worker.recording.cpu_meter import CpuMeter
+from worker.recording.deafness_watch import DeafnessWatch
 from worker.recording.interruptions import Interruptions
 from worker.recording.observer import RecordingObserver
 from worker.recording.outcome import RecordingOutcome, RecordingRequest
@@ -90,7 +91,8 @@ async def attend(
         with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
             media = MediaMonitor()
             recorder = Recorder(tape, DeferredRenderer(open_renderer), observers=[media.observe])
-            tap = await Tap.attach(context, recorder.take, PLATFORMS[request.link.platform].page_scripts)
+            take = DeafnessWatch(recorder.take).take
+            tap = await Tap.attach(context, take, PLATFORMS[request.link.platform].page_scripts)
             page = await context.new_page()
             call = open_call(
                 request.link, page, request.bot_name, signed_in=settings.storage_state is not None

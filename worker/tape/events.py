@@ -238,7 +238,6 @@ PageEvent: TypeAlias = (
     | ConnectionClosed
     | ReceiverTapped
     | ReceiverReport
-    | TapDeaf
     | ChannelMessage
     | SocketMessage
     | PageObjects

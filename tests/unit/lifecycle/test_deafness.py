@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.deafness import deaf_in
 from worker.lifecycle.deafness import (
     DEAF_PACKETS,
     DEAF_SECONDS,
@@ -26,8 +27,7 @@ def report(at: float, received: int, tapped: int, *, receiver: int = 0, lost: in
 
 
 def judged(*reports: ReceiverReport) -> list[TapDeaf]:
-    judge = DeafnessJudge()
-    return [finding for each in reports if (finding := judge.judge(each)) is not None]
+    return deaf_in(reports)
 
 
 def test_packets_that_stay_untapped_over_two_periods_are_a_finding() -> None:
@@ -65,11 +65,13 @@ def test_deafness_that_begins_after_a_silence_is_found() -> None:
     assert finding.at == 62
 
 
-def test_a_report_of_losses_alone_is_silence() -> None:
-    assert (
-        judged(report(0, 100, 100), report(2, 150, 100), report(4, 150, 100, lost=9), report(6, 200, 100))
-        == []
-    )
+def test_a_report_of_losses_alone_changes_no_finding() -> None:
+    untapped = [report(0, 100, 100), report(2, 140, 100), report(6, 180, 100)]
+    losses = [report(1, 100, 100, lost=3), report(4, 140, 100, lost=9), report(5, 140, 100, lost=10)]
+    (finding,) = judged(*untapped)
+    assert judged(*sorted(untapped + losses, key=lambda each: each.at)) == [finding]
+    silence = [report(at, 140, 100, lost=at) for at in range(2, 60)]
+    assert judged(report(0, 100, 100), *silence) == []
 
 
 def test_a_receiver_that_heard_again_can_be_found_again() -> None:

@@ -9,7 +9,6 @@ from worker.tape.events import (
     ConnectionOpened,
     Frame,
     FrameBatch,
-    ReceiverReport,
     ReceiverTapped,
     SocketMessage,
     TapDeaf,
@@ -87,18 +86,3 @@ def test_what_the_page_is_told_and_what_it_says() -> None:
     assert not media(said).messages
     tapped = ReceiverTapped(at=1, document=1, connection=0, receiver=0, kind="audio", via="track")
     assert media(tapped).receivers
-
-
-def test_a_finding_is_handed_out_once_and_counts_when_it_is_on_the_tape() -> None:
-    monitor = MediaMonitor()
-    for at in (0, 2, 4):
-        monitor.observe(
-            ReceiverReport(
-                at=at, document=1, receiver=0, packets_received=100 * at, packets_lost=0, frames_tapped=0
-            )
-        )
-    assert monitor.now.deaf_since is None
-    (finding,) = monitor.take_findings()
-    assert monitor.take_findings() == []
-    monitor.observe(finding)
-    assert monitor.now.deaf_since == finding.at == 4

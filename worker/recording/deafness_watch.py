@@ -1,0 +1,25 @@
+"""Adds TapDeaf to the page's events, right after the report that shows a receiver deaf."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from worker.lifecycle.deafness import DeafnessJudge
+from worker.tape.events import FrameBatch, PageEvent, ReceiverReport, TapDeaf
+
+
+class DeafnessWatch:
+    """Passes the page's events on to ``take``, with the findings in their place.
+
+    A finding that came later could follow the frames that show the receiver well again, and would undo them.
+    """
+
+    def __init__(self, take: Callable[[FrameBatch | PageEvent | TapDeaf], None]) -> None:
+        self._take = take
+        self._judge = DeafnessJudge()
+
+    def take(self, event: FrameBatch | PageEvent) -> None:
+        """Takes the page's next event. Raises what ``take`` raises."""
+        self._take(event)
+        if isinstance(event, ReceiverReport) and (finding := self._judge.judge(event)) is not None:
+            self._take(finding)
