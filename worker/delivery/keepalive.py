@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from worker.delivery.errors import UnavailableError
+from worker.delivery.errors import DeliveryError, UnavailableError
 from worker.delivery.heartbeat import Heartbeat
 from worker.delivery.jobs_queue import MAX_VISIBILITY, Delivery, JobsQueue, VisibilityCapError
 from worker.delivery.lease import Lease
@@ -21,11 +21,13 @@ def keep_message(
     received_at: float,
     clock: Callable[[], float],
     on_lost: Callable[[Exception], None],
+    on_beat: Callable[[bool], None],
 ) -> Heartbeat:
     """A heartbeat, not yet begun, that keeps ``delivery`` hidden; ``received_at`` and ``clock`` are in Unix seconds.
 
     ``on_lost`` receives a MessageLostError when another worker may receive the message, and a VisibilityCapError once the 12
-    hours allow no full extension any more: the message becomes visible at their end.
+    hours allow no full extension any more: the message becomes visible at their end. ``on_beat`` receives, in the heartbeat's
+    thread, whether each extension succeeded.
     """
     interval = queue.visibility / BEATS_PER_TERM
     # A beat that takes longer than the interval would only delay the next one.
@@ -34,7 +36,12 @@ def keep_message(
     def beat() -> None:
         extension = visibility_left(received_at, clock(), queue.visibility)
         if extension > 0:
-            bounded.extend(delivery.receipt, extension)
+            try:
+                bounded.extend(delivery.receipt, extension)
+            except DeliveryError:
+                on_beat(False)
+                raise
+            on_beat(True)
         if extension < queue.visibility:
             raise VisibilityCapError(
                 f"SQS: 12 hours are nearly over; the message becomes visible in {extension} s"

@@ -37,7 +37,7 @@ from worker.states import State
 logger = logging.getLogger(__name__)
 
 DONE: Final = 0
-"""Exit code: there was no job, or the job is done, also if the bot was not admitted."""
+"""Exit code: no job was received, or it is done, not admitted, returned for later, or held by another worker."""
 FAILED: Final = 1
 """Exit code: the job failed, and the failure was reported; or an internal error."""
 BAD_CONFIGURATION: Final = 2
@@ -207,7 +207,7 @@ class JobConsumer:
         try:
             await asyncio.to_thread(request, *arguments)
         except MessageLostError as error:
-            # It will be received again; its result or lease then tells what is left to do.
+            # SQS delivers it again; the result or the lease then shows what is left to do.
             logger.warning("the message was lost: %s", error)
             self._context.metrics.delivery.queue_operation(operation, "error")
         else:
@@ -218,7 +218,10 @@ class JobConsumer:
             # The lease keeps other workers out, and the next reception will find the result.
             logger.warning("the message could not be kept hidden: %s", error)
 
-        return keep_message(self._queue, self._delivery, self._received_at, self._context.clock, lost)
+        def count(succeeded: bool) -> None:
+            self._context.metrics.delivery.queue_operation("extend", "ok" if succeeded else "error")
+
+        return keep_message(self._queue, self._delivery, self._received_at, self._context.clock, lost, count)
 
 
 async def _run_in_folder(

@@ -23,6 +23,7 @@ from worker.jobs.result_file import keep_result
 from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt, merge_attempts
 from worker.manifest.schema import Manifest, encode_manifest
+from worker.reasons import read_reason
 from worker.states import State
 
 logger = logging.getLogger(__name__)
@@ -83,9 +84,11 @@ class Finish:
         if not await self._reporter.send_result(result_event(result), context.worker_settings.retry_seconds):
             return None
         await self._clean_up()
-        names = vendor_outcome(job_outcome.state, job_outcome.reason, self._job.platform)
+        # Another worker may have written the result first.
+        state, reason = State(result.state), read_reason(result.reason) or job_outcome.reason
+        names = vendor_outcome(state, reason, self._job.platform)
         context.metrics.job.outcome(self._job.platform, names.code, names.sub_code)
-        context.metrics.job.set_state(job_outcome.state, context.clock())
+        context.metrics.job.set_state(state, context.clock())
         logger.info("%s: %s %s", result.outcome, result.reason, result.detail)
         return result
 

@@ -65,7 +65,8 @@ async def record(
 ) -> RecordingOutcome:
     """Records one call until it ends, ``request.policy`` says so, SIGINT or SIGTERM comes, or something breaks.
 
-    Raises OutputError, ChromiumNotFoundError and ChromiumLaunchError, and TapeWriteError if not even a tape can be begun.
+    Raises OutputError, ChromiumNotFoundError, ChromiumLaunchError, DisplayError, StorageStateError, and TapeWriteError if the
+    tape cannot be created.
     """
     with stop_signals() as signalled:
         stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -85,7 +86,7 @@ async def attend(
     Raises what record() raises.
     """
     claim_output(request.output)
-    observer.state(State.STARTING)
+    _notify(partial(observer.state, State.STARTING))
     async with launch_browser(settings) as browser:
         context = await new_context(browser)
         with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
@@ -104,6 +105,14 @@ async def attend(
 def _pass_on(signal: asyncio.Future[str], stopped: asyncio.Future[Ending]) -> None:
     if not signal.cancelled() and not stopped.done():
         stopped.set_result(Ending(Reason.INTERRUPTED, signal.result(), time.time()))
+
+
+def _notify(callback: Callable[[], None]) -> None:
+    """Calls an observer's ``callback``; a closed terminal must not end the recording."""
+    try:
+        callback()
+    except OSError as error:
+        logger.info("the progress cannot be shown: %s", error)
 
 
 class _Session:
@@ -208,7 +217,7 @@ class _Session:
             self._cpu_meter = CpuMeter()
             self._updates = asyncio.create_task(self._update_observer())
         reason = ending.reason if ending is not None else None
-        self._notify(partial(self._observer.state, state, reason))
+        _notify(partial(self._observer.state, state, reason))
         logger.info("%s: %s", state.value, ", ".join(filter(None, [reason, *transition.evidence])) or "begun")
         self._write(
             StateChanged(
@@ -259,15 +268,8 @@ class _Session:
         while True:
             progress = self._recorder.progress()
             if progress is not None:
-                self._notify(partial(self._observer.update, progress))
+                _notify(partial(self._observer.update, progress))
             await asyncio.sleep(self._observer.interval)
-
-    def _notify(self, callback: Callable[[], None]) -> None:
-        """Calls an observer's ``callback``; a closed terminal must not end the recording."""
-        try:
-            callback()
-        except OSError as error:
-            logger.info("the progress cannot be shown: %s", error)
 
     def _write(self, event: WorkerEvent) -> None:
         try:

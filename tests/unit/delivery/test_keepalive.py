@@ -42,23 +42,29 @@ def wait_for_beats(cloud: Cloud, action: str, count: int) -> None:
 def test_a_message_stays_hidden_beyond_its_visibility(cloud: Cloud) -> None:
     jobs = cloud.jobs(visibility=1)
     losses: Losses = Losses()
-    delivery = a_delivery(jobs)
+    delivery, beaten = a_delivery(jobs), list[bool]()
     began = time.monotonic()
-    with keep_message(jobs, delivery, time.time(), time.time, losses.put):
+    with keep_message(jobs, delivery, time.time(), time.time, losses.put, beaten.append):
         while time.monotonic() < began + 2.0:
             assert jobs.receive(0) is None
             time.sleep(0.1)
     assert losses.empty()
+    assert len(beaten) >= 4
+    assert all(beaten)
     jobs.delete(delivery.receipt)
 
 
-def test_the_heartbeat_of_a_message_continues_after_an_outage(cloud: Cloud) -> None:
+def test_the_heartbeat_of_a_message_reports_an_outage_and_continues_after_it(cloud: Cloud) -> None:
     jobs = cloud.jobs(visibility=1)
     losses: Losses = Losses()
-    with keep_message(jobs, a_delivery(jobs), time.time(), time.time, losses.put):
+    beaten: threads.Queue[bool] = threads.Queue()
+    with keep_message(jobs, a_delivery(jobs), time.time(), time.time, losses.put, beaten.put):
         cloud.proxy.fail(Fault.SLOW_DOWN)
-        cloud.proxy.wait_for_failures(5)
+        while beaten.get(timeout=10):
+            continue
         cloud.proxy.recover()
+        while not beaten.get(timeout=10):
+            continue
         seen = beats(cloud, "ChangeMessageVisibility")
         wait_for_beats(cloud, "ChangeMessageVisibility", seen + 2)
     assert losses.empty()
@@ -67,16 +73,18 @@ def test_the_heartbeat_of_a_message_continues_after_an_outage(cloud: Cloud) -> N
 def test_a_lost_message_is_reported(cloud: Cloud) -> None:
     jobs = cloud.jobs(visibility=1)
     losses: Losses = Losses()
-    delivery = a_delivery(jobs)
+    delivery, beaten = a_delivery(jobs), list[bool]()
     jobs.delete(delivery.receipt)
-    with keep_message(jobs, delivery, time.time(), time.time, losses.put):
+    with keep_message(jobs, delivery, time.time(), time.time, losses.put, beaten.append):
         assert isinstance(losses.get(timeout=10), MessageLostError)
+    assert beaten == [False]
 
 
 def test_the_heartbeat_ends_near_the_visibility_cap_and_reports_it(cloud: Cloud) -> None:
     jobs = cloud.jobs(visibility=1)
     losses: Losses = Losses()
-    with keep_message(jobs, a_delivery(jobs), time.time() - MAX_VISIBILITY + 1, time.time, losses.put):
+    received_at = time.time() - MAX_VISIBILITY + 1
+    with keep_message(jobs, a_delivery(jobs), received_at, time.time, losses.put, lambda _: None):
         assert isinstance(losses.get(timeout=10), VisibilityCapError)
 
 

@@ -36,7 +36,7 @@ DEAD_LETTERS = "arn:aws:sqs:us-east-1:123456789012:dead-letters"
 
 
 class ScriptedSqs:
-    """Answers like SQS and keeps what was asked: (operation, its telling argument)."""
+    """Answers like SQS and records each request: (operation, its main argument)."""
 
     def __init__(self, *, dead_letters: bool = True, refuses: bool = False, lost: bool = False) -> None:
         self.asked: list[tuple[str, object]] = []
@@ -336,7 +336,7 @@ async def test_a_job_for_now_or_soon_is_done(runs_with: RunsWith, at: str) -> No
     assert len(runs.jobs) == 1
 
 
-async def test_a_reception_and_what_becomes_of_the_message_are_counted(runs_with: RunsWith) -> None:
+async def test_a_receive_and_the_fate_of_its_message_are_counted(runs_with: RunsWith) -> None:
     runs_with(Disposition.DONE)
     registry = CollectorRegistry()
     await handle(ScriptedSqs(), delivery(2), registry=registry)
@@ -356,7 +356,7 @@ async def test_a_message_that_was_lost_meanwhile_changes_no_exit_code(
 
 
 class Poll:
-    """Stands for ``next_delivery``: the next of ``deliveries``; after the last one the worker is told to stop."""
+    """Stands for ``next_delivery``: the next of ``deliveries``; after the last one the worker is stopped."""
 
     def __init__(self, *deliveries: Delivery | None) -> None:
         self._deliveries = list(deliveries)
@@ -394,7 +394,7 @@ async def test_run_from_queue_does_one_job(runs_with: RunsWith, monkeypatch: pyt
     assert (len(runs.jobs), poll.waited) == (1, [7.0])
 
 
-async def test_run_from_queue_without_a_job_ends_well(
+async def test_run_from_queue_without_a_job_exits_with_0(
     runs_with: RunsWith, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = runs_with(Disposition.FAILED)
@@ -402,7 +402,7 @@ async def test_run_from_queue_without_a_job_ends_well(
     assert runs.jobs == []
 
 
-async def test_run_from_queue_goes_on_until_it_is_stopped_and_ends_like_the_last_job(
+async def test_run_from_queue_forever_stops_at_the_signal_with_the_last_jobs_exit_code(
     runs_with: RunsWith, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = runs_with(Disposition.FAILED)
@@ -416,3 +416,22 @@ async def test_run_from_queue_goes_on_until_it_is_stopped_and_ends_like_the_last
 async def test_run_from_queue_needs_the_url_of_a_queue() -> None:
     with pytest.raises(SettingsError, match="MEETSTEMS_JOBS_QUEUE_URL: is not set"):
         await run_from_queue(BrowserSettings(), WorkerSettings(), Aws(), forever=False)
+
+
+@pytest.mark.parametrize(("lost", "result"), [(False, "ok"), (True, "error")])
+async def test_extensions_of_the_message_are_counted(
+    monkeypatch: pytest.MonkeyPatch, lost: bool, result: str
+) -> None:
+    sqs, registry = ScriptedSqs(lost=lost), CollectorRegistry()
+
+    async def until_counted(*_: object, **__: object) -> Disposition:
+        async with asyncio.timeout(10):
+            while not counted(registry, "extend", result):  # noqa: ASYNC110 - the heartbeat is a thread
+                await asyncio.sleep(0.01)
+        return Disposition.DONE
+
+    monkeypatch.setattr(consumer, "run_job", until_counted)
+    queue = JobsQueue(cast(Any, sqs), "https://sqs.example/jobs", visibility=1)
+    context = context_with(ListSink(), registry=registry)
+    assert await JobConsumer(queue, delivery(), context).handle() == 0
+    assert sqs.asked[0] == ("hide", 1)

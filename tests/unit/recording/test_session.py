@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from worker.browser.launch import ChromiumNotFoundError
+from worker.platforms.links import parse_link
+from worker.recording import session
+from worker.recording.observer import RecordingObserver
+from worker.recording.outcome import RecordingRequest
+from worker.recording.session import attend
+from worker.rendering.deferred import OpenRenderer
+from worker.settings import BrowserSettings
+from worker.states import State
+
+
+class ClosedTerminal(RecordingObserver):
+    def state(self, state: State, reason: object = None) -> None:
+        raise BrokenPipeError(state)
+
+
+async def test_a_closed_terminal_does_not_prevent_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def launched(_: BrowserSettings) -> AsyncIterator[None]:
+        raise ChromiumNotFoundError("the launch was reached")
+        yield
+
+    monkeypatch.setattr(session, "launch_browser", launched)
+    request = RecordingRequest(
+        bot_id="bot-1",
+        link=parse_link("https://meet.google.com/abc-defg-hij"),
+        output=tmp_path / "out",
+        bot_name="Notes",
+    )
+    stopped = asyncio.get_running_loop().create_future()
+    with pytest.raises(ChromiumNotFoundError, match="was reached"):
+        await attend(request, BrowserSettings(), ClosedTerminal(), cast(OpenRenderer, None), stopped)
