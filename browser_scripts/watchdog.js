@@ -1,11 +1,11 @@
 "use strict";
 
 /**
- * Reports what Chromium received at each receiver beside what was tapped. A tap can be deaf without any error; whether it is,
- * the worker process judges (worker/lifecycle/deafness.py).
+ * Reports what Chromium received at each receiver beside what was tapped. A tap can be deaf without any error; the worker
+ * process decides whether it is (worker/lifecycle/deafness.py).
  */
 class Watchdog {
-  /** worker/lifecycle/deafness.py reckons with it. */
+  /** worker/lifecycle/deafness.py has the same period: REPORT_SECONDS. */
   static PERIOD_MILLISECONDS = 2000;
 
   #tap;

@@ -28,7 +28,7 @@ class Reason(StrEnum):
     """The platform closed the call at the platform's maximum duration."""
     REMOVED = "removed"
 
-    # The bot was told to leave, or decided to.
+    # The bot was asked to leave, or decided to.
     INTERRUPTED = "interrupted"
     DRAINED = "drained"
     MAX_DURATION = "max_duration"

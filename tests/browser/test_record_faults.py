@@ -92,7 +92,8 @@ async def test_when_the_files_fail_the_tape_continues_and_can_be_replayed(
     assert outcome.manifest is None
     assert isinstance(outcome.error, OSError)
     assert (
-        "the files cannot be written: [Errno 28] No space left on device; the tape goes on" in caplog.messages
+        "the files cannot be written: [Errno 28] No space left on device; the tape continues"
+        in caplog.messages
     )
     assert not (output / "audio_streams.json").exists()
 

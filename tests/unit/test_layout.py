@@ -1,4 +1,4 @@
-"""The plan of the house: what lies at the root of the worker, what its signboards and tests say of it."""
+"""The layout of the worker: its root, the docstrings of its packages, and its unit tests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_root_holds_packages_and_at_most_six_modules() -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=dotted)
-def test_a_package_is_a_signboard_without_code(package: Path) -> None:
+def test_an_init_module_has_a_docstring_and_no_code(package: Path) -> None:
     tree = ast.parse((package / "__init__.py").read_text("utf-8"))
     assert len(tree.body) == 1, "expected a docstring alone: re-exports hide what is imported from where"
     sign = ast.get_docstring(tree)

@@ -49,7 +49,7 @@ def packet_samples(payload: bytes) -> int:
 
 
 def is_silence(payload: bytes) -> bool:
-    """Whether a packet holds no sound: DTX (at most one byte of each frame) or CELT's digital silence.
+    """Whether a packet holds no sound: DTX (a packet of at most one byte) or CELT's digital silence.
 
     RFC 6716 section 3.2.1 lets a frame be empty ("DTX or lost"). Chromium's DTX packets have one byte.
     """

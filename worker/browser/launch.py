@@ -129,7 +129,8 @@ async def new_context(session: BrowserSession) -> BrowserContext:
             raise
         # The error may contain the file's content.
         raise StorageStateError(
-            f"MEETSTEMS_STORAGE_STATE={str(state)!r}: Chromium does not accept it ({type(error).__name__})"
+            f"MEETSTEMS_STORAGE_STATE={str(state)!r}: Chromium does not accept it ({type(error).__name__}); "
+            "expected what Playwright's storage_state() saves"
         ) from None
 
     def on_page(page: Page) -> None:

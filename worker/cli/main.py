@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print_error("interrupted; the tape can be replayed")
+        print_error("interrupted; if a recording was running, meetstems replay renders its tape")
         return INTERRUPTED
 
 

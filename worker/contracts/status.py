@@ -20,7 +20,7 @@ from worker.reasons import Reason
 from worker.states import State
 
 SEQUENCES_PER_ATTEMPT: Final = 1000
-"""Numbers that each attempt has for its events: those of attempt 2 begin at 2001, so they grow without being stored."""
+"""Numbers that each attempt has for its events: those of attempt 2 are above 2000, so they grow without being stored."""
 
 LARGEST_EVENT: Final = 250_000
 """Bytes; SQS accepts 262,144 in every region (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/

@@ -99,10 +99,10 @@ STATES: Final[Mapping[State, Words]] = MappingProxyType(
         State.FATAL: Words("Error", "bot.failed", FATAL, "bot_errored", "Bot failed"),
     }
 )
-"""The states that users are told of. Only MeetStream has ``stopped``, before the files are finished; Recall.ai has nothing
+"""The states that are reported to users. Only MeetStream has ``stopped``, before the files are finished; Recall.ai has nothing
 between ``call_ended`` and ``done``."""
 
-_NOT_LET_IN: Final = ("NotAllowed", "bot.notallowed")
+_NOT_ADMITTED: Final = ("NotAllowed", "bot.notallowed")
 _DENIED: Final = ("Denied", "bot.denied")
 
 REASONS: Final[Mapping[Reason, _Reason]] = MappingProxyType(
@@ -116,7 +116,7 @@ REASONS: Final[Mapping[Reason, _Reason]] = MappingProxyType(
             "call_ended_by_platform_max_length", "The platform ended the meeting at its maximum duration"
         ),
         Reason.REMOVED: _ended("bot_kicked_from_call", "The bot was removed from the meeting"),
-        # the bot was told to leave, or decided to
+        # the bot was asked to leave, or decided to
         Reason.INTERRUPTED: _ended("bot_received_leave_call", "The bot was told to leave"),
         Reason.DRAINED: _ended("bot_received_leave_call", "The bot left because its worker was told to stop"),
         Reason.MAX_DURATION: _timeout("in_call_recording", "The maximum duration was recorded"),
@@ -145,13 +145,13 @@ REASONS: Final[Mapping[Reason, _Reason]] = MappingProxyType(
             *_DENIED, CALL_ENDED, "bot_kicked_from_waiting_room", "The bot was removed from the waiting room"
         ),
         Reason.WAITING_ROOM_TIMEOUT: _Reason(
-            *_NOT_LET_IN,
+            *_NOT_ADMITTED,
             CALL_ENDED,
             "timeout_exceeded_waiting_room",
             "Nobody let the bot in from the waiting room in time",
         ),
         Reason.WAITING_ROOM_TIMEOUT_BY_PLATFORM: _Reason(
-            *_NOT_LET_IN,
+            *_NOT_ADMITTED,
             CALL_ENDED,
             "call_ended_by_platform_waiting_room_timeout",
             "The platform gave up waiting for somebody to let the bot in",

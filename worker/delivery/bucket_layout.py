@@ -4,8 +4,10 @@
 
     {prefix}bots/{bot_id}/bot.json                                  the bot's current state
                           audio_streams.json                        the manifest of all attempts together
-                          lease.json                                who works on the bot
-                          attempts/0001/tape/part-000000.mcap       as written, part by part
+                          lease.json                                the worker that owns the bot, and until when
+                          result.json                               how the job ended; written once
+                          attempts/0001/attempt.json                the worker that claimed the number
+                                        tape/part-000000.mcap       as written, part by part
                                         files/streams/….webm        finished files
                                         failure/screenshot.png      what the page showed when it failed
 

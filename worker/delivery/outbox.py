@@ -28,7 +28,7 @@ class Outbox(Generic[T]):
     """Calls ``deliver`` with one item after the other. Thread-safe.
 
     Where ``deliver`` raises UnavailableError, the same item is retried, without a limit, and the others wait behind it. Any
-    other exception gives that item up. ``limit`` bounds the items that wait: beyond it the oldest is given up. ``label`` names
+    other exception drops that item. ``limit`` bounds the items that wait: beyond it the oldest is dropped. ``label`` names
     an item in logs; ``clock`` returns Unix seconds.
     """
 
@@ -68,7 +68,7 @@ class Outbox(Generic[T]):
                 return
             if self._limit is not None and len(self._waiting) >= self._limit:
                 self._given_up += 1
-                logger.error("%s: %d are waiting, the oldest is given up", self._name, self._limit)
+                logger.error("%s: %d are waiting, the oldest is dropped", self._name, self._limit)
                 self._waiting.popleft()
             self._waiting.append(_Waiting(item, self._clock()))
             self._changed.notify_all()
@@ -126,7 +126,7 @@ class Outbox(Generic[T]):
                 )
                 self._wait_to_retry(drains)
             except Exception:
-                logger.exception("%s: given up: %s", self._name, self._label(waiting.item))
+                logger.exception("%s: dropped after an error: %s", self._name, self._label(waiting.item))
                 self._finish(delivered=False)
 
     def _next(self) -> _Waiting[T] | None:

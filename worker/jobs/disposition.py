@@ -1,4 +1,4 @@
-"""How a job ended, as far as its message is concerned."""
+"""What happens to a job's message, by how the job ended."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from worker.reasons import Reason
 from worker.roster.roster import Device, Roster, Status
 
 STILL_HERE: Final = 5.0
-"""Seconds: somebody who spoke so recently is there, whatever the roster says."""
+"""Seconds: a person who spoke this recently counts as present, even if the roster does not list them."""
 
 
 class _Candidate(NamedTuple):
@@ -32,7 +32,7 @@ def people(roster: Roster, bot_name: str) -> list[Device]:
         if device.status in (Status.IN, Status.UNKNOWN) and not device.is_us and device.parent_id is None
     ]
     if roster.us is None:
-        # A roster that does not mark the bot lists it all the same, by its name.
+        # Some rosters do not mark the bot's own device; then its name identifies it.
         ours = next((device for device in others if device.name == bot_name), None)
         others = [device for device in others if device is not ours]
     return others

@@ -1,7 +1,7 @@
 """Whether a receiver is deaf (pure): packets arrive there, and none of them reaches the tap.
 
-This is the only place that judges it. The page reports what it reads, the finding goes onto the tape as TapDeaf, and metrics
-and manifest read it there. Silence is not deafness: a receiver to which nothing comes is well.
+Only this module decides it. The page sends its counters, the result is written to the tape as TapDeaf, and metrics and
+manifest read it from the tape. A receiver to which no packets arrive is silent, not deaf.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Final, NamedTuple
 from worker.tape.events import ReceiverReport, TapDeaf
 
 DEAF_PACKETS: Final = 50
-"""One second of speech: so many packets, not one of which was tapped, are no hiccup."""
+"""Packets: one second of speech. Fewer untapped packets may be a short delay."""
 
 DEAF_SECONDS: Final = 3.5
-"""Seconds that packets may come untapped: more than one report, because the page's tally of frames can be one report old."""
+"""Seconds that packets may arrive untapped: more than one report, because the page's frame count may be one report old."""
 
 REPORT_SECONDS: Final = 2.0
 """Seconds between two reports of the page (browser_scripts/watchdog.js); it leaves out a report that says nothing new."""
 
 MOST_RECEIVERS: Final = 1000
-"""A page cannot make the worker keep more; Meet uses three in each document."""
+"""Bound on the receivers that are tracked, since the page is untrusted; Meet uses three in each document."""
 
 
 class ReceiverId(NamedTuple):
@@ -31,7 +31,7 @@ class ReceiverId(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    """A receiver's last report, and since when packets have come without a frame; ``since`` is None where that is not so."""
+    """A receiver's last report. ``since``: when packets began to arrive without tapped frames; None: frames are tapped."""
 
     at: float
     received: int
@@ -48,7 +48,7 @@ class DeafnessJudge:
         self._readings: dict[ReceiverId, _Reading] = {}
 
     def judge(self, report: ReceiverReport) -> TapDeaf | None:
-        """Takes the next report; gives the finding where it is the first that shows the receiver deaf."""
+        """Processes the next report; returns TapDeaf for the first report that shows the receiver deaf."""
         receiver = ReceiverId(report.document, report.receiver)
         before = self._readings.get(receiver)
         if before is None and len(self._readings) >= MOST_RECEIVERS:
@@ -75,7 +75,7 @@ def _next(before: _Reading | None, report: ReceiverReport) -> _Reading:
         return _Reading(report.at, received, tapped, None, received, deaf=False)
     since, received_before = before.since, before.received_before
     if since is None:
-        # A silence before this report was not reported: the packets came after it.
+        # The page does not report silence, so the packets arrived after it.
         since, received_before = max(before.at, report.at - REPORT_SECONDS), before.received
     deaf = received - received_before >= DEAF_PACKETS and report.at - since >= DEAF_SECONDS
     return _Reading(report.at, received, tapped, since, received_before, deaf=before.deaf or deaf)

@@ -8,8 +8,8 @@ from worker.reasons import Reason
 
 
 class Ending(NamedTuple):
-    """``at`` is when it was first seen, in Unix seconds: a call that is over was over then. ``detail`` is plain English,
-    ``evidence`` names what decided."""
+    """The end of a bot's call. ``at`` is when it was first observed, in Unix seconds. ``detail`` is plain English,
+    ``evidence`` names the observations that decided."""
 
     reason: Reason
     detail: str

@@ -1,7 +1,7 @@
-"""When a bot leaves by itself (pure data): read from a job by worker.contracts.meetstream and worker.contracts.recall, decided
-on by worker.lifecycle.state_machine.
+"""When a bot leaves by itself (pure data). worker.contracts.meetstream and worker.contracts.recall create it from a job,
+worker.lifecycle.state_machine applies it.
 
-All durations are seconds; None anywhere: never for this reason. Sources: MeetStream's create-bot reference and Recall.ai's
+All durations are in seconds; None disables a limit. Sources: MeetStream's create-bot reference and Recall.ai's
 "Automatic Leaving Behavior".
 """
 

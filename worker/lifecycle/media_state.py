@@ -25,7 +25,7 @@ QUIET_LEVEL: Final = 0.001
 """Linear, about -60 dBov: a quieter packet does not count as speech."""
 
 MOST_SOURCES: Final = 1000
-"""Bound on what a page can make the worker remember."""
+"""Bound on the sources that are kept, since the page is untrusted."""
 
 
 class MediaState(NamedTuple):

@@ -1,6 +1,6 @@
 """What a platform's page shows, in the words that are common to all platforms (pure data).
 
-Platforms make views out of what their pages show; worker.lifecycle.state_machine alone decides what follows.
+Platforms create views from their pages; only worker.lifecycle.state_machine decides what the bot does.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ class Scene(StrEnum):
     ASKED = "asked"
     """The join button was pressed, and the page does not show what follows yet."""
     LOBBY = "lobby"
-    """Somebody has to let the bot in."""
+    """The bot waits to be admitted."""
     HOST_ABSENT = "host_absent"
-    """A lobby where nobody can let the bot in yet."""
+    """The bot waits in a lobby, and nobody who can admit it has joined yet."""
     GATED = "gated"
     """The call's view is there, but something (a consent dialog) covers it and may hold the media back."""
     CALL = "call"
     """The call's view is there and nothing covers it."""
     REFUSED = "refused"
-    """The bot will not be let in."""
+    """The bot will not be admitted."""
     OVER = "over"
     """The call is over for the bot."""
 
@@ -36,9 +36,9 @@ class Scene(StrEnum):
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """One look at the page.
 
-    ``reason`` and ``detail`` (the page's own text, at most 200 characters) are there for REFUSED and OVER. ``evidence`` names
-    the entries of the platform's table that decided (``lobby.asking_to_be_let_in``), ``variant`` the form of the page that was
-    met (``prejoin-light``), ``language`` is what ``<html lang>`` says. ``recording_denied``: the page says that recording is
+    ``reason`` and ``detail`` (the page's own text, at most 200 characters) are set for REFUSED and OVER. ``evidence`` names
+    the signs of the platform's table that decided (``lobby.asking``), ``variant`` the form of the page (``prejoin-name``),
+    ``language`` is the value of ``<html lang>``. ``recording_denied``: the page says that recording is
     not permitted here.
     """
 

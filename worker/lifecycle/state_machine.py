@@ -2,8 +2,8 @@
 
     joining -> waiting_room -> in_call_not_recording -> in_call_recording -> leaving -> done | fatal
 
-Every observation carries its time, so that tests can play a call at any speed. A page alone is not believed: a call's view
-needs media or the roster beside it, an end or a refusal needs a second signal or time.
+Every observation carries its time, so that tests can play a call at any speed. A page alone is not sufficient: media or the
+roster must confirm a call's view, and a second signal or a minimum duration an end or a refusal.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ OVER_DEBOUNCE: Final = 3.0
 """Seconds that an end has to last where only one of page, roster and connection shows it."""
 
 QUIET_AFTER_END: Final = 2.0
-"""Seconds: a call from which packets came so recently is not over, whatever its roster says."""
+"""Seconds: a call from which packets arrived this recently is not over, even if its roster says so."""
 
 RECEIVERS_ALONE: Final = 5.0
 """Seconds that a call's view has to be shown where nothing but receivers confirms it."""
 
 DEAF_TIMEOUT: Final = 10.0
-"""Seconds without a tapped frame after a receiver was found deaf, until the capture is given up."""
+"""Seconds without a tapped frame, after a receiver became deaf, until the bot leaves with ``tap_deaf``."""
 
 DISCONNECTED_TIMEOUT: Final = 90.0
-"""Seconds without a peer connection after which the call is given up; pages reconnect, or say that it failed, sooner."""
+"""Seconds without a peer connection until the bot leaves with ``connection_lost``; pages reconnect or fail sooner."""
 
 LONGEST: Final = 24 * 3600.0
-"""Seconds after which a bot leaves whatever its policy allows; also its longest wait."""
+"""Seconds: upper bound of a recording and of each wait, regardless of the policy."""
 
 
 BEFORE_CALL: Final = frozenset({State.JOINING, State.WAITING_ROOM})
@@ -70,7 +70,7 @@ class Lifecycle:
         self.recording_since: float | None = None
         self.admitted_at: float | None = None
         self.waited_until: float | None = None
-        """When the page last showed that the bot waits to be let in."""
+        """When the page last showed that the bot waits to be admitted."""
         self._policy = policy
         self._bot_name = bot_name
         self._begun = at
@@ -121,7 +121,7 @@ class Lifecycle:
         return self.tick(at)
 
     def stop(self, ending: Ending) -> list[Transition]:
-        """Ends it from outside: the bot was told to stop, or something broke."""
+        """Ends the call for an external reason: the bot has to stop, or something failed."""
         return self._leave(ending, ending.at) if self._ending is None else []
 
     def left(self, at: float) -> list[Transition]:
@@ -161,7 +161,7 @@ class Lifecycle:
         return transitions
 
     def _out_of_patience(self, at: float) -> Ending | None:
-        """The end of the wait before the call, once its time is up."""
+        """The ending for a wait before the call that exceeds its limit; None within the limit."""
         waiting = self._view.scene in WAITING
         asked = self._asked_at
         limit = LONGEST if self._policy.waiting_room is None else self._policy.waiting_room
@@ -220,7 +220,7 @@ class Lifecycle:
                 return self._media.last_speech is not None
 
     def _shown_ending(self, at: float) -> Ending | None:
-        """The end that page and transport show, once it is certain."""
+        """The ending that page and roster show, once it is confirmed; None before."""
         transport = self._transport_ending(at)
         page = self._page_ending
         if page is None:
@@ -235,7 +235,7 @@ class Lifecycle:
 
     @property
     def _debounce(self) -> float:
-        """Seconds that an end has to last which the page alone shows."""
+        """Seconds for which an end must be shown if only the page shows it."""
         if self.state in BEFORE_CALL:
             return REFUSAL_DEBOUNCE
         return OVER_DEBOUNCE if self._media.disconnected_since is None else 0.0
@@ -261,12 +261,12 @@ class Lifecycle:
         return Ending(reason, view.detail, at, view.evidence)
 
     def _meaning(self, reason: Reason) -> Reason:
-        """The reason as it applies now: the same words mean different things before the call and in it."""
+        """``reason`` as it applies in this state: a page's text means something else before the call than in it."""
         meanings = _MEANING_BEFORE_CALL if self.state in BEFORE_CALL else _MEANING_IN_CALL
         return meanings.get(reason, reason)
 
     def _broken_capture(self, at: float) -> Ending | None:
-        """The end of a capture that delivers nothing although it should."""
+        """The ending for a capture that no longer delivers frames; None while it works."""
         lost, deaf = self._media.disconnected_since, self._media.deaf_since
         if self._lasts(deaf, DEAF_TIMEOUT, at):
             detail = f"packets arrive, but none reached the tap for {DEAF_TIMEOUT:g} s"

@@ -1,4 +1,4 @@
-"""Makes named participants of the audio sources that were heard (pure).
+"""Assigns the audio sources that were heard to named participants (pure).
 
 Names are found at the end, from all evidence that is known by then; a source without a name is an unknown speaker.
 """
@@ -18,7 +18,7 @@ class NamedParticipant(msgspec.Struct, frozen=True, kw_only=True):
 
     ``participant_id`` is the device id, None if no evidence links the source to a device. ``name_source`` is the weakest
     evidence that links the sources to the name, or ``none`` for an unknown speaker. ``csrcs`` are in order of first speech;
-    two of them mean that the same device came back. ``contested``: evidence disagrees on the owner of a source.
+    two of them mean that the same device rejoined. ``contested``: evidence disagrees on the owner of a source.
     """
 
     participant_name: str

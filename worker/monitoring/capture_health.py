@@ -18,7 +18,7 @@ from worker.tape.events import (
 )
 
 NOT_IN_CALL: Final = frozenset({State.JOINING, State.LEAVING, State.DONE, State.FATAL})
-"""States that end all findings: the page that they were made on is gone or will be."""
+"""States in which no receiver is deaf any more: the page of the findings is closed or about to close."""
 
 
 class ReceiverCounts(NamedTuple):
@@ -80,7 +80,7 @@ class CaptureHealth:
         self._connections.clear()
 
     def _close(self, closed: ConnectionClosed) -> None:
-        """A closed connection delivers nothing, which is no fault: its receivers are no longer deaf."""
+        """Receivers of a closed connection are no longer deaf: no frames are expected from them."""
         self.deaf = frozenset(
             receiver_id
             for receiver_id in self.deaf

@@ -49,19 +49,19 @@ class CaptureMetrics:
         self._frames = counter(registry, "frames_tapped", "Encoded frames that came from the page.")
         self._unattributed = counter(registry, "unattributed_packets", "Packets of unknown speakers.")
         self._slots = counter(
-            registry, "slot_packets", "Packets of a slot: expected, received, tapped.", "slot", "stage"
+            registry, "slot_packets", "Packets of a receiver: expected, received, tapped.", "slot", "stage"
         )
-        self._deaf = gauge(registry, "deaf_slots", "Slots where packets arrive and none is tapped, now.")
-        self._deaf_total = counter(registry, "deaf_taps", "How often a slot went deaf.")
+        self._deaf = gauge(registry, "deaf_slots", "Receivers at which packets arrive and none is tapped.")
+        self._deaf_total = counter(registry, "deaf_taps", "How often a receiver became deaf.")
         self._last_frame = gauge(
             registry, "last_frame_timestamp_seconds", "Arrival of the newest tapped frame, Unix time."
         )
         self._page_dropped = counter(
-            registry, "page_dropped", "Items that the page's full buffers lost.", "what"
+            registry, "page_dropped", "Items that the page dropped: a buffer was full.", "what"
         )
         for what in ("frames", "events"):
             self._page_dropped.labels(what)
-        self._page_faults = counter(registry, "page_faults", "Odd things that the page's scripts met.")
+        self._page_faults = counter(registry, "page_faults", "Errors that the page's scripts reported.")
         self._encoded_path = gauge(
             registry, "encoded_audio_path", "1 where the page took the encoded audio itself."
         )

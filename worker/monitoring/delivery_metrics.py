@@ -11,11 +11,11 @@ from worker.monitoring.families import among, counter, gauge
 QUEUE_OPERATIONS: Final = ("receive", "extend", "delete", "give_back", "send")
 LEASE_OPERATIONS: Final = ("acquire", "renew", "release")
 RESULTS: Final = ("ok", "refused", "error")
-"""``refused``: another worker has the lease. ``error``: the service did not do it."""
+"""``refused``: another worker has the lease. ``error``: the request failed."""
 
 
 class DeliveryMetrics:
-    """Fed by the tape's writer, the uploads, and the clients of queue and lease."""
+    """Counters and gauges of tape, uploads, queues and lease; worker.jobs updates them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._tape_messages = counter(registry, "tape_messages", "Messages put on the tape.")
@@ -23,7 +23,7 @@ class DeliveryMetrics:
         self._tape_bytes = counter(registry, "tape_bytes", "Bytes of closed parts of the tape.")
         self._upload_bytes = counter(registry, "upload_bytes", "Bytes that the object store has taken.")
         self._upload_failures = counter(
-            registry, "upload_failures", "Uploads given up for now, after retries."
+            registry, "upload_failures", "Attempts whose tape was not uploaded completely."
         )
         self._upload_backlog = gauge(registry, "upload_backlog_parts", "Closed parts not uploaded yet.")
         self._upload_lag = gauge(
@@ -60,7 +60,7 @@ class DeliveryMetrics:
         self._upload_bytes.inc(size)
 
     def upload_failed(self) -> None:
-        """An upload failed after its retries; it is tried again later."""
+        """The tape of an attempt was not uploaded completely within the retry time."""
         self._upload_failures.inc()
 
     def queue_operation(self, operation: str, result: str) -> None:

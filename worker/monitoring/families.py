@@ -52,7 +52,7 @@ def among(known: tuple[str, ...], value: str) -> str:
 
 
 class BoundedLabels:
-    """Keeps the values of labels few: a value that is not a short word, or one too many, becomes OTHER."""
+    """Bounds the values of labels: a value that is not a short word, or beyond MOST_VALUES, becomes OTHER."""
 
     def __init__(self) -> None:
         self._values: dict[str, set[str]] = {}

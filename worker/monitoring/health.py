@@ -1,7 +1,7 @@
-"""Answers Prometheus and Kubernetes: /metrics, /healthz and /readyz over HTTP, from a thread of its own.
+"""Serves /metrics, /healthz and /readyz over HTTP to Prometheus and Kubernetes, from a separate thread.
 
-/healthz says whether the event loop still runs: if it does not, only a new process helps. /readyz says whether the worker
-records: frames *delivered* in a call, not tracks registered.
+/healthz reports whether the event loop runs: if not, the process must be restarted. /readyz reports whether the frames of
+a call are *delivered*, not only whether tracks exist.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PortError(InputError):
 
 
 class Health:
-    """Whether the worker lives, and whether it works. ``clock`` gives seconds and never goes back."""
+    """Liveness and readiness of the worker. ``clock`` returns seconds and is monotonic."""
 
     def __init__(self, capture: CaptureHealth, clock: Callable[[], float] = time.monotonic) -> None:
         self._capture = capture
@@ -56,9 +56,9 @@ class Health:
             await asyncio.sleep(BEAT_SECONDS)
 
     def sickness(self) -> str | None:
-        """Why the worker should be killed, None while it lives."""
+        """Why the worker must be restarted; None while it is alive."""
         age = self._clock() - self._beaten
-        return f"the event loop has not turned for {age:.0f} s" if age > STUCK_SECONDS else None
+        return f"the event loop has been blocked for {age:.0f} s" if age > STUCK_SECONDS else None
 
     def unreadiness(self) -> str | None:
         """Why the worker does not record, None while it does. Before the call nothing can be deaf, so it is ready."""
@@ -116,10 +116,10 @@ class HealthServer:
 async def linger(
     server: HealthServer, seconds: float, stopped: asyncio.Future[str] | None = None, scrapes: int = 2
 ) -> None:
-    """Waits so that Prometheus sees the final numbers: until it came ``scrapes`` more times, or ``seconds`` are over, or
-    ``stopped`` is done.
+    """Waits so that Prometheus gets the final values: for ``scrapes`` more scrapes, at most ``seconds``, or until ``stopped``
+    is done.
 
-    Two scrapes, because the first may have begun before the last number was set. With two Prometheis each may come once.
+    Two scrapes, because the first may have begun before the last value was set. Two Prometheus servers may scrape once each.
     """
     wanted = server.scrapes + scrapes
     deadline = time.monotonic() + seconds

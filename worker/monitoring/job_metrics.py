@@ -13,7 +13,7 @@ from worker.states import State
 from worker.tape.events import StateChanged, TapeEvent, TapeStarted
 
 STATES: Final = tuple(state.value for state in State if state is not State.STOPPED)
-"""Without ``stopped``, which only users see: the worker goes on uploading."""
+"""Without ``stopped``, which is reported to users only: the worker is still uploading."""
 
 JOIN_BUCKETS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
 WAIT_BUCKETS: Final = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
@@ -31,7 +31,7 @@ class JobMetrics:
         )
         self._attempt = gauge(registry, "attempt", "Number of the bot's attempt, from 1; 0 without a job.")
         self._join = histogram(
-            registry, "join_seconds", "From joining to being in the call.", "platform", buckets=JOIN_BUCKETS
+            registry, "join_seconds", "From joining to recording.", "platform", buckets=JOIN_BUCKETS
         )
         self._first_packet = histogram(
             registry, "first_packet_seconds", "From the lobby's end to the first packet."
@@ -40,7 +40,7 @@ class JobMetrics:
         self._outcomes = counter(
             registry, "outcomes", "Ended jobs, in the vendors' words.", "platform", "code", "sub_code"
         )
-        self._restarts = counter(registry, "restarts", "Captures begun anew within an attempt.", "reason")
+        self._restarts = counter(registry, "restarts", "Captures restarted as a new attempt.", "reason")
         self._job_wait = histogram(
             registry,
             "job_wait_seconds",
@@ -92,10 +92,10 @@ class JobMetrics:
         self._outcomes.labels(*labels).inc()
 
     def restarted(self, reason: Reason) -> None:
-        """The capture was begun anew within the attempt, because of ``reason``."""
+        """The capture was restarted as a new attempt, because of ``reason``."""
         self._restarts.labels(self._labels.bound("reason", reason)).inc()
 
     def job_received(self, waited_seconds: float, receives: int) -> None:
-        """A job came out of the queue: how long it was there, and its receive count."""
+        """A job was received: the seconds since it was sent, and its receive count."""
         self._job_wait.observe(max(0.0, waited_seconds))
         self._job_receives.set(receives)

@@ -25,7 +25,7 @@ OUR_LOGGER: Final = "worker"
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object in ASCII on one line: nothing in it can break the line or steer a terminal."""
+    """One JSON object in ASCII on one line, without line breaks and terminal control characters."""
 
     def __init__(self, bot_id: str | None, attempt: int | None) -> None:
         super().__init__()

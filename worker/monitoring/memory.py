@@ -22,7 +22,7 @@ def memory_in_use() -> int:
 def cgroup_memory(cgroups: Path, proc: Path) -> int | None:
     """What counts against the limit of this process's cgroup, in bytes; None without a cgroup (version 2) that has a limit.
 
-    Without a limit, as in a session of a desktop, a cgroup may hold much that is not ours. Inactive file
+    Without a limit, as in a desktop session, a cgroup may contain other programs. Inactive file
     pages are reclaimed before the limit kills, so they do not count; the kubelet's "working set" is computed in the same way
     (https://docs.kernel.org/admin-guide/cgroup-v2.html#memory).
     """

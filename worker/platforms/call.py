@@ -40,7 +40,7 @@ class Call(Protocol):
 
 
 class CallFactory(Protocol):
-    """What a platform's class of calls offers to be made by."""
+    """The constructor of a platform's class of calls."""
 
     def __call__(self, page: Page, address: MeetingAddress, bot_name: str, *, signed_in: bool = ...) -> Call:
         """The call at ``address`` in ``page``, not yet joined. ``signed_in``: the browser carries an account."""

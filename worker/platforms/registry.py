@@ -1,6 +1,6 @@
 """The platforms, one entry each (pure): the only place that lists them.
 
-``call`` is named, not imported: it drives a browser, and whoever reads a tape needs none.
+``call`` is named, not imported: it imports Playwright, which reading a tape does not need.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class UnknownPlatformError(InputError):
 
 
 class Platform(StrEnum):
-    """A platform's value stands on the tape, in manifests, jobs, events and metrics."""
+    """The value is written to tapes, manifests, jobs, events and metrics."""
 
     GOOGLE_MEET = "google_meet"
     MICROSOFT_TEAMS = "microsoft_teams"
@@ -42,7 +42,7 @@ class AudioKind(Enum):
     SEPARATE = "separate"
     """Each packet holds one speaker."""
     MIXED = "mixed"
-    """Each packet holds the mix of everybody; who speaks in it is told beside it."""
+    """Each packet holds the mix of everybody; CSRC lists or hints name its speakers."""
 
 
 Selectors: TypeAlias = tuple[str, *tuple[str, ...]]
@@ -54,8 +54,8 @@ class PlatformEntry:
     """What the rest of the worker knows of a platform.
 
     ``title`` is its name for people. Links to it have one of ``hosts`` and are read by ``parse_link``, which raises
-    AddressError; ``example_link`` shows one. ``hints_in`` finds in a tape's event who is said to speak, where CSRC lists may
-    not say it. ``call`` names the class that joins, watches and leaves (worker.platforms.call.CallFactory), as
+    AddressError; ``example_link`` shows one. ``hints_in`` returns the hints of who speaks in an event of the tape, for packets
+    without CSRCs. ``call`` names the class that joins, watches and leaves (worker.platforms.call.CallFactory), as
     ``module:class``. ``page_scripts`` are the files of browser_scripts that forward what its pages alone have.
     ``private_selectors`` are where its pages show people's names, faces, captions and chat: a snapshot hides them.
     ``longest_wait`` is the seconds after which the platform itself gives up in the waiting room.

@@ -17,7 +17,7 @@ _APOSTROPHES: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'"
 class Sign(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that a page may show.
 
-    ``name`` is its name in logs and on the tape (``lobby.let_in_soon``). A page shows it where any of these matches:
+    ``name`` is its name in logs and on the tape (``lobby.let_in``). A page shows it where any of these matches:
     ``phrases`` (parts of the visible text in plain() form), ``labels`` (whole texts of buttons), ``selectors`` (CSS; the later
     ones are fallbacks) and ``hosts`` (of the page's address). Where it has ``headings`` (whole texts in plain() form), a
     phrase counts only beside one of them. ``evidence_for`` says what the sign means, ``source`` how that is known;

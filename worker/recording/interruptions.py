@@ -17,7 +17,7 @@ from worker.tape.errors import TapeWriteError
 
 
 class Interruptions:
-    """Waits for an interruption of the recording in ``page``; ``stopped`` is done when the bot is told to leave."""
+    """Waits for an interruption of the recording in ``page``; ``stopped`` is done when the bot has to leave."""
 
     def __init__(
         self, browser: BrowserSession, tap: Tap, page: Page, stopped: asyncio.Future[Ending]

@@ -1,4 +1,4 @@
-"""What displays, reports, metrics and uploads are told of a running recording."""
+"""The interface through which displays, reports, metrics and uploads observe a running recording."""
 
 from __future__ import annotations
 

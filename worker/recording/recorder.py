@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 class Recorder:
     """Takes the events of one recording. ``clock`` returns seconds since the Unix epoch.
 
-    If rendering fails, the tape goes on, and the files can be rendered from it later. ``observers`` are called with each event
-    that was written to the tape; they must not raise.
+    If rendering fails, the tape continues, and the files can be rendered from it later. ``observers`` are called with each
+    event that was written to the tape; they must not raise.
     """
 
     def __init__(
@@ -91,5 +91,5 @@ class Recorder:
 
     def _rendering_failed(self, error: Exception) -> None:
         self._rendering_error = error
-        logger.warning("the files cannot be written: %s; the tape goes on", error)
+        logger.warning("the files cannot be written: %s; the tape continues", error)
         logger.debug("rendering failed here", exc_info=error)

@@ -78,7 +78,10 @@ class DeferredRenderer:
 
     def _begin(self, start: RecordingStarted) -> None:
         if self._platform is None:
-            raise UnknownPlatformError("tape: names no platform, because its first part is missing")
+            raise UnknownPlatformError(
+                "tape: names no platform, because its first part is missing; "
+                f"expected --platform {' or '.join(Platform)}"
+            )
         renderer = self._open(self._platform)
         for event in self._held:
             renderer.feed(event)

@@ -78,7 +78,7 @@ def test_drain_returns_false_after_an_event_was_given_up(
         events.send({"text": "the next job's"})
         assert events.drain(20)
     assert received(cloud, url) == [{"text": "small"}, {"text": "the next job's"}]
-    assert "given up: b-7" in caplog.text
+    assert "dropped after an error: b-7" in caplog.text
     assert "secret" not in caplog.text
 
 

@@ -86,7 +86,7 @@ def test_a_bot_that_was_in_the_call_but_might_not_record_is_done_without_a_recor
     )
 
 
-def test_a_bot_that_its_last_attempt_did_not_let_in_was_not_admitted() -> None:
+def test_a_bot_whose_last_attempt_was_refused_was_not_admitted() -> None:
     _, first = ended(Reason.PAGE_HUNG, admitted=True)
     ending, last = ended(Reason.DENIED_BY_HOST)
     assert judge([], ending, [first, last], give_up=False).kind is OutcomeKind.NOT_ADMITTED

@@ -48,7 +48,7 @@ def test_a_finding_needs_time_and_packets(seconds: float, packets: int, found: b
     assert bool(judged(*reports)) is found
 
 
-def test_a_receiver_that_never_heard_anything_is_found() -> None:
+def test_a_receiver_without_any_tapped_frame_is_deaf() -> None:
     assert judged(report(0, 60, 0), report(2, 160, 0), report(4, 260, 0))
 
 
@@ -99,7 +99,7 @@ def test_a_page_cannot_fill_the_memory() -> None:
 def test_a_receiver_whose_frames_are_tapped_one_report_late_is_never_deaf(
     steps: list[tuple[float, int, bool]],
 ) -> None:
-    """Whatever is said when: a tally may be one report old, but not two."""
+    """In any order of reports: a frame count may be one report old, but not two."""
     judge = DeafnessJudge()
     at, received, tapped, stale = 0.0, 0, 0, False
     for seconds, packets, late in steps:

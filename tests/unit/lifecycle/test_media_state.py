@@ -33,7 +33,7 @@ def media(*events: TapeEvent) -> MediaState:
     return media.now
 
 
-def test_nothing_yet() -> None:
+def test_the_state_is_empty_before_the_first_frame() -> None:
     assert media() == MediaState()
     assert media(frames()) == MediaState()
 
@@ -78,11 +78,11 @@ def test_a_frame_cures_deafness() -> None:
     assert media(deaf, frames(frame(6.0))).alive
 
 
-def test_what_the_page_is_told_and_what_it_says() -> None:
-    told = ChannelMessage(at=1, document=1, connection=0, label="collections", payload=b"")
-    said = ChannelMessage(at=1, document=1, connection=0, label="main-channel", payload=b"", sent=True)
-    assert media(told).messages
+def test_received_messages_count_and_sent_ones_do_not() -> None:
+    received = ChannelMessage(at=1, document=1, connection=0, label="collections", payload=b"")
+    sent = ChannelMessage(at=1, document=1, connection=0, label="main-channel", payload=b"", sent=True)
+    assert media(received).messages
     assert media(SocketMessage(at=1, document=1, url="wss://x", payload=b"3:::")).messages
-    assert not media(said).messages
+    assert not media(sent).messages
     tapped = ReceiverTapped(at=1, document=1, connection=0, receiver=0, kind="audio", via="track")
     assert media(tapped).receivers

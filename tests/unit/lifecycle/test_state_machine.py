@@ -82,7 +82,7 @@ class Life:
         return last.ending
 
     def wait(self, seconds: float, scene: Scene = Scene.CALL) -> Life:
-        """Goes on until something happens, or for so long."""
+        """Shows the scene until a transition happens, at most for ``seconds``."""
         transitions, until = len(self.transitions), self.at + seconds
         while self.at < until and len(self.transitions) == transitions:
             self.see(scene)
@@ -173,13 +173,13 @@ def test_an_end_that_is_shown_only_briefly_is_ignored() -> None:
     assert life.lifecycle.state is State.IN_CALL_RECORDING
 
 
-def test_page_and_connection_together_are_believed_at_once() -> None:
+def test_an_end_shown_by_page_and_connection_counts_at_once() -> None:
     life = Life().admitted(ANA)
     life.hear(ALIVE._replace(disconnected_since=life.at)).see(Scene.OVER, reason=Reason.MEETING_ENDED)
     assert life.end.reason is Reason.MEETING_ENDED
 
 
-def test_the_roster_alone_is_believed_after_a_while() -> None:
+def test_an_end_shown_by_the_roster_alone_counts_after_a_while() -> None:
     over = CallOver(reason=Reason.REMOVED, detail="removed", evidence=("collections.status",))
     life = Life().admitted(ANA).meet(US, over=over).see(Scene.CALL, 2.5)
     assert life.lifecycle.state is State.IN_CALL_RECORDING
@@ -228,7 +228,7 @@ def test_an_empty_call_is_not_silent() -> None:
     assert life.wait(10).end.reason is Reason.NOONE_JOINED
 
 
-def test_somebody_who_comes_back_restarts_the_clock() -> None:
+def test_a_participant_who_rejoins_restarts_everyone_left() -> None:
     life = Life(everyone_left=Patience(30.0)).admitted(ANA).meet(US, gone(ANA)).wait(25)
     life.meet(US, ANA).wait(5).meet(US, gone(ANA)).wait(25)
     assert life.lifecycle.state is State.IN_CALL_RECORDING
@@ -298,7 +298,7 @@ def test_a_permission_that_is_taken_back_ends_the_recording_at_once() -> None:
     assert life.end.reason is Reason.RECORDING_DENIED
 
 
-def test_our_own_tile_is_not_company() -> None:
+def test_a_device_with_the_bots_name_does_not_count_as_a_participant() -> None:
     tile = Device(device_id="x", name="Notes")
     life = Life(noone_joined=30.0).hear(ALIVE)
     life.transitions += life.lifecycle.update_roster(Roster(devices={"x": tile}), life.at)

@@ -46,7 +46,7 @@ def test_reports_alone_find_nobody_deaf() -> None:
     assert not watch(report(0, 100, 100), report(10, 600, 100), report(20, 1100, 100)).deaf
 
 
-def test_a_closed_connection_is_nobodys_fault() -> None:
+def test_receivers_of_a_closed_connection_are_not_deaf() -> None:
     tapped = ReceiverTapped(at=1, document=7, connection=3, receiver=2, kind="audio", via="track")
     deaf = TapDeaf(at=5, document=7, receiver=2, packets_received=60, frames_tapped=0)
     assert watch(tapped, deaf, ConnectionClosed(at=6, document=7, connection=1)).deaf
@@ -54,7 +54,7 @@ def test_a_closed_connection_is_nobodys_fault() -> None:
 
 
 @pytest.mark.parametrize("state", ["joining", "leaving", "done", "fatal"])
-def test_a_verdict_ends_with_the_call(state: str) -> None:
+def test_deafness_ends_with_the_call(state: str) -> None:
     deaf = TapDeaf(at=5, document=7, receiver=2, packets_received=60, frames_tapped=0)
     assert not watch(deaf, StateChanged(at=6, state=state)).deaf
     assert watch(deaf, StateChanged(at=6, state="in_call_recording")).deaf

@@ -52,7 +52,7 @@ def served() -> Iterator[Served]:
         yield served
 
 
-def test_metrics_come_in_the_form_that_is_asked_for(served: Served) -> None:
+def test_metrics_are_served_in_the_accepted_format(served: Served) -> None:
     status, content_type, text = served.get("/metrics")
     assert status == 200
     assert content_type.startswith("text/plain")
@@ -62,11 +62,11 @@ def test_metrics_come_in_the_form_that_is_asked_for(served: Served) -> None:
     assert text.endswith("# EOF\n")
 
 
-def test_alive_as_long_as_the_loop_turns(served: Served) -> None:
+def test_healthz_fails_once_the_event_loop_is_stuck(served: Served) -> None:
     served.clock.now += STUCK_SECONDS
     assert served.get("/healthz") == (200, "text/plain; charset=utf-8", "ok\n")
     served.clock.now += 1
-    assert served.get("/healthz")[::2] == (503, "the event loop has not turned for 21 s\n")
+    assert served.get("/healthz")[::2] == (503, "the event loop has been blocked for 21 s\n")
     assert served.get("/readyz")[0] == 503
     served.health.beat()
     assert served.get("/healthz")[0] == 200
@@ -117,7 +117,7 @@ async def test_lingering_ends_with_the_second_scrape(served: Served) -> None:
     await asyncio.wait_for(lingering, 5)
 
 
-async def test_lingering_ends_in_time_and_when_told(served: Served) -> None:
+async def test_lingering_ends_at_its_limit_and_at_the_stop(served: Served) -> None:
     began = time.monotonic()
     await linger(served.server, 0.05)
     stopped = asyncio.get_running_loop().create_future()

@@ -77,7 +77,7 @@ def test_text_for_people_is_one_line() -> None:
     assert rest == "info    Ada\ufffd[31m says hello\n"
 
 
-def test_an_exception_is_told_in_full_in_json_and_in_short_to_people() -> None:
+def test_json_has_the_whole_traceback_and_text_only_the_exception() -> None:
     for json_lines in (True, False):
         stream = io.StringIO()
         configure_logging("bot-1", 1, stream, json_lines=json_lines)
@@ -96,7 +96,7 @@ def test_an_exception_is_told_in_full_in_json_and_in_short_to_people() -> None:
             assert "the upload failed (ValueError: cannot fetch https://bucket" in line
 
 
-def test_libraries_are_heard_only_when_they_warn() -> None:
+def test_libraries_log_from_warning_on() -> None:
     stream = io.StringIO()
     configure_logging("bot-1", 1, stream, json_lines=True)
     logging.getLogger("botocore").info("sending Authorization: AWS4-HMAC-SHA256 ...")
@@ -125,7 +125,7 @@ def test_a_second_configuration_takes_the_place_of_the_first() -> None:
     assert new.lines() == second.getvalue().splitlines()
 
 
-def test_the_last_lines_are_kept_as_json_also_where_people_watch() -> None:
+def test_the_last_lines_are_kept_as_json_also_with_text_output() -> None:
     tail = configure_logging("bot-1", 1, io.StringIO(), json_lines=False)
     for number in range(KEPT_LINES + 5):
         logger.info("line %d from %s", number, SIGNED)

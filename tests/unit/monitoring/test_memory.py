@@ -24,11 +24,11 @@ def container(tmp_path: Path) -> tuple[Path, Path]:
     return cgroups, proc
 
 
-def test_a_container_says_itself_what_counts(container: tuple[Path, Path]) -> None:
+def test_cgroup_memory_excludes_inactive_file_pages(container: tuple[Path, Path]) -> None:
     assert cgroup_memory(*container) == 700_000_000
 
 
-def test_the_cgroup_may_lie_deeper(container: tuple[Path, Path]) -> None:
+def test_cgroup_memory_follows_the_path_of_the_cgroup(container: tuple[Path, Path]) -> None:
     cgroups, proc = container
     (proc / "self" / "cgroup").write_text("1:name=systemd:/x\n0::/kubepods/pod1\n")
     assert cgroup_memory(cgroups, proc) is None
@@ -42,7 +42,7 @@ def test_the_cgroup_may_lie_deeper(container: tuple[Path, Path]) -> None:
     ("file", "content"),
     [("memory.max", "max\n"), ("memory.current", "many\n"), ("memory.stat", None), ("memory.max", None)],
 )
-def test_without_a_limit_or_a_figure_the_processes_count(
+def test_cgroup_memory_returns_none_without_a_limit_or_a_figure(
     container: tuple[Path, Path], file: str, content: str | None
 ) -> None:
     cgroups, proc = container
@@ -74,6 +74,6 @@ def test_what_processes_share_counts_once() -> None:
     assert memory_in_use() > 0
 
 
-def test_where_shares_are_not_told_resident_pages_count(tmp_path: Path) -> None:
+def test_resident_memory_counts_where_the_kernel_has_no_pss(tmp_path: Path) -> None:
     assert process_memory(os.getpid(), tmp_path) == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
     assert process_memory(2**22 + 1, tmp_path) == 0

@@ -172,7 +172,7 @@ def test_progress_is_turned_into_counters(reading: Reading) -> None:
     assert reading.value("unattributed_packets_total") == 7
 
 
-def test_a_second_recording_of_the_process_counts_on(reading: Reading) -> None:
+def test_counters_continue_in_a_second_recording(reading: Reading) -> None:
     reading.metrics.observe(report(1, 300, 300))
     reading.metrics.capture.set_progress(progress(2.0, 100))
     reading.metrics.observe(RecordingStarted(at=10))
@@ -183,7 +183,7 @@ def test_a_second_recording_of_the_process_counts_on(reading: Reading) -> None:
     assert reading.value("slot_packets_total", slot="0", stage="tapped") == 310
 
 
-def test_the_manifest_completes_what_progress_told(reading: Reading) -> None:
+def test_the_manifest_completes_the_counts_of_the_progress(reading: Reading) -> None:
     reading.metrics.capture.set_progress(progress(8.0, 100))
     totals = Packets(received=110, recovered=1, lost=2, late=3, duplicate=4, trimmed=5)
     reading.metrics.capture.set_manifest(manifest(totals))
@@ -209,7 +209,7 @@ def test_deaf_taps_are_counted_and_shown_while_they_last(reading: Reading) -> No
     assert (reading.value("deaf_slots"), reading.value("deaf_taps_total")) == (0, 1)
 
 
-def test_what_the_page_reports_about_itself(reading: Reading) -> None:
+def test_faults_and_audio_path_of_the_page_are_reported(reading: Reading) -> None:
     reading.metrics.observe(PageFault(at=1, document=7, where="Tap.x", message="secret"))
     reading.metrics.observe(AudioPathSeen(at=1, document=7, path="encoded"))
     assert reading.value("page_faults_total") == 1
@@ -218,8 +218,8 @@ def test_what_the_page_reports_about_itself(reading: Reading) -> None:
     assert b"secret" not in generate_latest(reading.registry)
 
 
-def test_the_next_jobs_tape_begins_anew(reading: Reading) -> None:
-    """A worker that goes on for ever is not judged by the call before."""
+def test_gauges_of_the_capture_restart_with_the_next_tape(reading: Reading) -> None:
+    """A worker with --forever does not keep the state of the previous call."""
     reading.metrics.observe(AudioPathSeen(at=1, document=7, path="encoded"))
     reading.metrics.observe(TapDeaf(at=5, document=7, receiver=0, packets_received=60, frames_tapped=0))
     reading.metrics.observe(

@@ -21,5 +21,5 @@ def test_a_recording_failed_if_tape_or_files_could_not_be_written(reason: Reason
     assert outcome(reason, OSError("the disk is full")).failed
 
 
-def test_a_bot_that_was_not_let_in_has_not_failed() -> None:
+def test_a_bot_that_was_not_admitted_has_not_failed() -> None:
     assert not outcome(Reason.DENIED_BY_HOST, admitted=False).failed

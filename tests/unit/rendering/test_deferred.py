@@ -97,7 +97,7 @@ def without_its_first_event() -> list[TapeEvent]:
     return [event for _, event in a_meeting(3) if not isinstance(event, TapeStarted)]
 
 
-def test_a_tape_without_its_first_part_needs_to_be_told_its_platform() -> None:
+def test_a_tape_without_its_first_part_needs_a_platform() -> None:
     deferred = DeferredRenderer(RendererDouble)
     with pytest.raises(UnknownPlatformError, match="names no platform, because its first part is missing"):
         for event in without_its_first_event():

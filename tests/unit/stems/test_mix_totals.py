@@ -6,7 +6,7 @@ from worker.stems.mix_slot import MixSlot
 from worker.stems.mix_totals import MixTotals
 
 
-def test_packets_and_seconds_are_counted_once_by_what_told() -> None:
+def test_packets_and_seconds_are_counted_once_by_evidence() -> None:
     totals = MixTotals()
     totals.count(960, SpeakerEvidence.CSRC, shared=False)
     totals.count(960, SpeakerEvidence.CSRC, shared=True)

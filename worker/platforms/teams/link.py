@@ -43,7 +43,7 @@ def parse_teams_link(value: str) -> MeetingAddress:
 
     Taken are ``/l/meetup-join/…``, ``/meet/…``, the light client's ``/light-meetings/launch?coords=…``, and the address of the
     launcher page, which holds one of the first two. So is any short link of Microsoft's. The code is the meeting's number or
-    thread (``19:meeting_…@thread.v2``). The passcode stands in the query, which is not shown.
+    thread (``19:meeting_…@thread.v2``). The passcode is in the query, which is not shown.
     """
     text = value.strip()
     if not text.isprintable():
@@ -96,7 +96,7 @@ def _meeting(value: str, host: str, parts: SplitResult) -> MeetingAddress:
 
 
 def _refused(value: str, why: str = "") -> AddressError:
-    """Never repeats the query: a passcode may stand there."""
+    """Never repeats the query, which may contain a passcode."""
     address = value.partition("?")[0]
     shown = address if len(address) <= _SHOWN_LENGTH else address[:_SHOWN_LENGTH] + "…"
     return AddressError(

@@ -163,7 +163,7 @@ def _view(
 
 
 def _variant(facts: Facts) -> str:
-    """The form of the page: ``launcher``, ``light`` or ``full``; before joining also ``-guest`` or ``-signed-in``."""
+    """``launcher``, ``sign-in``, ``light`` or ``full`` (before joining plus ``-guest`` or ``-signed-in``), or empty."""
     address = urlsplit(facts.url)
     if teams.LAUNCHER.name in facts.elements or address.path.startswith(_LAUNCHER_PATH):
         return "launcher"
