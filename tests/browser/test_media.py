@@ -181,7 +181,8 @@ async def test_chromium_receives_three_streams(
             assert 20 * math.log10(frame["audioLevel"]) == pytest.approx(-packet.level, abs=0.5)
     late = sorted(packet.sent_at - packet.meant_at for packet in truth.packets if packet.sent_at is not None)
     assert late[0] >= 0
-    assert late[len(late) // 2] < 0.005
+    # Five packets' time: a sender that does not keep time at all is a second late here, a busy machine a few milliseconds.
+    assert late[len(late) // 2] < 0.1
 
 
 async def test_losses_duplicates_and_reordering_match_the_truth(page: Page, tmp_path: Path) -> None:

@@ -80,12 +80,16 @@ async def test_chromiums_dialog_about_the_app_does_not_block_joining(tmp_path: P
 
 
 async def test_other_windows_are_closed(tmp_path: Path) -> None:
-    async with guest(tmp_path) as (_, call):
+    async with guest(tmp_path, lobby=30.0) as (_, call):
         await call.open()
+        await until(call, Scene.LOBBY)  # the launcher is a page before
         page = call._driver.page
-        await page.evaluate("() => void window.open('about:blank')")
-        while len(page.context.pages) > 1:  # noqa: ASYNC110 - waits until they are closed
+        async with page.expect_popup() as opened:
+            await page.evaluate("() => void window.open('about:blank')")
+        popup = await opened.value
+        while not popup.is_closed():  # noqa: ASYNC110 - waits until it is closed
             await asyncio.sleep(0.05)
+        assert page.context.pages == [page]
 
 
 async def test_a_closed_page_raises_browser_died(tmp_path: Path) -> None:
