@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import msgspec
 import pytest
@@ -12,7 +12,21 @@ from hypothesis import strategies as st
 from playwright.async_api import BrowserContext
 
 from worker.browser.tap import Tap
-from worker.tape.events import ConnectionOpened, Frame, FrameBatch, PageEvent, PageFault
+from worker.tape.events import (
+    ConnectionOpened,
+    Frame,
+    FrameBatch,
+    PageEvent,
+    PageFault,
+    PageSeen,
+    RecordingEnded,
+    RecordingStarted,
+    RosterChanged,
+    StateChanged,
+    TapDeaf,
+    TapeStarted,
+    WorkerEvent,
+)
 
 FRAME = Frame(
     receiver=0,
@@ -93,6 +107,28 @@ async def test_a_call_that_is_not_a_batch_becomes_a_fault(args: tuple[Any, ...],
     assert "\n" not in fault.message
     assert tap.counters.invalid == 1
     assert tap.counters.frames == tap.counters.events == 0
+
+
+WORKERS_OWN: list[WorkerEvent] = [
+    TapeStarted(at=1, version=2, platform="google_meet", meeting_url="", bot_name=""),
+    StateChanged(at=1, state="done"),
+    PageSeen(at=1, scene="over"),
+    RosterChanged(at=1, change="leave", participant_id="d", name="n"),
+    TapDeaf(at=1, document=1, receiver=0, packets_received=99, frames_tapped=0),
+    RecordingStarted(at=1),
+    RecordingEnded(at=1, reason="x"),
+]
+
+
+def test_every_event_of_the_worker_is_among_the_samples() -> None:
+    assert {type(event) for event in WORKERS_OWN} == set(get_args(WorkerEvent))
+
+
+@pytest.mark.parametrize("event", WORKERS_OWN, ids=lambda event: type(event).__name__)
+async def test_a_page_cannot_report_an_event_of_the_worker(event: WorkerEvent) -> None:
+    tap, received = open_tap()
+    tap.receive("events", msgspec.json.encode([event]).decode())
+    assert [type(each) for each in received] == [PageFault]
 
 
 async def test_an_exception_of_on_event_is_reported_once_and_ends_its_calls() -> None:
