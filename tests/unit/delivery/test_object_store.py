@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from tests.support.fault_proxy import Fault, Request
+from tests.support.fault_proxy import OUTAGES, Fault, Request
 from tests.unit.delivery.conftest import IMPATIENT, PATIENT, Cloud
 from worker.delivery import multipart
 from worker.delivery.errors import RefusedError
@@ -26,8 +26,6 @@ from worker.delivery.object_store import (
     S3Store,
     StoreUnavailableError,
 )
-
-OUTAGES = list(Fault)
 
 
 @pytest.fixture
