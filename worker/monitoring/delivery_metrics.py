@@ -39,6 +39,16 @@ class DeliveryMetrics:
         for operation in LEASE_OPERATIONS:
             for result in RESULTS:
                 self._lease.labels(operation, result)
+        self._lease_unproven = gauge(
+            registry,
+            "lease_unproven",
+            "1 while the last successful renewal is longer ago than the lease lasts.",
+        )
+        self._upload_stuck = gauge(
+            registry,
+            "upload_stuck",
+            "1 while the end of a job waits for uploads that are refused or unanswered.",
+        )
         self._events_backlog = gauge(registry, "events_backlog", "Events not taken by their queue yet.")
 
     def tape_message(self) -> None:
@@ -70,6 +80,14 @@ class DeliveryMetrics:
     def lease_operation(self, operation: str, result: str) -> None:
         """The lease was written: one of LEASE_OPERATIONS, with one of RESULTS."""
         self._lease.labels(among(LEASE_OPERATIONS, operation), among(RESULTS, result)).inc()
+
+    def set_lease_unproven(self, unproven: bool) -> None:
+        """Whether no renewal has succeeded for as long as the lease lasts; another worker may take the bot then."""
+        self._lease_unproven.set(unproven)
+
+    def set_upload_stuck(self, stuck: bool) -> None:
+        """Whether the end of the job waits for uploads that the object store refuses or does not answer."""
+        self._upload_stuck.set(stuck)
 
     def set_events_backlog(self, count: int) -> None:
         """The number of events that their queue has not taken yet."""

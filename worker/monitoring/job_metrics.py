@@ -44,10 +44,13 @@ class JobMetrics:
         self._job_wait = histogram(
             registry,
             "job_wait_seconds",
-            "How long a job was in the queue when it was received.",
+            "How long a job had been due when it was received.",
             buckets=WAIT_BUCKETS,
         )
         self._job_receives = gauge(registry, "job_receives", "How often the present job has been received.")
+        self._delayed = counter(
+            registry, "jobs_delayed", "Jobs postponed because they could not be run, by reason.", "reason"
+        )
 
     def observe(self, event: TapeEvent) -> None:
         """Takes the tape's next event."""
@@ -95,7 +98,14 @@ class JobMetrics:
         """The capture was restarted as a new attempt, because of ``reason``."""
         self._restarts.labels(self._labels.bound("reason", reason)).inc()
 
+    def job_delayed(self, reason: str) -> None:
+        """A job was postponed with a back-off, because it could not be run: ``reason``, a short word."""
+        self._delayed.labels(self._labels.bound("delayed", reason)).inc()
+
     def job_received(self, waited_seconds: float, receives: int) -> None:
-        """A job was received: the seconds since it was sent, and its receive count."""
+        """A job was received: the seconds since it was due, and its receive count.
+
+        A job is due when it was sent, or, if it asks for a later time to join, early enough for a worker to be there then.
+        """
         self._job_wait.observe(max(0.0, waited_seconds))
         self._job_receives.set(receives)

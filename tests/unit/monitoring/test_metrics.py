@@ -301,3 +301,24 @@ def test_this_process_is_read_for_real() -> None:
     worker = {"role": "worker"}
     assert (registry.get_sample_value("meetstems_process_cpu_seconds_total", worker) or 0) > 0
     assert (registry.get_sample_value("meetstems_process_resident_memory_bytes", worker) or 0) > 10_000_000
+
+
+def test_an_unproven_lease_and_a_stuck_upload_are_gauges(reading: Reading) -> None:
+    delivery = reading.metrics.delivery
+    for name, setter in (
+        ("lease_unproven", delivery.set_lease_unproven),
+        ("upload_stuck", delivery.set_upload_stuck),
+    ):
+        assert reading.value(name) == 0
+        setter(True)
+        assert reading.value(name) == 1
+        setter(False)
+        assert reading.value(name) == 0
+
+
+def test_delayed_jobs_are_counted_by_reason(reading: Reading) -> None:
+    reading.metrics.job.job_delayed("store_unavailable")
+    reading.metrics.job.job_delayed("store_unavailable")
+    reading.metrics.job.job_delayed("Access denied by bucket policy of alice")
+    assert reading.value("jobs_delayed_total", reason="store_unavailable") == 2
+    assert reading.value("jobs_delayed_total", reason=OTHER) == 1
