@@ -11,6 +11,7 @@ import msgspec
 from worker.contracts.fields import LONGEST_NAME
 from worker.contracts.json_body import JobError
 from worker.contracts.validation import wrong
+from worker.delivery.queue_text import ascii_json
 from worker.lifecycle.leave_policy import LeavePolicy
 from worker.platforms.links import EXPECTED_LINK, LinkError, parse_link
 from worker.platforms.registry import Platform
@@ -23,7 +24,7 @@ LONGEST_BOT_NAME: Final = 60
 """Characters that Meet's name field accepts."""
 
 MAX_ATTRIBUTES_BYTES: Final = 64 * 1024
-"""The largest custom_attributes or metadata, as JSON: every event repeats them and has to fit into a message."""
+"""The largest custom_attributes or metadata, as JSON in ASCII: every event repeats them and has to fit into a message."""
 
 _OTHER_PLATFORMS: Final = {
     "zoom.us": "Zoom",
@@ -105,7 +106,7 @@ def read_join_at(given: str | None) -> float | None:
 
 def read_attributes(field: str, given: dict[str, Any] | None) -> dict[str, Any]:
     """The attributes of ``field``; {} for None. Raises JobError for more than MAX_ATTRIBUTES_BYTES."""
-    size = len(msgspec.json.encode(given))
+    size = len(ascii_json(given))
     if size > MAX_ATTRIBUTES_BYTES:
         raise JobError(f"job: {field}: {size} bytes; expected at most {MAX_ATTRIBUTES_BYTES}")
     return given or {}

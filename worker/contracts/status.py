@@ -14,6 +14,7 @@ import msgspec
 
 from worker.contracts.job import Job
 from worker.contracts.vendor_words import Words, status_code
+from worker.delivery.queue_text import LARGEST_MESSAGE, ascii_json
 from worker.iso_time import iso_utc
 from worker.manifest.schema import Manifest, Packets
 from worker.reasons import Reason
@@ -22,9 +23,8 @@ from worker.states import State
 SEQUENCES_PER_ATTEMPT: Final = 1000
 """Numbers that each attempt has for its events: those of attempt 2 are above 2000, so they grow without being stored."""
 
-LARGEST_EVENT: Final = 250_000
-"""Bytes; SQS accepts 262,144 in every region (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/
-quotas-messages.html)."""
+LARGEST_EVENT: Final = LARGEST_MESSAGE
+"""Bytes as they are sent, in ASCII."""
 
 AUDIO_SUCCESS: Final = "Success"
 AUDIO_IN_PROGRESS: Final = "in_progress"
@@ -210,8 +210,8 @@ def packet_counters(manifest: Manifest) -> dict[str, float]:
 def result_event(result: Result) -> dict[str, Any]:
     """The result as an event of at most LARGEST_EVENT bytes: fields that do not fit are emptied, ``files`` first."""
     event: dict[str, Any] = msgspec.to_builtins(result)
-    for field in ("files", "speakers", "warnings", "ignored", "custom_attributes"):
-        if len(msgspec.json.encode(event)) <= LARGEST_EVENT:
+    for field in ("files", "speakers", "warnings", "ignored", "custom_attributes", "detail"):
+        if len(ascii_json(event)) <= LARGEST_EVENT:
             break
         event[field] = type(event[field])()
         event["shortened"] = True

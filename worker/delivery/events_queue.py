@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import msgspec
 from botocore.exceptions import ClientError
 
 from worker.delivery.errors import RefusedError, describe
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.jobs_queue import QueueUnavailableError
 from worker.delivery.outbox import Outbox
+from worker.delivery.queue_text import ascii_json, fifo_id
 from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
 
 if TYPE_CHECKING:
@@ -22,12 +22,24 @@ LIMIT: Final = 1000
 
 _FIFO: Final = ".fifo"
 
+_NO_BOT: Final = "meetstems"
+"""The group of events without a ``bot_id``."""
+
+
+class _Encoded(NamedTuple):
+    """An event as it is sent. ``label`` names it in logs without its content, which may hold names and links."""
+
+    label: str
+    body: str
+    group_id: str
+    deduplication_id: str
+
 
 class EventsQueue(EventSink):
-    """Sends events as JSON to the queue at ``url``; None: discards them. Thread-safe.
+    """Sends events as JSON in ASCII to the queue at ``url``; None: discards them. Thread-safe.
 
-    A FIFO queue (its name ends in ``.fifo``) gets the event's ``bot_id`` as group and its ``idempotency_key``, if it has one,
-    for deduplication. Setting ``cancelled`` ends the retries of a request under way.
+    A FIFO queue (its name ends in ``.fifo``) gets the event's ``bot_id`` as group and, for deduplication, its
+    ``idempotency_key``, or the text of an event without one. Setting ``cancelled`` ends the retries of a request under way.
     """
 
     def __init__(
@@ -42,7 +54,9 @@ class EventsQueue(EventSink):
         self._client = client
         self._url = url
         self._retries = Retries("SQS", QueueUnavailableError, retry, cancelled)
-        self._outbox = None if url is None else Outbox("events", self._deliver, _label, limit=limit)
+        self._outbox = (
+            None if url is None else Outbox("events", self._deliver, lambda event: event.label, limit=limit)
+        )
         self._given_up_before = 0
 
     def send(self, event: dict[str, Any]) -> None:
@@ -51,7 +65,7 @@ class EventsQueue(EventSink):
         Raises TypeError for a value that is not JSON.
         """
         if self._outbox is not None:
-            self._outbox.add(msgspec.json.decode(msgspec.json.encode(event)))
+            self._outbox.add(_encode(event))
 
     def drain(self, timeout: float) -> bool:
         """Waits up to ``timeout`` seconds for waiting events. Returns whether all events since the last call were sent."""
@@ -71,24 +85,27 @@ class EventsQueue(EventSink):
         """How many events have not been sent yet."""
         return 0 if self._outbox is None else len(self._outbox.pending())
 
-    def _deliver(self, event: dict[str, Any]) -> None:
+    def _deliver(self, event: _Encoded) -> None:
         assert self._url is not None
         fifo: dict[str, str] = {}
         if self._url.endswith(_FIFO):
-            fifo["MessageGroupId"] = str(event.get("bot_id") or "meetstems")
-            if "idempotency_key" in event:
-                fifo["MessageDeduplicationId"] = str(event["idempotency_key"])
-        body = msgspec.json.encode(event).decode()
+            fifo = {"MessageGroupId": event.group_id, "MessageDeduplicationId": event.deduplication_id}
         url = self._url
         try:
             self._retries.call(
                 "send an event",
-                lambda: self._client.send_message(QueueUrl=url, MessageBody=body, **fifo),  # type: ignore[arg-type]
+                lambda: self._client.send_message(QueueUrl=url, MessageBody=event.body, **fifo),  # type: ignore[arg-type]
             )
         except ClientError as error:
             raise RefusedError(f"SQS: send an event: {describe(error)}") from error
 
 
-def _label(event: dict[str, Any]) -> str:
-    """An event's name for logs, without its content, which may hold names and links."""
-    return str(event.get("idempotency_key") or event.get("event") or "an event")
+def _encode(event: dict[str, Any]) -> _Encoded:
+    body = ascii_json(event)
+    key = event.get("idempotency_key")
+    return _Encoded(
+        label=str(key or event.get("event") or "an event"),
+        body=body,
+        group_id=fifo_id(str(event.get("bot_id") or _NO_BOT)),
+        deduplication_id=fifo_id(str(key or body)),
+    )

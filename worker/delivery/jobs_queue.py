@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable
@@ -12,10 +13,13 @@ from botocore.exceptions import ClientError
 
 from worker.delivery.aws_clients import LONGEST_POLL
 from worker.delivery.errors import DeliveryError, RefusedError, UnavailableError, describe, error_code
+from worker.delivery.queue_text import attribute_text, queue_body
 from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -28,6 +32,12 @@ LONGEST_DELAY: Final = 900
 
 LONGEST_GIVE_BACK: Final = MAX_VISIBILITY - 300
 """Seconds. Less than MAX_VISIBILITY by a reserve, since SQS counts from the receive."""
+
+LONGEST_REASON: Final = 1000
+"""Characters of a dead letter's reason."""
+
+QUOTED: Final = "json-string"
+"""``body_encoding`` of a dead letter whose body is a JSON string that holds the original text."""
 
 
 class QueueUnavailableError(UnavailableError):
@@ -142,12 +152,15 @@ class JobsQueue:
         )
 
     def send(self, body: str, delay: float = 0) -> str:
-        """Puts a job on the queue, visible after ``delay`` seconds (0 to 900); returns the message's id."""
+        """Puts a job on the queue, visible after ``delay`` seconds (0 to 900); returns the message's id.
+
+        JSON is sent in ASCII, see ``queue_body``.
+        """
         answer = self._call(
             "send",
             lambda: self._client.send_message(
                 QueueUrl=self._url,
-                MessageBody=body,
+                MessageBody=queue_body(body).text,
                 DelaySeconds=math.ceil(max(0, min(delay, LONGEST_DELAY))),
             ),
         )
@@ -168,6 +181,9 @@ class JobsQueue:
 
     def dead_letter(self, delivery: Delivery, reason: str) -> bool:
         """Moves a message to the queue's dead-letter queue at once, with ``reason`` as an attribute.
+
+        The attribute ``body_encoding`` is ``json-string`` where the body is a JSON string that holds the original text, since
+        SQS does not accept the text itself. Attributes for which a large message has no room are left out.
 
         Returns False, and does nothing, where the queue has no redrive policy.
         """
@@ -194,12 +210,27 @@ class JobsQueue:
 
     def _send_dead_letter(self, account: str, name: str, delivery: Delivery, reason: str) -> None:
         url = self._client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+        body = queue_body(delivery.body)
+        encoding = {"body_encoding": QUOTED} if body.quoted else {}
+        notes = {
+            "reason": attribute_text(reason)[:LONGEST_REASON] or "unknown",
+            "original_message_id": attribute_text(delivery.message_id) or "unknown",
+        }
+        try:
+            self._send_with_attributes(url, body.text, {**notes, **encoding})
+        except ClientError as error:
+            if error_code(error) != "InvalidParameterValue":
+                raise
+            # The body is as long as a message may be, and attributes count.
+            logger.warning("SQS: a dead letter is sent without its reason: %s", describe(error))
+            self._send_with_attributes(url, body.text, encoding)
+
+    def _send_with_attributes(self, url: str, body: str, attributes: dict[str, str]) -> None:
         self._client.send_message(
             QueueUrl=url,
-            MessageBody=delivery.body,
+            MessageBody=body,
             MessageAttributes={
-                "reason": {"DataType": "String", "StringValue": reason[:1000] or "unknown"},
-                "original_message_id": {"DataType": "String", "StringValue": delivery.message_id},
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
             },
         )
 

@@ -3,8 +3,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.support.malformed_jobs import LINK
-from worker.contracts.job import DEFAULT_BOT_NAME, LONGEST_BOT_NAME, Job
+from worker.contracts.job import DEFAULT_BOT_NAME, LONGEST_BOT_NAME, MAX_ATTRIBUTES_BYTES, Job
+from worker.contracts.json_body import JobError
 from worker.contracts.meetstream import DEFAULT_LEAVE as MEETSTREAM
 from worker.contracts.parse_job import parse_job
 from worker.contracts.recall import DEFAULT_LEAVE as RECALL
@@ -46,3 +49,12 @@ def test_bot_names_in_every_script_are_accepted() -> None:
 def test_repr_of_a_job_hides_its_secrets() -> None:
     job = parse(meeting_link=LINK, bot_id="b1", callback_url="https://x.example/?token=abc", key="s3cret")
     assert repr(job) == "Job(bot_id='b1', vendor='meetstream')"
+
+
+def test_attributes_are_counted_as_they_are_sent() -> None:
+    largest = {"note": "字" * ((MAX_ATTRIBUTES_BYTES - len('{"note":""}')) // 6)}
+    assert parse(meeting_link=LINK, custom_attributes=largest).custom_attributes == largest
+    with pytest.raises(JobError, match=r"custom_attributes: 6\d+ bytes; expected at most 65536"):
+        parse(meeting_link=LINK, custom_attributes={"note": largest["note"] + "字"})
+    with pytest.raises(JobError, match="metadata"):
+        parse(meeting_url=LINK, metadata={"note": "é" * (MAX_ATTRIBUTES_BYTES // 4)})

@@ -4,7 +4,7 @@ import msgspec
 
 from tests.support.sample_manifests import meeting
 from tests.unit.manifest.test_merge import recorded, someone
-from worker.contracts.job import Job
+from worker.contracts.job import MAX_ATTRIBUTES_BYTES, Job
 from worker.contracts.parse_job import parse_job
 from worker.contracts.status import (
     LARGEST_EVENT,
@@ -22,6 +22,7 @@ from worker.contracts.status import (
 )
 from worker.contracts.streams_document import mixed_only, streams_document
 from worker.contracts.vendor_words import words
+from worker.delivery.queue_text import ascii_json
 from worker.jobs.job_outcome import JobOutcome, make_result
 from worker.manifest.merge import merge_attempts
 from worker.manifest.schema import Manifest
@@ -118,6 +119,18 @@ def test_result_event_of_a_long_result_leaves_out_its_files_first() -> None:
     long = result_event(result(meeting(3, 60.0), files=5000))
     assert len(msgspec.json.encode(long)) <= LARGEST_EVENT
     assert (long["files"], len(long["speakers"]), long["shortened"]) == ([], 3, True)
+
+
+def test_result_event_of_names_beyond_ascii_is_short_enough_as_it_is_sent() -> None:
+    attributes = {"note": "🎙" * (MAX_ATTRIBUTES_BYTES // 12 - 10)}
+    long = result_event(result(meeting(3, 60.0), files=1800, custom_attributes=attributes))
+    assert len(msgspec.json.encode(long)) <= len(ascii_json(long)) <= LARGEST_EVENT
+    large = msgspec.structs.replace(result(meeting(3, 60.0)), detail="字" * 100_000, warnings=["é" * 100_000])
+    for value in (large, msgspec.structs.replace(large, detail="字" * 41_000)):
+        event = result_event(value)
+        assert len(ascii_json(event)) <= LARGEST_EVENT
+        assert event["outcome"] == "recorded"
+        assert event["shortened"] is True
 
 
 def presign(url: str, filename: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from typing import Any
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.support.fault_proxy import Fault
+from tests.support.sqs_rules import as_sqs_answers
 from tests.unit.delivery.conftest import PATIENT, Cloud
 from worker.delivery.events_queue import EventsQueue
 from worker.delivery.retries import RetryPolicy
@@ -94,3 +96,36 @@ def test_drain_ends_at_its_timeout_during_an_outage(cloud: Cloud) -> None:
 def test_send_raises_for_a_value_that_is_not_json(cloud: Cloud) -> None:
     with closing(EventsQueue(cloud.sqs, cloud.embedded.events_url)) as events, pytest.raises(TypeError):
         events.send({"x": object()})
+
+
+def test_events_with_any_character_are_sent_to_sqs(cloud: Cloud) -> None:
+    cloud.proxy.change_requests(as_sqs_answers)
+    names = [
+        "".join(chr(code) for code in range(start, start + 0x4000) if not 0xD800 <= code <= 0xDFFF)
+        for start in range(0, sys.maxunicode + 1, 0x4000)
+    ]
+    with closing(EventsQueue(cloud.sqs, cloud.embedded.events_url, retry=PATIENT)) as events:
+        for name in names:
+            events.send({"event": "bot.result", "bot_id": "b", "speakers": [{"participant_name": name}]})
+        events.send({"event": "bot.result", "bot_id": "b", "speakers": [{"participant_name": "A\ud83d"}]})
+        assert events.drain(60)
+    got = [event["speakers"][0]["participant_name"] for event in received(cloud, cloud.embedded.events_url)]
+    assert got == [*names, "A\ufffd"]
+
+
+def test_a_fifo_queue_accepts_the_ids_of_any_bot(cloud: Cloud) -> None:
+    cloud.proxy.change_requests(as_sqs_answers)
+    url = cloud.sqs.create_queue(QueueName="long-ids.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    bot = "b" * 128
+    try:
+        with closing(EventsQueue(cloud.sqs, url, retry=PATIENT)) as events:
+            for sequence in (1001, 1002):
+                events.send({"bot_id": bot, "idempotency_key": f"{bot}-{sequence}"})
+                events.send({"bot_id": bot, "idempotency_key": f"{bot}-{sequence}"})
+            events.send({"bot_id": None, "event": "without a key"})
+            events.send({"bot_id": "ä b", "event": "without a key"})
+            assert events.drain(20)
+        keys = [event.get("idempotency_key") for event in received(cloud, url)]
+        assert sorted(map(str, keys)) == ["None", "None", f"{bot}-1001", f"{bot}-1002"]
+    finally:
+        cloud.sqs.delete_queue(QueueUrl=url)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 
 import msgspec
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fault_proxy import Fault
+from tests.support.sqs_rules import LARGEST, as_sqs_answers
 from tests.unit.delivery.conftest import IMPATIENT, PATIENT, Cloud
 from worker.delivery.errors import RefusedError
 from worker.delivery.jobs_queue import (
@@ -192,15 +194,73 @@ def test_the_longest_give_back_is_within_the_cap() -> None:
     assert LONGEST_GIVE_BACK < MAX_VISIBILITY
 
 
-def test_bodies_are_received_as_they_were_sent(cloud: Cloud) -> None:
+def test_bodies_are_received_with_the_values_that_were_sent(cloud: Cloud) -> None:
     body = msgspec.json.encode({"bot_name": 'Zoë & "Co" <1>', "emoji": "🎙"}).decode()
     jobs = cloud.jobs()
     jobs.send(body)
     delivery = jobs.receive(1)
     assert delivery is not None
-    assert delivery.body == body
+    assert msgspec.json.decode(delivery.body) == msgspec.json.decode(body)
 
 
 def test_send_raises_refused_error_for_a_body_that_is_too_large(cloud: Cloud) -> None:
     with pytest.raises(RefusedError, match="SQS: send"):
         cloud.jobs().send("x" * 2_000_000)
+
+
+FORBIDDEN = '{"custom_attributes": {"note": "a\uffffb"}, "bot_name": "Zoë"}'
+
+
+def test_jobs_with_characters_that_sqs_refuses_are_sent_and_postponed(cloud: Cloud) -> None:
+    cloud.proxy.change_requests(as_sqs_answers)
+    jobs = cloud.jobs()
+    jobs.send(FORBIDDEN)
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    assert msgspec.json.decode(delivery.body) == msgspec.json.decode(FORBIDDEN)
+    jobs.postpone(delivery._replace(receive_count=2, body=FORBIDDEN), 0)
+    copy = jobs.receive(1)
+    assert copy is not None
+    assert copy.receive_count == 1
+    assert msgspec.json.decode(copy.body) == msgspec.json.decode(FORBIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (FORBIDDEN, None),
+        ("not JSON, but Zoë's", None),
+        ("not JSON \ufffe\x00 \ud83d", "json-string"),
+        ("", "json-string"),
+    ],
+    ids=["JSON", "text", "text that SQS refuses", "empty"],
+)
+def test_a_dead_letter_keeps_any_text(cloud: Cloud, body: str, kept: str | None) -> None:
+    cloud.proxy.change_requests(as_sqs_answers)
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    assert jobs.dead_letter(delivery._replace(body=body), "job: bot_name: 'Notes\uffff\x01'; expected …")
+    (dead,) = cloud.sqs.receive_message(
+        QueueUrl=cloud.embedded.dead_letters_url, MessageAttributeNames=["All"]
+    )["Messages"]
+    attributes = {name: value["StringValue"] for name, value in dead["MessageAttributes"].items()}
+    assert attributes["reason"] == "job: bot_name: 'Notes\\uffff\\u0001'; expected …"
+    assert attributes.get("body_encoding") == kept
+    restored = json.loads(dead["Body"]) if kept else dead["Body"]
+    assert restored == body or msgspec.json.decode(restored) == msgspec.json.decode(body)
+
+
+def test_a_dead_letter_as_large_as_a_message_loses_only_its_reason(cloud: Cloud) -> None:
+    cloud.proxy.change_requests(as_sqs_answers)
+    jobs = cloud.jobs()
+    jobs.send("x" * LARGEST)
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    assert jobs.dead_letter(delivery, "too large for a job")
+    (dead,) = cloud.sqs.receive_message(
+        QueueUrl=cloud.embedded.dead_letters_url, MessageAttributeNames=["All"]
+    )["Messages"]
+    assert dead["Body"] == "x" * LARGEST
+    assert "MessageAttributes" not in dead
