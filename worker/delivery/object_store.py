@@ -6,6 +6,8 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeVar
@@ -58,10 +60,15 @@ class StoreUnavailableError(UnavailableError):
 
 
 class Stored(NamedTuple):
-    """An object's bytes, and its ETag for ``if_match``."""
+    """An object's bytes, its ETag for ``if_match``, and its ``age``.
+
+    ``age`` is in seconds since the object was last written, by the store's own clock, to the second and not negative. It is
+    None where the store does not say both times.
+    """
 
     data: bytes
     etag: str
+    age: float | None
 
 
 class Listed(NamedTuple):
@@ -193,7 +200,9 @@ class S3Store(ObjectStore):
         def request() -> Stored:
             answer = self._client.get_object(Bucket=self._bucket, Key=key)
             with closing(answer["Body"]) as body:
-                return Stored(body.read(), answer["ETag"])
+                return Stored(
+                    body.read(), answer["ETag"], _age(answer["ResponseMetadata"].get("HTTPHeaders", {}))
+                )
 
         return self._read(f"get {key}", request)
 
@@ -318,6 +327,22 @@ def _condition(if_absent: bool, if_match: str | None) -> dict[str, str]:
     if if_absent:
         return {"IfNoneMatch": "*"}
     return {} if if_match is None else {"IfMatch": if_match}
+
+
+def _age(headers: Mapping[str, str]) -> float | None:
+    """Seconds from Last-Modified to Date, which are of the same clock (RFC 9110, sections 6.6.1 and 8.8.2)."""
+    answered, modified = _http_date(headers.get("date")), _http_date(headers.get("last-modified"))
+    if answered is None or modified is None:
+        return None
+    return max(0.0, (answered - modified).total_seconds())
+
+
+def _http_date(text: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _attachment(filename: str) -> str:
