@@ -30,7 +30,9 @@ class Reason(StrEnum):
 
     # The bot was asked to leave, or decided to.
     INTERRUPTED = "interrupted"
+    """A person's Ctrl-C, or a closed terminal: the job ends."""
     DRAINED = "drained"
+    """A process manager stops the worker: another worker goes on with the job."""
     MAX_DURATION = "max_duration"
     NOONE_JOINED = "noone_joined"
     EVERYONE_LEFT = "everyone_left"
@@ -84,6 +86,8 @@ class Reason(StrEnum):
     DISK_FULL = "disk_full"
     INVALID_JOB = "invalid_job"
     TOO_MANY_ATTEMPTS = "too_many_attempts"
+    TOO_LATE = "too_late"
+    """The job's latest start had passed before a worker was able to join."""
 
     @property
     def is_cut_off(self) -> bool:
@@ -111,6 +115,8 @@ _RETRIED: Final = frozenset(
         Reason.BROWSER_DIED,
         Reason.CONNECTION_FAILED,
         Reason.CONNECTION_LOST,
+        Reason.INTERNAL_ERROR,
+        Reason.OOM_SOFT_LIMIT,
         Reason.PAGE_HUNG,
         Reason.PAGE_NOT_LOADED,
         Reason.TAP_DEAF,
@@ -126,6 +132,7 @@ _CUT_OFF: Final = frozenset(
         Reason.CONNECTION_FAILED,
         Reason.CONNECTION_LOST,
         Reason.DISK_FULL,
+        Reason.DRAINED,
         Reason.INTERNAL_ERROR,
         Reason.LEASE_LOST,
         Reason.OOM_SOFT_LIMIT,
@@ -135,6 +142,8 @@ _CUT_OFF: Final = frozenset(
         Reason.SIGN_IN_FAILED,
         Reason.TAP_DEAF,
         Reason.TAPE_FAILED,
+        Reason.TOO_LATE,
+        Reason.TOO_MANY_ATTEMPTS,
     }
 )
 
@@ -166,6 +175,7 @@ _FAULTS: Final = {
         {
             Reason.BROWSER_DIED,
             Reason.DISK_FULL,
+            Reason.DRAINED,
             Reason.INTERNAL_ERROR,
             Reason.LEASE_LOST,
             Reason.OOM_SOFT_LIMIT,
@@ -173,6 +183,7 @@ _FAULTS: Final = {
             Reason.PAGE_NOT_UNDERSTOOD,
             Reason.TAP_DEAF,
             Reason.TAPE_FAILED,
+            Reason.TOO_LATE,
             Reason.TOO_MANY_ATTEMPTS,
             Reason.WORKER_LOST,
         }

@@ -63,7 +63,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of ``meetstems run``, ``dispatch`` and ``streams``; durations in seconds, sizes in bytes.
 
     ``bucket`` and ``jobs_queue_url`` are None where they are not set: not every command needs them. ``keep_tape``: the tape
-    stays in the bucket after all files are there. ``log_json`` None: JSON lines, but text on a terminal.
+    stays in the bucket after all files are there. At most ``grace_seconds`` pass from SIGTERM to the end. A bot does not join
+    any more ``latest_start_seconds`` after its job was due. ``log_json`` None: JSON lines, but text on a terminal.
     """
 
     jobs_queue_url: str | None = None
@@ -75,9 +76,11 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     work_folder: Path | None = None
     keep_tape: bool = True
     receive_seconds: float = 5.0
-    visibility_seconds: int = 120
-    lease_seconds: float = 60.0
+    visibility_seconds: int = 45
+    lease_seconds: float = 30.0
     retry_seconds: float = 600.0
+    grace_seconds: float = 60.0
+    latest_start_seconds: float = 3600.0
     most_attempts: int = 2
     memory_limit: int | None = None
     metrics_port: int | None = None
@@ -99,9 +102,11 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             work_folder=Path(folder) if folder else None,
             keep_tape=_choice(given, "MEETSTEMS_TAPE", {"keep": True, "remove": False}, True),
             receive_seconds=_number(given, "MEETSTEMS_RECEIVE_SECONDS", 0, 20, 5),
-            visibility_seconds=int(_number(given, "MEETSTEMS_VISIBILITY_SECONDS", 1, 3600, 120)),
-            lease_seconds=_number(given, "MEETSTEMS_LEASE_SECONDS", 1, 3600, 60),
+            visibility_seconds=int(_number(given, "MEETSTEMS_VISIBILITY_SECONDS", 1, 3600, 45)),
+            lease_seconds=_number(given, "MEETSTEMS_LEASE_SECONDS", 1, 3600, 30),
             retry_seconds=_number(given, "MEETSTEMS_RETRY_SECONDS", 1, 7200, 600),
+            grace_seconds=_number(given, "MEETSTEMS_GRACE_SECONDS", 1, 7200, 60),
+            latest_start_seconds=_number(given, "MEETSTEMS_LATEST_START_SECONDS", 60, 43_200, 3600),
             most_attempts=int(_number(given, "MEETSTEMS_MOST_ATTEMPTS", 1, 100, 2)),
             memory_limit=_optional(given, "MEETSTEMS_MEMORY_LIMIT", 100_000_000, 2**50),
             metrics_port=_optional(given, "MEETSTEMS_METRICS_PORT", 0, 65_535),

@@ -118,14 +118,17 @@ async def finish(
             owner="bench",
             work=folder / "work",
             clock=time.time,
+            steady=time.monotonic,
         )
         running = asyncio.create_task(
-            run_job(parse_job(JOB, lambda: "other"), context, ends_by=None, give_up=False)
+            run_job(
+                parse_job(JOB, lambda: "other"), context, sent_at=time.time(), ends_by=None, give_up=False
+            )
         )
         await asyncio.wait(
             [running, asyncio.create_task(replayed.on_tape.wait())], return_when="FIRST_COMPLETED"
         )
-        stopped.set_result(Ending(Reason.DRAINED, "SIGTERM", time.time()))
+        stopped.set_result(Ending(Reason.INTERRUPTED, "SIGINT", time.time()))
         success = asyncio.create_task(asyncio.to_thread(_until_success, store))
         assert await running is Disposition.DONE
         reported = time.monotonic()

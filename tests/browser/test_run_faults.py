@@ -63,6 +63,7 @@ async def context_of(replica: Replica, aws: Cloud, work: Path) -> AsyncIterator[
             owner="this test",
             work=work,
             clock=time.time,
+            steady=time.monotonic,
         )
     finally:
         events.close()
@@ -100,7 +101,8 @@ async def test_a_full_disk_ends_the_recording_and_what_was_written_is_uploaded(
         context_of(replica, aws, tmp_path / "work") as worker_context,
     ):
         assert (
-            await run_job(job_for(replica), worker_context, ends_by=None, give_up=False) is Disposition.FAILED
+            await run_job(job_for(replica), worker_context, sent_at=time.time(), ends_by=None, give_up=False)
+            is Disposition.FAILED
         )
         assert await replica.wait_ended() == "left"
     (result,) = aws.results()
@@ -120,7 +122,11 @@ async def test_ends_by_ends_the_recording_as_max_duration(aws: Cloud, tmp_path: 
         context_of(replica, aws, tmp_path / "work") as worker_context,
     ):
         disposition = await run_job(
-            job_for(replica), worker_context, ends_by=time.time() + 6.0, give_up=False
+            job_for(replica),
+            worker_context,
+            sent_at=time.time(),
+            ends_by=time.monotonic() + 6.0,
+            give_up=False,
         )
         assert disposition is Disposition.DONE
     (result,) = aws.results()
@@ -133,14 +139,21 @@ async def test_a_worker_that_lost_its_lease_leaves_and_uploads_no_files(aws: Clo
         Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
         context_of(replica, aws, tmp_path / "work") as worker_context,
     ):
-        running = asyncio.create_task(run_job(job_for(replica), worker_context, ends_by=None, give_up=False))
+        running = asyncio.create_task(
+            run_job(job_for(replica), worker_context, sent_at=time.time(), ends_by=None, give_up=False)
+        )
         await aws.until(lambda: aws.tape_parts() >= 1)
-        other_lease = b'{"owner": "another", "attempt": 9, "expires_at": 9999999999}'
+        other_lease = b'{"owner": "another", "attempt": 9, "expires_at": 9999999999, "ttl": 600}'
         await asyncio.to_thread(aws.store.put, aws.keys.lease, other_lease, content_type="application/json")
-        assert await asyncio.wait_for(running, 30) is Disposition.HELD
+        assert await asyncio.wait_for(running, 30) is Disposition.TAKEN_OVER
         assert await replica.wait_ended() == "left"
     assert aws.results() == []
     assert not any("/files/" in key for key in aws.objects())
+    recorded = sorted(path.name for path in (tmp_path / "work").rglob("part-*.mcap"))
+    assert recorded == [key.rpartition("/")[2] for key in aws.objects() if "/tape/" in key]
+    status = aws.status()
+    assert status is not None
+    assert status.state == "in_call_recording"
 
 
 AFTER_SOME_FRAMES = """
@@ -184,7 +197,9 @@ async def test_a_dead_capture_is_restarted_once_and_then_fails_the_job(
         Replica(conversation(60), tmp_path / "truth.jsonl") as replica,
         context_of(replica, aws, tmp_path / "work") as worker_context,
     ):
-        disposition = await run_job(job_for(replica), worker_context, ends_by=None, give_up=False)
+        disposition = await run_job(
+            job_for(replica), worker_context, sent_at=time.time(), ends_by=None, give_up=False
+        )
     assert disposition is Disposition.FAILED
     (result,) = aws.results()
     assert (result.outcome, result.reason, result.attempt) == ("failed", reason, 2)
@@ -205,7 +220,13 @@ async def test_a_stop_before_joining_hands_the_job_on(aws: Cloud, tmp_path: Path
     ):
         far_future = "2999-01-01T00:00:00Z"
         running = asyncio.create_task(
-            run_job(job_for(replica, join_at=far_future), worker_context, ends_by=None, give_up=False)
+            run_job(
+                job_for(replica, join_at=far_future),
+                worker_context,
+                sent_at=time.time(),
+                ends_by=None,
+                give_up=False,
+            )
         )
         await aws.until(lambda: "attempts/0001/attempt.json" in aws.objects())
         worker_context.stopped.set_result(Ending(Reason.DRAINED, "SIGTERM", time.time()))

@@ -79,7 +79,7 @@ class Cloud:
 
     def waiting_jobs(self) -> int:
         """The number of jobs on the queue, visible or not."""
-        wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        wanted = [f"ApproximateNumberOfMessages{state}" for state in ("", "NotVisible", "Delayed")]
         answer = sqs_client(self.embedded.aws).get_queue_attributes(
             QueueUrl=self.embedded.jobs_url,
             AttributeNames=wanted,  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from worker.errors import InputError
 from worker.jobs.consumer import BAD_CONFIGURATION, TRY_AGAIN, run_from_queue, run_one
 from worker.jobs.context import aws_of
 from worker.jobs.dispatch import dispatch
+from worker.reasons import Reason
 from worker.rendering.output import claim_output
 from worker.settings import BrowserSettings, WorkerSettings
 
@@ -73,7 +74,14 @@ def _run_locally(
         bot_id = dispatch(JobsQueue(sqs_client(embedded.aws), embedded.jobs_url), body)
         print(f"bot {bot_id}: S3 and SQS are at {embedded.aws.endpoint_url} while this runs", flush=True)
         exit_code = asyncio.run(
-            run_from_queue(browser_settings, embedded_settings, embedded.aws, forever=False)
+            run_from_queue(
+                browser_settings,
+                embedded_settings,
+                embedded.aws,
+                forever=False,
+                # The embedded queue ends with this process, so nobody could go on with the job.
+                on_sigterm=Reason.INTERRUPTED,
+            )
         )
         _print_events(embedded)
         if output is not None:

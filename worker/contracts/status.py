@@ -18,6 +18,7 @@ from worker.delivery.queue_text import LARGEST_MESSAGE, ascii_json
 from worker.iso_time import iso_utc
 from worker.manifest.schema import Manifest, Packets
 from worker.reasons import Reason
+from worker.safe_text import printable, redact
 from worker.states import State
 
 SEQUENCES_PER_ATTEMPT: Final = 1000
@@ -183,6 +184,25 @@ def invalid_job_event(
         "updated_at": iso_utc(at),
         "timestamp": iso_utc(at),
         "custom_attributes": {},
+    }
+
+
+def delayed_event(job: Job, why: str, seconds: float, key: str, at: float) -> dict[str, Any]:
+    """The event of a job that cannot be run now and is tried again in ``seconds``.
+
+    ``why`` is one line; ``key`` makes the event's idempotency key unique. ``at`` is now, in Unix seconds.
+    """
+    return {
+        "event": "bot.delayed",
+        "bot_id": job.bot_id,
+        "message": f"The bot cannot be run now and is tried again: {printable(redact(why), 500)}",
+        "retry_at": iso_utc(at + seconds),
+        "attempt": 0,
+        "sequence": 0,
+        "idempotency_key": f"{job.bot_id}-delayed-{key}",
+        "updated_at": iso_utc(at),
+        "timestamp": iso_utc(at),
+        "custom_attributes": job.custom_attributes,
     }
 
 

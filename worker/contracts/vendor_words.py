@@ -118,7 +118,7 @@ REASONS: Final[Mapping[Reason, _Reason]] = MappingProxyType(
         Reason.REMOVED: _ended("bot_kicked_from_call", "The bot was removed from the meeting"),
         # the bot was asked to leave, or decided to
         Reason.INTERRUPTED: _ended("bot_received_leave_call", "The bot was told to leave"),
-        Reason.DRAINED: _ended("bot_received_leave_call", "The bot left because its worker was told to stop"),
+        Reason.DRAINED: _broke("The bot left because its worker was told to stop"),
         Reason.MAX_DURATION: _timeout("in_call_recording", "The maximum duration was recorded"),
         Reason.NOONE_JOINED: _timeout("noone_joined", "Nobody joined the meeting"),
         Reason.EVERYONE_LEFT: _timeout("everyone_left", "Everybody else had left the meeting"),
@@ -198,6 +198,7 @@ REASONS: Final[Mapping[Reason, _Reason]] = MappingProxyType(
         Reason.DISK_FULL: _broke("The recording ended early because the disk is full"),
         Reason.INVALID_JOB: _broke("The job is invalid"),
         Reason.TOO_MANY_ATTEMPTS: _broke("The job was tried too often"),
+        Reason.TOO_LATE: _broke("No worker was able to join the meeting in time"),
     }
 )
 PLATFORM_SUB_CODES: Final[Mapping[Platform, SubCodes]] = MappingProxyType(

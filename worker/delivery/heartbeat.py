@@ -1,4 +1,4 @@
-"""Repeats a call, such as the renewal of a lease, in a background thread until it is stopped or the call fails for good."""
+"""Repeats a call, such as the renewal of a lease, in a background thread until it is stopped or what it keeps is lost."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
-from worker.delivery.errors import UnavailableError
-
 logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT: Final = 1.0
 """Seconds to wait for a beat under way: it may wait for an unavailable service, which must not delay the worker's end."""
 
+RETRY_PART: Final = 4
+"""A beat that failed is retried after this part of the interval."""
+
 
 class Heartbeat:
     """Calls ``beat`` every ``interval`` seconds, first after ``first`` (None: one interval); a context manager.
 
-    A beat that raises UnavailableError is retried after a quarter of the interval: an unavailable service does not mean that
-    the message or the lease is lost. Any other exception ends the heartbeat and goes to ``on_lost``, which is called in the
-    heartbeat's thread and must not block. ``name`` is for logs.
+    Only an exception of the types ``lost`` ends it, and goes to ``on_lost``, which is called in the heartbeat's thread and must
+    not block. After any other exception the beat is retried: a service that does not answer, or that refuses the request, has
+    not given away what the heartbeat keeps. ``name`` is for logs.
     """
 
     def __init__(
@@ -29,12 +30,14 @@ class Heartbeat:
         name: str,
         interval: float,
         beat: Callable[[], None],
+        lost: type[Exception],
         on_lost: Callable[[Exception], None],
         first: float | None = None,
     ) -> None:
         self._name = name
         self._interval = interval
         self._beat = beat
+        self._lost = lost
         self._on_lost = on_lost
         self._first = interval if first is None else first
         self._stopped = threading.Event()
@@ -69,12 +72,12 @@ class Heartbeat:
             try:
                 self._beat()
                 wait = self._interval
-            except UnavailableError as error:
-                logger.warning("%s: a heartbeat failed, the next try is soon: %s", self._name, error)
-                wait = self._interval / 4
-            except Exception as error:
-                if self._stopped.is_set():
-                    return
-                logger.exception("%s: lost", self._name)
-                self._on_lost(error)
+            except self._lost as error:
+                if not self._stopped.is_set():
+                    logger.error("%s: lost: %s", self._name, error)
+                    self._on_lost(error)
                 return
+            except Exception as error:
+                logger.warning("%s: a heartbeat failed, the next try is soon: %s", self._name, error)
+                logger.debug("the heartbeat failed here", exc_info=error)
+                wait = self._interval / RETRY_PART

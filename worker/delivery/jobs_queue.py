@@ -18,6 +18,9 @@ from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, MessageTypeDef
+
+logger = logging.getLogger(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +56,8 @@ class VisibilityCapError(MessageLostError):
 
 
 class Delivery(NamedTuple):
-    """One receive of a message. ``sent_at`` is in Unix seconds; ``receive_count`` counts from 1 and includes this receive.
+    """One receive of a job. ``sent_at`` is in Unix seconds; ``receive_count`` counts from 1 and includes this receive, but none
+    after which the job was put back. ``postponed``: how often it was put back.
 
     ``message_id`` is the same each time the message is received; ``receipt`` is not.
     """
@@ -63,6 +67,31 @@ class Delivery(NamedTuple):
     receive_count: int
     sent_at: float
     message_id: str
+    postponed: int = 0
+
+
+class _Carried(NamedTuple):
+    """What the copy of a message carries from the original, as message attributes."""
+
+    sent_at: float
+    receives: int
+    postponed: int
+
+    def attributes(self) -> dict[str, MessageAttributeValueTypeDef]:
+        return {
+            name: {"DataType": "Number", "StringValue": str(value)} for name, value in self._asdict().items()
+        }
+
+    @classmethod
+    def read(cls, message: MessageTypeDef, sent_at: float) -> _Carried:
+        """The attributes of ``message``; ``sent_at`` is its own time. Whoever may send jobs can send any attributes."""
+        given = message.get("MessageAttributes", {})
+        values = {name: given[name].get("StringValue", "") for name in cls._fields if name in given}
+        try:
+            return msgspec.convert({**cls(sent_at, 0, 0)._asdict(), **values}, cls, strict=False)
+        except msgspec.ValidationError as error:
+            logger.warning("attributes of a message are ignored: %s", error)
+            return cls(sent_at, 0, 0)
 
 
 Decision = Literal["work", "poison"]
@@ -124,18 +153,25 @@ class JobsQueue:
                 WaitTimeSeconds=max(0, min(LONGEST_POLL, math.ceil(wait_seconds))),
                 VisibilityTimeout=self.visibility,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+                MessageAttributeNames=list(_Carried._fields),
             ),
         )
         for message in answer.get("Messages", []):
             attributes = message["Attributes"]
+            carried = _Carried.read(message, int(attributes["SentTimestamp"]) / 1000)
             return Delivery(
                 body=message["Body"],
                 receipt=message["ReceiptHandle"],
-                receive_count=int(attributes["ApproximateReceiveCount"]),
-                sent_at=int(attributes["SentTimestamp"]) / 1000,
+                receive_count=int(attributes["ApproximateReceiveCount"]) + max(0, carried.receives),
+                sent_at=carried.sent_at,
                 message_id=message["MessageId"],
+                postponed=max(0, carried.postponed),
             )
         return None
+
+    def check(self) -> None:
+        """Asks for the queue's attributes, which fails where it does not exist or cannot be reached."""
+        self._dead_letter_target()
 
     def extend(self, receipt: str, seconds: int) -> None:
         """Hides the message for ``seconds`` from now. Raises MessageLostError and VisibilityCapError."""
@@ -156,28 +192,33 @@ class JobsQueue:
 
         JSON is sent in ASCII, see ``queue_body``.
         """
+        return self._send(body, delay, {})
+
+    def _send(self, body: str, delay: float, attributes: dict[str, MessageAttributeValueTypeDef]) -> str:
         answer = self._call(
             "send",
             lambda: self._client.send_message(
                 QueueUrl=self._url,
                 MessageBody=queue_body(body).text,
                 DelaySeconds=math.ceil(max(0, min(delay, LONGEST_DELAY))),
+                MessageAttributes=attributes,
             ),
         )
         return answer["MessageId"]
 
     def postpone(self, delivery: Delivery, seconds: float) -> None:
-        """Postpones a job that was not begun, by ``seconds`` or the longest that SQS can; to be called after each receive.
+        """Puts a job back for ``seconds``, or the longest that SQS can; this receive does not count.
 
-        A message may be received only a few times before it counts as poison. So every receive but the first sends a copy,
-        whose count begins at 1, and deletes the message. A worker killed between the two leaves both; the lease then keeps
-        one of them waiting.
+        A message may be received only a few times before it counts as poison. So a copy is sent, which carries the count so
+        far, and the message is deleted. A worker killed between the two leaves both; the lease then keeps one of them waiting.
+        Only a job that is received for the first time and is to wait for longer than LONGEST_DELAY is hidden itself.
         """
-        if delivery.receive_count == 1:
+        if delivery.receive_count == 1 and delivery.postponed == 0 and seconds > LONGEST_DELAY:
             self.give_back(delivery.receipt, seconds)
-        else:
-            self.send(delivery.body, seconds)
-            self.delete(delivery.receipt)
+            return
+        carried = _Carried(delivery.sent_at, delivery.receive_count - 1, delivery.postponed + 1)
+        self._send(delivery.body, seconds, carried.attributes())
+        self.delete(delivery.receipt)
 
     def dead_letter(self, delivery: Delivery, reason: str) -> bool:
         """Moves a message to the queue's dead-letter queue at once, with ``reason`` as an attribute.

@@ -1,14 +1,19 @@
 """A lease on a bot: one owner at a time, by conditional writes to one object.
 
-The object is JSON: ``{"owner": …, "attempt": …, "expires_at": …}``. The owner renews the lease before it
-expires. Another worker that finds it expired replaces exactly that version (``If-Match``), so that only one of several
-succeeds. Expiry is judged by the clock of the worker that wants the lease, so clocks must agree to within the time between
-renewal and expiry.
+The object is JSON: ``{"owner": …, "attempt": …, "expires_at": …, "ttl": …, "released": …}``. The owner renews the lease before
+it expires. Another worker that finds it expired replaces exactly that version (``If-Match``), so that only one of several
+succeeds.
+
+No two machines' clocks are compared. A worker that wants the lease takes the age of the object by the store's own clock. The
+owner measures on its steady clock how long ago it last renewed, from before the request: it always sees the lease as expired
+first. A renewal that fails says nothing about the owner: the lease is lost only when the object shows another owner.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -16,29 +21,50 @@ import msgspec
 from worker.delivery.errors import DeliveryError
 from worker.delivery.object_store import NotFoundError, ObjectStore, PreconditionFailedError, Stored
 
+logger = logging.getLogger(__name__)
+
 RENEWALS_PER_TTL: Final = 3
 """A renewal each third of the ttl, so that two may fail."""
 
+AGE_RESOLUTION: Final = 1.0
+"""Seconds: HTTP's dates are whole seconds (RFC 9110 section 5.6.7), so the age of an object may be too large by one."""
+
 
 class LeaseRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The object's content. ``attempt`` counts acquisitions from 1, ``expires_at`` is in Unix seconds."""
+    """The object's content. ``attempt`` counts acquisitions from 1, ``expires_at`` is in Unix seconds by the owner's clock.
+
+    ``ttl`` is the duration in seconds, None in records of version 0.2 and earlier. ``released``: it is free.
+    """
 
     owner: str
     attempt: int
     expires_at: float
+    ttl: float | None = None
+    released: bool = False
+
+    def seconds_left(self, age: float | None, now: float) -> float:
+        """Seconds until another owner may take the lease, 0 or less: at once. ``age``: since it was written, by the store's
+        clock; None: not known, then ``now`` (Unix seconds) is compared with ``expires_at``.
+        """
+        if self.released:
+            return 0.0
+        if age is None or self.ttl is None:
+            return self.expires_at - now
+        return self.ttl + AGE_RESOLUTION - age
 
 
 class LeaseHeldError(DeliveryError):
-    """Another owner holds the lease: ``record`` says who and until when. ``record`` is None where it could not be read."""
+    """Another owner holds the lease, for ``seconds_left`` more unless it renews. ``record``: None where it cannot be read."""
 
-    def __init__(self, key: str, record: LeaseRecord | None) -> None:
-        who = "another owner" if record is None else f"{record.owner} until {record.expires_at:.0f}"
+    def __init__(self, key: str, record: LeaseRecord | None, seconds_left: float) -> None:
+        who = "another owner" if record is None else f"{record.owner} for {seconds_left:.0f} s"
         super().__init__(f"{key}: held by {who}")
         self.record = record
+        self.seconds_left = seconds_left
 
 
 class LeaseLostError(DeliveryError):
-    """The lease was taken over or removed; its former owner must stop writing."""
+    """Another owner has the lease; its former owner must stop writing."""
 
 
 class LeaseDamagedError(DeliveryError):
@@ -46,43 +72,70 @@ class LeaseDamagedError(DeliveryError):
 
 
 class Lease:
-    """A lease that is held. Thread-safe, and blocks as the store does. Times are Unix seconds, ``ttl`` is in seconds.
+    """A lease that is held. Thread-safe, and blocks as the store does.
 
-    Acquiring retries as long as the store does. Renewing and releasing give up earlier: an expiry that was computed before an
-    outage must not be written after it.
+    ``now`` is in Unix seconds, ``ttl`` in seconds. ``steady`` returns seconds of a clock that is never set and also counts
+    while the machine sleeps. Acquiring retries as long as the store does. Renewing and releasing give up after a third of the
+    ttl, so that the next renewal is not late.
     """
 
-    def __init__(self, store: ObjectStore, key: str, record: LeaseRecord, etag: str, ttl: float) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        key: str,
+        record: LeaseRecord,
+        etag: str,
+        ttl: float,
+        steady: Callable[[], float],
+        proven_at: float,
+    ) -> None:
         self._store = store.within(ttl / RENEWALS_PER_TTL)
         self._key = key
         self._record = record
         self._etag = etag
         self._ttl = ttl
+        self._steady = steady
+        self._proven_at = proven_at
         self._released = False
+        self._lost: LeaseLostError | None = None
         self._lock = threading.Lock()
 
     @classmethod
-    def acquire(cls, store: ObjectStore, key: str, owner: str, now: float, ttl: float) -> Lease:
+    def acquire(
+        cls, store: ObjectStore, key: str, owner: str, now: float, ttl: float, steady: Callable[[], float]
+    ) -> Lease:
         """Takes the lease if it is free, released or expired. ``owner`` must be unique to the process, such as a UUID.
 
         Raises LeaseHeldError, LeaseDamagedError, and what the store raises.
         """
         found = _read(store, key)
+        record = LeaseRecord(owner=owner, attempt=1, expires_at=now + ttl, ttl=ttl)
         if found is None:
-            return cls._take(store, key, LeaseRecord(owner=owner, attempt=1, expires_at=now + ttl), None, ttl)
-        before, etag = found
-        if before.expires_at > now:
-            raise LeaseHeldError(key, before)
-        record = LeaseRecord(owner=owner, attempt=before.attempt + 1, expires_at=now + ttl)
-        return cls._take(store, key, record, etag, ttl)
+            return cls._take(store, key, record, None, steady)
+        before, stored = found
+        left = before.seconds_left(stored.age, now)
+        # Our own record is there if the answer to an earlier try was lost.
+        if left > 0 and before.owner != owner:
+            raise LeaseHeldError(key, before, left)
+        record = msgspec.structs.replace(record, attempt=before.attempt + 1)
+        return cls._take(store, key, record, stored.etag, steady)
 
     @classmethod
-    def _take(cls, store: ObjectStore, key: str, record: LeaseRecord, etag: str | None, ttl: float) -> Lease:
+    def _take(
+        cls,
+        store: ObjectStore,
+        key: str,
+        record: LeaseRecord,
+        etag: str | None,
+        steady: Callable[[], float],
+    ) -> Lease:
+        assert record.ttl is not None
+        began = steady()
         try:
-            return cls(store, key, record, _write(store, key, record, etag), ttl)
+            return cls(store, key, record, _write(store, key, record, etag), record.ttl, steady, began)
         except PreconditionFailedError as error:
             found = _read(store, key)
-            raise LeaseHeldError(key, found[0] if found else None) from error
+            raise LeaseHeldError(key, found[0] if found else None, record.ttl) from error
 
     @property
     def record(self) -> LeaseRecord:
@@ -99,34 +152,76 @@ class Lease:
         """Seconds between renewals."""
         return self._ttl / RENEWALS_PER_TTL
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether no other worker can have the lease: it was renewed less than one ttl ago, and is not lost."""
+        return self._lost is None and self._steady() - self._proven_at < self._ttl
+
     def renew(self, now: float) -> None:
-        """Moves the expiry to ``now`` + ttl, even after it has passed. Raises LeaseLostError once another owner took over."""
-        self._replace(now + self._ttl)
+        """Moves the expiry to ``now`` + ttl, even after it has passed; does nothing once the lease is released.
+
+        Raises LeaseLostError once another owner took over, and what the store raises: then the owner is not known.
+        """
+        with self._lock:
+            if not self._released:
+                self._replace(expires_at=now + self._ttl)
+
+    def may_speak(self, now: float) -> bool:
+        """Whether this owner may still write and report for the bot: False only once another owner took over.
+
+        Renews first if the last success is longer ago than the ttl, as after a pause of the process or the machine. If the
+        store does not answer, nobody else can take the lease there, and the answer is True.
+        """
+        if self.is_proven:
+            return True
+        try:
+            self.renew(now)
+        except LeaseLostError:
+            return False
+        except DeliveryError as error:
+            logger.warning("%s: the owner is not known: %s", self._key, error)
+        return self._lost is None
 
     def release(self, now: float) -> None:
-        """Frees the lease at once; later renewals fail. Raises LeaseLostError where another owner took the lease."""
-        self._replace(now, released=True)
+        """Frees the lease at once. Raises LeaseLostError where another owner took the lease."""
+        with self._lock:
+            if not self._released:
+                self._replace(expires_at=now, released=True)
+                self._released = True
 
     def _replace(self, expires_at: float, released: bool = False) -> None:
-        with self._lock:
-            if self._released:
-                raise LeaseLostError(f"{self._key}: was released by {self._record.owner}")
-            record = msgspec.structs.replace(self._record, expires_at=expires_at)
-            try:
-                self._etag = _write(self._store, self._key, record, self._etag)
-            except PreconditionFailedError as error:
-                raise LeaseLostError(f"{self._key}: no longer held by {self._record.owner}") from error
-            self._record = record
-            self._released = released
+        if self._lost is not None:
+            raise self._lost
+        record = msgspec.structs.replace(self._record, expires_at=expires_at, released=released)
+        began = self._steady()
+        try:
+            etag = _write(self._store, self._key, record, self._etag)
+        except PreconditionFailedError:
+            etag = self._write_over_own(record)
+        self._etag, self._record, self._proven_at = etag, record, began
+
+    def _write_over_own(self, record: LeaseRecord) -> str:
+        """Writes ``record`` where the object is not the one that was last written: it is removed, or an earlier renewal
+        whose answer was lost. Raises LeaseLostError if it is another owner's.
+        """
+        found = _read(self._store, self._key)
+        if found is not None and found[0].owner != record.owner:
+            self._lost = LeaseLostError(f"{self._key}: {found[0].owner} took it over from {record.owner}")
+            raise self._lost
+        try:
+            return _write(self._store, self._key, record, found[1].etag if found else None)
+        except PreconditionFailedError as error:
+            # It changed again meanwhile; the next renewal will see whose it is.
+            raise DeliveryError(f"{self._key}: was written by somebody at the same time") from error
 
 
-def _read(store: ObjectStore, key: str) -> tuple[LeaseRecord, str] | None:
+def _read(store: ObjectStore, key: str) -> tuple[LeaseRecord, Stored] | None:
     try:
         stored: Stored = store.get(key)
     except NotFoundError:
         return None
     try:
-        return msgspec.json.decode(stored.data, type=LeaseRecord), stored.etag
+        return msgspec.json.decode(stored.data, type=LeaseRecord), stored
     except msgspec.DecodeError as error:
         raise LeaseDamagedError(f"{key}: expected a lease's JSON: {error}") from error
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.errors import RefusedError
-from worker.delivery.object_store import ObjectStore, StoreUnavailableError
+from worker.delivery.object_store import ObjectStore, PreconditionFailedError, StoreUnavailableError
 from worker.delivery.outbox import PAUSE, Outbox
 
 logger = logging.getLogger(__name__)
@@ -71,12 +71,18 @@ class TapeUpload:
         return self._outbox.given_up
 
     def _deliver(self, path: Path) -> None:
-        size = path.stat().st_size
+        key, data = self._keys.tape_part(path.name), path.read_bytes()
         try:
-            self._store.put(
-                self._keys.tape_part(path.name), path, content_type="application/octet-stream", if_absent=True
-            )
+            self._put(key, data)
         except RefusedError as error:
             # A missing permission may be granted while the meeting lasts; the parts are safe on the disk meanwhile.
             raise StoreUnavailableError(str(error)) from error
-        self._bytes += size
+        self._bytes += len(data)
+
+    def _put(self, key: str, data: bytes) -> None:
+        try:
+            self._store.put(key, data, content_type="application/octet-stream", if_absent=True)
+        except PreconditionFailedError:
+            # An earlier try whose answer was lost may have written it.
+            if self._store.get(key).data != data:
+                raise

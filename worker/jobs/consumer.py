@@ -7,34 +7,44 @@ import hashlib
 import logging
 import tempfile
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
-from worker.browser.launch import ChromiumNotFoundError
+from worker.browser.launch import ChromiumLaunchError, ChromiumNotFoundError
+from worker.browser.virtual_display import DisplayError
 from worker.contracts.job import Job
 from worker.contracts.json_body import JobError
 from worker.contracts.parse_job import parse_job
-from worker.contracts.status import invalid_job_event
+from worker.contracts.status import delayed_event, invalid_job_event
 from worker.contracts.vendor_words import words
 from worker.delivery.aws_clients import Aws, sqs_client
-from worker.delivery.errors import RefusedError
+from worker.delivery.bucket_layout import bot_keys
+from worker.delivery.errors import DeliveryError, RefusedError
 from worker.delivery.heartbeat import Heartbeat
 from worker.delivery.job_poll import next_delivery
 from worker.delivery.jobs_queue import MAX_VISIBILITY, Delivery, JobsQueue, MessageLostError, decide
 from worker.delivery.keepalive import keep_message
 from worker.delivery.retries import RetryPolicy
-from worker.errors import InputError, MeetstemsError
+from worker.errors import InputError
+from worker.jobs.bot_claim import BotIdTakenError
 from worker.jobs.context import WorkerContext, open_context
 from worker.jobs.disposition import Disposition
 from worker.jobs.job_run import run_job
+from worker.jobs.local_copy import remove_local_copy
+from worker.jobs.preflight import preflight, until_able
+from worker.jobs.start_limits import FINISH_RESERVE, JOIN_LEAD, check_lengths, due_at
 from worker.reasons import Reason
 from worker.settings import BrowserSettings, SettingsError, WorkerSettings
 from worker.states import State
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 DONE: Final = 0
 """Exit code: no job was received, or it is done, not admitted, returned for later, or held by another worker."""
@@ -45,60 +55,98 @@ BAD_CONFIGURATION: Final = 2
 TRY_AGAIN: Final = 75
 """Exit code: another try may succeed (EX_TEMPFAIL of sysexits.h)."""
 
-JOIN_LEAD: Final = 60.0
-"""Seconds. A worker waits for a job that joins within this time; a job that joins later goes back to the queue."""
-
-HELD_SECONDS: Final = 900.0
+HELD_SECONDS: Final = 60.0
 """Seconds until a job that another worker holds is received again."""
 
 AGAIN_SECONDS: Final = 30.0
-"""Seconds until a job that could not be run or reported is received again."""
+"""Seconds until a job that failed or could not be reported is received again."""
 
-FINISH_RESERVE: Final = 1800.0
-"""Seconds of SQS's 12 hours that are reserved for finishing and uploading."""
+FIRST_DELAY: Final = 30.0
+LONGEST_DELAY: Final = 600.0
+"""Seconds until a job that this worker cannot run is received again; they double each time."""
+
+MESSAGE_RETRY: Final = 2.0
+"""Seconds between two tries of a request about the message."""
+
+MESSAGE_PATIENCE: Final = 30.0
+"""Seconds for which a refused or failed request about the message is tried again. After that the message becomes visible by
+itself."""
 
 POLL_SECONDS: Final = 20.0
 """Seconds of one poll of a worker that runs forever."""
 
 
 async def run_from_queue(
-    browser_settings: BrowserSettings, worker_settings: WorkerSettings, aws: Aws, *, forever: bool
+    browser_settings: BrowserSettings,
+    worker_settings: WorkerSettings,
+    aws: Aws,
+    *,
+    forever: bool,
+    on_sigterm: Reason = Reason.DRAINED,
 ) -> int:
     """Runs one job from the queue, or with ``forever`` one after the other until the worker is stopped.
 
-    Returns the exit code of the last one. Raises SettingsError, and DeliveryError if the queue cannot be used.
+    ``on_sigterm`` is why a bot leaves at a SIGTERM: DRAINED hands its job on to another worker. Returns the exit code of the
+    last one. Raises SettingsError, PreflightError, and DeliveryError if the queue cannot be used.
     """
     if worker_settings.jobs_queue_url is None:
         raise SettingsError("MEETSTEMS_JOBS_QUEUE_URL: is not set, expected the URL of an SQS queue")
-    async with open_context(browser_settings, worker_settings, aws) as context:
+    async with open_context(browser_settings, worker_settings, aws, on_sigterm) as context:
         queue = JobsQueue(
             sqs_client(aws),
             worker_settings.jobs_queue_url,
             visibility=worker_settings.visibility_seconds,
             retry=RetryPolicy(budget=worker_settings.retry_seconds),
         )
-        exit_code = DONE
-        while not context.stopped.done():
-            context.log_about(None, None)
-            context.metrics.job.set_state(State.IDLE, context.clock())
-            delivery = await next_delivery(
-                queue, POLL_SECONDS if forever else worker_settings.receive_seconds, context.stopped
-            )
-            context.metrics.delivery.queue_operation("receive", "ok")
-            if delivery is not None:
-                exit_code = await JobConsumer(queue, delivery, context).handle()
-            if not forever:
-                break
-        return exit_code
+        if forever:
+            return await _run_forever(queue, context)
+        await preflight(context, queue)
+        delivery = await _receive(queue, context, worker_settings.receive_seconds)
+        return DONE if delivery is None else await JobConsumer(queue, delivery, context).handle()
+
+
+async def _run_forever(queue: JobsQueue, context: WorkerContext) -> int:
+    """Runs jobs until the worker is stopped; returns the exit code of the last one.
+
+    A failed job is followed by a preflight, so that a worker that has become unable leaves the jobs to others.
+    """
+    exit_code = DONE
+    able = False
+    while not context.stopped.done():
+        if not able and not await until_able(context, queue):
+            break
+        try:
+            delivery = await _receive(queue, context, POLL_SECONDS)
+        except DeliveryError as error:
+            logger.error("no job can be received: %s", error)
+            context.metrics.delivery.queue_operation("receive", "error")
+            able = False
+            continue
+        if delivery is not None:
+            exit_code = await JobConsumer(queue, delivery, context).handle()
+        able = delivery is None or exit_code == DONE
+    return exit_code
+
+
+async def _receive(queue: JobsQueue, context: WorkerContext, seconds: float) -> Delivery | None:
+    context.log_about(None, None)
+    context.metrics.job.set_state(State.IDLE, context.clock())
+    delivery = await next_delivery(queue, seconds, context.stopped)
+    context.metrics.delivery.queue_operation("receive", "ok")
+    return delivery
 
 
 async def run_one(
     body: bytes, browser_settings: BrowserSettings, worker_settings: WorkerSettings, aws: Aws
 ) -> int:
-    """Runs the job in ``body`` without a queue; returns the exit code. Raises JobError, SettingsError, DeliveryError."""
+    """Runs the job in ``body`` without a queue; returns the exit code.
+
+    Raises JobError, SettingsError, PreflightError, DeliveryError.
+    """
     job = parse_job(body, lambda: str(uuid.uuid4()))
     async with open_context(browser_settings, worker_settings, aws) as context:
-        disposition = await _run_in_folder(job, context, ends_by=None, give_up=False)
+        await preflight(context, None)
+        disposition = await _run_in_folder(job, context, sent_at=context.clock(), ends_by=None, give_up=False)
         return _EXIT_CODES[disposition]
 
 
@@ -106,7 +154,9 @@ _EXIT_CODES: Final = {
     Disposition.DONE: DONE,
     Disposition.FAILED: FAILED,
     Disposition.HELD: TRY_AGAIN,
+    Disposition.TAKEN_OVER: DONE,
     Disposition.HANDED_ON: TRY_AGAIN,
+    Disposition.GIVEN_UP: FAILED,
     Disposition.UNREPORTED: TRY_AGAIN,
 }
 
@@ -118,57 +168,72 @@ class JobConsumer:
         self._queue = queue
         self._delivery = delivery
         self._context = context
-        self._received_at = context.clock()
+        self._received_at = context.steady()
 
     async def handle(self) -> int:
-        """Returns the exit code. Raises DeliveryError if the queue does not answer."""
+        """Returns the exit code. What the queue refuses about the message is logged and counted."""
         delivery, context = self._delivery, self._context
-        context.metrics.job.job_received(self._received_at - delivery.sent_at, delivery.receive_count)
         try:
             job = parse_job(delivery.body, lambda: _bot_id_of(delivery))
+            check_lengths(job)
         except JobError as error:
             return await self._refuse(error)
-        ahead = (job.join_at or 0.0) - context.clock()
+        now = context.clock()
+        context.metrics.job.job_received(now - due_at(job, delivery.sent_at), delivery.receive_count)
+        ahead = (job.join_at or 0.0) - now
         if ahead > JOIN_LEAD:
             logger.info("%s: joins in %.0f s; back to the queue", job.bot_id, ahead)
-            await self._postpone(job, ahead - JOIN_LEAD / 2)
+            await self._postpone(job, ahead - JOIN_LEAD)
             return DONE
         with self._heartbeat():
-            try:
-                exit_code = await self._run(job)
-            except (InputError, RefusedError, ChromiumNotFoundError) as error:
-                logger.error("%s: cannot run with this configuration: %s", job.bot_id, error)
-                await self._give_back()
-                return BAD_CONFIGURATION
-            except (MeetstemsError, OSError) as error:
-                logger.error("%s: could not run, will be tried again: %s", job.bot_id, error)
-                await self._give_back()
-                return TRY_AGAIN
-            except Exception:
-                logger.exception("%s: internal error", job.bot_id)
-                await self._give_back()
-                return FAILED
-        return exit_code
+            return await self._run_or_put_back(job)
+
+    async def _run_or_put_back(self, job: Job) -> int:
+        try:
+            return await self._run(job)
+        except BotIdTakenError as error:
+            # The event has no bot_id: it is not about the bot that has it.
+            return await self._refuse(error)
+        except (InputError, RefusedError, ChromiumNotFoundError) as error:
+            logger.error("%s: cannot run with this configuration: %s", job.bot_id, error)
+            await self._delay(job, error)
+            return BAD_CONFIGURATION
+        except (DeliveryError, ChromiumLaunchError, DisplayError, OSError) as error:
+            logger.error("%s: could not run, will be tried again: %s", job.bot_id, error)
+            await self._delay(job, error)
+            return TRY_AGAIN
+        except Exception:
+            # It may be the job's own fault, so this receive counts.
+            logger.exception("%s: internal error", job.bot_id)
+            await self._give_back()
+            return FAILED
 
     async def _run(self, job: Job) -> int:
         give_up = (
             decide(self._delivery.receive_count, self._context.worker_settings.most_attempts) == "poison"
         )
-        ends_by = self._received_at + MAX_VISIBILITY - FINISH_RESERVE
-        disposition = await _run_in_folder(job, self._context, ends_by=ends_by, give_up=give_up)
+        disposition = await _run_in_folder(
+            job,
+            self._context,
+            sent_at=self._delivery.sent_at,
+            ends_by=self._received_at + MAX_VISIBILITY - FINISH_RESERVE,
+            give_up=give_up,
+        )
         match disposition:
-            case Disposition.DONE | Disposition.FAILED if give_up:
-                await self._dead_letter(Reason.TOO_MANY_ATTEMPTS)
             case Disposition.DONE | Disposition.FAILED:
-                await self._call("delete", self._queue.delete, self._delivery.receipt)
+                await self._call("delete", partial(self._queue.delete, self._delivery.receipt))
+            case Disposition.GIVEN_UP:
+                await self._dead_letter(Reason.TOO_MANY_ATTEMPTS)
             case Disposition.HELD:
                 await self._postpone(job, HELD_SECONDS)
-                return DONE
             case Disposition.HANDED_ON:
                 await self._postpone(job, 0.0)
             case Disposition.UNREPORTED:
                 await self._give_back()
-        return _EXIT_CODES[disposition]
+            case Disposition.TAKEN_OVER:
+                # The worker that took over has received the message again.
+                pass
+        return DONE if disposition is Disposition.HELD else _EXIT_CODES[disposition]
 
     async def _refuse(self, error: JobError) -> int:
         """Reports an invalid job, with the same idempotency key at each reception, and moves it to the dead-letter queue."""
@@ -185,33 +250,54 @@ class JobConsumer:
 
     async def _dead_letter(self, reason: Reason) -> None:
         """Moves the message to the dead-letter queue; deletes it without one, as the job has been reported."""
-        try:
-            if not await asyncio.to_thread(self._queue.dead_letter, self._delivery, reason):
-                await self._call("delete", self._queue.delete, self._delivery.receipt)
-        except RefusedError as error:
+        moved = await self._call("dead_letter", partial(self._queue.dead_letter, self._delivery, reason))
+        if moved is False:
+            await self._call("delete", partial(self._queue.delete, self._delivery.receipt))
+        elif moved is None:
             # SQS itself moves the message after its last reception.
-            logger.warning("the message cannot be put into the dead-letter queue: %s", error)
             await self._give_back()
 
     async def _postpone(self, job: Job, seconds: float) -> None:
-        """Gives the job back for ``seconds``. A copy of the message keeps the bot's id, also if the body has none."""
+        """Puts the job back for ``seconds``. A copy of the message keeps the bot's id, also if the body has none."""
         body = msgspec.json.encode({**job.body, "bot_id": job.bot_id}).decode()
         delivery = self._delivery._replace(body=body)
-        await self._call("give_back", self._queue.postpone, delivery, seconds)
+        await self._call("give_back", partial(self._queue.postpone, delivery, seconds))
+
+    async def _delay(self, job: Job, error: Exception) -> None:
+        """Puts back a job that this worker cannot run, for longer each time, and reports it as delayed."""
+        seconds = min(FIRST_DELAY * 2.0**self._delivery.postponed, LONGEST_DELAY)
+        key = f"{self._delivery.message_id}-{self._delivery.receive_count}"
+        context = self._context
+        context.metrics.job.job_delayed(_kind_of(error))
+        context.events.send(delayed_event(job, str(error), seconds, key, context.clock()))
+        await self._postpone(job, seconds)
+        await asyncio.to_thread(context.events.drain, MESSAGE_PATIENCE)
 
     async def _give_back(self) -> None:
-        await self._call("give_back", self._queue.give_back, self._delivery.receipt, AGAIN_SECONDS)
+        await self._call("give_back", partial(self._queue.give_back, self._delivery.receipt, AGAIN_SECONDS))
 
-    async def _call(self, operation: str, request: object, *arguments: object) -> None:
-        assert callable(request)
-        try:
-            await asyncio.to_thread(request, *arguments)
-        except MessageLostError as error:
-            # SQS delivers it again; the result or the lease then shows what is left to do.
-            logger.warning("the message was lost: %s", error)
-            self._context.metrics.delivery.queue_operation(operation, "error")
-        else:
-            self._context.metrics.delivery.queue_operation(operation, "ok")
+    async def _call(self, operation: str, request: Callable[[], T]) -> T | None:
+        """Calls ``request`` until it succeeds, for MESSAGE_PATIENCE at most; returns None if it does not.
+
+        The message then becomes visible by itself, and the result or the lease shows the next worker what is left to do.
+        """
+        deadline = self._context.steady() + MESSAGE_PATIENCE
+        while True:
+            try:
+                answer = await asyncio.to_thread(request)
+            except MessageLostError as error:
+                logger.warning("the message was lost: %s", error)
+                self._context.metrics.delivery.queue_operation(operation, "error")
+                return None
+            except DeliveryError as error:
+                logger.warning("the message is left to its visibility timeout unless this ends: %s", error)
+                self._context.metrics.delivery.queue_operation(operation, "error")
+                if self._context.steady() >= deadline:
+                    return None
+                await asyncio.sleep(MESSAGE_RETRY)
+            else:
+                self._context.metrics.delivery.queue_operation(operation, "ok")
+                return answer
 
     def _heartbeat(self) -> Heartbeat:
         def lost(error: Exception) -> None:
@@ -221,23 +307,43 @@ class JobConsumer:
         def count(succeeded: bool) -> None:
             self._context.metrics.delivery.queue_operation("extend", "ok" if succeeded else "error")
 
-        return keep_message(self._queue, self._delivery, self._received_at, self._context.clock, lost, count)
+        return keep_message(self._queue, self._delivery, self._received_at, self._context.steady, lost, count)
 
 
 async def _run_in_folder(
-    job: Job, context: WorkerContext, *, ends_by: float | None, give_up: bool
+    job: Job, context: WorkerContext, *, sent_at: float, ends_by: float | None, give_up: bool
 ) -> Disposition:
-    """Runs the job in a temporary folder."""
+    """Runs the job in a folder, which is removed once all that was recorded is in the bucket."""
     context.log_about(job.bot_id, None)
     logger.info(
         "job for bot %s (%s), ignored fields: %s", job.bot_id, job.vendor, ", ".join(job.ignored) or "none"
     )
-    with tempfile.TemporaryDirectory(
-        prefix="meetstems-", dir=context.worker_settings.work_folder, ignore_cleanup_errors=True
-    ) as folder:
+    folder = await asyncio.to_thread(
+        tempfile.mkdtemp, prefix="meetstems-", dir=context.worker_settings.work_folder
+    )
+    work = Path(folder)
+    try:
         return await run_job(
-            job, replace(context, work=Path(folder) / "bot"), ends_by=ends_by, give_up=give_up
+            job, replace(context, work=work), sent_at=sent_at, ends_by=ends_by, give_up=give_up
         )
+    finally:
+        keys = bot_keys(context.worker_settings.prefix, job.bot_id)
+        await asyncio.to_thread(remove_local_copy, work, context.patient_store(MESSAGE_PATIENCE), keys)
+
+
+def _kind_of(error: Exception) -> str:
+    """Why a job is delayed, in a word for metrics."""
+    match error:
+        case RefusedError():
+            return "refused"
+        case DeliveryError():
+            return "unavailable"
+        case ChromiumNotFoundError() | ChromiumLaunchError() | DisplayError():
+            return "browser"
+        case InputError():
+            return "configuration"
+        case _:
+            return "system"
 
 
 def _bot_id_of(delivery: Delivery) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +19,7 @@ from worker.delivery.aws_clients import Aws, sqs_client
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.events_queue import EventsQueue
 from worker.delivery.object_store import ObjectStore, open_store
+from worker.delivery.patient_store import PatientStore
 from worker.delivery.retries import RetryPolicy
 from worker.lifecycle.ending import Ending
 from worker.monitoring.health import Health, HealthServer, linger
@@ -36,7 +38,8 @@ class WorkerContext:
     """Everything a job needs. ``owner`` names this worker in leases; ``clock`` returns seconds since the Unix epoch.
 
     ``log_about`` makes every line of the log name this bot and this attempt from now on, and returns the last lines.
-    ``stopped`` is done when the worker has to stop. ``work`` is a folder for the recording, which is deleted at the end.
+    ``steady`` returns seconds of a clock that is never set. ``stopped`` is done when the worker has to stop. ``work`` is a
+    folder for the recording, which is deleted once all of it is in the bucket.
     """
 
     browser_settings: BrowserSettings
@@ -50,6 +53,16 @@ class WorkerContext:
     owner: str
     work: Path
     clock: Callable[[], float]
+    steady: Callable[[], float]
+
+    def patient_store(self, patience: float) -> PatientStore:
+        """The store, whose refusals are waited out for ``patience`` seconds."""
+        return PatientStore(self.store, patience, threading.Event(), lambda _: None)
+
+
+def steady_seconds() -> float:
+    """Seconds since the machine started. Not changed when the system's clock is set, and counts while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def aws_of(worker_settings: WorkerSettings) -> Aws:
@@ -59,11 +72,14 @@ def aws_of(worker_settings: WorkerSettings) -> Aws:
 
 @asynccontextmanager
 async def open_context(
-    browser_settings: BrowserSettings, worker_settings: WorkerSettings, aws: Aws
+    browser_settings: BrowserSettings,
+    worker_settings: WorkerSettings,
+    aws: Aws,
+    on_sigterm: Reason = Reason.DRAINED,
 ) -> AsyncIterator[WorkerContext]:
     """Opens everything that jobs need for the block; after it, waits for a last scrape by Prometheus.
 
-    A signal completes ``stopped``. Raises SettingsError and PortError.
+    A signal completes ``stopped``, SIGTERM with the reason ``on_sigterm``. Raises SettingsError and PortError.
     """
     if worker_settings.bucket is None:
         raise SettingsError("MEETSTEMS_BUCKET: is not set, expected the name of an S3 bucket")
@@ -82,7 +98,7 @@ async def open_context(
     health = Health(metrics.capture.health)
     with stop_signals() as signalled:
         stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        signalled.add_done_callback(lambda signal: _stop(signal, stopped))
+        signalled.add_done_callback(lambda signal: _stop(signal, stopped, on_sigterm))
         beating = asyncio.create_task(health.keep_beating())
         try:
             with _health_server(registry, health, worker_settings.metrics_port) as server:
@@ -98,6 +114,7 @@ async def open_context(
                     owner=str(uuid.uuid4()),
                     work=Path(),
                     clock=time.time,
+                    steady=steady_seconds,
                 )
                 if server is not None:
                     await linger(server, worker_settings.linger_seconds, signalled)
@@ -117,10 +134,10 @@ def _health_server(
         yield server
 
 
-def _stop(signal: asyncio.Future[str], stopped: asyncio.Future[Ending]) -> None:
+def _stop(signal: asyncio.Future[str], stopped: asyncio.Future[Ending], on_sigterm: Reason) -> None:
     if signal.cancelled() or stopped.done():
         return
     name = signal.result()
     logger.warning("%s: the worker stops", name)
-    reason = Reason.DRAINED if name == "SIGTERM" else Reason.INTERRUPTED
+    reason = on_sigterm if name == "SIGTERM" else Reason.INTERRUPTED
     stopped.set_result(Ending(reason, name, time.time()))

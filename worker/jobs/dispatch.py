@@ -8,6 +8,7 @@ import msgspec
 
 from worker.contracts.parse_job import parse_job
 from worker.delivery.jobs_queue import JobsQueue
+from worker.jobs.start_limits import check_lengths
 
 
 def dispatch(queue: JobsQueue, body: bytes) -> str:
@@ -16,5 +17,6 @@ def dispatch(queue: JobsQueue, body: bytes) -> str:
     Raises JobError and DeliveryError.
     """
     job = parse_job(body, lambda: str(uuid.uuid4()))
+    check_lengths(job)
     queue.send(msgspec.json.encode({**job.body, "bot_id": job.bot_id}).decode())
     return job.bot_id

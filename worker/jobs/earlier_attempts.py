@@ -26,11 +26,15 @@ AT_ONCE: Final = 8
 
 
 class Earlier(NamedTuple):
-    """The earlier attempts' numbers, ascending; the seconds they recorded together; why the last recording ended, if any."""
+    """The earlier attempts' numbers, ascending; the seconds they recorded together; why the last recording ended, if any.
+
+    ``active_until`` is when the last part of their tapes was stored, in Unix seconds by the store's clock; None without any.
+    """
 
     numbers: list[int]
     recorded_seconds: float
     ended_reason: str | None
+    active_until: float | None = None
 
     @property
     def meeting_may_go_on(self) -> bool:
@@ -54,10 +58,12 @@ def look_back(store: ObjectStore, keys: BotKeys, work: Path) -> Earlier:
     numbers = attempts_of(store, keys)
     glances = [_glance(store, keys.attempt(number), work / f"attempt-{number:04d}") for number in numbers]
     recorded = [glance for glance in glances if glance is not None]
+    parts = [listed.modified for number in numbers for listed in store.list(keys.attempt(number).tape)]
     return Earlier(
         numbers,
         sum(glance.seconds for glance in recorded),
         recorded[-1].ended_reason if recorded else None,
+        max(parts, default=None),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Awaitable, Callable, Sequence
 
 from worker.contracts.job import Job
@@ -12,13 +11,17 @@ from worker.contracts.status import Result, ResultFile, result_event
 from worker.contracts.streams_document import mixed_only
 from worker.contracts.vendor_words import outcome as vendor_outcome
 from worker.delivery.bucket_layout import BotKeys
-from worker.delivery.lease import LeaseLostError
-from worker.delivery.object_store import Listed
+from worker.delivery.errors import DeliveryError
+from worker.delivery.guarded_document import GuardedDocument
+from worker.delivery.lease import Lease, LeaseLostError
+from worker.delivery.object_store import Listed, ObjectStore
+from worker.errors import MeetstemsError
 from worker.jobs.attempt import Attempt
 from worker.jobs.context import WorkerContext
-from worker.jobs.job_outcome import JobOutcome, judge, make_result
+from worker.jobs.job_outcome import JobOutcome, given_up, judge, make_result
 from worker.jobs.publish_attempts import AttemptsPublisher
-from worker.jobs.reporter import JSON, Reporter
+from worker.jobs.recovery import files_of
+from worker.jobs.reporter import Reporter
 from worker.jobs.result_file import keep_result
 from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt, merge_attempts
@@ -30,10 +33,10 @@ logger = logging.getLogger(__name__)
 
 
 class Finish:
-    """The end of a job whose lease is held. ``attempts`` are this worker's attempts.
+    """The end of a job whose ``lease`` is held. ``attempts`` are this worker's attempts, whose tapes are in the store.
 
-    ``recovered`` returns the recorded attempts of earlier workers, once their files are in the store. ``lost`` returns whether
-    the lease was lost: then another worker finishes the job.
+    ``recovered`` returns the recorded attempts of earlier workers, once their files are in ``store``. Once another worker has
+    the lease, that one finishes the job.
     """
 
     def __init__(
@@ -41,22 +44,24 @@ class Finish:
         job: Job,
         keys: BotKeys,
         context: WorkerContext,
+        store: ObjectStore,
+        lease: Lease,
         reporter: Reporter,
         recovered: Callable[[], Awaitable[list[RecordedAttempt]]],
         attempts: Sequence[Attempt],
-        lost: Callable[[], bool],
     ) -> None:
         self._job = job
         self._keys = keys
         self._context = context
-        self._store = context.store
+        self._store = store
+        self._lease = lease
         self._reporter = reporter
         self._recovered = recovered
         self._attempts = attempts
-        self._publisher = AttemptsPublisher(job, keys, context, attempts)
-        self._lost = lost
+        self._publisher = AttemptsPublisher(job, keys, store, context.metrics, attempts)
+        self._document = GuardedDocument(store, keys.audio_streams, lambda: lease.may_speak(context.clock()))
 
-    async def run(self, ending: Ending | None, *, give_up: bool) -> Result | None:
+    async def run(self, ending: Ending | None) -> Result | None:
         """Finishes the job. ``ending`` is that of the last attempt, None if this worker made no attempt.
 
         Returns the result, None if it could not be sent. Raises LeaseLostError, what the store raises, and OSError; what
@@ -71,19 +76,38 @@ class Finish:
             await self._publisher.publish_rest()
             raise
         outcomes = [attempt.outcome for attempt in self._attempts]
-        job_outcome = judge(recorded, ending, outcomes, give_up=give_up)
+        job_outcome = judge(recorded, ending, outcomes)
+        await self._check_lease()
         self._reporter.enter(State.STOPPED, job_outcome.reason)
-        self._check_lease()
         manifest = await self._publish_document(recorded)
         await self._publisher.publish_rest()
         await self._publisher.publish_failures(job_outcome.kind)
-        self._check_lease()
+        result = await self._report(job_outcome, manifest)
+        if result is not None and not context.worker_settings.keep_tape:
+            await asyncio.to_thread(self._remove_tapes, recorded)
+        return result
+
+    async def give_up(self) -> Result | None:
+        """Finishes a job that was tried too often: reports it first, and then makes what can be made of its tapes.
+
+        Returns the result, None if it could not be sent. Raises LeaseLostError, and what the store raises before the report.
+        """
+        result = await self._report(given_up(), None)
+        try:
+            await self._publish_document(list(await self._recovered()))
+        except (MeetstemsError, OSError) as error:
+            logger.error("reported, but what was recorded could not be recovered: %s", error)
+        return result
+
+    async def _report(self, job_outcome: JobOutcome, manifest: Manifest | None) -> Result | None:
+        """Writes and sends the result; None if it could not be sent."""
+        context = self._context
+        await self._check_lease()
         self._reporter.enter(job_outcome.state, job_outcome.reason)
         result = await self._make_result(manifest, job_outcome)
         result = await asyncio.to_thread(keep_result, self._store, self._keys, result)
         if not await self._reporter.send_result(result_event(result), context.worker_settings.retry_seconds):
             return None
-        await self._clean_up()
         # Another worker may have written the result first.
         state, reason = State(result.state), read_reason(result.reason) or job_outcome.reason
         names = vendor_outcome(state, reason, self._job.platform)
@@ -92,8 +116,8 @@ class Finish:
         logger.info("%s: %s %s", result.outcome, result.reason, result.detail)
         return result
 
-    def _check_lease(self) -> None:
-        if self._lost():
+    async def _check_lease(self) -> None:
+        if not await asyncio.to_thread(self._lease.may_speak, self._context.clock()):
             raise LeaseLostError(f"{self._keys.lease}: another worker has the bot")
 
     async def _publish_document(self, recorded: list[RecordedAttempt]) -> Manifest | None:
@@ -106,7 +130,7 @@ class Finish:
             return None
         merged = merge_attempts(recorded)
         body = encode_manifest(merged if self._job.separate_audio else mixed_only(merged))
-        await asyncio.to_thread(self._store.put, self._keys.audio_streams, body, content_type=JSON)
+        await asyncio.to_thread(self._document.write, body)
         await self._reporter.audio_ready()
         return merged
 
@@ -131,15 +155,22 @@ class Finish:
     def _list(self, prefixes: list[str]) -> list[Listed]:
         return [listed for prefix in prefixes for listed in self._store.list(prefix)]
 
-    async def _clean_up(self) -> None:
-        """Deletes the local files and, unless the settings keep them, the tapes in the bucket."""
-        for attempt in self._attempts:
-            attempt.upload.close()
-        await asyncio.to_thread(shutil.rmtree, self._context.work, ignore_errors=True)
-        if not self._context.worker_settings.keep_tape:
-            await asyncio.to_thread(self._remove_tapes)
-
-    def _remove_tapes(self) -> None:
+    def _remove_tapes(self, recorded: Sequence[RecordedAttempt]) -> None:
+        """Removes the tapes of attempts whose files are all there. A tape without files is the only copy of its recording."""
+        files = {
+            each.attempt: files_of(each.manifest, separate_audio=self._job.separate_audio)
+            for each in recorded
+        }
+        empty = {
+            each.number for each in self._attempts if each.manifest is None and each.outcome.error is None
+        }
         for number in range(1, self._reporter.attempt + 1):
-            for listed in self._store.list(self._keys.attempt(number).tape):
-                self._store.delete(listed.key)
+            keys = self._keys.attempt(number)
+            try:
+                there = {listed.key for listed in self._store.list(keys.files)}
+                wanted = {keys.file(name) for name in files.get(number, ())}
+                if number in empty or (number in files and wanted <= there):
+                    for listed in self._store.list(keys.tape):
+                        self._store.delete(listed.key)
+            except DeliveryError as error:
+                logger.warning("the tape of attempt %d could not be removed: %s", number, error)

@@ -29,17 +29,16 @@ class JobOutcome(NamedTuple):
     detail: str
 
 
+def given_up() -> JobOutcome:
+    """The outcome of a job that was received too often."""
+    detail = "the job's worker was lost each time"
+    return JobOutcome(OutcomeKind.FAILED, State.FATAL, Reason.TOO_MANY_ATTEMPTS, detail)
+
+
 def judge(
-    recorded: Sequence[RecordedAttempt],
-    ending: Ending | None,
-    outcomes: Sequence[RecordingOutcome],
-    *,
-    give_up: bool,
+    recorded: Sequence[RecordedAttempt], ending: Ending | None, outcomes: Sequence[RecordingOutcome]
 ) -> JobOutcome:
-    """The outcome of all attempts. ``ending`` is the last attempt's, None if this worker made no attempt."""
-    if give_up:
-        detail = "the job's worker was lost each time"
-        return JobOutcome(OutcomeKind.FAILED, State.FATAL, Reason.TOO_MANY_ATTEMPTS, detail)
+    """The outcome of all attempts. ``ending`` is why the bot's last visit ended; None: this worker did not have to join."""
     if ending is None:
         ended = recorded[-1].manifest.recording
         # The reason may be unknown: of a tape without an end, or of a later version.
@@ -48,7 +47,7 @@ def judge(
     error = outcomes[-1].error if outcomes else None
     if error is not None:
         return JobOutcome(OutcomeKind.FAILED, State.FATAL, error_reason(error, ending.reason), str(error))
-    if not recorded and outcomes[-1].admitted and not ending.reason.is_cut_off:
+    if not recorded and outcomes and outcomes[-1].admitted and not ending.reason.is_cut_off:
         return JobOutcome(OutcomeKind.NOT_RECORDED, State.DONE, ending.reason, ending.detail)
     return _ended(ending.reason, ending.detail, recorded=bool(recorded))
 

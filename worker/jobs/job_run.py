@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -16,19 +17,26 @@ from worker.delivery.bucket_layout import BotKeys, bot_keys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.keepalive import keep_lease
 from worker.delivery.lease import Lease, LeaseHeldError, LeaseLostError
-from worker.delivery.object_store import NotFoundError
+from worker.delivery.object_store import NotFoundError, ObjectStore, PreconditionFailedError
+from worker.delivery.patient_store import PatientStore
 from worker.delivery.tape_upload import TapeUpload
 from worker.errors import MeetstemsError
 from worker.jobs.attempt import Attempt, AttemptPlan, run_attempt
 from worker.jobs.attempt_numbers import claim_attempt
+from worker.jobs.bot_claim import claim_bot
 from worker.jobs.context import WorkerContext
 from worker.jobs.disposition import Disposition, disposition_of
-from worker.jobs.earlier_attempts import look_back
+from worker.jobs.earlier_attempts import Earlier, look_back
 from worker.jobs.finish import Finish
+from worker.jobs.local_copy import recording_folder
+from worker.jobs.publish_attempts import AttemptsPublisher
 from worker.jobs.recovery_process import recover_in_process, recovery_task
 from worker.jobs.reporter import JSON, Reporter
 from worker.jobs.result_file import read_result
+from worker.jobs.retry_budget import RetryBudget
+from worker.jobs.start_limits import due_at, is_too_late
 from worker.jobs.supervisor import Supervisor
+from worker.jobs.tape_drain import drain_tapes
 from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt
 from worker.platforms.links import parse_link
@@ -49,56 +57,79 @@ REPORTED_STATES: Final = frozenset(
 )
 """States of an attempt that are reported. What follows leaving depends on more than this attempt."""
 
-HAND_ON_SECONDS: Final = 40.0
-"""Seconds from the stop signal until earlier attempts have to be recovered; process managers kill after a minute or more."""
+START_PATIENCE: Final = 30.0
+"""Seconds that a request to the store may be refused before the call. Then the job is put back and reported as delayed."""
+
+FILES_AT_DRAIN: Final = 32_000_000
+"""Bytes: a drained worker uploads files of at most this size; larger ones are rendered from the tape by its successor, so that
+the bot is out of the call only briefly."""
+
+WAIT_STEP: Final = 10.0
+"""Seconds after which a wait for a time of day looks at the clock again, which may have been set."""
 
 
 class RecoveryUnderWayError(MeetstemsError):
     """The worker has to stop before earlier attempts are recovered. Everything else is uploaded."""
 
 
-async def run_job(job: Job, context: WorkerContext, *, ends_by: float | None, give_up: bool) -> Disposition:
-    """Runs a job. ``ends_by`` (Unix seconds) is when recording has to end at the latest; ``give_up``: it was tried too often,
-    so the bot does not join, and what earlier attempts recorded is reported.
+async def run_job(
+    job: Job, context: WorkerContext, *, sent_at: float, ends_by: float | None, give_up: bool
+) -> Disposition:
+    """Runs a job. ``sent_at`` (Unix seconds) is when it was sent; ``ends_by`` (on the steady clock) is when recording has to
+    end at the latest. ``give_up``: it was tried too often, so the bot does not join; this is reported, and what earlier
+    attempts recorded is recovered.
 
-    Raises DeliveryError and what the recording raises if nothing could be started; the job can be tried again then.
+    Raises BotIdTakenError, and DeliveryError and what the recording raises if nothing could be started; the job can be tried
+    again then. All that was recorded is in the bucket by then, unless the worker had to stop.
     """
     keys = bot_keys(context.worker_settings.prefix, job.bot_id)
-    if (disposition := await _report_again(keys, context)) is not None:
+    starting = context.patient_store(START_PATIENCE)
+    await asyncio.to_thread(claim_bot, starting, keys, job)
+    if (disposition := await _report_again(keys, context, starting)) is not None:
         return disposition
     try:
-        lease = await _acquire(keys, context)
+        lease = await _acquire(keys, context, starting)
     except LeaseHeldError as error:
         context.metrics.delivery.lease_operation("acquire", "refused")
         logger.info("another worker has the bot: %s", error)
         return Disposition.HELD
     context.metrics.delivery.lease_operation("acquire", "ok")
-    stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+    settings = context.worker_settings
     supervisor = Supervisor(
-        context.stopped, stopped, context.metrics, context.worker_settings.memory_limit, context.events
+        context.stopped,
+        lease,
+        context.metrics,
+        settings.memory_limit,
+        settings.grace_seconds,
+        context.events,
     )
     with keep_lease(lease, context.clock, supervisor.lease_lost, supervisor.lease_renewed):
         try:
-            # Another worker may have finished the job before this one got the lease.
-            if (disposition := await _report_again(keys, context)) is not None:
-                return disposition
             async with supervisor:
-                return await _JobRun(job, keys, context, stopped, supervisor).run(ends_by, give_up)
+                # Another worker may have finished the job before this one got the lease.
+                if (disposition := await _report_again(keys, context, starting)) is not None:
+                    return disposition
+                run = _JobRun(job, keys, context, lease, supervisor, starting)
+                return await run.run(sent_at, ends_by, give_up)
         finally:
             await _release(lease, context)
 
 
-async def _acquire(keys: BotKeys, context: WorkerContext) -> Lease:
+async def _acquire(keys: BotKeys, context: WorkerContext, store: ObjectStore) -> Lease:
     """Acquires the lease. Waits once for it to expire, since a killed worker cannot release it. Raises LeaseHeldError."""
-    acquire = partial(Lease.acquire, context.store, keys.lease, context.owner)
+    ttl = context.worker_settings.lease_seconds
+
+    def acquire() -> Lease:
+        return Lease.acquire(store, keys.lease, context.owner, context.clock(), ttl, context.steady)
+
     try:
-        return await asyncio.to_thread(acquire, context.clock(), context.worker_settings.lease_seconds)
+        return await asyncio.to_thread(acquire)
     except LeaseHeldError as error:
         if error.record is None:
             raise
-        wait = min(error.record.expires_at - context.clock() + 0.5, context.worker_settings.lease_seconds)
-        await asyncio.wait([context.stopped], timeout=max(0.0, wait))
-        return await asyncio.to_thread(acquire, context.clock(), context.worker_settings.lease_seconds)
+        # A longer wait means that the owner goes on renewing it, or has a longer ttl.
+        await asyncio.wait([context.stopped], timeout=min(error.seconds_left, ttl + 1.0) + 0.5)
+        return await asyncio.to_thread(acquire)
 
 
 async def _release(lease: Lease, context: WorkerContext) -> None:
@@ -114,27 +145,31 @@ async def _release(lease: Lease, context: WorkerContext) -> None:
         logger.warning("the lease could not be released: %s", error)
 
 
-async def _report_again(keys: BotKeys, context: WorkerContext) -> Disposition | None:
+async def _report_again(keys: BotKeys, context: WorkerContext, store: ObjectStore) -> Disposition | None:
     """If the job has a result already, sends it unless it was sent; None without a result."""
-    result = await asyncio.to_thread(read_result, context.store, keys)
+    result = await asyncio.to_thread(read_result, store, keys)
     if result is None:
         return None
     disposition = disposition_of(result)
     try:
-        status = msgspec.json.decode(
-            (await asyncio.to_thread(context.store.get, keys.status)).data, type=BotStatus
-        )
+        stored = await asyncio.to_thread(store.get, keys.status)
     except NotFoundError:
-        status = None
+        stored = None
+    status = None if stored is None else msgspec.json.decode(stored.data, type=BotStatus)
     if status is not None and status.reported:
         logger.info("the job is already done: %s", result.outcome)
         return disposition
     context.events.send(result_event(result))
     if not await asyncio.to_thread(context.events.drain, context.worker_settings.retry_seconds):
         return Disposition.UNREPORTED
-    if status is not None:
+    if status is not None and stored is not None:
         body = msgspec.json.encode(msgspec.structs.replace(status, reported=True))
-        await asyncio.to_thread(context.store.put, keys.status, body, content_type=JSON)
+        try:
+            await asyncio.to_thread(
+                partial(store.put, keys.status, body, content_type=JSON, if_match=stored.etag)
+            )
+        except PreconditionFailedError as error:
+            logger.info("bot.json has another writer: %s", error)
     return disposition
 
 
@@ -146,110 +181,203 @@ class _JobRun:
         job: Job,
         keys: BotKeys,
         context: WorkerContext,
-        stopped: asyncio.Future[Ending],
+        lease: Lease,
         supervisor: Supervisor,
+        starting: ObjectStore,
     ) -> None:
         self._job = job
         self._keys = keys
         self._context = context
-        self._store = context.store
-        self._stopped = stopped
+        self._lease = lease
+        self._stopped = supervisor.stopped
         self._supervisor = supervisor
+        self._starting = starting
+        self._store = PatientStore(context.store, math.inf, supervisor.hurried, self._on_trouble)
+        self._budget = RetryBudget()
         self._attempts: list[Attempt] = []
+        self._uploads: list[TapeUpload] = []
         self._recorded_before = 0.0
+        self._drained: bool | None = None
+        """Whether all tapes are in the bucket; None before that was waited for."""
 
-    async def run(self, ends_by: float | None, give_up: bool) -> Disposition:
+    async def run(self, sent_at: float, ends_by: float | None, give_up: bool) -> Disposition:
         context = self._context
-        earlier = await asyncio.to_thread(look_back, self._store, self._keys, context.work / "earlier")
+        earlier = await asyncio.to_thread(look_back, self._starting, self._keys, context.work / "earlier")
         self._recorded_before = earlier.recorded_seconds
         task = recovery_task(
             context.aws, context.worker_settings, self._job, earlier.numbers, context.work / "recovery"
         )
         number = await self._claim()
-        self._reporter = Reporter(self._store, self._keys, context.events, self._job, number, context.clock)
+        self._reporter = Reporter(
+            self._store, self._keys, context.events, self._lease, self._job, number, context.clock
+        )
         recovering = asyncio.create_task(recover_in_process(task))
         try:
+            if give_up:
+                return await self._give_up(recovering)
             ending: Ending | None = None
-            if earlier.meeting_may_go_on and not give_up:
-                if not await self._until_join_at():
+            if earlier.meeting_may_go_on:
+                if (late := self._lateness(sent_at, earlier)) is not None:
+                    ending = late
+                elif not await self._until_join_at():
                     return Disposition.HANDED_ON
-                ending = await self._attend(number, ends_by)
-            return await self._finish(ending, recovering, give_up)
+                else:
+                    ending = await self._attend(number, ends_by)
+            return await self._conclude(ending, recovering)
         finally:
             recovering.cancel()
             await asyncio.gather(recovering, return_exceptions=True)
-            for attempt in self._attempts:
-                attempt.upload.close()
+            await self._drain_tapes()
+            for upload in self._uploads:
+                upload.close()
 
-    async def _finish(
-        self, ending: Ending | None, recovering: asyncio.Task[list[RecordedAttempt]], give_up: bool
+    async def _conclude(
+        self, ending: Ending | None, recovering: asyncio.Task[list[RecordedAttempt]]
     ) -> Disposition:
-        if ending is not None and ending.reason is Reason.LEASE_LOST:
-            return Disposition.HELD
-        if ending is not None and ending.reason.is_told_to_stop and not self._recorded():
+        """What follows the call: always the tapes first; then, unless another worker has the job or gets it, the end."""
+        complete = await self._drain_tapes()
+        if self._supervisor.lost:
+            return Disposition.TAKEN_OVER
+        if ending is not None and ending.reason is Reason.DRAINED:
+            await self._publish_small_files()
             return Disposition.HANDED_ON
-        finish = Finish(
-            self._job,
-            self._keys,
-            self._context,
-            self._reporter,
-            partial(_recovered, recovering, self._stopped, self._context.clock),
-            self._attempts,
-            lambda: self._supervisor.lost,
-        )
+        if not complete and self._supervisor.hurried.is_set():
+            return Disposition.HANDED_ON
+        return await self._complete(ending, recovering)
+
+    async def _complete(
+        self, ending: Ending | None, recovering: asyncio.Task[list[RecordedAttempt]]
+    ) -> Disposition:
         try:
-            result = await finish.run(ending, give_up=give_up)
+            result = await self._finish(recovering).run(ending)
         except LeaseLostError as error:
             logger.warning("%s", error)
-            return Disposition.HELD
-        except RecoveryUnderWayError as error:
-            logger.warning("%s", error)
+            return Disposition.TAKEN_OVER
+        except (RecoveryUnderWayError, DeliveryError) as error:
+            if not self._stopped.done():
+                raise
+            logger.warning("another worker finishes the job: %s", error)
             return Disposition.HANDED_ON
         return Disposition.UNREPORTED if result is None else disposition_of(result)
 
+    async def _give_up(self, recovering: asyncio.Task[list[RecordedAttempt]]) -> Disposition:
+        try:
+            result = await self._finish(recovering).give_up()
+        except LeaseLostError as error:
+            logger.warning("%s", error)
+            return Disposition.TAKEN_OVER
+        if result is None:
+            return Disposition.UNREPORTED
+        # Another worker may have written a result before.
+        disposition = disposition_of(result)
+        return Disposition.GIVEN_UP if disposition is Disposition.FAILED else disposition
+
+    def _finish(self, recovering: asyncio.Task[list[RecordedAttempt]]) -> Finish:
+        grace = self._context.worker_settings.grace_seconds
+        return Finish(
+            self._job,
+            self._keys,
+            self._context,
+            self._store,
+            self._lease,
+            self._reporter,
+            partial(_recovered, recovering, self._stopped, self._context.clock, grace),
+            self._attempts,
+        )
+
+    async def _drain_tapes(self) -> bool:
+        """Waits until the tapes are in the bucket; returns whether all of them are."""
+        if self._drained is None:
+            self._drained = await drain_tapes(self._uploads, self._supervisor.hurried, self._on_stuck)
+            self._context.metrics.delivery.set_upload_stuck(False)
+            if not self._drained:
+                self._context.metrics.delivery.upload_failed()
+        return self._drained
+
+    def _on_stuck(self, missing: int) -> None:
+        self._context.metrics.delivery.set_upload_stuck(True)
+        logger.error("%d parts of the tape cannot be uploaded; the worker stays and goes on trying", missing)
+
+    def _on_trouble(self, error: DeliveryError | None) -> None:
+        """A request to the store failed in a way that may be temporary, or (None) succeeded after all."""
+        self._context.metrics.delivery.set_upload_stuck(error is not None)
+
+    async def _publish_small_files(self) -> None:
+        """Uploads the files of attempts where that takes a moment only."""
+        small = [each for each in self._attempts if _size_of_files(each) <= FILES_AT_DRAIN]
+        publisher = AttemptsPublisher(self._job, self._keys, self._store, self._context.metrics, small)
+        try:
+            await publisher.publish_audio()
+            await publisher.publish_rest()
+        except (DeliveryError, OSError) as error:
+            logger.warning("files are left to the next worker: %s", error)
+
     async def _claim(self) -> int:
         number = await asyncio.to_thread(
-            claim_attempt, self._store, self._keys, self._context.owner, self._context.clock()
+            claim_attempt, self._starting, self._keys, self._context.owner, self._context.clock()
         )
         self._context.metrics.job.set_attempt(number)
         self._log = self._context.log_about(self._job.bot_id, number)
         return number
 
+    def _lateness(self, sent_at: float, earlier: Earlier) -> Ending | None:
+        """The ending of a job that is too late to join; None in time."""
+        now, limit = self._context.clock(), self._context.worker_settings.latest_start_seconds
+        due = due_at(self._job, sent_at)
+        if not is_too_late(due, earlier.active_until, now, limit):
+            return None
+        return Ending(
+            Reason.TOO_LATE, f"{now - due:.0f} s after it was due, {limit:g} s are allowed", now, ("clock",)
+        )
+
     async def _until_join_at(self) -> bool:
         """Waits for the time to join; returns False if the worker has to stop before."""
-        ahead = (self._job.join_at or 0.0) - self._context.clock()
-        if ahead > 0 and not self._stopped.done():
+        while (ahead := (self._job.join_at or 0.0) - self._context.clock()) > 0 and not self._stopped.done():
             logger.info("joining in %.0f s", ahead)
-            await asyncio.wait([self._stopped], timeout=ahead)
+            await asyncio.wait([self._stopped], timeout=min(ahead, WAIT_STEP))
         return not self._stopped.done()
 
     async def _attend(self, number: int, ends_by: float | None) -> Ending:
-        """Makes an attempt, and a second one if the first one's reason is retried."""
-        ending = await self._make_attempt(number, ends_by, retried=True)
-        if ending.reason.is_retried and not self._stopped.done():
+        """Makes an attempt, and another one after each end that a new Chromium may cure, as the retry budget allows."""
+        while True:
+            ending, healthy = await self._make_attempt(number, ends_by)
+            if self._stopped.done() or not (ending.reason.is_retried and self._budget.allows(healthy)):
+                return ending
             logger.warning("%s: %s; trying again", ending.reason, ending.detail)
             self._context.metrics.job.restarted(ending.reason)
+            self._budget.spend()
             number = await self._claim()
             self._reporter.attempt = number
-            ending = await self._make_attempt(number, ends_by, retried=False)
-        return ending
 
-    async def _make_attempt(self, number: int, ends_by: float | None, *, retried: bool) -> Ending:
-        """Makes the attempt ``number``. ``retried``: the bot rejoins after a reason that is retried, so that leaving for it is
-        not reported."""
+    async def _make_attempt(self, number: int, ends_by: float | None) -> tuple[Ending, float]:
+        """Returns why the attempt ended, and for how many seconds it recorded."""
+        steady = self._context.steady
+        recording_since: float | None = None
+
+        def healthy_seconds() -> float:
+            return 0.0 if recording_since is None else steady() - recording_since
+
+        def goes_on(reason: Reason | None) -> bool:
+            if reason is Reason.DRAINED:
+                return True
+            return reason is not None and reason.is_retried and self._budget.allows(healthy_seconds())
 
         def report_state(state: State, reason: Reason | None) -> None:
-            rejoins = retried and reason is not None and reason.is_retried
-            if state in REPORTED_STATES and not (state is State.LEAVING and rejoins):
+            nonlocal recording_since
+            if state is State.IN_CALL_RECORDING:
+                recording_since = steady()
+            # The bot will be back, with this worker or the next one.
+            if state in REPORTED_STATES and not (state is State.LEAVING and goes_on(reason)):
                 self._reporter.enter(state, reason)
 
         plan = AttemptPlan(number, self._keys.attempt(number), self._request(number, ends_by), self._log)
-        upload = TapeUpload(self._store, plan.keys)
-        self._supervisor.watch(upload)
-        attempt = await run_attempt(plan, upload, self._context, report_state, self._stopped)
+        upload = TapeUpload(self._context.store, plan.keys)
+        self._uploads.append(upload)
+        stopped = self._supervisor.begin_attempt(upload)
+        attempt = await run_attempt(plan, upload, self._context, report_state, stopped)
         self._attempts.append(attempt)
         self._count(attempt)
-        return attempt.outcome.ending
+        return attempt.outcome.ending, healthy_seconds()
 
     def _count(self, attempt: Attempt) -> None:
         metrics, outcome = self._context.metrics, attempt.outcome
@@ -269,11 +397,11 @@ class _JobRun:
         )
         limits = [] if longest is None else [longest - before]
         if ends_by is not None:
-            limits.append(ends_by - self._context.clock())
+            limits.append(ends_by - self._context.steady())
         return RecordingRequest(
             bot_id=self._job.bot_id,
             link=parse_link(self._job.meeting_url),
-            output=self._context.work / f"attempt-{number:04d}" / "recording",
+            output=recording_folder(self._context.work, number),
             bot_name=self._job.bot_name,
             policy=msgspec.structs.replace(
                 self._job.leave, max_duration=max(1.0, min(limits)) if limits else None
@@ -281,23 +409,27 @@ class _JobRun:
             announcement=self._job.announcement,
         )
 
-    def _recorded(self) -> bool:
-        return any(attempt.manifest is not None for attempt in self._attempts)
+
+def _size_of_files(attempt: Attempt) -> int:
+    paths = attempt.files.rglob("*") if attempt.manifest is not None else ()
+    return sum(path.stat().st_size for path in paths if path.is_file() and path.suffix != ".mcap")
 
 
 async def _recovered(
     recovering: asyncio.Task[list[RecordedAttempt]],
     stopped: asyncio.Future[Ending],
     clock: Callable[[], float],
+    grace_seconds: float,
 ) -> list[RecordedAttempt]:
-    """Waits for the recovered attempts and returns them; a worker that has to stop waits at most HAND_ON_SECONDS.
+    """Waits for the recovered attempts and returns them; a worker that has to stop waits for ``grace_seconds`` at most.
 
     Raises RecoveryUnderWayError and what recover_in_process() raises.
     """
     first: list[asyncio.Future[Any]] = [recovering, stopped]
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
     if not recovering.done() and stopped.result().reason.is_told_to_stop:
-        await asyncio.wait([recovering], timeout=max(0.0, stopped.result().at + HAND_ON_SECONDS - clock()))
+        left = stopped.result().at + grace_seconds - clock()
+        await asyncio.wait([recovering], timeout=min(grace_seconds, max(0.0, left)))
         if not recovering.done():
             raise RecoveryUnderWayError("earlier attempts are not recovered yet; another worker will do it")
     return await recovering

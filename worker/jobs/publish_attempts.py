@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 
 from worker.browser.page_snapshot import LOG_FILE
 from worker.contracts.job import Job
 from worker.contracts.status import OutcomeKind
 from worker.delivery.bucket_layout import BotKeys
+from worker.delivery.object_store import ObjectStore
 from worker.jobs.attempt import Attempt
-from worker.jobs.context import WorkerContext
 from worker.jobs.publish import CONTENT_TYPES, publish_audio, publish_rest
 from worker.jobs.recovery import recorded_attempt
 from worker.manifest.merge import RecordedAttempt
-
-logger = logging.getLogger(__name__)
+from worker.monitoring.metrics import Metrics
 
 
 class AttemptsPublisher:
     """Uploads the files of ``attempts``, all of one job. The methods raise what the store raises, and OSError."""
 
-    def __init__(self, job: Job, keys: BotKeys, context: WorkerContext, attempts: Sequence[Attempt]) -> None:
+    def __init__(
+        self, job: Job, keys: BotKeys, store: ObjectStore, metrics: Metrics, attempts: Sequence[Attempt]
+    ) -> None:
         self._separate_audio = job.separate_audio
         self._keys = keys
-        self._store = context.store
-        self._metrics = context.metrics
-        self._retry_seconds = context.worker_settings.retry_seconds
+        self._store = store
+        self._metrics = metrics
         self._attempts = attempts
 
     async def publish_audio(self) -> list[RecordedAttempt]:
@@ -40,14 +39,10 @@ class AttemptsPublisher:
         return recorded
 
     async def publish_rest(self) -> None:
-        """Uploads mix and timeline, and waits for the tape; an incomplete tape is counted and logged, and raises nothing."""
+        """Uploads mix and timeline of each attempt that has them."""
         for attempt in self._attempts:
             if attempt.manifest is not None:
                 await self._publish(publish_rest, attempt)
-            if not await asyncio.to_thread(attempt.upload.drain, self._retry_seconds):
-                self._metrics.delivery.upload_failed()
-                missing = len(attempt.upload.pending()) + attempt.upload.given_up
-                logger.error("attempt %d: %d parts of the tape are not uploaded", attempt.number, missing)
 
     async def publish_failures(self, kind: OutcomeKind) -> None:
         """Uploads snapshot and log of each attempt that failed, or of all attempts where the job's outcome ``kind`` is not

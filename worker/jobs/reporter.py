@@ -1,4 +1,4 @@
-"""Reports a bot's status: ``bot.json`` in the store, and events to their sink. Reporting a state never blocks."""
+"""Reports a bot's status: ``bot.json`` in the store, and events to their sink, while this worker has the bot's lease."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from worker.contracts.vendor_words import words
 from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.event_sinks import EventSink
+from worker.delivery.guarded_document import GuardedDocument
+from worker.delivery.lease import Lease, LeaseLostError
 from worker.delivery.object_store import ObjectStore
 from worker.reasons import Reason
 from worker.states import State
@@ -34,7 +36,8 @@ JSON: Final = "application/json"
 class Reporter:
     """Reports one bot. To be used in one event loop; ``clock`` returns seconds since the Unix epoch.
 
-    ``attempt`` is the attempt that the next events belong to and are numbered by; it only grows.
+    Reporting a state never blocks. ``attempt`` is the attempt that the next events belong to and are numbered by; it only
+    grows. Nothing is reported once another worker has taken over ``lease``.
     """
 
     def __init__(
@@ -42,13 +45,14 @@ class Reporter:
         store: ObjectStore,
         keys: BotKeys,
         events: EventSink,
+        lease: Lease,
         job: Job,
         attempt: int,
         clock: Callable[[], float],
     ) -> None:
-        self._store = store
-        self._keys = keys
+        self._document = GuardedDocument(store, keys.status, lambda: lease.may_speak(clock()))
         self._events = events
+        self._lease = lease
         self._job = job
         self._clock = clock
         self.attempt = attempt
@@ -56,6 +60,8 @@ class Reporter:
         self._status: BotStatus | None = None
         self._unwritten: BotStatus | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._unsent: list[dict[str, Any]] = []
+        self._sending: asyncio.Task[None] | None = None
 
     def next_sequence(self) -> int:
         """The number of the next event."""
@@ -73,19 +79,22 @@ class Reporter:
         if self._status is not None:
             status = msgspec.structs.replace(status, audio_status=self._status.audio_status)
         self._status = status
-        self._events.send(state_event(status, names.event, self._job.custom_attributes))
+        self._send(state_event(status, names.event, self._job.custom_attributes))
         self._write_soon(status)
         return status
 
     async def audio_ready(self) -> None:
-        """Reports that audio_streams.json is there: first in bot.json, then by an event. Raises what the store raises."""
+        """Reports that audio_streams.json is there: first in bot.json, then by an event.
+
+        Raises LeaseLostError and what the store raises.
+        """
         status = self._updated(audio_status=AUDIO_SUCCESS)
         await self._finish_writing()
         await self._put(status)
-        self._events.send(audio_event(status, self._job.custom_attributes))
+        self._send(audio_event(status, self._job.custom_attributes))
 
     async def audio_missing(self) -> None:
-        """Writes to bot.json that there will be no audio streams. Raises what the store raises."""
+        """Writes to bot.json that there will be no audio streams. Raises LeaseLostError and what the store raises."""
         status = self._updated(audio_status=AUDIO_SUCCESS)
         await self._finish_writing()
         await self._put(status)
@@ -93,8 +102,12 @@ class Reporter:
     async def send_result(self, result: dict[str, Any], seconds: float) -> bool:
         """Sends the result and writes to bot.json that it was sent; False if it could not be sent within ``seconds``.
 
-        Raises what the store raises.
+        Raises LeaseLostError and what the store raises.
         """
+        if self._sending is not None:
+            await self._sending
+        if not await self._may_speak():
+            raise LeaseLostError("the result is not sent: another worker has the bot")
         self._events.send(result)
         if not await asyncio.to_thread(self._events.drain, seconds):
             return False
@@ -114,6 +127,26 @@ class Reporter:
         self._status = msgspec.structs.replace(self._status, sequence=self.next_sequence(), **changes)
         return self._status
 
+    def _send(self, event: dict[str, Any]) -> None:
+        """Sends ``event`` at once while the lease is proven; otherwise in the background, once its owner is clear."""
+        if self._lease.is_proven and not self._unsent:
+            self._events.send(event)
+            return
+        self._unsent.append(event)
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_unsent())
+
+    async def _send_unsent(self) -> None:
+        while self._unsent:
+            if not await self._may_speak():
+                logger.warning("%d events are not sent: another worker has the bot", len(self._unsent))
+                self._unsent.clear()
+                return
+            self._events.send(self._unsent.pop(0))
+
+    async def _may_speak(self) -> bool:
+        return await asyncio.to_thread(self._lease.may_speak, self._clock())
+
     def _write_soon(self, status: BotStatus) -> None:
         self._unwritten = status
         if self._writing is None or self._writing.done():
@@ -124,10 +157,13 @@ class Reporter:
             self._unwritten = None
             try:
                 await self._put(status)
+            except LeaseLostError as error:
+                logger.warning("%s", error)
+                return
             except DeliveryError as error:
                 # The next write replaces it; those that must succeed do not go through here.
                 logger.warning("bot.json could not be written: %s", error)
 
     async def _put(self, status: BotStatus) -> None:
         body = msgspec.json.format(msgspec.json.encode(status), indent=2) + b"\n"
-        await asyncio.to_thread(self._store.put, self._keys.status, body, content_type=JSON)
+        await asyncio.to_thread(self._document.write, body)

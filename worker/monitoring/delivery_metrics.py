@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from worker.monitoring.families import among, counter, gauge
 
-QUEUE_OPERATIONS: Final = ("receive", "extend", "delete", "give_back", "send")
+QUEUE_OPERATIONS: Final = ("receive", "extend", "delete", "give_back", "dead_letter", "send")
 LEASE_OPERATIONS: Final = ("acquire", "renew", "release")
 RESULTS: Final = ("ok", "refused", "error")
 """``refused``: another worker has the lease. ``error``: the request failed."""

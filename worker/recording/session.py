@@ -255,7 +255,7 @@ class _Session:
 
     def _needs_snapshot(self, reason: Reason) -> bool:
         """Whether what the page shows helps to understand ``reason``."""
-        return reason.is_cut_off or not (self._recorder.begun or reason.is_told_to_stop)
+        return not reason.is_told_to_stop and (reason.is_cut_off or not self._recorder.begun)
 
     async def _leave(self) -> None:
         try:

@@ -16,17 +16,15 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def stop_signals() -> Iterator[asyncio.Future[str]]:
     """Yields a future that the first of SIGNALS completes with the signal's name.
 
-    After that the signals have their previous handlers again, so that a second one ends a process that hangs.
+    Process managers repeat SIGTERM while a worker finishes, so only a second SIGINT, of a person, ends the process at once:
+    SIGINT then has its previous handler again.
     """
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[str] = loop.create_future()
 
-    def release() -> None:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-
     def stop(number: signal.Signals) -> None:
-        release()
+        if number is signal.SIGINT:
+            loop.remove_signal_handler(number)
         if not stopped.done():
             stopped.set_result(number.name)
 
@@ -35,5 +33,6 @@ def stop_signals() -> Iterator[asyncio.Future[str]]:
     try:
         yield stopped
     finally:
-        release()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
         stopped.cancel()

@@ -4,8 +4,10 @@ import threading
 
 import pytest
 
+from worker.delivery.errors import RefusedError
 from worker.delivery.heartbeat import Heartbeat
-from worker.delivery.jobs_queue import MessageLostError, QueueUnavailableError
+from worker.delivery.jobs_queue import MessageLostError, QueueUnavailableError, VisibilityCapError
+from worker.delivery.lease import LeaseLostError
 
 
 class Beats:
@@ -34,23 +36,33 @@ class Beats:
 
 def test_the_heartbeat_beats_until_it_is_stopped() -> None:
     beats = Beats()
-    with Heartbeat("x", 0.001, beats.beat, beats.on_lost):
+    with Heartbeat("x", 0.001, beats.beat, MessageLostError, beats.on_lost):
         beats.wait(5)
     assert beats.lost == []
     assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat-x"]
 
 
-def test_the_heartbeat_continues_after_an_outage() -> None:
-    beats = Beats(QueueUnavailableError("away"), QueueUnavailableError("away"))
-    with Heartbeat("x", 0.001, beats.beat, beats.on_lost):
+@pytest.mark.parametrize(
+    "error",
+    [
+        QueueUnavailableError("away"),
+        RefusedError("SQS: extend: AccessDenied"),
+        LeaseLostError("what another heartbeat keeps"),
+        OSError("no file handles left"),
+        RuntimeError("a mistake of ours"),
+    ],
+)
+def test_no_error_but_a_loss_ends_the_heartbeat(error: Exception) -> None:
+    beats = Beats(error, None, error)
+    with Heartbeat("x", 0.001, beats.beat, MessageLostError, beats.on_lost):
         beats.wait(4)
     assert beats.lost == []
 
 
-@pytest.mark.parametrize("error", [MessageLostError("gone"), RuntimeError("a mistake of ours")])
-def test_any_other_error_is_reported_once_and_ends_the_heartbeat(error: Exception) -> None:
+@pytest.mark.parametrize("error", [MessageLostError("gone"), VisibilityCapError("12 hours are over")])
+def test_a_loss_is_reported_once_and_ends_the_heartbeat(error: Exception) -> None:
     beats = Beats(None, error)
-    with Heartbeat("x", 0.001, beats.beat, beats.on_lost):
+    with Heartbeat("x", 0.001, beats.beat, MessageLostError, beats.on_lost):
         assert beats.ended.wait(10)
     assert beats.lost == [error]
 
@@ -64,7 +76,7 @@ def test_an_error_after_stop_is_not_reported() -> None:
         released.wait(10)
         raise MessageLostError("deleted by ourselves")
 
-    heartbeat = Heartbeat("x", 0.001, beat, lost.append)
+    heartbeat = Heartbeat("x", 0.001, beat, MessageLostError, lost.append)
     with heartbeat:
         assert begun.wait(10)
         stopping = threading.Thread(target=heartbeat.stop)
@@ -84,6 +96,6 @@ def test_on_lost_may_stop_the_heartbeat() -> None:
         heartbeat.stop()
         stopped.set()
 
-    heartbeat = Heartbeat("x", 0.001, beats.beat, on_lost)
+    heartbeat = Heartbeat("x", 0.001, beats.beat, MessageLostError, on_lost)
     with heartbeat:
         assert stopped.wait(10)

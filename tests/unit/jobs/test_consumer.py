@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +15,8 @@ import pytest
 from botocore.exceptions import ClientError
 from prometheus_client import CollectorRegistry
 
-from worker.browser.launch import ChromiumNotFoundError
+from worker.browser.launch import ChromiumLaunchError, ChromiumNotFoundError
+from worker.browser.virtual_display import DisplayError
 from worker.contracts.job import Job
 from worker.delivery.aws_clients import Aws
 from worker.delivery.errors import RefusedError, UnavailableError
@@ -19,11 +24,13 @@ from worker.delivery.event_sinks import EventSink
 from worker.delivery.jobs_queue import Delivery, JobsQueue
 from worker.delivery.object_store import ObjectStore
 from worker.delivery.retries import RetryPolicy
-from worker.errors import InputError, MeetstemsError
+from worker.errors import InputError
 from worker.jobs import consumer
+from worker.jobs.bot_claim import BotIdTakenError
 from worker.jobs.consumer import JobConsumer, run_from_queue, run_one
 from worker.jobs.context import WorkerContext
 from worker.jobs.disposition import Disposition
+from worker.jobs.recovery_process import RecoveryError
 from worker.lifecycle.ending import Ending
 from worker.monitoring.logs import LogTail
 from worker.monitoring.metrics import Metrics
@@ -32,6 +39,7 @@ from worker.settings import BrowserSettings, SettingsError, WorkerSettings
 
 LINK = "https://meet.google.com/abc-defg-hij"
 NOW = 1_800_000_000.0
+STEADY = 700.0
 DEAD_LETTERS = "arn:aws:sqs:us-east-1:123456789012:dead-letters"
 
 
@@ -40,6 +48,7 @@ class ScriptedSqs:
 
     def __init__(self, *, dead_letters: bool = True, refuses: bool = False, lost: bool = False) -> None:
         self.asked: list[tuple[str, object]] = []
+        self.copies: list[dict[str, object]] = []
         self._dead_letters = dead_letters
         self._refuses = refuses
         self._lost = lost
@@ -53,10 +62,12 @@ class ScriptedSqs:
     def send_message(self, *, MessageBody: str, **fields: Any) -> dict[str, str]:  # noqa: N803
         if self._refuses:
             raise ClientError({"Error": {"Code": "AccessDenied"}}, "SendMessage")
-        if "MessageAttributes" in fields:
-            self.asked.append(("dead letter", fields["MessageAttributes"]["reason"]["StringValue"]))
+        attributes = {name: each["StringValue"] for name, each in fields["MessageAttributes"].items()}
+        if "reason" in attributes:
+            self.asked.append(("dead letter", attributes["reason"]))
         else:
-            self.asked.append(("send", (json.loads(MessageBody), fields["DelaySeconds"])))
+            self.asked.append(("copy", (fields["DelaySeconds"], int(attributes["receives"]))))
+            self.copies.append(json.loads(MessageBody))
         return {"MessageId": "copy"}
 
     def get_queue_attributes(self, **_: object) -> dict[str, dict[str, str]]:
@@ -86,11 +97,18 @@ class ListSink(EventSink):
         self.sent.append(event)
 
     def drain(self, timeout: float) -> bool:
-        assert timeout == WorkerSettings().retry_seconds
+        assert timeout in (WorkerSettings().retry_seconds, consumer.MESSAGE_PATIENCE)
         return self._reachable
 
     def close(self) -> None:
         pass
+
+
+class UnusedStore:
+    """Only passed on."""
+
+    def within(self, _: float) -> UnusedStore:
+        return self
 
 
 class Runs:
@@ -98,14 +116,16 @@ class Runs:
 
     def __init__(self, end: Disposition | Exception = Disposition.DONE) -> None:
         self.jobs: list[Job] = []
+        self.sent_at: list[float] = []
         self.ends_by: list[float | None] = []
         self.give_up: list[bool] = []
         self._end = end
 
     async def run_job(
-        self, job: Job, context: WorkerContext, *, ends_by: float | None, give_up: bool
+        self, job: Job, context: WorkerContext, *, sent_at: float, ends_by: float | None, give_up: bool
     ) -> Disposition:
-        assert context.work.parent.is_dir()
+        assert context.work.is_dir()
+        self.sent_at.append(sent_at)
         self.jobs.append(job)
         self.ends_by.append(ends_by)
         self.give_up.append(give_up)
@@ -115,6 +135,11 @@ class Runs:
 
 
 RunsWith = Callable[[Disposition | Exception], Runs]
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "MESSAGE_RETRY", 0.0)
 
 
 @pytest.fixture
@@ -133,13 +158,16 @@ def delivery(receive_count: int = 1, message_id: str = "m-1", **fields: object) 
 
 
 def context_with(
-    events: EventSink, work: Path | None = None, registry: CollectorRegistry | None = None
+    events: EventSink,
+    work: Path | None = None,
+    registry: CollectorRegistry | None = None,
+    steady: Callable[[], float] = time.monotonic,
 ) -> WorkerContext:
     return WorkerContext(
         browser_settings=BrowserSettings(),
         worker_settings=WorkerSettings(bucket="bucket", most_attempts=2, work_folder=work),
         aws=Aws(),
-        store=cast(ObjectStore, None),
+        store=cast(ObjectStore, UnusedStore()),
         events=events,
         metrics=Metrics(registry or CollectorRegistry()),
         log_about=lambda _bot, _attempt: LogTail(),
@@ -147,6 +175,7 @@ def context_with(
         owner="this test",
         work=Path(),
         clock=lambda: NOW,
+        steady=steady,
     )
 
 
@@ -156,16 +185,21 @@ async def handle(
     events: EventSink | None = None,
     registry: CollectorRegistry | None = None,
 ) -> int:
+    """A steady clock that begins at STEADY and moves by a second at each look."""
     queue = JobsQueue(
         cast(Any, sqs), "https://sqs.example/jobs", retry=RetryPolicy(budget=0.1, first_wait=0.01)
     )
-    context = context_with(events or ListSink(), registry=registry)
+    context = context_with(events or ListSink(), registry=registry, steady=partial(next, count(STEADY)))
     return await JobConsumer(queue, received, context).handle()
 
 
 def counted(registry: CollectorRegistry, operation: str, result: str) -> float | None:
     labels = {"operation": operation, "result": result}
     return registry.get_sample_value("meetstems_queue_operations_total", labels)
+
+
+async def succeed(*_: object) -> bool:
+    return True
 
 
 def names_in(folder: Path) -> list[str]:
@@ -177,9 +211,11 @@ def names_in(folder: Path) -> list[str]:
     [
         (Disposition.DONE, 0, [("delete", None)]),
         (Disposition.FAILED, 1, [("delete", None)]),
-        (Disposition.HELD, 0, [("hide", 900)]),
-        (Disposition.HANDED_ON, 75, [("hide", 0)]),
+        (Disposition.HELD, 0, [("copy", (60, 0)), ("delete", None)]),
+        (Disposition.HANDED_ON, 75, [("copy", (0, 0)), ("delete", None)]),
+        (Disposition.TAKEN_OVER, 0, []),
         (Disposition.UNREPORTED, 75, [("hide", 30)]),
+        (Disposition.GIVEN_UP, 1, [("dead letter", "too_many_attempts"), ("delete", None)]),
     ],
 )
 async def test_each_disposition_has_its_exit_code_and_settles_the_message(
@@ -190,7 +226,8 @@ async def test_each_disposition_has_its_exit_code_and_settles_the_message(
     assert await handle(sqs, delivery()) == exit_code
     assert sqs.asked == asked
     assert [job.bot_id for job in runs.jobs] == ["bot-1"]
-    assert runs.ends_by == [NOW + 12 * 3600 - 1800]
+    assert runs.ends_by == [STEADY + 12 * 3600 - 1800]
+    assert runs.sent_at == [NOW - 5.0]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +237,9 @@ async def test_each_disposition_has_its_exit_code_and_settles_the_message(
         (Disposition.FAILED, 1),
         (Disposition.HELD, 75),
         (Disposition.HANDED_ON, 75),
+        (Disposition.TAKEN_OVER, 0),
         (Disposition.UNREPORTED, 75),
+        (Disposition.GIVEN_UP, 1),
     ],
 )
 async def test_each_disposition_of_a_job_without_a_queue_has_its_exit_code(
@@ -215,6 +254,8 @@ async def test_each_disposition_of_a_job_without_a_queue_has_its_exit_code(
         yield context_with(ListSink(), tmp_path)
 
     monkeypatch.setattr(consumer, "open_context", open_context)
+    monkeypatch.setattr(consumer, "preflight", succeed)
+    monkeypatch.setattr(consumer, "until_able", succeed)
     runs = runs_with(disposition)
     body = json.dumps({"meeting_link": LINK}).encode()
     assert await run_one(body, BrowserSettings(), WorkerSettings(), Aws()) == exit_code
@@ -223,46 +264,71 @@ async def test_each_disposition_of_a_job_without_a_queue_has_its_exit_code(
 
 
 @pytest.mark.parametrize(
-    ("error", "exit_code"),
+    ("error", "exit_code", "kind"),
     [
-        (InputError("job: wrong"), 2),
-        (RefusedError("S3: put: AccessDenied"), 2),
-        (ChromiumNotFoundError("there is no Chromium"), 2),
-        (UnavailableError("S3: put: no answer"), 75),
-        (MeetstemsError("Chromium did not start"), 75),
-        (OSError("the disk is full"), 75),
-        (RuntimeError("a bug"), 1),
+        (InputError("MEETSTEMS_STORAGE_STATE: wrong"), 2, "configuration"),
+        (RefusedError("S3: put: AccessDenied"), 2, "refused"),
+        (ChromiumNotFoundError("there is no Chromium"), 2, "browser"),
+        (UnavailableError("S3: put: no answer"), 75, "unavailable"),
+        (ChromiumLaunchError("Chromium did not start"), 75, "browser"),
+        (DisplayError("no display"), 75, "browser"),
+        (OSError("the disk is full"), 75, "system"),
     ],
 )
-async def test_a_job_that_cannot_be_done_is_given_back_for_half_a_minute(
-    runs_with: RunsWith, error: Exception, exit_code: int
+@pytest.mark.parametrize(("receive_count", "postponed", "seconds"), [(1, 0, 30), (1, 3, 240), (3, 9, 600)])
+async def test_a_job_that_this_worker_cannot_run_is_put_back_and_reported_as_delayed(
+    runs_with: RunsWith,
+    error: Exception,
+    exit_code: int,
+    kind: str,
+    receive_count: int,
+    postponed: int,
+    seconds: int,
+) -> None:
+    """This receive does not count: a worker's environment is no fault of the job."""
+    runs_with(error)
+    sqs, events, registry = ScriptedSqs(), ListSink(), CollectorRegistry()
+    received = delivery(receive_count)._replace(postponed=postponed)
+    assert await handle(sqs, received, events, registry) == exit_code
+    assert sqs.asked == [("copy", (seconds, receive_count - 1)), ("delete", None)]
+    (event,) = events.sent
+    assert (event["event"], event["bot_id"]) == ("bot.delayed", "bot-1")
+    assert event["message"] == f"The bot cannot be run now and is tried again: {error}"
+    assert datetime.fromisoformat(event["retry_at"]).timestamp() == NOW + seconds
+    assert registry.get_sample_value("meetstems_jobs_delayed_total", {"reason": kind}) == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), RecoveryError("it ended with exit code 1")])
+async def test_a_receive_whose_failure_may_be_the_jobs_own_counts(
+    runs_with: RunsWith, error: Exception
 ) -> None:
     runs_with(error)
-    sqs = ScriptedSqs()
-    assert await handle(sqs, delivery()) == exit_code
+    sqs, events = ScriptedSqs(), ListSink()
+    assert await handle(sqs, delivery(), events) == 1
     assert sqs.asked == [("hide", 30)]
+    assert events.sent == []
 
 
-@pytest.mark.parametrize(
-    ("receive_count", "gives_up", "asked"),
-    [
-        (2, False, [("delete", None)]),
-        (3, True, [("dead letter", "too_many_attempts"), ("delete", None)]),
-    ],
-)
-@pytest.mark.parametrize("disposition", [Disposition.DONE, Disposition.FAILED])
-async def test_a_job_that_was_received_too_often_goes_to_the_dead_letter_queue(
-    runs_with: RunsWith,
-    receive_count: int,
-    gives_up: bool,
-    asked: list[tuple[str, object]],
-    disposition: Disposition,
+async def test_a_bot_id_that_is_taken_is_reported_and_costs_only_this_message(runs_with: RunsWith) -> None:
+    runs_with(BotIdTakenError("job: bot_id: 'bot-1' belongs to a job with another body"))
+    sqs, events = ScriptedSqs(), ListSink()
+    assert await handle(sqs, delivery(), events) == 1
+    assert sqs.asked == [("dead letter", "invalid_job"), ("delete", None)]
+    (event,) = events.sent
+    assert (event["reason"], event["bot_id"]) == ("invalid_job", None)
+    assert "'bot-1' belongs to a job with another body" in event["message"]
+
+
+@pytest.mark.parametrize(("receive_count", "gives_up"), [(1, False), (2, False), (3, True)])
+async def test_a_job_that_was_received_too_often_is_given_up(
+    runs_with: RunsWith, receive_count: int, gives_up: bool
 ) -> None:
-    runs = runs_with(disposition)
+    runs = runs_with(Disposition.DONE)
     sqs = ScriptedSqs()
-    await handle(sqs, delivery(receive_count))
+    assert await handle(sqs, delivery(receive_count)) == 0
     assert runs.give_up == [gives_up]
-    assert sqs.asked == asked
+    # Another worker has recorded it: a job that succeeded is no dead letter.
+    assert sqs.asked == [("delete", None)]
 
 
 async def test_a_job_that_was_given_up_but_not_reported_stays_on_the_queue(runs_with: RunsWith) -> None:
@@ -305,14 +371,23 @@ async def test_an_invalid_job_that_cannot_be_reported_stays_on_the_queue(runs_wi
     assert sqs.asked == [("hide", 30)]
 
 
-@pytest.mark.parametrize(("at", "hidden"), [("08:10:00", 570), ("08:01:01", 31)])
+@pytest.mark.parametrize(
+    ("at", "receive_count", "asked"),
+    [
+        ("09:00:00", 1, [("hide", 3360)]),
+        ("09:00:00", 2, [("copy", (900, 1)), ("delete", None)]),
+        ("08:10:00", 1, [("copy", (360, 0)), ("delete", None)]),
+        ("08:04:01", 1, [("copy", (1, 0)), ("delete", None)]),
+    ],
+)
 async def test_a_job_for_later_goes_back_to_the_queue_until_shortly_before(
-    runs_with: RunsWith, at: str, hidden: int
+    runs_with: RunsWith, at: str, receive_count: int, asked: list[tuple[str, object]]
 ) -> None:
+    """A lead of four minutes: a node, the image and Chromium may have to start first."""
     runs = runs_with(Disposition.DONE)
     sqs = ScriptedSqs()
-    assert await handle(sqs, delivery(join_at=f"2027-01-15T{at}Z")) == 0
-    assert sqs.asked == [("hide", hidden)]
+    assert await handle(sqs, delivery(receive_count, join_at=f"2027-01-15T{at}Z")) == 0
+    assert sqs.asked == asked
     assert runs.jobs == []
 
 
@@ -321,26 +396,36 @@ async def test_a_copy_of_a_job_for_later_keeps_the_bot_id(runs_with: RunsWith) -
     sqs = ScriptedSqs()
     later = delivery(2, bot_id=None, join_at="2027-01-15T08:10:00Z")
     assert await handle(sqs, later) == 0
-    (_, (copy, delay)), deleted = cast(Any, sqs.asked)
-    assert (delay, deleted) == (570, ("delete", None))
+    (copy,) = sqs.copies
     await handle(ScriptedSqs(), delivery(bot_id=None))
     await handle(ScriptedSqs(), delivery(bot_id=None, message_id="m-2"))
     first, second = (job.bot_id for job in runs.jobs)
     assert copy["bot_id"] == first != second
 
 
-@pytest.mark.parametrize("at", ["07:00:00", "08:00:00", "08:01:00"])
+@pytest.mark.parametrize("at", ["07:00:00", "08:00:00", "08:04:00"])
 async def test_a_job_for_now_or_soon_is_done(runs_with: RunsWith, at: str) -> None:
     runs = runs_with(Disposition.DONE)
     assert await handle(ScriptedSqs(), delivery(join_at=f"2027-01-15T{at}Z")) == 0
     assert len(runs.jobs) == 1
 
 
-async def test_a_receive_and_the_fate_of_its_message_are_counted(runs_with: RunsWith) -> None:
+@pytest.mark.parametrize(
+    ("join_at", "waited"),
+    [
+        (None, 5.0),
+        ("2027-01-15T07:59:58Z", 2.0),
+        ("2027-01-15T08:03:00Z", 0.0),
+        ("2026-01-15T08:00:00Z", 5.0),
+    ],
+)
+async def test_a_receive_and_the_fate_of_its_message_are_counted(
+    runs_with: RunsWith, join_at: str | None, waited: float
+) -> None:
     runs_with(Disposition.DONE)
     registry = CollectorRegistry()
-    await handle(ScriptedSqs(), delivery(2), registry=registry)
-    assert registry.get_sample_value("meetstems_job_wait_seconds_sum") == 5.0
+    await handle(ScriptedSqs(), delivery(2, join_at=join_at), registry=registry)
+    assert registry.get_sample_value("meetstems_job_wait_seconds_sum") == waited
     assert registry.get_sample_value("meetstems_job_receives") == 2.0
     assert (counted(registry, "delete", "ok"), counted(registry, "delete", "error")) == (1.0, 0.0)
 
@@ -379,6 +464,8 @@ async def run_queue(monkeypatch: pytest.MonkeyPatch, poll: Poll, sqs: ScriptedSq
         yield context_with(ListSink())
 
     monkeypatch.setattr(consumer, "open_context", open_context)
+    monkeypatch.setattr(consumer, "preflight", succeed)
+    monkeypatch.setattr(consumer, "until_able", succeed)
     monkeypatch.setattr(consumer, "next_delivery", poll.next_delivery)
     monkeypatch.setattr(consumer, "sqs_client", lambda _: sqs)
     worker_settings = WorkerSettings(

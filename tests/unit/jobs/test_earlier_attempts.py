@@ -40,7 +40,8 @@ def test_look_back_measures_a_tape_without_an_end(store: S3Store, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("reason", "goes_on"), [("meeting_ended", False), ("drained", False), ("tap_deaf", True)]
+    ("reason", "goes_on"),
+    [("meeting_ended", False), ("drained", True), ("interrupted", False), ("tap_deaf", True)],
 )
 def test_look_back_at_a_tape_agrees_with_its_rendered_files(
     store: S3Store, tmp_path: Path, reason: str, goes_on: bool
@@ -77,5 +78,6 @@ def test_a_bot_whose_attempts_recorded_nothing_joins_again(store: S3Store, tmp_p
     store.put(f"{KEYS.attempt(2).folder}attempt.json", b"{}", content_type="application/json")
     store.put(KEYS.attempt(3).tape_part("part-000000.mcap"), b"no tape", content_type="text/plain")
     earlier = look_back(store, KEYS, tmp_path / "look")
-    assert earlier == Earlier([1, 2, 3], 0.0, None)
+    (part,) = store.list(KEYS.attempt(3).tape)
+    assert earlier == Earlier([1, 2, 3], 0.0, None, part.modified)
     assert earlier.meeting_may_go_on

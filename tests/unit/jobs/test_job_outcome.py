@@ -8,7 +8,7 @@ import pytest
 from tests.unit.manifest.test_merge import recorded, someone
 from worker.contracts.parse_job import parse_job
 from worker.contracts.status import OutcomeKind, Result, ResultFile, packet_counters, speaker_totals
-from worker.jobs.job_outcome import JobOutcome, error_reason, judge, make_result
+from worker.jobs.job_outcome import JobOutcome, error_reason, given_up, judge, make_result
 from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
@@ -62,7 +62,8 @@ def result_of(
     ("reason", "heard", "kind", "state"),
     [
         (Reason.MEETING_ENDED, True, OutcomeKind.RECORDED, State.DONE),
-        (Reason.DRAINED, True, OutcomeKind.RECORDED, State.DONE),
+        (Reason.INTERRUPTED, True, OutcomeKind.RECORDED, State.DONE),
+        (Reason.DRAINED, True, OutcomeKind.FAILED, State.FATAL),
         (Reason.DENIED_BY_HOST, False, OutcomeKind.NOT_ADMITTED, State.FATAL),
         (Reason.WAITING_ROOM_TIMEOUT, True, OutcomeKind.RECORDED, State.DONE),
         (Reason.BROWSER_DIED, True, OutcomeKind.FAILED, State.FATAL),
@@ -76,12 +77,12 @@ def test_reason_and_recording_decide_the_outcome(
 ) -> None:
     ending, last = ended(reason, admitted=admitted and kind is not OutcomeKind.NOT_ADMITTED)
     before = [RECORDED] if heard else []
-    assert judge(before, ending, [last], give_up=False) == JobOutcome(kind, state, reason, "detail")
+    assert judge(before, ending, [last]) == JobOutcome(kind, state, reason, "detail")
 
 
 def test_a_bot_that_was_in_the_call_but_might_not_record_is_done_without_a_recording() -> None:
     ending, last = ended(Reason.RECORDING_DENIED, admitted=True)
-    assert judge([], ending, [last], give_up=False) == JobOutcome(
+    assert judge([], ending, [last]) == JobOutcome(
         OutcomeKind.NOT_RECORDED, State.DONE, Reason.RECORDING_DENIED, "detail"
     )
 
@@ -89,16 +90,16 @@ def test_a_bot_that_was_in_the_call_but_might_not_record_is_done_without_a_recor
 def test_a_bot_whose_last_attempt_was_refused_was_not_admitted() -> None:
     _, first = ended(Reason.PAGE_HUNG, admitted=True)
     ending, last = ended(Reason.DENIED_BY_HOST)
-    assert judge([], ending, [first, last], give_up=False).kind is OutcomeKind.NOT_ADMITTED
+    assert judge([], ending, [first, last]).kind is OutcomeKind.NOT_ADMITTED
     _, first = ended(Reason.PAGE_HUNG)
     ending, last = ended(Reason.RECORDING_DENIED, admitted=True)
-    assert judge([], ending, [first, last], give_up=False).kind is OutcomeKind.NOT_RECORDED
+    assert judge([], ending, [first, last]).kind is OutcomeKind.NOT_RECORDED
 
 
 def test_an_error_fails_the_job_whatever_the_reason() -> None:
     ending, last = ended(Reason.MEETING_ENDED, EIO, admitted=True)
     for before in ([], [RECORDED]):
-        assert judge(before, ending, [last], give_up=False) == JobOutcome(
+        assert judge(before, ending, [last]) == JobOutcome(
             OutcomeKind.FAILED, State.FATAL, Reason.TAPE_FAILED, str(EIO)
         )
 
@@ -106,7 +107,7 @@ def test_an_error_fails_the_job_whatever_the_reason() -> None:
 def test_only_the_last_attempts_error_counts() -> None:
     _, first = ended(Reason.PAGE_HUNG, EIO)
     ending, last = ended(Reason.MEETING_ENDED)
-    assert judge([RECORDED], ending, [first, last], give_up=False).kind is OutcomeKind.RECORDED
+    assert judge([RECORDED], ending, [first, last]).kind is OutcomeKind.RECORDED
 
 
 @pytest.mark.parametrize(
@@ -121,14 +122,20 @@ def test_a_job_that_was_not_attempted_again_ended_as_its_last_recording(
     named: str, reason: Reason, kind: OutcomeKind
 ) -> None:
     earlier = [recorded(1, 0.0, 10.0, reason="page_hung"), recorded(2, 12.0, 10.0, reason=named)]
-    outcome = judge(earlier, None, [], give_up=False)
+    outcome = judge(earlier, None, [])
     assert (outcome.kind, outcome.reason) == (kind, reason)
     assert outcome.detail == earlier[-1].manifest.recording.ended_detail
 
 
 @pytest.mark.parametrize("before", [[], [RECORDED]])
-def test_giving_up_is_a_failure_whatever_was_recorded(before: list[RecordedAttempt]) -> None:
-    assert judge(before, None, [], give_up=True) == JobOutcome(
+def test_a_bot_that_was_too_late_to_join_failed(before: list[RecordedAttempt]) -> None:
+    ending = Ending(Reason.TOO_LATE, "4000 s after it was due, 3600 s are allowed", AT)
+    outcome = judge(before, ending, [])
+    assert outcome == JobOutcome(OutcomeKind.FAILED, State.FATAL, Reason.TOO_LATE, ending.detail)
+
+
+def test_giving_up_is_a_failure() -> None:
+    assert given_up() == JobOutcome(
         OutcomeKind.FAILED,
         State.FATAL,
         Reason.TOO_MANY_ATTEMPTS,
