@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from worker.delivery.errors import RefusedError, describe
+from worker.delivery.errors import RefusedError, describe, error_code
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.jobs_queue import QueueUnavailableError
-from worker.delivery.outbox import Outbox
+from worker.delivery.outbox import PAUSE, Outbox
 from worker.delivery.queue_text import ascii_json, fifo_id
 from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
 
@@ -21,6 +21,11 @@ LIMIT: Final = 1000
 """Events that may wait. A bot has some tens of them; this bounds memory if a fault produces many more."""
 
 _FIFO: Final = ".fifo"
+
+_OWN_FAULTS: Final = frozenset(
+    {"InvalidMessageContents", "InvalidParameterValue", "MissingParameter", "InvalidAttributeValue"}
+)
+"""Codes for a message that SQS will never take; all other refusals may end."""
 
 _NO_BOT: Final = "meetstems"
 """The group of events without a ``bot_id``."""
@@ -49,13 +54,16 @@ class EventsQueue(EventSink):
         *,
         retry: RetryPolicy = DEFAULT_RETRY,
         limit: int = LIMIT,
+        pause: float = PAUSE,
         cancelled: threading.Event | None = None,
     ) -> None:
         self._client = client
         self._url = url
         self._retries = Retries("SQS", QueueUnavailableError, retry, cancelled)
         self._outbox = (
-            None if url is None else Outbox("events", self._deliver, lambda event: event.label, limit=limit)
+            None
+            if url is None
+            else Outbox("events", self._deliver, lambda event: event.label, limit=limit, pause=pause)
         )
         self._given_up_before = 0
 
@@ -97,7 +105,13 @@ class EventsQueue(EventSink):
                 lambda: self._client.send_message(QueueUrl=url, MessageBody=event.body, **fifo),  # type: ignore[arg-type]
             )
         except ClientError as error:
-            raise RefusedError(f"SQS: send an event: {describe(error)}") from error
+            message = f"SQS: send an event: {describe(error)}"
+            if error_code(error) in _OWN_FAULTS:
+                raise RefusedError(message) from error
+            # A permission may be granted, and credentials renewed, while the bot works; the event waits.
+            raise QueueUnavailableError(message) from error
+        except RefusedError as error:
+            raise QueueUnavailableError(str(error)) from error
 
 
 def _encode(event: dict[str, Any]) -> _Encoded:

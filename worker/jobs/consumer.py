@@ -229,7 +229,8 @@ class JobConsumer:
             case Disposition.HANDED_ON:
                 await self._postpone(job, 0.0)
             case Disposition.UNREPORTED:
-                await self._give_back()
+                # All of it is in the bucket; that the result cannot be sent is no fault of the job.
+                await self._postpone(job, AGAIN_SECONDS)
             case Disposition.TAKEN_OVER:
                 # The worker that took over has received the message again.
                 pass

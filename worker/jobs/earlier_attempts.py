@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
@@ -29,12 +31,14 @@ class Earlier(NamedTuple):
     """The earlier attempts' numbers, ascending; the seconds they recorded together; why the last recording ended, if any.
 
     ``active_until`` is when the last part of their tapes was stored, in Unix seconds by the store's clock; None without any.
+    ``parts`` is the number of parts of each attempt's tape.
     """
 
     numbers: list[int]
     recorded_seconds: float
     ended_reason: str | None
     active_until: float | None = None
+    parts: Mapping[int, int] = MappingProxyType({})
 
     @property
     def meeting_may_go_on(self) -> bool:
@@ -58,13 +62,26 @@ def look_back(store: ObjectStore, keys: BotKeys, work: Path) -> Earlier:
     numbers = attempts_of(store, keys)
     glances = [_glance(store, keys.attempt(number), work / f"attempt-{number:04d}") for number in numbers]
     recorded = [glance for glance in glances if glance is not None]
-    parts = [listed.modified for number in numbers for listed in store.list(keys.attempt(number).tape)]
+    tapes = {number: store.list(keys.attempt(number).tape) for number in numbers}
     return Earlier(
         numbers,
         sum(glance.seconds for glance in recorded),
         recorded[-1].ended_reason if recorded else None,
-        max(parts, default=None),
+        max((part.modified for tape in tapes.values() for part in tape), default=None),
+        {number: len(tape) for number, tape in tapes.items()},
     )
+
+
+def grown_attempts(store: ObjectStore, keys: BotKeys, earlier: Earlier) -> list[int]:
+    """The attempts whose tapes have more parts than when ``look_back`` saw them: their workers were paused, not killed.
+
+    Blocks; raises what the store raises.
+    """
+    return [
+        number
+        for number, count in earlier.parts.items()
+        if len(store.list(keys.attempt(number).tape)) > count
+    ]
 
 
 def manifest_of(store: ObjectStore, keys: AttemptKeys) -> Manifest | None:

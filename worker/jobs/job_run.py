@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -26,7 +25,7 @@ from worker.jobs.attempt_numbers import claim_attempt
 from worker.jobs.bot_claim import claim_bot
 from worker.jobs.context import WorkerContext
 from worker.jobs.disposition import Disposition, disposition_of
-from worker.jobs.earlier_attempts import Earlier, look_back
+from worker.jobs.earlier_attempts import Earlier, grown_attempts, look_back
 from worker.jobs.finish import Finish
 from worker.jobs.local_copy import recording_folder
 from worker.jobs.publish_attempts import AttemptsPublisher
@@ -63,6 +62,9 @@ START_PATIENCE: Final = 30.0
 FILES_AT_DRAIN: Final = 32_000_000
 """Bytes: a drained worker uploads files of at most this size; larger ones are rendered from the tape by its successor, so that
 the bot is out of the call only briefly."""
+
+HURRIED_PERIOD: Final = 0.2
+"""Seconds between two looks whether there is still time."""
 
 WAIT_STEP: Final = 10.0
 """Seconds after which a wait for a time of day looks at the clock again, which may have been set."""
@@ -204,14 +206,12 @@ class _JobRun:
         context = self._context
         earlier = await asyncio.to_thread(look_back, self._starting, self._keys, context.work / "earlier")
         self._recorded_before = earlier.recorded_seconds
-        task = recovery_task(
-            context.aws, context.worker_settings, self._job, earlier.numbers, context.work / "recovery"
-        )
+        self._earlier = earlier
         number = await self._claim()
         self._reporter = Reporter(
             self._store, self._keys, context.events, self._lease, self._job, number, context.clock
         )
-        recovering = asyncio.create_task(recover_in_process(task))
+        recovering = asyncio.create_task(self._recover(earlier.numbers, "recovery"))
         try:
             if give_up:
                 return await self._give_up(recovering)
@@ -273,7 +273,6 @@ class _JobRun:
         return Disposition.GIVEN_UP if disposition is Disposition.FAILED else disposition
 
     def _finish(self, recovering: asyncio.Task[list[RecordedAttempt]]) -> Finish:
-        grace = self._context.worker_settings.grace_seconds
         return Finish(
             self._job,
             self._keys,
@@ -281,9 +280,47 @@ class _JobRun:
             self._store,
             self._lease,
             self._reporter,
-            partial(_recovered, recovering, self._stopped, self._context.clock, grace),
+            partial(self._recovered, recovering),
             self._attempts,
         )
+
+    async def _recover(self, numbers: list[int], folder: str) -> list[RecordedAttempt]:
+        context = self._context
+        task = recovery_task(context.aws, context.worker_settings, self._job, numbers, context.work / folder)
+        return await recover_in_process(task)
+
+    async def _recovered(self, recovering: asyncio.Task[list[RecordedAttempt]]) -> list[RecordedAttempt]:
+        """The earlier attempts, with what their workers, if only paused, have uploaded since.
+
+        Raises RecoveryUnderWayError and what recover_in_process() raises.
+        """
+        recorded = await self._unless_stopped(recovering)
+        grown = await asyncio.to_thread(grown_attempts, self._store, self._keys, self._earlier)
+        if not grown:
+            return recorded
+        logger.info("attempts %s have more parts than before: their files are made again", grown)
+        await asyncio.to_thread(self._remove_files, grown)
+        again = await self._unless_stopped(asyncio.create_task(self._recover(grown, "recovery-again")))
+        both = [*(each for each in recorded if each.attempt not in grown), *again]
+        return sorted(both, key=lambda each: each.attempt)
+
+    def _remove_files(self, numbers: list[int]) -> None:
+        for number in numbers:
+            for listed in self._store.list(self._keys.attempt(number).files):
+                self._store.delete(listed.key)
+
+    async def _unless_stopped(self, recovering: asyncio.Task[list[RecordedAttempt]]) -> list[RecordedAttempt]:
+        """Waits for ``recovering``; a worker that has to stop waits until it is hurried. Raises RecoveryUnderWayError."""
+        first: list[asyncio.Future[Any]] = [recovering, self._stopped]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        while not recovering.done() and self._stopped.result().reason.is_told_to_stop:
+            if self._supervisor.hurried.is_set():
+                recovering.cancel()
+                raise RecoveryUnderWayError(
+                    "earlier attempts are not recovered yet; another worker will do it"
+                )
+            await asyncio.wait([recovering], timeout=HURRIED_PERIOD)
+        return await recovering
 
     async def _drain_tapes(self) -> bool:
         """Waits until the tapes are in the bucket; returns whether all of them are."""
@@ -413,23 +450,3 @@ class _JobRun:
 def _size_of_files(attempt: Attempt) -> int:
     paths = attempt.files.rglob("*") if attempt.manifest is not None else ()
     return sum(path.stat().st_size for path in paths if path.is_file() and path.suffix != ".mcap")
-
-
-async def _recovered(
-    recovering: asyncio.Task[list[RecordedAttempt]],
-    stopped: asyncio.Future[Ending],
-    clock: Callable[[], float],
-    grace_seconds: float,
-) -> list[RecordedAttempt]:
-    """Waits for the recovered attempts and returns them; a worker that has to stop waits for ``grace_seconds`` at most.
-
-    Raises RecoveryUnderWayError and what recover_in_process() raises.
-    """
-    first: list[asyncio.Future[Any]] = [recovering, stopped]
-    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-    if not recovering.done() and stopped.result().reason.is_told_to_stop:
-        left = stopped.result().at + grace_seconds - clock()
-        await asyncio.wait([recovering], timeout=min(grace_seconds, max(0.0, left)))
-        if not recovering.done():
-            raise RecoveryUnderWayError("earlier attempts are not recovered yet; another worker will do it")
-    return await recovering

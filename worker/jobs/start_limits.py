@@ -1,4 +1,4 @@
-"""When a job may start, and how long a recording may take where SQS keeps the job (pure)."""
+"""When a job may start, and how long a recording may take where SQS keeps the job."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.fault_proxy import Fault
+from tests.support.fault_proxy import REFUSALS, Fault
 from tests.support.sqs_rules import as_sqs_answers
 from tests.unit.delivery.conftest import PATIENT, Cloud
 from worker.delivery.events_queue import EventsQueue
@@ -21,10 +21,12 @@ def received(cloud: Cloud, url: str) -> list[dict[str, Any]]:
     return events
 
 
-def test_events_arrive_in_order_through_an_outage(cloud: Cloud) -> None:
+@pytest.mark.parametrize("fault", [Fault.RESET, *REFUSALS])
+def test_events_arrive_in_order_after_a_fault(cloud: Cloud, fault: Fault) -> None:
+    """A refusal may end as well as an outage: a permission is granted, credentials are renewed."""
     url = cloud.embedded.events_url
-    cloud.proxy.fail(Fault.RESET)
-    with closing(EventsQueue(cloud.sqs, url, retry=PATIENT)) as events:
+    cloud.proxy.fail(fault)
+    with closing(EventsQueue(cloud.sqs, url, retry=PATIENT, pause=0.05)) as events:
         for number in range(10):
             events.send({"bot_id": "b", "sequence": number, "bot_status": "Zoë"})
         cloud.proxy.wait_for_failures(3)

@@ -214,7 +214,7 @@ def names_in(folder: Path) -> list[str]:
         (Disposition.HELD, 0, [("copy", (60, 0)), ("delete", None)]),
         (Disposition.HANDED_ON, 75, [("copy", (0, 0)), ("delete", None)]),
         (Disposition.TAKEN_OVER, 0, []),
-        (Disposition.UNREPORTED, 75, [("hide", 30)]),
+        (Disposition.UNREPORTED, 75, [("copy", (30, 0)), ("delete", None)]),
         (Disposition.GIVEN_UP, 1, [("dead letter", "too_many_attempts"), ("delete", None)]),
     ],
 )
@@ -335,7 +335,7 @@ async def test_a_job_that_was_given_up_but_not_reported_stays_on_the_queue(runs_
     runs_with(Disposition.UNREPORTED)
     sqs = ScriptedSqs()
     assert await handle(sqs, delivery(receive_count=3)) == 75
-    assert sqs.asked == [("hide", 30)]
+    assert sqs.asked == [("copy", (30, 2)), ("delete", None)]
 
 
 @pytest.mark.parametrize(

@@ -79,5 +79,5 @@ def test_a_bot_whose_attempts_recorded_nothing_joins_again(store: S3Store, tmp_p
     store.put(KEYS.attempt(3).tape_part("part-000000.mcap"), b"no tape", content_type="text/plain")
     earlier = look_back(store, KEYS, tmp_path / "look")
     (part,) = store.list(KEYS.attempt(3).tape)
-    assert earlier == Earlier([1, 2, 3], 0.0, None, part.modified)
+    assert earlier == Earlier([1, 2, 3], 0.0, None, part.modified, {1: 1, 2: 0, 3: 1})
     assert earlier.meeting_may_go_on
