@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -59,12 +59,23 @@ class BrowserSettings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Encryption(msgspec.Struct, frozen=True, kw_only=True):
+    """Server-side encryption that each write asks for: with keys of S3 itself, or of KMS.
+
+    ``kms_key_id`` None: with ``aws:kms``, the account's key for S3.
+    """
+
+    algorithm: Literal["AES256", "aws:kms"]
+    kms_key_id: str | None = None
+
+
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of ``meetstems run``, ``dispatch`` and ``streams``; durations in seconds, sizes in bytes.
 
     ``bucket`` and ``jobs_queue_url`` are None where they are not set: not every command needs them. ``keep_tape``: the tape
-    stays in the bucket after all files are there. At most ``grace_seconds`` pass from SIGTERM to the end. A bot does not join
-    any more ``latest_start_seconds`` after its job was due. ``log_json`` None: JSON lines, but text on a terminal.
+    stays in the bucket after all files are there. ``encryption`` None: writes ask for none, so the bucket's default applies.
+    At most ``grace_seconds`` pass from SIGTERM to the end. A bot does not join any more ``latest_start_seconds`` after its job
+    was due. ``log_json`` None: JSON lines, but text on a terminal.
     """
 
     jobs_queue_url: str | None = None
@@ -72,7 +83,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     bucket: str | None = None
     prefix: str = ""
     aws_endpoint_url: str | None = None
-    kms_key_id: str | None = None
+    encryption: Encryption | None = None
     work_folder: Path | None = None
     keep_tape: bool = True
     receive_seconds: float = 5.0
@@ -98,7 +109,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             bucket=given.get("MEETSTEMS_BUCKET"),
             prefix=given.get("MEETSTEMS_PREFIX", ""),
             aws_endpoint_url=given.get("MEETSTEMS_AWS_ENDPOINT_URL"),
-            kms_key_id=given.get("MEETSTEMS_KMS_KEY_ID"),
+            encryption=_encryption(given),
             work_folder=Path(folder) if folder else None,
             keep_tape=_choice(given, "MEETSTEMS_TAPE", {"keep": True, "remove": False}, True),
             receive_seconds=_number(given, "MEETSTEMS_RECEIVE_SECONDS", 0, 20, 5),
@@ -143,6 +154,20 @@ def _choice(given: Mapping[str, str], name: str, choices: Mapping[str, T], defau
     if text not in choices:
         raise SettingsError(f"{name}={text!r}: expected {' or '.join(choices)}")
     return choices[text]
+
+
+def _encryption(given: Mapping[str, str]) -> Encryption | None:
+    kms_key_id = given.get("MEETSTEMS_KMS_KEY_ID")
+    name = "MEETSTEMS_ENCRYPTION"
+    algorithms: dict[str, Literal["AES256", "aws:kms"] | None] = {
+        "none": None,
+        "AES256": "AES256",
+        "aws:kms": "aws:kms",
+    }
+    algorithm = _choice(given, name, algorithms, "aws:kms" if kms_key_id else None)
+    if kms_key_id and algorithm != "aws:kms":
+        raise SettingsError(f"{name}={given[name]!r}: expected aws:kms, as MEETSTEMS_KMS_KEY_ID is set")
+    return Encryption(algorithm=algorithm, kms_key_id=kms_key_id) if algorithm else None
 
 
 def _locale(given: Mapping[str, str], name: str) -> str:

@@ -95,7 +95,7 @@ class Cloud:
         except NotFoundError:
             return None
 
-    def objects(self) -> dict[str, float]:
+    def objects(self) -> dict[str, float | None]:
         """Every key with the time of its last change."""
         return {listed.key.removeprefix(self.keys.folder): listed.modified for listed in self.store.list("")}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.settings import BrowserSettings, SettingsError
+from worker.settings import BrowserSettings, Encryption, SettingsError, WorkerSettings
 
 
 def test_unset_and_blank_variables_give_the_defaults() -> None:
@@ -63,3 +63,46 @@ def test_a_wrong_value_is_refused_by_name_value_and_expectation(name: str, value
     with pytest.raises(SettingsError) as caught:
         BrowserSettings.from_environment({name: value})
     assert str(caught.value) == f"{name}={value!r}: expected {expected}"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"MEETSTEMS_ENCRYPTION": "none"}, None),
+        ({"MEETSTEMS_ENCRYPTION": "AES256"}, Encryption(algorithm="AES256")),
+        ({"MEETSTEMS_ENCRYPTION": "aws:kms"}, Encryption(algorithm="aws:kms")),
+        ({"MEETSTEMS_KMS_KEY_ID": "alias/a"}, Encryption(algorithm="aws:kms", kms_key_id="alias/a")),
+        (
+            {"MEETSTEMS_KMS_KEY_ID": "alias/a", "MEETSTEMS_ENCRYPTION": "aws:kms"},
+            Encryption(algorithm="aws:kms", kms_key_id="alias/a"),
+        ),
+    ],
+)
+def test_encryption_is_asked_for_only_where_it_is_set(
+    environ: dict[str, str], expected: Encryption | None
+) -> None:
+    assert WorkerSettings.from_environment(environ).encryption == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        (
+            {"MEETSTEMS_ENCRYPTION": "aes256"},
+            "MEETSTEMS_ENCRYPTION='aes256': expected none or AES256 or aws:kms",
+        ),
+        (
+            {"MEETSTEMS_ENCRYPTION": "none", "MEETSTEMS_KMS_KEY_ID": "k"},
+            "MEETSTEMS_ENCRYPTION='none': expected aws:kms, as MEETSTEMS_KMS_KEY_ID is set",
+        ),
+        (
+            {"MEETSTEMS_ENCRYPTION": "AES256", "MEETSTEMS_KMS_KEY_ID": "k"},
+            "MEETSTEMS_ENCRYPTION='AES256': expected aws:kms, as MEETSTEMS_KMS_KEY_ID is set",
+        ),
+    ],
+)
+def test_wrong_or_contradicting_encryption_is_refused(environ: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        WorkerSettings.from_environment(environ)
+    assert str(caught.value) == message

@@ -57,14 +57,14 @@ class Aws(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def s3_client(aws: Aws) -> S3Client:
-    """A client for S3. Raises RefusedError where the settings, including boto3's own, are invalid."""
+    """A client for S3. Checksums are as botocore's own settings say, such as AWS_REQUEST_CHECKSUM_CALCULATION.
+
+    Raises RefusedError where the settings, including boto3's own, are invalid."""
     config = _config(READ_TIMEOUT).merge(
         Config(
             # URLs that are presigned with the older version 2 fail in newer regions and with KMS.
             signature_version="s3v4",
             s3={"addressing_style": "path" if aws.endpoint_url else "auto"},
-            request_checksum_calculation="when_supported",
-            response_checksum_validation="when_supported",
         )
     )
     with _raising_refused("S3", aws):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from botocore.exceptions import ClientError
 
 from worker.errors import MeetstemsError
@@ -17,6 +20,18 @@ class UnavailableError(DeliveryError):
 
 class RefusedError(DeliveryError):
     """The service refuses the request for good: no permission, no such bucket or queue, wrong credentials or settings."""
+
+
+class IncompleteAnswerError(RefusedError):
+    """An answer of the service lacks a field without which the worker cannot go on."""
+
+
+def field(answer: Mapping[str, Any], name: str, what: str) -> str:
+    """The text ``name`` of an ``answer`` to the request ``what``. Raises IncompleteAnswerError where it is missing or empty."""
+    value = answer.get(name)
+    if not isinstance(value, str) or not value:
+        raise IncompleteAnswerError(f"{what}: the answer has no {name}")
+    return value
 
 
 def error_code(error: BaseException) -> str:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 from botocore.exceptions import ClientError
 
 from worker.delivery.aws_clients import LONGEST_POLL
-from worker.delivery.errors import DeliveryError, RefusedError, UnavailableError, describe, error_code
+from worker.delivery.errors import DeliveryError, RefusedError, UnavailableError, describe, error_code, field
 from worker.delivery.queue_text import attribute_text, queue_body
 from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, MessageTypeDef
-
-logger = logging.getLogger(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,8 @@ class Delivery(NamedTuple):
     """One receive of a job. ``sent_at`` is in Unix seconds; ``receive_count`` counts from 1 and includes this receive, but none
     after which the job was put back. ``postponed``: how often it was put back.
 
-    ``message_id`` is the same each time the message is received; ``receipt`` is not.
+    ``message_id`` is the same each time the message is received; ``receipt`` is not. Where a server leaves them out,
+    ``sent_at`` is the time of the receive, ``receive_count`` 1 and ``message_id`` made of the body.
     """
 
     body: str
@@ -92,6 +93,15 @@ class _Carried(NamedTuple):
         except msgspec.ValidationError as error:
             logger.warning("attributes of a message are ignored: %s", error)
             return cls(sent_at, 0, 0)
+
+
+class _QueueName(NamedTuple):
+    account: str
+    name: str
+
+
+class _RedrivePolicy(msgspec.Struct, frozen=True):
+    deadLetterTargetArn: str  # noqa: N815
 
 
 Decision = Literal["work", "poison"]
@@ -156,18 +166,8 @@ class JobsQueue:
                 MessageAttributeNames=list(_Carried._fields),
             ),
         )
-        for message in answer.get("Messages", []):
-            attributes = message["Attributes"]
-            carried = _Carried.read(message, int(attributes["SentTimestamp"]) / 1000)
-            return Delivery(
-                body=message["Body"],
-                receipt=message["ReceiptHandle"],
-                receive_count=int(attributes["ApproximateReceiveCount"]) + max(0, carried.receives),
-                sent_at=carried.sent_at,
-                message_id=message["MessageId"],
-                postponed=max(0, carried.postponed),
-            )
-        return None
+        messages = answer.get("Messages")
+        return _delivery(messages[0]) if messages else None
 
     def check(self) -> None:
         """Asks for the queue's attributes, which fails where it does not exist or cannot be reached."""
@@ -204,7 +204,7 @@ class JobsQueue:
                 MessageAttributes=attributes,
             ),
         )
-        return answer["MessageId"]
+        return answer.get("MessageId", "")
 
     def postpone(self, delivery: Delivery, seconds: float) -> None:
         """Puts a job back for ``seconds``, or the longest that SQS can; this receive does not count.
@@ -231,14 +231,11 @@ class JobsQueue:
         target = self._dead_letter_target()
         if target is None:
             return False
-        _, _, _, _, account, name = target.split(":", 5)
-        self._call(
-            "send to the dead-letter queue", lambda: self._send_dead_letter(account, name, delivery, reason)
-        )
+        self._call("send to the dead-letter queue", lambda: self._send_dead_letter(target, delivery, reason))
         self.delete(delivery.receipt)
         return True
 
-    def _dead_letter_target(self) -> str | None:
+    def _dead_letter_target(self) -> _QueueName | None:
         answer = self._call(
             "read the redrive policy",
             lambda: self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["RedrivePolicy"]),
@@ -246,11 +243,19 @@ class JobsQueue:
         policy = answer.get("Attributes", {}).get("RedrivePolicy")
         if policy is None:
             return None
-        fields: dict[str, Any] = msgspec.json.decode(policy)
-        return str(fields["deadLetterTargetArn"])
+        try:
+            arn = msgspec.json.decode(policy, type=_RedrivePolicy).deadLetterTargetArn
+            _, _, _, _, account, name = arn.split(":", 5)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise RefusedError(
+                f"SQS: read the redrive policy: {policy[:200]!r}; expected the ARN of a dead-letter queue"
+            ) from error
+        return _QueueName(account, name)
 
-    def _send_dead_letter(self, account: str, name: str, delivery: Delivery, reason: str) -> None:
-        url = self._client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+    def _send_dead_letter(self, target: _QueueName, delivery: Delivery, reason: str) -> None:
+        what = "SQS: find the dead-letter queue"
+        found = self._client.get_queue_url(QueueName=target.name, QueueOwnerAWSAccountId=target.account)
+        url = field(found, "QueueUrl", what)
         body = queue_body(delivery.body)
         encoding = {"body_encoding": QUOTED} if body.quoted else {}
         notes = {
@@ -299,3 +304,25 @@ class JobsQueue:
             return self._retries.call(what, request)
         except ClientError as error:
             raise RefusedError(f"SQS: {what}: {describe(error)}") from error
+
+
+def _delivery(message: MessageTypeDef) -> Delivery:
+    attributes = message.get("Attributes", {})
+    body = message.get("Body", "")
+    count, sent = attributes.get("ApproximateReceiveCount", ""), attributes.get("SentTimestamp", "")
+    if not (count.isdecimal() and sent.isdecimal()):
+        logger.warning(
+            "SQS: receive: the answer has no receive count or no time (ApproximateReceiveCount=%r, SentTimestamp=%r)",
+            count,
+            sent,
+        )
+    carried = _Carried.read(message, int(sent) / 1000 if sent.isdecimal() else time.time())
+    return Delivery(
+        body=body,
+        receipt=field(message, "ReceiptHandle", "SQS: receive"),
+        receive_count=(int(count) if count.isdecimal() else 1) + max(0, carried.receives),
+        sent_at=carried.sent_at,
+        postponed=max(0, carried.postponed),
+        message_id=message.get("MessageId")
+        or hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:32],
+    )

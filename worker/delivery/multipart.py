@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from worker.delivery.errors import DeliveryError, describe
+from worker.delivery.errors import DeliveryError, describe, field
 from worker.delivery.retries import Retries
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, UploadPartOutputTypeDef
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class SourceChangedError(DeliveryError):
 
 
 def upload(client: S3Client, target: Target, path: Path, size: int, retries: Retries) -> str:
-    """Uploads the first ``size`` bytes of ``path``, more than 0, and returns the ETag.
+    """Uploads the first ``size`` bytes of ``path``, more than 0, and returns the ETag; empty where the store gives none.
 
     The budget of ``retries`` applies to each request, not to the whole. Raises what Retries.call raises, OSError and
     SourceChangedError. Uploaded parts are then discarded, if S3 can be reached; a lifecycle rule of the bucket
@@ -56,7 +56,7 @@ def upload(client: S3Client, target: Target, path: Path, size: int, retries: Ret
         f"begin {target.key}",
         lambda: client.create_multipart_upload(Bucket=target.bucket, Key=target.key, **target.create),
     )
-    upload_id = created["UploadId"]
+    upload_id = field(created, "UploadId", f"S3: begin {target.key}")
     try:
         parts = _Parts(client, target, upload_id, path, retries).upload(size)
         done = retries.call(
@@ -72,7 +72,7 @@ def upload(client: S3Client, target: Target, path: Path, size: int, retries: Ret
     except BaseException:
         _abort(client, target, upload_id)
         raise
-    return done["ETag"]
+    return done.get("ETag", "")
 
 
 def part_size(size: int) -> int:
@@ -116,10 +116,9 @@ class _Parts:
                 UploadId=self._upload_id,
                 PartNumber=number,
                 Body=data,
-                ChecksumAlgorithm="CRC32",
             ),
         )
-        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": answer["ChecksumCRC32"]}
+        return _completed(number, answer, f"S3: part {number} of {self._target.key}")
 
     def _read(self, offset: int, length: int) -> bytes:
         with self._path.open("rb") as stream:
@@ -128,6 +127,13 @@ class _Parts:
         if len(data) < length:
             raise SourceChangedError(f"{self._path}: became shorter while it was uploaded")
         return data
+
+
+def _completed(number: int, answer: UploadPartOutputTypeDef, what: str) -> CompletedPartTypeDef:
+    """The part as the last request names it, with the checksums that the store gave, if any."""
+    checksums = {name: value for name, value in answer.items() if name.startswith("Checksum")}
+    part = {"PartNumber": number, "ETag": field(answer, "ETag", what), **checksums}
+    return cast("CompletedPartTypeDef", part)
 
 
 def _abort(client: S3Client, target: Target, upload_id: str) -> None:

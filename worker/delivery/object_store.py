@@ -1,4 +1,4 @@
-"""Objects by key, in S3: conditional, encrypted and checksummed writes whose result is certain even if an answer is lost."""
+"""Objects by key, in S3: conditional writes whose result is certain even if an answer is lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
@@ -19,19 +19,22 @@ from worker.delivery import multipart
 from worker.delivery.aws_clients import Aws, s3_client
 from worker.delivery.errors import (
     DeliveryError,
+    IncompleteAnswerError,
     RefusedError,
     UnavailableError,
     describe,
     error_code,
+    field,
     http_status,
 )
 from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
+from worker.settings import Encryption
 
 if TYPE_CHECKING:
     import threading
 
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, ObjectTypeDef
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +63,7 @@ class StoreUnavailableError(UnavailableError):
 
 
 class Stored(NamedTuple):
-    """An object's bytes, its ETag for ``if_match``, and its ``age``.
+    """An object's bytes, its ETag for ``if_match`` (empty where the store gives none), and its ``age``.
 
     ``age`` is in seconds since the object was last written, by the store's own clock, to the second and not negative. It is
     None where the store does not say both times.
@@ -72,30 +75,14 @@ class Stored(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """An object in a listing: ``size`` in bytes, ``modified`` in seconds since the Unix epoch."""
+    """An object in a listing: ``size`` in bytes, ``modified`` in seconds since the Unix epoch, None where it is not given."""
 
     key: str
     size: int
-    modified: float
+    modified: float | None
 
 
 Listing = list[Listed]
-
-
-class Encryption(NamedTuple):
-    """Server-side encryption: S3's own keys, or KMS with the bucket's default key or ``kms_key_id``."""
-
-    algorithm: Literal["AES256", "aws:kms"] = "AES256"
-    kms_key_id: str | None = None
-
-
-S3_KEYS: Final = Encryption()
-"""With the keys of S3 itself (SSE-S3)."""
-
-
-def encryption(kms_key_id: str | None) -> Encryption:
-    """With the KMS key ``kms_key_id``; None: with S3's own keys."""
-    return Encryption("aws:kms", kms_key_id) if kms_key_id else S3_KEYS
 
 
 class ObjectStore(Protocol):
@@ -116,7 +103,7 @@ class ObjectStore(Protocol):
         if_absent: bool = False,
         if_match: str | None = None,
     ) -> str:
-        """Writes an object and returns its ETag.
+        """Writes an object and returns its ETag, empty where the store gives none.
 
         ``if_absent``: only where there is none; ``if_match``: only over the one with this ETag; else raises
         PreconditionFailedError. Raises EmptyWriteError where an empty object would replace an existing one, OSError where a
@@ -143,7 +130,10 @@ class ObjectStore(Protocol):
 
 
 class S3Store(ObjectStore):
-    """A bucket. Thread-safe. Setting ``cancelled`` ends the retries of all requests under way."""
+    """A bucket. Thread-safe.
+
+    ``encryption`` None: writes ask for none. On AWS the bucket's default then applies, which a request would override, and a
+    store without encryption would refuse the header. Setting ``cancelled`` ends the retries of all requests under way."""
 
     def __init__(
         self,
@@ -151,7 +141,7 @@ class S3Store(ObjectStore):
         bucket: str,
         *,
         retry: RetryPolicy = DEFAULT_RETRY,
-        encryption: Encryption = S3_KEYS,
+        encryption: Encryption | None = None,
         cancelled: threading.Event | None = None,
     ) -> None:
         self._client = client
@@ -201,7 +191,9 @@ class S3Store(ObjectStore):
             answer = self._client.get_object(Bucket=self._bucket, Key=key)
             with closing(answer["Body"]) as body:
                 return Stored(
-                    body.read(), answer["ETag"], _age(answer["ResponseMetadata"].get("HTTPHeaders", {}))
+                    body.read(),
+                    answer.get("ETag", ""),
+                    _age(answer["ResponseMetadata"].get("HTTPHeaders", {})),
                 )
 
         return self._read(f"get {key}", request)
@@ -245,11 +237,16 @@ class S3Store(ObjectStore):
                 f"list {prefix}",
                 partial(self._client.list_objects_v2, Bucket=self._bucket, Prefix=prefix, **continuation),  # type: ignore[arg-type]
             )
-            for item in page.get("Contents", []):
-                listing.append(Listed(item["Key"], item["Size"], item["LastModified"].timestamp()))
-            if not page["IsTruncated"]:
+            listing += [_listed(item, f"S3: list {prefix}") for item in page.get("Contents", [])]
+            token = page.get("NextContinuationToken")
+            if not page.get("IsTruncated", token is not None):
                 return listing
-            continuation = {"ContinuationToken": page["NextContinuationToken"]}
+            if token is None or token == continuation.get("ContinuationToken"):
+                # A part of the objects must not pass for all of them.
+                raise IncompleteAnswerError(
+                    f"S3: list {prefix}: the answer is truncated and has no next page"
+                )
+            continuation = {"ContinuationToken": token}
 
     def _put_empty(self, key: str, content_type: str, if_absent: bool, if_match: str | None) -> str:
         arguments = self._write_arguments(content_type, write_id := secrets.token_hex(8))
@@ -267,11 +264,11 @@ class S3Store(ObjectStore):
             f"put {key}",
             lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=body, **arguments),
         )
-        return answer["ETag"]
+        return answer.get("ETag", "")
 
     def _write(self, key: str, write_id: str, request: Callable[[], str]) -> str:
         try:
-            return request()
+            return request() or self._etag_of_write(key, write_id) or ""
         except ClientError as error:
             # 404: If-Match without an object, or a multipart upload that was completed by a try whose answer was lost.
             if http_status(error) not in {404, 409, 412} or error_code(error) == "NoSuchBucket":
@@ -296,7 +293,8 @@ class S3Store(ObjectStore):
             head = self._head(key)
         except NotFoundError:
             return None
-        return head["ETag"] if head["Metadata"].get(WRITE_ID) == write_id else None
+        metadata = {name.lower(): value for name, value in head.get("Metadata", {}).items()}
+        return head.get("ETag", "") if metadata.get(WRITE_ID) == write_id else None
 
     def _head(self, key: str) -> HeadObjectOutputTypeDef:
         return self._read(f"head {key}", lambda: self._client.head_object(Bucket=self._bucket, Key=key))
@@ -312,12 +310,12 @@ class S3Store(ObjectStore):
     def _write_arguments(self, content_type: str, write_id: str) -> dict[str, Any]:
         arguments: dict[str, Any] = {
             "ContentType": content_type,
-            "ChecksumAlgorithm": "CRC32",
-            "ServerSideEncryption": self._encryption.algorithm,
             "Metadata": {WRITE_ID: write_id},
         }
-        if self._encryption.kms_key_id is not None:
-            arguments["SSEKMSKeyId"] = self._encryption.kms_key_id
+        if self._encryption is not None:
+            arguments["ServerSideEncryption"] = self._encryption.algorithm
+            if self._encryption.kms_key_id is not None:
+                arguments["SSEKMSKeyId"] = self._encryption.kms_key_id
         return arguments
 
 
@@ -326,7 +324,16 @@ def _condition(if_absent: bool, if_match: str | None) -> dict[str, str]:
         raise ValueError("if_absent and if_match exclude each other")
     if if_absent:
         return {"IfNoneMatch": "*"}
+    if if_match == "":
+        raise IncompleteAnswerError("S3: the store gave no ETag, which a write with If-Match needs")
     return {} if if_match is None else {"IfMatch": if_match}
+
+
+def _listed(item: ObjectTypeDef, what: str) -> Listed:
+    modified = item.get("LastModified")
+    return Listed(
+        field(item, "Key", what), item.get("Size", 0), None if modified is None else modified.timestamp()
+    )
 
 
 def _age(headers: Mapping[str, str]) -> float | None:
@@ -359,7 +366,7 @@ def _refused(what: str, error: ClientError) -> RefusedError:
 
 
 def open_store(
-    aws: Aws, bucket: str, *, retry: RetryPolicy = DEFAULT_RETRY, kms_key_id: str | None = None
+    aws: Aws, bucket: str, *, retry: RetryPolicy = DEFAULT_RETRY, encryption: Encryption | None = None
 ) -> S3Store:
-    """The store of ``bucket``, encrypted with ``kms_key_id`` (None: with S3's own keys). Raises RefusedError."""
-    return S3Store(s3_client(aws), bucket, retry=retry, encryption=encryption(kms_key_id))
+    """The store of ``bucket``; see S3Store. Raises RefusedError."""
+    return S3Store(s3_client(aws), bucket, retry=retry, encryption=encryption)

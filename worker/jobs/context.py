@@ -93,7 +93,7 @@ async def open_context(
     metrics = Metrics(registry)
     ProcessMetrics(registry)
     retry = RetryPolicy(budget=worker_settings.retry_seconds)
-    store = open_store(aws, worker_settings.bucket, retry=retry, kms_key_id=worker_settings.kms_key_id)
+    store = open_store(aws, worker_settings.bucket, retry=retry, encryption=worker_settings.encryption)
     events = EventsQueue(sqs_client(aws), worker_settings.events_queue_url, retry=retry)
     health = Health(metrics.capture.health)
     with stop_signals() as signalled:

@@ -28,7 +28,7 @@ from worker.jobs.recovery import recover
 from worker.manifest.merge import RecordedAttempt
 from worker.monitoring.logs import configure_logging
 from worker.platforms.registry import Platform
-from worker.settings import WorkerSettings
+from worker.settings import Encryption, WorkerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
 
     aws: Aws
     bucket: str
-    kms_key_id: str | None
+    encryption: Encryption | None
     retry_seconds: float
     prefix: str
     bot_id: str
@@ -64,7 +64,7 @@ def recovery_task(
     return RecoveryTask(
         aws=aws,
         bucket=worker_settings.bucket,
-        kms_key_id=worker_settings.kms_key_id,
+        encryption=worker_settings.encryption,
         retry_seconds=worker_settings.retry_seconds,
         prefix=worker_settings.prefix,
         bot_id=job.bot_id,
@@ -116,7 +116,7 @@ def main() -> int:
     json_lines = task.log_json if task.log_json is not None else not sys.stderr.isatty()
     configure_logging(task.bot_id, None, sys.stderr, json_lines)
     retry = RetryPolicy(budget=task.retry_seconds)
-    store = open_store(task.aws, task.bucket, retry=retry, kms_key_id=task.kms_key_id)
+    store = open_store(task.aws, task.bucket, retry=retry, encryption=task.encryption)
     try:
         recorded = recover(
             store,

@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fault_proxy import Fault
+from tests.support.fault_proxy import Answer, AnswerChange, Fault, Request
 from tests.support.sqs_rules import LARGEST, as_sqs_answers
 from tests.unit.delivery.conftest import IMPATIENT, PATIENT, Cloud
-from worker.delivery.errors import RefusedError
+from worker.delivery.errors import IncompleteAnswerError, RefusedError
 from worker.delivery.jobs_queue import (
     LONGEST_GIVE_BACK,
     MAX_VISIBILITY,
@@ -264,3 +265,90 @@ def test_a_dead_letter_as_large_as_a_message_loses_only_its_reason(cloud: Cloud)
     )["Messages"]
     assert dead["Body"] == "x" * LARGEST
     assert "MessageAttributes" not in dead
+
+
+def without_fields(*names: str) -> AnswerChange:
+    """Answers of SQS without these fields, at any depth."""
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: strip(item) for name, item in value.items() if name not in names}
+        return [strip(item) for item in value] if isinstance(value, list) else value
+
+    def change(request: Request, answer: Answer) -> Answer:
+        body = msgspec.json.encode(strip(msgspec.json.decode(answer.body))) if answer.body else b""
+        return answer._replace(body=body)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["Attributes"],
+        ["SentTimestamp"],
+        ["ApproximateReceiveCount"],
+        ["MessageId"],
+        ["Attributes", "MessageId", "MD5OfBody"],
+    ],
+    ids=" ".join,
+)
+def test_receive_needs_only_the_body_and_the_receipt(
+    cloud: Cloud, names: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = cloud.jobs()
+    jobs.send('{"bot_id": "b"}')
+    cloud.proxy.change_answers(without_fields(*names))
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    assert (delivery.body, delivery.receive_count) == ('{"bot_id": "b"}', 1)
+    assert abs(delivery.sent_at - time.time()) < 60
+    assert ("no receive count or no time" in caplog.text) == (names != ["MessageId"])
+    jobs.give_back(delivery.receipt)
+    again = jobs.receive(1)
+    assert again is not None
+    assert (again.message_id, bool(again.message_id)) == (delivery.message_id, True)
+    jobs.delete(again.receipt)
+
+
+def test_receive_names_a_missing_receipt(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    cloud.proxy.change_answers(without_fields("ReceiptHandle"))
+    with pytest.raises(IncompleteAnswerError, match="SQS: receive: the answer has no ReceiptHandle"):
+        jobs.receive(1)
+
+
+def test_a_message_without_a_body_is_received_and_is_no_job(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    cloud.proxy.change_answers(without_fields("Body"))
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    assert delivery.body == ""
+    assert jobs.dead_letter(delivery, "job: expected a JSON object")
+
+
+def test_send_needs_no_message_id(cloud: Cloud) -> None:
+    cloud.proxy.change_answers(without_fields("MessageId"))
+    assert cloud.jobs().send("{}") == ""
+
+
+@pytest.mark.parametrize(
+    "policy", ["", "[]", "{}", '{"deadLetterTargetArn": 7}', '{"deadLetterTargetArn": "dead"}']
+)
+def test_an_unreadable_redrive_policy_is_named(cloud: Cloud, policy: str) -> None:
+    def change(request: Request, answer: Answer) -> Answer:
+        if request.action != "GetQueueAttributes":
+            return answer
+        return answer._replace(body=msgspec.json.encode({"Attributes": {"RedrivePolicy": policy}}))
+
+    jobs = cloud.jobs()
+    jobs.send("not a job")
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    cloud.proxy.change_answers(change)
+    with pytest.raises(RefusedError, match="expected the ARN of a dead-letter queue"):
+        jobs.dead_letter(delivery, "x")
+    cloud.proxy.reset()
+    assert hidden(cloud) == 1
