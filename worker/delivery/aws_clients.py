@@ -15,6 +15,7 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from worker.delivery.credentials import ReloadingCredentials, session_with_reloading_credentials
 from worker.delivery.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -64,30 +65,48 @@ def s3_client(aws: Aws) -> S3Client:
         Config(
             # URLs that are presigned with the older version 2 fail in newer regions and with KMS.
             signature_version="s3v4",
-            s3={"addressing_style": "path" if aws.endpoint_url else "auto"},
+            # With "auto", presigned URLs name the global endpoint, which redirects or refuses for other regions.
+            s3={
+                "addressing_style": "path" if aws.endpoint_url else "virtual",
+                "us_east_1_regional_endpoint": "regional",
+            },
         )
     )
     with _raising_refused("S3", aws):
-        return _session(aws).client("s3", endpoint_url=aws.endpoint_url, config=config)
+        session = _session(aws)
+        client = session.client("s3", endpoint_url=aws.endpoint_url, config=config)
+        _reload_expired(session, client)
+        return client
 
 
 def sqs_client(aws: Aws) -> SQSClient:
     """A client for SQS; its read time-out is longer than the longest poll. Raises what ``s3_client`` raises."""
     config = _config(LONGEST_POLL + READ_TIMEOUT)
     with _raising_refused("SQS", aws):
-        return _session(aws).client("sqs", endpoint_url=aws.endpoint_url, config=config)
+        session = _session(aws)
+        client = session.client("sqs", endpoint_url=aws.endpoint_url, config=config)
+        _reload_expired(session, client)
+        return client
 
 
 def _session(aws: Aws) -> boto3.session.Session:
     keys = aws.credentials
     session = boto3.session.Session(
         region_name=aws.region,
+        botocore_session=session_with_reloading_credentials(),
         aws_access_key_id=keys.access_key_id if keys else None,
         aws_secret_access_key=keys.secret_access_key if keys else None,
     )
     if session.region_name is None and aws.endpoint_url:
         return _session(msgspec.structs.replace(aws, region=DEFAULT_REGION))
     return session
+
+
+def _reload_expired(session: boto3.session.Session, client: S3Client | SQSClient) -> None:
+    """Registers the reading of new credentials after an answer that calls them expired; the next try then has them."""
+    credentials = session.get_credentials()
+    if isinstance(credentials, ReloadingCredentials):
+        client.meta.events.register("after-call", credentials.reload_if_expired)
 
 
 @contextmanager

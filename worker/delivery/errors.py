@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from worker.errors import MeetstemsError
+
+EXPIRED_CODES: Final = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired", "400"}
+)
+"""The credentials have expired, or may have: the answer to a HEAD has no body, so its code is the status (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html)."""
 
 
 class DeliveryError(MeetstemsError):
@@ -40,8 +46,13 @@ def error_code(error: BaseException) -> str:
     SQS sends some codes with the prefix ``AWS.SimpleQueueService.``, which is removed.
     """
     if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", "")).rsplit(".", 1)[-1]
+        return plain_code(str(error.response.get("Error", {}).get("Code", "")))
     return type(error).__name__
+
+
+def plain_code(code: str) -> str:
+    """``code`` without the prefix that some of SQS's codes have."""
+    return code.rsplit(".", 1)[-1]
 
 
 def http_status(error: BaseException) -> int | None:

@@ -16,30 +16,44 @@ from botocore.exceptions import (
     BotoCoreError,
     ChecksumError,
     ClientError,
-    ConnectionError,  # noqa: A004
     CredentialRetrievalError,
     FlexibleChecksumError,
-    HTTPClientError,
     IncompleteReadError,
+    MetadataRetrievalError,
 )
 from botocore.parsers import ResponseParserError
+from botocore.retries.standard import (
+    OrRetryChecker,
+    RetryContext,
+    ThrottledRetryableChecker,
+    TransientRetryableChecker,
+)
 from tenacity import (
     RetryCallState,
     Retrying,
-    retry_if_exception,
     sleep_using_event,
     stop_before_delay,
     stop_when_event_set,
     wait_random_exponential,
 )
 
-from worker.delivery.errors import RefusedError, UnavailableError, describe, error_code, http_status
+from worker.delivery.errors import (
+    EXPIRED_CODES,
+    RefusedError,
+    UnavailableError,
+    describe,
+    error_code,
+    http_status,
+)
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RETRIED_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
+RETRIED_STATUSES: Final = frozenset({408, 429})
+
+NOT_RETRIED_STATUSES: Final = frozenset({501, 505})
+"""Of 500 and above, these say that the server will never do it; the others, also those of proxies, that it could not."""
 
 RETRIED_CODES: Final = frozenset(
     {
@@ -49,25 +63,29 @@ RETRIED_CODES: Final = frozenset(
         "IncompleteBody",
         "InternalError",
         "OperationAborted",
-        "RequestTimeout",
         "ServiceUnavailable",
-        "SlowDown",
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
-        "RequestThrottled",
-        "ThrottlingException",
         "KmsThrottled",
+        "OverLimit",
+        # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html, for credentials
+        "IDPCommunicationError",
     }
 )
-"""Codes that are retried whatever their HTTP status."""
+"""Codes that are retried whatever their HTTP status, in addition to botocore's."""
+
+EXPIRED_TRIES: Final = 3
+"""Tries of a request whose credentials have expired. They are read again after each (worker/delivery/credentials.py)."""
+
+_BOTOCORE: Final = OrRetryChecker([TransientRetryableChecker(), ThrottledRetryableChecker()])
+"""What botocore's standard mode retries: network errors, 5xx, throttling by each service's codes."""
 
 _RETRIED_EXCEPTIONS: Final = (
-    HTTPClientError,
-    ConnectionError,
     IncompleteReadError,
     ChecksumError,
     FlexibleChecksumError,
     ResponseParserError,
     CredentialRetrievalError,
+    MetadataRetrievalError,
 )
 
 
@@ -117,10 +135,11 @@ class Retries:
         """Returns what ``request`` returns, retried while that can help; ``what`` names it in messages.
 
         Raises the ``unavailable`` error; botocore's ClientError as it is where the service answered and another try cannot
-        help; RefusedError where no request can be made (no credentials, no region, wrong parameters).
+        help, or the credentials had expired in each of EXPIRED_TRIES; RefusedError where no request can be made (no
+        credentials, no region, wrong parameters).
         """
         retrying = Retrying(
-            retry=retry_if_exception(can_be_retried),
+            retry=_retried,
             wait=wait_random_exponential(multiplier=self.policy.first_wait, max=self.policy.longest_wait),
             stop=stop_before_delay(self.policy.budget) | stop_when_event_set(self.cancelled),
             sleep=sleep_using_event(self.cancelled),
@@ -151,5 +170,23 @@ class Retries:
 def can_be_retried(error: BaseException) -> bool:
     """Whether the same request may succeed later: after network errors, throttling, and the service's own faults."""
     if isinstance(error, ClientError):
-        return error_code(error) in RETRIED_CODES or http_status(error) in RETRIED_STATUSES
-    return isinstance(error, _RETRIED_EXCEPTIONS)
+        code, status = error_code(error), http_status(error) or 0
+        answer = RetryContext(1, parsed_response={"Error": {"Code": code}})
+        return (
+            _BOTOCORE.is_retryable(answer)
+            or code in RETRIED_CODES
+            or status in RETRIED_STATUSES
+            or (status >= 500 and status not in NOT_RETRIED_STATUSES)
+        )
+    if isinstance(error, Exception):
+        raised = RetryContext(1, caught_exception=error)
+        return isinstance(error, _RETRIED_EXCEPTIONS) or _BOTOCORE.is_retryable(raised)
+    return False
+
+
+def _retried(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    if error is None:
+        return False
+    expired = isinstance(error, ClientError) and error_code(error) in EXPIRED_CODES
+    return can_be_retried(error) or (expired and state.attempt_number < EXPIRED_TRIES)

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from contextlib import closing
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from worker.delivery.aws_clients import LONGEST_POLL, Aws, Credentials, s3_client, sqs_client
 from worker.delivery.errors import RefusedError
+from worker.delivery.object_store import S3Store
 
 
 def test_clients_use_our_time_outs_and_try_once() -> None:
@@ -43,3 +45,43 @@ def test_repr_hides_the_secret_key() -> None:
     aws = Aws(credentials=Credentials(access_key_id="id", secret_access_key="hush"))
     assert "hush" not in repr(aws)
     assert "id" in repr(aws)
+
+
+@pytest.mark.parametrize(
+    ("region", "bucket", "host"),
+    [
+        ("us-east-1", "recordings", "recordings.s3.us-east-1.amazonaws.com"),
+        ("eu-central-1", "recordings", "recordings.s3.eu-central-1.amazonaws.com"),
+        ("il-central-1", "recordings", "recordings.s3.il-central-1.amazonaws.com"),
+        ("me-south-1", "recordings", "recordings.s3.me-south-1.amazonaws.com"),
+        ("cn-north-1", "recordings", "recordings.s3.cn-north-1.amazonaws.com.cn"),
+        ("us-gov-west-1", "recordings", "recordings.s3.us-gov-west-1.amazonaws.com"),
+        # A dot would not match the certificate.
+        ("eu-north-1", "our.recordings", "s3.eu-north-1.amazonaws.com"),
+    ],
+)
+def test_urls_and_requests_name_the_host_of_the_region(
+    monkeypatch: pytest.MonkeyPatch, region: str, bucket: str, host: str
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    sent: list[str] = []
+
+    def stop(request: Any, **_: object) -> None:
+        sent.append(urlsplit(request.url).netloc)
+        raise KeyboardInterrupt
+
+    with closing(s3_client(Aws(region=region))) as s3:
+        assert urlsplit(S3Store(s3, bucket).presign("bots/b/a.webm", 600)).netloc == host
+        s3.meta.events.register("before-send.s3", stop)
+        with pytest.raises(KeyboardInterrupt):
+            s3.get_object(Bucket=bucket, Key="a")
+    assert sent == [host]
+
+
+def test_another_server_is_addressed_by_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with closing(s3_client(Aws(endpoint_url="https://store.example:9000"))) as s3:
+        url = S3Store(s3, "recordings").presign("a", 600)
+    assert url.startswith("https://store.example:9000/recordings/a?")
