@@ -55,3 +55,12 @@ def test_scripts_can_be_run(script: str) -> None:
     path = ROOT / "scripts" / script
     assert path.stat().st_mode & 0o111
     assert path.read_text("utf-8").startswith("#!/usr/bin/env bash\n")
+
+
+def test_the_local_overlay_runs_the_moto_that_tests_run_against() -> None:
+    lock = re.search(r"^moto==([^\s;\\]+)", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
+    overlay = (ROOT / "deploy/k8s/overlays/local/moto.yaml").read_text("utf-8")
+    image = re.search(r"^ +image: motoserver/moto:([^\s@]+)", overlay, re.MULTILINE)
+    assert lock is not None
+    assert image is not None
+    assert image[1] == lock[1]

@@ -10,6 +10,7 @@
                                         tape/part-000000.mcap       as written, part by part
                                         files/streams/….webm        finished files
                                         failure/screenshot.png      what the page showed when it failed
+    {prefix}bots/_probe/{random}/                                   a check of the store; removed at once
 
 Each attempt writes under its own number, so a later attempt cannot overwrite it.
 """
@@ -118,6 +119,12 @@ def bot_keys(prefix: str, bot_id: str) -> BotKeys:
             f"prefix={prefix[:80]!r}…: expected a shorter one: keys have at most {MAX_KEY_BYTES} bytes"
         )
     return BotKeys(folder)
+
+
+def probe_folder(prefix: str, name: str) -> str:
+    """The folder of a check of the store; no bot can have it, since no bot_id begins with ``_``."""
+    start = prefix.strip("/")
+    return f"{start}/bots/_probe/{name}/" if start else f"bots/_probe/{name}/"
 
 
 def _relative(name: str) -> str:

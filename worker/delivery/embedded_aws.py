@@ -120,7 +120,7 @@ def _server() -> Iterator[int]:
 
 def _one_write_at_a_time(application: Application) -> Application:
     """Makes conditional writes atomic, as in S3: moto checks the condition and writes afterwards, while other threads may also
-    write.
+    write. If-Match is checked here, as moto does not for uploads in parts.
     """
     lock = threading.Lock()
 
@@ -131,6 +131,34 @@ def _one_write_at_a_time(application: Application) -> Application:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         with lock:
-            return list(application(environ, start_response))
+            refusal = _refusal_by_if_match(application, environ)
+            if refusal is None:
+                return list(application(environ, start_response))
+            status, code = refusal
+            start_response(status, [("Content-Type", "application/xml")])
+            return [f"<Error><Code>{code}</Code><Message>If-Match</Message></Error>".encode()]
 
     return serve
+
+
+def _refusal_by_if_match(application: Application, environ: dict[str, Any]) -> tuple[str, str] | None:
+    """The status and code that S3 answers if the object is not the one of If-Match
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+    """
+    expected = environ.get("HTTP_IF_MATCH")
+    if expected is None:
+        return None
+    head = {name: value for name, value in environ.items() if name not in _CONDITIONS}
+    head |= {"REQUEST_METHOD": "HEAD", "QUERY_STRING": "", "CONTENT_LENGTH": "0", "wsgi.input": io.BytesIO()}
+    status, etag = "", ""
+
+    def start_response(answered: str, headers: list[tuple[str, str]], *_: object) -> None:
+        nonlocal status, etag
+        status, etag = answered, dict(headers).get("ETag", "")
+
+    list(application(head, start_response))
+    if status.startswith("404"):
+        return "404 NOT FOUND", "NoSuchKey"
+    return (
+        None if etag.strip('"') == expected.strip('"') else ("412 PRECONDITION FAILED", "PreconditionFailed")
+    )

@@ -149,6 +149,11 @@ class S3Store(ObjectStore):
         self._encryption = encryption
         self._retries = Retries("S3", StoreUnavailableError, retry, cancelled)
 
+    @property
+    def endpoint(self) -> str:
+        """The server's URL, without the bucket."""
+        return self._client.meta.endpoint_url
+
     def within(self, budget: float) -> S3Store:
         """See ObjectStore."""
         return S3Store(
@@ -172,17 +177,35 @@ class S3Store(ObjectStore):
         size = data.stat().st_size if isinstance(data, Path) else len(data)
         if size == 0:
             return self._put_empty(key, content_type, if_absent, if_match)
-        condition = _condition(if_absent, if_match)
-        write_id = secrets.token_hex(8)
-        arguments = self._write_arguments(content_type, write_id)
         if isinstance(data, Path) and size > multipart.PART_BYTES:
             if if_absent:
                 self._refuse_if_present(key)
-            target = multipart.Target(self._bucket, key, arguments, condition)
-            request = partial(multipart.upload, self._client, target, data, size, self._retries)
-            return self._write(key, write_id, request)
+            return self.put_in_parts(
+                key, data, content_type=content_type, if_absent=if_absent, if_match=if_match
+            )
+        condition = _condition(if_absent, if_match)
+        write_id = secrets.token_hex(8)
+        arguments = self._write_arguments(content_type, write_id)
         body = data.read_bytes() if isinstance(data, Path) else data
         return self._write(key, write_id, partial(self._put_whole, key, body, {**arguments, **condition}))
+
+    def put_in_parts(
+        self,
+        key: str,
+        path: Path,
+        *,
+        content_type: str,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> str:
+        """As ``put`` of a large file, whatever its size, which is more than 0. The conditions are checked at the end only."""
+        condition = _condition(if_absent, if_match)
+        arguments = self._write_arguments(content_type, write_id := secrets.token_hex(8))
+        target = multipart.Target(self._bucket, key, arguments, condition)
+        size = path.stat().st_size
+        return self._write(
+            key, write_id, partial(multipart.upload, self._client, target, path, size, self._retries)
+        )
 
     def get(self, key: str) -> Stored:
         """See ObjectStore."""

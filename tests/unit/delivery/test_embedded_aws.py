@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from worker.delivery.aws_clients import s3_client, sqs_client
+from worker.delivery.conformance import check_store
 from worker.delivery.embedded_aws import EmbeddedUnavailableError, embedded_aws
 from worker.delivery.jobs_queue import JobsQueue
-from worker.delivery.object_store import S3Store
+from worker.delivery.object_store import PreconditionFailedError, S3Store
 
 
 def test_embedded_aws_does_not_use_the_credentials_of_the_environment(
@@ -45,3 +49,50 @@ def test_embedded_aws_says_what_to_install_without_its_packages(monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "moto.moto_server.werkzeug_app", None)
     with pytest.raises(EmbeddedUnavailableError, match=r"meetstems\[local\]"), embedded_aws():
         pass
+
+
+def test_embedded_aws_does_what_the_worker_rests_on() -> None:
+    with embedded_aws() as embedded, closing(s3_client(embedded.aws)) as s3:
+        check_store(S3Store(s3, embedded.bucket), "")
+
+
+@pytest.mark.parametrize("parts", [False, True], ids=["whole", "in parts"])
+def test_embedded_aws_writes_over_the_expected_object_only(tmp_path: Path, parts: bool) -> None:
+    path = tmp_path / "data"
+    with embedded_aws() as embedded, closing(s3_client(embedded.aws)) as s3:
+        store = S3Store(s3, embedded.bucket)
+
+        def put(data: bytes, if_match: str | None) -> str:
+            path.write_bytes(data)
+            write = store.put_in_parts if parts else store.put
+            return write("a", path, content_type="text/plain", if_match=if_match)
+
+        with pytest.raises(PreconditionFailedError, match="NoSuchKey"):
+            put(b"0", '"none"')
+        old = put(b"1", None)
+        new = put(b"2", old)
+        with pytest.raises(PreconditionFailedError, match="PreconditionFailed"):
+            put(b"3", old)
+        assert store.get("a")[:2] == (b"2", new)
+
+
+@pytest.mark.parametrize("parts", [False, True], ids=["whole", "in parts"])
+def test_only_one_of_several_writers_over_one_object_succeeds(tmp_path: Path, parts: bool) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(b"1")
+    together = threading.Barrier(8)
+    with embedded_aws() as embedded, closing(s3_client(embedded.aws)) as s3:
+        store = S3Store(s3, embedded.bucket)
+        etag = store.put("a", b"0", content_type="text/plain")
+
+        def put(_: int) -> bool:
+            together.wait(10)
+            write = store.put_in_parts if parts else store.put
+            try:
+                write("a", path, content_type="text/plain", if_match=etag)
+            except PreconditionFailedError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(put, range(8))) == 1
