@@ -22,7 +22,7 @@ from worker.contracts.json_body import JobError
 from worker.contracts.parse_job import parse_job
 from worker.contracts.status import delayed_event, invalid_job_event
 from worker.contracts.vendor_words import words
-from worker.delivery.aws_clients import Aws, sqs_client
+from worker.delivery.aws_clients import Aws
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import DeliveryError, RefusedError
 from worker.delivery.heartbeat import Heartbeat
@@ -32,7 +32,7 @@ from worker.delivery.keepalive import keep_message
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError
 from worker.jobs.bot_claim import BotIdTakenError
-from worker.jobs.context import WorkerContext, open_context
+from worker.jobs.context import WorkerContext, open_context, open_sqs
 from worker.jobs.disposition import Disposition
 from worker.jobs.job_run import run_job
 from worker.jobs.local_copy import remove_local_copy
@@ -93,7 +93,7 @@ async def run_from_queue(
         raise SettingsError("MEETSTEMS_JOBS_QUEUE_URL: is not set, expected the URL of an SQS queue")
     async with open_context(browser_settings, worker_settings, aws, on_sigterm) as context:
         queue = JobsQueue(
-            sqs_client(aws),
+            open_sqs(aws, context.metrics),
             worker_settings.jobs_queue_url,
             visibility=worker_settings.visibility_seconds,
             retry=RetryPolicy(budget=worker_settings.retry_seconds),

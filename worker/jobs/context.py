@@ -11,15 +11,18 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from worker.delivery.aws_clients import Aws, sqs_client
+from worker.delivery.aws_clients import Aws, s3_client, sqs_client
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.events_queue import EventsQueue
-from worker.delivery.object_store import ObjectStore, open_store
+from worker.delivery.object_store import S3Store
 from worker.delivery.patient_store import PatientStore
+from worker.delivery.request_errors import watch_requests
 from worker.delivery.retries import RetryPolicy
 from worker.lifecycle.ending import Ending
 from worker.monitoring.health import Health, HealthServer, linger
@@ -29,6 +32,9 @@ from worker.monitoring.process_metrics import ProcessMetrics
 from worker.reasons import Reason
 from worker.recording.signals import stop_signals
 from worker.settings import BrowserSettings, SettingsError, WorkerSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +51,7 @@ class WorkerContext:
     browser_settings: BrowserSettings
     worker_settings: WorkerSettings
     aws: Aws
-    store: ObjectStore
+    store: S3Store
     events: EventSink
     metrics: Metrics
     log_about: Callable[[str | None, int | None], LogTail]
@@ -68,6 +74,13 @@ def steady_seconds() -> float:
 def aws_of(worker_settings: WorkerSettings) -> Aws:
     """The endpoint of S3 and SQS; boto3 finds region and credentials."""
     return Aws(endpoint_url=worker_settings.aws_endpoint_url)
+
+
+def open_sqs(aws: Aws, metrics: Metrics) -> SQSClient:
+    """A client for SQS whose failed requests are counted. Raises RefusedError."""
+    client = sqs_client(aws)
+    watch_requests(client, partial(metrics.delivery.request_failed, "SQS"))
+    return client
 
 
 @asynccontextmanager
@@ -93,8 +106,10 @@ async def open_context(
     metrics = Metrics(registry)
     ProcessMetrics(registry)
     retry = RetryPolicy(budget=worker_settings.retry_seconds)
-    store = open_store(aws, worker_settings.bucket, retry=retry, encryption=worker_settings.encryption)
-    events = EventsQueue(sqs_client(aws), worker_settings.events_queue_url, retry=retry)
+    s3 = s3_client(aws)
+    watch_requests(s3, partial(metrics.delivery.request_failed, "S3"))
+    store = S3Store(s3, worker_settings.bucket, retry=retry, encryption=worker_settings.encryption)
+    events = EventsQueue(open_sqs(aws, metrics), worker_settings.events_queue_url, retry=retry)
     health = Health(metrics.capture.health)
     with stop_signals() as signalled:
         stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()

@@ -67,7 +67,10 @@ def look_back(store: ObjectStore, keys: BotKeys, work: Path) -> Earlier:
         numbers,
         sum(glance.seconds for glance in recorded),
         recorded[-1].ended_reason if recorded else None,
-        max((part.modified for tape in tapes.values() for part in tape), default=None),
+        max(
+            (part.modified for tape in tapes.values() for part in tape if part.modified is not None),
+            default=None,
+        ),
         {number: len(tape) for number, tape in tapes.items()},
     )
 

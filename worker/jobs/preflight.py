@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from worker.browser.launch import launch_browser
+from worker.delivery.conformance import check_access, check_store, is_aws
 from worker.delivery.errors import DeliveryError, RefusedError
 from worker.delivery.jobs_queue import JobsQueue
 from worker.errors import InputError, MeetstemsError
@@ -74,9 +75,9 @@ async def _error_of(check: Callable[[], Awaitable[None]]) -> MeetstemsError | No
 
 
 async def _check_store(context: WorkerContext) -> None:
-    await asyncio.to_thread(
-        context.store.within(PATIENCE).list, f"{context.worker_settings.prefix}bots/_probe/"
-    )
+    store = context.store.within(PATIENCE)
+    check = check_access if is_aws(store) else check_store
+    await asyncio.to_thread(check, store, context.worker_settings.prefix)
 
 
 async def _check_browser(context: WorkerContext) -> None:

@@ -6,10 +6,12 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from worker.delivery.request_errors import RequestError
 from worker.monitoring.families import among, counter, gauge
 
 QUEUE_OPERATIONS: Final = ("receive", "extend", "delete", "give_back", "dead_letter", "send")
 LEASE_OPERATIONS: Final = ("acquire", "renew", "release")
+SERVICES: Final = ("S3", "SQS")
 RESULTS: Final = ("ok", "refused", "error")
 """``refused``: another worker has the lease. ``error``: the request failed."""
 
@@ -29,6 +31,12 @@ class DeliveryMetrics:
         self._upload_lag = gauge(
             registry, "upload_lag_seconds", "Age of the oldest part not uploaded yet; 0: none."
         )
+        self._request_errors = counter(
+            registry, "request_errors", "Failed requests to S3 and SQS, also retried ones.", "service", "kind"
+        )
+        for service in SERVICES:
+            for kind in RequestError:
+                self._request_errors.labels(service, kind)
         self._queue = counter(registry, "queue_operations", "Calls of the jobs queue.", "operation", "result")
         self._lease = counter(
             registry, "lease_operations", "Conditional writes of the lease.", "operation", "result"
@@ -88,6 +96,10 @@ class DeliveryMetrics:
     def set_upload_stuck(self, stuck: bool) -> None:
         """Whether the end of the job waits for uploads that the object store refuses or does not answer."""
         self._upload_stuck.set(stuck)
+
+    def request_failed(self, service: str, error: RequestError) -> None:
+        """A request to ``service`` (one of SERVICES) failed; its retries count as well."""
+        self._request_errors.labels(among(SERVICES, service), error).inc()
 
     def set_events_backlog(self, count: int) -> None:
         """The number of events that their queue has not taken yet."""

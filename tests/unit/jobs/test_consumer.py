@@ -22,7 +22,7 @@ from worker.delivery.aws_clients import Aws
 from worker.delivery.errors import RefusedError, UnavailableError
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.jobs_queue import Delivery, JobsQueue
-from worker.delivery.object_store import ObjectStore
+from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError
 from worker.jobs import consumer
@@ -167,7 +167,7 @@ def context_with(
         browser_settings=BrowserSettings(),
         worker_settings=WorkerSettings(bucket="bucket", most_attempts=2, work_folder=work),
         aws=Aws(),
-        store=cast(ObjectStore, UnusedStore()),
+        store=cast(S3Store, UnusedStore()),
         events=events,
         metrics=Metrics(registry or CollectorRegistry()),
         log_about=lambda _bot, _attempt: LogTail(),
@@ -467,7 +467,7 @@ async def run_queue(monkeypatch: pytest.MonkeyPatch, poll: Poll, sqs: ScriptedSq
     monkeypatch.setattr(consumer, "preflight", succeed)
     monkeypatch.setattr(consumer, "until_able", succeed)
     monkeypatch.setattr(consumer, "next_delivery", poll.next_delivery)
-    monkeypatch.setattr(consumer, "sqs_client", lambda _: sqs)
+    monkeypatch.setattr(consumer, "open_sqs", lambda *_: sqs)
     worker_settings = WorkerSettings(
         jobs_queue_url="https://sqs.example/jobs", receive_seconds=7.0, visibility_seconds=77
     )
