@@ -23,7 +23,7 @@ from worker.settings import BrowserSettings
 
 
 async def died(session: BrowserSession) -> str:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await session.died
 
 

@@ -112,7 +112,7 @@ async def test_a_guest_joins_with_the_full_client_and_stays_to_the_end(tmp_path:
         await page.fill("[data-tid=ckeditor]", "I record this.")
         await page.keyboard.press("Enter")
 
-        await expect(page.get_by_text("The meeting has ended")).to_be_visible(timeout=10_000)
+        await expect(page.get_by_text("The meeting has ended")).to_be_visible(timeout=30_000)
         assert await replica.wait_ended() == "host_ended"
         assert replica.chat == ["I record this."]
         report = await until(replica, lambda report: report.screen == "host_ended")

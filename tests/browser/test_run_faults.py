@@ -131,7 +131,7 @@ async def test_ends_by_ends_the_recording_as_max_duration(aws: Cloud, tmp_path: 
         assert disposition is Disposition.DONE
     (result,) = aws.results()
     assert (result.outcome, result.reason) == ("recorded", "max_duration")
-    assert result.duration_seconds < 8
+    assert result.duration_seconds < 30
 
 
 async def test_a_worker_that_lost_its_lease_leaves_and_uploads_no_files(aws: Cloud, tmp_path: Path) -> None:

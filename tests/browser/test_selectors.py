@@ -28,7 +28,7 @@ from worker.platforms.signs import Sign, button, plain
 from worker.platforms.teams import signs as teams
 from worker.settings import BrowserSettings
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @asynccontextmanager

@@ -37,7 +37,7 @@ async def test_reports_show_a_deaf_tap_and_that_silence_is_none(browser_session:
     assert event.receiver == deaf.receiver
     assert event.packets_received >= event.frames_tapped + 50
     last_arrival = loopback.frames_of(deaf.receiver)[-1].arrival
-    assert 3.0 <= event.at - last_arrival <= 10.0
+    assert 3.0 <= event.at - last_arrival <= 30.0
     # After its silence the other receiver gets audio again, which is not reported as deafness either.
     heard = len(loopback.frames_of(quiet.receiver))
     await loopback.page.evaluate("a.getSenders()[1].replaceTrack(tone(500))")
@@ -96,7 +96,7 @@ async def test_a_hanging_page_loses_no_frame(browser_session: BrowserSession) ->
     await loopback.until_frames(heard + 150)
     loopback.assert_nothing_lost()
     gaps = [b.arrival - a.arrival for a, b in pairwise(loopback.frames)]
-    assert max(gaps) < 1.0
+    assert max(gaps) < 2.0
 
 
 async def test_frames_beyond_the_bound_are_dropped_and_counted(browser_session: BrowserSession) -> None:

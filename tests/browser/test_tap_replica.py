@@ -71,7 +71,7 @@ async def test_every_packet_is_tapped(tmp_path: Path, media: Media, page: Page) 
     assert {digest: {csrc} for digest, csrc in sent.items()} == tapped
     captured = [frame.arrival - frame.captured for frame in heard.frames if frame.captured is not None]
     assert len(captured) == (len(heard.frames) if media.capture_time else 0)
-    assert all(0.0 <= underway < 1.0 for underway in captured)
+    assert all(0.0 <= underway < 10.0 for underway in captured)
     assert deaf_in(heard.of(ReceiverReport)) == []
     assert [event.path for event in heard.of(AudioPathSeen)] == ["receivers"]
     assert "collections" in {event.label for event in heard.of(ChannelMessage)}

@@ -35,7 +35,7 @@ async def guest(tmp_path: Path, **page: Any) -> AsyncIterator[tuple[Replica, Tea
         teams=TeamsPage(**page),
     )
     async with (
-        asyncio.timeout(40),
+        asyncio.timeout(90),
         Replica(scenario, tmp_path / "truth.jsonl") as replica,
         launch_browser(settings_for(replica)) as browser,
     ):

@@ -75,7 +75,7 @@ class Loopback:
 
     async def until_page(self, expression: str) -> None:
         """Waits until the expression, or its promise, is true in the page."""
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(60.0):
             while not await self.page.evaluate(expression):  # noqa: ASYNC110 - the page sends no event for it
                 await asyncio.sleep(0.05)
 

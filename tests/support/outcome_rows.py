@@ -1,5 +1,6 @@
 """Plays outcomes of joining a call, on any platform, and checks each: state, reason, the vendors' names for it, all states,
-and the time from the page's showing it to the decision.
+and the time from the page's showing it to the decision. The time until the bot asks to join is printed, and judged in
+tests/benchmarks/test_joining.py.
 
 ``MEETSTEMS_REPEAT`` is how often each is played.
 """
@@ -41,8 +42,6 @@ MAX_DECISION: Final = 10.0
 """Maximum seconds from the page's showing it to the decision."""
 MIN_DECISION: Final = -0.5
 """Minimum seconds; below 0, because page and worker read their clocks at different moments."""
-MAX_ASKING: Final = 3.0
-"""Maximum seconds from the page's load to asking to join, for the fastest row of a group: a busy machine slows the others."""
 
 BOT_NAME: Final = "Stems"
 REFUSED: Final = ("joining", "leaving", "fatal")
@@ -116,9 +115,6 @@ async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
     played = [attempt for attempts in by_row for attempt in attempts]
     print(*(attempt.line() for attempt in played), sep="\n")
     wrong = [f"{attempt.row.name}: {fault}" for attempt in played for fault in attempt.faults]
-    asked = min(attempt.asked_after for attempt in played if attempt.asked_after is not None)
-    if asked > MAX_ASKING:
-        wrong.append(f"asked to join after {asked:.2f} s at best, expected at most {MAX_ASKING:g} s")
     assert not wrong, "\n".join(wrong)
 
 

@@ -94,7 +94,7 @@ class Command:
 
     async def until_on_tape(self, wanted: Callable[[list[TapeEvent]], bool]) -> None:
         """Waits until ``wanted`` is true for the events on the tape."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not wanted(events_of(self.output)):
                 if self.process.returncode is not None:
                     raise AssertionError(f"the command ended too early: {await self.finish()}")

@@ -60,8 +60,8 @@ async def test_a_stop_ends_a_long_poll_at_once(cloud: Cloud) -> None:
     stopped = never()
     began = time.monotonic()
     asyncio.get_running_loop().call_later(0.2, stopped.set_result, None)
-    assert await next_delivery(cloud.jobs(), 3, stopped) is None
-    assert time.monotonic() - began < 1.0
+    assert await next_delivery(cloud.jobs(), 20, stopped) is None
+    assert time.monotonic() - began < 10
 
 
 async def test_a_message_that_arrives_after_the_stop_is_given_back() -> None:
