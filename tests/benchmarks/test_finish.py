@@ -113,7 +113,7 @@ async def finish(
             store=store,
             events=events,
             metrics=Metrics(CollectorRegistry()),
-            log_about=lambda _bot, _attempt: LogTail(),
+            log_about=lambda _bot, _attempt, _redactor: LogTail(),
             stopped=stopped,
             owner="bench",
             work=folder / "work",

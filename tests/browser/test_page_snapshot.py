@@ -8,6 +8,7 @@ import pytest
 from worker.browser.launch import launch_browser, new_context
 from worker.browser.page_snapshot import DOM_FILE, SCREENSHOT_FILE, take_snapshot
 from worker.platforms.registry import PLATFORMS, Platform
+from worker.safe_text import NO_SECRETS
 from worker.settings import BrowserSettings
 
 MASK = (255, 0, 255)
@@ -44,7 +45,7 @@ async def test_a_page_snapshot_has_the_pages_text_but_no_private_data(
     async with launch_browser(BrowserSettings()) as session:
         page = await (await new_context(session)).new_page()
         await page.set_content(page_html + COMMON)
-        await take_snapshot(page, tmp_path, PLATFORMS[platform].private_selectors)
+        await take_snapshot(page, tmp_path, PLATFORMS[platform].private_selectors, NO_SECRETS)
     dom = (tmp_path / DOM_FILE).read_text("utf-8")
     assert kept in dom
     for secret in ("Zoë", "Secret", "hunter2", "salary"):

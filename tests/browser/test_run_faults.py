@@ -58,7 +58,7 @@ async def context_of(replica: Replica, aws: Cloud, work: Path) -> AsyncIterator[
             store=aws.store,
             events=events,
             metrics=Metrics(CollectorRegistry()),
-            log_about=lambda _bot, _attempt: LogTail(),
+            log_about=lambda _bot, _attempt, _redactor: LogTail(),
             stopped=asyncio.get_running_loop().create_future(),
             owner="this test",
             work=work,

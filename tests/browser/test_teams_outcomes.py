@@ -209,7 +209,9 @@ ROWS = [
     # Refused before the lobby.
     refused_before_lobby("wrong_link", Reason.LINK_INVALID, "meeting_link_invalid", wall_at="link"),
     refused_before_lobby("wrong_id", Reason.MEETING_NOT_FOUND, "meeting_not_found"),
-    refused_before_lobby("wrong_passcode", Reason.PASSWORD_INCORRECT, "meeting_password_incorrect"),
+    refused_before_lobby(
+        "wrong_passcode", Reason.PASSWORD_INCORRECT, "meeting_password_incorrect", link="short"
+    ),
     refused_before_lobby(
         "sign_in_contact", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in", client="full"
     ),

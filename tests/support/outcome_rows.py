@@ -1,6 +1,7 @@
 """Plays outcomes of joining a call, on any platform, and checks each: state, reason, the vendors' names for it, all states,
 and the time from the page's showing it to the decision. The time until the bot asks to join is printed, and judged in
-tests/benchmarks/test_joining.py.
+tests/benchmarks/test_joining.py. No output of any row may hold the meeting's passcode (tests/support/canaries.py), and
+PUBLIC_OUTPUTS no name of a participant.
 
 ``MEETSTEMS_REPEAT`` is how often each is played.
 """
@@ -8,18 +9,30 @@ tests/benchmarks/test_joining.py.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+import msgspec
+from prometheus_client import CollectorRegistry, generate_latest
 
 from fixtures.replica.host import SentToPage
 from fixtures.replica.scenario import Scenario
 from fixtures.replica.server import Replica
+from fixtures.replica.teams.links import PASSCODE
+from tests.support.canaries import files_in, leaks
 from tests.support.record_process import settings_for
+from worker.contracts.parse_job import parse_job
 from worker.contracts.vendor_words import outcome as vendor_outcome
+from worker.jobs.job_outcome import judge, make_result
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy
+from worker.manifest.merge import RecordedAttempt
+from worker.monitoring.logs import JsonFormatter
+from worker.monitoring.metrics import Metrics
 from worker.platforms.links import parse_link
 from worker.platforms.registry import Platform
 from worker.reasons import Reason
@@ -29,6 +42,7 @@ from worker.recording.session import attend
 from worker.rendering.renderer import Renderer
 from worker.states import State
 from worker.tape.events import PageSeen, StateChanged, TapeEvent
+from worker.tape.reader import TapeReader
 
 REPEAT: Final = int(os.environ.get("MEETSTEMS_REPEAT", "1"))
 GROUPS: Final = 8
@@ -44,6 +58,10 @@ MIN_DECISION: Final = -0.5
 """Minimum seconds; below 0, because page and worker read their clocks at different moments."""
 
 BOT_NAME: Final = "Stems"
+
+PUBLIC_OUTPUTS: Final = ("log", "metrics", "failure")
+"""Outputs that go to operators. Names belong into tape, manifest, timeline, files' names and result, and nowhere else."""
+
 REFUSED: Final = ("joining", "leaving", "fatal")
 NOT_LET_IN: Final = ("joining", "waiting_room", "leaving", "fatal")
 RECORDED: Final = ("joining", "waiting_room", "in_call_not_recording", "in_call_recording", "leaving", "done")
@@ -94,13 +112,42 @@ class PlayedRow(NamedTuple):
 
 
 class EventLog(RecordingObserver):
-    """Keeps the events of the tape."""
+    """Keeps the events of the tape, and counts them in metrics."""
 
     def __init__(self) -> None:
         self.seen: list[TapeEvent] = []
+        self.registry = CollectorRegistry()
+        self._metrics = Metrics(self.registry)
 
     def event(self, event: TapeEvent) -> None:
         self.seen.append(event)
+        self._metrics.observe(event)
+
+
+class LogLines(logging.Handler):
+    """Keeps what the worker logs, as it is logged without knowing the job's secrets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter("outcome", 1))
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@contextmanager
+def worker_log() -> Iterator[LogLines]:
+    """What the worker logs in the block."""
+    log, logger = LogLines(), logging.getLogger("worker")
+    before = logger.level
+    logger.addHandler(log)
+    logger.setLevel(logging.INFO)
+    try:
+        yield log
+    finally:
+        logger.removeHandler(log)
+        logger.setLevel(before)
 
 
 async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
@@ -111,10 +158,13 @@ async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
         async with slots, asyncio.timeout(ROW_TIMEOUT):
             return await play(row, folder / row.name)
 
-    by_row = await asyncio.gather(*map(play_in_slot, rows[group::GROUPS]))
+    with worker_log() as log:
+        by_row = await asyncio.gather(*map(play_in_slot, rows[group::GROUPS]))
     played = [attempt for attempts in by_row for attempt in attempts]
     print(*(attempt.line() for attempt in played), sep="\n")
     wrong = [f"{attempt.row.name}: {fault}" for attempt in played for fault in attempt.faults]
+    names = {person.name for row in rows for person in row.scenario.participants}
+    wrong += leaks({"log": "\n".join(log.lines).encode()}, [PASSCODE, *names])
     assert not wrong, "\n".join(wrong)
 
 
@@ -127,13 +177,16 @@ async def play(row: Row, folder: Path) -> list[PlayedRow]:
             steering = asyncio.create_task(row.steer(replica)) if row.steer else None
             sent_before = len(replica.sent_to_page)
             observer = EventLog()
-            outcome = await _attend(row, replica, folder / f"out-{attempt}", observer)
+            output = folder / f"out-{attempt}"
+            outcome = await _attend(row, replica, output, observer)
             events = observer.seen
             if steering is not None:
                 await steering
             last = attempt == row.attempts - 1
             sent_to_page = replica.sent_to_page[sent_before:]
             played.append(_check(row, outcome, events, sent_to_page, last=last))
+            leaked = _leaks(row, _outputs(replica, outcome, output, observer))
+            played[-1] = played[-1]._replace(faults=[*played[-1].faults, *leaked])
             if last and row.check is not None:
                 faults = [*played[-1].faults, *row.check(replica, outcome, events)]
                 played[-1] = played[-1]._replace(faults=faults)
@@ -142,12 +195,51 @@ async def play(row: Row, folder: Path) -> list[PlayedRow]:
 
 async def _attend(row: Row, replica: Replica, output: Path, observer: EventLog) -> RecordingOutcome:
     request = RecordingRequest(
-        "outcome", parse_link(replica.meeting_url), output, BOT_NAME, row.policy, row.announcement
+        "outcome",
+        parse_link(replica.meeting_url),
+        output,
+        BOT_NAME,
+        row.policy,
+        row.announcement,
+        output / "failure",
     )
     never: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
     return await attend(
         request, settings_for(replica), observer, lambda platform: Renderer(output, platform), never
     )
+
+
+def _outputs(
+    replica: Replica, outcome: RecordingOutcome, output: Path, observer: EventLog
+) -> dict[str, bytes]:
+    """Everything that is written about the attempt, by name."""
+    body = {"bot_id": "outcome", "meeting_link": replica.meeting_url, "bot_name": BOT_NAME}
+    recorded = [] if outcome.manifest is None else [RecordedAttempt(1, outcome.manifest, "attempts/0001")]
+    result = make_result(
+        parse_job(msgspec.json.encode(body), lambda: "other"),
+        judge(recorded, outcome.ending, [outcome], give_up=False),
+        outcome.manifest,
+        files=[],
+        tape_bytes=0,
+        tape_parts=0,
+        audio_streams=None,
+        attempt=1,
+        sequence=1,
+        at=0.0,
+    )
+    payloads = b"\n".join(getattr(event, "payload", b"") for event in TapeReader(output / "tape"))
+    return {
+        **files_in(output),
+        "payloads": payloads,
+        "metrics": generate_latest(observer.registry),
+        "result": msgspec.json.encode(result),
+    }
+
+
+def _leaks(row: Row, outputs: dict[str, bytes]) -> list[str]:
+    names = [person.name for person in row.scenario.participants]
+    public = {name: data for name, data in outputs.items() if name.startswith(PUBLIC_OUTPUTS)}
+    return [*leaks(outputs, [PASSCODE]), *leaks(public, names)]
 
 
 def _check(

@@ -9,6 +9,8 @@ from typing import Final
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
+from worker.browser.page_errors import first_line
+
 logger = logging.getLogger(__name__)
 
 HUNG_TIMEOUT: Final = 30.0
@@ -28,5 +30,5 @@ async def until_hung(page: Page) -> str:
             return f"the page did not answer for {HUNG_TIMEOUT:.0f} s"
         except PlaywrightError as error:
             # A page that is navigating cannot answer; a page that is gone is detected elsewhere.
-            logger.debug("the page could not be checked: %s", error.message)
+            logger.debug("the page could not be checked: %s", first_line(error))
         await asyncio.sleep(_HUNG_PERIOD)

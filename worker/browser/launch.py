@@ -15,6 +15,7 @@ from typing import Final
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
+from worker.browser.page_errors import first_line
 from worker.browser.processes import browser_processes, is_alive, kill_children
 from worker.browser.storage_state import StorageStateError
 from worker.browser.virtual_display import virtual_display
@@ -134,7 +135,8 @@ async def new_context(session: BrowserSession) -> BrowserContext:
         ) from None
 
     def on_page(page: Page) -> None:
-        page.on("crash", lambda crashed: _set_died(session.died, f"the page crashed: {crashed.url}"))
+        # The page's address may hold a passcode, and is not in the message for that reason.
+        page.on("crash", lambda _: _set_died(session.died, "the page crashed"))
 
     context.on("page", on_page)
     return context
@@ -182,7 +184,7 @@ async def _close(browser: Browser, drivers: set[int]) -> None:
 def _reason(error: PlaywrightError) -> str:
     if "sandbox" in error.message and "usable" in error.message:
         return "its sandbox is not usable here; allow user namespaces, or set MEETSTEMS_CHROMIUM_ARGS=--no-sandbox"
-    return error.message.strip().splitlines()[0]
+    return first_line(error)
 
 
 async def _watch_driver(drivers: set[int], died: asyncio.Future[str]) -> None:

@@ -13,7 +13,8 @@ from typing import Final
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from worker.safe_text import redact
+from worker.browser.page_errors import first_line
+from worker.safe_text import Redactor, redact
 
 logger = logging.getLogger(__name__)
 
@@ -25,22 +26,22 @@ TIMEOUT: Final = 5.0
 """Seconds for both together, so that the bot still leaves in time."""
 
 
-async def take_snapshot(page: Page, folder: Path, private: Sequence[str]) -> None:
+async def take_snapshot(page: Page, folder: Path, private: Sequence[str], redactor: Redactor) -> None:
     """Writes screenshot.png and page.html into ``folder``, as far as the page still answers. Never raises.
 
     ``private`` are CSS selectors of where the page shows people's names, faces and words: they are masked and left out.
+    ``redactor`` hides the meeting's passcode.
     """
     try:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         async with asyncio.timeout(TIMEOUT):
             dom: str = await page.evaluate(_redacted_dom(), list(private))
-            await asyncio.to_thread((folder / DOM_FILE).write_text, redact(dom), "utf-8")
+            await asyncio.to_thread((folder / DOM_FILE).write_text, redactor.text(redact(dom)), "utf-8")
             masks = [page.locator(selector) for selector in private]
             await page.screenshot(path=folder / SCREENSHOT_FILE, mask=masks, timeout=TIMEOUT * 1000)
     except (PlaywrightError, TimeoutError, OSError) as error:
-        logger.warning(
-            "no screenshot of the page: %s", str(error).split("\n", 1)[0] or "the page does not answer"
-        )
+        why = first_line(error) if isinstance(error, PlaywrightError) else str(error)
+        logger.warning("no screenshot of the page: %s", why or "the page does not answer")
 
 
 @cache

@@ -11,7 +11,7 @@ from rich.console import Console
 from worker.cli.display import LiveDisplay, PlainDisplay
 from worker.cli.summary import PLAIN_WIDTH
 from worker.recording.observer import RecordingObserver
-from worker.safe_text import printable
+from worker.safe_text import printable, redact
 
 
 class _Output(Console):
@@ -27,7 +27,7 @@ class _ErrorLines(logging.Handler):
     """Writes each record as one line to the current ``sys.stderr``, which a live view replaces."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print_error(record.getMessage())
+        print_error(redact(record.getMessage()))
 
 
 def open_console() -> Console:

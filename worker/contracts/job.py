@@ -15,7 +15,7 @@ from worker.delivery.queue_text import ascii_json
 from worker.lifecycle.leave_policy import LeavePolicy
 from worker.platforms.links import EXPECTED_LINK, LinkError, parse_link
 from worker.platforms.registry import Platform
-from worker.safe_text import printable
+from worker.safe_text import Redactor, address_start, printable
 
 Vendor: TypeAlias = Literal["meetstream", "recall"]
 
@@ -58,6 +58,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ignored: list[str]
     body: dict[str, Any]
 
+    def redactor(self) -> Redactor:
+        """Hides what is secret in the meeting's link."""
+        return parse_link(self.meeting_url).redactor()
+
     def __repr__(self) -> str:
         # Other fields can hold tokens and must not get into a log by mistake.
         return f"Job(bot_id={self.bot_id!r}, vendor={self.vendor!r})"
@@ -69,7 +73,7 @@ def read_meeting(field: str, link: str) -> tuple[str, Platform]:
         platform = parse_link(link).platform
     except LinkError as error:
         # The query can contain a password.
-        shown = link.partition("?")[0]
+        shown = address_start(link)
         if other := _other_platform(link):
             raise wrong([field], shown, f"{EXPECTED_LINK} ({other} is not served yet)") from error
         raise wrong([field], shown, EXPECTED_LINK) from error

@@ -41,6 +41,7 @@ from worker.contracts.leave import bot_names, named_bots, patience_or, seconds_o
 from worker.contracts.validation import check, ignored_fields, wrong
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.platforms.registry import PLATFORMS, Platform
+from worker.safe_text import address_start
 
 CallbackUrl: TypeAlias = Annotated[
     str,
@@ -189,5 +190,5 @@ def _callback_url(given: str | None) -> str | None:
     except ValueError:
         valid = False
     if not valid:
-        raise wrong(["callback_url"], given.partition("?")[0], "an http or https address")
+        raise wrong(["callback_url"], address_start(given), "an http or https address")
     return given

@@ -39,6 +39,7 @@ from worker.jobs.local_copy import remove_local_copy
 from worker.jobs.preflight import preflight, until_able
 from worker.jobs.start_limits import FINISH_RESERVE, JOIN_LEAD, check_lengths, due_at
 from worker.reasons import Reason
+from worker.safe_text import NO_SECRETS
 from worker.settings import BrowserSettings, SettingsError, WorkerSettings
 from worker.states import State
 
@@ -129,7 +130,7 @@ async def _run_forever(queue: JobsQueue, context: WorkerContext) -> int:
 
 
 async def _receive(queue: JobsQueue, context: WorkerContext, seconds: float) -> Delivery | None:
-    context.log_about(None, None)
+    context.log_about(None, None, NO_SECRETS)
     context.metrics.job.set_state(State.IDLE, context.clock())
     delivery = await next_delivery(queue, seconds, context.stopped)
     context.metrics.delivery.queue_operation("receive", "ok")
@@ -315,7 +316,7 @@ async def _run_in_folder(
     job: Job, context: WorkerContext, *, sent_at: float, ends_by: float | None, give_up: bool
 ) -> Disposition:
     """Runs the job in a folder, which is removed once all that was recorded is in the bucket."""
-    context.log_about(job.bot_id, None)
+    context.log_about(job.bot_id, None, job.redactor())
     logger.info(
         "job for bot %s (%s), ignored fields: %s", job.bot_id, job.vendor, ", ".join(job.ignored) or "none"
     )

@@ -31,6 +31,7 @@ from worker.monitoring.metrics import Metrics
 from worker.monitoring.process_metrics import ProcessMetrics
 from worker.reasons import Reason
 from worker.recording.signals import stop_signals
+from worker.safe_text import NO_SECRETS, Redactor
 from worker.settings import BrowserSettings, SettingsError, WorkerSettings
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ logger = logging.getLogger(__name__)
 class WorkerContext:
     """Everything a job needs. ``owner`` names this worker in leases; ``clock`` returns seconds since the Unix epoch.
 
-    ``log_about`` makes every line of the log name this bot and this attempt from now on, and returns the last lines.
-    ``steady`` returns seconds of a clock that is never set. ``stopped`` is done when the worker has to stop. ``work`` is a
-    folder for the recording, which is deleted once all of it is in the bucket.
+    ``log_about`` makes every line of the log name this bot and this attempt and hide the job's secrets from now on, and returns
+    the last lines. ``steady`` returns seconds of a clock that is never set. ``stopped`` is done when the worker has to stop.
+    ``work`` is a folder for the recording, which is deleted once all of it is in the bucket.
     """
 
     browser_settings: BrowserSettings
@@ -54,7 +55,7 @@ class WorkerContext:
     store: S3Store
     events: EventSink
     metrics: Metrics
-    log_about: Callable[[str | None, int | None], LogTail]
+    log_about: Callable[[str | None, int | None, Redactor], LogTail]
     stopped: asyncio.Future[Ending]
     owner: str
     work: Path
@@ -98,10 +99,10 @@ async def open_context(
         raise SettingsError("MEETSTEMS_BUCKET: is not set, expected the name of an S3 bucket")
     json_lines = worker_settings.log_json if worker_settings.log_json is not None else not sys.stderr.isatty()
 
-    def log_about(bot_id: str | None, attempt: int | None) -> LogTail:
-        return configure_logging(bot_id, attempt, sys.stderr, json_lines)
+    def log_about(bot_id: str | None, attempt: int | None, redactor: Redactor) -> LogTail:
+        return configure_logging(bot_id, attempt, sys.stderr, json_lines, redactor)
 
-    log_about(None, None)
+    log_about(None, None, NO_SECRETS)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     ProcessMetrics(registry)

@@ -15,6 +15,7 @@ from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
 from worker.reasons import Reason, read_reason
 from worker.recording.outcome import RecordingOutcome
+from worker.safe_text import redact
 from worker.states import State
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -95,7 +96,7 @@ def make_result(
         outcome=job_outcome.kind,
         state=job_outcome.state,
         reason=job_outcome.reason,
-        detail=job_outcome.detail,
+        detail=job.redactor().text(redact(job_outcome.detail)),
         bot_status=names.bot_status,
         status_code=status_code(names.bot_status),
         code=names.code,

@@ -354,7 +354,7 @@ class _JobRun:
             claim_attempt, self._starting, self._keys, self._context.owner, self._context.clock()
         )
         self._context.metrics.job.set_attempt(number)
-        self._log = self._context.log_about(self._job.bot_id, number)
+        self._log = self._context.log_about(self._job.bot_id, number, self._job.redactor())
         return number
 
     def _lateness(self, sent_at: float, earlier: Earlier) -> Ending | None:

@@ -15,9 +15,10 @@ class MeetingAddress(NamedTuple):
     """A call of one platform.
 
     ``code`` is its number or name (``abc-defg-hij``), empty where the link hides it. ``url`` is the address at which its page
-    opens, ``shown`` the same without secrets, for logs and files.
+    opens, ``shown`` the same without secrets, for logs and files. ``secrets`` are the texts in ``url`` that let somebody in.
     """
 
     code: str
     url: str
     shown: str
+    secrets: tuple[str, ...] = ()

@@ -11,7 +11,8 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Locator
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
-from worker.platforms.page_driver import CLICK_TIMEOUT, PageDriver, first_line
+from worker.browser.page_errors import first_line
+from worker.platforms.page_driver import CLICK_TIMEOUT, PageDriver
 from worker.platforms.signs import Sign
 
 logger = logging.getLogger(__name__)

@@ -8,13 +8,12 @@ from urllib.parse import urlsplit
 from worker.errors import InputError
 from worker.platforms.address import AddressError, MeetingAddress
 from worker.platforms.registry import PLATFORMS, Platform
+from worker.safe_text import Redactor, address_start
 
 EXPECTED_LINK: Final = " or ".join(
     f"a {entry.title} link like {entry.example_link}" for entry in PLATFORMS.values()
 )
 """Words for what is expected of a link."""
-
-_SHOWN_LENGTH: Final = 100
 
 
 class LinkError(InputError):
@@ -32,6 +31,10 @@ class Link(NamedTuple):
         """The address for logs and files, without secrets."""
         return self.address.shown
 
+    def redactor(self) -> Redactor:
+        """Hides what is secret in the address."""
+        return Redactor(self.address.secrets)
+
 
 def parse_link(value: str) -> Link:
     """The call that ``value`` links to. Raises LinkError."""
@@ -42,9 +45,7 @@ def parse_link(value: str) -> Link:
                 return Link(platform, entry.parse_link(value))
             except AddressError as error:
                 raise LinkError(str(error)) from error
-    address = value.partition("?")[0]
-    shown = address if len(address) <= _SHOWN_LENGTH else address[:_SHOWN_LENGTH] + "…"
-    raise LinkError(f"meeting link {shown!r}: expected {EXPECTED_LINK}")
+    raise LinkError(f"meeting link {address_start(value)!r}: expected {EXPECTED_LINK}")
 
 
 def _host(value: str) -> str:

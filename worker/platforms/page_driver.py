@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
@@ -14,6 +13,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
+from worker.browser.page_errors import first_line
 from worker.platforms.call import CallError
 from worker.platforms.page_actions import Click, FillName, Step, press
 from worker.platforms.signs import Sign
@@ -29,7 +29,6 @@ LEAVE_TIMEOUT: Final = 3.0
 """Seconds for the button to leave to go away after it was pressed."""
 
 _REDIRECTED: Final = "interrupted by another navigation"
-_QUERY: Final = re.compile(r"\?\S*")
 
 T = TypeVar("T")
 
@@ -49,9 +48,7 @@ class PageDriver:
         except PlaywrightError as error:
             if _REDIRECTED in error.message:
                 return
-            # Playwright's message contains the address, whose query may hold a passcode.
-            why = _QUERY.sub("", first_line(error))
-            raise CallError(Reason.PAGE_NOT_LOADED, f"{shown}: does not load: {why}") from error
+            raise CallError(Reason.PAGE_NOT_LOADED, f"{shown}: does not load: {first_line(error)}") from error
         if answer is not None and answer.status >= 500:
             raise CallError(Reason.PAGE_NOT_LOADED, f"{shown}: does not load: status {answer.status}")
 
@@ -135,8 +132,3 @@ class PageDriver:
         """Raises CallError where ``error`` means that the page is gone."""
         if self.page.is_closed():
             raise CallError(Reason.BROWSER_DIED, f"the page is gone: {first_line(error)}") from error
-
-
-def first_line(error: PlaywrightError) -> str:
-    """Playwright's message, without its call log."""
-    return error.message.strip().split("\n", 1)[0]

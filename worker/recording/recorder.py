@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterable
 
 from worker.manifest.schema import Manifest
+from worker.recording.redaction import redacted_event
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.progress import Progress
+from worker.safe_text import NO_SECRETS, Redactor
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import FrameBatch, TapeEvent
 from worker.tape.writer import TapeWriter
@@ -20,7 +22,7 @@ class Recorder:
     """Takes the events of one recording. ``clock`` returns seconds since the Unix epoch.
 
     If rendering fails, the tape continues, and the files can be rendered from it later. ``observers`` are called with each
-    event that was written to the tape; they must not raise.
+    event that was written to the tape; they must not raise. ``redactor`` hides the meeting's secrets in every event.
     """
 
     def __init__(
@@ -29,11 +31,13 @@ class Recorder:
         renderer: DeferredRenderer,
         clock: Callable[[], float] = time.time,
         observers: Iterable[Callable[[TapeEvent], None]] = (),
+        redactor: Redactor = NO_SECRETS,
     ) -> None:
         self._tape = tape
         self._renderer = renderer
         self._clock = clock
         self.observers = list(observers)
+        self._redactor = redactor
         self._tape_error: TapeWriteError | None = None
         self._rendering_error: Exception | None = None
         self.first_frame_logged: float | None = None
@@ -52,18 +56,21 @@ class Recorder:
     def take(self, event: TapeEvent) -> None:
         """Writes ``event`` to the tape, then renders it. Raises TapeWriteError."""
         try:
-            recorded = self._tape.write(event, self._clock())
+            recorded = self._tape.write(redacted_event(event, self._redactor), self._clock())
         except TapeWriteError as error:
             self._tape_error = self._tape_error or error
             raise
         if self.first_frame_logged is None and isinstance(recorded, FrameBatch) and recorded.frames:
             self.first_frame_logged = self._clock()
-        self.render(recorded)
+        self._render(recorded)
         for observe in self.observers:
             observe(recorded)
 
     def render(self, event: TapeEvent) -> None:
         """Renders an event that can no longer be written to the tape."""
+        self._render(redacted_event(event, self._redactor))
+
+    def _render(self, event: TapeEvent) -> None:
         if self._rendering_error is not None:
             return
         try:

@@ -29,6 +29,7 @@ from worker.recording.interruptions import Interruptions
 from worker.recording.observer import RecordingObserver
 from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.recorder import Recorder
+from worker.recording.redaction import redacted_ending
 from worker.recording.signals import stop_signals
 from worker.rendering.deferred import HELD_SECONDS, DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER, claim_output
@@ -91,7 +92,12 @@ async def attend(
         context = await new_context(browser)
         with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
             media = MediaMonitor()
-            recorder = Recorder(tape, DeferredRenderer(open_renderer), observers=[media.observe])
+            recorder = Recorder(
+                tape,
+                DeferredRenderer(open_renderer),
+                observers=[media.observe],
+                redactor=request.link.redactor(),
+            )
             take = DeafnessWatch(recorder.take).take
             tap = await Tap.attach(context, take, PLATFORMS[request.link.platform].page_scripts)
             page = await context.new_page()
@@ -132,6 +138,7 @@ class _Session:
     ) -> None:
         self._request = request
         self._platform = request.link.platform
+        self._redactor = request.link.redactor()
         self._browser = browser
         self._tap = tap
         self._page = page
@@ -209,6 +216,8 @@ class _Session:
     def _on_transition(self, transition: Transition) -> None:
         """Writes a transition of the lifecycle to the tape and the log, and tells the observer."""
         state, ending = transition.state, transition.ending
+        if ending is not None:
+            ending = redacted_ending(ending, self._redactor)
         if state is State.LEAVING and ending is not None:
             self._ending = ending
             logger.info("%s.", words(State.LEAVING, ending.reason, self._platform).message)
@@ -247,7 +256,7 @@ class _Session:
             and self._needs_snapshot(ending.reason)
         ):
             private = PLATFORMS[self._platform].private_selectors
-            await take_snapshot(self._page, self._request.failure, private)
+            await take_snapshot(self._page, self._request.failure, private, self._redactor)
         if self._browser_is_alive():
             await self._leave()
         for transition in self._lifecycle.left(time.time()):

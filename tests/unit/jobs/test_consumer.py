@@ -170,7 +170,7 @@ def context_with(
         store=cast(S3Store, UnusedStore()),
         events=events,
         metrics=Metrics(registry or CollectorRegistry()),
-        log_about=lambda _bot, _attempt: LogTail(),
+        log_about=lambda _bot, _attempt, _redactor: LogTail(),
         stopped=asyncio.get_running_loop().create_future(),
         owner="this test",
         work=Path(),

@@ -11,7 +11,7 @@ from worker.platforms.links import LinkError, parse_link
 @pytest.mark.parametrize(
     ("link", "platform", "shown"),
     [
-        ("meet.google.com/abc-defg-hij", "google_meet", "https://meet.google.com/abc-defg-hij?hl=en"),
+        ("meet.google.com/abc-defg-hij", "google_meet", "https://meet.google.com/abc-defg-hij"),
         (
             "https://teams.microsoft.com/meet/123456?p=Secret",
             "microsoft_teams",

@@ -11,11 +11,12 @@ from typing import Final
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
+from worker.browser.page_errors import first_line
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import Chat, write_message
 from worker.platforms.page_actions import ActionRetries, Step, press
-from worker.platforms.page_driver import PageDriver, first_line
+from worker.platforms.page_driver import PageDriver
 from worker.platforms.signs import judge_sign_in
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts

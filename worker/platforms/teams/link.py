@@ -5,11 +5,16 @@ Teams documents no parameter for the language of its page: that follows the brow
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import re
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from worker.platforms.address import AddressError, MeetingAddress
+from worker.safe_text import address_start
 
 HOSTS: Final = (
     "teams.microsoft.com",
@@ -35,7 +40,9 @@ _MEET: Final = re.compile(r"/meet/([0-9a-z]{2,64})/?", re.IGNORECASE | re.ASCII)
 _MEETUP: Final = re.compile(r"/l/meetup-join/([^/]{1,300})(?:/([0-9]{1,20}))?/?", re.ASCII)
 _SHORT: Final = re.compile(r"/[A-Za-z0-9_.-]{1,100}", re.ASCII)
 _THREAD: Final = re.compile(r"19:[A-Za-z0-9_.-]{1,200}@thread\.(?:v2|tacv2|skype)", re.ASCII)
-_SHOWN_LENGTH: Final = 100
+_STANDARD_BASE64: Final = str.maketrans("-_", "+/")
+_SECRET_FIELDS: Final = frozenset({"p", "passcode", "password", "pwd", "coords"})
+"""Fields of the query, or of the JSON in ``coords``, that let somebody into the meeting."""
 
 
 def parse_teams_link(value: str) -> MeetingAddress:
@@ -43,7 +50,8 @@ def parse_teams_link(value: str) -> MeetingAddress:
 
     Taken are ``/l/meetup-join/…``, ``/meet/…``, the light client's ``/light-meetings/launch?coords=…``, and the address of the
     launcher page, which holds one of the first two. So is any short link of Microsoft's. The code is the meeting's number or
-    thread (``19:meeting_…@thread.v2``). The passcode is in the query, which is not shown.
+    thread (``19:meeting_…@thread.v2``). The passcode is in the query, which is not shown. Where a short link leads, anybody
+    can see who has it, so its path is secret.
     """
     text = value.strip()
     if not text.isprintable():
@@ -66,9 +74,10 @@ def parse_teams_link(value: str) -> MeetingAddress:
 
 def _short(value: str, parts: SplitResult) -> MeetingAddress:
     if not _SHORT.fullmatch(parts.path):
-        raise _refused(value, f"its path {parts.path[:_SHOWN_LENGTH]!r} is no short link")
-    address = f"https://{SHORT_HOST}{parts.path}"
-    return MeetingAddress("", address, address)
+        raise _refused(f"{SHORT_HOST}/", "its path is no short link")
+    root = f"https://{SHORT_HOST}/"
+    name = parts.path[1:]
+    return MeetingAddress("", f"{root}{name}", root, (name,))
 
 
 def _unwrapped(launcher: SplitResult) -> SplitResult:
@@ -90,16 +99,33 @@ def _meeting(value: str, host: str, parts: SplitResult) -> MeetingAddress:
             raise _refused(value, "it has no coords")
         code, path = "", _LIGHT
     else:
-        raise _refused(value, f"its path {parts.path[:_SHOWN_LENGTH]!r} names no meeting")
+        raise _refused(value, f"its path {address_start(parts.path)!r} names no meeting")
     address = f"https://{host}{path}"
-    return MeetingAddress(code, f"{address}?{query}" if query else address, address)
+    return MeetingAddress(code, f"{address}?{query}" if query else address, address, tuple(_secrets(query)))
+
+
+def _secrets(query: str) -> Iterator[str]:
+    """The values of _SECRET_FIELDS, in ``coords`` too, which is base64 of JSON with ``meetingUrl`` and ``passcode``."""
+    for field, value in parse_qsl(query):
+        if field.lower() in _SECRET_FIELDS:
+            yield value
+        if field.lower() == "coords":
+            for inner, text in _coordinates(value).items():
+                if isinstance(text, str):
+                    yield from [text] if inner.lower() in _SECRET_FIELDS else _secrets(urlsplit(text).query)
+
+
+def _coordinates(coords: str) -> dict[str, Any]:
+    try:
+        found = json.loads(base64.b64decode(coords.translate(_STANDARD_BASE64) + "=="))
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _refused(value: str, why: str = "") -> AddressError:
     """Never repeats the query, which may contain a passcode."""
-    address = value.partition("?")[0]
-    shown = address if len(address) <= _SHOWN_LENGTH else address[:_SHOWN_LENGTH] + "…"
     return AddressError(
-        f"meeting link {shown!r}: is not a Microsoft Teams link, expected one like {EXAMPLE}"
+        f"meeting link {address_start(value)!r}: is not a Microsoft Teams link, expected one like {EXAMPLE}"
         + (f" ({why})" if why else "")
     )

@@ -399,6 +399,7 @@ PRIVATE: Final = (
     "[data-tid=chat-pane-message]",
     "[data-tid=closed-caption-v2-window-wrapper]",
     "[data-tid=meeting-header-title]",
+    "[data-tid=meeting-passcode-input]",
 )
-"""Where pages show people's names, faces, captions and chat, and the meeting's title. Captions and title are known from public
-bots only."""
+"""Where pages show people's names, faces, captions and chat, the meeting's title, and its passcode, which the page fills in.
+Captions and title are known from public bots only."""

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.errors import InputError
-from worker.platforms.address import AddressError
+from worker.platforms.address import AddressError, MeetingAddress
 from worker.platforms.meet.link import parse_meet_link
 
 
@@ -41,7 +41,7 @@ from worker.platforms.meet.link import parse_meet_link
     ],
 )
 def test_a_meet_link_is_parsed(given_link: str, code: str, url: str) -> None:
-    assert parse_meet_link(given_link) == (code, url, url)
+    assert parse_meet_link(given_link) == MeetingAddress(code, url, url.partition("?")[0])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -63,7 +65,7 @@ LAUNCHER = "https://teams.microsoft.com/dl/launcher/launcher.html?type=meet&dire
             f"{MEETUP}?{CONTEXT}",
             MEETUP,
         ),
-        ("https://aka.ms/our-meeting?x=1", "", "https://aka.ms/our-meeting", "https://aka.ms/our-meeting"),
+        ("https://aka.ms/our-meeting?x=1", "", "https://aka.ms/our-meeting", "https://aka.ms/"),
         *(
             (
                 f"https://{host}/meet/123?p=x",
@@ -81,8 +83,33 @@ LAUNCHER = "https://teams.microsoft.com/dl/launcher/launcher.html?type=meet&dire
     ],
 )
 def test_a_teams_link_is_parsed(link: str, code: str, url: str, shown: str) -> None:
-    assert parse_teams_link(link) == (code, url, shown)
-    assert parse_teams_link(url) == (code, url, shown)
+    assert parse_teams_link(link)[:3] == (code, url, shown)
+    assert parse_teams_link(url)[:3] == (code, url, shown)
+
+
+COORDS = base64.urlsafe_b64encode(
+    b'{"meetingUrl":"https://teams.microsoft.com/meet/1?anon=true&p=Secret-1","passcode":"Secret-2","n":1}'
+).decode()
+
+
+@pytest.mark.parametrize(
+    ("link", "secrets"),
+    [
+        ("https://teams.microsoft.com/meet/123?p=Se%20cret&x=1", ("Se cret",)),
+        ("https://teams.microsoft.com/meet/123?anon=true&Passcode=Secret", ("Secret",)),
+        (LAUNCHER + "%2F_%23%2Fmeet%2F123%3Fp%3DSecret%26anon%3Dtrue", ("Secret",)),
+        (
+            f"https://teams.microsoft.com/light-meetings/launch?coords={COORDS}",
+            (COORDS, "Secret-1", "Secret-2"),
+        ),
+        ("https://teams.microsoft.com/light-meetings/launch?coords=neither", ("neither",)),
+        ("https://teams.microsoft.com/light-meetings/launch?coords=W10%3D", ("W10=",)),
+        ("https://aka.ms/our-meeting", ("our-meeting",)),
+        (f"{MEETUP}?{CONTEXT}", ()),
+    ],
+)
+def test_what_lets_somebody_in_is_known_as_secret(link: str, secrets: tuple[str, ...]) -> None:
+    assert parse_teams_link(link).secrets == secrets
 
 
 @pytest.mark.parametrize(
@@ -132,6 +159,11 @@ def test_other_texts_are_refused_in_one_line(link: str) -> None:
         "https://teams.microsoft.com:1/meet/123?p=Secret",
         "https://[teams.microsoft.com/meet/123?p=Secret",
         "https://teams.microsoft.com/meet/123?p=Secret\x00",
+        "https://teams.microsoft.com/meet/123&p=Secret",
+        "https://teams.microsoft.com/meet/123%3Fp%3DSecret",
+        "https://teams.microsoft.com/#/meet/123,Secret",
+        "https://teams.microsoft.com/meet/123 Passcode: Secret",
+        "https://aka.ms/our/Secret",
         "https://teams.microsoft.com/dl/launcher/launcher.html?url=%2F_%23%2Fmeet%2F1%2F2%3Fp%3DSecret",
     ],
 )
