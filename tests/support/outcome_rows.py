@@ -185,7 +185,7 @@ async def play(row: Row, folder: Path) -> list[PlayedRow]:
             last = attempt == row.attempts - 1
             sent_to_page = replica.sent_to_page[sent_before:]
             played.append(_check(row, outcome, events, sent_to_page, last=last))
-            leaked = _leaks(row, _outputs(replica, outcome, output, observer))
+            leaked = _leaks(row, outputs_of(replica, outcome, output, observer))
             played[-1] = played[-1]._replace(faults=[*played[-1].faults, *leaked])
             if last and row.check is not None:
                 faults = [*played[-1].faults, *row.check(replica, outcome, events)]
@@ -209,7 +209,7 @@ async def _attend(row: Row, replica: Replica, output: Path, observer: EventLog) 
     )
 
 
-def _outputs(
+def outputs_of(
     replica: Replica, outcome: RecordingOutcome, output: Path, observer: EventLog
 ) -> dict[str, bytes]:
     """Everything that is written about the attempt, by name."""

@@ -1,4 +1,4 @@
-"""Serves /metrics, /healthz and /readyz over HTTP to Prometheus and Kubernetes, from a separate thread.
+"""Serves /metrics, /healthz and /readyz over HTTP, IPv4 and IPv6, to Prometheus and Kubernetes, from a separate thread.
 
 /healthz reports whether the event loop runs: if not, the process must be restarted. /readyz reports whether the frames of
 a call are *delivered*, not only whether tracks exist.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable
@@ -74,6 +76,8 @@ class Health:
 class HealthServer:
     """Serves ``registry`` and ``health`` on ``port`` (0: any free one) of all interfaces while it is open.
 
+    It listens on IPv4 and IPv6, as far as the host has them: a kubelet asks a pod at the address that its cluster gave it.
+
     Raises PortError.
     """
 
@@ -130,6 +134,18 @@ async def linger(
             return
 
 
+def has_ipv6() -> bool:
+    """Whether this host can listen on IPv6: its kernel may lack it, or have it switched off."""
+    if not socket.has_ipv6:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -139,7 +155,17 @@ class _Server(ThreadingHTTPServer):
         self.registry = registry
         self.health = health
         self.scraped = scraped
-        super().__init__(("", port), _Handler)
+        dual_stack = has_ipv6()
+        self.address_family = socket.AF_INET6 if dual_stack else socket.AF_INET
+        super().__init__(("::" if dual_stack else "", port), _Handler)
+
+    def server_bind(self) -> None:
+        """Binds to all addresses; a socket of IPv6 takes connections by IPv4 as well (RFC 3493 §5.3)."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        # HTTPServer.server_bind() asks DNS for the host's name as well, which may take long and is not used here.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "", self.server_address[1]
 
     def handle_error(self, request: object, client_address: object) -> None:
         logger.debug("a request for the metrics was not answered", exc_info=True)
@@ -151,12 +177,16 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = 10
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         match self.path.split("?", 1)[0]:
             case "/metrics":
                 encode, content_type = choose_encoder(self.headers.get("Accept", ""))
                 self._answer(HTTPStatus.OK, encode(self.server.registry), content_type)
-                self.server.scraped()
+                if self.command == "GET":
+                    self.server.scraped()
             case "/healthz":
                 self._state(self.server.health.sickness())
             case "/readyz":
@@ -176,4 +206,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        # An answer to HEAD has the headers of GET, and no content (RFC 9110 §9.3.2).
+        if self.command == "GET":
+            self.wfile.write(body)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import http.client
+import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.unit.monitoring.test_capture_health import report
+from worker.monitoring import health
 from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import STUCK_SECONDS, Health, HealthServer, PortError, linger
 from worker.monitoring.metrics import Metrics
@@ -33,9 +38,9 @@ class Served:
         self.health = Health(self.metrics.capture.health, self.clock)
         self.server = HealthServer(self.registry, self.health, 0)
 
-    def get(self, path: str, accept: str = "") -> tuple[int, str, str]:
+    def get(self, path: str, accept: str = "", address: str = "127.0.0.1") -> tuple[int, str, str]:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.server.port}{path}", headers={"Accept": accept}
+            f"http://{address}:{self.server.port}{path}", headers={"Accept": accept}
         )
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:
@@ -60,6 +65,60 @@ def test_metrics_are_served_in_the_accepted_format(served: Served) -> None:
     _, content_type, text = served.get("/metrics", "application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert text.endswith("# EOF\n")
+
+
+def addresses() -> list[str]:
+    return ["127.0.0.1", "[::1]"] if loopback_has_ipv6() else ["127.0.0.1"]
+
+
+def loopback_has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
+def test_each_page_is_served_by_ipv4_and_ipv6(served: Served, address: str, path: str) -> None:
+    if address not in addresses():
+        pytest.skip("this kernel has no IPv6")
+    assert served.get(path, address=address)[0] == 200
+
+
+def test_a_host_without_ipv6_is_served_by_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "has_ipv6", lambda: False)
+    served = Served()
+    with served.server:
+        assert served.get("/healthz")[0] == 200
+        with pytest.raises(OSError), socket.create_connection(("::1", served.server.port), timeout=5):
+            pass
+
+
+def test_has_ipv6_is_false_where_the_kernel_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> socket.socket:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    assert health.has_ipv6() is loopback_has_ipv6()
+    monkeypatch.setattr(socket, "socket", refuse)
+    assert not health.has_ipv6()
+    monkeypatch.setattr(socket, "has_ipv6", False)
+    assert not health.has_ipv6()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/metrics", 200), ("/healthz", 200), ("/readyz", 200), ("/x", 404)]
+)
+def test_head_is_answered_like_get_without_content(served: Served, path: str, status: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.server.port, timeout=5)
+    with closing(connection):
+        connection.request("HEAD", path)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (status, b"")
+        assert int(answer.headers["Content-Length"]) > 0
+    assert served.server.scrapes == 0
 
 
 def test_healthz_fails_once_the_event_loop_is_stuck(served: Served) -> None:
