@@ -312,8 +312,11 @@ async def test_an_empty_queue_exits_with_0_and_a_wrong_configuration_with_2(
     aws: Cloud, tmp_path: Path
 ) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
-        idle = await Worker.start(replica, aws, tmp_path / "idle", MEETSTEMS_RECEIVE_SECONDS="0")
-        assert await idle.finish() == 0
+        lingering = {"MEETSTEMS_METRICS_PORT": "0", "MEETSTEMS_LINGER_SECONDS": "3600"}
+        idle = await Worker.start(
+            replica, aws, tmp_path / "idle", MEETSTEMS_RECEIVE_SECONDS="0", **lingering
+        )
+        assert await idle.finish(within=60) == 0
         wrong = await Worker.start(replica, aws, tmp_path / "wrong", MEETSTEMS_BUCKET="")
         assert await wrong.finish() == 2
         assert "MEETSTEMS_BUCKET: is not set" in wrong.log

@@ -91,7 +91,7 @@ async def open_context(
     aws: Aws,
     on_sigterm: Reason = Reason.DRAINED,
 ) -> AsyncIterator[WorkerContext]:
-    """Opens everything that jobs need for the block; after it, waits for a last scrape by Prometheus.
+    """Opens everything that jobs need for the block; after it, waits for a last scrape by Prometheus if there was a job.
 
     A signal completes ``stopped``, SIGTERM with the reason ``on_sigterm``. Raises SettingsError and PortError.
     """
@@ -132,7 +132,7 @@ async def open_context(
                     clock=time.time,
                     steady=steady_seconds,
                 )
-                if server is not None:
+                if server is not None and metrics.job.had_a_job:
                     await linger(server, worker_settings.linger_seconds, signalled)
         finally:
             beating.cancel()

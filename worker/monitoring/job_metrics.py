@@ -51,6 +51,8 @@ class JobMetrics:
         self._delayed = counter(
             registry, "jobs_delayed", "Jobs postponed because they could not be run, by reason.", "reason"
         )
+        self.had_a_job = False
+        """Whether a job was received, or run without a queue."""
 
     def observe(self, event: TapeEvent) -> None:
         """Takes the tape's next event."""
@@ -66,6 +68,7 @@ class JobMetrics:
         """The worker entered ``state`` at ``at`` (seconds on any one clock)."""
         if state.value in STATES:
             self._state.state(state.value)
+        self.had_a_job |= state is not State.IDLE
         if state is State.JOINING:
             self._joining_since = at
         elif state is State.IN_CALL_RECORDING and self._joining_since is not None:
@@ -103,9 +106,7 @@ class JobMetrics:
         self._delayed.labels(self._labels.bound("delayed", reason)).inc()
 
     def job_received(self, waited_seconds: float, receives: int) -> None:
-        """A job was received: the seconds since it was due, and its receive count.
-
-        A job is due when it was sent, or, if it asks for a later time to join, early enough for a worker to be there then.
-        """
+        """A job was received: the seconds since it was due (its join_at, or when it was sent), and its receive count."""
+        self.had_a_job = True
         self._job_wait.observe(max(0.0, waited_seconds))
         self._job_receives.set(receives)
