@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeVar
@@ -75,7 +76,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``bucket`` and ``jobs_queue_url`` are None where they are not set: not every command needs them. ``keep_tape``: the tape
     stays in the bucket after all files are there. ``encryption`` None: writes ask for none, so the bucket's default applies.
     At most ``grace_seconds`` pass from SIGTERM to the end. A bot does not join any more ``latest_start_seconds`` after its job
-    was due. ``log_json`` None: JSON lines, but text on a terminal.
+    was due. ``log_json`` None: JSON lines, but text on a terminal. ``pod`` and ``node`` are where the worker runs, for
+    ``bot.json``.
     """
 
     jobs_queue_url: str | None = None
@@ -97,10 +99,15 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: int | None = None
     linger_seconds: float = 0.0
     log_json: bool | None = None
+    pod: str = ""
+    node: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> WorkerSettings:
-        """Reads the variables that README.md lists. An empty value counts as unset. Raises SettingsError."""
+        """Reads the variables that README.md lists; an empty value counts as unset. ``pod`` is the host's name by default.
+
+        Raises SettingsError.
+        """
         given = _given(environ)
         folder = given.get("MEETSTEMS_WORK_DIR")
         return cls(
@@ -123,6 +130,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             metrics_port=_optional(given, "MEETSTEMS_METRICS_PORT", 0, 65_535),
             linger_seconds=_number(given, "MEETSTEMS_LINGER_SECONDS", 0, 3600, 0),
             log_json=_choice(given, "MEETSTEMS_LOG", {"json": True, "text": False}, None),
+            pod=given.get("MEETSTEMS_POD", socket.gethostname()),
+            node=given.get("MEETSTEMS_NODE", ""),
         )
 
 

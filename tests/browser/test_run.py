@@ -313,9 +313,7 @@ async def test_an_empty_queue_exits_with_0_and_a_wrong_configuration_with_2(
 ) -> None:
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         lingering = {"MEETSTEMS_METRICS_PORT": "0", "MEETSTEMS_LINGER_SECONDS": "3600"}
-        idle = await Worker.start(
-            replica, aws, tmp_path / "idle", MEETSTEMS_RECEIVE_SECONDS="0", **lingering
-        )
+        idle = await Worker.start(replica, aws, tmp_path / "idle", MEETSTEMS_RECEIVE_SECONDS="0", **lingering)
         assert await idle.finish(within=60) == 0
         wrong = await Worker.start(replica, aws, tmp_path / "wrong", MEETSTEMS_BUCKET="")
         assert await wrong.finish() == 2

@@ -68,7 +68,14 @@ async def test_a_crashing_page_leaves_no_passcode_in_bucket_events_log_and_metri
     port = free_port()
     async with Replica(meeting(), tmp_path / "truth.jsonl") as replica:
         aws.dispatch(replica)
-        worker = await Worker.start(replica, aws, tmp_path / "work", MEETSTEMS_METRICS_PORT=str(port))
+        worker = await Worker.start(
+            replica,
+            aws,
+            tmp_path / "work",
+            MEETSTEMS_METRICS_PORT=str(port),
+            MEETSTEMS_POD="pod-1",
+            MEETSTEMS_NODE="node-1",
+        )
         for attempt in (1, 2):
 
             def records(attempt: int = attempt) -> bool:
@@ -83,7 +90,9 @@ async def test_a_crashing_page_leaves_no_passcode_in_bucket_events_log_and_metri
                 metrics = answer.read()
             crash_pages(worker.process.pid)
         await worker.finish()
-    (result,) = aws.results()
+    status, (result,) = aws.status(), aws.results()
+    assert status is not None
+    assert (status.pod, status.node) == ("pod-1", "node-1")
     assert (result.reason, result.detail) == (Reason.BROWSER_DIED, "the page crashed")
     outputs = {
         **files_in(await asyncio.to_thread(aws.save, tmp_path / "bot")),

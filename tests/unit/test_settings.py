@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,10 @@ def test_wrong_or_contradicting_encryption_is_refused(environ: dict[str, str], m
     with pytest.raises(SettingsError) as caught:
         WorkerSettings.from_environment(environ)
     assert str(caught.value) == message
+
+
+def test_pod_and_node_come_from_their_variables_and_the_pod_is_the_host_by_default() -> None:
+    given = WorkerSettings.from_environment({"MEETSTEMS_POD": "pod-1", "MEETSTEMS_NODE": "node-1"})
+    assert (given.pod, given.node) == ("pod-1", "node-1")
+    default = WorkerSettings.from_environment({"MEETSTEMS_POD": " "})
+    assert (default.pod, default.node) == (socket.gethostname(), "")

@@ -48,7 +48,8 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     ``state`` and ``reason`` are values of State and Reason, ``bot_status`` is MeetStream's, ``code`` and ``sub_code`` are
     Recall.ai's. ``audio_status`` is ``Success`` once audio_streams.json is final, also if there is none. ``reported``: the
-    result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC.
+    result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC. ``pod`` and ``node`` are where the worker ran
+    that wrote this.
     """
 
     bot_id: str
@@ -63,6 +64,8 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
     audio_status: str = AUDIO_IN_PROGRESS
     reported: bool = False
+    pod: str = ""
+    node: str = ""
 
 
 class SpeakerTotal(msgspec.Struct, frozen=True, kw_only=True):

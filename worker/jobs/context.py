@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """Everything a job needs. ``owner`` names this worker in leases; ``clock`` returns seconds since the Unix epoch.
+    """Everything a job needs. ``owner`` names this worker in leases, uniquely; ``clock`` returns seconds since the Unix epoch.
 
     ``log_about`` makes every line of the log name this bot and this attempt and hide the job's secrets from now on, and returns
     the last lines. ``steady`` returns seconds of a clock that is never set. ``stopped`` is done when the worker has to stop.
@@ -82,6 +82,12 @@ def open_sqs(aws: Aws, metrics: Metrics) -> SQSClient:
     client = sqs_client(aws)
     watch_requests(client, partial(metrics.delivery.request_failed, "SQS"))
     return client
+
+
+def owner_name(worker_settings: WorkerSettings) -> str:
+    """A unique name for this worker in leases and attempts, which says where it runs: ``POD@NODE/UUID``."""
+    place = "@".join(filter(None, [worker_settings.pod, worker_settings.node]))
+    return "/".join(filter(None, [place, str(uuid.uuid4())]))
 
 
 @asynccontextmanager
@@ -127,7 +133,7 @@ async def open_context(
                     metrics=metrics,
                     log_about=log_about,
                     stopped=stopped,
-                    owner=str(uuid.uuid4()),
+                    owner=owner_name(worker_settings),
                     work=Path(),
                     clock=time.time,
                     steady=steady_seconds,

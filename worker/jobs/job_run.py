@@ -209,7 +209,15 @@ class _JobRun:
         self._earlier = earlier
         number = await self._claim()
         self._reporter = Reporter(
-            self._store, self._keys, context.events, self._lease, self._job, number, context.clock
+            self._store,
+            self._keys,
+            context.events,
+            self._lease,
+            self._job,
+            number,
+            context.clock,
+            context.worker_settings.pod,
+            context.worker_settings.node,
         )
         recovering = asyncio.create_task(self._recover(earlier.numbers, "recovery"))
         try:

@@ -37,7 +37,7 @@ class Reporter:
     """Reports one bot. To be used in one event loop; ``clock`` returns seconds since the Unix epoch.
 
     Reporting a state never blocks. ``attempt`` is the attempt that the next events belong to and are numbered by; it only
-    grows. Nothing is reported once another worker has taken over ``lease``.
+    grows. ``pod`` and ``node`` are where this worker runs. Nothing is reported once another worker has taken over ``lease``.
     """
 
     def __init__(
@@ -49,12 +49,16 @@ class Reporter:
         job: Job,
         attempt: int,
         clock: Callable[[], float],
+        pod: str = "",
+        node: str = "",
     ) -> None:
         self._document = GuardedDocument(store, keys.status, lambda: lease.may_speak(clock()))
         self._events = events
         self._lease = lease
         self._job = job
         self._clock = clock
+        self._pod = pod
+        self._node = node
         self.attempt = attempt
         self._count = 0
         self._status: BotStatus | None = None
@@ -76,6 +80,7 @@ class Reporter:
         status = bot_status(
             self._job, state, reason, names, self.attempt, self.next_sequence(), self._clock()
         )
+        status = msgspec.structs.replace(status, pod=self._pod, node=self._node)
         if self._status is not None:
             status = msgspec.structs.replace(status, audio_status=self._status.audio_status)
         self._status = status

@@ -8,7 +8,7 @@ import pytest
 
 from worker.delivery.aws_clients import Aws, Credentials
 from worker.jobs import context as module
-from worker.jobs.context import WorkerContext, open_context
+from worker.jobs.context import WorkerContext, open_context, owner_name
 from worker.monitoring.health import HealthServer
 from worker.settings import BrowserSettings, WorkerSettings
 from worker.states import State
@@ -39,6 +39,16 @@ def lingered(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(module, "linger", linger)
     return seconds
+
+
+@pytest.mark.parametrize(
+    ("pod", "node", "before"), [("pod-1", "node-1", "pod-1@node-1/"), ("pod-1", "", "pod-1/"), ("", "", "")]
+)
+def test_the_owner_says_where_it_runs_and_is_unique(pod: str, node: str, before: str) -> None:
+    settings = WorkerSettings(pod=pod, node=node)
+    owners = {owner_name(settings) for _ in range(100)}
+    assert len(owners) == 100
+    assert all(owner.startswith(before) and len(owner) == len(before) + 36 for owner in owners)
 
 
 @pytest.mark.parametrize(
