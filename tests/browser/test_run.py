@@ -21,7 +21,7 @@ from tests.support.record_process import chromium_of, meeting
 from tests.support.truth_check import assert_matches_truth
 from tests.support.worker_process import Cloud, Worker, cloud
 from worker.jobs.streams import streams_of
-from worker.manifest.schema import Manifest
+from worker.manifest.schema import Announcement, Manifest
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -76,6 +76,13 @@ async def test_a_job_is_recorded_and_reported_and_a_redelivery_changes_nothing(
             ["bot_image_url"],
         )
         assert replica.chat == ["hello"]
+        status = aws.status()
+        assert status is not None
+        assert result.announcement is not None
+        assert status.announced_at == result.announcement.written_at
+        assert result.started_at is not None
+        assert str(status.announced_at) > result.started_at
+        assert aws.manifest().recording.announcement == result.announcement
         assert result.custom_attributes == {"order": "7"}
         assert [speaker.participant_name for speaker in result.speakers] == ["Ada Ray", "Ben Oak", "Cleo Fir"]
         assert result.counters["packets_received"] > 300
@@ -244,6 +251,31 @@ async def test_a_dead_chromium_is_restarted_once(aws: Cloud, tmp_path: Path) -> 
     bot = aws.save(tmp_path / "bot")
     assert_matches_truth(bot, manifest, read_truth(tmp_path / "truth.jsonl"), [killed], max_lost=0.5)
     assert (bot / "attempts/0001/failure/log.txt").read_text().count("browser_died") >= 1
+
+
+async def test_a_call_that_was_told_is_not_told_again_by_the_next_worker(aws: Cloud, tmp_path: Path) -> None:
+    def announced(attempt: int) -> str | None:
+        status = aws.status()
+        in_call = status is not None and (status.attempt, status.state) == (attempt, "in_call_recording")
+        return status.announced_at if status is not None and in_call else None
+
+    async with Replica(conversation(60), tmp_path / "truth.jsonl") as replica:
+        aws.dispatch(replica, bot_message="I record this.")
+        first = await Worker.start(replica, aws, tmp_path / "first")
+        await aws.until(lambda: announced(1))
+        told_at = announced(1)
+        assert replica.chat == ["I record this."]
+        await first.kill()
+        second = await Worker.start(replica, aws, tmp_path / "second")
+        await aws.until(lambda: announced(2), within=90)
+        await aws.until(lambda: has_tape(aws, 2))
+        second.process.send_signal(signal.SIGINT)
+        assert await second.finish() == 0
+        # The chat of the second visit.
+        assert replica.chat == []
+    (result,) = aws.results()
+    assert result.announcement == Announcement(written_at=told_at)
+    assert not any("announcement" in warning for warning in result.warnings)
 
 
 async def test_a_bot_that_is_not_admitted_gives_a_result(aws: Cloud, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from worker.contracts.job import Job
 from worker.contracts.vendor_words import Words, status_code
 from worker.delivery.queue_text import LARGEST_MESSAGE, ascii_json
 from worker.iso_time import iso_utc
-from worker.manifest.schema import Manifest, Packets
+from worker.manifest.schema import Announcement, Manifest, Packets
 from worker.reasons import Reason
 from worker.safe_text import printable, redact
 from worker.states import State
@@ -49,7 +49,7 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     ``state`` and ``reason`` are values of State and Reason, ``bot_status`` is MeetStream's, ``code`` and ``sub_code`` are
     Recall.ai's. ``audio_status`` is ``Success`` once audio_streams.json is final, also if there is none. ``reported``: the
     result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC. ``pod`` and ``node`` are where the worker ran
-    that wrote this.
+    that wrote this. ``announced_at`` is when the call was told of the recording, in the same form; None: it was not.
     """
 
     bot_id: str
@@ -66,6 +66,7 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     reported: bool = False
     pod: str = ""
     node: str = ""
+    announced_at: str | None = None
 
 
 class SpeakerTotal(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +90,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a job: written once, to ``result.json``, and sent as the last event.
 
     ``outcome`` is a value of OutcomeKind, ``state`` ``done`` or ``fatal``, ``reason`` a value of worker.reasons.Reason.
-    ``counters`` are final totals; ``ignored`` names fields of the job that had no effect.
+    ``counters`` are final totals; ``ignored`` names fields of the job that had no effect. ``announcement`` says whether the
+    call was told of the recording, None: the job asked for no announcement.
     """
 
     event: str = "bot.result"
@@ -117,6 +119,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
     ignored: list[str]
     custom_attributes: dict[str, Any]
+    announcement: Announcement | None = None
 
 
 def bot_status(

@@ -28,7 +28,7 @@ from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError, replay
 from worker.states import State
-from worker.tape.events import TapeEvent
+from worker.tape.events import Announced, TapeEvent
 from worker.tape.parts import PART_PATTERN
 
 logger = logging.getLogger(__name__)
@@ -67,14 +67,21 @@ class Attempt:
 
 
 class _AttemptObserver(RecordingObserver):
-    """Forwards states to the reporter, progress and events to the metrics, and closed parts of the tape to the upload."""
+    """Forwards states and the announcement to the reporter, progress and events to the metrics, and closed parts of the tape to
+    the upload."""
 
     interval = PROGRESS_INTERVAL
 
     def __init__(
-        self, report_state: ReportState, metrics: Metrics, upload: TapeUpload, closed: set[Path]
+        self,
+        report_state: ReportState,
+        report_announced: Callable[[float], None],
+        metrics: Metrics,
+        upload: TapeUpload,
+        closed: set[Path],
     ) -> None:
         self._report_state = report_state
+        self._report_announced = report_announced
         self._metrics = metrics
         self._upload = upload
         self._closed = closed
@@ -87,6 +94,8 @@ class _AttemptObserver(RecordingObserver):
 
     def event(self, event: TapeEvent) -> None:
         self._metrics.observe(event)
+        if isinstance(event, Announced) and not event.failure:
+            self._report_announced(event.at)
 
     def part_closed(self, path: Path) -> None:
         self._closed.add(path)
@@ -99,10 +108,12 @@ async def run_attempt(
     upload: TapeUpload,
     context: WorkerContext,
     report_state: ReportState,
+    report_announced: Callable[[float], None],
     stopped: asyncio.Future[Ending],
 ) -> Attempt:
     """Joins, records into ``plan.request.output``, and renders the files. Raises what attend() raises.
 
+    ``report_announced`` is called with the time (Unix seconds) at which the call was told of the recording.
     ``upload`` gets the tape's parts; the caller closes it.
     """
     folder = plan.request.output
@@ -111,7 +122,7 @@ async def run_attempt(
     outcome = await attend(
         plan.request._replace(failure=failure),
         context.browser_settings,
-        _AttemptObserver(report_state, context.metrics, upload, closed),
+        _AttemptObserver(report_state, report_announced, context.metrics, upload, closed),
         lambda platform: Renderer(folder, platform),
         stopped,
     )

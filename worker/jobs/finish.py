@@ -18,14 +18,14 @@ from worker.delivery.object_store import Listed, ObjectStore
 from worker.errors import MeetstemsError
 from worker.jobs.attempt import Attempt
 from worker.jobs.context import WorkerContext
-from worker.jobs.job_outcome import JobOutcome, given_up, judge, make_result
+from worker.jobs.job_outcome import JobOutcome, announcement_of, given_up, judge, make_result
 from worker.jobs.publish_attempts import AttemptsPublisher
 from worker.jobs.recovery import files_of
 from worker.jobs.reporter import Reporter
 from worker.jobs.result_file import keep_result
 from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt, merge_attempts
-from worker.manifest.schema import Manifest, encode_manifest
+from worker.manifest.schema import Announcement, Manifest, encode_manifest
 from worker.reasons import read_reason
 from worker.states import State
 
@@ -82,7 +82,7 @@ class Finish:
         manifest = await self._publish_document(recorded)
         await self._publisher.publish_rest()
         await self._publisher.publish_failures(job_outcome.kind)
-        result = await self._report(job_outcome, manifest)
+        result = await self._report(job_outcome, manifest, recorded)
         if result is not None and not context.worker_settings.keep_tape:
             await asyncio.to_thread(self._remove_tapes, recorded)
         return result
@@ -92,19 +92,23 @@ class Finish:
 
         Returns the result, None if it could not be sent. Raises LeaseLostError, and what the store raises before the report.
         """
-        result = await self._report(given_up(), None)
+        result = await self._report(given_up(), None, [])
         try:
             await self._publish_document(list(await self._recovered()))
         except (MeetstemsError, OSError) as error:
             logger.error("reported, but what was recorded could not be recovered: %s", error)
         return result
 
-    async def _report(self, job_outcome: JobOutcome, manifest: Manifest | None) -> Result | None:
+    async def _report(
+        self, job_outcome: JobOutcome, manifest: Manifest | None, recorded: Sequence[RecordedAttempt]
+    ) -> Result | None:
         """Writes and sends the result; None if it could not be sent."""
         context = self._context
         await self._check_lease()
         self._reporter.enter(job_outcome.state, job_outcome.reason)
-        result = await self._make_result(manifest, job_outcome)
+        outcomes = [attempt.outcome for attempt in self._attempts]
+        announcement = announcement_of(self._job, recorded, outcomes, self._reporter.announced_at)
+        result = await self._make_result(manifest, job_outcome, announcement)
         result = await asyncio.to_thread(keep_result, self._store, self._keys, result)
         if not await self._reporter.send_result(result_event(result), context.worker_settings.retry_seconds):
             return None
@@ -134,7 +138,9 @@ class Finish:
         await self._reporter.audio_ready()
         return merged
 
-    async def _make_result(self, manifest: Manifest | None, job_outcome: JobOutcome) -> Result:
+    async def _make_result(
+        self, manifest: Manifest | None, job_outcome: JobOutcome, announcement: Announcement | None
+    ) -> Result:
         """The result, with all files that all attempts have in the bucket."""
         numbers = range(1, self._reporter.attempt + 1)
         files = await asyncio.to_thread(self._list, [self._keys.attempt(each).files for each in numbers])
@@ -150,6 +156,7 @@ class Finish:
             attempt=self._reporter.attempt,
             sequence=self._reporter.next_sequence(),
             at=self._context.clock(),
+            announcement=announcement,
         )
 
     def _list(self, prefixes: list[str]) -> list[Listed]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from worker.contracts.job import Job
 from worker.contracts.status import OutcomeKind, Result, ResultFile, packet_counters, speaker_totals
 from worker.contracts.vendor_words import status_code, words
 from worker.iso_time import iso_utc
+from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.ending import Ending
-from worker.manifest.merge import RecordedAttempt
-from worker.manifest.schema import Manifest
+from worker.manifest.merge import RecordedAttempt, merged_announcement
+from worker.manifest.schema import Announcement, Manifest
 from worker.reasons import Reason, read_reason
 from worker.recording.outcome import RecordingOutcome
 from worker.safe_text import redact
@@ -71,6 +72,44 @@ def error_reason(error: Exception, reason: Reason) -> Reason:
     return reason if reason.is_cut_off else Reason.TAPE_FAILED
 
 
+def announcement_of(
+    job: Job,
+    recorded: Sequence[RecordedAttempt],
+    outcomes: Sequence[RecordingOutcome],
+    announced_at: str | None,
+) -> Announcement | None:
+    """Whether any attempt told the call of the recording; None if the job asked for no announcement.
+
+    ``announced_at`` is what bot.json says, which is known also of a worker that was lost with its tape.
+    """
+    if job.announcement is None:
+        return None
+    known = [each.manifest.recording.announcement for each in recorded]
+    told = merged_announcement([*known, *(outcome.announcement for outcome in outcomes)])
+    if announced_at is not None and (told is None or told.written_at is None):
+        return Announcement(written_at=announced_at)
+    unknown = NotAnnounced.UNKNOWN if recorded else NotAnnounced.NEVER_RECORDED
+    return told or Announcement(written_at=None, failure=unknown)
+
+
+_NOT_ANNOUNCED: Final[Mapping[str, str]] = {
+    NotAnnounced.NO_CHAT: "the page offered no chat",
+    NotAnnounced.NOT_TAKEN: "the chat did not take it",
+    NotAnnounced.LEFT_BEFORE: "the bot left the call before",
+    NotAnnounced.UNKNOWN: "the worker was lost before it noted whether it did",
+}
+
+
+def _announcement_warnings(announcement: Announcement | None) -> list[str]:
+    """A warning if a recording was made that the call was not told of."""
+    if announcement is None or announcement.written_at is not None:
+        return []
+    if announcement.failure == NotAnnounced.NEVER_RECORDED:
+        return []
+    why = _NOT_ANNOUNCED.get(announcement.failure, announcement.failure)
+    return [f"The announcement was not written into the chat: {why}."]
+
+
 def make_result(
     job: Job,
     job_outcome: JobOutcome,
@@ -83,6 +122,7 @@ def make_result(
     attempt: int,
     sequence: int,
     at: float,
+    announcement: Announcement | None = None,
 ) -> Result:
     """The result of ``job``; ``at`` is now, in Unix seconds. The idempotency key is the same for every worker."""
     names = words(job_outcome.state, job_outcome.reason, job.platform)
@@ -112,7 +152,8 @@ def make_result(
         files=files,
         speakers=speaker_totals(manifest) if manifest else [],
         counters=counters,
-        warnings=recording.warnings if recording else [],
+        warnings=[*(recording.warnings if recording else []), *_announcement_warnings(announcement)],
         ignored=job.ignored,
         custom_attributes=job.custom_attributes,
+        announcement=announcement,
     )

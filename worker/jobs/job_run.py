@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.contracts.job import Job
-from worker.contracts.status import BotStatus, result_event
+from worker.contracts.status import result_event
 from worker.delivery.bucket_layout import BotKeys, bot_keys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.keepalive import keep_lease
@@ -30,7 +30,7 @@ from worker.jobs.finish import Finish
 from worker.jobs.local_copy import recording_folder
 from worker.jobs.publish_attempts import AttemptsPublisher
 from worker.jobs.recovery_process import recover_in_process, recovery_task
-from worker.jobs.reporter import JSON, Reporter
+from worker.jobs.reporter import JSON, Reporter, read_status
 from worker.jobs.result_file import read_result
 from worker.jobs.retry_budget import RetryBudget
 from worker.jobs.start_limits import due_at, is_too_late
@@ -208,6 +208,7 @@ class _JobRun:
         self._recorded_before = earlier.recorded_seconds
         self._earlier = earlier
         number = await self._claim()
+        before = await asyncio.to_thread(read_status, self._starting, self._keys)
         self._reporter = Reporter(
             self._store,
             self._keys,
@@ -218,6 +219,7 @@ class _JobRun:
             context.clock,
             context.worker_settings.pod,
             context.worker_settings.node,
+            before.announced_at if before is not None else None,
         )
         recovering = asyncio.create_task(self._recover(earlier.numbers, "recovery"))
         try:
@@ -419,7 +421,9 @@ class _JobRun:
         upload = TapeUpload(self._context.store, plan.keys)
         self._uploads.append(upload)
         stopped = self._supervisor.begin_attempt(upload)
-        attempt = await run_attempt(plan, upload, self._context, report_state, stopped)
+        attempt = await run_attempt(
+            plan, upload, self._context, report_state, self._reporter.announced, stopped
+        )
         self._attempts.append(attempt)
         self._count(attempt)
         return attempt.outcome.ending, healthy_seconds()
@@ -451,7 +455,8 @@ class _JobRun:
             policy=msgspec.structs.replace(
                 self._job.leave, max_duration=max(1.0, min(limits)) if limits else None
             ),
-            announcement=self._job.announcement,
+            # Told once is told: who sees the bot come back need not read it again.
+            announcement=None if self._reporter.announced_at else self._job.announcement,
         )
 
 

@@ -24,13 +24,22 @@ from worker.delivery.errors import DeliveryError
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.guarded_document import GuardedDocument
 from worker.delivery.lease import Lease, LeaseLostError
-from worker.delivery.object_store import ObjectStore
+from worker.delivery.object_store import NotFoundError, ObjectStore
+from worker.iso_time import iso_utc
 from worker.reasons import Reason
 from worker.states import State
 
 logger = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
+
+
+def read_status(store: ObjectStore, keys: BotKeys) -> BotStatus | None:
+    """``bot.json`` as an earlier worker left it; None if there is none. Blocks; raises what the store raises."""
+    try:
+        return msgspec.json.decode(store.get(keys.status).data, type=BotStatus)
+    except NotFoundError:
+        return None
 
 
 class Reporter:
@@ -51,6 +60,7 @@ class Reporter:
         clock: Callable[[], float],
         pod: str = "",
         node: str = "",
+        announced_at: str | None = None,
     ) -> None:
         self._document = GuardedDocument(store, keys.status, lambda: lease.may_speak(clock()))
         self._events = events
@@ -59,6 +69,8 @@ class Reporter:
         self._clock = clock
         self._pod = pod
         self._node = node
+        self.announced_at = announced_at
+        """When the call was told of the recording, by any attempt (ISO 8601); None: it was not."""
         self.attempt = attempt
         self._count = 0
         self._status: BotStatus | None = None
@@ -80,13 +92,22 @@ class Reporter:
         status = bot_status(
             self._job, state, reason, names, self.attempt, self.next_sequence(), self._clock()
         )
-        status = msgspec.structs.replace(status, pod=self._pod, node=self._node)
+        status = msgspec.structs.replace(
+            status, pod=self._pod, node=self._node, announced_at=self.announced_at
+        )
         if self._status is not None:
             status = msgspec.structs.replace(status, audio_status=self._status.audio_status)
         self._status = status
         self._send(state_event(status, names.event, self._job.custom_attributes))
         self._write_soon(status)
         return status
+
+    def announced(self, at: float) -> None:
+        """Writes into bot.json, soon, that the call was told of the recording at ``at`` (Unix seconds)."""
+        self.announced_at = iso_utc(at)
+        if self._status is not None:
+            self._status = msgspec.structs.replace(self._status, announced_at=self.announced_at)
+            self._write_soon(self._status)
 
     async def audio_ready(self) -> None:
         """Reports that audio_streams.json is there: first in bot.json, then by an event.

@@ -110,6 +110,7 @@ def assemble_manifest(
                 each.packets.received + each.packets.recovered for each in heard if each.source < 0
             ),
             warnings=[*facts.warnings(), *warnings, *contested],
+            announcement=facts.announcement or msgspec.UNSET,
             gated_mix=gated_mix or msgspec.UNSET,
         ),
     )

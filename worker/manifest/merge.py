@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -13,6 +13,7 @@ from worker.manifest.assemble import NOBODY_SPOKE
 from worker.manifest.filenames import file_name, stream_id
 from worker.manifest.merge_mixes import added_mixes, moved_attribution, moved_overlaps, renamed_overlaps
 from worker.manifest.schema import (
+    Announcement,
     Manifest,
     ParticipantStreams,
     RecordedPart,
@@ -187,9 +188,20 @@ def _recording(ordered: list[RecordedAttempt], zero: float) -> Recording:
         mixed_audio=parts[0].mixed_audio,
         unattributed_packets=sum(each.manifest.recording.unattributed_packets for each in ordered),
         warnings=warnings,
+        announcement=merged_announcement(each.manifest.recording.announcement for each in ordered)
+        or msgspec.UNSET,
         parts=parts if len(parts) > 1 else msgspec.UNSET,
         gated_mix=added_mixes([each.manifest.recording.gated_mix for each in ordered]),
     )
+
+
+def merged_announcement(
+    of_attempts: Iterable[Announcement | msgspec.UnsetType | None],
+) -> Announcement | None:
+    """Whether any attempt told the call: the first that did, else the last one's failure; None: nothing is known."""
+    known = [each for each in of_attempts if isinstance(each, Announcement)]
+    written = [each for each in known if each.written_at is not None]
+    return next(iter(written or reversed(known)), None)
 
 
 def _part(number: int, attempt: RecordedAttempt, zero: float) -> RecordedPart:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from worker.iso_time import iso_utc
+from worker.manifest.schema import Announcement
 from worker.tape.events import (
+    Announced,
     AudioPathSeen,
     PageDropped,
     PageEvent,
@@ -24,6 +27,7 @@ class SessionFacts:
         self.begun: TapeStarted | None = None
         self.started: RecordingStarted | None = None
         self.ended: RecordingEnded | None = None
+        self.announcement: Announcement | None = None
         self.audio_path = "unknown"
         self._deaf: set[tuple[int, int]] = set()
         self._dropped: Counter[str] = Counter()
@@ -38,6 +42,9 @@ class SessionFacts:
                 self.started = self.started or event
             case RecordingEnded():
                 self.ended = self.ended or event
+            case Announced():
+                written_at = None if event.failure else iso_utc(event.at)
+                self.announcement = Announcement(written_at=written_at, failure=event.failure)
             case AudioPathSeen():
                 if self.audio_path != "encoded":
                     self.audio_path = event.path

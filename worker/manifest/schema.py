@@ -171,13 +171,25 @@ class GatedMix(msgspec.Struct, frozen=True, kw_only=True):
     mix: Packets
 
 
+class Announcement(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the call was told that it is recorded, by the job's message in its chat.
+
+    ``written_at`` is when, in ISO 8601 and UTC; None if it was not, and ``failure`` says why: a value of
+    worker.lifecycle.announcement.NotAnnounced.
+    """
+
+    written_at: str | None
+    failure: str = ""
+
+
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """The recording as a whole. ``started_at`` is meeting time 0, in ISO 8601 and UTC.
 
     ``complete`` is False if the recording was cut off; ``ended_reason`` is a short code, ``ended_detail`` plain English.
     ``audio_path`` is how the page received its audio: ``receivers`` or ``encoded``. ``warnings`` are sentences about missing or
-    doubtful content. ``parts`` exist only if the bot joined more than once; each has its own mix then. ``gated_mix`` exists
-    only if the platform sends one mix of everybody (Microsoft Teams).
+    doubtful content. ``announcement`` exists only if the bot was to announce itself. ``parts`` exist only if the bot joined
+    more than once; each has its own mix then. ``gated_mix`` exists only if the platform sends one mix of everybody (Microsoft
+    Teams).
     """
 
     platform: str
@@ -192,6 +204,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     mixed_audio: str | None
     unattributed_packets: int
     warnings: list[str]
+    announcement: Announcement | msgspec.UnsetType = msgspec.UNSET
     parts: list[RecordedPart] | msgspec.UnsetType = msgspec.UNSET
     gated_mix: GatedMix | msgspec.UnsetType = msgspec.UNSET
 

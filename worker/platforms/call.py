@@ -7,6 +7,7 @@ from typing import Protocol
 from playwright.async_api import Page
 
 from worker.errors import MeetstemsError
+from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.page_view import View
 from worker.platforms.address import MeetingAddress
 from worker.reasons import Reason
@@ -32,8 +33,8 @@ class Call(Protocol):
     async def act(self) -> None:
         """Performs at most one step, chosen from the last look: to join, or to answer what the page asks."""
 
-    async def announce(self, message: str) -> bool:
-        """Writes ``message`` into the call's chat, cut to the platform's limit; False where the page does not take it."""
+    async def announce(self, message: str) -> NotAnnounced | None:
+        """Writes ``message`` into the call's chat, cut to the platform's limit; says why where the page does not take it."""
 
     async def leave(self) -> None:
         """Leaves by the page's own button, as a person does; does nothing where there is none."""

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Locator
-from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from worker.browser.page_errors import first_line
+from worker.lifecycle.announcement import NotAnnounced
 from worker.platforms.page_driver import CLICK_TIMEOUT, PageDriver
 from worker.platforms.signs import Sign
 
@@ -35,22 +35,17 @@ class Chat(NamedTuple):
     rich_text: bool = False
 
 
-async def write_message(driver: PageDriver, chat: Chat, message: str) -> bool:
-    """Sends ``message``, cut to the chat's limit. Returns False where the page has no chat or does not take the message.
+async def write_message(driver: PageDriver, chat: Chat, message: str) -> NotAnnounced | None:
+    """Sends ``message``, cut to the chat's limit. Returns why the page did not take it; None: it did.
 
     Raises CallError when the page is gone.
     """
     try:
-        sent = await _send(driver, chat, shortened(message, chat.limit))
-    except PlaywrightTimeoutError:
-        sent = False
+        return await _send(driver, chat, shortened(message, chat.limit))
     except PlaywrightError as error:
         driver.check_alive(error)
         logger.info("the chat does not take a message: %s", first_line(error))
-        return False
-    if not sent:
-        logger.info("the page has no chat, or the chat does not accept the message")
-    return sent
+        return NotAnnounced.NOT_TAKEN
 
 
 def shortened(message: str, most: int) -> str:
@@ -67,13 +62,13 @@ def shortened(message: str, most: int) -> str:
     return (words[0].rstrip() if len(words) > 1 else cut) + "…"
 
 
-async def _send(driver: PageDriver, chat: Chat, message: str) -> bool:
+async def _send(driver: PageDriver, chat: Chat, message: str) -> NotAnnounced | None:
     toggle = driver.shown(chat.toggle.selector)
     field = driver.shown(chat.field.selector)
     was_open = bool(await field.count())
     if not was_open:
         if not await toggle.count():
-            return False
+            return NotAnnounced.NO_CHAT
         await toggle.click(timeout=CLICK_TIMEOUT * 1000)
     await field.fill(message, timeout=CHAT_TIMEOUT * 1000)
     send = None if chat.send is None else driver.shown(chat.send.selector)
@@ -84,7 +79,7 @@ async def _send(driver: PageDriver, chat: Chat, message: str) -> bool:
     sent = await _became_empty(field, rich_text=chat.rich_text)
     if not was_open and await toggle.count():
         await toggle.click(timeout=CLICK_TIMEOUT * 1000)
-    return sent
+    return None if sent else NotAnnounced.NOT_TAKEN
 
 
 async def _became_empty(field: Locator, *, rich_text: bool) -> bool:

@@ -11,6 +11,7 @@ from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.page_view import View
 from worker.lifecycle.state_machine import BEFORE_CALL, IN_CALL, Lifecycle, Transition
 from worker.platforms.call import Call
+from worker.recording.announcer import Announcer
 from worker.roster.changes import RosterChanges
 from worker.roster.decoder import RosterDecoder
 from worker.states import State
@@ -36,9 +37,6 @@ IN_CALL_INTERVAL: Final = 0.5
 THOROUGH_EVERY: Final = 4
 """In the call, the first of this many looks reads the page's text, too."""
 
-ANNOUNCE_TIMEOUT: Final = 15.0
-"""Seconds for writing the announcement into the chat."""
-
 _ROSTER_EVENTS: Final = (ChannelMessage, SocketMessage, PageObjects, RosterResponse, TilesSeen)
 
 
@@ -54,7 +52,7 @@ class CallLoop:
         decoder: RosterDecoder,
         media: MediaMonitor,
         lifecycle: Lifecycle,
-        announcement: str | None,
+        announcer: Announcer,
         *,
         on_transition: Callable[[Transition], None],
         write: Callable[[WorkerEvent], None],
@@ -64,7 +62,7 @@ class CallLoop:
         self._decoder = decoder
         self._media = media
         self._lifecycle = lifecycle
-        self._announcement = announcement
+        self._announcer = announcer
         self._on_transition = on_transition
         self._write = write
         self._clock = clock
@@ -91,9 +89,8 @@ class CallLoop:
             if self._lifecycle.state not in BEFORE_CALL | IN_CALL:
                 return
             await self._call.act()
-            if self._announcement is not None and self._lifecycle.state is State.IN_CALL_RECORDING:
-                announcement, self._announcement = self._announcement, None
-                await self._announce(announcement)
+            if self._lifecycle.state is State.IN_CALL_RECORDING:
+                await self._announcer.try_if_due()
             await asyncio.sleep(JOINING_INTERVAL if joining else IN_CALL_INTERVAL)
 
     def _decide(self, view: View) -> None:
@@ -133,12 +130,3 @@ class CallLoop:
             view.variant or "unknown",
             view.language or "unknown",
         )
-
-    async def _announce(self, message: str) -> None:
-        try:
-            async with asyncio.timeout(ANNOUNCE_TIMEOUT):
-                written = await self._call.announce(message)
-        except TimeoutError:
-            written = False
-        if not written:
-            logger.warning("the announcement could not be written into the chat")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import STANDALONE, LeavePolicy
-from worker.manifest.schema import Manifest
+from worker.manifest.schema import Announcement, Manifest
 from worker.platforms.links import Link
 
 
@@ -43,6 +43,7 @@ class RecordingOutcome:
     ``admitted``: the bot was in the call. ``manifest`` is None if nothing was recorded, or if rendering failed; ``error`` says
     why the tape or the files could not be written. ``first_packet_after`` is from the end of the waiting room to the first
     packet on the tape, ``files_closed_after`` from the end of the meeting to the last file closed, both in seconds.
+    ``announcement`` says whether the call was told, None: there was nothing to tell.
     """
 
     ending: Ending
@@ -52,6 +53,7 @@ class RecordingOutcome:
     first_packet_after: float | None
     files_closed_after: float | None
     cost: Cost | None
+    announcement: Announcement | None = None
 
     @property
     def failed(self) -> bool:

@@ -22,6 +22,7 @@ from worker.platforms.call import Call, CallError
 from worker.platforms.open_call import open_call
 from worker.platforms.registry import PLATFORMS
 from worker.reasons import Reason
+from worker.recording.announcer import Announcer
 from worker.recording.call_loop import CallLoop
 from worker.recording.cpu_meter import CpuMeter
 from worker.recording.deafness_watch import DeafnessWatch
@@ -148,12 +149,13 @@ class _Session:
         self._observer = observer
         self._interruptions = Interruptions(browser, tap, page, stopped)
         self._lifecycle = Lifecycle(request.policy, request.bot_name, time.time())
+        self._announcer = Announcer(call, request.announcement, write=self._write, clock=time.time)
         self._call_loop = CallLoop(
             call,
             PLATFORMS[self._platform].open_roster_decoder(),
             media,
             self._lifecycle,
-            request.announcement,
+            self._announcer,
             on_transition=self._on_transition,
             write=self._write,
             clock=time.time,
@@ -189,6 +191,7 @@ class _Session:
             first_packet_after=self._first_packet_after(),
             files_closed_after=time.time() - ending.at,
             cost=cost,
+            announcement=self._announcer.outcome,
         )
 
     async def _attend(self) -> Ending:
@@ -248,6 +251,7 @@ class _Session:
     async def _wind_up(self, ending: Ending) -> None:
         if self._browser_is_alive():
             await self._tap.flush()
+        self._announcer.end(recorded=self._recorder.begun)
         if self._recorder.begun:
             self._write(RecordingEnded(at=ending.at, reason=ending.reason, detail=ending.detail))
         if (

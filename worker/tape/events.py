@@ -107,6 +107,13 @@ class RosterChanged(Event, frozen=True, kw_only=True):
     name: str | None
 
 
+class Announced(Event, frozen=True, kw_only=True):
+    """The bot wrote the job's announcement into the call's chat. With a ``failure`` (a value of
+    worker.lifecycle.announcement.NotAnnounced) it did not, and will not."""
+
+    failure: str = ""
+
+
 class RecordingStarted(Event, frozen=True, kw_only=True):
     """``at`` is meeting time 0. Frames that arrived before do not count."""
 
@@ -250,7 +257,14 @@ PageEvent: TypeAlias = (
 """Events that the page reports, as JSON with ``at`` in Unix seconds and payloads in base64."""
 
 WorkerEvent: TypeAlias = (
-    TapeStarted | StateChanged | PageSeen | RosterChanged | TapDeaf | RecordingStarted | RecordingEnded
+    TapeStarted
+    | StateChanged
+    | PageSeen
+    | RosterChanged
+    | TapDeaf
+    | Announced
+    | RecordingStarted
+    | RecordingEnded
 )
 """Events that the worker adds itself."""
 

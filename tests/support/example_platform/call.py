@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from playwright.async_api import Page
 
+from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
 from worker.platforms.page_actions import ActionRetries, Click
@@ -58,9 +59,9 @@ class ExampleCall:
         if step is not None and await self._page.perform(step):
             self._asked = True
 
-    async def announce(self, message: str) -> bool:
+    async def announce(self, message: str) -> NotAnnounced | None:
         """The example has no chat."""
-        return False
+        return NotAnnounced.NO_CHAT
 
     async def leave(self) -> None:
         """Presses the button that leaves the call."""

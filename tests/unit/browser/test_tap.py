@@ -13,6 +13,7 @@ from playwright.async_api import BrowserContext
 
 from worker.browser.tap import Tap
 from worker.tape.events import (
+    Announced,
     ConnectionOpened,
     Frame,
     FrameBatch,
@@ -115,6 +116,7 @@ WORKERS_OWN: list[WorkerEvent] = [
     PageSeen(at=1, scene="over"),
     RosterChanged(at=1, change="leave", participant_id="d", name="n"),
     TapDeaf(at=1, document=1, receiver=0, packets_received=99, frames_tapped=0),
+    Announced(at=1),
     RecordingStarted(at=1),
     RecordingEnded(at=1, reason="x"),
 ]

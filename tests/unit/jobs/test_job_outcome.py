@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -8,10 +9,17 @@ import pytest
 from tests.unit.manifest.test_merge import recorded, someone
 from worker.contracts.parse_job import parse_job
 from worker.contracts.status import OutcomeKind, Result, ResultFile, packet_counters, speaker_totals
-from worker.jobs.job_outcome import JobOutcome, error_reason, given_up, judge, make_result
+from worker.jobs.job_outcome import (
+    JobOutcome,
+    announcement_of,
+    error_reason,
+    given_up,
+    judge,
+    make_result,
+)
 from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt
-from worker.manifest.schema import Manifest
+from worker.manifest.schema import Announcement, Manifest
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
 from worker.states import State
@@ -193,6 +201,7 @@ def test_a_result_without_a_recording_has_the_tapes_counters_only() -> None:
         "warnings": [],
         "ignored": ["video_required"],
         "custom_attributes": {"order": "7"},
+        "announcement": None,
     }
 
 
@@ -213,3 +222,93 @@ def test_a_result_with_a_recording_takes_times_totals_and_warnings_from_its_mani
         "attempts": 4.0,
         **packet_counters(manifest),
     }
+
+
+TOLD = Announcement(written_at="2026-11-26T08:00:00.000Z")
+TOLD_LATER = Announcement(written_at="2026-11-26T09:00:00.000Z")
+NO_CHAT = Announcement(written_at=None, failure="no_chat")
+LEFT = Announcement(written_at=None, failure="left_before")
+NEVER = Announcement(written_at=None, failure="recording_never_began")
+UNKNOWN = Announcement(written_at=None, failure="unknown")
+ANNOUNCING = msgspec.structs.replace(JOB, announcement="I record this.")
+
+
+def recorded_with(announcement: Announcement | None) -> RecordedAttempt:
+    attempt = recorded(1, 0.0, 10.0)
+    recording = msgspec.structs.replace(
+        attempt.manifest.recording, announcement=announcement or msgspec.UNSET
+    )
+    return attempt._replace(manifest=msgspec.structs.replace(attempt.manifest, recording=recording))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "own", "announced_at", "expected"),
+    [
+        ([TOLD], [], None, TOLD),
+        ([TOLD], [TOLD_LATER], None, TOLD),
+        ([NO_CHAT], [TOLD], None, TOLD),
+        ([TOLD], [NO_CHAT], None, TOLD),
+        ([NO_CHAT], [LEFT], None, LEFT),
+        ([NO_CHAT], [None], None, NO_CHAT),
+        ([None], [], None, UNKNOWN),
+        ([], [], None, NEVER),
+        ([], [NEVER], None, NEVER),
+        ([None], [], TOLD.written_at, TOLD),
+        ([NO_CHAT], [], TOLD.written_at, TOLD),
+        ([TOLD_LATER], [], TOLD.written_at, TOLD_LATER),
+    ],
+)
+def test_told_in_one_attempt_is_told_in_all(
+    earlier: Sequence[Announcement | None],
+    own: Sequence[Announcement | None],
+    announced_at: str | None,
+    expected: Announcement,
+) -> None:
+    before = [recorded_with(each) for each in earlier]
+    outcomes = [
+        RecordingOutcome(Ending(Reason.REMOVED, "", AT), True, None, None, None, None, None, each)
+        for each in own
+    ]
+    assert announcement_of(ANNOUNCING, before, outcomes, announced_at) == expected
+    assert announcement_of(JOB, before, outcomes, announced_at) is None
+
+
+@pytest.mark.parametrize(
+    ("announcement", "warnings"),
+    [
+        (None, []),
+        (TOLD, []),
+        (NEVER, []),
+        (NO_CHAT, ["The announcement was not written into the chat: the page offered no chat."]),
+        (LEFT, ["The announcement was not written into the chat: the bot left the call before."]),
+        (
+            UNKNOWN,
+            [
+                "The announcement was not written into the chat: the worker was lost before it noted whether it did."
+            ],
+        ),
+        (
+            Announcement(written_at=None, failure="of a later version"),
+            ["The announcement was not written into the chat: of a later version."],
+        ),
+    ],
+)
+def test_a_call_that_was_not_told_is_warned_of(
+    announcement: Announcement | None, warnings: list[str]
+) -> None:
+    outcome = JobOutcome(OutcomeKind.RECORDED, State.DONE, Reason.REMOVED, "")
+    result = make_result(
+        JOB,
+        outcome,
+        RECORDED.manifest,
+        files=[],
+        tape_bytes=0,
+        tape_parts=0,
+        audio_streams=None,
+        attempt=1,
+        sequence=1,
+        at=AT,
+        announcement=announcement,
+    )
+    assert result.announcement == announcement
+    assert result.warnings == [*RECORDED.manifest.recording.warnings, *warnings]

@@ -6,6 +6,7 @@ import pytest
 from tests.support.sample_manifests import manifest, participant, segment
 from worker.manifest.merge import RecordedAttempt, merge_attempts
 from worker.manifest.schema import (
+    Announcement,
     ByEvidence,
     GatedMix,
     Manifest,
@@ -207,3 +208,22 @@ def test_gated_mixes_are_added_on_one_clock_with_the_final_names() -> None:
     assert (mix.packets.csrc, mix.seconds.dsh, mix.shared_packets, mix.noise_packets) == (300, 0.2, 100, 14)
     assert (mix.mix.received, mix.mix.lost) == (314, 2)
     assert msgspec.json.decode(encode_manifest(merged), type=Manifest) == merged
+
+
+def test_the_announcement_of_one_attempt_is_that_of_all() -> None:
+    told = Announcement(written_at="2026-11-26T08:00:00.000Z")
+    refused = Announcement(written_at=None, failure="no_chat")
+
+    def merged(*announcements: Announcement | msgspec.UnsetType) -> Announcement | msgspec.UnsetType:
+        attempts = []
+        for number, announcement in enumerate(announcements, start=1):
+            each = recorded(number, 15.0 * number, 10.0)
+            recording = msgspec.structs.replace(each.manifest.recording, announcement=announcement)
+            attempts.append(
+                each._replace(manifest=msgspec.structs.replace(each.manifest, recording=recording))
+            )
+        return merge_attempts(attempts).recording.announcement
+
+    assert merged(msgspec.UNSET) is msgspec.UNSET
+    assert merged(refused, told) == merged(told, msgspec.UNSET) == merged(told, refused) == told
+    assert merged(refused, msgspec.UNSET) == refused

@@ -9,6 +9,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from tests.unit.platforms.fake_page import FakeElement, FakePage, sign
+from worker.lifecycle.announcement import NotAnnounced
 from worker.platforms import chat as module
 from worker.platforms.call import CallError
 from worker.platforms.chat import Chat, shortened, write_message
@@ -53,30 +54,30 @@ def driver(page: FakePage) -> PageDriver:
 @pytest.mark.parametrize("chat", [TEXT_AREA, RICH_TEXT], ids=["text area", "rich text"])
 async def test_write_message_opens_the_chat_sends_and_closes_it(chat: Chat, with_button: bool) -> None:
     page = ChatPage(with_button=with_button)
-    assert await write_message(driver(page), chat, "Hello there")
+    assert await write_message(driver(page), chat, "Hello there") is None
     assert page.sent == ["Hello there"]
     assert not page.field.visible
 
 
 async def test_write_message_cuts_the_message_to_the_limit() -> None:
     page = ChatPage()
-    assert await write_message(driver(page), TEXT_AREA, "Hello there you")
+    assert await write_message(driver(page), TEXT_AREA, "Hello there you") is None
     assert page.sent == ["Hello…"]
 
 
 async def test_write_message_leaves_a_chat_open_that_was_open() -> None:
     page = ChatPage()
     page.field.visible = True
-    assert await write_message(driver(page), TEXT_AREA, "Hello")
+    assert await write_message(driver(page), TEXT_AREA, "Hello") is None
     assert page.field.visible
 
 
 async def test_write_message_succeeds_where_the_toggle_goes_away_after_sending() -> None:
-    assert await write_message(driver(ChatPage(toggle_stays=False)), TEXT_AREA, "Hello")
+    assert await write_message(driver(ChatPage(toggle_stays=False)), TEXT_AREA, "Hello") is None
 
 
 async def test_write_message_fails_where_the_page_has_no_chat() -> None:
-    assert not await write_message(driver(FakePage()), TEXT_AREA, "Hello")
+    assert await write_message(driver(FakePage()), TEXT_AREA, "Hello") is NotAnnounced.NO_CHAT
 
 
 @pytest.mark.parametrize("chat", [TEXT_AREA, RICH_TEXT], ids=["text area", "rich text"])
@@ -85,13 +86,13 @@ async def test_write_message_fails_where_the_message_stays_in_the_field(
 ) -> None:
     monkeypatch.setattr(module, "CHAT_TIMEOUT", 0.15)
     page = ChatPage(takes=False)
-    assert not await write_message(driver(page), chat, "Hello")
+    assert await write_message(driver(page), chat, "Hello") is NotAnnounced.NOT_TAKEN
     assert page.field.filled == ["Hello"]
 
 
 async def test_write_message_fails_where_the_panel_does_not_open() -> None:
     page = FakePage(elements={"#toggle": FakeElement()})
-    assert not await write_message(driver(page), TEXT_AREA, "Hello")
+    assert await write_message(driver(page), TEXT_AREA, "Hello") is NotAnnounced.NOT_TAKEN
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -102,7 +103,7 @@ async def test_write_message_raises_only_once_the_page_is_gone(closed: bool) -> 
     page = FakePage(elements={"#toggle": FakeElement(fail)})
     page.closed = closed
     if not closed:
-        assert not await write_message(driver(page), TEXT_AREA, "Hello")
+        assert await write_message(driver(page), TEXT_AREA, "Hello") is NotAnnounced.NOT_TAKEN
         return
     with pytest.raises(CallError) as error:
         await write_message(driver(page), TEXT_AREA, "Hello")

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 
 import pytest
 
+from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.leave_policy import LeavePolicy
 from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.page_view import Scene, View
 from worker.lifecycle.state_machine import Lifecycle, Transition
 from worker.reasons import Reason
 from worker.recording import call_loop
+from worker.recording.announcer import Announcer
 from worker.recording.call_loop import CallLoop
 from worker.roster.roster import Device, Roster, Status
 from worker.states import State
@@ -25,9 +27,8 @@ class ScriptedCall:
 
     platform = "google_meet"
 
-    def __init__(self, views: Iterable[View], *, chat: bool = True) -> None:
+    def __init__(self, views: Iterable[View]) -> None:
         self._views = list(views)
-        self._chat = chat
         self.actions: list[str] = []
         self.thorough: list[bool] = []
 
@@ -41,9 +42,9 @@ class ScriptedCall:
     async def act(self) -> None:
         self.actions.append("act")
 
-    async def announce(self, message: str) -> bool:
+    async def announce(self, message: str) -> NotAnnounced | None:
         self.actions.append(message)
-        return self._chat
+        return None
 
     async def leave(self) -> None:
         self.actions.append("leave")
@@ -74,7 +75,7 @@ class Run:
             ScriptedRoster(),
             media,
             Lifecycle(LeavePolicy(), "Notes", T0),
-            announcement,
+            Announcer(call, announcement, write=self.written.append, clock=self._clock),
             on_transition=self.transitions.append,
             write=self.written.append,
             clock=self._clock,
@@ -138,14 +139,6 @@ async def test_the_announcement_is_written_once_and_only_in_the_call() -> None:
     await Run(call, "Hello, I record.").call_loop.until_leaving()
     assert call.actions.count("Hello, I record.") == 1
     assert call.actions.index("Hello, I record.") > 2
-
-
-async def test_an_announcement_that_cannot_be_written_is_logged_only(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    run = Run(ScriptedCall([*scenes(Scene.CALL), OVER], chat=False), "Hello")
-    await run.call_loop.until_leaving()
-    assert "could not be written into the chat" in caplog.text
 
 
 async def test_every_fourth_look_in_the_call_reads_the_pages_text() -> None:

@@ -16,10 +16,12 @@ from fixtures.replica.comparison.recording import StemPacket, read_stem
 from fixtures.replica.voices import load_voice
 from tests.support.hearing_sinks import HearingSinks
 from tests.support.tapes import STARTED_AT, Talker, meant_places, synthetic_tape
-from worker.manifest.schema import Manifest
+from worker.iso_time import iso_utc
+from worker.manifest.schema import Announcement, Manifest
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.tape.events import (
+    Announced,
     ChannelMessage,
     Frame,
     FrameBatch,
@@ -220,3 +222,21 @@ def test_garbage_is_rendered_without_an_error(
     for person in manifest.participants:
         for stream in person.streams:
             read_stem(output / stream.segments[0].url)
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        ("", Announcement(written_at=iso_utc(STARTED_AT + 2.0))),
+        ("no_chat", Announcement(written_at=None, failure="no_chat")),
+    ],
+)
+def test_the_manifest_says_whether_the_call_was_told(
+    tmp_path: Path, failure: str, expected: Announcement
+) -> None:
+    events = list(synthetic_tape(THREE, 4.0))
+    end = next(number for number, event in enumerate(events) if isinstance(event, RecordingEnded))
+    assert render(events, tmp_path / "untold").recording.announcement is msgspec.UNSET
+    told = Announced(at=STARTED_AT + 2.0, failure=failure)
+    manifest = render([*events[:end], told, *events[end:]], tmp_path / "told")
+    assert manifest.recording.announcement == expected

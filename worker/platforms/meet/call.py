@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from playwright.async_api import Page
 
+from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import Chat, write_message
@@ -70,8 +71,8 @@ class MeetCall:
             logger.info("asked to join by %s", step.selector)
             self._past = Past(asked=True)
 
-    async def announce(self, message: str) -> bool:
-        """Writes ``message`` into the chat, cut to CHAT_LIMIT; False where the page does not take it."""
+    async def announce(self, message: str) -> NotAnnounced | None:
+        """Writes ``message`` into the chat, cut to CHAT_LIMIT; says why where the page does not take it."""
         return await write_message(self._driver, _CHAT, message)
 
     async def leave(self) -> None:

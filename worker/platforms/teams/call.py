@@ -12,6 +12,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from worker.browser.page_errors import first_line
+from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import Chat, write_message
@@ -87,8 +88,8 @@ class TeamsCall:
         if step is not None and await self._driver.perform(step):
             await self._record_step(step)
 
-    async def announce(self, message: str) -> bool:
-        """Writes ``message`` into the chat, cut to CHAT_LIMIT; False where the page does not take it."""
+    async def announce(self, message: str) -> NotAnnounced | None:
+        """Writes ``message`` into the chat, cut to CHAT_LIMIT; says why where the page does not take it."""
         return await write_message(self._driver, _CHAT, message)
 
     async def leave(self) -> None:

@@ -10,6 +10,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from tests.unit.platforms.fake_page import FakePage
+from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.page_view import Scene
 from worker.platforms.call import CallError
 from worker.platforms.meet import signs as meet
@@ -58,8 +59,8 @@ async def test_look_raises_once_the_page_is_gone() -> None:
     assert error.value.reason == Reason.BROWSER_DIED
 
 
-async def test_announce_returns_false_where_the_page_has_no_chat() -> None:
-    assert not await call(FakePage(IN_CALL)).announce("I record this")
+async def test_announce_says_that_the_page_has_no_chat() -> None:
+    assert await call(FakePage(IN_CALL)).announce("I record this") is NotAnnounced.NO_CHAT
 
 
 async def test_leave_does_nothing_where_the_page_has_no_button() -> None:

@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Page
 
 from tests.unit.platforms.fake_page import FakeElement, FakePage
+from worker.lifecycle.announcement import NotAnnounced
 from worker.platforms.page_actions import press
 from worker.platforms.signs import Sign
 from worker.platforms.teams import signs as teams
@@ -28,8 +29,8 @@ async def test_a_sign_in_page_means_a_failed_sign_in_for_an_account(signed_in: b
     assert (await call(FakePage(SIGN_IN), signed_in=signed_in).look(thorough=True)).reason is reason
 
 
-async def test_announce_returns_false_where_the_page_has_no_chat() -> None:
-    assert not await call(FakePage({})).announce("I record this")
+async def test_announce_says_that_the_page_has_no_chat() -> None:
+    assert await call(FakePage({})).announce("I record this") is NotAnnounced.NO_CHAT
 
 
 @pytest.mark.parametrize("way_out", [teams.HANG_UP, teams.CANCEL], ids=lambda sign: sign.name)
