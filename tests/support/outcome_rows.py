@@ -231,6 +231,7 @@ def outputs_of(
     return {
         **files_in(output),
         "payloads": payloads,
+        "ending": repr(outcome.ending).encode(),
         "metrics": generate_latest(observer.registry),
         "result": msgspec.json.encode(result),
     }

@@ -1,4 +1,4 @@
-"""Takes a meeting's secrets out of what is recorded about it (pure)."""
+"""Takes a meeting's secrets out of what is recorded about it."""
 
 from __future__ import annotations
 

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from tests.support.canaries import found_in
+from tests.support.canaries import files_in, found_in, leaks
 from worker.lifecycle.ending import Ending
 from worker.reasons import Reason
+from worker.recording.recorder import Recorder
 from worker.recording.redaction import redacted_ending, redacted_event
+from worker.rendering.deferred import DeferredRenderer
+from worker.rendering.renderer import Renderer
 from worker.safe_text import NO_SECRETS, Redactor
 from worker.tape.codec import decode, encode
-from worker.tape.events import Event, PageEvent, PageFault, TapeEvent, Tile, WorkerEvent
+from worker.tape.events import Event, PageEvent, PageFault, SocketMessage, TapeEvent, Tile, WorkerEvent
+from worker.tape.writer import TapeWriter
 
 SECRET = "Xk7mQ2"
 TEXT = f"https://h/launch?p={SECRET}&coords=" + base64.b64encode(f'{{"a":"{SECRET}"}}'.encode()).decode()
@@ -41,6 +46,27 @@ def test_no_event_holds_a_secret_afterwards(kind: type[Event]) -> None:
     payload = getattr(clean, "payload", b"")
     assert not list(found_in(payload, [SECRET]))
     assert len(payload) == len(getattr(event, "payload", b""))
+
+
+@pytest.mark.parametrize("writable", [True, False], ids=["tape", "full disk"])
+def test_the_recorder_writes_renders_and_passes_on_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool
+) -> None:
+    message = SocketMessage(at=1.0, document=1, url=TEXT, payload=TEXT.encode())
+    rendered: list[TapeEvent] = []
+    observed: list[TapeEvent] = []
+    renderer = DeferredRenderer(lambda platform: Renderer(tmp_path / "out", platform))
+    monkeypatch.setattr(renderer, "feed", rendered.append)
+    with TapeWriter(tmp_path / "tape") as tape:
+        recorder = Recorder(tape, renderer, observers=[observed.append], redactor=Redactor([SECRET]))
+        if writable:
+            recorder.take(message)
+        else:
+            recorder.render(message)
+    assert rendered == [redacted_event(message, Redactor([SECRET]))]
+    assert observed == (rendered if writable else [])
+    assert leaks(files_in(tmp_path / "tape"), [SECRET]) == []
+    assert not list(found_in(encode(rendered[0])[1], [SECRET]))
 
 
 def test_a_fault_of_the_page_loses_the_queries_in_its_message() -> None:
