@@ -312,3 +312,28 @@ def test_a_call_that_was_not_told_is_warned_of(
     )
     assert result.announcement == announcement
     assert result.warnings == [*RECORDED.manifest.recording.warnings, *warnings]
+
+
+def test_a_results_detail_has_no_passcode_whoever_wrote_it() -> None:
+    link = "https://teams.microsoft.com/meet/123?p=Xk7mQ2"
+    job = parse_job(msgspec.json.encode({"bot_id": "bot-1", "meeting_link": link}), lambda: "other")
+    error = OSError(f"no {link} but Xk7mQ2")
+    outcome = judge([], *ended_with(error), give_up=False)
+    result = make_result(
+        job,
+        outcome,
+        None,
+        files=[],
+        tape_bytes=0,
+        tape_parts=0,
+        audio_streams=None,
+        attempt=1,
+        sequence=1,
+        at=AT,
+    )
+    assert result.detail == "no https://teams.microsoft.com/meet/123?*** but xxxxxx"
+
+
+def ended_with(error: Exception) -> tuple[Ending, Sequence[RecordingOutcome]]:
+    ending, outcome = ended(Reason.TAPE_FAILED, error)
+    return ending, [outcome]

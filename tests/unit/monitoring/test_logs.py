@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
@@ -13,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.canaries import found_in
 from worker.monitoring.logs import KEPT_LINES, MESSAGE_LENGTH, JsonFormatter, TextFormatter, configure_logging
-from worker.safe_text import redact
+from worker.safe_text import Redactor, redact
 
 SIGNED = (
     "https://bucket.s3.eu-central-1.amazonaws.com/bots/b1/audio.wav?X-Amz-Algorithm=AWS4-HMAC-SHA256"
@@ -155,3 +157,39 @@ def test_any_text_becomes_one_harmless_line(text: str) -> None:
     assert line.isprintable()
     assert json.loads(line)["message"] == redact(text)[:MESSAGE_LENGTH]
     assert len(TextFormatter().format(record("%s", text)).splitlines()) == 1
+
+
+@pytest.mark.parametrize("json_lines", [True, False])
+def test_nobody_logs_the_jobs_secrets(json_lines: bool) -> None:
+    stream = io.StringIO()
+    tail = configure_logging("bot-1", 1, stream, json_lines=json_lines, redactor=Redactor(["Xk7mQ2"]))
+    third_party = logging.getLogger("some.library")
+    third_party.warning("got %s", {"coords": base64.b64encode(b'{"a":"Xk7mQ2"}')})
+    try:
+        raise ValueError("joined with Xk7mQ2")
+    except ValueError:
+        third_party.exception("it failed")
+    logged = "\n".join([stream.getvalue(), *tail.lines()])
+    assert "joined with" in logged
+    assert not list(found_in(logged.encode(), ["Xk7mQ2"]))
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "S3: put bots/b/attempts/0001/files/streams/Ada_Ray_abc123de_0.webm: no answer",
+            "S3: put bots/b/attempts/0001/files/streams/***_abc123de_0.webm: no answer",
+        ),
+        (
+            "No space left: '/w/streams/Zoë_abc123de_12.webm'",
+            "No space left: '/w/streams/***_abc123de_12.webm'",
+        ),
+        ("put bots/b/audio.wav", "put bots/b/audio.wav"),
+    ],
+)
+def test_a_stems_file_is_logged_without_its_speaker(message: str, shown: str) -> None:
+    stream = io.StringIO()
+    configure_logging("bot-1", 1, stream, json_lines=True)
+    logger.info("%s", message)
+    assert json.loads(stream.getvalue())["message"] == shown
