@@ -57,7 +57,8 @@ MAX_DECISION: Final = 10.0
 MIN_DECISION: Final = -0.5
 """Minimum seconds; below 0, because page and worker read their clocks at different moments."""
 
-BOT_NAME: Final = "Stems"
+BOT_NAME: Final = "Stems Vq8Zt"
+"""Occurs nowhere else."""
 
 PUBLIC_OUTPUTS: Final = ("log", "metrics", "failure")
 """Outputs that go to operators. Names belong into tape, manifest, timeline, files' names and result, and nowhere else."""
@@ -164,7 +165,7 @@ async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
     print(*(attempt.line() for attempt in played), sep="\n")
     wrong = [f"{attempt.row.name}: {fault}" for attempt in played for fault in attempt.faults]
     names = {person.name for row in rows for person in row.scenario.participants}
-    wrong += leaks({"log": "\n".join(log.lines).encode()}, [PASSCODE, *names])
+    wrong += leaks({"log": "\n".join(log.lines).encode()}, [PASSCODE, BOT_NAME, *names])
     assert not wrong, "\n".join(wrong)
 
 
@@ -238,7 +239,7 @@ def outputs_of(
 
 
 def _leaks(row: Row, outputs: dict[str, bytes]) -> list[str]:
-    names = [person.name for person in row.scenario.participants]
+    names = [BOT_NAME, *(person.name for person in row.scenario.participants)]
     public = {name: data for name, data in outputs.items() if name.startswith(PUBLIC_OUTPUTS)}
     return [*leaks(outputs, [PASSCODE]), *leaks(public, names)]
 
