@@ -201,7 +201,7 @@ def delayed_event(job: Job, why: str, seconds: float, key: str, at: float) -> di
     return {
         "event": "bot.delayed",
         "bot_id": job.bot_id,
-        "message": f"The bot cannot be run now and is tried again: {printable(redact(why), 500)}",
+        "message": f"The bot cannot be run now and is tried again: {printable(job.redactor().text(redact(why)), 500)}",
         "retry_at": iso_utc(at + seconds),
         "attempt": 0,
         "sequence": 0,
