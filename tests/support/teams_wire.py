@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 from worker.tape.events import PageObjects, SocketMessage, TapeStarted
@@ -26,8 +27,10 @@ def person(
     state: str | None = "active",
     role: str | None = None,
     direction: str = "sendrecv",
+    places: Sequence[str] = ("call",),
+    hidden: bool = False,
 ) -> dict[str, Any]:
-    """A roster entry; what is None is left out."""
+    """A roster entry; what is None is left out. ``places``: where its endpoint is, ``call`` and ``lobby``."""
     entry: dict[str, Any] = {"details": {"id": identity(number)}}
     if name is not None:
         entry["details"]["displayName"] = name
@@ -40,7 +43,9 @@ def person(
             {"type": "audio", "sourceId": source, "direction": direction},
             {"type": "video", "sourceId": source + 1, "direction": direction},
         ]
-        entry["endpoints"] = {"e1": {"call": {"mediaStreams": streams}}}
+        entry["endpoints"] = {"e1": {place: {"mediaStreams": streams} for place in places}}
+        if hidden:
+            entry["endpoints"]["e1"]["endpointMetadata"] = {"__platform": {"ui": {"hidden": True}}}
     return entry
 
 

@@ -1,18 +1,19 @@
-"""When a bot leaves because nobody is left to record (pure): by roster and media, while both are reliable."""
+"""When a bot leaves because nobody is left to record (pure): by roster and media, as far as each can be believed.
+
+Leaving an empty room takes a roster that showed others come and go. Without one, only silence counts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.lifecycle.media_state import MediaState
+from worker.lifecycle.presence import LONGEST_PAUSE, STILL_HERE, Presence, PresenceMonitor
 from worker.reasons import Reason
 from worker.roster.roster import Device, Roster, Status
-
-STILL_HERE: Final = 5.0
-"""Seconds: a person who spoke this recently counts as present, even if the roster does not list them."""
 
 
 class _Candidate(NamedTuple):
@@ -22,20 +23,7 @@ class _Candidate(NamedTuple):
     patience: Patience | None
     holds: bool
     why: str
-
-
-def people(roster: Roster, bot_name: str) -> list[Device]:
-    """Everybody in the call except the bot, as far as the roster says; screen shares do not count."""
-    others = [
-        device
-        for device in roster.devices.values()
-        if device.status in (Status.IN, Status.UNKNOWN) and not device.is_us and device.parent_id is None
-    ]
-    if roster.us is None:
-        # Some rosters do not mark the bot's own device; then its name identifies it.
-        ours = next((device for device in others if device.name == bot_name), None)
-        others = [device for device in others if device is not ours]
-    return others
+    evidence: tuple[str, ...] = ("roster", "media")
 
 
 class AutomaticLeave:
@@ -43,7 +31,7 @@ class AutomaticLeave:
 
     def __init__(self, policy: LeavePolicy, bot_name: str) -> None:
         self._policy = policy
-        self._bot_name = bot_name
+        self._presence = PresenceMonitor(bot_name, self._is_named_like_a_bot)
         self._met = False
         """Whether anybody was ever there."""
         self._alive_since: float | None = None
@@ -53,45 +41,71 @@ class AutomaticLeave:
 
     def ending(self, roster: Roster, media: MediaState, admitted_at: float, at: float) -> Ending | None:
         """The reason that is due at ``at``, if any; to be called at least every few seconds while in the call."""
+        presence = self._presence.update(roster, media, at)
         if not media.alive:
             self._alive_since = None
             self._held_since.clear()
             return None
         if self._alive_since is None:
             self._alive_since = at if self._met else admitted_at
-        others = people(roster, self._bot_name)
-        self._met |= bool(others) or media.last_speech is not None
-        for candidate in self._candidates(others, roster, media, at):
+        self._met |= bool(presence.shown) or media.last_speech is not None
+        for candidate in self._candidates(presence, roster, media, at):
             if self._is_due(candidate, media, admitted_at, at):
-                return Ending(candidate.reason, candidate.why, at, ("roster", "media"))
+                return Ending(candidate.reason, candidate.why, at, candidate.evidence)
         return None
 
     def _candidates(
-        self, others: list[Device], roster: Roster, media: MediaState, at: float
+        self, presence: Presence, roster: Roster, media: MediaState, at: float
     ) -> list[_Candidate]:
-        policy = self._policy
+        policy, others = self._policy, presence.shown
         spoke_lately = media.last_speech is not None and at - media.last_speech < STILL_HERE
         alone = not others and not spoke_lately
+        unseen = presence.unseen_are_here(at)
         noone_joined = None if policy.noone_joined is None else Patience(policy.noone_joined)
         bots_by_name = bool(others) and all(self._is_named_like_a_bot(each) for each in others)
         bots_by_events = bool(others) and not _anybody_spoke(others, roster, media)
         return [
-            _Candidate(Reason.NOONE_JOINED, noone_joined, alone and not self._met, "nobody joined"),
-            _Candidate(Reason.EVERYONE_LEFT, policy.everyone_left, alone and self._met, "everybody left"),
+            _Candidate(
+                Reason.NOONE_JOINED,
+                noone_joined,
+                alone and not self._met,
+                "the roster showed nobody, and nobody spoke",
+            ),
+            _Candidate(
+                Reason.EVERYONE_LEFT,
+                policy.everyone_left,
+                alone and presence.showed_leaving and not unseen,
+                "everybody left",
+            ),
             _Candidate(
                 Reason.ONLY_BOTS_BY_NAMES,
                 policy.only_bots_by_names,
-                bots_by_name,
+                bots_by_name and not unseen,
                 "only bots are left, by their names",
             ),
             _Candidate(
                 Reason.ONLY_BOTS_BY_EVENTS,
                 policy.only_bots_by_events,
-                bots_by_events,
+                bots_by_events and not unseen,
                 "only bots are left: nobody of them ever spoke",
             ),
-            _Candidate(Reason.SILENCE, policy.silence, self._met and not spoke_lately, "nobody spoke"),
+            self._silence(presence, spoke_lately=spoke_lately),
         ]
+
+    def _silence(self, presence: Presence, *, spoke_lately: bool) -> _Candidate:
+        """Silence by the policy. A policy without it is given LONGEST_PAUSE where no roster can show an empty room."""
+        silent = self._met and not spoke_lately
+        if self._policy.silence is not None:
+            return _Candidate(Reason.SILENCE, self._policy.silence, silent, "nobody spoke", ("media",))
+        somebody_is_in = any(device.status is Status.IN for device in presence.shown)
+        shows_emptiness = presence.showed_leaving and not presence.shown
+        return _Candidate(
+            Reason.SILENCE,
+            _longer(self._policy.everyone_left),
+            silent and not somebody_is_in and not shows_emptiness,
+            "nobody spoke, and no roster says who is there",
+            ("media",),
+        )
 
     def _is_due(self, candidate: _Candidate, media: MediaState, admitted_at: float, at: float) -> bool:
         """Whether it has held for as long as the policy allows."""
@@ -113,6 +127,13 @@ class AutomaticLeave:
     def _is_named_like_a_bot(self, person: Device) -> bool:
         name = (person.name or "").casefold()
         return any(part.casefold() in name for part in self._policy.bot_names if part.strip())
+
+
+def _longer(patience: Patience | None) -> Patience | None:
+    """``patience`` of at least LONGEST_PAUSE."""
+    if patience is None:
+        return None
+    return Patience(max(patience.timeout, LONGEST_PAUSE), patience.activate_after)
 
 
 def _anybody_spoke(others: Iterable[Device], roster: Roster, media: MediaState) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from worker.audio.red import RedError, unpack_red
 from worker.roster.sources import LOUDEST_MARKER
+from worker.roster.voice import is_voiced
 from worker.tape.events import (
+    RED_MIME_TYPE,
     ChannelMessage,
     ConnectionClosed,
     ConnectionOpened,
@@ -24,14 +28,21 @@ SILENT_BYTES: Final = 3
 QUIET_LEVEL: Final = 0.001
 """Linear, about -60 dBov: a quieter packet does not count as speech."""
 
+NO_SOURCES: Final = frozenset({0, LOUDEST_MARKER})
+"""CSRCs that are nobody's: RFC 3550 gives 0 to no source that a mixer could name."""
+
+NO_VOICE: Final = frozenset({"audio/cn", "audio/telephone-event"})
+"""Formats without speech, in lower case: comfort noise (RFC 3389) and DTMF (RFC 4733)."""
+
 MOST_SOURCES: Final = 1000
-"""Bound on the sources that are kept, since the page is untrusted."""
+"""Bound on the sources that are kept, since the page is untrusted; speech of further ones counts as listing none."""
 
 
 class MediaState(NamedTuple):
     """The state of the media. Times are Unix seconds, None: never, or not now.
 
-    ``sources`` are the CSRCs that spoke so far. ``disconnected_since``: the page had a peer connection and has none.
+    ``sources`` holds when each CSRC spoke last, ``unlisted_speech`` when somebody spoke in a packet that lists no source.
+    ``disconnected_since``: the page had a peer connection and has none.
     ``deaf_since``: packets arrive, none of them is tapped. ``receivers``: audio or video can arrive; ``messages``: the page
     received something about the call, over a channel, a socket or in a response.
     """
@@ -39,7 +50,8 @@ class MediaState(NamedTuple):
     first_frame: float | None = None
     last_frame: float | None = None
     last_speech: float | None = None
-    sources: frozenset[int] = frozenset()
+    sources: Mapping[int, float] = {}
+    unlisted_speech: float | None = None
     disconnected_since: float | None = None
     deaf_since: float | None = None
     receivers: bool = False
@@ -56,7 +68,7 @@ class MediaMonitor:
 
     def __init__(self) -> None:
         self._media = MediaState()
-        self._sources: set[int] = set()
+        self._sources: dict[int, float] = {}
         self._connections: set[tuple[int, int]] = set()
 
     @property
@@ -87,26 +99,51 @@ class MediaMonitor:
 
     def _take_frames(self, frames: list[Frame]) -> None:
         media = self._media
-        speech = media.last_speech
-        for frame in frames:
-            if _speaks(frame):
-                speech = max(frame.arrival, speech or frame.arrival)
-                if len(self._sources) < MOST_SOURCES:
-                    self._sources.update(frame.csrcs)
-        self._sources.discard(LOUDEST_MARKER)
-        if len(self._sources) != len(media.sources):
-            media = media._replace(sources=frozenset(self._sources))
+        speech = list(filter(_speaks, frames))
+        for frame in speech:
+            media = self._add_speech(media, frame)
         first = min(frame.arrival for frame in frames)
         last = max(frame.arrival for frame in frames)
         self._media = media._replace(
             first_frame=min(first, media.first_frame or first),
             last_frame=max(last, media.last_frame or last),
-            last_speech=speech,
+            sources=dict(self._sources) if speech else media.sources,
             deaf_since=None,
         )
 
+    def _add_speech(self, media: MediaState, frame: Frame) -> MediaState:
+        at = frame.arrival
+        sources = self._sources
+        listed = [source for source in _listed(frame) if source in sources or len(sources) < MOST_SOURCES]
+        for source in listed:
+            sources[source] = max(at, sources.get(source, at))
+        if not listed:
+            media = media._replace(unlisted_speech=max(at, media.unlisted_speech or at))
+        return media._replace(last_speech=max(at, media.last_speech or at))
+
+
+def _listed(frame: Frame) -> list[int]:
+    """The sources in the packet's CSRC list."""
+    return [csrc for csrc in frame.csrcs if csrc not in NO_SOURCES]
+
 
 def _speaks(frame: Frame) -> bool:
-    return len(frame.payload) > SILENT_BYTES and (
-        frame.audio_level is None or frame.audio_level > QUIET_LEVEL
-    )
+    """Whether the packet holds speech: by its sender's audio level where it has one, otherwise as worker.stems judges it."""
+    if frame.mime_type.lower() in NO_VOICE:
+        return False
+    payload = _opus(frame)
+    if len(payload) <= SILENT_BYTES:
+        return False
+    if frame.audio_level is not None:
+        return frame.audio_level > QUIET_LEVEL
+    return is_voiced(_listed(frame), payload)
+
+
+def _opus(frame: Frame) -> bytes:
+    """The packet's own audio, without RED's copies of earlier packets; the whole payload where that cannot be read."""
+    if frame.mime_type != RED_MIME_TYPE:
+        return frame.payload
+    try:
+        return unpack_red(frame.payload).primary
+    except RedError:
+        return frame.payload

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from worker.lifecycle.automatic_leave import AutomaticLeave, people
+from worker.lifecycle.automatic_leave import AutomaticLeave
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy
 from worker.lifecycle.media_state import MediaState
 from worker.lifecycle.page_view import Scene, View
+from worker.lifecycle.presence import people
 from worker.reasons import Reason
 from worker.roster.roster import Roster, Status
 from worker.states import State

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from worker.roster.roster import Device, Roster, Status
 from worker.tape.events import RosterChanged
 
-GONE: Final = frozenset({Status.OUT, Status.REMOVED})
-
 
 class RosterChanges:
-    """Compares each roster with the one before it, without screen shares and the bot itself."""
+    """Compares each roster with the one before it, without screen shares, the bot itself and who never got past the lobby."""
 
     def __init__(self) -> None:
         self._known: dict[str, Device] = {}
@@ -21,6 +17,8 @@ class RosterChanges:
         found: list[RosterChanged] = []
         for device_id, device in roster.devices.items():
             if device.is_us or device.parent_id is not None:
+                continue
+            if device.status is Status.WAITING and device_id not in self._known:
                 continue
             before = self._known.get(device_id)
             self._known[device_id] = device
@@ -32,8 +30,8 @@ class RosterChanges:
 
 
 def _changes(before: Device | None, now: Device) -> list[str]:
-    was_here = before is not None and before.status not in GONE
-    is_here = now.status not in GONE
+    was_here = before is not None and before.status.is_here
+    is_here = now.status.is_here
     changes = []
     if is_here and not was_here:
         changes.append("join")

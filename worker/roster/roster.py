@@ -47,9 +47,21 @@ class Status(StrEnum):
     """Whether a device is in the call; ``unknown`` until a message shows it."""
 
     UNKNOWN = "unknown"
+    WAITING = "waiting"
+    """In the waiting room."""
     IN = "in"
     OUT = "out"
     REMOVED = "removed"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the device counts as present in the call: without a status, it was named, and nothing says that it left."""
+        return self in (Status.IN, Status.UNKNOWN)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the device has left the call, or its waiting room."""
+        return self in (Status.OUT, Status.REMOVED)
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from worker.audio.opus import voice_activity
+from worker.roster.voice import is_voiced
 from worker.stems.jitter_buffer import JitterBuffer, Packet
 from worker.stems.placement import SlotPlacement
 from worker.stems.speaker_track import SpeakerTrack, SpeechSink
@@ -65,7 +65,7 @@ class MixSlot:
         assert packet is not None
         lost = self.track.lost - self._lost
         self._lost = self.track.lost
-        voiced = bool(packet.csrcs) or voice_activity(payload) is not False
+        voiced = is_voiced(packet.csrcs, payload)
         csrcs = tuple(dict.fromkeys(packet.csrcs))
         self._placed.append(
             MixPacket(position, samples, payload, csrcs, self._ssrc, packet.recovered, lost, voiced, voiced)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, OpusEncoder, comfort_noise
+from fixtures.replica.voices import load_voice
 from worker.lifecycle.media_state import MOST_SOURCES, MediaMonitor, MediaState
 from worker.tape.events import (
     ChannelMessage,
@@ -17,9 +19,14 @@ from worker.tape.events import (
 
 
 def frame(
-    arrival: float, *csrcs: int, payload: bytes = b"speech", level: float | None = 0.1, ssrc: int = 1
+    arrival: float,
+    *csrcs: int,
+    payload: bytes = b"speech",
+    level: float | None = 0.1,
+    ssrc: int = 1,
+    mime: str = "audio/opus",
 ) -> Frame:
-    return Frame(0, ssrc, csrcs, 0, 0, 111, "audio/opus", level, arrival, None, payload)
+    return Frame(0, ssrc, csrcs, 0, 0, 111, mime, level, arrival, None, payload)
 
 
 def frames(*each: Frame) -> FrameBatch:
@@ -46,16 +53,62 @@ def test_first_and_last_whatever_the_order() -> None:
 @pytest.mark.parametrize("silent", [frame(9.0, payload=b"\xf8"), frame(9.0, level=0.0)])
 def test_a_packet_of_silence_is_no_speech(silent: Frame) -> None:
     now = media(frames(silent))
-    assert (now.last_frame, now.last_speech, now.sources) == (9.0, None, frozenset())
+    assert (now.last_frame, now.last_speech, now.sources) == (9.0, None, {})
 
 
 def test_sources_without_the_loudest_marker() -> None:
-    assert media(frames(frame(1.0, 42, 7), frame(2.0, 8))).sources == {7, 8}
+    assert media(frames(frame(1.0, 42, 7), frame(2.0, 8))).sources == {7: 1.0, 8: 2.0}
+
+
+def test_each_source_has_the_time_of_its_last_word() -> None:
+    now = media(frames(frame(1.0, 7), frame(3.0, 7, 8)), frames(frame(2.0, 7), frame(4.0, 0)))
+    assert (now.sources, now.unlisted_speech, now.last_speech) == ({7: 3.0, 8: 3.0}, 4.0, 4.0)
+
+
+NOISE = next(OpusEncoder(NOISE_BIT_RATE).encode(block) for block in comfort_noise(1))
+VOICE = load_voice("elif").speech[20].payload
+CELT = bytes([31 << 3]) + bytes(40)
+RED_NOISE = bytes([0x80 | 111, 0, 0, len(NOISE), 111]) + NOISE + NOISE
+RED_DTX = bytes([0x80 | 111, 0, 0, len(VOICE), 111]) + VOICE + b"\xf8"
+RED_VOICE = bytes([0x80 | 111, 0, 0, 1, 111]) + b"\xf8" + VOICE
+
+
+@pytest.mark.parametrize(
+    ("packet", "speaks"),
+    [
+        (frame(9.0, payload=NOISE, level=None), False),
+        (frame(9.0, 0, payload=NOISE, level=None), False),
+        (frame(9.0, 42, payload=NOISE, level=None), False),
+        (frame(9.0, payload=RED_NOISE, level=None, mime="audio/red"), False),
+        (frame(9.0, 7, payload=RED_DTX, level=None, mime="audio/red"), False),
+        (frame(9.0, payload=bytes(13), level=None, mime="audio/CN"), False),
+        (frame(9.0, payload=bytes(13), level=0.5, mime="audio/telephone-event"), False),
+        (frame(9.0, 7, payload=NOISE, level=None), True),
+        (frame(9.0, payload=NOISE, level=0.1), True),
+        (frame(9.0, payload=VOICE, level=None), True),
+        (frame(9.0, payload=CELT, level=None), True),
+        (frame(9.0, payload=RED_VOICE, level=None, mime="audio/red"), True),
+        (frame(9.0, 7, payload=b"\x80garbled", level=None, mime="audio/red"), True),
+    ],
+)
+def test_comfort_noise_that_lists_nobody_is_no_speech(packet: Frame, speaks: bool) -> None:
+    assert (media(frames(packet)).last_speech is not None) == speaks
+
+
+def test_an_hour_of_comfort_noise_is_silent_and_one_word_in_it_is_not() -> None:
+    noise = comfort_noise(3)
+    encoder = OpusEncoder(NOISE_BIT_RATE)
+    packets = [encoder.encode(next(noise)) for _ in range(1000)]
+    hour = [frame(10 + n / 50, payload=packets[n % 1000], level=None) for n in range(180_000)]
+    assert media(frames(*hour)).last_speech is None
+    hour[9_000] = frame(190.0, payload=VOICE, level=None)
+    assert media(frames(*hour)).last_speech == 190.0
 
 
 def test_sources_are_bounded() -> None:
     many = [frame(1.0, csrc) for csrc in range(100, 100 + 2 * MOST_SOURCES)]
-    assert len(media(frames(*many)).sources) == MOST_SOURCES
+    now = media(frames(*many))
+    assert (len(now.sources), now.unlisted_speech) == (MOST_SOURCES, 1.0)
 
 
 def test_the_last_connection_counts() -> None:

@@ -243,7 +243,7 @@ def test_speakers_count_as_present_whatever_the_roster_says() -> None:
 
 def test_a_participant_that_spoke_is_not_taken_for_a_bot() -> None:
     life = Life(only_bots_by_events=Patience(10.0)).admitted(ANA)
-    life.hear(ALIVE._replace(last_speech=life.at, sources=frozenset({7}))).wait(60)
+    life.hear(ALIVE._replace(last_speech=life.at, sources={7: life.at})).wait(60)
     assert life.lifecycle.state is State.IN_CALL_RECORDING
 
 

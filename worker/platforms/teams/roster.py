@@ -35,6 +35,8 @@ _STATUS = {"active": Status.IN, "inactive": Status.OUT}
 _SENDING = frozenset({"sendrecv", "sendonly", "sendreceive"})
 _NOT_SENDING = frozenset({"recvonly", "receiveonly", "inactive"})
 _HOST = "organizer"
+_APPLICATION = "28:"
+"""How the ids of applications begin. Teams' own recorder is one that has no name and stays as long as the recording."""
 _SUFFIXES = (" (guest)", " (unverified)", " (external)")
 """What Teams adds to the names of guests and external participants."""
 
@@ -115,7 +117,10 @@ class TeamsRosterDecoder:
         return (
             call is not None
             and call.over is None
-            and any(facts.status is Status.IN and self._is_us(facts.name) for facts in call.devices.values())
+            and any(
+                facts.status in (Status.IN, Status.WAITING) and self._is_us(facts.name)
+                for facts in call.devices.values()
+            )
         )
 
     def _is_us(self, name: str) -> bool:
@@ -154,32 +159,40 @@ class TeamsRosterDecoder:
             if isinstance(entry, dict) and isinstance(entry.get("id"), str)
         }
         for device_id, entry in present.items():
+            if device_id.startswith(_APPLICATION) and not entry.get("name"):
+                continue
             facts = self._objects.device(device_id)
             if facts is not None:
-                facts.status = Status.IN
+                facts.state = Status.IN
                 facts.learn(entry.get("name"), entry.get("state"), entry.get("role"))
                 for source in _list(entry.get("sources")):
                     self._objects.assign(parse_source(source), device_id)
         for device_id, facts in self._objects.devices.items():
             if present and device_id not in present:
-                facts.status = Status.OUT
+                facts.state = Status.OUT
 
 
 class _DeviceFacts:
-    """What is known of one participant from one kind of evidence."""
+    """What is known of one participant from one kind of evidence. ``waits``: in the lobby, where the state is active, too."""
 
     def __init__(self) -> None:
         self.name = ""
-        self.status = Status.UNKNOWN
+        self.state = Status.UNKNOWN
+        self.waits = False
         self.is_host = False
         self.muted: bool | None = None
+
+    @property
+    def status(self) -> Status:
+        """The state, with the lobby told apart."""
+        return Status.WAITING if self.waits and self.state is Status.IN else self.state
 
     def learn(self, name: object, state: object, role: object) -> None:
         """Applies an update; what it leaves out stays unchanged."""
         if isinstance(name, str) and name.strip():
             self.name = well_formed(name[:MAX_NAME_CHARACTERS])
         if isinstance(state, str):
-            self.status = _STATUS.get(state.lower(), self.status)
+            self.state = _STATUS.get(state.lower(), self.state)
         if isinstance(role, str):
             self.is_host = role.lower() == _HOST
 
@@ -202,11 +215,25 @@ class _CallFacts:
             details = details if isinstance(details, dict) else {}
             named = details.get("id")
             device_id = well_formed(named if isinstance(named, str) else key)
+            if self._is_hidden(device_id, details, entry.get("endpoints")):
+                self.devices.pop(device_id, None)
+                continue
             facts = self.device(device_id)
             if facts is None:
                 continue
             facts.learn(details.get("displayName"), entry.get("state"), entry.get("meetingRole"))
+            kinds = _endpoint_kinds(entry.get("endpoints"))
+            if kinds:
+                facts.waits = "call" not in kinds
             self._apply_streams(device_id, facts, entry.get("endpoints"))
+
+    def _is_hidden(self, device_id: str, details: dict[str, object], endpoints: object) -> bool:
+        """Whether an entry is of no person: the client does not list it, or it is an application that never had a name."""
+        hidden = [_is_hidden_endpoint(endpoint) for endpoint in _endpoints(endpoints)]
+        if details.get("hidden") is True or (hidden and all(hidden)):
+            return True
+        nameless = device_id not in self.devices and not details.get("displayName")
+        return nameless and device_id.startswith(_APPLICATION)
 
     def device(self, device_id: str) -> _DeviceFacts | None:
         """A participant's facts, created at the first mention; None where the id is empty or MAX_DEVICES are known."""
@@ -234,10 +261,29 @@ class _CallFacts:
             facts.muted = not any(sending)
 
 
+def _endpoints(endpoints: object) -> Iterator[dict[str, object]]:
+    for endpoint in endpoints.values() if isinstance(endpoints, dict) else _list(endpoints):
+        if isinstance(endpoint, dict):
+            yield endpoint
+
+
+def _endpoint_kinds(endpoints: object) -> set[str]:
+    """Where the endpoints are: ``call``, ``lobby``, both, or empty where an update does not say."""
+    return {kind for endpoint in _endpoints(endpoints) for kind in ("call", "lobby") if endpoint.get(kind)}
+
+
+def _is_hidden_endpoint(endpoint: dict[str, object]) -> bool:
+    """Whether the client is told to list no such participant: ``endpointMetadata.__platform.ui.hidden``."""
+    value: object = endpoint
+    for key in ("endpointMetadata", "__platform", "ui", "hidden"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value is True
+
+
 def _audio_streams(endpoints: object) -> Iterator[dict[str, object]]:
     """The audio streams of all of a participant's endpoints. Video streams are left out: their ids are not audio sources."""
-    for endpoint in endpoints.values() if isinstance(endpoints, dict) else _list(endpoints):
-        call = endpoint.get("call") if isinstance(endpoint, dict) else None
+    for endpoint in _endpoints(endpoints):
+        call = endpoint.get("call")
         for stream in _list(call.get("mediaStreams") if isinstance(call, dict) else None):
             if isinstance(stream, dict) and str(stream.get("type")).lower() == "audio":
                 yield stream

@@ -98,6 +98,48 @@ def test_our_own_device_is_known_by_the_bots_name(shown: str) -> None:
     assert [each.name for each in known.others_present] == ["Ada"]
 
 
+def test_who_waits_in_the_lobby_is_not_in_the_call() -> None:
+    teams = observed(
+        roster(person(1, "Ada", source=201, places=["lobby"]), person(2, BOT, source=414, places=["lobby"]))
+    )
+    known = teams.roster()
+    assert [each.status for each in known.devices.values()] == [Status.WAITING, Status.WAITING]
+    assert known.us is not None
+    teams.observe(roster(person(2, BOT, source=627, places=["lobby", "call"])))
+    us = teams.roster().us
+    assert us is not None
+    assert us.status is Status.IN
+    teams.observe(roster(person(2)))
+    assert teams.roster().us == us
+    assert teams.roster().others_present == []
+    teams.observe(roster(person(1, state="inactive")))
+    assert teams.roster().devices[identity(1)].status is Status.OUT
+
+
+def application(name: str | None, *, hidden: bool = False) -> dict[str, Any]:
+    entry = person(0, name, source=840, direction="recvonly", hidden=hidden)
+    return {**entry, "details": {**entry["details"], "id": "28:bdd75849", "displayName": name}}
+
+
+def test_teams_own_recorder_is_nobody_and_a_bot_with_a_name_is_somebody() -> None:
+    hidden_person = person(3, "Recorder", source=627, hidden=True)
+    teams = observed(
+        roster(person(1, "Ada", source=201), application(None), hidden_person),
+        objects({"id": "28:bdd75849", "sources": [840]}),
+    )
+    assert [each.name for each in teams.roster().others_present] == ["Ada"]
+    teams = observed(roster(application("Acme Notetaker")), roster(application(None)))
+    assert [each.name for each in teams.roster().others_present] == ["Acme Notetaker"]
+    teams.observe(roster(application("Acme Notetaker", hidden=True)))
+    assert teams.roster().others_present == []
+
+
+def test_a_person_with_a_second_endpoint_that_is_hidden_is_still_somebody() -> None:
+    ada = person(1, "Ada", source=201)
+    ada["endpoints"]["e2"] = person(1, source=414, hidden=True)["endpoints"]["e1"]
+    assert [each.name for each in observed(roster(ada)).roster().others_present] == ["Ada"]
+
+
 def test_other_calls_are_ignored() -> None:
     teams = observed(
         roster(person(8, "Stranger", source=414), chain="other"),
