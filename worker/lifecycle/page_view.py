@@ -36,10 +36,10 @@ class Scene(StrEnum):
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """One look at the page.
 
-    ``reason`` and ``detail`` (the page's own text, at most 200 characters) are set for REFUSED and OVER. ``evidence`` names
-    the signs of the platform's table that decided (``lobby.asking``), ``variant`` the form of the page (``prejoin-name``),
-    ``language`` is the value of ``<html lang>``. ``recording_denied``: the page says that recording is
-    not permitted here.
+    ``reason`` and ``detail`` (the page's own text, at most 200 characters) are set for REFUSED and OVER, ``detail`` also where
+    recording is denied. ``evidence`` names the signs of the platform's table that decided (``lobby.asking``), ``variant`` the
+    form of the page (``prejoin-name``), ``language`` is the value of ``<html lang>``. ``recording_denied``: the platform says
+    that recording is not permitted here, where only the platform can say it.
     """
 
     scene: Scene

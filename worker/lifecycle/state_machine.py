@@ -29,6 +29,9 @@ REFUSAL_DEBOUNCE: Final = 1.0
 OVER_DEBOUNCE: Final = 3.0
 """Seconds that an end has to last where only one of page, roster and connection shows it."""
 
+DENIAL_DEBOUNCE: Final = 3.0
+"""Seconds that a denial of the recording has to be shown before the bot leaves."""
+
 QUIET_AFTER_END: Final = 2.0
 """Seconds: a call from which packets arrived this recently is not over, even if its roster says so."""
 
@@ -282,7 +285,7 @@ class Lifecycle:
         policy = self._policy
         if self._denied_since is not None:
             limit = 0.0 if self.recording_since is not None else policy.recording_denied
-            if limit is not None and at - self._denied_since >= limit:
+            if limit is not None and self._lasts(self._denied_since, max(limit, DENIAL_DEBOUNCE), at):
                 return Ending(Reason.RECORDING_DENIED, self._view.detail, at, self._view.evidence)
         longest = _least(policy.max_duration, LONGEST)
         if self.recording_since is not None:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from functools import cache
+from importlib.resources import files
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -132,3 +134,11 @@ class PageDriver:
         """Raises CallError where ``error`` means that the page is gone."""
         if self.page.is_closed():
             raise CallError(Reason.BROWSER_DIED, f"the page is gone: {first_line(error)}") from error
+
+
+@cache
+def reading_script(package: str) -> str:
+    """The script read_page.js of ``package``, for PageDriver.observe, with the function of page_text.js as second argument."""
+    text_of = (files("worker.platforms") / "page_text.js").read_text("utf-8")
+    read_page = (files(package) / "read_page.js").read_text("utf-8")
+    return f"(wanted) => (\n{read_page})(wanted,\n{text_of})"

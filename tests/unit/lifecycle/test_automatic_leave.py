@@ -208,7 +208,23 @@ ROWS = [
     Row("nobody joined, alone in the roster", EAGER, [(0, ALONE)], [], Reason.NOONE_JOINED, 60.5),
     Row("nobody joined, no roster", RECALL, [], [], Reason.NOONE_JOINED, 1200.5),
     Row("no roster, one word", RECALL, [], [(600, 601, STRANGER)], None),
+    Row(
+        "everybody left, and a long everyone_left",
+        LeavePolicy(everyone_left=Patience(1200.0)),
+        [(0, BOTH), (600, BOTH_LEFT)],
+        [(5, 58, ANA)],
+        Reason.EVERYONE_LEFT,
+        1800,
+    ),
     # Only bots.
+    Row(
+        "a silent bot is left, and Ana talks on after she is shown as gone",
+        LeavePolicy(only_bots_by_events=Patience(20.0)),
+        [(0, {**WITH_ANA, "bot": IN}), (60, {**ANA_LEFT, "bot": IN})],
+        [(5, 200, ANA)],
+        Reason.ONLY_BOTS_BY_EVENTS,
+        1119.5,
+    ),
     Row(
         "a bot is left",
         BOTS,

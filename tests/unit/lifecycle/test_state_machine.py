@@ -293,9 +293,18 @@ def test_a_bot_leaves_when_recording_is_not_permitted_for_long_enough() -> None:
     assert life.end.detail == "No recording, please."
 
 
-def test_a_permission_that_is_taken_back_ends_the_recording_at_once() -> None:
-    life = Life(recording_denied=30.0).admitted(ANA).see(Scene.CALL, recording_denied=True)
-    assert life.end.reason is Reason.RECORDING_DENIED
+def test_a_permission_that_is_taken_back_ends_the_recording_once_confirmed() -> None:
+    life = Life(recording_denied=30.0).admitted(ANA).see(Scene.CALL, 3, recording_denied=True)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    assert life.see(Scene.CALL, recording_denied=True).end.reason is Reason.RECORDING_DENIED
+
+
+@pytest.mark.parametrize("recording_denied", [0.0, 30.0])
+def test_a_denial_that_is_shown_only_briefly_ends_nothing(recording_denied: float) -> None:
+    life = Life(recording_denied=recording_denied).hear(ALIVE).meet(US, ANA)
+    for _ in range(10):
+        life.see(Scene.CALL, 2.5, recording_denied=True).see(Scene.CALL)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
 
 
 def test_a_device_with_the_bots_name_does_not_count_as_a_participant() -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import cache
-from importlib.resources import files
 from typing import Final
 
-import msgspec
 from playwright.async_api import Page
 
 from worker.lifecycle.announcement import NotAnnounced
@@ -19,7 +16,7 @@ from worker.platforms.meet import signs as meet
 from worker.platforms.meet.facts import Facts
 from worker.platforms.meet.rules import Past, asks, steps, view
 from worker.platforms.page_actions import ActionRetries
-from worker.platforms.page_driver import PageDriver
+from worker.platforms.page_driver import PageDriver, reading_script
 from worker.platforms.signs import judge_sign_in
 
 logger = logging.getLogger(__name__)
@@ -41,7 +38,6 @@ class MeetCall:
         self._retries = ActionRetries()
         self._facts = Facts()
         self._past = Past()
-        self._recording_denied = False
         self._language = ""
 
     async def open(self) -> None:
@@ -55,10 +51,6 @@ class MeetCall:
         seen = view(facts, self._past)
         if seen.scene is Scene.CALL:
             self._past = Past(asked=True, entered=True)
-            if facts.text:
-                self._recording_denied = seen.recording_denied
-            # The text that denies a recording is not read at every look.
-            return msgspec.structs.replace(seen, recording_denied=self._recording_denied)
         return judge_sign_in(seen, signed_in=self._signed_in)
 
     async def act(self) -> None:
@@ -81,7 +73,7 @@ class MeetCall:
 
     async def _observe(self, *, with_text: bool) -> Facts:
         return await self._driver.observe(
-            _read_page_script(), {**meet.OBSERVED, "withText": with_text}, Facts
+            reading_script("worker.platforms.meet"), {**meet.OBSERVED, "withText": with_text}, Facts
         )
 
     async def _visible(self) -> frozenset[str]:
@@ -91,8 +83,3 @@ class MeetCall:
         if language and language != self._language:
             self._language = language
             logger.info("the page's language is %s", language)
-
-
-@cache
-def _read_page_script() -> str:
-    return (files("worker.platforms.meet") / "read_page.js").read_text("utf-8")

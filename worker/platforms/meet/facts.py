@@ -16,17 +16,23 @@ class Dialog(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a Meet page shows at one moment, as read_page.js read it.
 
-    ``elements`` are the names of the signs of signs.ELEMENTS that are visible, ``tiles`` counts participants' tiles, ``name``
-    is the content of the name field, None without one; ``buttons`` are labels and texts of buttons that are visible and can be
-    pressed; ``text`` is the visible text without that of the tiles, empty where it was not read.
+    ``elements`` are the names of the signs of signs.ELEMENTS that are visible, ``tiles`` counts participants with a tile, and
+    ``names`` are the tiles' lines, read only beside a dialog. ``name`` is the content of the name field, None without one;
+    ``buttons`` are labels and texts of buttons that are visible and can be pressed. ``text`` is the visible text outside live
+    regions, ``announced`` the text in them; both are empty where the text was not read.
+
+    Whatever lies in an element of signs.WRITTEN is left out of buttons, headings, dialogs and texts: people wrote it. Live
+    regions (WAI-ARIA) hold texts of the platform's own, too: a lobby's, and notices with names and messages.
     """
 
     host: str = ""
     language: str = ""
     elements: frozenset[str] = frozenset()
     tiles: int = 0
+    names: list[str] = []
     name: str | None = None
     buttons: list[str] = []
     headings: list[str] = []
     dialogs: list[Dialog] = []
     text: str = ""
+    announced: str = ""

@@ -3,9 +3,11 @@
  * costs the browser a layout, only when asked to or when no call is visible.
  *
  * @param {{elements: Record<string, string>, inCallView: string[], tile: string, phantomTile: string, nameField: string,
- *          dialog: string, dialogOk: string, withText: boolean}} wanted  CSS selectors; `inCallView` holds names of elements
+ *          dialog: string, dialogOk: string, written: string, live: string, withText: boolean}} wanted  CSS selectors;
+ *          `inCallView` holds names of elements
+ * @param {(root: HTMLElement, leftOut: string) => string} textWithout  page_text.js
  */
-(wanted) => {
+(wanted, textWithout) => {
   const MAX_TEXT = 20000;
   const MAX_BUTTONS = 200;
   const MAX_LABEL = 100;
@@ -19,22 +21,23 @@
     return [element.getAttribute("aria-label") ?? "", ...texts].filter((text) => text && text.length < MAX_LABEL);
   };
   /** @param {Element} element */
-  const usable = (element) => visible(element) && !element.matches(":disabled, [aria-disabled=true]");
+  const own = (element) => !element.closest(wanted.written);
+  /** @param {Element} element */
+  const usable = (element) => visible(element) && own(element) && !element.matches(":disabled, [aria-disabled=true]");
   /** @param {ParentNode} root */
   const buttons = (root) =>
     [...root.querySelectorAll("button, [role=button]")].slice(0, MAX_BUTTONS).filter(usable).flatMap(labels);
-  /** @param {Element} element */
-  const lines = (element) => /** @type {HTMLElement} */ (element).innerText.split("\n");
+  /** @param {Element} element @param {string} leftOut */
+  const text = (element, leftOut) => textWithout(/** @type {HTMLElement} */ (element), leftOut).slice(0, MAX_TEXT);
 
   const elements = Object.entries(wanted.elements).flatMap(([name, selector]) => (seen(selector) ? [name] : []));
   const inCallView = wanted.inCallView.some((name) => elements.includes(name));
+  const withText = (wanted.withText || !inCallView) && document.body;
   const tiles = [...document.querySelectorAll(wanted.tile)].filter((tile) => !tile.matches(wanted.phantomTile));
-  /** The page's text without the lines of tiles, which participants choose. */
-  const text = () => {
-    const names = new Set(tiles.flatMap(lines));
-    const all = document.body ? lines(document.body) : [];
-    return all.filter((line) => !names.has(line)).join("\n").slice(0, MAX_TEXT);
-  };
+  const dialogs = [...document.querySelectorAll(wanted.dialog)].filter((dialog) => visible(dialog) && own(dialog));
+  const live = withText
+    ? [...document.querySelectorAll(wanted.live)].filter((region) => visible(region) && !region.parentElement?.closest(wanted.live))
+    : [];
   const name = /** @type {HTMLInputElement | undefined} */ (
     [...document.querySelectorAll(wanted.nameField)].find(visible)
   );
@@ -42,15 +45,19 @@
     host: location.hostname,
     language: document.documentElement.lang,
     elements,
-    tiles: tiles.length,
+    tiles: new Set(tiles.map((tile) => tile.getAttribute("data-participant-id"))).size,
+    names: dialogs.length ? tiles.filter(visible).flatMap((tile) => text(tile, ":not(*)").split("\n")) : [],
     name: name ? name.value : null,
     buttons: buttons(document),
-    headings: [...document.querySelectorAll("h1")].filter(visible).map((heading) => (heading.textContent ?? "").trim()),
-    dialogs: [...document.querySelectorAll(wanted.dialog)].filter(visible).map((dialog) => ({
-      text: /** @type {HTMLElement} */ (dialog).innerText.slice(0, MAX_TEXT),
+    headings: [...document.querySelectorAll("h1")]
+      .filter((heading) => visible(heading) && own(heading))
+      .map((heading) => (heading.textContent ?? "").trim()),
+    dialogs: dialogs.map((dialog) => ({
+      text: text(dialog, wanted.written),
       buttons: buttons(dialog),
       ok: [...document.querySelectorAll(wanted.dialogOk)].some((button) => dialog.contains(button) && usable(button)),
     })),
-    text: wanted.withText || !inCallView ? text() : "",
+    text: withText ? text(document.body, `${wanted.written}, ${wanted.live}`) : "",
+    announced: live.map((region) => text(region, wanted.written)).join("\n"),
   };
 }

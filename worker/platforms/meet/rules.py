@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from msgspec import structs
+
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.meet import signs as meet
 from worker.platforms.meet.facts import Dialog, Facts
@@ -15,6 +17,11 @@ from worker.reasons import Reason
 _DETAIL_LENGTH: Final = 200
 _NO_CALL: Final = "page.no_call"
 _NO_WAY_IN: Final = "page.no_way_in"
+_CERTAIN_TILES: Final = 2
+"""Participants with a tile, ourselves among them, that no lobby shows."""
+
+
+_SAID_IN_DIALOGS: Final = (meet.CONSENT, meet.NOTICE, meet.STILL_THERE, meet.RECORDING_DENIED)
 
 
 class Past(NamedTuple):
@@ -28,21 +35,19 @@ NOTHING_YET: Final = Past()
 
 
 def view(facts: Facts, past: Past = NOTHING_YET) -> View:
-    """What the page shows. The lobby shares the call's controls, so its text has precedence over them. Names and chat can
-    contain any text, so a text that refuses us or ends the call counts only where the page shows neither the call nor a way to
-    join.
+    """What the page shows. The lobby shares the call's controls, so its text has precedence over them. A text that refuses us
+    or ends the call counts only where the page shows neither the call nor a way to join.
     """
-    text = plain(facts.text)
     in_call_view = [sign.name for sign in meet.IN_CALL_VIEW if sign.name in facts.elements]
     way_in = _way_in(facts)
-    if not (in_call_view or facts.tiles or way_in) and (last := _last_page(facts, text, past)):
+    if not (in_call_view or facts.tiles or way_in) and (last := _last_page(facts, past)):
         return last
-    if waiting := first_said(meet.WAITING, text):
+    if waiting := first_said(meet.WAITING, plain(_lobby_text(facts, past, in_call_view))):
         scene = Scene.HOST_ABSENT if waiting is meet.HOST_ABSENT else Scene.LOBBY
         return _seen(facts, scene, (waiting.name,), waiting.name)
     # The controls disappear for a while when somebody presents.
     if facts.tiles and (in_call_view or past.entered):
-        return _call(facts, text, (*in_call_view[:1], meet.TILE.name))
+        return _call(facts, (*in_call_view[:1], meet.TILE.name))
     if in_call_view and past.asked and not past.entered and _foreign(facts):
         return _seen(facts, Scene.LOBBY, (in_call_view[0], meet.LOBBY_SHAPE), meet.LOBBY_SHAPE)
     return _seen(facts, Scene.ASKED if past.asked else Scene.OPENING, way_in, _pre_join(facts, way_in))
@@ -50,11 +55,13 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
 
 def steps(facts: Facts) -> Iterator[Step]:
     """The steps to take before and in the call, the most urgent first."""
+    denied = _denial(facts) is not None
     for dialog in facts.dialogs:
-        yield from _dialog_steps(dialog)
+        yield from _dialog_steps(dialog, _own_words(dialog, facts))
     in_call_view = any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW)
     in_the_way = (meet.GOT_IT,) if in_call_view else (meet.WITHOUT_ACCOUNT, meet.IN_THE_WAY)
-    for sign in in_the_way:
+    # A dialog that denies the recording stays, so that it can be confirmed.
+    for sign in () if denied else in_the_way:
         if label := _offered(sign.labels, facts.buttons):
             yield Click(button(label))
     for device in (meet.MICROPHONE_ON, meet.CAMERA_ON):
@@ -76,20 +83,33 @@ def asks(step: Step) -> bool:
     return isinstance(step, Click) and step.selector in joins
 
 
-def _last_page(facts: Facts, text: str, past: Past) -> View | None:
-    """The view of a page that refuses us or ends the call; None for any other page."""
+def _lobby_text(facts: Facts, past: Past, in_call_view: list[str]) -> str:
+    """Where a lobby's words count. No lobby shows two participants: beside them, words may be a notice that quotes somebody,
+    and in a call that was entered nothing but people's words is to be expected.
+    """
+    if facts.tiles < _CERTAIN_TILES or not (in_call_view or past.entered):
+        return _all_text(facts)
+    return "" if past.entered else facts.text
+
+
+def _last_page(facts: Facts, past: Past) -> View | None:
+    """The view of a page that refuses us or ends the call; None for any other page. After the call was entered its texts count
+    only on a page of that kind or in a heading, for a call may hide controls and tiles for a while and still show its chat.
+    """
+    is_last = meet.LAST_PAGE.name in facts.elements
+    text = plain(_all_text(facts) if is_last or not past.entered else "\n".join(facts.headings))
     evidence = (_NO_CALL, _NO_WAY_IN)
     if over := first_said(meet.ENDS, text):
         return _seen(facts, Scene.OVER, (over.name, *evidence), over.name, over)
     if refused := next((sign for sign in meet.REFUSALS if _refuses(sign, facts, text)), None):
         return _seen(facts, Scene.REFUSED, (refused.name, *evidence), refused.name, refused)
-    if not (_foreign(facts) and meet.LAST_PAGE.name in facts.elements):
+    if not (_foreign(facts) and is_last):
         return None
     ended = past.entered  # A removal that the roster reports has precedence.
     return View(
         scene=Scene.OVER if ended else Scene.REFUSED,
         reason=Reason.MEETING_ENDED if ended else Reason.PAGE_NOT_UNDERSTOOD,
-        detail=_shown(facts.text),
+        detail=_shown(_all_text(facts)),
         evidence=(meet.LAST_PAGE.name, *evidence),
         variant=meet.LAST_PAGE.name,
         language=facts.language,
@@ -102,24 +122,36 @@ def _refuses(sign: Sign, facts: Facts, text: str) -> bool:
     return sign.said_in(text) or sign.name in facts.elements or facts.host in sign.hosts
 
 
-def _call(facts: Facts, text: str, evidence: tuple[str, ...]) -> View:
-    dialogs = [plain(dialog.text) for dialog in facts.dialogs]
+def _call(facts: Facts, evidence: tuple[str, ...]) -> View:
+    dialogs = [_own_words(dialog, facts) for dialog in facts.dialogs]
     if any(map(meet.CONSENT.said_in, dialogs)):
         return _seen(facts, Scene.GATED, (*evidence, meet.CONSENT.name), meet.CONSENT.name)
-    if any(map(meet.RECORDING_DENIED.said_in, (text, *dialogs))):
-        return _seen(facts, Scene.CALL, (*evidence, meet.RECORDING_DENIED.name), "call", denied=True)
+    if (denial := _denial(facts)) is not None:
+        seen = _seen(facts, Scene.CALL, (*evidence, meet.RECORDING_DENIED.name), "call")
+        return structs.replace(seen, detail=_line_of(meet.RECORDING_DENIED, denial), recording_denied=True)
     variant = meet.NOTICE.name if any(map(meet.NOTICE.said_in, dialogs)) else "call"
     return _seen(facts, Scene.CALL, evidence, variant)
 
 
+def _denial(facts: Facts) -> str | None:
+    """The text of a dialog that says that recording is not permitted; None without one."""
+    for dialog in facts.dialogs:
+        if meet.RECORDING_DENIED.said_in(_own_words(dialog, facts)):
+            return dialog.text
+    return None
+
+
+def _own_words(dialog: Dialog, facts: Facts) -> str:
+    """The dialog's text in plain() form, without participants' names that say what only the platform may."""
+    text = plain(dialog.text)
+    for name in map(plain, facts.names):
+        if first_said(_SAID_IN_DIALOGS, name):
+            text = text.replace(name, "")
+    return text
+
+
 def _seen(
-    facts: Facts,
-    scene: Scene,
-    evidence: tuple[str, ...],
-    variant: str,
-    said: Sign | None = None,
-    *,
-    denied: bool = False,
+    facts: Facts, scene: Scene, evidence: tuple[str, ...], variant: str, said: Sign | None = None
 ) -> View:
     return View(
         scene=scene,
@@ -128,7 +160,6 @@ def _seen(
         evidence=evidence,
         variant=variant,
         language=facts.language,
-        recording_denied=denied,
     )
 
 
@@ -161,8 +192,7 @@ def _foreign(facts: Facts) -> bool:
     return bool(facts.language) and facts.language.split("-")[0].casefold() != "en"
 
 
-def _dialog_steps(dialog: Dialog) -> Iterator[Step]:
-    text = plain(dialog.text)
+def _dialog_steps(dialog: Dialog, text: str) -> Iterator[Step]:
     if meet.NOTICE.said_in(text):
         if dialog.ok:
             yield Click(meet.DIALOG_OK.selector)
@@ -191,9 +221,17 @@ def _offered(labels: Iterable[str], buttons: Iterable[str]) -> str | None:
     return next((label for label in labels if label in shown), None)
 
 
+def _all_text(facts: Facts) -> str:
+    return f"{facts.text}\n{facts.announced}"
+
+
 def _detail(facts: Facts, sign: Sign) -> str:
     """The line of the page that contains a phrase of ``sign``; the whole text where no line does."""
-    return _shown(next((line for line in facts.text.splitlines() if sign.said_in(plain(line))), facts.text))
+    return _line_of(sign, _all_text(facts))
+
+
+def _line_of(sign: Sign, text: str) -> str:
+    return _shown(next((line for line in text.splitlines() if sign.said_in(plain(line))), text))
 
 
 def _shown(text: str) -> str:

@@ -136,9 +136,9 @@ CHAT_FIELD: Final = Sign(
 
 DIALOG: Final = Sign(
     name="dialog",
-    selectors=("div[aria-modal=true][role=dialog]",),
+    selectors=("div[aria-modal=true][role=dialog]", "[role=alertdialog]"),
     evidence_for="something asks for an answer",
-    source="observed",
+    source="observed; the second inference",
 )
 DIALOG_OK: Final = Sign(
     name="dialog.ok",
@@ -180,7 +180,7 @@ GOT_IT: Final = Sign(
 RECORDING_DENIED: Final = Sign(
     name="call.recording_denied",
     phrases=("recording is not allowed in this call", "the host doesn't allow recording"),
-    evidence_for="the host does not want a recording",
+    evidence_for="the host does not want a recording; only in a dialog, since people can write it anywhere else",
     source="inference: no such text was observed",
 )
 
@@ -326,6 +326,33 @@ LAST_PAGE: Final = Sign(
     source="public bot; that it still is so is inference",
 )
 
+# What people write: it can contain any text.
+
+PRIVATE: Final = (
+    '[data-participant-id]:not([data-participant-id*="visual_effects"])',
+    "[data-requested-participant-id]",
+    "[data-self-name]",
+    "span.notranslate",
+    "[data-sender-id]",
+    "[data-message-id]",
+    "[data-message-text]",
+    "aside",
+    "[role=complementary]",
+    "[role=log]",
+    "[jsname=YSxPC]",
+    "[jsname=dsyhDe]",
+    'div[role=region][aria-label="Captions"]',
+)
+"""Where pages show what people write and who they are: it is private, and no evidence of anything."""
+WRITTEN: Final = Sign(
+    name="page.written",
+    selectors=PRIVATE,
+    evidence_for="nothing: tiles and rows of people, names, messages, side panels with chat, people and polls, captions",
+    source="observed; side panels from an accessibility tree of 2025; captions public bots; 'log' inference",
+)
+LIVE: Final = "[aria-live]:not([aria-live=off]), [role=status], [role=alert], [role=tooltip]"
+"""Live regions (WAI-ARIA) and tooltips: a lobby announces its state there, and a call who came, and what they wrote."""
+
 SIGNS: Final = (
     *(NAME_FIELD, MICROPHONE_ON, CAMERA_ON, ASK, JOIN, JOIN_BUTTON, WITHOUT_ACCOUNT, IN_THE_WAY),
     *WAITING,
@@ -334,6 +361,7 @@ SIGNS: Final = (
     *REFUSALS,
     *ENDS,
     LAST_PAGE,
+    WRITTEN,
 )
 """The whole table."""
 
@@ -349,16 +377,7 @@ OBSERVED: Final = {
     "nameField": NAME_FIELD.selector,
     "dialog": DIALOG.selector,
     "dialogOk": DIALOG_OK.selector,
+    "written": WRITTEN.selector,
+    "live": LIVE,
 }
 """The argument of read_page.js, but for ``withText``."""
-
-PRIVATE: Final = (
-    "[data-participant-id]",
-    "[data-requested-participant-id]",
-    "[data-self-name]",
-    "[data-sender-id]",
-    "[data-message-id]",
-    "[data-message-text]",
-    "[jsname=YSxPC]",
-)
-"""Where pages show people's names, faces, captions and chat: tiles, roster, captions, messages."""

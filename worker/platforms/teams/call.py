@@ -17,7 +17,7 @@ from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import Chat, write_message
 from worker.platforms.page_actions import ActionRetries, Step, press
-from worker.platforms.page_driver import PageDriver
+from worker.platforms.page_driver import PageDriver, reading_script
 from worker.platforms.signs import judge_sign_in
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts
@@ -98,7 +98,7 @@ class TeamsCall:
 
     async def _observe(self, *, with_text: bool) -> Facts:
         return await self._driver.observe(
-            _script("read_page.js"), {**teams.OBSERVED, "withText": with_text}, Facts
+            reading_script("worker.platforms.teams"), {**teams.OBSERVED, "withText": with_text}, Facts
         )
 
     async def _visible(self) -> frozenset[str]:

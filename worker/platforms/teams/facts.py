@@ -15,8 +15,11 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """``elements`` are the names of the signs of signs.ELEMENTS that are visible, ``name`` is the content of the name field,
-    None without one. ``headings`` are the visible headings and ``text`` the visible text, empty where it was not read, both
-    without lines that participants wrote and without passing alerts.
+    None without one. ``headings`` are the visible headings, ``text`` the visible text outside live regions and ``announced``
+    the text in them; all three are empty where the text was not read.
+
+    Whatever lies in an element of signs.WRITTEN is left out: people wrote it. Passing alerts are left out of headings and texts
+    as well.
     """
 
     url: str = ""
@@ -26,3 +29,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     headings: list[str] = []
     notices: list[Notice] = []
     text: str = ""
+    announced: str = ""

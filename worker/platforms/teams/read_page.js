@@ -3,10 +3,11 @@
  * which costs the browser a layout, only when asked to or when no call is visible.
  *
  * @param {{elements: [string, string, string[]][], callView: string[], nameField: string, headings: string, notices: string,
- *          modal: string, noEvidence: string, withText: boolean}} wanted  `elements`: name, CSS selector and button labels of each; `callView`:
- *          names of elements; the rest CSS selectors
+ *          modal: string, written: string, noEvidence: string, live: string, withText: boolean}} wanted  `elements`: name,
+ *          CSS selector and button labels of each; `callView`: names of elements; the rest CSS selectors
+ * @param {(root: HTMLElement, leftOut: string) => string} textWithout  page_text.js
  */
-(wanted) => {
+(wanted, textWithout) => {
   const MAX_TEXT = 20000;
   const MAX_BUTTONS = 200;
   const MAX_PARTS = 20;
@@ -16,7 +17,7 @@
   /** @param {string} selector */
   const all = (selector) => [...document.querySelectorAll(selector)].filter(visible);
   /** @param {Element} element */
-  const usable = (element) => visible(element) && !element.matches(":disabled, [aria-disabled=true]");
+  const usable = (element) => visible(element) && !element.closest(wanted.written) && !element.matches(":disabled, [aria-disabled=true]");
   /** @param {Element} element */
   const words = (element) => (element.textContent ?? "").trim();
   /** @param {Element} element @returns {string[]} */
@@ -28,31 +29,30 @@
   /** @param {ParentNode} root */
   const buttons = (root) =>
     [...root.querySelectorAll("button, [role=button], [role=menuitem]")].slice(0, MAX_BUTTONS).filter(usable).flatMap(labels);
-  /** @param {Element} element */
-  const lines = (element) => /** @type {HTMLElement} */ (element).innerText.split("\n").map((line) => line.trim());
+  /** @param {Element} element @param {string} leftOut */
+  const text = (element, leftOut) => textWithout(/** @type {HTMLElement} */ (element), leftOut).slice(0, MAX_TEXT);
 
   const pressable = new Set(buttons(document));
   const elements = wanted.elements.flatMap(([name, selector, known]) =>
     known.some((label) => pressable.has(label)) || (selector && all(selector).length) ? [name] : [],
   );
   const inCallView = wanted.callView.some((call) => elements.includes(call));
-  const withText = wanted.withText || !inCallView;
-  /** Lines that are left out of the page's text: those that participants wrote, and passing alerts. */
-  const noEvidence = new Set(withText ? all(wanted.noEvidence).flatMap(lines) : []);
-  /** @param {string[]} shown */
-  const own = (shown) => shown.filter((line) => !noEvidence.has(line));
+  const withText = (wanted.withText || !inCallView) && document.body;
+  const headings = withText ? all(wanted.headings).filter((heading) => !heading.closest(wanted.noEvidence)) : [];
+  const live = withText ? all(wanted.live).filter((region) => !region.parentElement?.closest(wanted.live)) : [];
   const [name] = /** @type {HTMLInputElement[]} */ (all(wanted.nameField));
   return {
     url: location.href,
     language: document.documentElement.lang,
     elements,
     name: name ? name.value : null,
-    headings: withText ? own(all(wanted.headings).map((heading) => words(heading).slice(0, MAX_TEXT))) : [],
+    headings: headings.map((heading) => words(heading).slice(0, MAX_TEXT)),
     notices: all(wanted.notices).map((notice) => ({
-      text: words(notice).slice(0, MAX_TEXT),
+      text: text(notice, wanted.written),
       buttons: buttons(notice),
       modal: notice.matches(wanted.modal),
     })),
-    text: withText && document.body ? own(lines(document.body)).join("\n").slice(0, MAX_TEXT) : "",
+    text: withText ? text(document.body, `${wanted.noEvidence}, ${wanted.live}`) : "",
+    announced: live.map((region) => text(region, wanted.noEvidence)).join("\n"),
   };
 }

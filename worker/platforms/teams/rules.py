@@ -41,7 +41,7 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
     call = [sign.name for sign in teams.CALL_VIEW if sign.name in facts.elements]
     if not call and (last := _last_page(facts, past)):
         return last
-    if waiting := first_said(teams.WAITING, plain(facts.text)):
+    if waiting := first_said(teams.WAITING, plain(_lobby_text(facts, past, call))):
         scene = Scene.HOST_ABSENT if waiting is teams.HOST_ABSENT else Scene.LOBBY
         return _view(facts, scene, (waiting.name,))
     if call:
@@ -108,8 +108,20 @@ def _video_steps(facts: Facts) -> Iterator[Step]:
             return
 
 
+def _lobby_text(facts: Facts, past: Past, call: list[str]) -> str:
+    """Where a lobby's words count. No lobby has a stage: beside one, words may be a notice that quotes somebody, and in a call
+    that was entered nothing but people's words is to be expected.
+    """
+    on_stage = teams.STREAM.name in facts.elements and teams.LOBBY_SCREEN.name not in facts.elements
+    if not on_stage or not (call or past.entered):
+        return _all_text(facts)
+    return "" if past.entered else facts.text
+
+
 def _last_page(facts: Facts, past: Past) -> View | None:
-    """The view of a page that refuses us or ends the call; None for any other page."""
+    """The view of a page that refuses us or ends the call; None for any other page. After the call was entered its texts count
+    only on a page of that kind or in a heading, for a call may hide its controls for a while and still show its chat.
+    """
     if teams.ENCRYPTED.name in facts.elements:
         return _ending(facts, Scene.OVER, teams.ENCRYPTED)
     # After we asked, the name field may still be shown behind the refusal.
@@ -118,20 +130,21 @@ def _last_page(facts: Facts, past: Past) -> View | None:
     if not way_in and (over := first_said(teams.ENDS, headings)):
         return _ending(facts, Scene.OVER, over)
     dialogs = " ".join(plain(notice.text) for notice in facts.notices if notice.modal)
-    text = dialogs if way_in else plain(facts.text)
+    is_last = teams.LAST_PAGE.name in facts.elements
+    text = dialogs if way_in else plain(_all_text(facts)) if is_last or not past.entered else headings
     if refusal := next((sign for sign in teams.REFUSALS if _refuses(sign, facts, text)), None):
         return _ending(facts, Scene.REFUSED, refusal)
-    if not way_in and teams.LAST_PAGE.name in facts.elements:
+    if not way_in and is_last:
         scene = Scene.OVER if past.entered else Scene.REFUSED
         reason = Reason.MEETING_ENDED if past.entered else Reason.PAGE_NOT_UNDERSTOOD
-        return _view(facts, scene, (teams.LAST_PAGE.name,), reason, _shown(facts.text))
+        return _view(facts, scene, (teams.LAST_PAGE.name,), reason, _shown(_all_text(facts)))
     return None
 
 
 def _refuses(sign: Sign, facts: Facts, text: str) -> bool:
     if sign.name in facts.elements or sign.said_in(text):
         return True
-    return urlsplit(facts.url).hostname in sign.hosts and bool(facts.text.strip())
+    return urlsplit(facts.url).hostname in sign.hosts and bool(_all_text(facts).strip())
 
 
 def _way_in(facts: Facts) -> tuple[str, ...]:
@@ -144,8 +157,9 @@ def _ending(facts: Facts, scene: Scene, sign: Sign) -> View:
     evidence = [sign.name]
     if teams.LAST_PAGE.name in facts.elements:
         evidence.append(teams.LAST_PAGE.name)
-    lines = [*facts.text.splitlines(), *facts.headings, *(notice.text for notice in facts.notices)]
-    said = next((line for line in lines if sign.said_in(plain(line))), facts.text)
+    text = _all_text(facts)
+    lines = [*text.splitlines(), *facts.headings, *(notice.text for notice in facts.notices)]
+    said = next((line for line in lines if sign.said_in(plain(line))), text)
     return _view(facts, scene, tuple(evidence), sign.reason, _shown(said))
 
 
@@ -160,6 +174,10 @@ def _view(
         variant=_variant(facts),
         language=facts.language,
     )
+
+
+def _all_text(facts: Facts) -> str:
+    return f"{facts.text}\n{facts.announced}"
 
 
 def _variant(facts: Facts) -> str:

@@ -108,6 +108,12 @@ HOST_ABSENT: Final = Sign(
     source="public bots",
 )
 WAITING: Final = (HOST_ABSENT, LET_IN)
+LOBBY_SCREEN: Final = Sign(
+    name="lobby.screen",
+    selectors=('[data-tid="calling-lobby-screen"]',),
+    evidence_for="a lobby, in whatever language",
+    source="observed",
+)
 
 # In the call.
 
@@ -130,6 +136,12 @@ PEOPLE: Final = Sign(
     source="observed; the second public bots",
 )
 CALL_VIEW: Final = (HANG_UP, MORE, PEOPLE)
+STREAM: Final = Sign(
+    name="call.stream",
+    selectors=('[data-cid="calling-participant-stream"]',),
+    evidence_for="a participant on the call's stage, which no lobby has",
+    source="observed",
+)
 
 VIDEO_MENU: Final = Sign(
     name="video.menu",
@@ -184,23 +196,37 @@ CHAT_SEND: Final = Sign(
 
 # What participants wrote: it can contain any text.
 
+PRIVATE: Final = (
+    '[data-tid="meeting-header-title"]',
+    '[data-cid="calling-participant-stream"]',
+    '[data-tid^="participantsInCall"]',
+    '[role="treeitem"]',
+    '[data-tid="app-chat-pane"]',
+    '[data-tid^="chat-pane"]',
+    '[role="log"]',
+    '[data-tid^="closed-caption"]',
+    '[data-tid="toast"]',
+    '[data-tid="meeting-passcode-input"]',
+)
+"""Where pages show what people write and who they are, and the passcode that they fill in: it is private, and no evidence of
+anything."""
 WRITTEN: Final = Sign(
     name="page.written",
-    selectors=(
-        '[data-tid="meeting-header-title"]',
-        '[data-cid="calling-participant-stream"]',
-        '[role="treeitem"]',
-        '[data-tid="app-chat-pane"]',
-    ),
-    evidence_for="nothing: the meeting's title, people's names, the chat",
-    source="public bots",
+    selectors=PRIVATE,
+    evidence_for="nothing: the meeting's title, people's names, the chat, captions, notices with names and messages",
+    source="public bots; 'log' inference",
 )
 ALERT: Final = Sign(
     name="page.alert",
-    selectors=('[role="alert"]:not([data-tid="calling-retry-screen"] *)', '[data-tid="toast"]'),
+    selectors=('[role="alert"]:not([data-tid="calling-retry-screen"] *)',),
     evidence_for="nothing about our own state in the call",
-    source="observed; the second public bot",
+    source="observed",
 )
+LIVE: Final = (
+    ':is([aria-live]:not([aria-live="off"]), [role="status"], [role="tooltip"])'
+    ':not([data-tid="calling-retry-screen"] *)'
+)
+"""Live regions (WAI-ARIA) and tooltips: in a call they say who came, and what people wrote."""
 NOTICE_BOX: Final = Sign(
     name="page.notice",
     selectors=('[role="dialog"]', '[role="alertdialog"]', '[role="alert"]', '[role="status"]'),
@@ -371,14 +397,14 @@ ENDS: Final = (REMOVED, ENDED, LEFT)
 _BEFORE: Final = (LAUNCHER, MICROPHONE_ON, CAMERA_ON, JOIN, CANCEL, SIGN_IN_LINK, WITHOUT_MEDIA)
 _VIDEO: Final = (VIDEO_MENU, VIEW_MORE, VIDEO_OFF)
 SIGNS: Final = (
-    *(*_BEFORE, APP_PROMPT, NAME_FIELD, *WAITING),
-    *(*CALL_VIEW, *_VIDEO, CHAT, CHAT_FIELD, CHAT_SEND),
+    *(*_BEFORE, APP_PROMPT, NAME_FIELD, *WAITING, LOBBY_SCREEN),
+    *(*CALL_VIEW, STREAM, *_VIDEO, CHAT, CHAT_FIELD, CHAT_SEND),
     *(WRITTEN, ALERT, NOTICE_BOX, RECORDED, MODAL),
     *(*REFUSALS, LAST_PAGE, ENCRYPTED, *ENDS),
 )
 """The whole table."""
 
-ELEMENTS: Final = (*_BEFORE, *CALL_VIEW, *_VIDEO, SIGN_IN_FORM, LAST_PAGE, ENCRYPTED)
+ELEMENTS: Final = (*_BEFORE, *CALL_VIEW, *_VIDEO, LOBBY_SCREEN, STREAM, SIGN_IN_FORM, LAST_PAGE, ENCRYPTED)
 """The signs whose names Facts.elements can contain."""
 
 OBSERVED: Final = {
@@ -388,18 +414,8 @@ OBSERVED: Final = {
     "headings": "h1, h2, [role=heading], #calling-retry-screen-title",
     "notices": NOTICE_BOX.selector,
     "modal": MODAL.selector,
+    "written": WRITTEN.selector,
     "noEvidence": f"{WRITTEN.selector}, {ALERT.selector}",
+    "live": LIVE,
 }
 """The argument of read_page.js, but for ``withText``."""
-
-PRIVATE: Final = (
-    "[data-cid=calling-participant-stream]",
-    "[data-tid^=participantsInCall]",
-    "[data-tid=app-chat-pane]",
-    "[data-tid=chat-pane-message]",
-    "[data-tid=closed-caption-v2-window-wrapper]",
-    "[data-tid=meeting-header-title]",
-    "[data-tid=meeting-passcode-input]",
-)
-"""Where pages show people's names, faces, captions and chat, the meeting's title, and its passcode, which the page fills in.
-Captions and title are known from public bots only."""

@@ -38,11 +38,11 @@ async def test_a_sign_in_page_means_a_failed_sign_in_for_an_account(signed_in: b
     assert (await call(FakePage(SIGN_IN), signed_in=signed_in).look(thorough=True)).reason is reason
 
 
-async def test_a_denied_recording_stays_denied_until_the_text_is_read_again() -> None:
-    denied = {**IN_CALL, "text": "Recording is not allowed in this call"}
-    page = FakePage(denied, IN_CALL, {**IN_CALL, "text": "Nothing"}, IN_CALL)
-    seen = await looks(call(page), [True, False, True, False])
-    assert [view.recording_denied for view in seen] == [True, True, False, False]
+async def test_a_dialog_that_denies_recording_is_read_at_every_look() -> None:
+    dialog = {"text": "Recording is not allowed in this call", "buttons": ["Got it"]}
+    page = FakePage({**IN_CALL, "dialogs": [dialog]}, {**IN_CALL, "dialogs": [dialog]}, IN_CALL)
+    seen = await looks(call(page), [True, False, False])
+    assert [view.recording_denied for view in seen] == [True, True, False]
 
 
 async def test_a_page_that_cannot_be_read_counts_as_opening() -> None:

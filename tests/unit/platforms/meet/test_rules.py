@@ -19,6 +19,7 @@ IN_CALL = Facts(
     elements=frozenset({meet.CALL_CONTROLS.name, meet.LEAVE.name}), tiles=2, buttons=["Leave call"]
 )
 ASKED = Past(asked=True)
+ENTERED = Past(asked=True, entered=True)
 CONSENT = Dialog(text="Your audio and video will be shared with Example Inc.", buttons=["Cancel", "Join now"])
 
 
@@ -157,7 +158,59 @@ def test_the_question_whether_we_are_still_there_is_answered() -> None:
 def test_a_text_that_denies_recording_is_recognised() -> None:
     text = "Recording is not allowed in this call"
     assert view(replace(IN_CALL, dialogs=[Dialog(text=text, buttons=[])])).recording_denied
-    assert view(replace(IN_CALL, text=text)).recording_denied
+    assert not view(replace(IN_CALL, text=text, announced=text)).recording_denied
+
+
+def test_a_dialog_that_denies_recording_is_not_dismissed() -> None:
+    dialog = Dialog(text="Recording is not allowed in this call\nSorry", buttons=["Got it"])
+    facts = replace(IN_CALL, dialogs=[dialog], buttons=["Got it"])
+    assert (view(facts).recording_denied, view(facts).detail) == (
+        True,
+        "Recording is not allowed in this call",
+    )
+    assert list(steps(facts)) == []
+
+
+def test_a_name_in_a_dialog_denies_nothing() -> None:
+    name = "Recording is not allowed in this call"
+    dialog = Dialog(text=f"{name} asks you to unmute", buttons=["Cancel"])
+    assert not view(replace(IN_CALL, dialogs=[dialog], names=["Ana", name])).recording_denied
+    denial = Dialog(text=name, buttons=["Got it"])
+    assert view(replace(IN_CALL, dialogs=[denial], names=["call", "Recording"])).recording_denied
+
+
+LOBBY_WORDS = "Asking to be let in"
+
+
+@pytest.mark.parametrize(
+    ("facts", "past", "scene"),
+    [
+        (replace(IN_CALL, announced=LOBBY_WORDS), ASKED, Scene.CALL),
+        (replace(IN_CALL, text=LOBBY_WORDS), ASKED, Scene.LOBBY),
+        (replace(IN_CALL, text=LOBBY_WORDS), ENTERED, Scene.CALL),
+        (replace(IN_CALL, tiles=1, announced=LOBBY_WORDS), ASKED, Scene.LOBBY),
+        (replace(IN_CALL, tiles=1, text=LOBBY_WORDS), ENTERED, Scene.LOBBY),
+        (replace(IN_CALL, tiles=0, announced=LOBBY_WORDS), ENTERED, Scene.LOBBY),
+        (Facts(tiles=3, announced=LOBBY_WORDS), ENTERED, Scene.CALL),
+        (Facts(announced=LOBBY_WORDS), ASKED, Scene.LOBBY),
+    ],
+)
+def test_a_lobbys_words_count_where_no_two_participants_are_shown(
+    facts: Facts, past: Past, scene: Scene
+) -> None:
+    assert view(facts, past).scene is scene
+
+
+def test_after_the_call_was_entered_only_a_last_page_or_a_heading_ends_it() -> None:
+    hidden = Facts(
+        text="Eve: You've been removed from the meeting", announced="Your meeting code has expired"
+    )
+    assert view(hidden, ASKED).scene is Scene.OVER
+    assert view(hidden, ENTERED).scene is Scene.ASKED
+    title = "You've been removed from the meeting"
+    assert view(replace(hidden, headings=[title]), ENTERED).reason is Reason.REMOVED
+    last = replace(hidden, elements=frozenset({meet.LAST_PAGE.name}))
+    assert view(last, ENTERED).reason is Reason.REMOVED
 
 
 REFUSALS = [
@@ -271,6 +324,7 @@ some_facts = st.builds(
         st.builds(Dialog, text=some_text, buttons=st.just(["Join now"]), ok=st.booleans()), max_size=2
     ),
     text=st.lists(some_text, max_size=3).map("\n".join),
+    announced=some_text,
 )
 
 
@@ -279,7 +333,7 @@ def test_view_and_steps_are_consistent_for_any_facts(facts: Facts, asked: bool, 
     seen = view(facts, Past(asked, entered))
     assert (seen.reason is not None) == (seen.scene in (Scene.REFUSED, Scene.OVER))
     assert len(seen.detail) <= 200
-    if any(sign.said_in(plain(facts.text)) for sign in meet.WAITING):
+    if any(sign.said_in(plain(facts.text)) for sign in meet.WAITING) and not (entered and facts.tiles > 1):
         assert seen.scene not in (Scene.CALL, Scene.GATED), "a lobby is never recorded"
     if facts.name is not None or any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW):
         assert seen.scene not in (Scene.REFUSED, Scene.OVER)

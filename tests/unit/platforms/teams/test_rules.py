@@ -113,6 +113,36 @@ def test_view_names_the_form_of_the_page(facts: Facts, variant: str) -> None:
     assert view(facts).variant == variant
 
 
+LOBBY_WORDS = "Someone will let you in soon"
+ON_STAGE = beside(CALL, teams.STREAM)
+
+
+@pytest.mark.parametrize(
+    ("facts", "past", "scene"),
+    [
+        (replace(ON_STAGE, announced=LOBBY_WORDS), ASKED, Scene.CALL),
+        (replace(ON_STAGE, text=LOBBY_WORDS), ASKED, Scene.LOBBY),
+        (replace(ON_STAGE, text=LOBBY_WORDS), ENTERED, Scene.CALL),
+        (replace(CALL, announced=LOBBY_WORDS), ENTERED, Scene.LOBBY),
+        (replace(beside(ON_STAGE, teams.LOBBY_SCREEN), text=LOBBY_WORDS), ENTERED, Scene.LOBBY),
+        (Facts(url=LIGHT, announced=LOBBY_WORDS), ASKED, Scene.LOBBY),
+    ],
+)
+def test_a_lobbys_words_count_where_the_page_shows_no_stage(facts: Facts, past: Past, scene: Scene) -> None:
+    assert view(facts, past).scene is scene
+
+
+def test_after_the_call_was_entered_only_a_last_page_or_a_heading_refuses() -> None:
+    hidden = Facts(
+        url=LIGHT, text="Eve: we couldn't connect you", announced="you were denied access to the meeting"
+    )
+    assert view(hidden, ASKED).scene is Scene.REFUSED
+    assert view(hidden, ENTERED).scene is Scene.ASKED
+    assert view(beside(hidden, teams.LAST_PAGE), ENTERED).reason is Reason.DENIED_BY_HOST
+    heading = replace(hidden, headings=["We couldn't connect you"])
+    assert view(heading, ENTERED).reason is Reason.CONNECTION_FAILED
+
+
 def test_the_pre_join_page_counts_as_asked_after_asking() -> None:
     assert view(PRE_JOIN).scene is Scene.OPENING
     assert view(PRE_JOIN).evidence == ("prejoin.name_field", "prejoin.join")
