@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from fixtures.replica.meet.scenario import Page, Refusal
 from fixtures.replica.scenario import Participant, Roster, Scenario
 from fixtures.replica.server import Replica
+from fixtures.replica.words import PeoplesWords, Place
 from tests.support.outcome_rows import (
     GROUPS,
     NOT_LET_IN,
@@ -22,6 +24,7 @@ from tests.support.outcome_rows import (
     play_group,
 )
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
+from worker.lifecycle.state_machine import DENIAL_DEBOUNCE
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
 from worker.tape.events import PageSeen, RosterChanged, TapeEvent
@@ -99,6 +102,15 @@ def call_is_never_seen(replica: Replica, outcome: RecordingOutcome, events: list
     return [f"took the page for {seen}"] if "call" in seen else []
 
 
+def only_the_call_is_seen(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    """Once the call was seen: nothing else, until its last page."""
+    scenes = [event.scene for event in events if isinstance(event, PageSeen)]
+    others = set(scenes[scenes.index("call") :]) - {"call", "over", *NO_CALL}
+    return [f"took the call for {others}"] if others else []
+
+
 def german_is_noted_and_chat_is_written(
     replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
 ) -> Sequence[str]:
@@ -123,6 +135,8 @@ def silent(name: str, csrc: int) -> Participant:
     return Participant(name=name, voice="elif", csrc=csrc)
 
 
+NO_CALL = ("asked", "lobby", "host_absent")
+"""Scenes of a call that hides itself; they end nothing."""
 KICKED = "bot_kicked_from_waiting_room"
 ROWS = [
     # Let in, and recorded.
@@ -157,6 +171,31 @@ ROWS = [
             duration=3.0,
         ),
     )._replace(check=roster_changes_are_noted),
+    recorded_with(
+        "peoples-words",
+        Page(
+            lobby=LOBBY,
+            words=[
+                PeoplesWords(at=0.2, place=place, text=text)
+                for place in get_args(Place)
+                for text in (
+                    "Recording is not allowed in this call",
+                    "Asking to be let in",
+                    "You've been removed from the meeting",
+                )
+            ],
+        ),
+    )._replace(check=only_the_call_is_seen),
+    # A roster that shows nobody is no evidence of an empty room.
+    host_ends(
+        "unreadable-roster",
+        meeting(
+            None,
+            replace(ADA, says=[(0.2, 1.0), (8.2, 8.8)]),
+            duration=9.0,
+            roster=Roster(rpc_after=None, collections_after=None, tiles_after=None),
+        ),
+    )._replace(policy=LeavePolicy(everyone_left=Patience(1.0), noone_joined=2.0)),
     # Names from one source of the roster alone.
     host_ends("collections-alone", meeting(roster=Roster(rpc_after=None, tiles_after=None)), BOTH),
     host_ends("tiles-alone", meeting(roster=Roster(rpc_after=None, collections_after=None)), BOTH),
@@ -268,6 +307,14 @@ ROWS = [
         LeavePolicy(recording_denied=1.0),
         after=1.0,
     ),
+    Row(
+        "recording-denied-later",
+        meeting(Page(lobby=LOBBY, recording_denied_at=0.5), duration=LONG),
+        Reason.RECORDING_DENIED,
+        "timeout_exceeded_recording_permission_denied",
+        "recording_denied",
+        after=DENIAL_DEBOUNCE,
+    ),
     bot_leaves(
         "everyone-left",
         Reason.EVERYONE_LEFT,
@@ -275,8 +322,8 @@ ROWS = [
         "tiles",
         1.0,
         LeavePolicy(everyone_left=Patience(1.0)),
-        leaving(ADA, 1.2),
-        leaving(BEN, 1.5),
+        replace(silent(ADA.name, 7001), leaves=1.2),
+        replace(silent(BEN.name, 7002), leaves=1.5),
     ),
     bot_leaves(
         "only-bots-by-names",

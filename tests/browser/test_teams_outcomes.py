@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from msgspec.structs import replace
 
 from fixtures.replica.scenario import Participant, Scenario
 from fixtures.replica.server import Replica
+from fixtures.replica.teams.mix_scenario import MixMedia
 from fixtures.replica.teams.scenario import TeamsPage, TeamsSignals, Verdict, Wall
+from fixtures.replica.words import PeoplesWords, Place
 from tests.support.outcome_rows import (
     GROUPS,
     NOT_LET_IN,
@@ -258,8 +261,8 @@ ROWS = [
         "timeout_exceeded_everyone_left",
         "call",
         3.0,
-        leaving(ADA, 0.8),
-        leaving(BEN, 1.2),
+        silent(ADA.name, 401, leaves=0.8),
+        silent(BEN.name, 402, leaves=1.2),
         everyone_left=Patience(1.0),
     ),
     bot_leaves(
@@ -272,6 +275,43 @@ ROWS = [
         silent("Some Notetaker", 403),
         only_bots_by_names=Patience(1.0),
         bot_names=("notetaker",),
+    ),
+    host_ends(
+        "peoples-words",
+        meeting(
+            words=[
+                PeoplesWords(at=0.2, place=place, text=text)
+                for place in get_args(Place)
+                for text in (
+                    "You've been removed from this meeting",
+                    "Someone will let you in soon",
+                    "we couldn't connect you",
+                )
+            ]
+        ),
+    ),
+    host_ends(
+        "unreadable-roster",
+        replace(
+            meeting(
+                replace(ADA, says=[(0.2, 1.0), (8.2, 8.8)]),
+                duration=9.0,
+                signals=TeamsSignals(frames_after=None, objects_after=None),
+            ),
+            mix=MixMedia(csrcs=False, pauses="comfort_noise"),
+        ),
+    )._replace(policy=LeavePolicy(everyone_left=Patience(1.0), noone_joined=2.0)),
+    Row(
+        "comfort-noise-is-silence",
+        replace(
+            meeting(replace(ADA, says=[(0.2, 1.0)]), duration=LONG),
+            mix=MixMedia(csrcs=False, pauses="comfort_noise"),
+        ),
+        Reason.SILENCE,
+        "timeout_exceeded_silence_detected",
+        "call",
+        policy=LeavePolicy(silence=Patience(5.0)),
+        after=5.0,
     ),
     bot_leaves(
         "silence",

@@ -1,29 +1,32 @@
 """When a bot leaves because nobody is left to record (pure): by roster and media, as far as each can be believed.
 
-Leaving an empty room takes a roster that showed others come and go. Without one, only silence counts.
+Leaving an empty room takes a roster that showed others come and go, and a minute without a word. Without such a roster, only
+silence counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from typing import NamedTuple
 
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.lifecycle.media_state import MediaState
-from worker.lifecycle.presence import LONGEST_PAUSE, STILL_HERE, Presence, PresenceMonitor
+from worker.lifecycle.presence import LONGEST_PAUSE, QUIET_ROOM, STILL_HERE, Presence, PresenceMonitor
 from worker.reasons import Reason
 from worker.roster.roster import Device, Roster, Status
 
 
 class _Candidate(NamedTuple):
-    """A possible reason to leave; ``holds``: its condition is met now."""
+    """A possible reason to leave; ``holds``: its condition is met now. It is not due before ``not_before`` (Unix seconds)."""
 
     reason: Reason
     patience: Patience | None
     holds: bool
     why: str
     evidence: tuple[str, ...] = ("roster", "media")
+    not_before: float = -inf
 
 
 class AutomaticLeave:
@@ -58,7 +61,8 @@ class AutomaticLeave:
         self, presence: Presence, roster: Roster, media: MediaState, at: float
     ) -> list[_Candidate]:
         policy, others = self._policy, presence.shown
-        spoke_lately = media.last_speech is not None and at - media.last_speech < STILL_HERE
+        last_word = -inf if media.last_speech is None else media.last_speech
+        spoke_lately = at - last_word < STILL_HERE
         alone = not others and not spoke_lately
         unseen = presence.unseen_are_here(at)
         noone_joined = None if policy.noone_joined is None else Patience(policy.noone_joined)
@@ -76,6 +80,7 @@ class AutomaticLeave:
                 policy.everyone_left,
                 alone and presence.showed_leaving and not unseen,
                 "everybody left",
+                not_before=last_word + QUIET_ROOM,
             ),
             _Candidate(
                 Reason.ONLY_BOTS_BY_NAMES,
@@ -116,7 +121,7 @@ class AutomaticLeave:
         if reason not in self._held_since:
             self._held_since[reason] = self._begin(reason, media, admitted_at, at)
         counted_from = max(self._held_since[reason], admitted_at + patience.activate_after)
-        return at - counted_from >= patience.timeout
+        return at - counted_from >= patience.timeout and at >= candidate.not_before
 
     def _begin(self, reason: Reason, media: MediaState, admitted_at: float, at: float) -> float:
         """When the condition began. Silence began with the last word, but not before the capture was alive."""

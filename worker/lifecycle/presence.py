@@ -11,6 +11,10 @@ from worker.roster.roster import Device, Roster
 STILL_HERE: Final = 5.0
 """Seconds: a person who spoke this recently is there, even if the roster shows them as gone."""
 
+QUIET_ROOM: Final = 60.0
+"""Seconds without a word before a room counts as empty: a roster may miss people who have not spoken yet, and who go on once
+somebody has left."""
+
 LONGEST_PAUSE: Final = 900.0
 """Seconds, 15 minutes: somebody who was heard and whom the roster does not show counts as present for this long after their
 last word. Longer than any pause in a talk and than a short break; between the times for which vendors' bots wait in a room to
