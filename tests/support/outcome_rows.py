@@ -218,7 +218,7 @@ def outputs_of(
     recorded = [] if outcome.manifest is None else [RecordedAttempt(1, outcome.manifest, "attempts/0001")]
     result = make_result(
         parse_job(msgspec.json.encode(body), lambda: "other"),
-        judge(recorded, outcome.ending, [outcome], give_up=False),
+        judge(recorded, outcome.ending, [outcome]),
         outcome.manifest,
         files=[],
         tape_bytes=0,

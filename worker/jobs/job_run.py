@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.contracts.job import Job
-from worker.contracts.status import result_event
+from worker.contracts.status import BotStatus, result_event
 from worker.delivery.bucket_layout import BotKeys, bot_keys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.keepalive import keep_lease

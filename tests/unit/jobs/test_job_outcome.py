@@ -318,7 +318,7 @@ def test_a_results_detail_has_no_passcode_whoever_wrote_it() -> None:
     link = "https://teams.microsoft.com/meet/123?p=Xk7mQ2"
     job = parse_job(msgspec.json.encode({"bot_id": "bot-1", "meeting_link": link}), lambda: "other")
     error = OSError(f"no {link} but Xk7mQ2")
-    outcome = judge([], *ended_with(error), give_up=False)
+    outcome = judge([], *ended_with(error))
     result = make_result(
         job,
         outcome,
