@@ -18,8 +18,11 @@ declare const CONFIG: {
   };
 };
 
-/** Sends a batch to the worker process; resolves when it has been received. */
-type Post = (kind: "frames" | "events", body: string) => Promise<unknown>;
+/**
+ * Sends a batch of frames or events, or the document's number with `document` or `heartbeat`, to the worker process; resolves when
+ * it has been received.
+ */
+type Post = (kind: "frames" | "events" | "document" | "heartbeat", body: string) => Promise<unknown>;
 
 type AudioPath = "receivers" | "encoded";
 

@@ -8,6 +8,7 @@ function start() {
   /** @type {Post} */
   const post = async (kind, body) => binding(kind, body);
   const documentNumber = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+  new Heartbeat(documentNumber, post).start();
   const events = new PageEvents(documentNumber, post);
   events.guard("start", () => {
     const tap = new Tap(documentNumber, post, events);

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     ENDED_TOO_LONG = "ended_too_long"
     """The platform closed the call at the platform's maximum duration."""
     REMOVED = "removed"
+    ENDED_UNKNOWN = "ended_unknown"
+    """The page shows that the call is over for the bot, in words that are not known."""
 
     # The bot was asked to leave, or decided to.
     INTERRUPTED = "interrupted"

@@ -13,9 +13,9 @@ from playwright.async_api import Page, Route
 
 from worker.browser.injected_scripts import TapLimits
 from worker.browser.launch import BrowserSession, new_context
-from worker.browser.tap import Tap
+from worker.browser.tap import Tap, TappedEvent
 from worker.platforms.registry import PLATFORMS
-from worker.tape.events import Frame, FrameBatch, PageEvent, PageFault, ReceiverTapped
+from worker.tape.events import DocumentClosed, Frame, FrameBatch, PageEvent, PageFault, ReceiverTapped
 
 ORIGIN = "https://example.test"
 CSP = "require-trusted-types-for 'script'; script-src 'nonce-a'; worker-src 'none'; object-src 'none'"
@@ -42,7 +42,7 @@ class Loopback:
 
     def __init__(self) -> None:
         self.batches: list[tuple[float, FrameBatch]] = []
-        self.events: list[PageEvent] = []
+        self.events: list[PageEvent | DocumentClosed] = []
 
     @classmethod
     async def open(cls, session: BrowserSession, limits: TapLimits | None = None) -> Loopback:
@@ -54,7 +54,7 @@ class Loopback:
         await self.page.goto(f"{ORIGIN}/")
         return self
 
-    def hear(self, event: FrameBatch | PageEvent) -> None:
+    def hear(self, event: TappedEvent) -> None:
         if isinstance(event, FrameBatch):
             self.batches.append((time.time(), event))
         else:

@@ -10,6 +10,7 @@ FAULTS = {
         "ended_idle",
         "ended_too_long",
         "removed",
+        "ended_unknown",
         "interrupted",
         "max_duration",
         "noone_joined",

@@ -9,6 +9,7 @@ import msgspec
 
 PAGE_FILES: Final = (
     "hooks.js",
+    "heartbeat.js",
     "page_events.js",
     "tap.js",
     "watchdog.js",

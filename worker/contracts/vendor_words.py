@@ -116,6 +116,10 @@ REASONS: Final[Mapping[Reason, _Reason]] = MappingProxyType(
             "call_ended_by_platform_max_length", "The platform ended the meeting at its maximum duration"
         ),
         Reason.REMOVED: _ended("bot_kicked_from_call", "The bot was removed from the meeting"),
+        Reason.ENDED_UNKNOWN: _ended(
+            None,
+            "The platform ended the call for the bot, for a reason that its page does not show in known words",
+        ),
         # the bot was asked to leave, or decided to
         Reason.INTERRUPTED: _ended("bot_received_leave_call", "The bot was told to leave"),
         Reason.DRAINED: _broke("The bot left because its worker was told to stop"),

@@ -47,6 +47,11 @@ class DeafnessJudge:
     def __init__(self) -> None:
         self._readings: dict[ReceiverId, _Reading] = {}
 
+    def forget(self, document: int) -> None:
+        """Forgets the receivers of a document that is closed."""
+        for receiver in [each for each in self._readings if each.document == document]:
+            del self._readings[receiver]
+
     def judge(self, report: ReceiverReport) -> TapDeaf | None:
         """Processes the next report; returns TapDeaf for the first report that shows the receiver deaf."""
         receiver = ReceiverId(report.document, report.receiver)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Final, NamedTuple
 
 from worker.audio.red import RedError, unpack_red
@@ -13,6 +13,7 @@ from worker.tape.events import (
     ChannelMessage,
     ConnectionClosed,
     ConnectionOpened,
+    DocumentClosed,
     Frame,
     FrameBatch,
     ReceiverTapped,
@@ -39,12 +40,14 @@ MOST_SOURCES: Final = 1000
 
 
 class MediaState(NamedTuple):
-    """The state of the media. Times are Unix seconds, None: never, or not now.
+    """The state of the media. Times are Unix seconds, None: never, or not now. ``first_frame`` is an arrival, on the page's
+    clock; the others are by the clock of whoever observed the events.
 
     ``sources`` holds when each CSRC spoke last, ``unlisted_speech`` when somebody spoke in a packet that lists no source.
     ``disconnected_since``: the page had a peer connection and has none.
     ``deaf_since``: packets arrive, none of them is tapped. ``receivers``: audio or video can arrive; ``messages``: the page
-    received something about the call, over a channel, a socket or in a response.
+    received something about the call, over a channel, a socket or in a response. None of these four outlasts the document
+    that it was seen in.
     """
 
     first_frame: float | None = None
@@ -70,56 +73,79 @@ class MediaMonitor:
         self._media = MediaState()
         self._sources: dict[int, float] = {}
         self._connections: set[tuple[int, int]] = set()
+        self._deaf: set[int] = set()
+        self._receiving: set[int] = set()
+        self._told: set[int] = set()
+        """Documents that are deaf, that have receivers, and that received messages."""
 
     @property
     def now(self) -> MediaState:
         """The state after the last event."""
         return self._media
 
-    def observe(self, event: TapeEvent) -> None:
-        """Takes the tape's next event."""
+    def observe(self, event: TapeEvent, at: float) -> None:
+        """Takes the tape's next event, observed at ``at`` (Unix seconds, by the clock that the lifecycle goes by)."""
         match event:
             case FrameBatch(frames=[_, *_]):
-                self._take_frames(event.frames)
+                self._take_frames(event.frames, at)
             case ConnectionOpened():
                 self._connections.add((event.document, event.connection))
                 self._media = self._media._replace(disconnected_since=None)
             case ConnectionClosed():
-                self._connections.discard((event.document, event.connection))
-                if not self._connections and self._media.disconnected_since is None:
-                    self._media = self._media._replace(disconnected_since=event.at)
-            case TapDeaf() if self._media.deaf_since is None:
-                self._media = self._media._replace(deaf_since=event.at)
+                self._close_connections({(event.document, event.connection)}, at)
+            case DocumentClosed():
+                self._close_document(event.document, at)
+            case TapDeaf():
+                self._deaf.add(event.document)
+                if self._media.deaf_since is None:
+                    self._media = self._media._replace(deaf_since=at)
             case ReceiverTapped():
+                self._receiving.add(event.document)
                 self._media = self._media._replace(receivers=True)
             case ChannelMessage(sent=False) | RosterResponse() | SocketMessage():
+                self._told.add(event.document)
                 self._media = self._media._replace(messages=True)
             case _:
                 pass
 
-    def _take_frames(self, frames: list[Frame]) -> None:
+    def _close_connections(self, closed: Set[tuple[int, int]], at: float) -> None:
+        self._connections -= closed
+        if not self._connections and self._media.disconnected_since is None:
+            self._media = self._media._replace(disconnected_since=at)
+
+    def _close_document(self, document: int, at: float) -> None:
+        for documents in (self._deaf, self._receiving, self._told):
+            documents.discard(document)
+        self._media = self._media._replace(
+            deaf_since=self._media.deaf_since if self._deaf else None,
+            receivers=bool(self._receiving),
+            messages=bool(self._told),
+        )
+        if closed := {each for each in self._connections if each[0] == document}:
+            self._close_connections(closed, at)
+
+    def _take_frames(self, frames: list[Frame], at: float) -> None:
         media = self._media
         speech = list(filter(_speaks, frames))
         for frame in speech:
-            media = self._add_speech(media, frame)
+            media = self._add_speech(media, frame, at)
         first = min(frame.arrival for frame in frames)
-        last = max(frame.arrival for frame in frames)
         self._media = media._replace(
             first_frame=min(first, media.first_frame or first),
-            last_frame=max(last, media.last_frame or last),
+            last_frame=at,
             sources=dict(self._sources) if speech else media.sources,
             deaf_since=None,
         )
+        self._deaf.clear()
 
-    def _add_speech(self, media: MediaState, frame: Frame) -> MediaState:
-        at = frame.arrival
+    def _add_speech(self, media: MediaState, frame: Frame, at: float) -> MediaState:
         sources = self._sources
         listed = [source for source in _listed(frame) if source in sources or len(sources) < MOST_SOURCES]
         for source in listed:
-            sources[source] = max(at, sources.get(source, at))
+            sources[source] = at
         if not listed:
-            media = media._replace(unlisted_speech=max(at, media.unlisted_speech or at))
-        return media._replace(last_speech=max(at, media.last_speech or at))
+            media = media._replace(unlisted_speech=at)
+        return media._replace(last_speech=at)
 
 
 def _listed(frame: Frame) -> list[int]:

@@ -39,7 +39,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     ``reason`` and ``detail`` (the page's own text, at most 200 characters) are set for REFUSED and OVER, ``detail`` also where
     recording is denied. ``evidence`` names the signs of the platform's table that decided (``lobby.asking``), ``variant`` the
     form of the page (``prejoin-name``), ``language`` is the value of ``<html lang>``. ``recording_denied``: the platform says
-    that recording is not permitted here, where only the platform can say it.
+    that recording is not permitted here, where only the platform can say it. ``joinable``: the page offers to join, so that
+    what it shows is not the call.
     """
 
     scene: Scene
@@ -49,3 +50,4 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     variant: str = ""
     language: str = ""
     recording_denied: bool = False
+    joinable: bool = False

@@ -14,6 +14,7 @@ from worker.lifecycle.automatic_leave import AutomaticLeave
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy
 from worker.lifecycle.media_state import MediaState
+from worker.lifecycle.page_loss import LOST_TIMEOUT, NOTICED_AFTER, Lost, PageLoss
 from worker.lifecycle.page_view import Scene, View
 from worker.lifecycle.presence import people
 from worker.reasons import Reason
@@ -33,7 +34,7 @@ DENIAL_DEBOUNCE: Final = 3.0
 """Seconds that a denial of the recording has to be shown before the bot leaves."""
 
 QUIET_AFTER_END: Final = 2.0
-"""Seconds: a call from which packets arrived this recently is not over, even if its roster says so."""
+"""Seconds: a call from which packets arrived this recently is not over, even if its roster or an unknown page says so."""
 
 RECEIVERS_ALONE: Final = 5.0
 """Seconds that a call's view has to be shown where nothing but receivers confirms it."""
@@ -64,7 +65,8 @@ class Transition(NamedTuple):
 
 
 class Lifecycle:
-    """The state machine of one bot in one call. All times are Unix seconds and must not run backwards by more than jitter.
+    """The state machine of one bot in one call. All times are Unix seconds on a steady clock: a step of the system's clock must
+    not show in them.
 
     Each method takes an observation and returns the transitions that follow from it. Nothing follows after done or fatal.
     """
@@ -83,6 +85,8 @@ class Lifecycle:
         self._in_view_since: float | None = None
         """Since when the page has shown the call's view, gated or not."""
         self._media = MediaState()
+        self._last_heartbeat: float | None = None
+        self._page_loss = PageLoss()
         self._roster = Roster()
         self._page_ending: Ending | None = None
         self._transport_since: float | None = None
@@ -95,6 +99,8 @@ class Lifecycle:
     def update_view(self, view: View, at: float) -> list[Transition]:
         """Takes a new look at the page."""
         self._view = view
+        if self.state in IN_CALL:
+            self._page_loss.look(view, self._media.last_frame, self._last_heartbeat, at)
         if view.scene in WAITING and self.admitted_at is None:
             self._asked_at = at if self._asked_at is None else self._asked_at
             self.waited_until = at
@@ -123,6 +129,16 @@ class Lifecycle:
         """Takes the state of the media."""
         self._media = media
         return self.tick(at)
+
+    def update_heartbeat(self, last: float | None) -> None:
+        """Takes when the page last showed that its scripts run; None: never. It counts at the next look at the page."""
+        self._last_heartbeat = last
+
+    @property
+    def page_lost(self) -> str | None:
+        """Why the call's page counts as lost, in plain English; None before NOTICED_AFTER seconds and outside the call."""
+        lost = self._lost(NOTICED_AFTER)
+        return None if lost is None else lost.detail
 
     def stop(self, ending: Ending) -> list[Transition]:
         """Ends the call for an external reason: the bot has to stop, or something failed."""
@@ -227,6 +243,8 @@ class Lifecycle:
         """The ending that page and roster show, once it is confirmed; None before."""
         transport = self._transport_ending(at)
         page = self._page_ending
+        if page is not None and page.reason is Reason.ENDED_UNKNOWN and self._packets_arrive(at):
+            page = None
         if page is None:
             return transport if self._lasts(self._transport_since, OVER_DEBOUNCE, at) else None
         if transport is not None:
@@ -252,14 +270,19 @@ class Lifecycle:
         over = self._roster.over
         if over is None:
             return None
-        last = self._media.last_frame
-        if self.state in IN_CALL and last is not None and at - last < QUIET_AFTER_END:
+        if self.state in IN_CALL and self._packets_arrive(at):
             return None
         since = at if self._transport_since is None else self._transport_since
         return Ending(self._meaning(over.reason), over.detail, since, over.evidence)
 
+    def _packets_arrive(self, at: float) -> bool:
+        last = self._media.last_frame
+        return last is not None and at - last < QUIET_AFTER_END
+
     def _judge(self, view: View, at: float) -> Ending | None:
         if view.scene not in (Scene.REFUSED, Scene.OVER):
+            return None
+        if self.state in IN_CALL and view.reason in _REFUSALS_TO_JOIN:
             return None
         reason = self._meaning(view.reason or Reason.PAGE_NOT_UNDERSTOOD)
         return Ending(reason, view.detail, at, view.evidence)
@@ -278,7 +301,16 @@ class Lifecycle:
         if self._lasts(lost, DISCONNECTED_TIMEOUT, at):
             detail = f"no connection for {DISCONNECTED_TIMEOUT:g} s"
             return Ending(Reason.CONNECTION_LOST, detail, at, ("media.disconnected",))
+        if page := self._lost(LOST_TIMEOUT):
+            return Ending(
+                Reason.CONNECTION_LOST, f"{page.detail} for {page.seconds:.0f} s", at, page.evidence
+            )
         return None
+
+    def _lost(self, since: float) -> Lost | None:
+        """How the call's page is lost, if it has been for ``since`` seconds."""
+        lost = self._page_loss.lost if self.state in IN_CALL else None
+        return lost if lost is not None and lost.seconds >= since else None
 
     def _policy_ending(self, at: float) -> Ending | None:
         """The end that the policy asks for."""
@@ -293,6 +325,9 @@ class Lifecycle:
                 return Ending(Reason.MAX_DURATION, f"{longest:g} s were recorded", at, ("clock",))
         elif self._since_admission(at) >= _least(policy.in_call_not_recording, LONGEST):
             return Ending(Reason.NOT_RECORDING, f"waited for {policy.start_on}", at, ("clock",))
+        if self.page_lost:
+            # A page that is gone says neither that nobody speaks nor that nobody is there.
+            return None
         return self._automatic_leave.ending(self._roster, self._media, self.admitted_at or at, at)
 
     def _since_admission(self, at: float) -> float:
@@ -312,6 +347,7 @@ _MEANING_BEFORE_CALL: Final = {
     Reason.ENDED_IDLE: Reason.MEETING_OVER,
     Reason.ENDED_TOO_LONG: Reason.MEETING_OVER,
     Reason.REMOVED: Reason.REMOVED_FROM_WAITING_ROOM,
+    Reason.ENDED_UNKNOWN: Reason.PAGE_NOT_UNDERSTOOD,
     Reason.CONNECTION_LOST: Reason.CONNECTION_FAILED,
 }
 _MEANING_IN_CALL: Final = {
@@ -319,8 +355,28 @@ _MEANING_IN_CALL: Final = {
     Reason.REMOVED_FROM_WAITING_ROOM: Reason.REMOVED,
     Reason.BLOCKED_BY_PLATFORM: Reason.REMOVED,
     Reason.MEETING_OVER: Reason.MEETING_ENDED,
+    Reason.PAGE_NOT_UNDERSTOOD: Reason.ENDED_UNKNOWN,
     Reason.CONNECTION_FAILED: Reason.CONNECTION_LOST,
 }
+
+_REFUSALS_TO_JOIN: Final = frozenset(
+    {
+        Reason.CAPTCHA,
+        Reason.LINK_EXPIRED,
+        Reason.LINK_INVALID,
+        Reason.MEETING_FULL,
+        Reason.MEETING_LOCKED,
+        Reason.MEETING_NOT_FOUND,
+        Reason.MEETING_NOT_STARTED,
+        Reason.PASSWORD_INCORRECT,
+        Reason.REGISTRATION_REQUIRED,
+        Reason.SIGN_IN_FAILED,
+        Reason.SIGN_IN_REQUIRED,
+        Reason.WAITING_ROOM_TIMEOUT_BY_PLATFORM,
+    }
+)
+"""What a page can say only to somebody who wants to join. In the call such a page has left the call without its end, as after a
+reload or a redirect to a sign-in; the next attempt learns whether it still refuses."""
 
 
 def _least(limit: float | None, other: float) -> float:

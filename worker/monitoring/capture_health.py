@@ -8,7 +8,9 @@ from worker.lifecycle.deafness import MOST_RECEIVERS, ReceiverId
 from worker.states import State
 from worker.tape.events import (
     ConnectionClosed,
+    DocumentClosed,
     FrameBatch,
+    PageLost,
     ReceiverReport,
     ReceiverTapped,
     StateChanged,
@@ -32,13 +34,15 @@ class ReceiverCounts(NamedTuple):
 
 class CaptureHealth:
     """Fed with a tape's events. worker.lifecycle.deafness finds that a receiver is deaf; here it stays deaf until frames come
-    again, its connection closes, or the call ends."""
+    again, its connection or document closes, or the call ends."""
 
     def __init__(self) -> None:
         self.counts: dict[ReceiverId, ReceiverCounts] = {}
         """The last report of each receiver."""
         self.deaf: frozenset[ReceiverId] = frozenset()
         """Receivers that are deaf now."""
+        self.page_lost: str | None = None
+        """Why the call's page is lost now, in plain English; None while it is not."""
         self.last_frame: float | None = None
         """When Chromium received the newest frame that was tapped, in seconds since the Unix epoch."""
         self._connections: dict[ReceiverId, int] = {}
@@ -56,6 +60,12 @@ class CaptureHealth:
                 self._connections[ReceiverId(event.document, event.receiver)] = event.connection
             case ConnectionClosed():
                 self._close(event)
+            case DocumentClosed():
+                self.deaf = frozenset(each for each in self.deaf if each.document != event.document)
+                for each in [each for each in self._connections if each.document == event.document]:
+                    del self._connections[each]
+            case PageLost():
+                self.page_lost = event.detail if event.lost else None
             case TapeStarted():
                 self._forget()
             case StateChanged() if event.state in NOT_IN_CALL:
@@ -76,6 +86,7 @@ class CaptureHealth:
 
     def _forget(self) -> None:
         self.deaf = frozenset()
+        self.page_lost = None
         self.counts.clear()
         self._connections.clear()
 

@@ -10,6 +10,7 @@ from worker.lifecycle.deafness import ReceiverId
 from worker.manifest.schema import Manifest
 from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.families import OTHER, BoundedLabels, Totals, counter, gauge
+from worker.monitoring.in_call_time import InCallTime
 from worker.rendering.progress import Progress
 from worker.tape.events import (
     AudioPathSeen,
@@ -18,6 +19,7 @@ from worker.tape.events import (
     PageFault,
     ReceiverReport,
     RecordingStarted,
+    StateChanged,
     TapeEvent,
     TapeStarted,
 )
@@ -53,6 +55,14 @@ class CaptureMetrics:
         )
         self._deaf = gauge(registry, "deaf_slots", "Receivers at which packets arrive and none is tapped.")
         self._deaf_total = counter(registry, "deaf_taps", "How often a receiver became deaf.")
+        self._page_lost = gauge(
+            registry, "page_lost", "1 while the page of a bot in a call shows no call and sends no packets."
+        )
+        self._page_losses = counter(
+            registry, "page_losses", "How often the page of a bot in a call was lost."
+        )
+        self._lost_before = False
+        self._in_call = InCallTime(registry)
         self._last_frame = gauge(
             registry, "last_frame_timestamp_seconds", "Arrival of the newest tapped frame, Unix time."
         )
@@ -70,6 +80,8 @@ class CaptureMetrics:
         """Takes the tape's next event."""
         self.health.observe(event)
         match event:
+            case StateChanged():
+                self._in_call.enter(event.state)
             case FrameBatch():
                 self._take_frames(event)
             case TapeStarted():
@@ -91,6 +103,7 @@ class CaptureMetrics:
             case _:
                 pass
         self._take_deafness()
+        self._take_loss()
 
     def set_progress(self, progress: Progress) -> None:
         """The recording's progress so far."""
@@ -125,6 +138,12 @@ class CaptureMetrics:
         for stage, count in counts._asdict().items() if counts else ():
             key = (_DOCUMENT, str(report.document), str(report.receiver), stage)
             self._totals.read(self._slots.labels(label, stage), count, *key)
+
+    def _take_loss(self) -> None:
+        lost = self.health.page_lost is not None
+        self._page_lost.set(lost)
+        self._page_losses.inc(lost and not self._lost_before)
+        self._lost_before = lost
 
     def _take_deafness(self) -> None:
         deaf = self.health.deaf

@@ -63,9 +63,11 @@ class Health:
         return f"the event loop has been blocked for {age:.0f} s" if age > STUCK_SECONDS else None
 
     def unreadiness(self) -> str | None:
-        """Why the worker does not record, None while it does. Before the call nothing can be deaf, so it is ready."""
+        """Why the worker does not record, None while it does. Before the call nothing can be deaf or lost, so it is ready."""
         if sickness := self.sickness():
             return sickness
+        if lost := self._capture.page_lost:
+            return f"page lost: {lost}"
         deaf = self._capture.deaf
         if not deaf:
             return None

@@ -17,6 +17,8 @@ from worker.roster.decoder import RosterDecoder
 from worker.states import State
 from worker.tape.events import (
     ChannelMessage,
+    DocumentClosed,
+    PageLost,
     PageObjects,
     PageSeen,
     RosterResponse,
@@ -37,13 +39,17 @@ IN_CALL_INTERVAL: Final = 0.5
 THOROUGH_EVERY: Final = 4
 """In the call, the first of this many looks reads the page's text, too."""
 
-_ROSTER_EVENTS: Final = (ChannelMessage, SocketMessage, PageObjects, RosterResponse, TilesSeen)
+_ROSTER_EVENTS: Final = (
+    *(ChannelMessage, SocketMessage, PageObjects, RosterResponse, TilesSeen),
+    DocumentClosed,
+)
 
 
 class CallLoop:
     """Drives ``lifecycle`` with the observations of ``call``, ``decoder`` and ``media``.
 
-    ``on_transition`` is called with each transition, ``write`` with each event for the tape. ``clock`` returns Unix seconds.
+    ``on_transition`` is called with each transition, ``write`` with each event for the tape. ``clock`` returns Unix seconds on
+    a steady clock, ``last_heartbeat`` when the page last showed that its scripts run, on the same clock.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class CallLoop:
         on_transition: Callable[[Transition], None],
         write: Callable[[WorkerEvent], None],
         clock: Callable[[], float],
+        last_heartbeat: Callable[[], float | None],
     ) -> None:
         self._call = call
         self._decoder = decoder
@@ -66,6 +73,8 @@ class CallLoop:
         self._on_transition = on_transition
         self._write = write
         self._clock = clock
+        self._last_heartbeat = last_heartbeat
+        self._page_lost = False
         self._roster_changes = RosterChanges()
         self._roster_is_outdated = False
         self._seen: View | None = None
@@ -88,7 +97,9 @@ class CallLoop:
             self._decide(view)
             if self._lifecycle.state not in BEFORE_CALL | IN_CALL:
                 return
-            await self._call.act()
+            if not (view.joinable and self._lifecycle.state in IN_CALL):
+                # A page that left the call must not ask to join again: people would see a request that the bot soon drops.
+                await self._call.act()
             if self._lifecycle.state is State.IN_CALL_RECORDING:
                 await self._announcer.try_if_due()
             await asyncio.sleep(JOINING_INTERVAL if joining else IN_CALL_INTERVAL)
@@ -104,8 +115,22 @@ class CallLoop:
                 self._write(change)
             for transition in lifecycle.update_roster(roster, at):
                 self._on_transition(transition)
+        lifecycle.update_heartbeat(self._last_heartbeat())
         for transition in lifecycle.update_view(view, at):
             self._on_transition(transition)
+        self._report_loss(at)
+
+    def _report_loss(self, at: float) -> None:
+        """Writes to tape and log that the page is lost, or is not any more."""
+        reason = self._lifecycle.page_lost
+        if (reason is not None) == self._page_lost:
+            return
+        self._page_lost = reason is not None
+        self._write(PageLost(at=at, lost=self._page_lost, detail=reason or ""))
+        if reason is not None:
+            logger.warning("the call's page is lost: %s", reason)
+        else:
+            logger.info("the call's page is not lost any more")
 
     def _report(self, view: View) -> None:
         """Writes to tape and log what the page shows, if it has changed."""

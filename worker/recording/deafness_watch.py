@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker.lifecycle.deafness import DeafnessJudge
-from worker.tape.events import FrameBatch, PageEvent, ReceiverReport, TapDeaf
+from worker.tape.events import DocumentClosed, FrameBatch, PageEvent, ReceiverReport, TapDeaf
 
 
 class DeafnessWatch:
@@ -14,12 +14,14 @@ class DeafnessWatch:
     A finding that came later could follow the frames that show the receiver well again, and would undo them.
     """
 
-    def __init__(self, take: Callable[[FrameBatch | PageEvent | TapDeaf], None]) -> None:
+    def __init__(self, take: Callable[[FrameBatch | PageEvent | DocumentClosed | TapDeaf], None]) -> None:
         self._take = take
         self._judge = DeafnessJudge()
 
-    def take(self, event: FrameBatch | PageEvent) -> None:
+    def take(self, event: FrameBatch | PageEvent | DocumentClosed) -> None:
         """Takes the page's next event. Raises what ``take`` raises."""
         self._take(event)
+        if isinstance(event, DocumentClosed):
+            self._judge.forget(event.document)
         if isinstance(event, ReceiverReport) and (finding := self._judge.judge(event)) is not None:
             self._take(finding)

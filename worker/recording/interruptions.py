@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable
 from typing import Any
 
 from playwright.async_api import Page
@@ -17,15 +17,23 @@ from worker.tape.errors import TapeWriteError
 
 
 class Interruptions:
-    """Waits for an interruption of the recording in ``page``; ``stopped`` is done when the bot has to leave."""
+    """Waits for an interruption of the recording in ``page``; ``stopped`` is done when the bot has to leave. ``clock`` returns
+    Unix seconds on the recording's steady clock.
+    """
 
     def __init__(
-        self, browser: BrowserSession, tap: Tap, page: Page, stopped: asyncio.Future[Ending]
+        self,
+        browser: BrowserSession,
+        tap: Tap,
+        page: Page,
+        stopped: asyncio.Future[Ending],
+        clock: Callable[[], float],
     ) -> None:
         self._browser = browser
         self._tap = tap
         self._page = page
         self._stopped = stopped
+        self._clock = clock
 
     async def wait_beside(self, call: asyncio.Task[None]) -> Ending | None:
         """Waits until ``call`` is done (returns None) or interrupted. Of several interruptions, returns the first in the order
@@ -46,9 +54,10 @@ class Interruptions:
             await asyncio.gather(hanging, return_exceptions=True)
 
     def _first(self, hanging: asyncio.Future[str]) -> Ending | None:
-        now = time.time()
+        now = self._clock()
         if self._stopped.done():
-            return self._stopped.result()
+            # Whoever stopped the bot read the system's clock, which may have been set meanwhile.
+            return self._stopped.result()._replace(at=now)
         if self._tap.failed.done():
             error = self._tap.failed.result()
             tape_failed = isinstance(error, TapeWriteError)

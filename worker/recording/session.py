@@ -32,6 +32,7 @@ from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.recorder import Recorder
 from worker.recording.redaction import redacted_ending
 from worker.recording.signals import stop_signals
+from worker.recording.steady_clock import SteadyClock
 from worker.rendering.deferred import HELD_SECONDS, DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER, claim_output
 from worker.settings import BrowserSettings
@@ -92,20 +93,22 @@ async def attend(
     async with launch_browser(settings) as browser:
         context = await new_context(browser)
         with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
+            clock = SteadyClock()
             media = MediaMonitor()
             recorder = Recorder(
                 tape,
                 DeferredRenderer(open_renderer),
-                observers=[media.observe],
+                clock,
+                observers=[lambda event: media.observe(event, clock())],
                 redactor=request.link.redactor(),
             )
             take = DeafnessWatch(recorder.take).take
-            tap = await Tap.attach(context, take, PLATFORMS[request.link.platform].page_scripts)
+            tap = await Tap.attach(context, take, PLATFORMS[request.link.platform].page_scripts, clock=clock)
             page = await context.new_page()
             call = open_call(
                 request.link, page, request.bot_name, signed_in=settings.storage_state is not None
             )
-            session = _Session(request, browser, tap, page, call, recorder, media, observer, stopped)
+            session = _Session(request, browser, tap, page, call, recorder, media, observer, stopped, clock)
             return await session.run()
 
 
@@ -136,6 +139,7 @@ class _Session:
         media: MediaMonitor,
         observer: RecordingObserver,
         stopped: asyncio.Future[Ending],
+        clock: SteadyClock,
     ) -> None:
         self._request = request
         self._platform = request.link.platform
@@ -147,9 +151,10 @@ class _Session:
         self._recorder = recorder
         self._media = media
         self._observer = observer
-        self._interruptions = Interruptions(browser, tap, page, stopped)
-        self._lifecycle = Lifecycle(request.policy, request.bot_name, time.time())
-        self._announcer = Announcer(call, request.announcement, write=self._write, clock=time.time)
+        self._clock = clock
+        self._interruptions = Interruptions(browser, tap, page, stopped, clock)
+        self._lifecycle = Lifecycle(request.policy, request.bot_name, clock())
+        self._announcer = Announcer(call, request.announcement, write=self._write, clock=clock)
         self._call_loop = CallLoop(
             call,
             PLATFORMS[self._platform].open_roster_decoder(),
@@ -158,7 +163,8 @@ class _Session:
             self._announcer,
             on_transition=self._on_transition,
             write=self._write,
-            clock=time.time,
+            clock=clock,
+            last_heartbeat=lambda: tap.last_heartbeat,
         )
         recorder.observers += [self._call_loop.observe, observer.event]
         self._ending: Ending | None = None
@@ -168,7 +174,7 @@ class _Session:
     async def run(self) -> RecordingOutcome:
         self._recorder.take(
             TapeStarted(
-                at=time.time(),
+                at=self._clock(),
                 version=TAPE_VERSION,
                 bot_id=self._request.bot_id,
                 platform=self._platform,
@@ -176,7 +182,7 @@ class _Session:
                 bot_name=self._request.bot_name,
             )
         )
-        self._on_transition(Transition(time.time(), State.JOINING))
+        self._on_transition(Transition(self._clock(), State.JOINING))
         ending = await self._attend()
         if self._updates is not None:
             self._updates.cancel()
@@ -189,7 +195,7 @@ class _Session:
             manifest=manifest,
             error=self._recorder.error,
             first_packet_after=self._first_packet_after(),
-            files_closed_after=time.time() - ending.at,
+            files_closed_after=self._clock() - ending.at,
             cost=cost,
             announcement=self._announcer.outcome,
         )
@@ -202,10 +208,10 @@ class _Session:
             if interruption is None:
                 call.result()
         except CallError as error:
-            interruption = Ending(error.reason, str(error), time.time())
+            interruption = Ending(error.reason, str(error), self._clock())
         except Exception as error:
             logger.exception("internal error; the recording ends here")
-            interruption = Ending(Reason.INTERNAL_ERROR, repr(error), time.time())
+            interruption = Ending(Reason.INTERNAL_ERROR, repr(error), self._clock())
         finally:
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
@@ -263,7 +269,7 @@ class _Session:
             await take_snapshot(self._page, self._request.failure, private, self._redactor)
         if self._browser_is_alive():
             await self._leave()
-        for transition in self._lifecycle.left(time.time()):
+        for transition in self._lifecycle.left(self._clock()):
             self._on_transition(transition)
 
     def _needs_snapshot(self, reason: Reason) -> bool:

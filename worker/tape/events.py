@@ -125,6 +125,25 @@ class RecordingEnded(Event, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class DocumentClosed(Event, frozen=True, kw_only=True):
+    """A document of the page went away with all its connections and receivers: another took its frame, or the frame is gone.
+
+    The worker finds it. It is written for documents that sent frames or events; not on older tapes.
+    """
+
+    document: int
+
+
+class PageLost(Event, frozen=True, kw_only=True):
+    """In the call, the page stopped (``lost``) or began again to show the call and to send packets; not on older tapes.
+
+    ``detail`` is the reason in plain English, empty where the page is not lost.
+    """
+
+    lost: bool
+    detail: str = ""
+
+
 class ConnectionOpened(Event, frozen=True, kw_only=True):
     """The page made an RTCPeerConnection; ``connection`` counts them per document."""
 
@@ -260,7 +279,9 @@ WorkerEvent: TypeAlias = (
     TapeStarted
     | StateChanged
     | PageSeen
+    | PageLost
     | RosterChanged
+    | DocumentClosed
     | TapDeaf
     | Announced
     | RecordingStarted

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any, cast, get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.async_api import BrowserContext
+from playwright.async_api import BrowserContext, Page
+from playwright.async_api import Frame as PageFrame
 
-from worker.browser.tap import Tap
+from worker.browser.tap import Tap, TappedEvent
 from worker.tape.events import (
     Announced,
     ConnectionOpened,
+    DocumentClosed,
     Frame,
     FrameBatch,
-    PageEvent,
     PageFault,
+    PageLost,
     PageSeen,
     RecordingEnded,
     RecordingStarted,
@@ -44,8 +47,8 @@ FRAME = Frame(
 )
 
 
-def open_tap() -> tuple[Tap, list[FrameBatch | PageEvent]]:
-    received: list[FrameBatch | PageEvent] = []
+def open_tap() -> tuple[Tap, list[TappedEvent]]:
+    received: list[TappedEvent] = []
     return Tap(cast(BrowserContext, None), received.append), received
 
 
@@ -82,9 +85,9 @@ async def test_drops_and_gaps_are_counted_per_document() -> None:
         (("events", '[{"type":"bomb"}]'), "expected a list of PageEvents"),
         (("events", '[{"type":"recording_ended","at":1,"reason":"x"}]'), "expected a list of PageEvents"),
         (("events", "\ud800"), "expected a list of PageEvents"),
-        (("other", ""), "expected 'frames' or 'events' and a string"),
-        ((), "expected 'frames' or 'events' and a string"),
-        (("frames", 7), "expected 'frames' or 'events' and a string"),
+        (("other", ""), "expected 'frames', 'events', 'document' or 'heartbeat' and a string"),
+        ((), "expected 'frames', 'events', 'document' or 'heartbeat' and a string"),
+        (("frames", 7), "expected 'frames', 'events', 'document' or 'heartbeat' and a string"),
         (
             ("frames", encoded(msgspec.structs.replace(FRAME, sequence=65536))),
             "sequence 65536: expected 0 to 65535",
@@ -114,7 +117,9 @@ WORKERS_OWN: list[WorkerEvent] = [
     TapeStarted(at=1, version=2, platform="google_meet", meeting_url="", bot_name=""),
     StateChanged(at=1, state="done"),
     PageSeen(at=1, scene="over"),
+    PageLost(at=1, lost=True, detail="gone"),
     RosterChanged(at=1, change="leave", participant_id="d", name="n"),
+    DocumentClosed(at=1, document=1),
     TapDeaf(at=1, document=1, receiver=0, packets_received=99, frames_tapped=0),
     Announced(at=1),
     RecordingStarted(at=1),
@@ -170,3 +175,113 @@ async def test_no_body_of_a_batch_raises(body: bytes) -> None:
     tap.receive("frames", base64.b64encode(body).decode())
     tap.receive("events", body.decode("latin-1"))
     assert len(received) <= 2
+
+
+class FakeFrame:
+    """A frame of a page, as far as the tap asks."""
+
+    def __init__(self, page: FakePage) -> None:
+        self.page = page
+        self.detached = False
+
+    def is_detached(self) -> bool:
+        return self.detached
+
+
+class FakePage:
+    """Keeps the tap's listeners."""
+
+    def __init__(self) -> None:
+        self.main_frame = FakeFrame(self)
+        self.listeners: dict[str, Callable[[Any], None]] = {}
+
+    def on(self, event: str, listener: Callable[[Any], None]) -> None:
+        self.listeners[event] = listener
+
+
+class Pages:
+    """A tap whose calls come from fake pages; its clock stands at 100."""
+
+    def __init__(self, *pages: FakePage) -> None:
+        self.received: list[TappedEvent] = []
+        self.pages = list(pages)
+        self.tap = Tap(cast(BrowserContext, self), self.received.append, lambda: 100.0)
+        for page in pages:
+            self.tap._watch_page(cast(Page, page))
+
+    def opens(self, document: int, frame: FakeFrame, *, reports: bool = True) -> None:
+        self.tap.receive("document", str(document), frame=cast(PageFrame, frame))
+        if reports:
+            self.tap.receive("frames", encoded(FRAME, document=document), frame=cast(PageFrame, frame))
+
+    def beats(self, document: int, frame: FakeFrame) -> None:
+        self.tap.receive("heartbeat", str(document), frame=cast(PageFrame, frame))
+
+    @property
+    def closed(self) -> list[int]:
+        events = [event for event in self.received if isinstance(event, DocumentClosed)]
+        assert all(event.at == 100.0 for event in events)
+        return [event.document for event in events]
+
+
+async def test_a_document_is_closed_once_another_opens_in_its_frame() -> None:
+    page = FakePage()
+    pages = Pages(page)
+    pages.opens(1, page.main_frame)
+    assert pages.closed == []
+    pages.opens(2, page.main_frame)
+    assert pages.closed == [1]
+    pages.opens(3, page.main_frame)
+    assert pages.closed == [1, 2]
+
+
+async def test_documents_of_other_frames_stay() -> None:
+    page, popup = FakePage(), FakePage()
+    frame = FakeFrame(page)
+    pages = Pages(page, popup)
+    pages.opens(1, page.main_frame)
+    pages.opens(2, frame)
+    pages.opens(3, popup.main_frame)
+    pages.opens(4, frame)
+    assert pages.closed == [2]
+    pages.opens(5, popup.main_frame)
+    assert pages.closed == [2, 3]
+
+
+async def test_a_detached_frame_and_a_closed_page_close_their_documents() -> None:
+    page, popup = FakePage(), FakePage()
+    frame, silent = FakeFrame(page), FakeFrame(page)
+    pages = Pages(page, popup)
+    pages.opens(1, page.main_frame)
+    pages.opens(2, frame)
+    pages.opens(3, popup.main_frame)
+    page.listeners["framedetached"](frame)
+    assert pages.closed == [2]
+    popup.listeners["close"](popup)
+    assert pages.closed == [2, 3]
+    pages.opens(4, silent)
+    silent.detached = True
+    pages.opens(5, page.main_frame)
+    assert sorted(pages.closed) == [1, 2, 3, 4]
+
+
+async def test_a_document_that_reported_nothing_is_closed_silently() -> None:
+    page = FakePage()
+    pages = Pages(page)
+    pages.opens(1, page.main_frame, reports=False)
+    pages.beats(1, page.main_frame)
+    pages.opens(2, page.main_frame)
+    assert pages.received == pages.received[-1:]
+    assert pages.closed == []
+
+
+async def test_only_the_main_frame_of_the_first_page_beats() -> None:
+    page, popup = FakePage(), FakePage()
+    pages = Pages(page, popup)
+    assert pages.tap.last_heartbeat is None
+    pages.beats(1, popup.main_frame)
+    pages.beats(2, FakeFrame(page))
+    assert pages.tap.last_heartbeat is None
+    pages.beats(3, page.main_frame)
+    assert pages.tap.last_heartbeat == 100.0
+    assert pages.received == []

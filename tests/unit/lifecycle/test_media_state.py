@@ -9,6 +9,7 @@ from worker.tape.events import (
     ChannelMessage,
     ConnectionClosed,
     ConnectionOpened,
+    DocumentClosed,
     Frame,
     FrameBatch,
     ReceiverTapped,
@@ -34,9 +35,15 @@ def frames(*each: Frame) -> FrameBatch:
 
 
 def media(*events: TapeEvent) -> MediaState:
+    """The state after the events, each observed at its own time."""
     media = MediaMonitor()
     for event in events:
-        media.observe(event)
+        media.observe(
+            event,
+            max((each.arrival for each in event.frames), default=0.0)
+            if isinstance(event, FrameBatch)
+            else event.at,
+        )
     return media.now
 
 
@@ -45,9 +52,21 @@ def test_the_state_is_empty_before_the_first_frame() -> None:
     assert media(frames()) == MediaState()
 
 
-def test_first_and_last_whatever_the_order() -> None:
-    now = media(frames(frame(12.0), frame(11.0)), frames(frame(10.5)))
-    assert (now.first_frame, now.last_frame, now.last_speech) == (10.5, 12.0, 12.0)
+def test_the_first_frame_is_an_arrival_and_the_last_one_an_observation() -> None:
+    monitor = MediaMonitor()
+    monitor.observe(frames(frame(12.0), frame(11.0)), 5000.0)
+    monitor.observe(frames(frame(10.5), frame(10.6, payload=b"x")), 5001.0)
+    now = monitor.now
+    assert (now.first_frame, now.last_frame, now.last_speech) == (10.5, 5001.0, 5001.0)
+
+
+def test_times_that_the_lifecycle_compares_are_observations() -> None:
+    """A page's clock differs from the worker's after a step of the system's clock."""
+    monitor = MediaMonitor()
+    monitor.observe(ConnectionOpened(at=9000, document=1, connection=0), 1.0)
+    monitor.observe(TapDeaf(at=9001, document=1, receiver=0, packets_received=100, frames_tapped=0), 2.0)
+    monitor.observe(ConnectionClosed(at=9002, document=1, connection=0), 3.0)
+    assert (monitor.now.deaf_since, monitor.now.disconnected_since) == (2.0, 3.0)
 
 
 @pytest.mark.parametrize("silent", [frame(9.0, payload=b"\xf8"), frame(9.0, level=0.0)])
@@ -139,3 +158,36 @@ def test_received_messages_count_and_sent_ones_do_not() -> None:
     assert not media(sent).messages
     tapped = ReceiverTapped(at=1, document=1, connection=0, receiver=0, kind="audio", via="track")
     assert media(tapped).receivers
+
+
+TAPPED = ReceiverTapped(at=1, document=1, connection=0, receiver=0, kind="audio", via="track")
+MESSAGE = SocketMessage(at=1, document=1, url="wss://x", payload=b"3:::")
+OPENED = ConnectionOpened(at=1, document=1, connection=0)
+DEAF = TapDeaf(at=2, document=1, receiver=0, packets_received=100, frames_tapped=0)
+
+
+def test_a_closed_document_takes_its_connections_receivers_messages_and_deafness_with_it() -> None:
+    before = (OPENED, TAPPED, MESSAGE, DEAF)
+    assert media(*before) == MediaState(deaf_since=2, receivers=True, messages=True)
+    assert media(*before, DocumentClosed(at=7, document=1)) == MediaState(disconnected_since=7)
+
+
+def test_what_another_document_has_stays() -> None:
+    other = (
+        ConnectionOpened(at=3, document=2, connection=0),
+        ReceiverTapped(at=3, document=2, connection=0, receiver=0, kind="audio", via="track"),
+        SocketMessage(at=3, document=2, url="wss://x", payload=b"3:::"),
+        TapDeaf(at=3, document=2, receiver=0, packets_received=100, frames_tapped=0),
+    )
+    now = media(OPENED, TAPPED, MESSAGE, DEAF, *other, DocumentClosed(at=7, document=1))
+    assert now == MediaState(deaf_since=2, receivers=True, messages=True)
+
+
+def test_a_document_without_connections_closes_none() -> None:
+    assert media(OPENED, DocumentClosed(at=7, document=2)).alive
+    assert media(DocumentClosed(at=7, document=2)) == MediaState()
+
+
+def test_a_new_documents_connection_ends_the_disconnection() -> None:
+    again = ConnectionOpened(at=9, document=2, connection=0)
+    assert media(OPENED, DocumentClosed(at=7, document=1), again).alive

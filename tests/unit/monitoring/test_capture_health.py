@@ -6,8 +6,10 @@ from worker.lifecycle.deafness import MOST_RECEIVERS, ReceiverId
 from worker.monitoring.capture_health import CaptureHealth, ReceiverCounts
 from worker.tape.events import (
     ConnectionClosed,
+    DocumentClosed,
     Frame,
     FrameBatch,
+    PageLost,
     ReceiverReport,
     ReceiverTapped,
     StateChanged,
@@ -76,3 +78,17 @@ def test_the_newest_frame_is_remembered() -> None:
     watched.observe(FrameBatch(7, 0, 0, [frame]))
     watched.observe(FrameBatch(7, 1, 0, []))
     assert watched.last_frame == 12.5
+
+
+def test_receivers_of_a_closed_document_are_not_deaf() -> None:
+    deaf = TapDeaf(at=5, document=7, receiver=2, packets_received=60, frames_tapped=0)
+    other = TapDeaf(at=5, document=8, receiver=0, packets_received=60, frames_tapped=0)
+    assert watch(deaf, other, DocumentClosed(at=6, document=7)).deaf == {ReceiverId(8, 0)}
+
+
+def test_a_page_is_lost_until_it_is_back_or_the_bot_leaves() -> None:
+    lost = PageLost(at=1, lost=True, detail="the page shows no call")
+    assert watch().page_lost is None
+    assert watch(lost).page_lost == "the page shows no call"
+    assert watch(lost, PageLost(at=2, lost=False)).page_lost is None
+    assert watch(lost, StateChanged(at=2, state="leaving")).page_lost is None

@@ -18,7 +18,7 @@ from worker.monitoring import health
 from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import STUCK_SECONDS, Health, HealthServer, PortError, linger
 from worker.monitoring.metrics import Metrics
-from worker.tape.events import TapDeaf
+from worker.tape.events import PageLost, TapDeaf
 
 
 class Clock:
@@ -138,6 +138,15 @@ def test_ready_unless_deaf(served: Served) -> None:
     assert (status, text) == (503, "deaf: packets arrive at receiver 0 and none of them is tapped\n")
     assert served.get("/healthz")[0] == 200
     served.metrics.observe(report(7, 90, 30))
+    assert served.get("/readyz")[0] == 200
+
+
+def test_not_ready_while_the_page_is_lost(served: Served) -> None:
+    served.metrics.observe(PageLost(at=1, lost=True, detail="the page shows no call and no packet arrives"))
+    status, _, text = served.get("/readyz")
+    assert (status, text) == (503, "page lost: the page shows no call and no packet arrives\n")
+    assert served.get("/healthz")[0] == 200
+    served.metrics.observe(PageLost(at=2, lost=False))
     assert served.get("/readyz")[0] == 200
 
 

@@ -79,8 +79,9 @@ class Run:
             on_transition=self.transitions.append,
             write=self.written.append,
             clock=self._clock,
+            last_heartbeat=lambda: None,
         )
-        media.observe(ROSTER_MESSAGE)
+        media.observe(ROSTER_MESSAGE, T0)
         self.call_loop.observe(ROSTER_MESSAGE)
 
     def _clock(self) -> float:

@@ -39,7 +39,7 @@ def test_a_finding_follows_the_report_that_shows_it() -> None:
 def test_frames_after_a_finding_end_the_deafness(recovery: list[FrameBatch | PageEvent]) -> None:
     media = MediaMonitor()
     for event in watched([*DEAF, *recovery]):
-        media.observe(event)
+        media.observe(event, 5.0)
     assert media.now.alive
 
 

@@ -2,7 +2,7 @@
 
 Three kinds of evidence are merged, because each is missing in some calls: the ``collections`` data channel, the answers to
 the page's own roster requests, and the tiles of the DOM. All of them are updates, not snapshots: a fact stays until it is
-replaced, so a participant who left keeps their name.
+replaced, so a participant who left keeps their name. Who is in the call is known only as long as the document that was told.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from worker.platforms.meet.protobuf_harvest import DEVICE_ID, harvest_names, har
 from worker.reasons import Reason
 from worker.roster.roster import CallOver, Device, Evidence, Roster, SourceOwner, Status
 from worker.roster.sources import LOUDEST_MARKER
-from worker.tape.events import ChannelMessage, RosterResponse, TapeEvent, TilesSeen
+from worker.tape.events import ChannelMessage, DocumentClosed, RosterResponse, TapeEvent, TilesSeen
 
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 """Of one decompressed message: a meeting of a thousand people needs less than one megabyte."""
@@ -55,14 +55,21 @@ class MeetRosterDecoder:
         self.harvested = 0
         self._devices: dict[str, _DeviceFacts] = {}
         self._sources: dict[int, _SourceFacts] = {}
+        self._document = 0
+        """The document of the message that is being read."""
 
     def observe(self, event: TapeEvent) -> None:
         """Adds one event of the tape; events without roster evidence are ignored."""
         match event:
             case ChannelMessage(label="collections"):
+                self._document = event.document
                 self._observe_collections(event.payload)
             case RosterResponse():
+                self._document = event.document
                 self._observe_response(event.payload)
+            case DocumentClosed():
+                for facts in self._devices.values():
+                    facts.forget_presence(event.document)
             case TilesSeen():
                 self._observe_tiles(event)
             case _:
@@ -130,7 +137,8 @@ class MeetRosterDecoder:
             if facts is None:
                 continue
             facts.learn_name(evidence, full=user.full_name, display=user.display_name)
-            facts.status = _STATUS.get(user.status, facts.status)
+            if user.status in _STATUS:
+                facts.status, facts.status_from = _STATUS[user.status], self._document
             facts.is_us |= user.HasField("is_us") or _has_unknown(user, _IS_US_FIELD)
             facts.is_host |= bool(user.is_host)
             facts.parent_id = user.parent_device_id or facts.parent_id
@@ -168,12 +176,19 @@ class _DeviceFacts:
     def __init__(self, device_id: str) -> None:
         self.device_id = device_id
         self.status = Status.UNKNOWN
+        self.status_from = 0
+        """The document that was told the status."""
         self.is_us = False
         self.is_host = False
         self.parent_id: str | None = None
         self.muted: bool | None = None
         self._full: dict[Evidence, str] = {}
         self._display: dict[Evidence, str] = {}
+
+    def forget_presence(self, document: int) -> None:
+        """Applies that ``document`` is closed: we are not in its call any more, and of the others nothing is known."""
+        if self.status is Status.IN and self.status_from == document:
+            self.status = Status.OUT if self.is_us else Status.UNKNOWN
 
     def learn_name(self, evidence: Evidence, full: str, display: str) -> None:
         """Keeps the latest names; an empty name in an update changes nothing."""

@@ -36,21 +36,26 @@ NOTHING_YET: Final = Past()
 
 def view(facts: Facts, past: Past = NOTHING_YET) -> View:
     """What the page shows. The lobby shares the call's controls, so its text has precedence over them. A text that refuses us
-    or ends the call counts only where the page shows neither the call nor a way to join.
+    or ends the call counts only where the page shows neither the call nor a way to join. A last page whose words are not known
+    counts only after the call was entered, or in another language.
     """
     in_call_view = [sign.name for sign in meet.IN_CALL_VIEW if sign.name in facts.elements]
     way_in = _way_in(facts)
-    if not (in_call_view or facts.tiles or way_in) and (last := _last_page(facts, past)):
+    outside = not (in_call_view or facts.tiles or way_in)
+    if outside and (last := _known_last_page(facts, past)):
         return last
     if waiting := first_said(meet.WAITING, plain(_lobby_text(facts, past, in_call_view))):
         scene = Scene.HOST_ABSENT if waiting is meet.HOST_ABSENT else Scene.LOBBY
         return _seen(facts, scene, (waiting.name,), waiting.name)
-    # The controls disappear for a while when somebody presents.
-    if facts.tiles and (in_call_view or past.entered):
-        return _call(facts, (*in_call_view[:1], meet.TILE.name))
+    if outside and (last := _unknown_last_page(facts, past)):
+        return last
+    # The controls disappear for a while when somebody presents, and the tiles when the layout changes.
+    if (facts.tiles and (in_call_view or past.entered)) or (in_call_view and past.entered):
+        return _call(facts, (*in_call_view[:1], *((meet.TILE.name,) if facts.tiles else ())))
     if in_call_view and past.asked and not past.entered and _foreign(facts):
         return _seen(facts, Scene.LOBBY, (in_call_view[0], meet.LOBBY_SHAPE), meet.LOBBY_SHAPE)
-    return _seen(facts, Scene.ASKED if past.asked else Scene.OPENING, way_in, _pre_join(facts, way_in))
+    scene = Scene.ASKED if past.asked else Scene.OPENING
+    return _seen(facts, scene, way_in, _pre_join(facts, way_in), joinable=bool(way_in))
 
 
 def steps(facts: Facts) -> Iterator[Step]:
@@ -92,25 +97,37 @@ def _lobby_text(facts: Facts, past: Past, in_call_view: list[str]) -> str:
     return "" if past.entered else facts.text
 
 
-def _last_page(facts: Facts, past: Past) -> View | None:
-    """The view of a page that refuses us or ends the call; None for any other page. After the call was entered its texts count
-    only on a page of that kind or in a heading, for a call may hide controls and tiles for a while and still show its chat.
+def _known_last_page(facts: Facts, past: Past) -> View | None:
+    """The view of a page that refuses us or ends the call in known words; None for any other page. After the call was entered
+    its texts count only on a page of that kind or in a heading, for a call may hide controls and tiles for a while and still
+    show its chat.
     """
-    is_last = meet.LAST_PAGE.name in facts.elements
-    text = plain(_all_text(facts) if is_last or not past.entered else "\n".join(facts.headings))
+    text = plain(
+        _all_text(facts) if _is_last_page(facts) or not past.entered else "\n".join(facts.headings)
+    )
     evidence = (_NO_CALL, _NO_WAY_IN)
     if over := first_said(meet.ENDS, text):
         return _seen(facts, Scene.OVER, (over.name, *evidence), over.name, over)
     if refused := next((sign for sign in meet.REFUSALS if _refuses(sign, facts, text)), None):
         return _seen(facts, Scene.REFUSED, (refused.name, *evidence), refused.name, refused)
-    if not (_foreign(facts) and is_last):
+    return None
+
+
+def _is_last_page(facts: Facts) -> bool:
+    return meet.LAST_PAGE.name in facts.elements or _offered(meet.LAST_PAGE.labels, facts.buttons) is not None
+
+
+def _unknown_last_page(facts: Facts, past: Past) -> View | None:
+    """The view of a page that refuses us or ends the call in words that are not known; None for any other page. After the call
+    was entered it is an end, of which the roster may tell more: the bot must not knock where it was thrown out.
+    """
+    if not (_is_last_page(facts) and (past.entered or _foreign(facts))):
         return None
-    ended = past.entered  # A removal that the roster reports has precedence.
     return View(
-        scene=Scene.OVER if ended else Scene.REFUSED,
-        reason=Reason.MEETING_ENDED if ended else Reason.PAGE_NOT_UNDERSTOOD,
-        detail=_shown(_all_text(facts)),
-        evidence=(meet.LAST_PAGE.name, *evidence),
+        scene=Scene.OVER if past.entered else Scene.REFUSED,
+        reason=Reason.ENDED_UNKNOWN if past.entered else Reason.PAGE_NOT_UNDERSTOOD,
+        detail=_shown(" ".join(facts.headings) or _all_text(facts)),
+        evidence=(meet.LAST_PAGE.name, _NO_CALL, _NO_WAY_IN),
         variant=meet.LAST_PAGE.name,
         language=facts.language,
     )
@@ -151,7 +168,13 @@ def _own_words(dialog: Dialog, facts: Facts) -> str:
 
 
 def _seen(
-    facts: Facts, scene: Scene, evidence: tuple[str, ...], variant: str, said: Sign | None = None
+    facts: Facts,
+    scene: Scene,
+    evidence: tuple[str, ...],
+    variant: str,
+    said: Sign | None = None,
+    *,
+    joinable: bool = False,
 ) -> View:
     return View(
         scene=scene,
@@ -160,6 +183,7 @@ def _seen(
         evidence=evidence,
         variant=variant,
         language=facts.language,
+        joinable=joinable,
     )
 
 

@@ -321,9 +321,10 @@ ENDS: Final = (REMOVED, IDLE, ENDED, LEFT)
 
 LAST_PAGE: Final = Sign(
     name="last_page",
-    selectors=('[jsname="r4nke"]',),
-    evidence_for="the title of a page that refuses us or ends the call, in whatever language",
-    source="public bot; that it still is so is inference",
+    selectors=('[jsname="r4nke"]', "[data-startup-code]", '[data-call-ended="true"]'),
+    labels=("Return to home screen", "Rejoin"),
+    evidence_for="a page that refuses us or ends the call, in whatever language: its title, its code, its buttons",
+    source="observed on a saved page of 2026-08; that it is so for every end is inference, as are the labels",
 )
 
 # What people write: it can contain any text.

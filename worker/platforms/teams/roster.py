@@ -1,7 +1,8 @@
 """Decodes the raw roster messages of a Microsoft Teams call into a roster (pure).
 
 Two kinds of evidence are merged: the roster frames on the page's own WebSocket, and, weaker, the page's own objects. A fact
-stays until it is replaced, so a participant who left keeps their name.
+stays until it is replaced, so a participant who left keeps their name. Who is in the call is known only as long as the document
+that was told.
 
 Frames of other calls come over the same socket; their chain id distinguishes them. Our call is the first in which a
 participant with the bot's name is active, and remains ours while that participant is active. Until there is such a call, our
@@ -16,7 +17,7 @@ from worker.platforms.teams.main_channel import parse_source
 from worker.platforms.teams.trouter import Frame, read_frame, read_json, well_formed
 from worker.reasons import Reason
 from worker.roster.roster import CallOver, Device, Evidence, Roster, SourceOwner, Status
-from worker.tape.events import PageObjects, SocketMessage, TapeEvent, TapeStarted
+from worker.tape.events import DocumentClosed, PageObjects, SocketMessage, TapeEvent, TapeStarted
 
 MAX_DEVICES = 10_000
 MAX_SOURCES = 20_000
@@ -52,6 +53,8 @@ class TeamsRosterDecoder:
         """By chain id."""
         self._ours: str | None = None
         self._objects = _CallFacts()
+        self._document = 0
+        """The document of the message that is being read."""
 
     def observe(self, event: TapeEvent) -> None:
         """Adds one event of the tape; events without roster evidence are ignored."""
@@ -59,9 +62,13 @@ class TeamsRosterDecoder:
             case TapeStarted():
                 self._bot_name = self._bot_name or _comparable(event.bot_name)
             case SocketMessage():
+                self._document = event.document
                 self._observe_frame(event.payload)
             case PageObjects():
+                self._document = event.document
                 self._observe_objects(event.payload)
+            case DocumentClosed():
+                self._forget_presence(event.document)
             case _:
                 pass
 
@@ -92,10 +99,18 @@ class TeamsRosterDecoder:
             if not isinstance(participants, dict):
                 self.undecodable += 1
                 return
-            call.apply_participants(participants)
+            call.apply_participants(participants, self._document)
             self._choose_ours(frame.chain_id)
         else:
             call.over = _ending(frame)
+
+    def _forget_presence(self, document: int) -> None:
+        """Applies that ``document`` is closed: we are not in its call any more, and of the others nothing is known."""
+        for facts in [
+            each for call in (self._objects, *self._calls.values()) for each in call.devices.values()
+        ]:
+            if facts.state is Status.IN and facts.status_from == document:
+                facts.state = Status.OUT if self._is_us(facts.name) else Status.UNKNOWN
 
     def _call(self, chain_id: str) -> _CallFacts | None:
         """The facts of a call, created at its first mention; None where MAX_CALLS are known."""
@@ -163,8 +178,8 @@ class TeamsRosterDecoder:
                 continue
             facts = self._objects.device(device_id)
             if facts is not None:
-                facts.state = Status.IN
-                facts.learn(entry.get("name"), entry.get("state"), entry.get("role"))
+                facts.state, facts.status_from = Status.IN, self._document
+                facts.learn(entry.get("name"), entry.get("state"), entry.get("role"), self._document)
                 for source in _list(entry.get("sources")):
                     self._objects.assign(parse_source(source), device_id)
         for device_id, facts in self._objects.devices.items():
@@ -178,6 +193,8 @@ class _DeviceFacts:
     def __init__(self) -> None:
         self.name = ""
         self.state = Status.UNKNOWN
+        self.status_from = 0
+        """The document that was told the status."""
         self.waits = False
         self.is_host = False
         self.muted: bool | None = None
@@ -187,12 +204,12 @@ class _DeviceFacts:
         """The state, with the lobby told apart."""
         return Status.WAITING if self.waits and self.state is Status.IN else self.state
 
-    def learn(self, name: object, state: object, role: object) -> None:
-        """Applies an update; what it leaves out stays unchanged."""
+    def learn(self, name: object, state: object, role: object, document: int) -> None:
+        """Applies an update that ``document`` received; what it leaves out stays unchanged."""
         if isinstance(name, str) and name.strip():
             self.name = well_formed(name[:MAX_NAME_CHARACTERS])
-        if isinstance(state, str):
-            self.state = _STATUS.get(state.lower(), self.state)
+        if isinstance(state, str) and state.lower() in _STATUS:
+            self.state, self.status_from = _STATUS[state.lower()], document
         if isinstance(role, str):
             self.is_host = role.lower() == _HOST
 
@@ -206,8 +223,8 @@ class _CallFacts:
         self.contested: set[int] = set()
         self.over: CallOver | None = None
 
-    def apply_participants(self, participants: dict[str, object]) -> None:
-        """Applies an update of the roster, whose entries may be partial."""
+    def apply_participants(self, participants: dict[str, object], document: int) -> None:
+        """Applies an update of the roster that ``document`` received; its entries may be partial."""
         for key, entry in participants.items():
             if not isinstance(entry, dict):
                 continue
@@ -221,7 +238,7 @@ class _CallFacts:
             facts = self.device(device_id)
             if facts is None:
                 continue
-            facts.learn(details.get("displayName"), entry.get("state"), entry.get("meetingRole"))
+            facts.learn(details.get("displayName"), entry.get("state"), entry.get("meetingRole"), document)
             kinds = _endpoint_kinds(entry.get("endpoints"))
             if kinds:
                 facts.waits = "call" not in kinds

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
+
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.page_actions import Click, FillName, Step, press
 from worker.platforms.signs import Sign, button, first_said, plain
@@ -49,7 +51,8 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
     way_in = _way_in(facts)
     if past.asked and not way_in and _foreign(facts) and teams.CANCEL.name in facts.elements:
         return _view(facts, Scene.LOBBY, (teams.CANCEL.name,))
-    return _view(facts, Scene.ASKED if past.asked else Scene.OPENING, way_in)
+    scene = Scene.ASKED if past.asked else Scene.OPENING
+    return msgspec.structs.replace(_view(facts, scene, way_in), joinable=bool(way_in))
 
 
 def steps(facts: Facts, past: Past, *, with_video: bool) -> Iterator[Step]:
@@ -136,7 +139,7 @@ def _last_page(facts: Facts, past: Past) -> View | None:
         return _ending(facts, Scene.REFUSED, refusal)
     if not way_in and is_last:
         scene = Scene.OVER if past.entered else Scene.REFUSED
-        reason = Reason.MEETING_ENDED if past.entered else Reason.PAGE_NOT_UNDERSTOOD
+        reason = Reason.ENDED_UNKNOWN if past.entered else Reason.PAGE_NOT_UNDERSTOOD
         return _view(facts, scene, (teams.LAST_PAGE.name,), reason, _shown(_all_text(facts)))
     return None
 

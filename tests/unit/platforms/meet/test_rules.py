@@ -111,16 +111,70 @@ def test_a_foreign_lobby_is_known_by_its_missing_tiles() -> None:
     lobby = replace(foreign, tiles=0)
     assert view(lobby, ASKED).scene is Scene.LOBBY
     assert view(lobby).scene is Scene.OPENING
-    assert view(lobby, Past(asked=True, entered=True)).scene is Scene.ASKED
 
 
-def test_a_foreign_last_page_refuses_before_the_call_and_ends_it_afterwards() -> None:
+@pytest.mark.parametrize("language", ["", "en", "de"])
+def test_controls_without_tiles_are_the_call_once_it_was_entered(language: str) -> None:
+    """Tiles go away for a while when the layout changes; the call is silent then, not lost."""
+    seen = view(replace(IN_CALL, tiles=0, language=language), ENTERED)
+    assert (seen.scene, seen.evidence) == (Scene.CALL, (meet.CALL_CONTROLS.name,))
+
+
+def test_a_foreign_last_page_refuses_before_the_call() -> None:
     page = Facts(language="de", elements=frozenset({meet.LAST_PAGE.name}), text="Du bist draußen\nZurück")
-    refused, over = view(page, ASKED), view(page, Past(asked=True, entered=True))
+    refused = view(page, ASKED)
     assert (refused.scene, refused.reason) == (Scene.REFUSED, Reason.PAGE_NOT_UNDERSTOOD)
     assert refused.detail == "Du bist draußen Zurück"
-    assert (over.scene, over.reason) == (Scene.OVER, Reason.MEETING_ENDED)
     assert view(replace(page, language="en")).scene is Scene.OPENING
+
+
+@pytest.mark.parametrize("language", ["", "en", "en-GB", "de", "x-made-up"])
+def test_a_last_page_of_unknown_words_ends_a_call_that_was_entered_in_every_language(language: str) -> None:
+    page = Facts(
+        language=language,
+        elements=frozenset({meet.LAST_PAGE.name}),
+        headings=["Du bist draußen"],
+        text="Du bist draußen\nZurück",
+    )
+    over = view(page, ENTERED)
+    assert (over.scene, over.reason, over.detail) == (Scene.OVER, Reason.ENDED_UNKNOWN, "Du bist draußen")
+    assert over.evidence == ("last_page", "page.no_call", "page.no_way_in")
+
+
+@pytest.mark.parametrize("label", meet.LAST_PAGE.labels)
+def test_a_button_of_the_last_page_is_enough(label: str) -> None:
+    page = Facts(language="en", buttons=[label], text=f"Off you go\n{label}")
+    assert view(page, ENTERED).reason is Reason.ENDED_UNKNOWN
+    assert view(page, ASKED).scene is Scene.ASKED
+
+
+LAST = Facts(language="en", elements=frozenset({meet.LAST_PAGE.name}), text="Off you go")
+
+
+@pytest.mark.parametrize(
+    ("facts", "scene"),
+    [
+        (replace(LAST, tiles=1), Scene.CALL),
+        (replace(LAST, elements=LAST.elements | {meet.LEAVE.name}), Scene.CALL),
+        (replace(LAST, name="Notes"), Scene.ASKED),
+        (replace(LAST, buttons=["Ask to join"]), Scene.ASKED),
+        (replace(LAST, text="Waiting for the host to join"), Scene.HOST_ABSENT),
+        (replace(LAST, text="Asking to be let in..."), Scene.LOBBY),
+        (Facts(language="en", text="Off you go"), Scene.ASKED),
+        (Facts(host="", language="", text=""), Scene.ASKED),
+        (Facts(host="chromewebdata", language="en", text="No internet"), Scene.ASKED),
+    ],
+)
+def test_no_other_page_is_taken_for_an_unknown_end(facts: Facts, scene: Scene) -> None:
+    assert view(facts, ENTERED).scene is scene
+
+
+def test_a_page_that_offers_to_join_is_named_joinable() -> None:
+    assert view(PRE_JOIN).joinable
+    assert view(PRE_JOIN, ENTERED).joinable
+    assert not view(IN_CALL, ENTERED).joinable
+    assert not view(replace(IN_CALL, dialogs=[CONSENT], buttons=["Join now"]), ENTERED).joinable
+    assert not view(Facts(), ENTERED).joinable
 
 
 def test_a_consent_dialog_gates_the_call_until_it_is_answered() -> None:
@@ -335,6 +389,7 @@ def test_view_and_steps_are_consistent_for_any_facts(facts: Facts, asked: bool, 
     assert len(seen.detail) <= 200
     if any(sign.said_in(plain(facts.text)) for sign in meet.WAITING) and not (entered and facts.tiles > 1):
         assert seen.scene not in (Scene.CALL, Scene.GATED), "a lobby is never recorded"
+    assert not seen.joinable or seen.scene in (Scene.OPENING, Scene.ASKED)
     if facts.name is not None or any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW):
         assert seen.scene not in (Scene.REFUSED, Scene.OVER)
     list(steps(facts))

@@ -311,12 +311,21 @@ def test_an_encrypted_call_is_over() -> None:
     assert (seen.scene, seen.reason) == (Scene.OVER, Reason.CALL_ENCRYPTED)
 
 
-def test_a_last_page_in_another_language_is_recognised() -> None:
-    facts = replace(RETRY, language="de", text="Sie k\u00f6nnen nicht teilnehmen")
+@pytest.mark.parametrize("language", ["de", "en", "x-made-up", ""])
+def test_a_last_page_of_unknown_words_is_recognised_in_every_language(language: str) -> None:
+    facts = replace(RETRY, language=language, text="Sie k\u00f6nnen nicht teilnehmen")
     seen = view(facts, ASKED)
     assert (seen.scene, seen.reason) == (Scene.REFUSED, Reason.PAGE_NOT_UNDERSTOOD)
     assert seen.detail == "Sie k\u00f6nnen nicht teilnehmen"
-    assert view(facts, ENTERED).reason is Reason.MEETING_ENDED
+    over = view(facts, ENTERED)
+    assert (over.scene, over.reason, over.detail) == (Scene.OVER, Reason.ENDED_UNKNOWN, seen.detail)
+
+
+def test_a_page_that_offers_to_join_is_named_joinable() -> None:
+    assert view(PRE_JOIN).joinable
+    assert view(PRE_JOIN, ENTERED).joinable
+    assert not view(CALL, ENTERED).joinable
+    assert not view(Facts(), ENTERED).joinable
 
 
 def test_every_sign_has_a_unique_name_and_something_to_match() -> None:

@@ -1,0 +1,33 @@
+"use strict";
+
+/**
+ * Tells the worker process which document this is, and, in a page's main frame, that its scripts run. Neither is put on the tape:
+ * worker/browser/tap.py keeps the time of the last heartbeat and finds the documents that went away.
+ */
+class Heartbeat {
+  static PERIOD_MILLISECONDS = 2000;
+
+  #document;
+  #post;
+
+  /**
+   * @param {number} document
+   * @param {Post} post
+   */
+  constructor(document, post) {
+    this.#document = String(document);
+    this.#post = post;
+  }
+
+  /** To be called before anything else of the document is sent. */
+  start() {
+    this.#send("document");
+    if (window === window.top) window.setInterval(() => this.#send("heartbeat"), Heartbeat.PERIOD_MILLISECONDS);
+  }
+
+  /** @param {"document" | "heartbeat"} kind */
+  #send(kind) {
+    // The call fails where the worker process has ended, and this document with it.
+    this.#post(kind, this.#document).catch(() => {});
+  }
+}
