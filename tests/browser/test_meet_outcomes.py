@@ -90,6 +90,21 @@ def recorded_with(name: str, page: Page) -> Row:
     return host_ends(name, meeting(page))
 
 
+def ended_unknown(name: str, scenario: Scenario) -> Row:
+    """The call ends, and its last page says so in unknown words."""
+    return Row(name, scenario, Reason.ENDED_UNKNOWN, None, "host_ended")
+
+
+def recorded_removal(name: str, scenario: Scenario) -> Row:
+    """The last page's words are unknown, but the roster says that the bot was removed."""
+    return Row(name, scenario, Reason.REMOVED, "bot_kicked_from_call", "unknown")
+
+
+def page_is_quoted(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
+    detail = outcome.ending.detail
+    return [] if detail == "So much for this one" else [f"gave the detail {detail!r}"]
+
+
 def chat_message_is_cut(
     replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
 ) -> Sequence[str]:
@@ -157,9 +172,14 @@ ROWS = [
         states=STRAIGHT_IN
     ),
     host_ends("signed-in-elsewhere", meeting(Page(signed_in=True, join_label="Switch here", lobby=LOBBY))),
-    host_ends("foreign", meeting(Page(lobby=LOBBY, language="de")), BOTH)._replace(
-        announcement=MESSAGE, check=german_is_noted_and_chat_is_written
+    ended_unknown("foreign", meeting(Page(lobby=LOBBY, language="de")))._replace(
+        names=BOTH, announcement=MESSAGE, check=german_is_noted_and_chat_is_written
     ),
+    ended_unknown("made-up-language", meeting(Page(lobby=LOBBY, language="x-backwards"))),
+    ended_unknown("unknown-end", meeting(Page(lobby=LOBBY, unknown_end=True)))._replace(
+        shown="unknown", check=page_is_quoted
+    ),
+    recorded_removal("unknown-removal", meeting(Page(lobby=LOBBY, unknown_end=True), removed=True)),
     host_ends("connection-retry", meeting(Page(lobby=LOBBY, connection_failures=1)))._replace(attempts=2),
     host_ends(
         "comings-and-goings",

@@ -255,6 +255,15 @@ ROWS = [
     ),
     host_ends("ended-page", meeting(told_by="page")),
     host_ends("ended-frames", meeting(told_by="frames", client="full")),
+    host_ends("ended-unknown", meeting(told_by="nothing"), reason=Reason.ENDED_UNKNOWN, sub_code=None),
+    host_ends(
+        "ended-unknown-foreign",
+        meeting(told_by="nothing", language="de", removed=True),
+        reason=Reason.ENDED_UNKNOWN,
+        sub_code=None,
+        shown="removed",
+        check=None,
+    ),
     bot_leaves(
         "everyone-left",
         Reason.EVERYONE_LEFT,

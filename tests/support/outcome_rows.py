@@ -81,7 +81,7 @@ class Row(NamedTuple):
     name: str
     scenario: Scenario
     reason: Reason
-    sub_code: str
+    sub_code: str | None
     shown: str
     states: Sequence[str] = RECORDED
     policy: LeavePolicy = LeavePolicy()

@@ -121,9 +121,9 @@ class CallLoop:
         self._report_loss(at)
 
     def _report_loss(self, at: float) -> None:
-        """Writes to tape and log that the page is lost, or is not any more."""
+        """Writes to tape and log that the page is lost, or is back."""
         reason = self._lifecycle.page_lost
-        if (reason is not None) == self._page_lost:
+        if (reason is not None) == self._page_lost or self._lifecycle.state not in IN_CALL:
             return
         self._page_lost = reason is not None
         self._write(PageLost(at=at, lost=self._page_lost, detail=reason or ""))

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy, Patience, StartOn
 from worker.lifecycle.media_state import MediaState
+from worker.lifecycle.page_loss import LOST_TIMEOUT, NOTICED_AFTER
 from worker.lifecycle.page_view import Scene, View
 from worker.lifecycle.state_machine import (
+    _REFUSALS_TO_JOIN,
     DEAF_TIMEOUT,
     DISCONNECTED_TIMEOUT,
     IN_CALL,
@@ -322,6 +324,122 @@ def test_the_first_stop_from_outside_decides_the_ending() -> None:
     assert life.see(Scene.OVER, 10, reason=Reason.REMOVED).end.reason is Reason.DRAINED
 
 
+GONE = [
+    # What the page shows in place of the call.
+    {"scene": Scene.ASKED},
+    {"scene": Scene.OPENING},
+    {"scene": Scene.ASKED, "joinable": True},
+    {"scene": Scene.REFUSED, "reason": Reason.SIGN_IN_REQUIRED},
+    {"scene": Scene.REFUSED, "reason": Reason.MEETING_NOT_FOUND},
+]
+
+
+@pytest.mark.parametrize("shown", GONE)
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_page_without_a_call_and_without_packets_is_a_lost_connection(
+    shown: dict[str, Any], connected: bool
+) -> None:
+    life = Life(silence=Patience(6.0)).admitted(ANA)
+    media = ALIVE._replace(last_frame=life.at, last_speech=life.at)
+    life.hear(media if connected else media._replace(disconnected_since=life.at))
+    since = life.at
+    life.see(seconds=LOST_TIMEOUT - 1, **shown)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    life.see(seconds=2, **shown)
+    assert life.end.reason is Reason.CONNECTION_LOST
+    assert life.end.detail.endswith("no packet arrives for 20 s")
+    assert LOST_TIMEOUT <= life.end.at - since <= LOST_TIMEOUT + 1
+    assert life.lifecycle.left(life.at)[0].state is State.FATAL
+
+
+def test_packets_keep_a_call_whose_page_is_unknown() -> None:
+    life = Life().admitted(ANA)
+    for _ in range(2 * 600):
+        life.hear(ALIVE._replace(last_frame=life.at)).see(Scene.ASKED)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    assert life.lifecycle.page_lost is None
+
+
+def test_a_calls_view_keeps_a_silent_meeting() -> None:
+    life = Life().admitted(ANA)
+    for _ in range(2 * 600):
+        life.lifecycle.update_heartbeat(life.at)
+        life.see(Scene.CALL)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    assert life.lifecycle.page_lost is None
+
+
+def test_a_calls_view_without_heartbeat_and_packets_is_a_lost_connection() -> None:
+    life = Life().admitted(ANA)
+    life.lifecycle.update_heartbeat(life.at)
+    assert life.wait(LOST_TIMEOUT + 2).end.evidence == ("page.no_heartbeat", "media.no_packets")
+    assert life.end.reason is Reason.CONNECTION_LOST
+
+
+def test_a_lost_page_is_reported_before_the_bot_leaves_and_while_it_lasts() -> None:
+    life = Life().admitted(ANA).see(Scene.CALL).see(Scene.ASKED, NOTICED_AFTER - 0.5)
+    assert life.lifecycle.page_lost is None
+    life.see(Scene.ASKED)
+    assert life.lifecycle.page_lost == "the page shows no call and no packet arrives"
+    life.see(Scene.CALL)
+    assert life.lifecycle.page_lost is None
+    life.see(Scene.ASKED, LOST_TIMEOUT)
+    assert life.lifecycle.state is State.LEAVING
+    assert life.lifecycle.page_lost is None
+
+
+def test_a_page_is_not_lost_before_the_call() -> None:
+    life = Life().see(Scene.ASKED, 60)
+    assert life.lifecycle.page_lost is None
+    assert life.states == []
+
+
+def test_a_lost_page_says_nothing_about_silence() -> None:
+    life = Life(silence=Patience(16.0)).admitted(ANA).hear(ALIVE._replace(last_speech=T0, last_frame=T0))
+    life.see(Scene.ASKED, LOST_TIMEOUT - 1)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    assert life.see(Scene.ASKED, 2).end.reason is Reason.CONNECTION_LOST
+
+
+def test_a_bot_that_is_sent_back_to_the_waiting_room_is_not_lost() -> None:
+    life = Life().admitted(ANA).see(Scene.LOBBY, 60)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+
+
+@pytest.mark.parametrize("packets", [True, False])
+def test_an_unknown_end_ends_the_call_unless_packets_arrive(packets: bool) -> None:
+    life = Life().admitted(ANA)
+    shown: dict[str, Any] = {"reason": Reason.ENDED_UNKNOWN, "detail": "Adiaux!", "evidence": ("last_page",)}
+    for _ in range(20):
+        life.hear(ALIVE._replace(last_frame=life.at if packets else T0)).see(Scene.OVER, **shown)
+    assert (life.lifecycle.state is State.IN_CALL_RECORDING) is packets
+    if not packets:
+        assert life.end[:2] == (Reason.ENDED_UNKNOWN, "Adiaux!")
+        assert life.lifecycle.left(life.at)[0].state is State.DONE
+        assert not life.end.reason.is_retried
+
+
+def test_the_rosters_reason_outranks_an_unknown_end() -> None:
+    over = CallOver(reason=Reason.REMOVED, detail="removed", evidence=("collections.status",))
+    life = Life().admitted(ANA).meet(US, over=over).see(Scene.OVER, reason=Reason.ENDED_UNKNOWN)
+    assert life.end.reason is Reason.REMOVED
+
+
+def test_the_rosters_reason_outranks_a_lost_page() -> None:
+    over = CallOver(reason=Reason.REMOVED, detail="removed", evidence=("collections.status",))
+    life = Life().admitted(ANA).see(Scene.ASKED, 10).meet(US, over=over).wait(10, Scene.ASKED)
+    assert life.end.reason is Reason.REMOVED
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if not reason.is_retried])
+def test_a_refusal_in_the_call_ends_it_or_is_a_lost_page(reason: Reason) -> None:
+    """A refusal to join, in the call, is no outcome of the meeting."""
+    life = Life().admitted(ANA).see(Scene.REFUSED, 4, reason=reason)
+    assert (life.lifecycle.state is State.LEAVING) == (reason not in _REFUSALS_TO_JOIN)
+    before = Life().see(Scene.REFUSED, 4, reason=reason)
+    assert before.lifecycle.state is State.LEAVING
+
+
 scenes = st.sampled_from(Scene)
 OURS = {
     Reason.SILENCE,
@@ -335,7 +453,7 @@ reasons = st.none() | st.sampled_from([reason for reason in Reason if reason not
 seconds = st.floats(0.1, 400.0)
 times = st.none() | st.floats(T0 - 10, T0 + 5000)
 observations = st.one_of(
-    st.builds(View, scene=scenes, reason=reasons, recording_denied=st.booleans()),
+    st.builds(View, scene=scenes, reason=reasons, recording_denied=st.booleans(), joinable=st.booleans()),
     st.builds(
         Roster,
         devices=st.lists(st.sampled_from([US, ANA, BOT, gone(ANA), gone(BOT)])).map(
@@ -426,3 +544,33 @@ def test_any_observations_keep_the_invariants_and_time_ends_every_call(
     good = admitted and not final.ending.reason.is_cut_off
     assert final.state is (State.DONE if good else State.FATAL)
     assert lifecycle.left(end + 3 * LONGEST) == lifecycle.tick(end + 4 * LONGEST) == []
+
+
+looks = st.tuples(st.sampled_from([0.25, 0.5, 1.0, 4.0]), scenes, st.booleans(), st.booleans())
+
+
+@settings(max_examples=300)
+@given(st.lists(looks, min_size=1, max_size=120))
+def test_a_connection_is_lost_only_after_as_long_without_packets(
+    script: list[tuple[float, Scene, bool, bool]],
+) -> None:
+    """Whatever the page shows: packets within LOST_TIMEOUT keep the call, and so does a call's view with heartbeats."""
+    lifecycle = Lifecycle(LeavePolicy(silence=None, everyone_left=None, noone_joined=None), "Notes", T0)
+    lifecycle.update_media(ALIVE, T0)
+    lifecycle.update_view(view(Scene.CALL), T0)
+    at, last_frame, last_heartbeat, last_call = T0, T0, T0, T0
+    for step, scene, packet, beat in script:
+        at += step
+        last_frame = at if packet else last_frame
+        last_heartbeat = at if beat else last_heartbeat
+        lifecycle.update_media(ALIVE._replace(last_frame=last_frame), at)
+        lifecycle.update_heartbeat(last_heartbeat)
+        transitions = lifecycle.update_view(view(scene, reason=Reason.SIGN_IN_REQUIRED), at)
+        last_call = at if scene in (Scene.CALL, Scene.GATED) else last_call
+        if transitions and transitions[-1].state is State.LEAVING:
+            ending = transitions[-1].ending
+            assert ending is not None
+            if ending.reason is Reason.CONNECTION_LOST:
+                assert at - last_frame >= LOST_TIMEOUT
+                assert at - min(last_call, last_heartbeat) >= LOST_TIMEOUT
+            break

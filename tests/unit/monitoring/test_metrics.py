@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
@@ -32,6 +34,7 @@ from worker.tape.events import (
     FrameBatch,
     PageDropped,
     PageFault,
+    PageLost,
     RecordingStarted,
     StateChanged,
     TapDeaf,
@@ -322,3 +325,26 @@ def test_delayed_jobs_are_counted_by_reason(reading: Reading) -> None:
     reading.metrics.job.job_delayed("Access denied by bucket policy of alice")
     assert reading.value("jobs_delayed_total", reason="store_unavailable") == 2
     assert reading.value("jobs_delayed_total", reason=OTHER) == 1
+
+
+def test_each_loss_of_a_page_is_counted_and_its_duration_is_a_gauge(reading: Reading) -> None:
+    assert (reading.value("page_lost"), reading.value("page_losses_total")) == (0.0, 0.0)
+    lost, back = PageLost(at=1, lost=True, detail="gone"), PageLost(at=2, lost=False)
+    reading.metrics.observe(lost)
+    reading.metrics.observe(lost)
+    assert (reading.value("page_lost"), reading.value("page_losses_total")) == (1.0, 1.0)
+    reading.metrics.observe(back)
+    assert (reading.value("page_lost"), reading.value("page_losses_total")) == (0.0, 1.0)
+    reading.metrics.observe(lost)
+    reading.metrics.observe(StateChanged(at=3, state="leaving"))
+    assert (reading.value("page_lost"), reading.value("page_losses_total")) == (0.0, 2.0)
+
+
+def test_seconds_in_the_call_follow_the_states(reading: Reading) -> None:
+    reading.metrics.observe(StateChanged(at=1, state="in_call_recording"))
+    began = time.monotonic()
+    while time.monotonic() == began:
+        pass
+    seconds = reading.value("in_call_seconds_total", state="in_call_recording")
+    assert seconds is not None
+    assert seconds > 0

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from worker.lifecycle.announcement import NotAnnounced
-from worker.lifecycle.leave_policy import LeavePolicy
+from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.page_view import Scene, View
 from worker.lifecycle.state_machine import Lifecycle, Transition
@@ -13,12 +14,22 @@ from worker.reasons import Reason
 from worker.recording import call_loop
 from worker.recording.announcer import Announcer
 from worker.recording.call_loop import CallLoop
+from worker.recording.steady_clock import SteadyClock
 from worker.roster.roster import Device, Roster, Status
 from worker.states import State
-from worker.tape.events import ChannelMessage, PageSeen, RosterChanged, TapeEvent, WorkerEvent
+from worker.tape.events import (
+    ChannelMessage,
+    DocumentClosed,
+    PageLost,
+    PageSeen,
+    RosterChanged,
+    TapeEvent,
+    WorkerEvent,
+)
 
 T0 = 1_800_000_000.0
 ROSTER_MESSAGE = ChannelMessage(at=T0, document=1, connection=0, label="collections", payload=b"")
+CLOSED = DocumentClosed(at=T0, document=1)
 OVER = View(scene=Scene.OVER, reason=Reason.MEETING_ENDED, detail="It is over.", evidence=("over.ended",))
 
 
@@ -54,8 +65,12 @@ class ScriptedRoster:
     undecodable = 0
     harvested = 0
 
+    def __init__(self) -> None:
+        self.observed: list[TapeEvent] = []
+
     def observe(self, event: TapeEvent) -> None:
-        assert event is ROSTER_MESSAGE
+        assert event in (ROSTER_MESSAGE, CLOSED)
+        self.observed.append(event)
 
     def roster(self) -> Roster:
         us = Device(device_id="us", is_us=True, status=Status.IN)
@@ -65,21 +80,30 @@ class ScriptedRoster:
 class Run:
     """A call loop, and the transitions and events that it made."""
 
-    def __init__(self, call: ScriptedCall, announcement: str | None = None) -> None:
+    def __init__(
+        self,
+        call: ScriptedCall,
+        announcement: str | None = None,
+        *,
+        policy: LeavePolicy | None = None,
+        clock: Callable[[], float] | None = None,
+        last_heartbeat: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self.now = T0
         self.transitions: list[Transition] = []
         self.written: list[WorkerEvent] = []
-        media = MediaMonitor()
+        self.decoder = ScriptedRoster()
+        self.media = media = MediaMonitor()
         self.call_loop = CallLoop(
             call,
-            ScriptedRoster(),
+            self.decoder,
             media,
-            Lifecycle(LeavePolicy(), "Notes", T0),
+            Lifecycle(policy or LeavePolicy(), "Notes", T0),
             Announcer(call, announcement, write=self.written.append, clock=self._clock),
             on_transition=self.transitions.append,
             write=self.written.append,
-            clock=self._clock,
-            last_heartbeat=lambda: None,
+            clock=clock or self._clock,
+            last_heartbeat=last_heartbeat,
         )
         media.observe(ROSTER_MESSAGE, T0)
         self.call_loop.observe(ROSTER_MESSAGE)
@@ -146,3 +170,89 @@ async def test_every_fourth_look_in_the_call_reads_the_pages_text() -> None:
     call = ScriptedCall([*scenes(*[Scene.CALL] * 9), OVER])
     await Run(call).call_loop.until_leaving()
     assert call.thorough[:9] == [True, False, False, False, True, False, False, False, True]
+
+
+async def test_a_closed_document_reaches_the_roster() -> None:
+    run = Run(ScriptedCall([OVER]))
+    run.call_loop.observe(CLOSED)
+    assert run.decoder.observed == [ROSTER_MESSAGE, CLOSED]
+
+
+async def test_a_lost_page_is_written_to_the_tape_once_and_ends_the_attempt() -> None:
+    run = Run(ScriptedCall(scenes(Scene.CALL, Scene.CALL, Scene.OPENING)))
+    await run.call_loop.until_leaving()
+    (lost,) = [event for event in run.written if isinstance(event, PageLost)]
+    assert lost.lost
+    assert lost.detail == "the page shows no call and no packet arrives"
+    ending = run.transitions[-1].ending
+    assert ending is not None
+    assert ending.reason is Reason.CONNECTION_LOST
+
+
+async def test_a_page_that_is_back_is_written_to_the_tape() -> None:
+    run = Run(ScriptedCall([*scenes(*[Scene.CALL] * 2, *[Scene.OPENING] * 15, *[Scene.CALL] * 2), OVER]))
+    await run.call_loop.until_leaving()
+    assert [event.lost for event in run.written if isinstance(event, PageLost)] == [True, False]
+
+
+async def test_a_page_whose_heartbeat_stops_is_lost() -> None:
+    run = Run(ScriptedCall(scenes(Scene.CALL)), last_heartbeat=lambda: T0)
+    await run.call_loop.until_leaving()
+    ending = run.transitions[-1].ending
+    assert ending is not None
+    assert ending.evidence == ("page.no_heartbeat", "media.no_packets")
+
+
+async def test_a_page_that_left_the_call_does_not_ask_to_join_again() -> None:
+    outside = View(scene=Scene.ASKED, joinable=True)
+    call = ScriptedCall([View(scene=Scene.OPENING, joinable=True), *scenes(Scene.CALL, Scene.CALL), outside])
+    run = Run(call)
+    await run.call_loop.until_leaving()
+    assert call.actions == ["open", "act", "act", "act"]
+    ending = run.transitions[-1].ending
+    assert ending is not None
+    assert (ending.reason, ending.evidence) == (
+        Reason.CONNECTION_LOST,
+        ("page.joinable", "media.no_packets"),
+    )
+
+
+async def test_an_unknown_page_in_the_call_is_still_acted_on() -> None:
+    call = ScriptedCall([*scenes(Scene.CALL, Scene.CALL, Scene.ASKED), OVER])
+    await Run(call).call_loop.until_leaving()
+    assert call.actions.count("act") >= 3
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+async def test_a_step_of_the_systems_clock_moves_no_wait(
+    monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    """A simulated hour of looks, in whose middle the system's clock is set; the bot leaves after the same number of looks."""
+
+    async def looks_until_leaving(step: float) -> tuple[int, Reason, float]:
+        passed, wall = 0.0, T0
+        monkeypatch.setattr(time, "time", lambda: wall + passed)
+        clock = SteadyClock(time.time, lambda: passed)
+
+        class Ticking(ScriptedCall):
+            looks = 0
+
+            async def look(self, *, thorough: bool) -> View:
+                nonlocal passed, wall
+                passed += 0.5
+                self.looks += 1
+                if passed == 300.0:
+                    wall += step
+                return await super().look(thorough=thorough)
+
+        call = Ticking(scenes(Scene.CALL))
+        run = Run(call, policy=LeavePolicy(silence=Patience(900.0)), clock=clock, last_heartbeat=clock)
+        await run.call_loop.until_leaving()
+        ending = run.transitions[-1].ending
+        assert ending is not None
+        return call.looks, ending.reason, ending.at - T0
+
+    looks, reason, seconds = await looks_until_leaving(step)
+    assert (looks, reason, seconds) == await looks_until_leaving(0.0)
+    assert reason is Reason.SILENCE
+    assert 900 <= seconds <= 902

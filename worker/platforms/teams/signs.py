@@ -356,9 +356,11 @@ LAST_PAGE: Final = Sign(
         "#calling-retry-screen-description",
         '[data-tid="calling-retry-screen"]',
         '[data-tid="calling-retry-cancelbutton"]',
+        '[data-tid="calling-retry-rejoinbutton"]',
+        '[data-tid^="calling-"][data-tid$="-end-screen"]',
     ),
     evidence_for="a page that refuses us or ends the call, in whatever language",
-    source="observed",
+    source="observed; the last is the form of the screen of an encrypted call, for screens that were not observed",
 )
 ENCRYPTED: Final = Sign(
     name="over.encrypted",

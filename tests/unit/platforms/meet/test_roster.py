@@ -16,7 +16,7 @@ from tests.support.meet_wire import device, field, listed, message, nested, outp
 from worker.platforms.meet.roster import MAX_DEVICES, MAX_MESSAGE_BYTES, MeetRosterDecoder
 from worker.reasons import Reason
 from worker.roster.roster import Evidence, Status
-from worker.tape.events import ChannelMessage, RosterResponse, Tile, TilesSeen
+from worker.tape.events import ChannelMessage, DocumentClosed, RosterResponse, Tile, TilesSeen
 
 RPC = "https://meet.google.com/$rpc/google.rtc.meetings.v1.MeetingSpaceService/SyncMeetingSpaceCollections"
 
@@ -33,7 +33,7 @@ def tiles(*seen: Tile) -> TilesSeen:
     return TilesSeen(at=0, document=1, tiles=list(seen))
 
 
-def observed(*events: ChannelMessage | RosterResponse | TilesSeen) -> MeetRosterDecoder:
+def observed(*events: ChannelMessage | RosterResponse | TilesSeen | DocumentClosed) -> MeetRosterDecoder:
     decoder = MeetRosterDecoder()
     for event in events:
         decoder.observe(event)
@@ -263,3 +263,50 @@ def test_no_cut_or_bit_flip_raises_or_invents_a_source(data: st.DataObject) -> N
     observed(collections(bytes(flipped))).roster()
     cut = observed(collections(whole[:at])).roster()
     assert set(cut.sources) <= {1234567}
+
+
+CLOSED = DocumentClosed(at=9, document=1)
+
+
+def test_a_closed_document_takes_presence_with_it_and_leaves_names_and_sources() -> None:
+    ada = listed(user(1, "Ada", (4, 1))) + output(1, "1234567")
+    ours = listed(user(2, "Notes", (4, 1), (7, "x")))
+    left = listed(user(3, "Ben", (4, 6)))
+    roster = observed(collections(ada), collections(ours), collections(left), CLOSED).roster()
+    owner = roster.owner(1234567)
+    assert owner is not None
+    assert (owner.name, owner.status) == ("Ada", Status.UNKNOWN)
+    assert roster.us is not None
+    assert roster.us.status is Status.OUT, "we are not in the call of a page that is gone"
+    assert roster.devices[device(3)].status is Status.OUT
+
+
+def test_a_removal_outlasts_the_document_that_told_it() -> None:
+    removed = observed(collections(listed(user(2, "Notes", (4, 7), (7, "x")))), CLOSED).roster()
+    assert removed.over is not None
+    assert removed.over.reason is Reason.REMOVED
+
+
+def test_what_another_document_was_told_stays() -> None:
+    ada = ChannelMessage(
+        at=0, document=2, connection=0, label="collections", payload=listed(user(1, "Ada", (4, 1)))
+    )
+    assert observed(ada, CLOSED).roster().devices[device(1)].status is Status.IN
+    assert (
+        observed(collections(listed(user(1, "Ada", (4, 1)))), ada, CLOSED).roster().devices[device(1)].status
+        is Status.IN
+    )
+
+
+def test_our_device_is_the_one_in_the_call_after_a_reload() -> None:
+    before = collections(listed(user(2, "Notes", (4, 1), (7, "x"))))
+    after = ChannelMessage(
+        at=0,
+        document=2,
+        connection=0,
+        label="collections",
+        payload=listed(user(5, "Notes", (4, 1), (7, "x"))),
+    )
+    us = observed(before, CLOSED, after).roster().us
+    assert us is not None
+    assert (us.device_id, us.status) == (device(5), Status.IN)

@@ -29,7 +29,7 @@ from worker.platforms.teams.roster import MAX_CALLS, MAX_DEVICES, TeamsRosterDec
 from worker.platforms.teams.trouter import MAX_FRAME_BYTES, read_frame
 from worker.reasons import Reason
 from worker.roster.roster import Evidence, Status
-from worker.tape.events import PageObjects, SocketMessage, TapeEvent
+from worker.tape.events import DocumentClosed, PageObjects, SocketMessage, TapeEvent
 
 
 def observed(*events: TapeEvent) -> TeamsRosterDecoder:
@@ -287,3 +287,30 @@ def test_no_message_raises(message: dict[str, Any], junk: bytes) -> None:
         objects({"id": identity(1), "name": message.get("url"), "sources": message.get("body")}),
     )
     teams.roster()
+
+
+CLOSED = DocumentClosed(at=9, document=1)
+
+
+def test_a_closed_document_takes_presence_with_it_and_leaves_names_and_sources() -> None:
+    people = roster(person(1, "Ada", source=414), person(2, BOT), person(3, "Ben", state="inactive"))
+    seen = observed(people, CLOSED).roster()
+    owner = seen.owner(414)
+    assert owner is not None
+    assert (owner.name, owner.status) == ("Ada", Status.UNKNOWN)
+    assert seen.us is not None
+    assert seen.us.status is Status.OUT
+    assert seen.devices[identity(3)].status is Status.OUT
+
+
+def test_the_pages_objects_are_void_with_their_document() -> None:
+    shown = objects({"id": identity(1), "name": "Ada", "state": "active", "role": "attendee", "sources": []})
+    assert observed(shown).roster().devices[identity(1)].status is Status.IN
+    assert observed(shown, CLOSED).roster().devices[identity(1)].status is Status.UNKNOWN
+    assert observed(shown, DocumentClosed(at=9, document=2)).roster().devices[identity(1)].status is Status.IN
+
+
+def test_an_end_outlasts_the_document_that_told_it() -> None:
+    over = observed(roster(person(2, BOT)), ended(5000), CLOSED).roster().over
+    assert over is not None
+    assert over.reason is Reason.REMOVED
