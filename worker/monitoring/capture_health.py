@@ -61,9 +61,7 @@ class CaptureHealth:
             case ConnectionClosed():
                 self._close(event)
             case DocumentClosed():
-                self.deaf = frozenset(each for each in self.deaf if each.document != event.document)
-                for each in [each for each in self._connections if each.document == event.document]:
-                    del self._connections[each]
+                self._close_document(event.document)
             case PageLost():
                 self.page_lost = event.detail if event.lost else None
             case TapeStarted():
@@ -83,6 +81,13 @@ class CaptureHealth:
         self.counts[receiver_id] = ReceiverCounts(expected, report.packets_received, report.frames_tapped)
         if before is not None and report.frames_tapped != before.tapped:
             self.deaf -= {receiver_id}
+
+    def _close_document(self, document: int) -> None:
+        self.deaf = frozenset(each for each in self.deaf if each.document != document)
+        self.counts = {each: counts for each, counts in self.counts.items() if each.document != document}
+        self._connections = {
+            each: connection for each, connection in self._connections.items() if each.document != document
+        }
 
     def _forget(self) -> None:
         self.deaf = frozenset()

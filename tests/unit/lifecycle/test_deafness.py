@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,3 +111,13 @@ def test_a_receiver_whose_frames_are_tapped_one_report_late_is_never_deaf(
         stale = late and not stale
         tapped = previous if stale else received
         assert judge.judge(report(at, received, tapped)) is None
+
+
+def test_a_closed_document_makes_room_for_others() -> None:
+    judge = DeafnessJudge()
+    for receiver in range(MOST_RECEIVERS):
+        judge.judge(report(0, 100, 100, receiver=receiver))
+    other = [msgspec.structs.replace(report(at, 100 + 50 * at, 100), document=8) for at in (0, 2, 4, 6)]
+    assert [judge.judge(each) for each in other] == [None] * 4
+    judge.forget(7)
+    assert any(judge.judge(each) for each in other)

@@ -161,6 +161,8 @@ def test_a_refusal_counts_only_once_it_has_lasted() -> None:
         (Reason.REMOVED, Reason.REMOVED_FROM_WAITING_ROOM, Reason.REMOVED),
         (Reason.DENIED_BY_HOST, Reason.DENIED_BY_HOST, Reason.REMOVED),
         (Reason.CONNECTION_FAILED, Reason.CONNECTION_FAILED, Reason.CONNECTION_LOST),
+        (Reason.ENDED_UNKNOWN, Reason.PAGE_NOT_UNDERSTOOD, Reason.ENDED_UNKNOWN),
+        (Reason.PAGE_NOT_UNDERSTOOD, Reason.PAGE_NOT_UNDERSTOOD, Reason.ENDED_UNKNOWN),
     ],
 )
 def test_the_same_words_have_another_reason_before_the_call_and_in_it(
@@ -392,6 +394,14 @@ def test_a_page_is_not_lost_before_the_call() -> None:
     life = Life().see(Scene.ASKED, 60)
     assert life.lifecycle.page_lost is None
     assert life.states == []
+
+
+def test_heartbeats_that_were_missing_before_the_call_do_not_count_in_it() -> None:
+    life = Life().see(Scene.LOBBY)
+    life.lifecycle.update_heartbeat(life.at)
+    life.see(Scene.LOBBY, 60).admitted(ANA).see(Scene.CALL)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    assert life.lifecycle.page_lost is None
 
 
 def test_a_lost_page_says_nothing_about_silence() -> None:

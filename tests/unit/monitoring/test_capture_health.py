@@ -83,7 +83,9 @@ def test_the_newest_frame_is_remembered() -> None:
 def test_receivers_of_a_closed_document_are_not_deaf() -> None:
     deaf = TapDeaf(at=5, document=7, receiver=2, packets_received=60, frames_tapped=0)
     other = TapDeaf(at=5, document=8, receiver=0, packets_received=60, frames_tapped=0)
-    assert watch(deaf, other, DocumentClosed(at=6, document=7)).deaf == {ReceiverId(8, 0)}
+    watched = watch(report(1, 9, 9), deaf, other, DocumentClosed(at=6, document=7))
+    assert watched.deaf == {ReceiverId(8, 0)}
+    assert watched.counts == {}
 
 
 def test_a_page_is_lost_until_it_is_back_or_the_bot_leaves() -> None:

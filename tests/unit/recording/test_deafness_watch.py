@@ -1,11 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
+from worker.browser.tap import TappedEvent
 from worker.lifecycle.media_state import MediaMonitor
 from worker.monitoring.capture_health import CaptureHealth
 from worker.recording.deafness_watch import DeafnessWatch
-from worker.tape.events import Frame, FrameBatch, PageEvent, ReceiverReport, TapDeaf, TapeEvent
+from worker.tape.events import (
+    DocumentClosed,
+    Frame,
+    FrameBatch,
+    PageEvent,
+    ReceiverReport,
+    TapDeaf,
+    TapeEvent,
+)
 
 
 def report(at: float, received: int, tapped: int) -> ReceiverReport:
@@ -21,7 +32,7 @@ def frames(arrival: float) -> FrameBatch:
 DEAF: list[FrameBatch | PageEvent] = [report(0, 100, 100), report(2, 200, 100), report(4, 300, 100)]
 
 
-def watched(events: list[FrameBatch | PageEvent]) -> list[TapeEvent]:
+def watched(events: Iterable[TappedEvent]) -> list[TapeEvent]:
     taken: list[TapeEvent] = []
     watch = DeafnessWatch(taken.append)
     for event in events:
@@ -33,6 +44,12 @@ def test_a_finding_follows_the_report_that_shows_it() -> None:
     finding = TapDeaf(at=4, document=1, receiver=0, packets_received=300, frames_tapped=100)
     later: list[FrameBatch | PageEvent] = [frames(4.5), report(6, 400, 100)]
     assert watched([*DEAF, *later]) == [*DEAF, finding, *later]
+
+
+def test_a_closed_document_is_forgotten() -> None:
+    closed = DocumentClosed(at=3, document=1)
+    events = [*DEAF[:2], closed, *DEAF[2:]]
+    assert watched(events) == events
 
 
 @pytest.mark.parametrize("recovery", [[frames(4.5)], [frames(4.5), report(6, 400, 300)]])
