@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Page
 
-from fixtures.replica.scenario import Scenario
+from fixtures.replica.meet.scenario import Page as MeetPage
+from fixtures.replica.scenario import Participant, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.teams.scenario import TeamsPage
 from tests.browser.test_run_faults import context_of, job_for
@@ -55,6 +56,12 @@ EMPTY_PAGE = "document.body.replaceChildren()"
 """As where the page's own scripts broke: the document and its connection stay."""
 
 
+STOP_TIMERS = "() => { for (let timer = 0; timer < 100000; timer++) clearInterval(timer); }"
+
+IMPATIENT = LeavePolicy(silence=Patience(8.0), everyone_left=Patience(8.0))
+"""A lost page must not be taken for silence."""
+
+
 @dataclass
 class Recorded(RecordingObserver):
     """A recording's events, and when packets have arrived."""
@@ -78,7 +85,13 @@ class Recorded(RecordingObserver):
 class Visit:
     """A bot in a call of a replica, and its page."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, replica: Replica, output: Path) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        replica: Replica,
+        output: Path,
+        policy: LeavePolicy = IMPATIENT,
+    ) -> None:
         self.recorded = Recorded()
         self.output = output
         self.stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -89,14 +102,8 @@ class Visit:
             return self._contexts[-1]
 
         monkeypatch.setattr(session, "new_context", kept)
-        request = RecordingRequest(
-            "bot-1",
-            parse_link(replica.meeting_url),
-            output,
-            "Notes",
-            # A lost page must not be taken for silence.
-            policy=LeavePolicy(silence=Patience(8.0), everyone_left=Patience(8.0)),
-        )
+        link = parse_link(replica.meeting_url)
+        request = RecordingRequest("bot-1", link, output, "Notes", policy)
         self.recording = asyncio.create_task(
             attend(
                 request,
@@ -233,6 +240,25 @@ async def test_frames_that_come_and_go_and_an_unknown_view_do_not_count(
     assert len(call) == 1
     assert not call & {event.document for event in closed if event.at < outcome.ending.at}
     assert not any(isinstance(event, PageLost) for event in visit.recorded.events)
+
+
+async def test_a_silent_meeting_is_kept_by_its_view_and_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sooner: None
+) -> None:
+    ada = Participant(name="Ada Ray", voice="elif", csrc=7001, says=[(0.2, 3.0)], host=True)
+    silent = Scenario(title="silence", duration=60, participants=[ada], page=MeetPage(lobby=0.8))
+    async with Replica(silent, tmp_path / "truth.jsonl") as replica:
+        visit = Visit(monkeypatch, replica, tmp_path / "out", LeavePolicy())
+        await visit.until_packets_arrive()
+        await asyncio.wait({visit.recording}, timeout=10.0)
+        assert not visit.recording.done()
+        before = visit.recorded.packets
+        assert not any(isinstance(event, PageLost) for event in visit.recorded.events)
+        await visit.page.evaluate(STOP_TIMERS)
+        outcome = await asyncio.wait_for(visit.recording, 30)
+    assert visit.recorded.packets == before, "the meeting was to be silent"
+    assert outcome.ending.reason is Reason.CONNECTION_LOST
+    assert outcome.ending.evidence == ("page.no_heartbeat", "media.no_packets")
 
 
 @pytest.fixture

@@ -153,8 +153,6 @@ class Tap:
 
     def _close_documents(self, is_gone: Callable[[PageFrame], bool]) -> None:
         for number in [number for number, document in self._documents.items() if is_gone(document.frame)]:
-            self._expected.pop(number, None)
-            self._dropped.pop(number, None)
             if self._documents.pop(number).reported:
                 self._hand_on(DocumentClosed(at=self._clock(), document=number))
 

@@ -59,17 +59,18 @@ class PageLoss:
     @property
     def lost(self) -> Lost | None:
         """How the page is lost as of the last look; None while it is not."""
-        if self._without_call > 0.0:
+        seconds = max(self._without_call, self._without_heartbeat)
+        if seconds == 0.0:
+            return None
+        if self._without_call == seconds:
             shows = "offers to join the call" if self._joinable else "shows no call"
             return Lost(
-                self._without_call,
+                seconds,
                 f"the page {shows} and no packet arrives",
                 ("page.joinable" if self._joinable else "page.no_call", "media.no_packets"),
             )
-        if self._without_heartbeat > 0.0:
-            return Lost(
-                self._without_heartbeat,
-                "no script of the page runs and no packet arrives",
-                ("page.no_heartbeat", "media.no_packets"),
-            )
-        return None
+        return Lost(
+            seconds,
+            "no script of the page runs and no packet arrives",
+            ("page.no_heartbeat", "media.no_packets"),
+        )

@@ -89,6 +89,13 @@ def test_one_packet_or_one_look_at_the_call_begins_anew() -> None:
     assert page.lost is None
 
 
+def test_the_longer_of_two_losses_counts() -> None:
+    page = looked(Scene.CALL, 15.0, beats=None)
+    page.look(View(scene=Scene.ASKED), T0, T0, T0 + 15.5)
+    assert page.lost is not None
+    assert (page.lost.seconds, page.lost.evidence[0]) == (15.5, "page.no_heartbeat")
+
+
 def test_a_page_that_never_beat_says_nothing_by_not_beating() -> None:
     page = PageLoss()
     for number in range(200):
