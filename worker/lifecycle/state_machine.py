@@ -253,13 +253,16 @@ class Lifecycle:
                 evidence=(*transport.evidence, *page.evidence),
                 at=min(transport.at, page.at),
             )
-        return page if self._lasts(page.at, self._debounce, at) else None
+        return page if self._lasts(page.at, self._debounce(page.reason), at) else None
 
-    @property
-    def _debounce(self) -> float:
-        """Seconds for which an end must be shown if only the page shows it."""
+    def _debounce(self, reason: Reason) -> float:
+        """Seconds for which an end must be shown if only the page shows it. Known words or a message of the platform may follow
+        a page of unknown words.
+        """
         if self.state in BEFORE_CALL:
             return REFUSAL_DEBOUNCE
+        if reason is Reason.ENDED_UNKNOWN:
+            return OVER_DEBOUNCE
         return OVER_DEBOUNCE if self._media.disconnected_since is None else 0.0
 
     @staticmethod

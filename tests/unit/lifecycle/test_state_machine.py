@@ -429,6 +429,15 @@ def test_an_unknown_end_ends_the_call_unless_packets_arrive(packets: bool) -> No
         assert not life.end.reason.is_retried
 
 
+def test_an_unknown_end_waits_for_better_evidence_even_without_a_connection() -> None:
+    life = Life().admitted(ANA)
+    life.hear(ALIVE._replace(disconnected_since=life.at))
+    life.see(Scene.OVER, 3, reason=Reason.ENDED_UNKNOWN)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    over = CallOver(reason=Reason.REMOVED, detail="removed", evidence=("collections.status",))
+    assert life.meet(US, over=over).end.reason is Reason.REMOVED
+
+
 def test_the_rosters_reason_outranks_an_unknown_end() -> None:
     over = CallOver(reason=Reason.REMOVED, detail="removed", evidence=("collections.status",))
     life = Life().admitted(ANA).meet(US, over=over).see(Scene.OVER, reason=Reason.ENDED_UNKNOWN)
