@@ -141,11 +141,19 @@ async def test_the_meeting_page_has_a_policy_like_meets_with_a_new_nonce_each_ti
         assert replica.meeting_url == "https://meet.google.com/abc-defg-hij"
 
 
-@pytest.mark.parametrize("path", ["/zzz-zzzz-zzz", "/"])
-async def test_an_unknown_meeting_code_shows_the_page_for_wrong_codes(path: str) -> None:
+async def test_an_unknown_meeting_code_shows_the_page_for_wrong_codes() -> None:
+    async with running() as (_, _, client):
+        page = await client.get("/zzz-zzzz-zzz")
+        assert "Check your meeting code" in await page.text()
+
+
+@pytest.mark.parametrize("path", ["/", "/landing"])
+async def test_meets_home_page_has_no_meeting(path: str) -> None:
     async with running() as (_, _, client):
         page = await client.get(path)
-        assert "Check your meeting code" in await page.text()
+        text = await page.text()
+        assert "New meeting" in text
+        assert "Check your meeting code" not in text
 
 
 async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
