@@ -102,9 +102,7 @@ def _known_last_page(facts: Facts, past: Past) -> View | None:
     its texts count only on a page of that kind or in a heading, for a call may hide controls and tiles for a while and still
     show its chat.
     """
-    text = plain(
-        _all_text(facts) if _is_last_page(facts) or not past.entered else "\n".join(facts.headings)
-    )
+    text = plain(_all_text(facts) if _is_last_page(facts) or not past.entered else "\n".join(facts.headings))
     evidence = (_NO_CALL, _NO_WAY_IN)
     if over := first_said(meet.ENDS, text):
         return _seen(facts, Scene.OVER, (over.name, *evidence), over.name, over)
