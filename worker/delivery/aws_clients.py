@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import boto3
 import msgspec
@@ -61,7 +63,7 @@ def s3_client(aws: Aws) -> S3Client:
     """A client for S3. Checksums are as botocore's own settings say, such as AWS_REQUEST_CHECKSUM_CALCULATION.
 
     Raises RefusedError where the settings, including boto3's own, are invalid."""
-    config = _config(READ_TIMEOUT).merge(
+    config = _config(aws, READ_TIMEOUT).merge(
         Config(
             # URLs that are presigned with the older version 2 fail in newer regions and with KMS.
             signature_version="s3v4",
@@ -81,7 +83,7 @@ def s3_client(aws: Aws) -> S3Client:
 
 def sqs_client(aws: Aws) -> SQSClient:
     """A client for SQS; its read time-out is longer than the longest poll. Raises what ``s3_client`` raises."""
-    config = _config(LONGEST_POLL + READ_TIMEOUT)
+    config = _config(aws, LONGEST_POLL + READ_TIMEOUT)
     with _raising_refused("SQS", aws):
         session = _session(aws)
         client = session.client("sqs", endpoint_url=aws.endpoint_url, config=config)
@@ -119,8 +121,10 @@ def _raising_refused(service: str, aws: Aws) -> Iterator[None]:
         ) from error
 
 
-def _config(read_timeout: int) -> Config:
+def _config(aws: Aws, read_timeout: int) -> Config:
     return Config(
+        # A server on this machine cannot be reached through a proxy. None: the proxies of the environment.
+        proxies={} if _is_loopback(aws.endpoint_url) else None,
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=read_timeout,
         # One try: worker/delivery/retries.py retries.
@@ -129,3 +133,12 @@ def _config(read_timeout: int) -> Config:
         max_pool_connections=16,
         user_agent_extra="meetstems",
     )
+
+
+def _is_loopback(url: str | None) -> bool:
+    """Whether the host of ``url`` is this machine (RFC 6761, section 6.3, for names)."""
+    try:
+        host = urlsplit(url or "").hostname or ""
+        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
+    except ValueError:
+        return False

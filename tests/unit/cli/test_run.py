@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.noting_proxy import noting_proxy
 from worker.cli import main as cli
 from worker.settings import SettingsError, WorkerSettings
 
@@ -29,6 +30,21 @@ def test_missing_settings_and_arguments_are_named_in_one_line(capsys: pytest.Cap
     assert "--local: the embedded queue is empty" in error_of(capsys, "run", "--local")
     assert "--output: is for --local only" in error_of(capsys, "run", "--output", "somewhere")
     assert "cannot be read: No such file" in error_of(capsys, "run", "--job", "/nowhere/job.json")
+
+
+def test_run_local_asks_a_proxy_of_the_environment_for_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = tmp_path / "job.json"
+    job.write_text(
+        '{"meeting_link": "https://meet.google.com/abc-defg-hij", "bot_id": "b", "join_at": "2999-01-01T00:00:00Z"}'
+    )
+    with noting_proxy() as proxy:
+        for name, value in proxy.environment.items():
+            monkeypatch.setenv(name, value)
+        assert cli.main(["run", "--local", "--job", str(job), "--output", str(tmp_path / "out")]) == 0
+        assert proxy.asked == []
+    assert "back to the queue" in capsys.readouterr().err
 
 
 def test_an_invalid_job_is_not_dispatched(

@@ -5,7 +5,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ProxyConnectionError
 
+from tests.support.noting_proxy import noting_proxy
 from worker.delivery.aws_clients import LONGEST_POLL, Aws, Credentials, s3_client, sqs_client
 from worker.delivery.errors import RefusedError
 from worker.delivery.object_store import S3Store
@@ -85,3 +87,39 @@ def test_another_server_is_addressed_by_path(monkeypatch: pytest.MonkeyPatch) ->
     with closing(s3_client(Aws(endpoint_url="https://store.example:9000"))) as s3:
         url = S3Store(s3, "recordings").presign("a", 600)
     assert url.startswith("https://store.example:9000/recordings/a?")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "store.localhost", "[::1]"])
+def test_a_server_on_this_machine_is_reached_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with noting_proxy() as proxy:
+        for name, value in proxy.environment.items():
+            monkeypatch.setenv(name, value)
+        # Nothing listens on the discard port.
+        aws = Aws(endpoint_url=f"http://{host}:9", region="us-east-1")
+        with closing(s3_client(aws)) as s3, closing(sqs_client(aws)) as sqs:
+            with pytest.raises(EndpointConnectionError):
+                s3.get_object(Bucket="b", Key="a")
+            with pytest.raises(EndpointConnectionError):
+                sqs.receive_message(QueueUrl=f"http://{host}:9/000000000000/jobs")
+        assert proxy.asked == []
+
+
+@pytest.mark.parametrize("endpoint", [None, "http://store.example", "http://127.0.0.1.example:9000"])
+def test_other_servers_are_reached_through_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str | None
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with noting_proxy() as proxy:
+        for name, value in proxy.environment.items():
+            monkeypatch.setenv(name, value)
+        with (
+            closing(s3_client(Aws(endpoint_url=endpoint, region="us-east-1"))) as s3,
+            pytest.raises((ProxyConnectionError, ClientError)),
+        ):
+            s3.get_object(Bucket="b", Key="a")
+        assert len(proxy.asked) == 1

@@ -43,7 +43,9 @@ def test_the_recording_gets_the_replicas_url_and_chromium_arguments(
     assert cli_demo(tmp_path) == 2
     ((arguments, chromium_args),) = seen
     assert arguments[:3] == ["record", "https://meet.google.com/abc-defg-hij", "--output"]
-    assert chromium_args.startswith("--mine '--host-resolver-rules=MAP meet.google.com:443 127.0.0.1:")
+    assert chromium_args.startswith(
+        "--mine --no-proxy-server '--host-resolver-rules=MAP meet.google.com:443 127.0.0.1:"
+    )
     assert os.environ[demo.CHROMIUM_ARGS] == "--mine"
 
 
