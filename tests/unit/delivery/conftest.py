@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from pathlib import Path
+from ssl import SSLContext
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import pytest
 
 from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.tls import identity
 from worker.delivery.aws_clients import s3_client, sqs_client
 from worker.delivery.embedded_aws import Embedded, embedded_aws, provision
 from worker.delivery.jobs_queue import JobsQueue
@@ -39,24 +42,56 @@ class Cloud(NamedTuple):
         return JobsQueue(self.sqs, self.embedded.jobs_url, visibility=visibility, retry=retry)
 
 
+class Servers(NamedTuple):
+    """One server behind two proxies. ``authority`` is the file of the certificate that the second one shows."""
+
+    http: Cloud
+    https: Cloud
+    authority: Path
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[Cloud]:
-    with embedded_aws() as embedded:
-        assert embedded.aws.endpoint_url is not None
-        with fault_proxy(embedded.aws.endpoint_url) as proxy:
-            aws = msgspec.structs.replace(embedded.aws, endpoint_url=proxy.url)
-            with closing(s3_client(aws)) as s3, closing(sqs_client(aws)) as sqs:
-                yield Cloud(embedded, proxy, s3, sqs)
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    tls = identity(tmp_path_factory.mktemp("tls"))
+    with (
+        embedded_aws() as embedded,
+        behind_a_proxy(embedded) as http,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("AWS_CA_BUNDLE", str(tls.authority))
+        with behind_a_proxy(embedded, tls.context) as https:
+            environment.undo()
+            yield Servers(http, https, tls.authority)
+
+
+@contextmanager
+def behind_a_proxy(embedded: Embedded, tls: SSLContext | None = None) -> Iterator[Cloud]:
+    assert embedded.aws.endpoint_url is not None
+    with fault_proxy(embedded.aws.endpoint_url, tls) as proxy:
+        aws = msgspec.structs.replace(embedded.aws, endpoint_url=proxy.url)
+        with closing(s3_client(aws)) as s3, closing(sqs_client(aws)) as sqs:
+            yield Cloud(embedded, proxy, s3, sqs)
 
 
 @pytest.fixture
-def cloud(server: Cloud) -> Iterator[Cloud]:
+def scheme(request: pytest.FixtureRequest) -> str:
+    """``https`` is as in production: botocore then sends checksums after the body, which it does not sign."""
+    return str(getattr(request, "param", "http"))
+
+
+@pytest.fixture
+def cloud(servers: Servers, scheme: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """With a new bucket and new queues, and without faults."""
+    server = servers.http
+    if scheme == "https":
+        server = servers.https
+        for variable in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
+            monkeypatch.setenv(variable, str(servers.authority))
     server.proxy.reset()
     embedded = provision(server.embedded.aws, server.s3, server.sqs)
     server.proxy.reset()
     yield server._replace(embedded=embedded)
-    server.proxy.recover()
+    server.proxy.reset()
 
 
 @pytest.fixture

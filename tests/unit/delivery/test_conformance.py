@@ -31,6 +31,7 @@ def left(cloud: Cloud) -> list[str]:
     return [item.key for item in cloud.store().list("")]
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"], indirect=True)
 @pytest.mark.parametrize("check", [check_store, check_access])
 @pytest.mark.parametrize("prefix", ["", "production", "/a/b/"])
 def test_s3_passes_and_nothing_is_left(
