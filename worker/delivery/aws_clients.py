@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import boto3
 import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.utils import parse_timestamp
 
 from worker.delivery.credentials import ReloadingCredentials, session_with_reloading_credentials
 from worker.delivery.errors import RefusedError
@@ -93,9 +95,11 @@ def sqs_client(aws: Aws) -> SQSClient:
 
 def _session(aws: Aws) -> boto3.session.Session:
     keys = aws.credentials
+    botocore_session = session_with_reloading_credentials()
+    botocore_session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     session = boto3.session.Session(
         region_name=aws.region,
-        botocore_session=session_with_reloading_credentials(),
+        botocore_session=botocore_session,
         aws_access_key_id=keys.access_key_id if keys else None,
         aws_secret_access_key=keys.secret_access_key if keys else None,
     )
@@ -133,6 +137,14 @@ def _config(aws: Aws, read_timeout: int) -> Config:
         max_pool_connections=16,
         user_agent_extra="meetstems",
     )
+
+
+def _timestamp(value: Any) -> datetime | None:
+    """A time of an answer; None where it is not one, so that the rest of the answer can be used."""
+    try:
+        return parse_timestamp(value)
+    except (ValueError, TypeError):
+        return None
 
 
 def _is_loopback(url: str | None) -> bool:

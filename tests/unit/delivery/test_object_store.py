@@ -318,9 +318,10 @@ def test_get_returns_the_age_by_the_stores_clock(cloud: Cloud) -> None:
         cloud.proxy.reset()
         cloud.proxy.change_answers(with_headers(Date=answered, Last_Modified=written))
         assert store.get("a") == (b"1", store.get("a").etag, expected)
-    cloud.proxy.reset()
-    cloud.proxy.change_answers(with_headers(Last_Modified=None))
-    assert store.get("a").age is None
+    for modified in (None, "yesterday", "0"):
+        cloud.proxy.reset()
+        cloud.proxy.change_answers(with_headers(Last_Modified=modified))
+        assert store.get("a")[::2] == (b"1", None)
 
 
 def test_list_returns_the_objects_under_a_prefix(store: S3Store) -> None:
@@ -462,6 +463,10 @@ def test_an_upload_in_parts_ends_with_the_checksums_of_its_parts(cloud: Cloud, l
     assert last[0].count(b"<ChecksumCRC32>") == last[0].count(b"<ETag>") == 3
 
 
+def replacing(pattern: bytes, replacement: bytes) -> AnswerChange:
+    return lambda _, answer: answer._replace(body=re.sub(pattern, replacement, answer.body))
+
+
 def test_answers_without_checksums_do_not_fail_an_upload_in_parts(cloud: Cloud, large: Path) -> None:
     cloud.proxy.change_answers(without("x-amz-checksum-crc32", "x-amz-checksum-type", "ChecksumCRC32"))
     store = cloud.store()
@@ -519,6 +524,9 @@ def test_list_needs_only_the_keys(cloud: Cloud) -> None:
         without("IsTruncated", "LastModified", "Size", "ETag", "StorageClass", "KeyCount")
     )
     assert store.list("") == [("a", 0, None), ("b", 0, None)]
+    cloud.proxy.reset()
+    cloud.proxy.change_answers(replacing(b"<LastModified>[^<]*<", b"<LastModified>yesterday<"))
+    assert [(item.key, item.modified) for item in store.list("")] == [("a", None), ("b", None)]
     cloud.proxy.change_answers(without("Key", "EncodingType"))
     with pytest.raises(IncompleteAnswerError, match="list : the answer has no Key"):
         store.list("")
