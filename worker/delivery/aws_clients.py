@@ -40,6 +40,10 @@ DEFAULT_REGION: Final = "us-east-1"
 """For servers in place of AWS: they have no regions, but requests are signed for one."""
 
 
+_AWS_HOSTS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu")
+"""Of the partitions that botocore knows and that are open to the public."""
+
+
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     """An explicit access key, such as the embedded server's. Real keys are found by boto3 itself."""
 
@@ -53,7 +57,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 class Aws(msgspec.Struct, frozen=True, kw_only=True):
     """Where S3 and SQS are. All None: AWS itself, with the region and the credentials that boto3 finds.
 
-    ``endpoint_url`` is that of a server in place of AWS, such as the embedded one or MinIO; S3 is then addressed by path.
+    ``endpoint_url`` is that of a server in place of AWS, such as the embedded one or MinIO; S3 is then addressed by path. None:
+    the one that boto3 finds, as in AWS_ENDPOINT_URL.
     """
 
     endpoint_url: str | None = None
@@ -64,7 +69,8 @@ class Aws(msgspec.Struct, frozen=True, kw_only=True):
 def s3_client(aws: Aws) -> S3Client:
     """A client for S3. Checksums are as botocore's own settings say, such as AWS_REQUEST_CHECKSUM_CALCULATION.
 
-    Raises RefusedError where the settings, including boto3's own, are invalid."""
+    Raises RefusedError where the settings, including boto3's own, are invalid.
+    """
     config = _config(aws, READ_TIMEOUT).merge(
         Config(
             # URLs that are presigned with the older version 2 fail in newer regions and with KMS.
@@ -79,8 +85,10 @@ def s3_client(aws: Aws) -> S3Client:
     with _raising_refused("S3", aws):
         session = _session(aws)
         client = session.client("s3", endpoint_url=aws.endpoint_url, config=config)
-        _reload_expired(session, client)
-        return client
+    if other := _other_server(aws, client):
+        return s3_client(other)
+    _reload_expired(session, client)
+    return client
 
 
 def sqs_client(aws: Aws) -> SQSClient:
@@ -89,8 +97,24 @@ def sqs_client(aws: Aws) -> SQSClient:
     with _raising_refused("SQS", aws):
         session = _session(aws)
         client = session.client("sqs", endpoint_url=aws.endpoint_url, config=config)
-        _reload_expired(session, client)
-        return client
+    if other := _other_server(aws, client):
+        return sqs_client(other)
+    _reload_expired(session, client)
+    return client
+
+
+def is_aws(url: str) -> bool:
+    """Whether ``url`` is that of a service of AWS itself."""
+    return (urlsplit(url).hostname or "").endswith(_AWS_HOSTS)
+
+
+def _other_server(aws: Aws, client: S3Client | SQSClient) -> Aws | None:
+    """``aws`` with the endpoint that boto3 found in its own settings and that is not of AWS; closes ``client`` then."""
+    url = client.meta.endpoint_url
+    if aws.endpoint_url is not None or is_aws(url):
+        return None
+    client.close()
+    return msgspec.structs.replace(aws, endpoint_url=url)
 
 
 def _session(aws: Aws) -> boto3.session.Session:

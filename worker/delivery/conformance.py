@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
-from urllib.parse import urlsplit
 
+from worker.delivery.aws_clients import is_aws
 from worker.delivery.bucket_layout import probe_folder
 from worker.delivery.errors import DeliveryError, RefusedError
 from worker.delivery.object_store import PreconditionFailedError, S3Store
@@ -25,7 +25,6 @@ _TYPE: Final = "application/octet-stream"
 _FIRST: Final = b"meetstems: first"
 _SECOND: Final = b"meetstems: second"
 _THIRD: Final = b"meetstems: third"
-_AWS_HOSTS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu")
 
 
 class StoreLacksError(RefusedError):
@@ -35,9 +34,9 @@ class StoreLacksError(RefusedError):
         super().__init__(f"S3: the store {what}: {consequence}; expected {expected}")
 
 
-def is_aws(store: S3Store) -> bool:
-    """Whether the store is S3 itself, for which ``check_access`` is enough."""
-    return (urlsplit(store.endpoint).hostname or "").endswith(_AWS_HOSTS)
+def is_s3_itself(store: S3Store) -> bool:
+    """Whether the store is S3 of AWS, for which ``check_access`` is enough."""
+    return is_aws(store.endpoint)
 
 
 def check_store(store: S3Store, prefix: str) -> None:

@@ -123,3 +123,21 @@ def test_other_servers_are_reached_through_the_proxy_of_the_environment(
         ):
             s3.get_object(Bucket="b", Key="a")
         assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_a_server_that_boto3s_own_settings_name_is_treated_as_one_of_ours(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv(variable, "http://localhost:9")
+    with noting_proxy() as proxy:
+        for name, value in proxy.environment.items():
+            monkeypatch.setenv(name, value)
+        with closing(s3_client(Aws(region="eu-central-1"))) as s3:
+            url = S3Store(s3, "recordings").presign("a", 600)
+            with pytest.raises(EndpointConnectionError):
+                s3.get_object(Bucket="b", Key="a")
+        assert proxy.asked == []
+    assert url.startswith("http://localhost:9/recordings/a?")

@@ -19,7 +19,7 @@ from tests.support.fault_proxy import (
 )
 from tests.unit.delivery.conftest import IMPATIENT, Cloud
 from worker.delivery.aws_clients import Aws, s3_client
-from worker.delivery.conformance import StoreLacksError, check_access, check_store, is_aws
+from worker.delivery.conformance import StoreLacksError, check_access, check_store, is_s3_itself
 from worker.delivery.errors import RefusedError
 from worker.delivery.object_store import S3Store, StoreUnavailableError
 
@@ -231,6 +231,6 @@ def test_two_checks_at_once_do_not_disturb_each_other(cloud: Cloud) -> None:
         ("http://127.0.0.1:9000", False),
     ],
 )
-def test_is_aws_goes_by_the_host(endpoint: str | None, expected: bool) -> None:
+def test_s3_itself_is_known_by_the_host(endpoint: str | None, expected: bool) -> None:
     with closing(s3_client(Aws(endpoint_url=endpoint, region="eu-central-1"))) as s3:
-        assert is_aws(S3Store(s3, "recordings")) == expected
+        assert is_s3_itself(S3Store(s3, "recordings")) == expected
