@@ -68,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_dispatch(commands)
     _add_streams(commands)
+    commands.add_parser("watch", help="serve how many jobs, dead letters and events wait").set_defaults(
+        run=_watch
+    )
     commands.add_parser("schema", help="print the JSON Schema of a job").set_defaults(run=_schema)
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda point: point.name):
         _add_entry_point(commands, entry_point)
@@ -223,6 +226,12 @@ def _streams(options: argparse.Namespace) -> int:
     from worker.cli.streams import streams_command
 
     return streams_command(options.bot_id)
+
+
+def _watch(_: argparse.Namespace) -> int:
+    from worker.cli.watch import watch_command
+
+    return watch_command()
 
 
 def _schema(_: argparse.Namespace) -> int:
