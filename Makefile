@@ -1,6 +1,6 @@
 # Each target does its own set-up first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-queue test lint bench chaos outcomes
+.PHONY: help setup demo demo-queue test lint bench chaos outcomes image
 
 # The number of parallel browser tests. They are timing-sensitive, and each runs its own Chromium.
 BROWSER_WORKERS ?= 3
@@ -11,6 +11,9 @@ OUTCOMES := tests/browser/test_meet_outcomes.py tests/browser/test_teams_outcome
 # The number of random moments at which `make chaos` kills a recording, and of recordings in parallel.
 KILLS ?= 20
 CHAOS_WORKERS ?= 3
+
+# The name of the image that `make image` builds.
+IMAGE ?= meetstems
 
 # How often `make outcomes` plays each outcome of joining a call.
 REPEAT ?= 10
@@ -47,3 +50,6 @@ chaos: ## Kill a recording's whole process tree at random moments, then finish t
 outcomes: ## Play every outcome of joining a call, on Meet and on Teams, many times
 	@scripts/setup-development
 	@MEETSTEMS_REPEAT=$(REPEAT) .venv/bin/pytest $(OUTCOMES) -n $(BROWSER_WORKERS) --dist worksteal
+
+image: ## Build the image with docker, from its base image's present digest
+	@scripts/build-image $(IMAGE)

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from unittest.mock import patch
 
 import msgspec
@@ -114,6 +114,13 @@ class BrowserlessWorker:
             await asyncio.sleep(0.05)
         return text
 
+    async def scrape_until(self, ended: asyncio.Future[Any]) -> None:
+        """Scrapes until ``ended`` is done, as the worker waits for its last scrapes."""
+        while not ended.done():
+            with suppress(OSError, urllib.error.URLError):
+                await asyncio.to_thread(self.scrape)
+            await asyncio.wait([ended], timeout=0.1)
+
     def scrape(self) -> str:
         """What Prometheus would get now. Raises OSError."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
@@ -154,19 +161,11 @@ async def browserless(
         try:
             yield worker
             async with asyncio.timeout(WITHIN):
-                while not running.done():
-                    await _last_scrape(worker)
+                await worker.scrape_until(running)
             await running
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-
-
-async def _last_scrape(worker: BrowserlessWorker) -> None:
-    """Scrapes a worker that may have ended."""
-    with suppress(OSError, urllib.error.URLError):
-        await asyncio.to_thread(worker.scrape)
-    await asyncio.sleep(0.05)
 
 
 def _scripted(script: Script) -> Callable[..., Awaitable[RecordingOutcome]]:

@@ -46,7 +46,6 @@ ALLOWED = {
 
 
 FOREIGN = {
-    "ApproximateAgeOfOldestMessage": "a metric of SQS",
     "CreateContainerError": "a state of Kubernetes",
     "POD": "a placeholder",
     "Runtime.addBinding": "a command of Chromium's protocol",
