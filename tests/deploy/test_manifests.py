@@ -27,6 +27,9 @@ BUDGET = KUBERNETES / "components" / "drains-wait" / "poddisruptionbudget.yaml"
 LONGEST_RECORDING = 24 * 3600
 """Seconds."""
 
+LONGEST_FROM_A_QUEUE = 11.5 * 3600
+"""Seconds: the 12 h for which SQS hides a message, less the time to finish."""
+
 OPERATORS = {
     "keda.sh/v1alpha1": "@kubernetes-models/keda/keda.sh/v1alpha1",
     "monitoring.coreos.com/v1": "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1",
@@ -265,6 +268,38 @@ def test_a_pod_has_resources_probes_and_time_to_leave(folder: str) -> None:
     assert only["ports"] == [{"name": "metrics", "containerPort": int(settings["MEETSTEMS_METRICS_PORT"])}]
     # Handing on takes seconds; a store that does not answer at that moment needs more.
     assert job_spec(folder)["template"]["spec"]["terminationGracePeriodSeconds"] >= 300
+
+
+def gibibytes(quantity: str) -> float:
+    """Kubernetes' ``8Gi`` or ``512Mi`` in GiB."""
+    return float(quantity[:-2]) / {"Gi": 1, "Mi": 1024}[quantity[-2:]]
+
+
+@pytest.mark.parametrize("folder", ["bot", *QUEUED])
+def test_the_disk_has_room_for_the_longest_recording(folder: str) -> None:
+    resources = container(folder)["resources"]
+    on_disk = {
+        each["name"]: gibibytes(each["emptyDir"]["sizeLimit"])
+        for each in job_spec(folder)["template"]["spec"]["volumes"]
+        if "emptyDir" in each and "medium" not in each["emptyDir"]
+    }
+    assert on_disk.keys() == {"tmp", "home"}
+    limit = gibibytes(resources["limits"]["ephemeral-storage"])
+    assert sum(on_disk.values()) <= limit
+    assert gibibytes(resources["requests"]["ephemeral-storage"]) <= limit
+    # 16 bit at 48 kHz; stems and tape together.
+    longest = LONGEST_FROM_A_QUEUE * (2 * 48_000 + 0.25e9 / 3600)
+    assert longest < on_disk["tmp"] * 2**30
+
+
+def test_the_documented_node_has_room_for_the_documented_bots() -> None:
+    """docs/deploy.md, sizing: a node of 8 cores and 32 GiB, less what the system reserves."""
+    text = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+    requests = container("bot")["resources"]["requests"]
+    assert 24 * float(requests["cpu"].removesuffix("m")) <= 7_500
+    assert 24 * gibibytes(requests["memory"]) <= 28
+    disk = 24 * gibibytes(requests["ephemeral-storage"])
+    assert f"24 × {requests['ephemeral-storage'].removesuffix('Gi')} GiB = {disk:.0f} GiB" in text
 
 
 @pytest.mark.parametrize("folder", QUEUED)

@@ -48,6 +48,7 @@ ALLOWED = {
 FOREIGN = {
     "CreateContainerError": "a state of Kubernetes",
     "POD": "a placeholder",
+    "PodEvictionFailure": "an error of EKS",
     "Runtime.addBinding": "a command of Chromium's protocol",
 }
 """Names that documents mention in backticks and that are not ours."""

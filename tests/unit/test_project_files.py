@@ -26,7 +26,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     for name, pattern in {
         "CHANGELOG.md": r"^## (\S+) — \d{4}-\d\d-\d\d$",
-        "docs/deploy.md": r"-t registry\.example\.com/meetstems:(\S+)",
+        "docs/deploy.md": r"IMAGE=registry\.example\.com/meetstems:(\S+)",
         "deploy/k8s/overlays/production/kustomization.yaml": r"^ +newTag: (\S+)$",
     }.items():
         found = re.search(pattern, (ROOT / name).read_text("utf-8"), re.MULTILINE)
