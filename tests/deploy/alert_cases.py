@@ -35,6 +35,7 @@ from worker.delivery.lease import LeaseRecord
 from worker.delivery.queue_counts import read_queue
 from worker.delivery.retries import RetryPolicy
 from worker.jobs import consumer
+from worker.lifecycle.deafness import DeafnessJudge
 from worker.lifecycle.ending import Ending
 from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import Health, HealthServer
@@ -204,16 +205,24 @@ async def during_a_call(
 
 @fires("MeetstemsDeafTap")
 async def deaf(bench: Bench) -> list[Pod]:
+    """It is over before the first scrape, as a deaf attempt ends after 10 s."""
     meeting = Meeting()
-    received = 0
+    judge = DeafnessJudge()
+    received, found = 0, False
 
     def act(call: ScriptedCall) -> None:
-        nonlocal received
+        nonlocal received, found
         meeting.advance(call)
         received += 5
-        call.page(report(3, received, 0))
+        reported = report(3, received, received if found else 0)
+        found = found or judge.judge(reported) is not None
+        call.page(reported)
 
-    return await during_a_call(bench, lambda text: value(text, "deaf_slots") == 1, act)
+    return await during_a_call(
+        bench,
+        lambda text: value(text, "deaf_taps_total") == 1 and value(text, "deaf_slots") == 0,
+        act,
+    )
 
 
 @fires("MeetstemsDeliveredLow")
