@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.alert_cases import CASES, Bench, far_join_at, orderly_hour
+from tests.deploy.alert_cases import CASES, Bench, far_join_at, orderly_hour, watched
 from tests.deploy.prometheus import alert_queries
 from tests.deploy.series import fired
 from tests.support.fault_proxy import FaultProxy, fault_proxy
@@ -69,6 +69,12 @@ async def test_none_fires_in_an_orderly_hour(bench: Bench, tmp_path: Path) -> No
 async def test_a_job_that_is_not_due_does_not_wait(bench: Bench, tmp_path: Path) -> None:
     pods = await far_join_at(bench)
     assert fired(pods, HOUR, {"MeetstemsJobsWait": False}, tmp_path / "rules") is None
+
+
+async def test_a_watch_that_ends_is_alerted(bench: Bench, tmp_path: Path) -> None:
+    pod = (await watched(bench))._replace(lasts=600)
+    assert fired([pod], 900, {"MeetstemsQueueUnwatched": False}, tmp_path / "soon") is None
+    assert fired([pod], 1200, {"MeetstemsQueueUnwatched": True}, tmp_path / "later") is None
 
 
 def test_every_alert_has_a_case() -> None:
