@@ -285,7 +285,9 @@ async def test_a_bot_whose_page_was_replaced_joins_again(
         Replica(conversation(35), tmp_path / "truth.jsonl") as replica,
         context_of(replica, aws, tmp_path / "work") as worker_context,
     ):
-        disposition = await run_job(job_for(replica), worker_context, sent_at=time.time(), ends_by=None, give_up=False)
+        disposition = await run_job(
+            job_for(replica), worker_context, sent_at=time.time(), ends_by=None, give_up=False
+        )
     assert disposition is Disposition.DONE
     (result,) = aws.results()
     assert (result.outcome, result.reason, result.attempt) == ("recorded", "meeting_ended", 2)

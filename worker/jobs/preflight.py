@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from worker.browser.launch import launch_browser
-from worker.delivery.conformance import check_access, check_store, is_aws
+from worker.delivery.aws_clients import is_aws
+from worker.delivery.conformance import check_access, check_store
 from worker.delivery.errors import DeliveryError, RefusedError
 from worker.delivery.jobs_queue import JobsQueue
 from worker.errors import InputError, MeetstemsError
@@ -76,7 +77,7 @@ async def _error_of(check: Callable[[], Awaitable[None]]) -> MeetstemsError | No
 
 async def _check_store(context: WorkerContext) -> None:
     store = context.store.within(PATIENCE)
-    check = check_access if is_aws(store) else check_store
+    check = check_access if is_aws(store.endpoint) else check_store
     await asyncio.to_thread(check, store, context.worker_settings.prefix)
 
 
