@@ -191,19 +191,22 @@ ROWS = [
             duration=3.0,
         ),
     )._replace(check=roster_changes_are_noted),
-    recorded_with(
+    host_ends(
         "peoples-words",
-        Page(
-            lobby=LOBBY,
-            words=[
-                PeoplesWords(at=0.2, place=place, text=text)
-                for place in get_args(Place)
-                for text in (
-                    "Recording is not allowed in this call",
-                    "Asking to be let in",
-                    "You've been removed from the meeting",
-                )
-            ],
+        meeting(
+            Page(
+                lobby=LOBBY,
+                words=[
+                    PeoplesWords(at=4.5 if place == "hidden_call" else 2.0, place=place, text=text)
+                    for place in get_args(Place)
+                    for text in (
+                        "Recording is not allowed in this call",
+                        "Asking to be let in",
+                        "You've been removed from the meeting",
+                    )
+                ],
+            ),
+            duration=8.5,
         ),
     )._replace(check=only_the_call_is_seen),
     # A roster that shows nobody is no evidence of an empty room.
@@ -329,7 +332,7 @@ ROWS = [
     ),
     Row(
         "recording-denied-later",
-        meeting(Page(lobby=LOBBY, recording_denied_at=0.5), duration=LONG),
+        meeting(Page(lobby=LOBBY, recording_denied_at=2.0), duration=LONG),
         Reason.RECORDING_DENIED,
         "timeout_exceeded_recording_permission_denied",
         "recording_denied",

@@ -289,14 +289,15 @@ ROWS = [
         "peoples-words",
         meeting(
             words=[
-                PeoplesWords(at=0.2, place=place, text=text)
+                PeoplesWords(at=4.5 if place == "hidden_call" else 2.0, place=place, text=text)
                 for place in get_args(Place)
                 for text in (
                     "You've been removed from this meeting",
                     "Someone will let you in soon",
                     "we couldn't connect you",
                 )
-            ]
+            ],
+            duration=8.5,
         ),
     ),
     host_ends(
