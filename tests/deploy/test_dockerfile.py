@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
+import subprocess
 import tomllib
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -130,3 +133,33 @@ def test_the_image_tries_what_it_consists_of() -> None:
         assert f"worker.cli.{command}" in smoke_test
     for tried in ("meetstems --help", "playwright --version", '"$MEETSTEMS_CHROMIUM" --version'):
         assert tried in smoke_test
+
+
+def build_image(folder: Path, digest: str) -> subprocess.CompletedProcess[str]:
+    """Runs scripts/build-image with a docker that says ``digest`` and prints what it is asked to build."""
+    docker = folder / "docker"
+    docker.write_text(f'#!/bin/sh\n[ "$1" = build ] && echo "$@" || echo "{digest}"\n', "utf-8")
+    docker.chmod(0o755)
+    return subprocess.run(
+        [str(ROOT / "scripts" / "build-image"), "example/meetstems:1"],
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_make_image_builds_from_the_digest_of_the_base_image(tmp_path: Path) -> None:
+    done = build_image(tmp_path, f"sha256:{'0a' * 32}")
+    assert done.returncode == 0, done.stderr
+    assert f"--build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:{'0a' * 32} " in done.stdout
+    assert "-f deploy/Dockerfile" in done.stdout
+    assert "-t example/meetstems:1 ." in done.stdout
+
+
+@pytest.mark.parametrize("digest", ["", "sha256:0a", "latest"])
+def test_make_image_builds_nothing_without_a_digest(digest: str, tmp_path: Path) -> None:
+    done = build_image(tmp_path, digest)
+    assert done.returncode == 1
+    assert "build" not in done.stdout
+    assert "expected sha256:" in done.stderr
