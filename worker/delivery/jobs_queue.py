@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -57,7 +57,8 @@ class VisibilityCapError(MessageLostError):
 
 class Delivery(NamedTuple):
     """One receive of a job. ``sent_at`` is in Unix seconds; ``receive_count`` counts from 1 and includes this receive, but none
-    after which the job was put back. ``postponed``: how often it was put back.
+    after which the job was put back. ``postponed``: how often it was put back; ``delays``: how often because of a worker that
+    could not run it.
 
     ``message_id`` is the same each time the message is received; ``receipt`` is not. Where a server leaves them out,
     ``sent_at`` is the time of the receive, ``receive_count`` 1 and ``message_id`` made of the body.
@@ -69,30 +70,45 @@ class Delivery(NamedTuple):
     sent_at: float
     message_id: str
     postponed: int = 0
+    delays: int = 0
 
 
-class _Carried(NamedTuple):
+MOST_CARRIED: Final = 1_000_000
+"""The largest count that an attribute of a message may have."""
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_CARRIED)]
+
+
+class _Carried(msgspec.Struct, frozen=True, kw_only=True):
     """What the copy of a message carries from the original, as message attributes."""
 
-    sent_at: float
-    receives: int
-    postponed: int
+    sent_at: Annotated[float, msgspec.Meta(ge=0)]
+    receives: _Count = 0
+    postponed: _Count = 0
+    delays: _Count = 0
 
     def attributes(self) -> dict[str, MessageAttributeValueTypeDef]:
         return {
-            name: {"DataType": "Number", "StringValue": str(value)} for name, value in self._asdict().items()
+            name: {"DataType": "Number", "StringValue": str(value)}
+            for name, value in msgspec.structs.asdict(self).items()
         }
 
     @classmethod
     def read(cls, message: MessageTypeDef, sent_at: float) -> _Carried:
-        """The attributes of ``message``; ``sent_at`` is its own time. Whoever may send jobs can send any attributes."""
+        """The attributes of ``message``; ``sent_at`` is its own time. Whoever may send jobs can send any attributes; those of
+        no copy are ignored, as is a time after the message's own.
+        """
+        own = cls(sent_at=sent_at)
         given = message.get("MessageAttributes", {})
-        values = {name: given[name].get("StringValue", "") for name in cls._fields if name in given}
+        values = {
+            name: given[name].get("StringValue", "") for name in cls.__struct_fields__ if name in given
+        }
         try:
-            return msgspec.convert({**cls(sent_at, 0, 0)._asdict(), **values}, cls, strict=False)
+            carried = msgspec.convert({"sent_at": sent_at, **values}, cls, strict=False)
         except msgspec.ValidationError as error:
             logger.warning("attributes of a message are ignored: %s", error)
-            return cls(sent_at, 0, 0)
+            return own
+        return carried if carried.sent_at <= sent_at else own
 
 
 class _QueueName(NamedTuple):
@@ -163,7 +179,7 @@ class JobsQueue:
                 WaitTimeSeconds=max(0, min(LONGEST_POLL, math.ceil(wait_seconds))),
                 VisibilityTimeout=self.visibility,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
-                MessageAttributeNames=list(_Carried._fields),
+                MessageAttributeNames=list(_Carried.__struct_fields__),
             ),
         )
         messages = answer.get("Messages")
@@ -206,22 +222,28 @@ class JobsQueue:
         )
         return answer.get("MessageId", "")
 
-    def postpone(self, delivery: Delivery, seconds: float) -> None:
+    def postpone(self, delivery: Delivery, seconds: float) -> bool:
         """Puts a job back for ``seconds``, or the longest that SQS can; this receive does not count.
 
         A message may be received only a few times before it counts as poison. So a copy is sent, which carries the count so
-        far, and the message is deleted. A worker killed between the two leaves both; the lease then keeps one of them waiting.
-        Only a job that is received for the first time and is to wait for longer than LONGEST_DELAY is hidden itself.
+        far. Returns True then, and the message has to be deleted: by a request of its own, since trying both again would send
+        another copy. A worker killed between the two leaves both; the lease then keeps one of them waiting. Only a job that is
+        received for the first time and is to wait for longer than LONGEST_DELAY is hidden itself: returns False.
         """
         if delivery.receive_count == 1 and delivery.postponed == 0 and seconds > LONGEST_DELAY:
             self.give_back(delivery.receipt, seconds)
-            return
-        carried = _Carried(delivery.sent_at, delivery.receive_count - 1, delivery.postponed + 1)
+            return False
+        carried = _Carried(
+            sent_at=delivery.sent_at,
+            receives=delivery.receive_count - 1,
+            postponed=delivery.postponed + 1,
+            delays=delivery.delays,
+        )
         self._send(delivery.body, seconds, carried.attributes())
-        self.delete(delivery.receipt)
+        return True
 
     def dead_letter(self, delivery: Delivery, reason: str) -> bool:
-        """Moves a message to the queue's dead-letter queue at once, with ``reason`` as an attribute.
+        """Sends a message to the queue's dead-letter queue at once, with ``reason`` as an attribute; it has to be deleted then.
 
         The attribute ``body_encoding`` is ``json-string`` where the body is a JSON string that holds the original text, since
         SQS does not accept the text itself. Attributes for which a large message has no room are left out.
@@ -232,7 +254,6 @@ class JobsQueue:
         if target is None:
             return False
         self._call("send to the dead-letter queue", lambda: self._send_dead_letter(target, delivery, reason))
-        self.delete(delivery.receipt)
         return True
 
     def _dead_letter_target(self) -> _QueueName | None:
@@ -320,9 +341,10 @@ def _delivery(message: MessageTypeDef) -> Delivery:
     return Delivery(
         body=body,
         receipt=field(message, "ReceiptHandle", "SQS: receive"),
-        receive_count=(int(count) if count.isdecimal() else 1) + max(0, carried.receives),
+        receive_count=(int(count) if count.isdecimal() else 1) + carried.receives,
         sent_at=carried.sent_at,
-        postponed=max(0, carried.postponed),
+        postponed=carried.postponed,
+        delays=carried.delays,
         message_id=message.get("MessageId")
         or hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:32],
     )

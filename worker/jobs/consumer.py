@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -222,7 +223,7 @@ class JobConsumer:
         )
         match disposition:
             case Disposition.DONE | Disposition.FAILED:
-                await self._call("delete", partial(self._queue.delete, self._delivery.receipt))
+                await self._delete()
             case Disposition.GIVEN_UP:
                 await self._dead_letter(Reason.TOO_MANY_ATTEMPTS)
             case Disposition.HELD:
@@ -230,8 +231,8 @@ class JobConsumer:
             case Disposition.HANDED_ON:
                 await self._postpone(job, 0.0)
             case Disposition.UNREPORTED:
-                # All of it is in the bucket; that the result cannot be sent is no fault of the job.
-                await self._postpone(job, AGAIN_SECONDS)
+                # The receives of a message are limited; a job is not buried because its result cannot be sent.
+                await self._postpone(job, self._next_delay())
             case Disposition.TAKEN_OVER:
                 # The worker that took over has received the message again.
                 pass
@@ -245,7 +246,8 @@ class JobConsumer:
         names = words(State.FATAL, Reason.INVALID_JOB, None)
         context.events.send(invalid_job_event(body_hash, error.bot_id, names, str(error), context.clock()))
         if not await asyncio.to_thread(context.events.drain, context.worker_settings.retry_seconds):
-            await self._give_back()
+            seconds = self._next_delay()
+            await self._put_back(self._delivery, seconds)
             return TRY_AGAIN
         await self._dead_letter(Reason.INVALID_JOB)
         return FAILED
@@ -253,27 +255,43 @@ class JobConsumer:
     async def _dead_letter(self, reason: Reason) -> None:
         """Moves the message to the dead-letter queue; deletes it without one, as the job has been reported."""
         moved = await self._call("dead_letter", partial(self._queue.dead_letter, self._delivery, reason))
-        if moved is False:
-            await self._call("delete", partial(self._queue.delete, self._delivery.receipt))
-        elif moved is None:
+        if moved is None:
             # SQS itself moves the message after its last reception.
             await self._give_back()
+        else:
+            await self._delete()
 
     async def _postpone(self, job: Job, seconds: float) -> None:
         """Puts the job back for ``seconds``. A copy of the message keeps the bot's id, also if the body has none."""
         body = msgspec.json.encode({**job.body, "bot_id": job.bot_id}).decode()
-        delivery = self._delivery._replace(body=body)
-        await self._call("give_back", partial(self._queue.postpone, delivery, seconds))
+        await self._put_back(self._delivery._replace(body=body), seconds)
+
+    async def _put_back(self, delivery: Delivery, seconds: float) -> None:
+        """Puts the message back without counting this receive; where the queue takes no copy, this receive counts."""
+        copied = await self._call("give_back", partial(self._queue.postpone, delivery, seconds))
+        if copied:
+            await self._delete()
+        elif copied is None:
+            await self._call("give_back", partial(self._queue.give_back, delivery.receipt, seconds))
 
     async def _delay(self, job: Job, error: Exception) -> None:
         """Puts back a job that this worker cannot run, for longer each time, and reports it as delayed."""
-        seconds = min(FIRST_DELAY * 2.0**self._delivery.postponed, LONGEST_DELAY)
+        seconds = self._next_delay()
         key = f"{self._delivery.message_id}-{self._delivery.receive_count}"
         context = self._context
         context.metrics.job.job_delayed(_kind_of(error))
         context.events.send(delayed_event(job, str(error), seconds, key, context.clock()))
         await self._postpone(job, seconds)
         await asyncio.to_thread(context.events.drain, MESSAGE_PATIENCE)
+
+    def _next_delay(self) -> float:
+        """The seconds of one more delay, which the copy of the message counts."""
+        seconds = delay_after(self._delivery.delays)
+        self._delivery = self._delivery._replace(delays=self._delivery.delays + 1)
+        return seconds
+
+    async def _delete(self) -> None:
+        await self._call("delete", partial(self._queue.delete, self._delivery.receipt))
 
     async def _give_back(self) -> None:
         await self._call("give_back", partial(self._queue.give_back, self._delivery.receipt, AGAIN_SECONDS))
@@ -331,6 +349,12 @@ async def _run_in_folder(
     finally:
         keys = bot_keys(context.worker_settings.prefix, job.bot_id)
         await asyncio.to_thread(remove_local_copy, work, context.patient_store(MESSAGE_PATIENCE), keys)
+
+
+def delay_after(delays: int) -> float:
+    """Seconds until a job that was delayed ``delays`` times before is received again."""
+    doublings = min(delays, math.ceil(math.log2(LONGEST_DELAY / FIRST_DELAY)))
+    return min(FIRST_DELAY * 2.0**doublings, LONGEST_DELAY)
 
 
 def _kind_of(error: Exception) -> str:

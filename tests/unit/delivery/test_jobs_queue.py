@@ -16,6 +16,7 @@ from worker.delivery.errors import IncompleteAnswerError, RefusedError
 from worker.delivery.jobs_queue import (
     LONGEST_GIVE_BACK,
     MAX_VISIBILITY,
+    Delivery,
     JobsQueue,
     MessageLostError,
     QueueUnavailableError,
@@ -90,24 +91,94 @@ def test_extend_raises_beyond_twelve_hours(cloud: Cloud) -> None:
     assert hidden(cloud) == 1
 
 
+def receive(jobs: JobsQueue) -> Delivery:
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    return delivery
+
+
 def test_a_job_that_is_postponed_repeatedly_never_becomes_poison(cloud: Cloud) -> None:
     jobs = cloud.jobs()
     jobs.send("{}")
-    first = jobs.receive(1)
-    assert first is not None
-    jobs.postpone(first, 3600)
+    first = receive(jobs)
+    assert not jobs.postpone(first, 3600)
     assert jobs.receive(0) is None
     assert hidden(cloud) == 1
     jobs.extend(first.receipt, 0)
-    second = jobs.receive(1)
-    assert second is not None
+    second = receive(jobs)
     assert second.receive_count == 2
-    jobs.postpone(second, 0)
-    third = jobs.receive(1)
-    assert third is not None
-    assert (third.receive_count, third.body) == (1, "{}")
-    assert third.message_id != first.message_id
+    for postponed in (1, 2, 3, 4):
+        assert jobs.postpone(second, 0)
+        jobs.delete(second.receipt)
+        copy = receive(jobs)
+        # The receive before the first postponement counts, those that ended with one do not.
+        assert (copy.receive_count, copy.postponed, copy.body) == (2, postponed, "{}")
+        assert (copy.sent_at, copy.message_id != first.message_id) == (first.sent_at, True)
+        second = copy
     assert hidden(cloud) == 1
+
+
+def test_a_copy_that_is_postponed_for_long_is_not_hidden_beyond_the_twelve_hours(cloud: Cloud) -> None:
+    """Only a message's first receive can hide it for nearly 12 hours; a copy is sent with the longest delay."""
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    copied = receive(jobs)._replace(postponed=1)
+    assert jobs.postpone(copied, 3600)
+
+
+def test_a_copy_carries_how_often_its_job_was_delayed(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    first = receive(jobs)
+    assert jobs.postpone(first._replace(delays=3), 0)
+    jobs.delete(first.receipt)
+    copy = receive(jobs)
+    assert (copy.receive_count, copy.postponed, copy.delays) == (1, 1, 3)
+
+
+@pytest.mark.parametrize("fault", [Fault.ACCESS_DENIED, Fault.EXPIRED_TOKEN])
+def test_a_refused_copy_leaves_the_message_alone(cloud: Cloud, fault: Fault) -> None:
+    jobs = cloud.jobs()
+    jobs.send("{}")
+    delivery = receive(jobs)
+    cloud.proxy.fail(fault)
+    with pytest.raises(RefusedError, match="SQS: send"):
+        jobs.postpone(delivery, 0)
+    cloud.proxy.recover()
+    assert hidden(cloud) == 1
+    assert jobs.receive(0) is None
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"sent_at": "nan"},
+        {"sent_at": "inf"},
+        {"sent_at": "-1"},
+        {"sent_at": "9" * 30},
+        {"sent_at": "yesterday"},
+        {"receives": "-1"},
+        {"receives": "0.5"},
+        {"receives": "9" * 30},
+        {"postponed": "x", "receives": "2"},
+        {"postponed": "-3"},
+        {"delays": "9" * 400},
+    ],
+    ids=str,
+)
+def test_attributes_of_no_copy_are_ignored(cloud: Cloud, attributes: dict[str, str]) -> None:
+    """Whoever may send a job can send any attributes, and may only harm that job."""
+    began = time.time()
+    cloud.sqs.send_message(
+        QueueUrl=cloud.embedded.jobs_url,
+        MessageBody="{}",
+        MessageAttributes={
+            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+        },
+    )
+    delivery = receive(cloud.jobs())
+    assert (delivery.receive_count, delivery.postponed, delivery.delays) == (1, 0, 0)
+    assert began - 5 < delivery.sent_at < time.time() + 5
 
 
 def test_dead_letter_moves_a_message_with_the_reason(cloud: Cloud) -> None:
@@ -116,6 +187,7 @@ def test_dead_letter_moves_a_message_with_the_reason(cloud: Cloud) -> None:
     delivery = jobs.receive(1)
     assert delivery is not None
     assert jobs.dead_letter(delivery, "meeting_url: missing")
+    jobs.delete(delivery.receipt)
     assert (hidden(cloud), jobs.receive(0)) == (0, None)
     dead = cloud.sqs.receive_message(QueueUrl=cloud.embedded.dead_letters_url, MessageAttributeNames=["All"])[
         "Messages"
@@ -219,10 +291,10 @@ def test_jobs_with_characters_that_sqs_refuses_are_sent_and_postponed(cloud: Clo
     delivery = jobs.receive(1)
     assert delivery is not None
     assert msgspec.json.decode(delivery.body) == msgspec.json.decode(FORBIDDEN)
-    jobs.postpone(delivery._replace(receive_count=2, body=FORBIDDEN), 0)
-    copy = jobs.receive(1)
-    assert copy is not None
-    assert copy.receive_count == 1
+    assert jobs.postpone(delivery._replace(receive_count=2, body=FORBIDDEN), 0)
+    jobs.delete(delivery.receipt)
+    copy = receive(jobs)
+    assert copy.receive_count == 2
     assert msgspec.json.decode(copy.body) == msgspec.json.decode(FORBIDDEN)
 
 

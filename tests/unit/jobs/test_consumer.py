@@ -46,9 +46,18 @@ DEAD_LETTERS = "arn:aws:sqs:us-east-1:123456789012:dead-letters"
 class ScriptedSqs:
     """Answers like SQS and records each request: (operation, its main argument)."""
 
-    def __init__(self, *, dead_letters: bool = True, refuses: bool = False, lost: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        dead_letters: bool = True,
+        refuses: bool = False,
+        lost: bool = False,
+        refused_deletes: int = 0,
+    ) -> None:
         self.asked: list[tuple[str, object]] = []
         self.copies: list[dict[str, object]] = []
+        self.carried: list[dict[str, str]] = []
+        self._refused_deletes = refused_deletes
         self._dead_letters = dead_letters
         self._refuses = refuses
         self._lost = lost
@@ -57,6 +66,9 @@ class ScriptedSqs:
         self._ask("hide", VisibilityTimeout)
 
     def delete_message(self, **_: object) -> None:
+        if self._refused_deletes:
+            self._refused_deletes -= 1
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "DeleteMessage")
         self._ask("delete", None)
 
     def send_message(self, *, MessageBody: str, **fields: Any) -> dict[str, str]:  # noqa: N803
@@ -68,6 +80,7 @@ class ScriptedSqs:
         else:
             self.asked.append(("copy", (fields["DelaySeconds"], int(attributes["receives"]))))
             self.copies.append(json.loads(MessageBody))
+            self.carried.append(attributes)
         return {"MessageId": "copy"}
 
     def get_queue_attributes(self, **_: object) -> dict[str, dict[str, str]]:
@@ -275,20 +288,23 @@ async def test_each_disposition_of_a_job_without_a_queue_has_its_exit_code(
         (OSError("the disk is full"), 75, "system"),
     ],
 )
-@pytest.mark.parametrize(("receive_count", "postponed", "seconds"), [(1, 0, 30), (1, 3, 240), (3, 9, 600)])
+@pytest.mark.parametrize(
+    ("receive_count", "delays", "seconds"),
+    [(1, 0, 30), (1, 3, 240), (2, 4, 480), (3, 5, 600), (3, 9, 600), (1, 1_000_000, 600)],
+)
 async def test_a_job_that_this_worker_cannot_run_is_put_back_and_reported_as_delayed(
     runs_with: RunsWith,
     error: Exception,
     exit_code: int,
     kind: str,
     receive_count: int,
-    postponed: int,
+    delays: int,
     seconds: int,
 ) -> None:
     """This receive does not count: a worker's environment is no fault of the job."""
     runs_with(error)
     sqs, events, registry = ScriptedSqs(), ListSink(), CollectorRegistry()
-    received = delivery(receive_count)._replace(postponed=postponed)
+    received = delivery(receive_count)._replace(delays=delays, postponed=77)
     assert await handle(sqs, received, events, registry) == exit_code
     assert sqs.asked == [("copy", (seconds, receive_count - 1)), ("delete", None)]
     (event,) = events.sent
@@ -296,6 +312,56 @@ async def test_a_job_that_this_worker_cannot_run_is_put_back_and_reported_as_del
     assert event["message"] == f"The bot cannot be run now and is tried again: {error}"
     assert datetime.fromisoformat(event["retry_at"]).timestamp() == NOW + seconds
     assert registry.get_sample_value("meetstems_jobs_delayed_total", {"reason": kind}) == 1
+
+
+@pytest.mark.parametrize("end", [Disposition.UNREPORTED, UnavailableError("no answer")])
+async def test_a_copy_carries_the_delays_and_what_its_job_has_spent(
+    runs_with: RunsWith, end: Disposition | Exception
+) -> None:
+    """A job that waited for its time for days has not been delayed once."""
+    runs_with(end)
+    sqs = ScriptedSqs()
+    await handle(sqs, delivery(2)._replace(postponed=500, delays=1))
+    assert sqs.asked[0] == ("copy", (60, 1))
+    assert sqs.carried == [
+        {"sent_at": str(NOW - 5.0), "receives": "1", "postponed": "501", "delays": "2"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("disposition", "asked"),
+    [
+        (Disposition.HELD, [("copy", (60, 0)), ("delete", None)]),
+        (Disposition.HANDED_ON, [("copy", (0, 0)), ("delete", None)]),
+        (Disposition.UNREPORTED, [("copy", (30, 0)), ("delete", None)]),
+        (Disposition.GIVEN_UP, [("dead letter", "too_many_attempts"), ("delete", None)]),
+    ],
+)
+async def test_a_refused_delete_does_not_multiply_the_message(
+    runs_with: RunsWith, disposition: Disposition, asked: list[tuple[str, object]]
+) -> None:
+    runs_with(disposition)
+    sqs = ScriptedSqs(refused_deletes=3)
+    await handle(sqs, delivery())
+    assert sqs.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("disposition", "asked"),
+    [
+        (Disposition.HELD, [("hide", 60)]),
+        (Disposition.HANDED_ON, [("hide", 0)]),
+        (Disposition.UNREPORTED, [("hide", 30)]),
+        (Disposition.GIVEN_UP, [("hide", 30)]),
+    ],
+)
+async def test_a_message_goes_back_itself_where_the_queue_takes_no_copy(
+    runs_with: RunsWith, disposition: Disposition, asked: list[tuple[str, object]]
+) -> None:
+    runs_with(disposition)
+    sqs = ScriptedSqs(refuses=True)
+    await handle(sqs, delivery())
+    assert sqs.asked == asked
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), RecoveryError("it ended with exit code 1")])
@@ -368,7 +434,7 @@ async def test_an_invalid_job_that_cannot_be_reported_stays_on_the_queue(runs_wi
     runs_with(Disposition.DONE)
     sqs = ScriptedSqs()
     assert await handle(sqs, delivery(bot_name=7), ListSink(reachable=False)) == 75
-    assert sqs.asked == [("hide", 30)]
+    assert sqs.asked == [("copy", (30, 0)), ("delete", None)]
 
 
 @pytest.mark.parametrize(
