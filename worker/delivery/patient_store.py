@@ -30,8 +30,10 @@ class PatientStore(ObjectStore):
 
     A request is tried for ``patience`` seconds (``math.inf``: without an end); then its last error is raised. Once ``hurried``
     is set nothing is waited for: each request is tried once more. What time cannot change (no such object, a condition that is
-    not met) is raised at once. ``on_trouble``, called in any thread, gets the error of each failed try, and None when a request
-    succeeds after failures.
+    not met) is raised at once. After failures, PreconditionFailedError may be about an earlier try of the same write whose
+    answer was lost: the caller has to look whose object it is.
+
+    ``on_trouble``, called in any thread, gets the error of each failed try, and None when a request succeeds after failures.
     """
 
     def __init__(

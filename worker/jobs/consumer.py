@@ -21,7 +21,7 @@ from worker.browser.virtual_display import DisplayError
 from worker.contracts.job import Job
 from worker.contracts.json_body import JobError
 from worker.contracts.parse_job import parse_job
-from worker.contracts.status import delayed_event, invalid_job_event
+from worker.contracts.status import delayed_event, invalid_job_event, result_event
 from worker.contracts.vendor_words import words
 from worker.delivery.aws_clients import Aws
 from worker.delivery.bucket_layout import bot_keys
@@ -35,6 +35,7 @@ from worker.errors import InputError
 from worker.jobs.bot_claim import BotIdTakenError
 from worker.jobs.context import WorkerContext, open_context, open_sqs
 from worker.jobs.disposition import Disposition
+from worker.jobs.job_outcome import given_up, make_result
 from worker.jobs.job_run import run_job
 from worker.jobs.local_copy import remove_local_copy
 from worker.jobs.preflight import preflight, until_able
@@ -204,22 +205,50 @@ class JobConsumer:
             logger.error("%s: could not run, will be tried again: %s", job.bot_id, error)
             await self._delay(job, error)
             return TRY_AGAIN
-        except Exception:
-            # It may be the job's own fault, so this receive counts.
+        except Exception as error:
             logger.exception("%s: internal error", job.bot_id)
+            if self._gives_up:
+                return await self._bury(job, error)
+            # It may be the job's own fault, so this receive counts.
             await self._give_back()
             return FAILED
 
-    async def _run(self, job: Job) -> int:
-        give_up = (
-            decide(self._delivery.receive_count, self._context.worker_settings.most_attempts) == "poison"
+    @property
+    def _gives_up(self) -> bool:
+        """Whether the job was tried too often."""
+        most = self._context.worker_settings.most_attempts
+        return decide(self._delivery.receive_count, most) == "poison"
+
+    async def _bury(self, job: Job, error: Exception) -> int:
+        """Reports a job that was tried too often and cannot even be given up in order, by its result alone."""
+        context = self._context
+        outcome = given_up()._replace(detail=f"internal error: {type(error).__name__}")
+        result = make_result(
+            job,
+            outcome,
+            None,
+            files=[],
+            tape_bytes=0,
+            tape_parts=0,
+            audio_streams=None,
+            attempt=0,
+            sequence=0,
+            at=context.clock(),
         )
+        context.events.send(result_event(result))
+        if not await asyncio.to_thread(context.events.drain, context.worker_settings.retry_seconds):
+            await self._postpone(job, self._next_delay())
+            return TRY_AGAIN
+        await self._dead_letter(Reason.TOO_MANY_ATTEMPTS)
+        return FAILED
+
+    async def _run(self, job: Job) -> int:
         disposition = await _run_in_folder(
             job,
             self._context,
             sent_at=self._delivery.sent_at,
             ends_by=self._received_at + MAX_VISIBILITY - FINISH_RESERVE,
-            give_up=give_up,
+            give_up=self._gives_up,
         )
         match disposition:
             case Disposition.DONE | Disposition.FAILED:
@@ -343,12 +372,27 @@ async def _run_in_folder(
     )
     work = Path(folder)
     try:
-        return await run_job(
+        disposition = await run_job(
             job, replace(context, work=work), sent_at=sent_at, ends_by=ends_by, give_up=give_up
         )
-    finally:
-        keys = bot_keys(context.worker_settings.prefix, job.bot_id)
+    except asyncio.CancelledError:
+        # The second Ctrl-C. To find out whether the folder is needed may take long.
+        logger.warning("stopped at once; what was recorded and may not be in the bucket is in %s", work)
+        raise
+    except BaseException:
+        await _remove_folder(work, job, context)
+        raise
+    await _remove_folder(work, job, context)
+    return disposition
+
+
+async def _remove_folder(work: Path, job: Job, context: WorkerContext) -> None:
+    keys = bot_keys(context.worker_settings.prefix, job.bot_id)
+    try:
         await asyncio.to_thread(remove_local_copy, work, context.patient_store(MESSAGE_PATIENCE), keys)
+    except OSError as error:
+        # How the job ended does not depend on this folder.
+        logger.error("%s could not be removed: %s", work, error)
 
 
 def delay_after(delays: int) -> float:

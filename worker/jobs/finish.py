@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from worker.contracts.job import Job
 from worker.contracts.status import Result, ResultFile, result_event
@@ -30,6 +31,10 @@ from worker.reasons import read_reason
 from worker.states import State
 
 logger = logging.getLogger(__name__)
+
+
+REMOVAL_PATIENCE: Final = 10.0
+"""Seconds for which a refused removal of a tape is tried again. The job is done; a worker may not be allowed to delete."""
 
 
 class Finish:
@@ -171,13 +176,14 @@ class Finish:
         empty = {
             each.number for each in self._attempts if each.manifest is None and each.outcome.error is None
         }
+        store = self._context.patient_store(REMOVAL_PATIENCE)
         for number in range(1, self._reporter.attempt + 1):
             keys = self._keys.attempt(number)
             try:
-                there = {listed.key for listed in self._store.list(keys.files)}
+                there = {listed.key for listed in store.list(keys.files)}
                 wanted = {keys.file(name) for name in files.get(number, ())}
                 if number in empty or (number in files and wanted <= there):
-                    for listed in self._store.list(keys.tape):
-                        self._store.delete(listed.key)
+                    for listed in store.list(keys.tape):
+                        store.delete(listed.key)
             except DeliveryError as error:
                 logger.warning("the tape of attempt %d could not be removed: %s", number, error)

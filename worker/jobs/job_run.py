@@ -14,6 +14,7 @@ from worker.contracts.job import Job
 from worker.contracts.status import BotStatus, result_event
 from worker.delivery.bucket_layout import BotKeys, bot_keys
 from worker.delivery.errors import DeliveryError
+from worker.delivery.fenced_store import FencedStore
 from worker.delivery.keepalive import keep_lease
 from worker.delivery.lease import Lease, LeaseHeldError, LeaseLostError
 from worker.delivery.object_store import NotFoundError, ObjectStore, PreconditionFailedError
@@ -87,7 +88,7 @@ async def run_job(
     keys = bot_keys(context.worker_settings.prefix, job.bot_id)
     starting = context.patient_store(START_PATIENCE)
     await asyncio.to_thread(claim_bot, starting, keys, job)
-    if (disposition := await _report_again(keys, context, starting)) is not None:
+    if (disposition := await _reported(keys, starting)) is not None:
         return disposition
     try:
         lease = await _acquire(keys, context, starting)
@@ -147,32 +148,49 @@ async def _release(lease: Lease, context: WorkerContext) -> None:
         logger.warning("the lease could not be released: %s", error)
 
 
-async def _report_again(keys: BotKeys, context: WorkerContext, store: ObjectStore) -> Disposition | None:
-    """If the job has a result already, sends it unless it was sent; None without a result."""
+async def _reported(keys: BotKeys, store: ObjectStore) -> Disposition | None:
+    """The disposition of a job whose result was sent; None otherwise."""
     result = await asyncio.to_thread(read_result, store, keys)
     if result is None:
         return None
-    disposition = disposition_of(result)
-    try:
-        stored = await asyncio.to_thread(store.get, keys.status)
-    except NotFoundError:
-        stored = None
-    status = None if stored is None else msgspec.json.decode(stored.data, type=BotStatus)
+    _, status = await asyncio.to_thread(_read_status, store, keys)
+    if status is None or not status.reported:
+        return None
+    logger.info("the job is already done: %s", result.outcome)
+    return disposition_of(result)
+
+
+async def _report_again(keys: BotKeys, context: WorkerContext, store: ObjectStore) -> Disposition | None:
+    """If the job has a result already, sends it unless it was sent; None without a result. Only for the lease's owner."""
+    result = await asyncio.to_thread(read_result, store, keys)
+    if result is None:
+        return None
+    etag, status = await asyncio.to_thread(_read_status, store, keys)
     if status is not None and status.reported:
-        logger.info("the job is already done: %s", result.outcome)
-        return disposition
+        return disposition_of(result)
     context.events.send(result_event(result))
     if not await asyncio.to_thread(context.events.drain, context.worker_settings.retry_seconds):
         return Disposition.UNREPORTED
-    if status is not None and stored is not None:
+    if status is not None:
         body = msgspec.json.encode(msgspec.structs.replace(status, reported=True))
         try:
-            await asyncio.to_thread(
-                partial(store.put, keys.status, body, content_type=JSON, if_match=stored.etag)
-            )
+            await asyncio.to_thread(partial(store.put, keys.status, body, content_type=JSON, if_match=etag))
         except PreconditionFailedError as error:
             logger.info("bot.json has another writer: %s", error)
-    return disposition
+    return disposition_of(result)
+
+
+def _read_status(store: ObjectStore, keys: BotKeys) -> tuple[str | None, BotStatus | None]:
+    """``bot.json`` with its ETag; no status where there is none, or none that this version can read."""
+    try:
+        stored = store.get(keys.status)
+    except NotFoundError:
+        return None, None
+    try:
+        return stored.etag, msgspec.json.decode(stored.data, type=BotStatus)
+    except msgspec.DecodeError as error:
+        logger.warning("%s: cannot be read: %s", keys.status, error)
+        return stored.etag, None
 
 
 class _JobRun:
@@ -194,7 +212,8 @@ class _JobRun:
         self._stopped = supervisor.stopped
         self._supervisor = supervisor
         self._starting = starting
-        self._store = PatientStore(context.store, math.inf, supervisor.hurried, self._on_trouble)
+        fenced = FencedStore(context.store, lambda: lease.may_speak(context.clock()))
+        self._store = PatientStore(fenced, math.inf, supervisor.hurried, self._on_trouble)
         self._budget = RetryBudget()
         self._attempts: list[Attempt] = []
         self._uploads: list[TapeUpload] = []
@@ -230,10 +249,14 @@ class _JobRun:
                 if (late := self._lateness(sent_at, earlier)) is not None:
                     ending = late
                 elif not await self._until_join_at():
-                    return Disposition.HANDED_ON
+                    return self._unfinished()
                 else:
                     ending = await self._attend(number, ends_by)
             return await self._conclude(ending, recovering)
+        except asyncio.CancelledError:
+            # The second Ctrl-C: nothing is waited for any more.
+            self._supervisor.hurried.set()
+            raise
         finally:
             recovering.cancel()
             await asyncio.gather(recovering, return_exceptions=True)
@@ -250,10 +273,14 @@ class _JobRun:
             return Disposition.TAKEN_OVER
         if ending is not None and ending.reason is Reason.DRAINED:
             await self._publish_small_files()
-            return Disposition.HANDED_ON
+            return self._unfinished()
         if not complete and self._supervisor.hurried.is_set():
-            return Disposition.HANDED_ON
+            return self._unfinished()
         return await self._complete(ending, recovering)
+
+    def _unfinished(self) -> Disposition:
+        """How a job ends here that another worker finishes."""
+        return Disposition.TAKEN_OVER if self._supervisor.lost else Disposition.HANDED_ON
 
     async def _complete(
         self, ending: Ending | None, recovering: asyncio.Task[list[RecordedAttempt]]
@@ -267,7 +294,7 @@ class _JobRun:
             if not self._stopped.done():
                 raise
             logger.warning("another worker finishes the job: %s", error)
-            return Disposition.HANDED_ON
+            return self._unfinished()
         return Disposition.UNREPORTED if result is None else disposition_of(result)
 
     async def _give_up(self, recovering: asyncio.Task[list[RecordedAttempt]]) -> Disposition:
@@ -388,8 +415,11 @@ class _JobRun:
         """Makes an attempt, and another one after each end that a new Chromium may cure, as the retry budget allows."""
         while True:
             ending, healthy = await self._make_attempt(number, ends_by)
-            if self._stopped.done() or not (ending.reason.is_retried and self._budget.allows(healthy)):
+            if not (ending.reason.is_retried and self._budget.allows(healthy)):
                 return ending
+            if self._stopped.done():
+                # A drain often takes Chromium away first. The meeting goes on, so the stop decides who makes the next try.
+                return self._stopped.result()
             logger.warning("%s: %s; trying again", ending.reason, ending.detail)
             self._context.metrics.job.restarted(ending.reason)
             self._budget.spend()

@@ -22,6 +22,7 @@ from worker.contracts.job import Job
 from worker.delivery.aws_clients import Aws
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.object_store import open_store
+from worker.delivery.patient_store import PatientStore
 from worker.delivery.retries import RetryPolicy
 from worker.errors import MeetstemsError
 from worker.jobs.recovery import recover
@@ -116,7 +117,9 @@ def main() -> int:
     json_lines = task.log_json if task.log_json is not None else not sys.stderr.isatty()
     configure_logging(task.bot_id, None, sys.stderr, json_lines)
     retry = RetryPolicy(budget=task.retry_seconds)
-    store = open_store(task.aws, task.bucket, retry=retry, encryption=task.encryption)
+    opened = open_store(task.aws, task.bucket, retry=retry, encryption=task.encryption)
+    # A recovery that fails costs the job one of its few receives, so a refusal is waited out like an outage.
+    store = PatientStore(opened, task.retry_seconds, threading.Event(), lambda _: None)
     try:
         recorded = recover(
             store,

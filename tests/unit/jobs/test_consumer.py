@@ -323,9 +323,7 @@ async def test_a_copy_carries_the_delays_and_what_its_job_has_spent(
     sqs = ScriptedSqs()
     await handle(sqs, delivery(2)._replace(postponed=500, delays=1))
     assert sqs.asked[0] == ("copy", (60, 1))
-    assert sqs.carried == [
-        {"sent_at": str(NOW - 5.0), "receives": "1", "postponed": "501", "delays": "2"}
-    ]
+    assert sqs.carried == [{"sent_at": str(NOW - 5.0), "receives": "1", "postponed": "501", "delays": "2"}]
 
 
 @pytest.mark.parametrize(
@@ -373,6 +371,51 @@ async def test_a_receive_whose_failure_may_be_the_jobs_own_counts(
     assert await handle(sqs, delivery(), events) == 1
     assert sqs.asked == [("hide", 30)]
     assert events.sent == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug with a secret"), RecoveryError("exit code 1")])
+async def test_a_job_that_cannot_even_be_given_up_is_reported_all_the_same(
+    runs_with: RunsWith, error: Exception
+) -> None:
+    """Its next receive would end in the dead-letter queue in silence."""
+    runs_with(error)
+    sqs, events = ScriptedSqs(), ListSink()
+    assert await handle(sqs, delivery(receive_count=3), events) == 1
+    assert sqs.asked == [("dead letter", "too_many_attempts"), ("delete", None)]
+    (event,) = events.sent
+    assert (event["event"], event["bot_id"], event["outcome"], event["reason"]) == (
+        "bot.result",
+        "bot-1",
+        "failed",
+        "too_many_attempts",
+    )
+    assert event["idempotency_key"] == "bot-1-result"
+    assert event["detail"] == f"internal error: {type(error).__name__}"
+
+
+async def test_a_job_that_can_neither_be_given_up_nor_reported_stays_on_the_queue(
+    runs_with: RunsWith,
+) -> None:
+    runs_with(RuntimeError("a bug"))
+    sqs = ScriptedSqs()
+    assert await handle(sqs, delivery(receive_count=3), ListSink(reachable=False)) == 75
+    assert sqs.asked == [("copy", (30, 2)), ("delete", None)]
+
+
+@pytest.mark.parametrize("problem", [None, OSError("busy")])
+async def test_the_folder_does_not_decide_how_a_job_ended(
+    runs_with: RunsWith, monkeypatch: pytest.MonkeyPatch, problem: OSError | None
+) -> None:
+    def remove(work: Path, *_: object) -> bool:
+        if problem is not None:
+            raise problem
+        return True
+
+    monkeypatch.setattr(consumer, "remove_local_copy", remove)
+    runs_with(Disposition.DONE)
+    sqs = ScriptedSqs()
+    assert await handle(sqs, delivery()) == 0
+    assert sqs.asked == [("delete", None)]
 
 
 async def test_a_bot_id_that_is_taken_is_reported_and_costs_only_this_message(runs_with: RunsWith) -> None:

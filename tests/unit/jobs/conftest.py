@@ -1,0 +1,46 @@
+"""A real server for S3 and SQS behind a proxy that can fail, and waits short enough for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.worker_process import Cloud
+from worker.delivery import keepalive, lease, patient_store
+from worker.delivery.aws_clients import s3_client, sqs_client
+from worker.delivery.embedded_aws import Embedded, embedded_aws, provision
+from worker.jobs import consumer
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[tuple[Embedded, FaultProxy]]:
+    with embedded_aws() as embedded:
+        assert embedded.aws.endpoint_url is not None
+        with fault_proxy(embedded.aws.endpoint_url) as proxy:
+            yield embedded, proxy
+
+
+@pytest.fixture
+def proxy(server: tuple[Embedded, FaultProxy]) -> Iterator[FaultProxy]:
+    server[1].reset()
+    yield server[1]
+    server[1].reset()
+
+
+@pytest.fixture
+def cloud(server: tuple[Embedded, FaultProxy], proxy: FaultProxy) -> Cloud:
+    """With a new bucket and new queues. Workers reach it through the proxy, the test does not."""
+    aws = server[0].aws
+    return Cloud(provision(aws, s3_client(aws), sqs_client(aws)), proxy.url)
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short waits between two tries, and a renewal of lease and message each 0.2 seconds."""
+    monkeypatch.setattr(patient_store, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(patient_store, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(consumer, "MESSAGE_RETRY", 0.01)
+    monkeypatch.setattr(lease, "RENEWALS_PER_TTL", 150)
+    monkeypatch.setattr(keepalive, "BEATS_PER_TERM", 225)
