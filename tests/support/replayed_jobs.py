@@ -159,7 +159,7 @@ def worker_context(
         store=open_store(aws, embedded.bucket, retry=QUICK),
         events=EventsQueue(sqs_client(aws), events_url or embedded.events_url, retry=QUICK),
         metrics=Metrics(registry or CollectorRegistry()),
-        log_about=lambda _bot, _attempt: LogTail(),
+        log_about=lambda _bot, _attempt, _redactor: LogTail(),
         stopped=asyncio.get_running_loop().create_future(),
         owner=owner,
         work=folder,

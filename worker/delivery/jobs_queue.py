@@ -100,9 +100,7 @@ class _Carried(msgspec.Struct, frozen=True, kw_only=True):
         """
         own = cls(sent_at=sent_at)
         given = message.get("MessageAttributes", {})
-        values = {
-            name: given[name].get("StringValue", "") for name in cls.__struct_fields__ if name in given
-        }
+        values = {name: given[name].get("StringValue", "") for name in cls.__struct_fields__ if name in given}
         try:
             carried = msgspec.convert({"sent_at": sent_at, **values}, cls, strict=False)
         except msgspec.ValidationError as error:
