@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,8 @@ def test_schema_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_worker_settings_have_defaults_and_are_read() -> None:
-    assert WorkerSettings.from_environment({"MEETSTEMS_BUCKET": " "}) == WorkerSettings()
+    here = WorkerSettings(pod=socket.gethostname())
+    assert WorkerSettings.from_environment({"MEETSTEMS_BUCKET": " "}) == here
     worker_settings = WorkerSettings.from_environment(
         {
             "MEETSTEMS_BUCKET": "recordings",
