@@ -133,7 +133,8 @@ class S3Store(ObjectStore):
     """A bucket. Thread-safe.
 
     ``encryption`` None: writes ask for none. On AWS the bucket's default then applies, which a request would override, and a
-    store without encryption would refuse the header. Setting ``cancelled`` ends the retries of all requests under way."""
+    store without encryption would refuse the header. Setting ``cancelled`` ends the retries of all requests under way.
+    """
 
     def __init__(
         self,
