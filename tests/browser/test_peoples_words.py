@@ -16,7 +16,7 @@ from playwright.async_api import Page, WebSocketRoute, async_playwright
 from fixtures.replica.scenario import Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.words import Place
-from tests.browser.test_selectors import CALL, TEAMS_CALL, TILES
+from tests.browser.test_selectors import CALL, PEOPLE, TEAMS_CALL, TILES
 from worker.browser.launch import find_chromium
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.meet import rules as meet_rules
@@ -34,11 +34,6 @@ from worker.settings import BrowserSettings
 PLACES: tuple[Place, ...] = get_args(Place)
 KNOWN_PLACES: tuple[Place, ...] = ("chat", "live", "caption", "name", "tooltip")
 """Places that count as people's even before the call was seen."""
-
-PEOPLE: list[dict[str, Any]] = [
-    {"id": f"8:guest:{name}", "displayName": name, "sources": [], "muted": False} for name in ("Ada", "Stems")
-]
-
 
 PLATFORM_NAMES: dict[Platform, Literal["google_meet", "microsoft_teams"]] = {
     Platform.GOOGLE_MEET: "google_meet",

@@ -195,7 +195,7 @@ MEET_STATES = [
     State([{"type": "lobby", "text": "host_brings"}], [meet.LOBBY_HOST]),
     State([{"type": "lobby", "text": "host_admits"}], [meet.LOBBY_HOST]),
     State([{"type": "lobby", "text": "host_absent"}], [meet.HOST_ABSENT]),
-    State([CALL, TILES], [meet.TILE, meet.PHANTOM_TILE, meet.CHAT, meet.CHAT_FIELD]),
+    State([CALL, TILES], [meet.TILE, meet.PHANTOM_TILE, meet.CHAT, meet.CHAT_FIELD, meet.WRITTEN]),
     State([{**CALL, "consent": True}], [meet.CONSENT, meet.DIALOG]),
     *(
         State([{**CALL, "notices": [notice]}], [meet.NOTICE, *ok])
@@ -232,6 +232,9 @@ def shown(screen: str, **fields: Any) -> list[dict[str, Any]]:
 TEAMS_CALL = shown(
     "call", name="Stems", selfId="8:me", callId="1", notice=True, noise=False, signalling="offer"
 )
+PEOPLE: list[dict[str, Any]] = [
+    {"id": f"8:guest:{name}", "displayName": name, "sources": [], "muted": False} for name in ("Ada", "Stems")
+]
 TEAMS_PRE_JOIN = [
     teams.NAME_FIELD,
     teams.JOIN,
@@ -260,7 +263,8 @@ TEAMS_LAST_PAGES: dict[str, Sequence[Sign]] = {
 TEAMS_STATES = [
     State(shown("pre-join", modal=False), TEAMS_PRE_JOIN),
     State(shown("lobby", text="soon", noise=True), [teams.LET_IN, teams.ALERT, teams.WRITTEN]),
-    State(shown("lobby", text="not_started", noise=False), [teams.HOST_ABSENT]),
+    State(shown("lobby", text="not_started", noise=False), [teams.HOST_ABSENT, teams.LOBBY_SCREEN]),
+    State([*TEAMS_CALL, {"type": "people", "people": PEOPLE, "objects": False}], [teams.STREAM]),
     State(
         TEAMS_CALL, [teams.HANG_UP, teams.PEOPLE, teams.CHAT, teams.MORE, teams.NOTICE_BOX, teams.RECORDED]
     ),

@@ -269,7 +269,7 @@ ROWS = [
         Reason.EVERYONE_LEFT,
         "timeout_exceeded_everyone_left",
         "call",
-        3.0,
+        1.8,
         silent(ADA.name, 401, leaves=0.8),
         silent(BEN.name, 402, leaves=1.2),
         everyone_left=Patience(1.0),
