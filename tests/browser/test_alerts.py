@@ -122,7 +122,6 @@ async def test_an_outage_of_stores_and_queues_is_alerted_and_survived(bench: Ben
     assert fired([Pod("a", [backlog])], HOUR, at_the_end, tmp_path / "end") is None
 
 
-@pytest.mark.xfail(reason="the worker does not count lost pages yet", run=False)
 @pytest.mark.parametrize("url", ["about:blank", "reload"])
 async def test_a_page_that_goes_away_is_alerted(url: str, bench: Bench, tmp_path: Path) -> None:
     """MeetstemsPageLost."""

@@ -22,14 +22,6 @@ WITHIN = 1800
 IN_A_BROWSER = {"MeetstemsPageLost"}
 """Alerts whose condition needs a real page: tests/browser/test_alerts.py."""
 
-PENDING = {
-    "MeetstemsJobsDelayed": "worker.jobs does not postpone and count such jobs yet",
-    "MeetstemsLeaseUnproven": "worker.jobs does not set the gauge yet",
-    "MeetstemsRecordedLow": "no metric of the time in the call yet",
-    "MeetstemsUploadStuck": "worker.jobs does not set the gauge yet",
-}
-"""Alerts on what the worker does not measure yet, and what is missing."""
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[Embedded, FaultProxy]]:
@@ -47,16 +39,7 @@ def bench(server: tuple[Embedded, FaultProxy], tmp_path: Path) -> Iterator[Bench
     proxy.recover()
 
 
-def cases() -> list[object]:
-    return [
-        pytest.param(
-            alert, marks=[pytest.mark.xfail(reason=PENDING[alert], run=False)] if alert in PENDING else []
-        )
-        for alert in CASES
-    ]
-
-
-@pytest.mark.parametrize("alert", cases())
+@pytest.mark.parametrize("alert", CASES)
 async def test_it_fires(alert: str, bench: Bench, tmp_path: Path) -> None:
     pods = await CASES[alert](bench)
     assert fired(pods, WITHIN, {alert: True}, tmp_path / "rules") is None
@@ -67,7 +50,6 @@ async def test_none_fires_in_an_orderly_hour(bench: Bench, tmp_path: Path) -> No
     assert fired(pods, HOUR + 900, dict.fromkeys(alert_queries(), False), tmp_path / "rules") is None
 
 
-@pytest.mark.xfail(reason="the consumer counts from when the job was sent", strict=True)
 async def test_a_job_that_is_not_due_does_not_wait(bench: Bench, tmp_path: Path) -> None:
     pods = await far_join_at(bench)
     assert fired(pods, WITHIN, {"MeetstemsJobsWait": False}, tmp_path / "rules") is None
@@ -82,4 +64,3 @@ async def test_a_watch_that_ends_is_alerted(bench: Bench, tmp_path: Path) -> Non
 def test_every_alert_has_a_case() -> None:
     assert CASES.keys() | IN_A_BROWSER == alert_queries().keys()
     assert not CASES.keys() & IN_A_BROWSER
-    assert PENDING.keys() <= CASES.keys()

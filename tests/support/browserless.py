@@ -19,6 +19,7 @@ import msgspec
 
 from tests.support.worker_process import Cloud
 from worker.jobs import attempt as attempt_module
+from worker.jobs import preflight
 from worker.jobs.consumer import run_from_queue
 from worker.lifecycle.ending import Ending
 from worker.reasons import Reason
@@ -151,7 +152,10 @@ async def browserless(
         log_json=True,
     )
     aws = msgspec.structs.replace(cloud.embedded.aws, endpoint_url=cloud.url)
-    with patch.object(attempt_module, "attend", _scripted(script)):
+    with (
+        patch.object(attempt_module, "attend", _scripted(script)),
+        patch.object(preflight, "launch_browser", _no_browser),
+    ):
         running = asyncio.create_task(
             run_from_queue(
                 BrowserSettings(), msgspec.structs.replace(settings, **changed), aws, forever=False
@@ -166,6 +170,13 @@ async def browserless(
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _no_browser(settings: BrowserSettings) -> AsyncIterator[None]:
+    """In the place of worker.browser.launch.launch_browser."""
+    del settings
+    yield
 
 
 def _scripted(script: Script) -> Callable[..., Awaitable[RecordingOutcome]]:

@@ -180,7 +180,7 @@ async def test_recovery_in_a_process_gives_the_same_and_logs_its_errors(
     embedded: Embedded, store: S3Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events()))
-    worker_settings = WorkerSettings(bucket=embedded.bucket, log_json=True)
+    worker_settings = WorkerSettings(bucket=embedded.bucket, log_json=True, retry_seconds=1.0)
     task = recovery_task(embedded.aws, worker_settings, JOB, [1], tmp_path / "apart")
     recovered = await recover_in_process(task)
     assert recovered == recover(

@@ -35,15 +35,14 @@ def frames(*each: Frame) -> FrameBatch:
 
 
 def media(*events: TapeEvent) -> MediaState:
-    """The state after the events, each observed at its own time."""
+    """The state after the events, each observed at its own time, and each frame in a batch of its own."""
     media = MediaMonitor()
     for event in events:
-        media.observe(
-            event,
-            max((each.arrival for each in event.frames), default=0.0)
-            if isinstance(event, FrameBatch)
-            else event.at,
-        )
+        if isinstance(event, FrameBatch):
+            for each in event.frames:
+                media.observe(frames(each), each.arrival)
+        else:
+            media.observe(event, event.at)
     return media.now
 
 
@@ -80,8 +79,8 @@ def test_sources_without_the_loudest_marker() -> None:
 
 
 def test_each_source_has_the_time_of_its_last_word() -> None:
-    now = media(frames(frame(1.0, 7), frame(3.0, 7, 8)), frames(frame(2.0, 7), frame(4.0, 0)))
-    assert (now.sources, now.unlisted_speech, now.last_speech) == ({7: 3.0, 8: 3.0}, 4.0, 4.0)
+    now = media(frames(frame(1.0, 7), frame(2.0, 7, 8)), frames(frame(3.0, 7), frame(4.0, 0)))
+    assert (now.sources, now.unlisted_speech, now.last_speech) == ({7: 3.0, 8: 2.0}, 4.0, 4.0)
 
 
 NOISE = next(OpusEncoder(NOISE_BIT_RATE).encode(block) for block in comfort_noise(1))

@@ -223,17 +223,17 @@ async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
 @pytest.mark.parametrize(
     ("page", "screen", "sub_code", "unknown"),
     [
-        (TeamsPage(lobby=0.0, verdict="denied"), "denied", 5854, False),
-        (TeamsPage(lobby=0.0, verdict="declined", told_by="frames"), "declined", 5854, True),
-        (TeamsPage(lobby=0.0, verdict="anonymous_disabled"), "anonymous_disabled", 5723, False),
-        (TeamsPage(lobby=0.01, verdict="removed"), "removed", 5300, False),
-        (TeamsPage(lobby=0.0, verdict="denied", told_by="page"), "denied", None, False),
-        (TeamsPage(lobby=0.0, verdict="unanswered"), "unanswered", None, False),
-        (TeamsPage(lobby=0.0, encrypted=True), "encrypted", None, False),
+        (TeamsPage(lobby=0.0, verdict="denied"), "denied", 5854, None),
+        (TeamsPage(lobby=0.0, verdict="declined", told_by="frames"), "declined", 5854, "ended"),
+        (TeamsPage(lobby=0.0, verdict="anonymous_disabled"), "anonymous_disabled", 5723, None),
+        (TeamsPage(lobby=0.01, verdict="removed"), "removed", 5300, None),
+        (TeamsPage(lobby=0.0, verdict="denied", told_by="page"), "denied", None, None),
+        (TeamsPage(lobby=0.0, verdict="unanswered"), "unanswered", None, None),
+        (TeamsPage(lobby=0.0, encrypted=True), "encrypted", None, None),
     ],
 )
 async def test_a_guest_who_is_not_admitted_sees_the_screen_and_gets_the_end_frame(
-    page: TeamsPage, screen: str, sub_code: int | None, unknown: bool
+    page: TeamsPage, screen: str, sub_code: int | None, unknown: str | None
 ) -> None:
     async with running(page) as (replica, _, client):
         await client.ask_to_join()
