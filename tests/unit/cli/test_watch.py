@@ -45,9 +45,8 @@ def test_it_serves_what_the_queues_hold_until_sigterm(embedded: Embedded) -> Non
     }
     with subprocess.Popen([sys.executable, "-m", "worker.cli", "watch"], env=environment) as process:
         try:
-            text = scrape(port, 'meetstems_queue_messages{queue="dead_letters",state="visible"} 0.0')
-            assert 'meetstems_queue_messages{queue="jobs",state="visible"} 1.0' in text
-            assert 'meetstems_queue_messages{queue="events",state="visible"} 0.0' in text
+            for queue, visible in (("jobs", "1.0"), ("dead_letters", "0.0"), ("events", "0.0")):
+                text = scrape(port, f'meetstems_queue_messages{{queue="{queue}",state="visible"}} {visible}')
             assert 'meetstems_queue_waiting_seconds{queue="jobs"}' in text
             assert get(port, "/healthz") == "ok\n"
             process.send_signal(signal.SIGTERM)
