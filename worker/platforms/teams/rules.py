@@ -140,7 +140,8 @@ def _last_page(facts: Facts, past: Past) -> View | None:
     if not way_in and is_last:
         scene = Scene.OVER if past.entered else Scene.REFUSED
         reason = Reason.ENDED_UNKNOWN if past.entered else Reason.PAGE_NOT_UNDERSTOOD
-        return _view(facts, scene, (teams.LAST_PAGE.name,), reason, _shown(_all_text(facts)))
+        said = " ".join(facts.headings) or _all_text(facts)
+        return _view(facts, scene, (teams.LAST_PAGE.name,), reason, _shown(said))
     return None
 
 

@@ -319,6 +319,7 @@ def test_a_last_page_of_unknown_words_is_recognised_in_every_language(language: 
     assert seen.detail == "Sie k\u00f6nnen nicht teilnehmen"
     over = view(facts, ENTERED)
     assert (over.scene, over.reason, over.detail) == (Scene.OVER, Reason.ENDED_UNKNOWN, seen.detail)
+    assert view(replace(facts, headings=["Tschüs"]), ENTERED).detail == "Tschüs"
 
 
 def test_a_page_that_offers_to_join_is_named_joinable() -> None:
