@@ -15,11 +15,10 @@ from prometheus_client import CollectorRegistry
 
 from tests.support.fault_proxy import Request
 from tests.support.tapes import STARTED_AT, Talker, synthetic_tape
-from tests.support.worker_process import BOT, Cloud
-from worker.delivery.aws_clients import sqs_client
+from tests.support.worker_process import BOT, Cloud, s3_of, sqs_of
 from worker.delivery.events_queue import EventsQueue
 from worker.delivery.jobs_queue import JobsQueue
-from worker.delivery.object_store import open_store
+from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.context import WorkerContext
@@ -156,8 +155,8 @@ def worker_context(
             **{"bucket": embedded.bucket, "work_folder": folder, "retry_seconds": 20.0, **settings}
         ),
         aws=aws,
-        store=open_store(aws, embedded.bucket, retry=QUICK),
-        events=EventsQueue(sqs_client(aws), events_url or embedded.events_url, retry=QUICK),
+        store=S3Store(s3_of(aws), embedded.bucket, retry=QUICK),
+        events=EventsQueue(sqs_of(aws), events_url or embedded.events_url, retry=QUICK),
         metrics=Metrics(registry or CollectorRegistry()),
         log_about=lambda _bot, _attempt, _redactor: LogTail(),
         stopped=asyncio.get_running_loop().create_future(),
@@ -171,7 +170,7 @@ def worker_context(
 async def handle_next(cloud: Cloud, context: WorkerContext) -> int:
     """Receives a job and handles it; returns the exit code."""
     queue = JobsQueue(
-        sqs_client(context.aws),
+        sqs_of(context.aws),
         cloud.embedded.jobs_url,
         visibility=context.worker_settings.visibility_seconds,
         retry=QUICK,

@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ LEASE = 2
 
 Event = dict[str, Any]
 
+s3_of = cache(s3_client)
+sqs_of = cache(sqs_client)
+"""One client per server: to make one takes long."""
+
 
 class Cloud:
     """S3 and SQS for a test. ``url`` is the endpoint for workers: a proxy's, if there is one."""
@@ -41,8 +46,8 @@ class Cloud:
         self.embedded = embedded
         self.url = url or str(embedded.aws.endpoint_url)
         retry = RetryPolicy(budget=20.0)
-        self.store = S3Store(s3_client(embedded.aws), embedded.bucket, retry=retry)
-        sqs = sqs_client(embedded.aws)
+        self.store = S3Store(s3_of(embedded.aws), embedded.bucket, retry=retry)
+        sqs = sqs_of(embedded.aws)
         self.jobs = JobsQueue(sqs, embedded.jobs_url, retry=retry)
         self._events_queue = JobsQueue(sqs, embedded.events_url, retry=retry)
         self._dead_letters = JobsQueue(sqs, embedded.dead_letters_url, retry=retry)
@@ -80,7 +85,7 @@ class Cloud:
     def waiting_jobs(self) -> int:
         """The number of jobs on the queue, visible or not."""
         wanted = [f"ApproximateNumberOfMessages{state}" for state in ("", "NotVisible", "Delayed")]
-        answer = sqs_client(self.embedded.aws).get_queue_attributes(
+        answer = sqs_of(self.embedded.aws).get_queue_attributes(
             QueueUrl=self.embedded.jobs_url,
             AttributeNames=wanted,  # type: ignore[arg-type]
         )

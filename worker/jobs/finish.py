@@ -40,8 +40,8 @@ REMOVAL_PATIENCE: Final = 10.0
 class Finish:
     """The end of a job whose ``lease`` is held. ``attempts`` are this worker's attempts, whose tapes are in the store.
 
-    ``recovered`` returns the recorded attempts of earlier workers, once their files are in ``store``. Once another worker has
-    the lease, that one finishes the job.
+    ``recovered`` returns the recorded attempts of earlier workers, once their files are in ``store``, which is fenced by the
+    lease (worker.delivery.fenced_store). Once another worker has the lease, that one finishes the job.
     """
 
     def __init__(

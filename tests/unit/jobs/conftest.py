@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.fault_proxy import FaultProxy, fault_proxy
-from tests.support.worker_process import Cloud
+from tests.support.worker_process import Cloud, s3_of, sqs_of
 from worker.delivery import keepalive, lease, patient_store
-from worker.delivery.aws_clients import s3_client, sqs_client
 from worker.delivery.embedded_aws import Embedded, embedded_aws, provision
 from worker.jobs import consumer
 
@@ -33,7 +32,7 @@ def proxy(server: tuple[Embedded, FaultProxy]) -> Iterator[FaultProxy]:
 def cloud(server: tuple[Embedded, FaultProxy], proxy: FaultProxy) -> Cloud:
     """With a new bucket and new queues. Workers reach it through the proxy, the test does not."""
     aws = server[0].aws
-    return Cloud(provision(aws, s3_client(aws), sqs_client(aws)), proxy.url)
+    return Cloud(provision(aws, s3_of(aws), sqs_of(aws)), proxy.url)
 
 
 @pytest.fixture

@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.memory_store import Failing, MemoryStore
+from tests.unit.contracts.test_status import job
+from tests.unit.jobs.test_consumer import context_with
+from tests.unit.jobs.test_reporter import Sink
+from tests.unit.manifest.test_merge import recorded, someone
+from worker.contracts.status import Result
+from worker.delivery.bucket_layout import bot_keys
+from worker.delivery.errors import RefusedError
+from worker.delivery.fenced_store import FencedStore
+from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
+from worker.delivery.tape_upload import TapeUpload
+from worker.errors import MeetstemsError
+from worker.jobs import finish
+from worker.jobs.attempt import Attempt
+from worker.jobs.finish import Finish
+from worker.jobs.recovery import files_of
+from worker.jobs.recovery_process import RecoveryError
+from worker.jobs.reporter import Reporter
+from worker.lifecycle.ending import Ending
+from worker.manifest.merge import RecordedAttempt
+from worker.manifest.schema import Manifest
+from worker.monitoring.logs import LogTail
+from worker.reasons import Reason
+from worker.recording.outcome import RecordingOutcome
+from worker.settings import WorkerSettings
+
+KEYS = bot_keys("", "bot-1")
+JOB = job(audio_separate_streams=True)
+TTL = 30.0
+ENDED = Ending(Reason.MEETING_ENDED, "", 5.0)
+EARLIER = recorded(1, 0.0, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0)), reason="drained")
+
+
+class World:
+    """Finishing a job whose attempts' tapes are in the store. ``recovered``: what the recovery returns or raises."""
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        folder: Path,
+        *attempts: Attempt,
+        recovered: list[RecordedAttempt] | Exception | None = None,
+        keep_tape: bool = True,
+    ) -> None:
+        self.store = store
+        self.sink = Sink()
+        self.steady = 0.0
+        self.names_at_recovery: list[str] = []
+        self._recovered = [] if recovered is None else recovered
+        self.lease = Lease.acquire(store, KEYS.lease, "worker-1", time.time(), TTL, lambda: self.steady)
+        settings = WorkerSettings(bucket="bucket", keep_tape=keep_tape)
+        context = replace(context_with(self.sink), store=store, worker_settings=settings, work=folder)
+        number = max((each.number for each in attempts), default=1)
+        fenced = FencedStore(store, lambda: self.lease.may_speak(time.time()))
+        reporter = Reporter(fenced, KEYS, self.sink, self.lease, JOB, number, time.time)
+        self.finish = Finish(JOB, KEYS, context, fenced, self.lease, reporter, self._recover, attempts)
+
+    async def _recover(self) -> list[RecordedAttempt]:
+        self.names_at_recovery = list(self.sink.names)
+        if isinstance(self._recovered, Exception):
+            raise self._recovered
+        return self._recovered
+
+    def take_over(self) -> None:
+        self.steady += TTL + 1
+        record = LeaseRecord(owner="worker-2", attempt=9, expires_at=time.time() + 600, ttl=TTL)
+        self.store.overwrite(KEYS.lease, msgspec.json.encode(record))
+
+    def result(self) -> Result:
+        return msgspec.json.decode(self.store.objects[f"{KEYS.folder}result.json"], type=Result)
+
+    def tapes(self) -> set[int | None]:
+        return {KEYS.attempt_of(key) for key in self.store.objects if "/tape/" in key}
+
+
+def put_tape(store: MemoryStore, *numbers: int) -> None:
+    for number in numbers:
+        store.overwrite(KEYS.attempt(number).tape_part("part-000000.mcap"), b"the only copy")
+
+
+def made(
+    number: int,
+    folder: Path,
+    manifest: Manifest | None,
+    *,
+    error: Exception | None = None,
+    reason: Reason = Reason.MEETING_ENDED,
+) -> Attempt:
+    """An attempt whose files are in ``folder``, and whose tape is uploaded."""
+    files = folder / f"files-{number}"
+    (files / "streams").mkdir(parents=True)
+    if manifest is not None:
+        for name in files_of(manifest, separate_audio=True):
+            (files / name).write_bytes(b"sound of " + name.encode())
+        (files / "audio_streams.json").write_bytes(msgspec.json.encode(manifest))
+    ending = Ending(reason, "", 5.0)
+    outcome = RecordingOutcome(ending, True, manifest, error, None, None, None)
+    keys = KEYS.attempt(number)
+    with closing(TapeUpload(MemoryStore(), keys)) as upload:
+        return Attempt(number, keys, LogTail(), upload, outcome, manifest, files, folder / "failure")
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+async def test_everything_is_published_and_reported_in_order(store: MemoryStore, tmp_path: Path) -> None:
+    put_tape(store, 2)
+    own = made(2, tmp_path, recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest)
+    world = World(store, tmp_path, own, recovered=[EARLIER])
+    result = await world.finish.run(ENDED)
+    assert result is not None
+    assert (result.outcome, result.reason, result.attempt) == ("recorded", "meeting_ended", 2)
+    assert world.sink.names == ["bot.stopped", "audio.processed", "bot.done", "bot.result"]
+    manifest = msgspec.json.decode(store.objects[KEYS.audio_streams], type=Manifest)
+    assert {person.participant_name for person in manifest.participants} == {"Ada Lovelace", "Grace Hopper"}
+    assert {file.key for file in result.files} == {key for key in store.objects if "/files/" in key}
+    assert result == world.result()
+    assert (result.counters["tape_parts"], world.tapes()) == (1, {2})
+
+
+async def test_files_are_published_although_the_recovery_fails(store: MemoryStore, tmp_path: Path) -> None:
+    own = made(2, tmp_path, recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest)
+    world = World(store, tmp_path, own, recovered=RecoveryError("exit code 1"))
+    with pytest.raises(RecoveryError):
+        await world.finish.run(ENDED)
+    published = [key for key in store.objects if "/files/" in key]
+    assert KEYS.attempt(2).file("audio.wav") in published
+    assert len(published) == 3
+    assert world.sink.names == []
+    assert f"{KEYS.folder}result.json" not in store.objects
+
+
+@pytest.mark.parametrize(
+    "problem", [RecoveryError("exit code 1"), RefusedError("no"), OSError("disk"), None], ids=repr
+)
+async def test_a_job_that_is_given_up_is_reported_before_its_recovery(
+    store: MemoryStore, tmp_path: Path, problem: Exception | None
+) -> None:
+    put_tape(store, 1)
+    world = World(store, tmp_path, recovered=problem or [EARLIER])
+    result = await world.finish.give_up()
+    assert result is not None
+    assert (result.outcome, result.reason) == ("failed", "too_many_attempts")
+    assert world.names_at_recovery == ["bot.failed", "bot.result"]
+    assert (KEYS.audio_streams in store.objects) == (problem is None)
+    # Nobody made sure that its files are there.
+    assert world.tapes() == {1}
+
+
+async def test_a_given_up_job_that_cannot_be_reported_is_recovered_all_the_same(
+    store: MemoryStore, tmp_path: Path
+) -> None:
+    world = World(store, tmp_path, recovered=[EARLIER])
+    world.sink.reachable = False
+    assert await world.finish.give_up() is None
+    assert KEYS.audio_streams in store.objects
+
+
+@pytest.mark.parametrize("step", ["files", "stopped", "result"])
+async def test_a_worker_that_was_taken_over_ends_nothing(
+    store: MemoryStore, tmp_path: Path, step: str
+) -> None:
+    """Wherever it was paused."""
+    own = made(2, tmp_path, recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest)
+    world = World(store, tmp_path, own)
+    marks = {
+        "files": ("put", "/files/audio_streams.json"),
+        "stopped": ("put", "bot-1/audio_streams.json"),
+        "result": ("list", "/tape/"),
+    }
+    wanted_method, wanted_key = marks[step]
+
+    def before(method: str, key: str) -> None:
+        if method == wanted_method and key.endswith(wanted_key):
+            store.before = lambda _method, _key: None
+            world.take_over()
+
+    store.before = before
+    with pytest.raises(LeaseLostError):
+        await world.finish.run(ENDED)
+    assert "bot.result" not in world.sink.names
+    assert f"{KEYS.folder}result.json" not in store.objects
+
+
+async def test_a_taken_over_worker_gives_nothing_up(store: MemoryStore, tmp_path: Path) -> None:
+    world = World(store, tmp_path, recovered=[EARLIER])
+    world.take_over()
+    with pytest.raises(LeaseLostError):
+        await world.finish.give_up()
+    assert world.sink.names == []
+    assert f"{KEYS.folder}result.json" not in store.objects
+
+
+async def test_the_first_result_counts(store: MemoryStore, tmp_path: Path) -> None:
+    first = World(store, tmp_path, recovered=[EARLIER])
+    kept = await first.finish.run(None)
+    first.lease.release(time.time())
+    second = World(store, tmp_path, recovered=[EARLIER])
+    assert await second.finish.give_up() == kept
+    (sent,) = (event for event in second.sink.sent if event["event"] == "bot.result")
+    assert kept is not None
+    assert (sent["outcome"], sent["reason"]) == (kept.outcome, kept.reason)
+
+
+async def test_a_result_that_cannot_be_sent_is_kept(store: MemoryStore, tmp_path: Path) -> None:
+    world = World(store, tmp_path, recovered=[EARLIER], keep_tape=False)
+    put_tape(store, 1)
+    world.sink.reachable = False
+    assert await world.finish.run(None) is None
+    assert world.result().bot_id == "bot-1"
+    assert world.tapes() == {1}
+
+
+GRACE = recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest
+
+
+@pytest.mark.parametrize(
+    ("manifest", "error", "uploaded", "left"),
+    [
+        # All files are there.
+        (GRACE, None, True, set()),
+        # The files could not be made: the tape is the only copy.
+        (None, MeetstemsError("the files cannot be written"), True, {2}),
+        # Nothing was recorded, such as in the waiting room.
+        (None, None, True, set()),
+        # The files of the earlier attempt are not in the bucket.
+        (GRACE, None, False, {1}),
+    ],
+    ids=["complete", "no files", "empty", "earlier files missing"],
+)
+async def test_tapes_are_removed_only_where_files_are_complete(
+    store: MemoryStore,
+    tmp_path: Path,
+    manifest: Manifest | None,
+    error: Exception | None,
+    uploaded: bool,
+    left: set[int],
+) -> None:
+    put_tape(store, 1, 2)
+    if uploaded:
+        for name in files_of(EARLIER.manifest, separate_audio=True):
+            store.overwrite(KEYS.attempt(1).file(name), b"sound")
+    own = made(2, tmp_path, manifest, error=error)
+    world = World(store, tmp_path, own, recovered=[EARLIER], keep_tape=False)
+    assert await world.finish.run(ENDED) is not None
+    assert world.tapes() == left
+
+
+async def test_the_tape_of_an_attempt_that_nobody_recovered_stays(store: MemoryStore, tmp_path: Path) -> None:
+    """Recovery found nothing in it, which may be this version's mistake."""
+    put_tape(store, 1, 2)
+    world = World(store, tmp_path, made(2, tmp_path, GRACE), recovered=[], keep_tape=False)
+    assert await world.finish.run(ENDED) is not None
+    assert world.tapes() == {1}
+
+
+async def test_tapes_stay_by_default(store: MemoryStore, tmp_path: Path) -> None:
+    put_tape(store, 2)
+    world = World(store, tmp_path, made(2, tmp_path, GRACE))
+    assert await world.finish.run(ENDED) is not None
+    assert world.tapes() == {2}
+
+
+async def test_a_tape_that_cannot_be_removed_is_no_failure(
+    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finish, "REMOVAL_PATIENCE", 0.0)
+    put_tape(store, 2)
+    world = World(store, tmp_path, made(2, tmp_path, GRACE), keep_tape=False)
+    store.before = Failing(RefusedError("no"), wanted=("delete ",))
+    assert await world.finish.run(ENDED) is not None
+    assert world.tapes() == {2}

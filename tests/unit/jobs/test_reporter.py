@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.support.memory_store import Failing, MemoryStore
+from tests.unit.contracts.test_status import job
+from worker.contracts.status import BotStatus
+from worker.delivery.bucket_layout import bot_keys
+from worker.delivery.errors import RefusedError
+from worker.delivery.event_sinks import EventSink
+from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
+from worker.jobs.reporter import Reporter
+from worker.reasons import Reason
+from worker.states import State
+
+KEYS = bot_keys("", "bot-1")
+TTL = 30.0
+RESULT = {"event": "bot.result", "bot_id": "bot-1"}
+
+
+class Sink(EventSink):
+    waiting = 0
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.reachable = True
+
+    def send(self, event: dict[str, Any]) -> None:
+        self.sent.append(event)
+
+    def drain(self, timeout: float) -> bool:
+        return self.reachable
+
+    def close(self) -> None:
+        pass
+
+    @property
+    def names(self) -> list[str]:
+        return [event["event"] for event in self.sent]
+
+
+class Desk:
+    """A reporter of attempt 2, whose lease and bot.json are in one store."""
+
+    def __init__(self, owner: str = "worker-1", store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
+        self.steady = 0.0
+        self.sink = Sink()
+        self.lease = Lease.acquire(self.store, KEYS.lease, owner, time.time(), TTL, lambda: self.steady)
+        self.reporter = Reporter(self.store, KEYS, self.sink, self.lease, job(), 2, time.time)
+
+    def pause(self) -> None:
+        """The worker is stopped for longer than its lease."""
+        self.steady += TTL + 1
+
+    def take_over(self) -> None:
+        """Another worker takes the bot, and writes its bot.json."""
+        record = LeaseRecord(owner="worker-2", attempt=9, expires_at=time.time() + 600, ttl=TTL)
+        self.store.overwrite(KEYS.lease, msgspec.json.encode(record))
+        self.store.overwrite(KEYS.status, b"of worker-2")
+
+    @property
+    def status(self) -> BotStatus:
+        return msgspec.json.decode(self.store.objects[KEYS.status], type=BotStatus)
+
+
+async def until(wanted: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not wanted():  # noqa: ASYNC110 - threads change it
+            await asyncio.sleep(0.005)
+
+
+def is_written(desk: Desk, state: State) -> Callable[[], bool]:
+    return lambda: KEYS.status in desk.store.objects and desk.status.state == state
+
+
+async def test_states_are_sent_at_once_and_written_soon() -> None:
+    desk = Desk()
+    desk.reporter.enter(State.JOINING)
+    assert desk.sink.names == ["bot.joining"]
+    desk.reporter.enter(State.IN_CALL_RECORDING)
+    assert desk.sink.names == ["bot.joining", "bot.recording"]
+    await until(is_written(desk, State.IN_CALL_RECORDING))
+    assert [event["sequence"] for event in desk.sink.sent] == [2001, 2002]
+    assert (desk.status.attempt, desk.status.sequence) == (2, 2002)
+
+
+async def test_the_same_state_is_reported_once() -> None:
+    desk = Desk()
+    for _ in range(3):
+        desk.reporter.enter(State.JOINING)
+    assert desk.sink.names == ["bot.joining"]
+    desk.reporter.enter(State.LEAVING, Reason.SILENCE)
+    desk.reporter.enter(State.LEAVING, Reason.MEETING_ENDED)
+    assert desk.sink.names == ["bot.joining", "bot.leaving", "bot.leaving"]
+
+
+async def test_numbers_grow_with_the_attempt() -> None:
+    desk = Desk()
+    desk.reporter.enter(State.JOINING)
+    desk.reporter.attempt = 3
+    desk.reporter.enter(State.IN_CALL_RECORDING)
+    assert [event["sequence"] for event in desk.sink.sent] == [2001, 3002]
+    assert [event["attempt"] for event in desk.sink.sent] == [2, 3]
+
+
+async def test_an_unproven_owner_reports_once_its_lease_is_renewed() -> None:
+    desk = Desk()
+    desk.pause()
+    desk.reporter.enter(State.JOINING)
+    assert desk.sink.names == []
+    desk.reporter.enter(State.IN_CALL_RECORDING)
+    desk.reporter.enter(State.LEAVING, Reason.SILENCE)
+    await until(lambda: len(desk.sink.sent) == 3)
+    assert desk.sink.names == ["bot.joining", "bot.recording", "bot.leaving"]
+    await until(is_written(desk, State.LEAVING))
+    assert desk.lease.is_proven
+
+
+async def test_an_unproven_owner_reports_although_the_store_refuses_the_renewal() -> None:
+    """Refusals say nothing about the owner, and somebody has to tell what happens in the call."""
+    desk = Desk()
+    desk.pause()
+    desk.store.before = Failing(*[RefusedError("no")] * 3, wanted=("put bots/bot-1/lease.json",))
+    desk.reporter.enter(State.JOINING)
+    await until(lambda: desk.sink.names == ["bot.joining"])
+
+
+async def test_events_keep_their_order_when_the_lease_is_proven_again() -> None:
+    desk = Desk()
+    asked, answer = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def before(method: str, key: str) -> None:
+        if (method, key) == ("put", KEYS.lease) and not answer.is_set():
+            loop.call_soon_threadsafe(asked.set)
+            asyncio.run_coroutine_threadsafe(answer.wait(), loop).result(20)
+
+    desk.pause()
+    desk.store.before = before
+    desk.reporter.enter(State.JOINING)
+    await asked.wait()
+    # A heartbeat renews it meanwhile; the first event is still waiting for its own answer.
+    desk.lease._proven_at = desk.steady
+    desk.reporter.enter(State.IN_CALL_RECORDING)
+    assert desk.sink.names == []
+    answer.set()
+    await until(lambda: len(desk.sink.sent) == 2)
+    assert desk.sink.names == ["bot.joining", "bot.recording"]
+
+
+async def test_a_worker_that_was_taken_over_says_nothing() -> None:
+    desk = Desk()
+    desk.reporter.enter(State.JOINING)
+    await until(is_written(desk, State.JOINING))
+    desk.pause()
+    desk.take_over()
+    desk.reporter.enter(State.IN_CALL_RECORDING)
+    desk.reporter.enter(State.LEAVING, Reason.SILENCE)
+    for act in (desk.reporter.audio_ready, desk.reporter.audio_missing):
+        with pytest.raises(LeaseLostError):
+            await act()
+    with pytest.raises(LeaseLostError):
+        await desk.reporter.send_result(RESULT, 1.0)
+    assert desk.sink.names == ["bot.joining"]
+    assert desk.store.objects[KEYS.status] == b"of worker-2"
+
+
+async def test_a_worker_whose_pause_ended_in_mid_write_does_not_overwrite_bot_json() -> None:
+    """Proven by its own clock until the pause: only the version of bot.json tells."""
+    desk = Desk()
+    desk.reporter.enter(State.JOINING)
+    await until(is_written(desk, State.JOINING))
+
+    def before(method: str, key: str) -> None:
+        if (method, key) == ("put", KEYS.status):
+            desk.store.before = lambda _method, _key: None
+            desk.pause()
+            desk.take_over()
+
+    desk.store.before = before
+    desk.reporter.enter(State.IN_CALL_RECORDING)
+    await until(lambda: desk.store.objects[KEYS.status] == b"of worker-2")
+    with pytest.raises(LeaseLostError):
+        await desk.reporter.audio_ready()
+    assert desk.store.objects[KEYS.status] == b"of worker-2"
+
+
+async def test_the_end_is_written_in_order() -> None:
+    desk = Desk()
+    desk.reporter.enter(State.STOPPED, Reason.MEETING_ENDED)
+    await desk.reporter.audio_ready()
+    assert desk.status.audio_status == "Success"
+    desk.reporter.enter(State.DONE, Reason.MEETING_ENDED)
+    assert await desk.reporter.send_result(RESULT, 1.0)
+    assert desk.sink.names == ["bot.stopped", "audio.processed", "bot.done", "bot.result"]
+    assert (desk.status.state, desk.status.audio_status, desk.status.reported) == ("done", "Success", True)
+
+
+async def test_a_result_that_cannot_be_sent_is_not_written_as_reported() -> None:
+    desk = Desk()
+    desk.reporter.enter(State.DONE, Reason.MEETING_ENDED)
+    desk.sink.reachable = False
+    assert not await desk.reporter.send_result(RESULT, 1.0)
+    await until(is_written(desk, State.DONE))
+    assert not desk.status.reported
+
+
+async def test_a_state_that_cannot_be_written_is_replaced_by_the_next() -> None:
+    desk = Desk()
+    desk.store.before = Failing(RefusedError("no"), wanted=(f"put {KEYS.status}",))
+    desk.reporter.enter(State.JOINING)
+    await asyncio.sleep(0.05)
+    desk.reporter.enter(State.IN_CALL_RECORDING)
+    await until(is_written(desk, State.IN_CALL_RECORDING))
+
+
+async def test_what_must_be_written_raises() -> None:
+    desk = Desk()
+    desk.reporter.enter(State.STOPPED, Reason.MEETING_ENDED)
+    await until(is_written(desk, State.STOPPED))
+    desk.store.before = Failing(RefusedError("no"), wanted=(f"put {KEYS.status}",))
+    with pytest.raises(RefusedError):
+        await desk.reporter.audio_ready()
+    # Nobody is told of audio that bot.json does not show.
+    assert desk.sink.names == ["bot.stopped"]
+
+
+async def test_a_successor_writes_over_bot_json_of_the_former_worker() -> None:
+    former = Desk()
+    former.reporter.enter(State.IN_CALL_RECORDING)
+    await until(is_written(former, State.IN_CALL_RECORDING))
+    former.lease.release(time.time())
+    successor = Desk("worker-2", former.store)
+    successor.reporter.enter(State.JOINING)
+    await until(is_written(successor, State.JOINING))
