@@ -1,6 +1,6 @@
 # Each target does its own set-up first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-queue test lint bench chaos outcomes image
+.PHONY: help setup demo demo-queue test lint bench chaos outcomes image mutate
 
 # The number of parallel browser tests. They are timing-sensitive, and each runs its own Chromium.
 BROWSER_WORKERS ?= 3
@@ -53,3 +53,7 @@ outcomes: ## Play every outcome of joining a call, on Meet and on Teams, many ti
 
 image: ## Build the image with docker, from its base image's present digest
 	@scripts/build-image $(IMAGE)
+
+mutate: ## Put faults into the code on purpose, and show which tests notice
+	@scripts/setup-development
+	@.venv/bin/python -m tests.mutations.run

@@ -69,6 +69,7 @@ class ReplayedCall:
         """Set once a meeting is on the tape; the tape's last part is still open."""
         self.parts: dict[tuple[str, str], bytes] = {}
         """Each part of each tape by the names of attempt and part."""
+        self.requests: list[RecordingRequest] = []
 
     async def attend(
         self,
@@ -79,6 +80,7 @@ class ReplayedCall:
         stopped: asyncio.Future[Ending],
     ) -> RecordingOutcome:
         visit = self._visits.pop(0)
+        self.requests.append(request)
         if visit.error is not None:
             raise visit.error
         tape = request.output / TAPE_FOLDER

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from tests.support.sample_manifests import meeting
 from tests.unit.manifest.test_merge import recorded, someone
@@ -14,6 +15,7 @@ from worker.contracts.status import (
     ResultFile,
     audio_event,
     bot_status,
+    delayed_event,
     invalid_job_event,
     packet_counters,
     result_event,
@@ -43,6 +45,39 @@ def status(
 ) -> BotStatus:
     made = bot_status(job(), state, reason, words(state, reason, Platform.GOOGLE_MEET), 2, 2003, AT)
     return msgspec.structs.replace(made, **changes)
+
+
+def test_a_delayed_job_is_reported_with_the_time_of_its_next_try() -> None:
+    event = delayed_event(job(custom_attributes={"order": "7"}), "no Chromium", 60.0, "m-1-2", AT)
+    assert event == {
+        "event": "bot.delayed",
+        "bot_id": "bot-1",
+        "message": "The bot cannot be run now and is tried again: no Chromium",
+        "retry_at": "2026-09-21T14:14:20.250Z",
+        "attempt": 0,
+        "sequence": 0,
+        "idempotency_key": "bot-1-delayed-m-1-2",
+        "updated_at": "2026-09-21T14:13:20.250Z",
+        "timestamp": "2026-09-21T14:13:20.250Z",
+        "custom_attributes": {"order": "7"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("why", "secret"),
+    [
+        ("cannot load https://user:Pa55word@proxy.example:3128/", "Pa55word"),
+        ("GET https://s3.example/b/k?X-Amz-Signature=abcdef0123456789&X-Amz-Date=1", "abcdef0123456789"),
+        ("Authorization: Bearer abc123def456", "abc123def456"),
+        ("credentials AKIAABCDEFGHIJKLMNOP are wrong", "AKIAABCDEFGHIJKLMNOP"),
+    ],
+)
+def test_a_delay_is_explained_without_secrets_on_one_line(why: str, secret: str) -> None:
+    message = delayed_event(job(), f"line one\n{why}\x1b[31m" + "x" * 9000, 60.0, "m-1", AT)["message"]
+    assert secret not in message
+    assert "\n" not in message
+    assert "\x1b" not in message
+    assert len(message) < 600
 
 
 def test_a_state_event_has_both_vendors_names_and_a_sequence_number() -> None:

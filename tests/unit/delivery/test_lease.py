@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.support.fault_proxy import OUTAGES, REFUSALS, Fault
+from tests.support.memory_store import MemoryStore
 from tests.unit.delivery.conftest import IMPATIENT, Cloud
 from worker.delivery.errors import DeliveryError
 from worker.delivery.lease import (
@@ -212,6 +213,22 @@ def test_a_lease_is_proven_for_a_ttl_from_before_its_last_renewal(store: S3Store
     lease.renew(NOW)
     clock.at += TTL - 0.1
     assert lease.is_proven
+
+
+def test_the_time_that_a_renewal_takes_is_no_proof(clock: Clock) -> None:
+    """The store may have written it at the beginning of a slow request; another owner's ttl counts from there."""
+    store = MemoryStore()
+    lease = acquire(store, "worker-1", clock=clock)
+
+    def slowly(method: str, _: str) -> None:
+        clock.at += 20.0 if method == "put" else 0.0
+
+    store.before = slowly
+    lease.renew(NOW)
+    clock.at += TTL - 20.0 - 0.1
+    assert lease.is_proven
+    clock.at += 0.2
+    assert not lease.is_proven
 
 
 @pytest.mark.parametrize("fault", [Fault.SLOW_DOWN, *REFUSALS])

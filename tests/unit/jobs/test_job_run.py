@@ -28,7 +28,7 @@ from tests.support.worker_process import Cloud
 from worker.contracts.status import OutcomeKind
 from worker.delivery import lease
 from worker.delivery.lease import LeaseRecord
-from worker.jobs import attempt, finish
+from worker.jobs import attempt, finish, supervisor
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.context import WorkerContext
 from worker.lifecycle.ending import Ending
@@ -308,6 +308,54 @@ async def test_a_worker_that_loses_the_bot_before_it_joins_leaves_the_message_al
     assert await running == 0
     assert stage.counts()["SendMessage"] == 0
     assert stage.counts()["DeleteMessage"] == 0
+
+
+async def test_the_longest_duration_is_that_of_all_attempts_together(stage: Stage) -> None:
+    leave = {"in_call_recording_timeout": 700}
+    send_job(stage.cloud, automatic_leave=leave)
+    first = stage.worker(Visit(Reason.BROWSER_DIED), Visit(None))
+    running = asyncio.create_task(handle_next(stage.cloud, first))
+    await stage.cloud.until(lambda: len(stage.call.requests) == 2)
+    await stage.cloud.until(lambda: len(stage.call.parts) >= 3 and stage.call.on_tape.is_set())
+    stage.stop(first)
+    assert await running == 75
+    longest = [request.policy.max_duration for request in stage.call.requests]
+    second = stage.worker(Visit(), owner="worker-2")
+    assert await handle_next(stage.cloud, second) == 0
+    longest += [request.policy.max_duration for request in stage.call.requests]
+    recorded = SECONDS - 0.5
+    assert longest == pytest.approx([700, 700 - recorded, 700 - 2 * recorded], abs=0.1)
+
+
+async def test_too_much_memory_gets_a_new_chromium(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = asyncio.Event()
+    monkeypatch.setattr(supervisor, "MEMORY_PERIOD", 0.02)
+    monkeypatch.setattr(
+        supervisor, "memory_in_use", lambda: 101 if len(stage.call.requests) == 1 and over.is_set() else 99
+    )
+    send_job(stage.cloud)
+    context = stage.worker(Visit(None), Visit(), memory_limit=100)
+    running = asyncio.create_task(handle_next(stage.cloud, context))
+    await stage.call.on_tape.wait()
+    over.set()
+    assert await running == 0
+    stage.check_recorded()
+    assert stage.sample("restarts_total", reason="oom_soft_limit") == 1
+
+
+async def test_the_result_comes_after_the_last_part_of_the_tape(stage: Stage) -> None:
+    """All else succeeds, and the refusals last until long after the call."""
+    send_job(stage.cloud)
+    context = stage.worker(Visit())
+    stage.proxy.fail(Fault.ACCESS_DENIED, matches=lambda request: "/tape/" in request.key)
+    running = asyncio.create_task(handle_next(stage.cloud, context))
+    await stage.cloud.until(lambda: stage.counts()["PUT tape/part.mcap"] > 5)
+    assert not [kind for kind in stage.counts() if "files/" in kind]
+    stage.proxy.recover()
+    assert await running == 0
+    stage.check_recorded()
+    (result,) = stage.cloud.results()
+    assert result.counters["tape_parts"] == 3
 
 
 async def test_a_drain_before_the_time_to_join_hands_the_job_on(stage: Stage) -> None:
