@@ -106,8 +106,8 @@ MUTATIONS: Final = (
     Mutation(
         "an owner that was paused believes that it still has the lease",
         "worker/delivery/lease.py",
-        "return self._lost is None and self._steady() - self._proven_at < self._ttl",
-        "return self._lost is None",
+        "return self._steady() - self._proven_at < self._ttl",
+        "return True",
         (f"{DELIVERY}test_lease.py",),
     ),
     Mutation(
@@ -115,6 +115,13 @@ MUTATIONS: Final = (
         "worker/delivery/lease.py",
         "self._etag, self._record, self._proven_at = etag, record, began",
         "self._etag, self._record, self._proven_at = etag, record, self._steady()",
+        (f"{DELIVERY}test_lease.py",),
+    ),
+    Mutation(
+        "a worker that released the lease goes on speaking for the bot",
+        "worker/delivery/lease.py",
+        "return self._lost is None and not self._released",
+        "return self._lost is None",
         (f"{DELIVERY}test_lease.py",),
     ),
     Mutation(

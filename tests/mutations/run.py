@@ -107,8 +107,8 @@ def chosen(words: Sequence[str]) -> list[Mutation]:
 def table(outcomes: Iterable[Outcome]) -> str:
     """A line for each mutation."""
     return "\n".join(
-        f"{'caught' if each.by else 'SURVIVED':9}{each.seconds:6.1f} s  {each.mutation.breaks}  ({each.by or each.mutation.file})"
-        for each in outcomes
+        f"{'caught' if by else 'SURVIVED':9}{seconds:6.1f} s  {mutation.breaks}  ({by or mutation.file})"
+        for mutation, by, seconds in outcomes
     )
 
 

@@ -154,8 +154,10 @@ class Lease:
 
     @property
     def is_proven(self) -> bool:
-        """Whether no other worker can have the lease: it was renewed less than one ttl ago, and is not lost."""
-        return self._lost is None and self._steady() - self._proven_at < self._ttl
+        """Whether no other worker can have the lease: renewed less than one ttl ago, and neither lost nor released."""
+        if self._lost is not None or self._released:
+            return False
+        return self._steady() - self._proven_at < self._ttl
 
     def renew(self, now: float) -> None:
         """Moves the expiry to ``now`` + ttl, even after it has passed; does nothing once the lease is released.
@@ -167,7 +169,7 @@ class Lease:
                 self._replace(expires_at=now + self._ttl)
 
     def may_speak(self, now: float) -> bool:
-        """Whether this owner may still write and report for the bot: False only once another owner took over.
+        """Whether this owner may still write and report for the bot: False once it has released or lost the lease.
 
         Renews first if the last success is longer ago than the ttl, as after a pause of the process or the machine. If the
         store does not answer, nobody else can take the lease there, and the answer is True.
@@ -180,7 +182,7 @@ class Lease:
             return False
         except DeliveryError as error:
             logger.warning("%s: the owner is not known: %s", self._key, error)
-        return self._lost is None
+        return self._lost is None and not self._released
 
     def release(self, now: float) -> None:
         """Frees the lease at once. Raises LeaseLostError where another owner took the lease."""

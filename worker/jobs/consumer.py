@@ -388,8 +388,9 @@ async def _run_in_folder(
 
 async def _remove_folder(work: Path, job: Job, context: WorkerContext) -> None:
     keys = bot_keys(context.worker_settings.prefix, job.bot_id)
+    store = context.patient_store(0.0 if context.stopped.done() else MESSAGE_PATIENCE)
     try:
-        await asyncio.to_thread(remove_local_copy, work, context.patient_store(MESSAGE_PATIENCE), keys)
+        await asyncio.to_thread(remove_local_copy, work, store, keys)
     except OSError as error:
         # How the job ended does not depend on this folder.
         logger.error("%s could not be removed: %s", work, error)

@@ -102,7 +102,14 @@ class Finish:
             await self._publish_document(list(await self._recovered()))
         except (MeetstemsError, OSError) as error:
             logger.error("reported, but what was recorded could not be recovered: %s", error)
+            await self._end_waiting_for_audio()
         return result
+
+    async def _end_waiting_for_audio(self) -> None:
+        try:
+            await self._reporter.audio_missing()
+        except DeliveryError as error:
+            logger.warning("bot.json still says that audio will come: %s", error)
 
     async def _report(
         self, job_outcome: JobOutcome, manifest: Manifest | None, recorded: Sequence[RecordedAttempt]

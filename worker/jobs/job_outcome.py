@@ -42,6 +42,9 @@ def judge(
 ) -> JobOutcome:
     """The outcome of all attempts. ``ending`` is why the bot's last visit ended; None: this worker did not have to join."""
     if ending is None:
+        if not recorded:
+            detail = "what earlier attempts recorded cannot be read"
+            return JobOutcome(OutcomeKind.FAILED, State.FATAL, Reason.WORKER_LOST, detail)
         ended = recorded[-1].manifest.recording
         # The reason may be unknown: of a tape without an end, or of a later version.
         reason = read_reason(ended.ended_reason) or Reason.WORKER_LOST

@@ -272,7 +272,8 @@ class _JobRun:
         if self._supervisor.lost:
             return Disposition.TAKEN_OVER
         if ending is not None and ending.reason is Reason.DRAINED:
-            await self._publish_small_files()
+            if complete:
+                await self._publish_small_files()
             return self._unfinished()
         if not complete and self._supervisor.hurried.is_set():
             return self._unfinished()

@@ -25,12 +25,13 @@ async def drain_tapes(
 ) -> bool:
     """Waits for all parts of ``uploads`` for as long as that takes, or until ``hurried`` is set.
 
-    ``on_stuck`` is called with the number of missing parts in each round once STUCK_SECONDS have passed. Returns whether
-    every part is in the bucket.
+    ``on_stuck`` is called with the number of missing parts after each further STUCK_SECONDS. Returns whether every part is in
+    the bucket.
     """
-    began = time.monotonic()
+    stuck_at = time.monotonic() + STUCK_SECONDS
     while missing := sum(len(upload.pending()) for upload in uploads):
-        if time.monotonic() - began >= STUCK_SECONDS:
+        if time.monotonic() >= stuck_at:
+            stuck_at += STUCK_SECONDS
             on_stuck(missing)
         if hurried.is_set():
             logger.error("%d parts of the tape could not be uploaded in time", missing)

@@ -176,6 +176,16 @@ def test_a_released_lease_is_free_at_once_and_not_renewed_any_more(store: S3Stor
     assert second.attempt == 2
 
 
+@pytest.mark.parametrize("later", [0.0, TTL + 1])
+def test_a_worker_that_released_the_lease_speaks_no_more(store: S3Store, clock: Clock, later: float) -> None:
+    """A write that was still waiting must not overwrite what the next owner wrote."""
+    lease = acquire(store, "worker-1", clock=clock)
+    lease.release(NOW + 1)
+    clock.at += later
+    assert not lease.is_proven
+    assert not lease.may_speak(NOW + 2)
+
+
 @pytest.mark.parametrize("before", ["free", "released"])
 def test_only_one_of_several_workers_acquires_the_lease(store: S3Store, before: str) -> None:
     if before == "released":

@@ -13,7 +13,7 @@ from tests.unit.contracts.test_status import job
 from tests.unit.jobs.test_consumer import context_with
 from tests.unit.jobs.test_reporter import Sink
 from tests.unit.manifest.test_merge import recorded, someone
-from worker.contracts.status import Result
+from worker.contracts.status import BotStatus, Result
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import RefusedError
 from worker.delivery.fenced_store import FencedStore
@@ -155,6 +155,9 @@ async def test_a_job_that_is_given_up_is_reported_before_its_recovery(
     assert (result.outcome, result.reason) == ("failed", "too_many_attempts")
     assert world.names_at_recovery == ["bot.failed", "bot.result"]
     assert (KEYS.audio_streams in store.objects) == (problem is None)
+    # Nobody goes on waiting for audio.
+    status = msgspec.json.decode(store.objects[KEYS.status], type=BotStatus)
+    assert (status.audio_status, status.reported) == ("Success", True)
     # Nobody made sure that its files are there.
     assert world.tapes() == {1}
 

@@ -337,3 +337,9 @@ def test_a_results_detail_has_no_passcode_whoever_wrote_it() -> None:
 def ended_with(error: Exception) -> tuple[Ending, Sequence[RecordingOutcome]]:
     ending, outcome = ended(Reason.TAPE_FAILED, error)
     return ending, [outcome]
+
+
+def test_recordings_that_cannot_be_read_again_are_a_failure() -> None:
+    """Their end was read from the tape, but recovery found nothing that it could render."""
+    outcome = judge([], None, [])
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.FAILED, Reason.WORKER_LOST)

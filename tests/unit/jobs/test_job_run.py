@@ -26,7 +26,7 @@ from tests.support.replayed_jobs import (
 )
 from tests.support.worker_process import Cloud
 from worker.contracts.status import OutcomeKind
-from worker.delivery import lease
+from worker.delivery import lease, patient_store
 from worker.delivery.lease import LeaseRecord
 from worker.jobs import attempt, finish, supervisor
 from worker.jobs.consumer import JobConsumer
@@ -308,6 +308,26 @@ async def test_a_worker_that_loses_the_bot_before_it_joins_leaves_the_message_al
     assert await running == 0
     assert stage.counts()["SendMessage"] == 0
     assert stage.counts()["DeleteMessage"] == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.SLOW_DOWN, Fault.ACCESS_DENIED])
+async def test_a_drain_while_the_store_is_away_ends_in_time_and_keeps_the_only_copy(
+    stage: Stage, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patient_store, "TRY_SECONDS", 0.2)
+    send_job(stage.cloud)
+    context = stage.worker(Visit(None), grace_seconds=1.0)
+    running = asyncio.create_task(handle_next(stage.cloud, context))
+    await stage.cloud.until(lambda: stage.counts()["PUT bot.json"])
+    stage.proxy.fail(fault, matches=is_s3)
+    began = time.monotonic()
+    stage.stop(context)
+    assert await running == 75
+    assert time.monotonic() - began < 40
+    assert stage.cloud.waiting_jobs() == 1
+    assert len(stage.local_parts()) == 3
+    assert stage.sample("upload_failures_total") == 1
+    assert stage.sample("upload_stuck") == stage.sample("lease_unproven") == 0
 
 
 async def test_the_longest_duration_is_that_of_all_attempts_together(stage: Stage) -> None:
