@@ -75,6 +75,9 @@ MESSAGE_PATIENCE: Final = 30.0
 """Seconds for which a refused or failed request about the message is tried again. After that the message becomes visible by
 itself."""
 
+STOPPED_PATIENCE: Final = 5.0
+"""Seconds for which a worker that has to stop tries to find out whether its folder is still needed."""
+
 POLL_SECONDS: Final = 20.0
 """Seconds of one poll of a worker that runs forever."""
 
@@ -388,7 +391,7 @@ async def _run_in_folder(
 
 async def _remove_folder(work: Path, job: Job, context: WorkerContext) -> None:
     keys = bot_keys(context.worker_settings.prefix, job.bot_id)
-    store = context.patient_store(0.0 if context.stopped.done() else MESSAGE_PATIENCE)
+    store = context.patient_store(STOPPED_PATIENCE if context.stopped.done() else MESSAGE_PATIENCE)
     try:
         await asyncio.to_thread(remove_local_copy, work, store, keys)
     except OSError as error:
