@@ -43,9 +43,10 @@ bench: ## Run the benchmarks
 	@scripts/setup-development
 	@.venv/bin/pytest tests/benchmarks -s
 
-chaos: ## Kill a recording's whole process tree at random moments, then finish the job
+chaos: ## Kill recordings at random moments; drain and pause workers at every request
 	@scripts/setup-development
 	@MEETSTEMS_CHAOS=$(KILLS) .venv/bin/pytest tests/chaos -n $(CHAOS_WORKERS)
+	@MEETSTEMS_CHAOS=$(KILLS) .venv/bin/pytest tests/unit/jobs/test_job_run.py -k moment -n auto
 
 outcomes: ## Play every outcome of joining a call, on Meet and on Teams, many times
 	@scripts/setup-development

@@ -74,9 +74,10 @@ class Tree:
                 exit_code = self._pytest(test)
             finally:
                 path.write_text(original, "utf-8")
-            if exit_code not in (PASSED, FAILED):
+            if exit_code > FAILED:
                 raise TestsFailedError(f"{mutation.breaks}: {test}: pytest ended with exit code {exit_code}")
-            if exit_code == FAILED:
+            # Less than 0: a signal that the mutation lets through ended pytest itself.
+            if exit_code != PASSED:
                 return Outcome(mutation, test, time.monotonic() - began)
         return Outcome(mutation, "", time.monotonic() - began)
 
@@ -92,7 +93,7 @@ class Tree:
             run = subprocess.run(command, cwd=self._folder, capture_output=True, timeout=LONGEST, check=False)
         except subprocess.TimeoutExpired:
             return FAILED
-        if run.returncode not in (PASSED, FAILED):
+        if run.returncode > FAILED:
             print(run.stdout.decode()[-2000:], file=sys.stderr)
         return run.returncode
 

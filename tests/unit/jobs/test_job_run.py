@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +17,9 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.support.fault_proxy import Fault, FaultProxy, Request, is_s3
+from tests.support.fault_proxy import Exchange, Fault, FaultProxy, Request, is_s3
 from tests.support.replayed_jobs import (
+    JOB,
     SECONDS,
     ReplayedCall,
     Visit,
@@ -25,7 +29,7 @@ from tests.support.replayed_jobs import (
     worker_context,
 )
 from tests.support.worker_process import Cloud
-from worker.contracts.status import OutcomeKind
+from worker.contracts.status import OutcomeKind, Result
 from worker.delivery import lease, patient_store
 from worker.delivery.lease import LeaseRecord
 from worker.jobs import attempt, finish, supervisor
@@ -81,7 +85,7 @@ class Stage:
     def __init__(self, cloud: Cloud, proxy: FaultProxy, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.cloud = cloud
         self.proxy = proxy
-        self._folder = folder
+        self.folder = folder
         self._patch = patch
         self.call = ReplayedCall()
         self.registry = CollectorRegistry()
@@ -94,8 +98,8 @@ class Stage:
         self.call.parts = parts
         self._patch.setattr(attempt, "attend", self.call.attend)
         self.registry = CollectorRegistry()
-        self._folder.mkdir(exist_ok=True)
-        context = worker_context(self.cloud, self._folder, owner=owner, registry=self.registry, **settings)
+        self.folder.mkdir(exist_ok=True)
+        context = worker_context(self.cloud, self.folder, owner=owner, registry=self.registry, **settings)
         self._contexts.append(context)
         return context
 
@@ -129,14 +133,7 @@ class Stage:
         self.close()
         (result,) = self.cloud.results()
         assert result.outcome == OutcomeKind.RECORDED, (result.reason, result.detail)
-        stored = {
-            (key.split("/")[1], key.rsplit("/", 1)[1]): self.cloud.store.get(
-                self.cloud.keys.folder + key
-            ).data
-            for key in self.cloud.objects()
-            if "/tape/" in key
-        }
-        assert stored == self.call.parts
+        assert self.stored_parts() == self.call.parts
         listed = {each.key: each.size for each in self.cloud.store.list(self.cloud.keys.folder)}
         assert result.files
         assert all(listed[file.key] == file.size for file in result.files)
@@ -145,7 +142,7 @@ class Stage:
             assert self.cloud.keys.folder + str(file) in listed
         assert self.cloud.waiting_jobs() == 0
         assert self.cloud.dead_letters() == []
-        assert list(self._folder.iterdir()) == []
+        assert list(self.folder.iterdir()) == []
         status = self.cloud.status()
         assert status is not None
         assert (status.state, status.reported) == ("done", True)
@@ -166,9 +163,18 @@ class Stage:
 
         self.proxy.fail(fault, matches=matches)
 
+    def stored_parts(self) -> dict[tuple[str, str], bytes]:
+        """The parts of tapes in the bucket, as ``ReplayedCall.parts`` has them."""
+        folder = self.cloud.keys.folder
+        return {
+            (key.split("/")[1], key.rsplit("/", 1)[1]): self.cloud.store.get(folder + key).data
+            for key in self.cloud.objects()
+            if "/tape/" in key
+        }
+
     def local_parts(self) -> list[Path]:
         """The parts of tapes that are on the disk."""
-        return sorted(self._folder.rglob(PART_PATTERN))
+        return sorted(self.folder.rglob(PART_PATTERN))
 
     def close(self) -> None:
         for context in self._contexts:
@@ -469,6 +475,91 @@ async def test_a_cancelled_job_waits_for_nothing_and_keeps_its_folder(stage: Sta
         await running
     assert time.monotonic() - began < 20
     assert len(stage.local_parts()) == 3
+
+
+MOMENTS: Final = tuple(range(2, 40)) if os.environ.get("MEETSTEMS_CHAOS") else (5, 9, 14, 21, 28, 34)
+"""Numbers of the request at which something happens to a worker; a job has about 40."""
+
+
+def at_request(proxy: FaultProxy, number: int, happens: Callable[[], None]) -> None:
+    """Calls ``happens``, in a thread of the proxy, before the request ``number`` is handled, and before each further one."""
+    counter = itertools.count(1)
+
+    def change(exchange: Exchange) -> Exchange:
+        if next(counter) >= number:
+            happens()
+        return exchange
+
+    proxy.change_requests(change)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_drain_at_any_moment_loses_nothing(stage: Stage, moment: int) -> None:
+    send_job(stage.cloud)
+    context = stage.worker(Visit(), Visit())
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if not context.stopped.done():
+            stage.stop(context)
+
+    def stop_soon() -> None:
+        loop.call_soon_threadsafe(stop)
+
+    at_request(stage.proxy, moment, stop_soon)
+    await handle_next(stage.cloud, context)
+    stage.proxy.reset()
+    if stage.cloud.waiting_jobs():
+        assert stage.cloud.results() == []
+        visits = 2 - len(stage.call.requests)
+        assert await handle_next(stage.cloud, stage.worker(*[Visit()] * visits, owner="worker-2")) == 0
+    stage.check_recorded()
+
+
+def is_reported(cloud: Cloud) -> bool:
+    status = cloud.status()
+    return status is not None and status.reported
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_worker_that_is_paused_at_any_moment_changes_no_truth(
+    stage: Stage, moment: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For longer than its lease: another worker does the whole job meanwhile. What was in flight arrives after that."""
+    monkeypatch.setattr(lease, "RENEWALS_PER_TTL", 3)
+    send_job(stage.cloud)
+    send_job(stage.cloud)
+    context = stage.worker(Visit(), Visit(), lease_seconds=1.0)
+    paused, resumed = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def pause() -> None:
+        loop.call_soon_threadsafe(paused.set)
+        assert resumed.wait(60)
+
+    at_request(stage.proxy, moment, pause)
+    running = asyncio.create_task(handle_next(stage.cloud, context))
+    first: list[asyncio.Future[Any]] = [running, asyncio.ensure_future(paused.wait())]
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    direct = Cloud(stage.cloud.embedded)
+    (stage.folder / "other").mkdir()
+    other = worker_context(direct, stage.folder / "other", owner="worker-2", lease_seconds=1.0)
+    try:
+        while await handle_next(direct, other) != 0 or not is_reported(direct):
+            direct.jobs.send(msgspec.json.encode(JOB).decode())
+    finally:
+        resumed.set()
+    truth = {key: direct.store.get(direct.keys.folder + key).data for key in ("bot.json", "result.json")}
+    await running
+    stage.close()
+    other.events.close()
+    for key, data in truth.items():
+        assert direct.store.get(direct.keys.folder + key).data == data, key
+    result = msgspec.json.decode(truth["result.json"], type=Result)
+    assert result.outcome == OutcomeKind.RECORDED
+    assert {event.sequence for event in direct.results()} == {result.sequence}
+    assert stage.stored_parts() == stage.call.parts
+    assert stage.local_parts() == []
 
 
 @pytest.mark.xfail(reason="worker.delivery.events_queue gives an event up after one refusal", strict=False)
