@@ -274,6 +274,13 @@ MUTATIONS: Final = (
         (f"{JOBS}test_job_run.py",),
     ),
     Mutation(
+        "SIGTERM is taken for a person's Ctrl-C",
+        "worker/jobs/context.py",
+        'reason = on_sigterm if name == "SIGTERM" else Reason.INTERRUPTED',
+        "reason = Reason.INTERRUPTED",
+        (f"{JOBS}test_context.py",),
+    ),
+    Mutation(
         "a drain that takes Chromium away first ends the job",
         "worker/jobs/job_run.py",
         "return self._stopped.result()\n",

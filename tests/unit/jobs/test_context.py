@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from worker.delivery.aws_clients import Aws, Credentials
 from worker.jobs import context as module
-from worker.jobs.context import WorkerContext, open_context, owner_name
+from worker.jobs.context import WorkerContext, open_context, owner_name, steady_seconds
 from worker.monitoring.health import HealthServer
-from worker.settings import BrowserSettings, WorkerSettings
+from worker.reasons import Reason
+from worker.settings import BrowserSettings, SettingsError, WorkerSettings
 from worker.states import State
 
 AWS = Aws(
@@ -19,6 +24,7 @@ AWS = Aws(
     credentials=Credentials(access_key_id="id", secret_access_key="secret"),
 )
 SETTINGS = WorkerSettings(bucket="recordings", metrics_port=0, linger_seconds=3600.0)
+PLAIN = WorkerSettings(bucket="bucket")
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +73,46 @@ async def test_only_a_worker_that_had_a_job_waits_for_its_last_scrape(
     async with open_context(BrowserSettings(), SETTINGS, AWS) as context:
         work(context)
     assert lingered == lingers
+
+
+@pytest.mark.parametrize(
+    ("number", "on_sigterm", "reason"),
+    [
+        (signal.SIGTERM, Reason.DRAINED, Reason.DRAINED),
+        (signal.SIGTERM, Reason.INTERRUPTED, Reason.INTERRUPTED),
+        # A person's Ctrl-C and a closed terminal end the job, whatever SIGTERM means.
+        (signal.SIGINT, Reason.DRAINED, Reason.INTERRUPTED),
+        (signal.SIGHUP, Reason.DRAINED, Reason.INTERRUPTED),
+    ],
+)
+async def test_a_drain_is_told_from_a_person(
+    number: signal.Signals, on_sigterm: Reason, reason: Reason
+) -> None:
+    before = time.time()
+    async with open_context(BrowserSettings(), PLAIN, AWS, on_sigterm) as context:
+        assert not context.stopped.done()
+        os.kill(os.getpid(), number)
+        async with asyncio.timeout(10):
+            ending = await context.stopped
+        assert (ending.reason, ending.detail) == (reason, number.name)
+        assert before - 1 < ending.at < time.time() + 1
+
+
+async def test_a_worker_needs_a_bucket() -> None:
+    with pytest.raises(SettingsError, match="MEETSTEMS_BUCKET: is not set"):
+        async with open_context(BrowserSettings(), WorkerSettings(), AWS):
+            pass
+
+
+async def test_each_worker_has_an_owner_of_its_own() -> None:
+    owners = set()
+    for _ in range(2):
+        async with open_context(BrowserSettings(), PLAIN, AWS) as context:
+            owners.add(context.owner)
+            assert context.work == Path()
+    assert len(owners) == 2
+
+
+def test_the_steady_clock_goes_on_while_the_machine_sleeps() -> None:
+    """CLOCK_MONOTONIC does not: after it, a paused owner would believe that its lease is new."""
+    assert abs(steady_seconds() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 5
