@@ -5,7 +5,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from tests.support.fault_proxy import Fault
+import pytest
+
+from tests.support.fault_proxy import REFUSALS, Fault
 from tests.support.tape_samples import a_meeting
 from tests.unit.delivery.conftest import IMPATIENT, Cloud
 from worker.delivery.bucket_layout import bot_keys
@@ -95,3 +97,49 @@ def test_a_refusal_leaves_the_parts_pending_until_it_is_lifted(cloud: Cloud, tmp
         assert upload.pending() == parts
         cloud.s3.create_bucket(Bucket="bucket-to-come")
         assert upload.drain(20)
+
+
+def test_a_part_whose_answer_was_lost_counts_as_uploaded(cloud: Cloud, tmp_path: Path) -> None:
+    """The store's own retries end before an answer comes, so the next try finds the key taken: by this worker."""
+    parts = some_parts(tmp_path, 2)
+    cloud.proxy.fail(Fault.LOST_ANSWER)
+    with closing(TapeUpload(cloud.store(IMPATIENT), KEYS, pause=0.05)) as upload:
+        for part in parts:
+            upload.part_closed(part)
+        cloud.proxy.wait_for_failures(6)
+        assert upload.pending() == parts
+        cloud.proxy.recover()
+        assert upload.drain(20)
+        assert (upload.uploaded_parts, upload.given_up) == (2, 0)
+        assert upload.uploaded_bytes == sum(part.stat().st_size for part in parts)
+    assert [cloud.store().get(KEYS.tape_part(part.name)).data for part in parts] == [
+        part.read_bytes() for part in parts
+    ]
+
+
+@pytest.mark.parametrize("fault", [*REFUSALS, Fault.SLOW_DOWN])
+def test_a_taken_key_that_cannot_be_read_is_looked_at_again(
+    cloud: Cloud, tmp_path: Path, fault: Fault
+) -> None:
+    (part,) = some_parts(tmp_path, 1)
+    cloud.store().put(KEYS.tape_part(part.name), part, content_type="x/y")
+    cloud.proxy.fail(fault, matches=lambda request: request.method in ("GET", "HEAD"))
+    with closing(TapeUpload(cloud.store(IMPATIENT), KEYS, pause=0.05)) as upload:
+        upload.part_closed(part)
+        cloud.proxy.wait_for_failures(3)
+        assert (upload.pending(), upload.given_up) == ([part], 0)
+        cloud.proxy.recover()
+        assert upload.drain(20)
+
+
+@pytest.mark.parametrize("other", [b"", b"x" * 99, b"x" * 100])
+def test_a_part_that_differs_from_the_stored_one_is_not_uploaded(
+    store: S3Store, tmp_path: Path, other: bytes
+) -> None:
+    (part,) = some_parts(tmp_path, 1)
+    store.put(KEYS.tape_part(part.name), other, content_type="x/y")
+    with closing(TapeUpload(store, KEYS)) as upload:
+        upload.part_closed(part)
+        assert not upload.drain(20)
+        assert (upload.uploaded_parts, upload.uploaded_bytes, upload.given_up) == (0, 0, 1)
+    assert part.is_file()
