@@ -65,7 +65,8 @@ async def test_a_stop_of_the_worker_stops_the_attempt_and_later_the_waiting(uplo
         async with world.supervisor as watched:
             attempt = watched.begin_attempt(upload)
             world.stopped.set_result(DRAIN)
-            assert await attempt == DRAIN
+            async with asyncio.timeout(10):
+                assert await attempt == DRAIN
             assert watched.stopped.result() == DRAIN
             assert not watched.hurried.is_set()
             began = time.monotonic()
@@ -102,7 +103,8 @@ async def test_a_lost_lease_stops_for_good_but_hurries_nothing(upload: TapeUploa
             thread = threading.Thread(target=watched.lease_lost, args=(LeaseLostError("worker-2 took it"),))
             thread.start()
             thread.join()
-            ending = await attempt
+            async with asyncio.timeout(10):
+                ending = await attempt
             assert (ending.reason, ending.detail) == (Reason.LEASE_LOST, "worker-2 took it")
             assert watched.lost
             await asyncio.sleep(0.1)
