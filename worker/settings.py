@@ -93,6 +93,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: float = 30.0
     retry_seconds: float = 600.0
     grace_seconds: float = 60.0
+    preflight_seconds: float = 60.0
     latest_start_seconds: float = 3600.0
     most_attempts: int = 2
     memory_limit: int | None = None
@@ -123,6 +124,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             visibility_seconds=int(_number(given, "MEETSTEMS_VISIBILITY_SECONDS", 1, 3600, 45)),
             lease_seconds=_number(given, "MEETSTEMS_LEASE_SECONDS", 1, 3600, 30),
             retry_seconds=_number(given, "MEETSTEMS_RETRY_SECONDS", 1, 7200, 600),
+            preflight_seconds=_number(given, "MEETSTEMS_PREFLIGHT_SECONDS", 0, 3600, 60),
             grace_seconds=_number(given, "MEETSTEMS_GRACE_SECONDS", 1, 7200, 60),
             latest_start_seconds=_number(given, "MEETSTEMS_LATEST_START_SECONDS", 60, 43_200, 3600),
             most_attempts=int(_number(given, "MEETSTEMS_MOST_ATTEMPTS", 1, 100, 2)),

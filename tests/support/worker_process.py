@@ -165,6 +165,7 @@ class Worker:
                 "MEETSTEMS_VISIBILITY_SECONDS": str(VISIBILITY),
                 "MEETSTEMS_LEASE_SECONDS": str(LEASE),
                 "MEETSTEMS_RECEIVE_SECONDS": "10",
+                "MEETSTEMS_PREFLIGHT_SECONDS": "0",
                 "MEETSTEMS_MOST_ATTEMPTS": "3",
                 "MEETSTEMS_LOG": "json",
                 "AWS_ACCESS_KEY_ID": embedded.aws.credentials.access_key_id,

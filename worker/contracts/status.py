@@ -198,11 +198,24 @@ def delayed_event(job: Job, why: str, seconds: float, key: str, at: float) -> di
 
     ``why`` is one line; ``key`` makes the event's idempotency key unique. ``at`` is now, in Unix seconds.
     """
+    message = (
+        f"The bot cannot be run now and is tried again: {printable(job.redactor().text(redact(why)), 500)}"
+    )
+    return {**_delayed(job, message, key, at), "retry_at": iso_utc(at + seconds)}
+
+
+def upload_delayed_event(job: Job, attempt: int, sequence: int, at: float) -> dict[str, Any]:
+    """The event of a recording that cannot be uploaded, while its worker stays and goes on trying; ``at`` in Unix seconds."""
+    message = "The recording is complete and waits for its upload"
+    event = _delayed(job, message, f"upload-{attempt}", at)
+    return {**event, "attempt": attempt, "sequence": sequence}
+
+
+def _delayed(job: Job, message: str, key: str, at: float) -> dict[str, Any]:
     return {
         "event": "bot.delayed",
         "bot_id": job.bot_id,
-        "message": f"The bot cannot be run now and is tried again: {printable(job.redactor().text(redact(why)), 500)}",
-        "retry_at": iso_utc(at + seconds),
+        "message": message,
         "attempt": 0,
         "sequence": 0,
         "idempotency_key": f"{job.bot_id}-delayed-{key}",

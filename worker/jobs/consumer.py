@@ -106,7 +106,8 @@ async def run_from_queue(
         )
         if forever:
             return await _run_forever(queue, context)
-        await preflight(context, queue)
+        if not await until_able(context, queue, worker_settings.preflight_seconds):
+            return DONE
         delivery = await _receive(queue, context, worker_settings.receive_seconds)
         return DONE if delivery is None else await JobConsumer(queue, delivery, context).handle()
 
@@ -119,7 +120,7 @@ async def _run_forever(queue: JobsQueue, context: WorkerContext) -> int:
     exit_code = DONE
     able = False
     while not context.stopped.done():
-        if not able and not await until_able(context, queue):
+        if not able and not await until_able(context, queue, math.inf):
             break
         try:
             delivery = await _receive(queue, context, POLL_SECONDS)

@@ -36,7 +36,7 @@ from worker.jobs.result_file import read_result
 from worker.jobs.retry_budget import RetryBudget
 from worker.jobs.start_limits import due_at, is_too_late
 from worker.jobs.supervisor import Supervisor
-from worker.jobs.tape_drain import drain_tapes
+from worker.jobs.tape_drain import STUCK_SECONDS, drain_tapes
 from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt
 from worker.platforms.links import parse_link
@@ -218,6 +218,9 @@ class _JobRun:
         self._attempts: list[Attempt] = []
         self._uploads: list[TapeUpload] = []
         self._recorded_before = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._trouble_since: float | None = None
+        """Since when requests to the store have failed, on the steady clock."""
         self._drained: bool | None = None
         """Whether all tapes are in the bucket; None before that was waited for."""
 
@@ -371,11 +374,16 @@ class _JobRun:
 
     def _on_stuck(self, missing: int) -> None:
         self._context.metrics.delivery.set_upload_stuck(True)
+        self._reporter.upload_delayed()
         logger.error("%d parts of the tape cannot be uploaded; the worker stays and goes on trying", missing)
 
     def _on_trouble(self, error: DeliveryError | None) -> None:
-        """A request to the store failed in a way that may be temporary, or (None) succeeded after all."""
+        """A request to the store failed in a way that may be temporary, or (None) succeeded after all. Called in any thread."""
         self._context.metrics.delivery.set_upload_stuck(error is not None)
+        now = self._context.steady()
+        self._trouble_since = None if error is None else self._trouble_since or now
+        if self._drained is not None and now - (self._trouble_since or now) >= STUCK_SECONDS:
+            self._loop.call_soon_threadsafe(self._reporter.upload_delayed)
 
     async def _publish_small_files(self) -> None:
         """Uploads the files of attempts where that takes a moment only."""

@@ -50,13 +50,21 @@ async def preflight(context: WorkerContext, queue: JobsQueue | None) -> None:
         raise found[0]
 
 
-async def until_able(context: WorkerContext, queue: JobsQueue) -> bool:
-    """Repeats the preflight until it succeeds; returns False if the worker has to stop before."""
+async def until_able(context: WorkerContext, queue: JobsQueue, patience: float) -> bool:
+    """Repeats the preflight until it succeeds; returns False if the worker has to stop before.
+
+    Raises what ``preflight`` raises once ``patience`` seconds have passed. A worker that ended at once would be replaced at
+    once: KEDA starts a Job for each message that nobody has received, every few seconds.
+    """
+    deadline = context.steady() + patience
     wait = FIRST_WAIT
     while not context.stopped.done():
         try:
             await preflight(context, queue)
         except MeetstemsError as error:
+            wait = min(wait, deadline - context.steady())
+            if wait <= 0:
+                raise
             logger.error("%s; next try in %.0f s", error, wait)
             await asyncio.wait([context.stopped], timeout=wait)
             wait = min(2 * wait, LONGEST_WAIT)

@@ -17,6 +17,7 @@ from worker.contracts.status import (
     audio_event,
     bot_status,
     state_event,
+    upload_delayed_event,
 )
 from worker.contracts.vendor_words import words
 from worker.delivery.bucket_layout import BotKeys
@@ -73,6 +74,7 @@ class Reporter:
         """When the call was told of the recording, by any attempt (ISO 8601); None: it was not."""
         self.attempt = attempt
         self._count = 0
+        self._upload_delayed = 0
         self._status: BotStatus | None = None
         self._unwritten: BotStatus | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -101,6 +103,13 @@ class Reporter:
         self._send(state_event(status, names.event, self._job.custom_attributes))
         self._write_soon(status)
         return status
+
+    def upload_delayed(self) -> None:
+        """Reports, once for each attempt, that the recording cannot be uploaded yet."""
+        if self._upload_delayed != self.attempt:
+            self._upload_delayed = self.attempt
+            at = self._clock()
+            self._send(upload_delayed_event(self._job, self.attempt, self.next_sequence(), at))
 
     def announced(self, at: float) -> None:
         """Writes into bot.json, soon, that the call was told of the recording at ``at`` (Unix seconds)."""

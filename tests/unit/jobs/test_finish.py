@@ -4,6 +4,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -59,7 +60,9 @@ class World:
         self._recovered = [] if recovered is None else recovered
         self.lease = Lease.acquire(store, KEYS.lease, "worker-1", time.time(), TTL, lambda: self.steady)
         settings = WorkerSettings(bucket="bucket", keep_tape=keep_tape)
-        context = replace(context_with(self.sink), store=store, worker_settings=settings, work=folder)
+        context = replace(
+            context_with(self.sink), store=cast(Any, store), worker_settings=settings, work=folder
+        )
         number = max((each.number for each in attempts), default=1)
         fenced = FencedStore(store, lambda: self.lease.may_speak(time.time()))
         reporter = Reporter(fenced, KEYS, self.sink, self.lease, JOB, number, time.time)

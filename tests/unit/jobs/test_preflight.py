@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -137,18 +138,35 @@ async def test_a_worker_that_runs_forever_waits_until_it_is_able(
 ) -> None:
     monkeypatch.setattr(module, "FIRST_WAIT", 0.01)
     proxy.fail(Fault.ACCESS_DENIED, matches=is_s3)
-    waiting = asyncio.create_task(until_able(context, queue))
+    waiting = asyncio.create_task(until_able(context, queue, math.inf))
     await asyncio.to_thread(proxy.wait_for_failures, 3)
     assert not waiting.done()
     proxy.recover()
     assert await waiting
 
 
+async def test_a_worker_that_stays_unable_ends_after_its_patience(
+    context: WorkerContext,
+    queue: JobsQueue,
+    browser: Browser,
+    proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not at once: a Job would be started again and again for a message that nobody receives."""
+    monkeypatch.setattr(module, "FIRST_WAIT", 0.01)
+    proxy.fail(Fault.ACCESS_DENIED, matches=is_s3)
+    began = time.monotonic()
+    with pytest.raises(PreflightError):
+        await until_able(context, queue, 0.5)
+    assert time.monotonic() - began >= 0.5
+    assert proxy.failed > 2
+
+
 async def test_a_worker_that_waits_to_become_able_can_be_stopped(
     context: WorkerContext, queue: JobsQueue, browser: Browser, proxy: FaultProxy
 ) -> None:
     proxy.fail(Fault.ACCESS_DENIED, matches=is_s3)
-    waiting = asyncio.create_task(until_able(context, queue))
+    waiting = asyncio.create_task(until_able(context, queue, math.inf))
     await asyncio.to_thread(proxy.wait_for_failures, 1)
     began = time.monotonic()
     context.stopped.set_result(Ending(Reason.DRAINED, "SIGTERM", time.time()))

@@ -101,6 +101,20 @@ async def test_the_same_state_is_reported_once() -> None:
     assert desk.sink.names == ["bot.joining", "bot.leaving", "bot.leaving"]
 
 
+async def test_a_delayed_upload_is_reported_once_for_each_attempt() -> None:
+    desk = Desk()
+    for attempt in (2, 2, 3):
+        desk.reporter.attempt = attempt
+        desk.reporter.upload_delayed()
+    assert [(event["event"], event["attempt"]) for event in desk.sink.sent] == [
+        ("bot.delayed", 2),
+        ("bot.delayed", 3),
+    ]
+    first, second = desk.sink.sent
+    assert first["sequence"] < second["sequence"]
+    assert first["idempotency_key"] != second["idempotency_key"]
+
+
 async def test_numbers_grow_with_the_attempt() -> None:
     desk = Desk()
     desk.reporter.enter(State.JOINING)
