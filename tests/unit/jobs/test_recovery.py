@@ -188,7 +188,8 @@ async def test_recovery_in_a_process_gives_the_same_and_logs_its_errors(
     )
     assert recovered[0].manifest.recording.ended_reason == "cut_off"
 
-    wrong_bucket = msgspec.structs.replace(task, bucket="no-such-bucket")
+    # A refusal is waited out for as long as an outage.
+    wrong_bucket = msgspec.structs.replace(task, bucket="no-such-bucket", retry_seconds=1.0)
     with pytest.raises(RecoveryError, match=r"recovery of attempts \[1\]: ended with exit code 1"):
         await recover_in_process(wrong_bucket)
     assert "NoSuchBucket" in capfd.readouterr().err
