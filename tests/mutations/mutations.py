@@ -12,7 +12,8 @@ BROWSER: Final = "tests/browser/"
 class Mutation(NamedTuple):
     """``breaks``: what no longer works. ``old`` occurs exactly once in ``file`` and is replaced by ``new``.
 
-    ``tests`` are the quick tests that may notice it, in this order; ``browser`` are run only if those do not.
+    ``tests`` are the quick tests that may notice it, in this order: files, or names as pytest takes them. ``browser`` are run
+    only if those do not.
     """
 
     breaks: str
@@ -164,7 +165,9 @@ MUTATIONS: Final = (
         "worker/jobs/job_run.py",
         "return Disposition.TAKEN_OVER if self._supervisor.lost else Disposition.HANDED_ON",
         "return Disposition.HANDED_ON",
-        (f"{JOBS}test_job_run.py",),
+        (
+            f"{JOBS}test_job_run.py::test_a_worker_that_loses_the_bot_before_it_joins_leaves_the_message_alone",
+        ),
     ),
     # What is recorded.
     Mutation(
@@ -221,7 +224,7 @@ MUTATIONS: Final = (
         "worker/jobs/job_run.py",
         "        complete = await self._drain_tapes()\n",
         "        complete = True\n",
-        (f"{JOBS}test_job_run.py",),
+        (f"{JOBS}test_job_run.py::test_the_result_comes_after_the_last_part_of_the_tape",),
     ),
     Mutation(
         "a tape is removed although its files are missing",
@@ -257,21 +260,21 @@ MUTATIONS: Final = (
         "worker/jobs/job_run.py",
         "limits = [] if longest is None else [longest - before]",
         "limits = [] if longest is None else [longest]",
-        (f"{JOBS}test_job_run.py",),
+        (f"{JOBS}test_job_run.py::test_the_longest_duration_is_that_of_all_attempts_together",),
     ),
     Mutation(
         "the limit of memory is not watched",
         "worker/jobs/job_run.py",
         "        settings.memory_limit,\n",
         "        None,\n",
-        (f"{JOBS}test_job_run.py",),
+        (f"{JOBS}test_job_run.py::test_too_much_memory_gets_a_new_chromium",),
     ),
     Mutation(
         "a drain ends the job",
         "worker/jobs/job_run.py",
         "if ending is not None and ending.reason is Reason.DRAINED:",
         "if False:",
-        (f"{JOBS}test_job_run.py",),
+        (f"{JOBS}test_job_run.py::test_a_drain_at_any_moment_loses_nothing",),
     ),
     Mutation(
         "SIGTERM is taken for a person's Ctrl-C",
@@ -285,14 +288,14 @@ MUTATIONS: Final = (
         "worker/jobs/job_run.py",
         "return self._stopped.result()\n",
         "return ending\n",
-        (f"{JOBS}test_job_run.py",),
+        (f"{JOBS}test_job_run.py::test_a_drain_that_takes_chromium_away_first_hands_the_job_on",),
     ),
     Mutation(
         "a bot joins whatever meeting is held under a link by now",
         "worker/jobs/job_run.py",
         "if not is_too_late(due, earlier.active_until, now, limit):",
         "if True:",
-        (f"{JOBS}test_job_run.py",),
+        (f"{JOBS}test_job_run.py::test_a_job_that_is_too_late_ends_without_joining",),
     ),
     Mutation(
         "a job has one more try for all its troubles",
@@ -334,7 +337,10 @@ MUTATIONS: Final = (
         "worker/jobs/earlier_attempts.py",
         "return reason is not None and reason.is_cut_off",
         "return False",
-        (f"{JOBS}test_earlier_attempts.py", f"{JOBS}test_job_run.py"),
+        (
+            f"{JOBS}test_earlier_attempts.py",
+            f"{JOBS}test_job_run.py::test_a_drain_at_any_moment_loses_nothing",
+        ),
     ),
     Mutation(
         "a worker that cannot reach its bucket takes jobs",
