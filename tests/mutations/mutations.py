@@ -274,7 +274,9 @@ MUTATIONS: Final = (
         "worker/jobs/job_run.py",
         "if ending is not None and ending.reason is Reason.DRAINED:",
         "if False:",
-        (f"{JOBS}test_job_run.py::test_a_drain_at_any_moment_loses_nothing",),
+        (
+            f"{JOBS}test_job_run.py::test_a_drained_job_is_finished_by_the_next_worker_if_every_request_fails_once",
+        ),
     ),
     Mutation(
         "SIGTERM is taken for a person's Ctrl-C",

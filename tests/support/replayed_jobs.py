@@ -122,7 +122,7 @@ class ReplayedCall:
             first: list[asyncio.Future[Any]] = [over, stopped]
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             over.cancel()
-            if stopped.done():
+            if not visit.after.is_set():
                 return stopped.result()
         return Ending(visit.reason, "as the test has it", time.time())
 
