@@ -22,6 +22,7 @@ from tests.support.truth_check import assert_matches_truth
 from tests.support.worker_process import Cloud, Worker, cloud
 from worker.jobs.streams import streams_of
 from worker.manifest.schema import Announcement, Manifest
+from worker.states import State
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -30,15 +31,6 @@ pytestmark = pytest.mark.timeout(180)
 def aws() -> Iterator[Cloud]:
     with cloud() as embedded:
         yield embedded
-
-
-def is_recording(aws: Cloud, attempt: int) -> bool:
-    status = aws.status()
-    return status is not None and (status.state, status.attempt) == ("in_call_recording", attempt)
-
-
-def has_tape(aws: Cloud, attempt: int) -> bool:
-    return any(key.startswith(f"attempts/{attempt:04d}/tape/") for key in aws.objects())
 
 
 async def test_a_job_is_recorded_and_reported_and_a_redelivery_changes_nothing(
@@ -53,10 +45,10 @@ async def test_a_job_is_recorded_and_reported_and_a_redelivery_changes_nothing(
         }
         aws.dispatch(replica, **more)
         worker = await Worker.start(replica, aws, tmp_path / "work")
-        await aws.until(lambda: (status := aws.status()) is not None and status.state == "in_call_recording")
+        await aws.until(aws.is_recording)
         in_progress = msgspec.json.decode(await asyncio.to_thread(streams_of, aws.store, aws.keys))
         assert in_progress["audio_status"] == "in_progress"
-        await aws.until(lambda: aws.tape_parts() >= 1)
+        await aws.until(aws.has_recorded)
         assert await worker.finish() == 0
         assert aws.event_names() == [
             "bot.joining",
@@ -116,11 +108,6 @@ async def test_a_job_is_recorded_and_reported_and_a_redelivery_changes_nothing(
     assert "X-Amz" not in worker.log
 
 
-def is_waiting(aws: Cloud, attempt: int) -> bool:
-    status = aws.status()
-    return status is not None and (status.state, status.attempt) == ("waiting_room", attempt)
-
-
 async def test_two_kills_lose_only_seconds_and_give_one_result(tmp_path: Path) -> None:
     manifest = await kill_and_finish(tmp_path, [recording_for(4.0), recording_for(3.0)], duration=32.0)
     assert manifest is not None
@@ -137,7 +124,7 @@ async def test_a_job_that_kills_its_workers_ends_with_its_partial_recording(
             worker = await Worker.start(
                 replica, aws, tmp_path / f"work-{number}", MEETSTEMS_MOST_ATTEMPTS="2"
             )
-            await aws.until(partial(has_tape, aws, number + 1))
+            await aws.until(partial(aws.has_recorded, number + 1))
             await worker.kill()
         last = await Worker.start(replica, aws, tmp_path / "last", MEETSTEMS_MOST_ATTEMPTS="2")
         assert await last.finish() == 1
@@ -167,7 +154,7 @@ async def test_sigint_ends_the_recording_in_order(aws: Cloud, tmp_path: Path) ->
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         aws.dispatch(replica, audio_separate_streams=False)
         worker = await Worker.start(replica, aws, tmp_path / "work")
-        await aws.until(lambda: aws.tape_parts() >= 1)
+        await aws.until(aws.is_recording)
         worker.process.send_signal(signal.SIGINT)
         assert await worker.finish() == 0
         assert await replica.wait_ended() == "left"
@@ -192,7 +179,7 @@ async def test_sigterm_hands_the_job_on_and_the_next_worker_goes_on(tmp_path: Pa
         async with Replica(conversation(20), tmp_path / "truth.jsonl") as replica:
             aws.dispatch(replica)
             worker = await Worker.start(replica, aws, tmp_path / "work")
-            await aws.until(partial(is_recording, aws, 1))
+            await aws.until(aws.is_recording)
             await asyncio.sleep(2.0)
             drained = time.time()
             worker.process.send_signal(signal.SIGTERM)
@@ -223,13 +210,13 @@ async def test_sigterm_before_the_call_returns_the_job_to_the_queue(aws: Cloud, 
     async with Replica(meeting(4, lobby=60), tmp_path / "truth.jsonl") as replica:
         aws.dispatch(replica)
         worker = await Worker.start(replica, aws, tmp_path / "work")
-        await aws.until(lambda: (status := aws.status()) is not None and status.state == "waiting_room")
+        await aws.until(partial(aws.is_in, State.WAITING_ROOM))
         worker.process.send_signal(signal.SIGTERM)
         assert await worker.finish() == 75
         assert aws.results() == []
         assert aws.waiting_jobs() == 1
         next_worker = await Worker.start(replica, aws, tmp_path / "next")
-        await aws.until(partial(is_waiting, aws, attempt=2))
+        await aws.until(partial(aws.is_in, State.WAITING_ROOM, attempt=2))
         replica.admit_now()
         assert await next_worker.finish() == 0
     assert aws.results()[0].outcome == "recorded"
@@ -239,7 +226,7 @@ async def test_a_dead_chromium_is_restarted_once(aws: Cloud, tmp_path: Path) -> 
     async with Replica(conversation(), tmp_path / "truth.jsonl") as replica:
         aws.dispatch(replica)
         worker = await Worker.start(replica, aws, tmp_path / "work")
-        await aws.until(lambda: aws.tape_parts() >= 1)
+        await aws.until(aws.has_recorded)
         killed = time.time()
         os.kill(chromium_of(worker.process.pid), signal.SIGKILL)
         assert await worker.finish() == 0
@@ -282,7 +269,7 @@ async def test_a_bot_that_is_not_admitted_gives_a_result(aws: Cloud, tmp_path: P
     async with Replica(meeting(60, lobby=60), tmp_path / "truth.jsonl") as replica:
         aws.dispatch(replica)
         worker = await Worker.start(replica, aws, tmp_path / "work")
-        await aws.until(lambda: (status := aws.status()) is not None and status.state == "waiting_room")
+        await aws.until(partial(aws.is_in, State.WAITING_ROOM))
         replica.deny()
         assert await worker.finish() == 0
     (result,) = aws.results()
@@ -316,7 +303,7 @@ async def test_an_outage_of_s3_and_sqs_during_a_recording_loses_nothing(
         async with Replica(conversation(9), tmp_path / "truth.jsonl") as replica:
             aws.dispatch(replica)
             worker = await Worker.start(replica, through_proxy, tmp_path / "work")
-            await aws.until(lambda: aws.tape_parts() >= 1)
+            await aws.until(aws.is_recording)
             proxy.fail(fault)
             await asyncio.sleep(6)
             proxy.recover()

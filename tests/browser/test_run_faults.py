@@ -142,7 +142,7 @@ async def test_a_worker_that_lost_its_lease_leaves_and_uploads_no_files(aws: Clo
         running = asyncio.create_task(
             run_job(job_for(replica), worker_context, sent_at=time.time(), ends_by=None, give_up=False)
         )
-        await aws.until(lambda: aws.tape_parts() >= 1)
+        await aws.until(aws.has_recorded)
         other_lease = b'{"owner": "another", "attempt": 9, "expires_at": 9999999999, "ttl": 600}'
         await asyncio.to_thread(aws.store.put, aws.keys.lease, other_lease, content_type="application/json")
         assert await asyncio.wait_for(running, 30) is Disposition.TAKEN_OVER

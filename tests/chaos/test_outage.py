@@ -37,7 +37,7 @@ async def test_an_outage_of_s3_and_sqs_loses_nothing(tmp_path: Path) -> None:
                 MEETSTEMS_VISIBILITY_SECONDS="120",
                 MEETSTEMS_LEASE_SECONDS="60",
             )
-            await aws.until(lambda: aws.tape_parts() >= 1)
+            await aws.until(aws.is_recording)
             process = psutil.Process(worker.process.pid)
             memory = [process.memory_info().rss]
             over = time.monotonic() + OUTAGE

@@ -1,4 +1,4 @@
-"""Kills workers during a job, lets another one finish it, and checks the result."""
+"""Interrupts workers during a job, lets another one finish it, and checks the result."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from fixtures.replica.scenario import Page, Participant, Scenario
 from fixtures.replica.server import Replica
-from fixtures.replica.truth import read_truth
-from tests.support.truth_check import assert_matches_truth, assert_playable
+from fixtures.replica.truth import Truth, TruthPacket, read_truth
+from tests.support.truth_check import assert_matches_truth, assert_playable, parts_of
 from tests.support.worker_process import Cloud, Worker, cloud
+from worker.contracts.status import Result
 from worker.manifest.schema import Manifest
 
 DURATION = 15.0
+KILL_LOSS = 5.0
+"""Seconds that SIGKILL may cost: a part of the tape closes after 4 s."""
 
 
 def conversation(duration: float = DURATION) -> Scenario:
@@ -39,7 +42,7 @@ def _turns(first: float, duration: float) -> list[tuple[float, float]]:
 
 
 Moment: TypeAlias = Callable[[Cloud, int], Awaitable[None]]
-"""Returns when it is time to kill the worker that runs the attempt with this number."""
+"""Returns when it is time to interrupt the worker that runs the attempt with this number."""
 
 
 def after(seconds: float) -> Moment:
@@ -56,14 +59,17 @@ def recording_for(seconds: float) -> Moment:
     """This many seconds after the worker has reported that it records."""
 
     async def wait(aws: Cloud, attempt: int) -> None:
-        def records() -> bool:
-            status = aws.status()
-            return status is not None and (status.state, status.attempt) == ("in_call_recording", attempt)
-
-        await aws.until(records)
+        await aws.until(lambda: aws.is_recording(attempt))
         await asyncio.sleep(seconds)
 
     return wait
+
+
+class Interruption(NamedTuple):
+    """``stop`` ends a worker, and waits for its end, once ``moment`` has come."""
+
+    moment: Moment
+    stop: Callable[[Worker], Awaitable[object]]
 
 
 async def kill_and_finish(
@@ -73,36 +79,93 @@ async def kill_and_finish(
 
     The meeting takes ``duration`` seconds. Returns the bot's manifest, None if nothing was recorded.
     """
-    kills = []
+    kills = [Interruption(moment, Worker.kill) for moment in moments]
+    return (await interrupt_and_finish(folder, kills, duration, KILL_LOSS)).manifest
+
+
+async def interrupt_and_finish(
+    folder: Path, interruptions: Sequence[Interruption], duration: float, max_lost: float
+) -> FinishedJob:
+    """Stops one worker after the other; then another one finishes the job, unless it is done already.
+
+    Each interruption may cost ``max_lost`` seconds of what came before it.
+    """
+    stopped_at = []
     with cloud() as aws:
         async with Replica(conversation(duration), folder / "truth.jsonl") as replica:
             aws.dispatch(replica)
-            for number, moment in enumerate(moments, start=1):
+            for number, (moment, stop) in enumerate(interruptions, start=1):
                 worker = await Worker.start(replica, aws, folder / f"work-{number}")
                 await moment(aws, number)
-                kills.append(time.time())
-                await worker.kill()
-            last = await Worker.start(replica, aws, folder / "work-last")
-            assert await last.finish() == 0
-        return await asyncio.to_thread(_check, aws, folder, kills)
+                stopped_at.append(time.time())
+                await stop(worker)
+            if aws.waiting_jobs():
+                last = await Worker.start(replica, aws, folder / "work-last")
+                assert await last.finish(duration + 90) == 0
+        return await asyncio.to_thread(check_finished_job, aws, folder, stopped_at, max_lost)
 
 
-def _check(aws: Cloud, folder: Path, kills: list[float]) -> Manifest | None:
+class FinishedJob(NamedTuple):
+    """A job that ended as it must. ``stopped_at`` is when its workers were interrupted, in Unix seconds.
+
+    ``recorded`` are the packets of ``truth`` that are in files, by index; ``manifest`` is None if nothing was recorded.
+    """
+
+    result: Result
+    manifest: Manifest | None
+    truth: Truth
+    recorded: set[int]
+    stopped_at: list[float]
+
+    def missed(self) -> list[TruthPacket]:
+        """What was spoken since the recording began and is in no file, whether or not a bot was there to hear it."""
+        if self.manifest is None:
+            return []
+        start = parts_of(self.manifest)[0].start
+        return [
+            packet
+            for index, packet in enumerate(self.truth.packets)
+            if packet.kind == "speech" and packet.meant_at >= start and index not in self.recorded
+        ]
+
+    def assert_complete_is_true(self) -> None:
+        """Checks that ``complete`` is True without a gap and False with one; between the two, that there was a reason."""
+        if self.manifest is None:
+            return
+        started = self.truth.header.started_at
+        assert started is not None
+        start, end = parts_of(self.manifest)[0].start, started + self.truth.header.duration
+        missed, complete = self.missed(), self.manifest.recording.complete
+        if missed:
+            assert not complete, f"complete, but {len(missed)} packets are missing"
+        else:
+            assert complete or any(start < at < end for at in self.stopped_at), "nothing is missing"
+
+
+def check_finished_job(
+    aws: Cloud, folder: Path, stopped_at: list[float], max_lost: float = KILL_LOSS
+) -> FinishedJob:
+    """Checks that the bot's job is reported once and is gone from the queue, and its files against ``folder``'s truth.jsonl.
+
+    Up to ``max_lost`` seconds before each time in ``stopped_at`` (Unix seconds) may be missing.
+    """
     (result,) = aws.results()
     assert aws.waiting_jobs() == 0
     assert aws.dead_letters() == []
     status = aws.status()
     assert status is not None
     assert status.reported
+    assert status.attempt == result.attempt
     bot = aws.save(folder / "bot")
     sizes = {file.key.removeprefix(aws.keys.folder): file.size for file in result.files}
     assert sizes == {key: (bot / key).stat().st_size for key in sizes}
+    truth = read_truth(folder / "truth.jsonl")
     if result.audio_streams is None:
-        return None
+        return FinishedJob(result, None, truth, set(), stopped_at)
     manifest = aws.manifest()
-    assert_matches_truth(bot, manifest, read_truth(folder / "truth.jsonl"), kills)
+    recorded = assert_matches_truth(bot, manifest, truth, stopped_at, max_lost)
     parts = manifest.recording.parts
     for part in parts if isinstance(parts, list) else []:
         if part.mixed_audio is not None:
             assert_playable(bot / part.mixed_audio, part.duration_seconds)
-    return manifest
+    return FinishedJob(result, manifest, truth, recorded, stopped_at)

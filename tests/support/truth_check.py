@@ -45,8 +45,11 @@ def _part(part: RecordedPart, zero: float) -> PartOfMeeting:
 
 def assert_matches_truth(
     folder: Path, manifest: Manifest, truth: Truth, kills: Sequence[float], max_lost: float = 5.0
-) -> None:
-    """``kills`` are in Unix seconds: at most ``max_lost`` seconds before each of them may be missing."""
+) -> set[int]:
+    """Returns the indexes of the packets of the truth that are in files.
+
+    ``kills`` are in Unix seconds: at most ``max_lost`` seconds before each of them may be missing.
+    """
     parts = parts_of(manifest)
     lateness = _lateness(truth)
     seen: set[int] = set()
@@ -65,6 +68,7 @@ def assert_matches_truth(
                 heard[part.number, csrc] |= found
     for part in parts:
         _assert_nothing_missing(part, truth, heard, kills, max_lost)
+    return seen
 
 
 def assert_playable(path: Path, seconds: float) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -26,6 +28,10 @@ from worker.delivery.object_store import NotFoundError, S3Store
 from worker.delivery.retries import RetryPolicy
 from worker.jobs.dispatch import dispatch
 from worker.manifest.schema import Manifest
+from worker.states import State
+from worker.tape.errors import TapeReadError
+from worker.tape.events import FrameBatch, RecordingStarted, TapeEvent
+from worker.tape.reader import TapeReader
 
 BOT = "bot-1"
 VISIBILITY = 3
@@ -118,21 +124,62 @@ class Cloud:
             while not await asyncio.to_thread(wanted):  # noqa: ASYNC110 - it depends on another process
                 await asyncio.sleep(0.05)
 
-    def tape_parts(self) -> int:
-        return sum("/tape/" in key for key in self.objects())
+    def is_in(self, state: State, attempt: int = 1) -> bool:
+        """Whether bot.json says that attempt number ``attempt`` is in ``state``."""
+        status = self.status()
+        return status is not None and (status.state, status.attempt) == (state, attempt)
+
+    def is_recording(self, attempt: int = 1) -> bool:
+        """Whether bot.json says that attempt number ``attempt`` records."""
+        return self.is_in(State.IN_CALL_RECORDING, attempt)
+
+    def tape_parts(self, attempt: int | None = None) -> int:
+        """The parts in the bucket of one attempt, or of all. The waiting room is on the tape, too: they prove no recording."""
+        folder = "/tape/" if attempt is None else f"attempts/{attempt:04d}/tape/"
+        return sum(folder in key for key in self.objects())
+
+    def has_recorded(self, attempt: int = 1) -> bool:
+        """Whether packets that attempt number ``attempt`` has recorded are in the bucket, whatever becomes of its worker."""
+        events = self.tape(attempt)
+        started = next((event.at for event in events if isinstance(event, RecordingStarted)), None)
+        batches = (event for event in events if isinstance(event, FrameBatch))
+        return started is not None and any(
+            frame.arrival > started for batch in batches for frame in batch.frames
+        )
+
+    def tape(self, attempt: int = 1) -> list[TapeEvent]:
+        """The events of the tape in the bucket of attempt number ``attempt``."""
+        with TemporaryDirectory() as folder:
+            for listed in self.store.list(self.keys.attempt(attempt).tape):
+                self.store.download(listed.key, Path(folder) / PurePosixPath(listed.key).name)
+            try:
+                return list(TapeReader(Path(folder)))
+            except TapeReadError:
+                return []
 
 
 @contextmanager
 def cloud() -> Iterator[Cloud]:
+    """S3 and SQS for the block. Workers that still run at its end, after a failure, are killed."""
     with embedded_aws() as embedded:
-        yield Cloud(embedded)
+        try:
+            yield Cloud(embedded)
+        finally:
+            for worker in _started:
+                worker.send_kill()
+            _started.clear()
+
+
+_started: list[Worker] = []
 
 
 class Worker:
     """``meetstems run`` in another process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log_file: Path) -> None:
         self.process = process
+        self._log_file = log_file
+        self._paused: list[psutil.Process] = []
 
     @classmethod
     async def start(
@@ -145,59 +192,99 @@ class Worker:
         **environment: str,
     ) -> Worker:
         await asyncio.to_thread(work.mkdir, parents=True, exist_ok=True)
+        # Nobody reads a pipe while the worker runs, and a full one would block it.
+        log_file = work.with_name(f"{work.name}.log")
         embedded = cloud.embedded
         assert embedded.aws.credentials is not None
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", *module, *arguments),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "MEETSTEMS_CHROMIUM_ARGS": shlex.join(settings_for(replica).chromium_args),
-                "MEETSTEMS_AWS_ENDPOINT_URL": cloud.url,
-                "MEETSTEMS_BUCKET": embedded.bucket,
-                "MEETSTEMS_JOBS_QUEUE_URL": embedded.jobs_url,
-                "MEETSTEMS_EVENTS_QUEUE_URL": embedded.events_url,
-                "MEETSTEMS_WORK_DIR": str(work),
-                "MEETSTEMS_VISIBILITY_SECONDS": str(VISIBILITY),
-                "MEETSTEMS_LEASE_SECONDS": str(LEASE),
-                "MEETSTEMS_RECEIVE_SECONDS": "10",
-                "MEETSTEMS_PREFLIGHT_SECONDS": "0",
-                "MEETSTEMS_MOST_ATTEMPTS": "3",
-                "MEETSTEMS_LOG": "json",
-                "AWS_ACCESS_KEY_ID": embedded.aws.credentials.access_key_id,
-                "AWS_SECRET_ACCESS_KEY": embedded.aws.credentials.secret_access_key,
-                "AWS_DEFAULT_REGION": str(embedded.aws.region),
-                **environment,
-            },
-        )
-        return cls(process)
+        with await asyncio.to_thread(log_file.open, "wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", *module, *arguments),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                cwd=ROOT,
+                env={
+                    **os.environ,
+                    "MEETSTEMS_CHROMIUM_ARGS": shlex.join(settings_for(replica).chromium_args),
+                    "MEETSTEMS_AWS_ENDPOINT_URL": cloud.url,
+                    "MEETSTEMS_BUCKET": embedded.bucket,
+                    "MEETSTEMS_JOBS_QUEUE_URL": embedded.jobs_url,
+                    "MEETSTEMS_EVENTS_QUEUE_URL": embedded.events_url,
+                    "MEETSTEMS_WORK_DIR": str(work),
+                    "MEETSTEMS_VISIBILITY_SECONDS": str(VISIBILITY),
+                    "MEETSTEMS_LEASE_SECONDS": str(LEASE),
+                    "MEETSTEMS_RECEIVE_SECONDS": "10",
+                    "MEETSTEMS_PREFLIGHT_SECONDS": "0",
+                    "MEETSTEMS_MOST_ATTEMPTS": "3",
+                    "MEETSTEMS_LOG": "json",
+                    "AWS_ACCESS_KEY_ID": embedded.aws.credentials.access_key_id,
+                    "AWS_SECRET_ACCESS_KEY": embedded.aws.credentials.secret_access_key,
+                    "AWS_DEFAULT_REGION": str(embedded.aws.region),
+                    **environment,
+                },
+            )
+        worker = cls(process, log_file)
+        _started.append(worker)
+        return worker
+
+    @property
+    def log(self) -> str:
+        """What the worker has logged so far."""
+        return self._log_file.read_text("utf-8", "replace")
 
     async def finish(self, within: float = 90.0) -> int:
         """Waits for the end and returns the exit code. Prints the log, so that pytest shows it for a failed test."""
         async with asyncio.timeout(within):
-            out, err = await self.process.communicate()
-        print(out.decode(), err.decode(), sep="\n")
-        self.log = err.decode()
+            out, _ = await self.process.communicate()
+        print(out.decode(), self.log, sep="\n")
         assert self.process.returncode is not None
         return self.process.returncode
 
-    async def kill(self) -> None:
-        """Sends SIGKILL to the whole tree; to the worker first, so that it does not notice the end of the others."""
+    async def drain(self, within: float = 90.0) -> int:
+        """Sends SIGTERM, if the process has not ended yet; waits for the end and returns the exit code."""
         if self.process.returncode is None:
-            worker = psutil.Process(self.process.pid)
-            tree = worker.children(recursive=True)
-            worker.kill()
-            for process in tree:
-                try:
-                    process.kill()
-                except psutil.NoSuchProcess:
-                    continue
-        out, err = await self.process.communicate()
-        print(out.decode(), err.decode(), "(killed)", sep="\n")
+            self.process.send_signal(signal.SIGTERM)
+        return await self.finish(within)
+
+    def pause(self) -> None:
+        """Stops the worker, while its Chromium goes on."""
+        self._pause([psutil.Process(self.process.pid)])
+
+    def pause_tree(self) -> None:
+        """Stops the worker and all processes that it started, as when the machine sleeps."""
+        self._pause(self._tree())
+
+    def resume(self) -> None:
+        """Continues what was paused, the worker last."""
+        for process in reversed(self._paused):
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def _pause(self, processes: list[psutil.Process]) -> None:
+        self._paused = processes
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def _tree(self) -> list[psutil.Process]:
+        """The worker first, then all processes that it started."""
+        worker = psutil.Process(self.process.pid)
+        return [worker, *worker.children(recursive=True)]
+
+    def send_kill(self) -> None:
+        """Sends SIGKILL to the whole tree, if it runs: to the worker first, so that it does not notice the others' end."""
+        if self.process.returncode is None:
+            with suppress(psutil.NoSuchProcess):
+                for process in self._tree():
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
+
+    async def kill(self) -> None:
+        """Kills the worker and all that it started, and waits for its end."""
+        self.send_kill()
+        out, _ = await self.process.communicate()
+        print(out.decode(), self.log, "(killed)", sep="\n")
 
 
 def _drain(queue: JobsQueue) -> list[str]:
