@@ -255,7 +255,7 @@ async def test_a_call_that_was_told_is_not_told_again_by_the_next_worker(aws: Cl
         await first.kill()
         second = await Worker.start(replica, aws, tmp_path / "second")
         await aws.until(lambda: announced(2), within=90)
-        await aws.until(lambda: has_tape(aws, 2))
+        await aws.until(lambda: aws.is_recording(2))
         second.process.send_signal(signal.SIGINT)
         assert await second.finish() == 0
         # The chat of the second visit.
