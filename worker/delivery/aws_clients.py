@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT: Final = 5
 """Seconds to connect."""
 
-READ_TIMEOUT: Final = 20
-"""Seconds without a byte from S3."""
+READ_TIMEOUT: Final = 10
+"""Seconds without a byte from S3. Less than a lease and a visibility timeout can spare for one request that hangs."""
 
 LONGEST_POLL: Final = 20
 """The longest time in seconds that SQS holds a receive open

@@ -68,6 +68,9 @@ FIRST_DELAY: Final = 30.0
 LONGEST_DELAY: Final = 600.0
 """Seconds until a job that this worker cannot run is received again; they double each time."""
 
+MOST_DELAYS: Final = 150
+"""Delays of one job, about a day: a job that no worker can run must not go round for ever."""
+
 MESSAGE_RETRY: Final = 2.0
 """Seconds between two tries of a request about the message."""
 
@@ -203,12 +206,10 @@ class JobConsumer:
             return await self._refuse(error)
         except (InputError, RefusedError, ChromiumNotFoundError) as error:
             logger.error("%s: cannot run with this configuration: %s", job.bot_id, error)
-            await self._delay(job, error)
-            return BAD_CONFIGURATION
+            return await self._delay_or_bury(job, error, BAD_CONFIGURATION)
         except (DeliveryError, ChromiumLaunchError, DisplayError, OSError) as error:
             logger.error("%s: could not run, will be tried again: %s", job.bot_id, error)
-            await self._delay(job, error)
-            return TRY_AGAIN
+            return await self._delay_or_bury(job, error, TRY_AGAIN)
         except Exception as error:
             logger.exception("%s: internal error", job.bot_id)
             if self._gives_up:
@@ -223,10 +224,17 @@ class JobConsumer:
         most = self._context.worker_settings.most_attempts
         return decide(self._delivery.receive_count, most) == "poison"
 
+    async def _delay_or_bury(self, job: Job, error: Exception, exit_code: int) -> int:
+        """Puts back a job that this worker cannot run; after MOST_DELAYS it is reported as failed."""
+        if self._delivery.delays >= MOST_DELAYS:
+            return await self._bury(job, error)
+        await self._delay(job, error)
+        return exit_code
+
     async def _bury(self, job: Job, error: Exception) -> int:
         """Reports a job that was tried too often and cannot even be given up in order, by its result alone."""
         context = self._context
-        outcome = given_up()._replace(detail=f"internal error: {type(error).__name__}")
+        outcome = given_up()._replace(detail=f"{_kind_of(error)} error: {type(error).__name__}")
         result = make_result(
             job,
             outcome,
@@ -417,8 +425,10 @@ def _kind_of(error: Exception) -> str:
             return "browser"
         case InputError():
             return "configuration"
-        case _:
+        case OSError():
             return "system"
+        case _:
+            return "internal"
 
 
 def _bot_id_of(delivery: Delivery) -> str:

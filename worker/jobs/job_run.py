@@ -11,13 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from worker.contracts.job import Job
-from worker.contracts.status import BotStatus, result_event
+from worker.contracts.status import result_event
 from worker.delivery.bucket_layout import BotKeys, bot_keys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.fenced_store import FencedStore
 from worker.delivery.keepalive import keep_lease
 from worker.delivery.lease import Lease, LeaseHeldError, LeaseLostError
-from worker.delivery.object_store import NotFoundError, ObjectStore, PreconditionFailedError
+from worker.delivery.object_store import ObjectStore, PreconditionFailedError
 from worker.delivery.patient_store import PatientStore
 from worker.delivery.tape_upload import TapeUpload
 from worker.errors import MeetstemsError
@@ -153,7 +153,7 @@ async def _reported(keys: BotKeys, store: ObjectStore) -> Disposition | None:
     result = await asyncio.to_thread(read_result, store, keys)
     if result is None:
         return None
-    _, status = await asyncio.to_thread(_read_status, store, keys)
+    _, status = await asyncio.to_thread(read_status, store, keys)
     if status is None or not status.reported:
         return None
     logger.info("the job is already done: %s", result.outcome)
@@ -165,7 +165,7 @@ async def _report_again(keys: BotKeys, context: WorkerContext, store: ObjectStor
     result = await asyncio.to_thread(read_result, store, keys)
     if result is None:
         return None
-    etag, status = await asyncio.to_thread(_read_status, store, keys)
+    etag, status = await asyncio.to_thread(read_status, store, keys)
     if status is not None and status.reported:
         return disposition_of(result)
     context.events.send(result_event(result))
@@ -178,19 +178,6 @@ async def _report_again(keys: BotKeys, context: WorkerContext, store: ObjectStor
         except PreconditionFailedError as error:
             logger.info("bot.json has another writer: %s", error)
     return disposition_of(result)
-
-
-def _read_status(store: ObjectStore, keys: BotKeys) -> tuple[str | None, BotStatus | None]:
-    """``bot.json`` with its ETag; no status where there is none, or none that this version can read."""
-    try:
-        stored = store.get(keys.status)
-    except NotFoundError:
-        return None, None
-    try:
-        return stored.etag, msgspec.json.decode(stored.data, type=BotStatus)
-    except msgspec.DecodeError as error:
-        logger.warning("%s: cannot be read: %s", keys.status, error)
-        return stored.etag, None
 
 
 class _JobRun:
@@ -230,7 +217,7 @@ class _JobRun:
         self._recorded_before = earlier.recorded_seconds
         self._earlier = earlier
         number = await self._claim()
-        before = await asyncio.to_thread(read_status, self._starting, self._keys)
+        _, before = await asyncio.to_thread(read_status, self._starting, self._keys)
         self._reporter = Reporter(
             self._store,
             self._keys,
@@ -340,15 +327,9 @@ class _JobRun:
         if not grown:
             return recorded
         logger.info("attempts %s have more parts than before: their files are made again", grown)
-        await asyncio.to_thread(self._remove_files, grown)
         again = await self._unless_stopped(asyncio.create_task(self._recover(grown, "recovery-again")))
         both = [*(each for each in recorded if each.attempt not in grown), *again]
         return sorted(both, key=lambda each: each.attempt)
-
-    def _remove_files(self, numbers: list[int]) -> None:
-        for number in numbers:
-            for listed in self._store.list(self._keys.attempt(number).files):
-                self._store.delete(listed.key)
 
     async def _unless_stopped(self, recovering: asyncio.Task[list[RecordedAttempt]]) -> list[RecordedAttempt]:
         """Waits for ``recovering``; a worker that has to stop waits until it is hurried. Raises RecoveryUnderWayError."""

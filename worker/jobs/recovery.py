@@ -6,13 +6,15 @@ import logging
 from pathlib import Path
 
 from worker.delivery.bucket_layout import AttemptKeys, BotKeys
-from worker.delivery.object_store import ObjectStore
+from worker.delivery.errors import RefusedError
+from worker.delivery.object_store import Listed, Listing, ObjectStore
 from worker.jobs.earlier_attempts import download_parts, manifest_of
 from worker.jobs.publish import publish_audio, publish_rest
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
 from worker.rendering.deferred import NothingRecordedError
+from worker.rendering.output import MANIFEST_FILE
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
 from worker.tape.errors import TapeReadError
@@ -32,9 +34,9 @@ def recover(
     """Renders and uploads the missing files of the attempts ``numbers``, and returns the attempts that recorded anything.
 
     ``work`` is a new or empty folder for it. ``platform`` is the job's. ``separate_audio``: the job asks for one file per
-    speaker. Blocks for as long as rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and
-    nothing that was uploaded is replaced. The attempts must have ended. Raises what the store raises, and RenderingError or
-    OSError without disk space.
+    speaker. Blocks for as long as rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and of what
+    was uploaded only files of a tape that has grown since are replaced. The attempts must have ended. Raises what the store
+    raises, and RenderingError or OSError without disk space.
     """
     recorded = []
     for number in numbers:
@@ -55,13 +57,13 @@ def recorded_attempt(keys: BotKeys, number: int, manifest: Manifest) -> Recorded
 def _recover_attempt(
     store: ObjectStore, keys: AttemptKeys, work: Path, platform: Platform, separate_audio: bool
 ) -> Manifest | None:
-    uploaded = {listed.key for listed in store.list(keys.files)}
-    manifest = manifest_of(store, keys)
-    if manifest is not None:
+    uploaded = {listed.key: listed for listed in store.list(keys.files)}
+    manifest, parts = manifest_of(store, keys), store.list(keys.tape)
+    outdated = _has_grown(parts, uploaded.get(keys.file(MANIFEST_FILE)))
+    if manifest is not None and not outdated:
         wanted = files_of(manifest, separate_audio=separate_audio)
-        if uploaded.issuperset(keys.file(name) for name in wanted):
+        if uploaded.keys() >= {keys.file(name) for name in wanted}:
             return manifest
-    parts = store.list(keys.tape)
     if not parts:
         return manifest
     tape, output = work / "tape", work / "files"
@@ -73,9 +75,33 @@ def _recover_attempt(
         return manifest
     for warning in replayed.warnings:
         logger.warning("%s: %s", keys.folder, warning)
+    if outdated and not _remove(store, list(uploaded)):
+        return manifest
     publish_audio(store, keys, output, separate_audio=separate_audio)
     publish_rest(store, keys, output, separate_audio=separate_audio)
-    return manifest or replayed.manifest
+    return replayed.manifest if outdated or manifest is None else manifest
+
+
+def _has_grown(parts: Listing, manifest: Listed | None) -> bool:
+    """Whether a part is newer than the manifest, by the store's clock: the worker that recorded it was paused meanwhile."""
+    if manifest is None or manifest.modified is None:
+        return False
+    written = manifest.modified
+    return any(part.modified is not None and part.modified > written for part in parts)
+
+
+def _remove(store: ObjectStore, files: list[str]) -> bool:
+    """Removes files that others take the place of, the manifest first: it says that the others are there.
+
+    Returns False where that is refused: then the older files stay.
+    """
+    try:
+        for key in sorted(files, key=lambda key: not key.endswith(f"/{MANIFEST_FILE}")):
+            store.delete(key)
+    except RefusedError as error:
+        logger.warning("files of a tape that has grown since cannot be replaced: %s", error)
+        return False
+    return True
 
 
 def files_of(manifest: Manifest, *, separate_audio: bool) -> list[str]:

@@ -35,12 +35,20 @@ logger = logging.getLogger(__name__)
 JSON: Final = "application/json"
 
 
-def read_status(store: ObjectStore, keys: BotKeys) -> BotStatus | None:
-    """``bot.json`` as an earlier worker left it; None if there is none. Blocks; raises what the store raises."""
+def read_status(store: ObjectStore, keys: BotKeys) -> tuple[str | None, BotStatus | None]:
+    """``bot.json`` as another worker left it, with its ETag; no status where there is none, or none that can be read.
+
+    Blocks; raises what the store raises.
+    """
     try:
-        return msgspec.json.decode(store.get(keys.status).data, type=BotStatus)
+        stored = store.get(keys.status)
     except NotFoundError:
-        return None
+        return None, None
+    try:
+        return stored.etag, msgspec.json.decode(stored.data, type=BotStatus)
+    except msgspec.DecodeError as error:
+        logger.warning("%s: cannot be read: %s", keys.status, error)
+        return stored.etag, None
 
 
 class Reporter:

@@ -290,7 +290,7 @@ async def test_each_disposition_of_a_job_without_a_queue_has_its_exit_code(
 )
 @pytest.mark.parametrize(
     ("receive_count", "delays", "seconds"),
-    [(1, 0, 30), (1, 3, 240), (2, 4, 480), (3, 5, 600), (3, 9, 600), (1, 1_000_000, 600)],
+    [(1, 0, 30), (1, 3, 240), (2, 4, 480), (3, 5, 600), (3, 9, 600), (1, consumer.MOST_DELAYS - 1, 600)],
 )
 async def test_a_job_that_this_worker_cannot_run_is_put_back_and_reported_as_delayed(
     runs_with: RunsWith,
@@ -416,6 +416,16 @@ async def test_the_folder_does_not_decide_how_a_job_ended(
     sqs = ScriptedSqs()
     assert await handle(sqs, delivery()) == 0
     assert sqs.asked == [("delete", None)]
+
+
+async def test_a_job_that_no_worker_can_run_is_reported_in_the_end(runs_with: RunsWith) -> None:
+    runs_with(RefusedError("S3: put: AccessDenied"))
+    sqs, events = ScriptedSqs(), ListSink()
+    assert await handle(sqs, delivery()._replace(delays=consumer.MOST_DELAYS), events) == 1
+    assert sqs.asked == [("dead letter", "too_many_attempts"), ("delete", None)]
+    (event,) = events.sent
+    assert (event["event"], event["reason"]) == ("bot.result", "too_many_attempts")
+    assert event["detail"] == "refused error: RefusedError"
 
 
 async def test_a_bot_id_that_is_taken_is_reported_and_costs_only_this_message(runs_with: RunsWith) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,12 +17,14 @@ from worker.contracts.parse_job import parse_job
 from worker.delivery.aws_clients import s3_client
 from worker.delivery.bucket_layout import BotKeys, bot_keys
 from worker.delivery.embedded_aws import Embedded, embedded_aws
+from worker.delivery.errors import RefusedError
 from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy
-from worker.jobs.earlier_attempts import look_back
+from worker.jobs.earlier_attempts import look_back, manifest_of
 from worker.jobs.publish import publish_audio, publish_rest
 from worker.jobs.recovery import files_of, recover
 from worker.jobs.recovery_process import RecoveryError, recover_in_process, recovery_task
+from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
 from worker.rendering.renderer import Renderer
@@ -105,6 +108,53 @@ def test_recovering_again_changes_nothing(store: S3Store, tmp_path: Path) -> Non
     )
     assert store.list(KEYS.folder) == before
     assert not (tmp_path / "again").exists()
+
+
+def put_more(store: S3Store, part: Path, after: str) -> None:
+    """Uploads a part later than the object ``after``, by the store's clock, whose times may be whole seconds."""
+    key = KEYS.attempt(1).tape_part(part.name)
+    (written,) = (listed.modified for listed in store.list(after))
+    assert written is not None
+    while True:
+        store.put(key, part, content_type="application/octet-stream")
+        (listed,) = store.list(key)
+        if listed.modified is not None and listed.modified > written:
+            return
+        time.sleep(0.05)
+
+
+def test_a_tape_that_has_grown_is_rendered_again(store: S3Store, tmp_path: Path) -> None:
+    """Its worker was paused, and uploads its last part after the first recovery."""
+    *first, last = write_tape(tmp_path / "tape", events())
+    put_tape(store, 1, first)
+    (before,) = recovered(store, tmp_path / "first")
+    files = {listed.key for listed in store.list(KEYS.attempt(1).files)}
+    put_more(store, last, KEYS.attempt(1).file("audio_streams.json"))
+    (after,) = recovered(store, tmp_path / "second")
+    gained = after.manifest.recording.duration_seconds - before.manifest.recording.duration_seconds
+    assert gained > 1
+    assert manifest_of(store, KEYS.attempt(1)) == after.manifest
+    assert {listed.key for listed in store.list(KEYS.attempt(1).files)} == files
+
+
+def test_files_that_may_not_be_replaced_stay(
+    store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *first, last = write_tape(tmp_path / "tape", events())
+    put_tape(store, 1, first)
+    (before,) = recovered(store, tmp_path / "first")
+    put_more(store, last, KEYS.attempt(1).file("audio_streams.json"))
+
+    def refuse(_self: S3Store, key: str) -> None:
+        raise RefusedError(f"S3: delete {key}: AccessDenied")
+
+    monkeypatch.setattr(S3Store, "delete", refuse)
+    assert recovered(store, tmp_path / "second") == [before]
+    assert manifest_of(store, KEYS.attempt(1)) == before.manifest
+
+
+def recovered(store: S3Store, work: Path) -> list[RecordedAttempt]:
+    return recover(store, KEYS, [1], work, platform=Platform.GOOGLE_MEET, separate_audio=True)
 
 
 def test_recovery_uploads_what_a_killed_worker_had_not_uploaded(store: S3Store, tmp_path: Path) -> None:
