@@ -562,7 +562,6 @@ async def test_a_worker_that_is_paused_at_any_moment_changes_no_truth(
     assert stage.local_parts() == []
 
 
-@pytest.mark.xfail(reason="worker.delivery.events_queue gives an event up after one refusal", strict=False)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_events_wait_through_refusals(stage: Stage, fault: Fault) -> None:
     send_job(stage.cloud)
