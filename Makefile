@@ -8,7 +8,8 @@ BROWSER_WORKERS ?= 3
 # These start one Chromium after the other and use all processors, so no recordings run beside them.
 OUTCOMES := tests/browser/test_meet_outcomes.py tests/browser/test_teams_outcomes.py
 
-# The number of random moments at which `make chaos` kills a recording, and of recordings in parallel.
+# The number of random moments at which `make chaos` kills a recording (and drains one, at half as many), and of recordings in
+# parallel.
 KILLS ?= 20
 CHAOS_WORKERS ?= 3
 
@@ -43,7 +44,7 @@ bench: ## Run the benchmarks
 	@scripts/setup-development
 	@.venv/bin/pytest tests/benchmarks -s
 
-chaos: ## Kill recordings at random moments; drain and pause workers at every request
+chaos: ## Kill, drain and pause workers, take S3 and SQS away, and check that nothing spoken is lost
 	@scripts/setup-development
 	@MEETSTEMS_CHAOS=$(KILLS) .venv/bin/pytest tests/chaos -n $(CHAOS_WORKERS)
 	@MEETSTEMS_CHAOS=$(KILLS) .venv/bin/pytest tests/unit/jobs/test_job_run.py -k moment -n auto

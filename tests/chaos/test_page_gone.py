@@ -1,0 +1,55 @@
+"""The page of a call goes away in mid-call: a redirect, a reload. The bot notices, and is back in the call."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fixtures.replica.server import Replica
+from tests.support.kills import check_finished_job, conversation
+from tests.support.worker_process import Worker, cloud
+
+NOTICED_WITHIN = 30.0
+"""Seconds from the loss of the page until the bot leaves, at most."""
+REJOINED_WITHIN = NOTICED_WITHIN + 15.0
+
+AWAITS_PAGE_LOSS = pytest.mark.xfail(
+    reason="awaits worker/lifecycle/page_loss.py: a page that went away is not noticed", strict=True
+)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param('location.replace("about:blank")', id="about:blank"),
+        pytest.param('location.replace("https://meet.google.com/landing")', id="home"),
+        pytest.param("location.reload()", id="reload"),
+    ],
+)
+@AWAITS_PAGE_LOSS
+async def test_a_page_that_goes_away_costs_only_the_time_to_notice(tmp_path: Path, script: str) -> None:
+    with cloud() as aws:
+        async with Replica(conversation(60), tmp_path / "truth.jsonl") as replica:
+            aws.dispatch(replica)
+            worker = await Worker.start(
+                replica, aws, tmp_path / "work", script, module=("tests.support.sabotaged_worker",)
+            )
+            await aws.until(aws.has_recorded)
+            # The page goes two seconds after the first speech, before the first part is in the bucket.
+            gone_at = time.time()
+            await aws.until(lambda: aws.is_recording(2), within=REJOINED_WITHIN)
+            rejoined = time.time() - gone_at
+            assert await worker.finish() == 0
+        finished = await asyncio.to_thread(check_finished_job, aws, tmp_path, [gone_at])
+    assert (finished.result.outcome, finished.result.reason) == ("recorded", "meeting_ended")
+    assert finished.manifest is not None
+    parts = finished.manifest.recording.parts
+    assert parts is not msgspec.UNSET
+    print(f"{script}: records again {rejoined:.1f} s later; parts {[part.ended_reason for part in parts]}")
+    assert [part.ended_reason for part in parts] == ["connection_lost", "meeting_ended"]
+    finished.assert_complete_is_true()
