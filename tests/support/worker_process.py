@@ -196,34 +196,35 @@ class Worker:
         log_file = work.with_name(f"{work.name}.log")
         embedded = cloud.embedded
         assert embedded.aws.credentials is not None
-        with await asyncio.to_thread(log_file.open, "wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", *module, *arguments),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                cwd=ROOT,
-                env={
-                    **os.environ,
-                    "MEETSTEMS_CHROMIUM_ARGS": shlex.join(settings_for(replica).chromium_args),
-                    "MEETSTEMS_AWS_ENDPOINT_URL": cloud.url,
-                    "MEETSTEMS_BUCKET": embedded.bucket,
-                    "MEETSTEMS_JOBS_QUEUE_URL": embedded.jobs_url,
-                    "MEETSTEMS_EVENTS_QUEUE_URL": embedded.events_url,
-                    "MEETSTEMS_WORK_DIR": str(work),
-                    "MEETSTEMS_VISIBILITY_SECONDS": str(VISIBILITY),
-                    "MEETSTEMS_LEASE_SECONDS": str(LEASE),
-                    "MEETSTEMS_RECEIVE_SECONDS": "10",
-                    "MEETSTEMS_PREFLIGHT_SECONDS": "0",
-                    "MEETSTEMS_MOST_ATTEMPTS": "3",
-                    "MEETSTEMS_LOG": "json",
-                    "AWS_ACCESS_KEY_ID": embedded.aws.credentials.access_key_id,
-                    "AWS_SECRET_ACCESS_KEY": embedded.aws.credentials.secret_access_key,
-                    "AWS_DEFAULT_REGION": str(embedded.aws.region),
-                    **environment,
-                },
-            )
+        log = await asyncio.to_thread(log_file.open, "wb")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", *module, *arguments),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "MEETSTEMS_CHROMIUM_ARGS": shlex.join(settings_for(replica).chromium_args),
+                "MEETSTEMS_AWS_ENDPOINT_URL": cloud.url,
+                "MEETSTEMS_BUCKET": embedded.bucket,
+                "MEETSTEMS_JOBS_QUEUE_URL": embedded.jobs_url,
+                "MEETSTEMS_EVENTS_QUEUE_URL": embedded.events_url,
+                "MEETSTEMS_WORK_DIR": str(work),
+                "MEETSTEMS_VISIBILITY_SECONDS": str(VISIBILITY),
+                "MEETSTEMS_LEASE_SECONDS": str(LEASE),
+                "MEETSTEMS_RECEIVE_SECONDS": "10",
+                "MEETSTEMS_PREFLIGHT_SECONDS": "0",
+                "MEETSTEMS_MOST_ATTEMPTS": "3",
+                "MEETSTEMS_LOG": "json",
+                "AWS_ACCESS_KEY_ID": embedded.aws.credentials.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": embedded.aws.credentials.secret_access_key,
+                "AWS_DEFAULT_REGION": str(embedded.aws.region),
+                **environment,
+            },
+        )
+        log.close()
         worker = cls(process, log_file)
         _started.append(worker)
         return worker
