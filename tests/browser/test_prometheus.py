@@ -22,7 +22,12 @@ ANSWERS_WITHIN = 60.0
 async def test_every_query_is_answered_by_a_worker_that_records(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
-    queries = {**dashboard_queries(), **recorded_queries()}
+    queries = {
+        name: query
+        for name, query in {**dashboard_queries(), **recorded_queries()}.items()
+        # These come from `meetstems watch`.
+        if "meetstems_queue_messages" not in query and "meetstems_queue_waiting" not in query
+    }
     fired: set[str] = set()
     left = set(queries)
     with cloud() as aws, prometheus(tmp_path, {"bot": port}) as seen:

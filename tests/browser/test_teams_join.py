@@ -12,6 +12,7 @@ import pytest
 
 from fixtures.replica.scenario import Participant, Scenario
 from fixtures.replica.server import Replica
+from fixtures.replica.teams.links import PASSCODE
 from fixtures.replica.teams.scenario import TeamsPage
 from tests.support.record_process import settings_for
 from worker.browser.launch import launch_browser, new_context
@@ -108,4 +109,4 @@ async def test_the_error_for_a_page_that_does_not_load_has_no_passcode(tmp_path:
             await call.open()
     assert refusal.value.reason == "page_not_loaded"
     assert "https://teams.microsoft.com/meet/2519304817762: does not load: " in str(refusal.value)
-    assert "?" not in str(refusal.value)
+    assert PASSCODE not in str(refusal.value)
