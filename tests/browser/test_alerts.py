@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import async_playwright
 
+from fixtures.replica.scenario import Page, Participant, Scenario
 from fixtures.replica.server import Replica
 from tests.deploy.alert_cases import Bench, calls, two_scrapes, value, watched, writes
 from tests.deploy.prometheus import alert_queries
@@ -76,15 +77,36 @@ async def end_of(worker: Worker, metrics: BrowserlessWorker) -> int:
     return await ended
 
 
+def turns_with_pauses() -> Scenario:
+    """Somebody talks for 3 s of every 8 s."""
+    says = [(start + 0.5, start + 3.5) for start in (0.0, 8.0, 16.0)]
+    return Scenario(
+        title="turns with pauses",
+        duration=24.0,
+        participants=[Participant(name="Ada Ray", voice="elif", csrc=7001, says=says, host=True)],
+        page=Page(lobby=0.8),
+    )
+
+
+def is_settled(text: str) -> bool:
+    """Whether the page has reported all packets that arrived: it counts those that are tapped a moment later."""
+    counted = {stage: value(text, "slot_packets_total", stage=stage) for stage in ("expected", "tapped")}
+    return counted["expected"] == counted["tapped"] > 0
+
+
 async def test_none_fires_in_an_orderly_hour(bench: Bench, tmp_path: Path) -> None:
     """The hour is the call of some seconds, continued as it went."""
     async with (
-        Replica(conversation(14), tmp_path / "truth.jsonl") as replica,
+        Replica(turns_with_pauses(), tmp_path / "truth.jsonl") as replica,
         in_a_call(bench, replica) as (worker, metrics),
     ):
-        scrapes = await two_scrapes(
-            metrics, lambda text: value(text, "packets_total", fate="received") > 100, apart=5.0
+        first = await metrics.metrics_with(is_settled)
+        scrapes = [Scrape(time.monotonic(), first)]
+        before = value(first, "slot_packets_total", stage="tapped")
+        second = await metrics.metrics_with(
+            lambda text: is_settled(text) and value(text, "slot_packets_total", stage="tapped") > before + 100
         )
+        scrapes.append(Scrape(time.monotonic(), second))
         end = await metrics.metrics_with(lambda text: value(text, "outcomes_total") == 1)
         assert await end_of(worker, metrics) == 0
     pod = Pod("a", scrapes, lasts=HOUR, end=[Scrape(time.monotonic(), end)] * 3)
