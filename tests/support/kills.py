@@ -143,11 +143,16 @@ class FinishedJob(NamedTuple):
 
 
 def check_finished_job(
-    aws: Cloud, folder: Path, stopped_at: list[float], max_lost: float = KILL_LOSS
+    aws: Cloud,
+    folder: Path,
+    stopped_at: list[float],
+    max_lost: float = KILL_LOSS,
+    away: Sequence[tuple[float, float]] = (),
 ) -> FinishedJob:
     """Checks that the bot's job is reported once and is gone from the queue, and its files against ``folder``'s truth.jsonl.
 
-    Up to ``max_lost`` seconds before each time in ``stopped_at`` (Unix seconds) may be missing.
+    Up to ``max_lost`` seconds before each time in ``stopped_at`` (Unix seconds) may be missing, and what was sent in the spans
+    ``away``.
     """
     (result,) = aws.results()
     assert aws.waiting_jobs() == 0
@@ -163,7 +168,7 @@ def check_finished_job(
     if result.audio_streams is None:
         return FinishedJob(result, None, truth, set(), stopped_at)
     manifest = aws.manifest()
-    recorded = assert_matches_truth(bot, manifest, truth, stopped_at, max_lost)
+    recorded = assert_matches_truth(bot, manifest, truth, stopped_at, max_lost, away)
     parts = manifest.recording.parts
     for part in parts if isinstance(parts, list) else []:
         if part.mixed_audio is not None:

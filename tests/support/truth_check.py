@@ -44,11 +44,17 @@ def _part(part: RecordedPart, zero: float) -> PartOfMeeting:
 
 
 def assert_matches_truth(
-    folder: Path, manifest: Manifest, truth: Truth, kills: Sequence[float], max_lost: float = 5.0
+    folder: Path,
+    manifest: Manifest,
+    truth: Truth,
+    kills: Sequence[float],
+    max_lost: float = 5.0,
+    away: Sequence[tuple[float, float]] = (),
 ) -> set[int]:
     """Returns the indexes of the packets of the truth that are in files.
 
-    ``kills`` are in Unix seconds: at most ``max_lost`` seconds before each of them may be missing.
+    ``kills`` are in Unix seconds: at most ``max_lost`` seconds before each of them may be missing. ``away`` are spans, in Unix
+    seconds, in which the page was not there: what was sent then may be missing.
     """
     parts = parts_of(manifest)
     lateness = _lateness(truth)
@@ -67,7 +73,7 @@ def assert_matches_truth(
                 seen |= found
                 heard[part.number, csrc] |= found
     for part in parts:
-        _assert_nothing_missing(part, truth, heard, kills, max_lost)
+        _assert_nothing_missing(part, truth, heard, kills, max_lost, away)
     return seen
 
 
@@ -110,6 +116,7 @@ def _assert_nothing_missing(
     heard: dict[tuple[int, int], set[int]],
     kills: Sequence[float],
     max_lost: float,
+    away: Sequence[tuple[float, float]],
 ) -> None:
     kill = min((kill for kill in kills if kill > part.start), default=None)
     end = part.end if kill is None else max(part.end - TRANSIT_SECONDS, kill - max_lost)
@@ -120,6 +127,7 @@ def _assert_nothing_missing(
         (index, packet)
         for index, packet in enumerate(truth.packets)
         if _must_be_recorded(packet, part.start, end)
+        and not any(left <= (packet.sent_at or 0.0) < back for left, back in away)
     ]
     assert found or not due, f"part {part.number}: none of {len(due)} packets was recorded"
     missing = [
