@@ -13,10 +13,11 @@ import msgspec
 import pytest
 
 from fixtures.replica.server import Replica
+from fixtures.replica.truth import read_truth
 from tests.support.bot_watch import BotWatch
 from tests.support.fault_proxy import Fault, fault_proxy, key_has
-from tests.support.kills import check_finished_job, conversation
-from tests.support.truth_check import parts_of
+from tests.support.kills import check_finished_job, check_reported_job, conversation
+from tests.support.truth_check import TRANSIT_SECONDS, assert_all_in_files, parts_of
 from tests.support.worker_process import LEASE, VISIBILITY, Cloud, Worker, cloud
 from worker.delivery.lease import LeaseRecord
 from worker.jobs.earlier_attempts import download_parts
@@ -109,11 +110,14 @@ async def test_a_worker_that_was_paused_beyond_its_lease_changes_nothing(
             f"paused after {paused_at - parts_of(aws.manifest())[0].start:.2f} s; {len(late)} of {aws.tape_parts(1)} parts "
             f"came after the pause; attempt 1 has {parts[0].duration_seconds} s in files and {on_tape} s on tape"
         )
-        # Nothing that came before the pause may be missing in files.
-        finished = await asyncio.to_thread(check_finished_job, aws, tmp_path, [paused_at], 0.0)
-    assert (finished.result.outcome, finished.result.attempt) == ("recorded", 2)
+        result = await asyncio.to_thread(check_reported_job, aws, tmp_path / "bot")
+        manifest = aws.manifest()
+    assert (result.outcome, result.attempt) == ("recorded", 2)
     assert [part.attempt for part in parts] == [1, 2]
     assert parts[0].duration_seconds == pytest.approx(on_tape, abs=0.01)
+    first, second = parts_of(manifest)
+    spans = [(first.start, paused_at), (second.start, second.end - TRANSIT_SECONDS)]
+    assert_all_in_files(tmp_path / "bot", manifest, read_truth(tmp_path / "truth.jsonl"), spans)
 
 
 @pytest.mark.timeout(180)

@@ -142,6 +142,21 @@ class FinishedJob(NamedTuple):
             assert complete or any(start < at < end for at in self.stopped_at), "nothing is missing"
 
 
+def check_reported_job(aws: Cloud, bot: Path) -> Result:
+    """Checks that the bot's job is reported once and is gone from the queue, and saves its objects in the folder ``bot``."""
+    (result,) = aws.results()
+    assert aws.waiting_jobs() == 0
+    assert aws.dead_letters() == []
+    status = aws.status()
+    assert status is not None
+    assert status.reported
+    assert status.attempt == result.attempt
+    aws.save(bot)
+    sizes = {file.key.removeprefix(aws.keys.folder): file.size for file in result.files}
+    assert sizes == {key: (bot / key).stat().st_size for key in sizes}
+    return result
+
+
 def check_finished_job(
     aws: Cloud,
     folder: Path,
@@ -154,16 +169,8 @@ def check_finished_job(
     Up to ``max_lost`` seconds before each time in ``stopped_at`` (Unix seconds) may be missing, and what was sent in the spans
     ``away``.
     """
-    (result,) = aws.results()
-    assert aws.waiting_jobs() == 0
-    assert aws.dead_letters() == []
-    status = aws.status()
-    assert status is not None
-    assert status.reported
-    assert status.attempt == result.attempt
-    bot = aws.save(folder / "bot")
-    sizes = {file.key.removeprefix(aws.keys.folder): file.size for file in result.files}
-    assert sizes == {key: (bot / key).stat().st_size for key in sizes}
+    bot = folder / "bot"
+    result = check_reported_job(aws, bot)
     truth = read_truth(folder / "truth.jsonl")
     if result.audio_streams is None:
         return FinishedJob(result, None, truth, set(), stopped_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -75,6 +75,26 @@ def assert_matches_truth(
     for part in parts:
         _assert_nothing_missing(part, truth, heard, kills, max_lost, away)
     return seen
+
+
+def assert_all_in_files(
+    folder: Path, manifest: Manifest, truth: Truth, spans: Sequence[tuple[float, float]]
+) -> None:
+    """Checks that all that was sent within ``spans`` (Unix seconds) is in its source's files, wherever it is placed there.
+
+    For packets that waited for a paused process: their arrival says little about when they were spoken.
+    """
+    there: Counter[tuple[int | None, str]] = Counter()
+    for _, segment in manifest.segments():
+        spoken = (each for each in read_stem(folder / segment.url) if not each.silent)
+        there.update((segment.sources[0].csrc, each.sha256) for each in spoken)
+    due: Counter[tuple[int | None, str]] = Counter(
+        (packet.csrc, packet.sha256)
+        for packet in truth.packets
+        if any(_must_be_recorded(packet, start, end) for start, end in spans)
+    )
+    missing = due - there
+    assert not missing, f"{missing.total()} of {due.total()} packets are in no file"
 
 
 def assert_playable(path: Path, seconds: float) -> None:
