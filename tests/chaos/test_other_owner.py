@@ -26,10 +26,6 @@ from worker.rendering.replay import replay
 
 _chance = random.Random(int(os.environ.get("MEETSTEMS_CHAOS_SEED", "1")))
 
-AWAITS_GROWN_TAPES = pytest.mark.xfail(
-    reason="awaits rendering attempts again whose tape has grown since their recovery", strict=True
-)
-
 TAKEN_OVER = 0
 """The exit code of a worker whose bot another one has."""
 LEAVE_LOSS = 0.5
@@ -79,7 +75,6 @@ async def test_a_lease_of_another_in_mid_call_silences_the_bot_and_loses_nothing
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("pause", [Worker.pause, Worker.pause_tree], ids=["worker", "whole tree"])
-@AWAITS_GROWN_TAPES
 async def test_a_worker_that_was_paused_beyond_its_lease_changes_nothing(
     tmp_path: Path, pause: Callable[[Worker], None]
 ) -> None:

@@ -19,10 +19,6 @@ LEAVES = 0.5
 """Seconds before the page is seen to have gone in which packets may be lost: it collects them for 0.1 s."""
 REJOINED_WITHIN = NOTICED_WITHIN + 15.0
 
-AWAITS_PAGE_LOSS = pytest.mark.xfail(
-    reason="awaits worker/lifecycle/page_loss.py: a page that went away is not noticed", strict=True
-)
-
 
 def has_left(replica: Replica) -> bool:
     """Whether the first page is not there any more; a reload brings another one."""
@@ -38,7 +34,6 @@ def has_left(replica: Replica) -> bool:
         pytest.param("location.reload()", id="reload"),
     ],
 )
-@AWAITS_PAGE_LOSS
 async def test_a_page_that_goes_away_costs_only_the_time_to_notice(tmp_path: Path, script: str) -> None:
     with cloud() as aws:
         async with Replica(conversation(60), tmp_path / "truth.jsonl") as replica:
