@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -41,7 +42,8 @@ class Finish:
     """The end of a job whose ``lease`` is held. ``attempts`` are this worker's attempts, whose tapes are in the store.
 
     ``recovered`` returns the recorded attempts of earlier workers, once their files are in ``store``, which is fenced by the
-    lease (worker.delivery.fenced_store). Once another worker has the lease, that one finishes the job.
+    lease (worker.delivery.fenced_store). Once another worker has the lease, that one finishes the job. Once ``hurried`` is set,
+    nothing is waited for any more.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Finish:
         reporter: Reporter,
         recovered: Callable[[], Awaitable[list[RecordedAttempt]]],
         attempts: Sequence[Attempt],
+        hurried: threading.Event,
     ) -> None:
         self._job = job
         self._keys = keys
@@ -63,6 +66,7 @@ class Finish:
         self._reporter = reporter
         self._recovered = recovered
         self._attempts = attempts
+        self._hurried = hurried
         self._publisher = AttemptsPublisher(job, keys, store, context.metrics, attempts)
         self._document = GuardedDocument(store, keys.audio_streams, lambda: lease.may_speak(context.clock()))
 
@@ -122,7 +126,8 @@ class Finish:
         announcement = announcement_of(self._job, recorded, outcomes, self._reporter.announced_at)
         result = await self._make_result(manifest, job_outcome, announcement)
         result = await asyncio.to_thread(keep_result, self._store, self._keys, result)
-        if not await self._reporter.send_result(result_event(result), context.worker_settings.retry_seconds):
+        seconds = context.worker_settings.retry_seconds
+        if not await self._reporter.send_result(result_event(result), seconds, self._hurried):
             return None
         # Another worker may have written the result first.
         state, reason = State(result.state), read_reason(result.reason) or job_outcome.reason

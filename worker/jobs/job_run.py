@@ -310,6 +310,7 @@ class _JobRun:
             self._reporter,
             partial(self._recovered, recovering),
             self._attempts,
+            self._supervisor.hurried,
         )
 
     async def _recover(self, numbers: list[int], folder: str) -> list[RecordedAttempt]:

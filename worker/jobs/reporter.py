@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -33,6 +35,9 @@ from worker.states import State
 logger = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
+
+DRAIN_ROUND: Final = 2.0
+"""Seconds of one wait for events; between two of them it is noticed that the worker is hurried."""
 
 
 def read_status(store: ObjectStore, keys: BotKeys) -> tuple[str | None, BotStatus | None]:
@@ -142,8 +147,9 @@ class Reporter:
         await self._finish_writing()
         await self._put(status)
 
-    async def send_result(self, result: dict[str, Any], seconds: float) -> bool:
-        """Sends the result and writes to bot.json that it was sent; False if it could not be sent within ``seconds``.
+    async def send_result(self, result: dict[str, Any], seconds: float, hurried: threading.Event) -> bool:
+        """Sends the result and writes to bot.json that it was sent; False if it could not be sent within ``seconds``, or until
+        ``hurried`` was set.
 
         Raises LeaseLostError and what the store raises.
         """
@@ -152,10 +158,18 @@ class Reporter:
         if not await self._may_speak():
             raise LeaseLostError("the result is not sent: another worker has the bot")
         self._events.send(result)
-        if not await asyncio.to_thread(self._events.drain, seconds):
+        if not await self._drain_events(seconds, hurried):
             return False
         await self._finish_writing()
         await self._put(self._updated(reported=True))
+        return True
+
+    async def _drain_events(self, seconds: float, hurried: threading.Event) -> bool:
+        deadline = time.monotonic() + seconds
+        while not await asyncio.to_thread(self._events.drain, min(DRAIN_ROUND, seconds)):
+            # Without a waiting event, one was given up.
+            if self._events.waiting == 0 or hurried.is_set() or time.monotonic() >= deadline:
+                return False
         return True
 
     async def _finish_writing(self) -> None:

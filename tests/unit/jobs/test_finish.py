@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -66,7 +67,9 @@ class World:
         number = max((each.number for each in attempts), default=1)
         fenced = FencedStore(store, lambda: self.lease.may_speak(time.time()))
         reporter = Reporter(fenced, KEYS, self.sink, self.lease, JOB, number, time.time)
-        self.finish = Finish(JOB, KEYS, context, fenced, self.lease, reporter, self._recover, attempts)
+        self.finish = Finish(
+            JOB, KEYS, context, fenced, self.lease, reporter, self._recover, attempts, threading.Event()
+        )
 
     async def _recover(self) -> list[RecordedAttempt]:
         self.names_at_recovery = list(self.sink.names)

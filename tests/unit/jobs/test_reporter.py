@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import RefusedError
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
+from worker.jobs import reporter as module
 from worker.jobs.reporter import Reporter
 from worker.reasons import Reason
 from worker.states import State
@@ -181,7 +183,7 @@ async def test_a_worker_that_was_taken_over_says_nothing() -> None:
         with pytest.raises(LeaseLostError):
             await act()
     with pytest.raises(LeaseLostError):
-        await desk.reporter.send_result(RESULT, 1.0)
+        await desk.reporter.send_result(RESULT, 1.0, threading.Event())
     assert desk.sink.names == ["bot.joining"]
     assert desk.store.objects[KEYS.status] == b"of worker-2"
 
@@ -212,7 +214,7 @@ async def test_the_end_is_written_in_order() -> None:
     await desk.reporter.audio_ready()
     assert desk.status.audio_status == "Success"
     desk.reporter.enter(State.DONE, Reason.MEETING_ENDED)
-    assert await desk.reporter.send_result(RESULT, 1.0)
+    assert await desk.reporter.send_result(RESULT, 1.0, threading.Event())
     assert desk.sink.names == ["bot.stopped", "audio.processed", "bot.done", "bot.result"]
     assert (desk.status.state, desk.status.audio_status, desk.status.reported) == ("done", "Success", True)
 
@@ -221,9 +223,22 @@ async def test_a_result_that_cannot_be_sent_is_not_written_as_reported() -> None
     desk = Desk()
     desk.reporter.enter(State.DONE, Reason.MEETING_ENDED)
     desk.sink.reachable = False
-    assert not await desk.reporter.send_result(RESULT, 1.0)
+    assert not await desk.reporter.send_result(RESULT, 1.0, threading.Event())
     await until(is_written(desk, State.DONE))
     assert not desk.status.reported
+
+
+async def test_a_hurried_worker_does_not_wait_for_the_events_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DRAIN_ROUND", 0.01)
+    desk, hurried = Desk(), threading.Event()
+    desk.sink.reachable, desk.sink.waiting = False, 1
+    desk.reporter.enter(State.DONE)
+    sending = asyncio.create_task(desk.reporter.send_result(RESULT, 600.0, hurried))
+    await until(lambda: "bot.result" in desk.sink.names)
+    assert not sending.done()
+    hurried.set()
+    async with asyncio.timeout(20):
+        assert not await sending
 
 
 async def test_a_state_that_cannot_be_written_is_replaced_by_the_next() -> None:
