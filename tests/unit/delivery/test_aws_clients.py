@@ -18,7 +18,7 @@ def test_clients_use_our_time_outs_and_try_once() -> None:
     with closing(s3_client(aws)) as s3, closing(sqs_client(aws)) as sqs:
         s3_config: Any = s3.meta.config
         sqs_config: Any = sqs.meta.config
-        assert (s3_config.connect_timeout, s3_config.read_timeout) == (5, 20)
+        assert (s3_config.connect_timeout, s3_config.read_timeout) == (5, 10)
         assert sqs_config.read_timeout > LONGEST_POLL
         assert s3_config.retries["total_max_attempts"] == sqs_config.retries["total_max_attempts"] == 1
         assert s3.meta.region_name == sqs.meta.region_name == "eu-central-1"
