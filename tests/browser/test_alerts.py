@@ -82,7 +82,7 @@ def turns_with_pauses() -> Scenario:
     says = [(start + 0.5, start + 3.5) for start in (0.0, 8.0, 16.0)]
     return Scenario(
         title="turns with pauses",
-        duration=24.0,
+        duration=26.0,
         participants=[Participant(name="Ada Ray", voice="elif", csrc=7001, says=says, host=True)],
         page=Page(lobby=0.8),
     )
@@ -94,19 +94,31 @@ def is_settled(text: str) -> bool:
     return counted["expected"] == counted["tapped"] > 0
 
 
+async def in_a_pause(metrics: BrowserlessWorker, packets: int) -> Scrape:
+    """A scrape after more than ``packets``, when nobody has talked for a second."""
+
+    def is_quiet(text: str) -> bool:
+        return is_settled(text) and tapped(text) > packets
+
+    def tapped(text: str) -> float:
+        return value(text, "slot_packets_total", stage="tapped")
+
+    while True:
+        text = await metrics.metrics_with(is_quiet)
+        await asyncio.sleep(1.0)
+        later = await metrics.metrics()
+        if is_settled(later) and tapped(later) == tapped(text):
+            return Scrape(time.monotonic(), later)
+
+
 async def test_none_fires_in_an_orderly_hour(bench: Bench, tmp_path: Path) -> None:
     """The hour is the call of some seconds, continued as it went."""
     async with (
         Replica(turns_with_pauses(), tmp_path / "truth.jsonl") as replica,
         in_a_call(bench, replica) as (worker, metrics),
     ):
-        first = await metrics.metrics_with(is_settled)
-        scrapes = [Scrape(time.monotonic(), first)]
-        before = value(first, "slot_packets_total", stage="tapped")
-        second = await metrics.metrics_with(
-            lambda text: is_settled(text) and value(text, "slot_packets_total", stage="tapped") > before + 100
-        )
-        scrapes.append(Scrape(time.monotonic(), second))
+        # What has been recorded follows the packets, so it is behind in a pause: as much in each.
+        scrapes = [await in_a_pause(metrics, 100), await in_a_pause(metrics, 400)]
         end = await metrics.metrics_with(lambda text: value(text, "outcomes_total") == 1)
         assert await end_of(worker, metrics) == 0
     pod = Pod("a", scrapes, lasts=HOUR, end=[Scrape(time.monotonic(), end)] * 3)
