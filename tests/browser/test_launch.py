@@ -15,6 +15,7 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 
 from fixtures.replica.server import Replica
+from tests.support.noting_proxy import noting_proxy
 from tests.support.record_process import Command, assert_complete, chromium_of, meeting, settings_for
 from worker.browser.launch import BrowserSession, ChromiumLaunchError, launch_browser, new_context
 from worker.browser.processes import browser_processes, cpu_seconds, is_alive
@@ -37,6 +38,18 @@ async def test_closing_the_browser_is_not_reported_as_a_death() -> None:
         assert cpu_seconds(processes.chromium) > 0
     assert not session.died.done()
     assert not any(is_alive(pid) for pid in processes.chromium)
+
+
+async def test_a_proxy_is_asked_for_the_meeting_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    with noting_proxy() as proxy:
+        for name, value in proxy.environment.items():
+            monkeypatch.setenv(name, value)
+        async with launch_browser(BrowserSettings.from_environment(os.environ)) as session:
+            page = await (await new_context(session)).new_page()
+            # What Chromium asks for on its own comes within the first second, and again after some.
+            await page.wait_for_timeout(3000)
+            await page.goto("http://meeting.test/")
+        assert all(" http://meeting.test/" in request for request in proxy.asked), proxy.asked
 
 
 async def test_a_killed_chromium_is_reported_as_a_death(browser_session: BrowserSession) -> None:

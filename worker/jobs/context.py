@@ -31,6 +31,7 @@ from worker.monitoring.metrics import Metrics
 from worker.monitoring.process_metrics import ProcessMetrics
 from worker.reasons import Reason
 from worker.recording.signals import stop_signals
+from worker.recording.steady_clock import elapsed
 from worker.safe_text import NO_SECRETS, Redactor
 from worker.settings import BrowserSettings, SettingsError, WorkerSettings
 
@@ -65,11 +66,6 @@ class WorkerContext:
     def patient_store(self, patience: float) -> PatientStore:
         """The store, whose refusals are waited out for ``patience`` seconds."""
         return PatientStore(self.store, patience, threading.Event(), lambda _: None)
-
-
-def steady_seconds() -> float:
-    """Seconds since the machine started. Not changed when the system's clock is set, and counts while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def aws_of(worker_settings: WorkerSettings) -> Aws:
@@ -136,7 +132,7 @@ async def open_context(
                     owner=owner_name(worker_settings),
                     work=Path(),
                     clock=time.time,
-                    steady=steady_seconds,
+                    steady=elapsed,
                 )
                 if server is not None and metrics.job.had_a_job:
                     await linger(server, worker_settings.linger_seconds, signalled)
