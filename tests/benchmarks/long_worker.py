@@ -58,7 +58,8 @@ class LongRecorder(Recorder):
         print("caught up", flush=True)
 
     def _write(self, event: TapeEvent, at: float) -> None:
-        self.render(self._tape.write(event, at))
+        logged, written = self._tape.write(event, at)
+        self._render(written, logged)
 
 
 def _batches(start: float) -> Iterator[FrameBatch]:

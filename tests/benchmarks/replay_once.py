@@ -14,7 +14,7 @@ from pathlib import Path
 
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
-from worker.tape.reader import read_tape
+from worker.tape.reader import TapeReader
 
 
 def main(tape: str, output: str, what: str) -> None:
@@ -23,8 +23,8 @@ def main(tape: str, output: str, what: str) -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     began, used = time.perf_counter(), time.process_time()
     renderer = DeferredRenderer(lambda platform: Renderer(Path(output), platform, mix=what == "mix"))
-    for event in read_tape(Path(tape)):
-        renderer.feed(event)
+    for logged, event in TapeReader(Path(tape)).logged_events():
+        renderer.feed(event, logged)
     renderer.finish()
     print(
         json.dumps(

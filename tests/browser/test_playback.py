@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.conversation import conversation
-from tests.support.tapes import synthetic_tape
+from tests.support.tapes import feed_all, synthetic_tape
 from worker.browser.launch import BrowserSession
 from worker.platforms.registry import Platform
 from worker.rendering.renderer import Renderer
@@ -38,8 +38,7 @@ async def test_chromium_plays_seeks_and_decodes_the_whole_length(
     browser_session: BrowserSession, tmp_path: Path
 ) -> None:
     renderer = Renderer(tmp_path, Platform.GOOGLE_MEET)
-    for event in synthetic_tape(conversation(60.0, people=3), 60.0, jitter=0.01):
-        renderer.feed(event)
+    feed_all(renderer, synthetic_tape(conversation(60.0, people=3), 60.0, jitter=0.01))
     manifest = renderer.finish()
     with wave.open(str(tmp_path / "audio.wav")) as mix:
         seconds = mix.getnframes() / mix.getframerate()

@@ -73,11 +73,11 @@ class FailingRenderer(Renderer):
         super().__init__(output, platform)
         self._left = batches
 
-    def feed(self, event: TapeEvent) -> None:
+    def feed(self, event: TapeEvent, logged: float) -> None:
         self._left -= isinstance(event, FrameBatch)
         if self._left < 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        super().feed(event)
+        super().feed(event, logged)
 
 
 async def test_when_the_files_fail_the_tape_continues_and_can_be_replayed(

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from fixtures.replica.voices import load_voice
 from tests.deploy.prometheus import alert_queries, dashboard_queries, prometheus, recorded_queries
-from tests.support.tapes import STARTED_AT, Talker, synthetic_tape
+from tests.support.tapes import STARTED_AT, Talker, synthetic_tape, with_log_times
 from worker.delivery.queue_counts import QueueCounts, QueueState
 from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import Health, HealthServer
@@ -54,11 +54,11 @@ class Recording(Worker):
             Talker(csrc=1, slot=0, turns=[(0, 3600)], payloads=SPEECH),
             Talker(csrc=2, slot=1, turns=[(0, 3600)], payloads=SPEECH),
         ]
-        self._events: Iterator[TapeEvent] = synthetic_tape(talkers, 3600)
+        self._events: Iterator[tuple[TapeEvent, float]] = with_log_times(synthetic_tape(talkers, 3600))
         self._tapped = [0, 0]
         self.metrics.job.set_state(State.JOINING, STARTED_AT - 4)
-        start = next(self._events)
-        self._renderer.feed(start)
+        start, logged = next(self._events)
+        self._renderer.feed(start, logged)
         self.metrics.observe(start)
         self.metrics.job.set_state(State.IN_CALL_RECORDING, STARTED_AT)
         self.metrics.job.job_received(3.0, 1)
@@ -70,8 +70,8 @@ class Recording(Worker):
     def advance(self) -> None:
         """Records the next five seconds of the meeting."""
         for _ in range(50):
-            event = next(self._events)
-            self._renderer.feed(event)
+            event, logged = next(self._events)
+            self._renderer.feed(event, logged)
             self.metrics.observe(event)
             if isinstance(event, FrameBatch):
                 for frame in event.frames:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from worker.rendering.deferred import DeferredRenderer
+from worker.rendering.renderer import Renderer
 from worker.tape.events import (
     OPUS_MIME_TYPE,
     TAPE_VERSION,
@@ -68,6 +70,23 @@ def synthetic_tape(
             frames.sort(key=_arrival)
             yield FrameBatch(1, tick, 0, frames)
     yield RecordingEnded(at=STARTED_AT + seconds, reason="meeting_ended")
+
+
+def with_log_times(events: Iterable[TapeEvent]) -> Iterator[tuple[TapeEvent, float]]:
+    """Each event with a log time: when its last frame arrived, or its own time, and never before the event before it."""
+    logged = 0.0
+    for event in events:
+        if not isinstance(event, FrameBatch):
+            logged = max(logged, event.at)
+        elif event.frames:
+            logged = max(logged, event.frames[-1].arrival)
+        yield event, logged
+
+
+def feed_all(renderer: Renderer | DeferredRenderer, events: Iterable[TapeEvent]) -> None:
+    """Feeds events as a tape would that was written without delay."""
+    for event, logged in with_log_times(events):
+        renderer.feed(event, logged)
 
 
 def _arrival(frame: Frame) -> float:

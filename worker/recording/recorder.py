@@ -56,25 +56,25 @@ class Recorder:
     def take(self, event: TapeEvent) -> None:
         """Writes ``event`` to the tape, then renders it. Raises TapeWriteError."""
         try:
-            recorded = self._tape.write(redacted_event(event, self._redactor), self._clock())
+            logged, recorded = self._tape.write(redacted_event(event, self._redactor), self._clock())
         except TapeWriteError as error:
             self._tape_error = self._tape_error or error
             raise
         if self.first_frame_logged is None and isinstance(recorded, FrameBatch) and recorded.frames:
             self.first_frame_logged = self._clock()
-        self._render(recorded)
+        self._render(recorded, logged)
         for observe in self.observers:
             observe(recorded)
 
     def render(self, event: TapeEvent) -> None:
         """Renders an event that can no longer be written to the tape."""
-        self._render(redacted_event(event, self._redactor))
+        self._render(redacted_event(event, self._redactor), self._clock())
 
-    def _render(self, event: TapeEvent) -> None:
+    def _render(self, event: TapeEvent, logged: float) -> None:
         if self._rendering_error is not None:
             return
         try:
-            self._renderer.feed(event)
+            self._renderer.feed(event, logged)
         except Exception as error:  # noqa: BLE001 - kept in `error`; nothing may stop the tape
             self._rendering_failed(error)
 

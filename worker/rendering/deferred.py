@@ -35,8 +35,8 @@ class DeferredRenderer:
         self._open = open_renderer
         self._platform = platform
         self._renderer: Renderer | None = None
-        self._held: list[TapeEvent] = []
-        self._held_frames: deque[FrameBatch] = deque()
+        self._held: list[tuple[TapeEvent, float]] = []
+        self._held_frames: deque[tuple[FrameBatch, float]] = deque()
         self.ended = False
         """Whether RecordingEnded was fed."""
 
@@ -45,14 +45,17 @@ class DeferredRenderer:
         """Whether RecordingStarted was fed."""
         return self._renderer is not None
 
-    def feed(self, event: TapeEvent) -> None:
-        """Takes the next event of the tape. Raises UnknownPlatformError, and what the renderer raises."""
+    def feed(self, event: TapeEvent, logged: float) -> None:
+        """Takes the tape's next event, with its log time in Unix seconds.
+
+        Raises UnknownPlatformError, and what the renderer raises.
+        """
         if self._renderer is not None:
-            self._renderer.feed(event)
+            self._renderer.feed(event, logged)
         elif isinstance(event, RecordingStarted):
-            self._begin(event)
+            self._begin(event, logged)
         else:
-            self._hold(event)
+            self._hold(event, logged)
         self.ended |= isinstance(event, RecordingEnded)
 
     def progress(self) -> Progress | None:
@@ -65,29 +68,29 @@ class DeferredRenderer:
             raise NothingRecordedError("nothing was recorded: the tape ends before the bot was in the call")
         return self._renderer.finish()
 
-    def _hold(self, event: TapeEvent) -> None:
+    def _hold(self, event: TapeEvent, logged: float) -> None:
         """Keeps an event; frames may arrive before the worker finds that it is in the call, so the latest may count."""
         if isinstance(event, TapeStarted):
             self._platform = read_platform(event.platform)
         if not isinstance(event, FrameBatch):
-            self._held.append(event)
+            self._held.append((event, logged))
         elif event.frames:
-            self._held_frames.append(event)
-            while self._held_frames[0].frames[-1].arrival < event.frames[-1].arrival - HELD_SECONDS:
+            self._held_frames.append((event, logged))
+            while self._held_frames[0][1] < logged - HELD_SECONDS:
                 self._held_frames.popleft()
 
-    def _begin(self, start: RecordingStarted) -> None:
+    def _begin(self, start: RecordingStarted, logged: float) -> None:
         if self._platform is None:
             raise UnknownPlatformError(
                 "tape: names no platform, because its first part is missing; "
                 f"expected --platform {' or '.join(Platform)}"
             )
         renderer = self._open(self._platform)
-        for event in self._held:
-            renderer.feed(event)
-        renderer.feed(start)
-        for batch in self._held_frames:
-            renderer.feed(batch)
+        for event, its_log_time in self._held:
+            renderer.feed(event, its_log_time)
+        renderer.feed(start, logged)
+        for batch, its_log_time in self._held_frames:
+            renderer.feed(batch, its_log_time)
         self._held.clear()
         self._held_frames.clear()
         self._renderer = renderer

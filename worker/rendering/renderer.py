@@ -62,8 +62,8 @@ class Renderer:
         """Every stem is written up to here, in samples."""
         self._ended = False
 
-    def feed(self, event: TapeEvent) -> None:
-        """Takes the tape's next event; frames before RecordingStarted do not count."""
+    def feed(self, event: TapeEvent, logged: float) -> None:
+        """Takes the tape's next event, with its log time in Unix seconds; frames before RecordingStarted do not count."""
         if isinstance(event, FrameBatch):
             if self._zero is not None and not self._ended:
                 self._take_frames(event, self._zero)

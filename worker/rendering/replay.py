@@ -38,8 +38,8 @@ def replay(
     claim_output(output)
     renderer = DeferredRenderer(open_renderer, platform)
     try:
-        for event in reader:
-            renderer.feed(event)
+        for logged, event in reader.logged_events():
+            renderer.feed(event, logged)
         return ReplayResult(renderer.finish(), reader.warnings)
     except OSError as error:
         raise RenderingError(f"output {output}: cannot be written: {error.strerror or error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,16 @@ FRAME_FIELDS: Final = {
     "frame": ", ".join(Frame.__struct_fields__),
 }
 """Field names of the arrays of the ``frames`` topic, in order; MessagePack has no schema language."""
+
+
+class LoggedEvent(NamedTuple):
+    """An event with the log time of its message, in seconds since the Unix epoch, as a reader of the tape gets both."""
+
+    logged: float
+    event: TapeEvent
+
+
+_NANOSECONDS: Final = 1_000_000_000
 
 _event_encoder = msgspec.json.Encoder()
 _event_decoder = msgspec.json.Decoder(JsonEvent)
@@ -47,6 +57,16 @@ def decode_event(data: bytes) -> JsonEvent:
 def decode_frames(data: bytes) -> FrameBatch:
     """A message of the ``frames`` topic. Raises msgspec.DecodeError or UnicodeDecodeError."""
     return _frames_decoder.decode(data)
+
+
+def log_time(seconds: float) -> int:
+    """A log time as a message stores it: nanoseconds since the Unix epoch."""
+    return round(seconds * _NANOSECONDS)
+
+
+def log_seconds(log_time: int) -> float:
+    """A stored log time in seconds since the Unix epoch."""
+    return log_time / _NANOSECONDS
 
 
 def decode(topic: str, data: bytes) -> TapeEvent:

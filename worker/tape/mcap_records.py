@@ -28,9 +28,10 @@ Parsed = TypeVar("Parsed")
 
 
 class Message(NamedTuple):
-    """One message: its channel's number and its content."""
+    """One message: its channel's number, its log time in nanoseconds since the Unix epoch, and its content."""
 
     channel: int
+    log_time: int
     data: bytes
 
 
@@ -76,7 +77,8 @@ def _walk(data: bytes, start: int) -> Generator[Record, None, bool]:
                 raise DamagedError(
                     f"a message record has {length} bytes, at least {_MESSAGE.size} were expected"
                 )
-            yield Message(_MESSAGE.unpack_from(data, content)[0], data[content + _MESSAGE.size : end])
+            channel, _sequence, log_time, _publish_time = _MESSAGE.unpack_from(data, content)
+            yield Message(channel, log_time, data[content + _MESSAGE.size : end])
         elif opcode == Opcode.CHUNK:
             # A tape is written without chunks, but tools that repair or merge MCAP files write them.
             yield from _walk(_parse(_unpacked, data[content:end]), 0)

@@ -14,6 +14,7 @@ import msgspec
 from mcap.records import Channel, Header
 
 from worker.tape import codec
+from worker.tape.codec import LoggedEvent
 from worker.tape.errors import NewerTapeError, NotATapeError, TapeNotFoundError, TapeReadError
 from worker.tape.events import TAPE_VERSION, TapeEvent
 from worker.tape.mcap_records import DamagedError, Message, TornError, records
@@ -47,6 +48,10 @@ class TapeReader:
         self._recognized = False
 
     def __iter__(self) -> Iterator[TapeEvent]:
+        return (event for _, event in self.logged_events())
+
+    def logged_events(self) -> Iterator[LoggedEvent]:
+        """Every event with its log time; the errors are those of iterating."""
         self._warn_of_missing_parts()
         for path in self._parts:
             yield from self._read_part(path)
@@ -62,7 +67,7 @@ class TapeReader:
         if missing:
             self.warnings.append(f"{len(missing)} parts are missing, the first is part {missing[0]}")
 
-    def _read_part(self, path: Path) -> Iterator[TapeEvent]:
+    def _read_part(self, path: Path) -> Iterator[LoggedEvent]:
         part = _PartReader(self._folder)
         try:
             yield from part.events(_load(path))
@@ -90,7 +95,7 @@ class _PartReader:
         self._folder = folder
         self._decoders: dict[int, Callable[[bytes], TapeEvent]] = {}
 
-    def events(self, content: bytes) -> Iterator[TapeEvent]:
+    def events(self, content: bytes) -> Iterator[LoggedEvent]:
         for record in records(content):
             if isinstance(record, Message):
                 # Later versions may add topics without incrementing the tape's version.
@@ -98,9 +103,11 @@ class _PartReader:
                 if decoder is None:
                     continue
                 try:
-                    yield decoder(record.data)
+                    event = decoder(record.data)
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     self._count(error)
+                    continue
+                yield LoggedEvent(codec.log_seconds(record.log_time), event)
             elif isinstance(record, Header):
                 self._recognize(record)
             elif isinstance(record, Channel):

@@ -12,16 +12,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final
+from typing import IO
 
 from mcap.writer import CompressionType, Writer
 
 from worker.tape import codec
+from worker.tape.codec import LoggedEvent
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import TAPE_VERSION, TapeEvent
 from worker.tape.parts import METADATA, PART_SECONDS, PROFILE, VERSION_KEY, part_path
-
-_NANOSECONDS: Final = 1_000_000_000
 
 
 class TapeWriter:
@@ -51,14 +50,14 @@ class TapeWriter:
         except OSError as error:
             raise TapeWriteError(f"tape {folder}: cannot make the folder: {error.strerror}") from error
 
-    def write(self, event: TapeEvent, logged_at: float) -> TapeEvent:
+    def write(self, event: TapeEvent, logged_at: float) -> LoggedEvent:
         """Appends one event; ``logged_at`` is now, in seconds since the Unix epoch.
 
-        Returns the event as a reader of the tape will get it.
+        Returns the event and its log time as a reader of the tape will get them.
         """
         topic, data = codec.encode(event)
         self._append(topic, data, logged_at)
-        return codec.decode(topic, data)
+        return LoggedEvent(codec.log_seconds(codec.log_time(logged_at)), codec.decode(topic, data))
 
     def finish(self) -> None:
         """Completes the last part. Further calls do nothing."""
@@ -134,7 +133,7 @@ class _Part:
         return self._opened_at <= logged_at < self._opened_at + part_seconds
 
     def append(self, topic: str, data: bytes, logged_at: float) -> None:
-        log_time = round(logged_at * _NANOSECONDS)
+        log_time = codec.log_time(logged_at)
         self._writer.add_message(
             self._channels[topic], log_time, data, publish_time=log_time, sequence=self._sequences[topic]
         )

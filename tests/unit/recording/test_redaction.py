@@ -56,7 +56,7 @@ def test_the_recorder_writes_renders_and_passes_on_no_secret(
     rendered: list[TapeEvent] = []
     observed: list[TapeEvent] = []
     renderer = DeferredRenderer(lambda platform: Renderer(tmp_path / "out", platform))
-    monkeypatch.setattr(renderer, "feed", rendered.append)
+    monkeypatch.setattr(renderer, "feed", lambda event, logged: rendered.append(event))
     with TapeWriter(tmp_path / "tape") as tape:
         recorder = Recorder(tape, renderer, observers=[observed.append], redactor=Redactor([SECRET]))
         if writable:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.support.tape_samples import EPOCH, a_meeting, batch
+from tests.support.tapes import feed_all
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform, UnknownPlatformError
 from worker.recording.recorder import Recorder
@@ -35,7 +36,7 @@ class RendererDouble(Renderer):
         self.fed: list[TapeEvent] = []
         self._fails_at = fails_at
 
-    def feed(self, event: TapeEvent) -> None:
+    def feed(self, event: TapeEvent, logged: float) -> None:
         if len(self.fed) == self._fails_at:
             raise OSError(errno.ENOSPC, "No space left on device")
         self.fed.append(event)
@@ -60,11 +61,9 @@ def test_the_renderer_opens_when_the_recording_begins_and_gets_every_event() -> 
     deferred = DeferredRenderer(open_renderer)
     events = [event for _, event in a_meeting(3)]
     begin = next(index for index, event in enumerate(events) if isinstance(event, RecordingStarted))
-    for event in events[:begin]:
-        deferred.feed(event)
+    feed_all(deferred, events[:begin])
     assert (opened, deferred.begun, deferred.progress()) == (0, False, None)
-    for event in events[begin:]:
-        deferred.feed(event)
+    feed_all(deferred, events[begin:])
     assert (opened, deferred.begun) == (1, True)
     assert renderer.fed == events
     assert deferred.finish() is MANIFEST
@@ -72,7 +71,7 @@ def test_the_renderer_opens_when_the_recording_begins_and_gets_every_event() -> 
 
 def test_finish_raises_if_the_recording_never_began() -> None:
     deferred = DeferredRenderer(RendererDouble)
-    deferred.feed(StateChanged(at=EPOCH, state="joining"))
+    deferred.feed(StateChanged(at=EPOCH, state="joining"), EPOCH)
     with pytest.raises(NothingRecordedError, match=r"^nothing was recorded: the tape ends before"):
         deferred.finish()
 
@@ -86,10 +85,10 @@ def test_the_tape_names_the_platform_to_the_renderer(platform: Platform) -> None
         return RendererDouble(told)
 
     deferred = DeferredRenderer(open_renderer, Platform.GOOGLE_MEET)
-    for _, event in a_meeting(3):
+    for logged, event in a_meeting(3):
         if isinstance(event, TapeStarted):
             event = msgspec.structs.replace(event, platform=platform)  # noqa: PLW2901
-        deferred.feed(event)
+        deferred.feed(event, logged)
     assert opened == [platform]
 
 
@@ -100,8 +99,7 @@ def without_its_first_event() -> list[TapeEvent]:
 def test_a_tape_without_its_first_part_needs_a_platform() -> None:
     deferred = DeferredRenderer(RendererDouble)
     with pytest.raises(UnknownPlatformError, match="names no platform, because its first part is missing"):
-        for event in without_its_first_event():
-            deferred.feed(event)
+        feed_all(deferred, without_its_first_event())
 
 
 @pytest.mark.parametrize("platform", Platform)
@@ -113,8 +111,7 @@ def test_a_tape_without_its_first_part_is_rendered_for_the_platform_that_is_give
         return RendererDouble(told)
 
     deferred = DeferredRenderer(open_renderer, platform)
-    for event in without_its_first_event():
-        deferred.feed(event)
+    feed_all(deferred, without_its_first_event())
     assert opened == [platform]
     assert deferred.finish() is MANIFEST
 
@@ -123,13 +120,13 @@ def test_a_tape_of_an_unknown_platform_is_refused() -> None:
     deferred = DeferredRenderer(RendererDouble)
     start = TapeStarted(at=EPOCH, version=1, platform="skype", meeting_url="", bot_name="")
     with pytest.raises(UnknownPlatformError, match="platform 'skype': is not known, expected google_meet or"):
-        deferred.feed(start)
+        deferred.feed(start, EPOCH)
 
 
 def test_an_event_is_on_the_tape_before_the_renderer_gets_it(tmp_path: Path) -> None:
     class TapeFirstRenderer(RendererDouble):
-        def feed(self, event: TapeEvent) -> None:
-            super().feed(event)
+        def feed(self, event: TapeEvent, logged: float) -> None:
+            super().feed(event, logged)
             assert list(read_tape(tmp_path))[: len(self.fed)] == self.fed
 
     recorder = Recorder(TapeWriter(tmp_path), DeferredRenderer(TapeFirstRenderer), lambda: EPOCH)

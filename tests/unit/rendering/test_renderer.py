@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fixtures.replica.comparison.recording import StemPacket, read_stem
 from fixtures.replica.voices import load_voice
 from tests.support.hearing_sinks import HearingSinks
-from tests.support.tapes import STARTED_AT, Talker, meant_places, synthetic_tape
+from tests.support.tapes import STARTED_AT, Talker, feed_all, meant_places, synthetic_tape
 from worker.iso_time import iso_utc
 from worker.manifest.schema import Announcement, Manifest
 from worker.rendering.deferred import DeferredRenderer
@@ -39,8 +39,7 @@ def payloads(voice: str) -> list[bytes]:
 
 def render(events: Iterable[TapeEvent], output: Path, *, mix: bool = True) -> Manifest:
     renderer = DeferredRenderer(lambda platform: Renderer(output, platform, mix=mix))
-    for event in events:
-        renderer.feed(event)
+    feed_all(renderer, events)
     return renderer.finish()
 
 
@@ -96,8 +95,7 @@ def test_speech_is_in_its_speakers_file_at_its_place(tmp_path: Path) -> None:
 def test_sinks_receive_the_packets_of_each_sources_file(mix: bool, tmp_path: Path) -> None:
     one, other = HearingSinks(), HearingSinks()
     renderer = DeferredRenderer(lambda platform: Renderer(tmp_path, platform, mix=mix, sinks=[one, other]))
-    for event in synthetic_tape(THREE, 10.0, jitter=0.01):
-        renderer.feed(event)
+    feed_all(renderer, synthetic_tape(THREE, 10.0, jitter=0.01))
     manifest = renderer.finish()
     assert list(one.sources) == [101, 103, 102]
     for source, heard in one.sources.items():

@@ -23,7 +23,7 @@ from fixtures.replica.teams.mix_scenario import AddedTrack, MixMedia
 from fixtures.replica.teams.scenario import TeamsPage, TeamsSignals
 from tests.support.hearing_sinks import HearingSinks
 from tests.support.mix_tapes import mix_tape, write_mix_truth
-from tests.support.tapes import STARTED_AT
+from tests.support.tapes import STARTED_AT, feed_all
 from worker.manifest.schema import GatedMix, Manifest, Segment
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
@@ -83,8 +83,7 @@ def page_events(scenario: Scenario) -> list[PageEvent]:
 
 def render(events: Iterable[TapeEvent], output: Path, *, mix: bool = False) -> Manifest:
     renderer = DeferredRenderer(lambda platform: Renderer(output, platform, mix=mix))
-    for event in events:
-        renderer.feed(event)
+    feed_all(renderer, events)
     return renderer.finish()
 
 
@@ -137,8 +136,7 @@ def test_each_packet_is_in_exactly_the_stems_of_its_sources(mix: dict[str, Any],
 def test_sinks_receive_the_mix_while_their_source_speaks(tmp_path: Path) -> None:
     scenario, sinks = meeting(network=Network(jitter=0.01, loss=0.03)), HearingSinks()
     renderer = DeferredRenderer(lambda platform: Renderer(tmp_path, platform, mix=True, sinks=[sinks]))
-    for event in mix_tape(scenario, page_events(scenario)):
-        renderer.feed(event)
+    feed_all(renderer, mix_tape(scenario, page_events(scenario)))
     manifest = renderer.finish()
     kept = {
         each.sources[0].csrc: each.packets.received + each.packets.recovered

@@ -3,11 +3,14 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mcap.reader import make_reader
 
 from tests.support.tape_samples import EPOCH, a_meeting, batch
@@ -57,10 +60,14 @@ def test_a_part_that_is_still_open_can_be_read_to_its_last_message(tmp_path: Pat
     assert reader.warnings == []
 
 
-def test_write_returns_the_event_that_a_reader_gets(tmp_path: Path) -> None:
-    with TapeWriter(tmp_path) as tape:
-        written = [tape.write(event, at) for at, event in a_meeting(6)]
-    assert written == list(TapeReader(tmp_path)) == [event for _, event in a_meeting(6)]
+@given(st.lists(st.floats(0, 4e9), min_size=1, max_size=20))
+def test_write_returns_the_event_and_the_log_time_that_a_reader_gets(times: list[float]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        with TapeWriter(Path(folder)) as tape:
+            written = [tape.write(batch(number, EPOCH), at) for number, at in enumerate(times)]
+        assert written == list(TapeReader(Path(folder)).logged_events())
+    assert [event for _, event in written] == [batch(number, EPOCH) for number in range(len(times))]
+    assert [logged for logged, _ in written] == pytest.approx(times, abs=1e-6)
 
 
 def test_on_part_closed_gets_complete_parts_in_order(tmp_path: Path) -> None:
