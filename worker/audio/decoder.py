@@ -25,7 +25,10 @@ class PcmSink(Protocol):
 
 
 class SpeechDecoder:
-    """Decodes one speaker's packets of speech to PCM with libopus, which conceals losses."""
+    """Decodes one speaker's packets of speech to PCM with libopus, which conceals losses.
+
+    A packet that cannot be decoded is silent and counted; no valid packet raises.
+    """
 
     def __init__(self, sink: PcmSink) -> None:
         self._sink = sink
@@ -37,10 +40,10 @@ class SpeechDecoder:
         self._concealing_toc = -1
         """The table of contents (with code 0) that concealment continues; -1 at the beginning of a talk-spurt."""
         self.undecodable = 0
-        """Packets that the decoder refused; they are silent."""
+        """Packets that could not be decoded; they are silent."""
 
     def speak(self, position: int, samples: int, payload: bytes) -> None:
-        """Adds a packet of speech at ``position``; packets come in order."""
+        """Adds a valid packet (worker.audio.opus.parse_packet) of speech at ``position``; packets come in order."""
         toc = payload[0]
         if position != self._group_end:
             self.settle()
@@ -65,32 +68,39 @@ class SpeechDecoder:
         self._group_start = self._group_end = position + samples
 
     def settle(self) -> None:
-        """Decodes the packets that wait: several with the same table of contents need only one call."""
+        """Decodes the packets that wait: several with the same table of contents need only one call.
+
+        Where the decoder refuses them together, each is decoded by itself, so that only the one at fault is silent.
+        """
         group = self._group
         if not group:
             return
-        payload = group[0] if len(group) == 1 else merge_packets(group)
-        self._decode(payload, self._group_start, self._group_end - self._group_start)
-        self._concealing_toc = payload[0] & 0xFC
         self._group = []
+        start, samples = self._group_start, self._group_end - self._group_start
         self._group_start = self._group_end
+        self._concealing_toc = group[-1][0] & 0xFC
+        if len(group) > 1 and self._decode(merge_packets(group), start, samples):
+            return
+        each = samples // len(group)
+        for number, payload in enumerate(group):
+            self.undecodable += not self._decode(payload, start + number * each, each)
 
     def _begin_spurt(self, position: int) -> None:
         self._decoder.flush_buffers()
         self._concealing_toc = -1
         self._group_start = position
 
-    def _decode(self, payload: bytes, position: int, samples: int) -> None:
-        """Decodes a packet and adds at most ``samples`` of it to the sink."""
+    def _decode(self, payload: bytes, position: int, samples: int) -> bool:
+        """Decodes a packet and adds at most ``samples`` of it to the sink. Returns False where that fails."""
         try:
             frames = self._decoder.decode(av.Packet(payload))
-        except av.FFmpegError:
-            self.undecodable += 1
-            return
+        except Exception:  # noqa: BLE001 - whatever the decoder raises, the other speakers go on
+            return False
         for frame in frames:
             pcm = np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples)
             self._sink.add(position, pcm[:samples])
             position += frame.samples
+        return True
 
 
 def _decoder() -> AudioCodecContext:

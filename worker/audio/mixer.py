@@ -15,7 +15,7 @@ Sums = npt.NDArray[np.int32]
 
 
 class SampleSink(Protocol):
-    """Receives the finished mix in order."""
+    """Receives the finished mix in order. After an error it is only closed."""
 
     def write(self, samples: Sums) -> None:
         """Appends samples at 48 kHz; full scale is that of 16 bits, the sink clips what is louder."""
@@ -25,7 +25,10 @@ class SampleSink(Protocol):
 
 
 class Mixer:
-    """The sum of all speakers. It is written in whole seconds; speech can be added to seconds that are not yet written."""
+    """The sum of all speakers. It is written in whole seconds; speech can be added to seconds that are not yet written.
+
+    An error of the sink is kept in ``failure`` and ends the mix there; no method raises it.
+    """
 
     def __init__(self, sink: SampleSink) -> None:
         self._sink = sink
@@ -33,6 +36,14 @@ class Mixer:
         """Meeting time of the first second that is not yet written, in samples."""
         self._seconds: deque[Sums] = deque()
         self._inputs: list[SpeechDecoder] = []
+        self.failure: Exception | None = None
+        self.failed_at = 0
+        """Where the mix ends after a failure, in samples of meeting time."""
+
+    @property
+    def undecodable(self) -> int:
+        """Packets that could not be decoded; they are silent in the mix."""
+        return sum(decoder.undecodable for decoder in self._inputs)
 
     def open_input(self) -> SpeechDecoder:
         """Returns a decoder whose output is added to the mix: one for each source."""
@@ -55,10 +66,14 @@ class Mixer:
             samples = samples[len(part) :]
             position += len(part)
 
-    def write_until(self, position: int) -> None:
-        """Writes the whole seconds before ``position`` (samples of meeting time)."""
+    def settle(self) -> None:
+        """Decodes the packets that wait."""
         for decoder in self._inputs:
             decoder.settle()
+
+    def write_until(self, position: int) -> None:
+        """Writes the whole seconds before ``position`` (samples of meeting time)."""
+        self.settle()
         while self._start + SAMPLE_RATE <= position:
             self._write_second(SAMPLE_RATE)
 
@@ -67,9 +82,20 @@ class Mixer:
         self.write_until(end)
         if end > self._start:
             self._write_second(end - self._start)
-        self._sink.close()
+        try:
+            self._sink.close()
+        except Exception as error:  # noqa: BLE001 - whatever the sink raises costs the mix alone
+            self._fail(error)
 
     def _write_second(self, count: int) -> None:
         second = self._seconds.popleft() if self._seconds else np.zeros(count, np.int32)
-        self._sink.write(second[:count])
+        if self.failure is None:
+            try:
+                self._sink.write(second[:count])
+            except Exception as error:  # noqa: BLE001 - whatever the sink raises costs the mix alone
+                self._fail(error)
         self._start += count
+
+    def _fail(self, error: Exception) -> None:
+        if self.failure is None:
+            self.failure, self.failed_at = error, self._start

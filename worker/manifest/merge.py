@@ -192,6 +192,12 @@ def _recording(ordered: list[RecordedAttempt], zero: float) -> Recording:
         or msgspec.UNSET,
         parts=parts if len(parts) > 1 else msgspec.UNSET,
         gated_mix=added_mixes([each.manifest.recording.gated_mix for each in ordered]),
+        incomplete_files=[
+            f"{each.folder}/{file}"
+            for each in ordered
+            for file in each.manifest.recording.incomplete_files or ()
+        ]
+        or msgspec.UNSET,
     )
 
 

@@ -189,7 +189,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     ``audio_path`` is how the page received its audio: ``receivers`` or ``encoded``. ``warnings`` are sentences about missing or
     doubtful content. ``announcement`` exists only if the bot was to announce itself. ``parts`` exist only if the bot joined
     more than once; each has its own mix then. ``gated_mix`` exists only if the platform sends one mix of everybody (Microsoft
-    Teams).
+    Teams). ``incomplete_files`` exist only if files could not be written in full; a replay of the tape may still give them.
     """
 
     platform: str
@@ -207,6 +207,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     announcement: Announcement | msgspec.UnsetType = msgspec.UNSET
     parts: list[RecordedPart] | msgspec.UnsetType = msgspec.UNSET
     gated_mix: GatedMix | msgspec.UnsetType = msgspec.UNSET
+    incomplete_files: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

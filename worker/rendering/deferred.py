@@ -62,6 +62,11 @@ class DeferredRenderer:
         """The progress of the recording; None before it began."""
         return None if self._renderer is None else self._renderer.progress()
 
+    @property
+    def failure(self) -> Exception | None:
+        """After ``finish``: the first error that cost a file its completeness."""
+        return None if self._renderer is None else self._renderer.failure
+
     def finish(self) -> Manifest:
         """Completes all files and returns the manifest. Raises NothingRecordedError, or what the renderer raises."""
         if self._renderer is None:

@@ -1,12 +1,14 @@
-"""The output folder of a recording or a replay, and the names of its files."""
+"""The output folder of a recording or a replay, the names of its files, and how they are written."""
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
-from worker.errors import InputError
+from worker.errors import InputError, cause
 
 AUDIO_FILE: Final = "audio.wav"
 MANIFEST_FILE: Final = "audio_streams.json"
@@ -16,9 +18,40 @@ TAPE_FOLDER: Final = "tape"
 
 _PROBE: Final = bytes(4096)
 
+logger = logging.getLogger(__name__)
+
 
 class OutputError(InputError):
     """The output folder cannot be used."""
+
+
+class OutputFailures:
+    """Files of a recording that could not be written, beside the stems and a mix that was begun."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.sentences: list[str] = []
+        """For the manifest, one for each of ``files``."""
+        self.first: Exception | None = None
+
+    def add(self, file: str, sentence: str, error: Exception) -> None:
+        """Notes that ``file`` is missing or has not its name; ``sentence`` has no full stop."""
+        self.files.append(file)
+        self.sentences.append(f"{sentence} ({cause(error)}).")
+        self.first = self.first or error
+        logger.warning("%s (%s)", sentence, error)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes a whole file or, where that fails, leaves what was there. Raises OSError."""
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
 
 
 def claim_output(folder: Path) -> None:

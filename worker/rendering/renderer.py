@@ -5,26 +5,31 @@ No clock is read: the events contain all times, so the same tape gives the same 
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from worker.audio.mixer import Mixer
 from worker.audio.opus import QUANTUM, SAMPLE_RATE
+from worker.audio.payload_kinds import PayloadKind, left_out_warning
 from worker.audio.wav import WavWriter
-from worker.manifest.assemble import assemble_manifest
 from worker.manifest.naming import name_sources
 from worker.manifest.recording_facts import SessionFacts
-from worker.manifest.schema import Manifest, encode_manifest
+from worker.manifest.schema import Manifest
 from worker.platforms.registry import PLATFORMS, AudioKind, Platform, PlatformEntry
-from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, STREAMS_FOLDER, TIMELINE_FILE
+from worker.rendering.completion import Completion
+from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER, OutputFailures
 from worker.rendering.progress import Progress, SpeakerProgress
-from worker.rendering.timeline.page import timeline_html
 from worker.roster.roster import Roster
 from worker.stems.caption_users import CaptionUsers
 from worker.stems.gated_stems import GatedStems
+from worker.stems.jitter_buffer import Packet
 from worker.stems.separate_stems import SeparateStems
 from worker.stems.stem_set import MOST_SOURCES, Slot, SourceSinks, StemSet
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
+
+logger = logging.getLogger(__name__)
 
 SETTLED_AFTER = 10.0
 """Silence is written this many seconds behind meeting time: a stalled network may still deliver earlier speech."""
@@ -37,15 +42,19 @@ class Renderer:
     """Writes stems, mix, manifest and timeline into ``output`` while events are fed; ``finish`` completes them.
 
     ``platform`` decides the roster decoder and the kind of stems. ``sinks`` are opened for each source and receive it while it
-    is written. Raises OSError (av.FFmpegError for the stems) if a file cannot be written.
+    is written. A file that cannot be written ends there, alone. Raises OSError if the folder cannot be made.
     """
+
+    failure: Exception | None = None
+    """After ``finish``: the first error that cost a file its completeness; None: all files are complete."""
 
     def __init__(
         self, output: Path, platform: Platform, *, mix: bool = True, sinks: Sequence[SourceSinks] = ()
     ) -> None:
         self._output = output
         (output / STREAMS_FOLDER).mkdir(parents=True, exist_ok=True)
-        self._mixer = Mixer(WavWriter(output / AUDIO_FILE)) if mix else None
+        self._failures = OutputFailures()
+        self._mixer = _open_mixer(output, self._failures) if mix else None
         self._facts = SessionFacts()
         entry = PLATFORMS[platform]
         self._decoder = entry.open_roster_decoder()
@@ -55,6 +64,7 @@ class Renderer:
         self._slots: dict[tuple[int, int, int], Slot] = {}
         """By document, receiver and SSRC."""
         self._unbelieved = 0
+        self._misplaced = 0
         self._zero: float | None = None
         self._now = 0.0
         """Meeting time, in seconds."""
@@ -106,29 +116,25 @@ class Renderer:
         )
 
     def finish(self) -> Manifest:
-        """Completes and closes all files; the recording ends at RecordingEnded, or else with the last event."""
+        """Completes and closes all files; the recording ends at RecordingEnded, or else with the last event.
+
+        Raises OSError where the manifest cannot be written. All other files fail alone, and the manifest says so.
+        """
         for slot in self._slots.values():
             while slot.buffer.pending:
-                slot.place(slot.buffer.take())
+                self._place(slot, [slot.buffer.take()])
         end = self._stem_set.close(round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM)
-        if self._mixer:
-            self._mixer.close(end)
-        manifest, files = assemble_manifest(
-            self._stem_set.heard(),
-            self._stem_set.known(self._decoder.roster()),
+        completion = Completion(
+            self._output,
+            self._stem_set,
+            self._mixer,
             self._facts,
-            end / SAMPLE_RATE,
-            STREAMS_FOLDER,
-            AUDIO_FILE if self._mixer else None,
-            self._warnings(),
-            self._stem_set.gated_mix(),
+            self._decoder,
+            self._warnings,
+            self._failures,
         )
-        stems = self._stem_set.stems
-        for source, name in files.items():
-            path = stems[source].path
-            path.rename(path.with_name(name))
-        (self._output / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
-        (self._output / TIMELINE_FILE).write_text(timeline_html(manifest), "utf-8")
+        manifest = completion.complete(end)
+        self.failure = completion.failure
         return manifest
 
     def _take_frames(self, batch: FrameBatch, zero: float) -> None:
@@ -155,8 +161,7 @@ class Renderer:
         self._now = now = max(now, self._now)
         for slot in self._slots.values():
             if slot.buffer.pending:
-                for packet in slot.buffer.release(now):
-                    slot.place(packet)
+                self._place(slot, slot.buffer.release(now))
         self._stem_set.decide(now)
         settled = int(now - SETTLED_AFTER) * SAMPLE_RATE
         if settled > self._settled:
@@ -165,14 +170,27 @@ class Renderer:
             if self._mixer:
                 self._mixer.write_until(settled)
 
+    def _place(self, slot: Slot, packets: list[Packet]) -> None:
+        """Places a slot's next packets. One that makes that fail is left out, so that it costs nobody else anything."""
+        for packet in packets:
+            try:
+                slot.place(packet)
+            except Exception:
+                if not self._misplaced:
+                    logger.exception("a packet could not be placed")
+                self._misplaced += 1
+
     def _warnings(self) -> list[str]:
         refused = self._stem_set.refused
-        malformed = sum(slot.buffer.counts.malformed for slot in self._slots.values())
+        left_out: Counter[PayloadKind] = Counter()
+        for slot in self._slots.values():
+            left_out.update(slot.buffer.payloads.left_out)
         warnings = []
         if refused:
             warnings.append(f"{refused} packets came from more than {MOST_SOURCES} sources and have no file.")
-        if malformed:
-            warnings.append(f"{malformed} payloads could not be read and were left out.")
+        warnings += [left_out_warning(kind, left_out[kind]) for kind in PayloadKind if left_out[kind]]
+        if self._misplaced:
+            warnings.append(f"{self._misplaced} packets were left out after internal errors.")
         if self._decoder.undecodable:
             warnings.append(f"{self._decoder.undecodable} roster messages could not be read.")
         if self._decoder.harvested:
@@ -182,6 +200,15 @@ class Renderer:
                 f"{self._unbelieved} packets claimed to come from another hour and were left out."
             )
         return warnings
+
+
+def _open_mixer(output: Path, failures: OutputFailures) -> Mixer | None:
+    """The mixer of the recording in ``output``; None where its file cannot be created."""
+    try:
+        return Mixer(WavWriter(output / AUDIO_FILE))
+    except OSError as error:
+        failures.add(AUDIO_FILE, "There is no mixed audio: it could not be created", error)
+        return None
 
 
 def _open_stem_set(

@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from worker.audio.red import RedError, RedundantBlock, unpack_red
+from worker.audio.payload_kinds import PayloadReader
+from worker.audio.red import RedundantBlock
 from worker.roster.sources import contributing_source
-from worker.tape.events import RED_MIME_TYPE, Frame
+from worker.tape.events import OPUS_MIME_TYPE, Frame
 
 WINDOW_SECONDS = 0.5
 """How long a packet waits for those that were sent before it."""
@@ -45,11 +46,10 @@ class Packet(msgspec.Struct, gc=False):
 
 
 class SlotCounts(msgspec.Struct):
-    """Packets that the buffer dropped, by CSRC, and payloads that cannot be read."""
+    """Packets that the buffer dropped, by CSRC."""
 
     late: dict[int | None, int] = msgspec.field(default_factory=dict)
     duplicate: dict[int | None, int] = msgspec.field(default_factory=dict)
-    malformed: int = 0
 
 
 class JitterBuffer:
@@ -61,9 +61,10 @@ class JitterBuffer:
         self.pending: deque[Packet] = deque()
         """The packets that wait, in sequence order; others may read it, but not change it."""
         self.counts = SlotCounts()
+        self.payloads = PayloadReader()
         self._newest_sequence = -1
         self._newest_wire_sequence = 0
-        self._newest_timestamp = 0
+        self._newest_timestamp = 0x1_0000_0000
         self._released_sequence = -1
         self._released_timestamp = 0
         self._released_csrc: int | None = None
@@ -93,8 +94,11 @@ class JitterBuffer:
             csrc = self._sources[frame.csrcs] = self._source_of(frame.csrcs)
         payload = frame.payload
         copies: list[RedundantBlock] = []
-        if frame.mime_type == RED_MIME_TYPE and payload:
-            payload, copies = self._unpack(payload)
+        if frame.mime_type != OPUS_MIME_TYPE and payload:
+            payload, copies = self.payloads.read(frame.mime_type, frame.payload_type, payload)
+            if not payload:
+                # Another codec may run on another clock, which must not place its neighbours.
+                timestamp = self._newest_timestamp
         packet = Packet(sequence, timestamp, arrival, arrival, csrc, frame.audio_level, payload, frame.csrcs)
         if sequence > newest:
             self._newest_sequence = sequence
@@ -174,6 +178,9 @@ class JitterBuffer:
         for index in range(place, first - 1, -1):
             sequence = self.pending[index].sequence - 1
             if sequence > (self.pending[index - 1].sequence if index else self._released_sequence):
+                payload = self.payloads.read_block(block.payload_type, block.payload)
+                if not payload:
+                    return
                 due = min(carrier.arrival, self.pending[index].due)
                 self.pending.insert(
                     index,
@@ -184,7 +191,7 @@ class JitterBuffer:
                         due,
                         carrier.csrc,
                         None,
-                        block.payload,
+                        payload,
                         carrier.csrcs,
                         recovered=True,
                     ),
@@ -197,15 +204,6 @@ class JitterBuffer:
         while index and self.pending[index - 1].sequence > sequence:
             index -= 1
         return index
-
-    def _unpack(self, payload: bytes) -> tuple[bytes, list[RedundantBlock]]:
-        """The primary block of a RED payload and the older ones; nothing if the payload cannot be read."""
-        try:
-            red = unpack_red(payload)
-        except RedError:
-            self.counts.malformed += 1
-            return b"", []
-        return red.primary, red.redundant
 
     def _remember_losses(self, first: int, end: int) -> None:
         for sequence in range(max(first, end - REMEMBERED_LOSSES), end):

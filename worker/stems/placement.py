@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker.audio.opus import (
-    FRAME_SAMPLES,
-    PACKET_SAMPLES,
+    LONGEST_SILENCE,
+    LONGEST_SINGLE,
     QUANTUM,
     SAMPLE_RATE,
+    SINGLE_SAMPLES,
     OpusError,
     is_silence,
     packet_samples,
 )
+from worker.audio.payload_kinds import PayloadKind
 from worker.stems.drift_correction import packet_to_correct_at, shift_at
 from worker.stems.jitter_buffer import JitterBuffer, Packet
 from worker.stems.rtp_clock import STALL, RtpClock, lowest_offset
@@ -55,13 +57,11 @@ class SlotPlacement:
     def place(self, packet: Packet) -> None:
         """Places the slot's next packet in sequence order."""
         payload = packet.payload
-        if len(payload) <= 3 and self._take_silence(packet):
-            return
-        try:
-            samples = PACKET_SAMPLES[payload[0]] or packet_samples(payload)
-        except OpusError:
-            self.buffer.counts.malformed += 1
-            return
+        samples = SINGLE_SAMPLES[payload[0]] if LONGEST_SILENCE < len(payload) <= LONGEST_SINGLE else 0
+        if not samples:
+            samples = self._examine(packet)
+            if not samples:
+                return
         sequence = packet.sequence
         timestamp = packet.timestamp
         track = self._track
@@ -137,23 +137,33 @@ class SlotPlacement:
             return
         self._clock.resume(packet, self.buffer.pending, gap)
 
-    def _take_silence(self, packet: Packet) -> bool:
-        """Takes padding or a packet of silence, which need no place; returns False for other packets."""
+    def _examine(self, packet: Packet) -> int:
+        """The samples of a packet of speech. Returns 0 for one that needs no place: padding, silence, or what is not Opus."""
         payload = packet.payload
-        if payload and not is_silence(payload):
-            return False
-        if payload:
-            if packet.csrc == self._csrc and self._track is not None:
-                self._track.lost += self._missing(packet)
-            else:
-                self._csrc = packet.csrc
-                self._track = None
-            self._clock_timestamp = packet.timestamp + (
-                PACKET_SAMPLES[payload[0]] or FRAME_SAMPLES[payload[0]]
-            )
-            self._next_timestamp = -1
+        if not payload:
+            self._next_sequence = packet.sequence + 1
+            return 0
+        try:
+            samples = packet_samples(payload)
+        except OpusError:
+            self.buffer.payloads.left_out[PayloadKind.MALFORMED_OPUS] += 1
+            self._be_silent(packet, 0)
+            return 0
+        if not is_silence(payload):
+            return samples
+        self._be_silent(packet, samples)
+        return 0
+
+    def _be_silent(self, packet: Packet, samples: int) -> None:
+        """Ends the talk-spurt at ``packet``, which lasts ``samples``."""
+        if packet.csrc == self._csrc and self._track is not None:
+            self._track.lost += self._missing(packet)
+        else:
+            self._csrc = packet.csrc
+            self._track = None
+        self._clock_timestamp = packet.timestamp + samples
+        self._next_timestamp = -1
         self._next_sequence = packet.sequence + 1
-        return True
 
     def _missing(self, packet: Packet) -> int:
         """How many packets are missing between the last one and this."""

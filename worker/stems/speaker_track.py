@@ -41,7 +41,7 @@ class Carrier(Protocol):
 class SpeakerTrack:
     """The stem of one source. ``end`` is where its next packet goes, in samples of meeting time.
 
-    ``stem`` receives every sample, ``sinks`` only speech.
+    ``stem`` receives every sample, ``sinks`` only speech. A sink that raises gets nothing more; its error is in ``failures``.
     """
 
     def __init__(self, stem: PacketSink, sinks: Sequence[SpeechSink] = ()) -> None:
@@ -57,6 +57,8 @@ class SpeakerTrack:
         self.lost = 0
         self.trimmed = 0
         """Packets that were left out because the sender's clock is fast and it did not pause."""
+        self.failures: list[Exception] = []
+        """What sinks raised."""
         self._spurts: list[tuple[int, int]] = []
         self._spurt_start = 0
 
@@ -69,7 +71,10 @@ class SpeakerTrack:
             self._note_pause(position)
         self._stem.write(position, samples, payload)
         for sink in self._sinks:
-            sink.speak(position, samples, payload)
+            try:
+                sink.speak(position, samples, payload)
+            except Exception as error:  # noqa: BLE001 - whatever a sink raises costs that sink alone
+                self._drop(sink, error)
         self.end = self.speech_end = position + samples
         return position
 
@@ -78,7 +83,10 @@ class SpeakerTrack:
         if self.end != self.speech_end:
             return
         for sink in self._sinks:
-            sink.conceal(self.end, samples)
+            try:
+                sink.conceal(self.end, samples)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._drop(sink, error)
 
     def be_silent_until(self, position: int) -> None:
         """Writes silence up to ``position``, in whole steps of 2.5 ms. Does nothing if the stem is longer already."""
@@ -93,6 +101,10 @@ class SpeakerTrack:
         if self.speech_end < 0:
             return []
         return [*self._spurts, (self._spurt_start, self.speech_end)]
+
+    def _drop(self, sink: SpeechSink, error: Exception) -> None:
+        self._sinks = tuple(each for each in self._sinks if each is not sink)
+        self.failures.append(error)
 
     def _note_pause(self, position: int) -> None:
         if position - self.speech_end < SPURT_GAP:

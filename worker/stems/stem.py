@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worker.audio.opus import QUANTUM
-from worker.audio.webm import WebmWriter
 from worker.manifest.schema import Source
 from worker.stems.mix_slot import MixPacket
 from worker.stems.speaker_track import SPURT_GAP, SpeakerTrack, SpeechSink
+from worker.stems.stem_file import StemFile
 
 Run = tuple[int, int, str]
 """(from, to, evidence for the speaker) in samples of meeting time."""
@@ -23,7 +23,7 @@ class Stem:
 
     def __init__(self, path: Path, sinks: Sequence[SpeechSink] = ()) -> None:
         self.path = path
-        self.file = WebmWriter(path)
+        self.file = StemFile(path)
         self.track = SpeakerTrack(self.file, sinks)
         self.sources: dict[Source, None] = {}
 
