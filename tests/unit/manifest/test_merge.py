@@ -210,6 +210,18 @@ def test_gated_mixes_are_added_on_one_clock_with_the_final_names() -> None:
     assert msgspec.json.decode(encode_manifest(merged), type=Manifest) == merged
 
 
+def test_incomplete_files_are_named_in_the_folders_of_their_attempts() -> None:
+    whole = recorded(1, 0.0, 10.0, participant(1, "Ann", segment(1, "Ann", [(1.0, 2.0)], 10.0)))
+    recording = msgspec.structs.replace(whole.manifest.recording, incomplete_files=["audio.wav"])
+    cut = whole._replace(
+        attempt=2,
+        folder="attempts/0002/files",
+        manifest=msgspec.structs.replace(whole.manifest, recording=recording),
+    )
+    assert merge_attempts([whole]).recording.incomplete_files is msgspec.UNSET
+    assert merge_attempts([whole, cut]).recording.incomplete_files == ["attempts/0002/files/audio.wav"]
+
+
 def test_the_announcement_of_one_attempt_is_that_of_all() -> None:
     told = Announcement(written_at="2026-11-26T08:00:00.000Z")
     refused = Announcement(written_at=None, failure="no_chat")
