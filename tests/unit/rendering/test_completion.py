@@ -29,7 +29,7 @@ from worker.rendering.replay import RenderingError, replay
 from worker.stems import stem_file
 from worker.stems.jitter_buffer import Packet
 from worker.stems.placement import SlotPlacement
-from worker.stems.speaker_track import SpeechSink
+from worker.stems.speaker_track import SpeakerTrack, SpeechSink
 from worker.tape.events import FrameBatch, RecordingEnded
 from worker.tape.writer import TapeWriter
 
@@ -267,15 +267,16 @@ def test_a_manifest_that_cannot_be_written_costs_no_other_file(
         assert found[name] == whole[name]
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), RuntimeError("reset")])
 def test_a_live_stream_that_fails_costs_neither_files_nor_other_streams(
-    tmp_path: Path, whole: dict[str, bytes]
+    error: Exception, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     heard: list[int] = []
 
     class Failing:
         def speak(self, position: int, samples: int, payload: bytes) -> None:
             if position >= 240_000:
-                raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+                raise error
 
         def conceal(self, position: int, samples: int) -> None:
             """Nothing is lost."""
@@ -298,13 +299,38 @@ def test_a_live_stream_that_fails_costs_neither_files_nor_other_streams(
     manifest = deferred.finish()
     assert deferred.failure is None, "the files are complete"
     assert manifest.recording.warnings == [
-        *["A live stream of Unknown 1 ended early (Connection reset by peer)."],
-        *["A live stream of Unknown 2 ended early (Connection reset by peer)."] * 2,
+        *["A live stream of Unknown 1 ended early (reset)."],
+        *["A live stream of Unknown 2 ended early (reset)."] * 2,
     ]
     assert len(heard) == 675
     found = files(tmp_path / "out")
     for name in whole.keys() - {"audio_streams.json", "timeline.html"}:
         assert found[name] == whole[name]
+
+
+def test_a_live_stream_that_fails_at_a_loss_gets_nothing_more() -> None:
+    class File:
+        def write(self, position: int, samples: int, payload: bytes) -> None:
+            """Any packet."""
+
+        def be_silent(self, position: int, samples: int) -> None:
+            """Any silence."""
+
+    class Failing(File):
+        spoken = 0
+
+        def speak(self, position: int, samples: int, payload: bytes) -> None:
+            self.spoken += 1
+
+        def conceal(self, position: int, samples: int) -> None:
+            raise ValueError("no")
+
+    sink = Failing()
+    track = SpeakerTrack(File(), [sink])
+    track.speak(0, 960, b"speech")
+    track.conceal(960)
+    track.speak(1_920, 960, b"speech")
+    assert (sink.spoken, len(track.failures)) == (1, 1)
 
 
 def test_a_packet_that_cannot_be_placed_costs_itself_alone(
