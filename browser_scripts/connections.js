@@ -15,6 +15,8 @@ class Connections {
   #numbers = new WeakMap();
   #getReceivers = RTCPeerConnection.prototype.getReceivers;
   #opened = 0;
+  /** The last state of each connection that was reported. @type {Map<number, string>} */
+  #states = new Map();
   /** @type {Set<number>} */
   #closed = new Set();
 
@@ -115,9 +117,24 @@ class Connections {
       if (!(event instanceof RTCDataChannelEvent)) return;
       this.#events.guard("datachannel", () => this.#channels.listen(event.channel, number));
     });
-    addListener.call(connection, "connectionstatechange", () => {
-      if (["failed", "closed"].includes(connection.connectionState)) this.#close(connection);
-    });
+    for (const name of ["connectionstatechange", "iceconnectionstatechange"]) {
+      addListener.call(connection, name, () => this.#events.guard(name, () => this.#reportState(connection)));
+    }
+  }
+
+  /**
+   * A connection that failed is kept: an ICE restart can bring it back.
+   * @param {RTCPeerConnection} connection
+   */
+  #reportState(connection) {
+    const number = this.#number(connection);
+    const fields = { connection: number, state: connection.connectionState, ice: connection.iceConnectionState };
+    const reading = `${fields.state} ${fields.ice}`;
+    if (reading !== this.#states.get(number)) {
+      this.#states.set(number, reading);
+      this.#events.add("connection_state_changed", fields);
+    }
+    if (fields.state === "closed") this.#close(connection);
   }
 
   /** @param {RTCPeerConnection} connection */
@@ -144,6 +161,7 @@ class Connections {
     const number = this.#number(connection);
     if (this.#closed.has(number)) return;
     this.#closed.add(number);
+    this.#states.delete(number);
     this.#tap.release(number);
     this.#events.add("connection_closed", { connection: number });
   }

@@ -28,6 +28,6 @@ class Heartbeat {
   /** @param {"document" | "heartbeat"} kind */
   #send(kind) {
     // The call fails where the worker process has ended, and this document with it.
-    this.#post(kind, this.#document).catch(() => {});
+    this.#post(kind, `${unixNow()} ${this.#document}`).catch(() => {});
   }
 }

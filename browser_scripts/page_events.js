@@ -99,7 +99,7 @@ class PageEvents {
     if (!events.length) return;
     this.#inFlight += 1;
     try {
-      await this.#post("events", `[${events.join(",")}]`);
+      await this.#post("events", `${unixNow()} [${events.join(",")}]`);
     } catch {
       // The worker process has ended, and this document with it.
     } finally {

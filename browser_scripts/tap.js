@@ -100,7 +100,7 @@ class Tap {
   #hear(message) {
     if ("frames" in message) {
       const taken = () => this.#worker?.postMessage({ taken: true });
-      this.#post("frames", message.frames).then(taken, taken);
+      this.#post("frames", `${message.sent} ${message.frames}`).then(taken, taken);
     } else if ("tally" in message) {
       this.tally = new Map(message.tally);
     } else if ("flushed" in message) {

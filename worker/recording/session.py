@@ -33,6 +33,7 @@ from worker.recording.recorder import Recorder
 from worker.recording.redaction import redacted_ending
 from worker.recording.signals import stop_signals
 from worker.recording.steady_clock import SteadyClock
+from worker.recording.ticker import Ticker
 from worker.rendering.deferred import HELD_SECONDS, DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER, claim_output
 from worker.settings import BrowserSettings
@@ -103,7 +104,8 @@ async def attend(
                 redactor=request.link.redactor(),
             )
             take = DeafnessWatch(recorder.take).take
-            tap = await Tap.attach(context, take, PLATFORMS[request.link.platform].page_scripts, clock=clock)
+            scripts = PLATFORMS[request.link.platform].page_scripts
+            tap = await Tap.attach(context, take, scripts, clock=clock, read_clocks=clock.read)
             page = await context.new_page()
             call = open_call(
                 request.link, page, request.bot_name, signed_in=settings.storage_state is not None
@@ -166,7 +168,8 @@ class _Session:
             clock=clock,
             last_heartbeat=lambda: tap.last_heartbeat,
         )
-        recorder.observers += [self._call_loop.observe, observer.event]
+        self._ticker = Ticker(clock, self._write)
+        recorder.observers += [self._call_loop.observe, self._ticker.observe, observer.event]
         self._ending: Ending | None = None
         self._cpu_meter: CpuMeter | None = None
         self._updates: asyncio.Task[None] | None = None
@@ -203,6 +206,7 @@ class _Session:
     async def _attend(self) -> Ending:
         """Stays until the bot has to leave: the lifecycle decides so, or something interrupts it."""
         call = asyncio.create_task(self._call_loop.until_leaving())
+        ticks = asyncio.create_task(self._ticker.run())
         try:
             interruption = await self._interruptions.wait_beside(call)
             if interruption is None:
@@ -214,7 +218,8 @@ class _Session:
             interruption = Ending(Reason.INTERNAL_ERROR, repr(error), self._clock())
         finally:
             call.cancel()
-            await asyncio.gather(call, return_exceptions=True)
+            ticks.cancel()
+            await asyncio.gather(call, ticks, return_exceptions=True)
         if interruption is not None:
             for transition in self._lifecycle.stop(interruption):
                 self._on_transition(transition)

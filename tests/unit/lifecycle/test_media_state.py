@@ -4,11 +4,12 @@ import pytest
 
 from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, OpusEncoder, comfort_noise
 from fixtures.replica.voices import load_voice
-from worker.lifecycle.media_state import MOST_SOURCES, MediaMonitor, MediaState
+from worker.lifecycle.media_state import MOST_CONNECTIONS, MOST_SOURCES, MediaMonitor, MediaState
 from worker.tape.events import (
     ChannelMessage,
     ConnectionClosed,
     ConnectionOpened,
+    ConnectionStateChanged,
     DocumentClosed,
     Frame,
     FrameBatch,
@@ -129,6 +130,9 @@ def test_sources_are_bounded() -> None:
     assert (len(now.sources), now.unlisted_speech) == (MOST_SOURCES, 1.0)
 
 
+OPENED = ConnectionOpened(at=1, document=1, connection=0)
+
+
 def test_the_last_connection_counts() -> None:
     first, second = (
         ConnectionOpened(at=1, document=1, connection=0),
@@ -138,7 +142,56 @@ def test_the_last_connection_counts() -> None:
     assert media(first, second, closed).alive
     gone = media(first, second, closed, ConnectionClosed(at=4, document=1, connection=1))
     assert (gone.disconnected_since, gone.alive) == (4, False)
-    assert media(first, closed, second).alive
+    assert media(first, closed, second).disconnected_since == 3
+
+
+def changed(at: float, state: str, connection: int = 0, document: int = 1) -> ConnectionStateChanged:
+    return ConnectionStateChanged(
+        at=at, document=document, connection=connection, state=state, ice="checking"
+    )
+
+
+SECOND = ConnectionOpened(at=2, document=1, connection=1)
+CLOSED = ConnectionClosed(at=6, document=1, connection=0)
+
+
+@pytest.mark.parametrize(
+    ("events", "since"),
+    [
+        ([], None),
+        ([changed(5, "connecting"), changed(6, "connected")], None),
+        ([changed(5, "disconnected")], None),
+        ([changed(5, "failed")], 5),
+        ([changed(5, "failed"), changed(6, "closed")], 5),
+        ([changed(5, "failed"), CLOSED], 5),
+        ([changed(5, "failed"), changed(7, "connecting")], 5),
+        ([changed(5, "failed"), changed(7, "connected")], None),
+        ([changed(5, "failed"), frames(frame(4.9))], 5),
+        ([changed(5, "failed"), frames(frame(5.1))], None),
+        ([changed(5, "failed"), frames(frame(5.1)), changed(6, "connected"), changed(8, "failed")], 8),
+        ([SECOND, changed(5, "failed")], None),
+        ([SECOND, changed(5, "failed"), changed(6, "failed", 1)], 6),
+        ([SECOND, changed(5, "failed"), changed(6, "failed", 1), changed(7, "connected")], None),
+        ([CLOSED, SECOND], 6),
+        ([CLOSED, SECOND, changed(7, "connected", 1)], None),
+        ([changed(5, "failed"), DocumentClosed(at=40, document=1)], 40),
+        ([changed(5, "failed", document=2), changed(5, "failed", 9)], None),
+    ],
+)
+def test_the_call_is_disconnected_while_all_connections_are_lost(
+    events: list[TapeEvent], since: float | None
+) -> None:
+    now = media(OPENED, *events)
+    assert (now.disconnected_since, now.alive) == (since, since is None)
+
+
+def test_connections_are_bounded() -> None:
+    monitor = MediaMonitor()
+    for connection in range(2 * MOST_CONNECTIONS):
+        monitor.observe(ConnectionOpened(at=1, document=1, connection=connection), 1.0)
+    for connection in range(MOST_CONNECTIONS):
+        monitor.observe(ConnectionClosed(at=1, document=1, connection=connection), 2.0)
+    assert monitor.now.disconnected_since == 2.0
 
 
 def test_a_frame_cures_deafness() -> None:
@@ -161,7 +214,6 @@ def test_received_messages_count_and_sent_ones_do_not() -> None:
 
 TAPPED = ReceiverTapped(at=1, document=1, connection=0, receiver=0, kind="audio", via="track")
 MESSAGE = SocketMessage(at=1, document=1, url="wss://x", payload=b"3:::")
-OPENED = ConnectionOpened(at=1, document=1, connection=0)
 DEAF = TapDeaf(at=2, document=1, receiver=0, packets_received=100, frames_tapped=0)
 
 
@@ -189,4 +241,5 @@ def test_a_document_without_connections_closes_none() -> None:
 
 def test_a_new_documents_connection_ends_the_disconnection() -> None:
     again = ConnectionOpened(at=9, document=2, connection=0)
-    assert media(OPENED, DocumentClosed(at=7, document=1), again).alive
+    assert not media(OPENED, DocumentClosed(at=7, document=1), again).alive
+    assert media(OPENED, DocumentClosed(at=7, document=1), again, changed(9, "connected", document=2)).alive
