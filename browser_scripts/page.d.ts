@@ -4,6 +4,8 @@
 declare const CONFIG: {
   /** Name of the binding on window; removed before the page's scripts run. */
   binding: string;
+  /** Name of the direct binding on window, which not every document has; removed as well. */
+  directBinding: string;
   /** Name of the event by which the worker process requests everything that is queued. */
   flushEvent: string;
   /** The whole text of the Web Worker. */

@@ -3,21 +3,25 @@
 /** Installs everything, before the document has run any script of its own. */
 function start() {
   const binding = window[CONFIG.binding];
-  Reflect.deleteProperty(window, CONFIG.binding);
+  const direct = window[CONFIG.directBinding];
+  for (const name of [CONFIG.binding, CONFIG.directBinding]) Reflect.deleteProperty(window, name);
   if (typeof binding !== "function") return;
-  /** @type {Post} */
-  const post = async (kind, body) => binding(kind, body);
   const documentNumber = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
-  new Heartbeat(documentNumber, post).start();
-  const events = new PageEvents(documentNumber, post);
+  const link = new WorkerLink(documentNumber, binding, direct, (message) => events.fault("WorkerLink", message));
+  new Heartbeat(documentNumber, link.post).start();
+  const events = new PageEvents(documentNumber, link.post);
   events.guard("start", () => {
-    const tap = new Tap(documentNumber, post, events);
+    const tap = new Tap(documentNumber, link, events);
     const channels = new DataChannels(events);
     channels.install();
     new Connections(tap, channels, events).install();
     for (const start of PLATFORM_PARTS) start({ tap, events, channels });
     new Watchdog(tap, events).start();
-    const flush = async () => void (await Promise.all([tap.flush(), events.flush()]));
+    const flush = async () => {
+      const flushed = Promise.all([tap.flush(), events.flush()]);
+      void link.settle();
+      await flushed;
+    };
     addListener.call(window, CONFIG.flushEvent, (event) => {
       if (event instanceof CustomEvent) event.detail.flushed = flush();
     });

@@ -6,7 +6,7 @@
  */
 class Tap {
   #document;
-  #post;
+  #link;
   #events;
   /** @type {Worker | undefined} */
   #worker;
@@ -27,12 +27,12 @@ class Tap {
 
   /**
    * @param {number} document
-   * @param {Post} post
+   * @param {WorkerLink} link
    * @param {PageEvents} events
    */
-  constructor(document, post, events) {
+  constructor(document, link, events) {
     this.#document = document;
-    this.#post = post;
+    this.#link = link;
     this.#events = events;
     this.#setTransform = this.#watchTransform();
   }
@@ -100,7 +100,8 @@ class Tap {
   #hear(message) {
     if ("frames" in message) {
       const taken = () => this.#worker?.postMessage({ taken: true });
-      this.#post("frames", `${message.sent} ${message.frames}`).then(taken, taken);
+      this.#link.post("frames", `${message.sent} ${message.frames}`).then(taken, taken);
+      if (this.#flushing.size) void this.#link.settle();
     } else if ("tally" in message) {
       this.tally = new Map(message.tally);
     } else if ("flushed" in message) {

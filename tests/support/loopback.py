@@ -53,7 +53,7 @@ class Loopback:
         await context.add_init_script(init_script)
         self = cls()
         self.tap = await Tap.attach(context, self.hear, ALL_SCRIPTS, limits)
-        self.page = await context.new_page()
+        self.page = await self.tap.open_page()
         await context.route(f"{ORIGIN}/**", _serve)
         await self.page.goto(f"{ORIGIN}/")
         return self

@@ -14,6 +14,7 @@ from playwright.async_api import BrowserContext, Page
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Frame as PageFrame
 
+from worker.browser.direct_binding import DirectBinding
 from worker.browser.injected_scripts import TapLimits, page_script
 from worker.browser.page_batches import (
     BatchError,
@@ -80,6 +81,7 @@ class Tap:
         self._page_clock = PageClock(self._read_clocks())
         self._documents: dict[int, _Document] = {}
         self._flush_event = f"flush-{secrets.token_hex(8)}"
+        self._direct = DirectBinding(self.receive)
         self._expected: dict[int, int] = {}
         self._dropped: dict[int, int] = {}
 
@@ -104,10 +106,18 @@ class Tap:
         tap = cls(context, on_event, clock, read_clocks)
         context.on("page", tap._watch_page)
         binding = f"tap{secrets.token_hex(8)}"
-        await context.expose_binding(binding, lambda source, *args: tap.receive(*args, frame=source["frame"]))
-        script = page_script(binding, tap._flush_event, platform_files, limits or TapLimits())
+        await context.expose_binding(binding, lambda source, *args: tap._answer(*args, frame=source["frame"]))
+        script = page_script(
+            binding, tap._direct.name, tap._flush_event, platform_files, limits or TapLimits()
+        )
         await context.add_init_script(script)
         return tap
+
+    async def open_page(self) -> Page:
+        """A new page whose documents send their batches by the direct binding; those of any other page use Playwright's."""
+        page = await self._context.new_page()
+        await self._direct.install(self._context, page)
+        return page
 
     async def flush(self, within: float = FLUSH_TIMEOUT) -> bool:
         """Makes all documents send what they hold. Returns True when all of it has arrived, False after ``within`` seconds or
@@ -128,6 +138,15 @@ class Tap:
             if isinstance(result, BaseException) and not isinstance(result, PlaywrightError):
                 raise result
         return not any(isinstance(result, PlaywrightError) for result in results)
+
+    def _answer(self, *args: object, frame: PageFrame) -> int | None:
+        """Handles one call of Playwright's binding. The answer to ``arrived`` is how many direct calls the document made."""
+        match args:
+            case ("arrived", str(document)):
+                return self._direct.arrived(document)
+            case _:
+                self.receive(*args, frame=frame)
+                return None
 
     def receive(self, *args: object, frame: PageFrame | None = None) -> None:
         """Handles one call of the binding from ``frame``. Never raises: any script of a hostile page can make such a call."""

@@ -16,6 +16,7 @@ from playwright.async_api import Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from worker.browser.page_errors import first_line
+from worker.browser.page_window import PageWindow
 from worker.platforms.call import CallError
 from worker.platforms.page_actions import Click, FillName, Step, press
 from worker.platforms.signs import Sign
@@ -36,10 +37,11 @@ T = TypeVar("T")
 
 
 class PageDriver:
-    """Every method raises CallError when the page or the browser is gone."""
+    """Every method raises CallError when the page or the browser is gone. ``window`` is restored for each step."""
 
-    def __init__(self, page: Page, bot_name: str) -> None:
+    def __init__(self, page: Page, bot_name: str, window: PageWindow | None = None) -> None:
         self.page = page
+        self.window = window or PageWindow(page, minimizes=False)
         self._bot_name = bot_name
         self._last_step: Step | None = None
 
@@ -82,13 +84,14 @@ class PageDriver:
         again = step == self._last_step
         self._last_step = None if again else step
         try:
-            match step:
-                case FillName():
-                    await target.fill(self._bot_name, timeout=CLICK_TIMEOUT * 1000)
-                case Click() if again:
-                    await target.dispatch_event("click", timeout=CLICK_TIMEOUT * 1000)
-                case Click():
-                    await target.click(timeout=CLICK_TIMEOUT * 1000)
+            async with self.window.restored():
+                match step:
+                    case FillName():
+                        await target.fill(self._bot_name, timeout=CLICK_TIMEOUT * 1000)
+                    case Click() if again:
+                        await target.dispatch_event("click", timeout=CLICK_TIMEOUT * 1000)
+                    case Click():
+                        await target.click(timeout=CLICK_TIMEOUT * 1000)
         except PlaywrightTimeoutError:
             logger.info("the page does not accept a step on %s", step.selector)
             return False
@@ -125,7 +128,8 @@ class PageDriver:
 
     async def _send_input(self, action: Awaitable[None]) -> None:
         try:
-            await action
+            async with self.window.restored():
+                await action
         except PlaywrightError as error:
             self.check_alive(error)
             logger.info("the page does not accept an input: %s", first_line(error))

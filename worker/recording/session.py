@@ -13,6 +13,7 @@ from playwright.async_api import Page
 
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.page_snapshot import take_snapshot
+from worker.browser.page_window import PageWindow
 from worker.browser.tap import Tap
 from worker.contracts.vendor_words import words
 from worker.lifecycle.ending import Ending
@@ -40,6 +41,7 @@ from worker.settings import BrowserSettings
 from worker.states import State
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import (
+    LONGEST_BATCH,
     TAPE_VERSION,
     RecordingEnded,
     RecordingStarted,
@@ -51,8 +53,11 @@ from worker.tape.writer import TapeWriter
 
 logger = logging.getLogger(__name__)
 
-IN_FLIGHT: Final = 0.25
-"""Seconds before the call was recognized whose frames may still be in transit from the page."""
+TRANSIT: Final = 0.15
+"""Seconds that a batch takes from the page to the worker on a busy machine."""
+
+IN_FLIGHT: Final = LONGEST_BATCH + TRANSIT
+"""Seconds before the call was recognized whose frames may not have come from the page yet."""
 
 LEAVE_TIMEOUT: Final = 6.0
 """Seconds for leaving the call by its button; otherwise closing the browser ends it."""
@@ -106,11 +111,13 @@ async def attend(
             take = DeafnessWatch(recorder.take).take
             scripts = PLATFORMS[request.link.platform].page_scripts
             tap = await Tap.attach(context, take, scripts, clock=clock, read_clocks=clock.read)
-            page = await context.new_page()
-            call = open_call(
-                request.link, page, request.bot_name, signed_in=settings.storage_state is not None
+            page = await tap.open_page()
+            window = PageWindow(page, minimizes=settings.minimize)
+            signed_in = settings.storage_state is not None
+            call = open_call(request.link, page, request.bot_name, signed_in=signed_in, window=window)
+            session = _Session(
+                request, browser, tap, page, window, call, recorder, media, observer, stopped, clock
             )
-            session = _Session(request, browser, tap, page, call, recorder, media, observer, stopped, clock)
             return await session.run()
 
 
@@ -136,6 +143,7 @@ class _Session:
         browser: BrowserSession,
         tap: Tap,
         page: Page,
+        window: PageWindow,
         call: Call,
         recorder: Recorder,
         media: MediaMonitor,
@@ -149,6 +157,7 @@ class _Session:
         self._browser = browser
         self._tap = tap
         self._page = page
+        self._window = window
         self._call = call
         self._recorder = recorder
         self._media = media
@@ -159,6 +168,7 @@ class _Session:
         self._announcer = Announcer(call, request.announcement, write=self._write, clock=clock)
         self._call_loop = CallLoop(
             call,
+            window,
             PLATFORMS[self._platform].open_roster_decoder(),
             media,
             self._lifecycle,
@@ -271,7 +281,8 @@ class _Session:
             and self._needs_snapshot(ending.reason)
         ):
             private = PLATFORMS[self._platform].private_selectors
-            await take_snapshot(self._page, self._request.failure, private, self._redactor)
+            async with self._window.restored():
+                await take_snapshot(self._page, self._request.failure, private, self._redactor)
         if self._browser_is_alive():
             await self._leave()
         for transition in self._lifecycle.left(self._clock()):

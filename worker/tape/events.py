@@ -50,8 +50,12 @@ class Frame(msgspec.Struct, array_like=True, frozen=True, gc=False):
     payload: bytes
 
 
+LONGEST_BATCH = 0.25
+"""Seconds that a frame waits for the rest of its batch at most; an event of the page waits as long."""
+
+
 class FrameBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Frames in arrival order, at most 100 ms of them.
+    """Frames in arrival order, at most LONGEST_BATCH of them.
 
     ``document`` is a random 32-bit number of the page's document, so that (document, receiver) names a receiver for the whole
     recording. ``sequence`` counts the document's batches from 0. ``dropped`` counts all frames that the page has dropped so
