@@ -21,8 +21,8 @@ declare const CONFIG: {
 };
 
 /**
- * Sends a batch of frames or events, or the document's number with `document` or `heartbeat`, to the worker process; resolves when
- * it has been received.
+ * Sends a batch of frames or events, or the document's number with `document` or `heartbeat`, to the worker process; resolves
+ * once it has been received, and is rejected where the worker process has ended.
  */
 type Post = (kind: "frames" | "events" | "document" | "heartbeat", body: string) => Promise<unknown>;
 

@@ -2,23 +2,23 @@
 
 /**
  * Calls the worker process. Playwright's binding answers each call, which costs its driver several messages. The direct binding
- * (worker/browser/direct_binding.py) has no answer: batches take it where the document has it, and one answered call
- * acknowledges all of them.
+ * (worker/browser/direct_binding.py) has no answer: batches take it where the document has it, and the answer to any other call,
+ * mostly a heartbeat, acknowledges them.
  */
 class WorkerLink {
   #document;
   #binding;
   #direct;
   #onLoss;
-  /** The calls of the direct binding that are not acknowledged yet. @type {(() => void)[]} */
-  #unacknowledged = [];
   #sent = 0;
+  /** The last calls of the direct binding, which are not acknowledged yet. @type {(() => void)[]} */
+  #unacknowledged = [];
   #settling = false;
   #again = false;
 
   /**
    * @param {number} document
-   * @param {(kind: string, body: string) => Promise<unknown>} binding
+   * @param {(kind: string, body: string, document?: string) => Promise<unknown>} binding
    * @param {((payload: string) => void) | undefined} direct
    * @param {(message: string) => void} onLoss called when calls of the direct binding have not arrived
    */
@@ -30,16 +30,16 @@ class WorkerLink {
   }
 
   /**
-   * Of a batch, the promise may resolve only when half of the batches that may be in flight have followed, or at settle().
+   * Of a batch, the promise resolves with a later call, at the latest when as many batches as may be in flight have followed.
    * @type {Post}
    */
   post = async (kind, body) => {
-    if (!this.#direct || (kind !== "frames" && kind !== "events")) return this.#binding(kind, body);
+    if (!this.#direct || (kind !== "frames" && kind !== "events")) return this.#call(kind, body);
     this.#direct(`${this.#document} ${kind} ${body}`);
     this.#sent += 1;
     /** @type {Promise<void>} */
     const acknowledged = new Promise((resolve) => this.#unacknowledged.push(resolve));
-    if (2 * this.#unacknowledged.length >= CONFIG.limits.batchesInFlight) void this.settle();
+    if (this.#unacknowledged.length >= CONFIG.limits.batchesInFlight) void this.settle();
     return acknowledged;
   };
 
@@ -50,23 +50,33 @@ class WorkerLink {
     this.#settling = true;
     while (this.#again && this.#unacknowledged.length) {
       this.#again = false;
-      await this.#acknowledge();
+      // The call fails where the worker process has ended, and this document with it.
+      await this.#call("settle", "").catch(() => {});
     }
     this.#settling = false;
   }
 
-  async #acknowledge() {
+  /**
+   * @param {string} kind
+   * @param {string} body
+   */
+  async #call(kind, body) {
+    if (!this.#direct) return this.#binding(kind, body);
     const sent = this.#sent;
-    const count = this.#unacknowledged.length;
     try {
-      const arrived = await this.#binding("arrived", this.#document);
-      if (typeof arrived === "number" && arrived < sent) {
-        this.#direct = undefined;
-        this.#onLoss(`${sent - arrived} of ${sent} calls of the direct binding did not arrive; it is not used any more`);
-      }
-    } catch {
-      // The worker process has ended, and this document with it.
+      const arrived = await this.#binding(kind, body, this.#document);
+      if (typeof arrived === "number" && arrived < sent) this.#giveUp(`${sent - arrived} of ${sent}`);
+      return arrived;
+    } finally {
+      const later = this.#sent - sent;
+      for (const resolve of this.#unacknowledged.splice(0, this.#unacknowledged.length - later)) resolve();
     }
-    for (const resolve of this.#unacknowledged.splice(0, count)) resolve();
+  }
+
+  /** @param {string} missing */
+  #giveUp(missing) {
+    if (!this.#direct) return;
+    this.#direct = undefined;
+    this.#onLoss(`${missing} calls of the direct binding did not arrive; it is not used any more`);
   }
 }

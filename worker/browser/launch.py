@@ -216,7 +216,7 @@ async def _launch(
     try:
         return await playwright.chromium.launch(
             executable_path=executable,
-            args=_merge_disabled_features(
+            args=merge_disabled_features(
                 [*LAUNCH_ARGS, f"--lang={settings.locale}", *screen, *settings.chromium_args]
             ),
             chromium_sandbox=sandbox,
@@ -229,7 +229,7 @@ async def _launch(
         raise ChromiumLaunchError(f"{executable} did not start: {_reason(error)}") from error
 
 
-def _merge_disabled_features(args: Sequence[str]) -> list[str]:
+def merge_disabled_features(args: Sequence[str]) -> list[str]:
     """``args`` with one ``--disable-features`` at the end: Playwright's list, DISABLED_FEATURES and those of ``args``."""
     switch = "--disable-features="
     listed = [feature for arg in args if arg.startswith(switch) for feature in arg[len(switch) :].split(",")]

@@ -140,9 +140,13 @@ class Tap:
         return not any(isinstance(result, PlaywrightError) for result in results)
 
     def _answer(self, *args: object, frame: PageFrame) -> int | None:
-        """Handles one call of Playwright's binding. The answer to ``arrived`` is how many direct calls the document made."""
+        """Handles one call of Playwright's binding. Where it names its document, the answer is how many direct calls have come
+        from there; ``settle`` asks for nothing else.
+        """
         match args:
-            case ("arrived", str(document)):
+            case (kind, body, str(document)):
+                if kind != "settle":
+                    self.receive(kind, body, frame=frame)
                 return self._direct.arrived(document)
             case _:
                 self.receive(*args, frame=frame)
