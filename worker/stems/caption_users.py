@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from worker.manifest.assemble import FIRST_CAPTION_SOURCE
 from worker.roster.roster import Evidence, Roster, SourceOwner
 from worker.tape.events import PageEvent, PageObjects, SocketMessage, WorkerEvent
@@ -43,7 +45,7 @@ class CaptionUsers:
             source: SourceOwner(device_id=user, evidence=(_evidence(roster, user),))
             for user, source in self._assigned.items()
         }
-        return Roster(devices=roster.devices, sources={**roster.sources, **assigned}, over=roster.over)
+        return msgspec.structs.replace(roster, sources={**roster.sources, **assigned})
 
 
 def _evidence(roster: Roster, user: str) -> Evidence:
