@@ -10,6 +10,9 @@ from worker.manifest.assemble import FIRST_CAPTION_SOURCE
 from worker.roster.roster import Evidence, Roster, SourceOwner
 from worker.tape.events import PageEvent, PageObjects, SocketMessage, WorkerEvent
 
+MOST_USERS = 10_000
+"""Users without a source in the roster that get one each, since the page is untrusted; further ones share one."""
+
 
 class CaptionUsers:
     """Finds a user's source in the roster; a user without one is assigned the next from FIRST_CAPTION_SOURCE on."""
@@ -37,6 +40,8 @@ class CaptionUsers:
         if found is not None:
             self._found[user] = found
             return found
+        if user not in self._assigned and len(self._assigned) >= MOST_USERS:
+            return FIRST_CAPTION_SOURCE + MOST_USERS
         return self._assigned.setdefault(user, FIRST_CAPTION_SOURCE + len(self._assigned))
 
     def with_assigned(self, roster: Roster) -> Roster:
