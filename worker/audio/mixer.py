@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from worker.audio.decoder import Samples, SpeechDecoder
+from worker.audio.decoder import DecoderPool, Samples, SpeechDecoder
 from worker.audio.opus import SAMPLE_RATE
 
 Sums = npt.NDArray[np.int32]
@@ -35,7 +35,7 @@ class Mixer:
         self._start = 0
         """Meeting time of the first second that is not yet written, in samples."""
         self._seconds: deque[Sums] = deque()
-        self._inputs: list[SpeechDecoder] = []
+        self._decoders = DecoderPool()
         self.failure: Exception | None = None
         self.failed_at = 0
         """Where the mix ends after a failure, in samples of meeting time."""
@@ -43,13 +43,11 @@ class Mixer:
     @property
     def undecodable(self) -> int:
         """Packets that could not be decoded; they are silent in the mix."""
-        return sum(decoder.undecodable for decoder in self._inputs)
+        return self._decoders.undecodable
 
     def open_input(self) -> SpeechDecoder:
-        """Returns a decoder whose output is added to the mix: one for each source."""
-        decoder = SpeechDecoder(self)
-        self._inputs.append(decoder)
-        return decoder
+        """Returns a decoder whose output is added to the mix: one for each source. It needs no closing."""
+        return SpeechDecoder(self, self._decoders)
 
     def add(self, position: int, samples: Samples) -> None:
         """Adds samples at ``position`` (samples of meeting time); those in seconds already written are left out."""
@@ -68,12 +66,11 @@ class Mixer:
 
     def settle(self) -> None:
         """Decodes the packets that wait."""
-        for decoder in self._inputs:
-            decoder.settle()
+        self._decoders.settle(self._start)
 
     def write_until(self, position: int) -> None:
         """Writes the whole seconds before ``position`` (samples of meeting time)."""
-        self.settle()
+        self._decoders.settle(position)
         while self._start + SAMPLE_RATE <= position:
             self._write_second(SAMPLE_RATE)
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from worker.audio.red import RedError, unpack_red
 from worker.roster.sources import LOUDEST_MARKER
-from worker.roster.voice import is_voiced
+from worker.roster.voice import LoneNoise, is_voiced
 from worker.tape.events import (
     RED_MIME_TYPE,
     ChannelMessage,
@@ -87,6 +87,7 @@ class MediaMonitor:
         self._receiving: set[int] = set()
         self._told: set[int] = set()
         """Documents that are deaf, that have receivers, and that received messages."""
+        self._lone_noise = LoneNoise()
 
     @property
     def now(self) -> MediaState:
@@ -153,7 +154,7 @@ class MediaMonitor:
 
     def _take_frames(self, frames: list[Frame], at: float) -> None:
         media = self._media
-        speech = list(filter(_speaks, frames))
+        speech = [frame for frame in frames if self._speaks(frame)]
         for frame in speech:
             media = self._add_speech(media, frame, at)
         first, newest = min(frame.arrival for frame in frames), max(frame.arrival for frame in frames)
@@ -166,6 +167,20 @@ class MediaMonitor:
             disconnected_since=None if lost is not None and newest > lost else lost,
         )
         self._deaf.clear()
+
+    def _speaks(self, frame: Frame) -> bool:
+        """Whether the packet holds speech: by its sender's audio level where it has one, otherwise as worker.stems judges it.
+
+        A refresh of comfort noise is none.
+        """
+        if frame.mime_type.lower() in NO_VOICE:
+            return False
+        payload = _opus(frame)
+        if len(payload) <= SILENT_BYTES or self._lone_noise.is_alone(frame.ssrc, frame.timestamp, payload):
+            return False
+        if frame.audio_level is not None:
+            return frame.audio_level > QUIET_LEVEL
+        return is_voiced(_listed(frame), payload)
 
     def _add_speech(self, media: MediaState, frame: Frame, at: float) -> MediaState:
         sources = self._sources
@@ -180,18 +195,6 @@ class MediaMonitor:
 def _listed(frame: Frame) -> list[int]:
     """The sources in the packet's CSRC list."""
     return [csrc for csrc in frame.csrcs if csrc not in NO_SOURCES]
-
-
-def _speaks(frame: Frame) -> bool:
-    """Whether the packet holds speech: by its sender's audio level where it has one, otherwise as worker.stems judges it."""
-    if frame.mime_type.lower() in NO_VOICE:
-        return False
-    payload = _opus(frame)
-    if len(payload) <= SILENT_BYTES:
-        return False
-    if frame.audio_level is not None:
-        return frame.audio_level > QUIET_LEVEL
-    return is_voiced(_listed(frame), payload)
 
 
 def _opus(frame: Frame) -> bytes:

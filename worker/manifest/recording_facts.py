@@ -19,6 +19,9 @@ from worker.tape.events import (
     WorkerEvent,
 )
 
+MOST_KINDS = 100
+"""Kinds of dropped items, and of faults, that are told apart, since the page is untrusted."""
+
 
 class SessionFacts:
     """Collects, event by event, the manifest's facts about the recording itself."""
@@ -51,9 +54,9 @@ class SessionFacts:
             case TapDeaf():
                 self._deaf.add((event.document, event.receiver))
             case PageDropped():
-                self._dropped[event.what] += event.count
+                _count_kind(self._dropped, event.what, event.count)
             case PageFault():
-                self._faults[event.where] += 1
+                _count_kind(self._faults, event.where, 1)
             case _:
                 pass
 
@@ -71,6 +74,11 @@ class SessionFacts:
         for where, count in sorted(self._faults.items()):
             warnings.append(f"{_count(count, 'fault')} in the page's {where}.")
         return warnings
+
+
+def _count_kind(counts: Counter[str], kind: str, number: int) -> None:
+    """Counts by kind; kinds past MOST_KINDS count as one."""
+    counts[kind if kind in counts or len(counts) < MOST_KINDS else "other parts"] += number
 
 
 def _count(number: int, thing: str) -> str:

@@ -68,8 +68,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
     ``url`` is where the file is: relative to this document, or a presigned URL. ``isolation`` is ``separated``,
     ``gated-mix`` or ``mixed-only``. ``intervals`` are the stretches that hold speech, ``speech_seconds`` their sum.
-    ``overlaps`` (what is shared with others) and ``attribution`` (the evidence for this speaker) exist only for a gated mix;
-    both are exact to the packet.
+    ``overlaps`` (what is shared with others) and ``attribution`` (the evidence for this speaker) exist only for a gated mix,
+    and for a file of which a part is one; both are exact to the packet.
     """
 
     segment_index: int

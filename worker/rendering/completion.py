@@ -142,7 +142,7 @@ class Completion:
         """A sentence for each speaker's file and each live stream that ended early."""
         stems = self._stem_set.stems
         people = name_sources(list(stems), roster)
-        names = {source: person.participant_name for person in people for source in person.csrcs}
+        names = {source: person.participant_name for person in people for source in person.keys}
         for source, stem in stems.items():
             name, file = names[source], stem.file
             if file.failure is not None:

@@ -5,9 +5,7 @@ No clock is read: the events contain all times, so the same tape gives the same 
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from worker.audio.mixer import Mixer
@@ -21,15 +19,13 @@ from worker.platforms.registry import PLATFORMS, AudioKind, Platform, PlatformEn
 from worker.rendering.completion import Completion
 from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER, OutputFailures
 from worker.rendering.progress import Progress, SpeakerProgress
-from worker.roster.roster import Roster
+from worker.rendering.slot_table import SlotTable
+from worker.roster.decoder import RosterDecoder
 from worker.stems.caption_users import CaptionUsers
 from worker.stems.gated_stems import GatedStems
-from worker.stems.jitter_buffer import Packet
 from worker.stems.separate_stems import SeparateStems
-from worker.stems.stem_set import MOST_SOURCES, Slot, SourceSinks, StemSet
+from worker.stems.stem_set import SlotAddress, SourceSinks, StemSet
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
-
-logger = logging.getLogger(__name__)
 
 SETTLED_AFTER = 10.0
 """Silence is written this many seconds behind meeting time: a stalled network may still deliver earlier speech."""
@@ -58,13 +54,9 @@ class Renderer:
         self._facts = SessionFacts()
         entry = PLATFORMS[platform]
         self._decoder = entry.open_roster_decoder()
-        self._stem_set = _open_stem_set(
-            entry, output / STREAMS_FOLDER, self._mixer, self._decoder.roster, sinks
-        )
-        self._slots: dict[tuple[int, int, int], Slot] = {}
-        """By document, receiver and SSRC."""
+        self._stem_set = _open_stem_set(entry, output / STREAMS_FOLDER, self._mixer, self._decoder, sinks)
+        self._slots = SlotTable(self._stem_set)
         self._unbelieved = 0
-        self._misplaced = 0
         self._zero: float | None = None
         self._now = 0.0
         """Meeting time, in seconds."""
@@ -93,17 +85,17 @@ class Renderer:
 
     def progress(self) -> Progress:
         """The progress of the recording."""
-        stems = self._stem_set.stems
+        stems = {key: stem for key, stem in self._stem_set.stems.items() if stem.track.speech_length}
         named = name_sources(list(stems), self._stem_set.known(self._decoder.roster()))
-        names = {source: person.participant_name for person in named for source in person.csrcs}
+        names = {source: person.participant_name for person in named for source in person.keys}
         now = int(self._now * SAMPLE_RATE)
         return Progress(
             elapsed_seconds=self._now,
             speakers=[
                 SpeakerProgress(
                     name=names[source],
-                    speaking=stem.track.speech_end > now - SAMPLE_RATE,
-                    speech_seconds=sum(end - start for start, end in stem.track.intervals()) / SAMPLE_RATE,
+                    speaking=stem.track.spoke_until > now - SAMPLE_RATE,
+                    speech_seconds=stem.track.speech_length / SAMPLE_RATE,
                     packets_received=stem.track.received,
                     recovered=stem.track.recovered,
                     lost=stem.track.lost,
@@ -120,9 +112,7 @@ class Renderer:
 
         Raises OSError where the manifest cannot be written. All other files fail alone, and the manifest says so.
         """
-        for slot in self._slots.values():
-            while slot.buffer.pending:
-                self._place(slot, [slot.buffer.take()])
+        self._slots.place_all()
         end = self._stem_set.close(round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM)
         completion = Completion(
             self._output,
@@ -138,7 +128,7 @@ class Renderer:
         return manifest
 
     def _take_frames(self, batch: FrameBatch, zero: float) -> None:
-        slots = self._slots
+        slots = self._slots.by_address
         document = batch.document
         now = self._now
         leap = now + CLOCK_LEAP
@@ -150,7 +140,8 @@ class Renderer:
             key = (document, frame.receiver, frame.ssrc)
             slot = slots.get(key)
             if slot is None:
-                slot = slots[key] = self._stem_set.open_slot(frame.ssrc)
+                slot = self._slots.open(SlotAddress(*key))
+            slot.last_arrival = arrival
             slot.buffer.push(frame, arrival)
             if arrival > now:
                 now = arrival
@@ -159,9 +150,7 @@ class Renderer:
     def _advance(self, now: float) -> None:
         """Advances meeting time: places the packets whose wait is over, and writes silence up to SETTLED_AFTER before now."""
         self._now = now = max(now, self._now)
-        for slot in self._slots.values():
-            if slot.buffer.pending:
-                self._place(slot, slot.buffer.release(now))
+        self._slots.place_due(now)
         self._stem_set.decide(now)
         settled = int(now - SETTLED_AFTER) * SAMPLE_RATE
         if settled > self._settled:
@@ -169,28 +158,14 @@ class Renderer:
             self._stem_set.settle(settled)
             if self._mixer:
                 self._mixer.write_until(settled)
-
-    def _place(self, slot: Slot, packets: list[Packet]) -> None:
-        """Places a slot's next packets. One that makes that fail is left out, so that it costs nobody else anything."""
-        for packet in packets:
-            try:
-                slot.place(packet)
-            except Exception:
-                if not self._misplaced:
-                    logger.exception("a packet could not be placed")
-                self._misplaced += 1
+            self._slots.close_idle(now)
 
     def _warnings(self) -> list[str]:
-        refused = self._stem_set.refused
-        left_out: Counter[PayloadKind] = Counter()
-        for slot in self._slots.values():
-            left_out.update(slot.buffer.payloads.left_out)
-        warnings = []
-        if refused:
-            warnings.append(f"{refused} packets came from more than {MOST_SOURCES} sources and have no file.")
+        left_out = self._slots.left_out()
+        warnings = self._stem_set.warnings()
         warnings += [left_out_warning(kind, left_out[kind]) for kind in PayloadKind if left_out[kind]]
-        if self._misplaced:
-            warnings.append(f"{self._misplaced} packets were left out after internal errors.")
+        if self._slots.misplaced:
+            warnings.append(f"{self._slots.misplaced} packets were left out after internal errors.")
         if self._decoder.undecodable:
             warnings.append(f"{self._decoder.undecodable} roster messages could not be read.")
         if self._decoder.harvested:
@@ -215,11 +190,12 @@ def _open_stem_set(
     entry: PlatformEntry,
     folder: Path,
     mixer: Mixer | None,
-    roster: Callable[[], Roster],
+    decoder: RosterDecoder,
     sinks: Sequence[SourceSinks],
 ) -> StemSet:
     match entry.audio:
         case AudioKind.SEPARATE:
-            return SeparateStems(folder, mixer, sinks)
+            return SeparateStems(folder, mixer, decoder.tenure, sinks)
         case AudioKind.MIXED:
-            return GatedStems(folder, mixer, CaptionUsers(roster), entry.hints_in, sinks)
+            users = CaptionUsers(decoder.roster)
+            return GatedStems(folder, mixer, users, decoder.tenure, entry.hints_in, sinks)

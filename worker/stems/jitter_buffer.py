@@ -6,7 +6,7 @@ arrivals are known when it is placed. Packets that come later are counted and dr
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from worker.audio.payload_kinds import PayloadReader
 from worker.audio.red import RedundantBlock
 from worker.roster.sources import contributing_source
+from worker.stems.lost_sequences import LostSequences
 from worker.tape.events import OPUS_MIME_TYPE, Frame
 
 WINDOW_SECONDS = 0.5
@@ -22,8 +23,8 @@ WINDOW_SECONDS = 0.5
 RESTART_DISTANCE = 3_000
 """A jump of this many sequence numbers (a minute at 50/s) is a restarted stream, not loss (RFC 3550, MAX_DROPOUT)."""
 
-REMEMBERED_LOSSES = 1_024
-"""Lost sequence numbers that are kept, to distinguish a late packet from a duplicate."""
+REMEMBERED_LISTS = 1_000
+"""CSRC lists whose source is kept, to look it up once."""
 
 
 class Packet(msgspec.Struct, gc=False):
@@ -68,7 +69,7 @@ class JitterBuffer:
         self._released_sequence = -1
         self._released_timestamp = 0
         self._released_csrc: int | None = None
-        self._lost: OrderedDict[int, None] = OrderedDict()
+        self._lost = LostSequences()
         self._sources: dict[tuple[int, ...], int | None] = {}
 
     def push(self, frame: Frame, arrival: float) -> None:
@@ -91,7 +92,7 @@ class JitterBuffer:
         try:
             csrc = self._sources[frame.csrcs]
         except KeyError:
-            csrc = self._sources[frame.csrcs] = self._source_of(frame.csrcs)
+            csrc = self._look_up_source(frame.csrcs)
         payload = frame.payload
         copies: list[RedundantBlock] = []
         if frame.mime_type != OPUS_MIME_TYPE and payload:
@@ -126,7 +127,7 @@ class JitterBuffer:
         packet = self.pending.popleft()
         expected = self._released_sequence + 1
         if packet.sequence != expected:
-            self._remember_losses(expected, packet.sequence)
+            self._lost.add(expected, packet.sequence)
         self._released_sequence = packet.sequence
         if packet.payload:
             self._released_timestamp = packet.timestamp
@@ -137,9 +138,8 @@ class JitterBuffer:
         """Inserts a packet that is not the newest, or counts it as late or duplicate."""
         if packet.sequence <= self._released_sequence:
             refused = self.counts.duplicate
-            if packet.sequence in self._lost:
+            if self._lost.take(packet.sequence):
                 refused = self.counts.late
-                del self._lost[packet.sequence]
             _count(refused, packet)
             return
         copy = next((each for each in self.pending if _is_copy(each, packet)), None)
@@ -198,18 +198,18 @@ class JitterBuffer:
                 )
                 return
 
+    def _look_up_source(self, csrcs: tuple[int, ...]) -> int | None:
+        if len(self._sources) >= REMEMBERED_LISTS:
+            self._sources.clear()
+        source = self._sources[csrcs] = self._source_of(csrcs)
+        return source
+
     def _index_after(self, sequence: int) -> int:
         """The index after the last waiting packet whose sequence number is at most ``sequence``."""
         index = len(self.pending)
         while index and self.pending[index - 1].sequence > sequence:
             index -= 1
         return index
-
-    def _remember_losses(self, first: int, end: int) -> None:
-        for sequence in range(max(first, end - REMEMBERED_LOSSES), end):
-            self._lost[sequence] = None
-        while len(self._lost) > REMEMBERED_LOSSES:
-            self._lost.popitem(last=False)
 
 
 def _is_copy(waiting: Packet, packet: Packet) -> bool:

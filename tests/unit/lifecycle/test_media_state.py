@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, OpusEncoder, comfort_noise
@@ -19,16 +20,19 @@ from worker.tape.events import (
     TapeEvent,
 )
 
+SPEECH = bytes([31 << 3]) + bytes(40)
+
 
 def frame(
     arrival: float,
     *csrcs: int,
-    payload: bytes = b"speech",
+    payload: bytes = SPEECH,
     level: float | None = 0.1,
     ssrc: int = 1,
     mime: str = "audio/opus",
+    timestamp: int = 0,
 ) -> Frame:
-    return Frame(0, ssrc, csrcs, 0, 0, 111, mime, level, arrival, None, payload)
+    return Frame(0, ssrc, csrcs, 0, timestamp, 111, mime, level, arrival, None, payload)
 
 
 def frames(*each: Frame) -> FrameBatch:
@@ -86,7 +90,6 @@ def test_each_source_has_the_time_of_its_last_word() -> None:
 
 NOISE = next(OpusEncoder(NOISE_BIT_RATE).encode(block) for block in comfort_noise(1))
 VOICE = load_voice("elif").speech[20].payload
-CELT = bytes([31 << 3]) + bytes(40)
 RED_NOISE = bytes([0x80 | 111, 0, 0, len(NOISE), 111]) + NOISE + NOISE
 RED_DTX = bytes([0x80 | 111, 0, 0, len(VOICE), 111]) + VOICE + b"\xf8"
 RED_VOICE = bytes([0x80 | 111, 0, 0, 1, 111]) + b"\xf8" + VOICE
@@ -105,23 +108,44 @@ RED_VOICE = bytes([0x80 | 111, 0, 0, 1, 111]) + b"\xf8" + VOICE
         (frame(9.0, 7, payload=NOISE, level=None), True),
         (frame(9.0, payload=NOISE, level=0.1), True),
         (frame(9.0, payload=VOICE, level=None), True),
-        (frame(9.0, payload=CELT, level=None), True),
+        (frame(9.0, payload=SPEECH, level=None), True),
         (frame(9.0, payload=RED_VOICE, level=None, mime="audio/red"), True),
         (frame(9.0, 7, payload=b"\x80garbled", level=None, mime="audio/red"), True),
     ],
 )
 def test_comfort_noise_that_lists_nobody_is_no_speech(packet: Frame, speaks: bool) -> None:
-    assert (media(frames(packet)).last_speech is not None) == speaks
+    later = [msgspec.structs.replace(packet, timestamp=960 * number) for number in range(2)]
+    assert (media(frames(*later)).last_speech is not None) == speaks
 
 
 def test_an_hour_of_comfort_noise_is_silent_and_one_word_in_it_is_not() -> None:
     noise = comfort_noise(3)
     encoder = OpusEncoder(NOISE_BIT_RATE)
     packets = [encoder.encode(next(noise)) for _ in range(1000)]
-    hour = [frame(10 + n / 50, payload=packets[n % 1000], level=None) for n in range(180_000)]
+    hour = [
+        frame(10 + n / 50, payload=packets[n % 1000], level=None, timestamp=n * 960) for n in range(180_000)
+    ]
     assert media(frames(*hour)).last_speech is None
-    hour[9_000] = frame(190.0, payload=VOICE, level=None)
+    hour[9_000] = frame(190.0, payload=VOICE, level=None, timestamp=9_000 * 960)
     assert media(frames(*hour)).last_speech == 190.0
+
+
+@pytest.mark.parametrize(("apart", "speaks"), [(0.02, True), (0.12, True), (0.4, False)])
+@pytest.mark.parametrize("payload", [NOISE, b"\x78short", VOICE])
+def test_packets_that_may_be_comfort_noise_speak_only_in_a_run(
+    payload: bytes, apart: float, speaks: bool
+) -> None:
+    start = 2**32 - 1_000
+    run = [
+        frame(at, 7, payload=payload, timestamp=(start + round(at * 48_000)) % 2**32)
+        for at in (apart * number for number in range(1, 6))
+    ]
+    assert (media(frames(*run)).last_speech is not None) == (speaks or payload is VOICE)
+
+
+def test_each_stream_has_its_own_comfort_noise() -> None:
+    refreshes = [frame(10.0, 7, payload=NOISE, ssrc=ssrc, timestamp=960 * ssrc) for ssrc in range(1, 9)]
+    assert media(frames(*refreshes)).last_speech is None
 
 
 def test_sources_are_bounded() -> None:

@@ -78,6 +78,9 @@ class ScriptedRoster:
         us = Device(device_id="us", is_us=True, status=Status.IN)
         return Roster(devices={"us": us, "ana": Device(device_id="ana", name="Ana", status=Status.IN)})
 
+    def tenure(self, source: int, at: float) -> int:
+        raise NotImplementedError
+
 
 class Run:
     """A call loop, and the transitions and events that it made."""
