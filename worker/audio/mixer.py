@@ -15,7 +15,7 @@ Sums = npt.NDArray[np.int32]
 
 
 class SampleSink(Protocol):
-    """Receives the finished mix in order. After an error it is only closed."""
+    """Receives the finished mix in order. It does not raise."""
 
     def write(self, samples: Sums) -> None:
         """Appends samples at 48 kHz; full scale is that of 16 bits, the sink clips what is louder."""
@@ -25,10 +25,7 @@ class SampleSink(Protocol):
 
 
 class Mixer:
-    """The sum of all speakers. It is written in whole seconds; speech can be added to seconds that are not yet written.
-
-    An error of the sink is kept in ``failure`` and ends the mix there; no method raises it.
-    """
+    """The sum of all speakers. It is written in whole seconds; speech can be added to seconds that are not yet written."""
 
     def __init__(self, sink: SampleSink) -> None:
         self._sink = sink
@@ -36,9 +33,6 @@ class Mixer:
         """Meeting time of the first second that is not yet written, in samples."""
         self._seconds: deque[Sums] = deque()
         self._decoders = DecoderPool()
-        self.failure: Exception | None = None
-        self.failed_at = 0
-        """Where the mix ends after a failure, in samples of meeting time."""
 
     @property
     def undecodable(self) -> int:
@@ -64,10 +58,6 @@ class Mixer:
             samples = samples[len(part) :]
             position += len(part)
 
-    def settle(self) -> None:
-        """Decodes the packets that wait."""
-        self._decoders.settle(self._start)
-
     def write_until(self, position: int) -> None:
         """Writes the whole seconds before ``position`` (samples of meeting time)."""
         self._decoders.settle(position)
@@ -79,20 +69,9 @@ class Mixer:
         self.write_until(end)
         if end > self._start:
             self._write_second(end - self._start)
-        try:
-            self._sink.close()
-        except Exception as error:  # noqa: BLE001 - whatever the sink raises costs the mix alone
-            self._fail(error)
+        self._sink.close()
 
     def _write_second(self, count: int) -> None:
         second = self._seconds.popleft() if self._seconds else np.zeros(count, np.int32)
-        if self.failure is None:
-            try:
-                self._sink.write(second[:count])
-            except Exception as error:  # noqa: BLE001 - whatever the sink raises costs the mix alone
-                self._fail(error)
+        self._sink.write(second[:count])
         self._start += count
-
-    def _fail(self, error: Exception) -> None:
-        if self.failure is None:
-            self.failure, self.failed_at = error, self._start

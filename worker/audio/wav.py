@@ -6,6 +6,7 @@ import os
 import struct
 from contextlib import suppress
 from pathlib import Path
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,8 @@ class WavWriter:
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb", buffering=0)
         self._data_bytes = 0
+        # A rendering that breaks off does not close it.
+        finalize(self, self._file.close)
         try:
             self._append(_header(0))
         except OSError:

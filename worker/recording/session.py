@@ -130,7 +130,7 @@ def _notify(callback: Callable[[], None]) -> None:
     """Calls an observer's ``callback``; a closed terminal must not end the recording."""
     try:
         callback()
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - a closed stream raises ValueError, a narrow encoding UnicodeEncodeError
         logger.info("the progress cannot be shown: %s", error)
 
 

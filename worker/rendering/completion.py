@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,12 +17,12 @@ from worker.manifest.assemble import assemble_manifest
 from worker.manifest.naming import name_sources
 from worker.manifest.recording_facts import SessionFacts
 from worker.manifest.schema import Manifest, encode_manifest
+from worker.rendering.mix_file import MixFile
 from worker.rendering.output import (
     AUDIO_FILE,
     MANIFEST_FILE,
     STREAMS_FOLDER,
     TIMELINE_FILE,
-    OutputFailures,
     replace_file,
 )
 from worker.rendering.timeline.page import timeline_html
@@ -28,11 +30,21 @@ from worker.roster.decoder import RosterDecoder
 from worker.roster.roster import Roster
 from worker.stems.stem_set import StemSet
 
+logger = logging.getLogger(__name__)
+
+
+class _Failed(NamedTuple):
+    """A file that could not be completed here; ``sentence`` is for the manifest."""
+
+    file: str
+    sentence: str
+    error: Exception
+
 
 class Completion:
-    """The end of a recording in ``output``: its stems are closed already, ``mixer`` is not.
+    """The end of a recording in ``output``: its stems are closed already, ``mixer`` is not, which writes ``mix_file``.
 
-    ``warnings`` are sentences for the manifest about what was received, ``failures`` about files that failed before.
+    ``warnings`` are sentences for the manifest about what was received.
     """
 
     def __init__(
@@ -40,25 +52,29 @@ class Completion:
         output: Path,
         stem_set: StemSet,
         mixer: Mixer | None,
+        mix_file: MixFile | None,
         facts: SessionFacts,
         decoder: RosterDecoder,
         warnings: Callable[[], list[str]],
-        failures: OutputFailures,
     ) -> None:
         self._output = output
         self._stem_set = stem_set
         self._mixer = mixer
+        self._mix_file = mix_file
         self._facts = facts
         self._decoder = decoder
         self._warnings = warnings
-        self._failures = failures
+        self._failed: list[_Failed] = []
 
     @property
     def failure(self) -> Exception | None:
         """The first error that cost a file its completeness."""
-        errors = [self._failures.first, *(stem.file.failure for stem in self._stem_set.stems.values())]
-        if self._mixer:
-            errors.append(self._mixer.failure)
+        errors = [
+            *(each.error for each in self._failed),
+            *(stem.file.failure for stem in self._stem_set.stems.values()),
+        ]
+        if self._mix_file:
+            errors.append(self._mix_file.failure)
         return next((error for error in errors if error is not None), None)
 
     def complete(self, end: int) -> Manifest:
@@ -67,8 +83,6 @@ class Completion:
         The speakers' files get their names and the manifest is written before the mix, which takes the most space, and before
         the timeline. Raises OSError where the manifest cannot be written, once the others are complete.
         """
-        if self._mixer:
-            self._mixer.settle()
         self._name_files(end)
         written = None
         # It is written again below; until then the other files come first.
@@ -87,7 +101,9 @@ class Completion:
             try:
                 stems[source].path = path.rename(path.with_name(name))
             except OSError as error:
-                self._failures.add(path.name, f"{path.name} could not be renamed to {name}", error)
+                self._fail(
+                    f"{STREAMS_FOLDER}/{path.name}", f"{path.name} could not be renamed to {name}", error
+                )
 
     def _write_manifest(self, end: int, before: Manifest | None) -> Manifest:
         """Writes the manifest as of now, unless it is the same as ``before``. Raises OSError."""
@@ -101,7 +117,12 @@ class Completion:
             page = timeline_html(self._assemble(end)[0])
             replace_file(self._output / TIMELINE_FILE, page.encode())
         except Exception as error:  # noqa: BLE001 - whatever it is costs the timeline alone
-            self._failures.add(TIMELINE_FILE, "There is no timeline: it could not be written", error)
+            self._fail(TIMELINE_FILE, "There is no timeline: it could not be written", error)
+
+    def _fail(self, file: str, sentence: str, error: Exception) -> None:
+        """Notes that ``file`` is missing or has not its final name; ``sentence`` has no full stop."""
+        self._failed.append(_Failed(file, f"{sentence} ({cause(error)}).", error))
+        logger.warning("%s (%s)", sentence, error)
 
     def _assemble(self, end: int) -> tuple[Manifest, dict[int, str]]:
         """The manifest as of now, and the final name of each stem's file."""
@@ -113,12 +134,12 @@ class Completion:
             self._facts,
             end / SAMPLE_RATE,
             STREAMS_FOLDER,
-            AUDIO_FILE if self._mixer else None,
+            AUDIO_FILE if self._mix_file and self._mix_file.path.is_file() else None,
             [
                 *self._warnings(),
                 *self._stem_failures(roster),
                 *self._mix_failures(),
-                *self._failures.sentences,
+                *(each.sentence for each in self._failed),
             ],
             self._stem_set.gated_mix(),
         )
@@ -134,9 +155,9 @@ class Completion:
     def _incomplete_files(self) -> list[str]:
         stems = self._stem_set.stems.values()
         files = [f"{STREAMS_FOLDER}/{stem.path.name}" for stem in stems if stem.file.failure is not None]
-        if self._mixer and self._mixer.failure is not None:
+        if self._mix_file and self._mix_file.failure is not None:
             files.append(AUDIO_FILE)
-        return [*files, *self._failures.files]
+        return [*files, *(each.file for each in self._failed)]
 
     def _stem_failures(self, roster: Roster) -> Iterator[str]:
         """A sentence for each speaker's file and each live stream that ended early."""
@@ -157,12 +178,15 @@ class Completion:
                 yield f"A live stream of {name} ended early ({cause(error)})."
 
     def _mix_failures(self) -> Iterator[str]:
-        mixer = self._mixer
-        if mixer and mixer.failure is not None:
-            ends_at = mixer.failed_at / SAMPLE_RATE
-            yield f"The mixed audio ends at {ends_at:.1f} s: it could not be written ({cause(mixer.failure)})."
-        if mixer and mixer.undecodable:
-            yield f"{mixer.undecodable} packets could not be decoded and are silent in the mixed audio."
+        mix_file = self._mix_file
+        if mix_file and mix_file.failure is not None:
+            why = cause(mix_file.failure)
+            if mix_file.path.is_file():
+                yield f"The mixed audio ends at {mix_file.seconds:.1f} s: it could not be written ({why})."
+            else:
+                yield f"There is no mixed audio: it could not be created ({why})."
+        if self._mixer and self._mixer.undecodable:
+            yield f"{self._mixer.undecodable} packets could not be decoded and are silent in the mixed audio."
 
 
 def _with_present_names(manifest: Manifest, present: dict[str, str]) -> Manifest:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
-from worker.errors import InputError, cause
+from worker.errors import InputError
 
 AUDIO_FILE: Final = "audio.wav"
 MANIFEST_FILE: Final = "audio_streams.json"
@@ -18,28 +17,9 @@ TAPE_FOLDER: Final = "tape"
 
 _PROBE: Final = bytes(4096)
 
-logger = logging.getLogger(__name__)
-
 
 class OutputError(InputError):
     """The output folder cannot be used."""
-
-
-class OutputFailures:
-    """Files of a recording that could not be written, beside the stems and a mix that was begun."""
-
-    def __init__(self) -> None:
-        self.files: list[str] = []
-        self.sentences: list[str] = []
-        """For the manifest, one for each of ``files``."""
-        self.first: Exception | None = None
-
-    def add(self, file: str, sentence: str, error: Exception) -> None:
-        """Notes that ``file`` is missing or has not its name; ``sentence`` has no full stop."""
-        self.files.append(file)
-        self.sentences.append(f"{sentence} ({cause(error)}).")
-        self.first = self.first or error
-        logger.warning("%s (%s)", sentence, error)
 
 
 def replace_file(path: Path, content: bytes) -> None:

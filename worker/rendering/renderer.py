@@ -11,13 +11,13 @@ from pathlib import Path
 from worker.audio.mixer import Mixer
 from worker.audio.opus import QUANTUM, SAMPLE_RATE
 from worker.audio.payload_kinds import PayloadKind, left_out_warning
-from worker.audio.wav import WavWriter
 from worker.manifest.naming import name_sources
 from worker.manifest.recording_facts import SessionFacts
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import PLATFORMS, AudioKind, Platform, PlatformEntry
 from worker.rendering.completion import Completion
-from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER, OutputFailures
+from worker.rendering.mix_file import MixFile
+from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER
 from worker.rendering.progress import Progress, SpeakerProgress
 from worker.rendering.slot_table import SlotTable
 from worker.roster.decoder import RosterDecoder
@@ -49,8 +49,8 @@ class Renderer:
     ) -> None:
         self._output = output
         (output / STREAMS_FOLDER).mkdir(parents=True, exist_ok=True)
-        self._failures = OutputFailures()
-        self._mixer = _open_mixer(output, self._failures) if mix else None
+        self._mix_file = MixFile(output / AUDIO_FILE) if mix else None
+        self._mixer = Mixer(self._mix_file) if self._mix_file else None
         self._facts = SessionFacts()
         entry = PLATFORMS[platform]
         self._decoder = entry.open_roster_decoder()
@@ -118,10 +118,10 @@ class Renderer:
             self._output,
             self._stem_set,
             self._mixer,
+            self._mix_file,
             self._facts,
             self._decoder,
             self._warnings,
-            self._failures,
         )
         manifest = completion.complete(end)
         self.failure = completion.failure
@@ -175,15 +175,6 @@ class Renderer:
                 f"{self._unbelieved} packets claimed to come from another hour and were left out."
             )
         return warnings
-
-
-def _open_mixer(output: Path, failures: OutputFailures) -> Mixer | None:
-    """The mixer of the recording in ``output``; None where its file cannot be created."""
-    try:
-        return Mixer(WavWriter(output / AUDIO_FILE))
-    except OSError as error:
-        failures.add(AUDIO_FILE, "There is no mixed audio: it could not be created", error)
-        return None
 
 
 def _open_stem_set(

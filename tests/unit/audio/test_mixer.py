@@ -96,52 +96,11 @@ def test_an_undecodable_packet_is_silent_and_counted() -> None:
     assert len(sink.samples) == 9_600
 
 
-class FailingSink(Sink):
-    """Writes ``seconds`` and then fails."""
-
-    def __init__(self, seconds: int, *, at_close: bool = False) -> None:
-        super().__init__()
-        self.tried = 0
-        self._seconds = seconds
-        self._at_close = at_close
-
-    def write(self, samples: Sums) -> None:
-        self.tried += 1
-        if self.tried > self._seconds:
-            raise OSError(28, "No space left on device")
-        super().write(samples)
-
-    def close(self) -> None:
-        super().close()
-        if self._at_close:
-            raise ValueError("no end")
-
-
-def test_a_sink_that_fails_ends_the_mix_there_and_costs_nothing_else() -> None:
-    sink = FailingSink(2)
-    mixer = Mixer(sink)
-    voice = mixer.open_input()
-    for number in range(500):
-        voice.speak(number * 960, 960, SPEECH[number % 100])
-        mixer.write_until(number * 960)
-    mixer.close(500 * 960)
-    assert (sink.closed, sink.tried, len(sink.samples)) == (True, 3, 96_000)
-    assert isinstance(mixer.failure, OSError)
-    assert mixer.failed_at == 96_000
-    assert not mixer._seconds, "what cannot be written is not kept"
-
-
-def test_a_sink_that_cannot_be_closed_is_a_failure_at_its_end() -> None:
-    mixer = Mixer(FailingSink(10, at_close=True))
-    mixer.close(96_000)
-    assert (type(mixer.failure), mixer.failed_at) == (ValueError, 96_000)
-
-
 def test_packets_that_cannot_be_decoded_are_counted_for_all_voices() -> None:
     mixer = Mixer(Sink())
     for number in range(2):
         mixer.open_input().speak(number, 5_760, b"\xfb\x3f\xff\xff")
-    mixer.settle()
+    mixer.write_until(0)
     assert mixer.undecodable == 2
 
 

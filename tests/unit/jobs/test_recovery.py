@@ -32,7 +32,7 @@ from worker.jobs.second_try import replay_twice
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
-from worker.rendering import renderer
+from worker.rendering import mix_file
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError, ReplayResult, replay
 from worker.settings import WorkerSettings
@@ -247,7 +247,7 @@ def test_files_without_room_are_published_and_rendered_again_once_there_is_room(
     store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_tape(store, 1, write_tape(tmp_path / "tape", events(reason="meeting_ended")))
-    monkeypatch.setattr(renderer, "WavWriter", FailingMix)
+    monkeypatch.setattr(mix_file, "WavWriter", FailingMix)
     monkeypatch.setattr(FailingMix, "failures", 1)
     (before,) = recovered(store, tmp_path / "first")
     assert before.manifest.recording.incomplete_files == ["audio.wav"]

@@ -12,7 +12,7 @@ from worker.audio.wav import WavWriter
 from worker.jobs.attempt import _render_again
 from worker.jobs.second_try import replay_twice
 from worker.manifest.schema import Manifest
-from worker.rendering import completion, renderer
+from worker.rendering import completion, mix_file
 from worker.rendering.deferred import NothingRecordedError
 from worker.rendering.replay import RenderingError
 from worker.tape.events import FrameBatch, TapeStarted
@@ -53,7 +53,7 @@ class FullDisk(WavWriter):
 def test_without_room_the_second_try_goes_without_the_mix_and_says_so(
     tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renderer, "WavWriter", FullDisk)
+    monkeypatch.setattr(mix_file, "WavWriter", FullDisk)
     replayed = replay_twice(tape, tmp_path / "out")
     assert replayed.failure is FULL
     recording = replayed.manifest.recording
@@ -73,7 +73,7 @@ def test_without_room_the_second_try_goes_without_the_mix_and_says_so(
 def test_another_failure_of_the_mix_leaves_the_first_try(
     tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renderer, "WavWriter", FullDisk)
+    monkeypatch.setattr(mix_file, "WavWriter", FullDisk)
     monkeypatch.setattr(FullDisk, "error", ValueError("no"))
     replayed = replay_twice(tape, tmp_path / "out")
     assert isinstance(replayed.failure, ValueError)
@@ -87,7 +87,7 @@ def test_a_rendering_that_breaks_is_tried_again_without_the_mix(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Mixer, "settle", fail)
+    monkeypatch.setattr(Mixer, "write_until", fail)
     replayed = replay_twice(tape, tmp_path / "out")
     assert isinstance(replayed.failure, RenderingError)
     assert replayed.manifest.recording.incomplete_files == ["audio.wav"]

@@ -22,7 +22,7 @@ from worker.audio.webm import WebmWriter
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
 from worker.recording.recorder import Recorder
-from worker.rendering import completion, renderer
+from worker.rendering import completion, mix_file
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError, replay
@@ -173,15 +173,17 @@ def test_a_mix_that_fails_ends_there(
     error: Exception, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Breaking(WavWriter):
-        written = 0
+        """Has no room at 2.0 s, and room again afterwards."""
+
+        calls = 0
 
         def write(self, samples: Sums) -> None:
-            if self.written >= 96_000:
+            self.calls += 1
+            if self.calls == 3:
                 raise error
             super().write(samples)
-            self.written += len(samples)
 
-    monkeypatch.setattr(renderer, "WavWriter", Breaking)
+    monkeypatch.setattr(mix_file, "WavWriter", Breaking)
     why = "No space left on device" if error is FULL else "no"
     warning = f"The mixed audio ends at 2.0 s: it could not be written ({why})."
     manifest, found = check(tmp_path / "out", whole, ["audio.wav"], warning)
@@ -202,7 +204,7 @@ def test_a_mix_that_cannot_be_closed_costs_neither_manifest_nor_names(
             seen.append(set(files(tmp_path / "out")))
             raise ValueError("a length that does not fit")
 
-    monkeypatch.setattr(renderer, "WavWriter", Breaking)
+    monkeypatch.setattr(mix_file, "WavWriter", Breaking)
     warning = "The mixed audio ends at 15.0 s: it could not be written (a length that does not fit)."
     check(tmp_path / "out", whole, ["audio.wav"], warning)
     assert seen == [whole.keys() - {"timeline.html"}], "manifest and names come before the mix is closed"
@@ -211,7 +213,7 @@ def test_a_mix_that_cannot_be_closed_costs_neither_manifest_nor_names(
 def test_a_mix_that_cannot_be_created_is_left_out(
     tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renderer, "WavWriter", fails(FULL))
+    monkeypatch.setattr(mix_file, "WavWriter", fails(FULL))
     warning = "There is no mixed audio: it could not be created (No space left on device)."
     manifest, found = check(tmp_path / "out", whole, ["audio.wav"], warning)
     assert manifest.recording.mixed_audio is None
