@@ -57,7 +57,7 @@ def test_late_names_has_a_late_name_one_after_leaving_and_a_missing_one() -> Non
         (f'title = "x"\nduration = 1\n{PERSON}moves = [{{ at = 1.0, slot = 3 }}]', "moves[0].slot"),
         (f'title = "x"\nduration = 1\n{PERSON}csrc_changes = [[2.0, 8], [1.0, 9]]', "csrc_changes"),
         (f'title = "x"\nduration = 1\n{PERSON}csrc_changes = [[2.0, 42]]', "csrc: 42"),
-        (f'title = "x"\nduration = 1\n{PERSON}{PERSON}', "csrc: [7, 7], expected each one once"),
+        (f'title = "x"\nduration = 1\n{PERSON}{PERSON}', "csrc: [7] of 'A' and 'A' at the same time"),
     ],
 )
 def test_an_invalid_scenario_is_reported_in_one_line(tmp_path: Path, text: str, message: str) -> None:

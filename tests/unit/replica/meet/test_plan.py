@@ -39,7 +39,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
             csrc=100 + index,
             says=draw(spans()),
             mutes=draw(spans()),
-            dtx=draw(st.booleans()),
+            pauses=draw(st.sampled_from(["tail", "dtx", "nothing"])),
             clock_ppm=draw(st.sampled_from([-100.0, 0.0, 100.0])),
             csrc_changes=draw(st.sampled_from([[], [(1.5, 200 + index)]])),
             moves=draw(st.sampled_from([[], [SlotMove(at=1.0, slot=0)], [SlotMove(at=1.2, slot=2)]])),
@@ -150,7 +150,7 @@ def test_sender_clock_skew_changes_real_time_not_rtp_time() -> None:
 
 
 def test_dtx_is_ten_full_packets_then_one_byte_then_silence_of_400_ms() -> None:
-    scenario = Scenario(title="x", duration=3, participants=[one(says=[(0.0, 1.0)], dtx=True)])
+    scenario = Scenario(title="x", duration=3, participants=[one(says=[(0.0, 1.0)], pauses="dtx")])
     plan = make_plan(scenario)
     first_quiet = next(index for index, packet in enumerate(plan) if packet.kind != "speech")
     kinds = [packet.kind for packet in plan[first_quiet:]]
