@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from fixtures.replica.comparison.recording import TRUTH_FILE, compare
+from fixtures.replica.comparison.summed import compare_sum
 from fixtures.replica.scenario import load_scenario, scenario_names
 from fixtures.replica.truth import Truth, read_truth
 from tests.support.places import assert_in_place
@@ -109,6 +110,8 @@ def test_a_recorded_scenario_matches_the_truth(name: str, tmp_path: Path) -> Non
                 assert probed_seconds(path) == pytest.approx(seconds, abs=0.02)
                 if name not in LOSSY:
                     assert segment.packets.lost == 0
+    if name not in LOSSY:
+        assert compare_sum(output).exact
     assert manifest.recording.complete
     assert manifest.recording.audio_path == ("receivers" if stems else "unknown")
     assert manifest.recording.warnings == []

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+from fixtures.replica.comparison.stems import TRUTH_FILE
 from fixtures.replica.meet import roster
 from fixtures.replica.meet.plan import make_plan
 from fixtures.replica.plan import PlannedPacket, Wire
@@ -16,7 +17,10 @@ from fixtures.replica.sdp import OTHERS
 from fixtures.replica.talk import Codec
 from fixtures.replica.teams.mix_plan import make_mix_plan
 from fixtures.replica.truth import Outcome, Truth, TruthWriter, read_truth
-from tests.support.tapes import STARTED_AT
+from tests.support.tapes import STARTED_AT, feed_all
+from worker.manifest.schema import Manifest
+from worker.rendering.deferred import DeferredRenderer
+from worker.rendering.renderer import Renderer
 from worker.tape.events import (
     OPUS_MIME_TYPE,
     RED_MIME_TYPE,
@@ -159,3 +163,12 @@ def _frame(
         captured=None,
         payload=payload,
     )
+
+
+def render_plan(scenario: Scenario, folder: Path) -> Manifest:
+    """Renders a scenario's tape into ``folder``, with its truth beside the files."""
+    renderer = DeferredRenderer(lambda platform: Renderer(folder, platform))
+    feed_all(renderer, plan_tape(scenario))
+    manifest = renderer.finish()
+    write_plan_truth(scenario, folder / TRUTH_FILE)
+    return manifest

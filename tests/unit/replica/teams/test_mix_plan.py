@@ -247,3 +247,13 @@ def test_an_ssrc_can_change_on_its_line() -> None:
 def test_the_error_for_an_impossible_mix_names_the_field(mix: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MixMedia(**mix)  # type: ignore[arg-type]
+
+
+def test_a_repeating_track_carries_the_mix_packet_by_packet() -> None:
+    packets = make_mix_plan(two_who_overlap(added=[AddedTrack(at=1.0, repeats=True)])).packets
+    repeats = [packet for packet in packets if packet.repeats is not None]
+    originals = [packets[packet.repeats] for packet in repeats if packet.repeats is not None]
+    assert [packet.payload for packet in repeats] == [packet.payload for packet in originals]
+    assert {packet.wire.ssrc for packet in repeats if packet.wire} == {7002}
+    later = [packet for packet in packets if packet.repeats is None and packet.meant >= 1.0]
+    assert originals == later
