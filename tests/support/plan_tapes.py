@@ -54,14 +54,22 @@ def plan_tape(scenario: Scenario, events: Iterable[PageEvent] = ()) -> Iterator[
 
     The events are those of connections, in Meet those of its roster, and ``events``.
     """
-    yield TapeStarted(
+    return (event for event, _ in logged_plan_tape(scenario, events))
+
+
+def logged_plan_tape(
+    scenario: Scenario, events: Iterable[PageEvent] = ()
+) -> Iterator[tuple[TapeEvent, float]]:
+    """``plan_tape`` with the times at which the worker logged each event, in Unix seconds."""
+    started = TapeStarted(
         at=STARTED_AT - 5,
         version=TAPE_VERSION,
         platform=scenario.platform,
         meeting_url="synthetic",
         bot_name="bot",
     )
-    yield RecordingStarted(at=STARTED_AT)
+    yield started, started.at
+    yield RecordingStarted(at=STARTED_AT), STARTED_AT
     batches: list[tuple[float, TapeEvent]] = [
         (STARTED_AT + (tick + 1) / 10, FrameBatch(1, order, 0, [frame for _, frame in frames]))
         for order, (tick, frames) in enumerate(groupby(_frames(scenario), key=_tick))
@@ -69,9 +77,11 @@ def plan_tape(scenario: Scenario, events: Iterable[PageEvent] = ()) -> Iterator[
     page_events = sorted(
         [*events, *_connections(scenario), *_meet_roster(scenario)], key=lambda event: event.at
     )
-    timed = [(event.at, event) for event in page_events]
-    yield from (event for _, event in heapq.merge(timed, batches, key=lambda entry: entry[0]))
-    yield RecordingEnded(at=STARTED_AT + scenario.duration, reason="meeting_ended")
+    timed: list[tuple[float, TapeEvent]] = [(event.at, event) for event in page_events]
+    for logged, event in heapq.merge(timed, batches, key=lambda entry: entry[0]):
+        yield event, logged
+    ended = STARTED_AT + scenario.duration
+    yield RecordingEnded(at=ended, reason="meeting_ended"), ended
 
 
 def write_plan_truth(scenario: Scenario, path: Path) -> Truth:
