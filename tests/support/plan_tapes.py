@@ -17,7 +17,7 @@ from fixtures.replica.sdp import OTHERS
 from fixtures.replica.talk import Codec
 from fixtures.replica.teams.mix_plan import make_mix_plan
 from fixtures.replica.truth import Outcome, Truth, TruthWriter, read_truth
-from tests.support.tapes import STARTED_AT, feed_all
+from tests.support.tapes import STARTED_AT
 from worker.manifest.schema import Manifest
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
@@ -35,7 +35,11 @@ from worker.tape.events import (
     RecordingStarted,
     TapeEvent,
     TapeStarted,
+    Tick,
 )
+
+TICK_SECONDS = 5.0
+"""The worker's clocks are on a tape this often."""
 
 OPUS, RED = 111, 63
 """Payload types."""
@@ -52,7 +56,7 @@ MIME_TYPES: dict[Codec, str] = {
 def plan_tape(scenario: Scenario, events: Iterable[PageEvent] = ()) -> Iterator[TapeEvent]:
     """The tape of a scenario whose time 0 is STARTED_AT: batches of 100 ms and the page's events, in order of time.
 
-    The events are those of connections, in Meet those of its roster, and ``events``.
+    The events are those of the worker's clock and of connections, in Meet those of its roster, and ``events``.
     """
     return (event for event, _ in logged_plan_tape(scenario, events))
 
@@ -77,11 +81,18 @@ def logged_plan_tape(
     page_events = sorted(
         [*events, *_connections(scenario), *_meet_roster(scenario)], key=lambda event: event.at
     )
-    timed: list[tuple[float, TapeEvent]] = [(event.at, event) for event in page_events]
+    timed: list[tuple[float, TapeEvent]] = [(event.at, event) for event in [*page_events, *_ticks(scenario)]]
+    timed.sort(key=lambda entry: entry[0])
     for logged, event in heapq.merge(timed, batches, key=lambda entry: entry[0]):
         yield event, logged
     ended = STARTED_AT + scenario.duration
     yield RecordingEnded(at=ended, reason="meeting_ended"), ended
+
+
+def _ticks(scenario: Scenario) -> Iterator[Tick]:
+    for number in range(1, int(scenario.duration / TICK_SECONDS) + 1):
+        at = STARTED_AT + number * TICK_SECONDS
+        yield Tick(at=at, wall=at, elapsed=number * TICK_SECONDS)
 
 
 def write_plan_truth(scenario: Scenario, path: Path) -> Truth:
@@ -178,7 +189,8 @@ def _frame(
 def render_plan(scenario: Scenario, folder: Path) -> Manifest:
     """Renders a scenario's tape into ``folder``, with its truth beside the files."""
     renderer = DeferredRenderer(lambda platform: Renderer(folder, platform))
-    feed_all(renderer, plan_tape(scenario))
+    for event, logged in logged_plan_tape(scenario):
+        renderer.feed(event, logged)
     manifest = renderer.finish()
     write_plan_truth(scenario, folder / TRUTH_FILE)
     return manifest
