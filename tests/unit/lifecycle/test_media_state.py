@@ -3,7 +3,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, OpusEncoder, comfort_noise
+from fixtures.replica.opus_encoder import OpusEncoder
+from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, comfort_noise
 from fixtures.replica.voices import load_voice
 from worker.lifecycle.media_state import MOST_CONNECTIONS, MOST_SOURCES, MediaMonitor, MediaState
 from worker.tape.events import (
