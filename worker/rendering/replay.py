@@ -40,6 +40,7 @@ def replay(
     try:
         for logged, event in reader.logged_events():
             renderer.feed(event, logged)
+        renderer.report_damage(reader.damage)
         return ReplayResult(renderer.finish(), reader.warnings)
     except OSError as error:
         raise RenderingError(f"output {output}: cannot be written: {error.strerror or error}") from error
