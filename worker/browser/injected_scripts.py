@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 PAGE_FILES: Final = (
+    "builtins.js",
     "hooks.js",
     "heartbeat.js",
     "page_events.js",
