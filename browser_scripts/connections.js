@@ -12,13 +12,20 @@ class Connections {
   #channels;
   #events;
   /** @type {WeakMap<RTCPeerConnection, number>} */
-  #numbers = new WeakMap();
-  #getReceivers = RTCPeerConnection.prototype.getReceivers;
+  #numbers = new KeptWeakMap();
+  #getReceivers = keptMethod(RTCPeerConnection.prototype, "getReceivers");
+  #connectionState = keptGetter(RTCPeerConnection.prototype, "connectionState");
+  #iceState = keptGetter(RTCPeerConnection.prototype, "iceConnectionState");
+  #signalingState = keptGetter(RTCPeerConnection.prototype, "signalingState");
+  #TrackEvent = RTCTrackEvent;
+  #receiver = keptGetter(RTCTrackEvent.prototype, "receiver");
+  #ChannelEvent = RTCDataChannelEvent;
+  #channel = keptGetter(RTCDataChannelEvent.prototype, "channel");
   #opened = 0;
   /** The last state of each connection that was reported. @type {Map<number, string>} */
-  #states = new Map();
+  #states = new KeptMap();
   /** @type {Set<number>} */
-  #closed = new Set();
+  #closed = new KeptSet();
 
   /**
    * @param {Tap} tap
@@ -42,7 +49,7 @@ class Connections {
         name,
         (connection, result) => {
           this.#adoptAll(connection, name);
-          whenFulfilled(result, () => this.#events.guard(name, () => this.#adoptAll(connection, name)));
+          void whenFulfilled(result, () => this.#events.guard(name, () => this.#adoptAll(connection, name)));
         },
         this.#events,
       );
@@ -69,7 +76,7 @@ class Connections {
     const hooked = new Proxy(native, {
       construct: (target, args, newTarget) => {
         if (args.length) args[0] = Connections.#withoutEncodedStreams(args[0]);
-        const connection = Reflect.construct(target, args, newTarget === hooked ? target : newTarget);
+        const connection = construct(target, args, newTarget === hooked ? target : newTarget);
         this.#events.guard("RTCPeerConnection", () => this.#open(connection));
         return connection;
       },
@@ -92,7 +99,7 @@ class Connections {
     prototype.setConfiguration = new Proxy(native, {
       apply(target, self, args) {
         if (args.length) args[0] = Connections.#withoutEncodedStreams(args[0]);
-        return Reflect.apply(target, self, args);
+        return apply(target, self, args);
       },
     });
   }
@@ -103,23 +110,23 @@ class Connections {
    */
   static #withoutEncodedStreams(configuration) {
     if (typeof configuration !== "object" || configuration === null) return configuration;
-    return Object.create(configuration, { encodedInsertableStreams: { value: undefined } });
+    return kept.createObject(configuration, plain({ encodedInsertableStreams: plain({ value: undefined }) }));
   }
 
   /** @param {RTCPeerConnection} connection */
   #open(connection) {
     const number = this.#number(connection);
-    addListener.call(connection, "track", (event) => {
-      if (!(event instanceof RTCTrackEvent)) return;
-      this.#events.guard("track", () => this.#tap.adopt(event.receiver, number, "track"));
+    kept.addListener(connection, "track", (/** @type {Event} */ event) => {
+      if (!kept.isInstance(this.#TrackEvent, event)) return;
+      this.#events.guard("track", () => this.#tap.adopt(this.#receiver(event), number, "track"));
     });
-    addListener.call(connection, "datachannel", (event) => {
-      if (!(event instanceof RTCDataChannelEvent)) return;
-      this.#events.guard("datachannel", () => this.#channels.listen(event.channel, number));
+    kept.addListener(connection, "datachannel", (/** @type {Event} */ event) => {
+      if (!kept.isInstance(this.#ChannelEvent, event)) return;
+      this.#events.guard("datachannel", () => this.#channels.listen(this.#channel(event), number));
     });
-    for (const name of ["connectionstatechange", "iceconnectionstatechange"]) {
-      addListener.call(connection, name, () => this.#events.guard(name, () => this.#reportState(connection)));
-    }
+    const report = () => this.#events.guard("connectionstatechange", () => this.#reportState(connection));
+    kept.addListener(connection, "connectionstatechange", report);
+    kept.addListener(connection, "iceconnectionstatechange", report);
   }
 
   /**
@@ -128,7 +135,7 @@ class Connections {
    */
   #reportState(connection) {
     const number = this.#number(connection);
-    const fields = { connection: number, state: connection.connectionState, ice: connection.iceConnectionState };
+    const fields = { connection: number, state: this.#connectionState(connection), ice: this.#iceState(connection) };
     const reading = `${fields.state} ${fields.ice}`;
     if (reading !== this.#states.get(number)) {
       this.#states.set(number, reading);
@@ -152,8 +159,11 @@ class Connections {
    * @param {string} via
    */
   #adoptAll(connection, via) {
-    if (connection.signalingState === "closed") return;
-    for (const receiver of this.#getReceivers.call(connection)) this.#tap.adopt(receiver, this.#number(connection), via);
+    if (this.#signalingState(connection) === "closed") return;
+    const receivers = this.#getReceivers(connection);
+    for (let index = 0; index < receivers.length; index += 1) {
+      this.#tap.adopt(receivers[index], this.#number(connection), via);
+    }
   }
 
   /** @param {RTCPeerConnection} connection */

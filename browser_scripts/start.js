@@ -18,15 +18,18 @@ function start() {
     for (const start of PLATFORM_PARTS) start({ tap, events, channels });
     new Watchdog(tap, events).start();
     const flush = async () => {
-      const flushed = Promise.all([tap.flush(), events.flush()]);
+      const flushed = [tap.flush(), events.flush()];
       void link.settle();
-      await flushed;
+      await flushed[0];
+      await flushed[1];
     };
-    addListener.call(window, CONFIG.flushEvent, (event) => {
-      if (event instanceof CustomEvent) event.detail.flushed = flush();
+    const NativeEvent = CustomEvent;
+    const detail = keptGetter(CustomEvent.prototype, "detail");
+    kept.addListener(window, CONFIG.flushEvent, (/** @type {Event} */ event) => {
+      if (kept.isInstance(NativeEvent, event)) detail(event).flushed = flush();
     });
     // In pagehide it is too late for the Web Worker to send what it holds, so beforeunload flushes as well.
-    for (const name of ["beforeunload", "pagehide"]) addListener.call(window, name, () => void flush());
+    for (const name of ["beforeunload", "pagehide"]) kept.addListener(window, name, () => void flush());
     // Most iframes hold no call: their Web Worker starts with their first receiver.
     if (window === window.top && location.protocol !== "about:") tap.start();
   });

@@ -11,8 +11,9 @@ class WorkerLink {
   #direct;
   #onLoss;
   #sent = 0;
-  /** The last calls of the direct binding, which are not acknowledged yet. @type {(() => void)[]} */
-  #unacknowledged = [];
+  #acknowledged = 0;
+  /** The calls of the direct binding that are not acknowledged yet, by number. @type {Map<number, () => void>} */
+  #waiting = new KeptMap();
   #settling = false;
   #again = false;
 
@@ -36,10 +37,10 @@ class WorkerLink {
   post = async (kind, body) => {
     if (!this.#direct || (kind !== "frames" && kind !== "events")) return this.#call(kind, body);
     this.#direct(`${this.#document} ${kind} ${body}`);
-    this.#sent += 1;
+    const number = this.#sent++;
     /** @type {Promise<void>} */
-    const acknowledged = new Promise((resolve) => this.#unacknowledged.push(resolve));
-    if (this.#unacknowledged.length >= CONFIG.limits.batchesInFlight) void this.settle();
+    const acknowledged = new NativePromise((resolve) => void this.#waiting.set(number, resolve));
+    if (this.#waiting.size >= CONFIG.limits.batchesInFlight) void this.settle();
     return acknowledged;
   };
 
@@ -48,10 +49,13 @@ class WorkerLink {
     this.#again = true;
     if (this.#settling) return;
     this.#settling = true;
-    while (this.#again && this.#unacknowledged.length) {
+    while (this.#again && this.#waiting.size) {
       this.#again = false;
-      // The call fails where the worker process has ended, and this document with it.
-      await this.#call("settle", "").catch(() => {});
+      try {
+        await this.#call("settle", "");
+      } catch {
+        // The worker process has ended, and this document with it.
+      }
     }
     this.#settling = false;
   }
@@ -68,8 +72,10 @@ class WorkerLink {
       if (typeof arrived === "number" && arrived < sent) this.#giveUp(`${sent - arrived} of ${sent}`);
       return arrived;
     } finally {
-      const later = this.#sent - sent;
-      for (const resolve of this.#unacknowledged.splice(0, this.#unacknowledged.length - later)) resolve();
+      for (; this.#acknowledged < sent; this.#acknowledged += 1) {
+        this.#waiting.get(this.#acknowledged)?.();
+        this.#waiting.delete(this.#acknowledged);
+      }
     }
   }
 

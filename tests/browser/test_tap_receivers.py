@@ -213,7 +213,7 @@ async def test_an_ice_restart_brings_a_failed_connection_back(browser_session: B
           // Candidates of a port at which nobody listens.
           const deaf = (to) => ({ candidate }) => {
             if (!candidate?.candidate) return;
-            const changed = { ...candidate.toJSON(), candidate: candidate.candidate.replace(/ \d+ typ/, " 9 typ") };
+            const changed = { ...candidate.toJSON(), candidate: candidate.candidate.replace(/ \d+ typ/, " 61999 typ") };
             void to.addIceCandidate(changed);
           };
           a.onicecandidate = deaf(b);

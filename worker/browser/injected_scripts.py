@@ -10,6 +10,7 @@ import msgspec
 from worker.tape.events import LONGEST_BATCH
 
 PAGE_FILES: Final = (
+    "builtins.js",
     "hooks.js",
     "worker_link.js",
     "heartbeat.js",

@@ -16,10 +16,16 @@ from typing import Final, NamedTuple
 import msgspec
 
 from worker.safe_text import printable
-from worker.tape.events import Frame, FrameBatch, PageEvent
+from worker.tape import codec
+from worker.tape.events import MOST_FRAMES, Frame, FrameBatch, PageEvent
 
 _MAX_UINT32: Final = 0xFFFFFFFF
 _SENT: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+_MOST_PAYLOAD_EVENT_BYTES: Final = codec.MOST_EVENT_BYTES * 3 // 4
+_MOST_LISTED_BYTES: Final = codec.MOST_LISTED_BYTES // 2
+"""Less than a tape may hold: what replaces a secret can be longer than it."""
+_SMALL: Final = _MOST_LISTED_BYTES // 3
+"""Characters: none has more than 3 bytes in UTF-8 beside its surrogate."""
 _MESSAGE_LENGTH: Final = 200
 
 _frames_decoder = msgspec.msgpack.Decoder(FrameBatch)
@@ -69,6 +75,7 @@ def decode_frames(content: str) -> tuple[FrameBatch, Odd]:
         raise BatchError(f"frames {shorten(content)}: expected a FrameBatch ({error})") from error
     for name in ("document", "sequence", "dropped"):
         _expect_range(name, getattr(batch, name), _MAX_UINT32)
+    _expect_range("frames of a batch", len(batch.frames), MOST_FRAMES)
     frames = []
     for frame in batch.frames:
         try:
@@ -83,9 +90,19 @@ def decode_frames(content: str) -> tuple[FrameBatch, Odd]:
 def decode_events(content: str) -> tuple[list[PageEvent], Odd]:
     """A JSON list of events. Raises BatchError."""
     try:
-        return _events_decoder.decode(content), Odd()
+        events, odd = _events_decoder.decode(content), Odd()
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return _decode_each_event(content)
+        events, odd = _decode_each_event(content)
+    if len(content) < _SMALL:
+        return events, odd
+    kept = []
+    for event in events:
+        size = len(codec.encode(event)[1])
+        if size > (_MOST_PAYLOAD_EVENT_BYTES if hasattr(event, "payload") else _MOST_LISTED_BYTES):
+            odd = odd.add(BatchError(f"an event of {size} bytes"))
+        else:
+            kept.append(event)
+    return kept, odd
 
 
 def shorten(value: object) -> str:

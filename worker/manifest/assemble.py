@@ -103,7 +103,7 @@ def assemble_manifest(
             bot_name=begun.bot_name if begun else "",
             started_at=iso_utc(started.at, "microseconds") if started else "",
             duration_seconds=round(duration, 4),
-            complete=ended is not None and not _is_cut_off(ended.reason),
+            complete=ended is not None and not _is_cut_off(ended.reason) and facts.holes is None,
             ended_reason=ended.reason if ended else "cut_off",
             ended_detail=ended.detail if ended else "",
             audio_path=facts.audio_path,
@@ -114,6 +114,7 @@ def assemble_manifest(
             warnings=[*facts.warnings(), *warnings, *contested],
             announcement=facts.announcement or msgspec.UNSET,
             gated_mix=gated_mix or msgspec.UNSET,
+            holes=facts.holes or msgspec.UNSET,
         ),
     )
     return manifest, files

@@ -21,6 +21,7 @@ from worker.manifest.merge_mixes import (
 )
 from worker.manifest.schema import (
     Announcement,
+    Holes,
     Manifest,
     ParticipantStreams,
     RecordedPart,
@@ -203,6 +204,7 @@ def _recording(ordered: list[RecordedAttempt], zero: float) -> Recording:
         announcement=merged_announcement(each.manifest.recording.announcement for each in ordered)
         or msgspec.UNSET,
         parts=parts if len(parts) > 1 else msgspec.UNSET,
+        holes=_added_holes(ordered),
         gated_mix=added_mixes([each.manifest.recording.gated_mix for each in ordered]),
         incomplete_files=[
             f"{each.folder}/{file}"
@@ -211,6 +213,12 @@ def _recording(ordered: list[RecordedAttempt], zero: float) -> Recording:
         ]
         or msgspec.UNSET,
     )
+
+
+def _added_holes(attempts: list[RecordedAttempt]) -> Holes | msgspec.UnsetType:
+    holes = [each.manifest.recording.holes or Holes() for each in attempts]
+    added = sum(holes, Holes())
+    return added if added != Holes() else msgspec.UNSET
 
 
 def merged_announcement(

@@ -26,6 +26,7 @@ from worker.stems.gated_stems import GatedStems
 from worker.stems.separate_stems import SeparateStems
 from worker.stems.stem_set import SlotAddress, SourceSinks, StemSet
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
+from worker.tape.reader import TapeDamage
 
 SETTLED_AFTER = 10.0
 """Silence is written this many seconds behind meeting time: a stalled network may still deliver earlier speech."""
@@ -67,6 +68,7 @@ class Renderer:
     def feed(self, event: TapeEvent, logged: float) -> None:
         """Takes the tape's next event, with its log time in Unix seconds; frames before RecordingStarted do not count."""
         if isinstance(event, FrameBatch):
+            self._facts.observe_frames(event)
             if self._zero is not None and not self._ended:
                 self._take_frames(event, self._zero)
             return
@@ -82,6 +84,10 @@ class Renderer:
                 self._ended = True
             elif abs(event.at - self._zero - self._now) < CLOCK_LEAP:
                 self._advance(event.at - self._zero)
+
+    def report_damage(self, damage: Sequence[TapeDamage]) -> None:
+        """Takes what could not be read of the tape, for the manifest."""
+        self._facts.damage = list(damage)
 
     def progress(self) -> Progress:
         """The progress of the recording."""

@@ -44,6 +44,7 @@ def replay(
     try:
         for logged, event in reader.logged_events():
             renderer.feed(event, logged)
+        renderer.report_damage(reader.damage)
         manifest = renderer.finish()
     except MeetstemsError:
         raise

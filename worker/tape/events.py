@@ -53,6 +53,9 @@ class Frame(msgspec.Struct, array_like=True, frozen=True, gc=False):
 LONGEST_BATCH = 0.25
 """Seconds that a frame waits for the rest of its batch at most; an event of the page waits as long."""
 
+MOST_FRAMES = 20_000
+"""Bound on the frames of a batch; the audio of 300 sources in a quarter of a second is 4,000."""
+
 
 class FrameBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Frames in arrival order, at most LONGEST_BATCH of them.
@@ -65,7 +68,7 @@ class FrameBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
     document: int
     sequence: int
     dropped: int
-    frames: list[Frame]
+    frames: Annotated[list[Frame], msgspec.Meta(max_length=MOST_FRAMES)]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake):

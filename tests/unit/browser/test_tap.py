@@ -17,10 +17,12 @@ from playwright.async_api import Frame as PageFrame
 from worker.browser.tap import Tap, TappedEvent
 from worker.tape.events import (
     Announced,
+    ChannelMessage,
     ConnectionOpened,
     DocumentClosed,
     Frame,
     FrameBatch,
+    PageEvent,
     PageFault,
     PageLost,
     PageSeen,
@@ -31,6 +33,8 @@ from worker.tape.events import (
     TapDeaf,
     TapeStarted,
     Tick,
+    Tile,
+    TilesSeen,
     WorkerEvent,
 )
 
@@ -171,6 +175,30 @@ async def test_an_odd_event_is_left_out_alone(odd: str) -> None:
     assert fault.message.isprintable()
     assert len(fault.message) < 300
     assert (tap.counters.events, tap.counters.odd, tap.counters.invalid) == (2, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("event", "kept"),
+    [
+        (
+            TilesSeen(at=NOW - 1, document=3, tiles=[Tile(participant_id="a", name="n" * 2**21, sources=[])]),
+            False,
+        ),
+        (
+            TilesSeen(at=NOW - 1, document=3, tiles=[Tile(participant_id="a", name="n" * 2**19, sources=[])]),
+            True,
+        ),
+        (ChannelMessage(at=NOW - 1, document=3, connection=0, label="", payload=bytes(6 * 2**20)), True),
+        (ChannelMessage(at=NOW - 1, document=3, connection=0, label="", payload=bytes(9 * 2**20)), False),
+    ],
+)
+async def test_an_event_that_no_tape_may_hold_is_left_out(event: PageEvent, kept: bool) -> None:
+    tap, received = open_tap()
+    opened = ConnectionOpened(at=NOW - 1, document=3, connection=0)
+    tap.receive("events", sent(msgspec.json.encode([opened, event]).decode()))
+    assert received[0] == opened
+    assert (received[-1] == event) is kept
+    assert tap.counters.odd == (not kept)
 
 
 WORKERS_OWN: list[WorkerEvent] = [

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, OpusEncoder, comfort_noise
+from fixtures.replica.opus_encoder import OpusEncoder
+from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, comfort_noise
 from fixtures.replica.voices import load_voice
 from tests.support.streams import Stream, tape
 from tests.support.tapes import STARTED_AT, feed_all

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, OpusEncoder, comfort_noise
+from fixtures.replica.opus_encoder import OpusEncoder
+from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, comfort_noise
 from fixtures.replica.voices import load_voice
 from tests.support.streams import Stream, tape
 from tests.support.tapes import feed_all
