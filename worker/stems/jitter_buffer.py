@@ -97,9 +97,8 @@ class JitterBuffer:
         copies: list[RedundantBlock] = []
         if frame.mime_type != OPUS_MIME_TYPE and payload:
             payload, copies = self.payloads.read(frame.mime_type, frame.payload_type, payload)
-            if not payload:
-                # Another codec may run on another clock, which must not place its neighbours.
-                timestamp = self._newest_timestamp
+            # Another codec may run on another clock, which must not place its neighbours.
+            timestamp = timestamp if payload else self._newest_timestamp
         packet = Packet(sequence, timestamp, arrival, arrival, csrc, frame.audio_level, payload, frame.csrcs)
         if sequence > newest:
             self._newest_sequence = sequence
