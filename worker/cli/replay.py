@@ -9,11 +9,11 @@ from worker.cli.console import open_console, print_error
 from worker.cli.summary import print_summary
 from worker.platforms.registry import Platform
 from worker.rendering.renderer import Renderer
-from worker.rendering.replay import replay
+from worker.rendering.replay import incomplete_output, replay
 
 
 def replay_command(tape: Path, output: Path, platform: Platform | None) -> int:
-    """Renders the files of ``tape`` again; returns the exit code. Raises MeetstemsError.
+    """Renders the files of ``tape`` again; returns the exit code. Raises MeetstemsError, also where some files are incomplete.
 
     ``platform`` is for a tape whose first part, which names it, is missing.
     """
@@ -27,4 +27,6 @@ def replay_command(tape: Path, output: Path, platform: Platform | None) -> int:
     print_summary(
         console, replayed.manifest, output, [("replayed", f"in {took:.2f} s, {factor:,.0f} × real time")]
     )
+    if replayed.failure is not None:
+        raise incomplete_output(output, replayed.failure)
     return 0

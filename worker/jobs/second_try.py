@@ -16,7 +16,7 @@ from worker.manifest.schema import encode_manifest
 from worker.platforms.registry import Platform
 from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, replace_file
 from worker.rendering.renderer import Renderer
-from worker.rendering.replay import RenderingError, ReplayResult, replay
+from worker.rendering.replay import RenderingError, ReplayResult, incomplete_output, replay
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def replay_twice(tape: Path, output: Path, platform: Platform | None = None) -> 
     try:
         replace_file(output / MANIFEST_FILE, encode_manifest(manifest))
     except OSError as error:
-        raise RenderingError(f"output {output}: cannot be written: {cause(error)}") from error
+        raise incomplete_output(output, error) from error
     return ReplayResult(manifest, replayed.warnings, replayed.failure or failure)
 
 

@@ -98,7 +98,9 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - kept in `error`; nothing may stop the tape
             self._rendering_failed(error)
             return None
-        self._rendering_error = self._renderer.failure
+        if self._renderer.failure is not None:
+            self._rendering_error = self._renderer.failure
+            logger.warning("not all files are complete: %s", self._rendering_error)
         return manifest
 
     def _rendering_failed(self, error: Exception) -> None:

@@ -122,7 +122,7 @@ class Completion:
     def _fail(self, file: str, sentence: str, error: Exception) -> None:
         """Notes that ``file`` is missing or has not its final name; ``sentence`` has no full stop."""
         self._failed.append(_Failed(file, f"{sentence} ({cause(error)}).", error))
-        logger.warning("%s (%s)", sentence, error)
+        logger.info("%s (%s)", sentence, error)
 
     def _assemble(self, end: int) -> tuple[Manifest, dict[int, str]]:
         """The manifest as of now, and the final name of each stem's file."""

@@ -54,4 +54,4 @@ class MixFile:
 
     def _fail(self, error: Exception) -> None:
         self.failure = self.failure or error
-        logger.warning("%s cannot be written: %s; the other files go on", self.path.name, error)
+        logger.info("%s cannot be written: %s; the other files go on", self.path.name, error)

@@ -50,5 +50,10 @@ def replay(
         raise
     except Exception as error:
         # What PyAV, struct or a fault of our own raises is seldom an OSError.
-        raise RenderingError(f"output {output}: cannot be written: {cause(error)}") from error
+        raise incomplete_output(output, error) from error
     return ReplayResult(manifest, reader.warnings, renderer.failure)
+
+
+def incomplete_output(output: Path, error: Exception) -> RenderingError:
+    """The error of a rendering into ``output`` that lacks files, or parts of them, because of ``error``."""
+    return RenderingError(f"output {output}: cannot be written: {cause(error)}")

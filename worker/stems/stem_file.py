@@ -64,7 +64,7 @@ class StemFile:
         file, self._file = self._file, None
         self.failure = error
         self.ends_at = None if position is None else position / SAMPLE_RATE
-        logger.warning("%s cannot be written: %s; the other files go on", self._path.name, error)
+        logger.info("%s cannot be written: %s; the other files go on", self._path.name, error)
         if file is not None:
             # Closing writes what is buffered, if there is room; its error is the one that is already kept.
             with suppress(Exception):

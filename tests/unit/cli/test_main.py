@@ -217,6 +217,18 @@ def test_replay_fails_if_the_output_fills_up(
     assert one_line(capsys).startswith(f"output {tmp_path / 'out'}: cannot be written: ")
 
 
+def test_replay_that_fails_for_one_file_shows_what_it_wrote(
+    tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with files_limited_to(100_000):
+        assert run("replay", tape, "--output", tmp_path / "out") == 1
+    captured = capsys.readouterr()
+    assert "meeting_ended" in captured.out
+    assert "warning: The mixed audio ends at 1.0 s: it could not be written (File too large)." in captured.out
+    assert (tmp_path / "out" / "audio_streams.json").is_file()
+    assert (tmp_path / "out" / "timeline.html").is_file()
+
+
 def test_replay_writes_all_files(tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("replay", tape, "--output", tmp_path / "out") == 0
     captured = capsys.readouterr()
