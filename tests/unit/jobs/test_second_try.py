@@ -1,17 +1,29 @@
 from __future__ import annotations
 
+import asyncio
 import errno
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests.support.memory_store import MemoryStore
 from tests.support.tapes import Talker, synthetic_tape
+from tests.unit.jobs.test_consumer import context_with
+from tests.unit.jobs.test_reporter import Sink
 from worker.audio.mixer import Mixer, Sums
 from worker.audio.wav import WavWriter
-from worker.jobs.attempt import _render_again
+from worker.delivery.bucket_layout import bot_keys
+from worker.delivery.tape_upload import TapeUpload
+from worker.jobs.attempt import AttemptPlan, _render_again, run_attempt
 from worker.jobs.second_try import replay_twice
+from worker.lifecycle.ending import Ending
 from worker.manifest.schema import Manifest
+from worker.monitoring.logs import LogTail
+from worker.platforms.links import parse_link
+from worker.reasons import Reason
+from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.rendering import completion, mix_file
 from worker.rendering.deferred import NothingRecordedError
 from worker.rendering.replay import RenderingError
@@ -126,3 +138,30 @@ def test_an_attempt_without_files_is_no_error(
     (tape.parent / "audio.wav").write_bytes(b"takes room")
     assert _render_again(tape.parent, tmp_path / "files") is None
     assert [path.name for path in tape.parent.iterdir()] == ["tape"]
+
+
+async def test_an_attempt_whose_files_are_incomplete_is_rendered_again(
+    tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replayed = replay_twice(tape, tmp_path / "whole")
+    recording = msgspec.structs.replace(replayed.manifest.recording, incomplete_files=["audio.wav"])
+    cut = msgspec.structs.replace(replayed.manifest, recording=recording)
+    ending = Ending(Reason.MEETING_ENDED, "", 5.0)
+    outcome = RecordingOutcome(ending, True, cut, FULL, None, None, None)
+
+    async def attended(*_: object) -> RecordingOutcome:
+        return outcome
+
+    monkeypatch.setattr("worker.jobs.attempt.attend", attended)
+    keys = bot_keys("", "bot-1").attempt(1)
+    link = parse_link("https://meet.google.com/abc-defg-hij")
+    request = RecordingRequest("bot-1", link, tape.parent, "Notes")
+    stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+    with closing(TapeUpload(MemoryStore(), keys)) as upload:
+        plan = AttemptPlan(1, keys, request, LogTail())
+        attempt = await run_attempt(
+            plan, upload, context_with(Sink()), lambda *_: None, lambda _: None, stopped
+        )
+    assert attempt.manifest == replayed.manifest
+    assert (attempt.files / "audio.wav").read_bytes() == (tmp_path / "whole" / "audio.wav").read_bytes()
+    assert attempt.outcome.error is FULL
