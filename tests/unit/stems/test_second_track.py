@@ -16,7 +16,7 @@ from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, comfort_noise
 from fixtures.replica.voices import load_voice
 from tests.support.streams import Stream, tape
 from tests.support.tapes import STARTED_AT, feed_all
-from worker.manifest.schema import Manifest
+from worker.manifest.schema import GatedMix, Manifest
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.stems.repeated_packets import REMEMBERED, RepeatedPackets
@@ -40,6 +40,13 @@ def render(frames: Iterable[Frame], folder: Path, events: Iterable[PageEvent] = 
 def mix(folder: Path) -> npt.NDArray[np.int16]:
     with wave.open(str(folder / "audio.wav")) as file:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+def attributed_packets(manifest: Manifest) -> float:
+    """The packets of the mix that are in stems, each counted once."""
+    assert isinstance(manifest.recording.gated_mix, GatedMix)
+    counts = manifest.recording.gated_mix.packets
+    return counts.csrc + counts.none
 
 
 def main_track(csrcs: bool = True) -> list[Frame]:
@@ -84,6 +91,7 @@ def test_a_track_that_repeats_the_packets_changes_nothing(csrcs: bool, delay: fl
     assert manifest.recording.warnings == [
         "850 packets came on a second track as well and are in the files once."
     ]
+    assert attributed_packets(manifest) == attributed_packets(expected) == 850
     loud, once = (np.abs(mix(tmp_path / name).astype(int)).sum() for name in ("both", "alone"))
     assert loud == pytest.approx(once, rel=0.02)
     if delay >= 0.004:
@@ -101,6 +109,7 @@ def test_a_track_that_brings_the_same_speakers_at_the_same_time_is_not_added(
         # The last packets of a talk-spurt are not known as copies: nothing else is there at their moment.
         echo = 3 + round(len(before.intervals) * delay * 50)
         assert before.packets.received <= after.packets.received <= before.packets.received + echo
+    assert 850 <= attributed_packets(manifest) <= 850 + 9 + round(3 * delay * 50)
     loud, once = (np.abs(mix(tmp_path / name).astype(int)).sum() for name in ("both", "alone"))
     assert loud == pytest.approx(once, rel=0.06)
 
