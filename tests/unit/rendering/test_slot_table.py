@@ -159,7 +159,7 @@ def test_2000_ssrcs_with_2000_sources_within_minutes_need_a_bounded_memory(
     renderer = Renderer(tmp_path, platform)
     for event, logged in with_log_times(tape(platform, 405.0, frames)):
         renderer.feed(event, logged)
-    assert resident_bytes() - before < 200e6
+    assert resident_bytes() - before < 120e6
     manifest = renderer.finish()
     assert manifest.summary.total_participants == 251
     assert sum(each.packets.received for _, each in manifest.segments()) == SSRCS * 5
