@@ -9,7 +9,7 @@ from typing import Final
 
 from worker.audio.opus import SAMPLE_RATE
 
-MOST_SOURCES: Final = 250
+MOST_SOURCES = 250
 """Sources with a file of their own: each is an open file, and a meeting has fewer speakers than this."""
 
 OVERFLOW: Final = -(2**40)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fixtures.replica.voices import load_voice
@@ -42,30 +42,40 @@ turns = st.lists(
         st.sampled_from([(), (101,), (102,), (101, 102)]),
         st.sampled_from([0.2, 5.0, 59.0, IDLE_SECONDS + 0.5, IDLE_SECONDS + 15, 200.0]),
         st.integers(1, 40),
+        st.sampled_from([0.0, 0.02, 0.05]),
     ),
     min_size=2,
     max_size=7,
 )
+"""(receiver and SSRC, CSRCs, seconds of pause after it, packets, delay)."""
 
 
 @pytest.mark.parametrize("platform", Platform)
 @given(turns=turns)
+@example(
+    turns=[
+        ((0, 6666), (101,), 59.0, 20, 0.0),
+        ((0, 6666), (101,), 5.0, 20, 0.0),
+        ((1, 6667), (102,), 0.2, 20, 0.0),
+        ((0, 6666), (101,), 5.0, 20, 0.05),
+    ]
+)
 @settings(
-    max_examples=12,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )
 def test_a_slot_that_is_closed_and_opened_again_gives_the_bytes_of_one_that_was_kept(
     platform: Platform,
-    turns: list[tuple[tuple[int, int], tuple[int, ...], float, int]],
+    turns: list[tuple[tuple[int, int], tuple[int, ...], float, int, float]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     streams: dict[tuple[int, int], Stream] = {}
     frames: list[Frame] = []
     at = 1.0
-    for (receiver, ssrc), csrcs, pause, packets in turns:
+    for (receiver, ssrc), csrcs, pause, packets, delay in turns:
         stream = streams.setdefault((receiver, ssrc), Stream(receiver, ssrc))
-        frames += stream.frames(at, at + packets / 50, csrcs, SPEECH)
+        frames += stream.frames(at, at + packets / 50, csrcs, SPEECH, delay=delay)
         at += packets / 50 + pause
     events = list(tape(platform, at + 5, frames))
     folder = tmp_path_factory.mktemp("slots")
@@ -149,7 +159,7 @@ def test_2000_ssrcs_with_2000_sources_within_minutes_need_a_bounded_memory(
     renderer = Renderer(tmp_path, platform)
     for event, logged in with_log_times(tape(platform, 405.0, frames)):
         renderer.feed(event, logged)
-    assert resident_bytes() - before < 200e6
+    assert resident_bytes() - before < 120e6
     manifest = renderer.finish()
     assert manifest.summary.total_participants == 251
     assert sum(each.packets.received for _, each in manifest.segments()) == SSRCS * 5

@@ -1,4 +1,4 @@
-"""A second track of a Teams call that repeats the mix, and a track that stays silent."""
+"""A second track of a Teams call that repeats the mix."""
 
 from __future__ import annotations
 
@@ -11,24 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fixtures.replica.opus_encoder import OpusEncoder
-from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, comfort_noise
 from fixtures.replica.voices import load_voice
 from tests.support.streams import Stream, tape
-from tests.support.tapes import STARTED_AT, feed_all
-from worker.manifest.schema import Manifest
+from tests.support.tapes import feed_all
+from worker.manifest.schema import GatedMix, Manifest
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.stems.repeated_packets import REMEMBERED, RepeatedPackets
-from worker.stems.silent_tracks import SPEECH_BESIDE, SilentTracks
-from worker.tape.events import Frame, PageEvent, ReceiverTapped
+from worker.tape.events import Frame, PageEvent
 
 ANN, BO = 414, 627
 ANNS = [packet.payload for packet in load_voice("aria").speech][:400]
 BOS = [packet.payload for packet in load_voice("bruno").speech][:400]
-NOISE = [
-    OpusEncoder(NOISE_BIT_RATE).encode(block) for _, block in zip(range(50), comfort_noise(1), strict=False)
-]
 
 
 def render(frames: Iterable[Frame], folder: Path, events: Iterable[PageEvent] = ()) -> Manifest:
@@ -40,6 +34,13 @@ def render(frames: Iterable[Frame], folder: Path, events: Iterable[PageEvent] = 
 def mix(folder: Path) -> npt.NDArray[np.int16]:
     with wave.open(str(folder / "audio.wav")) as file:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+def attributed_packets(manifest: Manifest) -> float:
+    """The packets of the mix that are in stems, each counted once."""
+    assert isinstance(manifest.recording.gated_mix, GatedMix)
+    counts = manifest.recording.gated_mix.packets
+    return counts.csrc + counts.none
 
 
 def main_track(csrcs: bool = True) -> list[Frame]:
@@ -84,6 +85,7 @@ def test_a_track_that_repeats_the_packets_changes_nothing(csrcs: bool, delay: fl
     assert manifest.recording.warnings == [
         "850 packets came on a second track as well and are in the files once."
     ]
+    assert attributed_packets(manifest) == attributed_packets(expected) == 850
     loud, once = (np.abs(mix(tmp_path / name).astype(int)).sum() for name in ("both", "alone"))
     assert loud == pytest.approx(once, rel=0.02)
     if delay >= 0.004:
@@ -101,6 +103,7 @@ def test_a_track_that_brings_the_same_speakers_at_the_same_time_is_not_added(
         # The last packets of a talk-spurt are not known as copies: nothing else is there at their moment.
         echo = 3 + round(len(before.intervals) * delay * 50)
         assert before.packets.received <= after.packets.received <= before.packets.received + echo
+    assert 850 <= attributed_packets(manifest) <= 850 + 9 + round(3 * delay * 50)
     loud, once = (np.abs(mix(tmp_path / name).astype(int)).sum() for name in ("both", "alone"))
     assert loud == pytest.approx(once, rel=0.06)
 
@@ -113,38 +116,6 @@ def test_a_track_with_other_speakers_is_added(tmp_path: Path) -> None:
         parts.append(mix(tmp_path / name).astype(int))
     assert np.array_equal(parts[2], np.clip(parts[0] + parts[1], -32768, 32767))
     assert manifest.recording.warnings == []
-
-
-def tapped(receiver: int, kind: str = "audio", document: int = 1) -> PageEvent:
-    return ReceiverTapped(
-        at=STARTED_AT + 0.5, document=document, connection=0, receiver=receiver, kind=kind, via="track"
-    )
-
-
-@pytest.mark.parametrize("sends", ["nothing", "comfort noise", "dtx"])
-def test_a_silent_track_beside_one_that_speaks_is_warned_of(sends: str, tmp_path: Path) -> None:
-    speaking = Stream(1, 7002).frames(1.0, 28.0, [ANN], ANNS)
-    silent = {"nothing": [], "comfort noise": NOISE, "dtx": [b"\xf8"]}[sends]
-    frames = Stream(0, 7001).frames(1.0, 28.0, [], silent) if silent else []
-    manifest = render(frames + speaking, tmp_path, [tapped(0), tapped(1), tapped(2, "video")])
-    assert manifest.recording.warnings == [
-        "1 audio track was silent while another carried speech; all tracks are in the files."
-    ]
-
-
-def test_silence_of_all_tracks_or_of_another_document_or_before_the_track_is_no_warning() -> None:
-    tracks = SilentTracks()
-    for track in [(1, 0), (2, 0), (2, 1)]:
-        tracks.open(track)
-    tracks.add_speech((1, 0), 100 * SPEECH_BESIDE)
-    assert tracks.warnings() == []
-    tracks.open((1, 1))
-    tracks.add_speech((1, 0), SPEECH_BESIDE - 1)
-    assert tracks.warnings() == []
-    tracks.add_speech((1, 0), 1)
-    assert len(tracks.warnings()) == 1
-    tracks.add_speech((1, 1), 1)
-    assert tracks.warnings() == []
 
 
 def test_only_the_same_bytes_of_another_track_at_about_the_same_place_are_a_repetition() -> None:
