@@ -186,9 +186,9 @@ def _frame(
     )
 
 
-def render_plan(scenario: Scenario, folder: Path) -> Manifest:
+def render_plan(scenario: Scenario, folder: Path, *, mix: bool = True) -> Manifest:
     """Renders a scenario's tape into ``folder``, with its truth beside the files."""
-    renderer = DeferredRenderer(lambda platform: Renderer(folder, platform))
+    renderer = DeferredRenderer(lambda platform: Renderer(folder, platform, mix=mix))
     for event, logged in logged_plan_tape(scenario):
         renderer.feed(event, logged)
     manifest = renderer.finish()

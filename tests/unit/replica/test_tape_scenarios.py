@@ -16,13 +16,26 @@ from tests.support.places import assert_in_place
 from tests.support.plan_tapes import render_plan
 from worker.manifest.schema import Manifest
 
-OF_TAPES = ("tape/half-hour-quiet", "tape/sequence-restart")
-"""Scenarios that need no browser, or none could play."""
+OF_TAPES = (
+    "tape/half-hour-quiet",
+    "tape/sequence-restart",
+    "wire/foreign-payloads",  # what is no Opus becomes silence of its length
+)
+"""Scenarios that need no browser, or none could play, and those whose tape shows what a browser's would."""
+
+OF_MIXES = (
+    "teams/standup",
+    "teams/swap",
+    "teams-wire/silent-main",
+)
+
+HIDDEN = {"late-names": {"Somebody who is never named"}}
+"""Participants whose names the roster withholds."""
 
 
-def play(scenario: Scenario, folder: Path) -> tuple[Manifest, list[StemComparison]]:
+def play(scenario: Scenario, folder: Path, *, mix: bool = True) -> tuple[Manifest, list[StemComparison]]:
     """Renders a scenario; checks that each stem is exact and in its place."""
-    manifest = render_plan(scenario, folder)
+    manifest = render_plan(scenario, folder, mix=mix)
     stems = compare(folder, read_truth(folder / TRUTH_FILE))
     for stem in stems:
         assert stem.exact, stem
@@ -34,15 +47,22 @@ def play(scenario: Scenario, folder: Path) -> tuple[Manifest, list[StemCompariso
 def test_scenarios_are_recorded_exactly(name: str, tmp_path: Path) -> None:
     scenario = load_scenario(name)
     manifest, stems = play(scenario, tmp_path)
-    assert len(stems) == len({stem.csrc for stem in stems})
+    assert len(stems) == len({(stem.csrc, stem.expected_name) for stem in stems})
+    assert {stem.name for stem in stems} >= {stem.expected_name for stem in stems} - HIDDEN.get(name, set())
     assert manifest.recording.duration_seconds == pytest.approx(scenario.duration, abs=0.0025)
     if not scenario.network.loss:
         assert compare_sum(tmp_path).exact
 
 
-@pytest.mark.parametrize("name", ["teams/standup", "teams/swap"])
+@pytest.mark.parametrize("name", OF_MIXES)
 def test_mixes_are_recorded_exactly(name: str, tmp_path: Path) -> None:
     play(load_scenario(name), tmp_path)
+
+
+def test_payloads_that_are_no_opus_are_counted_by_kind(tmp_path: Path) -> None:
+    manifest, _ = play(load_scenario("wire/foreign-payloads"), tmp_path)
+    counted = {int(warning.split()[0]) for warning in manifest.recording.warnings}
+    assert counted == {50, 20, 30, 25}
 
 
 def test_the_wav_of_a_mix_is_the_sum_of_its_stems(tmp_path: Path) -> None:
