@@ -53,7 +53,9 @@ def is_silence(payload: bytes) -> bool:
 
     RFC 6716 section 3.2.1 lets a frame be empty ("DTX or lost"). Chromium's DTX packets have one byte.
     """
-    return len(payload) <= 1 or (len(payload) == 3 and payload[0] >= 0xE0 and payload[1:] == b"\xff\xfe")
+    if len(payload) <= 1 or payload == LONG_SILENCE:
+        return True
+    return len(payload) == 3 and payload[0] >= 0xE0 and payload[1:] == b"\xff\xfe"
 
 
 def voice_activity(payload: bytes) -> bool | None:
@@ -87,7 +89,11 @@ _CELT_ONLY = 16
 _VOICE_BITS = {1: 0x80, 2: 0xC0, 3: 0xE0}
 """Masks of the voice-activity bits in the first byte, for 1, 2 and 3 SILK frames of 20 ms."""
 
+LONG_SILENCE = b"\xfb\x06" + 6 * b"\xff\xfe"
+"""120 ms of digital silence: a code 3 packet of six CELT frames of the same length (RFC 6716, section 3.2.5)."""
+
 SILENCES = (
+    (LONGEST_PACKET, LONG_SILENCE),
     (960, b"\xf8\xff\xfe"),
     (480, b"\xf0\xff\xfe"),
     (240, b"\xe8\xff\xfe"),

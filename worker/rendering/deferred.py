@@ -62,6 +62,10 @@ class DeferredRenderer:
         """The progress of the recording; None before it began."""
         return None if self._renderer is None else self._renderer.progress()
 
+    def write_due(self) -> bool:
+        """Writes a bounded part of the files that is due; returns whether more is. Raises what the renderer raises."""
+        return self._renderer is not None and self._renderer.write_due()
+
     def finish(self) -> Manifest:
         """Completes all files and returns the manifest. Raises NothingRecordedError, or what the renderer raises."""
         if self._renderer is None:

@@ -13,6 +13,7 @@ from worker.audio.opus import (
     PACKET_SAMPLES,
     QUANTUM,
     SAMPLE_RATE,
+    SILENCES,
     OpusError,
     is_silence,
     packet_samples,
@@ -27,6 +28,10 @@ SEAMLESS = 4 * QUANTUM
 
 SPURT_BREAK = SAMPLE_RATE // 10
 """When a source moves to another slot, its packets after a gap above 100 ms do not belong to the talk-spurt that moves."""
+
+
+LONGEST_SILENCE = max(len(payload) for _, payload in SILENCES)
+"""Bytes; longer packets are not examined for silence."""
 
 
 class SlotPlacement:
@@ -55,7 +60,7 @@ class SlotPlacement:
     def place(self, packet: Packet) -> None:
         """Places the slot's next packet in sequence order."""
         payload = packet.payload
-        if len(payload) <= 3 and self._take_silence(packet):
+        if len(payload) <= LONGEST_SILENCE and self._take_silence(packet):
             return
         try:
             samples = PACKET_SAMPLES[payload[0]] or packet_samples(payload)
@@ -148,9 +153,7 @@ class SlotPlacement:
             else:
                 self._csrc = packet.csrc
                 self._track = None
-            self._clock_timestamp = packet.timestamp + (
-                PACKET_SAMPLES[payload[0]] or FRAME_SAMPLES[payload[0]]
-            )
+            self._clock_timestamp = packet.timestamp + _samples_of_silence(payload)
             self._next_timestamp = -1
         self._next_sequence = packet.sequence + 1
         return True
@@ -176,3 +179,11 @@ class SlotPlacement:
         self._next_timestamp = self._clock_timestamp = packet.timestamp + samples
         self._next_sequence = packet.sequence + 1
         return True
+
+
+def _samples_of_silence(payload: bytes) -> int:
+    """The length of a packet of silence; one of code 3 without a frame count lasts one frame."""
+    try:
+        return packet_samples(payload)
+    except OpusError:
+        return FRAME_SAMPLES[payload[0]]
