@@ -27,7 +27,7 @@ from worker.stems.separate_stems import SeparateStems
 from worker.stems.stem_set import MOST_SOURCES, Slot, SourceSinks, StemSet
 from worker.tape.events import FrameBatch, PageEvent, RecordingEnded, RecordingStarted, TapeEvent
 
-SETTLED_AFTER = 10.0
+SETTLED_AFTER = 30.0
 """Silence is written this many seconds behind meeting time: a stalled network may still deliver earlier speech."""
 
 SETTLED_STEP = 3

@@ -7,7 +7,7 @@ arrivals are known when it is placed. Packets that come later are counted and dr
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -108,14 +108,15 @@ class JitterBuffer:
             if copy.payload:
                 self._recover(packet, copy)
 
-    def release(self, now: float) -> list[Packet]:
-        """Removes and returns the packets whose wait is over at meeting time ``now``, in sequence order."""
-        released: list[Packet] = []
+    def release(self, now: float) -> Iterator[Packet]:
+        """Removes and yields the packets whose wait is over at meeting time ``now``, in sequence order.
+
+        Those behind the one that is yielded are still ``pending``.
+        """
         pending = self.pending
         limit = now - WINDOW_SECONDS
         while pending and pending[0].due <= limit:
-            released.append(self.take())
-        return released
+            yield self.take()
 
     def take(self) -> Packet:
         """Removes and returns the first packet that waits, due or not. Raises IndexError if none waits."""

@@ -20,7 +20,7 @@ from worker.audio.opus import (
 )
 from worker.stems.drift_correction import packet_to_correct_at, shift_at
 from worker.stems.jitter_buffer import JitterBuffer, Packet
-from worker.stems.rtp_clock import STALL, RtpClock, lowest_offset
+from worker.stems.rtp_clock import STALL_IN_SPEECH, RtpClock, lowest_offset
 from worker.stems.speaker_track import SpeakerTrack
 
 SEAMLESS = 4 * QUANTUM
@@ -52,6 +52,8 @@ class SlotPlacement:
         """The timestamp at which the talk-spurt continues; -1 if it has ended."""
         self._clock_timestamp = 0
         """The timestamp at which the last packet ended, speech or silence."""
+        self._offset = 0.0
+        """That of the last packet of speech: its arrival minus its timestamp, in samples."""
         self._next_sequence = -1
         self._last_samples = 960
         self._correct_at = -1
@@ -82,11 +84,12 @@ class SlotPlacement:
             return
         offset = packet.arrival * SAMPLE_RATE - timestamp
         clock = self._clock
+        if offset - clock.floor.value > STALL_IN_SPEECH:
+            clock.check_stall(packet, self.buffer.pending, offset - self._offset)
         floor = clock.floor
         if offset < floor.block_low:
             floor.lower(offset)
-        elif offset - floor.value > STALL:
-            clock.check_stall(packet, self.buffer.pending)
+        self._offset = offset
         if timestamp >= floor.block_ends:
             self._check_drift(packet)
         position = track.speak(clock.base + timestamp, samples, payload)
@@ -140,7 +143,8 @@ class SlotPlacement:
             track.conceal(lost_samples)
         if gap == lost_samples and self._next_timestamp >= 0:
             return
-        self._clock.resume(packet, self.buffer.pending, gap)
+        step = packet.arrival * SAMPLE_RATE - packet.timestamp - self._offset
+        self._clock.resume(packet, self.buffer.pending, gap, step)
 
     def _take_silence(self, packet: Packet) -> bool:
         """Takes padding or a packet of silence, which need no place; returns False for other packets."""
@@ -173,7 +177,7 @@ class SlotPlacement:
         """Corrects the drift at ``packet``; returns True where the packet must be left out for it."""
         self._correct_at = -1
         shift = shift_at(self._clock.drift, samples)
-        self._clock.base += shift
+        self._clock.correct_drift(shift)
         if shift >= 0:
             return False
         self._next_timestamp = self._clock_timestamp = packet.timestamp + samples
