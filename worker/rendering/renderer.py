@@ -220,6 +220,9 @@ class Renderer:
             warnings.append(f"{refused} packets came from more than {MOST_SOURCES} sources and have no file.")
         if malformed:
             warnings.append(f"{malformed} payloads could not be read and were left out.")
+        ahead = sum(slot.buffer.counts.ahead for slot in self._slots.values())
+        if ahead:
+            warnings.append(f"{ahead} packets claimed to last longer than they did and were left out.")
         if self._decoder.undecodable:
             warnings.append(f"{self._decoder.undecodable} roster messages could not be read.")
         if self._decoder.harvested:

@@ -45,11 +45,12 @@ class Packet(msgspec.Struct, gc=False):
 
 
 class SlotCounts(msgspec.Struct):
-    """Packets that the buffer dropped, by CSRC, and payloads that cannot be read."""
+    """Packets that the buffer dropped, by CSRC, payloads that cannot be read, and packets that had no place so far ahead."""
 
     late: dict[int | None, int] = msgspec.field(default_factory=dict)
     duplicate: dict[int | None, int] = msgspec.field(default_factory=dict)
     malformed: int = 0
+    ahead: int = 0
 
 
 class JitterBuffer:

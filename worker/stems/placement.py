@@ -19,7 +19,7 @@ from worker.audio.opus import (
     packet_samples,
 )
 from worker.stems.drift_correction import packet_to_correct_at, shift_at
-from worker.stems.jitter_buffer import JitterBuffer, Packet
+from worker.stems.jitter_buffer import WINDOW_SECONDS, JitterBuffer, Packet
 from worker.stems.rtp_clock import STALL_IN_SPEECH, RtpClock, lowest_offset
 from worker.stems.speaker_track import SpeakerTrack
 
@@ -29,6 +29,10 @@ SEAMLESS = 4 * QUANTUM
 SPURT_BREAK = SAMPLE_RATE // 10
 """When a source moves to another slot, its packets after a gap above 100 ms do not belong to the talk-spurt that moves."""
 
+
+MOST_AHEAD = SAMPLE_RATE + round(WINDOW_SECONDS * SAMPLE_RATE)
+"""No packet begins later than a second after its arrival and the wait in the buffer: a sender whose packets say that they last
+longer than they do would make everybody's files longer."""
 
 LONGEST_SILENCE = max(len(payload) for _, payload in SILENCES)
 """Bytes; longer packets are not examined for silence."""
@@ -92,6 +96,12 @@ class SlotPlacement:
         self._offset = offset
         if timestamp >= floor.block_ends:
             self._check_drift(packet)
+        if clock.base > offset + MOST_AHEAD:
+            clock.anchor(timestamp, lowest_offset(packet, self.buffer.pending))
+        if track.end - timestamp > offset + MOST_AHEAD:
+            self.buffer.counts.ahead += 1
+            self._skip(packet, samples)
+            return
         position = track.speak(clock.base + timestamp, samples, payload)
         clock.base = position - timestamp
         self._next_timestamp = self._clock_timestamp = timestamp + samples
@@ -180,9 +190,13 @@ class SlotPlacement:
         self._clock.correct_drift(shift)
         if shift >= 0:
             return False
+        self._skip(packet, samples)
+        return True
+
+    def _skip(self, packet: Packet, samples: int) -> None:
+        """Goes on behind a packet that is left out."""
         self._next_timestamp = self._clock_timestamp = packet.timestamp + samples
         self._next_sequence = packet.sequence + 1
-        return True
 
 
 def _samples_of_silence(payload: bytes) -> int:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.stems.jitter_buffer import JitterBuffer
+from worker.stems.jitter_buffer import WINDOW_SECONDS, JitterBuffer
 from worker.stems.placement import SlotPlacement
 from worker.stems.speaker_track import SpeakerTrack
 from worker.tape.events import OPUS_MIME_TYPE, Frame
@@ -295,3 +295,26 @@ def test_any_sequence_of_packets_gives_a_stem_without_gaps(
     for source, stem in room.stems.items():
         assert stem.end == room.tracks[source].end
         assert len(stem.speech) <= len(packets)
+
+
+def test_packets_that_claim_to_last_longer_than_they_do_lie_a_second_ahead_at_most() -> None:
+    six_frames = bytes([31 << 3 | 3, 6]) + 6 * b"speech"
+    room = Room()
+    for number in range(500):
+        room.packet(1, 7, number * 960, 1 + number * 0.02, payload=six_frames)
+    room.finish()
+    places = room.places(7)
+    assert room.stems[7].end / 48_000 <= 11 + 1 + WINDOW_SECONDS + 0.12
+    assert room.slots[1].buffer.counts.ahead == 500 - len(places)
+    assert len(places) == pytest.approx(11.5 / 0.12, abs=2)
+
+
+@pytest.mark.parametrize("claimed", [1.4, 10.0, 3_600.0])
+def test_a_clock_that_leaps_ahead_is_anchored_by_arrival(claimed: float) -> None:
+    """The timestamps of a sender leap while packets come as before."""
+    room = Room()
+    for number in range(100):
+        leap = round(claimed * 48_000) if number >= 50 else 0
+        room.packet(1, 7, number * 960 + leap, 1 + number * 0.02)
+    room.finish()
+    assert room.places(7) == pytest.approx([1 + number * 0.02 for number in range(100)], abs=0.0025)
