@@ -6,6 +6,7 @@ arrivals are known when it is placed. Packets that come later are counted and dr
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 
@@ -18,11 +19,20 @@ from worker.tape.events import RED_MIME_TYPE, Frame
 WINDOW_SECONDS = 0.5
 """How long a packet waits for those that were sent before it."""
 
-RESTART_DISTANCE = 3_000
-"""A jump of this many sequence numbers (a minute at 50/s) is a restarted stream, not loss (RFC 3550, MAX_DROPOUT)."""
+MAX_DROPOUT = 3_000
+"""A packet this far ahead of the newest (a minute at 50/s) is of a restarted stream, not after a loss (RFC 3550, A.1)."""
+
+MAX_MISORDER = 100
+"""A packet this far behind the newest (two seconds at 50/s) is of a restarted stream, not out of order (RFC 3550, A.1)."""
+
+REMEMBERED_STRAYS = 8
+"""Packets that may be the first of a restarted stream."""
 
 REMEMBERED_LOSSES = 1_024
 """Lost sequence numbers that are kept, to distinguish a late packet from a duplicate."""
+
+_RING = 128
+"""Entries of a ring that holds MAX_MISORDER."""
 
 
 class Packet(msgspec.Struct, gc=False):
@@ -65,10 +75,15 @@ class JitterBuffer:
         self._newest_sequence = -1
         self._newest_wire_sequence = 0
         self._newest_timestamp = 0
+        self._has_released = False
         self._released_sequence = -1
         self._released_timestamp = 0
         self._released_csrc: int | None = None
         self._lost: OrderedDict[int, None] = OrderedDict()
+        self._timestamps = array("q", bytes(8 * _RING))
+        """The timestamps of the last released packets, by sequence number modulo _RING."""
+        self._strays: list[tuple[Frame, float]] = []
+        """Packets that do not belong to the stream so far, with their arrivals; two in sequence are a restart."""
         self._sources: dict[tuple[int, ...], int | None] = {}
 
     def push(self, frame: Frame, arrival: float) -> None:
@@ -77,14 +92,15 @@ class JitterBuffer:
         if newest < 0:
             sequence = frame.sequence + 0x10000
             timestamp = frame.timestamp + 0x1_0000_0000
-            self._released_sequence = sequence - RESTART_DISTANCE
+            self._released_sequence = sequence - MAX_DROPOUT
         else:
             step = (frame.sequence - self._newest_wire_sequence) & 0xFFFF
-            if step >= RESTART_DISTANCE:
-                step -= 0x10000
-                if step <= -RESTART_DISTANCE:
-                    self._lost.clear()
-                    step = 1
+            if step >= MAX_DROPOUT or not step:
+                if step:
+                    step -= 0x10000
+                if self._is_stray(frame, step):
+                    self._take_stray(frame, arrival)
+                    return
             sequence = newest + step
             ahead = (frame.timestamp - self._newest_timestamp) & 0xFFFF_FFFF
             timestamp = self._newest_timestamp + (ahead if ahead < 0x8000_0000 else ahead - 0x1_0000_0000)
@@ -123,13 +139,50 @@ class JitterBuffer:
         """Removes and returns the first packet that waits, due or not. Raises IndexError if none waits."""
         packet = self.pending.popleft()
         expected = self._released_sequence + 1
-        if packet.sequence != expected:
+        if packet.sequence != expected and self._has_released:
             self._remember_losses(expected, packet.sequence)
+        self._has_released = True
         self._released_sequence = packet.sequence
+        self._timestamps[packet.sequence % _RING] = packet.timestamp
         if packet.payload:
             self._released_timestamp = packet.timestamp
             self._released_csrc = packet.csrc
         return packet
+
+    def _is_stray(self, frame: Frame, step: int) -> bool:
+        """Whether a frame that is ``step`` sequence numbers from the newest, 0 or less, is none of the stream so far."""
+        sequence = self._newest_sequence + step
+        released = sequence <= self._released_sequence
+        if not released and any(each.sequence == sequence for each in self.pending):
+            copies = (each.timestamp & 0xFFFF_FFFF == frame.timestamp for each in self.pending)
+            return bool(frame.payload) and not any(copies)
+        missing = sequence in self._lost if released else True
+        if step < -MAX_MISORDER:
+            # It is late rather than a stray if its number is missing and its timestamp lies back as well.
+            behind = (self._newest_timestamp - frame.timestamp) & 0xFFFF_FFFF < 0x8000_0000
+            return not (missing and behind)
+        if missing or not frame.payload:
+            return False
+        return self._timestamps[sequence % _RING] & 0xFFFF_FFFF != frame.timestamp
+
+    def _take_stray(self, frame: Frame, arrival: float) -> None:
+        """Keeps a stray frame, or restarts the stream with it and those next to it."""
+        strays = self._strays
+        near = [each for each in strays if _distance(each[0], frame) <= MAX_MISORDER]
+        if any(_distance(each, frame) == 1 for each, _ in near):
+            strays.clear()
+            self._lost.clear()
+            near.append((frame, arrival))
+            near.sort(key=lambda each: (each[0].sequence - frame.sequence + 0x8000) & 0xFFFF)
+            self._newest_wire_sequence = (near[0][0].sequence - 1) & 0xFFFF
+            for each in near:
+                self.push(*each)
+            return
+        strays.append((frame, arrival))
+        if len(strays) > REMEMBERED_STRAYS:
+            stray, _ = strays.pop(0)
+            csrc = self._source_of(stray.csrcs)
+            self.counts.late[csrc] = self.counts.late.get(csrc, 0) + 1
 
     def _insert(self, packet: Packet) -> None:
         """Inserts a packet that is not the newest, or counts it as late or duplicate."""
@@ -138,6 +191,7 @@ class JitterBuffer:
             if packet.sequence in self._lost:
                 refused = self.counts.late
                 del self._lost[packet.sequence]
+                self._timestamps[packet.sequence % _RING] = packet.timestamp
             _count(refused, packet)
             return
         copy = next((each for each in self.pending if _is_copy(each, packet)), None)
@@ -214,6 +268,12 @@ class JitterBuffer:
             self._lost[sequence] = None
         while len(self._lost) > REMEMBERED_LOSSES:
             self._lost.popitem(last=False)
+
+
+def _distance(one: Frame, other: Frame) -> int:
+    """How many sequence numbers lie between two frames, without direction."""
+    step = (one.sequence - other.sequence) & 0xFFFF
+    return min(step, 0x10000 - step)
 
 
 def _is_copy(waiting: Packet, packet: Packet) -> bool:

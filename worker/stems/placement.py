@@ -63,7 +63,7 @@ class SlotPlacement:
         self._correct_at = -1
         """The sequence number of the packet at which the drift is corrected; -1: none."""
 
-    def place(self, packet: Packet) -> None:
+    def place(self, packet: Packet) -> None:  # noqa: PLR0912 - one packet, one pass: calls would cost more than the branches
         """Places the slot's next packet in sequence order."""
         payload = packet.payload
         if len(payload) <= LONGEST_SILENCE and self._take_silence(packet):
