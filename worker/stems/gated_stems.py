@@ -73,7 +73,7 @@ class GatedStems:
 
     def open_slot(self, ssrc: int) -> MixSlot:
         """Opens a slot for a new track of the mix, or a new SSRC."""
-        slot = MixSlot(ssrc, [self._mixer.open_input()] if self._mixer else [])
+        slot = MixSlot(ssrc, [self._mixer.open_input()] if self._mixer else [], self._slots)
         slot.track.be_silent_until(self._settled)
         self._slots.append(slot)
         return slot

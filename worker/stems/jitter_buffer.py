@@ -192,7 +192,7 @@ class JitterBuffer:
                 refused = self.counts.late
                 del self._lost[packet.sequence]
                 self._timestamps[packet.sequence % _RING] = packet.timestamp
-            _count(refused, packet)
+            count_packet(refused, packet)
             return
         copy = next((each for each in self.pending if _is_copy(each, packet)), None)
         if copy is not None:
@@ -200,7 +200,7 @@ class JitterBuffer:
             packet.due = min(packet.due, copy.due)
         index = self._index_after(packet.sequence)
         if index and self.pending[index - 1].sequence == packet.sequence:
-            _count(self.counts.duplicate, packet)
+            count_packet(self.counts.duplicate, packet)
             return
         if index < len(self.pending):
             packet.due = min(packet.due, self.pending[index].due)
@@ -281,7 +281,7 @@ def _is_copy(waiting: Packet, packet: Packet) -> bool:
     return waiting.recovered and waiting.timestamp == packet.timestamp and waiting.csrc == packet.csrc
 
 
-def _count(counts: dict[int | None, int], packet: Packet) -> None:
+def count_packet(counts: dict[int | None, int], packet: Packet) -> None:
     """Counts a packet that is dropped, unless it is padding."""
     if packet.payload:
         counts[packet.csrc] = counts.get(packet.csrc, 0) + 1

@@ -19,7 +19,7 @@ from worker.audio.opus import (
     packet_samples,
 )
 from worker.stems.drift_correction import packet_to_correct_at, shift_at
-from worker.stems.jitter_buffer import WINDOW_SECONDS, JitterBuffer, Packet
+from worker.stems.jitter_buffer import WINDOW_SECONDS, JitterBuffer, Packet, count_packet
 from worker.stems.rtp_clock import STALL_IN_SPEECH, RtpClock, lowest_offset
 from worker.stems.speaker_track import SpeakerTrack
 
@@ -36,6 +36,10 @@ longer than they do would make everybody's files longer."""
 
 LONGEST_SILENCE = max(len(payload) for _, payload in SILENCES)
 """Bytes; longer packets are not examined for silence."""
+
+
+MOST_OVERLAP = SAMPLE_RATE // 10
+"""A slot that goes on with a source for more than 100 ms after another begins keeps it; estimates of places differ by less."""
 
 
 class SlotPlacement:
@@ -79,7 +83,7 @@ class SlotPlacement:
         if track is None or packet.csrc != self._csrc:
             track = self._begin(packet)
             if track is None:
-                self.refused += 1
+                self._skip(packet, samples)
                 return
         elif timestamp != self._next_timestamp:
             self._resume(packet, track)
@@ -112,6 +116,11 @@ class SlotPlacement:
         else:
             track.received += 1
 
+    def leave_out(self, packet: Packet) -> None:
+        """Takes the slot's next packet in sequence order without placing it: another slot has brought it."""
+        count_packet(self.buffer.counts.duplicate, packet)
+        self._skip(packet, 0)
+
     def hand_over(self, csrc: int | None) -> None:
         """The source moves to another slot: first places the waiting rest of its talk-spurt here."""
         if self._csrc != csrc:
@@ -125,20 +134,42 @@ class SlotPlacement:
             self.place(self.buffer.take())
         self._track = None
 
+    def brings(self, csrc: int | None, payload: bytes, place: int) -> bool:
+        """Whether this slot goes on with the source after ``place`` (samples of meeting time), or has ``payload`` waiting."""
+        copies = 0
+        for each in self.buffer.pending:
+            if each.csrc != csrc or each.csrc != self._csrc:
+                break
+            if each.payload and not is_silence(each.payload):
+                if self._clock.base + each.timestamp > place + MOST_OVERLAP:
+                    return True
+                copies += each.payload == payload
+        return copies == 1 and self._track is not None and payload not in self._track.recent
+
     def _begin(self, packet: Packet) -> SpeakerTrack | None:
-        """Another source has the slot now: anchors its clock by arrival time. Returns None if it gets no track."""
+        """Another source has the slot now: anchors its clock by arrival time.
+
+        Returns None if the packet gets no place: its source has no track, or another slot still brings the source.
+        """
         if self._track is not None:
             self._track.lost += self._missing(packet)
         self._csrc = packet.csrc
         self._track = track = self._track_of(packet.csrc)
         if track is None:
+            self.refused += 1
             return None
-        if track.slot is not self:
-            if track.slot is not None:
-                track.slot.hand_over(packet.csrc)
-            track.slot = self
+        offset = lowest_offset(packet, self.buffer.pending)
+        owner = track.slot
+        if owner is not None and owner is not self:
+            place = round(offset) + packet.timestamp
+            if track.repeats(packet.payload) or owner.brings(packet.csrc, packet.payload, place):
+                self._track = None
+                count_packet(self.buffer.counts.duplicate, packet)
+                return None
+            owner.hand_over(packet.csrc)
+        track.slot = self
         clock = self._clock
-        clock.anchor(packet.timestamp, lowest_offset(packet, self.buffer.pending))
+        clock.anchor(packet.timestamp, offset)
         if abs(clock.base + packet.timestamp - track.speech_end) <= SEAMLESS:
             clock.base = track.speech_end - packet.timestamp
         return track

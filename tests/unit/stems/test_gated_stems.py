@@ -312,3 +312,35 @@ def test_garbage_is_rendered_without_an_error(
     for person in manifest.participants:
         for stream in person.streams:
             read_stem(output / stream.segments[0].url)
+
+
+@pytest.mark.parametrize("delay", [0.004, 0.3, -0.1])
+def test_a_second_connection_that_repeats_the_mix_is_neither_in_the_stems_nor_in_the_mix_twice(
+    delay: float, tmp_path: Path
+) -> None:
+    scenario = meeting()
+    tape = list(mix_tape(scenario, page_events(scenario)))
+    again: list[TapeEvent] = []
+    for event in tape:
+        again.append(event)
+        if isinstance(event, FrameBatch) and 5 < event.frames[0].arrival - STARTED_AT < 12:
+            frames = [
+                msgspec.structs.replace(
+                    frame,
+                    receiver=99,
+                    ssrc=77,
+                    sequence=(frame.sequence + 999) & 0xFFFF,
+                    timestamp=(frame.timestamp + 99) & 0xFFFF_FFFF,
+                    arrival=frame.arrival + delay,
+                )
+                for frame in event.frames
+            ]
+            again.append(msgspec.structs.replace(event, frames=frames))
+    once, twice = render(tape, tmp_path / "once", mix=True), render(again, tmp_path / "twice", mix=True)
+    speech = [[segment.intervals for _, segment in manifest.segments()] for manifest in (once, twice)]
+    assert [len(each) for each in speech[1]] == [len(each) for each in speech[0]]
+    mixed = [manifest.recording.gated_mix for manifest in (once, twice)]
+    assert isinstance(mixed[0], GatedMix)
+    assert isinstance(mixed[1], GatedMix)
+    assert mixed[1].mix.duplicate > 200
+    assert (mixed[1].mix.received, mixed[1].mix.lost) == (mixed[0].mix.received, mixed[0].mix.lost)
