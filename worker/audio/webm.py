@@ -49,7 +49,9 @@ class WebmWriter:
         if self._due:
             self._due.append((position, samples, payload))
             return
-        self._mux_speech(position, samples, payload)
+        packet = _packet(samples, payload)
+        packet.pts = packet.dts = (position + 24) // _MILLISECOND
+        self._mux(packet)
 
     def be_silent(self, position: int, samples: int) -> None:
         """Adds packets of silence from ``position`` on, ``samples`` long in total: a multiple of 120 (2.5 ms)."""
@@ -65,7 +67,9 @@ class WebmWriter:
         while due and written < most:
             position, samples, payload = due.popleft()
             if payload:
-                self._mux_speech(position, samples, payload)
+                packet = _packet(samples, payload)
+                packet.pts = packet.dts = (position + 24) // _MILLISECOND
+                self._mux(packet)
                 written += 1
                 continue
             piece = min(samples, (most - written) * LONGEST_PACKET)
@@ -79,11 +83,6 @@ class WebmWriter:
         while self.write_due(1 << 16):
             pass
         self._container.close()
-
-    def _mux_speech(self, position: int, samples: int, payload: bytes) -> None:
-        packet = _packet(samples, payload)
-        packet.pts = packet.dts = (position + 24) // _MILLISECOND
-        self._mux(packet)
 
     def _mux_silence(self, position: int, samples: int) -> int:
         """Writes packets of silence, the longest first; returns how many."""

@@ -32,7 +32,9 @@ REMEMBERED_LOSSES = 1_024
 """Lost sequence numbers that are kept, to distinguish a late packet from a duplicate."""
 
 _RING = 128
-"""Entries of a ring that holds MAX_MISORDER."""
+"""Entries of a ring that holds MAX_MISORDER, a power of two."""
+
+_RING_MASK = _RING - 1
 
 
 class Packet(msgspec.Struct, gc=False):
@@ -139,11 +141,12 @@ class JitterBuffer:
         """Removes and returns the first packet that waits, due or not. Raises IndexError if none waits."""
         packet = self.pending.popleft()
         expected = self._released_sequence + 1
-        if packet.sequence != expected and self._has_released:
-            self._remember_losses(expected, packet.sequence)
-        self._has_released = True
+        if packet.sequence != expected:
+            if self._has_released:
+                self._remember_losses(expected, packet.sequence)
+            self._has_released = True
         self._released_sequence = packet.sequence
-        self._timestamps[packet.sequence % _RING] = packet.timestamp
+        self._timestamps[packet.sequence & _RING_MASK] = packet.timestamp
         if packet.payload:
             self._released_timestamp = packet.timestamp
             self._released_csrc = packet.csrc
@@ -163,7 +166,7 @@ class JitterBuffer:
             return not (missing and behind)
         if missing or not frame.payload:
             return False
-        return self._timestamps[sequence % _RING] & 0xFFFF_FFFF != frame.timestamp
+        return self._timestamps[sequence & _RING_MASK] & 0xFFFF_FFFF != frame.timestamp
 
     def _take_stray(self, frame: Frame, arrival: float) -> None:
         """Keeps a stray frame, or restarts the stream with it and those next to it."""
@@ -191,7 +194,7 @@ class JitterBuffer:
             if packet.sequence in self._lost:
                 refused = self.counts.late
                 del self._lost[packet.sequence]
-                self._timestamps[packet.sequence % _RING] = packet.timestamp
+                self._timestamps[packet.sequence & _RING_MASK] = packet.timestamp
             count_packet(refused, packet)
             return
         copy = next((each for each in self.pending if _is_copy(each, packet)), None)

@@ -100,9 +100,10 @@ class SlotPlacement:
         self._offset = offset
         if timestamp >= floor.block_ends:
             self._check_drift(packet)
-        if clock.base > offset + MOST_AHEAD:
+        most = offset + MOST_AHEAD
+        if clock.base > most:
             clock.anchor(timestamp, lowest_offset(packet, self.buffer.pending))
-        if track.end - timestamp > offset + MOST_AHEAD:
+        if track.end - timestamp > most:
             self.buffer.counts.ahead += 1
             self._skip(packet, samples)
             return
