@@ -12,11 +12,20 @@ class Connections {
   #channels;
   #events;
   /** @type {WeakMap<RTCPeerConnection, number>} */
-  #numbers = new WeakMap();
-  #getReceivers = RTCPeerConnection.prototype.getReceivers;
+  #numbers = new KeptWeakMap();
+  #getReceivers = keptMethod(RTCPeerConnection.prototype, "getReceivers");
+  #connectionState = keptGetter(RTCPeerConnection.prototype, "connectionState");
+  #iceState = keptGetter(RTCPeerConnection.prototype, "iceConnectionState");
+  #signalingState = keptGetter(RTCPeerConnection.prototype, "signalingState");
+  #TrackEvent = RTCTrackEvent;
+  #receiver = keptGetter(RTCTrackEvent.prototype, "receiver");
+  #ChannelEvent = RTCDataChannelEvent;
+  #channel = keptGetter(RTCDataChannelEvent.prototype, "channel");
   #opened = 0;
+  /** The last state of each connection that was reported. @type {Map<number, string>} */
+  #states = new KeptMap();
   /** @type {Set<number>} */
-  #closed = new Set();
+  #closed = new KeptSet();
 
   /**
    * @param {Tap} tap
@@ -40,7 +49,7 @@ class Connections {
         name,
         (connection, result) => {
           this.#adoptAll(connection, name);
-          whenFulfilled(result, () => this.#events.guard(name, () => this.#adoptAll(connection, name)));
+          void whenFulfilled(result, () => this.#events.guard(name, () => this.#adoptAll(connection, name)));
         },
         this.#events,
       );
@@ -67,7 +76,7 @@ class Connections {
     const hooked = new Proxy(native, {
       construct: (target, args, newTarget) => {
         if (args.length) args[0] = Connections.#withoutEncodedStreams(args[0]);
-        const connection = Reflect.construct(target, args, newTarget === hooked ? target : newTarget);
+        const connection = construct(target, args, newTarget === hooked ? target : newTarget);
         this.#events.guard("RTCPeerConnection", () => this.#open(connection));
         return connection;
       },
@@ -90,7 +99,7 @@ class Connections {
     prototype.setConfiguration = new Proxy(native, {
       apply(target, self, args) {
         if (args.length) args[0] = Connections.#withoutEncodedStreams(args[0]);
-        return Reflect.apply(target, self, args);
+        return apply(target, self, args);
       },
     });
   }
@@ -101,23 +110,38 @@ class Connections {
    */
   static #withoutEncodedStreams(configuration) {
     if (typeof configuration !== "object" || configuration === null) return configuration;
-    return Object.create(configuration, { encodedInsertableStreams: { value: undefined } });
+    return kept.createObject(configuration, plain({ encodedInsertableStreams: plain({ value: undefined }) }));
   }
 
   /** @param {RTCPeerConnection} connection */
   #open(connection) {
     const number = this.#number(connection);
-    addListener.call(connection, "track", (event) => {
-      if (!(event instanceof RTCTrackEvent)) return;
-      this.#events.guard("track", () => this.#tap.adopt(event.receiver, number, "track"));
+    kept.addListener(connection, "track", (/** @type {Event} */ event) => {
+      if (!kept.isInstance(this.#TrackEvent, event)) return;
+      this.#events.guard("track", () => this.#tap.adopt(this.#receiver(event), number, "track"));
     });
-    addListener.call(connection, "datachannel", (event) => {
-      if (!(event instanceof RTCDataChannelEvent)) return;
-      this.#events.guard("datachannel", () => this.#channels.listen(event.channel, number));
+    kept.addListener(connection, "datachannel", (/** @type {Event} */ event) => {
+      if (!kept.isInstance(this.#ChannelEvent, event)) return;
+      this.#events.guard("datachannel", () => this.#channels.listen(this.#channel(event), number));
     });
-    addListener.call(connection, "connectionstatechange", () => {
-      if (["failed", "closed"].includes(connection.connectionState)) this.#close(connection);
-    });
+    const report = () => this.#events.guard("connectionstatechange", () => this.#reportState(connection));
+    kept.addListener(connection, "connectionstatechange", report);
+    kept.addListener(connection, "iceconnectionstatechange", report);
+  }
+
+  /**
+   * A connection that failed is kept: an ICE restart can bring it back.
+   * @param {RTCPeerConnection} connection
+   */
+  #reportState(connection) {
+    const number = this.#number(connection);
+    const fields = { connection: number, state: this.#connectionState(connection), ice: this.#iceState(connection) };
+    const reading = `${fields.state} ${fields.ice}`;
+    if (reading !== this.#states.get(number)) {
+      this.#states.set(number, reading);
+      this.#events.add("connection_state_changed", fields);
+    }
+    if (fields.state === "closed") this.#close(connection);
   }
 
   /** @param {RTCPeerConnection} connection */
@@ -135,8 +159,11 @@ class Connections {
    * @param {string} via
    */
   #adoptAll(connection, via) {
-    if (connection.signalingState === "closed") return;
-    for (const receiver of this.#getReceivers.call(connection)) this.#tap.adopt(receiver, this.#number(connection), via);
+    if (this.#signalingState(connection) === "closed") return;
+    const receivers = this.#getReceivers(connection);
+    for (let index = 0; index < receivers.length; index += 1) {
+      this.#tap.adopt(receivers[index], this.#number(connection), via);
+    }
   }
 
   /** @param {RTCPeerConnection} connection */
@@ -144,6 +171,7 @@ class Connections {
     const number = this.#number(connection);
     if (this.#closed.has(number)) return;
     this.#closed.add(number);
+    this.#states.delete(number);
     this.#tap.release(number);
     this.#events.add("connection_closed", { connection: number });
   }

@@ -1,5 +1,8 @@
 "use strict";
 
+const NativeBlob = Blob;
+const blobBuffer = keptMethod(Blob.prototype, "arrayBuffer");
+
 /**
  * Forwards each message that is received on a data channel, raw and in order, whichever side opened the channel; and each
  * message that the page sends on Teams' main-channel.
@@ -8,10 +11,12 @@ class DataChannels {
   static #SENT_LABEL = "main-channel";
 
   #events;
+  #label = keptGetter(RTCDataChannel.prototype, "label");
+  #MessageEvent = MessageEvent;
   /** The connection number of each channel. @type {WeakMap<RTCDataChannel, number>} */
-  #known = new WeakMap();
-  /** @type {((label: string, message: Uint8Array) => void)[]} */
-  #listeners = [];
+  #known = new KeptWeakMap();
+  /** @type {Set<(label: string, message: Uint8Array) => void>} */
+  #listeners = new KeptSet();
 
   /** @param {PageEvents} events */
   constructor(events) {
@@ -23,7 +28,7 @@ class DataChannels {
    * @param {(label: string, message: Uint8Array) => void} listener
    */
   onReceived(listener) {
-    this.#listeners.push(listener);
+    this.#listeners.add(listener);
   }
 
   install() {
@@ -32,11 +37,8 @@ class DataChannels {
       "send",
       (channel, _, args) => {
         const connection = this.#known.get(channel);
-        if (connection === undefined || channel.label !== DataChannels.#SENT_LABEL) return;
-        const at = unixNow();
-        DataChannels.#bytes(args[0])
-          .then((message) => this.#add(connection, channel.label, message, true, at))
-          .catch((error) => this.#events.fault("DataChannels.send", error));
+        if (connection === undefined || this.#label(channel) !== DataChannels.#SENT_LABEL) return;
+        void this.#forwardSent(connection, DataChannels.#bytes(args[0]), unixNow());
       },
       this.#events,
     );
@@ -49,20 +51,45 @@ class DataChannels {
   listen(channel, connection) {
     if (this.#known.has(channel)) return;
     this.#known.set(channel, connection);
-    const label = channel.label;
-    /** A Blob can be read only asynchronously: later messages wait for it. @type {Promise<void>} */
-    let last = Promise.resolve();
-    addListener.call(channel, "message", (event) => {
-      if (!(event instanceof MessageEvent)) return;
-      const at = unixNow();
-      const message = DataChannels.#bytes(event.data);
-      last = Promise.all([message, last])
-        .then(([bytes]) => {
-          this.#add(connection, label, bytes, false, at);
-          for (const listener of this.#listeners) listener(label, bytes);
-        })
-        .catch((error) => this.#events.fault("DataChannels.listen", error));
+    const label = this.#label(channel);
+    /** A Blob can be read only asynchronously: later messages wait for it. @type {Promise<void> | undefined} */
+    let last;
+    kept.addListener(channel, "message", (/** @type {Event} */ event) => {
+      if (!kept.isInstance(this.#MessageEvent, event)) return;
+      last = this.#forwardReceived(connection, label, DataChannels.#bytes(kept.messageData(event)), unixNow(), last);
     });
+  }
+
+  /**
+   * @param {number} connection
+   * @param {Promise<Uint8Array>} message
+   * @param {number} at Unix seconds
+   */
+  async #forwardSent(connection, message, at) {
+    try {
+      this.#add(connection, DataChannels.#SENT_LABEL, await message, true, at);
+    } catch (error) {
+      this.#events.fault("DataChannels.send", error);
+    }
+  }
+
+  /**
+   * @param {number} connection
+   * @param {string} label
+   * @param {Promise<Uint8Array>} message
+   * @param {number} at Unix seconds
+   * @param {Promise<void> | undefined} before what has to be forwarded first
+   */
+  async #forwardReceived(connection, label, message, at, before) {
+    try {
+      const bytes = await message;
+      await before;
+      this.#add(connection, label, bytes, false, at);
+      this.#listeners.forEach((listener) => listener(label, bytes));
+    } catch (error) {
+      await before;
+      this.#events.fault("DataChannels.listen", error);
+    }
   }
 
   /**
@@ -73,7 +100,7 @@ class DataChannels {
    * @param {number} at Unix seconds
    */
   #add(connection, label, message, sent, at) {
-    const fields = { connection, label, payload: message.toBase64() };
+    const fields = { connection, label, payload: kept.toBase64(message) };
     this.#events.add("channel_message", sent ? { ...fields, sent } : fields, at);
   }
 
@@ -82,9 +109,9 @@ class DataChannels {
    * @param {string | ArrayBuffer | ArrayBufferView | Blob} data
    */
   static async #bytes(data) {
-    if (typeof data === "string") return new TextEncoder().encode(data);
-    if (data instanceof Blob) return new Uint8Array(await data.arrayBuffer());
-    if (data instanceof ArrayBuffer) return new Uint8Array(data.slice(0));
-    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
+    if (typeof data === "string") return kept.encode(data);
+    if (kept.isInstance(NativeBlob, data)) return new kept.Uint8Array(await blobBuffer(data));
+    if (kept.isView(data)) return kept.copy(new kept.Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    return kept.copy(new kept.Uint8Array(/** @type {ArrayBuffer} */ (data)));
   }
 }

@@ -15,19 +15,22 @@ class Heartbeat {
    * @param {Post} post
    */
   constructor(document, post) {
-    this.#document = String(document);
+    this.#document = document;
     this.#post = post;
   }
 
   /** To be called before anything else of the document is sent. */
   start() {
-    this.#send("document");
-    if (window === window.top) window.setInterval(() => this.#send("heartbeat"), Heartbeat.PERIOD_MILLISECONDS);
+    void this.#send("document");
+    if (window === window.top) kept.setInterval(() => void this.#send("heartbeat"), Heartbeat.PERIOD_MILLISECONDS);
   }
 
   /** @param {"document" | "heartbeat"} kind */
-  #send(kind) {
-    // The call fails where the worker process has ended, and this document with it.
-    this.#post(kind, this.#document).catch(() => {});
+  async #send(kind) {
+    try {
+      await this.#post(kind, `${unixNow()} ${this.#document}`);
+    } catch {
+      // The worker process has ended, and this document with it.
+    }
   }
 }

@@ -1,8 +1,5 @@
 "use strict";
 
-/** Kept here, since the page may replace it later. */
-const addListener = EventTarget.prototype.addEventListener;
-
 /**
  * Calls `after` with the object, the result and the arguments of each call that the page makes of a method. To the page the
  * method looks unchanged: same name, length, errors and result.
@@ -12,16 +9,16 @@ const addListener = EventTarget.prototype.addEventListener;
  * @param {PageEvents} events
  */
 function observeMethod(owner, name, after, events) {
-  const descriptor = owner && Object.getOwnPropertyDescriptor(owner, name);
+  const descriptor = owner && getOwnPropertyDescriptor(owner, name);
   if (typeof descriptor?.value !== "function") return;
   const value = new Proxy(descriptor.value, {
     apply(native, self, args) {
-      const result = Reflect.apply(native, self, args);
+      const result = apply(native, self, args);
       events.guard(name, () => after(self, result, args));
       return result;
     },
   });
-  Object.defineProperty(owner, name, { ...descriptor, value });
+  defineProperty(owner, name, { ...descriptor, value });
 }
 
 /**
@@ -35,7 +32,7 @@ function observeConstructor(name, after, events) {
   /** @type {any} */
   const hooked = new Proxy(native, {
     construct(target, args, newTarget) {
-      const made = Reflect.construct(target, args, newTarget === hooked ? target : newTarget);
+      const made = construct(target, args, newTarget === hooked ? target : newTarget);
       events.guard(name, () => after(made));
       return made;
     },
@@ -46,16 +43,25 @@ function observeConstructor(name, after, events) {
     [window, name],
   ];
   for (const [owner, key] of places) {
-    const descriptor = Object.getOwnPropertyDescriptor(owner, key);
-    if (descriptor) Object.defineProperty(owner, key, { ...descriptor, value: hooked });
+    const descriptor = getOwnPropertyDescriptor(owner, key);
+    if (descriptor) defineProperty(owner, key, { ...descriptor, value: hooked });
   }
 }
 
+const NativePromise = Promise;
+
 /**
- * Calls `then` when the promise is fulfilled; a rejection is left to the page.
+ * Calls `then` when the promise is fulfilled; a rejection is left to the page. `then` must not throw.
  * @param {unknown} promise
  * @param {(value: any) => void} then
  */
-function whenFulfilled(promise, then) {
-  if (promise instanceof Promise) promise.then(then, () => {});
+async function whenFulfilled(promise, then) {
+  if (!kept.isInstance(NativePromise, promise)) return;
+  let value;
+  try {
+    value = await promise;
+  } catch {
+    return;
+  }
+  then(value);
 }

@@ -4,6 +4,8 @@
 declare const CONFIG: {
   /** Name of the binding on window; removed before the page's scripts run. */
   binding: string;
+  /** Name of the direct binding on window, which not every document has; removed as well. */
+  directBinding: string;
   /** Name of the event by which the worker process requests everything that is queued. */
   flushEvent: string;
   /** The whole text of the Web Worker. */
@@ -19,8 +21,8 @@ declare const CONFIG: {
 };
 
 /**
- * Sends a batch of frames or events, or the document's number with `document` or `heartbeat`, to the worker process; resolves when
- * it has been received.
+ * Sends a batch of frames or events, or the document's number with `document` or `heartbeat`, to the worker process; resolves
+ * once it has been received, and is rejected where the worker process has ended.
  */
 type Post = (kind: "frames" | "events" | "document" | "heartbeat", body: string) => Promise<unknown>;
 

@@ -1,22 +1,15 @@
 "use strict";
 
-/** Unix time in seconds, on the clock that also stamps the frames. */
-function unixNow() {
-  return (performance.timeOrigin + performance.now()) / 1000;
-}
-
 /** Sends PageEvents of worker/tape/events.py to the worker process: in order, in batches, within bounds. */
 class PageEvents {
   static MAX_FAULTS = 100;
 
   #document;
   #post;
-  #later = window.setTimeout.bind(window);
-  /** @type {string[]} */
-  #queue = [];
-  #queuedBytes = 0;
+  /** JSON, joined by commas. */
+  #queue = "";
   /** @type {Map<string, number>} */
-  #dropped = new Map();
+  #dropped = new KeptMap();
   #scheduled = false;
   #inFlight = 0;
   #faults = 0;
@@ -32,27 +25,17 @@ class PageEvents {
 
   /**
    * @param {string} type
-   * @param {object} fields
+   * @param {object} fields without objects or arrays that have a prototype
    * @param {number} [at] Unix seconds
    */
   add(type, fields, at = unixNow()) {
-    const json = JSON.stringify({ type, at, document: this.#document, ...fields }, PageEvents.#wellFormed);
-    if (this.#queuedBytes + json.length > CONFIG.limits.queuedEventBytes) {
+    const json = toJson(plain({ type, at, document: this.#document, ...fields }));
+    if (this.#queue.length + json.length > CONFIG.limits.queuedEventBytes) {
       this.drop(type);
       return;
     }
-    this.#queue.push(json);
-    this.#queuedBytes += json.length;
+    this.#enqueue(json);
     this.#schedule();
-  }
-
-  /**
-   * A name may contain, or be cut to, half a surrogate pair, which is invalid Unicode and would make the whole batch invalid.
-   * @param {string} _key
-   * @param {unknown} value
-   */
-  static #wellFormed(_key, value) {
-    return typeof value === "string" ? value.toWellFormed() : value;
   }
 
   /**
@@ -72,7 +55,7 @@ class PageEvents {
   fault(where, error) {
     this.#faults += 1;
     if (this.#faults > PageEvents.MAX_FAULTS) this.drop("page_fault");
-    else this.add("page_fault", { where, message: String(error).slice(0, 500) });
+    else this.add("page_fault", { where, message: PageEvents.#describe(error) });
   }
 
   /**
@@ -90,28 +73,45 @@ class PageEvents {
 
   /** Sends all queued events, however many batches are in flight. Resolves when the worker process has them. */
   async flush() {
-    const events = this.#queue.splice(0);
-    this.#queuedBytes = 0;
-    for (const [what, count] of this.#dropped) {
-      events.push(JSON.stringify({ type: "page_dropped", at: unixNow(), document: this.#document, what, count }));
-    }
+    this.#dropped.forEach((count, what) =>
+      this.#enqueue(toJson(plain({ type: "page_dropped", at: unixNow(), document: this.#document, what, count }))),
+    );
     this.#dropped.clear();
-    if (!events.length) return;
+    const events = this.#queue;
+    this.#queue = "";
+    if (!events) return;
     this.#inFlight += 1;
     try {
-      await this.#post("events", `[${events.join(",")}]`);
+      await this.#post("events", `${unixNow()} [${events}]`);
     } catch {
       // The worker process has ended, and this document with it.
     } finally {
       this.#inFlight -= 1;
-      if (this.#queue.length || this.#dropped.size) this.#schedule();
+      if (this.#queue || this.#dropped.size) this.#schedule();
     }
+  }
+
+  /**
+   * The error as text, whose making runs code of the page.
+   * @param {unknown} error
+   */
+  static #describe(error) {
+    try {
+      return kept.slice(kept.text(error), 0, 500);
+    } catch {
+      return "an error that cannot be described";
+    }
+  }
+
+  /** @param {string} json */
+  #enqueue(json) {
+    this.#queue += this.#queue ? `,${json}` : json;
   }
 
   #schedule() {
     if (this.#scheduled || this.#inFlight >= CONFIG.limits.batchesInFlight) return;
     this.#scheduled = true;
-    this.#later(() => {
+    kept.setTimeout(() => {
       this.#scheduled = false;
       void this.flush();
     }, CONFIG.limits.batchMilliseconds);

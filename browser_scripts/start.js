@@ -3,26 +3,33 @@
 /** Installs everything, before the document has run any script of its own. */
 function start() {
   const binding = window[CONFIG.binding];
-  Reflect.deleteProperty(window, CONFIG.binding);
+  const direct = window[CONFIG.directBinding];
+  for (const name of [CONFIG.binding, CONFIG.directBinding]) Reflect.deleteProperty(window, name);
   if (typeof binding !== "function") return;
-  /** @type {Post} */
-  const post = async (kind, body) => binding(kind, body);
   const documentNumber = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
-  new Heartbeat(documentNumber, post).start();
-  const events = new PageEvents(documentNumber, post);
+  const link = new WorkerLink(documentNumber, binding, direct, (message) => events.fault("WorkerLink", message));
+  new Heartbeat(documentNumber, link.post).start();
+  const events = new PageEvents(documentNumber, link.post);
   events.guard("start", () => {
-    const tap = new Tap(documentNumber, post, events);
+    const tap = new Tap(documentNumber, link, events);
     const channels = new DataChannels(events);
     channels.install();
     new Connections(tap, channels, events).install();
     for (const start of PLATFORM_PARTS) start({ tap, events, channels });
     new Watchdog(tap, events).start();
-    const flush = async () => void (await Promise.all([tap.flush(), events.flush()]));
-    addListener.call(window, CONFIG.flushEvent, (event) => {
-      if (event instanceof CustomEvent) event.detail.flushed = flush();
+    const flush = async () => {
+      const flushed = [tap.flush(), events.flush()];
+      void link.settle();
+      await flushed[0];
+      await flushed[1];
+    };
+    const NativeEvent = CustomEvent;
+    const detail = keptGetter(CustomEvent.prototype, "detail");
+    kept.addListener(window, CONFIG.flushEvent, (/** @type {Event} */ event) => {
+      if (kept.isInstance(NativeEvent, event)) detail(event).flushed = flush();
     });
     // In pagehide it is too late for the Web Worker to send what it holds, so beforeunload flushes as well.
-    for (const name of ["beforeunload", "pagehide"]) addListener.call(window, name, () => void flush());
+    for (const name of ["beforeunload", "pagehide"]) kept.addListener(window, name, () => void flush());
     // Most iframes hold no call: their Web Worker starts with their first receiver.
     if (window === window.top && location.protocol !== "about:") tap.start();
   });

@@ -1,38 +1,52 @@
 "use strict";
 
+/** What a Web Worker and its transforms are made with, kept: in an iframe that is later than the page's first script. */
+const WebWorker = Object.freeze({
+  __proto__: null,
+  start: ((NativeWorker, NativeBlob, createUrl) => (/** @type {string} */ source) => {
+    const blob = new NativeBlob([source], { type: "text/javascript" });
+    return new NativeWorker(createUrl(blob));
+  })(Worker, Blob, URL.createObjectURL),
+  /** @type {(worker: Worker, message: object) => void} */
+  post: keptMethod(Worker.prototype, "postMessage"),
+  Transform: RTCRtpScriptTransform,
+  track: keptGetter(RTCRtpReceiver.prototype, "track"),
+  kind: keptGetter(MediaStreamTrack.prototype, "kind"),
+});
+
 /**
  * Sets our transform on each receiver once, and passes the frames that the Web Worker copies on to the worker process.
  * A transform gets no frames unless it is set in the same task in which its receiver was created.
  */
 class Tap {
   #document;
-  #post;
+  #link;
   #events;
   /** @type {Worker | undefined} */
   #worker;
   /** @type {WeakMap<RTCRtpReceiver, TappedReceiver>} */
-  #known = new WeakMap();
+  #known = new KeptWeakMap();
   #receivers = 0;
   #flushes = 0;
   /** @type {Map<number, () => void>} */
-  #flushing = new Map();
+  #flushing = new KeptMap();
   /** @type {AudioPath | undefined} */
   #path;
   #setTransform;
 
   /** The audio receivers of connections that are open. @type {Set<TappedReceiver>} */
-  listening = new Set();
+  listening = new KeptSet();
   /** Frames tapped per receiver, as of the last answer to askTally. @type {Map<number, number>} */
-  tally = new Map();
+  tally = new KeptMap();
 
   /**
    * @param {number} document
-   * @param {Post} post
+   * @param {WorkerLink} link
    * @param {PageEvents} events
    */
-  constructor(document, post, events) {
+  constructor(document, link, events) {
     this.#document = document;
-    this.#post = post;
+    this.#link = link;
     this.#events = events;
     this.#setTransform = this.#watchTransform();
   }
@@ -40,14 +54,15 @@ class Tap {
   /** Starts the Web Worker; frames that arrive before it runs are lost. */
   start() {
     if (this.#worker) return;
-    const url = URL.createObjectURL(new Blob([CONFIG.workerSource], { type: "text/javascript" }));
-    const worker = new Worker(url);
-    worker.onmessage = (message) => this.#events.guard("Tap.hear", () => this.#hear(message.data));
-    worker.onerror = (event) => {
+    const worker = WebWorker.start(CONFIG.workerSource);
+    kept.addListener(worker, "message", (/** @type {Event} */ event) =>
+      this.#events.guard("Tap.hear", () => this.#hear(kept.messageData(event))),
+    );
+    kept.addListener(worker, "error", (/** @type {ErrorEvent} */ event) => {
       event.preventDefault();
       this.#events.fault("Tap.worker", event.message || "the Web Worker could not be started");
-    };
-    worker.postMessage({ document: this.#document });
+    });
+    WebWorker.post(worker, { document: this.#document });
     this.#worker = worker;
   }
 
@@ -59,23 +74,23 @@ class Tap {
   adopt(receiver, connection, via) {
     if (this.#known.has(receiver)) return;
     this.start();
-    const kind = receiver.track.kind;
+    const kind = WebWorker.kind(WebWorker.track(receiver));
     const tapped = { index: this.#receivers++, kind, connection, receiver };
     this.#known.set(receiver, tapped);
     if (!this.#worker) return;
-    this.#setTransform.call(receiver, new RTCRtpScriptTransform(this.#worker, { receiver: tapped.index, kind }));
+    this.#setTransform(receiver, new WebWorker.Transform(this.#worker, { receiver: tapped.index, kind }));
     if (kind === "audio") this.listening.add(tapped);
     this.#events.add("receiver_tapped", { connection, receiver: tapped.index, kind, via });
   }
 
   /** @param {number} connection */
   release(connection) {
-    for (const tapped of this.listening) if (tapped.connection === connection) this.listening.delete(tapped);
+    this.listening.forEach((tapped) => void (tapped.connection === connection && this.listening.delete(tapped)));
   }
 
   /** Asks the Web Worker to bring `tally` up to date. */
   askTally() {
-    this.#worker?.postMessage({ tally: true });
+    if (this.#worker) WebWorker.post(this.#worker, { tally: true });
   }
 
   /** Resolves when the worker process has every frame that was tapped before the call. */
@@ -84,8 +99,8 @@ class Tap {
     if (!worker) return;
     const id = this.#flushes++;
     /** @type {Promise<void>} */
-    const flushed = new Promise((resolve) => this.#flushing.set(id, resolve));
-    worker.postMessage({ flush: id });
+    const flushed = new NativePromise((resolve) => void this.#flushing.set(id, resolve));
+    WebWorker.post(worker, { flush: id });
     await flushed;
   }
 
@@ -99,10 +114,12 @@ class Tap {
   /** @param {any} message from tap_worker.js */
   #hear(message) {
     if ("frames" in message) {
-      const taken = () => this.#worker?.postMessage({ taken: true });
-      this.#post("frames", message.frames).then(taken, taken);
+      void this.#forward(`${message.sent} ${message.frames}`);
     } else if ("tally" in message) {
-      this.tally = new Map(message.tally);
+      this.tally = new KeptMap();
+      for (let index = 0; index < message.tally.length; index += 1) {
+        this.tally.set(message.tally[index][0], message.tally[index][1]);
+      }
     } else if ("flushed" in message) {
       this.#flushing.get(message.flushed)?.();
       this.#flushing.delete(message.flushed);
@@ -111,7 +128,19 @@ class Tap {
     }
   }
 
-  /** Detects that the page sets its own transform, which takes the frames away from ours. Returns the native setter. */
+  /** @param {string} frames */
+  async #forward(frames) {
+    const sent = this.#link.post("frames", frames);
+    if (this.#flushing.size) void this.#link.settle();
+    try {
+      await sent;
+    } catch {
+      // The worker process has ended, and this document with it.
+    }
+    if (this.#worker) WebWorker.post(this.#worker, { taken: true });
+  }
+
+  /** Detects that the page sets its own transform, which takes the frames away from ours. Returns the native setter, kept. */
   #watchTransform() {
     const prototype = RTCRtpReceiver.prototype;
     const descriptor = Object.getOwnPropertyDescriptor(prototype, "transform");
@@ -120,13 +149,14 @@ class Tap {
     const tap = this;
     const set = new Proxy(native, {
       apply(target, self, args) {
-        Reflect.apply(target, self, args);
+        apply(target, self, args);
         tap.#events.guard("transform", () => {
-          if (args[0] && self.track.kind === "audio") tap.reportPath("encoded");
+          if (args[0] && WebWorker.kind(WebWorker.track(self)) === "audio") tap.reportPath("encoded");
         });
       },
     });
     Object.defineProperty(prototype, "transform", { ...descriptor, set });
-    return native;
+    return (/** @type {RTCRtpReceiver} */ receiver, /** @type {RTCRtpScriptTransform} */ transform) =>
+      apply(native, receiver, [transform]);
   }
 }

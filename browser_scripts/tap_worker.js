@@ -2,7 +2,7 @@
 
 /**
  * Reads the encoded frames of all receivers of a document, in its own thread. It sends to the page
- * {frames} (a batch in base64), {tally} ([[receiver, frames], …] since the start), {flushed} or {fault}, and receives
+ * {frames, sent} (a batch in base64, and when it is sent, in Unix seconds), {tally} ([[receiver, frames], …] since the start), {flushed} or {fault}, and receives
  * {document}, {taken} (the worker process has received a batch), {tally} and {flush}.
  */
 class TapWorker {
@@ -105,7 +105,7 @@ class TapWorker {
       if (encoded === undefined) break;
       this.#queuedBytes -= encoded.length;
       this.#inFlight += 1;
-      this.#post({ frames: encoded });
+      this.#post({ frames: encoded, sent: (performance.timeOrigin + performance.now()) / 1000 });
     }
     if (this.#inFlight || this.#queue.length) return;
     for (const flush of this.#flushes.splice(0)) this.#post({ flushed: flush });

@@ -10,9 +10,10 @@ class Watchdog {
 
   #tap;
   #events;
-  #getStats = RTCRtpReceiver.prototype.getStats;
+  #getStats = keptMethod(RTCRtpReceiver.prototype, "getStats");
+  #eachEntry = keptMethod(RTCStatsReport.prototype, "forEach");
   /** The last reading of each receiver that was reported. @type {Map<TappedReceiver, string>} */
-  #reported = new Map();
+  #reported = new KeptMap();
 
   /**
    * @param {Tap} tap
@@ -24,26 +25,32 @@ class Watchdog {
   }
 
   start() {
-    window.setInterval(() => void this.check(), Watchdog.PERIOD_MILLISECONDS);
+    kept.setInterval(() => this.check(), Watchdog.PERIOD_MILLISECONDS);
   }
 
-  async check() {
-    for (const tapped of this.#reported.keys()) if (!this.#tap.listening.has(tapped)) this.#reported.delete(tapped);
-    if (!this.#tap.listening.size) return;
+  check() {
+    const listening = this.#tap.listening;
+    this.#reported.forEach((_, tapped) => void (listening.has(tapped) || this.#reported.delete(tapped)));
+    if (!listening.size) return;
     this.#tap.askTally();
-    await Promise.all([...this.#tap.listening].map((tapped) => this.#read(tapped)));
+    listening.forEach((tapped) => void this.#read(tapped));
   }
 
   /** @param {TappedReceiver} tapped */
   async #read(tapped) {
     try {
-      const report = await this.#getStats.call(tapped.receiver);
+      const report = await this.#getStats(tapped.receiver);
+      let streams = 0;
+      let received = 0;
+      let lost = 0;
       // Chromium may keep an entry for each SSRC that the receiver has had.
-      const streams = [...report.values()].filter(({ type }) => type === "inbound-rtp");
-      if (!streams.length) return;
-      const received = streams.reduce((sum, { packetsReceived }) => sum + packetsReceived, 0);
-      const lost = streams.reduce((sum, { packetsLost }) => sum + (packetsLost ?? 0), 0);
-      this.#report(tapped, received, lost);
+      this.#eachEntry(report, (/** @type {any} */ entry) => {
+        if (entry.type !== "inbound-rtp") return;
+        streams += 1;
+        received += entry.packetsReceived;
+        lost += entry.packetsLost ?? 0;
+      });
+      if (streams) this.#report(tapped, received, lost);
     } catch (error) {
       this.#events.fault("Watchdog.check", error);
     }
@@ -57,15 +64,14 @@ class Watchdog {
   #report(tapped, received, lost) {
     const frames = this.#tap.tally.get(tapped.index) ?? 0;
     if (frames > 0) this.#tap.reportPath("receivers");
-    const fields = {
+    const reading = `${received} ${lost} ${frames}`;
+    if (reading === this.#reported.get(tapped)) return;
+    this.#reported.set(tapped, reading);
+    this.#events.add("receiver_report", {
       receiver: tapped.index,
       packets_received: received,
       packets_lost: lost,
       frames_tapped: frames,
-    };
-    const reading = JSON.stringify(fields);
-    if (reading === this.#reported.get(tapped)) return;
-    this.#reported.set(tapped, reading);
-    this.#events.add("receiver_report", fields);
+    });
   }
 }

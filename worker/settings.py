@@ -33,6 +33,7 @@ class BrowserSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``chromium`` is the executable to use, None: look for one. ``chromium_args`` are appended to the launch arguments.
     ``headed``: with windows, on the X server ``display``; None: on a virtual display. ``locale`` is the language that pages
     are requested in. ``storage_state`` is the file that signs the bot in, None: it joins as a guest.
+    ``minimize``: the window is minimized in the call, which costs less.
     """
 
     chromium: str | None = None
@@ -41,6 +42,7 @@ class BrowserSettings(msgspec.Struct, frozen=True, kw_only=True):
     display: str | None = None
     locale: str = DEFAULT_LOCALE
     storage_state: Path | None = None
+    minimize: bool = True
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> BrowserSettings:
@@ -57,6 +59,7 @@ class BrowserSettings(msgspec.Struct, frozen=True, kw_only=True):
             display=given.get("DISPLAY"),
             locale=_locale(given, "MEETSTEMS_LOCALE"),
             storage_state=Path(storage_state) if storage_state else None,
+            minimize=_choice(given, "MEETSTEMS_MINIMIZE", {"1": True, "0": False}, True),
         )
 
 

@@ -5,6 +5,13 @@ class RosterRequests {
   static #MARK = "SyncMeetingSpaceCollections";
 
   #events;
+  #url = keptGetter(Response.prototype, "url");
+  #bodyUsed = keptGetter(Response.prototype, "bodyUsed");
+  #clone = keptMethod(Response.prototype, "clone");
+  #body = keptMethod(Response.prototype, "arrayBuffer");
+  #responseUrl = keptGetter(XMLHttpRequest.prototype, "responseURL");
+  #responseType = keptGetter(XMLHttpRequest.prototype, "responseType");
+  #response = keptGetter(XMLHttpRequest.prototype, "response");
 
   /** @param {PageEvents} events */
   constructor(events) {
@@ -15,38 +22,41 @@ class RosterRequests {
     observeMethod(
       window,
       "fetch",
-      (_, promise) => whenFulfilled(promise, (response) => this.#events.guard("fetch", () => this.#copy(response))),
+      (_, promise) => void whenFulfilled(promise, (response) => void this.#copy(response)),
       this.#events,
     );
     const events = this.#events;
     observeMethod(
       XMLHttpRequest.prototype,
       "send",
-      (request) => addListener.call(request, "load", () => events.guard("XMLHttpRequest", () => this.#read(request))),
+      (request) => kept.addListener(request, "load", () => events.guard("XMLHttpRequest", () => this.#read(request))),
       events,
     );
   }
 
   /** @param {Response} response */
-  #copy(response) {
-    if (!response.url.includes(RosterRequests.#MARK) || response.bodyUsed) return;
-    const at = unixNow();
-    response
-      .clone()
-      .arrayBuffer()
-      .then((body) => this.#forward(response.url, new Uint8Array(body), at))
-      .catch((error) => this.#events.fault("RosterRequests.copy", error));
+  async #copy(response) {
+    try {
+      const url = this.#url(response);
+      if (!kept.includes(url, RosterRequests.#MARK) || this.#bodyUsed(response)) return;
+      const at = unixNow();
+      this.#forward(url, new kept.Uint8Array(await this.#body(this.#clone(response))), at);
+    } catch (error) {
+      this.#events.fault("RosterRequests.copy", error);
+    }
   }
 
   /** @param {XMLHttpRequest} request */
   #read(request) {
-    if (!request.responseURL.includes(RosterRequests.#MARK)) return;
-    if (request.responseType === "arraybuffer") {
-      this.#forward(request.responseURL, new Uint8Array(request.response), unixNow());
-    } else if (request.responseType === "" || request.responseType === "text") {
-      this.#forward(request.responseURL, new TextEncoder().encode(request.responseText), unixNow());
+    const url = this.#responseUrl(request);
+    if (!kept.includes(url, RosterRequests.#MARK)) return;
+    const type = this.#responseType(request);
+    if (type === "arraybuffer") {
+      this.#forward(url, new kept.Uint8Array(this.#response(request)), unixNow());
+    } else if (type === "" || type === "text") {
+      this.#forward(url, kept.encode(this.#response(request)), unixNow());
     } else {
-      this.#events.drop(`roster_response (${request.responseType})`);
+      this.#events.drop(`roster_response (${type})`);
     }
   }
 
@@ -56,8 +66,7 @@ class RosterRequests {
    * @param {number} at Unix seconds
    */
   #forward(url, body, at) {
-    const { origin, pathname } = new URL(url);
-    this.#events.add("roster_response", { url: origin + pathname, payload: body.toBase64() }, at);
+    this.#events.add("roster_response", { url: kept.location(url), payload: kept.toBase64(body) }, at);
   }
 }
 

@@ -4,6 +4,11 @@
 class Tiles {
   static #DEBOUNCE_MILLISECONDS = 250;
   static #MAX_TILES = 1000;
+  static #attribute = keptMethod(Element.prototype, "getAttribute");
+  static #find = keptMethod(Element.prototype, "querySelector");
+  static #findAll = keptMethod(Element.prototype, "querySelectorAll");
+  static #findAllInDocument = keptMethod(Document.prototype, "querySelectorAll");
+  static #textContent = keptGetter(Node.prototype, "textContent");
 
   #events;
   #scheduled = false;
@@ -27,7 +32,7 @@ class Tiles {
   #schedule() {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    window.setTimeout(() => {
+    kept.setTimeout(() => {
       this.#scheduled = false;
       this.#events.guard("Tiles", () => this.#look());
     }, Tiles.#DEBOUNCE_MILLISECONDS);
@@ -35,7 +40,7 @@ class Tiles {
 
   #look() {
     const tiles = Tiles.#read();
-    const reading = JSON.stringify(tiles);
+    const reading = toJson(tiles);
     if (reading === this.#last) return;
     this.#last = reading;
     this.#events.add("tiles_seen", { tiles });
@@ -43,17 +48,30 @@ class Tiles {
 
   /** A participant with several elements (a tile, a line in the list of people) is one tile. */
   static #read() {
-    /** @type {Map<string, Tile>} */
-    const tiles = new Map();
-    for (const element of document.querySelectorAll("[data-participant-id]")) {
-      const id = element.getAttribute("data-participant-id");
-      if (!id || (tiles.size >= Tiles.#MAX_TILES && !tiles.has(id))) continue;
-      const tile = tiles.get(id) ?? { participant_id: id, name: "", sources: [] };
-      tiles.set(id, tile);
+    /** @type {Map<string, {name: string, sources: Set<string>}>} */
+    const found = new KeptMap();
+    Tiles.#each(document, "[data-participant-id]", (element) => {
+      const id = Tiles.#attribute(element, "data-participant-id");
+      if (!id || (found.size >= Tiles.#MAX_TILES && !found.has(id))) return;
+      const tile = found.get(id) ?? { name: "", sources: new KeptSet() };
+      found.set(id, tile);
       tile.name ||= Tiles.#name(element);
-      tile.sources = [...new Set([...tile.sources, ...Tiles.#sources(element)])];
-    }
-    return [...tiles.values()];
+      const add = (/** @type {Element} */ each) => {
+        const source = Tiles.#attribute(each, "data-ssrc");
+        if (source) tile.sources.add(source);
+      };
+      add(element);
+      Tiles.#each(element, "[data-ssrc]", add);
+    });
+    /** @type {Tile[]} */
+    const tiles = plain([]);
+    found.forEach(({ name, sources }, id) => {
+      /** @type {string[]} */
+      const listed = plain([]);
+      sources.forEach((source) => void (listed[listed.length] = source));
+      tiles[tiles.length] = plain({ participant_id: id, name, sources: listed });
+    });
+    return tiles;
   }
 
   /**
@@ -61,25 +79,33 @@ class Tiles {
    * @param {Element} tile
    */
   static #name(tile) {
-    const self = tile.querySelector("[data-self-name]");
-    const candidates = [
-      tile.querySelector(".notranslate")?.textContent,
-      self?.textContent,
-      tile.getAttribute("aria-label"),
-      self?.getAttribute("data-self-name"),
-      tile.getAttribute("data-self-name"),
-    ];
-    for (const candidate of candidates) {
-      const name = candidate?.trim();
-      if (name) return name.slice(0, 1000);
-    }
-    return "";
+    const self = Tiles.#find(tile, "[data-self-name]");
+    return (
+      Tiles.#shown(Tiles.#find(tile, ".notranslate"), Tiles.#textContent) ||
+      Tiles.#shown(self, Tiles.#textContent) ||
+      Tiles.#shown(tile, (element) => Tiles.#attribute(element, "aria-label")) ||
+      Tiles.#shown(self, (element) => Tiles.#attribute(element, "data-self-name")) ||
+      Tiles.#shown(tile, (element) => Tiles.#attribute(element, "data-self-name"))
+    );
   }
 
-  /** @param {Element} tile */
-  static #sources(tile) {
-    const elements = [tile, ...tile.querySelectorAll("[data-ssrc]")];
-    return elements.map((element) => element.getAttribute("data-ssrc") ?? "").filter((source) => source);
+  /**
+   * @param {Element | null} element
+   * @param {(element: Element) => string | null} read
+   * @returns {string}
+   */
+  static #shown(element, read) {
+    return kept.slice(kept.trim((element && read(element)) ?? ""), 0, 1000);
+  }
+
+  /**
+   * @param {Document | Element} root
+   * @param {string} selector
+   * @param {(element: Element) => void} take
+   */
+  static #each(root, selector, take) {
+    const elements = (root === document ? Tiles.#findAllInDocument : Tiles.#findAll)(root, selector);
+    for (let index = 0; elements[index]; index += 1) take(elements[index]);
   }
 }
 

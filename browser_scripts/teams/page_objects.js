@@ -8,17 +8,20 @@ class PageObjects {
   static #PERIOD_MILLISECONDS = 500;
   /** Periods between two reads of the participants; while a source has no known owner, every period reads them. */
   static #READ_EVERY = 4;
+  static #Map = Map;
+  static #eachInMap = keptMethod(Map.prototype, "forEach");
   static #MAX_PARTICIPANTS = 1000;
   static #MAX_SOURCES = 1000;
   static #MAX_CHARACTERS = 1000;
   static #HOSTS = /(^|\.)(teams\.microsoft\.(com|us)|teams\.live\.com|teams\.cloud\.microsoft|teams\.microsoft\.com\.mcas\.ms)$/;
   static #DOMINANT = /"history"\s*:\s*\[([\d\s,"]{1,2000})\]/;
+  static #DIGITS = /^\D*(\d+)/;
 
   #tap;
   #events;
-  #getContributingSources = RTCRtpReceiver.prototype.getContributingSources;
+  #getContributingSources = keptMethod(RTCRtpReceiver.prototype, "getContributingSources");
   /** Known sources, with the owner's id once that is known, else "". @type {Map<number, string>} */
-  #sources = new Map();
+  #sources = new KeptMap();
   #periods = 0;
   #last = "[]";
   #failed = "";
@@ -34,7 +37,7 @@ class PageObjects {
 
   start() {
     if (!PageObjects.#HOSTS.test(location.hostname)) return;
-    window.setInterval(() => this.#look(), PageObjects.#PERIOD_MILLISECONDS);
+    kept.setInterval(() => this.#look(), PageObjects.#PERIOD_MILLISECONDS);
   }
 
   /**
@@ -44,34 +47,55 @@ class PageObjects {
    */
   hear(label, message) {
     if (label !== "main-channel" || message.length > 10_000) return;
-    const history = PageObjects.#DOMINANT.exec(new TextDecoder().decode(message))?.[1] ?? "";
-    for (const digits of history.match(/\d+/g) ?? []) this.#addSource(Number(digits));
+    let history = kept.exec(PageObjects.#DOMINANT, kept.decode(message))?.[1] ?? "";
+    for (let found; (found = kept.exec(PageObjects.#DIGITS, history)); history = kept.slice(history, found[0].length)) {
+      this.#addSource(+found[1]);
+    }
   }
 
   #look() {
     try {
       this.#read();
     } catch (error) {
-      if (String(error) === this.#failed) return; // The cause is in the page's objects: the same error is reported once.
-      this.#failed = String(error);
+      // The cause is in the page's objects: the same error is reported once.
+      if (kept.text(error) === this.#failed) return;
+      this.#failed = kept.text(error);
       this.#events.fault("PageObjects", error);
     }
   }
 
   #read() {
-    const [origin, call] = PageObjects.#call();
+    const { origin, call } = PageObjects.#call();
     if (!call) return;
-    for (const { receiver } of this.#tap.listening) {
-      for (const { source } of this.#getContributingSources.call(receiver)) this.#addSource(source);
-    }
-    if (this.#periods++ % PageObjects.#READ_EVERY && ![...this.#sources.values()].includes("")) return;
-    const participants = PageObjects.#list(call.participants).slice(0, PageObjects.#MAX_PARTICIPANTS);
-    const described = participants.map((participant) => this.#describe(participant)).filter((each) => each.id);
-    const reading = JSON.stringify(described);
+    this.#tap.listening.forEach(({ receiver }) => {
+      const sources = this.#getContributingSources(receiver);
+      for (let index = 0; index < sources.length; index += 1) this.#addSource(sources[index].source);
+    });
+    if (this.#periods++ % PageObjects.#READ_EVERY && !this.#anyWithoutOwner()) return;
+    const reading = toJson(this.#describeAll(call.participants));
     if (reading === this.#last) return;
     this.#last = reading;
-    const payload = new TextEncoder().encode(`{"participants":${reading}}`).toBase64();
+    const payload = kept.toBase64(kept.encode(`{"participants":${reading}}`));
     this.#events.add("page_objects", { origin, payload });
+  }
+
+  #anyWithoutOwner() {
+    let found = false;
+    this.#sources.forEach((owner) => void (found ||= !owner));
+    return found;
+  }
+
+  /** @param {any} participants */
+  #describeAll(participants) {
+    /** @type {object[]} */
+    const described = plain([]);
+    let count = 0;
+    PageObjects.#each(participants, (participant) => {
+      if (count++ >= PageObjects.#MAX_PARTICIPANTS) return;
+      const each = this.#describe(participant);
+      if (each.id) described[described.length] = each;
+    });
+    return described;
   }
 
   /** @param {number} source */
@@ -79,45 +103,61 @@ class PageObjects {
     if (!this.#sources.has(source) && this.#sources.size < PageObjects.#MAX_SOURCES) this.#sources.set(source, "");
   }
 
-  /** @returns {[string, any]} */
+  /** @returns {{origin: string, call: any}} */
   static #call() {
     const observable = window.callingDebug?.observableCall;
-    if (observable) return ["callingDebug.observableCall", observable];
-    return ["msteamscalling", window.msteamscalling?.deref?.()?.callingService?.getActiveCall?.()];
+    if (observable) return { origin: "callingDebug.observableCall", call: observable };
+    return {
+      origin: "msteamscalling",
+      call: window.msteamscalling?.deref?.()?.callingService?.getActiveCall?.(),
+    };
   }
 
   /** @param {any} participant */
   #describe(participant) {
-    const id = PageObjects.#text(participant?.id, participant?.mri, participant?.details?.id);
-    for (const [source, owner] of this.#sources) {
+    const details = participant?.details;
+    const id =
+      PageObjects.#text(participant?.id) || PageObjects.#text(participant?.mri) || PageObjects.#text(details?.id);
+    /** @type {number[]} */
+    const sources = plain([]);
+    this.#sources.forEach((owner, source) => {
       if (!owner && id && participant.hasAudioSource?.(source) === true) this.#sources.set(source, id);
-    }
-    return {
+      if (id && this.#sources.get(source) === id) sources[sources.length] = source;
+    });
+    return plain({
       id,
-      name: PageObjects.#text(participant?.displayName, participant?.details?.displayName),
+      name: PageObjects.#text(participant?.displayName) || PageObjects.#text(details?.displayName),
       state: PageObjects.#text(participant?.state),
-      role: PageObjects.#text(participant?.meetingRole, participant?.role),
-      sources: [...this.#sources].filter(([, owner]) => owner && owner === id).map(([source]) => source),
-    };
+      role: PageObjects.#text(participant?.meetingRole) || PageObjects.#text(participant?.role),
+      sources,
+    });
   }
 
   /**
-   * The first text that is not empty, else "".
-   * @param {unknown[]} candidates
+   * The value, shortened, if it is text, else "".
+   * @param {unknown} value
+   * @returns {string}
    */
-  static #text(...candidates) {
-    const found = candidates.find((each) => typeof each === "string" && each);
-    return typeof found === "string" ? found.slice(0, PageObjects.#MAX_CHARACTERS).toWellFormed() : "";
+  static #text(value) {
+    return typeof value === "string" ? kept.toWellFormed(kept.slice(value, 0, PageObjects.#MAX_CHARACTERS)) : "";
   }
 
   /**
    * @param {any} values an array, a Map, or an object that holds them
-   * @returns {any[]}
+   * @param {(value: any) => void} take
    */
-  static #list(values) {
-    if (Array.isArray(values)) return values;
-    if (values instanceof Map) return [...values.values()];
-    return typeof values === "object" && values ? Object.values(values) : [];
+  static #each(values, take) {
+    if (kept.isArray(values)) {
+      for (let index = 0; index < values.length; index += 1) take(values[index]);
+    } else if (kept.isInstance(PageObjects.#Map, values)) {
+      PageObjects.#eachInMap(values, take);
+    } else if (typeof values === "object" && values) {
+      const keys = ownKeys(values);
+      for (let index = 0; index < keys.length; index += 1) {
+        const key = /** @type {string | symbol} */ (keys[index]);
+        if (typeof key === "string" && getOwnPropertyDescriptor(values, key)?.enumerable) take(values[key]);
+      }
+    }
   }
 }
 

@@ -6,6 +6,8 @@ class Sockets {
   static #MAX_CHARACTERS = 2 * 1024 * 1024;
 
   #events;
+  #MessageEvent = MessageEvent;
+  #url = keptGetter(WebSocket.prototype, "url");
 
   /** @param {PageEvents} events */
   constructor(events) {
@@ -16,8 +18,9 @@ class Sockets {
     observeConstructor(
       "WebSocket",
       (socket) =>
-        addListener.call(socket, "message", (event) => {
-          if (event instanceof MessageEvent) this.#events.guard("WebSocket", () => this.#forward(socket, event.data));
+        kept.addListener(socket, "message", (/** @type {Event} */ event) => {
+          if (!kept.isInstance(this.#MessageEvent, event)) return;
+          this.#events.guard("WebSocket", () => this.#forward(socket, kept.messageData(event)));
         }),
       this.#events,
     );
@@ -28,13 +31,13 @@ class Sockets {
    * @param {unknown} data
    */
   #forward(socket, data) {
-    if (typeof data !== "string" || !data.startsWith(Sockets.#MARK)) return;
+    if (typeof data !== "string" || !kept.startsWith(data, Sockets.#MARK)) return;
     if (data.length > Sockets.#MAX_CHARACTERS) {
       this.#events.drop("socket_message");
       return;
     }
-    const { origin, pathname } = new URL(socket.url);
-    this.#events.add("socket_message", { url: origin + pathname, payload: new TextEncoder().encode(data).toBase64() });
+    const url = kept.location(this.#url(socket));
+    this.#events.add("socket_message", { url, payload: kept.toBase64(kept.encode(data)) });
   }
 }
 

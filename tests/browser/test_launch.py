@@ -17,6 +17,7 @@ from playwright.async_api import Error as PlaywrightError
 from fixtures.replica.server import Replica
 from tests.support.noting_proxy import noting_proxy
 from tests.support.record_process import Command, assert_complete, chromium_of, meeting, settings_for
+from worker.browser import launch
 from worker.browser.launch import BrowserSession, ChromiumLaunchError, launch_browser, new_context
 from worker.browser.processes import browser_processes, cpu_seconds, is_alive
 from worker.browser.storage_state import StorageStateError
@@ -50,6 +51,30 @@ async def test_a_proxy_is_asked_for_the_meeting_only(monkeypatch: pytest.MonkeyP
             await page.wait_for_timeout(3000)
             await page.goto("http://meeting.test/")
         assert all(" http://meeting.test/" in request for request in proxy.asked), proxy.asked
+
+
+async def test_the_disabled_features_are_playwrights_and_ours(browser_session: BrowserSession) -> None:
+    command = psutil.Process(chromium_of(os.getpid())).cmdline()
+    switch = "--disable-features="
+    playwrights, last = (set(arg[len(switch) :].split(",")) for arg in command if arg.startswith(switch))
+    assert playwrights == set(launch.PLAYWRIGHT_DISABLED_FEATURES)
+    assert last >= {*playwrights, *launch.DISABLED_FEATURES}
+
+
+@pytest.mark.parametrize("theirs", ["", "--max-old-space-size=300"])
+async def test_only_the_driver_gets_its_options(monkeypatch: pytest.MonkeyPatch, theirs: str) -> None:
+    monkeypatch.setenv("NODE_OPTIONS", theirs)
+    async with launch_browser(BrowserSettings.from_environment(os.environ)):
+        assert os.environ["NODE_OPTIONS"] == theirs
+        (driver,) = browser_processes().driver
+        options = psutil.Process(driver).environ()["NODE_OPTIONS"]
+    assert options == f"{launch.DRIVER_OPTIONS} {theirs}".strip()
+
+
+async def test_a_driver_with_a_small_heap_passes_large_results(browser_session: BrowserSession) -> None:
+    page = await (await new_context(browser_session)).new_page()
+    for _ in range(5):
+        assert len(await page.evaluate("'ä'.repeat(12 * 1024 * 1024)")) == 12 * 1024 * 1024
 
 
 async def test_a_killed_chromium_is_reported_as_a_death(browser_session: BrowserSession) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from tests.support.loopback import ORIGIN, Loopback, until
 from worker.browser.launch import BrowserSession
-from worker.tape.events import ChannelMessage, PageFault, RosterResponse, Tile, TilesSeen
+from worker.tape.events import (
+    ChannelMessage,
+    ConnectionStateChanged,
+    PageFault,
+    ReceiverReport,
+    RosterResponse,
+    Tile,
+    TilesSeen,
+)
 
 
 async def test_encoded_streams_are_not_available(browser_session: BrowserSession) -> None:
@@ -166,3 +174,72 @@ async def test_tiles_are_sent_when_they_change(browser_session: BrowserSession) 
     await loopback.page.evaluate("document.querySelector('.notranslate').textContent = 'A\\ud83d'")
     await until(lambda: len(loopback.of(TilesSeen)) == 3)
     assert loopback.of(TilesSeen)[2].tiles[0].name == "A\ufffd"
+
+
+SPOILED_CALL = """() => void setTimeout(async () => {
+  const audio = new Audio();
+  audio.autoplay = true;
+  const track = tone(300);
+  const stream = new MediaStream([track]);
+  const spoil = () => { throw new Error("spoiled"); };
+  const define = Reflect.defineProperty;
+  const stringify = JSON.stringify;
+  const iterator = (values) => Object.getPrototypeOf(values[Symbol.iterator]());
+  // Without what Playwright's own binding uses: Promise, JSON of its calls, and get, set and delete of a Map.
+  const spoiled = [
+    [Map.prototype, ["forEach", "values", "entries", "keys", "has", "clear", "size"]],
+    [Promise, ["all", "race", "resolve", "reject"]],
+    [Reflect, ["apply", "construct", "defineProperty", "ownKeys"]],
+    [Date, ["now"]],
+    [RTCRtpReceiver.prototype, ["getStats", "track", "getContributingSources"]],
+    [RTCPeerConnection.prototype, ["getReceivers", "connectionState", "iceConnectionState", "signalingState"]],
+    [EventTarget.prototype, ["addEventListener"]],
+    [RTCDataChannel.prototype, ["label"]],
+    [MessageEvent.prototype, ["data"]],
+    [RTCTrackEvent.prototype, ["receiver"]],
+    [RTCDataChannelEvent.prototype, ["channel"]],
+    [MediaStreamTrack.prototype, ["kind"]],
+    [Function.prototype, ["bind"]],
+    [iterator([]), ["next"]], [iterator(new Map()), ["next"]], [iterator(new Set()), ["next"]],
+    [window, [
+      "setInterval", "setTimeout", "Set", "WeakMap", "Uint8Array", "TextEncoder", "TextDecoder", "Worker", "Blob", "URL",
+      "String", "MessageEvent", "RTCTrackEvent", "RTCDataChannelEvent", "RTCRtpScriptTransform", "performance",
+    ]],
+  ];
+  for (const type of [
+    Set, WeakMap, Array, Promise, String, RegExp, Uint8Array, Object.getPrototypeOf(Uint8Array), TextEncoder, TextDecoder,
+    Worker, RTCStatsReport, Performance, URL, Blob,
+  ]) {
+    const names = Reflect.ownKeys(type.prototype).filter((name) => name !== "constructor" && name !== "length");
+    spoiled.push([type.prototype, names]);
+  }
+  for (let i = 0; i < spoiled.length; i += 1) {
+    const owner = spoiled[i][0], names = spoiled[i][1];
+    for (let j = 0; j < names.length; j += 1) define(owner, names[j], { value: spoil, writable: true });
+  }
+  define(JSON, "stringify", { value: (value) => (value.serializedArgs ? stringify(value) : spoil()) });
+  define(Array.prototype, "toJSON", { value: function () { return typeof this[0] === "string" ? this : spoil(); } });
+  define(Object.prototype, "toJSON", { value: function () { return "serializedArgs" in this ? this : spoil(); } });
+  const a = new RTCPeerConnection(), b = new RTCPeerConnection();
+  a.onicecandidate = (event) => void b.addIceCandidate(event.candidate);
+  b.onicecandidate = (event) => void a.addIceCandidate(event.candidate);
+  b.ontrack = (event) => { audio.srcObject = event.streams[0]; };
+  const channel = a.createDataChannel("collections");
+  channel.onopen = () => channel.send("hello");
+  a.addTrack(track, stream);
+  await a.setLocalDescription();
+  await b.setRemoteDescription(a.localDescription);
+  await b.setLocalDescription();
+  await a.setRemoteDescription(b.localDescription);
+}, 0)"""
+
+
+async def test_a_page_that_replaces_the_built_ins_is_recorded(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate(SPOILED_CALL)
+    await until(lambda: loopback.of(PageFault) or len(loopback.frames) >= 250)
+    await until(lambda: loopback.of(ReceiverReport))
+    assert [event.payload for event in loopback.of(ChannelMessage)] == [b"hello"]
+    assert [each.state for each in loopback.of(ConnectionStateChanged)][-1] == "connected"
+    assert loopback.tap.last_heartbeat is not None
+    loopback.assert_nothing_lost()

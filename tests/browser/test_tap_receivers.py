@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from statistics import median
 
 from tests.support.loopback import Loopback, until
 from worker.browser.launch import BrowserSession
-from worker.tape.events import AudioPathSeen, ConnectionClosed, ConnectionOpened, FrameBatch, ReceiverReport
+from worker.lifecycle.media_state import MediaMonitor
+from worker.tape.events import (
+    AudioPathSeen,
+    ConnectionClosed,
+    ConnectionOpened,
+    ConnectionStateChanged,
+    FrameBatch,
+    ReceiverReport,
+)
 
 
 async def test_receivers_of_a_remote_offer_are_tapped(browser_session: BrowserSession) -> None:
@@ -192,4 +201,50 @@ async def test_video_is_not_decoded(browser_session: BrowserSession) -> None:
     assert await loopback.tap.flush()
     assert loopback.frames == []
     assert [event.kind for event in loopback.listeners] == ["video"]
+    loopback.assert_nothing_lost()
+
+
+async def test_an_ice_restart_brings_a_failed_connection_back(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate(
+        r"""async () => {
+          connect();
+          a.addTrack(tone(300));
+          // Candidates of a port at which nobody listens.
+          const deaf = (to) => ({ candidate }) => {
+            if (!candidate?.candidate) return;
+            const changed = { ...candidate.toJSON(), candidate: candidate.candidate.replace(/ \d+ typ/, " 61999 typ") };
+            void to.addIceCandidate(changed);
+          };
+          a.onicecandidate = deaf(b);
+          b.onicecandidate = deaf(a);
+          const strip = ({ type, sdp }) => ({ type, sdp: sdp.replace(/a=candidate:.*\r\n/g, "") });
+          await a.setLocalDescription();
+          await b.setRemoteDescription(strip(a.localDescription));
+          await b.setLocalDescription();
+          await a.setRemoteDescription(strip(b.localDescription));
+        }"""
+    )
+    changes = partial(loopback.of, ConnectionStateChanged)
+    await until(lambda: any(each.state == "failed" and each.connection == 1 for each in changes()), 45.0)
+    assert loopback.frames == []
+    media = MediaMonitor()
+    for event in loopback.events:
+        media.observe(event, event.at)
+    assert not media.now.alive
+    await loopback.page.evaluate(
+        """async () => {
+          a.onicecandidate = ({ candidate }) => b.addIceCandidate(candidate);
+          b.onicecandidate = ({ candidate }) => a.addIceCandidate(candidate);
+          a.restartIce();
+          await negotiate(a, b);
+        }"""
+    )
+    await loopback.until_frames(50)
+    await until(lambda: loopback.of(ReceiverReport))
+    assert loopback.of(ConnectionClosed) == []
+    assert [each.state for each in changes() if each.connection == 1][-1] == "connected"
+    for event in loopback.events:
+        media.observe(event, event.at)
+    assert media.now.alive
     loopback.assert_nothing_lost()

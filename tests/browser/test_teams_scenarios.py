@@ -14,6 +14,7 @@ from fixtures.replica.comparison.recording import TRUTH_FILE, attribution, compa
 from fixtures.replica.scenario import scenario_names
 from fixtures.replica.truth import read_truth
 from tests.browser.test_scenarios import STARVED_SECONDS, files_of, replica_lateness, run
+from tests.support.places import assert_in_place
 from worker.manifest.schema import GatedMix, Manifest
 
 LABELLED = ("standup", "swap")
@@ -44,7 +45,7 @@ async def test_recorded_teams_scenarios_match_the_truth(names: Sequence[str], tm
 def check_stems(folder: Path) -> None:
     """Checks that each packet is in exactly the stems of its CSRCs, at its time, and that overlaps are listed."""
     truth = read_truth(folder / TRUTH_FILE)
-    lateness = replica_lateness(truth, 0.0)
+    lateness = replica_lateness(truth)
     stems = compare(folder, truth)
     assert {stem.expected_name for stem in stems} == {
         truth.header.participants[who] for who in truth.speakers()
@@ -56,7 +57,7 @@ def check_stems(folder: Path) -> None:
         assert stem.exact or 0 < stem.missing <= trimmed, (folder.name, stem)
         assert stem.foreign == stem.overlap_errors == 0, (folder.name, stem)
         assert stem.name == stem.expected_name
-        assert stem.place_error(0.99) <= 0.020 + lateness, (folder.name, stem.name)
+        assert_in_place(stem)
         assert stem.timestamp_error <= 0.0025, (folder.name, stem.name)
     segments = [
         segment

@@ -45,11 +45,15 @@ class Loopback:
         self.events: list[PageEvent | DocumentClosed] = []
 
     @classmethod
-    async def open(cls, session: BrowserSession, limits: TapLimits | None = None) -> Loopback:
+    async def open(
+        cls, session: BrowserSession, limits: TapLimits | None = None, init_script: str = ""
+    ) -> Loopback:
+        """``init_script`` runs in each document before the tap's scripts."""
         context = await new_context(session)
+        await context.add_init_script(init_script)
         self = cls()
         self.tap = await Tap.attach(context, self.hear, ALL_SCRIPTS, limits)
-        self.page = await context.new_page()
+        self.page = await self.tap.open_page()
         await context.route(f"{ORIGIN}/**", _serve)
         await self.page.goto(f"{ORIGIN}/")
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator
 
@@ -57,6 +58,7 @@ def synthetic_tape(
     yield RecordingStarted(at=STARTED_AT)
     streams = [_packets(talkers, slot, rng, jitter) for slot in sorted({each.slot for each in talkers})]
     heads = [next(stream, None) for stream in streams]
+    numbers = itertools.count()
     for tick in range(int(seconds * 10)):
         until = (tick + 1) / 10
         frames: list[Frame] = []
@@ -68,7 +70,7 @@ def synthetic_tape(
             heads[index] = head
         if frames:
             frames.sort(key=_arrival)
-            yield FrameBatch(1, tick, 0, frames)
+            yield FrameBatch(1, next(numbers), 0, frames)
     yield RecordingEnded(at=STARTED_AT + seconds, reason="meeting_ended")
 
 

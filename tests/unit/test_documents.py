@@ -50,6 +50,7 @@ FOREIGN = {
     "POD": "a placeholder",
     "PodEvictionFailure": "an error of EKS",
     "Runtime.addBinding": "a command of Chromium's protocol",
+    "Runtime.enable": "the same",
 }
 """Names that documents mention in backticks and that are not ours."""
 

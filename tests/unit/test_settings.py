@@ -43,6 +43,11 @@ def test_headed_0_is_the_default() -> None:
     assert (settings.headed, settings.display, settings.locale) == (False, None, "en-US")
 
 
+@pytest.mark.parametrize(("value", "minimize"), [("", True), ("1", True), ("0", False)])
+def test_minimizing_can_be_turned_off(value: str, minimize: bool) -> None:
+    assert BrowserSettings.from_environment({"MEETSTEMS_MINIMIZE": value}).minimize is minimize
+
+
 def test_the_storage_state_is_a_path(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text('{"cookies": [{"name": "a", "value": "s3cret"}]}', "utf-8")
@@ -55,6 +60,7 @@ def test_the_storage_state_is_a_path(tmp_path: Path) -> None:
     ("name", "value", "expected"),
     [
         ("MEETSTEMS_HEADED", "yes", "1 or 0"),
+        ("MEETSTEMS_MINIMIZE", "off", "1 or 0"),
         ("MEETSTEMS_LOCALE", "english", "a language tag like en-US"),
         ("MEETSTEMS_LOCALE", "en_US", "a language tag like en-US"),
         ("MEETSTEMS_LOCALE", "en-US --no-sandbox", "a language tag like en-US"),

@@ -8,14 +8,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from worker.audio.decoder import Samples, SpeechDecoder
+from worker.audio.decoder import DecoderPool, Samples, SpeechDecoder
 from worker.audio.opus import SAMPLE_RATE
 
 Sums = npt.NDArray[np.int32]
 
 
 class SampleSink(Protocol):
-    """Receives the finished mix in order."""
+    """Receives the finished mix in order. It does not raise."""
 
     def write(self, samples: Sums) -> None:
         """Appends samples at 48 kHz; full scale is that of 16 bits, the sink clips what is louder."""
@@ -33,13 +33,16 @@ class Mixer:
         """Meeting time of the first second that is not yet written, in samples."""
         self._seconds: deque[Sums | None] = deque()
         """The sums of the seconds from ``_start`` on; None for a second in which nobody has spoken."""
-        self._inputs: list[SpeechDecoder] = []
+        self._decoders = DecoderPool()
+
+    @property
+    def undecodable(self) -> int:
+        """Packets that could not be decoded; they are silent in the mix."""
+        return self._decoders.undecodable
 
     def open_input(self) -> SpeechDecoder:
-        """Returns a decoder whose output is added to the mix: one for each source."""
-        decoder = SpeechDecoder(self)
-        self._inputs.append(decoder)
-        return decoder
+        """Returns a decoder whose output is added to the mix: one for each source. It needs no closing."""
+        return SpeechDecoder(self, self._decoders)
 
     def add(self, position: int, samples: Samples) -> None:
         """Adds samples at ``position`` (samples of meeting time); those in seconds already written are left out."""
@@ -61,8 +64,7 @@ class Mixer:
 
     def write_until(self, position: int) -> None:
         """Writes the whole seconds before ``position`` (samples of meeting time)."""
-        for decoder in self._inputs:
-            decoder.settle()
+        self._decoders.settle(position)
         while self._start + SAMPLE_RATE <= position:
             self._write_second(SAMPLE_RATE)
 

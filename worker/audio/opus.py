@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 SAMPLE_RATE = 48_000
 
 QUANTUM = 120
@@ -27,35 +29,127 @@ def _frame_samples(config: int) -> int:
 FRAME_SAMPLES = tuple(_frame_samples(toc >> 3) for toc in range(256))
 """The frame length in samples for each TOC byte."""
 
-PACKET_SAMPLES = tuple(
-    0 if toc & 3 == 3 else FRAME_SAMPLES[toc] * (1 if toc & 3 == 0 else 2) for toc in range(256)
-)
-"""The packet length in samples for each TOC byte, or 0 where the second byte holds the frame count (code 3)."""
+LONGEST_FRAME = 1_275
+"""Bytes of the longest frame (RFC 6716, section 3.4, rule 2)."""
+
+LONGEST_SINGLE = 1 + LONGEST_FRAME
+"""Bytes of the longest packet of code 0: the TOC byte and one frame."""
+
+LONGEST_SILENCE = 6
+"""Bytes of two frames of digital silence and their header; only packets of code 3, which hold more frames, may be longer."""
+
+SINGLE_SAMPLES = tuple(0 if toc & 3 else FRAME_SAMPLES[toc] for toc in range(256))
+"""The packet length in samples for each TOC byte of code 0 (one frame), 0 for the others.
+
+Above LONGEST_SILENCE and up to LONGEST_SINGLE bytes such a packet is valid and holds sound, so nothing else of it has to be
+read.
+"""
+
+
+class OpusPacket(NamedTuple):
+    """The framing of a valid packet: ``samples`` at 48 kHz (120 to 5,760), and the lengths in bytes of its ``frames``, which
+    lie one behind the other from byte ``start`` on."""
+
+    samples: int
+    start: int
+    frames: tuple[int, ...]
+
+
+def parse_packet(payload: bytes) -> OpusPacket:
+    """Reads a packet's framing. Raises OpusError where it breaks one of the rules R1 to R7 of RFC 6716, section 3.4::
+
+    code 0: | TOC | frame |
+    code 1: | TOC | frame | frame of the same length |
+    code 2: | TOC | length | frame | frame |
+    code 3: | TOC | variable (1), padding (1), count (6) | padding length | lengths, if variable | frames | padding |
+    """
+    if not payload:
+        raise OpusError("opus: an empty payload is no packet (R1)")
+    size, code = len(payload), payload[0] & 3
+    frames: tuple[int, ...]
+    if code == 0:
+        start, frames = 1, (size - 1,)
+    elif code == 1:
+        if size % 2 == 0:
+            raise OpusError(f"opus: {size - 1} bytes cannot be two frames of the same length (R3)")
+        start, frames = 1, ((size - 1) // 2,) * 2
+    elif code == 2:
+        first, start = _frame_length(payload, 1)
+        if first > size - start:
+            raise OpusError(f"opus: a frame of {first} bytes does not fit into {size} (R4)")
+        frames = (first, size - start - first)
+    else:
+        start, frames = _many_frames(payload)
+    if max(frames) > LONGEST_FRAME:
+        raise OpusError(f"opus: a frame of {max(frames)} bytes, expected at most {LONGEST_FRAME} (R2)")
+    return OpusPacket(FRAME_SAMPLES[payload[0]] * len(frames), start, frames)
+
+
+def _many_frames(payload: bytes) -> tuple[int, tuple[int, ...]]:
+    """Where the frames of a code 3 packet begin, and their lengths. Raises OpusError by R5 to R7."""
+    size = len(payload)
+    if size < 2:
+        raise OpusError("opus: a code 3 packet of one byte has no frame count (R6, R7)")
+    count = payload[1] & 0x3F
+    samples = FRAME_SAMPLES[payload[0]] * count
+    if not 0 < samples <= LONGEST_PACKET:
+        raise OpusError(f"opus: a packet of {samples} samples, expected 120 to {LONGEST_PACKET} (R5)")
+    at, padding = 2, 0
+    if payload[1] & 0x40:
+        more = 255
+        while more == 255:
+            if at == size:
+                raise OpusError(f"opus: the padding's length does not end within {size} bytes (R6, R7)")
+            more = payload[at]
+            padding += 254 if more == 255 else more
+            at += 1
+    if not payload[1] & 0x80:
+        if (size - at - padding) % count or padding > size - at:
+            raise OpusError(f"opus: {size - at - padding} bytes cannot be {count} equal frames (R6)")
+        return at, ((size - at - padding) // count,) * count
+    frames = []
+    for _ in range(count - 1):
+        length, at = _frame_length(payload, at)
+        frames.append(length)
+    last = size - at - padding - sum(frames)
+    if last < 0:
+        raise OpusError(f"opus: {count} frames are {-last} bytes longer than their packet (R7)")
+    return at, (*frames, last)
+
+
+def _frame_length(payload: bytes, at: int) -> tuple[int, int]:
+    """The frame length that is coded at byte ``at`` (RFC 6716, section 3.2.1), and the byte behind it. Raises OpusError."""
+    first = payload[at] if at < len(payload) else 252
+    if first < 252:
+        return first, at + 1
+    if at + 1 >= len(payload):
+        raise OpusError(f"opus: the frame length at byte {at} is cut off at {len(payload)} (R4, R7)")
+    return first + 4 * payload[at + 1], at + 2
 
 
 def packet_samples(payload: bytes) -> int:
     """The length of an Opus packet in samples at 48 kHz (120 to 5,760). Raises OpusError if the payload is no packet."""
-    if not payload:
-        raise OpusError("opus: an empty payload is no packet")
-    samples = PACKET_SAMPLES[payload[0]]
-    if samples:
-        return samples
-    if len(payload) < 2:
-        raise OpusError("opus: a code 3 packet of one byte has no frame count")
-    samples = FRAME_SAMPLES[payload[0]] * (payload[1] & 0x3F)
-    if not 0 < samples <= LONGEST_PACKET:
-        raise OpusError(f"opus: a packet of {samples} samples; expected 120 to {LONGEST_PACKET}")
-    return samples
+    return parse_packet(payload).samples
 
 
 def is_silence(payload: bytes) -> bool:
-    """Whether a packet holds no sound: DTX (a packet of at most one byte) or CELT's digital silence.
+    """Whether a packet holds no sound: each of its frames is empty or CELT's digital silence.
 
-    RFC 6716 section 3.2.1 lets a frame be empty ("DTX or lost"). Chromium's DTX packets have one byte.
+    RFC 6716 section 3.2.1 lets a frame be empty ("DTX or lost"), and decoders take one of one byte for that, too. Chromium's
+    DTX packets have one byte, libopus makes some of up to 60 ms with codes 1 and 3.
     """
-    if len(payload) <= 1 or payload == LONG_SILENCE:
-        return True
-    return len(payload) == 3 and payload[0] >= 0xE0 and payload[1:] == b"\xff\xfe"
+    if len(payload) > LONGEST_SILENCE and payload[0] & 3 != 3:
+        return False
+    try:
+        _, at, frames = parse_packet(payload)
+    except OpusError:
+        return False
+    celt = payload[0] >> 3 >= _CELT_ONLY
+    for length in frames:
+        if length > 1 and not (celt and payload[at : at + length] == b"\xff\xfe"):
+            return False
+        at += length
+    return True
 
 
 def voice_activity(payload: bytes) -> bool | None:

@@ -1,32 +1,87 @@
-"""Writes the mix's file: 16-bit PCM, 48 kHz, mono, in RIFF/WAVE."""
+"""Writes the mix's file: 16-bit PCM, 48 kHz, mono, in RIFF/WAVE, and beyond 4 GiB in RF64 (EBU Tech 3306)."""
 
 from __future__ import annotations
 
-import wave
+import os
+import struct
+from contextlib import suppress
 from pathlib import Path
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
 
 from worker.audio.opus import SAMPLE_RATE
 
+LARGEST_RIFF = 0xFFFF_FFFE
+"""Bytes that RIFF's 32-bit length can give; 0xFFFFFFFF stands for "see ds64" in RF64."""
+
+_SAMPLE_BYTES = 2
+
+_FORMAT = struct.pack(
+    "<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * _SAMPLE_BYTES, _SAMPLE_BYTES, 16
+)
+"""The format chunk: PCM, one channel, sample rate, bytes a second, bytes a sample, bits a sample."""
+
+_DS64 = struct.Struct("<4sIQQQI")
+"""Chunk id and size; the lengths of file, data and samples that are too long for 32 bits; the length of an empty table."""
+
+_HEADER_BYTES = 12 + _DS64.size + len(_FORMAT) + 8
+
+_BEYOND_32_BITS = 0xFFFF_FFFF
+
 
 class WavWriter:
-    """Appends samples; ``close`` completes the header. Raises OSError if the file cannot be written.
+    """Appends samples. The header is correct after each call, so a file whose writer was killed can be played as well.
 
-    A WAVE file holds at most 4 GiB: 12.4 hours.
+    The header has room for RF64's lengths in a JUNK chunk, which readers skip; above LARGEST_RIFF bytes it becomes ``ds64``.
+    Raises OSError if the file cannot be written; it ends with the samples of the last call that did not raise then.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = wave.open(str(path), "wb")  # noqa: SIM115 - it stays open while the meeting runs
-        self._file.setnchannels(1)
-        self._file.setsampwidth(2)
-        self._file.setframerate(SAMPLE_RATE)
+        self._file = path.open("wb", buffering=0)
+        self._data_bytes = 0
+        # A rendering that breaks off does not close it.
+        finalize(self, self._file.close)
+        try:
+            self._append(_header(0))
+        except OSError:
+            self._file.close()
+            raise
 
     def write(self, samples: npt.NDArray[np.int32]) -> None:
         """Appends samples, clipped to 16 bits."""
-        self._file.writeframesraw(np.clip(samples, -32768, 32767).astype("<i2").tobytes())
+        data = np.clip(samples, -32768, 32767).astype("<i2").tobytes()
+        self._append(data)
+        self._data_bytes += len(data)
+        os.pwrite(self._file.fileno(), _header(self._data_bytes), 0)
 
     def close(self) -> None:
-        """Writes the lengths into the header and closes the file."""
+        """Closes the file, without what a failed call may have written of its samples."""
+        with suppress(OSError):
+            self._file.truncate(_HEADER_BYTES + self._data_bytes)
         self._file.close()
+
+    def _append(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+
+def _header(data_bytes: int) -> bytes:
+    """The header of a file with ``data_bytes`` of samples."""
+    riff_bytes = _HEADER_BYTES - 8 + data_bytes
+    if riff_bytes <= LARGEST_RIFF:
+        form, length, data_length = b"RIFF", riff_bytes, data_bytes
+        room = _DS64.pack(b"JUNK", _DS64.size - 8, 0, 0, 0, 0)
+    else:
+        form, length, data_length = b"RF64", _BEYOND_32_BITS, _BEYOND_32_BITS
+        room = _DS64.pack(b"ds64", _DS64.size - 8, riff_bytes, data_bytes, data_bytes // _SAMPLE_BYTES, 0)
+    return b"".join(
+        (
+            struct.pack("<4sI4s", form, length, b"WAVE"),
+            room,
+            _FORMAT,
+            struct.pack("<4sI", b"data", data_length),
+        )
+    )

@@ -43,6 +43,8 @@ class WebmWriter:
         self._silences = [(samples, _packet(samples, payload)) for samples, payload in SILENCES]
         self._due: deque[tuple[int, int, bytes]] = deque()
         """What waits: (position, samples, payload); silence has no payload."""
+        self.position = 0
+        """Where the last call began to write what waited, in samples."""
 
     def write(self, position: int, samples: int, payload: bytes) -> None:
         """Adds a packet that starts at ``position`` and lasts ``samples`` (48 kHz); timestamps are whole milliseconds."""
@@ -66,6 +68,7 @@ class WebmWriter:
         written = 0
         while due and written < most:
             position, samples, payload = due.popleft()
+            self.position = position
             if payload:
                 packet = _packet(samples, payload)
                 packet.pts = packet.dts = (position + 24) // _MILLISECOND

@@ -7,8 +7,12 @@ from typing import Final
 
 import msgspec
 
+from worker.tape.events import LONGEST_BATCH
+
 PAGE_FILES: Final = (
+    "builtins.js",
     "hooks.js",
+    "worker_link.js",
     "heartbeat.js",
     "page_events.js",
     "tap.js",
@@ -27,31 +31,39 @@ WORKER_FILES: Final = ("frame_batch.js", "tap_worker.js")
 class TapLimits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Limits of what a document buffers.
 
-    ``batch_milliseconds`` is the longest time that a frame or an event waits before it is sent. ``batches_in_flight`` is how
-    many batches, of frames and of events each, the worker process may not have acknowledged yet. Further data waits, up to
-    ``queued_frame_bytes`` (of base64) and ``queued_event_bytes`` (of JSON); more is dropped and counted. 8 MiB are about two
-    minutes of three busy streams.
+    ``batch_milliseconds`` is the longest time that a frame or an event waits before it is sent, at most LONGEST_BATCH, with
+    which the tape's consumers reckon. ``batches_in_flight`` is how many batches, of frames and of events each, the worker
+    process may not have acknowledged yet. Further data waits, up to ``queued_frame_bytes`` (of base64) and
+    ``queued_event_bytes`` (of JSON); more is dropped and counted. 8 MiB are about two minutes of three busy streams.
     """
 
-    batch_milliseconds: int = 100
+    batch_milliseconds: int = round(1000 * LONGEST_BATCH)
     batches_in_flight: int = 20
     queued_frame_bytes: int = 8 * 1024 * 1024
     queued_event_bytes: int = 8 * 1024 * 1024
 
 
+LIVE_LIMITS: Final = TapLimits(batch_milliseconds=100)
+"""For a recording whose frames are heard while it runs; each call of a binding costs the driver about as much as ten frames."""
+
+
 class _Config(msgspec.Struct, frozen=True, rename="camel"):
     binding: str
+    direct_binding: str
     flush_event: str
     worker_source: str
     limits: TapLimits
 
 
-def page_script(binding: str, flush_event: str, platform_files: tuple[str, ...], limits: TapLimits) -> str:
+def page_script(
+    binding: str, direct_binding: str, flush_event: str, platform_files: tuple[str, ...], limits: TapLimits
+) -> str:
     """The init script of every document, with ``platform_files`` of browser_scripts among its files.
 
     Its names stay inside a function, invisible to the page.
     """
-    config = _Config(binding, flush_event, _wrap(f"const LIMITS = {_json(limits)};", WORKER_FILES), limits)
+    worker_source = _wrap(f"const LIMITS = {_json(limits)};", WORKER_FILES)
+    config = _Config(binding, direct_binding, flush_event, worker_source, limits)
     return _wrap(f"const CONFIG = {_json(config)};", (*PAGE_FILES, *platform_files, START_FILE))
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -17,7 +14,18 @@ from playwright.async_api import BrowserContext, Page
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Frame as PageFrame
 
+from worker.browser.direct_binding import DirectBinding
 from worker.browser.injected_scripts import TapLimits, page_script
+from worker.browser.page_batches import (
+    BatchError,
+    Odd,
+    decode_document,
+    decode_events,
+    decode_frames,
+    shorten,
+    split_sent,
+)
+from worker.browser.page_clock import MOST_DOCUMENTS, Context, PageClock, Reading, Translation
 from worker.tape.events import DocumentClosed, Frame, FrameBatch, PageEvent, PageFault
 
 FLUSH_TIMEOUT: Final = 0.5
@@ -26,20 +34,10 @@ FLUSH_TIMEOUT: Final = 0.5
 TappedEvent: TypeAlias = FrameBatch | PageEvent | DocumentClosed
 """What a tap hands on."""
 
-_MAX_DOCUMENTS: Final = 10_000
-_MAX_UINT32: Final = 0xFFFFFFFF
-
-_frames_decoder = msgspec.msgpack.Decoder(FrameBatch)
-_events_decoder = msgspec.json.Decoder(list[PageEvent])
-
-
-class BatchError(ValueError):
-    """The page sent something that is not a batch; the message names the field, its value and what was expected."""
-
 
 class TapCounters(msgspec.Struct):
     """What the page sent so far. ``dropped``: frames that documents had no room for. ``batches_missing``: gaps in the batches'
-    sequence numbers. ``invalid``: calls that were not a valid batch.
+    sequence numbers. ``invalid``: calls that were not a valid batch. ``odd``: frames and events that were left out of a batch.
     """
 
     frames: int = 0
@@ -48,6 +46,7 @@ class TapCounters(msgspec.Struct):
     dropped: int = 0
     batches_missing: int = 0
     invalid: int = 0
+    odd: int = 0
 
 
 @dataclass
@@ -68,6 +67,7 @@ class Tap:
         context: BrowserContext,
         on_event: Callable[[TappedEvent], None],
         clock: Callable[[], float] = time.time,
+        read_clocks: Callable[[], Reading] | None = None,
     ) -> None:
         self.counters = TapCounters()
         self.last_heartbeat: float | None = None
@@ -77,8 +77,11 @@ class Tap:
         self._context = context
         self._on_event = on_event
         self._clock = clock
+        self._read_clocks = read_clocks or (lambda: Reading(now := clock(), 0.0, now))
+        self._page_clock = PageClock(self._read_clocks())
         self._documents: dict[int, _Document] = {}
         self._flush_event = f"flush-{secrets.token_hex(8)}"
+        self._direct = DirectBinding(self.receive)
         self._expected: dict[int, int] = {}
         self._dropped: dict[int, int] = {}
 
@@ -90,20 +93,31 @@ class Tap:
         platform_files: tuple[str, ...] = (),
         limits: TapLimits | None = None,
         clock: Callable[[], float] = time.time,
+        read_clocks: Callable[[], Reading] | None = None,
     ) -> Tap:
         """Injects the scripts, ``platform_files`` of browser_scripts among them, into every document that ``context`` opens
         from now on.
 
-        ``on_event`` is called in the event loop, in the order in which each document sent its batches. ``clock`` returns Unix
-        seconds. The context must bypass the pages' CSP (worker.browser.launch.new_context does).
+        ``on_event`` is called in the event loop, in the order in which each document sent its batches. All times in the events
+        are by ``clock``, which returns Unix seconds; ``read_clocks`` reads it with the machine's other clocks, by default as if
+        the system's clock was never set and the machine never suspended. The context must bypass the pages' CSP
+        (worker.browser.launch.new_context does).
         """
-        tap = cls(context, on_event, clock)
+        tap = cls(context, on_event, clock, read_clocks)
         context.on("page", tap._watch_page)
         binding = f"tap{secrets.token_hex(8)}"
-        await context.expose_binding(binding, lambda source, *args: tap.receive(*args, frame=source["frame"]))
-        script = page_script(binding, tap._flush_event, platform_files, limits or TapLimits())
+        await context.expose_binding(binding, lambda source, *args: tap._answer(*args, frame=source["frame"]))
+        script = page_script(
+            binding, tap._direct.name, tap._flush_event, platform_files, limits or TapLimits()
+        )
         await context.add_init_script(script)
         return tap
+
+    async def open_page(self) -> Page:
+        """A new page whose documents send their batches by the direct binding; those of any other page use Playwright's."""
+        page = await self._context.new_page()
+        await self._direct.install(self._context, page)
+        return page
 
     async def flush(self, within: float = FLUSH_TIMEOUT) -> bool:
         """Makes all documents send what they hold. Returns True when all of it has arrived, False after ``within`` seconds or
@@ -125,16 +139,26 @@ class Tap:
                 raise result
         return not any(isinstance(result, PlaywrightError) for result in results)
 
+    def _answer(self, *args: object, frame: PageFrame) -> int | None:
+        """Handles one call of Playwright's binding. Where it names its document, the answer is how many direct calls have come
+        from there; ``settle`` asks for nothing else.
+        """
+        match args:
+            case (kind, body, str(document)):
+                if kind != "settle":
+                    self.receive(kind, body, frame=frame)
+                return self._direct.arrived(document)
+            case _:
+                self.receive(*args, frame=frame)
+                return None
+
     def receive(self, *args: object, frame: PageFrame | None = None) -> None:
         """Handles one call of the binding from ``frame``. Never raises: any script of a hostile page can make such a call."""
         try:
-            for event in self._decode(args, frame):
-                if (document := self._documents.get(event.document)) is not None:
-                    document.reported = True
-                self._hand_on(event)
+            self._take(args, frame)
         except BatchError as error:
             self.counters.invalid += 1
-            self._hand_on(PageFault(at=self._clock(), document=0, where="Tap.receive", message=str(error)))
+            self._report_fault(0, str(error))
 
     def _watch_page(self, page: Page) -> None:
         """Closes the documents of frames and pages that go away without another document in their place."""
@@ -148,11 +172,12 @@ class Tap:
         if frame is None:
             return
         self._close_documents(lambda other: other == frame or other.is_detached())
-        if len(self._documents) < _MAX_DOCUMENTS:
+        if len(self._documents) < MOST_DOCUMENTS:
             self._documents[number] = _Document(frame)
 
     def _close_documents(self, is_gone: Callable[[PageFrame], bool]) -> None:
         for number in [number for number, document in self._documents.items() if is_gone(document.frame)]:
+            self._page_clock.forget(number)
             if self._documents.pop(number).reported:
                 self._hand_on(DocumentClosed(at=self._clock(), document=number))
 
@@ -162,6 +187,8 @@ class Tap:
             self.last_heartbeat = self._clock()
 
     def _hand_on(self, event: TappedEvent) -> None:
+        if (document := self._documents.get(event.document)) is not None:
+            document.reported = True
         if self.failed.done():
             return
         try:
@@ -169,34 +196,54 @@ class Tap:
         except Exception as error:  # noqa: BLE001 - reported through `failed`; the page must not see it
             self.failed.set_result(error)
 
-    def _decode(
-        self, args: tuple[object, ...], frame: PageFrame | None
-    ) -> list[FrameBatch] | list[PageEvent]:
+    def _take(self, args: tuple[object, ...], frame: PageFrame | None) -> None:
         match args:
             case ("document", str(body)):
-                self._open_document(_decode_document(body), frame)
-                return []
+                sent, content = split_sent(body)
+                document = decode_document(content)
+                self._open_document(document, frame)
+                self._page_clock.open(document, sent, self._read_clocks())
             case ("heartbeat", str(body)):
-                _decode_document(body)
+                sent, content = split_sent(body)
+                self._sync(decode_document(content), Context.WINDOW, sent)
                 self._take_heartbeat(frame)
-                return []
             case ("frames", str(body)):
-                batch = _decode_frames(body)
+                sent, content = split_sent(body)
+                batch, odd = decode_frames(content)
                 self._count(batch)
-                return [batch]
+                self._hand_on(_translate_frames(batch, self._sync(batch.document, Context.WEB_WORKER, sent)))
+                self._report_odd(batch.document, odd)
             case ("events", str(body)):
-                events = _decode_events(body)
-                self.counters.events += len(events)
-                return events
+                sent, content = split_sent(body)
+                self._take_events(*decode_events(content), sent)
             case _:
                 raise BatchError(
-                    f"binding called with {_shorten(args)}: "
+                    f"binding called with {shorten(args)}: "
                     "expected 'frames', 'events', 'document' or 'heartbeat' and a string"
                 )
 
+    def _take_events(self, events: Sequence[PageEvent], odd: Odd, sent: float) -> None:
+        self.counters.events += len(events)
+        if events:
+            translate = self._sync(events[0].document, Context.WINDOW, sent)
+            for event in events:
+                self._hand_on(msgspec.structs.replace(event, at=translate(event.at)))
+        self._report_odd(events[0].document if events else 0, odd)
+
+    def _sync(self, document: int, context: Context, sent: float) -> Translation:
+        return self._page_clock.receive(document, context, sent, self._read_clocks())
+
+    def _report_odd(self, document: int, odd: Odd) -> None:
+        if odd.items:
+            self.counters.odd += odd.items
+            self._report_fault(document, f"{odd.items} items of a batch were left out: {odd.first}")
+
+    def _report_fault(self, document: int, message: str) -> None:
+        self._hand_on(PageFault(at=self._clock(), document=document, where="Tap.receive", message=message))
+
     def _count(self, batch: FrameBatch) -> None:
-        if batch.document not in self._expected and len(self._expected) >= _MAX_DOCUMENTS:
-            raise BatchError(f"document {batch.document}: expected at most {_MAX_DOCUMENTS} documents")
+        if batch.document not in self._expected and len(self._expected) >= MOST_DOCUMENTS:
+            raise BatchError(f"document {batch.document}: expected at most {MOST_DOCUMENTS} documents")
         counters = self.counters
         counters.batches += 1
         counters.frames += len(batch.frames)
@@ -206,53 +253,21 @@ class Tap:
         self._dropped[batch.document] = batch.dropped
 
 
-def _decode_document(body: str) -> int:
-    if not (body.isascii() and body.isdecimal() and len(body) <= 10):
-        raise BatchError(f"document {_shorten(body)}: expected a decimal number")
-    _expect_range("document", number := int(body), _MAX_UINT32)
-    return number
-
-
-def _decode_frames(body: str) -> FrameBatch:
-    try:
-        batch = _frames_decoder.decode(base64.b64decode(body, validate=True))
-    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise BatchError(f"frames {_shorten(body)}: expected a FrameBatch ({error})") from error
-    for name in ("document", "sequence", "dropped"):
-        _expect_range(name, getattr(batch, name), _MAX_UINT32)
-    for frame in batch.frames:
-        _check(frame)
-    return batch
-
-
-def _decode_events(body: str) -> list[PageEvent]:
-    try:
-        return _events_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise BatchError(f"events {_shorten(body)}: expected a list of PageEvents ({error})") from error
-
-
-def _check(frame: Frame) -> None:
-    _expect_range("receiver", frame.receiver, _MAX_UINT32)
-    _expect_range("ssrc", frame.ssrc, _MAX_UINT32)
-    _expect_range("sequence", frame.sequence, 0xFFFF)
-    _expect_range("timestamp", frame.timestamp, _MAX_UINT32)
-    _expect_range("payload_type", frame.payload_type, 0x7F)
-    if len(frame.csrcs) > 15:
-        raise BatchError(f"csrcs: got {len(frame.csrcs)} of them, expected at most 15")
-    for csrc in frame.csrcs:
-        _expect_range("csrc", csrc, _MAX_UINT32)
-    for name in ("audio_level", "arrival", "captured"):
-        value = getattr(frame, name)
-        if value is not None and not math.isfinite(value):
-            raise BatchError(f"{name} {value}: expected a finite number")
-
-
-def _expect_range(name: str, value: int, highest: int) -> None:
-    if not 0 <= value <= highest:
-        raise BatchError(f"{name} {value}: expected 0 to {highest}")
-
-
-def _shorten(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"
+def _translate_frames(batch: FrameBatch, translate: Callable[[float], float]) -> FrameBatch:
+    frames = [
+        Frame(
+            frame.receiver,
+            frame.ssrc,
+            frame.csrcs,
+            frame.sequence,
+            frame.timestamp,
+            frame.payload_type,
+            frame.mime_type,
+            frame.audio_level,
+            translate(frame.arrival),
+            None if frame.captured is None else translate(frame.captured),
+            frame.payload,
+        )
+        for frame in batch.frames
+    ]
+    return FrameBatch(batch.document, batch.sequence, batch.dropped, frames)

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.tape_upload import TapeUpload
-from worker.errors import MeetstemsError
 from worker.jobs.context import WorkerContext
+from worker.jobs.second_try import replay_twice
 from worker.lifecycle.ending import Ending
 from worker.manifest.schema import Manifest
 from worker.monitoring.logs import LogTail
@@ -22,11 +22,10 @@ from worker.reasons import Reason
 from worker.recording.observer import RecordingObserver
 from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.session import attend
-from worker.rendering.deferred import NothingRecordedError, OpenRenderer
+from worker.rendering.deferred import NothingRecordedError
 from worker.rendering.output import TAPE_FOLDER
 from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
-from worker.rendering.replay import RenderingError, replay
 from worker.states import State
 from worker.tape.events import Announced, TapeEvent
 from worker.tape.parts import PART_PATTERN
@@ -127,7 +126,7 @@ async def run_attempt(
         stopped,
     )
     manifest, files = outcome.manifest, folder
-    if manifest is None and outcome.error is not None:
+    if outcome.error is not None and (manifest is None or manifest.recording.incomplete_files):
         files = folder.with_name("files")
         manifest = await asyncio.to_thread(_render_again, folder, files)
     _upload_torn_parts(folder / TAPE_FOLDER, closed, upload)
@@ -142,22 +141,14 @@ def _upload_torn_parts(tape: Path, closed: set[Path], upload: TapeUpload) -> Non
 
 
 def _render_again(folder: Path, files: Path) -> Manifest | None:
-    """Renders the tape into ``files`` after an error, and if that fails, without the mix, which needs the most space."""
+    """Renders the tape into ``files`` after an error; returns None where that gives no manifest."""
     for path in folder.iterdir():
         if path.name != TAPE_FOLDER:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for mix in (True, False):
-        shutil.rmtree(files, ignore_errors=True)
-        try:
-            return replay(folder / TAPE_FOLDER, files, _renderer(files, mix)).manifest
-        except NothingRecordedError:
-            return None
-        except (RenderingError, MeetstemsError, OSError) as error:
-            logger.warning(
-                "rendering again %s failed: %s", "with the mix" if mix else "without the mix", error
-            )
-    return None
-
-
-def _renderer(files: Path, mix: bool) -> OpenRenderer:
-    return lambda platform: Renderer(files, platform, mix=mix)
+    try:
+        return replay_twice(folder / TAPE_FOLDER, files).manifest
+    except NothingRecordedError:
+        return None
+    except Exception as error:  # noqa: BLE001 - the tape is in the bucket, whatever its files fail at
+        logger.warning("rendering again failed: %s", error)
+        return None

@@ -17,7 +17,6 @@ from worker.delivery.errors import DeliveryError
 from worker.delivery.guarded_document import GuardedDocument
 from worker.delivery.lease import Lease, LeaseLostError
 from worker.delivery.object_store import Listed, ObjectStore
-from worker.errors import MeetstemsError
 from worker.jobs.attempt import Attempt
 from worker.jobs.context import WorkerContext
 from worker.jobs.job_outcome import JobOutcome, announcement_of, given_up, judge, make_result
@@ -104,7 +103,7 @@ class Finish:
         result = await self._report(given_up(), None, [])
         try:
             await self._publish_document(list(await self._recovered()))
-        except (MeetstemsError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever failed, the job is reported, and nobody may wait for its audio
             logger.error("reported, but what was recorded could not be recovered: %s", error)
             await self._end_waiting_for_audio()
         return result
@@ -180,10 +179,11 @@ class Finish:
         return [listed for prefix in prefixes for listed in self._store.list(prefix)]
 
     def _remove_tapes(self, recorded: Sequence[RecordedAttempt]) -> None:
-        """Removes the tapes of attempts whose files are all there. A tape without files is the only copy of its recording."""
+        """Removes the tapes of attempts whose files are all there and complete. Any other is the only copy of its recording."""
         files = {
             each.attempt: files_of(each.manifest, separate_audio=self._job.separate_audio)
             for each in recorded
+            if not each.manifest.recording.incomplete_files
         }
         empty = {
             each.number for each in self._attempts if each.manifest is None and each.outcome.error is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 from worker.delivery.bucket_layout import AttemptKeys, BotKeys
@@ -10,13 +11,13 @@ from worker.delivery.errors import RefusedError
 from worker.delivery.object_store import Listed, Listing, ObjectStore
 from worker.jobs.earlier_attempts import download_parts, manifest_of
 from worker.jobs.publish import publish_audio, publish_rest
+from worker.jobs.second_try import replay_twice
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
 from worker.rendering.deferred import NothingRecordedError
 from worker.rendering.output import MANIFEST_FILE
-from worker.rendering.renderer import Renderer
-from worker.rendering.replay import replay
+from worker.rendering.replay import RenderingError
 from worker.tape.errors import TapeReadError
 
 logger = logging.getLogger(__name__)
@@ -35,16 +36,24 @@ def recover(
 
     ``work`` is a new or empty folder for it. ``platform`` is the job's. ``separate_audio``: the job asks for one file per
     speaker. Blocks for as long as rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and of what
-    was uploaded only files of a tape that has grown since are replaced. The attempts must have ended. Raises what the store
-    raises, and RenderingError or OSError without disk space.
+    was uploaded only files of a tape that has grown since, or that could not be written in full, are replaced. The attempts
+    must have ended. Raises what the store raises; RenderingError or OSError (no disk space) of an attempt after the others.
     """
     recorded = []
+    failure: Exception | None = None
     for number in numbers:
-        manifest = _recover_attempt(
-            store, keys.attempt(number), work / f"attempt-{number:04d}", platform, separate_audio
-        )
+        folder = work / f"attempt-{number:04d}"
+        try:
+            manifest = _recover_attempt(store, keys.attempt(number), folder, platform, separate_audio)
+        except (RenderingError, OSError) as error:
+            logger.error("%s: cannot be recovered: %s", keys.attempt(number).folder, error)
+            failure = failure or error
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
         if manifest is not None:
             recorded.append(recorded_attempt(keys, number, manifest))
+    if failure is not None:
+        raise failure
     return recorded
 
 
@@ -60,7 +69,8 @@ def _recover_attempt(
     uploaded = {listed.key: listed for listed in store.list(keys.files)}
     manifest, parts = manifest_of(store, keys), store.list(keys.tape)
     outdated = _has_grown(parts, uploaded.get(keys.file(MANIFEST_FILE)))
-    if manifest is not None and not outdated:
+    incomplete = manifest is not None and bool(manifest.recording.incomplete_files)
+    if manifest is not None and not outdated and not incomplete:
         wanted = files_of(manifest, separate_audio=separate_audio)
         if uploaded.keys() >= {keys.file(name) for name in wanted}:
             return manifest
@@ -69,17 +79,20 @@ def _recover_attempt(
     tape, output = work / "tape", work / "files"
     download_parts(store, parts, tape)
     try:
-        replayed = replay(tape, output, lambda platform: Renderer(output, platform), platform)
+        replayed = replay_twice(tape, output, platform)
     except (NothingRecordedError, TapeReadError) as error:
         logger.info("%s: nothing to recover: %s", keys.folder, error)
         return manifest
     for warning in replayed.warnings:
         logger.warning("%s: %s", keys.folder, warning)
-    if outdated and not _remove(store, list(uploaded)):
+    if incomplete and not outdated and replayed.failure is not None:
+        return manifest
+    replaces = outdated or incomplete
+    if replaces and not _remove(store, list(uploaded)):
         return manifest
     publish_audio(store, keys, output, separate_audio=separate_audio)
     publish_rest(store, keys, output, separate_audio=separate_audio)
-    return replayed.manifest if outdated or manifest is None else manifest
+    return replayed.manifest if replaces or manifest is None else manifest
 
 
 def _has_grown(parts: Listing, manifest: Listed | None) -> bool:
@@ -99,7 +112,7 @@ def _remove(store: ObjectStore, files: list[str]) -> bool:
         for key in sorted(files, key=lambda key: not key.endswith(f"/{MANIFEST_FILE}")):
             store.delete(key)
     except RefusedError as error:
-        logger.warning("files of a tape that has grown since cannot be replaced: %s", error)
+        logger.warning("files that others would take the place of cannot be replaced: %s", error)
         return False
     return True
 

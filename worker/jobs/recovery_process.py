@@ -132,6 +132,10 @@ def main() -> int:
     except (MeetstemsError, OSError) as error:
         logger.error("the earlier attempts cannot be recovered: %s", error)
         return 1
+    except Exception:
+        # Raised further it would end the interpreter in order, which waits for the thread; see below.
+        logger.exception("the earlier attempts cannot be recovered: internal error")
+        return 1
     sys.stdout.buffer.write(msgspec.json.encode(recorded))
     sys.stdout.buffer.flush()
     return 0

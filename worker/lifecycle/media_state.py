@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from worker.audio.red import RedError, unpack_red
 from worker.roster.sources import LOUDEST_MARKER
-from worker.roster.voice import is_voiced
+from worker.roster.voice import LoneNoise, is_voiced
 from worker.tape.events import (
     RED_MIME_TYPE,
     ChannelMessage,
     ConnectionClosed,
     ConnectionOpened,
+    ConnectionStateChanged,
     DocumentClosed,
     Frame,
     FrameBatch,
@@ -39,12 +40,20 @@ MOST_SOURCES: Final = 1000
 """Bound on the sources that are kept, since the page is untrusted; speech of further ones counts as listing none."""
 
 
+MOST_CONNECTIONS: Final = 1000
+"""Bound on the connections that are kept, since the page is untrusted; further ones are ignored."""
+
+LOST: Final = frozenset({"failed", "closed"})
+"""States of a connection that brings no packets. After ``failed`` an ICE restart may bring it back (W3C WebRTC §4.3.3)."""
+
+
 class MediaState(NamedTuple):
-    """The state of the media. Times are Unix seconds, None: never, or not now. ``first_frame`` is an arrival, on the page's
-    clock; the others are by the clock of whoever observed the events.
+    """The state of the media. Times are Unix seconds, None: never, or not now. ``first_frame`` is an arrival; the others are by
+    the clock of whoever observed the events.
 
     ``sources`` holds when each CSRC spoke last, ``unlisted_speech`` when somebody spoke in a packet that lists no source.
-    ``disconnected_since``: the page had a peer connection and has none.
+    ``disconnected_since``: all peer connections that the page had failed or were closed; since then none has connected and no
+    packet has arrived.
     ``deaf_since``: packets arrive, none of them is tapped. ``receivers``: audio or video can arrive; ``messages``: the page
     received something about the call, over a channel, a socket or in a response. None of these four outlasts the document
     that it was seen in.
@@ -72,11 +81,13 @@ class MediaMonitor:
     def __init__(self) -> None:
         self._media = MediaState()
         self._sources: dict[int, float] = {}
-        self._connections: set[tuple[int, int]] = set()
+        self._connections: dict[tuple[int, int], bool] = {}
+        """By document and number, whether the connection is lost."""
         self._deaf: set[int] = set()
         self._receiving: set[int] = set()
         self._told: set[int] = set()
         """Documents that are deaf, that have receivers, and that received messages."""
+        self._lone_noise = LoneNoise()
 
     @property
     def now(self) -> MediaState:
@@ -88,11 +99,13 @@ class MediaMonitor:
         match event:
             case FrameBatch(frames=[_, *_]):
                 self._take_frames(event.frames, at)
-            case ConnectionOpened():
-                self._connections.add((event.document, event.connection))
-                self._media = self._media._replace(disconnected_since=None)
+            case ConnectionOpened() if len(self._connections) < MOST_CONNECTIONS:
+                self._connections[event.document, event.connection] = False
             case ConnectionClosed():
-                self._close_connections({(event.document, event.connection)}, at)
+                self._connections.pop((event.document, event.connection), None)
+                self._note_loss(at)
+            case ConnectionStateChanged():
+                self._change_connection(event, at)
             case DocumentClosed():
                 self._close_document(event.document, at)
             case TapDeaf():
@@ -108,9 +121,20 @@ class MediaMonitor:
             case _:
                 pass
 
-    def _close_connections(self, closed: Set[tuple[int, int]], at: float) -> None:
-        self._connections -= closed
-        if not self._connections and self._media.disconnected_since is None:
+    def _change_connection(self, event: ConnectionStateChanged, at: float) -> None:
+        connection = (event.document, event.connection)
+        if connection not in self._connections:
+            return
+        if event.state == "connected":
+            self._connections[connection] = False
+            self._media = self._media._replace(disconnected_since=None)
+        elif event.state in LOST:
+            self._connections[connection] = True
+            self._note_loss(at)
+
+    def _note_loss(self, at: float) -> None:
+        """Notes that a connection was lost, which matters if there is no other."""
+        if all(self._connections.values()) and self._media.disconnected_since is None:
             self._media = self._media._replace(disconnected_since=at)
 
     def _close_document(self, document: int, at: float) -> None:
@@ -121,22 +145,42 @@ class MediaMonitor:
             receivers=bool(self._receiving),
             messages=bool(self._told),
         )
-        if closed := {each for each in self._connections if each[0] == document}:
-            self._close_connections(closed, at)
+        if closed := [each for each in self._connections if each[0] == document]:
+            for connection in closed:
+                del self._connections[connection]
+            # The document that took its place has as long to connect as any other.
+            self._media = self._media._replace(disconnected_since=None)
+            self._note_loss(at)
 
     def _take_frames(self, frames: list[Frame], at: float) -> None:
         media = self._media
-        speech = list(filter(_speaks, frames))
+        speech = [frame for frame in frames if self._speaks(frame)]
         for frame in speech:
             media = self._add_speech(media, frame, at)
-        first = min(frame.arrival for frame in frames)
+        first, newest = min(frame.arrival for frame in frames), max(frame.arrival for frame in frames)
+        lost = media.disconnected_since
         self._media = media._replace(
             first_frame=min(first, media.first_frame or first),
             last_frame=at,
             sources=dict(self._sources) if speech else media.sources,
             deaf_since=None,
+            disconnected_since=None if lost is not None and newest > lost else lost,
         )
         self._deaf.clear()
+
+    def _speaks(self, frame: Frame) -> bool:
+        """Whether the packet holds speech: by its sender's audio level where it has one, otherwise as worker.stems judges it.
+
+        A refresh of comfort noise is none.
+        """
+        if frame.mime_type.lower() in NO_VOICE:
+            return False
+        payload = _opus(frame)
+        if len(payload) <= SILENT_BYTES or self._lone_noise.is_alone(frame.ssrc, frame.timestamp, payload):
+            return False
+        if frame.audio_level is not None:
+            return frame.audio_level > QUIET_LEVEL
+        return is_voiced(_listed(frame), payload)
 
     def _add_speech(self, media: MediaState, frame: Frame, at: float) -> MediaState:
         sources = self._sources
@@ -151,18 +195,6 @@ class MediaMonitor:
 def _listed(frame: Frame) -> list[int]:
     """The sources in the packet's CSRC list."""
     return [csrc for csrc in frame.csrcs if csrc not in NO_SOURCES]
-
-
-def _speaks(frame: Frame) -> bool:
-    """Whether the packet holds speech: by its sender's audio level where it has one, otherwise as worker.stems judges it."""
-    if frame.mime_type.lower() in NO_VOICE:
-        return False
-    payload = _opus(frame)
-    if len(payload) <= SILENT_BYTES:
-        return False
-    if frame.audio_level is not None:
-        return frame.audio_level > QUIET_LEVEL
-    return is_voiced(_listed(frame), payload)
 
 
 def _opus(frame: Frame) -> bytes:

@@ -24,6 +24,7 @@ from worker.manifest.schema import (
 )
 from worker.reasons import read_reason
 from worker.roster.roster import Roster
+from worker.roster.tenures import split_key
 
 FIRST_CAPTION_SOURCE = 2**32
 """Sources from this number on are no CSRCs (32 bits) but stand for users known from captions alone."""
@@ -33,7 +34,8 @@ NOBODY_SPOKE = "No per-participant audio streams available for this bot."
 
 
 class HeardSource(msgspec.Struct, frozen=True, kw_only=True):
-    """One source that was heard. ``source`` is its CSRC, a number below 0 if it has none, or one from FIRST_CAPTION_SOURCE on.
+    """One source that was heard. ``source`` is its stem's key (worker.roster.tenures): its CSRC in its first tenure, a number
+    below 0 if it has none, or one from FIRST_CAPTION_SOURCE on.
 
     ``attribution`` and ``overlaps`` (with the sources of the others) are there only for a gated mix.
     """
@@ -67,9 +69,9 @@ def assemble_manifest(
     contested: list[str] = []
     files: dict[int, str] = {}
     people = name_sources(list(by_source), roster)
-    names = {source: person.participant_name for person in people for source in person.csrcs}
+    names = {source: person.participant_name for person in people for source in person.keys}
     for person in people:
-        for source in person.csrcs:
+        for source in person.keys:
             files[source] = file_name(person.participant_name, person.participant_id, source)
         if person.contested:
             contested.append(f"Evidence disagreed on whether {person.participant_name} is who spoke.")
@@ -81,7 +83,7 @@ def assemble_manifest(
                 is_host=person.is_host,
                 streams=[
                     _stream(person, by_source[source], duration, folder, files[source], names)
-                    for source in person.csrcs
+                    for source in person.keys
                 ],
             )
         )
@@ -101,7 +103,7 @@ def assemble_manifest(
             bot_name=begun.bot_name if begun else "",
             started_at=iso_utc(started.at, "microseconds") if started else "",
             duration_seconds=round(duration, 4),
-            complete=ended is not None and not _is_cut_off(ended.reason),
+            complete=ended is not None and not _is_cut_off(ended.reason) and facts.holes is None,
             ended_reason=ended.reason if ended else "cut_off",
             ended_detail=ended.detail if ended else "",
             audio_path=facts.audio_path,
@@ -112,6 +114,7 @@ def assemble_manifest(
             warnings=[*facts.warnings(), *warnings, *contested],
             announcement=facts.announcement or msgspec.UNSET,
             gated_mix=gated_mix or msgspec.UNSET,
+            holes=facts.holes or msgspec.UNSET,
         ),
     )
     return manifest, files
@@ -159,10 +162,16 @@ def _overlaps(heard: HeardSource, names: dict[int, str]) -> list[Overlap] | msgs
             start_seconds=round(start, 4),
             end_seconds=round(end, 4),
             participants=[names.get(source, "") for source in others],
-            csrcs=[source if source < FIRST_CAPTION_SOURCE else None for source in others],
+            csrcs=[_csrc(source) for source in others],
         )
         for start, end, others in heard.overlaps
     ]
+
+
+def _csrc(key: int) -> int | None:
+    """The CSRC of a stem's key; None for users known from captions alone, and for unknown speakers."""
+    source, _ = split_key(key)
+    return source if 0 <= source < FIRST_CAPTION_SOURCE else None
 
 
 def _is_cut_off(reason: str) -> bool:

@@ -11,9 +11,17 @@ import msgspec
 
 from worker.manifest.assemble import NOBODY_SPOKE
 from worker.manifest.filenames import file_name, stream_id
-from worker.manifest.merge_mixes import added_mixes, moved_attribution, moved_overlaps, renamed_overlaps
+from worker.manifest.merge_mixes import (
+    added_mixes,
+    moved_attribution,
+    moved_overlaps,
+    own_csrcs,
+    renamed_overlaps,
+    reused_sources,
+)
 from worker.manifest.schema import (
     Announcement,
+    Holes,
     Manifest,
     ParticipantStreams,
     RecordedPart,
@@ -23,6 +31,7 @@ from worker.manifest.schema import (
     Summary,
 )
 from worker.roster.roster import Evidence
+from worker.roster.tenures import MAX_TENURES, tenure_key
 
 _STRENGTH: Final = {evidence.value: evidence.strength for evidence in Evidence}
 """The strength of each ``name_source``."""
@@ -42,16 +51,19 @@ def merge_attempts(attempts: list[RecordedAttempt]) -> Manifest:
     """The manifest of all attempts; the files are not changed.
 
     Meeting time 0 is that of the first attempt; a segment's ``start_seconds`` and ``intervals`` are on that clock. Participants
-    are the same if their ids are, or if one has no id and a CSRC is the same; the strongest evidence names them in all
-    segments. Raises ValueError for an empty list.
+    are the same if their ids are, or if one has no id and a CSRC is the same that only one participant of each attempt had; the
+    strongest evidence names them in all segments. Raises ValueError for an empty list.
     """
     if not attempts:
         raise ValueError("attempts: got none, expected at least one that was recorded")
     ordered = sorted(attempts, key=lambda each: each.attempt)
     zero = _unix(ordered[0].manifest)
     pieces = [_placed(number, each, _after(each, zero)) for number, each in enumerate(ordered)]
-    people = [person for piece in pieces for person in piece]
-    participants = renamed_overlaps(_renumbered([_joined(group) for group in _same_people(people)]))
+    attempts_people = [list(piece) for piece in pieces]
+    changed_hands = {csrc for people in attempts_people for csrc in reused_sources(people)}
+    people = [person for each in attempts_people for person in each]
+    groups = _same_people(people, changed_hands)
+    participants = renamed_overlaps(_renumbered([_joined(group) for group in groups]))
     return Manifest(
         bot_id=ordered[-1].manifest.bot_id,
         audio_streams_available=bool(participants),
@@ -83,12 +95,15 @@ def _moved(segment: Segment, number: int, folder: str, offset: float) -> Segment
     )
 
 
-def _same_people(people: list[ParticipantStreams]) -> list[list[ParticipantStreams]]:
-    """Groups of entries that are one participant, in order of first appearance."""
+def _same_people(people: list[ParticipantStreams], changed_hands: set[int]) -> list[list[ParticipantStreams]]:
+    """Groups of entries that are one participant, in order of first appearance.
+
+    Sources that have ``changed_hands`` within an attempt do not show whose they are.
+    """
     groups: list[list[ParticipantStreams]] = []
     for person in people:
         for group in groups:
-            if _same(group, person):
+            if _same(group, person, changed_hands):
                 group.append(person)
                 break
         else:
@@ -96,21 +111,16 @@ def _same_people(people: list[ParticipantStreams]) -> list[list[ParticipantStrea
     return groups
 
 
-def _same(group: list[ParticipantStreams], person: ParticipantStreams) -> bool:
+def _same(group: list[ParticipantStreams], person: ParticipantStreams, changed_hands: set[int]) -> bool:
     ids = {each.participant_id for each in group} - {None}
     if ids and person.participant_id is not None:
         return person.participant_id in ids
-    return not _csrcs([person]).isdisjoint(_csrcs(group))
+    return bool((_csrcs([person]) & _csrcs(group)) - changed_hands)
 
 
 def _csrcs(people: list[ParticipantStreams]) -> set[int]:
-    return {
-        source.csrc
-        for person in people
-        for segment in person.segments()
-        for source in segment.sources
-        if source.csrc is not None
-    }
+    """The CSRCs of the files that are one source's."""
+    return {csrc for person in people for segment in person.segments() for csrc in own_csrcs(segment)}
 
 
 def _joined(group: list[ParticipantStreams]) -> ParticipantStreams:
@@ -120,25 +130,28 @@ def _joined(group: list[ParticipantStreams]) -> ParticipantStreams:
     streams: dict[int | str, list[Stream]] = {}
     for person in group:
         for stream in person.streams:
-            streams.setdefault(_source_of(stream), []).append(stream)
+            streams.setdefault(_key_of(person, stream), []).append(stream)
     return ParticipantStreams(
         participant_name=best.participant_name,
         participant_id=identity,
         name_source=best.name_source,
         is_host=best.is_host,
-        streams=[_one_stream(best.participant_name, identity, same) for same in streams.values()],
+        streams=[_one_stream(best.participant_name, identity, key, same) for key, same in streams.items()],
     )
 
 
-def _source_of(stream: Stream) -> int | str:
-    """The key by which streams of one participant continue: the CSRC, or the stream's id if it has none."""
-    first = stream.segments[0].sources[0] if stream.segments and stream.segments[0].sources else None
-    return stream.stream_id if first is None or first.csrc is None else first.csrc
+def _key_of(person: ParticipantStreams, stream: Stream) -> int | str:
+    """The key by which streams of one participant continue: the stem's, or the stream's id if it is no single CSRC's."""
+    own = own_csrcs(stream.segments[0]) if stream.segments else []
+    if not own:
+        return stream.stream_id
+    keys = (tenure_key(own[0], tenure) for tenure in range(MAX_TENURES))
+    name, identity = person.participant_name, person.participant_id
+    return next((key for key in keys if stream_id(name, identity, key) == stream.stream_id), own[0])
 
 
-def _one_stream(name: str, identity: str | None, same: list[Stream]) -> Stream:
+def _one_stream(name: str, identity: str | None, source: int | str, same: list[Stream]) -> Stream:
     """Joins the streams; the final name of the participant gives the id and the file names."""
-    source = _source_of(same[0])
     own_id = stream_id(name, identity, source) if isinstance(source, int) else same[-1].stream_id
     segments = []
     for segment in (each for stream in same for each in stream.segments):
@@ -191,8 +204,21 @@ def _recording(ordered: list[RecordedAttempt], zero: float) -> Recording:
         announcement=merged_announcement(each.manifest.recording.announcement for each in ordered)
         or msgspec.UNSET,
         parts=parts if len(parts) > 1 else msgspec.UNSET,
+        holes=_added_holes(ordered),
         gated_mix=added_mixes([each.manifest.recording.gated_mix for each in ordered]),
+        incomplete_files=[
+            f"{each.folder}/{file}"
+            for each in ordered
+            for file in each.manifest.recording.incomplete_files or ()
+        ]
+        or msgspec.UNSET,
     )
+
+
+def _added_holes(attempts: list[RecordedAttempt]) -> Holes | msgspec.UnsetType:
+    holes = [each.manifest.recording.holes or Holes() for each in attempts]
+    added = sum(holes, Holes())
+    return added if added != Holes() else msgspec.UNSET
 
 
 def merged_announcement(

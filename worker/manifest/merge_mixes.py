@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -43,15 +44,36 @@ def moved_attribution(
     ]
 
 
+def own_csrcs(segment: Segment) -> list[int]:
+    """The CSRCs of a file that is one source's; none for a file that several share, or an unknown one's."""
+    if segment.isolation == "mixed-only":
+        return []
+    return list(dict.fromkeys(source.csrc for source in segment.sources if source.csrc is not None))
+
+
+def reused_sources(people: list[ParticipantStreams]) -> set[int]:
+    """The CSRCs that several participants of one attempt had, one after the other."""
+    owners = Counter(
+        csrc
+        for person in people
+        for csrc in {csrc for segment in person.segments() for csrc in own_csrcs(segment)}
+    )
+    return {csrc for csrc, count in owners.items() if count > 1}
+
+
 def renamed_overlaps(participants: list[ParticipantStreams]) -> list[ParticipantStreams]:
-    """The participants with overlaps that use the merged document's names; within an attempt a source is one participant's."""
-    names: dict[tuple[int, int | None], str] = {
-        (segment.segment_index, source.csrc): person.participant_name
-        for person in participants
-        for segment in person.segments()
-        for source in segment.sources
-        if source.csrc is not None
-    }
+    """The participants with overlaps that use the merged document's names.
+
+    Names of sources that several participants of an attempt had stay as they are.
+    """
+    names: dict[tuple[int, int | None], str] = {}
+    reused: set[tuple[int, int | None]] = set()
+    for person in participants:
+        of_person = {(each.segment_index, csrc) for each in person.segments() for csrc in own_csrcs(each)}
+        reused |= of_person & names.keys()
+        names.update(dict.fromkeys(of_person, person.participant_name))
+    for each in reused:
+        del names[each]
     return [person.with_segments(lambda segment: _renamed(segment, names)) for person in participants]
 
 

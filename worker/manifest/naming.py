@@ -9,6 +9,7 @@ import msgspec
 
 from worker.manifest.filenames import display_name
 from worker.roster.roster import Device, Evidence, Roster, SourceOwner
+from worker.roster.tenures import split_key
 
 SCREEN_SHARE_SUFFIX = " (screen share)"
 
@@ -17,52 +18,64 @@ class NamedParticipant(msgspec.Struct, frozen=True, kw_only=True):
     """A participant who was heard, in the manifest's terms.
 
     ``participant_id`` is the device id, None if no evidence links the source to a device. ``name_source`` is the weakest
-    evidence that links the sources to the name, or ``none`` for an unknown speaker. ``csrcs`` are in order of first speech;
-    two of them mean that the same device rejoined. ``contested``: evidence disagrees on the owner of a source.
+    evidence that links the sources to the name, or ``none`` for an unknown speaker. ``keys`` are those of the stems, in
+    order of first speech; two of them mean that the same device rejoined. ``contested``: evidence disagrees on the owner of a
+    source.
     """
 
     participant_name: str
     participant_id: str | None
     name_source: str
     is_host: bool
-    csrcs: list[int]
+    keys: list[int]
     contested: bool = False
 
 
-def name_sources(csrcs: list[int], roster: Roster) -> list[NamedParticipant]:
-    """The participants behind ``csrcs`` (in order of first speech), in that order.
+def name_sources(keys: list[int], roster: Roster) -> list[NamedParticipant]:
+    """The participants behind the stems with these ``keys`` (worker.roster.tenures), in their order, that of first speech.
 
     Sources of one device are one participant; devices with the same name are several. Participants without a name are
     "Unknown 1", "Unknown 2" and so on.
     """
     participants = []
     unknown = 0
-    for group in _by_device(csrcs, roster):
-        device = roster.owner(group[0])
+    for group, owners in _by_device(keys, roster):
+        device = roster.device(owners[0].device_id) if owners else None
         name = _name(device, roster)
         if name is None:
             unknown += 1
-        owners = [roster.sources[csrc] for csrc in group if csrc in roster.sources]
         participants.append(
             NamedParticipant(
                 participant_name=name or f"Unknown {unknown}",
                 participant_id=device.device_id if device else None,
                 name_source=_weakest_link(device, owners) if device and name else Evidence.NONE.value,
                 is_host=bool(device and device.is_host),
-                csrcs=group,
+                keys=group,
                 contested=any(owner.contested for owner in owners),
             )
         )
     return participants
 
 
-def _by_device(csrcs: list[int], roster: Roster) -> list[list[int]]:
-    """Sources grouped by the device that owns them; one without an owner is a group by itself."""
-    groups: dict[str | int, list[int]] = {}
-    for csrc in dict.fromkeys(csrcs):
-        owner = roster.sources.get(csrc)
-        groups.setdefault(owner.device_id if owner else csrc, []).append(csrc)
+def _by_device(keys: list[int], roster: Roster) -> list[tuple[list[int], list[SourceOwner]]]:
+    """Keys grouped by the device that owns them, with the evidence for each; one without an owner is a group by itself."""
+    groups: dict[str | int, tuple[list[int], list[SourceOwner]]] = {}
+    for key in dict.fromkeys(keys):
+        owner = _owner(key, roster)
+        group, owners = groups.setdefault(key if owner is None else owner.device_id, ([], []))
+        group.append(key)
+        if owner is not None:
+            owners.append(owner)
     return list(groups.values())
+
+
+def _owner(key: int, roster: Roster) -> SourceOwner | None:
+    """The owner of a source in one of its tenures."""
+    source, tenure = split_key(key)
+    owners = roster.tenures.get(source)
+    if owners is None:
+        owners = (roster.sources.get(source),)
+    return owners[tenure] if tenure < len(owners) else None
 
 
 def _name(device: Device | None, roster: Roster) -> str | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 from worker.iso_time import iso_utc
-from worker.manifest.schema import Announcement
+from worker.manifest.schema import Announcement, Holes
 from worker.tape.events import (
     Announced,
     AudioPathSeen,
+    FrameBatch,
     PageDropped,
     PageEvent,
     PageFault,
@@ -18,6 +20,33 @@ from worker.tape.events import (
     TapeStarted,
     WorkerEvent,
 )
+from worker.tape.reader import TapeDamage
+
+MOST_DOCUMENTS: Final = 10_000
+"""Bound on the documents whose batches are counted, since the page is untrusted."""
+
+MOST_KINDS: Final = 100
+"""Kinds of dropped items, and of faults, that are told apart, since the page is untrusted."""
+
+
+class _Batches:
+    """What is missing by the batches' own counts: ``missing`` batches, and frames that the page ``dropped``."""
+
+    def __init__(self) -> None:
+        self.missing = 0
+        self.dropped = 0
+        self._next: dict[int, tuple[int, int]] = {}
+        """By document, the next batch's number and the frames dropped so far."""
+
+    def take(self, batch: FrameBatch, *, counts: bool) -> None:
+        """Takes the next batch; where it does not count, what is missing before it does not either."""
+        if batch.document not in self._next and len(self._next) >= MOST_DOCUMENTS:
+            return
+        number, dropped = self._next.get(batch.document, (0, 0))
+        if counts:
+            self.missing += max(0, batch.sequence - number)
+            self.dropped += max(0, batch.dropped - dropped)
+        self._next[batch.document] = (batch.sequence + 1, batch.dropped)
 
 
 class SessionFacts:
@@ -29,6 +58,9 @@ class SessionFacts:
         self.ended: RecordingEnded | None = None
         self.announcement: Announcement | None = None
         self.audio_path = "unknown"
+        self.damage: list[TapeDamage] = []
+        """What could not be read of the tape."""
+        self._batches = _Batches()
         self._deaf: set[tuple[int, int]] = set()
         self._dropped: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
@@ -51,11 +83,25 @@ class SessionFacts:
             case TapDeaf():
                 self._deaf.add((event.document, event.receiver))
             case PageDropped():
-                self._dropped[event.what] += event.count
+                _count_kind(self._dropped, event.what, event.count)
             case PageFault():
-                self._faults[event.where] += 1
+                _count_kind(self._faults, event.where, 1)
             case _:
                 pass
+
+    def observe_frames(self, batch: FrameBatch) -> None:
+        """Takes the tape's next batch of frames."""
+        self._batches.take(batch, counts=self.started is not None and self.ended is None)
+
+    @property
+    def holes(self) -> Holes | None:
+        """Where sound is missing that the network did not lose; None: nowhere."""
+        holes = Holes(
+            frames_dropped=self._batches.dropped,
+            batches_missing=self._batches.missing,
+            tape_damages=sum(damage.sound for damage in self.damage),
+        )
+        return holes if holes != Holes() else None
 
     def warnings(self) -> list[str]:
         """Sentences about missing or doubtful content."""
@@ -66,6 +112,13 @@ class SessionFacts:
             warnings.append("The page took the encoded audio itself: speakers may be missing or mixed.")
         if self._deaf:
             warnings.append(f"{_count(len(self._deaf), 'receiver')} got packets that never reached the tap.")
+        warnings += [f"The tape cannot be read in full: {damage.warning}." for damage in self.damage]
+        if self._batches.missing:
+            warnings.append(
+                f"{_count(self._batches.missing, 'batch', 'batches')} of frames are missing on the tape."
+            )
+        if self._batches.dropped:
+            warnings.append(f"The page had to drop {_count(self._batches.dropped, 'frame')} of audio.")
         for what, count in sorted(self._dropped.items()):
             warnings.append(f"The page had to drop {count} {what}.")
         for where, count in sorted(self._faults.items()):
@@ -73,6 +126,11 @@ class SessionFacts:
         return warnings
 
 
-def _count(number: int, thing: str) -> str:
+def _count_kind(counts: Counter[str], kind: str, number: int) -> None:
+    """Counts by kind; kinds past MOST_KINDS count as one."""
+    counts[kind if kind in counts or len(counts) < MOST_KINDS else "other parts"] += number
+
+
+def _count(number: int, thing: str, things: str = "") -> str:
     """'1 fault', '2 faults'."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    return f"{number} {thing}" if number == 1 else f"{number} {things or f'{thing}s'}"

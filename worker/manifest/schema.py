@@ -68,8 +68,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
     ``url`` is where the file is: relative to this document, or a presigned URL. ``isolation`` is ``separated``,
     ``gated-mix`` or ``mixed-only``. ``intervals`` are the stretches that hold speech, ``speech_seconds`` their sum.
-    ``overlaps`` (what is shared with others) and ``attribution`` (the evidence for this speaker) exist only for a gated mix;
-    both are exact to the packet.
+    ``overlaps`` (what is shared with others) and ``attribution`` (the evidence for this speaker) exist only for a gated mix,
+    and for a file of which a part is one; both are exact to the packet.
     """
 
     segment_index: int
@@ -182,14 +182,33 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     failure: str = ""
 
 
+class Holes(msgspec.Struct, frozen=True, kw_only=True):
+    """Where sound is missing that the network did not lose.
+
+    ``frames_dropped``: frames for which the page had no room. ``batches_missing``: gaps in the numbers of its batches.
+    ``tape_damages``: parts of the tape that are missing, or cannot be read in full. What is missing counts as ``lost`` in the
+    speakers' packets as well, where a later packet tells.
+    """
+
+    frames_dropped: int = 0
+    batches_missing: int = 0
+    tape_damages: int = 0
+
+    def __add__(self, other: Holes) -> Holes:
+        return Holes(
+            **{field: getattr(self, field) + getattr(other, field) for field in self.__struct_fields__}
+        )
+
+
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """The recording as a whole. ``started_at`` is meeting time 0, in ISO 8601 and UTC.
 
-    ``complete`` is False if the recording was cut off; ``ended_reason`` is a short code, ``ended_detail`` plain English.
-    ``audio_path`` is how the page received its audio: ``receivers`` or ``encoded``. ``warnings`` are sentences about missing or
-    doubtful content. ``announcement`` exists only if the bot was to announce itself. ``parts`` exist only if the bot joined
-    more than once; each has its own mix then. ``gated_mix`` exists only if the platform sends one mix of everybody (Microsoft
-    Teams).
+    ``complete`` is False if the recording was cut off or has ``holes``, which exist only then; ``ended_reason`` is a short
+    code, ``ended_detail`` plain English. ``audio_path`` is how the page received its audio: ``receivers`` or ``encoded``.
+    ``warnings`` are sentences about missing or doubtful content. ``announcement`` exists only if the bot was to announce
+    itself. ``parts`` exist only if the bot joined more than once; each has its own mix then. ``gated_mix`` exists only if the
+    platform sends one mix of everybody (Microsoft Teams). ``incomplete_files`` exist only if files could not be written in
+    full; a replay of the tape may still give them.
     """
 
     platform: str
@@ -207,6 +226,8 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     announcement: Announcement | msgspec.UnsetType = msgspec.UNSET
     parts: list[RecordedPart] | msgspec.UnsetType = msgspec.UNSET
     gated_mix: GatedMix | msgspec.UnsetType = msgspec.UNSET
+    incomplete_files: list[str] | msgspec.UnsetType = msgspec.UNSET
+    holes: Holes | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

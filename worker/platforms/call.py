@@ -6,6 +6,7 @@ from typing import Protocol
 
 from playwright.async_api import Page
 
+from worker.browser.page_window import PageWindow
 from worker.errors import MeetstemsError
 from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.page_view import View
@@ -43,5 +44,15 @@ class Call(Protocol):
 class CallFactory(Protocol):
     """The constructor of a platform's class of calls."""
 
-    def __call__(self, page: Page, address: MeetingAddress, bot_name: str, *, signed_in: bool = ...) -> Call:
-        """The call at ``address`` in ``page``, not yet joined. ``signed_in``: the browser carries an account."""
+    def __call__(
+        self,
+        page: Page,
+        address: MeetingAddress,
+        bot_name: str,
+        *,
+        signed_in: bool = ...,
+        window: PageWindow | None = ...,
+    ) -> Call:
+        """The call at ``address`` in ``page``, not yet joined. ``signed_in``: the browser carries an account. ``window``: the
+        page's, for PageDriver; None: it is never minimized.
+        """

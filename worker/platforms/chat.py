@@ -41,7 +41,8 @@ async def write_message(driver: PageDriver, chat: Chat, message: str) -> NotAnno
     Raises CallError when the page is gone.
     """
     try:
-        return await _send(driver, chat, shortened(message, chat.limit))
+        async with driver.window.restored():
+            return await _send(driver, chat, shortened(message, chat.limit))
     except PlaywrightError as error:
         driver.check_alive(error)
         logger.info("the chat does not take a message: %s", first_line(error))

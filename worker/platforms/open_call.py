@@ -6,12 +6,13 @@ from pkgutil import resolve_name
 
 from playwright.async_api import Page
 
+from worker.browser.page_window import PageWindow
 from worker.platforms.call import Call, CallFactory
 from worker.platforms.links import Link
 from worker.platforms.registry import PLATFORMS
 
 
-def open_call(link: Link, page: Page, bot_name: str, *, signed_in: bool) -> Call:
-    """The call behind ``link``, not yet joined. ``signed_in``: the browser carries an account."""
+def open_call(link: Link, page: Page, bot_name: str, *, signed_in: bool, window: PageWindow) -> Call:
+    """The call behind ``link``, not yet joined. ``signed_in``: the browser carries an account. ``window`` is the page's."""
     factory: CallFactory = resolve_name(PLATFORMS[link.platform].call)
-    return factory(page, link.address, bot_name, signed_in=signed_in)
+    return factory(page, link.address, bot_name, signed_in=signed_in, window=window)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Locator, Page
+from playwright.async_api import JSHandle, Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from worker.browser.page_errors import first_line
+from worker.browser.page_window import PageWindow
 from worker.platforms.call import CallError
 from worker.platforms.page_actions import Click, FillName, Step, press
 from worker.platforms.signs import Sign
@@ -35,13 +38,76 @@ _REDIRECTED: Final = "interrupted by another navigation"
 T = TypeVar("T")
 
 
-class PageDriver:
-    """Every method raises CallError when the page or the browser is gone."""
+_PREPARE: Final = """(wanted) => {
+  const read = %s;
+  let last;
+  return () => {
+    const seen = JSON.stringify(read(wanted));
+    if (seen === last) return null;
+    return (last = seen);
+  };
+}"""
+"""Returns a function that returns what ``read`` returns, in JSON, or null if that has not changed since its last call."""
 
-    def __init__(self, page: Page, bot_name: str) -> None:
+_READ: Final = "(read) => read()"
+
+
+class Reading(Generic[T]):
+    """A script that is called with ``wanted`` again and again. A document gets it once, and then returns changes only.
+
+    ``kind`` is the type of the result.
+    """
+
+    def __init__(self, script: str, wanted: dict[str, Any], kind: type[T]) -> None:
+        self._prepare = _PREPARE % script
+        self._wanted = wanted
+        self._kind = kind
+        self._prepared: JSHandle | None = None
+        self._seen = kind()
+
+    async def look(self, page: Page) -> T:
+        """The script's result. Raises PlaywrightError, and ValueError where it is not of the type."""
+        changed = await self._changed(page)
+        if changed is not None:
+            try:
+                self._seen = msgspec.convert(json.loads(changed), self._kind)
+            except (TypeError, ValueError) as error:
+                await self._forget()
+                raise ValueError(error) from error
+        return self._seen
+
+    async def _changed(self, page: Page) -> Any:
+        """The result as JSON; None: it has not changed."""
+        if self._prepared is not None:
+            try:
+                return await self._prepared.evaluate(_READ)
+            except PlaywrightError:
+                # Its document has gone, and there may be another.
+                await self._forget()
+        self._prepared = await page.evaluate_handle(self._prepare, self._wanted)
+        try:
+            return await self._prepared.evaluate(_READ)
+        except PlaywrightError:
+            await self._forget()
+            raise
+
+    async def _forget(self) -> None:
+        """Has the next look prepare the document anew."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            with suppress(PlaywrightError):
+                await prepared.dispose()
+
+
+class PageDriver:
+    """Every method raises CallError when the page or the browser is gone. ``window`` is restored for each step."""
+
+    def __init__(self, page: Page, bot_name: str, window: PageWindow | None = None) -> None:
         self.page = page
+        self.window = window or PageWindow(page, minimizes=False)
         self._bot_name = bot_name
         self._last_step: Step | None = None
+        self._readings: dict[tuple[str, bytes], Reading[Any]] = {}
 
     async def load(self, url: str, shown: str) -> None:
         """Loads ``url``, named ``shown`` in messages, and follows redirects. Raises CallError where it does not load."""
@@ -56,19 +122,18 @@ class PageDriver:
 
     async def observe(self, script: str, wanted: dict[str, Any], kind: type[T]) -> T:
         """The result of ``script``, called with ``wanted``; a ``kind`` with its defaults where the page cannot be read now."""
+        key = (script, msgspec.json.encode(wanted))
+        reading: Reading[T] = self._readings.setdefault(key, Reading(script, wanted, kind))
         try:
-            seen = await self.page.evaluate(script, wanted)
+            return await reading.look(self.page)
         except PlaywrightError as error:
             self.check_alive(error)
             # The page is navigating.
             logger.debug("the page could not be read: %s", first_line(error))
-            return kind()
-        try:
-            return msgspec.convert(seen, kind)
-        except msgspec.ValidationError as error:
+        except ValueError as error:
             # The page may have replaced functions that the script calls.
             logger.warning("the page returned unexpected facts: %s", error)
-            return kind()
+        return kind()
 
     def shown(self, selector: str) -> Locator:
         """The first visible element that Playwright's ``selector`` matches."""
@@ -82,13 +147,14 @@ class PageDriver:
         again = step == self._last_step
         self._last_step = None if again else step
         try:
-            match step:
-                case FillName():
-                    await target.fill(self._bot_name, timeout=CLICK_TIMEOUT * 1000)
-                case Click() if again:
-                    await target.dispatch_event("click", timeout=CLICK_TIMEOUT * 1000)
-                case Click():
-                    await target.click(timeout=CLICK_TIMEOUT * 1000)
+            async with self.window.restored():
+                match step:
+                    case FillName():
+                        await target.fill(self._bot_name, timeout=CLICK_TIMEOUT * 1000)
+                    case Click() if again:
+                        await target.dispatch_event("click", timeout=CLICK_TIMEOUT * 1000)
+                    case Click():
+                        await target.click(timeout=CLICK_TIMEOUT * 1000)
         except PlaywrightTimeoutError:
             logger.info("the page does not accept a step on %s", step.selector)
             return False
@@ -125,7 +191,8 @@ class PageDriver:
 
     async def _send_input(self, action: Awaitable[None]) -> None:
         try:
-            await action
+            async with self.window.restored():
+                await action
         except PlaywrightError as error:
             self.check_alive(error)
             logger.info("the page does not accept an input: %s", first_line(error))

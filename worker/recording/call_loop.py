@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from worker.browser.page_window import PageWindow
 from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.page_view import View
 from worker.lifecycle.state_machine import BEFORE_CALL, IN_CALL, Lifecycle, Transition
@@ -33,10 +34,10 @@ logger = logging.getLogger(__name__)
 JOINING_INTERVAL: Final = 0.25
 """Seconds between two looks at the page before the bot is in the call."""
 
-IN_CALL_INTERVAL: Final = 0.5
+IN_CALL_INTERVAL: Final = 1.0
 """Seconds between two looks at the page in the call."""
 
-THOROUGH_EVERY: Final = 4
+THOROUGH_EVERY: Final = 2
 """In the call, the first of this many looks reads the page's text, too."""
 
 _ROSTER_EVENTS: Final = (
@@ -46,7 +47,7 @@ _ROSTER_EVENTS: Final = (
 
 
 class CallLoop:
-    """Drives ``lifecycle`` with the observations of ``call``, ``decoder`` and ``media``.
+    """Drives ``lifecycle`` with the observations of ``call``, ``decoder`` and ``media``. While it records, ``window`` rests.
 
     ``on_transition`` is called with each transition, ``write`` with each event for the tape. ``clock`` returns Unix seconds on
     a steady clock, ``last_heartbeat`` when the page last showed that its scripts run, on the same clock.
@@ -55,6 +56,7 @@ class CallLoop:
     def __init__(
         self,
         call: Call,
+        window: PageWindow,
         decoder: RosterDecoder,
         media: MediaMonitor,
         lifecycle: Lifecycle,
@@ -66,6 +68,7 @@ class CallLoop:
         last_heartbeat: Callable[[], float | None],
     ) -> None:
         self._call = call
+        self._window = window
         self._decoder = decoder
         self._media = media
         self._lifecycle = lifecycle
@@ -102,6 +105,7 @@ class CallLoop:
                 await self._call.act()
             if self._lifecycle.state is State.IN_CALL_RECORDING:
                 await self._announcer.try_if_due()
+                await self._window.rest()
             await asyncio.sleep(JOINING_INTERVAL if joining else IN_CALL_INTERVAL)
 
     def _decide(self, view: View) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from worker.lifecycle.deafness import DeafnessJudge
 from worker.tape.events import DocumentClosed, FrameBatch, PageEvent, ReceiverReport, TapDeaf
+
+logger = logging.getLogger(__name__)
 
 
 class DeafnessWatch:
@@ -24,4 +27,9 @@ class DeafnessWatch:
         if isinstance(event, DocumentClosed):
             self._judge.forget(event.document)
         if isinstance(event, ReceiverReport) and (finding := self._judge.judge(event)) is not None:
+            logger.warning(
+                "receiver %d of document %d: packets arrive, but none reaches the tap",
+                finding.receiver,
+                finding.document,
+            )
             self._take(finding)

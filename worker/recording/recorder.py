@@ -50,7 +50,7 @@ class Recorder:
 
     @property
     def error(self) -> Exception | None:
-        """Why the tape could not be written, or else the files."""
+        """Why the tape could not be written, or else all or some of the files."""
         return self._tape_error or self._rendering_error
 
     def take(self, event: TapeEvent) -> None:
@@ -94,7 +94,10 @@ class Recorder:
             return False
 
     def finish(self) -> Manifest | None:
-        """Completes the tape, then the files; returns the manifest, None without files."""
+        """Completes the tape, then the files; returns the manifest, None without files.
+
+        Where some of the files are incomplete, there is a manifest and an ``error``.
+        """
         try:
             self._tape.finish()
         except TapeWriteError as error:
@@ -102,10 +105,12 @@ class Recorder:
         if self._rendering_error is not None or not self._renderer.begun:
             return None
         try:
-            return self._renderer.finish()
+            manifest = self._renderer.finish()
         except Exception as error:  # noqa: BLE001 - kept in `error`; nothing may stop the tape
             self._rendering_failed(error)
             return None
+        self._rendering_error = self._renderer.failure
+        return manifest
 
     def _rendering_failed(self, error: Exception) -> None:
         self._rendering_error = error

@@ -13,6 +13,7 @@ from playwright.async_api import Page
 
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.page_snapshot import take_snapshot
+from worker.browser.page_window import PageWindow
 from worker.browser.tap import Tap
 from worker.contracts.vendor_words import words
 from worker.lifecycle.ending import Ending
@@ -33,12 +34,14 @@ from worker.recording.recorder import Recorder
 from worker.recording.redaction import redacted_ending
 from worker.recording.signals import stop_signals
 from worker.recording.steady_clock import SteadyClock
+from worker.recording.ticker import Ticker
 from worker.rendering.deferred import HELD_SECONDS, DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER, claim_output
 from worker.settings import BrowserSettings
 from worker.states import State
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import (
+    LONGEST_BATCH,
     TAPE_VERSION,
     RecordingEnded,
     RecordingStarted,
@@ -50,8 +53,11 @@ from worker.tape.writer import TapeWriter
 
 logger = logging.getLogger(__name__)
 
-IN_FLIGHT: Final = 0.25
-"""Seconds before the call was recognized whose frames may still be in transit from the page."""
+TRANSIT: Final = 0.15
+"""Seconds that a batch takes from the page to the worker on a busy machine."""
+
+IN_FLIGHT: Final = LONGEST_BATCH + TRANSIT
+"""Seconds before the call was recognized whose frames may not have come from the page yet."""
 
 LEAVE_TIMEOUT: Final = 6.0
 """Seconds for leaving the call by its button; otherwise closing the browser ends it."""
@@ -103,12 +109,15 @@ async def attend(
                 redactor=request.link.redactor(),
             )
             take = DeafnessWatch(recorder.take).take
-            tap = await Tap.attach(context, take, PLATFORMS[request.link.platform].page_scripts, clock=clock)
-            page = await context.new_page()
-            call = open_call(
-                request.link, page, request.bot_name, signed_in=settings.storage_state is not None
+            scripts = PLATFORMS[request.link.platform].page_scripts
+            tap = await Tap.attach(context, take, scripts, clock=clock, read_clocks=clock.read)
+            page = await tap.open_page()
+            window = PageWindow(page, minimizes=settings.minimize)
+            signed_in = settings.storage_state is not None
+            call = open_call(request.link, page, request.bot_name, signed_in=signed_in, window=window)
+            session = _Session(
+                request, browser, tap, page, window, call, recorder, media, observer, stopped, clock
             )
-            session = _Session(request, browser, tap, page, call, recorder, media, observer, stopped, clock)
             return await session.run()
 
 
@@ -121,7 +130,7 @@ def _notify(callback: Callable[[], None]) -> None:
     """Calls an observer's ``callback``; a closed terminal must not end the recording."""
     try:
         callback()
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - a closed stream raises ValueError, a narrow encoding UnicodeEncodeError
         logger.info("the progress cannot be shown: %s", error)
 
 
@@ -134,6 +143,7 @@ class _Session:
         browser: BrowserSession,
         tap: Tap,
         page: Page,
+        window: PageWindow,
         call: Call,
         recorder: Recorder,
         media: MediaMonitor,
@@ -147,6 +157,7 @@ class _Session:
         self._browser = browser
         self._tap = tap
         self._page = page
+        self._window = window
         self._call = call
         self._recorder = recorder
         self._media = media
@@ -157,6 +168,7 @@ class _Session:
         self._announcer = Announcer(call, request.announcement, write=self._write, clock=clock)
         self._call_loop = CallLoop(
             call,
+            window,
             PLATFORMS[self._platform].open_roster_decoder(),
             media,
             self._lifecycle,
@@ -166,7 +178,8 @@ class _Session:
             clock=clock,
             last_heartbeat=lambda: tap.last_heartbeat,
         )
-        recorder.observers += [self._call_loop.observe, observer.event]
+        self._ticker = Ticker(clock, self._write)
+        recorder.observers += [self._call_loop.observe, self._ticker.observe, observer.event]
         self._ending: Ending | None = None
         self._cpu_meter: CpuMeter | None = None
         self._updates: asyncio.Task[None] | None = None
@@ -205,6 +218,7 @@ class _Session:
     async def _attend(self) -> Ending:
         """Stays until the bot has to leave: the lifecycle decides so, or something interrupts it."""
         call = asyncio.create_task(self._call_loop.until_leaving())
+        ticks = asyncio.create_task(self._ticker.run())
         try:
             interruption = await self._interruptions.wait_beside(call)
             if interruption is None:
@@ -216,7 +230,8 @@ class _Session:
             interruption = Ending(Reason.INTERNAL_ERROR, repr(error), self._clock())
         finally:
             call.cancel()
-            await asyncio.gather(call, return_exceptions=True)
+            ticks.cancel()
+            await asyncio.gather(call, ticks, return_exceptions=True)
         if interruption is not None:
             for transition in self._lifecycle.stop(interruption):
                 self._on_transition(transition)
@@ -268,7 +283,8 @@ class _Session:
             and self._needs_snapshot(ending.reason)
         ):
             private = PLATFORMS[self._platform].private_selectors
-            await take_snapshot(self._page, self._request.failure, private, self._redactor)
+            async with self._window.restored():
+                await take_snapshot(self._page, self._request.failure, private, self._redactor)
         if self._browser_is_alive():
             await self._leave()
         for transition in self._lifecycle.left(self._clock()):

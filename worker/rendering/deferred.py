@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+import msgspec
+
 from worker.errors import InputError
+from worker.manifest.recording_facts import MOST_DOCUMENTS
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform, UnknownPlatformError, read_platform
 from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, TapeStarted
+from worker.tape.reader import TapeDamage
 
 
 class NothingRecordedError(InputError):
@@ -37,6 +41,8 @@ class DeferredRenderer:
         self._renderer: Renderer | None = None
         self._held: list[tuple[TapeEvent, float]] = []
         self._held_frames: deque[tuple[FrameBatch, float]] = deque()
+        self._passed: dict[int, tuple[FrameBatch, float]] = {}
+        """The last batch of each document that is too old to be held, without its frames: what follows it is not missing."""
         self.ended = False
         """Whether RecordingEnded was fed."""
 
@@ -58,6 +64,11 @@ class DeferredRenderer:
             self._hold(event, logged)
         self.ended |= isinstance(event, RecordingEnded)
 
+    def report_damage(self, damage: Sequence[TapeDamage]) -> None:
+        """Takes what could not be read of the tape."""
+        if self._renderer is not None:
+            self._renderer.report_damage(damage)
+
     def progress(self) -> Progress | None:
         """The progress of the recording; None before it began."""
         return None if self._renderer is None else self._renderer.progress()
@@ -65,6 +76,11 @@ class DeferredRenderer:
     def write_due(self) -> bool:
         """Writes a bounded part of the files that is due; returns whether more is. Raises what the renderer raises."""
         return self._renderer is not None and self._renderer.write_due()
+
+    @property
+    def failure(self) -> Exception | None:
+        """After ``finish``: the first error that cost a file its completeness."""
+        return None if self._renderer is None else self._renderer.failure
 
     def finish(self) -> Manifest:
         """Completes all files and returns the manifest. Raises NothingRecordedError, or what the renderer raises."""
@@ -78,10 +94,14 @@ class DeferredRenderer:
             self._platform = read_platform(event.platform)
         if not isinstance(event, FrameBatch):
             self._held.append((event, logged))
-        elif event.frames:
+        else:
             self._held_frames.append((event, logged))
             while self._held_frames[0][1] < logged - HELD_SECONDS:
-                self._held_frames.popleft()
+                self._pass(*self._held_frames.popleft())
+
+    def _pass(self, batch: FrameBatch, logged: float) -> None:
+        if batch.document in self._passed or len(self._passed) < MOST_DOCUMENTS:
+            self._passed[batch.document] = (msgspec.structs.replace(batch, frames=[]), logged)
 
     def _begin(self, start: RecordingStarted, logged: float) -> None:
         if self._platform is None:
@@ -92,9 +112,12 @@ class DeferredRenderer:
         renderer = self._open(self._platform)
         for event, its_log_time in self._held:
             renderer.feed(event, its_log_time)
+        for batch, its_log_time in self._passed.values():
+            renderer.feed(batch, its_log_time)
         renderer.feed(start, logged)
         for batch, its_log_time in self._held_frames:
             renderer.feed(batch, its_log_time)
         self._held.clear()
         self._held_frames.clear()
+        self._passed.clear()
         self._renderer = renderer

@@ -1,7 +1,8 @@
-"""The output folder of a recording or a replay, and the names of its files."""
+"""The output folder of a recording or a replay, the names of its files, and how they are written."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
@@ -19,6 +20,18 @@ _PROBE: Final = bytes(4096)
 
 class OutputError(InputError):
     """The output folder cannot be used."""
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes a whole file or, where that fails, leaves what was there. Raises OSError."""
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
 
 
 def claim_output(folder: Path) -> None:

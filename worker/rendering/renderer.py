@@ -5,27 +5,29 @@ No clock is read: the events contain all times, so the same tape gives the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from worker.audio.mixer import Mixer
 from worker.audio.opus import QUANTUM, SAMPLE_RATE
-from worker.audio.wav import WavWriter
-from worker.manifest.assemble import assemble_manifest
+from worker.audio.payload_kinds import PayloadKind, left_out_warning
 from worker.manifest.naming import name_sources
 from worker.manifest.recording_facts import SessionFacts
-from worker.manifest.schema import Manifest, encode_manifest
+from worker.manifest.schema import Manifest
 from worker.platforms.registry import PLATFORMS, AudioKind, Platform, PlatformEntry
+from worker.rendering.completion import Completion
 from worker.rendering.meeting_clock import TOLERANCE, MeetingClock
-from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, STREAMS_FOLDER, TIMELINE_FILE
+from worker.rendering.mix_file import MixFile
+from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER
 from worker.rendering.progress import Progress, SpeakerProgress
-from worker.rendering.timeline.page import timeline_html
-from worker.roster.roster import Roster
+from worker.rendering.slot_table import SlotTable
+from worker.roster.decoder import RosterDecoder
 from worker.stems.caption_users import CaptionUsers
 from worker.stems.gated_stems import GatedStems
 from worker.stems.separate_stems import SeparateStems
-from worker.stems.stem_set import MOST_SOURCES, Slot, SourceSinks, StemSet
+from worker.stems.stem_set import SlotAddress, SourceSinks, StemSet
 from worker.tape.events import FrameBatch, PageEvent, RecordingEnded, RecordingStarted, TapeEvent
+from worker.tape.reader import TapeDamage
 
 SETTLED_AFTER = 30.0
 """Silence is written this many seconds behind meeting time: a stalled network may still deliver earlier speech."""
@@ -49,23 +51,24 @@ class Renderer:
     """Writes stems, mix, manifest and timeline into ``output`` while events are fed; ``finish`` completes them.
 
     ``platform`` decides the roster decoder and the kind of stems. ``sinks`` are opened for each source and receive it while it
-    is written. Raises OSError (av.FFmpegError for the stems) if a file cannot be written.
+    is written. A file that cannot be written ends there, alone. Raises OSError if the folder cannot be made.
     """
+
+    failure: Exception | None = None
+    """After ``finish``: the first error that cost a file its completeness; None: all files are complete."""
 
     def __init__(
         self, output: Path, platform: Platform, *, mix: bool = True, sinks: Sequence[SourceSinks] = ()
     ) -> None:
         self._output = output
         (output / STREAMS_FOLDER).mkdir(parents=True, exist_ok=True)
-        self._mixer = Mixer(WavWriter(output / AUDIO_FILE)) if mix else None
+        self._mix_file = MixFile(output / AUDIO_FILE) if mix else None
+        self._mixer = Mixer(self._mix_file) if self._mix_file else None
         self._facts = SessionFacts()
         entry = PLATFORMS[platform]
         self._decoder = entry.open_roster_decoder()
-        self._stem_set = _open_stem_set(
-            entry, output / STREAMS_FOLDER, self._mixer, self._decoder.roster, sinks
-        )
-        self._slots: dict[tuple[int, int, int], Slot] = {}
-        """By document, receiver and SSRC."""
+        self._stem_set = _open_stem_set(entry, output / STREAMS_FOLDER, self._mixer, self._decoder, sinks)
+        self._slots = SlotTable(self._stem_set)
         self._unbelieved = 0
         self._clock: MeetingClock | None = None
         self._now = 0.0
@@ -81,6 +84,7 @@ class Renderer:
     def feed(self, event: TapeEvent, logged: float) -> None:
         """Takes the tape's next event, with its log time in Unix seconds; frames before RecordingStarted do not count."""
         if isinstance(event, FrameBatch):
+            self._facts.observe_frames(event)
             if self._clock is not None and not self._ended and event.frames:
                 self._take_frames(event, logged, self._clock)
             return
@@ -98,19 +102,23 @@ class Renderer:
             else:
                 self._advance(at, at if isinstance(event, PageEvent) else at - SLOWEST_DELIVERY)
 
+    def report_damage(self, damage: Sequence[TapeDamage]) -> None:
+        """Takes what could not be read of the tape, for the manifest."""
+        self._facts.damage = list(damage)
+
     def progress(self) -> Progress:
         """The progress of the recording."""
-        stems = self._stem_set.stems
+        stems = {key: stem for key, stem in self._stem_set.stems.items() if stem.track.speech_length}
         named = name_sources(list(stems), self._stem_set.known(self._decoder.roster()))
-        names = {source: person.participant_name for person in named for source in person.csrcs}
+        names = {source: person.participant_name for person in named for source in person.keys}
         now = int(self._now * SAMPLE_RATE)
         return Progress(
             elapsed_seconds=self._now,
             speakers=[
                 SpeakerProgress(
                     name=names[source],
-                    speaking=stem.track.speech_end > now - SAMPLE_RATE,
-                    speech_seconds=sum(end - start for start, end in stem.track.intervals()) / SAMPLE_RATE,
+                    speaking=stem.track.spoke_until > now - SAMPLE_RATE,
+                    speech_seconds=stem.track.speech_length / SAMPLE_RATE,
                     packets_received=stem.track.received,
                     recovered=stem.track.recovered,
                     lost=stem.track.lost,
@@ -123,27 +131,23 @@ class Renderer:
         )
 
     def finish(self) -> Manifest:
-        """Completes and closes all files; the recording ends at RecordingEnded, or else with the last event."""
+        """Completes and closes all files; the recording ends at RecordingEnded, or else with the last event.
+
+        Raises OSError where the manifest cannot be written. All other files fail alone, and the manifest says so.
+        """
         self._conclude()
         end = self._stem_set.close(round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM)
-        if self._mixer:
-            self._mixer.close(end)
-        manifest, files = assemble_manifest(
-            self._stem_set.heard(),
-            self._stem_set.known(self._decoder.roster()),
+        completion = Completion(
+            self._output,
+            self._stem_set,
+            self._mixer,
+            self._mix_file,
             self._facts,
-            end / SAMPLE_RATE,
-            STREAMS_FOLDER,
-            AUDIO_FILE if self._mixer else None,
-            self._warnings(),
-            self._stem_set.gated_mix(),
+            self._decoder,
+            self._warnings,
         )
-        stems = self._stem_set.stems
-        for source, name in files.items():
-            path = stems[source].path
-            path.rename(path.with_name(name))
-        (self._output / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
-        (self._output / TIMELINE_FILE).write_text(timeline_html(manifest), "utf-8")
+        manifest = completion.complete(end)
+        self.failure = completion.failure
         return manifest
 
     def write_due(self) -> bool:
@@ -165,7 +169,7 @@ class Renderer:
         return False
 
     def _take_frames(self, batch: FrameBatch, logged: float, clock: MeetingClock) -> None:
-        slots = self._slots
+        slots = self._slots.by_address
         document = batch.document
         zero = clock.page_zero(batch, logged)
         latest = clock.latest(logged)
@@ -180,7 +184,8 @@ class Renderer:
             key = (document, frame.receiver, frame.ssrc)
             slot = slots.get(key)
             if slot is None:
-                slot = slots[key] = self._stem_set.open_slot(frame.ssrc)
+                slot = self._slots.open(SlotAddress(*key))
+            slot.last_arrival = arrival
             slot.buffer.push(frame, arrival)
             if arrival > now:
                 now = arrival
@@ -190,10 +195,7 @@ class Renderer:
         """Advances meeting time: places the packets whose wait is over, and writes silence up to SETTLED_AFTER before now."""
         self._now = max(now, self._now)
         self._delivered = now = max(delivered, self._delivered)
-        for slot in self._slots.values():
-            if slot.buffer.pending:
-                for packet in slot.buffer.release(now):
-                    slot.place(packet)
+        self._slots.place_due(now)
         self._stem_set.decide(now)
         self._settle(now)
         self.write_due()
@@ -203,26 +205,23 @@ class Renderer:
         if settled > self._settled:
             self._settled = settled
             self._stem_set.settle(settled)
+            self._slots.close_idle(now)
 
     def _conclude(self) -> None:
         """Places and attributes all that waits, as nothing more comes. Further calls do nothing."""
-        for slot in self._slots.values():
-            while slot.buffer.pending:
-                slot.place(slot.buffer.take())
+        self._slots.place_all()
         self._stem_set.decide(float("inf"))
         self._settle(self._now)
 
     def _warnings(self) -> list[str]:
-        refused = self._stem_set.refused
-        malformed = sum(slot.buffer.counts.malformed for slot in self._slots.values())
-        warnings = []
-        if refused:
-            warnings.append(f"{refused} packets came from more than {MOST_SOURCES} sources and have no file.")
-        if malformed:
-            warnings.append(f"{malformed} payloads could not be read and were left out.")
-        ahead = sum(slot.buffer.counts.ahead for slot in self._slots.values())
+        left_out = self._slots.left_out()
+        warnings = self._stem_set.warnings()
+        warnings += [left_out_warning(kind, left_out[kind]) for kind in PayloadKind if left_out[kind]]
+        ahead = self._slots.ahead()
         if ahead:
             warnings.append(f"{ahead} packets claimed to last longer than they did and were left out.")
+        if self._slots.misplaced:
+            warnings.append(f"{self._slots.misplaced} packets were left out after internal errors.")
         if self._decoder.undecodable:
             warnings.append(f"{self._decoder.undecodable} roster messages could not be read.")
         if self._decoder.harvested:
@@ -238,11 +237,12 @@ def _open_stem_set(
     entry: PlatformEntry,
     folder: Path,
     mixer: Mixer | None,
-    roster: Callable[[], Roster],
+    decoder: RosterDecoder,
     sinks: Sequence[SourceSinks],
 ) -> StemSet:
     match entry.audio:
         case AudioKind.SEPARATE:
-            return SeparateStems(folder, mixer, sinks)
+            return SeparateStems(folder, mixer, decoder.tenure, sinks)
         case AudioKind.MIXED:
-            return GatedStems(folder, mixer, CaptionUsers(roster), entry.hints_in, sinks)
+            users = CaptionUsers(decoder.roster)
+            return GatedStems(folder, mixer, users, decoder.tenure, entry.hints_in, sinks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.errors import MeetstemsError
+from worker.errors import MeetstemsError, cause
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
 from worker.rendering.deferred import DeferredRenderer, OpenRenderer
@@ -18,10 +18,14 @@ class RenderingError(MeetstemsError):
 
 
 class ReplayResult(NamedTuple):
-    """The result of a replay; ``warnings`` name the parts of the tape that cannot be read in full."""
+    """The result of a replay; ``warnings`` name the parts of the tape that cannot be read in full.
+
+    ``failure`` is the first error that cost a file its completeness, None if all files are complete.
+    """
 
     manifest: Manifest
     warnings: list[str]
+    failure: Exception | None = None
 
 
 def replay(
@@ -40,6 +44,11 @@ def replay(
     try:
         for logged, event in reader.logged_events():
             renderer.feed(event, logged)
-        return ReplayResult(renderer.finish(), reader.warnings)
-    except OSError as error:
-        raise RenderingError(f"output {output}: cannot be written: {error.strerror or error}") from error
+        renderer.report_damage(reader.damage)
+        manifest = renderer.finish()
+    except MeetstemsError:
+        raise
+    except Exception as error:
+        # What PyAV, struct or a fault of our own raises is seldom an OSError.
+        raise RenderingError(f"output {output}: cannot be written: {cause(error)}") from error
+    return ReplayResult(manifest, reader.warnings, renderer.failure)

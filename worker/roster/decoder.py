@@ -22,3 +22,6 @@ class RosterDecoder(Protocol):
 
     def roster(self) -> Roster:
         """The roster as known by now."""
+
+    def tenure(self, source: int, at: float) -> int:
+        """The number of the tenure of ``source`` at ``at`` (Unix seconds), as known by now; 0 for its first owner."""

@@ -102,10 +102,15 @@ class CallOver(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Roster(msgspec.Struct, frozen=True, kw_only=True):
-    """The known devices (by device id) and audio sources (by CSRC), and whether the call is over for the bot."""
+    """The known devices (by device id) and audio sources (by CSRC), and whether the call is over for the bot.
+
+    ``sources`` holds the latest owner of each source. ``tenures`` holds the owners of all tenures (worker.roster.tenures) of
+    the sources that may have had several; None where no evidence named one.
+    """
 
     devices: dict[str, Device] = {}
     sources: dict[int, SourceOwner] = {}
+    tenures: dict[int, tuple[SourceOwner | None, ...]] = {}
     over: CallOver | None = None
 
     @property
@@ -126,4 +131,8 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
     def owner(self, source: int) -> Device | None:
         """The device of an audio source; None if no evidence links the source to one."""
         owner = self.sources.get(source)
-        return None if owner is None else self.devices.get(owner.device_id, Device(device_id=owner.device_id))
+        return None if owner is None else self.device(owner.device_id)
+
+    def device(self, device_id: str) -> Device:
+        """The device of that id; one of which nothing else is known where no message described it."""
+        return self.devices.get(device_id) or Device(device_id=device_id)

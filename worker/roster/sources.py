@@ -1,4 +1,4 @@
-"""Finds the source of a packet from its CSRC list alone (pure)."""
+"""Finds the sources of a packet from its CSRC list alone (pure)."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def contributing_source(csrcs: tuple[int, ...]) -> int | None:
         if csrc != LOUDEST_MARKER:
             return csrc
     return None
+
+
+def contributing_sources(csrcs: tuple[int, ...]) -> list[int]:
+    """All participants' CSRCs in a packet, each once, in the order of the list; the first is ``contributing_source``."""
+    return [csrc for csrc in dict.fromkeys(csrcs) if csrc != LOUDEST_MARKER]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from worker.manifest.assemble import FIRST_CAPTION_SOURCE
 from worker.roster.roster import Evidence, Roster, SourceOwner
 from worker.tape.events import PageEvent, PageObjects, SocketMessage, WorkerEvent
+
+MOST_USERS = 10_000
+"""Users without a source in the roster that get one each, since the page is untrusted; further ones share one."""
 
 
 class CaptionUsers:
@@ -35,6 +40,8 @@ class CaptionUsers:
         if found is not None:
             self._found[user] = found
             return found
+        if user not in self._assigned and len(self._assigned) >= MOST_USERS:
+            return FIRST_CAPTION_SOURCE + MOST_USERS
         return self._assigned.setdefault(user, FIRST_CAPTION_SOURCE + len(self._assigned))
 
     def with_assigned(self, roster: Roster) -> Roster:
@@ -43,7 +50,7 @@ class CaptionUsers:
             source: SourceOwner(device_id=user, evidence=(_evidence(roster, user),))
             for user, source in self._assigned.items()
         }
-        return Roster(devices=roster.devices, sources={**roster.sources, **assigned}, over=roster.over)
+        return msgspec.structs.replace(roster, sources={**roster.sources, **assigned})
 
 
 def _evidence(roster: Roster, user: str) -> Evidence:

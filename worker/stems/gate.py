@@ -23,9 +23,10 @@ from worker.stems.dominance import MAX_EARLY, MAX_LAG, DominantSpeakers
 from worker.stems.jitter_buffer import WINDOW_SECONDS
 from worker.stems.lag_estimate import SpeechOnsets
 from worker.stems.mix_slot import MixPacket
+from worker.tape.events import LONGEST_BATCH
 
-PLACED_AFTER = WINDOW_SECONDS + 0.25
-"""Seconds after its arrival within which a packet is placed: the reordering window, and a batch of events."""
+PLACED_AFTER = WINDOW_SECONDS + LONGEST_BATCH + 0.15
+"""Seconds after its arrival within which a packet is placed: the reordering window, a batch, and its way from the page."""
 
 DOMINANCE_WAIT = MAX_LAG + MAX_EARLY + PLACED_AFTER
 """Seconds after which no further change of the dominant speaker can concern a packet."""

@@ -7,14 +7,16 @@ arrivals are known when it is placed. Packets that come later are counted and dr
 from __future__ import annotations
 
 from array import array
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import msgspec
 
-from worker.audio.red import RedError, RedundantBlock, unpack_red
+from worker.audio.payload_kinds import PayloadReader
+from worker.audio.red import RedundantBlock
 from worker.roster.sources import contributing_source
-from worker.tape.events import RED_MIME_TYPE, Frame
+from worker.stems.lost_sequences import LostSequences
+from worker.tape.events import OPUS_MIME_TYPE, Frame
 
 WINDOW_SECONDS = 0.5
 """How long a packet waits for those that were sent before it."""
@@ -28,8 +30,8 @@ MAX_MISORDER = 100
 REMEMBERED_STRAYS = 8
 """Packets that may be the first of a restarted stream."""
 
-REMEMBERED_LOSSES = 1_024
-"""Lost sequence numbers that are kept, to distinguish a late packet from a duplicate."""
+REMEMBERED_LISTS = 1_000
+"""CSRC lists whose source is kept, to look it up once."""
 
 _RING = 128
 """Entries of a ring that holds MAX_MISORDER, a power of two."""
@@ -57,11 +59,10 @@ class Packet(msgspec.Struct, gc=False):
 
 
 class SlotCounts(msgspec.Struct):
-    """Packets that the buffer dropped, by CSRC, payloads that cannot be read, and packets that had no place so far ahead."""
+    """Packets that the buffer dropped, by CSRC, and packets that had no place so far ahead."""
 
     late: dict[int | None, int] = msgspec.field(default_factory=dict)
     duplicate: dict[int | None, int] = msgspec.field(default_factory=dict)
-    malformed: int = 0
     ahead: int = 0
 
 
@@ -74,14 +75,15 @@ class JitterBuffer:
         self.pending: deque[Packet] = deque()
         """The packets that wait, in sequence order; others may read it, but not change it."""
         self.counts = SlotCounts()
+        self.payloads = PayloadReader()
         self._newest_sequence = -1
         self._newest_wire_sequence = 0
-        self._newest_timestamp = 0
+        self._newest_timestamp = 0x1_0000_0000
         self._has_released = False
         self._released_sequence = -1
         self._released_timestamp = 0
         self._released_csrc: int | None = None
-        self._lost: OrderedDict[int, None] = OrderedDict()
+        self._lost = LostSequences()
         self._timestamps = array("q", bytes(8 * _RING))
         """The timestamps of the last released packets, by sequence number modulo _RING."""
         self._strays: list[tuple[Frame, float]] = []
@@ -98,8 +100,7 @@ class JitterBuffer:
         else:
             step = (frame.sequence - self._newest_wire_sequence) & 0xFFFF
             if step >= MAX_DROPOUT or not step:
-                if step:
-                    step -= 0x10000
+                step -= 0x10000 if step else 0
                 if self._is_stray(frame, step):
                     self._take_stray(frame, arrival)
                     return
@@ -109,11 +110,14 @@ class JitterBuffer:
         try:
             csrc = self._sources[frame.csrcs]
         except KeyError:
-            csrc = self._sources[frame.csrcs] = self._source_of(frame.csrcs)
+            csrc = self._look_up_source(frame.csrcs)
         payload = frame.payload
         copies: list[RedundantBlock] = []
-        if frame.mime_type == RED_MIME_TYPE and payload:
-            payload, copies = self._unpack(payload)
+        if frame.mime_type != OPUS_MIME_TYPE and payload:
+            payload, copies = self.payloads.read(frame.mime_type, frame.payload_type, payload)
+            if not payload:
+                # Another codec may run on another clock, which must not place its neighbours.
+                timestamp = self._newest_timestamp
         packet = Packet(sequence, timestamp, arrival, arrival, csrc, frame.audio_level, payload, frame.csrcs)
         if sequence > newest:
             self._newest_sequence = sequence
@@ -143,7 +147,7 @@ class JitterBuffer:
         expected = self._released_sequence + 1
         if packet.sequence != expected:
             if self._has_released:
-                self._remember_losses(expected, packet.sequence)
+                self._lost.add(expected, packet.sequence)
             self._has_released = True
         self._released_sequence = packet.sequence
         self._timestamps[packet.sequence & _RING_MASK] = packet.timestamp
@@ -191,9 +195,8 @@ class JitterBuffer:
         """Inserts a packet that is not the newest, or counts it as late or duplicate."""
         if packet.sequence <= self._released_sequence:
             refused = self.counts.duplicate
-            if packet.sequence in self._lost:
+            if self._lost.take(packet.sequence):
                 refused = self.counts.late
-                del self._lost[packet.sequence]
                 self._timestamps[packet.sequence & _RING_MASK] = packet.timestamp
             count_packet(refused, packet)
             return
@@ -233,6 +236,9 @@ class JitterBuffer:
         for index in range(place, first - 1, -1):
             sequence = self.pending[index].sequence - 1
             if sequence > (self.pending[index - 1].sequence if index else self._released_sequence):
+                payload = self.payloads.read_block(block.payload_type, block.payload)
+                if not payload:
+                    return
                 due = min(carrier.arrival, self.pending[index].due)
                 self.pending.insert(
                     index,
@@ -243,12 +249,18 @@ class JitterBuffer:
                         due,
                         carrier.csrc,
                         None,
-                        block.payload,
+                        payload,
                         carrier.csrcs,
                         recovered=True,
                     ),
                 )
                 return
+
+    def _look_up_source(self, csrcs: tuple[int, ...]) -> int | None:
+        if len(self._sources) >= REMEMBERED_LISTS:
+            self._sources.clear()
+        source = self._sources[csrcs] = self._source_of(csrcs)
+        return source
 
     def _index_after(self, sequence: int) -> int:
         """The index after the last waiting packet whose sequence number is at most ``sequence``."""
@@ -256,21 +268,6 @@ class JitterBuffer:
         while index and self.pending[index - 1].sequence > sequence:
             index -= 1
         return index
-
-    def _unpack(self, payload: bytes) -> tuple[bytes, list[RedundantBlock]]:
-        """The primary block of a RED payload and the older ones; nothing if the payload cannot be read."""
-        try:
-            red = unpack_red(payload)
-        except RedError:
-            self.counts.malformed += 1
-            return b"", []
-        return red.primary, red.redundant
-
-    def _remember_losses(self, first: int, end: int) -> None:
-        for sequence in range(max(first, end - REMEMBERED_LOSSES), end):
-            self._lost[sequence] = None
-        while len(self._lost) > REMEMBERED_LOSSES:
-            self._lost.popitem(last=False)
 
 
 def _distance(one: Frame, other: Frame) -> int:

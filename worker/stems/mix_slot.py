@@ -5,25 +5,20 @@ The platform's mixer has one clock for all speakers, so a change of speakers doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
-from worker.audio.opus import SAMPLE_RATE
 from worker.roster.voice import is_voiced
 from worker.stems.jitter_buffer import JitterBuffer, Packet
 from worker.stems.placement import SlotPlacement
-from worker.stems.speaker_track import SpeakerTrack, SpeechSink
-
-COPIED_WITHIN = 3 * SAMPLE_RATE
-"""A slot that has been silent for three seconds brings no copies."""
+from worker.stems.speaker_track import SpeakerTrack
 
 
 class MixPacket(msgspec.Struct, gc=False):
     """A packet of the mix at its place.
 
     ``position`` and ``samples`` count at 48 kHz from meeting time 0. ``csrcs`` are in wire order, the dominant speaker's first.
-    ``lost`` packets of the slot are missing before it. ``voiced``: it lists a source, or its encoder found a voice in it, or
+    ``slot`` numbers the call's slots. ``lost`` packets of the slot are missing before it, and ``concealed`` samples at
+    ``concealed_at`` are to be concealed for them. ``voiced``: it lists a source, or its encoder found a voice in it, or
     the payload does not show that. ``near_voice``: it or a packet nearby is voiced.
     """
 
@@ -36,42 +31,32 @@ class MixPacket(msgspec.Struct, gc=False):
     lost: int
     voiced: bool
     near_voice: bool
+    slot: int = 0
+    concealed_at: int = 0
+    concealed: int = 0
 
 
 class MixSlot:
-    """The packets of one SSRC of a mix; placed packets are kept until ``take``.
+    """The packets of one SSRC of a mix; placed packets are kept until ``take``."""
 
-    ``slots`` are all slots of the mix: a packet that another of them brought, on another connection, is left out.
-    """
-
-    refused = 0
-
-    def __init__(self, ssrc: int, sinks: Sequence[SpeechSink], slots: Sequence[MixSlot] = ()) -> None:
+    def __init__(self, number: int, ssrc: int) -> None:
+        """``number`` counts the call's slots."""
+        self.number = number
+        self.last_arrival = 0.0
         self.buffer = JitterBuffer(_one_clock)
-        self.track = SpeakerTrack(self, sinks)
-        """The mix as received: the mixed audio is made of this, so that each packet is in it once."""
+        self.track = SpeakerTrack(self, [self])
+        """The mix as received."""
         self._placed: list[MixPacket] = []
         self._ssrc = ssrc
-        self._slots = slots
         self._placement = SlotPlacement(self.buffer, lambda _: self.track)
         self._packet: Packet | None = None
         self._lost = 0
+        self._concealed = (0, 0)
 
     def place(self, packet: Packet) -> None:
         """Places the slot's next packet in sequence order."""
-        if len(self._slots) > 1 and self._is_copy(packet):
-            self._placement.leave_out(packet)
-            return
         self._packet = packet
         self._placement.place(packet)
-
-    def _is_copy(self, packet: Packet) -> bool:
-        earliest = packet.arrival * SAMPLE_RATE - COPIED_WITHIN
-        return any(
-            slot.track.speech_end > earliest and slot.track.repeats(packet.payload)
-            for slot in self._slots
-            if slot is not self
-        )
 
     def take(self) -> list[MixPacket]:
         """The packets that were placed since the last call."""
@@ -87,11 +72,31 @@ class MixSlot:
         voiced = is_voiced(packet.csrcs, payload)
         csrcs = tuple(dict.fromkeys(packet.csrcs))
         self._placed.append(
-            MixPacket(position, samples, payload, csrcs, self._ssrc, packet.recovered, lost, voiced, voiced)
+            MixPacket(
+                position,
+                samples,
+                payload,
+                csrcs,
+                self._ssrc,
+                packet.recovered,
+                lost,
+                voiced,
+                voiced,
+                self.number,
+                *self._concealed,
+            )
         )
+        self._concealed = (0, 0)
 
     def be_silent(self, position: int, samples: int) -> None:
         """Called by the track: silence needs no attribution."""
+
+    def speak(self, position: int, samples: int, payload: bytes) -> None:
+        """Called by the track beside ``write``."""
+
+    def conceal(self, position: int, samples: int) -> None:
+        """Called by the track: what was lost is concealed in the mix before the next packet."""
+        self._concealed = (position, samples)
 
 
 def _one_clock(_csrcs: tuple[int, ...]) -> int | None:

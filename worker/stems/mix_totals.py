@@ -25,6 +25,7 @@ class MixTotals:
         self._shared_packets = 0
         self._shared_samples = 0
         self._noise_packets = 0
+        self._closed = Packets()
 
     def count(self, samples: int, evidence: SpeakerEvidence, *, shared: bool) -> None:
         """Counts a packet that lasts ``samples`` and that is in stems; ``shared``: several speakers are in it."""
@@ -38,11 +39,12 @@ class MixTotals:
         """Counts a packet that is in no stem."""
         self._noise_packets += 1
 
+    def close_slot(self, slot: MixSlot) -> None:
+        """Adds the counts of a slot that is closed before the end."""
+        self._closed += _packets(slot)
+
     def gated_mix(self, slots: Iterable[MixSlot]) -> GatedMix:
-        """The manifest's entry; ``slots`` are all slots of the mix."""
-        slots = list(slots)
-        tracks = [slot.track for slot in slots]
-        counts = [slot.buffer.counts for slot in slots]
+        """The manifest's entry; ``slots`` are those that are not closed."""
         return GatedMix(
             note=NOTE,
             packets=ByEvidence(**{evidence.value: self._packets[evidence] for evidence in SpeakerEvidence}),
@@ -55,12 +57,17 @@ class MixTotals:
             shared_packets=self._shared_packets,
             shared_seconds=round(self._shared_samples / SAMPLE_RATE, 4),
             noise_packets=self._noise_packets,
-            mix=Packets(
-                received=sum(track.received for track in tracks),
-                recovered=sum(track.recovered for track in tracks),
-                lost=sum(track.lost for track in tracks),
-                late=sum(sum(count.late.values()) for count in counts),
-                duplicate=sum(sum(count.duplicate.values()) for count in counts),
-                trimmed=sum(track.trimmed for track in tracks),
-            ),
+            mix=sum(map(_packets, slots), self._closed),
         )
+
+
+def _packets(slot: MixSlot) -> Packets:
+    track, counts = slot.track, slot.buffer.counts
+    return Packets(
+        received=track.received,
+        recovered=track.recovered,
+        lost=track.lost,
+        late=sum(counts.late.values()),
+        duplicate=sum(counts.duplicate.values()),
+        trimmed=track.trimmed,
+    )

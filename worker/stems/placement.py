@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker.audio.opus import (
-    FRAME_SAMPLES,
-    PACKET_SAMPLES,
+    LONGEST_SILENCE,
+    LONGEST_SINGLE,
     QUANTUM,
     SAMPLE_RATE,
-    SILENCES,
+    SINGLE_SAMPLES,
     OpusError,
     is_silence,
     packet_samples,
 )
+from worker.audio.payload_kinds import PayloadKind
 from worker.stems.drift_correction import packet_to_correct_at, shift_at
 from worker.stems.jitter_buffer import WINDOW_SECONDS, JitterBuffer, Packet, count_packet
 from worker.stems.rtp_clock import STALL_IN_SPEECH, RtpClock, lowest_offset
@@ -34,10 +35,6 @@ MOST_AHEAD = SAMPLE_RATE + round(WINDOW_SECONDS * SAMPLE_RATE)
 """No packet begins later than a second after its arrival and the wait in the buffer: a sender whose packets say that they last
 longer than they do would make everybody's files longer."""
 
-LONGEST_SILENCE = max(len(payload) for _, payload in SILENCES)
-"""Bytes; longer packets are not examined for silence."""
-
-
 MOST_OVERLAP = SAMPLE_RATE // 10
 """A slot that goes on with a source for more than 100 ms after another begins keeps it; estimates of places differ by less."""
 
@@ -50,7 +47,6 @@ class SlotPlacement:
 
         Packets for which it returns None are counted in ``refused``.
         """
-        self.refused = 0
         self.buffer = buffer
         self._track_of = track_of
         self._track: SpeakerTrack | None = None
@@ -70,13 +66,11 @@ class SlotPlacement:
     def place(self, packet: Packet) -> None:  # noqa: PLR0912 - one packet, one pass: calls would cost more than the branches
         """Places the slot's next packet in sequence order."""
         payload = packet.payload
-        if len(payload) <= LONGEST_SILENCE and self._take_silence(packet):
-            return
-        try:
-            samples = PACKET_SAMPLES[payload[0]] or packet_samples(payload)
-        except OpusError:
-            self.buffer.counts.malformed += 1
-            return
+        samples = SINGLE_SAMPLES[payload[0]] if LONGEST_SILENCE < len(payload) <= LONGEST_SINGLE else 0
+        if not samples:
+            samples = self._examine(packet)
+            if not samples:
+                return
         sequence = packet.sequence
         timestamp = packet.timestamp
         track = self._track
@@ -157,7 +151,6 @@ class SlotPlacement:
         self._csrc = packet.csrc
         self._track = track = self._track_of(packet.csrc)
         if track is None:
-            self.refused += 1
             return None
         offset = lowest_offset(packet, self.buffer.pending)
         owner = track.slot
@@ -188,21 +181,33 @@ class SlotPlacement:
         step = packet.arrival * SAMPLE_RATE - packet.timestamp - self._offset
         self._clock.resume(packet, self.buffer.pending, gap, step)
 
-    def _take_silence(self, packet: Packet) -> bool:
-        """Takes padding or a packet of silence, which need no place; returns False for other packets."""
+    def _examine(self, packet: Packet) -> int:
+        """The samples of a packet of speech. Returns 0 for one that needs no place: padding, silence, or what is not Opus."""
         payload = packet.payload
-        if payload and not is_silence(payload):
-            return False
-        if payload:
-            if packet.csrc == self._csrc and self._track is not None:
-                self._track.lost += self._missing(packet)
-            else:
-                self._csrc = packet.csrc
-                self._track = None
-            self._clock_timestamp = packet.timestamp + _samples_of_silence(payload)
-            self._next_timestamp = -1
+        if not payload:
+            self._next_sequence = packet.sequence + 1
+            return 0
+        try:
+            samples = packet_samples(payload)
+        except OpusError:
+            self.buffer.payloads.left_out[PayloadKind.MALFORMED_OPUS] += 1
+            self._be_silent(packet, 0)
+            return 0
+        if not is_silence(payload):
+            return samples
+        self._be_silent(packet, samples)
+        return 0
+
+    def _be_silent(self, packet: Packet, samples: int) -> None:
+        """Ends the talk-spurt at ``packet``, which lasts ``samples``."""
+        if packet.csrc == self._csrc and self._track is not None:
+            self._track.lost += self._missing(packet)
+        else:
+            self._csrc = packet.csrc
+            self._track = None
+        self._clock_timestamp = packet.timestamp + samples
+        self._next_timestamp = -1
         self._next_sequence = packet.sequence + 1
-        return True
 
     def _missing(self, packet: Packet) -> int:
         """How many packets are missing between the last one and this."""
@@ -229,11 +234,3 @@ class SlotPlacement:
         """Goes on behind a packet that is left out."""
         self._next_timestamp = self._clock_timestamp = packet.timestamp + samples
         self._next_sequence = packet.sequence + 1
-
-
-def _samples_of_silence(payload: bytes) -> int:
-    """The length of a packet of silence; one of code 3 without a frame count lasts one frame."""
-    try:
-        return packet_samples(payload)
-    except OpusError:
-        return FRAME_SAMPLES[payload[0]]

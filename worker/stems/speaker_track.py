@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from worker.audio.opus import QUANTUM
+from worker.roster.voice import may_be_comfort_noise
 
 SPURT_GAP = 12_000
 """Speech that pauses for less than 250 ms counts as one stretch, in samples."""
@@ -49,7 +50,7 @@ class Carrier(Protocol):
 class SpeakerTrack:
     """The stem of one source. ``end`` is where its next packet goes, in samples of meeting time.
 
-    ``stem`` receives every sample, ``sinks`` only speech.
+    ``stem`` receives every sample, ``sinks`` only speech. A sink that raises gets nothing more; its error is in ``failures``.
     """
 
     def __init__(self, stem: PacketSink, sinks: Sequence[SpeechSink] = ()) -> None:
@@ -67,19 +68,34 @@ class SpeakerTrack:
         """Packets that were left out because the sender's clock is fast and it did not pause."""
         self.recent: deque[bytes] = deque(maxlen=REMEMBERED_PAYLOADS)
         """The last payloads of speech."""
+        self.failures: list[Exception] = []
+        """What sinks raised."""
         self._spurts: list[tuple[int, int]] = []
+        self._spurts_length = 0
+        """The sum of the spurts, in samples."""
         self._spurt_start = 0
+        self._first_end = 0
+        """Where the first packet of the present stretch ends."""
+        self._first_payload = b""
 
-    def speak(self, position: int, samples: int, payload: bytes) -> int:
-        """Writes a packet of speech at ``position``, or at ``end`` if that is later; returns the place it got."""
+    def speak(
+        self, position: int, samples: int, payload: bytes, sinks: Sequence[SpeechSink] | None = None
+    ) -> int:
+        """Writes a packet of speech at ``position``, or at ``end`` if that is later; returns the place it got.
+
+        ``sinks`` receive it in place of the track's own.
+        """
         if position != self.end:
             self.be_silent_until(position)
             position = self.end
         if position != self.speech_end:
-            self._note_pause(position)
+            self._note_pause(position, samples, payload)
         self._stem.write(position, samples, payload)
-        for sink in self._sinks:
-            sink.speak(position, samples, payload)
+        for sink in self._sinks if sinks is None else sinks:
+            try:
+                sink.speak(position, samples, payload)
+            except Exception as error:  # noqa: BLE001 - whatever a sink raises costs that sink alone
+                self._drop(sink, error)
         self.recent.append(payload)
         self.end = self.speech_end = position + samples
         return position
@@ -93,7 +109,10 @@ class SpeakerTrack:
         if self.end != self.speech_end:
             return
         for sink in self._sinks:
-            sink.conceal(self.end, samples)
+            try:
+                sink.conceal(self.end, samples)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._drop(sink, error)
 
     def be_silent_until(self, position: int) -> None:
         """Writes silence up to ``position``, in whole steps of 2.5 ms. Does nothing if the stem is longer already."""
@@ -104,14 +123,40 @@ class SpeakerTrack:
         self.end += gap
 
     def intervals(self) -> list[tuple[int, int]]:
-        """The stretches of speech so far: (from, to) in samples of meeting time."""
-        if self.speech_end < 0:
-            return []
+        """The stretches of speech so far: (from, to) in samples of meeting time. Lone packets of comfort noise are none."""
+        if not self._is_speech():
+            return list(self._spurts)
         return [*self._spurts, (self._spurt_start, self.speech_end)]
 
-    def _note_pause(self, position: int) -> None:
+    def _drop(self, sink: SpeechSink, error: Exception) -> None:
+        self._sinks = tuple(each for each in self._sinks if each is not sink)
+        self.failures.append(error)
+
+    @property
+    def speech_length(self) -> int:
+        """The length of all stretches of speech so far, in samples."""
+        return self._spurts_length + (self.speech_end - self._spurt_start if self._is_speech() else 0)
+
+    @property
+    def spoke_until(self) -> int:
+        """Where the last stretch of speech ended, in samples; -SPURT_GAP before the first."""
+        if self._is_speech():
+            return self.speech_end
+        return self._spurts[-1][1] if self._spurts else -SPURT_GAP
+
+    def _note_pause(self, position: int, samples: int, payload: bytes) -> None:
+        """Begins a stretch of speech with the packet at ``position``, if the pause before it is long enough."""
         if position - self.speech_end < SPURT_GAP:
             return
-        if self.speech_end >= 0:
+        if self._is_speech():
             self._spurts.append((self._spurt_start, self.speech_end))
+            self._spurts_length += self.speech_end - self._spurt_start
         self._spurt_start = position
+        self._first_end = position + samples
+        self._first_payload = payload
+
+    def _is_speech(self) -> bool:
+        """Whether the present stretch is speech: it began, and is no refresh of comfort noise, which comes alone."""
+        if self.speech_end < 0:
+            return False
+        return self.speech_end != self._first_end or not may_be_comfort_noise(self._first_payload)

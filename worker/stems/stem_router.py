@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from worker.audio.opus import SAMPLE_RATE
 from worker.manifest.assemble import FIRST_CAPTION_SOURCE
 from worker.manifest.schema import Source
+from worker.roster.tenures import split_key, tenure_key
 from worker.stems.attribution import SpeakerEvidence
 from worker.stems.gate import Attribution
 from worker.stems.mix_slot import MixPacket
+from worker.stems.overflow import MOST_SOURCES, OVERFLOW, OverflowFloor
 from worker.stems.stem import GatedStem
-from worker.stems.stem_set import MOST_SOURCES, SourceSinks
+from worker.stems.stem_set import SourceSinks
 
 MAX_STEP_BACK = SAMPLE_RATE // 20
 """A packet at most 50 ms before the end of its stem (another slot's clock) is appended; one further back is in the stem
@@ -22,21 +25,37 @@ FIRST_UNKNOWN = -1
 """The source of the first unknown speaker; further ones count down."""
 
 
-class StemRouter:
-    """The stems of a gated mix by source, in order of first speech.
+class Routed(NamedTuple):
+    """The ``evidence`` that was used. A ``repeated`` packet brings a moment that another slot had brought of all speakers."""
 
-    ``source_of_user`` returns the source of a captioned user. Each of ``sinks`` is opened for each source.
+    evidence: SpeakerEvidence
+    repeated: bool
+
+
+class StemRouter:
+    """The stems of a gated mix by key, in order of first speech.
+
+    ``source_of_user`` returns the source of a captioned user; ``tenure_of`` the number of a source's tenure at a moment of
+    meeting time in seconds. Each of ``sinks`` is opened for each stem.
     """
 
     def __init__(
-        self, folder: Path, source_of_user: Callable[[str], int], sinks: Sequence[SourceSinks] = ()
+        self,
+        folder: Path,
+        source_of_user: Callable[[str], int],
+        tenure_of: Callable[[int, float], int],
+        sinks: Sequence[SourceSinks] = (),
     ) -> None:
         self.stems: dict[int, GatedStem] = {}
-        self.refused = 0
-        """Packets of sources past MOST_SOURCES, counted once for each such source."""
+        self.overflow = OverflowFloor()
         self._folder = folder
         self._source_of_user = source_of_user
+        self._tenure_of = tenure_of
         self._sinks = sinks
+        self._repeating: set[int] = set()
+        """Slots that have brought moments which other slots had brought."""
+        self._overflowed: MixPacket | None = None
+        """The last packet in the overflow stem."""
         self._settled = 0
 
     def settle(self, position: int) -> None:
@@ -45,56 +64,88 @@ class StemRouter:
         for stem in self.stems.values():
             stem.track.be_silent_until(position)
 
-    def write(self, packet: MixPacket, attribution: Attribution) -> SpeakerEvidence:
-        """Writes a packet into the stems of all its speakers, or of an unknown one; returns the evidence that was used."""
-        speakers = [
-            speaker if isinstance(speaker, int) else self._source_of_user(speaker)
-            for speaker in attribution.speakers
-        ]
-        kept = [self._write_to(source, speakers, packet, attribution.evidence) for source in speakers]
-        evidence = attribution.evidence if any(kept) else SpeakerEvidence.NONE
-        if evidence is SpeakerEvidence.NONE:
-            self._write_to_unknown(packet)
-        return evidence
+    def write(self, packet: MixPacket, attribution: Attribution) -> Routed:
+        """Writes a packet into the stems of all its speakers, or of an unknown one."""
+        moment = packet.position / SAMPLE_RATE
+        speakers = [self._key(speaker, moment) for speaker in attribution.speakers]
+        evidence = attribution.evidence
+        written = [self._write_to(key, speakers, packet, evidence) for key in speakers]
+        if any(written):
+            return Routed(evidence, repeated=False)
+        if speakers and evidence is SpeakerEvidence.CSRC:
+            self._repeating.add(packet.slot)
+            return Routed(evidence, repeated=True)
+        self._write_to_unknown(packet)
+        return Routed(SpeakerEvidence.NONE, repeated=False)
 
-    def _write_to(
-        self, source: int, speakers: list[int], packet: MixPacket, evidence: SpeakerEvidence
-    ) -> bool:
-        """Writes into the stem of ``source``; returns False if the packet cannot be that source's."""
-        stem = self._stem(source)
+    def is_repeating(self, slot: int) -> bool:
+        """Whether a slot has brought moments which other slots had brought."""
+        return slot in self._repeating
+
+    def _key(self, speaker: int | str, moment: float) -> int:
+        source = speaker if isinstance(speaker, int) else self._source_of_user(speaker)
+        if not 0 <= source < FIRST_CAPTION_SOURCE:
+            return source
+        return tenure_key(source, self._tenure_of(source, moment))
+
+    def _write_to(self, key: int, speakers: list[int], packet: MixPacket, evidence: SpeakerEvidence) -> bool:
+        """Writes into the stem with that key; returns False if it has that moment already.
+
+        By CSRC the packet is a copy then, by hints it is another speaker's.
+        """
+        stem = self._stem(key)
+        others = tuple(each for each in speakers if each != key)
+        source, _ = split_key(key)
+        listed = Source(ssrc=packet.ssrc, csrc=source if 0 <= source < FIRST_CAPTION_SOURCE else None)
         if stem is None:
-            self.refused += 1
+            self._write_to_overflow(key, packet, listed, evidence, others)
             return True
-        if stem.track.end - packet.position > MAX_STEP_BACK:
-            # Two tracks bring the same moment of one source: by CSRC it is a copy, by hints it is another speaker's.
+        if stem.track.end - packet.position > self._allowed_step_back(stem, packet):
             stem.duplicates += evidence is SpeakerEvidence.CSRC
-            return evidence is SpeakerEvidence.CSRC
-        known = source if 0 <= source < FIRST_CAPTION_SOURCE else None
-        stem.add(
-            Source(ssrc=packet.ssrc, csrc=known),
-            packet,
-            evidence,
-            tuple(each for each in speakers if each != source),
-        )
+            return False
+        stem.add(listed, packet, evidence, others)
         return True
+
+    def _allowed_step_back(self, stem: GatedStem, packet: MixPacket) -> int:
+        """How far before the end of the stem a packet is another moment's, with a slot's clock a little off.
+
+        Half a packet where the slot is known to repeat what others bring.
+        """
+        repeats = packet.slot in self._repeating and packet.slot != stem.slot
+        return packet.samples // 2 if repeats else MAX_STEP_BACK
 
     def _write_to_unknown(self, packet: MixPacket) -> None:
         """Writes into the first unknown speaker's stem that has room: two tracks at once are two unknown speakers."""
-        source = FIRST_UNKNOWN
-        while source in self.stems and self.stems[source].track.end - packet.position > MAX_STEP_BACK:
-            source -= 1
-        stem = self._stem(source)
+        key = FIRST_UNKNOWN
+        while key in self.stems and self.stems[key].track.end - packet.position > MAX_STEP_BACK:
+            key -= 1
+        stem = self._stem(key)
+        listed = Source(ssrc=packet.ssrc, csrc=None)
         if stem is None:
-            self.refused += 1
-            return
-        stem.add(Source(ssrc=packet.ssrc, csrc=None), packet, SpeakerEvidence.NONE, ())
+            self._write_to_overflow(key, packet, listed, SpeakerEvidence.NONE, ())
+        else:
+            stem.add(listed, packet, SpeakerEvidence.NONE, ())
 
-    def _stem(self, source: int) -> GatedStem | None:
-        """The stem of a source, opened when it is first heard; None past MOST_SOURCES."""
-        stem = self.stems.get(source)
+    def _write_to_overflow(
+        self, key: int, packet: MixPacket, listed: Source, evidence: SpeakerEvidence, others: tuple[int, ...]
+    ) -> None:
+        """Writes into the stem of all sources past MOST_SOURCES, once, unless another slot brings them at that moment."""
+        self.overflow.add_source(key)
+        if packet is self._overflowed or not self.overflow.take(packet.slot, packet.position, packet.samples):
+            return
+        self._overflowed = packet
+        stem = self.stems.get(OVERFLOW) or self._open(OVERFLOW)
+        stem.add(listed, packet, evidence, others)
+
+    def _stem(self, key: int) -> GatedStem | None:
+        """The stem with that key, opened when it is first heard; None past MOST_SOURCES."""
+        stem = self.stems.get(key)
         if stem is None and len(self.stems) < MOST_SOURCES:
-            path = self._folder / f"source-{len(self.stems)}.webm"
-            opened = [sinks.open_source(source) for sinks in self._sinks]
-            stem = self.stems[source] = GatedStem(path, opened)
-            stem.track.be_silent_until(self._settled)
+            stem = self._open(key)
+        return stem
+
+    def _open(self, key: int) -> GatedStem:
+        path = self._folder / f"source-{len(self.stems)}.webm"
+        stem = self.stems[key] = GatedStem(path, [sinks.open_source(key) for sinks in self._sinks])
+        stem.track.be_silent_until(self._settled)
         return stem

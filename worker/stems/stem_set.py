@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from worker.manifest.assemble import HeardSource
 from worker.manifest.schema import GatedMix
@@ -12,18 +12,23 @@ from worker.stems.speaker_track import SpeechSink
 from worker.stems.stem import Stem
 from worker.tape.events import PageEvent, WorkerEvent
 
-MOST_SOURCES = 250
-"""Each source is an open file; a meeting has fewer speakers than this."""
+
+class SlotAddress(NamedTuple):
+    """Names a slot for the whole recording."""
+
+    document: int
+    receiver: int
+    ssrc: int
 
 
 class Slot(Protocol):
-    """Places the packets of one SSRC; the caller takes them out of ``buffer``."""
+    """Places the packets of one SSRC; the caller takes them out of ``buffer``, and sets ``last_arrival``."""
+
+    last_arrival: float
+    """When its last packet arrived, in seconds of meeting time."""
 
     @property
     def buffer(self) -> JitterBuffer: ...
-    @property
-    def refused(self) -> int:
-        """Packets of sources past MOST_SOURCES."""
 
     def place(self, packet: Packet) -> None:
         """Places the slot's next packet in sequence order."""
@@ -39,14 +44,11 @@ class SourceSinks(Protocol):
 class StemSet(Protocol):
     """Turns placed packets into stems.
 
-    ``stems`` are by source, in order of first speech. A source is a CSRC, or a number below 0 for an unknown one.
+    ``stems`` are by key (worker.roster.tenures), in order of first speech: a CSRC, or a number below 0 for an unknown source.
     """
 
     @property
     def stems(self) -> dict[int, Stem]: ...
-    @property
-    def refused(self) -> int:
-        """Packets of sources past MOST_SOURCES."""
 
     def observe(self, event: PageEvent | WorkerEvent) -> None:
         """Takes the tape's next event that is not audio."""
@@ -54,8 +56,11 @@ class StemSet(Protocol):
     def begin(self, zero: float) -> None:
         """The recording begins: ``zero`` is meeting time 0 in Unix seconds."""
 
-    def open_slot(self, ssrc: int) -> Slot:
+    def open_slot(self, address: SlotAddress) -> Slot:
         """Opens a slot for a new SSRC of a receiver."""
+
+    def close_slot(self, address: SlotAddress) -> None:
+        """Forgets an open slot in which nothing waits; if its SSRC comes again, it is a new slot."""
 
     def decide(self, now: float) -> None:
         """Writes the placed packets that can be attributed at meeting time ``now`` (seconds)."""
@@ -64,13 +69,19 @@ class StemSet(Protocol):
         """Writes silence up to ``position`` (samples of meeting time); no packet is written before it any more."""
 
     def close(self, end: int) -> int:
-        """Writes what waits and closes the stems, all at ``end`` or where the longest ends; returns that place."""
+        """Writes what waits and closes the stems, all at ``end`` or where the longest ends; returns that place.
+
+        A stem without speech has no file any more.
+        """
 
     def heard(self) -> list[HeardSource]:
-        """Describes each stem for the manifest."""
+        """Describes each stem with speech for the manifest."""
 
     def known(self, roster: Roster) -> Roster:
         """The roster, completed with the owners of sources that these stems added."""
 
     def gated_mix(self) -> GatedMix | None:
         """The totals of the mix; None if the platform sends none."""
+
+    def warnings(self) -> list[str]:
+        """Sentences about what is not separated as it should be, or in no file."""

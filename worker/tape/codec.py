@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, get_args, get_type_hints
 
 import msgspec
 
@@ -16,8 +16,26 @@ EVENTS: Final = "events"
 
 JsonEvent: TypeAlias = PageEvent | WorkerEvent
 
-EVENT_SCHEMA: Final = msgspec.json.encode(msgspec.json.schema(JsonEvent))
-"""JSON Schema of the ``events`` topic."""
+MOST_EVENT_BYTES: Final = 12 * 1024 * 1024
+"""Bound on an event's message. The page sends at most 8 Mi characters, nearly all of them base64."""
+
+MOST_LISTED_BYTES: Final = 2 * 1024 * 1024
+"""Bound on the message of an event that has no payload, whose lists need many times as much memory."""
+
+
+def _without_descriptions(schema: object) -> object:
+    match schema:
+        case dict():
+            kept = (item for item in schema.items() if item[0] not in ("description", "title"))
+            return {key: _without_descriptions(value) for key, value in kept}
+        case list():
+            return [_without_descriptions(each) for each in schema]
+        case _:
+            return schema
+
+
+EVENT_SCHEMA: Final = msgspec.json.encode(_without_descriptions(msgspec.json.schema(JsonEvent)))
+"""JSON Schema of the ``events`` topic, in every part; so it is short."""
 
 FRAME_FIELDS: Final = {
     "batch": ", ".join(FrameBatch.__struct_fields__),
@@ -35,6 +53,18 @@ class LoggedEvent(NamedTuple):
 
 _NANOSECONDS: Final = 1_000_000_000
 
+
+class _Tag(msgspec.Struct):
+    type: str
+
+
+_PAYLOAD_TAGS: Final = frozenset(
+    event.__struct_config__.tag
+    for event in get_args(JsonEvent)
+    if get_type_hints(event).get("payload") is bytes
+)
+
+_tag_decoder = msgspec.json.Decoder(_Tag)
 _event_encoder = msgspec.json.Encoder()
 _event_decoder = msgspec.json.Decoder(JsonEvent)
 _frames_encoder = msgspec.msgpack.Encoder()
@@ -48,13 +78,23 @@ def encode(event: TapeEvent) -> tuple[str, bytes]:
     return EVENTS, _event_encoder.encode(event)
 
 
-def decode_event(data: bytes) -> JsonEvent:
+def check_event_size(data: bytes | memoryview) -> None:
+    """Raises msgspec.ValidationError for an event's message that is too large."""
+    size = len(data)
+    if size > MOST_LISTED_BYTES:
+        most = MOST_EVENT_BYTES if _tag_decoder.decode(data).type in _PAYLOAD_TAGS else MOST_LISTED_BYTES
+        if size > most:
+            raise msgspec.ValidationError(f"an event of {size} bytes, expected at most {most}")
+
+
+def decode_event(data: bytes | memoryview) -> JsonEvent:
     """A message of the ``events`` topic. Raises msgspec.DecodeError or UnicodeDecodeError."""
+    check_event_size(data)
     event: JsonEvent = _event_decoder.decode(data)
     return event
 
 
-def decode_frames(data: bytes) -> FrameBatch:
+def decode_frames(data: bytes | memoryview) -> FrameBatch:
     """A message of the ``frames`` topic. Raises msgspec.DecodeError or UnicodeDecodeError."""
     return _frames_decoder.decode(data)
 

@@ -1,13 +1,14 @@
 """The events of a tape, typed (pure).
 
 Two topics share a tape. ``frames`` holds MessagePack batches of encoded audio as the page's Web Worker sent them;
-``events`` holds everything else as JSON. All ``at`` and ``arrival`` times are seconds since the Unix epoch, on the clock of
-the machine that ran Chromium (a double resolves 0.24 µs there).
+``events`` holds everything else as JSON. All ``at`` and ``arrival`` times are seconds since the Unix epoch by the worker's
+steady clock, which begins with the machine's time and is not set with it (a double resolves 0.24 µs there). On older tapes the
+page's times are by the page's own clock.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -16,6 +17,10 @@ TAPE_VERSION = 2
 
 RED_MIME_TYPE = "audio/red"
 OPUS_MIME_TYPE = "audio/opus"
+
+
+UnixSeconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, lt=10_000_000_000)]
+"""Seconds since the Unix epoch, before the year 2287: neither infinite nor not a number."""
 
 
 def _snake(name: str) -> str:
@@ -40,13 +45,20 @@ class Frame(msgspec.Struct, array_like=True, frozen=True, gc=False):
     payload_type: int
     mime_type: str
     audio_level: float | None
-    arrival: float
-    captured: float | None
+    arrival: UnixSeconds
+    captured: UnixSeconds | None
     payload: bytes
 
 
+LONGEST_BATCH = 0.25
+"""Seconds that a frame waits for the rest of its batch at most; an event of the page waits as long."""
+
+MOST_FRAMES = 20_000
+"""Bound on the frames of a batch; the audio of 300 sources in a quarter of a second is 4,000."""
+
+
 class FrameBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Frames in arrival order, at most 100 ms of them.
+    """Frames in arrival order, at most LONGEST_BATCH of them.
 
     ``document`` is a random 32-bit number of the page's document, so that (document, receiver) names a receiver for the whole
     recording. ``sequence`` counts the document's batches from 0. ``dropped`` counts all frames that the page has dropped so
@@ -56,13 +68,13 @@ class FrameBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
     document: int
     sequence: int
     dropped: int
-    frames: list[Frame]
+    frames: Annotated[list[Frame], msgspec.Meta(max_length=MOST_FRAMES)]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake):
     """The base of every event of the ``events`` topic. ``at`` is in seconds since the Unix epoch."""
 
-    at: float
+    at: UnixSeconds
 
 
 class TapeStarted(Event, frozen=True, kw_only=True):
@@ -144,6 +156,18 @@ class PageLost(Event, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Tick(Event, frozen=True, kw_only=True):
+    """The worker's clocks, every few seconds while the bot attends: a quiet tape says how long it is; not on older tapes.
+
+    ``wall`` is the system's time, in Unix seconds. ``elapsed`` are seconds that are never set and include those for which the
+    machine was suspended (CLOCK_BOOTTIME). ``page`` is the newest time of the page's events and frames; None: there was none.
+    """
+
+    wall: float
+    elapsed: float
+    page: float | None = None
+
+
 class ConnectionOpened(Event, frozen=True, kw_only=True):
     """The page made an RTCPeerConnection; ``connection`` counts them per document."""
 
@@ -152,10 +176,22 @@ class ConnectionOpened(Event, frozen=True, kw_only=True):
 
 
 class ConnectionClosed(Event, frozen=True, kw_only=True):
-    """An RTCPeerConnection was closed or failed."""
+    """An RTCPeerConnection was closed. On older tapes it may have failed instead, and have come back."""
 
     document: int
     connection: int
+
+
+class ConnectionStateChanged(Event, frozen=True, kw_only=True):
+    """The state of an RTCPeerConnection changed; not on older tapes.
+
+    ``state`` is its connectionState, ``ice`` its iceConnectionState. After ``failed`` an ICE restart can bring it back.
+    """
+
+    document: int
+    connection: int
+    state: str
+    ice: str
 
 
 class ReceiverTapped(Event, frozen=True, kw_only=True):
@@ -262,6 +298,7 @@ class PageFault(Event, frozen=True, kw_only=True):
 PageEvent: TypeAlias = (
     ConnectionOpened
     | ConnectionClosed
+    | ConnectionStateChanged
     | ReceiverTapped
     | ReceiverReport
     | ChannelMessage
@@ -278,6 +315,7 @@ PageEvent: TypeAlias = (
 WorkerEvent: TypeAlias = (
     TapeStarted
     | StateChanged
+    | Tick
     | PageSeen
     | PageLost
     | RosterChanged

@@ -16,6 +16,13 @@ VERSION_KEY: Final = "version"
 PART_SECONDS: Final = 5.0
 """A part spans less than this in log time."""
 
+PART_BYTES: Final = 8 * 1024 * 1024
+"""A part of this size takes no further message."""
+
+MOST_PART_BYTES: Final = 24 * 1024 * 1024
+"""A larger part is not read, nor one whose chunks are larger in all. A part ends once it has PART_BYTES, and no message has as
+much as the rest. The reader needs about twice as much memory."""
+
 PART_PATTERN: Final = "part-*.mcap"
 
 

@@ -20,15 +20,15 @@ from worker.tape import codec
 from worker.tape.codec import LoggedEvent
 from worker.tape.errors import TapeWriteError
 from worker.tape.events import TAPE_VERSION, TapeEvent
-from worker.tape.parts import METADATA, PART_SECONDS, PROFILE, VERSION_KEY, part_path
+from worker.tape.parts import METADATA, PART_BYTES, PART_SECONDS, PROFILE, VERSION_KEY, part_path
 
 
 class TapeWriter:
     """Writes one tape into ``folder``, which is created if needed and must hold no tape yet.
 
-    A part spans less than ``part_seconds`` of log time, PART_SECONDS at most. ``on_part_closed`` is called with the path of
-    each part once it is complete. Every method raises TapeWriteError if the bytes cannot be written; the writer is closed
-    then, and what was written before can be read.
+    A part spans less than ``part_seconds`` of log time, PART_SECONDS at most, and ends once it has PART_BYTES.
+    ``on_part_closed`` is called with the path of each part once it is complete. Every method raises TapeWriteError if the
+    bytes cannot be written; the writer is closed then, and what was written before can be read.
     """
 
     def __init__(
@@ -130,7 +130,8 @@ class _Part:
         self._sequences = dict.fromkeys(self._channels, 0)
 
     def accepts(self, logged_at: float, part_seconds: float) -> bool:
-        return self._opened_at <= logged_at < self._opened_at + part_seconds
+        within = self._opened_at <= logged_at < self._opened_at + part_seconds
+        return within and self._stream.tell() < PART_BYTES
 
     def append(self, topic: str, data: bytes, logged_at: float) -> None:
         log_time = codec.log_time(logged_at)

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from playwright.async_api import Page
 
+from worker.browser.page_window import PageWindow
 from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
@@ -31,9 +32,15 @@ class ExampleCall:
     """See worker.platforms.call.Call."""
 
     def __init__(
-        self, page: Page, address: MeetingAddress, bot_name: str, *, signed_in: bool = False
+        self,
+        page: Page,
+        address: MeetingAddress,
+        bot_name: str,
+        *,
+        signed_in: bool = False,
+        window: PageWindow | None = None,
     ) -> None:
-        self._page = PageDriver(page, bot_name)
+        self._page = PageDriver(page, bot_name, window)
         self._address = address
         self._retries = ActionRetries()
         self._facts = _Facts()

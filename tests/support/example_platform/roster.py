@@ -44,3 +44,7 @@ class ExampleRosterDecoder:
                 for person in self._people
             }
         )
+
+    def tenure(self, source: int, at: float) -> int:
+        """Sources of this platform stay their owners'."""
+        return 0

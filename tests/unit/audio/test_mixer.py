@@ -2,6 +2,7 @@ import numpy as np
 
 from fixtures.replica.voices import load_voice
 from tests.unit.audio.test_opus import decode
+from worker.audio.decoder import MOST_DECODERS
 from worker.audio.mixer import Mixer, Sums
 
 SPEECH = [packet.payload for packet in load_voice("aria").speech[:100]]
@@ -93,3 +94,49 @@ def test_an_undecodable_packet_is_silent_and_counted() -> None:
     mixer.close(9_600)
     assert voice.undecodable == 1
     assert len(sink.samples) == 9_600
+
+
+def test_packets_that_cannot_be_decoded_are_counted_for_all_voices() -> None:
+    mixer = Mixer(Sink())
+    for number in range(2):
+        mixer.open_input().speak(number, 5_760, b"\xfb\x3f\xff\xff")
+    mixer.write_until(0)
+    assert mixer.undecodable == 2
+
+
+def test_talk_spurts_share_decoders_without_a_trace() -> None:
+    """One after the other, each source gets the decoder that the one before gave back."""
+    sink, alone = Sink(), Sink()
+    mixer = Mixer(sink)
+    for number in range(100):
+        voice = mixer.open_input()
+        for index, payload in enumerate(SPEECH[number % 40 : number % 40 + 5]):
+            voice.speak(number * 48_000 + index * 960, 960, payload)
+        mixer.write_until(number * 48_000)
+    mixer.close(100 * 48_000)
+    assert len(mixer._decoders._idle) + len(mixer._decoders._users) <= 3
+    for number in range(100):
+        one = Mixer(alone)
+        voice = one.open_input()
+        for index, payload in enumerate(SPEECH[number % 40 : number % 40 + 5]):
+            voice.speak(index * 960, 960, payload)
+        one.close(48_000)
+    assert np.array_equal(sink.samples, alone.samples)
+
+
+def test_a_source_that_pauses_for_long_sounds_as_with_a_decoder_of_its_own() -> None:
+    spurts = [(1, 0, SPEECH[:30]), (1, 480_000, SPEECH[30:60]), (2, 1_000_000, SPEECH[60:])]
+    assert np.array_equal(mixed(spurts, 1_200_000, 4_800), mixed(spurts, 1_200_000, 2_000_000))
+
+
+def test_more_talk_spurts_at_once_than_there_are_decoders_are_all_heard() -> None:
+    sink = Sink()
+    mixer = Mixer(sink)
+    voices = [mixer.open_input() for _ in range(2 * MOST_DECODERS)]
+    for index, payload in enumerate(SPEECH[:20]):
+        for voice in voices:
+            voice.speak(index * 960, 960, payload)
+    assert len(mixer._decoders._users) <= MOST_DECODERS
+    mixer.close(48_000)
+    one = decode(SPEECH[:20]).astype(np.int32)
+    assert np.abs(sink.samples[: len(one)]).sum() > MOST_DECODERS * np.abs(one).sum()

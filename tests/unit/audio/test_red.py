@@ -29,6 +29,21 @@ def test_unpack_red_reverses_packing(primary: bytes, redundant: list[RedundantBl
     assert unpack_red(pack(primary, redundant)) == (primary, redundant)
 
 
+def test_a_block_may_have_1023_bytes_and_be_341_ms_old() -> None:
+    longest = RedundantBlock(0x3FFF, 127, bytes(range(256)) * 3 + bytes(255))
+    assert len(longest.payload) == 1_023
+    assert unpack_red(pack(b"speech", [longest])) == (b"speech", [longest])
+
+
+@given(st.binary(max_size=1_500))
+def test_a_payload_of_a_packets_size_is_unpacked_or_refused(payload: bytes) -> None:
+    try:
+        primary, redundant = unpack_red(payload)
+    except RedError:
+        return
+    assert payload.endswith(b"".join(block.payload for block in redundant) + primary)
+
+
 def test_a_payload_without_redundant_headers_is_primary_only() -> None:
     assert unpack_red(b"\x6fspeech") == (b"speech", [])
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from worker.browser import launch
 from worker.browser.launch import ChromiumNotFoundError, find_chromium
 from worker.settings import BrowserSettings
 
@@ -50,3 +51,21 @@ def test_find_chromium_says_what_to_install(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ChromiumNotFoundError, match=r"^no Chromium: install it [^\n]+$"):
         find_chromium(BrowserSettings(), str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--a"],
+        ["--disable-features=One,Two", "--a"],
+        ["--disable-features=One", "--a", "--disable-features=Two,One,MediaRouter"],
+        ["--disable-features="],
+    ],
+)
+def test_disabled_features_are_one_list_at_the_end(args: list[str]) -> None:
+    *others, last = launch.merge_disabled_features(args)
+    assert others == [arg for arg in args if not arg.startswith("--disable-features")]
+    features = last.removeprefix("--disable-features=").split(",")
+    assert len(features) == len(set(features))
+    given = {feature for arg in args for feature in ("One", "Two") if feature in arg}
+    assert set(features) == given | {*launch.PLAYWRIGHT_DISABLED_FEATURES, *launch.DISABLED_FEATURES}

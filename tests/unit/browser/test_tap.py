@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Callable
 from typing import Any, cast, get_args
 
@@ -16,10 +17,12 @@ from playwright.async_api import Frame as PageFrame
 from worker.browser.tap import Tap, TappedEvent
 from worker.tape.events import (
     Announced,
+    ChannelMessage,
     ConnectionOpened,
     DocumentClosed,
     Frame,
     FrameBatch,
+    PageEvent,
     PageFault,
     PageLost,
     PageSeen,
@@ -29,6 +32,9 @@ from worker.tape.events import (
     StateChanged,
     TapDeaf,
     TapeStarted,
+    Tick,
+    Tile,
+    TilesSeen,
     WorkerEvent,
 )
 
@@ -41,7 +47,7 @@ FRAME = Frame(
     payload_type=111,
     mime_type="audio/opus",
     audio_level=0.5,
-    arrival=1_800_000_000.0,
+    arrival=1_800_000_099.9,
     captured=None,
     payload=b"\xf8\xff\xfe",
 )
@@ -49,21 +55,31 @@ FRAME = Frame(
 
 def open_tap() -> tuple[Tap, list[TappedEvent]]:
     received: list[TappedEvent] = []
-    return Tap(cast(BrowserContext, None), received.append), received
+    clock = itertools.chain([NOW - 60], itertools.repeat(NOW))
+    return Tap(cast(BrowserContext, None), received.append, clock.__next__), received
+
+
+NOW = 1_800_000_100.0
+"""When every message is sent and received, by all clocks."""
 
 
 def encoded(*frames: Frame, document: int = 1, sequence: int = 0, dropped: int = 0) -> str:
     batch = FrameBatch(document=document, sequence=sequence, dropped=dropped, frames=list(frames))
-    return base64.b64encode(msgspec.msgpack.encode(batch)).decode()
+    return sent(base64.b64encode(msgspec.msgpack.encode(batch)).decode())
+
+
+def sent(content: str, at: float = NOW) -> str:
+    return f"{at} {content}"
 
 
 async def test_batches_are_received_as_they_were_sent() -> None:
     tap, received = open_tap()
     tap.receive("frames", encoded(FRAME, FRAME))
-    tap.receive("events", '[{"type":"connection_opened","at":1.5,"document":1,"connection":0}]')
+    opened = ConnectionOpened(at=NOW - 1.5, document=1, connection=0)
+    tap.receive("events", sent(msgspec.json.encode([opened]).decode()))
     assert received == [
         FrameBatch(document=1, sequence=0, dropped=0, frames=[FRAME, FRAME]),
-        ConnectionOpened(at=1.5, document=1, connection=0),
+        opened,
     ]
     assert (tap.counters.frames, tap.counters.batches, tap.counters.events) == (2, 1, 1)
 
@@ -80,25 +96,17 @@ async def test_drops_and_gaps_are_counted_per_document() -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("frames", "*"), "frames '*': expected a FrameBatch"),
-        (("frames", "kw=="), "frames 'kw==': expected a FrameBatch"),
-        (("events", '[{"type":"bomb"}]'), "expected a list of PageEvents"),
-        (("events", '[{"type":"recording_ended","at":1,"reason":"x"}]'), "expected a list of PageEvents"),
-        (("events", "\ud800"), "expected a list of PageEvents"),
+        (("frames", sent("*")), "frames '*': expected a FrameBatch"),
+        (("frames", sent("kw==")), "frames 'kw==': expected a FrameBatch"),
+        (("frames", "kw=="), "body 'kw==': expected the time of sending"),
+        (("frames", "nan kw=="), "body 'nan kw==': expected the time of sending"),
+        (("events", sent("{}")), "expected a list of PageEvents"),
+        (("events", sent("[{]")), "expected a list of PageEvents"),
+        (("events", sent("\ud800")), "expected a list of PageEvents"),
+        (("document", sent("-1")), "document '-1': expected a decimal number"),
         (("other", ""), "expected 'frames', 'events', 'document' or 'heartbeat' and a string"),
         ((), "expected 'frames', 'events', 'document' or 'heartbeat' and a string"),
         (("frames", 7), "expected 'frames', 'events', 'document' or 'heartbeat' and a string"),
-        (
-            ("frames", encoded(msgspec.structs.replace(FRAME, sequence=65536))),
-            "sequence 65536: expected 0 to 65535",
-        ),
-        (("frames", encoded(msgspec.structs.replace(FRAME, ssrc=-1))), "ssrc -1: expected 0 to 4294967295"),
-        (("frames", encoded(msgspec.structs.replace(FRAME, csrcs=(1,) * 16))), "csrcs: got 16 of them"),
-        (("frames", encoded(msgspec.structs.replace(FRAME, csrcs=(2**32,)))), "csrc 4294967296: expected"),
-        (
-            ("frames", encoded(msgspec.structs.replace(FRAME, arrival=float("nan")))),
-            "arrival nan: expected a finite",
-        ),
         (("frames", encoded(document=2**40)), "document 1099511627776: expected 0 to 4294967295"),
     ],
 )
@@ -113,9 +121,90 @@ async def test_a_call_that_is_not_a_batch_becomes_a_fault(args: tuple[Any, ...],
     assert tap.counters.frames == tap.counters.events == 0
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sequence": 65536}, "sequence 65536: expected 0 to 65535"),
+        ({"ssrc": -1}, "ssrc -1: expected 0 to 4294967295"),
+        ({"csrcs": (1,) * 16}, "csrcs: got 16 of them"),
+        ({"csrcs": (2**32,)}, "csrc 4294967296: expected"),
+        ({"arrival": float("nan")}, "$[8]"),
+        ({"arrival": 1e300}, "$[8]"),
+        ({"captured": float("inf")}, "$[9]"),
+        ({"audio_level": float("inf")}, "audio_level inf: expected a finite"),
+        ({"mime_type": 7}, "$[6]"),
+        ({"payload": "text"}, "$[10]"),
+    ],
+)
+async def test_an_odd_frame_is_left_out_alone(changes: dict[str, Any], message: str) -> None:
+    tap, received = open_tap()
+    odd = msgspec.structs.replace(FRAME, **changes)
+    tap.receive("frames", encoded(FRAME, odd, odd, FRAME, document=3, sequence=2, dropped=4))
+    batch, fault = received
+    assert batch == FrameBatch(document=3, sequence=2, dropped=4, frames=[FRAME, FRAME])
+    assert isinstance(fault, PageFault)
+    assert fault.document == 3
+    assert fault.message.startswith("2 items of a batch were left out: ")
+    assert message in fault.message
+    assert (tap.counters.frames, tap.counters.odd, tap.counters.invalid) == (2, 2, 0)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '{"type":"bomb\\n"}',
+        '{"type":"recording_ended","at":1,"reason":"x"}',
+        '{"type":"connection_opened","at":1e999,"document":3,"connection":0}',
+        '{"type":"connection_opened","at":1e300,"document":3,"connection":0}',
+        '{"type":"connection_opened","at":5,"document":"3","connection":0}',
+        '{"type":"channel_message","at":5,"document":3,"connection":0,"label":"\\ud800","payload":""}',
+        '{"type":"channel_message","at":5,"document":3,"connection":0,"label":"","payload":"*"}',
+        "7",
+    ],
+)
+async def test_an_odd_event_is_left_out_alone(odd: str) -> None:
+    tap, received = open_tap()
+    opened = ConnectionOpened(at=NOW - 1, document=3, connection=0)
+    good = msgspec.json.encode(opened).decode()
+    tap.receive("events", sent(f"[{good},{odd},{odd},{good}]"))
+    first, second, fault = received
+    assert first == second == opened
+    assert isinstance(fault, PageFault)
+    assert fault.document == 3
+    assert fault.message.startswith("2 items of a batch were left out: ")
+    assert fault.message.isprintable()
+    assert len(fault.message) < 300
+    assert (tap.counters.events, tap.counters.odd, tap.counters.invalid) == (2, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("event", "kept"),
+    [
+        (
+            TilesSeen(at=NOW - 1, document=3, tiles=[Tile(participant_id="a", name="n" * 2**21, sources=[])]),
+            False,
+        ),
+        (
+            TilesSeen(at=NOW - 1, document=3, tiles=[Tile(participant_id="a", name="n" * 2**19, sources=[])]),
+            True,
+        ),
+        (ChannelMessage(at=NOW - 1, document=3, connection=0, label="", payload=bytes(6 * 2**20)), True),
+        (ChannelMessage(at=NOW - 1, document=3, connection=0, label="", payload=bytes(9 * 2**20)), False),
+    ],
+)
+async def test_an_event_that_no_tape_may_hold_is_left_out(event: PageEvent, kept: bool) -> None:
+    tap, received = open_tap()
+    opened = ConnectionOpened(at=NOW - 1, document=3, connection=0)
+    tap.receive("events", sent(msgspec.json.encode([opened, event]).decode()))
+    assert received[0] == opened
+    assert (received[-1] == event) is kept
+    assert tap.counters.odd == (not kept)
+
+
 WORKERS_OWN: list[WorkerEvent] = [
     TapeStarted(at=1, version=2, platform="google_meet", meeting_url="", bot_name=""),
     StateChanged(at=1, state="done"),
+    Tick(at=1, wall=1, elapsed=1),
     PageSeen(at=1, scene="over"),
     PageLost(at=1, lost=True, detail="gone"),
     RosterChanged(at=1, change="leave", participant_id="d", name="n"),
@@ -134,7 +223,7 @@ def test_every_event_of_the_worker_is_among_the_samples() -> None:
 @pytest.mark.parametrize("event", WORKERS_OWN, ids=lambda event: type(event).__name__)
 async def test_a_page_cannot_report_an_event_of_the_worker(event: WorkerEvent) -> None:
     tap, received = open_tap()
-    tap.receive("events", msgspec.json.encode([event]).decode())
+    tap.receive("events", sent(msgspec.json.encode([event]).decode()))
     assert [type(each) for each in received] == [PageFault]
 
 
@@ -172,9 +261,9 @@ async def test_no_call_of_the_page_raises(calls: list[list[object]]) -> None:
 )
 async def test_no_body_of_a_batch_raises(body: bytes) -> None:
     tap, received = open_tap()
-    tap.receive("frames", base64.b64encode(body).decode())
-    tap.receive("events", body.decode("latin-1"))
-    assert len(received) <= 2
+    tap.receive("frames", sent(base64.b64encode(body).decode()))
+    tap.receive("events", sent(body.decode("latin-1")))
+    assert len(received) <= 4
 
 
 class FakeFrame:
@@ -200,27 +289,27 @@ class FakePage:
 
 
 class Pages:
-    """A tap whose calls come from fake pages; its clock stands at 100."""
+    """A tap whose calls come from fake pages; its clock stands at NOW."""
 
     def __init__(self, *pages: FakePage) -> None:
         self.received: list[TappedEvent] = []
         self.pages = list(pages)
-        self.tap = Tap(cast(BrowserContext, self), self.received.append, lambda: 100.0)
+        self.tap = Tap(cast(BrowserContext, self), self.received.append, lambda: NOW)
         for page in pages:
             self.tap._watch_page(cast(Page, page))
 
     def opens(self, document: int, frame: FakeFrame, *, reports: bool = True) -> None:
-        self.tap.receive("document", str(document), frame=cast(PageFrame, frame))
+        self.tap.receive("document", sent(str(document)), frame=cast(PageFrame, frame))
         if reports:
             self.tap.receive("frames", encoded(FRAME, document=document), frame=cast(PageFrame, frame))
 
     def beats(self, document: int, frame: FakeFrame) -> None:
-        self.tap.receive("heartbeat", str(document), frame=cast(PageFrame, frame))
+        self.tap.receive("heartbeat", sent(str(document)), frame=cast(PageFrame, frame))
 
     @property
     def closed(self) -> list[int]:
         events = [event for event in self.received if isinstance(event, DocumentClosed)]
-        assert all(event.at == 100.0 for event in events)
+        assert all(event.at == NOW for event in events)
         return [event.document for event in events]
 
 
@@ -283,5 +372,5 @@ async def test_only_the_main_frame_of_the_first_page_beats() -> None:
     pages.beats(2, FakeFrame(page))
     assert pages.tap.last_heartbeat is None
     pages.beats(3, page.main_frame)
-    assert pages.tap.last_heartbeat == 100.0
+    assert pages.tap.last_heartbeat == NOW
     assert pages.received == []

@@ -149,7 +149,9 @@ async def test_files_are_published_although_the_recovery_fails(store: MemoryStor
 
 
 @pytest.mark.parametrize(
-    "problem", [RecoveryError("exit code 1"), RefusedError("no"), OSError("disk"), None], ids=repr
+    "problem",
+    [RecoveryError("exit code 1"), RefusedError("no"), OSError("disk"), ValueError("no"), None],
+    ids=repr,
 )
 async def test_a_job_that_is_given_up_is_reported_before_its_recovery(
     store: MemoryStore, tmp_path: Path, problem: Exception | None
@@ -233,6 +235,9 @@ async def test_a_result_that_cannot_be_sent_is_kept(store: MemoryStore, tmp_path
 
 
 GRACE = recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest
+INCOMPLETE = msgspec.structs.replace(
+    GRACE, recording=msgspec.structs.replace(GRACE.recording, incomplete_files=["audio.wav"])
+)
 
 
 @pytest.mark.parametrize(
@@ -246,8 +251,10 @@ GRACE = recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest
         (None, None, True, set()),
         # The files of the earlier attempt are not in the bucket.
         (GRACE, None, False, {1}),
+        # A file ends early: the tape has the rest.
+        (INCOMPLETE, OSError("disk full"), True, {2}),
     ],
-    ids=["complete", "no files", "empty", "earlier files missing"],
+    ids=["complete", "no files", "empty", "earlier files missing", "incomplete"],
 )
 async def test_tapes_are_removed_only_where_files_are_complete(
     store: MemoryStore,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import sys
 import time
@@ -13,6 +14,8 @@ import psutil
 import pytest
 
 from tests.support.tapes import Talker, synthetic_tape
+from worker.audio.mixer import Sums
+from worker.audio.wav import WavWriter
 from worker.contracts.parse_job import parse_job
 from worker.delivery.aws_clients import s3_client
 from worker.delivery.bucket_layout import BotKeys, bot_keys
@@ -20,15 +23,18 @@ from worker.delivery.embedded_aws import Embedded, embedded_aws
 from worker.delivery.errors import RefusedError
 from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy
+from worker.jobs import recovery
 from worker.jobs.earlier_attempts import look_back, manifest_of
 from worker.jobs.publish import publish_audio, publish_rest
 from worker.jobs.recovery import files_of, recover
 from worker.jobs.recovery_process import RecoveryError, recover_in_process, recovery_task
+from worker.jobs.second_try import replay_twice
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
+from worker.rendering import mix_file
 from worker.rendering.renderer import Renderer
-from worker.rendering.replay import replay
+from worker.rendering.replay import RenderingError, ReplayResult, replay
 from worker.settings import WorkerSettings
 from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
 from worker.tape.writer import TapeWriter
@@ -224,6 +230,57 @@ def test_an_unreadable_tape_does_not_stop_the_recovery_of_others(store: S3Store,
     )
     assert [attempt.attempt for attempt in recovered] == [2]
     assert look_back(store, KEYS, tmp_path / "look").numbers == [1, 2]
+
+
+class FailingMix(WavWriter):
+    """The mix of the first attempt fails as often as ``failures`` says."""
+
+    failures = 0
+
+    def write(self, samples: Sums) -> None:
+        if type(self).failures:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(samples)
+
+
+def test_files_without_room_are_published_and_rendered_again_once_there_is_room(
+    store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_tape(store, 1, write_tape(tmp_path / "tape", events(reason="meeting_ended")))
+    monkeypatch.setattr(mix_file, "WavWriter", FailingMix)
+    monkeypatch.setattr(FailingMix, "failures", 1)
+    (before,) = recovered(store, tmp_path / "first")
+    assert before.manifest.recording.incomplete_files == ["audio.wav"]
+    assert manifest_of(store, KEYS.attempt(1)) == before.manifest
+    published = store.list(KEYS.attempt(1).files)
+    assert recovered(store, tmp_path / "second") == [before], "there is no more room yet"
+    assert store.list(KEYS.attempt(1).files) == published
+    monkeypatch.setattr(FailingMix, "failures", 0)
+    (after,) = recovered(store, tmp_path / "third")
+    assert after.manifest.recording.incomplete_files is msgspec.UNSET
+    assert manifest_of(store, KEYS.attempt(1)) == after.manifest
+    assert "attempts/0001/files/audio.wav" in keys_in(store)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), RenderingError("no")])
+def test_an_attempt_that_cannot_be_rendered_does_not_stop_the_recovery_of_others(
+    error: Exception, store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = write_tape(tmp_path / "tape", events())
+    put_tape(store, 1, parts)
+    put_tape(store, 2, parts)
+
+    def fail_the_first(tape: Path, output: Path, platform: Platform) -> ReplayResult:
+        if "0001" in str(tape):
+            raise error
+        return replay_twice(tape, output, platform)
+
+    monkeypatch.setattr(recovery, "replay_twice", fail_the_first)
+    with pytest.raises(type(error)):
+        recover(store, KEYS, [1, 2], tmp_path / "work", platform=Platform.GOOGLE_MEET, separate_audio=True)
+    assert manifest_of(store, KEYS.attempt(1)) is None
+    assert manifest_of(store, KEYS.attempt(2)) is not None
+    assert not (tmp_path / "work" / "attempt-0001").exists(), "it leaves its room to the next"
 
 
 async def test_recovery_in_a_process_gives_the_same_and_logs_its_errors(

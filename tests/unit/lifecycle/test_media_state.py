@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, OpusEncoder, comfort_noise
+from fixtures.replica.opus_encoder import OpusEncoder
+from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, comfort_noise
 from fixtures.replica.voices import load_voice
-from worker.lifecycle.media_state import MOST_SOURCES, MediaMonitor, MediaState
+from worker.lifecycle.media_state import MOST_CONNECTIONS, MOST_SOURCES, MediaMonitor, MediaState
 from worker.tape.events import (
     ChannelMessage,
     ConnectionClosed,
     ConnectionOpened,
+    ConnectionStateChanged,
     DocumentClosed,
     Frame,
     FrameBatch,
@@ -18,16 +21,19 @@ from worker.tape.events import (
     TapeEvent,
 )
 
+SPEECH = bytes([31 << 3]) + bytes(40)
+
 
 def frame(
     arrival: float,
     *csrcs: int,
-    payload: bytes = b"speech",
+    payload: bytes = SPEECH,
     level: float | None = 0.1,
     ssrc: int = 1,
     mime: str = "audio/opus",
+    timestamp: int = 0,
 ) -> Frame:
-    return Frame(0, ssrc, csrcs, 0, 0, 111, mime, level, arrival, None, payload)
+    return Frame(0, ssrc, csrcs, 0, timestamp, 111, mime, level, arrival, None, payload)
 
 
 def frames(*each: Frame) -> FrameBatch:
@@ -85,7 +91,6 @@ def test_each_source_has_the_time_of_its_last_word() -> None:
 
 NOISE = next(OpusEncoder(NOISE_BIT_RATE).encode(block) for block in comfort_noise(1))
 VOICE = load_voice("elif").speech[20].payload
-CELT = bytes([31 << 3]) + bytes(40)
 RED_NOISE = bytes([0x80 | 111, 0, 0, len(NOISE), 111]) + NOISE + NOISE
 RED_DTX = bytes([0x80 | 111, 0, 0, len(VOICE), 111]) + VOICE + b"\xf8"
 RED_VOICE = bytes([0x80 | 111, 0, 0, 1, 111]) + b"\xf8" + VOICE
@@ -104,29 +109,53 @@ RED_VOICE = bytes([0x80 | 111, 0, 0, 1, 111]) + b"\xf8" + VOICE
         (frame(9.0, 7, payload=NOISE, level=None), True),
         (frame(9.0, payload=NOISE, level=0.1), True),
         (frame(9.0, payload=VOICE, level=None), True),
-        (frame(9.0, payload=CELT, level=None), True),
+        (frame(9.0, payload=SPEECH, level=None), True),
         (frame(9.0, payload=RED_VOICE, level=None, mime="audio/red"), True),
         (frame(9.0, 7, payload=b"\x80garbled", level=None, mime="audio/red"), True),
     ],
 )
 def test_comfort_noise_that_lists_nobody_is_no_speech(packet: Frame, speaks: bool) -> None:
-    assert (media(frames(packet)).last_speech is not None) == speaks
+    later = [msgspec.structs.replace(packet, timestamp=960 * number) for number in range(2)]
+    assert (media(frames(*later)).last_speech is not None) == speaks
 
 
 def test_an_hour_of_comfort_noise_is_silent_and_one_word_in_it_is_not() -> None:
     noise = comfort_noise(3)
     encoder = OpusEncoder(NOISE_BIT_RATE)
     packets = [encoder.encode(next(noise)) for _ in range(1000)]
-    hour = [frame(10 + n / 50, payload=packets[n % 1000], level=None) for n in range(180_000)]
+    hour = [
+        frame(10 + n / 50, payload=packets[n % 1000], level=None, timestamp=n * 960) for n in range(180_000)
+    ]
     assert media(frames(*hour)).last_speech is None
-    hour[9_000] = frame(190.0, payload=VOICE, level=None)
+    hour[9_000] = frame(190.0, payload=VOICE, level=None, timestamp=9_000 * 960)
     assert media(frames(*hour)).last_speech == 190.0
+
+
+@pytest.mark.parametrize(("apart", "speaks"), [(0.02, True), (0.12, True), (0.4, False)])
+@pytest.mark.parametrize("payload", [NOISE, b"\x78short", VOICE])
+def test_packets_that_may_be_comfort_noise_speak_only_in_a_run(
+    payload: bytes, apart: float, speaks: bool
+) -> None:
+    start = 2**32 - 1_000
+    run = [
+        frame(at, 7, payload=payload, timestamp=(start + round(at * 48_000)) % 2**32)
+        for at in (apart * number for number in range(1, 6))
+    ]
+    assert (media(frames(*run)).last_speech is not None) == (speaks or payload is VOICE)
+
+
+def test_each_stream_has_its_own_comfort_noise() -> None:
+    refreshes = [frame(10.0, 7, payload=NOISE, ssrc=ssrc, timestamp=960 * ssrc) for ssrc in range(1, 9)]
+    assert media(frames(*refreshes)).last_speech is None
 
 
 def test_sources_are_bounded() -> None:
     many = [frame(1.0, csrc) for csrc in range(100, 100 + 2 * MOST_SOURCES)]
     now = media(frames(*many))
     assert (len(now.sources), now.unlisted_speech) == (MOST_SOURCES, 1.0)
+
+
+OPENED = ConnectionOpened(at=1, document=1, connection=0)
 
 
 def test_the_last_connection_counts() -> None:
@@ -138,7 +167,56 @@ def test_the_last_connection_counts() -> None:
     assert media(first, second, closed).alive
     gone = media(first, second, closed, ConnectionClosed(at=4, document=1, connection=1))
     assert (gone.disconnected_since, gone.alive) == (4, False)
-    assert media(first, closed, second).alive
+    assert media(first, closed, second).disconnected_since == 3
+
+
+def changed(at: float, state: str, connection: int = 0, document: int = 1) -> ConnectionStateChanged:
+    return ConnectionStateChanged(
+        at=at, document=document, connection=connection, state=state, ice="checking"
+    )
+
+
+SECOND = ConnectionOpened(at=2, document=1, connection=1)
+CLOSED = ConnectionClosed(at=6, document=1, connection=0)
+
+
+@pytest.mark.parametrize(
+    ("events", "since"),
+    [
+        ([], None),
+        ([changed(5, "connecting"), changed(6, "connected")], None),
+        ([changed(5, "disconnected")], None),
+        ([changed(5, "failed")], 5),
+        ([changed(5, "failed"), changed(6, "closed")], 5),
+        ([changed(5, "failed"), CLOSED], 5),
+        ([changed(5, "failed"), changed(7, "connecting")], 5),
+        ([changed(5, "failed"), changed(7, "connected")], None),
+        ([changed(5, "failed"), frames(frame(4.9))], 5),
+        ([changed(5, "failed"), frames(frame(5.1))], None),
+        ([changed(5, "failed"), frames(frame(5.1)), changed(6, "connected"), changed(8, "failed")], 8),
+        ([SECOND, changed(5, "failed")], None),
+        ([SECOND, changed(5, "failed"), changed(6, "failed", 1)], 6),
+        ([SECOND, changed(5, "failed"), changed(6, "failed", 1), changed(7, "connected")], None),
+        ([CLOSED, SECOND], 6),
+        ([CLOSED, SECOND, changed(7, "connected", 1)], None),
+        ([changed(5, "failed"), DocumentClosed(at=40, document=1)], 40),
+        ([changed(5, "failed", document=2), changed(5, "failed", 9)], None),
+    ],
+)
+def test_the_call_is_disconnected_while_all_connections_are_lost(
+    events: list[TapeEvent], since: float | None
+) -> None:
+    now = media(OPENED, *events)
+    assert (now.disconnected_since, now.alive) == (since, since is None)
+
+
+def test_connections_are_bounded() -> None:
+    monitor = MediaMonitor()
+    for connection in range(2 * MOST_CONNECTIONS):
+        monitor.observe(ConnectionOpened(at=1, document=1, connection=connection), 1.0)
+    for connection in range(MOST_CONNECTIONS):
+        monitor.observe(ConnectionClosed(at=1, document=1, connection=connection), 2.0)
+    assert monitor.now.disconnected_since == 2.0
 
 
 def test_a_frame_cures_deafness() -> None:
@@ -161,7 +239,6 @@ def test_received_messages_count_and_sent_ones_do_not() -> None:
 
 TAPPED = ReceiverTapped(at=1, document=1, connection=0, receiver=0, kind="audio", via="track")
 MESSAGE = SocketMessage(at=1, document=1, url="wss://x", payload=b"3:::")
-OPENED = ConnectionOpened(at=1, document=1, connection=0)
 DEAF = TapDeaf(at=2, document=1, receiver=0, packets_received=100, frames_tapped=0)
 
 
@@ -189,4 +266,5 @@ def test_a_document_without_connections_closes_none() -> None:
 
 def test_a_new_documents_connection_ends_the_disconnection() -> None:
     again = ConnectionOpened(at=9, document=2, connection=0)
-    assert media(OPENED, DocumentClosed(at=7, document=1), again).alive
+    assert not media(OPENED, DocumentClosed(at=7, document=1), again).alive
+    assert media(OPENED, DocumentClosed(at=7, document=1), again, changed(9, "connected", document=2)).alive

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from tests.support.sample_manifests import manifest, participant, segment
+from worker.manifest.filenames import file_name, stream_id
 from worker.manifest.merge import RecordedAttempt, merge_attempts
 from worker.manifest.schema import (
     Announcement,
@@ -13,8 +14,11 @@ from worker.manifest.schema import (
     Overlap,
     Packets,
     ParticipantStreams,
+    Source,
+    Stream,
     encode_manifest,
 )
+from worker.roster.tenures import tenure_key
 
 STARTED = "2026-11-21T09:30:{:06.3f}Z"
 
@@ -210,6 +214,18 @@ def test_gated_mixes_are_added_on_one_clock_with_the_final_names() -> None:
     assert msgspec.json.decode(encode_manifest(merged), type=Manifest) == merged
 
 
+def test_incomplete_files_are_named_in_the_folders_of_their_attempts() -> None:
+    whole = recorded(1, 0.0, 10.0, participant(1, "Ann", segment(1, "Ann", [(1.0, 2.0)], 10.0)))
+    recording = msgspec.structs.replace(whole.manifest.recording, incomplete_files=["audio.wav"])
+    cut = whole._replace(
+        attempt=2,
+        folder="attempts/0002/files",
+        manifest=msgspec.structs.replace(whole.manifest, recording=recording),
+    )
+    assert merge_attempts([whole]).recording.incomplete_files is msgspec.UNSET
+    assert merge_attempts([whole, cut]).recording.incomplete_files == ["attempts/0002/files/audio.wav"]
+
+
 def test_the_announcement_of_one_attempt_is_that_of_all() -> None:
     told = Announcement(written_at="2026-11-26T08:00:00.000Z")
     refused = Announcement(written_at=None, failure="no_chat")
@@ -227,3 +243,65 @@ def test_the_announcement_of_one_attempt_is_that_of_all() -> None:
     assert merged(msgspec.UNSET) is msgspec.UNSET
     assert merged(refused, told) == merged(told, msgspec.UNSET) == merged(told, refused) == told
     assert merged(refused, msgspec.UNSET) == refused
+
+
+def in_tenure(person: ParticipantStreams, tenure: int, csrc: int) -> ParticipantStreams:
+    """``person`` with the source ``csrc`` in a tenure: the file and its names are those that a recording writes."""
+    key = tenure_key(csrc, tenure)
+    (only,) = person.segments()
+    file = file_name(person.participant_name, person.participant_id, key)
+    changed = msgspec.structs.replace(
+        only, sources=[Source(ssrc=6666, csrc=csrc)], filename=file, url=f"streams/{file}"
+    )
+    stream = Stream(
+        stream_id=stream_id(person.participant_name, person.participant_id, key), segments=[changed]
+    )
+    return msgspec.structs.replace(person, streams=[stream])
+
+
+def test_a_source_that_changed_hands_within_an_attempt_joins_nobody() -> None:
+    ann = in_tenure(someone(1, "Ann", (1.0, 2.0)), 0, 101)
+    bo = in_tenure(someone(2, "Bo", (3.0, 4.0)), 1, 101)
+    nobody = in_tenure(unknown(3, "Unknown 1", (1.0, 2.0)), 0, 101)
+    merged = merge_attempts([recorded(1, 0.0, 10.0, ann, bo), recorded(2, 20.0, 10.0, nobody)])
+    assert names(merged) == ["Ann", "Bo", "Unknown 1"]
+    # The same participants are the same, each with the file names of their tenure.
+    merged = merge_attempts([recorded(1, 0.0, 10.0, ann, bo), recorded(2, 20.0, 10.0, bo, ann)])
+    assert names(merged) == ["Ann", "Bo"]
+    for before, after in zip((ann, bo), merged.participants, strict=True):
+        (stream,) = after.streams
+        assert stream.stream_id == before.streams[0].stream_id
+        assert stream.segments[0].filename == before.streams[0].segments[0].filename
+        assert [each.segment_index for each in stream.segments] == [0, 1]
+
+
+def test_two_tenures_of_one_participant_stay_two_files() -> None:
+    first = in_tenure(someone(1, "Ann", (1.0, 2.0)), 0, 101)
+    second = in_tenure(someone(1, "Ann", (5.0, 6.0)), 2, 101)
+    ann = msgspec.structs.replace(first, streams=[*first.streams, *second.streams])
+    (merged,) = merge_attempts([recorded(1, 0.0, 10.0, ann)]).participants
+    files = [segment.filename for segment in merged.segments()]
+    assert files == [segment.filename for segment in ann.segments()]
+    assert len(set(files)) == 2
+
+
+def test_a_file_that_several_sources_share_joins_nobody() -> None:
+    ann = someone(1, "Ann", (1.0, 2.0))
+    (only,) = ann.segments()
+    shared = unknown(9, "Unknown 1", (3.0, 4.0)).with_segments(
+        lambda each: msgspec.structs.replace(each, isolation="mixed-only", sources=only.sources)
+    )
+    merged = merge_attempts([recorded(1, 0.0, 10.0, shared), recorded(2, 20.0, 10.0, ann)])
+    assert names(merged) == ["Unknown 1", "Ann"]
+
+
+def test_overlaps_with_a_source_that_changed_hands_keep_their_names() -> None:
+    ann = in_tenure(someone(1, "Ann", (1.0, 2.0)), 0, 101)
+    bo = in_tenure(someone(2, "Bo", (3.0, 4.0)), 1, 101)
+    overlap = Overlap(start_seconds=1.0, end_seconds=2.0, participants=["Ann"], csrcs=[101])
+    cem = someone(3, "Cem", (1.0, 2.0)).with_segments(
+        lambda each: msgspec.structs.replace(each, isolation="gated-mix", overlaps=[overlap])
+    )
+    merged = merge_attempts([recorded(1, 0.0, 10.0, ann, bo, cem)])
+    (segment,) = merged.participants[2].segments()
+    assert segment.overlaps == [overlap]

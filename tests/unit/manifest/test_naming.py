@@ -40,14 +40,14 @@ def test_a_source_of_a_named_device_gets_its_name() -> None:
     given_roster = roster([known("d/1", "Ada", is_host=True)], {100: "d/1"})
     assert name_sources([100], given_roster) == [
         NamedParticipant(
-            participant_name="Ada", participant_id="d/1", name_source="collections", is_host=True, csrcs=[100]
+            participant_name="Ada", participant_id="d/1", name_source="collections", is_host=True, keys=[100]
         )
     ]
 
 
 def test_a_device_that_came_back_is_one_participant() -> None:
     participants = name_sources([100, 300, 200], roster([known("d/1", "Ada")], {100: "d/1", 200: "d/1"}))
-    assert [(p.participant_name, p.csrcs) for p in participants] == [
+    assert [(p.participant_name, p.keys) for p in participants] == [
         ("Ada", [100, 200]),
         ("Unknown 1", [300]),
     ]
@@ -111,8 +111,8 @@ def test_every_source_belongs_to_exactly_one_participant(
     csrcs: list[int], sources: dict[int, str], names: dict[str, str | None]
 ) -> None:
     participants = name_sources(csrcs, roster([known(i, n) for i, n in names.items()], sources))
-    assert sorted(csrc for p in participants for csrc in p.csrcs) == sorted(set(csrcs))
-    first_heard = [csrcs.index(p.csrcs[0]) for p in participants]
+    assert sorted(csrc for p in participants for csrc in p.keys) == sorted(set(csrcs))
+    first_heard = [csrcs.index(p.keys[0]) for p in participants]
     assert first_heard == sorted(first_heard)
     ids = [p.participant_id for p in participants if p.participant_id]
     assert len(ids) == len(set(ids))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
@@ -60,6 +61,19 @@ class FakeElement:
             raise PlaywrightTimeoutError("Timeout exceeded")
 
 
+class FakeHandle:
+    """A function in the page that returns JSON of what ``look`` returns."""
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        self._look = look
+
+    async def evaluate(self, script: str) -> str:
+        return json.dumps(self._look())
+
+    async def dispose(self) -> None:
+        pass
+
+
 class FakePage:
     """Returns ``shown`` one after the other when a script is evaluated, the last one for ever; an exception is raised.
 
@@ -71,7 +85,10 @@ class FakePage:
         self._elements = elements or {}
         self.closed = False
 
-    async def evaluate(self, script: str, argument: object) -> object:
+    async def evaluate_handle(self, script: str, argument: object) -> FakeHandle:
+        return FakeHandle(self._look)
+
+    def _look(self) -> object:
         shown = self._shown.pop(0) if len(self._shown) > 1 else self._shown[0]
         if isinstance(shown, Exception):
             raise shown

@@ -3,7 +3,9 @@ from __future__ import annotations
 from functools import partial
 from typing import cast
 
+import msgspec
 import pytest
+from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from tests.unit.platforms.fake_page import FakeElement, FakePage, sign
@@ -12,6 +14,71 @@ from worker.platforms.page_driver import PageDriver
 from worker.platforms.signs import Sign
 
 LEAVE, CANCEL = sign("leave"), sign("cancel")
+
+
+class Shown(msgspec.Struct, frozen=True):
+    count: int = 0
+
+
+class Documents:
+    """A page that goes through ``documents``; each returns its answers to looks one after another, an exception is raised."""
+
+    def __init__(self, *documents: list[str | PlaywrightError | None]) -> None:
+        self._documents = list(documents)
+        self.prepared = 0
+        self.disposed = 0
+
+    async def evaluate_handle(self, script: str, wanted: object) -> Documents:
+        if not self._documents[0]:
+            self._documents.pop(0)
+        self.prepared += 1
+        return self
+
+    async def evaluate(self, script: str) -> str | None:
+        if not self._documents[0]:
+            raise PlaywrightError("Execution context was destroyed")
+        answer = self._documents[0].pop(0)
+        if isinstance(answer, PlaywrightError):
+            raise answer
+        return answer
+
+    async def dispose(self) -> None:
+        self.disposed += 1
+        raise PlaywrightError("JSHandle is disposed")
+
+    def is_closed(self) -> bool:
+        return False
+
+
+async def counts(page: Documents, looks: int) -> list[int]:
+    driver = PageDriver(cast(Page, page), "Stems")
+    return [(await driver.observe("read", {"a": 1}, Shown)).count for _ in range(looks)]
+
+
+async def test_a_document_gets_the_script_once_and_returns_changes() -> None:
+    page = Documents(['{"count": 1}', None, None, '{"count": 2}', None])
+    assert await counts(page, 5) == [1, 1, 1, 2, 2]
+    assert page.prepared == 1
+
+
+async def test_the_document_after_a_navigation_is_read_at_the_same_look() -> None:
+    page = Documents(['{"count": 1}', None], ['{"count": 2}'])
+    assert await counts(page, 3) == [1, 1, 2]
+    assert (page.prepared, page.disposed) == (2, 1)
+
+
+@pytest.mark.parametrize("answer", ["{", "[]", '{"count": "many"}', PlaywrightError("navigating")])
+async def test_a_document_that_cannot_be_read_is_read_anew(answer: str | PlaywrightError) -> None:
+    page = Documents([answer, '{"count": 2}', None])
+    assert await counts(page, 3) == [0, 2, 2]
+    assert (page.prepared, page.disposed) == (2, 1)
+
+
+async def test_what_is_wanted_has_its_own_changes() -> None:
+    page = Documents(['{"count": 1}', '{"count": 2}', None, None])
+    driver = PageDriver(cast(Page, page), "Stems")
+    wanted = [{"text": True}, {"text": False}] * 2
+    assert [(await driver.observe("read", each, Shown)).count for each in wanted] == [1, 2, 1, 2]
 
 
 class PageWithWaysOut(FakePage):

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import cast
 
 import pytest
 
+from worker.browser.page_window import PageWindow
 from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.lifecycle.media_state import MediaMonitor
@@ -76,6 +78,9 @@ class ScriptedRoster:
         us = Device(device_id="us", is_us=True, status=Status.IN)
         return Roster(devices={"us": us, "ana": Device(device_id="ana", name="Ana", status=Status.IN)})
 
+    def tenure(self, source: int, at: float) -> int:
+        raise NotImplementedError
+
 
 class Run:
     """A call loop, and the transitions and events that it made."""
@@ -90,12 +95,15 @@ class Run:
         last_heartbeat: Callable[[], float | None] = lambda: None,
     ) -> None:
         self.now = T0
+        self.rests: list[State] = []
+        """The state of each call of rest(), for which the run takes the place of the page's window."""
         self.transitions: list[Transition] = []
         self.written: list[WorkerEvent] = []
         self.decoder = ScriptedRoster()
         self.media = media = MediaMonitor()
         self.call_loop = CallLoop(
             call,
+            cast(PageWindow, self),
             self.decoder,
             media,
             Lifecycle(policy or LeavePolicy(), "Notes", T0),
@@ -107,6 +115,9 @@ class Run:
         )
         media.observe(ROSTER_MESSAGE, T0)
         self.call_loop.observe(ROSTER_MESSAGE)
+
+    async def rest(self) -> None:
+        self.rests.append(self.transitions[-1].state)
 
     def _clock(self) -> float:
         self.now += 0.5
@@ -140,6 +151,13 @@ async def test_call_loop_goes_from_waiting_room_to_leaving() -> None:
     assert "leave" not in call.actions
 
 
+async def test_the_window_rests_only_while_the_call_is_recorded() -> None:
+    call = ScriptedCall([*scenes(Scene.OPENING, Scene.LOBBY, Scene.CALL, Scene.CALL, Scene.CALL), OVER])
+    run = Run(call)
+    await run.call_loop.until_leaving()
+    assert set(run.rests) == {State.IN_CALL_RECORDING}
+
+
 async def test_page_seen_is_written_once_per_change() -> None:
     run = Run(ScriptedCall([*scenes(Scene.OPENING, Scene.OPENING, Scene.CALL), OVER]))
     await run.call_loop.until_leaving()
@@ -166,10 +184,10 @@ async def test_the_announcement_is_written_once_and_only_in_the_call() -> None:
     assert call.actions.index("Hello, I record.") > 2
 
 
-async def test_every_fourth_look_in_the_call_reads_the_pages_text() -> None:
+async def test_every_second_look_in_the_call_reads_the_pages_text() -> None:
     call = ScriptedCall([*scenes(*[Scene.CALL] * 9), OVER])
     await Run(call).call_loop.until_leaving()
-    assert call.thorough[:9] == [True, False, False, False, True, False, False, False, True]
+    assert call.thorough[:9] == [True, False] * 4 + [True]
 
 
 async def test_a_closed_document_reaches_the_roster() -> None:

@@ -19,13 +19,21 @@ from worker.settings import BrowserSettings
 from worker.states import State
 
 
-class ClosedTerminal(RecordingObserver):
+class BrokenTerminal(RecordingObserver):
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
     def state(self, state: State, reason: object = None) -> None:
-        raise BrokenPipeError(state)
+        raise self._error
 
 
-async def test_a_closed_terminal_does_not_prevent_the_recording(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error",
+    [BrokenPipeError(), ValueError("I/O operation on closed file"), UnicodeError("ascii")],
+    ids=repr,
+)
+async def test_a_terminal_that_takes_nothing_does_not_prevent_the_recording(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @asynccontextmanager
     async def launched(_: BrowserSettings) -> AsyncIterator[None]:
@@ -41,4 +49,4 @@ async def test_a_closed_terminal_does_not_prevent_the_recording(
     )
     stopped = asyncio.get_running_loop().create_future()
     with pytest.raises(ChromiumNotFoundError, match="was reached"):
-        await attend(request, BrowserSettings(), ClosedTerminal(), cast(OpenRenderer, None), stopped)
+        await attend(request, BrowserSettings(), BrokenTerminal(error), cast(OpenRenderer, None), stopped)

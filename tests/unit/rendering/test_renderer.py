@@ -349,6 +349,81 @@ def test_garbage_is_rendered_without_an_error(
             read_stem(output / stream.segments[0].url)
 
 
+CODECS = ["audio/opus"] * 6 + [
+    "audio/red",
+    "audio/CN",
+    "audio/PCMU",
+    "audio/telephone-event",
+    "audio/OPUS",
+    "",
+]
+
+
+def odd_payloads() -> st.SearchStrategy[bytes]:
+    """Up to 1,500 bytes: any first two bytes, and lengths around those of the rules."""
+    sizes = st.sampled_from([0, 1, 2, 3, 5, 50, 252, 1_274, 1_275, 1_276, 1_277, 1_498]) | st.integers(
+        0, 1_498
+    )
+    start = st.tuples(st.integers(0, 255), st.integers(0, 255)).map(bytes) | st.sampled_from(
+        [b"\x6f\x78", b"\x0d\x78", b"\xef\x0f"]
+    )
+    return st.builds(
+        lambda head, size, fill: (head + bytes([fill]) * size)[: 2 + size], start, sizes, st.integers(0, 255)
+    )
+
+
+@given(
+    sent=st.lists(
+        st.tuples(
+            st.sampled_from(CODECS),
+            st.integers(0, 127),
+            odd_payloads(),
+            st.sampled_from([0, 120, 960, 960, 5_760]),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    platform=st.sampled_from(["google_meet", "microsoft_teams"]),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_payload_costs_another_speaker_a_packet(
+    sent: list[tuple[str, int, bytes, int]], platform: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    output = tmp_path_factory.mktemp("payloads")
+    timestamp, hostile = 7, []
+    for number, (mime_type, payload_type, payload, ticks) in enumerate(sent):
+        timestamp += ticks
+        arrival = STARTED_AT + 1 + number * 0.02
+        hostile.append(
+            Frame(5, 99, (666,), number, timestamp, payload_type, mime_type, 0.1, arrival, None, payload)
+        )
+    events: list[TapeEvent] = []
+    for event in synthetic_tape(THREE[:1], 5.0):
+        if isinstance(event, TapeStarted):
+            events.append(msgspec.structs.replace(event, platform=platform))
+        elif isinstance(event, FrameBatch):
+            last = event.frames[-1].arrival
+            odd = [frame for frame in hostile if frame.arrival <= last]
+            hostile = hostile[len(odd) :]
+            events.append(msgspec.structs.replace(event, frames=[*event.frames, *odd]))
+        else:
+            events.append(event)
+    manifest = render(events, output)
+    assert not [each for each in manifest.recording.warnings if "silence in the files" not in each]
+    expected = [
+        sha256(frame.payload).hexdigest()
+        for event in synthetic_tape(THREE[:1], 5.0)
+        if isinstance(event, FrameBatch)
+        for frame in event.frames
+    ]
+    assert [packet.sha256 for packet in spoken(manifest, output, 101)] == expected
+    with wave.open(str(output / "audio.wav")) as mix:
+        length = mix.getnframes()
+    for _, segment in manifest.segments():
+        with av.open(str(output / segment.url)) as container:
+            assert sum(frame.samples for frame in container.decode(audio=0)) == length
+
+
 @pytest.mark.parametrize(
     ("failure", "expected"),
     [

@@ -31,6 +31,23 @@ def test_a_committed_scenario_is_valid(name: str) -> None:
         assert all(end <= scenario.duration for _, end in person.says)
 
 
+@pytest.mark.parametrize(
+    "name", [name for folder in ("tape", "teams", "teams-wire", "wire") for name in scenario_names(folder)]
+)
+def test_everybody_in_a_committed_scenario_speaks_before_its_end(name: str) -> None:
+    scenario = load_scenario(name)
+    for person in scenario.participants:
+        assert person.says and person.says[-1][1] <= scenario.duration
+
+
+def test_a_crowd_speaks_one_after_the_other_with_successive_sources() -> None:
+    people = load_scenario("tape/many-sources").participants
+    assert [person.csrc for person in people] == list(range(660_001, 660_301))
+    assert {len(person.says) for person in people} == {1}
+    starts = [person.says[0][0] for person in people]
+    assert starts == sorted(starts)
+
+
 def test_late_names_has_a_late_name_one_after_leaving_and_a_missing_one() -> None:
     people = load_scenario("late-names").participants
     assert [person.named_at for person in people] == [0.0, 7.0, 12.0, None]
@@ -57,7 +74,37 @@ def test_late_names_has_a_late_name_one_after_leaving_and_a_missing_one() -> Non
         (f'title = "x"\nduration = 1\n{PERSON}moves = [{{ at = 1.0, slot = 3 }}]', "moves[0].slot"),
         (f'title = "x"\nduration = 1\n{PERSON}csrc_changes = [[2.0, 8], [1.0, 9]]', "csrc_changes"),
         (f'title = "x"\nduration = 1\n{PERSON}csrc_changes = [[2.0, 42]]', "csrc: 42"),
-        (f'title = "x"\nduration = 1\n{PERSON}{PERSON}', "csrc: [7, 7], expected each one once"),
+        (f'title = "x"\nduration = 1\n{PERSON}{PERSON}', "csrc: [7] of 'A' and 'A' at the same time"),
+        (
+            f'title = "x"\nduration = 9\n{PERSON}leaves = 3.0\n{PERSON}joins = 2.0\n',
+            "csrc: [7] of 'A' and 'A' at the same time",
+        ),
+        (
+            f'title = "x"\nduration = 1\n{PERSON}csrc_changes = [[0.5, 7]]',
+            "csrc: [7, 7], expected each one once",
+        ),
+        (f'title = "x"\nduration = 1\n{PERSON}packets = {{ ms = 30 }}', "packets.ms"),
+        (
+            f'title = "x"\nduration = 1\n{PERSON}foreign = [{{ at = 0.0, until = 1.0, payload = "pcmu" }}]',
+            "other_payloads = true",
+        ),
+        (
+            f'title = "x"\nduration = 1\nplatform = "microsoft_teams"\n{PERSON}packets = {{ ms = 40 }}',
+            "a mixer sends packets of its own",
+        ),
+        (
+            'title = "x"\nduration = 9\n[media]\nreconnects = [2.0]\ntakeovers = [{ at = 1.0, overlap = 3.0 }]',
+            "takeovers: two connections after 1.0",
+        ),
+        (
+            'title = "x"\nduration = 9\n[media]\nsignalling = "add_transceiver"\n'
+            "[network]\noutages = [{ at = 1.0, seconds = 3.0 }]",
+            "after one the server offers",
+        ),
+        (
+            'title = "x"\nduration = 9\n[mix]\nadded = [{ at = 1.0, carries = [7], repeats = true }]',
+            "expected one of carries and repeats",
+        ),
     ],
 )
 def test_an_invalid_scenario_is_reported_in_one_line(tmp_path: Path, text: str, message: str) -> None:

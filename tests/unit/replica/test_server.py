@@ -33,6 +33,9 @@ class SilentMedia:
 
     def __init__(self) -> None:
         self.on_reconnect: Callable[[], Awaitable[None]] | None = None
+        self.on_takeover: Callable[[], Awaitable[None]] | None = None
+        self.on_retire: Callable[[], Awaitable[None]] | None = None
+        self.on_renegotiate: Callable[[], Awaitable[None]] | None = None
         self.started_at: float | None = None
         self.answers: list[str] = []
         self.collections: list[bytes] = []
@@ -42,6 +45,9 @@ class SilentMedia:
 
     async def offer(self) -> str:
         return "server's offer"
+
+    async def renegotiation_offer(self) -> str:
+        return "sdp of a later offer"
 
     async def accept_answer(self, sdp: str) -> None:
         self.answers.append(sdp)

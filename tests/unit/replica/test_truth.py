@@ -15,7 +15,7 @@ STARTED_AT = 1_700_000_000.0
 
 def a_scenario() -> Scenario:
     people = [
-        Participant(name="Ann/é", voice="aria", csrc=7, says=[(0.0, 1.0)], mutes=[(0.5, 0.6)], dtx=True),
+        Participant(name="Ann/é", voice="aria", csrc=7, says=[(0.0, 1.0)], mutes=[(0.5, 0.6)], pauses="dtx"),
         Participant(name="Bo", voice="bruno", csrc=8, says=[(0.2, 0.8)]),
     ]
     media = Media(red=True, padding_probes=0.1)

@@ -22,7 +22,7 @@ from fixtures.replica.teams.mix_plan import make_mix_plan
 from fixtures.replica.teams.mix_scenario import AddedTrack, MixMedia
 from fixtures.replica.teams.scenario import TeamsPage, TeamsSignals
 from tests.support.hearing_sinks import HearingSinks
-from tests.support.mix_tapes import mix_tape, write_mix_truth
+from tests.support.plan_tapes import plan_tape, write_plan_truth
 from tests.support.tapes import STARTED_AT, feed_all
 from worker.manifest.schema import GatedMix, Manifest, Segment
 from worker.rendering.deferred import DeferredRenderer
@@ -88,17 +88,17 @@ def render(events: Iterable[TapeEvent], output: Path, *, mix: bool = False) -> M
 
 
 def recorded(scenario: Scenario, folder: Path, *, mix: bool = False) -> Manifest:
-    return render(mix_tape(scenario, page_events(scenario)), folder, mix=mix)
+    return render(plan_tape(scenario, page_events(scenario)), folder, mix=mix)
 
 
 def compared(scenario: Scenario, folder: Path) -> list[StemComparison]:
     recorded(scenario, folder)
-    return compare(folder, write_mix_truth(scenario, folder / "truth.jsonl"))
+    return compare(folder, write_plan_truth(scenario, folder / "truth.jsonl"))
 
 
 def attributed(scenario: Scenario, folder: Path) -> Attribution:
     recorded(scenario, folder)
-    return attribution(read_recording(folder), write_mix_truth(scenario, folder / "truth.jsonl"))
+    return attribution(read_recording(folder), write_plan_truth(scenario, folder / "truth.jsonl"))
 
 
 def segments(manifest: Manifest) -> dict[str, Segment]:
@@ -136,7 +136,7 @@ def test_each_packet_is_in_exactly_the_stems_of_its_sources(mix: dict[str, Any],
 def test_sinks_receive_the_mix_while_their_source_speaks(tmp_path: Path) -> None:
     scenario, sinks = meeting(network=Network(jitter=0.01, loss=0.03)), HearingSinks()
     renderer = DeferredRenderer(lambda platform: Renderer(tmp_path, platform, mix=True, sinks=[sinks]))
-    feed_all(renderer, mix_tape(scenario, page_events(scenario)))
+    feed_all(renderer, plan_tape(scenario, page_events(scenario)))
     manifest = renderer.finish()
     kept = {
         each.sources[0].csrc: each.packets.received + each.packets.recovered
@@ -235,7 +235,7 @@ def test_two_unknown_tracks_at_once_are_two_unknown_speakers(tmp_path: Path) -> 
 def test_after_csrcs_stop_the_dominant_speaker_history_attributes(tmp_path: Path) -> None:
     scenario = meeting()
     events: list[TapeEvent] = []
-    for event in mix_tape(scenario, page_events(scenario)):
+    for event in plan_tape(scenario, page_events(scenario)):
         if isinstance(event, FrameBatch) and event.frames[0].arrival > STARTED_AT + 10:
             frames = [msgspec.structs.replace(frame, csrcs=()) for frame in event.frames]
             events.append(FrameBatch(event.document, event.sequence, event.dropped, frames))
@@ -312,35 +312,3 @@ def test_garbage_is_rendered_without_an_error(
     for person in manifest.participants:
         for stream in person.streams:
             read_stem(output / stream.segments[0].url)
-
-
-@pytest.mark.parametrize("delay", [0.004, 0.3, -0.1])
-def test_a_second_connection_that_repeats_the_mix_is_neither_in_the_stems_nor_in_the_mix_twice(
-    delay: float, tmp_path: Path
-) -> None:
-    scenario = meeting()
-    tape = list(mix_tape(scenario, page_events(scenario)))
-    again: list[TapeEvent] = []
-    for event in tape:
-        again.append(event)
-        if isinstance(event, FrameBatch) and 5 < event.frames[0].arrival - STARTED_AT < 12:
-            frames = [
-                msgspec.structs.replace(
-                    frame,
-                    receiver=99,
-                    ssrc=77,
-                    sequence=(frame.sequence + 999) & 0xFFFF,
-                    timestamp=(frame.timestamp + 99) & 0xFFFF_FFFF,
-                    arrival=frame.arrival + delay,
-                )
-                for frame in event.frames
-            ]
-            again.append(msgspec.structs.replace(event, frames=frames))
-    once, twice = render(tape, tmp_path / "once", mix=True), render(again, tmp_path / "twice", mix=True)
-    speech = [[segment.intervals for _, segment in manifest.segments()] for manifest in (once, twice)]
-    assert [len(each) for each in speech[1]] == [len(each) for each in speech[0]]
-    mixed = [manifest.recording.gated_mix for manifest in (once, twice)]
-    assert isinstance(mixed[0], GatedMix)
-    assert isinstance(mixed[1], GatedMix)
-    assert mixed[1].mix.duplicate > 200
-    assert (mixed[1].mix.received, mixed[1].mix.lost) == (mixed[0].mix.received, mixed[0].mix.lost)

@@ -8,6 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.unit.audio.test_red import pack
+from worker.audio.payload_kinds import PayloadKind
 from worker.audio.red import RedundantBlock
 from worker.stems.jitter_buffer import (
     MAX_DROPOUT,
@@ -376,3 +377,47 @@ def test_late_packets_are_told_from_duplicates_up_to_a_thousand_losses_back() ->
         buffer.push(frame(number), 30.0)
     assert buffer.counts.late == {7: 999}
     assert not buffer.counts.duplicate
+
+
+def in_codec(
+    number: int, mime_type: str, payload_type: int, payload: bytes = b"other", timestamp: int = 7
+) -> Frame:
+    return msgspec.structs.replace(
+        frame(number, payload=payload, mime_type=mime_type), payload_type=payload_type, timestamp=timestamp
+    )
+
+
+def test_a_packet_of_another_codec_keeps_its_place_without_its_payload_and_its_clock() -> None:
+    buffer = JitterBuffer()
+    for number in range(3):
+        buffer.push(frame(number), 0.0)
+    buffer.push(in_codec(3, "audio/PCMU", 0, timestamp=4_000_000_000), 0.0)
+    buffer.push(in_codec(4, "audio/telephone-event", 110), 0.0)
+    buffer.push(frame(5), 0.0)
+    packets = release_all(buffer)
+    assert payloads(packets) == [b"packet 0", b"packet 1", b"packet 2", b"", b"", b"packet 5"]
+    assert [each.sequence - packets[0].sequence for each in packets] == list(range(6))
+    assert [each.timestamp - packets[0].timestamp for each in packets] == [0, 960, 1920, 1920, 1920, 4800]
+    assert buffer.payloads.left_out == {PayloadKind.PCMU: 1, PayloadKind.TELEPHONE_EVENTS: 1}
+
+
+def test_timestamps_are_positive_after_a_first_packet_of_another_codec() -> None:
+    buffer = JitterBuffer()
+    buffer.push(in_codec(0, "audio/CN", 13, timestamp=0xFFFF_FFFF), 0.0)
+    buffer.push(msgspec.structs.replace(frame(1), timestamp=0x8000_0000), 0.0)
+    assert all(packet.timestamp > 0 for packet in release_all(buffer))
+
+
+@pytest.mark.parametrize(("payload_type", "recovered"), [(111, True), (96, True), (13, False), (120, False)])
+def test_red_recovers_only_blocks_that_may_be_opus(payload_type: int, recovered: bool) -> None:
+    buffer = JitterBuffer()
+    buffer.push(in_codec(0, "audio/CN", 120, timestamp=100), 0.0)
+    buffer.push(frame(1), 0.02)
+    buffer.push(red_frame_of(3, RedundantBlock(960, payload_type, b"packet 2")), 0.06)
+    left = [each for each in release_all(buffer) if each.recovered]
+    assert payloads(left) == ([b"packet 2"] if recovered else [])
+    assert buffer.payloads.left_out[PayloadKind.COMFORT_NOISE] == (1 if recovered else 2)
+
+
+def red_frame_of(number: int, block: RedundantBlock) -> Frame:
+    return frame(number, payload=pack(b"packet %d" % number, [block]), mime_type=RED_MIME_TYPE)

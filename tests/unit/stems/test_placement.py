@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.audio.payload_kinds import PayloadKind
 from worker.stems.jitter_buffer import WINDOW_SECONDS, JitterBuffer
 from worker.stems.placement import SlotPlacement
 from worker.stems.speaker_track import SpeakerTrack
@@ -142,6 +143,53 @@ def test_dtx_is_silence_not_loss() -> None:
     room.finish()
     assert room.places(7)[9:11] == pytest.approx([1.18, 2.0], abs=0.0025)
     assert room.tracks[7].lost == 0
+
+
+@pytest.mark.parametrize(
+    "dtx", [b"\xf9", b"\xfa\x00", b"\xfb\x03", b"\xfb\x42\x04" + bytes(4), b"\xf9\xff\xfe\xff\xfe"]
+)
+def test_empty_frames_are_silence_in_any_framing(dtx: bytes) -> None:
+    room = Room()
+    spurt(room, 1, 7, start=1.0, count=10)
+    room.packet(1, 7, round(1.2 * 48_000), 1.2, payload=dtx)
+    spurt(room, 1, 7, start=2.0, count=10)
+    room.finish()
+    assert len(room.places(7)) == 20
+    assert room.places(7)[9:11] == pytest.approx([1.18, 2.0], abs=0.0025)
+    assert room.tracks[7].lost == 0
+
+
+MALFORMED = [SPEECH[:1] + bytes(1_276), b"\xf9\x00", b"\xfa\xff", b"\xfb\x00", b"\xfb"]
+
+
+@pytest.mark.parametrize("payload", MALFORMED)
+def test_a_malformed_packet_is_silence_of_its_length(payload: bytes) -> None:
+    room = Room()
+    for number in range(20):
+        sent = payload if number in (5, 12) else SPEECH
+        room.packet(1, 7, 1_000 + number * 960, 1 + number * 0.02, payload=sent)
+    room.finish()
+    expected = [1 + 0.02 * number for number in range(20) if number not in (5, 12)]
+    assert room.places(7) == pytest.approx(expected, abs=0.0025)
+    assert (room.tracks[7].received, room.tracks[7].lost) == (18, 0)
+    assert room.slots[1].buffer.payloads.left_out == {PayloadKind.MALFORMED_OPUS: 2}
+
+
+def test_a_source_that_only_sends_malformed_packets_has_no_stem() -> None:
+    room = Room()
+    room.packet(1, 7, 960, 1.0, payload=MALFORMED[0])
+    room.packet(1, 8, 1920, 1.02)
+    room.finish()
+    assert list(room.stems) == [8]
+
+
+def test_losses_before_a_malformed_packet_count() -> None:
+    room = Room()
+    for number in range(10):
+        sent = MALFORMED[0] if number == 6 else SPEECH
+        room.packet(1, 7, number * 960, 1 + number * 0.02, payload=sent, lost=number in (4, 5))
+    room.finish()
+    assert (room.tracks[7].received, room.tracks[7].lost) == (7, 2)
 
 
 def test_each_speaker_in_a_slot_gets_a_stem_and_is_anchored_anew() -> None:

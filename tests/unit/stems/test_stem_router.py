@@ -11,6 +11,7 @@ from worker.stems import stem_router
 from worker.stems.attribution import SpeakerEvidence
 from worker.stems.gate import UNKNOWN, Attribution
 from worker.stems.mix_slot import MixPacket
+from worker.stems.overflow import OVERFLOW
 from worker.stems.stem_router import StemRouter
 
 USERS = {"ann": 7, "bo": FIRST_CAPTION_SOURCE}
@@ -19,15 +20,15 @@ USERS = {"ann": 7, "bo": FIRST_CAPTION_SOURCE}
 
 @pytest.fixture
 def router(tmp_path: Path) -> Iterator[StemRouter]:
-    router = StemRouter(tmp_path, USERS.__getitem__)
+    router = StemRouter(tmp_path, USERS.__getitem__, lambda _source, _moment: 0)
     yield router
     for stem in router.stems.values():
         stem.file.close()
 
 
-def packet(number: int, ssrc: int = 6666) -> MixPacket:
+def packet(number: int, ssrc: int = 6666, slot: int = 0) -> MixPacket:
     """The packet of 20 ms in place ``number``."""
-    return MixPacket(number * 960, 960, b"\x78\x80\x00", (), ssrc, False, 0, True, True)
+    return MixPacket(number * 960, 960, b"\x78\x80\x00", (), ssrc, False, 0, True, True, slot)
 
 
 def by_csrc(*sources: int) -> Attribution:
@@ -43,7 +44,7 @@ def packets(router: StemRouter) -> dict[int, int]:
 
 
 def test_a_packet_goes_into_the_stems_of_all_its_speakers(router: StemRouter) -> None:
-    assert router.write(packet(0), by_csrc(8, 7)) is SpeakerEvidence.CSRC
+    assert router.write(packet(0), by_csrc(8, 7)).evidence is SpeakerEvidence.CSRC
     assert packets(router) == {8: 1, 7: 1}
     assert router.stems[8].overlaps == [(0, 960, (7,))]
     assert router.stems[7].overlaps == [(0, 960, (8,))]
@@ -53,7 +54,7 @@ def test_captioned_users_are_their_sources_and_have_no_csrc_where_the_roster_kno
     router: StemRouter,
 ) -> None:
     assert (
-        router.write(packet(0), Attribution(("ann", "bo"), SpeakerEvidence.CAPTIONS))
+        router.write(packet(0), Attribution(("ann", "bo"), SpeakerEvidence.CAPTIONS)).evidence
         is SpeakerEvidence.CAPTIONS
     )
     assert list(router.stems[7].sources) == [Source(ssrc=6666, csrc=7)]
@@ -63,7 +64,7 @@ def test_captioned_users_are_their_sources_and_have_no_csrc_where_the_roster_kno
 def test_a_second_packet_of_the_same_moment_is_a_copy_where_its_csrc_list_says_so(router: StemRouter) -> None:
     for number in range(5):
         router.write(packet(number), by_csrc(7))
-    assert router.write(packet(1, ssrc=6667), by_csrc(7)) is SpeakerEvidence.CSRC
+    assert router.write(packet(1, ssrc=6667), by_csrc(7)).evidence is SpeakerEvidence.CSRC
     assert packets(router) == {7: 5}
     assert router.stems[7].duplicates == 1
 
@@ -73,7 +74,7 @@ def test_a_second_packet_of_the_same_moment_is_an_unknown_speakers_where_only_hi
 ) -> None:
     for number in range(5):
         router.write(packet(number), by_history(7))
-    assert router.write(packet(1, ssrc=6667), by_history(7)) is SpeakerEvidence.NONE
+    assert router.write(packet(1, ssrc=6667), by_history(7)).evidence is SpeakerEvidence.NONE
     assert packets(router) == {7: 5, -1: 1}
     assert router.stems[7].duplicates == 0
 
@@ -81,26 +82,38 @@ def test_a_second_packet_of_the_same_moment_is_an_unknown_speakers_where_only_hi
 def test_a_packet_that_is_at_most_50_ms_too_early_goes_behind_the_last_one(router: StemRouter) -> None:
     for number in range(5):
         router.write(packet(number), by_csrc(7))
-    assert router.write(packet(3, ssrc=6667), by_csrc(7)) is SpeakerEvidence.CSRC
+    assert router.write(packet(3, ssrc=6667), by_csrc(7)).evidence is SpeakerEvidence.CSRC
     assert packets(router) == {7: 6}
     assert router.stems[7].track.end == 6 * 960
 
 
 def test_unknown_speech_of_two_tracks_at_once_is_two_unknown_speakers(router: StemRouter) -> None:
     for number in range(5):
-        assert router.write(packet(number), UNKNOWN) is SpeakerEvidence.NONE
+        assert router.write(packet(number), UNKNOWN).evidence is SpeakerEvidence.NONE
     router.write(packet(0, ssrc=6667), UNKNOWN)
     assert packets(router) == {-1: 5, -2: 1}
 
 
-def test_packets_of_sources_past_the_limit_are_counted_as_refused(
+def test_sources_past_the_limit_share_one_stem_each_packet_once(
     router: StemRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stem_router, "MOST_SOURCES", 2)
-    router.write(packet(0), by_csrc(1, 2, 3))
+    router.write(packet(0), by_csrc(1, 2, 3, 4))
     router.write(packet(1), UNKNOWN)
-    assert packets(router) == {1: 1, 2: 1}
-    assert router.refused == 2
+    assert packets(router) == {1: 1, 2: 1, OVERFLOW: 2}
+    assert "3 of them share one file" in router.overflow.warnings()[0]
+
+
+def test_of_two_tracks_with_sources_past_the_limit_one_is_written_until_it_pauses(
+    router: StemRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stem_router, "MOST_SOURCES", 0)
+    for number in range(5):
+        router.write(packet(number), by_csrc(1))
+        router.write(packet(number, slot=1), by_csrc(2))
+    router.write(packet(30, slot=1), by_csrc(2))
+    assert packets(router) == {OVERFLOW: 6}
+    assert router.overflow.unwritten == 5
 
 
 def test_a_stem_that_is_opened_later_is_silent_up_to_where_the_others_are_settled(router: StemRouter) -> None:

@@ -52,7 +52,7 @@ def an_mcap(
         writer.add_metadata(METADATA, {VERSION_KEY: version})
     channels = {topic: writer.register_channel(topic, "", 0) for topic in ("events", "frames", "video")}
     for topic, data in messages or []:
-        writer.add_message(channels[topic], 1, data, 1)
+        writer.add_message(channels[topic], round(EPOCH * 1e9), data, round(EPOCH * 1e9))
     writer.finish()  # type: ignore[no-untyped-call]
     return stream.getvalue()
 
@@ -154,11 +154,11 @@ def test_a_missing_part_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_part_that_cannot_be_opened_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied")
 
     write_parts(tmp_path, parts())
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(TapeReadError, match=r"^tape .*part-000000.mcap: cannot be read: Permission denied$"):
         list(read_tape(tmp_path))
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from playwright.async_api import Page
 
+from worker.browser.page_window import PageWindow
 from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
@@ -30,9 +31,15 @@ class MeetCall:
     """
 
     def __init__(
-        self, page: Page, address: MeetingAddress, bot_name: str, *, signed_in: bool = False
+        self,
+        page: Page,
+        address: MeetingAddress,
+        bot_name: str,
+        *,
+        signed_in: bool = False,
+        window: PageWindow | None = None,
     ) -> None:
-        self._driver = PageDriver(page, bot_name)
+        self._driver = PageDriver(page, bot_name, window)
         self._address = address
         self._signed_in = signed_in
         self._retries = ActionRetries()

@@ -25,8 +25,9 @@ from worker.platforms.meet.collections_pb2 import (
 )
 from worker.platforms.meet.protobuf_harvest import DEVICE_ID, harvest_names, harvest_outputs, is_protobuf
 from worker.reasons import Reason
-from worker.roster.roster import CallOver, Device, Evidence, Roster, SourceOwner, Status
+from worker.roster.roster import CallOver, Device, Evidence, Roster, Status
 from worker.roster.sources import LOUDEST_MARKER
+from worker.roster.tenures import SourceOwners
 from worker.tape.events import ChannelMessage, DocumentClosed, RosterResponse, TapeEvent, TilesSeen
 
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
@@ -54,23 +55,26 @@ class MeetRosterDecoder:
         self.undecodable = 0
         self.harvested = 0
         self._devices: dict[str, _DeviceFacts] = {}
-        self._sources: dict[int, _SourceFacts] = {}
+        self._owners = SourceOwners()
         self._document = 0
         """The document of the message that is being read."""
+        self._at = 0.0
+        """The time of the message that is being read."""
 
     def observe(self, event: TapeEvent) -> None:
         """Adds one event of the tape; events without roster evidence are ignored."""
         match event:
             case ChannelMessage(label="collections"):
-                self._document = event.document
+                self._document, self._at = event.document, event.at
                 self._observe_collections(event.payload)
             case RosterResponse():
-                self._document = event.document
+                self._document, self._at = event.document, event.at
                 self._observe_response(event.payload)
             case DocumentClosed():
                 for facts in self._devices.values():
                     facts.forget_presence(event.document)
             case TilesSeen():
+                self._at = event.at
                 self._observe_tiles(event)
             case _:
                 pass
@@ -81,9 +85,14 @@ class MeetRosterDecoder:
         removed = any(device.is_us and device.status is Status.REMOVED for device in devices.values())
         return Roster(
             devices=devices,
-            sources={source: facts.owner() for source, facts in self._sources.items()},
+            sources={source: self._owners.owner(source) for source in self._owners},
+            tenures=self._owners.changed_hands(),
             over=_REMOVED if removed else None,
         )
+
+    def tenure(self, source: int, at: float) -> int:
+        """See RosterDecoder."""
+        return self._owners.tenure(source, at)
 
     def _observe_collections(self, payload: bytes) -> None:
         data = _decompress(payload)
@@ -139,6 +148,7 @@ class MeetRosterDecoder:
             facts.learn_name(evidence, full=user.full_name, display=user.display_name)
             if user.status in _STATUS:
                 facts.status, facts.status_from = _STATUS[user.status], self._document
+                self._owners.show(user.device_id, gone=facts.status.is_gone, at=self._at)
             facts.is_us |= user.HasField("is_us") or _has_unknown(user, _IS_US_FIELD)
             facts.is_host |= bool(user.is_host)
             facts.parent_id = user.parent_device_id or facts.parent_id
@@ -167,7 +177,7 @@ class MeetRosterDecoder:
         source = _parse_source(stream_id)
         if source is None or self._device(device_id) is None:
             return
-        self._sources.setdefault(source, _SourceFacts()).learn(device_id, evidence)
+        self._owners.assign(source, device_id, evidence, self._at)
 
 
 class _DeviceFacts:
@@ -211,27 +221,6 @@ class _DeviceFacts:
             status=self.status,
             parent_id=self.parent_id,
             muted=self.muted,
-        )
-
-
-class _SourceFacts:
-    """The device to which each kind of evidence assigns a source; the latest message counts."""
-
-    def __init__(self) -> None:
-        self._devices: dict[Evidence, str] = {}
-        self._contested = False
-
-    def learn(self, device_id: str, evidence: Evidence) -> None:
-        self._contested |= any(known != device_id for known in self._devices.values())
-        self._devices[evidence] = device_id
-
-    def owner(self) -> SourceOwner:
-        kinds = sorted(self._devices, key=lambda kind: kind.strength, reverse=True)
-        device_id = self._devices[kinds[0]]
-        return SourceOwner(
-            device_id=device_id,
-            evidence=tuple(kind for kind in kinds if self._devices[kind] == device_id),
-            contested=self._contested,
         )
 
 

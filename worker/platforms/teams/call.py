@@ -12,6 +12,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from worker.browser.page_errors import first_line
+from worker.browser.page_window import PageWindow
 from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
@@ -43,9 +44,15 @@ class TeamsCall:
     """
 
     def __init__(
-        self, page: Page, address: MeetingAddress, bot_name: str, *, signed_in: bool = False
+        self,
+        page: Page,
+        address: MeetingAddress,
+        bot_name: str,
+        *,
+        signed_in: bool = False,
+        window: PageWindow | None = None,
     ) -> None:
-        self._driver = PageDriver(page, bot_name)
+        self._driver = PageDriver(page, bot_name, window)
         self._address = address
         self._signed_in = signed_in
         self._retries = ActionRetries()

@@ -17,10 +17,10 @@ from worker.platforms.teams.main_channel import parse_source
 from worker.platforms.teams.trouter import Frame, read_frame, read_json, well_formed
 from worker.reasons import Reason
 from worker.roster.roster import CallOver, Device, Evidence, Roster, SourceOwner, Status
+from worker.roster.tenures import SourceOwners
 from worker.tape.events import DocumentClosed, PageObjects, SocketMessage, TapeEvent, TapeStarted
 
 MAX_DEVICES = 10_000
-MAX_SOURCES = 20_000
 MAX_CALLS = 16
 """Calls that are kept apart; frames of further ones are ignored."""
 MAX_NAME_CHARACTERS = 1_000
@@ -52,9 +52,11 @@ class TeamsRosterDecoder:
         self._calls: dict[str, _CallFacts] = {}
         """By chain id."""
         self._ours: str | None = None
-        self._objects = _CallFacts()
+        self._objects = _CallFacts(Evidence.OBJECTS)
         self._document = 0
         """The document of the message that is being read."""
+        self._at = 0.0
+        """The time of the message that is being read."""
 
     def observe(self, event: TapeEvent) -> None:
         """Adds one event of the tape; events without roster evidence are ignored."""
@@ -62,10 +64,10 @@ class TeamsRosterDecoder:
             case TapeStarted():
                 self._bot_name = self._bot_name or _comparable(event.bot_name)
             case SocketMessage():
-                self._document = event.document
+                self._document, self._at = event.document, event.at
                 self._observe_frame(event.payload)
             case PageObjects():
-                self._document = event.document
+                self._document, self._at = event.document, event.at
                 self._observe_objects(event.payload)
             case DocumentClosed():
                 self._forget_presence(event.document)
@@ -74,15 +76,40 @@ class TeamsRosterDecoder:
 
     def roster(self) -> Roster:
         """The roster of our call as known so far."""
-        ours = self._calls.get(self._ours or "", _CallFacts())
-        layers = [(Evidence.FRAMES, ours), (Evidence.OBJECTS, self._objects)]
+        layers = self._layers()
         devices: dict[str, Device] = {}
         for device_id in dict.fromkeys(each for _, call in layers for each in call.devices):
             devices[device_id] = self._device(device_id, layers)
-        sources: dict[int, SourceOwner] = {}
-        for source in dict.fromkeys(each for _, call in layers for each in call.sources):
-            sources[source] = _owner(source, layers)
-        return Roster(devices=devices, sources=sources, over=ours.over)
+        sources = {
+            source: _owner(source, layers)
+            for source in dict.fromkeys(each for _, call in layers for each in call.owners)
+        }
+        frames, objects = (call for _, call in layers)
+        return Roster(
+            devices=devices,
+            sources=sources,
+            tenures={
+                **{
+                    source: owners
+                    for source, owners in objects.owners.changed_hands().items()
+                    if source not in frames.owners
+                },
+                **frames.owners.changed_hands(),
+            },
+            over=frames.over,
+        )
+
+    def tenure(self, source: int, at: float) -> int:
+        """See RosterDecoder. Of the evidence that knows the source the strongest counts."""
+        for _, call in self._layers():
+            if source in call.owners:
+                return call.owners.tenure(source, at)
+        return 0
+
+    def _layers(self) -> list[tuple[Evidence, _CallFacts]]:
+        """What is known of our call, the strongest evidence first."""
+        ours = self._calls.get(self._ours or "") or _CallFacts(Evidence.FRAMES)
+        return [(Evidence.FRAMES, ours), (Evidence.OBJECTS, self._objects)]
 
     def _observe_frame(self, payload: bytes) -> None:
         frame = read_frame(payload)
@@ -99,7 +126,7 @@ class TeamsRosterDecoder:
             if not isinstance(participants, dict):
                 self.undecodable += 1
                 return
-            call.apply_participants(participants, self._document)
+            call.apply_participants(participants, self._document, self._at)
             self._choose_ours(frame.chain_id)
         else:
             call.over = _ending(frame)
@@ -119,7 +146,7 @@ class TeamsRosterDecoder:
             return None
         if self._ours is None:
             self._ours = chain_id
-        return self._calls.setdefault(chain_id, _CallFacts())
+        return self._calls.setdefault(chain_id, _CallFacts(Evidence.FRAMES))
 
     def _choose_ours(self, chain_id: str) -> None:
         if self._ours is None or not self._is_in(self._ours):
@@ -179,12 +206,14 @@ class TeamsRosterDecoder:
             facts = self._objects.device(device_id)
             if facts is not None:
                 facts.state, facts.status_from = Status.IN, self._document
+                self._objects.owners.show(device_id, gone=False, at=self._at)
                 facts.learn(entry.get("name"), entry.get("state"), entry.get("role"), self._document)
                 for source in _list(entry.get("sources")):
-                    self._objects.assign(parse_source(source), device_id)
+                    self._objects.assign(parse_source(source), device_id, self._at)
         for device_id, facts in self._objects.devices.items():
             if present and device_id not in present:
                 facts.state = Status.OUT
+                self._objects.owners.show(device_id, gone=True, at=self._at)
 
 
 class _DeviceFacts:
@@ -217,13 +246,13 @@ class _DeviceFacts:
 class _CallFacts:
     """What is known of one call from one kind of evidence."""
 
-    def __init__(self) -> None:
+    def __init__(self, evidence: Evidence) -> None:
         self.devices: dict[str, _DeviceFacts] = {}
-        self.sources: dict[int, str] = {}
-        self.contested: set[int] = set()
+        self.owners = SourceOwners()
         self.over: CallOver | None = None
+        self._evidence = evidence
 
-    def apply_participants(self, participants: dict[str, object], document: int) -> None:
+    def apply_participants(self, participants: dict[str, object], document: int, at: float) -> None:
         """Applies an update of the roster that ``document`` received; its entries may be partial."""
         for key, entry in participants.items():
             if not isinstance(entry, dict):
@@ -239,10 +268,12 @@ class _CallFacts:
             if facts is None:
                 continue
             facts.learn(details.get("displayName"), entry.get("state"), entry.get("meetingRole"), document)
+            if facts.state is not Status.UNKNOWN:
+                self.owners.show(device_id, gone=facts.state.is_gone, at=at)
             kinds = _endpoint_kinds(entry.get("endpoints"))
             if kinds:
                 facts.waits = "call" not in kinds
-            self._apply_streams(device_id, facts, entry.get("endpoints"))
+            self._apply_streams(device_id, facts, entry.get("endpoints"), at)
 
     def _is_hidden(self, device_id: str, details: dict[str, object], endpoints: object) -> bool:
         """Whether an entry is of no person: the client does not list it, or it is an application that never had a name."""
@@ -259,18 +290,15 @@ class _CallFacts:
             known = self.devices[device_id] = _DeviceFacts()
         return known
 
-    def assign(self, source: int | None, device_id: str) -> None:
+    def assign(self, source: int | None, device_id: str, at: float) -> None:
         """Assigns a source to a participant; the latest assignment counts."""
-        if source is None or (source not in self.sources and len(self.sources) >= MAX_SOURCES):
-            return
-        if self.sources.get(source, device_id) != device_id:
-            self.contested.add(source)
-        self.sources[source] = device_id
+        if source is not None:
+            self.owners.assign(source, device_id, self._evidence, at)
 
-    def _apply_streams(self, device_id: str, facts: _DeviceFacts, endpoints: object) -> None:
+    def _apply_streams(self, device_id: str, facts: _DeviceFacts, endpoints: object, at: float) -> None:
         sending: list[bool] = []
         for stream in _audio_streams(endpoints):
-            self.assign(parse_source(stream.get("sourceId")), device_id)
+            self.assign(parse_source(stream.get("sourceId")), device_id, at)
             direction = str(stream.get("direction")).lower()
             if direction in _SENDING | _NOT_SENDING:
                 sending.append(direction in _SENDING and stream.get("serverMuted") is not True)
@@ -308,13 +336,12 @@ def _audio_streams(endpoints: object) -> Iterator[dict[str, object]]:
 
 def _owner(source: int, layers: list[tuple[Evidence, _CallFacts]]) -> SourceOwner:
     """The owner of a source, by the strongest evidence."""
-    known = [(kind, call.sources[source]) for kind, call in layers if source in call.sources]
-    device_id = known[0][1]
+    known = [call.owners.owner(source) for _, call in layers if source in call.owners]
+    device_id = known[0].device_id
     return SourceOwner(
         device_id=device_id,
-        evidence=tuple(kind for kind, each in known if each == device_id),
-        contested=any(each != device_id for _, each in known)
-        or any(source in call.contested for _, call in layers),
+        evidence=tuple(kind for each in known if each.device_id == device_id for kind in each.evidence),
+        contested=any(each.contested or each.device_id != device_id for each in known),
     )
 
 

@@ -20,6 +20,7 @@ import msgspec
 from worker.manifest.filenames import display_name
 from worker.manifest.schema import GatedMix, Interval, Manifest, Recording
 from worker.platforms.registry import PLATFORMS
+from worker.reasons import read_reason
 from worker.rendering.timeline.gated_mix import attribution_tile, mix_legend, mix_notice
 from worker.rendering.timeline.intervals import at_least, seconds
 from worker.rendering.timeline.speaker import Speaker, clock_time, percent, safe_url, svg_path
@@ -159,7 +160,11 @@ def _when(recording: Recording) -> str:
 def _notices(recording: Recording) -> str:
     notices = [f"<li>{escape(display_name(warning))}</li>" for warning in recording.warnings]
     if not recording.complete:
-        why = display_name(recording.ended_detail) or display_name(recording.ended_reason)
+        ended = read_reason(recording.ended_reason)
+        if recording.holes and ended is not None and not ended.is_cut_off:
+            why = "sound is missing in between"
+        else:
+            why = display_name(recording.ended_detail) or display_name(recording.ended_reason)
         notices.insert(0, f'<li class="bad">This recording is incomplete: {escape(why)}</li>')
     notices += mix_notice(recording.gated_mix)
     return f'<ul class="notices">{"".join(notices)}</ul>' if notices else ""

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from fixtures.replica.comparison.mix import attribution, compare_mix, is_mix, lists_sources
-from fixtures.replica.comparison.stems import Recorded, Stem, StemPacket, audible
+from fixtures.replica.comparison.stems import Recorded, Stem, StemPacket
 from fixtures.replica.scenario import Network, Participant, Scenario
 from fixtures.replica.teams.mix_scenario import MixMedia
-from fixtures.replica.truth import Truth, TruthPacket
-from tests.support.mix_tapes import mix_tape, write_mix_truth
+from fixtures.replica.truth import Truth, TruthPacket, audible
+from tests.support.plan_tapes import plan_tape, write_plan_truth
 from tests.support.tapes import STARTED_AT
 from worker.tape.events import ChannelMessage, FrameBatch
 
@@ -26,7 +26,12 @@ def a_scenario(**mix: Any) -> Scenario:
         Participant(name="Bo", voice="bruno", csrc=BO, says=[(1.5, 3.5)]),
     ]
     return Scenario(
-        title="two", duration=6.0, participants=people, mix=MixMedia(**mix), network=Network(loss=0.05)
+        title="two",
+        duration=6.0,
+        platform="microsoft_teams",
+        participants=people,
+        mix=MixMedia(**mix),
+        network=Network(loss=0.05),
     )
 
 
@@ -67,7 +72,7 @@ def perfect_stems(truth: Truth) -> dict[int, Stem]:
 
 
 def test_a_perfect_recording_is_exact(tmp_path: Path) -> None:
-    truth = write_mix_truth(a_scenario(pauses="comfort_noise", red=True), tmp_path / "truth.jsonl")
+    truth = write_plan_truth(a_scenario(pauses="comfort_noise", red=True), tmp_path / "truth.jsonl")
     assert is_mix(truth) and lists_sources(truth)
     stems = compare_mix(Recorded(STARTED_AT, list(perfect_stems(truth).values())), truth)
     assert [(each.name, each.expected_name, each.exact) for each in stems] == [
@@ -79,7 +84,7 @@ def test_a_perfect_recording_is_exact(tmp_path: Path) -> None:
 
 
 def test_missing_and_foreign_packets_and_wrong_overlaps_are_found(tmp_path: Path) -> None:
-    truth = write_mix_truth(a_scenario(), tmp_path / "truth.jsonl")
+    truth = write_plan_truth(a_scenario(), tmp_path / "truth.jsonl")
     ann = perfect_stems(truth)[ANN]
     foreign_packets = [packet for packet in audible_packets(truth) if packet.listed == [BO]][-3:]
     with_foreign = stem(
@@ -99,7 +104,7 @@ def test_missing_and_foreign_packets_and_wrong_overlaps_are_found(tmp_path: Path
 def test_speech_without_sources_belongs_to_the_unknown_speaker_and_noise_may_be_left_out(
     tmp_path: Path,
 ) -> None:
-    truth = write_mix_truth(a_scenario(pauses="comfort_noise", csrcs=False), tmp_path / "truth.jsonl")
+    truth = write_plan_truth(a_scenario(pauses="comfort_noise", csrcs=False), tmp_path / "truth.jsonl")
     assert not lists_sources(truth)
     all_of_it = audible_packets(truth)
     speech = [packet for packet in all_of_it if packet.kind == "speech"]
@@ -111,7 +116,7 @@ def test_speech_without_sources_belongs_to_the_unknown_speaker_and_noise_may_be_
 
 
 def test_attribution_adds_up_the_time_by_stem(tmp_path: Path) -> None:
-    truth = write_mix_truth(a_scenario(csrcs=False), tmp_path / "truth.jsonl")
+    truth = write_plan_truth(a_scenario(csrcs=False), tmp_path / "truth.jsonl")
     speech = audible_packets(truth)
     anns = [packet for packet in speech if packet.mixed == [0]]
     bos = [packet for packet in speech if packet.mixed == [1]]
@@ -137,11 +142,11 @@ def test_attribution_adds_up_the_time_by_stem(tmp_path: Path) -> None:
 
 def test_the_synthetic_tape_has_the_packets_of_its_truth(tmp_path: Path) -> None:
     scenario = a_scenario(red=True, swaps=[2.5], declared_ssrcs=False)
-    truth = write_mix_truth(scenario, tmp_path / "truth.jsonl")
+    truth = write_plan_truth(scenario, tmp_path / "truth.jsonl")
     message = ChannelMessage(
         at=STARTED_AT + 1.05, document=1, connection=0, label="main-channel", payload=b""
     )
-    tape = list(mix_tape(scenario, [message]))
+    tape = list(plan_tape(scenario, [message]))
     batches = [event for event in tape if isinstance(event, FrameBatch)]
     frames = {(frame.ssrc, frame.sequence): frame.csrcs for batch in batches for frame in batch.frames}
     sent = {

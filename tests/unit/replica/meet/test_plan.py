@@ -3,7 +3,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Literal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from fixtures.replica.plan import PlannedPacket, Wire
 from fixtures.replica.scenario import (
     Media,
     Network,
+    Packets,
     Participant,
     Scenario,
     SlotMove,
@@ -39,7 +42,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
             csrc=100 + index,
             says=draw(spans()),
             mutes=draw(spans()),
-            dtx=draw(st.booleans()),
+            pauses=draw(st.sampled_from(["tail", "dtx", "nothing"])),
             clock_ppm=draw(st.sampled_from([-100.0, 0.0, 100.0])),
             csrc_changes=draw(st.sampled_from([[], [(1.5, 200 + index)]])),
             moves=draw(st.sampled_from([[], [SlotMove(at=1.0, slot=0)], [SlotMove(at=1.2, slot=2)]])),
@@ -150,7 +153,7 @@ def test_sender_clock_skew_changes_real_time_not_rtp_time() -> None:
 
 
 def test_dtx_is_ten_full_packets_then_one_byte_then_silence_of_400_ms() -> None:
-    scenario = Scenario(title="x", duration=3, participants=[one(says=[(0.0, 1.0)], dtx=True)])
+    scenario = Scenario(title="x", duration=3, participants=[one(says=[(0.0, 1.0)], pauses="dtx")])
     plan = make_plan(scenario)
     first_quiet = next(index for index, packet in enumerate(plan) if packet.kind != "speech")
     kinds = [packet.kind for packet in plan[first_quiet:]]
@@ -224,3 +227,79 @@ def test_a_reconnect_begins_new_sequence_numbers() -> None:
         times = [packet.meant for packet, _ in stream]
         assert min(times) >= [0.0, 6.0, 13.0][connection]
         assert max(times) < [6.0, 13.0, 20.0][connection]
+
+
+def test_a_pause_ends_with_quiet_packets_then_dtx_then_nothing_unless_it_is_abrupt() -> None:
+    def pause(pauses: str) -> list[tuple[str, float]]:
+        scenario = Scenario(title="x", duration=5, participants=[one(says=[(0.0, 1.0)], pauses=pauses)])
+        return [(packet.kind, packet.meant) for packet in make_plan(scenario) if packet.kind != "speech"]
+
+    tail = pause("tail")
+    assert [kind for kind, _ in tail] == ["noise"] * 10 + ["dtx", "noise", "dtx"]
+    assert tail[-1][1] < 2.0 + 0.02
+    assert len(pause("dtx")) > len(tail)
+    assert pause("nothing") == []
+
+
+def test_a_takeover_brings_every_packet_on_both_connections_until_the_old_one_goes() -> None:
+    plan = make_plan(load_scenario("wire/make-before-break"))
+    for index, (packet, wire) in enumerate(on_the_wire(plan)):
+        if packet.repeats is None:
+            assert wire.connection == (packet.meant >= 8.0)
+            continue
+        original = plan[packet.repeats]
+        assert packet.repeats < index
+        assert 5.0 <= packet.meant < 8.0 and wire.connection == 1
+        assert original.wire is not None and original.wire.connection == 0
+        assert (packet.payload, packet.csrc, packet.meant) == (
+            original.payload,
+            original.csrc,
+            original.meant,
+        )
+    both = [packet for packet in plan if packet.wire and 5.0 <= packet.meant < 8.0]
+    assert sum(packet.repeats is not None for packet in both) == len(both) // 2 > 200
+
+
+def test_a_restart_gives_every_stream_new_numbers_and_the_same_ssrc() -> None:
+    scenario = load_scenario("tape/sequence-restart")
+    jumps = []
+    for stream in by_stream(make_plan(scenario)):
+        for (_, before), (later, after) in pairwise(stream):
+            jump = (after.sequence - before.sequence) % 65_536
+            if jump != 1:
+                jumps.append((later.meant, jump))
+    assert len(jumps) > 3
+    for at, jump in jumps:
+        assert any(restart <= at for restart in scenario.media.sequence_restarts)
+        assert 1_000 <= jump < 1 << 16
+
+
+def test_a_joint_packet_lists_both_and_belongs_to_its_sender() -> None:
+    plan = make_plan(load_scenario("tape/several-csrcs"))
+    joint = [(packet, wire) for packet, wire in on_the_wire(plan) if packet.also]
+    assert {(packet.csrc, *packet.also) for packet, _ in joint} == {(620001, 620002), (620002, 620001)}
+    for packet, wire in joint:
+        assert set(wire.csrcs) - {42} == {packet.csrc, *packet.also}
+
+
+def test_foreign_payloads_take_the_place_of_speech_and_are_never_in_red() -> None:
+    scenario = load_scenario("wire/foreign-payloads")
+    plan = make_plan(msgspec.structs.replace(scenario, media=Media(red=True, other_payloads=True)))
+    foreign = [packet for packet in plan if packet.kind == "foreign"]
+    assert {packet.codec for packet in foreign} == {"telephone_event", "comfort_noise", "pcmu", "opus"}
+    assert {len(packet.payload) for packet in foreign if packet.codec == "opus"} == {1300}
+    payloads = [packet.payload for packet in foreign if packet.codec == "telephone_event"]
+    assert len(set(payloads)) == len(payloads) == 20
+    for packet in plan:
+        if packet.copies is not None:
+            assert packet.codec == plan[packet.copies].codec == "opus"
+
+
+@pytest.mark.parametrize("ms", [10, 20, 40, 60, 120])
+def test_packets_of_any_length_follow_each_other_without_a_gap(ms: Literal[10, 20, 40, 60, 120]) -> None:
+    person = one(says=[(0.0, 4.0)], packets=Packets(ms=ms), pauses="nothing")
+    sent = on_the_wire(make_plan(Scenario(title="x", duration=5, participants=[person])))
+    assert {packet.seconds for packet, _ in sent} == {ms / 1000}
+    for (earlier, before), (later, after) in pairwise(sent):
+        assert (after.timestamp - before.timestamp) % (1 << 32) == ms * 48
+        assert later.meant - earlier.meant == pytest.approx(ms / 1000)

@@ -201,6 +201,7 @@ def test_dominance_orders_any_blocks_without_repeats(ticks: list[list[tuple[int,
         ("nothing", {"speech": 225}),
         ("comfort_noise", {"speech": 225, "noise": 75}),
         ("dtx", {"speech": 225, "noise": 22, "dtx": 3}),
+        ("tail", {"speech": 225, "noise": 22, "dtx": 3}),
     ],
 )
 def test_packets_in_pauses_list_no_source(pauses: str, kinds: dict[str, int]) -> None:
@@ -214,7 +215,11 @@ def test_packets_in_pauses_list_no_source(pauses: str, kinds: dict[str, int]) ->
 
 
 def test_swaps_and_added_tracks_move_packets_to_other_lines() -> None:
-    mix = {"swaps": [3.0], "added": [AddedTrack(at=1.0, carries=[415]), AddedTrack(at=2.0)]}
+    mix = {
+        "swaps": [3.0],
+        "added": [AddedTrack(at=1.0, carries=[415]), AddedTrack(at=2.0)],
+        "pauses": "nothing",
+    }
     scenario = two_who_overlap(**mix)
     assert [(line.slot, line.mix, line.ssrc, line.opens) for line in audio_lines(scenario.mix)] == [
         (0, 0, 7001, 0.0),
@@ -242,3 +247,13 @@ def test_an_ssrc_can_change_on_its_line() -> None:
 def test_the_error_for_an_impossible_mix_names_the_field(mix: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MixMedia(**mix)  # type: ignore[arg-type]
+
+
+def test_a_repeating_track_carries_the_mix_packet_by_packet() -> None:
+    packets = make_mix_plan(two_who_overlap(added=[AddedTrack(at=1.0, repeats=True)])).packets
+    repeats = [packet for packet in packets if packet.repeats is not None]
+    originals = [packets[packet.repeats] for packet in repeats if packet.repeats is not None]
+    assert [packet.payload for packet in repeats] == [packet.payload for packet in originals]
+    assert {packet.wire.ssrc for packet in repeats if packet.wire} == {7002}
+    later = [packet for packet in packets if packet.repeats is None and packet.meant >= 1.0]
+    assert originals == later

@@ -1,0 +1,206 @@
+"""Completes a recording's files at its end, in the order of their worth; each fails alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from worker.audio.mixer import Mixer
+from worker.audio.opus import SAMPLE_RATE
+from worker.errors import cause
+from worker.manifest.assemble import assemble_manifest
+from worker.manifest.naming import name_sources
+from worker.manifest.recording_facts import SessionFacts
+from worker.manifest.schema import Manifest, encode_manifest
+from worker.rendering.mix_file import MixFile
+from worker.rendering.output import (
+    AUDIO_FILE,
+    MANIFEST_FILE,
+    STREAMS_FOLDER,
+    TIMELINE_FILE,
+    replace_file,
+)
+from worker.rendering.timeline.page import timeline_html
+from worker.roster.decoder import RosterDecoder
+from worker.roster.roster import Roster
+from worker.stems.stem_set import StemSet
+
+logger = logging.getLogger(__name__)
+
+
+class _Failed(NamedTuple):
+    """A file that could not be completed here; ``sentence`` is for the manifest."""
+
+    file: str
+    sentence: str
+    error: Exception
+
+
+class Completion:
+    """The end of a recording in ``output``: its stems are closed already, ``mixer`` is not, which writes ``mix_file``.
+
+    ``warnings`` are sentences for the manifest about what was received.
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        stem_set: StemSet,
+        mixer: Mixer | None,
+        mix_file: MixFile | None,
+        facts: SessionFacts,
+        decoder: RosterDecoder,
+        warnings: Callable[[], list[str]],
+    ) -> None:
+        self._output = output
+        self._stem_set = stem_set
+        self._mixer = mixer
+        self._mix_file = mix_file
+        self._facts = facts
+        self._decoder = decoder
+        self._warnings = warnings
+        self._failed: list[_Failed] = []
+
+    @property
+    def failure(self) -> Exception | None:
+        """The first error that cost a file its completeness."""
+        errors = [
+            *(each.error for each in self._failed),
+            *(stem.file.failure for stem in self._stem_set.stems.values()),
+        ]
+        if self._mix_file:
+            errors.append(self._mix_file.failure)
+        return next((error for error in errors if error is not None), None)
+
+    def complete(self, end: int) -> Manifest:
+        """Completes all files of a recording that ends at ``end`` (samples of meeting time); returns the manifest.
+
+        The speakers' files get their names and the manifest is written before the mix, which takes the most space, and before
+        the timeline. Raises OSError where the manifest cannot be written, once the others are complete.
+        """
+        self._name_files(end)
+        written = None
+        # It is written again below; until then the other files come first.
+        with suppress(OSError):
+            written = self._write_manifest(end, None)
+        if self._mixer:
+            self._mixer.close(end)
+        self._write_timeline(end)
+        return self._write_manifest(end, written)
+
+    def _name_files(self, end: int) -> None:
+        """Gives the stems' files their final names; one that cannot be renamed keeps the name that it has."""
+        stems = self._stem_set.stems
+        for source, name in self._assemble(end)[1].items():
+            path = stems[source].path
+            try:
+                stems[source].path = path.rename(path.with_name(name))
+            except OSError as error:
+                self._fail(
+                    f"{STREAMS_FOLDER}/{path.name}", f"{path.name} could not be renamed to {name}", error
+                )
+
+    def _write_manifest(self, end: int, before: Manifest | None) -> Manifest:
+        """Writes the manifest as of now, unless it is the same as ``before``. Raises OSError."""
+        manifest = self._assemble(end)[0]
+        if manifest != before:
+            replace_file(self._output / MANIFEST_FILE, encode_manifest(manifest))
+        return manifest
+
+    def _write_timeline(self, end: int) -> None:
+        try:
+            page = timeline_html(self._assemble(end)[0])
+            replace_file(self._output / TIMELINE_FILE, page.encode())
+        except Exception as error:  # noqa: BLE001 - whatever it is costs the timeline alone
+            self._fail(TIMELINE_FILE, "There is no timeline: it could not be written", error)
+
+    def _fail(self, file: str, sentence: str, error: Exception) -> None:
+        """Notes that ``file`` is missing or has not its final name; ``sentence`` has no full stop."""
+        self._failed.append(_Failed(file, f"{sentence} ({cause(error)}).", error))
+        logger.warning("%s (%s)", sentence, error)
+
+    def _assemble(self, end: int) -> tuple[Manifest, dict[int, str]]:
+        """The manifest as of now, and the final name of each stem's file."""
+        stems = self._stem_set.stems
+        roster = self._stem_set.known(self._decoder.roster())
+        manifest, names = assemble_manifest(
+            [each for each in self._stem_set.heard() if stems[each.source].path.is_file()],
+            roster,
+            self._facts,
+            end / SAMPLE_RATE,
+            STREAMS_FOLDER,
+            AUDIO_FILE if self._mix_file and self._mix_file.path.is_file() else None,
+            [
+                *self._warnings(),
+                *self._stem_failures(roster),
+                *self._mix_failures(),
+                *(each.sentence for each in self._failed),
+            ],
+            self._stem_set.gated_mix(),
+        )
+        manifest = _with_present_names(
+            manifest, {name: stems[source].path.name for source, name in names.items()}
+        )
+        incomplete = self._incomplete_files()
+        if incomplete:
+            recording = msgspec.structs.replace(manifest.recording, incomplete_files=incomplete)
+            manifest = msgspec.structs.replace(manifest, recording=recording)
+        return manifest, names
+
+    def _incomplete_files(self) -> list[str]:
+        stems = self._stem_set.stems.values()
+        files = [f"{STREAMS_FOLDER}/{stem.path.name}" for stem in stems if stem.file.failure is not None]
+        if self._mix_file and self._mix_file.failure is not None:
+            files.append(AUDIO_FILE)
+        return [*files, *(each.file for each in self._failed)]
+
+    def _stem_failures(self, roster: Roster) -> Iterator[str]:
+        """A sentence for each speaker's file and each live stream that ended early."""
+        stems = self._stem_set.stems
+        people = name_sources(list(stems), roster)
+        names = {source: person.participant_name for person in people for source in person.keys}
+        for source, stem in stems.items():
+            name, file = names[source], stem.file
+            if file.failure is not None:
+                why = cause(file.failure)
+                if not stem.path.is_file():
+                    yield f"There is no file of {name}: it could not be created ({why})."
+                elif file.ends_at is None:
+                    yield f"The file of {name} may lack its end: it could not be completed ({why})."
+                else:
+                    yield f"The file of {name} ends at {file.ends_at:.1f} s or before: it could not be written ({why})."
+            for error in stem.track.failures:
+                yield f"A live stream of {name} ended early ({cause(error)})."
+
+    def _mix_failures(self) -> Iterator[str]:
+        mix_file = self._mix_file
+        if mix_file and mix_file.failure is not None:
+            why = cause(mix_file.failure)
+            if mix_file.path.is_file():
+                yield f"The mixed audio ends at {mix_file.seconds:.1f} s: it could not be written ({why})."
+            else:
+                yield f"There is no mixed audio: it could not be created ({why})."
+        if self._mixer and self._mixer.undecodable:
+            yield f"{self._mixer.undecodable} packets could not be decoded and are silent in the mixed audio."
+
+
+def _with_present_names(manifest: Manifest, present: dict[str, str]) -> Manifest:
+    """The manifest with the names that files have at present, by their final names."""
+    if all(name == final for final, name in present.items()):
+        return manifest
+    participants = [
+        person.with_segments(
+            lambda segment: msgspec.structs.replace(
+                segment,
+                filename=present[segment.filename],
+                url=f"{STREAMS_FOLDER}/{present[segment.filename]}",
+            )
+        )
+        for person in manifest.participants
+    ]
+    return msgspec.structs.replace(manifest, participants=participants)

@@ -1,0 +1,90 @@
+"""The slots of a recording by their address: opened at their first packet, closed once they are silent for long (pure)."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from worker.audio.payload_kinds import PayloadKind
+from worker.stems.jitter_buffer import Packet
+from worker.stems.stem_set import Slot, SlotAddress, StemSet
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS: Final = 60.0
+"""Seconds of meeting time without a packet after which a slot is closed: far above every wait for packets and hints, and above
+the pause after which a sender's clock is anchored anew, so that a slot that is opened again places packets as before."""
+
+MOST_SLOTS: Final = 4_096
+"""Slots at the same time; for more, the one that is silent for longest is closed at once. A page has a few."""
+
+
+class SlotTable:
+    """The open slots of a ``StemSet``, by address."""
+
+    def __init__(self, stem_set: StemSet) -> None:
+        self.by_address: dict[tuple[int, int, int], Slot] = {}
+        self.misplaced = 0
+        """Packets that were left out because placing them failed."""
+        self._left_out: Counter[PayloadKind] = Counter()
+        """Payloads that closed slots left out."""
+        self._ahead = 0
+        self._stem_set = stem_set
+
+    def open(self, address: SlotAddress) -> Slot:
+        """Opens a slot for an address that has none."""
+        if len(self.by_address) >= MOST_SLOTS:
+            self._close([min(self.by_address, key=lambda each: self.by_address[each].last_arrival)])
+        slot = self.by_address[address] = self._stem_set.open_slot(address)
+        return slot
+
+    def place_due(self, now: float) -> None:
+        """Places the packets whose wait is over at meeting time ``now`` (seconds)."""
+        for slot in self.by_address.values():
+            if slot.buffer.pending:
+                self._place(slot, slot.buffer.release(now))
+
+    def place_all(self) -> None:
+        """Places all packets that wait."""
+        for slot in self.by_address.values():
+            self._place_waiting(slot)
+
+    def left_out(self) -> Counter[PayloadKind]:
+        """The payloads that all slots left out, by kind."""
+        total = Counter(self._left_out)
+        for slot in self.by_address.values():
+            total.update(slot.buffer.payloads.left_out)
+        return total
+
+    def ahead(self) -> int:
+        """The packets that all slots left out because they would have lain too far ahead."""
+        return self._ahead + sum(slot.buffer.counts.ahead for slot in self.by_address.values())
+
+    def close_idle(self, now: float) -> None:
+        """Closes the slots without a packet for IDLE_SECONDS before meeting time ``now`` (seconds)."""
+        limit = now - IDLE_SECONDS
+        self._close([address for address, slot in self.by_address.items() if slot.last_arrival < limit])
+
+    def _close(self, addresses: Iterable[tuple[int, int, int]]) -> None:
+        for address in addresses:
+            slot = self.by_address.pop(address)
+            self._place_waiting(slot)
+            self._left_out.update(slot.buffer.payloads.left_out)
+            self._ahead += slot.buffer.counts.ahead
+            self._stem_set.close_slot(SlotAddress(*address))
+
+    def _place_waiting(self, slot: Slot) -> None:
+        while slot.buffer.pending:
+            self._place(slot, [slot.buffer.take()])
+
+    def _place(self, slot: Slot, packets: Iterable[Packet]) -> None:
+        """Places a slot's next packets. One that makes that fail is left out, so that it costs nobody else anything."""
+        for packet in packets:
+            try:
+                slot.place(packet)
+            except Exception:
+                if not self.misplaced:
+                    logger.exception("a packet could not be placed")
+                self.misplaced += 1
