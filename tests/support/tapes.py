@@ -75,13 +75,19 @@ def synthetic_tape(
 
 
 def with_log_times(events: Iterable[TapeEvent]) -> Iterator[tuple[TapeEvent, float]]:
-    """Each event with a log time: when its last frame arrived, or its own time, and never before the event before it."""
+    """Each event with a log time: when its last frame arrived, or its own time, and never before the event before it.
+
+    The worker's clock never leaps, so a time that is an hour or more ahead of the event before is not taken for one.
+    """
     logged = 0.0
     for event in events:
-        if not isinstance(event, FrameBatch):
-            logged = max(logged, event.at)
-        elif event.frames:
-            logged = max(logged, event.frames[-1].arrival)
+        at = (
+            event.at
+            if not isinstance(event, FrameBatch)
+            else max((f.arrival for f in event.frames), default=0)
+        )
+        if logged < at < logged + 3_600 or not logged:
+            logged = at
         yield event, logged
 
 

@@ -31,7 +31,8 @@ class Mixer:
         self._sink = sink
         self._start = 0
         """Meeting time of the first second that is not yet written, in samples."""
-        self._seconds: deque[Sums] = deque()
+        self._seconds: deque[Sums | None] = deque()
+        """The sums of the seconds from ``_start`` on; None for a second in which nobody has spoken."""
         self._decoders = DecoderPool()
 
     @property
@@ -52,9 +53,12 @@ class Mixer:
         while len(samples):
             second, at = divmod(position, SAMPLE_RATE)
             while second >= len(self._seconds):
-                self._seconds.append(np.zeros(SAMPLE_RATE, np.int32))
+                self._seconds.append(None)
+            sums = self._seconds[second]
+            if sums is None:
+                sums = self._seconds[second] = np.zeros(SAMPLE_RATE, np.int32)
             part = samples[: SAMPLE_RATE - at]
-            self._seconds[second][at : at + len(part)] += part
+            sums[at : at + len(part)] += part
             samples = samples[len(part) :]
             position += len(part)
 
@@ -72,6 +76,6 @@ class Mixer:
         self._sink.close()
 
     def _write_second(self, count: int) -> None:
-        second = self._seconds.popleft() if self._seconds else np.zeros(count, np.int32)
-        self._sink.write(second[:count])
+        second = self._seconds.popleft() if self._seconds else None
+        self._sink.write(np.zeros(count, np.int32) if second is None else second[:count])
         self._start += count

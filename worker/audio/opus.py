@@ -183,7 +183,11 @@ _CELT_ONLY = 16
 _VOICE_BITS = {1: 0x80, 2: 0xC0, 3: 0xE0}
 """Masks of the voice-activity bits in the first byte, for 1, 2 and 3 SILK frames of 20 ms."""
 
+LONG_SILENCE = b"\xfb\x06" + 6 * b"\xff\xfe"
+"""120 ms of digital silence: a code 3 packet of six CELT frames of the same length (RFC 6716, section 3.2.5)."""
+
 SILENCES = (
+    (LONGEST_PACKET, LONG_SILENCE),
     (960, b"\xf8\xff\xfe"),
     (480, b"\xf0\xff\xfe"),
     (240, b"\xe8\xff\xfe"),

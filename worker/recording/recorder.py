@@ -82,6 +82,17 @@ class Recorder:
         """The progress; None before the recording began and after rendering failed."""
         return None if self._rendering_error is not None else self._renderer.progress()
 
+    def write_due(self) -> bool:
+        """Writes a bounded part of the files that is due, after RecordingEnded all that ``finish`` would; returns whether
+        more is due."""
+        if self._rendering_error is not None:
+            return False
+        try:
+            return self._renderer.write_due()
+        except Exception as error:  # noqa: BLE001 - kept in `error`; nothing may stop the tape
+            self._rendering_failed(error)
+            return False
+
     def finish(self) -> Manifest | None:
         """Completes the tape, then the files; returns the manifest, None without files.
 

@@ -201,6 +201,8 @@ class _Session:
             self._updates.cancel()
         cost = self._cpu_meter.read() if self._cpu_meter and self._browser_is_alive() else None
         await self._wind_up(ending)
+        while self._recorder.write_due():  # noqa: ASYNC110 - each call does a part of the work
+            await asyncio.sleep(0)
         manifest = self._recorder.finish()
         return RecordingOutcome(
             ending=ending,

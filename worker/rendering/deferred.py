@@ -73,6 +73,10 @@ class DeferredRenderer:
         """The progress of the recording; None before it began."""
         return None if self._renderer is None else self._renderer.progress()
 
+    def write_due(self) -> bool:
+        """Writes a bounded part of the files that is due; returns whether more is. Raises what the renderer raises."""
+        return self._renderer is not None and self._renderer.write_due()
+
     @property
     def failure(self) -> Exception | None:
         """After ``finish``: the first error that cost a file its completeness."""

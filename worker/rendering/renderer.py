@@ -16,6 +16,7 @@ from worker.manifest.recording_facts import SessionFacts
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import PLATFORMS, AudioKind, Platform, PlatformEntry
 from worker.rendering.completion import Completion
+from worker.rendering.meeting_clock import TOLERANCE, MeetingClock
 from worker.rendering.mix_file import MixFile
 from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER
 from worker.rendering.progress import Progress, SpeakerProgress
@@ -25,14 +26,25 @@ from worker.stems.caption_users import CaptionUsers
 from worker.stems.gated_stems import GatedStems
 from worker.stems.separate_stems import SeparateStems
 from worker.stems.stem_set import SlotAddress, SourceSinks, StemSet
-from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
+from worker.tape.events import FrameBatch, PageEvent, RecordingEnded, RecordingStarted, TapeEvent
 from worker.tape.reader import TapeDamage
 
-SETTLED_AFTER = 10.0
+SETTLED_AFTER = 30.0
 """Silence is written this many seconds behind meeting time: a stalled network may still deliver earlier speech."""
 
-CLOCK_LEAP = 3600.0
-"""Seconds; a frame that claims to arrive this much after meeting time is dropped: its clock is wrong."""
+SETTLED_STEP = 3
+"""Seconds of silence that are written in one step: whole seconds of the mix, whole packets of 120 ms."""
+
+SLOWEST_DELIVERY = 5.0
+"""Seconds. A busy page delivers its packets late, so the worker's own events advance the placing only to this much before
+their time: packets that wait for one another are not torn apart."""
+
+SILENCE_AT_ONCE = 30_000
+"""Packets of silence that are written in one call, about 50 ms of processor time: the event loop must not wait for hours of
+silence in hundreds of stems."""
+
+MIX_AT_ONCE = 120 * SAMPLE_RATE
+"""Samples of the mix that are written in one call, for the same reason."""
 
 
 class Renderer:
@@ -58,32 +70,37 @@ class Renderer:
         self._stem_set = _open_stem_set(entry, output / STREAMS_FOLDER, self._mixer, self._decoder, sinks)
         self._slots = SlotTable(self._stem_set)
         self._unbelieved = 0
-        self._zero: float | None = None
+        self._clock: MeetingClock | None = None
         self._now = 0.0
         """Meeting time, in seconds."""
+        self._delivered = 0.0
+        """Meeting time up to which the page has delivered what arrived, in seconds; packets are placed by it."""
         self._settled = 0
-        """Every stem is written up to here, in samples."""
+        """Every stem is silent or written up to here, in samples."""
+        self._mixed = 0
+        """The mix is written up to here, in samples."""
         self._ended = False
 
     def feed(self, event: TapeEvent, logged: float) -> None:
         """Takes the tape's next event, with its log time in Unix seconds; frames before RecordingStarted do not count."""
         if isinstance(event, FrameBatch):
             self._facts.observe_frames(event)
-            if self._zero is not None and not self._ended:
-                self._take_frames(event, self._zero)
+            if self._clock is not None and not self._ended and event.frames:
+                self._take_frames(event, logged, self._clock)
             return
         self._facts.observe(event)
         self._decoder.observe(event)
         self._stem_set.observe(event)
-        if isinstance(event, RecordingStarted) and self._zero is None:
-            self._zero = event.at
-            self._stem_set.begin(event.at)
-        if self._zero is not None and not self._ended:
+        if isinstance(event, RecordingStarted) and self._clock is None:
+            self._clock = MeetingClock(min(event.at, logged + TOLERANCE))
+            self._stem_set.begin(self._clock.zero)
+        if self._clock is not None and not self._ended:
+            at = self._clock.event_time(event.at, logged)
             if isinstance(event, RecordingEnded):
-                self._now = event.at - self._zero
+                self._now = max(0.0, at)
                 self._ended = True
-            elif abs(event.at - self._zero - self._now) < CLOCK_LEAP:
-                self._advance(event.at - self._zero)
+            else:
+                self._advance(at, at if isinstance(event, PageEvent) else at - SLOWEST_DELIVERY)
 
     def report_damage(self, damage: Sequence[TapeDamage]) -> None:
         """Takes what could not be read of the tape, for the manifest."""
@@ -118,7 +135,7 @@ class Renderer:
 
         Raises OSError where the manifest cannot be written. All other files fail alone, and the manifest says so.
         """
-        self._slots.place_all()
+        self._conclude()
         end = self._stem_set.close(round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM)
         completion = Completion(
             self._output,
@@ -133,15 +150,36 @@ class Renderer:
         self.failure = completion.failure
         return manifest
 
-    def _take_frames(self, batch: FrameBatch, zero: float) -> None:
+    def write_due(self) -> bool:
+        """Writes a bounded part of the silence and the mix that are due; returns whether more is due.
+
+        Each event writes such a part as well. What is left then is written by ``finish``, in one go.
+        """
+        if self._ended:
+            self._conclude()
+        left = SILENCE_AT_ONCE
+        for stem in self._stem_set.stems.values():
+            left -= stem.file.write_due(left)
+            if left <= 0:
+                return True
+        if self._mixer and self._mixed < self._settled:
+            self._mixed = min(self._settled, self._mixed + MIX_AT_ONCE)
+            self._mixer.write_until(self._mixed)
+            return self._mixed < self._settled
+        return False
+
+    def _take_frames(self, batch: FrameBatch, logged: float, clock: MeetingClock) -> None:
         slots = self._slots.by_address
         document = batch.document
-        now = self._now
-        leap = now + CLOCK_LEAP
+        zero = clock.page_zero(batch, logged)
+        latest = clock.latest(logged)
+        now = self._delivered
         for frame in batch.frames:
             arrival = frame.arrival - zero
-            if not 0 <= arrival < leap:
-                self._unbelieved += arrival >= leap
+            if arrival > latest:
+                self._unbelieved += 1
+                arrival = latest - TOLERANCE
+            if not arrival >= 0:
                 continue
             key = (document, frame.receiver, frame.ssrc)
             slot = slots.get(key)
@@ -151,25 +189,37 @@ class Renderer:
             slot.buffer.push(frame, arrival)
             if arrival > now:
                 now = arrival
-        self._advance(now)
+        self._advance(now, now)
 
-    def _advance(self, now: float) -> None:
+    def _advance(self, now: float, delivered: float) -> None:
         """Advances meeting time: places the packets whose wait is over, and writes silence up to SETTLED_AFTER before now."""
-        self._now = now = max(now, self._now)
+        self._now = max(now, self._now)
+        self._delivered = now = max(delivered, self._delivered)
         self._slots.place_due(now)
         self._stem_set.decide(now)
-        settled = int(now - SETTLED_AFTER) * SAMPLE_RATE
+        self._settle(now)
+        self.write_due()
+
+    def _settle(self, now: float) -> None:
+        settled = int(now - SETTLED_AFTER) // SETTLED_STEP * SETTLED_STEP * SAMPLE_RATE
         if settled > self._settled:
             self._settled = settled
             self._stem_set.settle(settled)
-            if self._mixer:
-                self._mixer.write_until(settled)
             self._slots.close_idle(now)
+
+    def _conclude(self) -> None:
+        """Places and attributes all that waits, as nothing more comes. Further calls do nothing."""
+        self._slots.place_all()
+        self._stem_set.decide(float("inf"))
+        self._settle(self._now)
 
     def _warnings(self) -> list[str]:
         left_out = self._slots.left_out()
         warnings = self._stem_set.warnings()
         warnings += [left_out_warning(kind, left_out[kind]) for kind in PayloadKind if left_out[kind]]
+        ahead = self._slots.ahead()
+        if ahead:
+            warnings.append(f"{ahead} packets claimed to last longer than they did and were left out.")
         if self._slots.misplaced:
             warnings.append(f"{self._slots.misplaced} packets were left out after internal errors.")
         if self._decoder.undecodable:
@@ -178,7 +228,7 @@ class Renderer:
             warnings.append("The roster's form was not the known one; names were found by searching it.")
         if self._unbelieved:
             warnings.append(
-                f"{self._unbelieved} packets claimed to come from another hour and were left out."
+                f"{self._unbelieved} packets claimed to arrive after they were recorded; their time is that of the recording."
             )
         return warnings
 

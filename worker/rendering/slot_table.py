@@ -30,6 +30,7 @@ class SlotTable:
         """Packets that were left out because placing them failed."""
         self._left_out: Counter[PayloadKind] = Counter()
         """Payloads that closed slots left out."""
+        self._ahead = 0
         self._stem_set = stem_set
 
     def open(self, address: SlotAddress) -> Slot:
@@ -57,6 +58,10 @@ class SlotTable:
             total.update(slot.buffer.payloads.left_out)
         return total
 
+    def ahead(self) -> int:
+        """The packets that all slots left out because they would have lain too far ahead."""
+        return self._ahead + sum(slot.buffer.counts.ahead for slot in self.by_address.values())
+
     def close_idle(self, now: float) -> None:
         """Closes the slots without a packet for IDLE_SECONDS before meeting time ``now`` (seconds)."""
         limit = now - IDLE_SECONDS
@@ -67,13 +72,14 @@ class SlotTable:
             slot = self.by_address.pop(address)
             self._place_waiting(slot)
             self._left_out.update(slot.buffer.payloads.left_out)
+            self._ahead += slot.buffer.counts.ahead
             self._stem_set.close_slot(SlotAddress(*address))
 
     def _place_waiting(self, slot: Slot) -> None:
         while slot.buffer.pending:
             self._place(slot, [slot.buffer.take()])
 
-    def _place(self, slot: Slot, packets: list[Packet]) -> None:
+    def _place(self, slot: Slot, packets: Iterable[Packet]) -> None:
         """Places a slot's next packets. One that makes that fail is left out, so that it costs nobody else anything."""
         for packet in packets:
             try:

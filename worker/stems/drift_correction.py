@@ -18,10 +18,7 @@ FAR_SLOW = 6 * QUANTUM
 """From 15 ms on a slow clock is corrected before the quietest packet that waits, however loud it is."""
 
 DRIFTED_FAST = 6 * QUANTUM
-"""A fast clock costs a packet, mostly 20 ms: a correction below 15 ms would go too far."""
-
-FAR_FAST = 7 * QUANTUM
-"""From 17.5 ms on the quietest packet that waits is left out, however loud it is."""
+"""A fast clock costs a quiet packet, mostly 20 ms: a correction below 15 ms would go too far. Loud speech is never left out."""
 
 QUIET_LEVEL = 0.003
 """About -50 dBov, linear."""
@@ -38,7 +35,7 @@ def packet_to_correct_at(drift: float, packet: Packet, waiting: Iterable[Packet]
     if not candidates:
         return None
     quietest = min(candidates, key=_loudness)
-    if _loudness(quietest) <= QUIET_LEVEL or drift >= FAR_SLOW or drift <= -FAR_FAST:
+    if _loudness(quietest) <= QUIET_LEVEL or drift >= FAR_SLOW:
         return quietest
     return None
 

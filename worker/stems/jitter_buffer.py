@@ -6,8 +6,9 @@ arrivals are known when it is placed. Packets that come later are counted and dr
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -20,11 +21,22 @@ from worker.tape.events import OPUS_MIME_TYPE, Frame
 WINDOW_SECONDS = 0.5
 """How long a packet waits for those that were sent before it."""
 
-RESTART_DISTANCE = 3_000
-"""A jump of this many sequence numbers (a minute at 50/s) is a restarted stream, not loss (RFC 3550, MAX_DROPOUT)."""
+MAX_DROPOUT = 3_000
+"""A packet this far ahead of the newest (a minute at 50/s) is of a restarted stream, not after a loss (RFC 3550, A.1)."""
+
+MAX_MISORDER = 100
+"""A packet this far behind the newest (two seconds at 50/s) is of a restarted stream, not out of order (RFC 3550, A.1)."""
+
+REMEMBERED_STRAYS = 8
+"""Packets that may be the first of a restarted stream."""
 
 REMEMBERED_LISTS = 1_000
 """CSRC lists whose source is kept, to look it up once."""
+
+_RING = 128
+"""Entries of a ring that holds MAX_MISORDER, a power of two."""
+
+_RING_MASK = _RING - 1
 
 
 class Packet(msgspec.Struct, gc=False):
@@ -47,10 +59,11 @@ class Packet(msgspec.Struct, gc=False):
 
 
 class SlotCounts(msgspec.Struct):
-    """Packets that the buffer dropped, by CSRC."""
+    """Packets that the buffer dropped, by CSRC, and packets that had no place so far ahead."""
 
     late: dict[int | None, int] = msgspec.field(default_factory=dict)
     duplicate: dict[int | None, int] = msgspec.field(default_factory=dict)
+    ahead: int = 0
 
 
 class JitterBuffer:
@@ -66,10 +79,15 @@ class JitterBuffer:
         self._newest_sequence = -1
         self._newest_wire_sequence = 0
         self._newest_timestamp = 0x1_0000_0000
+        self._has_released = False
         self._released_sequence = -1
         self._released_timestamp = 0
         self._released_csrc: int | None = None
         self._lost = LostSequences()
+        self._timestamps = array("q", bytes(8 * _RING))
+        """The timestamps of the last released packets, by sequence number modulo _RING."""
+        self._strays: list[tuple[Frame, float]] = []
+        """Packets that do not belong to the stream so far, with their arrivals; two in sequence are a restart."""
         self._sources: dict[tuple[int, ...], int | None] = {}
 
     def push(self, frame: Frame, arrival: float) -> None:
@@ -78,14 +96,14 @@ class JitterBuffer:
         if newest < 0:
             sequence = frame.sequence + 0x10000
             timestamp = frame.timestamp + 0x1_0000_0000
-            self._released_sequence = sequence - RESTART_DISTANCE
+            self._released_sequence = sequence - MAX_DROPOUT
         else:
             step = (frame.sequence - self._newest_wire_sequence) & 0xFFFF
-            if step >= RESTART_DISTANCE:
-                step -= 0x10000
-                if step <= -RESTART_DISTANCE:
-                    self._lost.clear()
-                    step = 1
+            if step >= MAX_DROPOUT or not step:
+                step -= 0x10000 if step else 0
+                if self._is_stray(frame, step):
+                    self._take_stray(frame, arrival)
+                    return
             sequence = newest + step
             ahead = (frame.timestamp - self._newest_timestamp) & 0xFFFF_FFFF
             timestamp = self._newest_timestamp + (ahead if ahead < 0x8000_0000 else ahead - 0x1_0000_0000)
@@ -112,26 +130,65 @@ class JitterBuffer:
             if copy.payload:
                 self._recover(packet, copy)
 
-    def release(self, now: float) -> list[Packet]:
-        """Removes and returns the packets whose wait is over at meeting time ``now``, in sequence order."""
-        released: list[Packet] = []
+    def release(self, now: float) -> Iterator[Packet]:
+        """Removes and yields the packets whose wait is over at meeting time ``now``, in sequence order.
+
+        Those behind the one that is yielded are still ``pending``.
+        """
         pending = self.pending
         limit = now - WINDOW_SECONDS
         while pending and pending[0].due <= limit:
-            released.append(self.take())
-        return released
+            yield self.take()
 
     def take(self) -> Packet:
         """Removes and returns the first packet that waits, due or not. Raises IndexError if none waits."""
         packet = self.pending.popleft()
         expected = self._released_sequence + 1
         if packet.sequence != expected:
-            self._lost.add(expected, packet.sequence)
+            if self._has_released:
+                self._lost.add(expected, packet.sequence)
+            self._has_released = True
         self._released_sequence = packet.sequence
+        self._timestamps[packet.sequence & _RING_MASK] = packet.timestamp
         if packet.payload:
             self._released_timestamp = packet.timestamp
             self._released_csrc = packet.csrc
         return packet
+
+    def _is_stray(self, frame: Frame, step: int) -> bool:
+        """Whether a frame that is ``step`` sequence numbers from the newest, 0 or less, is none of the stream so far."""
+        sequence = self._newest_sequence + step
+        released = sequence <= self._released_sequence
+        if not released and any(each.sequence == sequence for each in self.pending):
+            copies = (each.timestamp & 0xFFFF_FFFF == frame.timestamp for each in self.pending)
+            return bool(frame.payload) and not any(copies)
+        missing = sequence in self._lost if released else True
+        if step < -MAX_MISORDER:
+            # It is late rather than a stray if its number is missing and its timestamp lies back as well.
+            behind = (self._newest_timestamp - frame.timestamp) & 0xFFFF_FFFF < 0x8000_0000
+            return not (missing and behind)
+        if missing or not frame.payload:
+            return False
+        return self._timestamps[sequence & _RING_MASK] & 0xFFFF_FFFF != frame.timestamp
+
+    def _take_stray(self, frame: Frame, arrival: float) -> None:
+        """Keeps a stray frame, or restarts the stream with it and those next to it."""
+        strays = self._strays
+        near = [each for each in strays if _distance(each[0], frame) <= MAX_MISORDER]
+        if any(_distance(each, frame) == 1 for each, _ in near):
+            strays.clear()
+            self._lost.clear()
+            near.append((frame, arrival))
+            near.sort(key=lambda each: (each[0].sequence - frame.sequence + 0x8000) & 0xFFFF)
+            self._newest_wire_sequence = (near[0][0].sequence - 1) & 0xFFFF
+            for each in near:
+                self.push(*each)
+            return
+        strays.append((frame, arrival))
+        if len(strays) > REMEMBERED_STRAYS:
+            stray, _ = strays.pop(0)
+            csrc = self._source_of(stray.csrcs)
+            self.counts.late[csrc] = self.counts.late.get(csrc, 0) + 1
 
     def _insert(self, packet: Packet) -> None:
         """Inserts a packet that is not the newest, or counts it as late or duplicate."""
@@ -139,7 +196,8 @@ class JitterBuffer:
             refused = self.counts.duplicate
             if self._lost.take(packet.sequence):
                 refused = self.counts.late
-            _count(refused, packet)
+                self._timestamps[packet.sequence & _RING_MASK] = packet.timestamp
+            count_packet(refused, packet)
             return
         copy = next((each for each in self.pending if _is_copy(each, packet)), None)
         if copy is not None:
@@ -147,7 +205,7 @@ class JitterBuffer:
             packet.due = min(packet.due, copy.due)
         index = self._index_after(packet.sequence)
         if index and self.pending[index - 1].sequence == packet.sequence:
-            _count(self.counts.duplicate, packet)
+            count_packet(self.counts.duplicate, packet)
             return
         if index < len(self.pending):
             packet.due = min(packet.due, self.pending[index].due)
@@ -211,12 +269,18 @@ class JitterBuffer:
         return index
 
 
+def _distance(one: Frame, other: Frame) -> int:
+    """How many sequence numbers lie between two frames, without direction."""
+    step = (one.sequence - other.sequence) & 0xFFFF
+    return min(step, 0x10000 - step)
+
+
 def _is_copy(waiting: Packet, packet: Packet) -> bool:
     """Whether ``waiting`` is the copy of ``packet`` that RED recovered."""
     return waiting.recovered and waiting.timestamp == packet.timestamp and waiting.csrc == packet.csrc
 
 
-def _count(counts: dict[int | None, int], packet: Packet) -> None:
+def count_packet(counts: dict[int | None, int], packet: Packet) -> None:
     """Counts a packet that is dropped, unless it is padding."""
     if packet.payload:
         counts[packet.csrc] = counts.get(packet.csrc, 0) + 1

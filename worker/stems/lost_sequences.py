@@ -30,6 +30,9 @@ class LostSequences:
             if kept:
                 self._gaps.appendleft((end - kept, end))
 
+    def __contains__(self, sequence: int) -> bool:
+        return any(first <= sequence < end for first, end in self._gaps)
+
     def take(self, sequence: int) -> bool:
         """Whether ``sequence`` is lost; from then on it is not."""
         for index, (first, end) in enumerate(self._gaps):

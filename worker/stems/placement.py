@@ -20,8 +20,8 @@ from worker.audio.opus import (
 )
 from worker.audio.payload_kinds import PayloadKind
 from worker.stems.drift_correction import packet_to_correct_at, shift_at
-from worker.stems.jitter_buffer import JitterBuffer, Packet
-from worker.stems.rtp_clock import STALL, RtpClock, lowest_offset
+from worker.stems.jitter_buffer import WINDOW_SECONDS, JitterBuffer, Packet, count_packet
+from worker.stems.rtp_clock import STALL_IN_SPEECH, RtpClock, lowest_offset
 from worker.stems.speaker_track import SpeakerTrack
 
 SEAMLESS = 4 * QUANTUM
@@ -29,6 +29,14 @@ SEAMLESS = 4 * QUANTUM
 
 SPURT_BREAK = SAMPLE_RATE // 10
 """When a source moves to another slot, its packets after a gap above 100 ms do not belong to the talk-spurt that moves."""
+
+
+MOST_AHEAD = SAMPLE_RATE + round(WINDOW_SECONDS * SAMPLE_RATE)
+"""No packet begins later than a second after its arrival and the wait in the buffer: a sender whose packets say that they last
+longer than they do would make everybody's files longer."""
+
+MOST_OVERLAP = SAMPLE_RATE // 10
+"""A slot that goes on with a source for more than 100 ms after another begins keeps it; estimates of places differ by less."""
 
 
 class SlotPlacement:
@@ -39,7 +47,6 @@ class SlotPlacement:
 
         Packets for which it returns None are counted in ``refused``.
         """
-        self.refused = 0
         self.buffer = buffer
         self._track_of = track_of
         self._track: SpeakerTrack | None = None
@@ -49,12 +56,14 @@ class SlotPlacement:
         """The timestamp at which the talk-spurt continues; -1 if it has ended."""
         self._clock_timestamp = 0
         """The timestamp at which the last packet ended, speech or silence."""
+        self._offset = 0.0
+        """That of the last packet of speech: its arrival minus its timestamp, in samples."""
         self._next_sequence = -1
         self._last_samples = 960
         self._correct_at = -1
         """The sequence number of the packet at which the drift is corrected; -1: none."""
 
-    def place(self, packet: Packet) -> None:
+    def place(self, packet: Packet) -> None:  # noqa: PLR0912 - one packet, one pass: calls would cost more than the branches
         """Places the slot's next packet in sequence order."""
         payload = packet.payload
         samples = SINGLE_SAMPLES[payload[0]] if LONGEST_SILENCE < len(payload) <= LONGEST_SINGLE else 0
@@ -68,7 +77,7 @@ class SlotPlacement:
         if track is None or packet.csrc != self._csrc:
             track = self._begin(packet)
             if track is None:
-                self.refused += 1
+                self._skip(packet, samples)
                 return
         elif timestamp != self._next_timestamp:
             self._resume(packet, track)
@@ -77,13 +86,21 @@ class SlotPlacement:
             return
         offset = packet.arrival * SAMPLE_RATE - timestamp
         clock = self._clock
+        if offset - clock.floor.value > STALL_IN_SPEECH:
+            clock.check_stall(packet, self.buffer.pending, offset - self._offset)
         floor = clock.floor
         if offset < floor.block_low:
             floor.lower(offset)
-        elif offset - floor.value > STALL:
-            clock.check_stall(packet, self.buffer.pending)
+        self._offset = offset
         if timestamp >= floor.block_ends:
             self._check_drift(packet)
+        most = offset + MOST_AHEAD
+        if clock.base > most:
+            clock.anchor(timestamp, lowest_offset(packet, self.buffer.pending))
+        if track.end - timestamp > most:
+            self.buffer.counts.ahead += 1
+            self._skip(packet, samples)
+            return
         position = track.speak(clock.base + timestamp, samples, payload)
         clock.base = position - timestamp
         self._next_timestamp = self._clock_timestamp = timestamp + samples
@@ -93,6 +110,11 @@ class SlotPlacement:
             track.recovered += 1
         else:
             track.received += 1
+
+    def leave_out(self, packet: Packet) -> None:
+        """Takes the slot's next packet in sequence order without placing it: another slot has brought it."""
+        count_packet(self.buffer.counts.duplicate, packet)
+        self._skip(packet, 0)
 
     def hand_over(self, csrc: int | None) -> None:
         """The source moves to another slot: first places the waiting rest of its talk-spurt here."""
@@ -107,20 +129,41 @@ class SlotPlacement:
             self.place(self.buffer.take())
         self._track = None
 
+    def brings(self, csrc: int | None, payload: bytes, place: int) -> bool:
+        """Whether this slot goes on with the source after ``place`` (samples of meeting time), or has ``payload`` waiting."""
+        copies = 0
+        for each in self.buffer.pending:
+            if each.csrc != csrc or each.csrc != self._csrc:
+                break
+            if each.payload and not is_silence(each.payload):
+                if self._clock.base + each.timestamp > place + MOST_OVERLAP:
+                    return True
+                copies += each.payload == payload
+        return copies == 1 and self._track is not None and payload not in self._track.recent
+
     def _begin(self, packet: Packet) -> SpeakerTrack | None:
-        """Another source has the slot now: anchors its clock by arrival time. Returns None if it gets no track."""
+        """Another source has the slot now: anchors its clock by arrival time.
+
+        Returns None if the packet gets no place: its source has no track, or another slot still brings the source.
+        """
         if self._track is not None:
             self._track.lost += self._missing(packet)
         self._csrc = packet.csrc
         self._track = track = self._track_of(packet.csrc)
         if track is None:
             return None
-        if track.slot is not self:
-            if track.slot is not None:
-                track.slot.hand_over(packet.csrc)
-            track.slot = self
+        offset = lowest_offset(packet, self.buffer.pending)
+        owner = track.slot
+        if owner is not None and owner is not self:
+            place = round(offset) + packet.timestamp
+            if track.repeats(packet.payload) or owner.brings(packet.csrc, packet.payload, place):
+                self._track = None
+                count_packet(self.buffer.counts.duplicate, packet)
+                return None
+            owner.hand_over(packet.csrc)
+        track.slot = self
         clock = self._clock
-        clock.anchor(packet.timestamp, lowest_offset(packet, self.buffer.pending))
+        clock.anchor(packet.timestamp, offset)
         if abs(clock.base + packet.timestamp - track.speech_end) <= SEAMLESS:
             clock.base = track.speech_end - packet.timestamp
         return track
@@ -135,7 +178,8 @@ class SlotPlacement:
             track.conceal(lost_samples)
         if gap == lost_samples and self._next_timestamp >= 0:
             return
-        self._clock.resume(packet, self.buffer.pending, gap)
+        step = packet.arrival * SAMPLE_RATE - packet.timestamp - self._offset
+        self._clock.resume(packet, self.buffer.pending, gap, step)
 
     def _examine(self, packet: Packet) -> int:
         """The samples of a packet of speech. Returns 0 for one that needs no place: padding, silence, or what is not Opus."""
@@ -180,9 +224,13 @@ class SlotPlacement:
         """Corrects the drift at ``packet``; returns True where the packet must be left out for it."""
         self._correct_at = -1
         shift = shift_at(self._clock.drift, samples)
-        self._clock.base += shift
+        self._clock.correct_drift(shift)
         if shift >= 0:
             return False
+        self._skip(packet, samples)
+        return True
+
+    def _skip(self, packet: Packet, samples: int) -> None:
+        """Goes on behind a packet that is left out."""
         self._next_timestamp = self._clock_timestamp = packet.timestamp + samples
         self._next_sequence = packet.sequence + 1
-        return True

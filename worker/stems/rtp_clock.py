@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from worker.audio.opus import QUANTUM, SAMPLE_RATE
 from worker.stems.arrival_floor import ArrivalFloor
 from worker.stems.jitter_buffer import Packet
 
 STALL = SAMPLE_RATE // 10
-"""Arrivals that stay this far (100 ms) behind the floor mean that the sender's clock stood still, not jitter."""
+"""Speech after a pause that arrives this far (100 ms) behind the floor may be that of a clock that stood still."""
 
-STALL_EVIDENCE = 10
-"""A talk-spurt is anchored anew for a stall only if at least this many packets show it."""
+STALL_IN_SPEECH = SAMPLE_RATE
+"""In the middle of speech only a second counts: a queue or a longer path delays packets by less."""
+
+LOOKAHEAD = 32
+"""Packets behind a late one that are examined for whether they come faster than real time."""
+
+FEW = 16
+"""Fewer packets do not show by themselves that they come in real time."""
+
+DRAINED = SAMPLE_RATE // 25
+"""Offsets that fall by more than 40 ms among these packets show a queue that drains; jitter mostly does not."""
+
+HEAP_SPEED = 4
+"""A few packets that come faster than at this multiple of real time are a heap that was queued."""
 
 STALE = 10 * SAMPLE_RATE
-"""After a pause of ten seconds the old floor is too old for a drifting clock."""
+"""After a pause of ten seconds the floor is estimated anew, with room for a drifting clock."""
 
-STEADY = 2 * QUANTUM
-"""A place that is at most 5 ms off is not corrected: the estimate is no more exact than that."""
+UNHEARD_DRIFT = 0.0001
+"""100 ppm: how far the floor may have risen since the clock was last heard, as a share of that time."""
 
 
 class RtpClock:
@@ -35,38 +48,53 @@ class RtpClock:
 
     @property
     def drift(self) -> float:
-        """How far places are from what arrivals say, in samples: above 0 where the sender's clock is slow."""
-        return self.floor.value - self.base
+        """How far the sender's clock drifted since places were last corrected, in samples: above 0 where it is slow.
+
+        Where the floor is not below the places, a fast clock is not believed: no speech is left out for it.
+        """
+        drifted = self.floor.drifted
+        return drifted if drifted >= 0 else min(0.0, max(drifted, self.floor.value - self.base))
 
     def anchor(self, timestamp: int, offset: float) -> None:
         """Starts the mapping at ``timestamp``, from ``offset`` alone; the place is a multiple of 2.5 ms."""
         self.floor = ArrivalFloor(offset, timestamp)
-        self.base = round((offset + timestamp) / QUANTUM) * QUANTUM - timestamp
+        self.base = _whole(offset, timestamp)
 
-    def resume(self, packet: Packet, waiting: Iterable[Packet], gap: int) -> None:
+    def resume(self, packet: Packet, waiting: Iterable[Packet], gap: int, step: float) -> None:
         """Corrects the mapping before ``packet``, which comes ``gap`` samples after the last one of the same source.
 
-        ``waiting`` are the packets behind it. Anchors anew after a long gap, a step back or a stall.
+        ``waiting`` are the packets behind it; ``step`` is its offset minus that of the packet before. Anchors anew after a
+        step back, and where the sender's clock stood still.
         """
-        lowest = lowest_offset(packet, waiting)
-        if not 0 <= gap <= STALE or self._is_stalled(lowest):
-            self.anchor(packet.timestamp, lowest)
-            return
-        self.floor.lower(lowest)
-        if abs(self.drift) > STEADY:
-            self.base = round(self.floor.value)
-
-    def check_stall(self, packet: Packet, waiting: Iterable[Packet]) -> None:
-        """Anchors anew at ``packet`` if all that follow it are behind the floor as well: the sender's clock stood still."""
         packets = same_clock(packet, waiting)
-        if len(packets) < STALL_EVIDENCE:
-            return
         lowest = _lowest_offset(packets)
-        if self._is_stalled(lowest):
+        floor = self.floor
+        if gap < 0:
+            self.anchor(packet.timestamp, lowest)
+        elif lowest - floor.value > STALL:
+            if _stood_still(packets[:LOOKAHEAD], step, STALL):
+                self.anchor(packet.timestamp, lowest)
+        elif gap > STALE:
+            self.anchor(packet.timestamp, min(lowest, floor.value + gap * UNHEARD_DRIFT))
+        else:
+            floor.lower(lowest)
+            self.base = _whole(floor.value, packet.timestamp)
+            floor.drift_from(0.0)
+
+    def check_stall(self, packet: Packet, waiting: Iterable[Packet], step: float) -> None:
+        """Anchors anew at ``packet``, in the middle of speech, if the sender's clock stood still before it.
+
+        ``step`` is its offset minus that of the packet before.
+        """
+        packets = same_clock(packet, islice(waiting, LOOKAHEAD))
+        lowest = _lowest_offset(packets)
+        if lowest - self.floor.value > STALL_IN_SPEECH and _stood_still(packets, step, STALL_IN_SPEECH):
             self.anchor(packet.timestamp, lowest)
 
-    def _is_stalled(self, lowest: float) -> bool:
-        return lowest - self.floor.value > STALL
+    def correct_drift(self, samples: int) -> None:
+        """Moves the places of all further packets by a part of the drift."""
+        self.base += samples
+        self.floor.drift_from(self.floor.drifted - samples)
 
 
 def same_clock(packet: Packet, waiting: Iterable[Packet]) -> list[Packet]:
@@ -84,5 +112,28 @@ def lowest_offset(packet: Packet, waiting: Iterable[Packet]) -> float:
     return _lowest_offset(same_clock(packet, waiting))
 
 
-def _lowest_offset(packets: list[Packet]) -> float:
-    return min(each.arrival * SAMPLE_RATE - each.timestamp for each in packets)
+def _lowest_offset(packets: Sequence[Packet]) -> float:
+    return min(_offset(each) for each in packets)
+
+
+def _stood_still(packets: Sequence[Packet], step: float, least: int) -> bool:
+    """Whether the sender's clock stood still before ``packets``, which are late.
+
+    It did not if they come faster than real time: a queue drains, and its packets are late while the clock runs on. Nor if the
+    packet before was as late, unless many show real time.
+    """
+    third = max(1, len(packets) // 3)
+    fall = _lowest_offset(packets[:third]) - _lowest_offset(packets[-third:])
+    span = packets[-1].timestamp - packets[0].timestamp
+    if fall > DRAINED or fall * HEAP_SPEED > span * (HEAP_SPEED - 1):
+        return False
+    return step > least or len(packets) >= FEW
+
+
+def _whole(offset: float, timestamp: int) -> int:
+    """The offset nearest to ``offset`` that gives ``timestamp`` a place that is a multiple of 2.5 ms."""
+    return round((offset + timestamp) / QUANTUM) * QUANTUM - timestamp
+
+
+def _offset(packet: Packet) -> float:
+    return packet.arrival * SAMPLE_RATE - packet.timestamp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -32,8 +33,15 @@ class SpeechSink(Protocol):
         """``samples`` of speech were lost at ``position``; the next packet comes after them."""
 
 
+REMEMBERED_PAYLOADS = 150
+"""Three seconds of packets, in which a second connection brings a copy of each."""
+
+
 class Carrier(Protocol):
     """A slot that carries a source at present."""
+
+    def brings(self, csrc: int | None, payload: bytes, place: int) -> bool:
+        """Whether this slot goes on with the source after ``place`` (samples of meeting time), or has ``payload`` waiting."""
 
     def hand_over(self, csrc: int | None) -> None:
         """The source moves to another slot: first places the waiting rest of its talk-spurt here."""
@@ -58,6 +66,8 @@ class SpeakerTrack:
         self.lost = 0
         self.trimmed = 0
         """Packets that were left out because the sender's clock is fast and it did not pause."""
+        self.recent: deque[bytes] = deque(maxlen=REMEMBERED_PAYLOADS)
+        """The last payloads of speech."""
         self.failures: list[Exception] = []
         """What sinks raised."""
         self._spurts: list[tuple[int, int]] = []
@@ -86,8 +96,13 @@ class SpeakerTrack:
                 sink.speak(position, samples, payload)
             except Exception as error:  # noqa: BLE001 - whatever a sink raises costs that sink alone
                 self._drop(sink, error)
+        self.recent.append(payload)
         self.end = self.speech_end = position + samples
         return position
+
+    def repeats(self, payload: bytes) -> bool:
+        """Whether a payload from elsewhere is a copy of a recent one; one that the sender itself repeats proves nothing."""
+        return self.recent.count(payload) == 1
 
     def conceal(self, samples: int) -> None:
         """Speech was lost after the last packet: sinks conceal it, the stem will be silent there."""

@@ -50,6 +50,17 @@ class StemFile:
         except Exception as error:  # noqa: BLE001 - whatever it is costs this file alone
             self._fail(error, position)
 
+    def write_due(self, most: int) -> int:
+        """Writes some of the packets that wait; see WebmWriter."""
+        file = self._file
+        if file is None:
+            return 0
+        try:
+            return file.write_due(most)
+        except Exception as error:  # noqa: BLE001 - whatever it is costs this file alone
+            self._fail(error, file.position)
+            return 0
+
     def close(self) -> None:
         """Completes the file, unless it failed before."""
         file, self._file = self._file, None

@@ -1,4 +1,5 @@
 import subprocess
+import wave
 from pathlib import Path
 
 import av
@@ -7,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixtures.replica.voices import load_voice
-from worker.audio.opus import SILENCES, packet_samples
+from worker.audio.opus import SILENCES, is_silence, packet_samples
 from worker.audio.webm import WebmWriter
 
 SPEECH: list[int | bytes] = [packet.payload for packet in load_voice("aria").speech[:100]]
@@ -51,18 +52,62 @@ def test_be_silent_writes_exactly_the_given_length(steps: int, tmp_path: Path) -
     assert sum(lengths[payload] for payload in packets[1:-1]) == steps * 120
 
 
-def test_ffmpeg_decodes_the_whole_length(tmp_path: Path) -> None:
+def test_ffmpeg_decodes_the_whole_length_and_silence_as_silence(tmp_path: Path) -> None:
     samples = write(
         tmp_path / "a.webm",
         [48_000 * 2, *SPEECH, 120 * 7],
     )
     subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "a.webm", tmp_path / "a.wav"], check=True)
-    with av.open(str(tmp_path / "a.wav")) as container:
-        assert sum(frame.samples for frame in container.decode(audio=0)) == samples
+    with wave.open(str(tmp_path / "a.wav")) as decoded:
+        assert decoded.getnframes() == samples
+        assert not any(decoded.readframes(96_000))
     with av.open(str(tmp_path / "a.webm")) as container:
         assert container.duration == pytest.approx(samples / 0.048, abs=2_000), (
             "the header has the duration, in µs"
         )
+
+
+def test_a_long_silence_is_a_packet_for_each_120_ms(tmp_path: Path) -> None:
+    write(tmp_path / "a.webm", [SPEECH[0], 48_000 * 60])
+    packets = packets_of(tmp_path / "a.webm")[1:]
+    assert packets == [SILENCES[0][1]] * 500
+    assert all(is_silence(packet) for packet in packets)
+
+
+@given(
+    parts=st.lists(
+        st.one_of(st.integers(1, 30_000).map(lambda steps: steps * 120), st.just(SPEECH[3])),
+        min_size=1,
+        max_size=8,
+    ),
+    pieces=st.lists(st.integers(1, 300), max_size=20),
+)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_that_is_written_in_pieces_has_the_same_bytes(
+    parts: list[int | bytes], pieces: list[int], tmp_path: Path
+) -> None:
+    write(tmp_path / "a.webm", parts)
+    writer = WebmWriter(tmp_path / "b.webm")
+    position = 0
+    due = iter(pieces)
+    for part in parts:
+        if isinstance(part, int):
+            writer.be_silent(position, part)
+        else:
+            writer.write(position, 960, part)
+        position += part if isinstance(part, int) else 960
+        most = next(due, 0)
+        assert writer.write_due(most) <= most + 10
+    writer.close()
+    assert (tmp_path / "a.webm").read_bytes() == (tmp_path / "b.webm").read_bytes()
+
+
+def test_long_silence_waits_until_it_is_due_to_be_written(tmp_path: Path) -> None:
+    writer = WebmWriter(tmp_path / "a.webm")
+    writer.be_silent(0, 48_000 * 7_200)
+    writer.write(48_000 * 7_200, 960, b"speech")
+    assert [writer.write_due(25_000) for _ in range(4)] == [25_000, 25_000, 10_001, 0]
+    writer.close()
 
 
 def test_a_file_can_be_sought(tmp_path: Path) -> None:

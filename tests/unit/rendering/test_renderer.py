@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from fixtures.replica.comparison.recording import StemPacket, read_stem
 from fixtures.replica.voices import load_voice
 from tests.support.hearing_sinks import HearingSinks
-from tests.support.tapes import STARTED_AT, Talker, feed_all, meant_places, synthetic_tape
+from tests.support.tapes import STARTED_AT, Talker, feed_all, meant_places, synthetic_tape, with_log_times
+from worker.audio.webm import WebmWriter
 from worker.iso_time import iso_utc
 from worker.manifest.schema import Announcement, Manifest
+from worker.platforms.registry import Platform
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.tape.events import (
@@ -28,6 +30,7 @@ from worker.tape.events import (
     RecordingEnded,
     RecordingStarted,
     RosterResponse,
+    StateChanged,
     TapeEvent,
     TapeStarted,
 )
@@ -186,6 +189,126 @@ def test_audio_without_a_source_is_kept_as_an_unknown_speaker(tmp_path: Path) ->
     assert manifest.recording.unattributed_packets == 300
 
 
+def parts(manifest: Manifest) -> list[list[tuple[float, float]]]:
+    """The intervals of each stem, to a hundredth of a second."""
+    return [
+        [(round(start, 2), round(end, 2)) for start, end in segment.intervals]
+        for _, segment in manifest.segments()
+    ]
+
+
+def later(event: TapeEvent, seconds: float, document: int = 1) -> TapeEvent:
+    """The same event ``seconds`` later, frames in the given document."""
+    if not isinstance(event, FrameBatch):
+        return msgspec.structs.replace(event, at=event.at + seconds)
+    frames = [msgspec.structs.replace(frame, arrival=frame.arrival + seconds) for frame in event.frames]
+    return msgspec.structs.replace(event, frames=frames, document=document)
+
+
+def test_speech_after_a_lull_of_two_hours_without_an_event_is_recorded(tmp_path: Path) -> None:
+    lull = 7_200.0
+    renderer = Renderer(tmp_path, Platform.GOOGLE_MEET)
+    events = list(with_log_times(synthetic_tape(THREE, 10.0)))
+    for event, logged in events[:-1]:
+        renderer.feed(event, logged)
+    for event, logged in events[2:]:
+        renderer.feed(later(event, lull, document=2), logged + lull)
+    manifest = renderer.finish()
+    assert manifest.recording.duration_seconds == lull + 10
+    assert parts(manifest)[0] == [(0.5, 4.0), (7.0, 9.5), (lull + 0.5, lull + 4.0), (lull + 7.0, lull + 9.5)]
+    with wave.open(str(tmp_path / "audio.wav")) as mix:
+        assert mix.getnframes() == (lull + 10) * 48_000
+
+
+def test_no_call_writes_more_than_a_bounded_part_of_a_long_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.rendering.renderer.SILENCE_AT_ONCE", 1_000)
+    monkeypatch.setattr("worker.rendering.renderer.MIX_AT_ONCE", 100 * 48_000)
+    written: list[int] = []
+    mux_silence = WebmWriter._mux_silence
+
+    def counted(writer: WebmWriter, position: int, samples: int) -> int:
+        written.append(mux_silence(writer, position, samples))
+        return written[-1]
+
+    monkeypatch.setattr(WebmWriter, "_mux_silence", counted)
+    events = list(with_log_times(synthetic_tape(THREE, 10.0)))
+    end = RecordingEnded(at=STARTED_AT + 1_000, reason="meeting_ended")
+    sizes = {}
+    for name, pieces in (("in pieces", True), ("in one go", False)):
+        output = tmp_path / name
+        renderer = Renderer(output, Platform.GOOGLE_MEET)
+        for event, logged in events[:-1]:
+            renderer.feed(event, logged)
+        renderer.feed(end, end.at)
+        calls = 0
+        while pieces:
+            written.clear()
+            more = renderer.write_due()
+            calls += 1
+            assert sum(written) <= 1_000 + 10
+            if not more:
+                break
+        assert calls == 0 or calls > 3 * 1_000 / 0.12 / 1_000
+        renderer.finish()
+        sizes[name] = {
+            path.relative_to(output): sha256(path.read_bytes()).digest()
+            for path in output.rglob("*")
+            if path.is_file()
+        }
+    assert sizes["in pieces"] == sizes["in one go"]
+
+
+@pytest.mark.parametrize("step", [6.0, 60.0, 7_200.0, -60.0])
+def test_worker_events_with_times_of_another_clock_move_nothing(step: float, tmp_path: Path) -> None:
+    renderer = Renderer(tmp_path, Platform.GOOGLE_MEET, mix=False)
+    for event, logged in with_log_times(synthetic_tape(THREE, 10.0)):
+        if isinstance(event, RecordingEnded):
+            event = later(event, step)  # noqa: PLW2901
+        renderer.feed(event, logged)
+        if isinstance(event, FrameBatch):
+            renderer.feed(StateChanged(at=logged + step, state="in_call_recording"), logged)
+    manifest = renderer.finish()
+    assert parts(manifest) == [[(0.5, 4.0), (7.0, 9.5)], [(2.0, 8.0)], [(4.2, 6.8)]]
+    assert 9.4 <= manifest.recording.duration_seconds <= 11
+
+
+@pytest.mark.parametrize("behind", [120.0, -120.0, -7_200.0])
+def test_a_page_with_another_clock_loses_no_packet(behind: float, tmp_path: Path) -> None:
+    renderer = Renderer(tmp_path, Platform.GOOGLE_MEET, mix=False)
+    for event, logged in with_log_times(synthetic_tape(THREE, 10.0)):
+        renderer.feed(later(event, -behind) if isinstance(event, FrameBatch) else event, logged)
+    manifest = renderer.finish()
+    assert manifest.recording.duration_seconds == 10
+    assert [segment.packets.received for _, segment in manifest.segments()] == [300, 300, 130]
+    for ours, true in zip(
+        parts(manifest), [[(0.5, 4.0), (7.0, 9.5)], [(2.0, 8.0)], [(4.2, 6.8)]], strict=True
+    ):
+        for one, other in zip(ours, true, strict=True):
+            assert one == pytest.approx(other, abs=0.1)
+
+
+def test_packets_that_wait_for_a_busy_page_are_not_torn_apart_by_the_workers_events(tmp_path: Path) -> None:
+    """The page delivers three seconds late; two packets that the network swapped are in different batches."""
+    events = list(synthetic_tape(THREE[:1], 4.0))
+    frames = [frame for event in events if isinstance(event, FrameBatch) for frame in event.frames]
+    first, second = frames[40], frames[41]
+    frames[40:42] = [
+        msgspec.structs.replace(second, arrival=first.arrival),
+        msgspec.structs.replace(first, arrival=second.arrival),
+    ]
+    renderer = Renderer(tmp_path, Platform.GOOGLE_MEET, mix=False)
+    for event, logged in with_log_times(events[:2]):
+        renderer.feed(event, logged)
+    for number, frame in enumerate(frames):
+        logged = frame.arrival + 3
+        renderer.feed(FrameBatch(1, number, 0, [frame]), logged)
+        renderer.feed(StateChanged(at=logged, state="in_call_recording"), logged)
+    manifest = renderer.finish()
+    assert manifest.packets().late == 0
+
+
 frames = st.builds(
     Frame,
     receiver=st.integers(0, 2),
@@ -216,7 +339,11 @@ def test_garbage_is_rendered_without_an_error(
         *(FrameBatch(1, number, 0, batch) for number, batch in enumerate(batches)),
         RecordingEnded(at=STARTED_AT + 25, reason="meeting_ended"),
     ]
-    manifest = render(events, output)
+    renderer = Renderer(output, Platform.GOOGLE_MEET)
+    for number, event in enumerate(events):
+        renderer.feed(event, STARTED_AT + number)
+    manifest = renderer.finish()
+    assert manifest.recording.duration_seconds <= 26
     for person in manifest.participants:
         for stream in person.streams:
             read_stem(output / stream.segments[0].url)

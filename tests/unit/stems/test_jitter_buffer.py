@@ -1,14 +1,23 @@
 import random
+from collections.abc import Iterable
+from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.unit.audio.test_red import pack
 from worker.audio.payload_kinds import PayloadKind
 from worker.audio.red import RedundantBlock
-from worker.stems.jitter_buffer import WINDOW_SECONDS, JitterBuffer, Packet
+from worker.stems.jitter_buffer import (
+    MAX_DROPOUT,
+    MAX_MISORDER,
+    REMEMBERED_STRAYS,
+    WINDOW_SECONDS,
+    JitterBuffer,
+    Packet,
+)
 from worker.tape.events import OPUS_MIME_TYPE, RED_MIME_TYPE, Frame
 
 
@@ -35,18 +44,18 @@ def red_frame(number: int, copies: list[int]) -> Frame:
     return frame(number, payload=pack(b"packet %d" % number, blocks), mime_type=RED_MIME_TYPE)
 
 
-def payloads(packets: list[Packet]) -> list[bytes]:
+def payloads(packets: Iterable[Packet]) -> list[bytes]:
     return [packet.payload for packet in packets]
 
 
 def release_all(buffer: JitterBuffer) -> list[Packet]:
-    return buffer.release(1e9)
+    return list(buffer.release(1e9))
 
 
 def test_a_packet_waits_for_half_a_second() -> None:
     buffer = JitterBuffer()
     buffer.push(frame(0), 1.0)
-    assert buffer.release(1.0 + WINDOW_SECONDS - 0.001) == []
+    assert list(buffer.release(1.0 + WINDOW_SECONDS - 0.001)) == []
     assert payloads(buffer.release(1.0 + WINDOW_SECONDS)) == [b"packet 0"]
 
 
@@ -226,7 +235,7 @@ def test_a_copy_that_arrives_too_late_is_not_used() -> None:
     buffer = JitterBuffer()
     buffer.push(frame(0), 0.0)
     buffer.push(frame(2), 0.1)
-    assert len(buffer.release(1.0)) == 2
+    assert len(list(buffer.release(1.0))) == 2
     buffer.push(red_frame(3, [1]), 1.0)
     assert payloads(release_all(buffer)) == [b"packet 3"]
 
@@ -280,6 +289,94 @@ def test_red_and_originals_give_each_packet_once(kinds: list[bool], data: st.Dat
     assert payloads(audible) == [b"packet %d" % number for number in expected]
     assert {int(packet.payload.split()[1]) for packet in audible if packet.recovered} == copies - set(arrived)
     assert buffer.counts.duplicate == {}
+
+
+SENT = 600
+"""Packets of a stream before it restarts; the first has sequence number 100."""
+
+
+@pytest.mark.parametrize("first", [40_000, 20, 600, 650, 698, 680 - 3_000, 700 + 3_000, 65_500])
+@pytest.mark.parametrize("back", [0, 480_000, -7_777_777], ids=["timestamps go on", "back", "far ahead"])
+def test_a_restarted_stream_loses_nothing(first: int, back: int) -> None:
+    """RFC 3550, appendix A.1; also where the new numbers lie within those of the old stream."""
+    buffer = JitterBuffer()
+    left: list[Packet] = []
+    for number in range(SENT):
+        buffer.push(frame(number), number * 0.02)
+        left += buffer.release(number * 0.02)
+    for number in range(50):
+        base = (100 + SENT * 960 - back + number * 960 + 313) & 0xFFFF_FFFF
+        one = frame(number, first=first, payload=b"anew %d" % number)
+        arrival = (SENT + number) * 0.02
+        buffer.push(msgspec.structs.replace(one, timestamp=base), arrival)
+        left += buffer.release(arrival)
+    left += release_all(buffer)
+    assert payloads(left) == [b"packet %d" % n for n in range(SENT)] + [b"anew %d" % n for n in range(50)]
+    assert [after.sequence - before.sequence for before, after in pairwise(left)] == [1] * (SENT + 49)
+
+
+@given(
+    stray=st.integers(0, 65_535),
+    timestamp=st.integers(0, 2**32 - 1),
+    at=st.integers(1, SENT - 1),
+    again=st.booleans(),
+)
+def test_a_single_stray_packet_does_not_move_the_stream(
+    stray: int, timestamp: int, at: int, again: bool
+) -> None:
+    assume(100 + at - MAX_MISORDER > stray or stray >= 100 + at + MAX_DROPOUT)
+    buffer = JitterBuffer()
+    left: list[Packet] = []
+    for number in range(SENT):
+        if number == at:
+            for _ in range(1 + again):
+                odd = frame(0, first=stray, payload=b"stray")
+                buffer.push(msgspec.structs.replace(odd, timestamp=timestamp), number * 0.02)
+        buffer.push(frame(number), number * 0.02)
+        left += buffer.release(number * 0.02)
+    left += release_all(buffer)
+    assert [each for each in payloads(left) if each != b"stray"] == [b"packet %d" % n for n in range(SENT)]
+    spoken = [each for each in left if each.payload != b"stray"]
+    assert [each.timestamp - spoken[0].timestamp for each in spoken] == [960 * n for n in range(SENT)]
+
+
+def test_a_restart_whose_first_packets_are_out_of_order_loses_nothing() -> None:
+    buffer = JitterBuffer()
+    for number in range(3):
+        buffer.push(frame(number), 0.0)
+    for number in (1, 0, 2, 3):
+        buffer.push(frame(number, first=40_000, payload=b"anew %d" % number), 0.1)
+    assert payloads(release_all(buffer))[3:] == [b"anew %d" % number for number in range(4)]
+
+
+def test_packets_that_the_network_repeats_are_duplicates_and_no_restart() -> None:
+    buffer = JitterBuffer()
+    for number in range(200):
+        buffer.push(frame(number), number * 0.02)
+        list(buffer.release(number * 0.02))
+    for number in range(150, 200):
+        buffer.push(frame(number), 4.1)
+    assert len(release_all(buffer)) == 25
+    assert buffer.counts.duplicate == {7: 50}
+
+
+def test_strays_that_nothing_follows_are_counted() -> None:
+    buffer = JitterBuffer()
+    buffer.push(frame(0), 0.0)
+    for number in range(20):
+        buffer.push(frame(0, first=10_000 + 1_000 * number), 0.1)
+    assert buffer.counts.late == {7: 20 - REMEMBERED_STRAYS}
+
+
+def test_late_packets_are_told_from_duplicates_up_to_a_thousand_losses_back() -> None:
+    buffer = JitterBuffer()
+    buffer.push(frame(0), 0.0)
+    buffer.push(frame(1_000), 20.0)
+    assert len(list(buffer.release(30.0))) == 2
+    for number in range(1, 1_000):
+        buffer.push(frame(number), 30.0)
+    assert buffer.counts.late == {7: 999}
+    assert not buffer.counts.duplicate
 
 
 def in_codec(

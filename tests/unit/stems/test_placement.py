@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.audio.payload_kinds import PayloadKind
-from worker.stems.jitter_buffer import JitterBuffer
+from worker.stems.jitter_buffer import WINDOW_SECONDS, JitterBuffer
 from worker.stems.placement import SlotPlacement
 from worker.stems.speaker_track import SpeakerTrack
 from worker.tape.events import OPUS_MIME_TYPE, Frame
@@ -343,3 +343,71 @@ def test_any_sequence_of_packets_gives_a_stem_without_gaps(
     for source, stem in room.stems.items():
         assert stem.end == room.tracks[source].end
         assert len(stem.speech) <= len(packets)
+
+
+def test_packets_that_claim_to_last_longer_than_they_do_lie_a_second_ahead_at_most() -> None:
+    six_frames = bytes([31 << 3 | 3, 6]) + 6 * b"speech"
+    room = Room()
+    for number in range(500):
+        room.packet(1, 7, number * 960, 1 + number * 0.02, payload=six_frames)
+    room.finish()
+    places = room.places(7)
+    assert room.stems[7].end / 48_000 <= 11 + 1 + WINDOW_SECONDS + 0.12
+    assert room.slots[1].buffer.counts.ahead == 500 - len(places)
+    assert len(places) == pytest.approx(11.5 / 0.12, abs=2)
+
+
+@pytest.mark.parametrize("claimed", [1.4, 10.0, 3_600.0])
+def test_a_clock_that_leaps_ahead_is_anchored_by_arrival(claimed: float) -> None:
+    """The timestamps of a sender leap while packets come as before."""
+    room = Room()
+    for number in range(100):
+        leap = round(claimed * 48_000) if number >= 50 else 0
+        room.packet(1, 7, number * 960 + leap, 1 + number * 0.02)
+    room.finish()
+    assert room.places(7) == pytest.approx([1 + number * 0.02 for number in range(100)], abs=0.0025)
+
+
+def doubled(room: Room, *, overlap: float, delay: float, copies: bool = True) -> None:
+    """Slot 1 brings a source for 2 s and ``overlap`` s more; from 2 s on slot 2 does, ``delay`` s later, to the end at 6 s."""
+    sent = []
+    for number in range(300):
+        payload = bytes([31 << 3]) + number.to_bytes(4, "big")
+        at = 1 + number * 0.02
+        if number < 100 + overlap * 50:
+            sent.append((at, 1, 5 + number * 960, payload))
+        if number >= 100:
+            sent.append((at + delay, 2, 9_000_000 + number * 960, payload if copies else payload + b"again"))
+    for arrival, slot, timestamp, payload in sorted(sent):
+        room.packet(slot, 7, timestamp, arrival, payload)
+    room.finish()
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.06, 0.3, 1.0, 3.0])
+@pytest.mark.parametrize("delay", [0.004, 0.15, 0.4, -0.08])
+def test_a_source_that_two_slots_bring_is_there_once(overlap: float, delay: float) -> None:
+    room = Room()
+    doubled(room, overlap=overlap, delay=delay)
+    assert [int.from_bytes(payload[1:], "big") for _, payload in room.stems[7].speech] == list(range(300))
+    assert room.slots[2].buffer.counts.duplicate.get(7, 0) == round(overlap * 50 + 0.49)
+    assert room.tracks[7].lost == 0
+    assert room.places(7)[:100] == pytest.approx([1 + number * 0.02 for number in range(100)], abs=0.0025)
+    assert room.places(7)[-1] == pytest.approx(1 + 299 * 0.02 + max(0, delay), abs=0.2)
+
+
+@pytest.mark.parametrize("overlap", [0.5, 3.0])
+def test_the_slot_that_has_a_source_keeps_it_while_it_brings_other_packets(overlap: float) -> None:
+    room = Room()
+    doubled(room, overlap=overlap, delay=0.004, copies=False)
+    again = [payload for _, payload in room.stems[7].speech if payload.endswith(b"again")]
+    assert len(room.stems[7].speech) - len(again) == 100 + overlap * 50
+    assert len(again) == pytest.approx(200 - overlap * 50, abs=7)
+    assert room.places(7) == sorted(room.places(7))
+
+
+def test_a_payload_that_its_sender_repeats_is_no_copy() -> None:
+    room = Room()
+    spurt(room, 1, 7, start=1.0, count=50)
+    spurt(room, 2, 7, start=2.0, count=50, base=7_777)
+    room.finish()
+    assert room.places(7) == pytest.approx([1 + 0.02 * number for number in range(100)], abs=0.0025)
