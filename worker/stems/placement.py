@@ -156,7 +156,7 @@ class SlotPlacement:
         owner = track.slot
         if owner is not None and owner is not self:
             place = round(offset) + packet.timestamp
-            if track.repeats(packet.payload) or owner.brings(packet.csrc, packet.payload, place):
+            if track.repeats(packet.payload, place) or owner.brings(packet.csrc, packet.payload, place):
                 self._track = None
                 count_packet(self.buffer.counts.duplicate, packet)
                 return None
