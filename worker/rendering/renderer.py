@@ -16,7 +16,7 @@ from worker.manifest.recording_facts import SessionFacts
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import PLATFORMS, AudioKind, Platform, PlatformEntry
 from worker.rendering.completion import Completion
-from worker.rendering.meeting_clock import TOLERANCE, MeetingClock
+from worker.rendering.meeting_clock import LONGEST_MEETING, TOLERANCE, MeetingClock
 from worker.rendering.mix_file import MixFile
 from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER
 from worker.rendering.progress import Progress, SpeakerProgress
@@ -210,7 +210,7 @@ class Renderer:
     def _conclude(self) -> None:
         """Places and attributes all that waits, as nothing more comes. Further calls do nothing."""
         self._slots.place_all()
-        self._stem_set.decide(float("inf"))
+        self._stem_set.decide(LONGEST_MEETING + SETTLED_AFTER)
         self._settle(self._now)
 
     def _warnings(self) -> list[str]:

@@ -42,13 +42,12 @@ class SlotTable:
 
     def place_due(self, now: float) -> None:
         """Places the packets whose wait is over at meeting time ``now`` (seconds)."""
-        for slot in self.by_address.values():
-            if slot.buffer.pending:
-                self._place(slot, slot.buffer.release(now))
+        for slot in self._waiting():
+            self._place(slot, slot.buffer.release(now))
 
     def place_all(self) -> None:
         """Places all packets that wait."""
-        for slot in self.by_address.values():
+        for slot in self._waiting():
             self._place_waiting(slot)
 
     def left_out(self) -> Counter[PayloadKind]:
@@ -66,6 +65,12 @@ class SlotTable:
         """Closes the slots without a packet for IDLE_SECONDS before meeting time ``now`` (seconds)."""
         limit = now - IDLE_SECONDS
         self._close([address for address, slot in self.by_address.items() if slot.last_arrival < limit])
+
+    def _waiting(self) -> list[Slot]:
+        """The slots in which packets wait, the one with the earliest first: no order of opening shows in the files."""
+        waiting = [slot for slot in self.by_address.values() if slot.buffer.pending]
+        waiting.sort(key=lambda slot: slot.buffer.pending[0].due)
+        return waiting
 
     def _close(self, addresses: Iterable[tuple[int, int, int]]) -> None:
         for address in addresses:

@@ -131,10 +131,12 @@ class SlotPlacement:
 
     def brings(self, csrc: int | None, payload: bytes, place: int) -> bool:
         """Whether this slot goes on with the source after ``place`` (samples of meeting time), or has ``payload`` waiting."""
-        copies = 0
+        copies, last = 0, self._clock_timestamp
         for each in self.buffer.pending:
-            if each.csrc != csrc or each.csrc != self._csrc:
+            # A slot that was silent does not go on with the source, it begins anew.
+            if each.csrc != csrc or each.csrc != self._csrc or not 0 <= each.timestamp - last <= SAMPLE_RATE:
                 break
+            last = each.timestamp
             if each.payload and not is_silence(each.payload):
                 if self._clock.base + each.timestamp > place + MOST_OVERLAP:
                     return True
@@ -156,7 +158,7 @@ class SlotPlacement:
         owner = track.slot
         if owner is not None and owner is not self:
             place = round(offset) + packet.timestamp
-            if track.repeats(packet.payload) or owner.brings(packet.csrc, packet.payload, place):
+            if track.repeats(packet.payload, place) or owner.brings(packet.csrc, packet.payload, place):
                 self._track = None
                 count_packet(self.buffer.counts.duplicate, packet)
                 return None

@@ -30,6 +30,9 @@ HEAP_SPEED = 4
 STALE = 10 * SAMPLE_RATE
 """After a pause of ten seconds the floor is estimated anew, with room for a drifting clock."""
 
+FORGOTTEN = 30 * SAMPLE_RATE
+"""After a pause of 30 s arrivals alone count, as in a slot that was closed meanwhile."""
+
 UNHEARD_DRIFT = 0.0001
 """100 ppm: how far the floor may have risen since the clock was last heard, as a share of that time."""
 
@@ -69,7 +72,7 @@ class RtpClock:
         packets = same_clock(packet, waiting)
         lowest = _lowest_offset(packets)
         floor = self.floor
-        if gap < 0:
+        if not 0 <= gap <= FORGOTTEN:
             self.anchor(packet.timestamp, lowest)
         elif lowest - floor.value > STALL:
             if _stood_still(packets[:LOOKAHEAD], step, STALL):

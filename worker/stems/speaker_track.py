@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from worker.audio.opus import QUANTUM
+from worker.audio.opus import QUANTUM, SAMPLE_RATE
 from worker.roster.voice import may_be_comfort_noise
 
 SPURT_GAP = 12_000
@@ -33,8 +33,11 @@ class SpeechSink(Protocol):
         """``samples`` of speech were lost at ``position``; the next packet comes after them."""
 
 
+COPIED_WITHIN = 3 * SAMPLE_RATE
+"""A second connection brings a copy of each packet within three seconds."""
+
 REMEMBERED_PAYLOADS = 150
-"""Three seconds of packets, in which a second connection brings a copy of each."""
+"""Packets of 20 ms in COPIED_WITHIN."""
 
 
 class Carrier(Protocol):
@@ -100,9 +103,12 @@ class SpeakerTrack:
         self.end = self.speech_end = position + samples
         return position
 
-    def repeats(self, payload: bytes) -> bool:
-        """Whether a payload from elsewhere is a copy of a recent one; one that the sender itself repeats proves nothing."""
-        return self.recent.count(payload) == 1
+    def repeats(self, payload: bytes, place: int) -> bool:
+        """Whether a payload from elsewhere that belongs to ``place`` is a copy of a recent one.
+
+        One that the sender itself repeats proves nothing.
+        """
+        return place - self.speech_end < COPIED_WITHIN and self.recent.count(payload) == 1
 
     def conceal(self, samples: int) -> None:
         """Speech was lost after the last packet: sinks conceal it, the stem will be silent there."""

@@ -411,3 +411,13 @@ def test_a_payload_that_its_sender_repeats_is_no_copy() -> None:
     spurt(room, 2, 7, start=2.0, count=50, base=7_777)
     room.finish()
     assert room.places(7) == pytest.approx([1 + 0.02 * number for number in range(100)], abs=0.0025)
+
+
+def test_a_payload_that_comes_again_later_is_no_copy() -> None:
+    room = Room()
+    for slot, start in ((1, 1.0), (2, 20.0)):
+        for number in range(50):
+            payload = bytes([31 << 3]) + number.to_bytes(4, "big")
+            room.packet(slot, 7, number * 960, start + number * 0.02, payload)
+    room.finish()
+    assert len(room.places(7)) == 100
