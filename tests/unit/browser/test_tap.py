@@ -424,7 +424,7 @@ async def test_the_web_workers_clock_is_another_one_than_the_windows() -> None:
     machine.receive("frames", in_base64(machine.now - 0.5), machine.now)
     (batch,) = machine.received
     assert isinstance(batch, FrameBatch)
-    assert batch.frames[0].arrival == pytest.approx(machine.now - 0.5)
+    assert batch.frames[0].arrival == pytest.approx(machine.now - 0.5, abs=0.001)
 
 
 async def test_a_document_is_forgotten_with_its_frame() -> None:
