@@ -20,15 +20,14 @@ function keptMethod(owner, name) {
 }
 
 /**
- * A function that reads the property with the getter as it is now.
+ * A function that reads the property, with the getter as it is now.
  * @param {any} owner
  * @param {string} name
  * @returns {(self: any) => any}
  */
 function keptGetter(owner, name) {
   const get = getOwnPropertyDescriptor(owner, name)?.get;
-  if (!get) throw new Error(`${name} has no getter`);
-  return (self) => apply(get, self, []);
+  return get ? (self) => apply(get, self, []) : (self) => self[name];
 }
 
 /**

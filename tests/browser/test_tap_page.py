@@ -185,7 +185,7 @@ SPOILED_CALL = """() => void setTimeout(async () => {
   const define = Reflect.defineProperty;
   const stringify = JSON.stringify;
   const iterator = (values) => Object.getPrototypeOf(values[Symbol.iterator]());
-  // Without what Playwright's own binding uses: Promise, JSON of its calls, and get, set and delete of a Map.
+  // Without what Playwright's own binding uses: Promise, JSON of its calls, arrays, and get, set and delete of a Map.
   const spoiled = [
     [Map.prototype, ["forEach", "values", "entries", "keys", "has", "clear", "size"]],
     [Promise, ["all", "race", "resolve", "reject"]],
@@ -199,15 +199,14 @@ SPOILED_CALL = """() => void setTimeout(async () => {
     [RTCTrackEvent.prototype, ["receiver"]],
     [RTCDataChannelEvent.prototype, ["channel"]],
     [MediaStreamTrack.prototype, ["kind"]],
-    [Function.prototype, ["bind"]],
-    [iterator([]), ["next"]], [iterator(new Map()), ["next"]], [iterator(new Set()), ["next"]],
+    [iterator(new Map()), ["next"]], [iterator(new Set()), ["next"]],
     [window, [
       "setInterval", "setTimeout", "Set", "WeakMap", "Uint8Array", "TextEncoder", "TextDecoder", "Worker", "Blob", "URL",
       "String", "MessageEvent", "RTCTrackEvent", "RTCDataChannelEvent", "RTCRtpScriptTransform", "performance",
     ]],
   ];
   for (const type of [
-    Set, WeakMap, Array, Promise, String, RegExp, Uint8Array, Object.getPrototypeOf(Uint8Array), TextEncoder, TextDecoder,
+    Set, WeakMap, Promise, String, RegExp, Uint8Array, Object.getPrototypeOf(Uint8Array), TextEncoder, TextDecoder,
     Worker, RTCStatsReport, Performance, URL, Blob,
   ]) {
     const names = Reflect.ownKeys(type.prototype).filter((name) => name !== "constructor" && name !== "length");

@@ -1,4 +1,4 @@
-"""Decodes what the page's scripts send. The page is untrusted: what is no batch raises BatchError; a frame or an event
+"""Decodes what the page's scripts send (pure). The page is untrusted: what is no batch raises BatchError; a frame or an event
 that is not as expected is left out of its batch and counted.
 
 Each body begins with when it was sent and a space: Unix seconds by the clock of the window or, for frames, of the Web Worker.

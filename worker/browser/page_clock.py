@@ -1,4 +1,4 @@
-"""Translates a page's times to the worker's steady clock.
+"""Translates a page's times to the worker's steady clock (pure).
 
 Chromium stamps with CLOCK_MONOTONIC plus an origin, which is the system's time when the page's process began. So the origins of
 two documents differ by each step of the system's clock between them, and no page counts the time for which the machine is

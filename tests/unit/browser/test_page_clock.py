@@ -160,7 +160,7 @@ def test_window_and_web_worker_may_have_other_origins() -> None:
     document = Document(machine)
     translate = machine.clock.receive(1, Context.WEB_WORKER, document.time - 777.0, machine.read())
     assert translate(document.time - 777.0 - 0.001) == pytest.approx(machine.steady - 0.001, abs=0.0011)
-    assert document.send(context=Context.WINDOW)(document.time) == pytest.approx(machine.steady)
+    assert document.send(context=Context.WINDOW)(document.time) == pytest.approx(machine.steady, abs=0.005)
 
 
 times = st.floats(allow_nan=False, allow_infinity=False)
@@ -205,3 +205,24 @@ def test_documents_beyond_the_bound_have_the_time_of_reception() -> None:
     assert document.send()(document.time - 5) == machine.steady
     machine.clock.forget(0)
     assert Document(machine, MOST_DOCUMENTS + 1).error() == pytest.approx(0.0, abs=0.001)
+
+
+@given(sent=st.lists(times, min_size=1, max_size=5), claimed=times)
+def test_no_page_claims_to_have_opened_before_there_was_one(sent: list[float], claimed: float) -> None:
+    machine = Machine()
+    begun = machine.steady
+    machine.wait(100.0)
+    document = Document(machine)
+    for each in sent:
+        document.send(sent=each, context=Context.WINDOW)
+        assert begun - 0.001 <= document.send()(claimed) <= machine.steady
+
+
+def test_a_suspension_after_many_messages_counts() -> None:
+    machine = Machine()
+    document = Document(machine)
+    for _ in range(3000):
+        document.send()
+    machine.suspend(600.0)
+    machine.wait(1.0)
+    assert document.error() == pytest.approx(0.0, abs=0.001)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from playwright.async_api import BrowserContext, Page
 from playwright.async_api import Frame as PageFrame
 
+from worker.browser.page_clock import Reading
 from worker.browser.tap import Tap, TappedEvent
 from worker.tape.events import (
     Announced,
@@ -402,3 +403,61 @@ async def test_a_call_that_names_its_document_is_answered_with_its_direct_calls(
     assert pages.tap._answer("settle", "", "8", frame=frame) == 0
     assert pages.tap.last_heartbeat is not None
     assert pages.tap.counters.invalid == 0
+
+
+class SteppedMachine:
+    """A tap on a machine whose system clock is ``step`` seconds off its steady clock from the tap's beginning on."""
+
+    def __init__(self, step: float) -> None:
+        self.now = NOW
+        self.step = 0.0
+        self.received: list[TappedEvent] = []
+        context = cast(BrowserContext, None)
+        self.tap = Tap(context, self.received.append, lambda: self.now, self.read)
+        self.now, self.step = NOW + 60, step
+
+    def read(self) -> Reading:
+        return Reading(self.now, 0.0, self.now + self.step)
+
+    def receive(self, kind: str, content: str, page_time: float) -> None:
+        self.tap.receive(kind, sent(content, page_time))
+
+
+def in_base64(*arrivals: float) -> str:
+    each = [msgspec.structs.replace(FRAME, arrival=arrival, captured=arrival - 0.05) for arrival in arrivals]
+    return encoded(*each).split(" ")[1]
+
+
+@pytest.mark.parametrize("step", [6.0, -6.0, 20.0, -20.0, 60.0, -60.0, 3600.0, -3600.0])
+async def test_times_of_a_page_are_translated(step: float) -> None:
+    machine = SteppedMachine(step)
+    origin = machine.now + step
+    machine.receive("document", "1", origin)
+    machine.now += 1.0
+    opened = ConnectionOpened(at=origin + 0.75, document=1, connection=0)
+    machine.receive("events", msgspec.json.encode([opened]).decode(), origin + 0.99)
+    machine.receive("frames", in_base64(origin + 0.5, origin + 0.75), origin + 0.99)
+    event, batch = machine.received
+    assert isinstance(event, ConnectionOpened)
+    assert isinstance(batch, FrameBatch)
+    assert event.at == pytest.approx(NOW + 60.75, abs=0.001)
+    assert [frame.arrival for frame in batch.frames] == pytest.approx([NOW + 60.5, NOW + 60.75], abs=0.001)
+    assert batch.frames[0].captured == pytest.approx(NOW + 60.45, abs=0.001)
+
+
+async def test_the_web_workers_clock_is_another_one_than_the_windows() -> None:
+    machine = SteppedMachine(0.0)
+    machine.receive("document", "1", machine.now + 777.0)
+    machine.now += 1.0
+    machine.receive("frames", in_base64(machine.now - 0.5), machine.now)
+    (batch,) = machine.received
+    assert isinstance(batch, FrameBatch)
+    assert batch.frames[0].arrival == pytest.approx(machine.now - 0.5, abs=0.001)
+
+
+async def test_a_document_is_forgotten_with_its_frame() -> None:
+    page = FakePage()
+    pages = Pages(page)
+    for number in range(100):
+        pages.opens(number, page.main_frame)
+    assert list(pages.tap._page_clock._documents) == [99]

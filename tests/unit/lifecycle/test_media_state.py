@@ -197,6 +197,7 @@ CLOSED = ConnectionClosed(at=6, document=1, connection=0)
         ([SECOND, changed(5, "failed")], None),
         ([SECOND, changed(5, "failed"), changed(6, "failed", 1)], 6),
         ([SECOND, changed(5, "failed"), changed(6, "failed", 1), changed(7, "connected")], None),
+        ([SECOND, changed(5, "failed"), changed(6, "connected"), changed(7, "failed", 1)], None),
         ([CLOSED, SECOND], 6),
         ([CLOSED, SECOND, changed(7, "connected", 1)], None),
         ([changed(5, "failed"), DocumentClosed(at=40, document=1)], 40),

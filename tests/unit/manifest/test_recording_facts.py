@@ -11,12 +11,14 @@ import pytest
 from fixtures.replica.voices import load_voice
 from tests.support.tapes import STARTED_AT, Talker, synthetic_tape, with_log_times
 from worker.manifest.merge import RecordedAttempt, merge_attempts
+from worker.manifest.recording_facts import SessionFacts
 from worker.manifest.schema import Holes, Manifest, Recording
 from worker.rendering.deferred import HELD_SECONDS, DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
 from worker.rendering.timeline.page import timeline_html
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
+from worker.tape.reader import TapeDamage
 from worker.tape.writer import TapeWriter
 
 NO_HOLES = msgspec.UNSET
@@ -88,14 +90,13 @@ def test_a_damaged_part_makes_the_recording_incomplete(
     assert len([warning for warning in recording.warnings if text in warning]) == 1
 
 
-def test_unreadable_frames_are_a_hole_and_unknown_events_are_not(tmp_path: Path) -> None:
-    tape = written(tmp_path, events())
-    part = tape / "part-000001.mcap"
-    content = part.read_bytes()
-    part.write_bytes(content.replace(b"audio/opus", b"audio/\xff\xff\xff\xff", 1))
-    recording = rendered(tape, tmp_path / "files")
-    assert not recording.complete
-    assert any("messages cannot be read" in warning for warning in recording.warnings)
+def test_what_is_no_sound_leaves_the_recording_complete() -> None:
+    facts = SessionFacts()
+    facts.damage = [TapeDamage("part-000001.mcap: 1 messages cannot be read", sound=False)]
+    assert facts.holes is None
+    assert "The tape cannot be read in full: part-000001.mcap: 1 messages cannot be read." in facts.warnings()
+    facts.damage.append(TapeDamage("part-000002.mcap: is damaged", sound=True))
+    assert facts.holes == Holes(tape_damages=1)
 
 
 @pytest.mark.parametrize("torn", [True, False])

@@ -124,6 +124,20 @@ def test_unknown_topics_are_skipped_and_unknown_events_reported(tmp_path: Path) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("topic", "data", "sound"),
+    [("events", b'{"type":"volcano","at":1}', False), ("frames", b"\x93\x01", True)],
+)
+def test_sound_may_be_missing_where_frames_cannot_be_read(
+    topic: str, data: bytes, sound: bool, tmp_path: Path
+) -> None:
+    content = an_mcap(messages=[codec.encode(EVENTS[0]), (topic, data)])
+    reader = TapeReader(write_parts(tmp_path, [content]))
+    list(reader)
+    assert [damage.sound for damage in reader.damage] == [sound]
+    assert [damage.warning for damage in reader.damage] == reader.warnings
+
+
 def test_a_damaged_part_loses_no_events_of_other_parts(tmp_path: Path) -> None:
     first, middle, last = parts()
     somewhere = middle.index(b'"type":"channel_message"')
