@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from worker.browser.injected_scripts import LIVE_LIMITS, TapLimits
 from worker.browser.launch import ChromiumNotFoundError
 from worker.platforms.links import parse_link
 from worker.recording import session
@@ -17,6 +18,9 @@ from worker.recording.session import attend
 from worker.rendering.deferred import OpenRenderer
 from worker.settings import BrowserSettings
 from worker.states import State
+from worker.stems.gate import PLACED_AFTER
+from worker.stems.jitter_buffer import WINDOW_SECONDS
+from worker.tape.events import LONGEST_BATCH
 
 
 class BrokenTerminal(RecordingObserver):
@@ -50,3 +54,9 @@ async def test_a_terminal_that_takes_nothing_does_not_prevent_the_recording(
     stopped = asyncio.get_running_loop().create_future()
     with pytest.raises(ChromiumNotFoundError, match="was reached"):
         await attend(request, BrowserSettings(), BrokenTerminal(error), cast(OpenRenderer, None), stopped)
+
+
+@pytest.mark.parametrize("limits", [TapLimits(), LIVE_LIMITS])
+@pytest.mark.parametrize("reckoned", [session.IN_FLIGHT, PLACED_AFTER - WINDOW_SECONDS])
+def test_a_wait_for_a_batch_is_longer_than_a_frame_waits_in_it(limits: TapLimits, reckoned: float) -> None:
+    assert limits.batch_milliseconds / 1000 <= LONGEST_BATCH <= reckoned - 0.1
