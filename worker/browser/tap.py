@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ from worker.browser.page_batches import (
 )
 from worker.browser.page_clock import MOST_DOCUMENTS, Context, PageClock, Reading, Translation
 from worker.tape.events import DocumentClosed, Frame, FrameBatch, PageEvent, PageFault
+
+logger = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT: Final = 0.5
 """Seconds that flush() waits for the documents."""
@@ -81,7 +84,7 @@ class Tap:
         self._page_clock = PageClock(self._read_clocks())
         self._documents: dict[int, _Document] = {}
         self._flush_event = f"flush-{secrets.token_hex(8)}"
-        self._direct = DirectBinding(self.receive)
+        self._direct = DirectBinding(self._receive_direct)
         self._expected: dict[int, int] = {}
         self._dropped: dict[int, int] = {}
 
@@ -151,6 +154,15 @@ class Tap:
             case _:
                 self.receive(*args, frame=frame)
                 return None
+
+    def _receive_direct(self, kind: str, body: str) -> None:
+        """Handles one call of the direct binding. An exception would end Playwright's connection, so it becomes a fault."""
+        try:
+            self.receive(kind, body)
+        except Exception as error:
+            logger.exception("a call of the direct binding failed")
+            self.counters.invalid += 1
+            self._report_fault(0, repr(error))
 
     def receive(self, *args: object, frame: PageFrame | None = None) -> None:
         """Handles one call of the binding from ``frame``. Never raises: any script of a hostile page can make such a call."""

@@ -374,3 +374,31 @@ async def test_only_the_main_frame_of_the_first_page_beats() -> None:
     pages.beats(3, page.main_frame)
     assert pages.tap.last_heartbeat == NOW
     assert pages.received == []
+
+
+async def test_an_internal_error_in_a_direct_call_does_not_reach_playwright(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tap, received = open_tap()
+    monkeypatch.setattr(tap, "_take", lambda *_: 1 / 0)
+    tap._receive_direct("frames", encoded(FRAME))
+    (fault,) = received
+    assert isinstance(fault, PageFault)
+    assert "ZeroDivisionError" in fault.message
+    assert tap.counters.invalid == 1
+    assert "a call of the direct binding failed" in caplog.text
+
+
+async def test_a_call_that_names_its_document_is_answered_with_its_direct_calls() -> None:
+    pages = Pages(page := FakePage())
+    frame = cast(PageFrame, page.main_frame)
+    direct = pages.tap._direct
+    for _ in range(3):
+        direct._on_call({"name": direct.name, "payload": "7 events 1.0 []"})
+    heartbeat = ("heartbeat", "1800000000.0 7")
+    assert pages.tap._answer(*heartbeat, frame=frame) is None
+    assert pages.tap._answer(*heartbeat, "7", frame=frame) == 3
+    assert pages.tap._answer("settle", "", "7", frame=frame) == 3
+    assert pages.tap._answer("settle", "", "8", frame=frame) == 0
+    assert pages.tap.last_heartbeat is not None
+    assert pages.tap.counters.invalid == 0
