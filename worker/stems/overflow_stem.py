@@ -40,8 +40,8 @@ class OverflowStem:
             voice.track.be_silent_until(settled)
         return voice.track
 
-    def write_until(self, position: int) -> None:
-        """Writes the packets whose place is PLACED_AFTER before ``position`` (samples of meeting time)."""
+    def write_until(self, position: float) -> None:
+        """Writes the packets whose place is PLACED_AFTER before ``position`` (samples of meeting time, or infinity)."""
         limit = position - PLACED_AFTER
         if not self._waiting:
             return

@@ -71,12 +71,15 @@ class SeparateStems:
     def close_slot(self, address: SlotAddress) -> None:
         """Forgets a slot in which nothing waits; its counts stay."""
         slot = self._slots.pop(address)
+        for stem in self.stems.values():
+            if stem.track.slot is slot:
+                stem.track.slot = None
         _count_dropped(slot.buffer.counts, slot.ssrc, self._late, self._duplicate)
 
     def decide(self, now: float) -> None:
         """Writes the overflow stem; in the others a packet is written when it is placed."""
         if self._overflow:
-            self._overflow.write_until(int(now * SAMPLE_RATE))
+            self._overflow.write_until(now * SAMPLE_RATE)
 
     def settle(self, position: int) -> None:
         """Writes silence up to ``position``, in stems that are opened later as well."""

@@ -73,9 +73,9 @@ def test_a_slot_that_is_closed_and_opened_again_gives_the_bytes_of_one_that_was_
     streams: dict[tuple[int, int], Stream] = {}
     frames: list[Frame] = []
     at = 1.0
-    for (receiver, ssrc), csrcs, pause, packets, delay in turns:
+    for number, ((receiver, ssrc), csrcs, pause, packets, delay) in enumerate(turns):
         stream = streams.setdefault((receiver, ssrc), Stream(receiver, ssrc))
-        frames += stream.frames(at, at + packets / 50, csrcs, SPEECH, delay=delay)
+        frames += stream.frames(at, at + packets / 50, csrcs, SPEECH[50 * number :], delay=delay)
         at += packets / 50 + pause
     events = list(tape(platform, at + 5, frames))
     folder = tmp_path_factory.mktemp("slots")
