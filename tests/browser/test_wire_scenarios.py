@@ -25,12 +25,14 @@ from worker.tape.reader import read_tape
 ODDITIES = (
     "wire/clock-steps",  # one clock, whatever the page's and the system's are set to
     "wire/foreign-payloads",  # what is no Opus becomes silence of its length
+    "wire/make-before-break",  # one connection owns a source while it delivers it
 )
 PLAYED = ("wire/ice-restart", "wire/packet-forms", *ODDITIES)
+MIXES = ("teams-wire/repeated-track", "teams-wire/silent-main")
 
 GROUPS = (
     ("wire/ice-restart", "wire/packet-forms", "wire/foreign-payloads"),
-    ("wire/clock-steps",),
+    ("wire/clock-steps", "wire/make-before-break", *MIXES),
 )
 """What is recorded at the same time: two cores play and record no more of them without delay."""
 
@@ -69,7 +71,7 @@ def read(folder: Path) -> tuple[Manifest, Truth]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize("name", [*PLAYED, *MIXES])
 def test_what_arrives_is_recorded_in_its_place(name: str, recordings: Path, tmp_path: Path) -> None:
     folder = recordings / name
     manifest, truth = read(folder)
@@ -81,7 +83,7 @@ def test_what_arrives_is_recorded_in_its_place(name: str, recordings: Path, tmp_
         assert stem.name == stem.expected_name
         assert_in_place(stem, load_scenario(name).network.jitter)
     assert manifest.recording.complete
-    if not load_scenario(name).network.outages:
+    if name in PLAYED and not load_scenario(name).network.outages:
         assert compare_sum(folder).exact
     run("replay", folder / "tape", "--output", tmp_path / "replayed")
     assert files_of(tmp_path / "replayed") == files_of(folder)
@@ -117,6 +119,13 @@ def test_a_connection_that_came_back_is_not_lost(recordings: Path) -> None:
     assert lost_since is None
 
 
+def test_a_second_connection_brings_what_the_first_one_does(recordings: Path) -> None:
+    _, truth = read(recordings / "wire/make-before-break")
+    repeats = [packet for packet in truth.packets if packet.repeat and packet.fate == "sent"]
+    assert len(repeats) > 50
+    assert {packet.connection for packet in repeats} == {1}
+
+
 def test_payloads_that_are_no_opus_reach_the_tape_and_are_warned_of(recordings: Path) -> None:
     """Chromium passes what the description announces, with its payload type."""
     manifest, truth = read(recordings / "wire/foreign-payloads")
@@ -124,6 +133,13 @@ def test_payloads_that_are_no_opus_reach_the_tape_and_are_warned_of(recordings: 
     sent = Counter(kinds[packet.codec] for packet in truth.packets if packet.kind == "foreign")
     assert sent == {"dtmf": 20, "cn": 50, "pcmu": 30, "oversized": 25}
     assert {int(warning.split()[0]) for warning in manifest.recording.warnings} == set(sent.values())
+
+
+def test_a_silent_main_track_is_warned_of_in_a_real_call(recordings: Path) -> None:
+    silent, _ = read(recordings / "teams-wire/silent-main")
+    repeated, _ = read(recordings / "teams-wire/repeated-track")
+    assert any("silent" in warning for warning in silent.recording.warnings)
+    assert not any("silent" in warning for warning in repeated.recording.warnings)
 
 
 def test_packets_of_all_lengths_reached_the_page(recordings: Path) -> None:
