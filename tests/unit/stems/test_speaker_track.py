@@ -28,10 +28,10 @@ class Stem:
 )
 def test_a_pause_of_250_ms_ends_a_stretch_of_speech(pause: float, stretches: int) -> None:
     track = SpeakerTrack(Stem())
-    track.speak(480, 960, b"one")
-    begins = 480 + 960 + round(pause * 48_000)
-    track.speak(begins, 960, b"other")
-    expected = [(480, 1_440), (begins, begins + 960)] if stretches == 2 else [(480, begins + 960)]
+    begins = 480 + 1_920 + round(pause * 48_000)
+    for position in (480, 1_440, begins, begins + 960):
+        track.speak(position, 960, b"\x78speech")
+    expected = [(480, 2_400), (begins, begins + 1_920)] if stretches == 2 else [(480, begins + 1_920)]
     assert track.intervals() == expected
 
 
