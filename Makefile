@@ -1,6 +1,6 @@
 # Each target does its own set-up first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-queue test lint bench chaos outcomes image mutate
+.PHONY: help setup demo demo-queue test lint bench chaos fuzz outcomes image mutate
 
 # The number of parallel browser tests. They are timing-sensitive, and each runs its own Chromium.
 BROWSER_WORKERS ?= 3
@@ -12,6 +12,9 @@ OUTCOMES := tests/browser/test_meet_outcomes.py tests/browser/test_teams_outcome
 # parallel.
 KILLS ?= 20
 CHAOS_WORKERS ?= 3
+
+# How many tapes with hostile packets `make fuzz` renders, on each platform.
+SEEDS ?= 2000
 
 # The name of the image that `make image` builds.
 IMAGE ?= meetstems
@@ -48,6 +51,10 @@ chaos: ## Kill, drain and pause workers, take S3 and SQS away, and check that no
 	@scripts/setup-development
 	@MEETSTEMS_CHAOS=$(KILLS) .venv/bin/pytest tests/chaos -n $(CHAOS_WORKERS)
 	@MEETSTEMS_CHAOS=$(KILLS) .venv/bin/pytest tests/unit/jobs/test_job_run.py -k moment -n auto
+
+fuzz: ## Render SEEDS tapes with hostile packets, and check that nobody else loses any
+	@scripts/setup-development
+	@MEETSTEMS_FUZZ=$(SEEDS) .venv/bin/pytest tests/unit/rendering/test_fuzzed_tapes.py -n auto -o tmp_path_retention_policy=failed
 
 outcomes: ## Play every outcome of joining a call, on Meet and on Teams, many times
 	@scripts/setup-development

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from tests.mutations.media import MEDIA
+from tests.mutations.mutation import Mutation
 
 JOBS: Final = "tests/unit/jobs/"
 DELIVERY: Final = "tests/unit/delivery/"
-BROWSER: Final = "tests/browser/"
-
-
-class Mutation(NamedTuple):
-    """``breaks``: what no longer works. ``old`` occurs exactly once in ``file`` and is replaced by ``new``.
-
-    ``tests`` are the quick tests that may notice it, in this order: files, or names as pytest takes them. ``browser`` are run
-    only if those do not.
-    """
-
-    breaks: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-    browser: tuple[str, ...] = (f"{BROWSER}test_run.py", f"{BROWSER}test_run_faults.py")
 
 
 MUTATIONS: Final = (
@@ -251,7 +238,7 @@ MUTATIONS: Final = (
         "a failing recovery hides that a job was given up",
         "worker/jobs/finish.py",
         "        except Exception as error:  # noqa: BLE001 - whatever failed, the job is reported",
-        "        except ZeroDivisionError as error:  #",
+        "        except ZeroDivisionError as error:  # noqa: BLE001 - whatever failed, the job is reported",
         (f"{JOBS}test_finish.py",),
     ),
     # How a job starts and ends.
@@ -373,4 +360,6 @@ MUTATIONS: Final = (
         "            if False:\n",
         ("tests/unit/lifecycle/test_state_machine.py",),
     ),
+    # What becomes of packets.
+    *MEDIA,
 )

@@ -8,7 +8,8 @@ from typing import Final
 
 import pytest
 
-from tests.mutations.mutations import MUTATIONS, Mutation
+from tests.mutations.mutation import Mutation
+from tests.mutations.mutations import MUTATIONS
 
 ROOT: Final = Path(__file__).parents[2]
 

@@ -16,7 +16,11 @@ MODULES: Final = sorted(
     path for path in WORKER.rglob("*.py") if path.name != "__init__.py" and "_pb2" not in path.name
 )
 PACKAGES: Final = sorted(path.parent for path in WORKER.rglob("__init__.py"))
-OF_NO_MODULE: Final = {"rendering/test_golden_tapes.py", "stems/test_honest_senders.py"}
+OF_NO_MODULE: Final = {
+    "rendering/test_fuzzed_tapes.py",
+    "rendering/test_golden_tapes.py",
+    "stems/test_honest_senders.py",
+}
 """Unit tests that are of a package as a whole."""
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,37 @@ class SampleSink(Protocol):
 
     def close(self) -> None:
         """Called once, after the last samples."""
+
+
+class MixInput(Protocol):
+    """The way of one source into a mix: the calls of SpeechDecoder."""
+
+    def speak(self, position: int, samples: int, payload: bytes) -> None:
+        """Adds a packet of speech at ``position``; packets come in order."""
+
+    def conceal(self, position: int, samples: int) -> None:
+        """Conceals ``samples`` of lost speech at ``position``, where the last packet ended."""
+
+
+class Mix(Protocol):
+    """What Mixer does, wherever it is done."""
+
+    @property
+    def undecodable(self) -> int:
+        """Packets that could not be decoded; they are silent in the mix. Complete after ``close``."""
+
+    def open_input(self) -> MixInput:
+        """Returns an input for one source. It needs no closing."""
+
+    def write_until(self, position: int) -> None:
+        """No more speech comes before ``position`` (samples of meeting time)."""
+
+    def close(self, end: int) -> None:
+        """Writes all up to ``end`` (samples of meeting time) and closes the sink."""
+
+
+OpenMix: TypeAlias = Callable[[SampleSink], Mix]
+"""Creates the mix of a recording, which is written to a sink."""
 
 
 class Mixer:

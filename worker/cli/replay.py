@@ -8,6 +8,7 @@ from pathlib import Path
 from worker.cli.console import open_console, print_error
 from worker.cli.summary import print_summary
 from worker.platforms.registry import Platform
+from worker.rendering.parallel_mixer import parallel_mixes
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import incomplete_output, replay
 
@@ -19,7 +20,8 @@ def replay_command(tape: Path, output: Path, platform: Platform | None) -> int:
     """
     console = open_console()
     began = time.perf_counter()
-    replayed = replay(tape, output, lambda known: Renderer(output, known), platform)
+    with parallel_mixes(tape) as open_mix:
+        replayed = replay(tape, output, lambda known: Renderer(output, known, open_mix=open_mix), platform)
     took = time.perf_counter() - began
     for warning in replayed.warnings:
         print_error(f"tape {tape}: {warning}")

@@ -15,6 +15,7 @@ from worker.errors import cause
 from worker.manifest.schema import encode_manifest
 from worker.platforms.registry import Platform
 from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, replace_file
+from worker.rendering.parallel_mixer import parallel_mixes
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError, ReplayResult, incomplete_output, replay
 
@@ -53,4 +54,5 @@ def replay_twice(tape: Path, output: Path, platform: Platform | None = None) -> 
 
 def _replay(tape: Path, output: Path, platform: Platform | None, *, mix: bool) -> ReplayResult:
     shutil.rmtree(output, ignore_errors=True)
-    return replay(tape, output, partial(Renderer, output, mix=mix), platform)
+    with parallel_mixes(tape) as open_mix:
+        return replay(tape, output, partial(Renderer, output, mix=mix, open_mix=open_mix), platform)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from worker.audio.mixer import Mixer
+from worker.audio.mixer import Mix
 from worker.audio.opus import SAMPLE_RATE
 from worker.errors import cause
 from worker.manifest.assemble import assemble_manifest
@@ -51,7 +51,7 @@ class Completion:
         self,
         output: Path,
         stem_set: StemSet,
-        mixer: Mixer | None,
+        mixer: Mix | None,
         mix_file: MixFile | None,
         facts: SessionFacts,
         decoder: RosterDecoder,

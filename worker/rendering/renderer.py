@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.audio.mixer import Mixer
+from worker.audio.mixer import Mix, Mixer, OpenMix
 from worker.audio.opus import QUANTUM, SAMPLE_RATE
 from worker.audio.payload_kinds import PayloadKind, left_out_warning
 from worker.manifest.naming import name_sources
@@ -58,12 +58,18 @@ class Renderer:
     """After ``finish``: the first error that cost a file its completeness; None: all files are complete."""
 
     def __init__(
-        self, output: Path, platform: Platform, *, mix: bool = True, sinks: Sequence[SourceSinks] = ()
+        self,
+        output: Path,
+        platform: Platform,
+        *,
+        mix: bool = True,
+        open_mix: OpenMix = Mixer,
+        sinks: Sequence[SourceSinks] = (),
     ) -> None:
         self._output = output
         (output / STREAMS_FOLDER).mkdir(parents=True, exist_ok=True)
         self._mix_file = MixFile(output / AUDIO_FILE) if mix else None
-        self._mixer = Mixer(self._mix_file) if self._mix_file else None
+        self._mixer = open_mix(self._mix_file) if self._mix_file else None
         self._facts = SessionFacts()
         entry = PLATFORMS[platform]
         self._decoder = entry.open_roster_decoder()
@@ -236,7 +242,7 @@ class Renderer:
 def _open_stem_set(
     entry: PlatformEntry,
     folder: Path,
-    mixer: Mixer | None,
+    mixer: Mix | None,
     decoder: RosterDecoder,
     sinks: Sequence[SourceSinks],
 ) -> StemSet:

@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.audio.mixer import Mixer
+from worker.audio.mixer import Mix
 from worker.audio.opus import SAMPLE_RATE
 from worker.manifest.assemble import HeardSource
 from worker.manifest.schema import GatedMix, Packets
@@ -45,7 +45,7 @@ class GatedStems:
     def __init__(
         self,
         folder: Path,
-        mixer: Mixer | None,
+        mixer: Mix | None,
         users: CaptionUsers,
         tenure_of: Callable[[int, float], int],
         hints_in: Callable[[PageEvent | WorkerEvent], list[Said]],

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from worker.audio.mixer import Mixer
+from worker.audio.mixer import Mix
 from worker.audio.opus import SAMPLE_RATE, packet_samples
 from worker.manifest.assemble import HeardSource
 from worker.manifest.schema import GatedMix, Packets, Source
@@ -37,7 +37,7 @@ class SeparateStems:
     def __init__(
         self,
         folder: Path,
-        mixer: Mixer | None,
+        mixer: Mix | None,
         tenure_of: Callable[[int, float], int],
         sinks: Sequence[SourceSinks] = (),
     ) -> None:

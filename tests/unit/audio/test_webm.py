@@ -42,6 +42,17 @@ def test_packets_are_written_unchanged(tmp_path: Path) -> None:
         assert (stream.codec_context.name, stream.rate, stream.channels) == ("opus", 48_000, 1)
 
 
+def test_timestamps_are_the_nearest_whole_milliseconds(tmp_path: Path) -> None:
+    """2.5 ms, the shortest packet, is between two of them."""
+    writer = WebmWriter(tmp_path / "a.webm")
+    for number in range(100):
+        writer.write(number * 120, 120, b"\xe0\xff\xfe")
+    writer.close()
+    with av.open(str(tmp_path / "a.webm")) as container:
+        written = [packet.pts for packet in container.demux(audio=0) if packet.size]
+    assert written == [(5 * number + 1) // 2 for number in range(100)]
+
+
 @given(steps=st.integers(0, 5_000))
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_be_silent_writes_exactly_the_given_length(steps: int, tmp_path: Path) -> None:

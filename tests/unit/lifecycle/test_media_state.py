@@ -80,6 +80,15 @@ def test_a_packet_of_silence_is_no_speech(silent: Frame) -> None:
     assert (now.last_frame, now.last_speech, now.sources) == (9.0, None, {})
 
 
+@pytest.mark.parametrize(
+    ("dbov", "speaks"), [(-20, True), (-40, True), (-59, True), (-61, False), (-127, False)]
+)
+def test_a_quiet_voice_is_speech_down_to_60_dbov(dbov: int, speaks: bool) -> None:
+    """A sender far from its microphone is some 40 dB below full scale."""
+    now = media(frames(frame(9.0, 7, level=10 ** (dbov / 20))))
+    assert dict(now.sources) == ({7: 9.0} if speaks else {})
+
+
 def test_sources_without_the_loudest_marker() -> None:
     assert media(frames(frame(1.0, 42, 7), frame(2.0, 8))).sources == {7: 1.0, 8: 2.0}
 

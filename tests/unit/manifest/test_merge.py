@@ -97,6 +97,7 @@ def test_the_second_attempt_is_segment_1_on_the_clock_of_the_first() -> None:
         (3, 1, 17.5),
     ]
     assert recording.parts[1].mixed_audio == "attempts/0003/files/audio.wav"
+    assert recording.mixed_audio == recording.parts[0].mixed_audio == "attempts/0001/files/audio.wav"
 
 
 def test_a_name_that_is_learned_later_also_names_the_earlier_segment() -> None:

@@ -107,6 +107,34 @@ def test_sinks_receive_the_packets_of_each_sources_file(mix: bool, tmp_path: Pat
         assert [(place, sha256(payload).hexdigest()) for place, payload in heard.packets] == written
 
 
+def test_speech_that_a_stalled_network_delivers_late_is_at_its_place(tmp_path: Path) -> None:
+    """One slot's packets of eight seconds come at once; the other slot, and so the meeting, goes on meanwhile."""
+    stalled, resumed = STARTED_AT + 2.0, STARTED_AT + 10.0
+    talkers = [
+        Talker(csrc=101, slot=0, turns=[(0.5, 12.0)], payloads=payloads("aria")),
+        Talker(csrc=102, slot=1, turns=[(0.5, 12.0)], payloads=payloads("bruno")),
+    ]
+    frames = [
+        frame
+        for event in synthetic_tape(talkers, 14.0)
+        if isinstance(event, FrameBatch)
+        for frame in event.frames
+    ]
+    late = [
+        msgspec.structs.replace(frame, arrival=resumed)
+        if frame.csrcs == (101,) and stalled <= frame.arrival < resumed
+        else frame
+        for frame in frames
+    ]
+    late.sort(key=lambda frame: frame.arrival)
+    others = [event for event in synthetic_tape([], 14.0) if not isinstance(event, FrameBatch)]
+    batches = [FrameBatch(1, number, 0, [frame]) for number, frame in enumerate(late)]
+    manifest = render([*others[:-1], *batches, others[-1]], tmp_path, mix=False)
+    for talker in talkers:
+        places = [packet.position / 48_000 for packet in spoken(manifest, tmp_path, talker.csrc)]
+        assert places == pytest.approx(meant_places(talker), abs=0.005)
+
+
 def test_the_manifest_lists_intervals_and_seconds_of_speech(tmp_path: Path) -> None:
     manifest = render(synthetic_tape(THREE, 10.0), tmp_path, mix=False)
     segment = manifest.participants[0].streams[0].segments[0]

@@ -62,6 +62,18 @@ def test_packets_without_csrcs_in_a_call_with_csrcs_are_noise_or_unknown() -> No
     assert decided.owners() == {Attribution((9,), SpeakerEvidence.CSRC): 1, NOISE: 1, UNKNOWN: 1}
 
 
+def test_after_five_seconds_of_speech_without_a_csrc_hints_count() -> None:
+    decided = Decided()
+    decided.speak(0, 1, 9)
+    decided.speak(1, 5.9)
+    decided.gate.decide(6)
+    assert decided.owners() == {Attribution((9,), SpeakerEvidence.CSRC): 1, UNKNOWN: 4.9}
+    decided.gate.add_hint(Dominance((7,)), 6.2)
+    decided.speak(5.9, 9)
+    decided.gate.decide(20)
+    assert decided.owners()[dsh(7)] == pytest.approx(3.1)
+
+
 def test_the_dominant_speaker_gets_voiced_packets_and_those_nearby() -> None:
     decided = Decided()
     decided.speak(0, 2, voiced=False)

@@ -44,6 +44,14 @@ def two_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(separate_stems, "MOST_SOURCES", 2)
 
 
+def test_everybody_in_a_large_meeting_has_a_file(tmp_path: Path) -> None:
+    stream = Stream(0, 6666)
+    turns = [(1_000 + number, 1.0 + number / 10) for number in range(60)]
+    frames = [frame for csrc, at in turns for frame in stream.frames(at, at + 0.1, [csrc], ANNS)]
+    segments = render(frames, tmp_path).segments()
+    assert [segment.sources[0].csrc for _, segment in segments] == [csrc for csrc, _ in turns]
+
+
 def test_sources_past_the_limit_share_one_file_and_are_all_in_the_mix(
     two_files: None, tmp_path: Path
 ) -> None:

@@ -134,6 +134,18 @@ def test_lost_packets_leave_a_gap_and_are_counted() -> None:
     assert (room.tracks[7].received, room.tracks[7].lost) == (8, 2)
 
 
+def test_silent_packets_are_a_pause_after_which_arrivals_place_speech() -> None:
+    """The path gets 40 ms shorter while silent packets come without a gap."""
+    room = Room()
+    for number in range(150):
+        late, silent = number < 75, 50 <= number < 100
+        arrival = 1.0 + number * 0.02 + 0.04 * late
+        room.packet(1, 7, number * 960, arrival, payload=DTX if silent else SPEECH)
+    room.finish()
+    assert room.places(7)[:50] == pytest.approx([1.04 + 0.02 * n for n in range(50)], abs=0.005)
+    assert room.places(7)[50:] == pytest.approx([1.0 + 0.02 * n for n in range(100, 150)], abs=0.005)
+
+
 def test_dtx_is_silence_not_loss() -> None:
     room = Room()
     spurt(room, 1, 7, start=1.0, count=10)
