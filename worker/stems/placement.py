@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker.audio.opus import (
+    LONGEST_PACKET,
     LONGEST_SILENCE,
     LONGEST_SINGLE,
     QUANTUM,
@@ -20,7 +21,7 @@ from worker.audio.opus import (
 )
 from worker.audio.payload_kinds import PayloadKind
 from worker.stems.drift_correction import packet_to_correct_at, shift_at
-from worker.stems.jitter_buffer import WINDOW_SECONDS, JitterBuffer, Packet, count_packet
+from worker.stems.jitter_buffer import JitterBuffer, Packet, count_packet
 from worker.stems.rtp_clock import STALL_IN_SPEECH, RtpClock, lowest_offset
 from worker.stems.speaker_track import SpeakerTrack
 
@@ -30,10 +31,9 @@ SEAMLESS = 4 * QUANTUM
 SPURT_BREAK = SAMPLE_RATE // 10
 """When a source moves to another slot, its packets after a gap above 100 ms do not belong to the talk-spurt that moves."""
 
-
-MOST_AHEAD = SAMPLE_RATE + round(WINDOW_SECONDS * SAMPLE_RATE)
-"""No packet begins later than a second after its arrival and the wait in the buffer: a sender whose packets say that they last
-longer than they do would make everybody's files longer."""
+MOST_AHEAD = SAMPLE_RATE - LONGEST_PACKET
+"""So no packet ends later than a second after its arrival: a sender whose packets say that they last longer than they do would
+make everybody's files longer."""
 
 MOST_OVERLAP = SAMPLE_RATE // 10
 """A slot that goes on with a source for more than 100 ms after another begins keeps it; estimates of places differ by less."""
