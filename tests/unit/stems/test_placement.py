@@ -134,6 +134,18 @@ def test_lost_packets_leave_a_gap_and_are_counted() -> None:
     assert (room.tracks[7].received, room.tracks[7].lost) == (8, 2)
 
 
+@pytest.mark.parametrize(("later", "gap"), [(0.0, 0.0), (0.005, 0.0), (0.0075, 0.0), (0.05, 0.05)])
+def test_speech_that_another_slot_brings_up_to_10_ms_later_has_no_gap(later: float, gap: float) -> None:
+    """Jitter must not cut a word."""
+    room = Room()
+    spurt(room, 1, 7, start=1.0, count=50)
+    for number in range(50):
+        room.packet(2, 7, 777 + number * 960, 2.0 + later + number * 0.02)
+    room.finish()
+    places = room.places(7)
+    assert places[50] - places[49] == pytest.approx(0.02 + gap, abs=1e-6)
+
+
 def test_silent_packets_are_a_pause_after_which_arrivals_place_speech() -> None:
     """The path gets 40 ms shorter while silent packets come without a gap."""
     room = Room()
