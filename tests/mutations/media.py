@@ -159,7 +159,7 @@ MEDIA: Final = (
         "worker/stems/separate_stems.py",
         "        stem.track.be_silent_until(self._settled)\n",
         "",
-        f"{RENDERING}test_renderer.py",
+        f"{STEMS}test_separate_stems.py",
     ),
     _mutation(
         "unattributed speech counts as separated",
