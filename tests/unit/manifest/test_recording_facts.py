@@ -17,7 +17,18 @@ from worker.rendering.deferred import HELD_SECONDS, DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
 from worker.rendering.timeline.page import timeline_html
-from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
+from worker.tape.events import (
+    AudioPathSeen,
+    FrameBatch,
+    PageDropped,
+    PageEvent,
+    PageFault,
+    RecordingEnded,
+    RecordingStarted,
+    TapDeaf,
+    TapeEvent,
+    WorkerEvent,
+)
 from worker.tape.reader import TapeDamage
 from worker.tape.writer import TapeWriter
 
@@ -198,3 +209,44 @@ def test_holes_of_several_attempts_are_added(tmp_path: Path) -> None:
 def test_the_timeline_says_that_sound_is_missing(tmp_path: Path) -> None:
     manifest = replayed(written(tmp_path, without({7})), tmp_path / "files")
     assert "This recording is incomplete: sound is missing in between" in timeline_html(manifest)
+
+
+def deaf(document: int, receiver: int) -> TapDeaf:
+    return TapDeaf(at=1.0, document=document, receiver=receiver, packets_received=100, frames_tapped=0)
+
+
+def dropped(what: str, count: int) -> PageDropped:
+    return PageDropped(at=1.0, document=1, what=what, count=count)
+
+
+def fault(where: str) -> PageFault:
+    return PageFault(at=1.0, document=1, where=where, message="x is undefined")
+
+
+@pytest.mark.parametrize(
+    ("events", "warnings"),
+    [
+        ([], []),
+        ([deaf(1, 0), deaf(1, 0)], ["1 receiver got packets that never reached the tap."]),
+        ([deaf(1, 0), deaf(1, 1), deaf(2, 0)], ["3 receivers got packets that never reached the tap."]),
+        (
+            [dropped("messages", 2), dropped("frames", 1), dropped("messages", 5)],
+            ["The page had to drop 1 frames.", "The page had to drop 7 messages."],
+        ),
+        (
+            [fault("tiles"), fault("hooks"), fault("tiles")],
+            ["1 fault in the page's hooks.", "2 faults in the page's tiles."],
+        ),
+        (
+            [AudioPathSeen(at=1.0, document=1, path=path) for path in ("receivers", "encoded", "receivers")],
+            ["The page took the encoded audio itself: speakers may be missing or mixed."],
+        ),
+    ],
+)
+def test_what_is_missing_or_doubtful_is_said(
+    events: list[PageEvent | WorkerEvent], warnings: list[str]
+) -> None:
+    facts = SessionFacts()
+    for event in [*events, RecordingEnded(at=9.0, reason="meeting_ended")]:
+        facts.observe(event)
+    assert facts.warnings() == warnings
