@@ -1,7 +1,8 @@
 """Gives each packet of a slot its place in meeting time (pure).
 
 Inside a talk-spurt RTP time decides, sample by sample. After each change of (SSRC, CSRC) and each pause, arrival time does.
-The drift of a sender that never pauses is corrected where its speech is quietest.
+The drift of a sender that never pauses is corrected where its speech is quietest. A mixer that fills its pauses with comfort
+noise is corrected there as in a pause: at the cost of a packet of noise.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from worker.audio.opus import (
     packet_samples,
 )
 from worker.audio.payload_kinds import PayloadKind
+from worker.roster.voice import is_voiced
 from worker.stems.drift_correction import packet_to_correct_at, shift_at
 from worker.stems.jitter_buffer import JitterBuffer, Packet, count_packet
 from worker.stems.rtp_clock import STALL_IN_SPEECH, RtpClock, lowest_offset
@@ -30,6 +32,10 @@ SEAMLESS = 4 * QUANTUM
 
 SPURT_BREAK = SAMPLE_RATE // 10
 """When a source moves to another slot, its packets after a gap above 100 ms do not belong to the talk-spurt that moves."""
+
+NOISE_BEFORE = SAMPLE_RATE // 2
+"""A packet of comfort noise is left out for late places only 500 ms after the last voice, and the wait in the buffer before the
+next: the ends of words have no voice."""
 
 MOST_AHEAD = SAMPLE_RATE - LONGEST_PACKET
 """So no packet ends later than a second after its arrival: a sender whose packets say that they last longer than they do would
@@ -62,6 +68,8 @@ class SlotPlacement:
         self._last_samples = 960
         self._correct_at = -1
         """The sequence number of the packet at which the drift is corrected; -1: none."""
+        self._noise = 0
+        """Samples of comfort noise since the last voice, while places are late."""
 
     def place(self, packet: Packet) -> None:  # noqa: PLR0912 - one packet, one pass: calls would cost more than the branches
         """Places the slot's next packet in sequence order."""
@@ -92,6 +100,12 @@ class SlotPlacement:
         if offset < floor.block_low:
             floor.lower(offset)
         self._offset = offset
+        if clock.is_late and self._is_in_noise(packet, samples):
+            clock.catch_up(timestamp + samples)
+            self._skip(packet, samples)
+            self._noise = 0
+            track.trimmed += 1
+            return
         if timestamp >= floor.block_ends:
             self._check_drift(packet)
         most = offset + MOST_AHEAD
@@ -210,6 +224,15 @@ class SlotPlacement:
         self._clock_timestamp = packet.timestamp + samples
         self._next_timestamp = -1
         self._next_sequence = packet.sequence + 1
+
+    def _is_in_noise(self, packet: Packet, samples: int) -> bool:
+        """Whether only comfort noise is near a packet of late places, as far as is known."""
+        if is_voiced(packet.csrcs, packet.payload):
+            self._noise = 0
+            return False
+        self._noise += samples
+        waiting = self.buffer.pending
+        return self._noise > NOISE_BEFORE and not any(is_voiced(each.csrcs, each.payload) for each in waiting)
 
     def _missing(self, packet: Packet) -> int:
         """How many packets are missing between the last one and this."""

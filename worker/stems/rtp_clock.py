@@ -37,6 +37,10 @@ UNHEARD_DRIFT = 0.0001
 """100 ppm: how far the floor may have risen since the clock was last heard, as a share of that time."""
 
 
+LATE_PLACES = 2 * QUANTUM
+"""Places that are up to 5 ms later than arrivals show are left as they are."""
+
+
 class RtpClock:
     """The place in meeting time of each timestamp of one slot (SSRC and CSRC).
 
@@ -93,6 +97,17 @@ class RtpClock:
         lowest = _lowest_offset(packets)
         if lowest - self.floor.value > STALL_IN_SPEECH and _stood_still(packets, step, STALL_IN_SPEECH):
             self.anchor(packet.timestamp, lowest)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether places are later than the least delayed arrival shows: the first packets were all delayed, or the path got
+        shorter."""
+        return self.base - self.floor.value > LATE_PLACES
+
+    def catch_up(self, timestamp: int) -> None:
+        """Moves the places of all packets from ``timestamp`` on to where arrivals show them."""
+        self.base = _whole(self.floor.value, timestamp)
+        self.floor.drift_from(0.0)
 
     def correct_drift(self, samples: int) -> None:
         """Moves the places of all further packets by a part of the drift."""

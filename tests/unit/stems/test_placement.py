@@ -1,6 +1,7 @@
 """Where speech is placed: packets go through buffer and placement into a track."""
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -53,7 +54,7 @@ class Room:
     def packet(
         self,
         slot: int,
-        csrc: int,
+        csrc: int | None,
         timestamp: int,
         arrival: float,
         payload: bytes = SPEECH,
@@ -70,7 +71,7 @@ class Room:
         frame = Frame(
             0,
             slot,
-            (csrc,),
+            () if csrc is None else (csrc,),
             sequence & 0xFFFF,
             timestamp & 0xFFFF_FFFF,
             111,
@@ -90,7 +91,7 @@ class Room:
             while slot.buffer.pending:
                 slot.place(slot.buffer.take())
 
-    def places(self, csrc: int) -> list[float]:
+    def places(self, csrc: int | None) -> list[float]:
         return [place for place, _ in self.stems[csrc].speech]
 
 
@@ -446,3 +447,50 @@ def test_a_payload_that_comes_again_later_is_no_copy() -> None:
             room.packet(slot, 7, number * 960, start + number * 0.02, payload)
     room.finish()
     assert len(room.places(7)) == 100
+
+
+NOISE_PACKET = bytes([9 << 3, 0x00, 1, 2, 3, 4, 5, 6])
+"""20 ms of SILK whose voice-activity bit is 0."""
+
+VOICED_PACKET = bytes([9 << 3, 0x80, 1, 2, 3, 4, 5, 6])
+
+
+def mixed(room: Room, talk: Callable[[float], bool], *, late_until: float, late: float) -> list[float]:
+    """Ten seconds of a mixer that lists nobody, from 1 s on; what it sends before ``late_until`` arrives ``late`` seconds late.
+
+    Returns when the speech was sent.
+    """
+    sent = [1 + number * 0.02 for number in range(500)]
+    for at in sent:
+        delay = late if at < late_until else 0.0
+        payload = VOICED_PACKET if talk(at) else NOISE_PACKET
+        room.packet(1, None, round(at * 48_000), at + delay, payload)
+    room.finish()
+    return [at for at in sent if talk(at)]
+
+
+def voiced_places(room: Room) -> list[float]:
+    return [place for place, payload in room.stems[None].speech if payload == VOICED_PACKET]
+
+
+@pytest.mark.parametrize("late", [0.008, 0.03, 0.06])
+def test_late_places_are_corrected_in_comfort_noise(late: float) -> None:
+    room = Room()
+    spoken = mixed(room, lambda at: 5 <= at < 8, late_until=2, late=late)
+    assert voiced_places(room) == pytest.approx(spoken, abs=0.0025)
+    assert 1 <= room.tracks[None].trimmed <= 3
+
+
+def test_late_places_cost_no_packet_near_a_voice() -> None:
+    """Not in speech, nor in the half second after it and before it: the ends of words have no voice."""
+    room = Room()
+    spoken = mixed(room, lambda at: at % 1 < 0.2 or at > 10.5, late_until=2, late=0.03)
+    assert room.tracks[None].trimmed == 0
+    assert voiced_places(room) == pytest.approx([at + 0.03 for at in spoken], abs=0.0025)
+
+
+def test_places_of_a_mixer_that_are_right_cost_no_packet() -> None:
+    room = Room()
+    mixed(room, lambda _: False, late_until=5, late=0.004)
+    assert room.tracks[None].trimmed == 0
+    assert len(room.places(None)) == 500
