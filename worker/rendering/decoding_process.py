@@ -78,7 +78,7 @@ class PartialMixer:
 
 
 class _RingSink:
-    """Puts each second into the ring and announces it."""
+    """Puts each second into the ring and announces it; the announcements of a batch are sent together."""
 
     def __init__(self, ring: SecondsRing, announcements: IO[bytes]) -> None:
         self._ring = ring
@@ -87,7 +87,6 @@ class _RingSink:
 
     def write(self, samples: Sums) -> None:
         self._announcements.write(SOUND if self._ring.put(self._second, samples) else SILENT)
-        self._announcements.flush()
         self._second += 1
 
     def close(self) -> None:
@@ -106,7 +105,7 @@ def serve(batches: IO[bytes], announcements: IO[bytes], ring: SecondsRing) -> No
         mixer.take(batch)
         if batch.then is Then.CLOSE:
             announcements.write(mixer.undecodable.to_bytes(COUNT_BYTES, "little"))
-            announcements.flush()
+        announcements.flush()
 
 
 def main(descriptor: int) -> None:

@@ -48,11 +48,14 @@ MOST_PROCESSES: Final = 5
 SECONDS_AHEAD: Final = 32
 """Seconds of meeting time that the tape is read ahead of the slowest process. Each costs 192 kB for each process."""
 
+SECONDS_AT_ONCE: Final = 8
+"""Seconds of meeting time that a process is asked for in one message at most: each message costs three processes some work."""
+
 PIPE_BYTES: Final = 1 << 20
 """Minutes of speech that wait for a process; Linux allows no more to every user (pipe(7), pipe-max-size)."""
 
-DECAY: Final = 0.9
-"""Of a process's load, each second of meeting time: it counts the speech of the last ten seconds or so."""
+DECAY: Final = 0.7
+"""Of a process's load, with each message, which is mostly of three seconds: it counts the speech of the last ten or so."""
 
 MOST_LOGGED: Final = 15_000
 """Calls of one talk-spurt that are all kept in case its process dies: five minutes without a gap of one sample."""
@@ -128,10 +131,11 @@ class ParallelMixer:
 
     def write_until(self, position: int) -> None:
         """Writes whole seconds up to SECONDS_AHEAD before ``position`` (samples of meeting time), or later."""
-        while (self._sent + 1) * SAMPLE_RATE <= position:
-            self._sent += 1
+        while (seconds := min(position // SAMPLE_RATE - self._sent, SECONDS_AT_ONCE)) > 0:
+            self._sent += seconds
             self._send(Then.WRITE, self._sent * SAMPLE_RATE)
-            while self._sent - self._written >= SECONDS_AHEAD:
+            # Seconds are read while nothing is unsent, and make room for the next message.
+            while self._sent - self._written > SECONDS_AHEAD - SECONDS_AT_ONCE:
                 self._write_second(SAMPLE_RATE)
 
     def close(self, end: int) -> None:

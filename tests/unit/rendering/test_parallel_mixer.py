@@ -157,6 +157,7 @@ def test_a_process_that_dies_in_an_endless_talk_spurt_costs_no_second(
 ) -> None:
     """The bound on what is kept has a price there: a decoder that begins within speech need not agree to the last bit."""
     monkeypatch.setattr(parallel_mixer, "SECONDS_AHEAD", 4)
+    monkeypatch.setattr(parallel_mixer, "SECONDS_AT_ONCE", 1)
     monkeypatch.setattr(parallel_mixer, "MOST_LOGGED", 400)
     speech = [VOICES[0][number % len(VOICES[0])] for number in range(30 * 50)]
     mixed = []
