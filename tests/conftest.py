@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from urllib.request import getproxies_environment
 
+import pytest
 from hypothesis import settings
+
+from worker.monitoring.logs import OUR_LOGGER
 
 # Tests talk to servers on this machine only, which a proxy cannot reach.
 for scheme in getproxies_environment():
@@ -16,3 +21,16 @@ for scheme in getproxies_environment():
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("exploring", deadline=None)
 settings.load_profile("repeatable" if os.environ.get("CI") else "exploring")
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_configured_for_one_test_only() -> Iterator[None]:
+    """A command that runs within a test configures logging for its process, which is that of the tests."""
+    root, ours = logging.getLogger(), logging.getLogger(OUR_LOGGER)
+    handlers, levels = set(root.handlers), (root.level, ours.level)
+    yield
+    for handler in set(root.handlers) - handlers:
+        if not type(handler).__module__.startswith("_pytest."):
+            root.removeHandler(handler)
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
