@@ -451,8 +451,13 @@ async def test_a_worker_that_lost_the_bot_while_it_waited_writes_no_result(
     over.set()
     await stage.cloud.until(lambda: stage.counts()["PUT result.json"] > 1 and stage.sample("lease_unproven"))
     take_lease(stage.cloud)
-    stage.proxy.recover()
+    # The result stays refused: a try that had asked for the lease before it was taken would write it now.
+    stage.proxy.fail(
+        Fault.EXPIRED_TOKEN,
+        matches=lambda request: request.method == "PUT" and request.key.endswith("result.json"),
+    )
     assert await running == 0
+    stage.proxy.recover()
     stage.close()
     assert "result.json" not in stage.cloud.objects()
     assert stage.cloud.results() == []
