@@ -206,3 +206,14 @@ def test_python_is_read_without_its_code() -> None:
     assert dotted_names(comments_and_strings(source)) == [f"worker.{letter}" for letter in "cdeg"]
     assert "worker.cli" in dotted_names(prose("worker/cli/__main__.py"))
     assert "sys.exit" not in prose("worker/cli/__main__.py")
+
+
+def test_decisions_have_numbers_of_their_own_and_are_listed_in_order() -> None:
+    folder = ROOT / "docs" / "decisions"
+    names = sorted(path.name for path in folder.glob("[0-9]*.md"))
+    assert [name[:4] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]
+    listed = [
+        line for line in (folder / "README.md").read_text("utf-8").splitlines() if line.startswith("| [")
+    ]
+    assert [line.split("]")[0].removeprefix("| [") for line in listed] == [name[:4] for name in names]
+    assert all(f"({name})" in line for name, line in zip(names, listed, strict=True))
