@@ -139,33 +139,50 @@ def _assert_nothing_missing(
     away: Sequence[tuple[float, float]],
 ) -> None:
     kill = min((kill for kill in kills if kill > part.start), default=None)
+    before = max((kill for kill in kills if kill <= part.start), default=0.0)
     end = part.end if kill is None else max(part.end - TRANSIT_SECONDS, kill - max_lost)
-    found = {index for (number, _), indexes in heard.items() if number == part.number for index in indexes}
-    # Packets that were sent to a Chromium that had been killed were never received.
-    connections = {truth.packets[index].connection for index in found}
-    due = [
-        (index, packet)
-        for index, packet in enumerate(truth.packets)
-        if _must_be_recorded(packet, part.start, end)
-        and not any(left <= (packet.sent_at or 0.0) < back for left, back in away)
-    ]
-    assert found or not due, f"part {part.number}: none of {len(due)} packets was recorded"
+    began = _connections_began(truth)
     missing = [
         packet
-        for index, packet in due
-        if packet.connection in connections and index not in heard.get((part.number, packet.csrc), ())
+        for index, packet in enumerate(truth.packets)
+        if _must_be_recorded(packet, part.start, end)
+        and index not in heard.get((part.number, packet.csrc), ())
+        # Packets that were sent to a Chromium that had been killed were never received.
+        and (packet.connection is None or began[packet.connection] > before)
+        and not any(left <= (packet.sent_at or 0.0) < back for left, back in away)
     ]
     assert not missing, (
-        f"part {part.number} from {part.start:.2f} to {part.end:.2f}, kills {kills}: {len(missing)} packets are missing, "
-        f"sent {missing[0].sent_at} to {missing[-1].sent_at}"
+        f"part {part.number} from {part.start:.2f} to {part.end:.2f}, kills {kills}: {len(missing)} packets are missing: "
+        f"{[_described(packet, truth) for packet in missing[:5]]}"
     )
 
 
+def _described(packet: TruthPacket, truth: Truth) -> str:
+    """Which packet it is, for a failed assertion."""
+    name = f"CSRC {packet.csrc}, sequence {packet.sequence}"
+    if packet.sent_at is None or packet.connection is None:
+        return f"{name}, sent as a copy only"
+    after = packet.sent_at - _connections_began(truth)[packet.connection]
+    return (
+        f"{name}, sent {packet.sent_at:.3f}, {after:.3f} s after the first of connection {packet.connection}"
+    )
+
+
+def _connections_began(truth: Truth) -> dict[int, float]:
+    """When the first packet was sent on each connection, in Unix seconds."""
+    began: dict[int, float] = {}
+    for packet in truth.packets:
+        if packet.connection is not None and packet.sent_at is not None:
+            began[packet.connection] = min(packet.sent_at, began.get(packet.connection, packet.sent_at))
+    return began
+
+
 def _must_be_recorded(packet: TruthPacket, start: float, end: float) -> bool:
+    """Whether somebody spoke in the packet, within the span. A refresh of comfort noise alone makes nobody a speaker."""
     sent = packet.sent_at
     return (
         reached(packet)
-        and not packet.silent
+        and packet.kind == "speech"
         and sent is not None
         and start <= sent
         and sent + packet.seconds < end
