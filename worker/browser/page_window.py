@@ -15,7 +15,7 @@ from worker.browser.page_errors import first_line
 
 logger = logging.getLogger(__name__)
 
-REST_AFTER: Final = 10.0
+REST_AFTER: Final = 3.0
 """Seconds after a step in the page until its window is minimized: menus may close with it, and steps come in series."""
 
 
