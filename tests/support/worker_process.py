@@ -118,7 +118,7 @@ class Cloud:
             self.store.download(listed.key, path)
         return folder
 
-    async def until(self, wanted: Callable[[], object], within: float = 40.0) -> None:
+    async def until(self, wanted: Callable[[], object], within: float = 90.0) -> None:
         """Waits until ``wanted`` is true."""
         async with asyncio.timeout(within):
             while not await asyncio.to_thread(wanted):  # noqa: ASYNC110 - it depends on another process
