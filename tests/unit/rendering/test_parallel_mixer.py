@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,7 +78,14 @@ def no_process_is_left() -> Iterator[None]:
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if decoding_process.__name__ in child.cmdline()]
+    return [child for child in psutil.Process().children() if decoding_process.__name__ in command(child)]
+
+
+def command(child: psutil.Process) -> list[str]:
+    """A process has no command line for a moment after it was started, and none once it has ended."""
+    while not (words := child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.001)
+    return words
 
 
 @pytest.mark.parametrize(("processes", "seed"), [(1, 1), (2, 2), (3, 3)])
