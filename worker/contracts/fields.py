@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from worker.platforms.links import EXPECTED_LINK
+from worker.platforms.links import EXPECTED_LINK, LONGEST_LINK
 from worker.platforms.registry import PLATFORMS
 
 LONGEST_NAME: Final = 100
@@ -45,7 +45,7 @@ Link: TypeAlias = Annotated[
     str,
     Meta(
         min_length=1,
-        max_length=2048,
+        max_length=LONGEST_LINK,
         description=f"The {' or '.join(entry.title for entry in PLATFORMS.values())} call to join.",
         examples=[entry.example_link for entry in PLATFORMS.values()],
         extra={"expected": EXPECTED_LINK},

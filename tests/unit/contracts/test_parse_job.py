@@ -85,7 +85,17 @@ def test_the_list_of_ignored_fields_is_bounded_and_printable() -> None:
         ),
         (
             {"meeting_link": "https://teams.microsoft.com/l/meetup-join/19?p=abc"},
-            f"job: meeting_link: 'https://teams.microsoft.com/l/meetup-join/19'; expected {EXPECTED_LINK}",
+            f"job: meeting_link: 'https://teams.microsoft.com/l/meetup-join/19'; expected {EXPECTED_LINK} "
+            "(it names no meeting)",
+        ),
+        (
+            {"meeting_link": "https://www.google.com/url?q=https%3A%2F%2Fevil.example%2F%3Fp%3Dabc"},
+            f"job: meeting_link: 'https://www.google.com/url'; expected {EXPECTED_LINK} (it leads to 'evil.example')",
+        ),
+        (
+            {"meeting_link": "https://ada:abc@meet.google.com/abc-defg-hij"},
+            f"job: meeting_link: 'https://***@meet.google.com/abc-defg-hij'; expected {EXPECTED_LINK} "
+            "(it names a user or a port)",
         ),
         ({}, f"job: meeting_link: missing, and so is meeting_url; expected {EXPECTED_LINK}"),
     ],
