@@ -3,8 +3,9 @@
 All durations are in seconds. The vendors' own fields, their defaults and the sources are in worker.contracts.meetstream and
 worker.contracts.recall.
 
-``extra`` of a Meta holds what msgspec does not know: ``served`` (False: the field is read and listed as ignored), ``unit`` and
-``expected`` (words for the message about a wrong value).
+``extra`` of a Meta holds what msgspec does not know: ``served`` (False: the field takes any value, has no effect and is listed
+as ignored), ``served_value`` (the one value of such a field that is not listed), ``unit`` and ``expected`` (words for the
+message about a wrong value).
 """
 
 from __future__ import annotations

@@ -97,8 +97,8 @@ def read_announcement(given: str | None) -> str | None:
 
 
 def read_join_at(given: str | None) -> float | None:
-    """``join_at`` as seconds since the Unix epoch; UTC if it has no offset. Raises JobError."""
-    if given is None:
+    """``join_at`` as seconds since the Unix epoch; UTC if it has no offset. None for None and blanks. Raises JobError."""
+    if given is None or not given.strip():
         return None
     try:
         moment = datetime.fromisoformat(given.strip())
