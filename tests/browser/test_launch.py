@@ -12,9 +12,11 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
+from playwright.async_api import Browser
 from playwright.async_api import Error as PlaywrightError
 
 from fixtures.replica.server import Replica
+from tests.support.cookies import COOKIE, GOOD_COOKIES, LOST_COOKIES, WRONG_COOKIES
 from tests.support.noting_proxy import noting_proxy
 from tests.support.record_process import Command, assert_complete, chromium_of, meeting, settings_for
 from worker.browser import launch
@@ -156,3 +158,24 @@ async def test_a_storage_state_signs_the_page_in(tmp_path: Path) -> None:
             with pytest.raises(StorageStateError) as caught:
                 await new_context(session)
     assert "a-session" not in str(caught.value)
+
+
+async def test_storage_states_are_judged_as_chromium_judges_them(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    expected = {name: (more, "kept") for name, more in GOOD_COOKIES.items()}
+    expected |= {name: (more, "lost") for name, more in LOST_COOKIES.items()}
+    expected |= {name: (more, "refused") for name, (more, _) in WRONG_COOKIES.items()}
+    async with launch_browser(BrowserSettings.from_environment(os.environ)) as session:
+        for name, (more, judged) in expected.items():
+            path.write_text(json.dumps({"cookies": [COOKIE | more]}))
+            assert await judge(session.browser, path) == judged, name
+
+
+async def judge(browser: Browser, state: Path) -> str:
+    try:
+        context = await browser.new_context(storage_state=state)
+    except PlaywrightError:
+        return "refused"
+    cookies = await context.cookies()
+    await context.close()
+    return "kept" if cookies else "lost"

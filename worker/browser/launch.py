@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from playwright.async_api import Error as PlaywrightError
 
 from worker.browser.page_errors import first_line
 from worker.browser.processes import browser_processes, is_alive, kill_children
-from worker.browser.storage_state import StorageStateError
+from worker.browser.storage_state import StorageStateError, check_storage_state
 from worker.browser.virtual_display import virtual_display
 from worker.errors import MeetstemsError
 from worker.settings import BrowserSettings
@@ -156,9 +157,11 @@ async def launch_browser(settings: BrowserSettings) -> AsyncIterator[BrowserSess
 async def new_context(session: BrowserSession) -> BrowserContext:
     """A fresh profile in the settings' language and with their storage state, without microphone and camera. It
     ignores the pages' content security policies (CSP), which could forbid our Web Worker. Raises StorageStateError where
-    Chromium does not accept the file.
+    Chromium does not accept the file; logs a warning where it signs nobody in.
     """
     state = session.settings.storage_state
+    if warning := await asyncio.to_thread(check_storage_state, state, time.time()):
+        _log.warning(warning)
     try:
         context = await session.browser.new_context(
             locale=session.settings.locale, bypass_csp=True, storage_state=state
