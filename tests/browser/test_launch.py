@@ -98,9 +98,11 @@ async def test_a_killed_driver_is_reported_as_a_death(browser_session: BrowserSe
 
 async def test_an_executable_that_is_not_chromium_raises_a_launch_error(tmp_path: Path) -> None:
     impostor = tmp_path / "chromium"
-    impostor.write_text("#!/bin/sh\nexit 3\n")
+    impostor.write_text("#!/bin/sh\necho install the snap >&2\nexit 3\n")
     impostor.chmod(0o755)
-    with pytest.raises(ChromiumLaunchError, match=r"^[^\n]*chromium did not start: [^\n]+$"):
+    with pytest.raises(
+        ChromiumLaunchError, match=r"^[^\n]*chromium did not start: [^\n]+; its last words: install the snap$"
+    ):
         async with launch_browser(BrowserSettings(chromium=str(impostor))):
             pass
 
