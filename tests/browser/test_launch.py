@@ -144,7 +144,7 @@ async def test_a_storage_state_signs_the_page_in(tmp_path: Path) -> None:
     cookie |= {"httpOnly": False, "secure": True, "sameSite": "None"}
     item = {"name": "account", "value": "0"}
     origins = [{"origin": "https://meet.google.com", "localStorage": [item]}]
-    state.write_text(json.dumps({"cookies": [cookie], "origins": origins}))
+    state.write_text(json.dumps({"cookies": [cookie], "origins": origins}), "utf-8-sig")
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         settings = msgspec.structs.replace(settings_for(replica), storage_state=state)
         async with launch_browser(settings) as session:

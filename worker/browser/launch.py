@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import re
@@ -180,8 +181,10 @@ async def new_context(session: BrowserSession) -> BrowserContext:
     if warning := await asyncio.to_thread(check_storage_state, state, time.time()):
         _log.warning(warning)
     try:
+        # Playwright itself does not read a file with a byte order mark.
+        saved = None if state is None else json.loads(state.read_text("utf-8-sig"))
         context = await session.browser.new_context(
-            locale=session.settings.locale, bypass_csp=True, storage_state=state
+            locale=session.settings.locale, bypass_csp=True, storage_state=saved
         )
     except (OSError, ValueError, PlaywrightError) as error:
         if state is None or not session.browser.is_connected():

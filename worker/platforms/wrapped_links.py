@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import unicodedata
 from collections.abc import Callable
 from html import unescape
 from typing import Final, NamedTuple, TypeAlias
@@ -56,7 +57,6 @@ _ESCAPED_BREAK: Final = re.compile(r"\\[nrt]\Z")
 """The end of a line, as calendars write it (RFC 5545 §3.3.11)."""
 
 _BRACES: Final = re.compile(r"\{[^{}]*\}")
-_SPACE: Final = re.compile(r"\s")
 
 
 def clean(text: str) -> str:
@@ -96,12 +96,11 @@ def _is_ending(letter: str) -> bool:
 
 def unsafe(text: str) -> str | None:
     """Why ``text`` cannot be a link, whatever its host; None if it may be one."""
-    if not text.isprintable():
+    spaced = "".join(" " if unicodedata.category(letter) == "Zs" else letter for letter in text)
+    if not spaced.isprintable():
         return "it has a control character"
     # JSON in a query, as an address bar decodes it, may hold blanks.
-    if _SPACE.search(_BRACES.sub("", text)):
-        return "it has a blank"
-    return None
+    return "it has a blank" if " " in _BRACES.sub("", spaced) else None
 
 
 def unwrap(text: str) -> str | None:

@@ -251,6 +251,7 @@ def test_what_may_end_a_value_is_kept(value: str) -> None:
         ("https://meet.google.com/abc-defg-hij\r\nHost: evil.example", "it has a control character"),
         ("https://meet.google.com/abc-%0Adefg-hij", "it has no meeting code"),
         ("https://teams.microsoft.com/meet/123?p=abc Passcode: Secret", "it has a blank"),
+        ("https://teams.microsoft.com/meet/123?p=abc\u00a0Passcode:\u3000Secret", "it has a blank"),
         ("javascript:alert(1)//meet.google.com/abc-defg-hij", None),
         ("javascript://meet.google.com/abc-defg-hij%0Aalert(1)", ""),
         ("data:text/html,https://meet.google.com/abc-defg-hij", None),
