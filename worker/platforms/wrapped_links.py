@@ -36,7 +36,7 @@ _LABELLED: Final = re.compile(
     r"[^<>]*<(?:url:)?\s*(?P<target>[^<>|]+)(?:\|[^<>]*)?>[\s.,;:!?)\]]*", re.IGNORECASE
 )
 """``<link>``, ``<URL:link>`` (RFC 3986, appendix C), ``label <link>`` and ``<link|label>``."""
-_MARKDOWN: Final = re.compile(r"!?\[[^\[\]]*\]\(\s*<?(?P<target>[^\s<>()]+)>?\s*\)[\s.,;:!?]*")
+_MARKDOWN: Final = re.compile(r"!?\[[^\[\]]*\]\(\s*<?(?P<target>[^\s<>]+)>?\s*\)[\s.,;:!?]*")
 
 _OPENING: Final = "<([{\"'`*>-•–—“‘«‹（【「『"
 _CLOSING: Final = {
