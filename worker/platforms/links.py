@@ -70,7 +70,11 @@ def parse_link(value: str) -> Link:
             if link := _read(text):
                 return link
         except AddressError as error:
-            refusal = LinkError(str(error), error.why)
+            if inside is value:
+                refusal = LinkError(str(error), error.why)
+            refusal = refusal or _refused(
+                value, f"it leads to {host_of(text)!r}: {error.why or 'no meeting'}"
+            )
         if (layer := unwrap(text)) is None:
             raise refusal or _refused(value, _why_not(value, text))
         inside = layer

@@ -247,7 +247,10 @@ def test_what_may_end_a_value_is_kept(value: str) -> None:
         ("https://teams.microsoft.com\\@evil.example/meet/123", None),
         ("https:\\\\teams.microsoft.com\\meet\\123", None),
         ("https://user:Secret@meet.google.com/abc-defg-hij", "it names a user or a port"),
-        ("https://user:Secret@teams.microsoft.com.mcas.ms/meet/123", "it names a user or a port"),
+        (
+            "https://user:Secret@teams.microsoft.com.mcas.ms/meet/123",
+            "it leads to 'teams.microsoft.com': it names a user or a port",
+        ),
         ("https://meet.google.com:8443/abc-defg-hij", "it names a user or a port"),
         ("https://meet.g\u043e\u043egle.com/abc-defg-hij", None),
         ("https://meet.google.com\u2024evil.example/abc-defg-hij", None),
@@ -272,6 +275,15 @@ def test_what_may_end_a_value_is_kept(value: str) -> None:
             "https://eur01.safelinks.protection.outlook.com.evil.example/?url=https%3A%2F%2Fmeet.google.com%2Fabc-defg-hij",
             None,
         ),
+        (
+            "https://eur01.safelinks.protection.outlook.com/?url=https%3A%2F%2Fteams.microsoft.com%2Fl%2Fchat%2FSecret",
+            "it leads to 'teams.microsoft.com': it names no meeting",
+        ),
+        (
+            "https://www.google.com/url?q=https://user:Secret@meet.google.com/abc-defg-hij",
+            "it leads to 'meet.google.com': it names a user or a port",
+        ),
+        ("https://teams.microsoft.com/l%252Fchat%253FSecret", "it names no meeting"),
         ("https://www.google.com/url?q=https://evil.example/", "it leads to 'evil.example'"),
         ("https://www.google.com/url?q=" + CODE + "&q=https://meet.google.com/xxx-yyyy-zzz", None),
         ("https://www.google.com/url?q=javascript:alert(1)", None),
