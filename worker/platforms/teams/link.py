@@ -44,10 +44,7 @@ _BEFORE_ROUTE: Final = re.compile(r"\A[^#]*#(?=/)")
 _APP: Final = re.compile(r"ms-?teams:(?://(?P<host>[^/?#]*))?/*(?P<rest>.*)", re.IGNORECASE)
 """Links that open the installed app (learn.microsoft.com, "Deep links"): ``msteams:/l/…``, ``msteams://teams.microsoft.com/l/…``."""
 _LAUNCHER_FIELDS: Final = frozenset(
-    {
-        *("type", "deeplinkId", "directDl", "msLaunch", "enableMobilePage", "suppressPrompt", "launchAgent"),
-        *("fqdn", "lightExperience"),
-    }
+    {"type", "deeplinkId", "directDl", "msLaunch", "enableMobilePage", "suppressPrompt"}
 )
 """Fields of the launcher's own query, which an address bar shows among the meeting's."""
 _MEET: Final = re.compile(r"/meet/([0-9a-z]{2,64})/?", re.IGNORECASE | re.ASCII)
