@@ -97,8 +97,8 @@ def redact(text: str) -> str:
 
 
 def address_start(value: str, limit: int = 100) -> str:
-    """What may be shown of a wrong address: ``limit`` characters up to its query, or to what may be meant as one."""
-    start = _QUERY_BEGINS.split(value.strip(), maxsplit=1)[0]
+    """What may be shown of a wrong address: ``limit`` characters up to its query, or to what may be meant as one; no user."""
+    start = _USER_INFO.sub(f"{_HIDDEN}@", _QUERY_BEGINS.split(value.strip(), maxsplit=1)[0])
     return start if len(start) <= limit else start[:limit] + "…"
 
 

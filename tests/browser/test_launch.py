@@ -12,9 +12,11 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
+from playwright.async_api import Browser
 from playwright.async_api import Error as PlaywrightError
 
 from fixtures.replica.server import Replica
+from tests.support.cookies import COOKIE, GOOD_COOKIES, LOST_COOKIES, WRONG_COOKIES
 from tests.support.noting_proxy import noting_proxy
 from tests.support.record_process import Command, assert_complete, chromium_of, meeting, settings_for
 from worker.browser import launch
@@ -96,9 +98,11 @@ async def test_a_killed_driver_is_reported_as_a_death(browser_session: BrowserSe
 
 async def test_an_executable_that_is_not_chromium_raises_a_launch_error(tmp_path: Path) -> None:
     impostor = tmp_path / "chromium"
-    impostor.write_text("#!/bin/sh\nexit 3\n")
+    impostor.write_text("#!/bin/sh\necho install the snap >&2\nexit 3\n")
     impostor.chmod(0o755)
-    with pytest.raises(ChromiumLaunchError, match=r"^[^\n]*chromium did not start: [^\n]+$"):
+    with pytest.raises(
+        ChromiumLaunchError, match=r"^[^\n]*chromium did not start: [^\n]+; its last words: install the snap$"
+    ):
         async with launch_browser(BrowserSettings(chromium=str(impostor))):
             pass
 
@@ -140,7 +144,7 @@ async def test_a_storage_state_signs_the_page_in(tmp_path: Path) -> None:
     cookie |= {"httpOnly": False, "secure": True, "sameSite": "None"}
     item = {"name": "account", "value": "0"}
     origins = [{"origin": "https://meet.google.com", "localStorage": [item]}]
-    state.write_text(json.dumps({"cookies": [cookie], "origins": origins}))
+    state.write_text(json.dumps({"cookies": [cookie], "origins": origins}), "utf-8-sig")
     async with Replica(meeting(60), tmp_path / "truth.jsonl") as replica:
         settings = msgspec.structs.replace(settings_for(replica), storage_state=state)
         async with launch_browser(settings) as session:
@@ -156,3 +160,24 @@ async def test_a_storage_state_signs_the_page_in(tmp_path: Path) -> None:
             with pytest.raises(StorageStateError) as caught:
                 await new_context(session)
     assert "a-session" not in str(caught.value)
+
+
+async def test_storage_states_are_judged_as_chromium_judges_them(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    expected = {name: (more, "kept") for name, more in GOOD_COOKIES.items()}
+    expected |= {name: (more, "lost") for name, more in LOST_COOKIES.items()}
+    expected |= {name: (more, "refused") for name, (more, _) in WRONG_COOKIES.items()}
+    async with launch_browser(BrowserSettings.from_environment(os.environ)) as session:
+        for name, (more, judged) in expected.items():
+            path.write_text(json.dumps({"cookies": [COOKIE | more]}))
+            assert await judge(session.browser, path) == judged, name
+
+
+async def judge(browser: Browser, state: Path) -> str:
+    try:
+        context = await browser.new_context(storage_state=state)
+    except PlaywrightError:
+        return "refused"
+    cookies = await context.cookies()
+    await context.close()
+    return "kept" if cookies else "lost"

@@ -178,6 +178,7 @@ def test_a_redactor_without_secrets_of_some_length_changes_nothing(secrets: list
         ("https://h/meet/1#abc", "https://h/meet/1"),
         ("https://h/meet/1 Passcode: abc", "https://h/meet/1"),
         ("https://h/l/19%3Ameeting_Nj@thread.v2/0?abc", "https://h/l/19%3Ameeting_Nj@thread.v2/0"),
+        ("https://ada:secret@h/meet/1", "https://***@h/meet/1"),
         ("a" * 200, "a" * 100 + "…"),
     ],
 )

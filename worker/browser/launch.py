@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
+import re
 import shutil
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,7 +20,8 @@ from playwright.async_api import Error as PlaywrightError
 
 from worker.browser.page_errors import first_line
 from worker.browser.processes import browser_processes, is_alive, kill_children
-from worker.browser.storage_state import StorageStateError
+from worker.browser.storage_state import StorageStateError, check_storage_state
+from worker.browser.version_probe import last_words, why_not_running
 from worker.browser.virtual_display import virtual_display
 from worker.errors import MeetstemsError
 from worker.settings import BrowserSettings
@@ -80,6 +84,9 @@ collected only keeps them. The old space is a bound far above what may be under 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds for Chromium to end by itself."""
 
+_PRINTED: Final = re.compile(r"\[pid=\d+\]\[(?:err|out)\] (.*\S)")
+"""A line that Chromium printed, in the log of Playwright's error."""
+
 _DRIVER_PERIOD: Final = 1.0
 """Seconds between two checks whether Playwright's driver is alive."""
 
@@ -105,9 +112,10 @@ class BrowserSession:
 
 
 def find_chromium(settings: BrowserSettings, bundled: str | None = None) -> str:
-    """The path of the executable: the setting's, else the first on PATH, else ``bundled`` (Playwright's) where it is installed.
+    """The path of the executable: the setting's, else the first on PATH that runs, else ``bundled`` (Playwright's) if it runs.
 
-    Raises ChromiumNotFoundError.
+    Ubuntu's ``chromium-browser`` may be a script that only names the snap; one that does not run is passed over with a warning.
+    Blocks. Raises ChromiumNotFoundError, with the last words of those that do not run.
     """
     if settings.chromium is not None:
         found = shutil.which(settings.chromium)
@@ -116,15 +124,26 @@ def find_chromium(settings: BrowserSettings, bundled: str | None = None) -> str:
                 f"MEETSTEMS_CHROMIUM={settings.chromium!r}: expected the path of an executable Chromium"
             )
         return found
-    for name in EXECUTABLE_NAMES:
-        if found := shutil.which(name):
-            return found
-    if bundled is not None and Path(bundled).is_file():
-        return bundled
+    faults: list[str] = []
+    for candidate in _candidates(bundled):
+        fault = why_not_running(candidate)
+        if fault is None:
+            for passed_over in faults:
+                _log.warning("passed over: %s; %s is used", passed_over, candidate)
+            return candidate
+        faults.append(f"{candidate} does not run ({fault})")
     raise ChromiumNotFoundError(
-        "no Chromium: install it (apt install chromium, or playwright install chromium), "
+        f"{'; '.join(faults) or 'no Chromium'}: install it (apt install chromium, or playwright install chromium), "
         "or name its executable in MEETSTEMS_CHROMIUM"
     )
+
+
+def _candidates(bundled: str | None) -> list[str]:
+    """Executables that may be a Chromium, each once, whatever it is called."""
+    found = [path for name in EXECUTABLE_NAMES if (path := shutil.which(name))]
+    if bundled is not None and Path(bundled).is_file():
+        found.append(bundled)
+    return list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
 
 
 @asynccontextmanager
@@ -135,7 +154,7 @@ async def launch_browser(settings: BrowserSettings) -> AsyncIterator[BrowserSess
     """
     others = set(browser_processes().driver)
     async with _screen(settings) as display, _driver() as playwright:
-        executable = find_chromium(settings, playwright.chromium.executable_path)
+        executable = await asyncio.to_thread(find_chromium, settings, playwright.chromium.executable_path)
         browser = await _launch(playwright, executable, settings, display)
         died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -156,12 +175,16 @@ async def launch_browser(settings: BrowserSettings) -> AsyncIterator[BrowserSess
 async def new_context(session: BrowserSession) -> BrowserContext:
     """A fresh profile in the settings' language and with their storage state, without microphone and camera. It
     ignores the pages' content security policies (CSP), which could forbid our Web Worker. Raises StorageStateError where
-    Chromium does not accept the file.
+    Chromium does not accept the file; logs a warning where it signs nobody in.
     """
     state = session.settings.storage_state
+    if warning := await asyncio.to_thread(check_storage_state, state, time.time()):
+        _log.warning(warning)
     try:
+        # Playwright itself does not read a file with a byte order mark.
+        saved = None if state is None else json.loads(state.read_text("utf-8-sig"))
         context = await session.browser.new_context(
-            locale=session.settings.locale, bypass_csp=True, storage_state=state
+            locale=session.settings.locale, bypass_csp=True, storage_state=saved
         )
     except (OSError, ValueError, PlaywrightError) as error:
         if state is None or not session.browser.is_connected():
@@ -251,7 +274,8 @@ async def _close(browser: Browser, drivers: set[int]) -> None:
 def _reason(error: PlaywrightError) -> str:
     if "sandbox" in error.message and "usable" in error.message:
         return "its sandbox is not usable here; allow user namespaces, or set MEETSTEMS_CHROMIUM_ARGS=--no-sandbox"
-    return first_line(error)
+    printed = _PRINTED.findall(error.message)
+    return f"{first_line(error)}; its last words: {last_words(printed[-1])}" if printed else first_line(error)
 
 
 async def _watch_driver(drivers: set[int], died: asyncio.Future[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import uuid
 from pathlib import Path
 from typing import Final
@@ -46,7 +47,7 @@ def record_command(
         failure=output / FAILURE_FOLDER,
     )
     settings = BrowserSettings.from_environment(os.environ)
-    check_storage_state(settings.storage_state)
+    check_storage_state(settings.storage_state, time.time())
     return asyncio.run(record_and_report(request, settings))
 
 

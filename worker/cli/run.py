@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 import msgspec
 
 from worker.browser.storage_state import check_storage_state
+from worker.cli.console import print_error
 from worker.cli.job_file import read_job
 from worker.delivery.aws_clients import sqs_client
 from worker.delivery.embedded_aws import Embedded, embedded_aws
@@ -35,7 +37,8 @@ def run_command(job: str | None, *, forever: bool, local: bool, output: Path | N
         BrowserSettings.from_environment(os.environ),
         WorkerSettings.from_environment(os.environ),
     )
-    check_storage_state(browser_settings.storage_state)
+    if warning := check_storage_state(browser_settings.storage_state, time.time()):
+        print_error(warning)
     body = None if job is None else read_job(job)
     try:
         if local:

@@ -3,8 +3,9 @@
 All durations are in seconds. The vendors' own fields, their defaults and the sources are in worker.contracts.meetstream and
 worker.contracts.recall.
 
-``extra`` of a Meta holds what msgspec does not know: ``served`` (False: the field is read and listed as ignored), ``unit`` and
-``expected`` (words for the message about a wrong value).
+``extra`` of a Meta holds what msgspec does not know: ``served`` (False: the field takes any value, has no effect and is listed
+as ignored), ``served_value`` (the one value of such a field that is not listed), ``unit`` and ``expected`` (words for the
+message about a wrong value).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from worker.platforms.links import EXPECTED_LINK
+from worker.platforms.links import EXPECTED_LINK, LONGEST_LINK
 from worker.platforms.registry import PLATFORMS
 
 LONGEST_NAME: Final = 100
@@ -45,7 +46,7 @@ Link: TypeAlias = Annotated[
     str,
     Meta(
         min_length=1,
-        max_length=2048,
+        max_length=LONGEST_LINK,
         description=f"The {' or '.join(entry.title for entry in PLATFORMS.values())} call to join.",
         examples=[entry.example_link for entry in PLATFORMS.values()],
         extra={"expected": EXPECTED_LINK},

@@ -31,6 +31,7 @@ _OTHER_PLATFORMS: Final = {
     "zoom.com": "Zoom",
     "webex.com": "Webex",
 }
+_LONGEST_WHY: Final = 100
 _EXPECTED_TIME: Final = "a time like 2026-01-31T09:30:00Z"
 
 
@@ -74,9 +75,9 @@ def read_meeting(field: str, link: str) -> tuple[str, Platform]:
     except LinkError as error:
         # The query can contain a password.
         shown = address_start(link)
-        if other := _other_platform(link):
-            raise wrong([field], shown, f"{EXPECTED_LINK} ({other} is not served yet)") from error
-        raise wrong([field], shown, EXPECTED_LINK) from error
+        other = _other_platform(link)
+        why = f"{other} is not served yet" if other else printable(error.why, _LONGEST_WHY)
+        raise wrong([field], shown, f"{EXPECTED_LINK} ({why})" if why else EXPECTED_LINK) from error
     return link.strip(), platform
 
 
@@ -96,8 +97,8 @@ def read_announcement(given: str | None) -> str | None:
 
 
 def read_join_at(given: str | None) -> float | None:
-    """``join_at`` as seconds since the Unix epoch; UTC if it has no offset. Raises JobError."""
-    if given is None:
+    """``join_at`` as seconds since the Unix epoch; UTC if it has no offset. None for None and blanks. Raises JobError."""
+    if given is None or not given.strip():
         return None
     try:
         moment = datetime.fromisoformat(given.strip())

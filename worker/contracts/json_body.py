@@ -33,15 +33,13 @@ class JobError(InputError):
         self.bot_id = bot_id
 
 
-def read_body(body: bytes | str) -> dict[str, Any]:
-    """The JSON object (RFC 8259) in ``body``. Raises JobError.
+def read_json(body: bytes | str) -> object:
+    """The JSON value (RFC 8259) in ``body``. Raises JobError.
 
     Also refused: names that occur twice (§4), numbers that other readers cannot represent (§6), unpaired surrogates (§8.2),
     more than MAX_BODY_BYTES, and more than MAX_DEPTH levels. A byte order mark is skipped.
     """
     value = _parse(_decode(body))
-    if not isinstance(value, dict):
-        raise JobError(f"job: {type_name(value)}; expected a JSON object")
     _check(value, [])
     return value
 

@@ -7,13 +7,14 @@ Separate Audio per Participant" (docs.recall.ai). All durations are in seconds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from worker.contracts.fields import (
     DAY,
+    UNSERVED,
     Attributes,
     BotId,
     BotName,
@@ -44,9 +45,15 @@ class SeparateAudio(msgspec.Struct, frozen=True, kw_only=True):
     """Asks for one audio file per speaker by being there; the files are WebM with Opus, whichever form is asked for."""
 
 
-class MixedAudio(msgspec.Struct, frozen=True, kw_only=True):
-    """Asks for everyone together; the WAV is made in any case."""
+MixedAudio: TypeAlias = Annotated[Any, Meta(description="Everyone together; the WAV is made in any case.")]
 
+SendTo: TypeAlias = Annotated[
+    Any,
+    Meta(
+        description="To whom. Google Meet and Microsoft Teams send to everyone, so other values have no effect.",
+        extra={**UNSERVED, "served_value": "everyone"},
+    ),
+]
 
 RecordingStart: TypeAlias = Annotated[
     StartOn,
@@ -62,7 +69,7 @@ class RecallRecordingConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     audio_separate_raw: SeparateAudio | None = None
     audio_separate_mp3: SeparateAudio | None = None
-    audio_mixed_raw: MixedAudio | None = None
+    audio_mixed_raw: MixedAudio = None
     start_recording_on: RecordingStart | None = None
     video_mixed_layout: NotServed = None
     video_separate_mp4: NotServed = None
@@ -96,21 +103,15 @@ class RecallAutomaticLeave(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[float, seconds(0, DAY, "Patience in a call that is not recorded.")] | None
     ) = None
     in_call_recording_timeout: (
-        Annotated[float, seconds(1, DAY, "The longest recording; no limit where it is missing.")] | None
+        Annotated[float, seconds(0, DAY, "The longest recording; no limit where it is missing or 0.")] | None
     ) = None
     recording_permission_denied_timeout: RecordingDenied | None = None
 
 
 class ChatOnBotJoin(msgspec.Struct, frozen=True, kw_only=True):
-    """What is written once the bot is in the call. Neither Google Meet nor Microsoft Teams lets it write to the host alone."""
+    """What is written once the bot is in the call."""
 
-    send_to: (
-        Annotated[
-            Literal["everyone"],
-            Meta(extra={"expected": "'everyone', to whom alone Google Meet and Microsoft Teams send"}),
-        ]
-        | None
-    ) = None
+    send_to: SendTo = None
     message: Message | None = None
     pin: NotServed = None
 
@@ -190,6 +191,6 @@ def recall_leave(given: RecallAutomaticLeave | None, recording: RecallRecordingC
         recording_denied=seconds_or(
             given.recording_permission_denied_timeout, DEFAULT_LEAVE.recording_denied
         ),
-        max_duration=given.in_call_recording_timeout,
+        max_duration=given.in_call_recording_timeout or None,
         start_on=(recording and recording.start_recording_on) or DEFAULT_LEAVE.start_on,
     )

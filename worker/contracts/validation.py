@@ -57,8 +57,11 @@ def _unserved_paths(
         if value is None or value is False or value in ("", []):
             continue
         kind = fields.get(name)
-        if kind is None or _extra(kind, "served") is False:
+        if kind is None:
             yield [*path, name]
+        elif _extra(kind, "served") is False:
+            if value != _extra(kind, "served_value"):
+                yield [*path, name]
         elif isinstance(value, dict) and (inner := _struct(kind)):
             yield from _unserved_paths(value, inner, [*path, name])
 

@@ -8,7 +8,14 @@ from worker.errors import InputError
 
 
 class AddressError(InputError):
-    """A text is no link to a call of the platform that was asked; the message says what is wrong, and what was expected."""
+    """A text is no link to a call of the platform that was asked; the message says what is wrong, and what was expected.
+
+    ``why`` is what is wrong alone, empty if there is no more to say than that it is no link.
+    """
+
+    def __init__(self, message: str, why: str = "") -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class MeetingAddress(NamedTuple):

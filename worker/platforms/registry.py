@@ -49,22 +49,29 @@ Selectors: TypeAlias = tuple[str, *tuple[str, ...]]
 """CSS selectors, at least one."""
 
 
+def no_short_form(text: str) -> str | None:
+    """Every link of the platform has a host."""
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlatformEntry:
     """What the rest of the worker knows of a platform.
 
     ``title`` is its name for people. Links to it have one of ``hosts`` and are read by ``parse_link``, which raises
-    AddressError; ``example_link`` shows one. ``hints_in`` returns the hints of who speaks in an event of the tape, for packets
-    without CSRCs. ``call`` names the class that joins, watches and leaves (worker.platforms.call.CallFactory), as
-    ``module:class``. ``page_scripts`` are the files of browser_scripts that forward what its pages alone have.
-    ``private_selectors`` are where its pages show people's names, faces, captions and chat: a snapshot hides them.
-    ``longest_wait`` is the seconds after which the platform itself gives up in the waiting room.
+    AddressError; ``example_link`` shows one. ``short_form`` returns the link that a text without a host stands for, None for
+    any other text. ``hints_in`` returns the hints of who speaks in an event of the tape, for packets without CSRCs. ``call``
+    names the class that joins, watches and leaves (worker.platforms.call.CallFactory), as ``module:class``. ``page_scripts``
+    are the files of browser_scripts that forward what its pages alone have. ``private_selectors`` are where its pages show
+    people's names, faces, captions and chat: a snapshot hides them. ``longest_wait`` is the seconds after which the platform
+    itself gives up in the waiting room.
     """
 
     title: str
     hosts: frozenset[str]
     example_link: str
     parse_link: Callable[[str], MeetingAddress]
+    short_form: Callable[[str], str | None] = no_short_form
     open_roster_decoder: Callable[[], RosterDecoder]
     audio: AudioKind
     hints_in: Callable[[TapeEvent], list[Said]]
@@ -78,9 +85,10 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
     {
         Platform.GOOGLE_MEET: PlatformEntry(
             title="Google Meet",
-            hosts=frozenset({meet_link.HOST}),
+            hosts=meet_link.HOSTS,
             example_link=meet_link.EXAMPLE,
             parse_link=meet_link.parse_meet_link,
+            short_form=meet_link.short_form,
             open_roster_decoder=MeetRosterDecoder,
             audio=AudioKind.SEPARATE,
             hints_in=no_hints,
@@ -94,6 +102,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             hosts=frozenset({*teams_link.HOSTS, teams_link.SHORT_HOST}),
             example_link=teams_link.EXAMPLE,
             parse_link=teams_link.parse_teams_link,
+            short_form=teams_link.short_form,
             open_roster_decoder=TeamsRosterDecoder,
             audio=AudioKind.MIXED,
             hints_in=speaking_hints,

@@ -37,6 +37,12 @@ def test_a_time_without_an_offset_is_utc() -> None:
     assert {parse(meeting_link=LINK, join_at=time).join_at for time in times} == {1769851800.0}
 
 
+@pytest.mark.parametrize("blank", ["", " ", None])
+def test_a_blank_time_is_none(blank: str | None) -> None:
+    assert parse(meeting_link=LINK, join_at=blank).join_at is None
+    assert parse(meeting_url=LINK, join_at=blank).join_at is None
+
+
 def test_a_long_bot_name_is_cut() -> None:
     assert parse(meeting_url=LINK, bot_name="N" * 100).bot_name == "N" * LONGEST_BOT_NAME
 

@@ -151,10 +151,6 @@ def test_audio_separate_streams_at_the_top_level_wins(
             "job: audio_separate_streams: 'true'; expected true or false",
         ),
         ({"meeting_link": LINK, "recording_config": [1]}, "job: recording_config: [1]; expected an object"),
-        (
-            {"meeting_link": LINK, "callback_url": "ftp://ada:pw@x.example/?token=abc"},
-            "job: callback_url: 'ftp://***@x.example/'; expected an http or https address",
-        ),
     ],
 )
 def test_a_wrong_value_is_refused_by_field_value_and_expectation(fields: dict[str, Any], line: str) -> None:

@@ -1,20 +1,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import inspect
 
-from tests.support.malformed_jobs import LINK, NOT_AN_OBJECT, NOT_JSON, OUT_OF_RANGE, WRONG_FIELDS
+from tests.support.malformed_jobs import (
+    LINK,
+    NOT_AN_OBJECT,
+    NOT_JSON,
+    OUT_OF_RANGE,
+    TEAMS_LINK,
+    WRONG_FIELDS,
+)
 from worker.contracts.job import Job
 from worker.contracts.json_body import MAX_BODY_BYTES, JobError
+from worker.contracts.meetstream import MeetStreamBot
 from worker.contracts.parse_job import json_schema, parse_job
+from worker.contracts.recall import RecallBot
 from worker.contracts.validation import MOST_IGNORED
 from worker.errors import InputError
-from worker.platforms.links import EXPECTED_LINK
+from worker.platforms.links import EXPECTED_LINK, parse_link
 
 MALFORMED = [*NOT_JSON, *NOT_AN_OBJECT, *OUT_OF_RANGE, *(body for body, _ in WRONG_FIELDS)]
 
@@ -85,7 +96,17 @@ def test_the_list_of_ignored_fields_is_bounded_and_printable() -> None:
         ),
         (
             {"meeting_link": "https://teams.microsoft.com/l/meetup-join/19?p=abc"},
-            f"job: meeting_link: 'https://teams.microsoft.com/l/meetup-join/19'; expected {EXPECTED_LINK}",
+            f"job: meeting_link: 'https://teams.microsoft.com/l/meetup-join/19'; expected {EXPECTED_LINK} "
+            "(it names no meeting)",
+        ),
+        (
+            {"meeting_link": "https://www.google.com/url?q=https%3A%2F%2Fevil.example%2F%3Fp%3Dabc"},
+            f"job: meeting_link: 'https://www.google.com/url'; expected {EXPECTED_LINK} (it leads to 'evil.example')",
+        ),
+        (
+            {"meeting_link": "https://ada:abc@meet.google.com/abc-defg-hij"},
+            f"job: meeting_link: 'https://***@meet.google.com/abc-defg-hij'; expected {EXPECTED_LINK} "
+            "(it names a user or a port)",
         ),
         ({}, f"job: meeting_link: missing, and so is meeting_url; expected {EXPECTED_LINK}"),
     ],
@@ -94,6 +115,66 @@ def test_a_wrong_link_is_refused_by_field_value_and_expectation(fields: dict[str
     error = refusal(json.dumps(fields))
     assert str(error) == line
     assert isinstance(error, InputError)
+
+
+@pytest.mark.parametrize(
+    ("link", "url"),
+    [
+        (LINK, LINK),
+        (f" {LINK}/?authuser=1", LINK.upper()),
+        (TEAMS_LINK, f"<{TEAMS_LINK}&anon=true>"),
+        (LINK, ""),
+        ("", LINK),
+    ],
+)
+def test_two_links_to_one_call_are_one(link: str, url: str) -> None:
+    job = parse(meeting_link=link, meeting_url=url)
+    assert parse_link(job.meeting_url).shown == parse_link(link or url).shown
+    assert job.ignored == []
+
+
+def test_of_two_links_the_form_counts_that_knows_more_of_the_body() -> None:
+    both = {"meeting_link": LINK, "meeting_url": LINK}
+    assert parse(**both).vendor == "meetstream"
+    assert parse(**both, bot_message="Hello").vendor == "meetstream"
+    assert parse(**both, chat={"on_bot_join": {"message": "Hello"}}).vendor == "recall"
+
+
+def unserved(form: inspect.StructType, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The fields without effect of a form and of the objects in it."""
+    for field in form.fields:
+        if isinstance(field.type, inspect.Metadata) and (field.type.extra or {}).get("served") is False:
+            yield (*path, field.encode_name)
+        for kind in field.type.types if isinstance(field.type, inspect.UnionType) else [field.type]:
+            if isinstance(kind, inspect.StructType):
+                yield from unserved(kind, (*path, field.encode_name))
+
+
+UNSERVED = [
+    (link, path)
+    for link, form in (("meeting_link", MeetStreamBot), ("meeting_url", RecallBot))
+    if isinstance(kind := inspect.type_info(form), inspect.StructType)
+    for path in unserved(kind)
+]
+
+
+def test_the_fields_without_effect_are_found() -> None:
+    assert ("meeting_link", ("callback_url",)) in UNSERVED
+    assert ("meeting_url", ("chat", "on_bot_join", "send_to")) in UNSERVED
+    assert len(UNSERVED) >= 15
+
+
+@pytest.mark.parametrize(("link", "path"), UNSERVED)
+@pytest.mark.parametrize("value", ["", "x", 0, -1.5, True, [], [1], {}, {"a": {}}, "\n", None], ids=repr)
+def test_a_field_without_effect_never_costs_the_meeting(
+    link: str, path: tuple[str, ...], value: object
+) -> None:
+    for name in reversed(path):
+        value = {name: value}
+    assert isinstance(value, dict)
+    job, without = parse(**{link: LINK}, **value), parse(**{link: LINK})
+    assert set(job.ignored) <= {".".join(path)}
+    assert msgspec.structs.replace(job, ignored=[], body={}) == msgspec.structs.replace(without, body={})
 
 
 @pytest.mark.parametrize(("bot_id", "read"), [("b1", "b1"), ("../b1", None), (7, None), (None, None)])

@@ -142,10 +142,6 @@ def test_every_served_field_is_read() -> None:
     ("fields", "line"),
     [
         (
-            {"meeting_url": LINK, "chat": {"on_bot_join": {"send_to": "host", "message": "Hello"}}},
-            "job: chat.on_bot_join.send_to: 'host'; expected 'everyone', to whom alone Google Meet and Microsoft Teams send",
-        ),
-        (
             {"meeting_url": LINK, "automatic_leave": {"everyone_left_timeout": "2"}},
             "job: automatic_leave.everyone_left_timeout: '2'; expected an object or a number of seconds from 0 to 86400",
         ),
@@ -155,6 +151,20 @@ def test_a_wrong_value_is_refused_by_field_value_and_expectation(fields: dict[st
     with pytest.raises(JobError) as caught:
         parse(**fields)
     assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    ("send_to", "ignored"),
+    [
+        ("everyone", []),
+        (None, []),
+        ("host", ["chat.on_bot_join.send_to"]),
+        ("everyone_except_host", ["chat.on_bot_join.send_to"]),
+    ],
+)
+def test_a_message_is_sent_to_everyone(send_to: str | None, ignored: list[str]) -> None:
+    job = parse(meeting_url=LINK, chat={"on_bot_join": {"send_to": send_to, "message": "Hello"}})
+    assert (job.announcement, job.ignored) == ("Hello", ignored)
 
 
 def test_missing_automatic_leave_gives_recalls_defaults() -> None:
@@ -197,6 +207,7 @@ def test_missing_automatic_leave_gives_recalls_defaults() -> None:
         ({"bot_detection": {"using_participant_names": {"matches": ["", " \t"], "timeout": 1}}}, {}),
         ({"bot_detection": {"using_participant_names": {"timeout": 1}}}, {}),
         ({"waiting_room_timeout": 0}, {"waiting_room": 0.0}),
+        ({"in_call_recording_timeout": 0}, {}),
     ],
 )
 def test_missing_parts_of_automatic_leave_have_defaults(

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from worker.platforms.address import AddressError, MeetingAddress
+from worker.platforms.wrapped_links import without_ending
 from worker.safe_text import address_start
 
 HOSTS: Final = (
@@ -36,26 +37,47 @@ EXAMPLE: Final = "https://teams.microsoft.com/meet/1234567890123?p=passcode"
 
 _LAUNCHER: Final = "/dl/launcher/launcher.html"
 _LIGHT: Final = "/light-meetings/launch"
+_CLIENT: Final = frozenset({"", "/", "/_", "/go", "/v2", "/v2/", _LAUNCHER})
+"""Paths of the client's own pages. Where they lead is behind ``#``, as a path with a query."""
+_ROUTES: Final = ("/l/meetup-join/", "/meet/")
+_BEFORE_ROUTE: Final = re.compile(r"\A[^#]*#(?=/)")
+_APP: Final = re.compile(r"ms-?teams:(?://(?P<host>[^/?#]*))?/*(?P<rest>.*)", re.IGNORECASE)
+"""Links that open the installed app (learn.microsoft.com, "Deep links"): ``msteams:/l/…``, ``msteams://teams.microsoft.com/l/…``."""
+_LAUNCHER_FIELDS: Final = frozenset(
+    {"type", "deeplinkId", "directDl", "msLaunch", "enableMobilePage", "suppressPrompt"}
+)
+"""Fields of the launcher's own query, which an address bar shows among the meeting's."""
 _MEET: Final = re.compile(r"/meet/([0-9a-z]{2,64})/?", re.IGNORECASE | re.ASCII)
 _MEETUP: Final = re.compile(r"/l/meetup-join/([^/]{1,300})(?:/([0-9]{1,20}))?/?", re.ASCII)
 _SHORT: Final = re.compile(r"/[A-Za-z0-9_.-]{1,100}", re.ASCII)
 _THREAD: Final = re.compile(r"19:[A-Za-z0-9_.-]{1,200}@thread\.(?:v2|tacv2|skype)", re.ASCII)
+_NO_MEETING: Final = "it names no meeting"
 _STANDARD_BASE64: Final = str.maketrans("-_", "+/")
 _SECRET_FIELDS: Final = frozenset({"p", "passcode", "password", "pwd", "coords"})
 """Fields of the query, or of the JSON in ``coords``, that let somebody into the meeting."""
 
 
+def short_form(text: str) -> str | None:
+    """The link that one of the installed app stands for, None if ``text`` is none."""
+    if not (app := _APP.fullmatch(text)):
+        return None
+    host, rest = app["host"], app["rest"]
+    if not host or host.lower() in ("l", "meet"):
+        return "/".join(filter(None, [f"https://{HOSTS[0]}", host, rest]))
+    return f"https://{host}/{rest}"
+
+
 def parse_teams_link(value: str) -> MeetingAddress:
     """The meeting that ``value`` links to; the scheme may be left out, the query is kept. Raises AddressError.
 
-    Taken are ``/l/meetup-join/…``, ``/meet/…``, the light client's ``/light-meetings/launch?coords=…``, and the address of the
-    launcher page, which holds one of the first two. So is any short link of Microsoft's. The code is the meeting's number or
-    thread (``19:meeting_…@thread.v2``). The passcode is in the query, which is not shown. Where a short link leads, anybody
-    can see who has it, so its path is secret.
+    Taken are ``/l/meetup-join/…``, ``/meet/…``, the light client's ``/light-meetings/launch?coords=…``, and the addresses of
+    the client's own pages, which hold one of the first two. So is any short link of Microsoft's. The code is the meeting's
+    number or thread (``19:meeting_…@thread.v2``). The passcode is in the query, which is not shown. Where a short link leads,
+    anybody can see who has it, so its path is secret.
     """
     text = value.strip()
     if not text.isprintable():
-        raise _refused(value, "it holds a control character")
+        raise _refused(value, "it has a control character")
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
         port = parts.port
@@ -67,8 +89,8 @@ def parse_teams_link(value: str) -> MeetingAddress:
         raise _refused(value, "it names a user or a port")
     if parts.hostname == SHORT_HOST:
         return _short(value, parts)
-    if parts.path == _LAUNCHER:
-        parts = _unwrapped(parts)
+    if parts.path in _CLIENT:
+        parts = _route(value, parts)
     return _meeting(value, str(parts.hostname), parts)
 
 
@@ -80,15 +102,27 @@ def _short(value: str, parts: SplitResult) -> MeetingAddress:
     return MeetingAddress("", f"{root}{name}", root, (name,))
 
 
-def _unwrapped(launcher: SplitResult) -> SplitResult:
-    """The address inside the launcher's: ``?url=/_#/l/meetup-join/…``."""
-    inside = dict(parse_qsl(launcher.query)).get("url", "")
-    path, _, query = inside.removeprefix("/_#").partition("?")
-    return launcher._replace(path=path, query=query)
+def _route(value: str, client: SplitResult) -> SplitResult:
+    """The address that a page of the client leads to: behind ``#``, or in the launcher's ``url`` (``/_#/l/meetup-join/…``)."""
+    if client.fragment.startswith(_ROUTES):
+        route = client.fragment
+    elif client.path == _LAUNCHER:
+        route = dict(parse_qsl(client.query)).get("url", "")
+        while (decoded := unquote(route)) != route and route.startswith("%"):
+            route = decoded
+        route = _BEFORE_ROUTE.sub("", route)
+    else:
+        raise _refused(value, _NO_MEETING)
+    path, _, query = route.partition("?")
+    if not path.startswith("/"):
+        raise _refused(value, _NO_MEETING)
+    fields = [field for field in query.split("&") if field.partition("=")[0] not in _LAUNCHER_FIELDS]
+    return client._replace(path=path, query="&".join(fields))
 
 
 def _meeting(value: str, host: str, parts: SplitResult) -> MeetingAddress:
-    query = urlencode(parse_qsl(parts.query, keep_blank_values=True), quote_via=quote)
+    fields = [(field, without_ending(text)) for field, text in parse_qsl(parts.query, keep_blank_values=True)]
+    query = urlencode(fields, quote_via=quote)
     if meet := _MEET.fullmatch(parts.path):
         code, path = meet[1], f"/meet/{meet[1]}"
     elif (meetup := _MEETUP.fullmatch(parts.path)) and _THREAD.fullmatch(unquote(meetup[1])):
@@ -99,7 +133,7 @@ def _meeting(value: str, host: str, parts: SplitResult) -> MeetingAddress:
             raise _refused(value, "it has no coords")
         code, path = "", _LIGHT
     else:
-        raise _refused(value, f"its path {address_start(parts.path)!r} names no meeting")
+        raise _refused(value, _NO_MEETING)
     address = f"https://{host}{path}"
     return MeetingAddress(code, f"{address}?{query}" if query else address, address, tuple(_secrets(query)))
 
@@ -127,5 +161,6 @@ def _refused(value: str, why: str = "") -> AddressError:
     """Never repeats the query, which may contain a passcode."""
     return AddressError(
         f"meeting link {address_start(value)!r}: is not a Microsoft Teams link, expected one like {EXAMPLE}"
-        + (f" ({why})" if why else "")
+        + (f" ({why})" if why else ""),
+        why,
     )

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from worker.errors import InputError
 from worker.platforms.address import AddressError, MeetingAddress
-from worker.platforms.meet.link import parse_meet_link
+from worker.platforms.meet.link import parse_meet_link, short_form
+from worker.safe_text import address_start
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,34 @@ from worker.platforms.meet.link import parse_meet_link
             "Team_Standup-7",
             "https://meet.google.com/lookup/Team_Standup-7?hl=en",
         ),
+        (
+            "https://meet.google.com/our-team-standup",
+            "our-team-standup",
+            "https://meet.google.com/lookup/our-team-standup?hl=en",
+        ),
+        ("https://g.co/meet/standup?x=1", "standup", "https://meet.google.com/lookup/standup?hl=en"),
+        ("https://g.co/meet/ABC-defg-hij", "abc-defg-hij", "https://meet.google.com/abc-defg-hij?hl=en"),
+        (
+            "https://tel.meet/abc-defg-hij?pin=123",
+            "abc-defg-hij",
+            "https://meet.google.com/abc-defg-hij?hl=en",
+        ),
+        (
+            "https://meet.google.com/tel/abc-defg-hij",
+            "abc-defg-hij",
+            "https://meet.google.com/abc-defg-hij?hl=en",
+        ),
+        ("https://meet.google.com/abcdefghij", "abc-defg-hij", "https://meet.google.com/abc-defg-hij?hl=en"),
+        (
+            "https://meet.google.com/_meet/abc-defg-hij?ijlm=1",
+            "abc-defg-hij",
+            "https://meet.google.com/abc-defg-hij?ijlm=1&hl=en",
+        ),
+        (
+            "https://meet.google.com/abc-defg-hij?authuser=ada%40example.org%22&x=.",
+            "abc-defg-hij",
+            "https://meet.google.com/abc-defg-hij?authuser=ada%40example.org&x=&hl=en",
+        ),
     ],
 )
 def test_a_meet_link_is_parsed(given_link: str, code: str, url: str) -> None:
@@ -51,6 +80,12 @@ def test_a_meet_link_is_parsed(given_link: str, code: str, url: str) -> None:
         "abc-defg-hij",
         "https://meet.google.com",
         "https://meet.google.com/abc-defg-hi",
+        "https://meet.google.com/abcd-efg-hij",
+        "https://meet.google.com/landing",
+        "https://meet.google.com/" + "a-" * 60 + "a",
+        "https://g.co/meet/",
+        "https://g.co/abc-defg-hij",
+        "https://tel.meet/our-team-standup",
         "https://meet.google.com/abc-defg-hij/extra",
         "https://meet.google.com/äbc-defg-hij",
         "https://meet.google.com/lookup/",
@@ -73,7 +108,7 @@ def test_other_texts_are_refused_in_one_line(link: str) -> None:
         parse_meet_link(link)
     line = str(refusal.value)
     assert line.startswith(
-        f"meeting link {link!r}: is not a Google Meet link, expected one like https://meet.google.com/abc"
+        f"meeting link {address_start(link)!r}: is not a Google Meet link, expected one like https://meet.google.com/abc"
     )
     assert line.isprintable()
     assert isinstance(refusal.value, InputError)
@@ -83,6 +118,21 @@ def test_a_long_text_is_not_repeated_in_full() -> None:
     with pytest.raises(AddressError) as refusal:
         parse_meet_link("https://meet.google.com/" + "a" * 10_000)
     assert len(str(refusal.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("abc-defg-hij", "https://meet.google.com/abc-defg-hij"),
+        ("ABC-DEFG-HIJ", "https://meet.google.com/ABC-DEFG-HIJ"),
+        ("abcdefghij", None),
+        ("abc-defg-hi", None),
+        ("abc-defg-hij.evil.example", None),
+        ("", None),
+    ],
+)
+def test_a_code_alone_stands_for_a_link(text: str, link: str | None) -> None:
+    assert short_form(text) == link
 
 
 @given(st.text() | st.text().map(lambda text: f"https://meet.google.com/{text}"))

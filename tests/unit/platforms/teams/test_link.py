@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from worker.errors import InputError
 from worker.platforms.address import AddressError
-from worker.platforms.teams.link import parse_teams_link
+from worker.platforms.teams.link import parse_teams_link, short_form
 
 THREAD = "19:meeting_NjA0Mj-Zk_w@thread.v2"
 MEETUP = "https://teams.microsoft.com/l/meetup-join/19%3Ameeting_NjA0Mj-Zk_w%40thread.v2/0"
@@ -64,6 +64,34 @@ LAUNCHER = "https://teams.microsoft.com/dl/launcher/launcher.html?type=meet&dire
             THREAD,
             f"{MEETUP}?{CONTEXT}",
             MEETUP,
+        ),
+        *(
+            (client + f"/l/meetup-join/{THREAD}/0?{CONTEXT}", THREAD, f"{MEETUP}?{CONTEXT}", MEETUP)
+            for client in (
+                "https://teams.microsoft.com/_#",
+                "https://teams.microsoft.com/#",
+                "https://teams.microsoft.com/v2/?meetingjoin=true#",
+                "https://teams.microsoft.com/dl/launcher/launcher.html?url=/_#",
+            )
+        ),
+        (
+            "https://teams.live.com/dl/launcher/launcher.html?url=/_#/meet/93?p=Secret&anon=true&type=meet&"
+            "deeplinkId=1&directDl=true&msLaunch=true&enableMobilePage=true&suppressPrompt=true",
+            "93",
+            "https://teams.live.com/meet/93?p=Secret&anon=true",
+            "https://teams.live.com/meet/93",
+        ),
+        (
+            LAUNCHER + "%252F_%2523%252Fmeet%252F93%253Fp%253DSecret",
+            "93",
+            "https://teams.microsoft.com/meet/93?p=Secret",
+            "https://teams.microsoft.com/meet/93",
+        ),
+        (
+            "https://teams.microsoft.com/meet/93?p=Secret%3E%22&anon=true.",
+            "93",
+            "https://teams.microsoft.com/meet/93?p=Secret&anon=true",
+            "https://teams.microsoft.com/meet/93",
         ),
         ("https://aka.ms/our-meeting?x=1", "", "https://aka.ms/our-meeting", "https://aka.ms/"),
         *(
@@ -129,6 +157,11 @@ def test_what_lets_somebody_in_is_known_as_secret(link: str, secrets: tuple[str,
         "https://teams.microsoft.com/l/channel/19:a@thread.v2/General",
         "https://teams.microsoft.com/light-meetings/launch?agent=web",
         "https://teams.microsoft.com/dl/launcher/launcher.html?url=%2F_%23%2Fl%2Fchat",
+        "https://teams.microsoft.com/dl/launcher/launcher.html?url=/_#/l/chat/1",
+        "https://teams.microsoft.com/dl/launcher/launcher.html?url=evil.example/meet/123",
+        "https://teams.microsoft.com/dl/launcher/launcher.html",
+        "https://teams.microsoft.com/v2/#/l/chat/123",
+        "https://teams.microsoft.com/v2/#//evil.example/meet/123",
         "https://teams.microsoft.com/dl/launcher/launcher.html?url=https://evil.example/meet/123",
         "https://teams.microsoft.com.evil.example/meet/123",
         "https://evil.example/teams.microsoft.com/meet/123",
@@ -177,6 +210,29 @@ def test_a_long_text_is_not_repeated_in_full() -> None:
     with pytest.raises(AddressError) as refusal:
         parse_teams_link("https://teams.microsoft.com/meet/" + "a" * 10_000)
     assert len(str(refusal.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("msteams:/meet/123?p=x", "https://teams.microsoft.com/meet/123?p=x"),
+        (
+            "msteams:/l/meetup-join/19:a@thread.v2/0",
+            "https://teams.microsoft.com/l/meetup-join/19:a@thread.v2/0",
+        ),
+        (
+            "MSTeams://l/meetup-join/19:a@thread.v2/0",
+            "https://teams.microsoft.com/l/meetup-join/19:a@thread.v2/0",
+        ),
+        ("msteams://teams.live.com/meet/123", "https://teams.live.com/meet/123"),
+        ("msteams://evil.example/meet/123", "https://evil.example/meet/123"),
+        ("ms-teams:meet/123", "https://teams.microsoft.com/meet/123"),
+        ("https://teams.live.com/meet/123", None),
+        ("", None),
+    ],
+)
+def test_a_link_of_the_app_stands_for_one_of_the_browser(text: str, link: str | None) -> None:
+    assert short_form(text) == link
 
 
 @given(
