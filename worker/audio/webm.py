@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import io
 from collections import deque
+from functools import cache
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.stream import Stream
 
 from worker.audio.opus import LONGEST_PACKET, SAMPLE_RATE, SILENCES
@@ -27,21 +29,28 @@ Its OpusHead: version 1, mono, pre-skip 0 (every packet counts from its first sa
 SHORT_SILENCE = 12 * SAMPLE_RATE
 """Silence of up to 12 s is written at once: 100 packets, 0.2 ms of processor time."""
 
+OPENING = 300
+"""What it takes to create a file, about 0.4 ms, in packets: what ``write_due`` counts for it."""
+
+
+_CREATION = (0, 0, b"")
+"""Stands before all that waits for its file to be created."""
+
 
 class WebmWriter:
     """Writes one mono Opus track of back-to-back packets, with cues and the duration in its header.
 
     Longer silence waits, and what comes after it too, until ``write_due`` or ``close`` writes it: hours of silence in hundreds
-    of files take many seconds. The bytes are a function of the packets alone. Raises OSError if the file cannot be written.
+    of files take many seconds. So does all that is in a file before it is created, because hundreds of people can begin to
+    speak at the same moment. The bytes are a function of the packets alone. Raises OSError if the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self._container = av.open(str(path), "w", format="webm", container_options={"fflags": "+bitexact"})
-        with av.open(io.BytesIO(_TEMPLATE), "r", format="ogg") as template:
-            self._container.add_stream_from_template(template.streams.audio[0])
+        self._container.add_stream_from_template(_template())
         self._mux = self._container.mux_one
         self._silences = [(samples, _packet(samples, payload)) for samples, payload in SILENCES]
-        self._due: deque[tuple[int, int, bytes]] = deque()
+        self._due: deque[tuple[int, int, bytes]] = deque([_CREATION])
         """What waits: (position, samples, payload); silence has no payload."""
         self.position = 0
         """Where the last call began to write what waited, in samples."""
@@ -63,22 +72,25 @@ class WebmWriter:
         self._mux_silence(position, samples)
 
     def write_due(self, most: int) -> int:
-        """Writes about ``most`` of the packets that wait; returns how many it wrote."""
+        """Writes about ``most`` of the packets that wait; returns how many it wrote. Creating the file counts as OPENING."""
         due = self._due
         written = 0
         while due and written < most:
             position, samples, payload = due.popleft()
             self.position = position
-            if payload:
+            if not samples:
+                self._container.start_encoding()
+                written += OPENING
+            elif payload:
                 packet = _packet(samples, payload)
                 packet.pts = packet.dts = (position + 24) // _MILLISECOND
                 self._mux(packet)
                 written += 1
-                continue
-            piece = min(samples, (most - written) * LONGEST_PACKET)
-            written += self._mux_silence(position, piece)
-            if piece < samples:
-                due.appendleft((position + piece, samples - piece, b""))
+            else:
+                piece = min(samples, (most - written) * LONGEST_PACKET)
+                written += self._mux_silence(position, piece)
+                if piece < samples:
+                    due.appendleft((position + piece, samples - piece, b""))
         return written
 
     def close(self) -> None:
@@ -99,6 +111,12 @@ class WebmWriter:
                 mux(packet)
                 position += length
         return written
+
+
+@cache
+def _template() -> AudioStream:
+    """The stream of _TEMPLATE, opened once: that takes longer than all else that a new file needs."""
+    return av.open(io.BytesIO(_TEMPLATE), "r", format="ogg").streams.audio[0]
 
 
 def _packet(samples: int, payload: bytes) -> av.Packet[Stream]:

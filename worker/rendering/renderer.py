@@ -39,9 +39,9 @@ SLOWEST_DELIVERY = 5.0
 """Seconds. A busy page delivers its packets late, so the worker's own events advance the placing only to this much before
 their time: packets that wait for one another are not torn apart."""
 
-SILENCE_AT_ONCE = 30_000
-"""Packets of silence that are written in one call, about 50 ms of processor time: the event loop must not wait for hours of
-silence in hundreds of stems."""
+SILENCE_AT_ONCE = 20_000
+"""Packets of silence that are written in one call, about 30 ms of processor time: the event loop must not wait for hours of
+silence in hundreds of stems, nor for the creation of hundreds of files."""
 
 MIX_AT_ONCE = 120 * SAMPLE_RATE
 """Samples of the mix that are written in one call, for the same reason."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from worker.audio.opus import QUANTUM
+from worker.stems.arrival_pace import same_clock
 from worker.stems.jitter_buffer import Packet
-from worker.stems.rtp_clock import same_clock
 
 DRIFTED_SLOW = 4 * QUANTUM
 """From 10 ms on a slow clock is corrected, by silence before a quiet packet."""

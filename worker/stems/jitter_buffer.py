@@ -155,6 +155,12 @@ class JitterBuffer:
             self._released_csrc = packet.csrc
         return packet
 
+    def put_back(self, packet: Packet, due: float) -> None:
+        """Lets the packet that was taken last wait on, until WINDOW_SECONDS after ``due`` (seconds of meeting time)."""
+        packet.due = due
+        self.pending.appendleft(packet)
+        self._released_sequence = packet.sequence - 1
+
     def _is_stray(self, frame: Frame, step: int) -> bool:
         """Whether a frame that is ``step`` sequence numbers from the newest, 0 or less, is none of the stream so far."""
         sequence = self._newest_sequence + step

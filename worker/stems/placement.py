@@ -22,9 +22,10 @@ from worker.audio.opus import (
 )
 from worker.audio.payload_kinds import PayloadKind
 from worker.roster.voice import is_voiced
+from worker.stems.arrival_pace import FORGOTTEN, lowest_offset
 from worker.stems.drift_correction import packet_to_correct_at, shift_at
 from worker.stems.jitter_buffer import JitterBuffer, Packet, count_packet
-from worker.stems.rtp_clock import STALL_IN_SPEECH, RtpClock, lowest_offset
+from worker.stems.rtp_clock import STALL, STALL_IN_SPEECH, RtpClock
 from worker.stems.speaker_track import SpeakerTrack
 
 SEAMLESS = 4 * QUANTUM
@@ -36,6 +37,10 @@ SPURT_BREAK = SAMPLE_RATE // 10
 NOISE_BEFORE = SAMPLE_RATE // 2
 """A packet of comfort noise is left out for late places only 500 ms after the last voice, and the wait in the buffer before the
 next: the ends of words have no voice."""
+
+LONGER_LOOK = 1.5
+"""Seconds that a late packet waits on where the wait in the buffer does not show whether it was queued or its sender's clock
+stood still."""
 
 MOST_AHEAD = SAMPLE_RATE - LONGEST_PACKET
 """So no packet ends later than a second after its arrival: a sender whose packets say that they last longer than they do would
@@ -82,20 +87,24 @@ class SlotPlacement:
         sequence = packet.sequence
         timestamp = packet.timestamp
         track = self._track
+        clock = self._clock
+        offset = packet.arrival * SAMPLE_RATE - timestamp
         if track is None or packet.csrc != self._csrc:
             track = self._begin(packet)
             if track is None:
                 self._skip(packet, samples)
                 return
+        elif offset - clock.floor.value > STALL and self._waits_on(packet, offset):
+            return
         elif timestamp != self._next_timestamp:
             self._resume(packet, track)
         elif sequence == self._correct_at and self._correct(packet, samples):
             track.trimmed += 1
             return
-        offset = packet.arrival * SAMPLE_RATE - timestamp
-        clock = self._clock
-        if offset - clock.floor.value > STALL_IN_SPEECH:
-            clock.check_stall(packet, self.buffer.pending, offset - self._offset)
+        if offset - clock.floor.value > STALL_IN_SPEECH and clock.check_stall(
+            packet, self.buffer.pending, offset - self._offset
+        ):
+            track.expect_speech()
         floor = clock.floor
         if offset < floor.block_low:
             floor.lower(offset)
@@ -143,6 +152,11 @@ class SlotPlacement:
             self.place(self.buffer.take())
         self._track = None
 
+    @property
+    def clock_end(self) -> int | None:
+        """The RTP timestamp (32-bit) at which the talk-spurt goes on; None after silence."""
+        return self._next_timestamp & 0xFFFF_FFFF if self._next_timestamp >= 0 else None
+
     def brings(self, csrc: int | None, payload: bytes, place: int) -> bool:
         """Whether this slot goes on with the source after ``place`` (samples of meeting time), or has ``payload`` waiting."""
         copies, last = 0, self._clock_timestamp
@@ -178,6 +192,8 @@ class SlotPlacement:
                 return None
             owner.hand_over(packet.csrc)
         track.slot = self
+        if packet.timestamp & 0xFFFF_FFFF == track.clock_end:
+            track.expect_speech()
         clock = self._clock
         clock.anchor(packet.timestamp, offset)
         if abs(clock.base + packet.timestamp - track.speech_end) <= SEAMLESS:
@@ -196,6 +212,18 @@ class SlotPlacement:
             return
         step = packet.arrival * SAMPLE_RATE - packet.timestamp - self._offset
         self._clock.resume(packet, self.buffer.pending, gap, step)
+
+    def _waits_on(self, packet: Packet, offset: float) -> bool:
+        """Whether a late packet must wait for more packets to show why it is late; each waits once."""
+        gap = packet.timestamp - self._clock_timestamp
+        if packet.due > packet.arrival or not 0 <= gap <= FORGOTTEN:
+            return False
+        goes_on = self._next_timestamp >= 0 and gap <= self._missing(packet) * self._last_samples
+        least = STALL_IN_SPEECH if goes_on else STALL
+        if not self._clock.is_unsure(packet, self.buffer.pending, offset - self._offset, least):
+            return False
+        self.buffer.put_back(packet, packet.arrival + LONGER_LOOK)
+        return True
 
     def _examine(self, packet: Packet) -> int:
         """The samples of a packet of speech. Returns 0 for one that needs no place: padding, silence, or what is not Opus."""
@@ -240,7 +268,7 @@ class SlotPlacement:
 
     def _check_drift(self, packet: Packet) -> None:
         """Once a second: looks for a packet at which to correct the drift of a source that does not pause."""
-        self._clock.floor.roll(packet.timestamp)
+        self._clock.roll(packet.timestamp)
         quiet = packet_to_correct_at(self._clock.drift, packet, self.buffer.pending)
         if quiet is not None:
             self._correct_at = quiet.sequence

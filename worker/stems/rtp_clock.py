@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from worker.audio.opus import QUANTUM, SAMPLE_RATE
 from worker.stems.arrival_floor import ArrivalFloor
+from worker.stems.arrival_pace import FORGOTTEN, comes_faster, is_plain, lowest_of, lowest_offset, same_source
 from worker.stems.jitter_buffer import Packet
 
 STALL = SAMPLE_RATE // 10
@@ -15,30 +16,43 @@ STALL = SAMPLE_RATE // 10
 STALL_IN_SPEECH = SAMPLE_RATE
 """In the middle of speech only a second counts: a queue or a longer path delays packets by less."""
 
-LOOKAHEAD = 32
-"""Packets behind a late one that are examined for whether they come faster than real time."""
+STANDS = 5 * SAMPLE_RATE
+"""Packets that are late without a step, and no less late after five seconds, are those of a clock that stood still."""
 
-FEW = 16
-"""Fewer packets do not show by themselves that they come in real time."""
-
-DRAINED = SAMPLE_RATE // 25
-"""Offsets that fall by more than 40 ms among these packets show a queue that drains; jitter mostly does not."""
-
-HEAP_SPEED = 4
-"""A few packets that come faster than at this multiple of real time are a heap that was queued."""
+SLOWEST_DRAIN = 0.04
+"""The offsets of a queue that drains at 1.04 times real time fall by that share of the RTP time."""
 
 STALE = 10 * SAMPLE_RATE
 """After a pause of ten seconds the floor is estimated anew, with room for a drifting clock."""
 
-FORGOTTEN = 30 * SAMPLE_RATE
-"""After a pause of 30 s arrivals alone count, as in a slot that was closed meanwhile."""
+LONGEST_STALL = 30 * SAMPLE_RATE
+"""A network that delivers nothing for 30 s has lost the connection (RFC 7675, section 5.1): nothing is queued for longer."""
 
 UNHEARD_DRIFT = 0.0001
 """100 ppm: how far the floor may have risen since the clock was last heard, as a share of that time."""
 
-
 LATE_PLACES = 2 * QUANTUM
 """Places that are up to 5 ms later than arrivals show are left as they are."""
+
+UNDONE = SAMPLE_RATE // 5
+"""Packets that come 200 ms earlier than those by which a standstill was assumed show that it was a queue."""
+
+LONGEST_DRAIN = 60 * SAMPLE_RATE
+"""A minute later nothing is left of a queue, and the clock may have drifted."""
+
+
+class _Standstill(NamedTuple):
+    """A sender's clock stood still before ``timestamp``: the floor was ``before`` and is ``after``, in samples."""
+
+    timestamp: int
+    before: float
+    after: float
+
+    def is_refuted_by(self, timestamp: int, offset: float) -> bool:
+        """Whether a packet shows that it was a queue, which has drained by half, or by UNDONE, since."""
+        return timestamp - self.timestamp < LONGEST_DRAIN and self.after - offset > min(
+            UNDONE, (self.after - self.before) / 2
+        )
 
 
 class RtpClock:
@@ -52,6 +66,9 @@ class RtpClock:
         self.base = 0
         """Added to a timestamp it gives the place."""
         self.floor = ArrivalFloor(0.0, 0)
+        self._late: tuple[int, float] | None = None
+        """The timestamp from which on packets are late, and their lowest offset then."""
+        self._standstill: _Standstill | None = None
 
     @property
     def drift(self) -> float:
@@ -66,6 +83,17 @@ class RtpClock:
         """Starts the mapping at ``timestamp``, from ``offset`` alone; the place is a multiple of 2.5 ms."""
         self.floor = ArrivalFloor(offset, timestamp)
         self.base = _whole(offset, timestamp)
+        self._late = self._standstill = None
+
+    def is_unsure(self, packet: Packet, waiting: Iterable[Packet], step: float, least: int) -> bool:
+        """Whether the packets ``waiting`` behind a late one do not show why it is late.
+
+        ``step`` is its offset minus that of the packet before; ``least`` the lateness that counts: STALL or STALL_IN_SPEECH.
+        """
+        if not least < step <= LONGEST_STALL:
+            return False
+        packets = same_source(packet, waiting)
+        return lowest_of(packets) - self.floor.value > least and not is_plain(packets)
 
     def resume(self, packet: Packet, waiting: Iterable[Packet], gap: int, step: float) -> None:
         """Corrects the mapping before ``packet``, which comes ``gap`` samples after the last one of the same source.
@@ -73,30 +101,63 @@ class RtpClock:
         ``waiting`` are the packets behind it; ``step`` is its offset minus that of the packet before. Anchors anew after a
         step back, and where the sender's clock stood still.
         """
-        packets = same_clock(packet, waiting)
-        lowest = _lowest_offset(packets)
+        lowest = lowest_offset(packet, waiting)
         floor = self.floor
         if not 0 <= gap <= FORGOTTEN:
             self.anchor(packet.timestamp, lowest)
-        elif lowest - floor.value > STALL:
-            if _stood_still(packets[:LOOKAHEAD], step, STALL):
-                self.anchor(packet.timestamp, lowest)
+            return
+        stood = self._standstill
+        if stood is not None and stood.is_refuted_by(packet.timestamp, lowest):
+            self.anchor(packet.timestamp, stood.before)
+            floor = self.floor
+        if lowest - floor.value > STALL:
+            self._judge(packet, waiting, step, STALL)
         elif gap > STALE:
             self.anchor(packet.timestamp, min(lowest, floor.value + gap * UNHEARD_DRIFT))
         else:
             floor.lower(lowest)
             self.base = _whole(floor.value, packet.timestamp)
             floor.drift_from(0.0)
+            self._late = None
 
-    def check_stall(self, packet: Packet, waiting: Iterable[Packet], step: float) -> None:
-        """Anchors anew at ``packet``, in the middle of speech, if the sender's clock stood still before it.
+    def check_stall(self, packet: Packet, waiting: Iterable[Packet], step: float) -> bool:
+        """Anchors anew at ``packet``, in the middle of speech, if the sender's clock stood still before it; returns whether.
 
         ``step`` is its offset minus that of the packet before.
         """
-        packets = same_clock(packet, islice(waiting, LOOKAHEAD))
-        lowest = _lowest_offset(packets)
-        if lowest - self.floor.value > STALL_IN_SPEECH and _stood_still(packets, step, STALL_IN_SPEECH):
-            self.anchor(packet.timestamp, lowest)
+        return self._judge(packet, waiting, step, STALL_IN_SPEECH)
+
+    def roll(self, timestamp: int) -> None:
+        """Computes the floor again at ``timestamp``, once a second."""
+        if self.floor.block_low - self.floor.value < STALL:
+            self._late = None
+        self.floor.roll(timestamp)
+
+    def _judge(self, packet: Packet, waiting: Iterable[Packet], step: float, least: int) -> bool:
+        """Anchors anew before ``packet`` if it is late because the sender's clock stood still; returns whether.
+
+        It did not if packets come faster than real time: a queue drains, and its packets are late while the clock runs on. If
+        the packet before was as late, it takes longer to tell.
+        """
+        timestamp = packet.timestamp
+        late = self._late
+        if step <= least and late is not None and timestamp - late[0] < STANDS:
+            return False
+        packets = same_source(packet, waiting)
+        lowest = lowest_of(packets)
+        floor = self.floor.value
+        if lowest - floor <= least:
+            return False
+        if step > least:
+            stood = step > LONGEST_STALL or not comes_faster(packets)
+        else:
+            stood = late is not None and late[1] - lowest < SLOWEST_DRAIN * (timestamp - late[0])
+        if stood:
+            self.anchor(timestamp, lowest)
+            self._standstill = _Standstill(timestamp, floor, lowest)
+        else:
+            self._late = timestamp, lowest
+        return stood
 
     @property
     def is_late(self) -> bool:
@@ -115,43 +176,6 @@ class RtpClock:
         self.floor.drift_from(self.floor.drifted - samples)
 
 
-def same_clock(packet: Packet, waiting: Iterable[Packet]) -> list[Packet]:
-    """``packet`` and those ``waiting`` behind it that run on the same clock: same source, no step back, no gap above 1 s."""
-    packets = [packet]
-    for each in waiting:
-        if each.csrc != packet.csrc or not 0 <= each.timestamp - packets[-1].timestamp <= SAMPLE_RATE:
-            break
-        packets.append(each)
-    return packets
-
-
-def lowest_offset(packet: Packet, waiting: Iterable[Packet]) -> float:
-    """The lowest offset of ``packet`` and those on the same clock behind it: the least delayed one."""
-    return _lowest_offset(same_clock(packet, waiting))
-
-
-def _lowest_offset(packets: Sequence[Packet]) -> float:
-    return min(_offset(each) for each in packets)
-
-
-def _stood_still(packets: Sequence[Packet], step: float, least: int) -> bool:
-    """Whether the sender's clock stood still before ``packets``, which are late.
-
-    It did not if they come faster than real time: a queue drains, and its packets are late while the clock runs on. Nor if the
-    packet before was as late, unless many show real time.
-    """
-    third = max(1, len(packets) // 3)
-    fall = _lowest_offset(packets[:third]) - _lowest_offset(packets[-third:])
-    span = packets[-1].timestamp - packets[0].timestamp
-    if fall > DRAINED or fall * HEAP_SPEED > span * (HEAP_SPEED - 1):
-        return False
-    return step > least or len(packets) >= FEW
-
-
 def _whole(offset: float, timestamp: int) -> int:
     """The offset nearest to ``offset`` that gives ``timestamp`` a place that is a multiple of 2.5 ms."""
     return round((offset + timestamp) / QUANTUM) * QUANTUM - timestamp
-
-
-def _offset(packet: Packet) -> float:
-    return packet.arrival * SAMPLE_RATE - packet.timestamp

@@ -74,6 +74,7 @@ class SeparateStems:
         for stem in self.stems.values():
             if stem.track.slot is slot:
                 stem.track.slot = None
+                stem.track.clock_end = slot.clock_end
         _count_dropped(slot.buffer.counts, slot.ssrc, self._late, self._duplicate)
 
     def decide(self, now: float) -> None:

@@ -69,6 +69,8 @@ class SpeakerTrack:
         self.lost = 0
         self.trimmed = 0
         """Packets that were left out because the sender's clock is fast and it did not pause."""
+        self.clock_end: int | None = None
+        """The RTP timestamp (32-bit) at which the last talk-spurt in a slot that was closed ended; None: in silence."""
         self.recent: deque[bytes] = deque(maxlen=REMEMBERED_PAYLOADS)
         """The last payloads of speech."""
         self.failures: list[Exception] = []
@@ -79,7 +81,9 @@ class SpeakerTrack:
         self._spurt_start = 0
         self._first_end = 0
         """Where the first packet of the present stretch ends."""
-        self._first_payload = b""
+        self._may_be_noise = False
+        """The first packet of the present stretch may be a refresh of comfort noise."""
+        self._is_spoken = False
 
     def speak(
         self, position: int, samples: int, payload: bytes, sinks: Sequence[SpeechSink] | None = None
@@ -102,6 +106,13 @@ class SpeakerTrack:
         self.recent.append(payload)
         self.end = self.speech_end = position + samples
         return position
+
+    def expect_speech(self) -> None:
+        """The next packet is speech even if it comes alone.
+
+        The sender's clock stood still before it, so its encoder had no silence in which to refresh comfort noise.
+        """
+        self._is_spoken = True
 
     def repeats(self, payload: bytes, place: int) -> bool:
         """Whether a payload from elsewhere that belongs to ``place`` is a copy of a recent one.
@@ -152,6 +163,7 @@ class SpeakerTrack:
 
     def _note_pause(self, position: int, samples: int, payload: bytes) -> None:
         """Begins a stretch of speech with the packet at ``position``, if the pause before it is long enough."""
+        is_spoken, self._is_spoken = self._is_spoken, False
         if position - self.speech_end < SPURT_GAP:
             return
         if self._is_speech():
@@ -159,10 +171,10 @@ class SpeakerTrack:
             self._spurts_length += self.speech_end - self._spurt_start
         self._spurt_start = position
         self._first_end = position + samples
-        self._first_payload = payload
+        self._may_be_noise = not is_spoken and may_be_comfort_noise(payload)
 
     def _is_speech(self) -> bool:
         """Whether the present stretch is speech: it began, and is no refresh of comfort noise, which comes alone."""
         if self.speech_end < 0:
             return False
-        return self.speech_end != self._first_end or not may_be_comfort_noise(self._first_payload)
+        return self.speech_end != self._first_end or not self._may_be_noise

@@ -11,6 +11,9 @@ from worker.audio.webm import WebmWriter
 
 logger = logging.getLogger(__name__)
 
+WRITTEN_AT_ONCE = 1 << 16
+"""Packets that are written in one call while the file is closed."""
+
 
 class StemFile:
     """A WebM file in ``path`` whose methods do not raise.
@@ -63,6 +66,8 @@ class StemFile:
 
     def close(self) -> None:
         """Completes the file, unless it failed before."""
+        while self.write_due(WRITTEN_AT_ONCE):
+            pass
         file, self._file = self._file, None
         if file is None:
             return

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fixtures.replica.voices import load_voice
 from worker.audio.opus import SILENCES, is_silence, packet_samples
-from worker.audio.webm import WebmWriter
+from worker.audio.webm import OPENING, WebmWriter
 
 SPEECH: list[int | bytes] = [packet.payload for packet in load_voice("aria").speech[:100]]
 
@@ -108,7 +108,7 @@ def test_a_file_that_is_written_in_pieces_has_the_same_bytes(
             writer.write(position, 960, part)
         position += part if isinstance(part, int) else 960
         most = next(due, 0)
-        assert writer.write_due(most) <= most + 10
+        assert writer.write_due(most) <= most + OPENING + 10
     writer.close()
     assert (tmp_path / "a.webm").read_bytes() == (tmp_path / "b.webm").read_bytes()
 
@@ -117,8 +117,26 @@ def test_long_silence_waits_until_it_is_due_to_be_written(tmp_path: Path) -> Non
     writer = WebmWriter(tmp_path / "a.webm")
     writer.be_silent(0, 48_000 * 7_200)
     writer.write(48_000 * 7_200, 960, b"speech")
-    assert [writer.write_due(25_000) for _ in range(4)] == [25_000, 25_000, 10_001, 0]
+    assert [writer.write_due(25_000) for _ in range(4)] == [25_000, 25_000, 10_001 + OPENING, 0]
     writer.close()
+
+
+def test_a_file_is_created_when_it_is_due(tmp_path: Path) -> None:
+    """Hundreds of people can begin to speak at the same moment, and a file takes as long to create as hundreds of packets."""
+    payload_of_20_ms = load_voice("aria").speech[0].payload
+    path = tmp_path / "a.webm"
+    writer = WebmWriter(path)
+    writer.be_silent(0, 48_000)
+    writer.write(48_000, 960, payload_of_20_ms)
+    assert writer.write_due(0) == 0
+    assert not path.exists()
+    assert writer.write_due(1) == OPENING
+    assert path.exists()
+    assert writer.write_due(100) == 11, "silence of eight times 120 ms and two times 20 ms, and speech"
+    writer.write(48_960, 960, payload_of_20_ms)
+    assert writer.write_due(100) == 0, "what comes later is written at once"
+    writer.close()
+    assert len(packets_of(path)) == 12
 
 
 def test_a_file_can_be_sought(tmp_path: Path) -> None:

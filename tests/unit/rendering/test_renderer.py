@@ -4,6 +4,7 @@ import random
 import wave
 from collections.abc import Iterable
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -16,7 +17,7 @@ from fixtures.replica.comparison.recording import StemPacket, read_stem
 from fixtures.replica.voices import load_voice
 from tests.support.hearing_sinks import HearingSinks
 from tests.support.tapes import STARTED_AT, Talker, feed_all, meant_places, synthetic_tape, with_log_times
-from worker.audio.webm import WebmWriter
+from worker.audio.webm import OPENING, WebmWriter
 from worker.iso_time import iso_utc
 from worker.manifest.schema import Announcement, Manifest
 from worker.platforms.registry import Platform
@@ -286,6 +287,31 @@ def test_no_call_writes_more_than_a_bounded_part_of_a_long_silence(
             if path.is_file()
         }
     assert sizes["in pieces"] == sizes["in one go"]
+
+
+def test_no_event_creates_more_than_a_bounded_number_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 people begin to speak at the same moment, which must not stop the event loop; the files are as if it could."""
+    together = [
+        Talker(csrc=100 + number, slot=number, turns=[(1.0, 4.0)], payloads=payloads("aria"))
+        for number in range(40)
+    ]
+    files = {}
+    for name, at_once in (("bounded", 4 * OPENING), ("at once", 1 << 30)):
+        monkeypatch.setattr("worker.rendering.renderer.SILENCE_AT_ONCE", at_once)
+        output = tmp_path / name
+        renderer = Renderer(output, Platform.GOOGLE_MEET)
+        created = [0]
+        for event, logged in with_log_times(synthetic_tape(together, 5.0)):
+            renderer.feed(event, logged)
+            created.append(len(list(output.rglob("*.webm"))))
+        steps = [after - before for before, after in pairwise(created)]
+        assert max(steps) == (4 if name == "bounded" else 40)
+        assert created[-1] == 40
+        renderer.finish()
+        files[name] = {path.name: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    assert files["bounded"] == files["at once"]
 
 
 @pytest.mark.parametrize("step", [6.0, 60.0, 7_200.0, -60.0])

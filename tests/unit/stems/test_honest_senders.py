@@ -98,8 +98,8 @@ def test_jitter_loss_and_drift_leave_speech_in_its_place(
 ) -> None:
     rng = random.Random(seed)
     errors = place_errors(rng, turns(rng, 90), jitter=jitter, ppm=ppm, loss=loss)
-    # A clock drifts by 4 ms in a talk-spurt of 40 s.
-    assert quantile(errors, 0.99) <= (0.005 if not ppm and jitter < 0.01 else 0.0075)
+    # In speech a drift is corrected from 10 ms on.
+    assert quantile(errors, 0.99) <= (0.005 if not ppm and jitter < 0.01 else 0.01)
     assert max(map(abs, errors)) <= 0.02
 
 
@@ -107,7 +107,7 @@ def test_jitter_loss_and_drift_leave_speech_in_its_place(
     seed=st.integers(0, 10_000),
     jitter=st.sampled_from([0.0, 0.01]),
     length=st.floats(0.2, 25),
-    speed=st.sampled_from([1.5, 2, 4, 20, 1000]),
+    speed=st.sampled_from([1.1, 1.25, 1.5, 2, 4, 20, 1000]),
     start=st.floats(5, 30),
 )
 @settings(max_examples=60, deadline=None)
@@ -117,6 +117,20 @@ def test_a_talker_whose_network_stalls_is_not_moved(
     rng = random.Random(seed)
     errors = place_errors(rng, [(1.0, 90.0)], jitter=jitter, stalls=[Stall(start, length, speed)])
     assert max(map(abs, errors)) <= 0.02
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("speed", [1.1, 1.25, 1.5, 3])
+@pytest.mark.parametrize("jitter", [0.0, 0.03])
+def test_turns_in_a_queue_that_drains_slowly_are_in_their_places(
+    seed: int, speed: float, jitter: float
+) -> None:
+    """A queue that drains little faster than real time, behind jitter, in the middle of turns and between them."""
+    rng = random.Random(seed)
+    stall = Stall(rng.uniform(5, 25), rng.uniform(0.3, 5), speed)
+    errors = place_errors(rng, turns(rng, 60), jitter=jitter, stalls=[stall])
+    assert quantile(errors, 0.99) <= 0.02
+    assert max(map(abs, errors)) <= 0.1
 
 
 @pytest.mark.parametrize("seed", range(12))

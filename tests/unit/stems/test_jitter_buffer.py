@@ -72,6 +72,45 @@ def test_packets_that_arrive_within_the_window_leave_in_sequence(first: int, cou
     assert [each.timestamp - packets[0].timestamp for each in packets] == [960 * n for n in range(count)]
 
 
+def test_a_packet_that_is_put_back_waits_on_and_those_behind_it_with_it() -> None:
+    buffer = JitterBuffer()
+    for number in (1, 2, 3):
+        buffer.push(frame(number), 1.0)
+    buffer.put_back(buffer.take(), 3.0)
+    buffer.push(frame(5), 1.1)
+    buffer.push(frame(4), 1.2)
+    for again in (1, 3):
+        buffer.push(frame(again), 1.3)
+    assert list(buffer.release(3.0 + WINDOW_SECONDS - 0.001)) == []
+    assert payloads(buffer.release(3.0 + WINDOW_SECONDS)) == [b"packet %d" % number for number in range(1, 6)]
+    buffer.push(frame(1), 3.6)
+    assert (buffer.counts.duplicate, buffer.counts.late) == ({7: 3}, {})
+
+
+def test_a_packet_from_before_one_that_is_put_back_is_late() -> None:
+    buffer = JitterBuffer()
+    buffer.push(frame(0), 1.0)
+    assert payloads(buffer.release(1.5)) == [b"packet 0"]
+    buffer.push(frame(2), 2.0)
+    buffer.put_back(buffer.take(), 3.0)
+    buffer.push(frame(1), 2.1)
+    assert payloads(release_all(buffer)) == [b"packet 2"]
+    assert (buffer.counts.duplicate, buffer.counts.late) == ({}, {7: 1})
+
+
+def test_a_copy_that_is_put_back_gives_way_to_the_packet_itself() -> None:
+    buffer = JitterBuffer()
+    buffer.push(frame(0), 1.0)
+    assert payloads(buffer.release(1.5)) == [b"packet 0"]
+    buffer.push(red_frame(2, [1]), 2.0)
+    copy = buffer.take()
+    assert copy.recovered
+    buffer.put_back(copy, 3.0)
+    buffer.push(frame(1), 2.1)
+    assert [each.recovered for each in release_all(buffer)] == [False, False]
+    assert (buffer.counts.duplicate, buffer.counts.late) == ({}, {})
+
+
 @given(first=st.integers(0, 65_535), numbers=st.lists(st.integers(0, 200), max_size=120))
 def test_each_packet_leaves_once(first: int, numbers: list[int]) -> None:
     buffer = JitterBuffer()

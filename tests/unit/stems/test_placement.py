@@ -309,6 +309,114 @@ def test_a_stalled_sender_is_anchored_anew() -> None:
     assert room.places(7)[100] == pytest.approx(19 + 2.0, abs=0.0025)
 
 
+def standstill(room: Room, count: int, jitter: float) -> None:
+    """Speech from 1 s to 3 s, then a clock that stands still for 2 s, then ``count`` packets from 5 s on."""
+    for number in range(100 + count):
+        late = jitter * (number % 2)
+        room.packet(1, 7, number * 960, 1 + number * 0.02 + (2 if number >= 100 else 0) + late)
+
+
+@pytest.mark.parametrize(
+    ("count", "jitter", "placed"),
+    [(20, 0.0, 5.5), (5, 0.0, 7.0), (1, 0.0, 7.0), (20, 0.015, 7.0)],
+    ids=["plain", "word", "one packet", "jitter"],
+)
+def test_a_late_packet_waits_for_more_unless_it_is_plain_why_it_is_late(
+    count: int, jitter: float, placed: float
+) -> None:
+    """Not longer than two seconds after its arrival, so that live streams do not wait either."""
+    room = Room()
+    standstill(room, count, jitter)
+    room.packet(2, 8, 0, placed - 0.01)
+    assert len(room.places(7)) == 100
+    room.packet(2, 8, 960, placed + 0.01)
+    assert len(room.places(7)) > 100
+    assert room.places(7)[100] == pytest.approx(5.0, abs=0.0025)
+    room.finish()
+    assert len(room.places(7)) == 100 + count
+
+
+@pytest.mark.parametrize(
+    ("pause", "late", "placed"),
+    [(1.0, 0.3, 7.0), (0.0, 0.5, 5.5), (40.0, 0.3, 5.5)],
+    ids=["after a pause", "in speech", "after a long pause"],
+)
+def test_packets_wait_for_more_only_where_the_clock_can_have_stood_still(
+    pause: float, late: float, placed: float
+) -> None:
+    """In speech it is a second that counts, and after a long pause arrivals alone do."""
+    room = Room()
+    for number in range(55):
+        at = 5 + (number - 50) * 0.02 - (pause if number < 50 else 0)
+        room.packet(1, 7, round((at + 100) * 48_000), at + 40 + (late if number >= 50 else 0))
+    room.packet(2, 8, 0, 40 + placed + late - 0.01)
+    assert len(room.places(7)) == 50
+    room.packet(2, 8, 960, 40 + placed + late + 0.01)
+    assert len(room.places(7)) > 50
+
+
+def test_packets_that_wait_for_more_are_placed_when_the_recording_ends() -> None:
+    room = Room()
+    standstill(room, 5, 0.0)
+    room.finish()
+    assert room.places(7)[100:] == pytest.approx([5 + 0.02 * number for number in range(5)], abs=0.0025)
+
+
+def test_packets_that_wait_for_more_go_before_those_of_another_slot() -> None:
+    room = Room()
+    standstill(room, 5, 0.0)
+    for number in range(200):
+        room.packet(2, 7, 777 + number * 960, 5.1 + number * 0.02, payload=SPEECH + b"%d" % number)
+    room.finish()
+    assert [payload for _, payload in room.stems[7].speech] == [SPEECH] * 105 + [
+        SPEECH + b"%d" % number for number in range(200)
+    ]
+    assert room.places(7)[100:105] == pytest.approx([5 + 0.02 * number for number in range(5)], abs=0.0025)
+
+
+def test_late_packets_with_long_pauses_between_them_wait_once_each() -> None:
+    """A network that delivers a packet now and then must not keep speech back for ever."""
+    room = Room()
+    standstill(room, 1, 0.0)
+    for number in range(20):
+        room.packet(1, 7, (101 + number * 50) * 960, 6.02 + number + 1)
+    room.packet(2, 8, 0, 9.0)
+    assert len(room.places(7)) > 100
+
+
+UNVOICED = bytes([9 << 3, 0x00]) + bytes(40)
+"""20 ms of SILK in which the encoder found no voice, as in a refresh of comfort noise."""
+
+
+@pytest.mark.parametrize("pause", [1.2, 3.0, 60.0])
+def test_a_word_of_one_packet_after_a_standstill_is_speech(pause: float) -> None:
+    """The encoder had no silence in which to refresh comfort noise."""
+    room = Room()
+    spurt(room, 1, 7, start=1.0, count=50)
+    room.packet(1, 7, 98 * 960 + 960 * 2, 2.0 + pause, payload=UNVOICED)
+    room.finish()
+    assert room.tracks[7].intervals() == [
+        (48_000, 96_000),
+        (pytest.approx((2 + pause) * 48_000, abs=120), pytest.approx((2.02 + pause) * 48_000, abs=120)),
+    ]
+
+
+@pytest.mark.parametrize("dtx", [True, False])
+def test_a_refresh_of_comfort_noise_is_no_speech(dtx: bool) -> None:
+    """In the rhythm of DTX, after a standstill in silence, and in the pause after a word that followed a standstill."""
+    room = Room()
+    spurt(room, 1, 7, start=1.0, count=50)
+    timestamp, at = 100 * 960, 2.0
+    for number in range(6):
+        if dtx:
+            room.packet(1, 7, timestamp, at, payload=DTX)
+        timestamp, at = timestamp + 20 * 960, at + 0.4 + (10 if number == 3 else 0)
+        room.packet(1, 7, timestamp, at, payload=UNVOICED)
+        timestamp, at = timestamp + 960, at + 0.02
+    room.finish()
+    assert room.tracks[7].intervals() == [(48_000, 96_000)]
+
+
 def test_a_stalled_network_does_not_move_packets() -> None:
     room = Room()
     for number in range(200):

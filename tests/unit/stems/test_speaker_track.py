@@ -40,3 +40,26 @@ def test_without_speech_there_is_no_stretch() -> None:
     track.be_silent_until(48_000)
     assert track.intervals() == []
     assert track.end == 48_000
+
+
+NOISE = bytes([9 << 3, 0x00]) + bytes(40)
+"""20 ms of SILK in which the encoder found no voice."""
+
+
+@pytest.mark.parametrize("is_expected", [True, False])
+def test_a_lone_packet_without_a_voice_is_speech_where_that_is_expected(is_expected: bool) -> None:
+    track = SpeakerTrack(Stem())
+    if is_expected:
+        track.expect_speech()
+    track.speak(48_000, 960, NOISE)
+    track.speak(96_000, 960, NOISE)
+    assert track.intervals() == ([(48_000, 48_960)] if is_expected else [])
+
+
+def test_speech_is_expected_of_the_next_packet_only() -> None:
+    track = SpeakerTrack(Stem())
+    track.speak(480, 960, b"\x78speech")
+    track.expect_speech()
+    track.speak(2_400, 960, NOISE)
+    track.speak(96_000, 960, NOISE)
+    assert track.intervals() == [(480, 3_360)]

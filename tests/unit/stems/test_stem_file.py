@@ -62,6 +62,7 @@ def test_a_file_that_cannot_be_closed_keeps_what_is_in_it(tmp_path: Path) -> Non
     file = StemFile(path)
     for number, payload in enumerate(SPEECH):
         file.write(number * 960, 960, payload)
+    file.write_due(1_000)
     with largest_file(1_000):
         file.close()
         file.close()
