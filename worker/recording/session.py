@@ -165,7 +165,7 @@ class _Session:
         self._observer = observer
         self._clock = clock
         self._interruptions = Interruptions(browser, tap, page, stopped, clock)
-        self._lifecycle = Lifecycle(request.policy, request.bot_name, clock())
+        self._lifecycle = Lifecycle(request.policy, request.bot_name, clock(), comes_back=request.comes_back)
         self._announcer = Announcer(call, request.announcement, write=self._write, clock=clock)
         self._call_loop = CallLoop(
             call,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import pytest
 from playwright.async_api import Error as PlaywrightError
@@ -15,6 +15,7 @@ from tests.support.tape_samples import EPOCH, batch
 from worker.browser.injected_scripts import LIVE_LIMITS, TapLimits
 from worker.browser.launch import ChromiumNotFoundError
 from worker.browser.tap import Tap
+from worker.lifecycle.state_machine import Lifecycle
 from worker.platforms.call import CallError
 from worker.platforms.links import parse_link
 from worker.reasons import Reason
@@ -150,7 +151,12 @@ async def test_nothing_that_fails_in_the_browser_at_the_end_costs_a_file(
         await asyncio.Event().wait()
         return ""
 
+    def lifecycle(*arguments: Any, **more: Any) -> Lifecycle:
+        options.append(more)
+        return Lifecycle(*arguments, **more)
+
     started: list[Callable[[TapeEvent], None]] = []
+    options: list[dict[str, Any]] = []
 
     class Beginning(RecordingObserver):
         def state(self, state: State, reason: object = None) -> None:
@@ -164,6 +170,7 @@ async def test_nothing_that_fails_in_the_browser_at_the_end_costs_a_file(
     monkeypatch.setattr(session, "open_call", open_call)
     monkeypatch.setattr(session, "take_snapshot", take_snapshot)
     monkeypatch.setattr(session, "SteadyClock", partial(SteadyClock, wall=lambda: EPOCH))
+    monkeypatch.setattr(session, "Lifecycle", lifecycle)
     monkeypatch.setattr(interruptions, "until_hung", never)
     request = RecordingRequest(
         bot_id="bot-1",
@@ -171,6 +178,7 @@ async def test_nothing_that_fails_in_the_browser_at_the_end_costs_a_file(
         output=tmp_path / "out",
         bot_name="Notes",
         failure=tmp_path / "failure",
+        comes_back=True,
     )
     stopped = asyncio.get_running_loop().create_future()
     outcome = await attend(
@@ -181,6 +189,7 @@ async def test_nothing_that_fails_in_the_browser_at_the_end_costs_a_file(
         stopped,
     )
     assert outcome.ending.reason is Reason.CONNECTION_LOST
+    assert options == [{"comes_back": True}]
     assert outcome.error is None
     assert outcome.manifest is not None
     assert (tmp_path / "out" / "audio_streams.json").is_file()
