@@ -203,6 +203,48 @@ MEDIA: Final = (
         "MAX_STEP_BACK = SAMPLE_RATE",
         f"{STEMS}test_stem_router.py",
     ),
+    _mutation(
+        "whoever sent the same bytes before costs a speaker a packet",
+        "worker/stems/repeated_packets.py",
+        "self._tracks.get((payload, csrcs))",
+        "self._tracks.get((payload, ()))",
+        f"{STEMS}test_repeated_packets.py",
+    ),
+    _mutation(
+        "the late end of a second track is appended",
+        "worker/stems/stem_router.py",
+        "MOST_DELAY = SAMPLE_RATE",
+        "MOST_DELAY = 0",
+        f"{STEMS}test_stem_router.py",
+    ),
+    _mutation(
+        "a track that took over is left out as before",
+        "worker/stems/gated_stems.py",
+        "track.slot.last_arrival * SAMPLE_RATE >= position",
+        "track.slot.last_arrival >= 0",
+        f"{STEMS}test_repeated_packets.py",
+    ),
+    _mutation(
+        "silence on one receiver hides that another misses all speech",
+        "worker/lifecycle/media_state.py",
+        "missed_since=None if speech else media.missed_since",
+        "missed_since=None",
+        "tests/unit/lifecycle/test_media_state.py",
+    ),
+    _mutation(
+        "a recording with a deaf receiver counts as complete",
+        "worker/manifest/recording_facts.py",
+        "            receivers_deaf=len(self._deaf),\n",
+        "",
+        "tests/unit/manifest/test_recording_facts.py",
+    ),
+    _mutation(
+        "an event that no tape holds ends the recording",
+        "worker/recording/recorder.py",
+        "        except UnwritableEventError as error:",
+        "        except TapeWriteError as error:",
+        "tests/unit/recording/test_recorder.py",
+    ),
     # The mix.
     _mutation(
         "a decoder goes on from the talk-spurt before",

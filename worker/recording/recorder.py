@@ -64,7 +64,7 @@ class Recorder:
         Raises TapeWriteError.
         """
         try:
-            logged, recorded = self._write(redacted_event(event, self._redactor))
+            logged, recorded = self._put(redacted_event(event, self._redactor))
         except TapeWriteError as error:
             self._tape_error = self._tape_error or error
             raise
@@ -74,7 +74,7 @@ class Recorder:
         for observe in self.observers:
             observe(recorded)
 
-    def _write(self, event: TapeEvent) -> LoggedEvent:
+    def _put(self, event: TapeEvent) -> LoggedEvent:
         """Writes ``event``, or in its place that it was left out; returns what was written. Raises TapeWriteError."""
         at = self._clock()
         try:
