@@ -247,6 +247,14 @@ MEDIA: Final = (
     ),
     # The mix.
     _mutation(
+        "of several who speak at once the last one is heard",
+        "worker/audio/mixer.py",
+        "sums[at : at + len(part)] += part",
+        "sums[at : at + len(part)] = part",
+        f"{RENDERING}test_fuzzed_tapes.py",
+        f"{AUDIO}test_mixer.py",
+    ),
+    _mutation(
         "a decoder goes on from the talk-spurt before",
         "worker/audio/decoder.py",
         "        self._decoder.flush_buffers()\n",

@@ -53,7 +53,8 @@ class MediaState(NamedTuple):
     """The state of the media. Times are Unix seconds, None: never, or not now. ``first_frame`` is an arrival; the others are by
     the clock of whoever observed the events.
 
-    ``sources`` holds when each CSRC spoke last, ``unlisted_speech`` when somebody spoke in a packet that lists no source.
+    ``last_speech`` is also when packets as frequent as speech arrived at a receiver from which none is tapped. ``sources``
+    holds when each CSRC spoke last, ``unlisted_speech`` when somebody spoke in a packet that lists no source.
     ``disconnected_since``: all peer connections that the page had failed or were closed; since then none has connected and no
     packet has arrived.
     ``deaf_since``: packets arrive, none of them is tapped. ``missed_since``: packets as frequent as speech arrive at a receiver
