@@ -38,6 +38,7 @@ from worker.recording.steady_clock import SteadyClock
 from worker.recording.ticker import Ticker
 from worker.rendering.deferred import HELD_SECONDS, DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER, claim_output
+from worker.safe_text import redact
 from worker.settings import BrowserSettings
 from worker.states import State
 from worker.tape.errors import TapeWriteError
@@ -290,7 +291,7 @@ class _Session:
         try:
             await act()
         except Exception as error:  # noqa: BLE001 - whatever the page or its driver causes
-            logger.info("could not %s: %s", what, cause(error))
+            logger.info("could not %s: %s", what, self._redactor.text(redact(cause(error))))
 
     def _needs_snapshot(self, reason: Reason) -> bool:
         """Whether what the page shows helps to understand ``reason``."""

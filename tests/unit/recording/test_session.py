@@ -105,6 +105,12 @@ def raise_if(error: Exception | None) -> None:
         raise error
 
 
+DOES: Final = {
+    "flush": "get what the page holds",
+    "snapshot": "take a picture of the page",
+    "leave": "leave by the button",
+}
+
 BEGIN: Final[list[TapeEvent]] = [
     RecordingStarted(at=EPOCH),
     *(batch(number, EPOCH + number * 0.3) for number in range(10)),
@@ -114,7 +120,7 @@ BEGIN: Final[list[TapeEvent]] = [
 @pytest.mark.parametrize(
     "error",
     [
-        PlaywrightError("Target closed"),
+        PlaywrightError("no answer from https://x.test/a?p=secret"),
         CallError(Reason.PAGE_HUNG, ""),
         TimeoutError(),
         OSError("full"),
@@ -124,8 +130,14 @@ BEGIN: Final[list[TapeEvent]] = [
 )
 @pytest.mark.parametrize("place", ["flush", "snapshot", "leave"])
 async def test_nothing_that_fails_in_the_browser_at_the_end_costs_a_file(
-    place: str, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str,
+    error: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
+
     def raises(at: str) -> Exception | None:
         return error if at == place else None
 
@@ -190,6 +202,7 @@ async def test_nothing_that_fails_in_the_browser_at_the_end_costs_a_file(
     )
     assert outcome.ending.reason is Reason.CONNECTION_LOST
     assert options == [{"comes_back": True}]
+    assert (f"could not {DOES[place]}: " in caplog.text) and "secret" not in caplog.text
     assert outcome.error is None
     assert outcome.manifest is not None
     assert (tmp_path / "out" / "audio_streams.json").is_file()
