@@ -6,7 +6,7 @@
  * toJSON of what is turned into JSON. So these are called in their place, arrays are read by index, and promises are awaited.
  */
 
-const { apply, construct, defineProperty, getOwnPropertyDescriptor, ownKeys, setPrototypeOf } = Reflect;
+const { apply, construct, defineProperty, getOwnPropertyDescriptor, getPrototypeOf, ownKeys, setPrototypeOf } = Reflect;
 
 /**
  * A function that calls the method as it is now.
@@ -22,7 +22,7 @@ function keptMethod(owner, name) {
 /**
  * A function that reads the property, with the getter as it is now.
  * @param {any} owner
- * @param {string} name
+ * @param {string | symbol} name
  * @returns {(self: any) => any}
  */
 function keptGetter(owner, name) {
@@ -50,6 +50,9 @@ const KeptMap = keptClass(Map);
 const KeptSet = keptClass(Set);
 const KeptWeakMap = keptClass(WeakMap);
 
+/** What all typed arrays inherit. */
+const TypedArray = /** @type {any} */ (getPrototypeOf(Uint8Array.prototype));
+
 const kept = Object.freeze({
   __proto__: null,
   addListener: keptMethod(EventTarget.prototype, "addEventListener"),
@@ -71,7 +74,8 @@ const kept = Object.freeze({
   toWellFormed: keptMethod(String.prototype, "toWellFormed"),
   exec: keptMethod(RegExp.prototype, "exec"),
   toBase64: keptMethod(Uint8Array.prototype, "toBase64"),
-  copy: keptMethod(Uint8Array.prototype, "slice"),
+  setBytes: keptMethod(TypedArray, "set"),
+  byteLength: keptGetter(TypedArray, "byteLength"),
   encode: ((encoder, encode) => (/** @type {string} */ text) => encode(encoder, text))(
     new TextEncoder(),
     keptMethod(TextEncoder.prototype, "encode"),
@@ -115,6 +119,32 @@ function wellFormed(_key, value) {
 function plain(value) {
   setPrototypeOf(value, null);
   return value;
+}
+
+/**
+ * A copy of the bytes of an ArrayBuffer or a view; slice() would ask the page which constructor to use.
+ * @param {ArrayBuffer | ArrayBufferView} data
+ */
+const copyBytes = ((typeName, typed, dataView) => (/** @type {any} */ data) => {
+  let bytes;
+  if (kept.isView(data)) {
+    const view = typeName(data) === undefined ? dataView : typed;
+    bytes = new kept.Uint8Array(view.buffer(data), view.byteOffset(data), view.byteLength(data));
+  } else {
+    bytes = new kept.Uint8Array(data);
+  }
+  const copy = new kept.Uint8Array(kept.byteLength(bytes));
+  kept.setBytes(copy, bytes);
+  return copy;
+})(keptGetter(TypedArray, Symbol.toStringTag), keptView(TypedArray), keptView(DataView.prototype));
+
+/** @param {object} prototype */
+function keptView(prototype) {
+  return {
+    buffer: keptGetter(prototype, "buffer"),
+    byteOffset: keptGetter(prototype, "byteOffset"),
+    byteLength: keptGetter(prototype, "byteLength"),
+  };
 }
 
 /** Unix time in seconds, on the clock that also stamps the frames. */

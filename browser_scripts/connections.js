@@ -73,14 +73,17 @@ class Connections {
   #hookConstructor() {
     const native = window.RTCPeerConnection;
     /** @type {typeof RTCPeerConnection} */
-    const hooked = new Proxy(native, {
-      construct: (target, args, newTarget) => {
-        if (args.length) args[0] = Connections.#withoutEncodedStreams(args[0]);
-        const connection = construct(target, args, newTarget === hooked ? target : newTarget);
-        this.#events.guard("RTCPeerConnection", () => this.#open(connection));
-        return connection;
-      },
-    });
+    const hooked = new Proxy(
+      native,
+      plain({
+        construct: (/** @type {any} */ target, /** @type {any[]} */ args, /** @type {any} */ newTarget) => {
+          if (args.length) args[0] = Connections.#withoutEncodedStreams(args[0]);
+          const connection = construct(target, args, newTarget === hooked ? target : newTarget);
+          this.#events.guard("RTCPeerConnection", () => this.#open(connection));
+          return connection;
+        },
+      }),
+    );
     /** @type {[object, string][]} */
     const places = [
       [native.prototype, "constructor"],
@@ -96,12 +99,15 @@ class Connections {
   #hookSetConfiguration() {
     const prototype = RTCPeerConnection.prototype;
     const native = prototype.setConfiguration;
-    prototype.setConfiguration = new Proxy(native, {
-      apply(target, self, args) {
-        if (args.length) args[0] = Connections.#withoutEncodedStreams(args[0]);
-        return apply(target, self, args);
-      },
-    });
+    prototype.setConfiguration = new Proxy(
+      native,
+      plain({
+        apply(/** @type {any} */ target, /** @type {any} */ self, /** @type {any[]} */ args) {
+          if (args.length) args[0] = Connections.#withoutEncodedStreams(args[0]);
+          return apply(target, self, args);
+        },
+      }),
+    );
   }
 
   /**

@@ -111,7 +111,6 @@ class DataChannels {
   static async #bytes(data) {
     if (typeof data === "string") return kept.encode(data);
     if (kept.isInstance(NativeBlob, data)) return new kept.Uint8Array(await blobBuffer(data));
-    if (kept.isView(data)) return kept.copy(new kept.Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    return kept.copy(new kept.Uint8Array(/** @type {ArrayBuffer} */ (data)));
+    return copyBytes(/** @type {ArrayBuffer | ArrayBufferView} */ (data));
   }
 }

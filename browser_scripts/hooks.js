@@ -11,13 +11,16 @@
 function observeMethod(owner, name, after, events) {
   const descriptor = owner && getOwnPropertyDescriptor(owner, name);
   if (typeof descriptor?.value !== "function") return;
-  const value = new Proxy(descriptor.value, {
-    apply(native, self, args) {
-      const result = apply(native, self, args);
-      events.guard(name, () => after(self, result, args));
-      return result;
-    },
-  });
+  const value = new Proxy(
+    descriptor.value,
+    plain({
+      apply(/** @type {any} */ native, /** @type {any} */ self, /** @type {any[]} */ args) {
+        const result = apply(native, self, args);
+        events.guard(name, () => after(self, result, args));
+        return result;
+      },
+    }),
+  );
   defineProperty(owner, name, { ...descriptor, value });
 }
 
@@ -30,13 +33,16 @@ function observeMethod(owner, name, after, events) {
 function observeConstructor(name, after, events) {
   const native = window[name];
   /** @type {any} */
-  const hooked = new Proxy(native, {
-    construct(target, args, newTarget) {
-      const made = construct(target, args, newTarget === hooked ? target : newTarget);
-      events.guard(name, () => after(made));
-      return made;
-    },
-  });
+  const hooked = new Proxy(
+    native,
+    plain({
+      construct(/** @type {any} */ target, /** @type {any[]} */ args, /** @type {any} */ newTarget) {
+        const made = construct(target, args, newTarget === hooked ? target : newTarget);
+        events.guard(name, () => after(made));
+        return made;
+      },
+    }),
+  );
   /** @type {[object, string][]} */
   const places = [
     [native.prototype, "constructor"],

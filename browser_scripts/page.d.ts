@@ -7,7 +7,7 @@ declare const CONFIG: {
   /** Name of the direct binding on window, which not every document has; removed as well. */
   directBinding: string;
   /** Name of the event by which the worker process requests everything that is queued. */
-  flushEvent: string;
+  flush: string;
   /** The whole text of the Web Worker. */
   workerSource: string;
   limits: {

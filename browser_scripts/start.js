@@ -23,11 +23,9 @@ function start() {
       await flushed[0];
       await flushed[1];
     };
-    const NativeEvent = CustomEvent;
-    const detail = keptGetter(CustomEvent.prototype, "detail");
-    kept.addListener(window, CONFIG.flushEvent, (/** @type {Event} */ event) => {
-      if (kept.isInstance(NativeEvent, event)) detail(event).flushed = flush();
-    });
+    // worker/browser/tap.py calls it here: what syntax alone leads to the page can neither replace nor comes across.
+    const place = /** @type {object} */ (getPrototypeOf((async function* () {}).prototype));
+    defineProperty(place, CONFIG.flush, plain({ value: flush }));
     // In pagehide it is too late for the Web Worker to send what it holds, so beforeunload flushes as well.
     for (const name of ["beforeunload", "pagehide"]) kept.addListener(window, name, () => void flush());
     // Most iframes hold no call: their Web Worker starts with their first receiver.

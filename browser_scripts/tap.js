@@ -12,6 +12,10 @@ const WebWorker = Object.freeze({
   Transform: RTCRtpScriptTransform,
   track: keptGetter(RTCRtpReceiver.prototype, "track"),
   kind: keptGetter(MediaStreamTrack.prototype, "kind"),
+  preventDefault: keptMethod(Event.prototype, "preventDefault"),
+  /** Of a script that cannot be fetched, the event is not an ErrorEvent. @type {(event: Event) => string} */
+  errorMessage: ((NativeEvent, message) => (/** @type {Event} */ event) =>
+    kept.isInstance(NativeEvent, event) ? message(event) : "")(ErrorEvent, keptGetter(ErrorEvent.prototype, "message")),
 });
 
 /**
@@ -56,11 +60,11 @@ class Tap {
     if (this.#worker) return;
     const worker = WebWorker.start(CONFIG.workerSource);
     kept.addListener(worker, "message", (/** @type {Event} */ event) =>
-      this.#events.guard("Tap.hear", () => this.#hear(kept.messageData(event))),
+      this.#events.guard("Tap.hear", () => this.#hear(plain(kept.messageData(event)))),
     );
-    kept.addListener(worker, "error", (/** @type {ErrorEvent} */ event) => {
-      event.preventDefault();
-      this.#events.fault("Tap.worker", event.message || "the Web Worker could not be started");
+    kept.addListener(worker, "error", (/** @type {Event} */ event) => {
+      WebWorker.preventDefault(event);
+      this.#events.fault("Tap.worker", WebWorker.errorMessage(event) || "the Web Worker could not be started");
     });
     WebWorker.post(worker, { document: this.#document });
     this.#worker = worker;
@@ -147,14 +151,17 @@ class Tap {
     const native = descriptor?.set;
     if (!native) throw new Error("RTCRtpReceiver.transform is missing: Chromium 141 or newer is needed");
     const tap = this;
-    const set = new Proxy(native, {
-      apply(target, self, args) {
-        apply(target, self, args);
-        tap.#events.guard("transform", () => {
-          if (args[0] && WebWorker.kind(WebWorker.track(self)) === "audio") tap.reportPath("encoded");
-        });
-      },
-    });
+    const set = new Proxy(
+      native,
+      plain({
+        apply(/** @type {any} */ target, /** @type {any} */ self, /** @type {any[]} */ args) {
+          apply(target, self, args);
+          tap.#events.guard("transform", () => {
+            if (args[0] && WebWorker.kind(WebWorker.track(self)) === "audio") tap.reportPath("encoded");
+          });
+        },
+      }),
+    );
     Object.defineProperty(prototype, "transform", { ...descriptor, set });
     return (/** @type {RTCRtpReceiver} */ receiver, /** @type {RTCRtpScriptTransform} */ transform) =>
       apply(native, receiver, [transform]);

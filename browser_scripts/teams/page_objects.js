@@ -46,7 +46,7 @@ class PageObjects {
    * @param {Uint8Array} message
    */
   hear(label, message) {
-    if (label !== "main-channel" || message.length > 10_000) return;
+    if (label !== "main-channel" || kept.byteLength(message) > 10_000) return;
     let history = kept.exec(PageObjects.#DOMINANT, kept.decode(message))?.[1] ?? "";
     for (let found; (found = kept.exec(PageObjects.#DIGITS, history)); history = kept.slice(history, found[0].length)) {
       this.#addSource(+found[1]);

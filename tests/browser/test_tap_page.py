@@ -182,6 +182,8 @@ SPOILED_CALL = """() => void setTimeout(async () => {
   const track = tone(300);
   const stream = new MediaStream([track]);
   const spoil = () => { throw new Error("spoiled"); };
+  const WebSocketBefore = WebSocket, transform = Object.getOwnPropertyDescriptor(RTCRtpReceiver.prototype, "transform");
+  const bytes = new Uint8Array([9, 1, 2, 9]).subarray(1, 3), view = new DataView(new Uint8Array([9, 3, 4, 9]).buffer, 1, 2);
   const define = Reflect.defineProperty;
   const stringify = JSON.stringify;
   const iterator = (values) => Object.getPrototypeOf(values[Symbol.iterator]());
@@ -193,7 +195,14 @@ SPOILED_CALL = """() => void setTimeout(async () => {
     [Date, ["now"]],
     [RTCRtpReceiver.prototype, ["getStats", "track", "getContributingSources"]],
     [RTCPeerConnection.prototype, ["getReceivers", "connectionState", "iceConnectionState", "signalingState"]],
-    [EventTarget.prototype, ["addEventListener"]],
+    [EventTarget.prototype, ["addEventListener", "removeEventListener", "dispatchEvent"]],
+    [Event.prototype, ["preventDefault", "type", "target"]],
+    [ErrorEvent.prototype, ["message"]],
+    [CustomEvent.prototype, ["detail"]],
+    [Uint8Array.prototype, ["constructor"]],
+    // Fields of messages between our scripts, and traps of a Proxy.
+    [Object.prototype, ["frames", "tally", "flushed", "fault", "apply", "construct", "getPrototypeOf", "has", "ownKeys"]],
+    [Array.prototype, ["entries", "keys", "values", "shift", "splice", "pop", "concat", "at"]],
     [RTCDataChannel.prototype, ["label"]],
     [MessageEvent.prototype, ["data"]],
     [RTCTrackEvent.prototype, ["receiver"]],
@@ -203,13 +212,17 @@ SPOILED_CALL = """() => void setTimeout(async () => {
     [window, [
       "setInterval", "setTimeout", "Set", "WeakMap", "Uint8Array", "TextEncoder", "TextDecoder", "Worker", "Blob", "URL",
       "String", "MessageEvent", "RTCTrackEvent", "RTCDataChannelEvent", "RTCRtpScriptTransform", "performance",
+      "Event", "CustomEvent", "ErrorEvent", "WeakSet", "WeakRef", "ArrayBuffer", "DataView", "Number", "Date", "RegExp",
+      "structuredClone", "queueMicrotask", "dispatchEvent", "addEventListener", "postMessage", "clearTimeout", "clearInterval",
+      "MutationObserver", "Response", "XMLHttpRequest", "WebSocket", "RTCDataChannel", "RTCRtpReceiver", "MediaStreamTrack",
+      "Symbol", "crypto", "btoa", "atob", "requestAnimationFrame", "parseInt", "isNaN", "encodeURIComponent",
     ]],
   ];
   for (const type of [
     Set, WeakMap, Promise, String, RegExp, Uint8Array, Object.getPrototypeOf(Uint8Array), TextEncoder, TextDecoder,
-    Worker, RTCStatsReport, Performance, URL, Blob,
+    Worker, RTCStatsReport, Performance, URL, Blob, DataView, ArrayBuffer, Number, MutationObserver, Response, XMLHttpRequest,
   ]) {
-    const names = Reflect.ownKeys(type.prototype).filter((name) => name !== "constructor" && name !== "length");
+    const names = Reflect.ownKeys(type.prototype).filter((name) => name !== "constructor");
     spoiled.push([type.prototype, names]);
   }
   for (let i = 0; i < spoiled.length; i += 1) {
@@ -220,11 +233,19 @@ SPOILED_CALL = """() => void setTimeout(async () => {
   define(Array.prototype, "toJSON", { value: function () { return typeof this[0] === "string" ? this : spoil(); } });
   define(Object.prototype, "toJSON", { value: function () { return "serializedArgs" in this ? this : spoil(); } });
   const a = new RTCPeerConnection(), b = new RTCPeerConnection();
+  // Traps that a hook has not are looked up in Object.prototype, unless it has none.
+  const hooked = [RTCPeerConnection, WebSocketBefore, a.addTrack, a.setConfiguration];
+  for (let i = 0; i < hooked.length; i += 1) Object.getPrototypeOf(hooked[i]);
+  Object.getPrototypeOf(transform.set);
   a.onicecandidate = (event) => void b.addIceCandidate(event.candidate);
   b.onicecandidate = (event) => void a.addIceCandidate(event.candidate);
   b.ontrack = (event) => { audio.srcObject = event.streams[0]; };
-  const channel = a.createDataChannel("collections");
-  channel.onopen = () => channel.send("hello");
+  const channel = a.createDataChannel("collections"), main = a.createDataChannel("main-channel");
+  channel.onopen = () => {
+    channel.send("hello");
+    channel.send(bytes);
+  };
+  main.onopen = () => main.send(view);
   a.addTrack(track, stream);
   await a.setLocalDescription();
   await b.setRemoteDescription(a.localDescription);
@@ -238,7 +259,13 @@ async def test_a_page_that_replaces_the_built_ins_is_recorded(browser_session: B
     await loopback.page.evaluate(SPOILED_CALL)
     await until(lambda: loopback.of(PageFault) or len(loopback.frames) >= 250)
     await until(lambda: loopback.of(ReceiverReport))
-    assert [event.payload for event in loopback.of(ChannelMessage)] == [b"hello"]
+    assert await loopback.tap.flush(5.0)
+    messages = loopback.of(ChannelMessage)
+    assert [each.payload for each in messages if each.label == "collections"] == [b"hello", b"\1\2"]
+    assert [(each.payload, each.sent) for each in messages if each.label == "main-channel"] == [
+        (b"\3\4", True),
+        (b"\3\4", False),
+    ]
     assert [each.state for each in loopback.of(ConnectionStateChanged)][-1] == "connected"
     assert loopback.tap.last_heartbeat is not None
     loopback.assert_nothing_lost()

@@ -174,6 +174,28 @@ async def test_receivers_of_an_iframe_are_tapped(browser_session: BrowserSession
     assert await loopback.tap.flush()
 
 
+async def test_an_iframe_whose_built_ins_are_replaced_before_its_first_receiver_is_tapped(
+    browser_session: BrowserSession,
+) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate(
+        """async () => {
+          const frame = document.createElement("iframe");
+          document.body.append(frame);
+          const inner = frame.contentWindow;
+          const spoil = () => { throw new Error("spoiled"); };
+          inner.Array.prototype[Symbol.iterator] = spoil;
+          inner.URL.createObjectURL = spoil;
+          for (const name of ["Worker", "Blob", "URL", "RTCRtpScriptTransform"]) inner[name] = spoil;
+          window.RTCPeerConnection = inner.RTCPeerConnection;
+          await listenByOffer(tone(300));
+        }"""
+    )
+    await loopback.until_frames(50)
+    assert len(loopback.listeners) == 1
+    loopback.assert_nothing_lost()
+
+
 async def test_an_iframe_that_navigates_is_tapped_once(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate(

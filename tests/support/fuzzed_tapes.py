@@ -39,6 +39,9 @@ SPEECH: Final = {
     BO: [packet.payload for packet in load_voice("bruno").speech],
 }
 
+TURNS: Final[tuple[tuple[int, ...], ...]] = ((ANN,), (BO,), (ANN, BO), (BO, ANN))
+"""Who speaks at once."""
+
 SIZES: Final = (
     0,
     1,
@@ -111,32 +114,38 @@ class FuzzedTape:
         yield RecordingEnded(at=STARTED_AT + SECONDS, reason="meeting_ended")
 
     def _people(self) -> Iterator[Frame]:
-        """Ann and Bo in turns, without a pause; on Meet each in a slot, on Teams in one mix."""
+        """Ann and Bo in turns or both at once, without a pause; on Meet each in a slot, on Teams in one mix."""
         rng = self._rng
         separate = self._platform is Platform.GOOGLE_MEET
         clocks = {person: [rng.randrange(1 << 16), rng.randrange(1 << 32)] for person in SPEECH}
-        turn_ends, speaking = 0.0, ANN
+        turn_ends, speaking = 0.0, TURNS[0]
         for number in range(50 * (SECONDS - 1)):
             at = number * 0.02
             if at >= turn_ends:
-                turn_ends, speaking = at + rng.uniform(0.5, 3), ANN if speaking == BO else BO
-            payload = SPEECH[speaking][number % len(SPEECH[speaking])]
-            self.sent[speaking].append(payload)
-            sequence, timestamp = clocks[speaking if separate else ANN]
-            clocks[speaking if separate else ANN][0] += 1
-            yield Frame(
-                receiver=(speaking - ANN) if separate else 0,
-                ssrc=speaking if separate else ANN,
-                csrcs=(speaking,),
-                sequence=sequence & 0xFFFF,
-                timestamp=(timestamp + number * 960) & 0xFFFF_FFFF,
-                payload_type=111,
-                mime_type=OPUS_MIME_TYPE,
-                audio_level=0.1,
-                arrival=STARTED_AT + at + rng.random() * 0.005,
-                captured=None,
-                payload=payload,
-            )
+                turn_ends, speaking = (
+                    at + rng.uniform(0.5, 3),
+                    rng.choice([each for each in TURNS if each != speaking]),
+                )
+            for csrcs in [(person,) for person in speaking] if separate else [speaking]:
+                slot = csrcs[0] if separate else ANN
+                payload = SPEECH[csrcs[0]][number % len(SPEECH[csrcs[0]])]
+                for person in csrcs:
+                    self.sent[person].append(payload)
+                sequence, timestamp = clocks[slot]
+                clocks[slot][0] += 1
+                yield Frame(
+                    receiver=slot - ANN,
+                    ssrc=slot,
+                    csrcs=csrcs,
+                    sequence=sequence & 0xFFFF,
+                    timestamp=(timestamp + number * 960) & 0xFFFF_FFFF,
+                    payload_type=111,
+                    mime_type=OPUS_MIME_TYPE,
+                    audio_level=0.1,
+                    arrival=STARTED_AT + at + rng.random() * 0.005,
+                    captured=None,
+                    payload=payload,
+                )
 
     def _hostile(self) -> Iterator[Frame]:
         """Packets with wild sequences, times, formats and payloads, on slots of their own."""
@@ -170,8 +179,7 @@ class FuzzedTape:
         size = rng.choice(SIZES)
         toc = rng.choice([*TABLES_OF_CONTENTS, rng.randrange(256)])
         payload = bytes([toc, *rng.randbytes(size - 1)]) if size else b""
-        # What is in a mix is the platform's: nobody can put a copy of another's packet there.
-        if self._platform is Platform.GOOGLE_MEET and rng.random() < 0.2:
+        if rng.random() < 0.2:
             payload = rng.choice(SPEECH[ANN])
         if not red or rng.random() < 0.2:
             return payload

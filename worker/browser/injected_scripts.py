@@ -50,20 +50,20 @@ LIVE_LIMITS: Final = TapLimits(batch_milliseconds=100)
 class _Config(msgspec.Struct, frozen=True, rename="camel"):
     binding: str
     direct_binding: str
-    flush_event: str
+    flush: str
     worker_source: str
     limits: TapLimits
 
 
 def page_script(
-    binding: str, direct_binding: str, flush_event: str, platform_files: tuple[str, ...], limits: TapLimits
+    binding: str, direct_binding: str, flush: str, platform_files: tuple[str, ...], limits: TapLimits
 ) -> str:
     """The init script of every document, with ``platform_files`` of browser_scripts among its files.
 
     Its names stay inside a function, invisible to the page.
     """
     worker_source = _wrap(f"const LIMITS = {_json(limits)};", WORKER_FILES)
-    config = _Config(binding, direct_binding, flush_event, worker_source, limits)
+    config = _Config(binding, direct_binding, flush, worker_source, limits)
     return _wrap(f"const CONFIG = {_json(config)};", (*PAGE_FILES, *platform_files, START_FILE))
 
 

@@ -36,10 +36,11 @@ async def take_snapshot(page: Page, folder: Path, private: Sequence[str], redact
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         async with asyncio.timeout(TIMEOUT):
             dom: str = await page.evaluate(_redacted_dom(), list(private))
-            await asyncio.to_thread((folder / DOM_FILE).write_text, redactor.text(redact(dom)), "utf-8")
+            page_html = redactor.text(redact(dom)).encode("utf-8", "replace")
+            await asyncio.to_thread((folder / DOM_FILE).write_bytes, page_html)
             masks = [page.locator(selector) for selector in private]
             await page.screenshot(path=folder / SCREENSHOT_FILE, mask=masks, timeout=TIMEOUT * 1000)
-    except (PlaywrightError, TimeoutError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - the page is untrusted, and the files are not complete yet
         why = first_line(error) if isinstance(error, PlaywrightError) else str(error)
         logger.warning("no screenshot of the page: %s", why or "the page does not answer")
 

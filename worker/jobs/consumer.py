@@ -403,8 +403,7 @@ async def _remove_folder(work: Path, job: Job, context: WorkerContext) -> None:
     store = context.patient_store(STOPPED_PATIENCE if context.stopped.done() else MESSAGE_PATIENCE)
     try:
         await asyncio.to_thread(remove_local_copy, work, store, keys)
-    except OSError as error:
-        # How the job ended does not depend on this folder.
+    except Exception as error:  # noqa: BLE001 - how the job ended does not depend on this folder
         logger.error("%s could not be removed: %s", work, error)
 
 

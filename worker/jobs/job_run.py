@@ -478,6 +478,7 @@ class _JobRun:
             ),
             # Told once is told: who sees the bot come back need not read it again.
             announcement=None if self._reporter.announced_at else self._job.announcement,
+            comes_back=self._budget.allows(0.0),
         )
 
 

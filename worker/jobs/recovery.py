@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from worker.delivery.bucket_layout import AttemptKeys, BotKeys
-from worker.delivery.errors import RefusedError
+from worker.delivery.errors import DeliveryError, RefusedError
 from worker.delivery.object_store import Listed, Listing, ObjectStore
 from worker.jobs.earlier_attempts import download_parts, manifest_of
 from worker.jobs.publish import publish_audio, publish_rest
@@ -17,7 +17,6 @@ from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
 from worker.rendering.deferred import NothingRecordedError
 from worker.rendering.output import MANIFEST_FILE
-from worker.rendering.replay import RenderingError
 from worker.tape.errors import TapeReadError
 
 logger = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ def recover(
     ``work`` is a new or empty folder for it. ``platform`` is the job's. ``separate_audio``: the job asks for one file per
     speaker. Blocks for as long as rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and of what
     was uploaded only files of a tape that has grown since, or that could not be written in full, are replaced. The attempts
-    must have ended. Raises what the store raises; RenderingError or OSError (no disk space) of an attempt after the others.
+    must have ended. Raises what the store raises; the first error of an attempt's own after the others.
     """
     recorded = []
     failure: Exception | None = None
@@ -45,7 +44,9 @@ def recover(
         folder = work / f"attempt-{number:04d}"
         try:
             manifest = _recover_attempt(store, keys.attempt(number), folder, platform, separate_audio)
-        except (RenderingError, OSError) as error:
+        except DeliveryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one attempt costs the others nothing
             logger.error("%s: cannot be recovered: %s", keys.attempt(number).folder, error)
             failure = failure or error
             shutil.rmtree(folder, ignore_errors=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from worker.audio.red import RedError, unpack_red
+from worker.lifecycle.deafness import DEAF_PACKETS, MOST_RECEIVERS, ReceiverId
 from worker.roster.sources import LOUDEST_MARKER
 from worker.roster.voice import LoneNoise, is_voiced
 from worker.tape.events import (
@@ -17,6 +18,7 @@ from worker.tape.events import (
     DocumentClosed,
     Frame,
     FrameBatch,
+    ReceiverReport,
     ReceiverTapped,
     RosterResponse,
     SocketMessage,
@@ -51,12 +53,14 @@ class MediaState(NamedTuple):
     """The state of the media. Times are Unix seconds, None: never, or not now. ``first_frame`` is an arrival; the others are by
     the clock of whoever observed the events.
 
-    ``sources`` holds when each CSRC spoke last, ``unlisted_speech`` when somebody spoke in a packet that lists no source.
+    ``last_speech`` is also when packets as frequent as speech arrived at a receiver from which none is tapped. ``sources``
+    holds when each CSRC spoke last, ``unlisted_speech`` when somebody spoke in a packet that lists no source.
     ``disconnected_since``: all peer connections that the page had failed or were closed; since then none has connected and no
     packet has arrived.
-    ``deaf_since``: packets arrive, none of them is tapped. ``receivers``: audio or video can arrive; ``messages``: the page
-    received something about the call, over a channel, a socket or in a response. None of these four outlasts the document
-    that it was seen in.
+    ``deaf_since``: packets arrive, none of them is tapped. ``missed_since``: packets as frequent as speech arrive at a receiver
+    from which none is tapped, and since then no speech was tapped at the others. ``receivers``: audio or video can arrive;
+    ``messages``: the page received something about the call, over a channel, a socket or in a response. None of these five
+    outlasts the document that it was seen in.
     """
 
     first_frame: float | None = None
@@ -66,6 +70,7 @@ class MediaState(NamedTuple):
     unlisted_speech: float | None = None
     disconnected_since: float | None = None
     deaf_since: float | None = None
+    missed_since: float | None = None
     receivers: bool = False
     messages: bool = False
 
@@ -83,10 +88,13 @@ class MediaMonitor:
         self._sources: dict[int, float] = {}
         self._connections: dict[tuple[int, int], bool] = {}
         """By document and number, whether the connection is lost."""
-        self._deaf: set[int] = set()
+        self._deaf: dict[ReceiverId, int] = {}
+        """The packets that each deaf receiver has got."""
+        self._tapped: dict[ReceiverId, int] = {}
+        """The connection of each receiver."""
         self._receiving: set[int] = set()
         self._told: set[int] = set()
-        """Documents that are deaf, that have receivers, and that received messages."""
+        """Documents that have receivers, and that received messages."""
         self._lone_noise = LoneNoise()
 
     @property
@@ -98,21 +106,26 @@ class MediaMonitor:
         """Takes the tape's next event, observed at ``at`` (Unix seconds, by the clock that the lifecycle goes by)."""
         match event:
             case FrameBatch(frames=[_, *_]):
-                self._take_frames(event.frames, at)
+                self._take_frames(event, at)
             case ConnectionOpened() if len(self._connections) < MOST_CONNECTIONS:
                 self._connections[event.document, event.connection] = False
             case ConnectionClosed():
                 self._connections.pop((event.document, event.connection), None)
+                self._forget_deaf(
+                    lambda each: (each.document, self._tapped.get(each)) == (event.document, event.connection)
+                )
                 self._note_loss(at)
             case ConnectionStateChanged():
                 self._change_connection(event, at)
             case DocumentClosed():
                 self._close_document(event.document, at)
             case TapDeaf():
-                self._deaf.add(event.document)
-                if self._media.deaf_since is None:
-                    self._media = self._media._replace(deaf_since=at)
+                self._take_deafness(event, at)
+            case ReceiverReport():
+                self._take_report(event, at)
             case ReceiverTapped():
+                if len(self._tapped) < MOST_RECEIVERS:
+                    self._tapped[ReceiverId(event.document, event.receiver)] = event.connection
                 self._receiving.add(event.document)
                 self._media = self._media._replace(receivers=True)
             case ChannelMessage(sent=False) | RosterResponse() | SocketMessage():
@@ -120,6 +133,31 @@ class MediaMonitor:
                 self._media = self._media._replace(messages=True)
             case _:
                 pass
+
+    def _take_deafness(self, finding: TapDeaf, at: float) -> None:
+        if len(self._deaf) < MOST_RECEIVERS:
+            self._deaf[ReceiverId(finding.document, finding.receiver)] = finding.packets_received
+        if self._media.deaf_since is None:
+            self._media = self._media._replace(deaf_since=at)
+        if self._media.missed_since is None:
+            self._media = self._media._replace(missed_since=at)
+
+    def _take_report(self, report: ReceiverReport, at: float) -> None:
+        """At a deaf receiver, packets as frequent as speech are speech that is missed: nobody knows that it is silence."""
+        receiver = ReceiverId(report.document, report.receiver)
+        before = self._deaf.get(receiver)
+        if before is None:
+            return
+        self._deaf[receiver] = report.packets_received
+        if report.packets_received - before >= DEAF_PACKETS:
+            self._media = self._media._replace(missed_since=self._media.missed_since or at, last_speech=at)
+
+    def _forget_deaf(self, is_gone: Callable[[ReceiverId], bool]) -> None:
+        """Receivers that bring frames again, or from which no more are expected, are deaf no more."""
+        for receiver in [each for each in self._deaf if is_gone(each)]:
+            del self._deaf[receiver]
+        if not self._deaf:
+            self._media = self._media._replace(missed_since=None)
 
     def _change_connection(self, event: ConnectionStateChanged, at: float) -> None:
         connection = (event.document, event.connection)
@@ -138,8 +176,12 @@ class MediaMonitor:
             self._media = self._media._replace(disconnected_since=at)
 
     def _close_document(self, document: int, at: float) -> None:
-        for documents in (self._deaf, self._receiving, self._told):
+        for documents in (self._receiving, self._told):
             documents.discard(document)
+        self._forget_deaf(lambda each: each.document == document)
+        self._tapped = {
+            each: connection for each, connection in self._tapped.items() if each.document != document
+        }
         self._media = self._media._replace(
             deaf_since=self._media.deaf_since if self._deaf else None,
             receivers=bool(self._receiving),
@@ -152,7 +194,11 @@ class MediaMonitor:
             self._media = self._media._replace(disconnected_since=None)
             self._note_loss(at)
 
-    def _take_frames(self, frames: list[Frame], at: float) -> None:
+    def _take_frames(self, batch: FrameBatch, at: float) -> None:
+        frames = batch.frames
+        if self._deaf:
+            well = {ReceiverId(batch.document, frame.receiver) for frame in frames}
+            self._forget_deaf(well.__contains__)
         media = self._media
         speech = [frame for frame in frames if self._speaks(frame)]
         for frame in speech:
@@ -164,9 +210,9 @@ class MediaMonitor:
             last_frame=at,
             sources=dict(self._sources) if speech else media.sources,
             deaf_since=None,
+            missed_since=None if speech else media.missed_since,
             disconnected_since=None if lost is not None and newest > lost else lost,
         )
-        self._deaf.clear()
 
     def _speaks(self, frame: Frame) -> bool:
         """Whether the packet holds speech: by its sender's audio level where it has one, otherwise as worker.stems judges it.

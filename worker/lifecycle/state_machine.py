@@ -69,9 +69,10 @@ class Lifecycle:
     not show in them.
 
     Each method takes an observation and returns the transitions that follow from it. Nothing follows after done or fatal.
+    ``comes_back``: a fault is followed by another attempt, so a capture that misses speech is worth leaving.
     """
 
-    def __init__(self, policy: LeavePolicy, bot_name: str, at: float) -> None:
+    def __init__(self, policy: LeavePolicy, bot_name: str, at: float, *, comes_back: bool = False) -> None:
         self.state = State.JOINING
         self.recording_since: float | None = None
         self.admitted_at: float | None = None
@@ -79,6 +80,7 @@ class Lifecycle:
         """When the page last showed that the bot waits to be admitted."""
         self._policy = policy
         self._bot_name = bot_name
+        self._comes_back = comes_back
         self._begun = at
         self._asked_at: float | None = None
         self._view = View(scene=Scene.OPENING)
@@ -301,6 +303,9 @@ class Lifecycle:
         if self._lasts(deaf, DEAF_TIMEOUT, at):
             detail = f"packets arrive, but none reached the tap for {DEAF_TIMEOUT:g} s"
             return Ending(Reason.TAP_DEAF, detail, at, ("media.untapped",))
+        if self._comes_back and self._lasts(self._media.missed_since, DEAF_TIMEOUT, at):
+            detail = f"packets arrive at a receiver, and no speech reached the tap for {DEAF_TIMEOUT:g} s"
+            return Ending(Reason.TAP_DEAF, detail, at, ("media.partly_untapped",))
         if self._lasts(lost, DISCONNECTED_TIMEOUT, at):
             detail = f"no connection for {DISCONNECTED_TIMEOUT:g} s"
             return Ending(Reason.CONNECTION_LOST, detail, at, ("media.disconnected",))

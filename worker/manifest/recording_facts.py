@@ -100,6 +100,7 @@ class SessionFacts:
             frames_dropped=self._batches.dropped,
             batches_missing=self._batches.missing,
             tape_damages=sum(damage.sound for damage in self.damage),
+            receivers_deaf=len(self._deaf),
         )
         return holes if holes != Holes() else None
 

@@ -186,13 +186,15 @@ class Holes(msgspec.Struct, frozen=True, kw_only=True):
     """Where sound is missing that the network did not lose.
 
     ``frames_dropped``: frames for which the page had no room. ``batches_missing``: gaps in the numbers of its batches.
-    ``tape_damages``: parts of the tape that are missing, or cannot be read in full. What is missing counts as ``lost`` in the
-    speakers' packets as well, where a later packet tells.
+    ``tape_damages``: parts of the tape that are missing, or cannot be read in full. ``receivers_deaf``: receivers at which
+    packets arrived that never reached the tap. What is missing counts as ``lost`` in the speakers' packets as well, where a
+    later packet tells.
     """
 
     frames_dropped: int = 0
     batches_missing: int = 0
     tape_damages: int = 0
+    receivers_deaf: int = 0
 
     def __add__(self, other: Holes) -> Holes:
         return Holes(

@@ -17,7 +17,7 @@ class RecordingRequest(NamedTuple):
 
     ``output`` is the folder of the tape and the files. ``policy`` says when to leave; ``announcement`` is written into the
     chat, None: nothing. ``failure`` is the folder for a snapshot of the page if the bot is not admitted or something fails,
-    None: no snapshot.
+    None: no snapshot. ``comes_back``: another attempt follows if this one ends with a fault.
     """
 
     bot_id: str
@@ -27,6 +27,7 @@ class RecordingRequest(NamedTuple):
     policy: LeavePolicy = STANDALONE
     announcement: str | None = None
     failure: Path | None = None
+    comes_back: bool = False
 
 
 class Cost(NamedTuple):

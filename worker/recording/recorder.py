@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from worker.manifest.schema import Manifest
 from worker.recording.redaction import redacted_event
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.progress import Progress
-from worker.safe_text import NO_SECRETS, Redactor
-from worker.tape.errors import TapeWriteError
-from worker.tape.events import FrameBatch, TapeEvent
+from worker.safe_text import NO_SECRETS, Redactor, printable
+from worker.tape.codec import LoggedEvent
+from worker.tape.errors import TapeWriteError, UnwritableEventError
+from worker.tape.events import FrameBatch, PageFault, TapeEvent
 from worker.tape.writer import TapeWriter
 
 logger = logging.getLogger(__name__)
+
+_FAULT_LENGTH: Final = 200
+"""Characters of the message about an event that was left out."""
 
 
 class Recorder:
@@ -54,9 +59,12 @@ class Recorder:
         return self._tape_error or self._rendering_error
 
     def take(self, event: TapeEvent) -> None:
-        """Writes ``event`` to the tape, then renders it. Raises TapeWriteError."""
+        """Writes ``event`` to the tape, then renders it. An event that a tape cannot hold is left out; a PageFault says so.
+
+        Raises TapeWriteError.
+        """
         try:
-            logged, recorded = self._tape.write(redacted_event(event, self._redactor), self._clock())
+            logged, recorded = self._put(redacted_event(event, self._redactor))
         except TapeWriteError as error:
             self._tape_error = self._tape_error or error
             raise
@@ -65,6 +73,17 @@ class Recorder:
         self._render(recorded, logged)
         for observe in self.observers:
             observe(recorded)
+
+    def _put(self, event: TapeEvent) -> LoggedEvent:
+        """Writes ``event``, or in its place that it was left out; returns what was written. Raises TapeWriteError."""
+        at = self._clock()
+        try:
+            return self._tape.write(event, at)
+        except UnwritableEventError as error:
+            logger.warning("%s; it is left out", error)
+            message = printable(str(error), _FAULT_LENGTH)
+            fault = PageFault(at=at, document=0, where="Recorder.take", message=message)
+            return self._tape.write(fault, at)
 
     def render(self, event: TapeEvent) -> None:
         """Renders an event that can no longer be written to the tape."""

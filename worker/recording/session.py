@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -16,6 +16,7 @@ from worker.browser.page_snapshot import take_snapshot
 from worker.browser.page_window import PageWindow
 from worker.browser.tap import Tap
 from worker.contracts.vendor_words import words
+from worker.errors import cause
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.state_machine import Lifecycle, Transition
@@ -37,6 +38,7 @@ from worker.recording.steady_clock import SteadyClock
 from worker.recording.ticker import Ticker
 from worker.rendering.deferred import HELD_SECONDS, DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER, claim_output
+from worker.safe_text import redact
 from worker.settings import BrowserSettings
 from worker.states import State
 from worker.tape.errors import TapeWriteError
@@ -164,7 +166,7 @@ class _Session:
         self._observer = observer
         self._clock = clock
         self._interruptions = Interruptions(browser, tap, page, stopped, clock)
-        self._lifecycle = Lifecycle(request.policy, request.bot_name, clock())
+        self._lifecycle = Lifecycle(request.policy, request.bot_name, clock(), comes_back=request.comes_back)
         self._announcer = Announcer(call, request.announcement, write=self._write, clock=clock)
         self._call_loop = CallLoop(
             call,
@@ -272,34 +274,38 @@ class _Session:
         return start if first is None else max(min(start, first), start - HELD_SECONDS)
 
     async def _wind_up(self, ending: Ending) -> None:
-        if self._browser_is_alive():
-            await self._tap.flush()
+        await self._try_in_browser("get what the page holds", self._tap.flush)
         self._announcer.end(recorded=self._recorder.begun)
         if self._recorder.begun:
             self._write(RecordingEnded(at=ending.at, reason=ending.reason, detail=ending.detail))
-        if (
-            self._browser_is_alive()
-            and self._request.failure is not None
-            and self._needs_snapshot(ending.reason)
-        ):
-            private = PLATFORMS[self._platform].private_selectors
-            async with self._window.restored():
-                await take_snapshot(self._page, self._request.failure, private, self._redactor)
-        if self._browser_is_alive():
-            await self._leave()
+        if self._needs_snapshot(ending.reason):
+            await self._try_in_browser("take a picture of the page", self._take_snapshot)
+        await self._try_in_browser("leave by the button", self._leave)
         for transition in self._lifecycle.left(self._clock()):
             self._on_transition(transition)
+
+    async def _try_in_browser(self, what: str, act: Callable[[], Awaitable[object]]) -> None:
+        """Does something in a browser that is alive. The files are not complete yet, so no error may end this here."""
+        if not self._browser_is_alive():
+            return
+        try:
+            await act()
+        except Exception as error:  # noqa: BLE001 - whatever the page or its driver causes
+            logger.info("could not %s: %s", what, self._redactor.text(redact(cause(error))))
 
     def _needs_snapshot(self, reason: Reason) -> bool:
         """Whether what the page shows helps to understand ``reason``."""
         return not reason.is_told_to_stop and (reason.is_cut_off or not self._recorder.begun)
 
+    async def _take_snapshot(self) -> None:
+        if self._request.failure is not None:
+            private = PLATFORMS[self._platform].private_selectors
+            async with self._window.restored():
+                await take_snapshot(self._page, self._request.failure, private, self._redactor)
+
     async def _leave(self) -> None:
-        try:
-            async with asyncio.timeout(LEAVE_TIMEOUT):
-                await self._call.leave()
-        except (CallError, TimeoutError) as error:
-            logger.info("could not leave by the button: %s", error or "the page does not answer")
+        async with asyncio.timeout(LEAVE_TIMEOUT):
+            await self._call.leave()
 
     async def _update_observer(self) -> None:
         while True:

@@ -81,36 +81,47 @@ class Completion:
         """Completes all files of a recording that ends at ``end`` (samples of meeting time); returns the manifest.
 
         The speakers' files get their names and the manifest is written before the mix, which takes the most space, and before
-        the timeline. Raises OSError where the manifest cannot be written, once the others are complete.
+        the timeline. Raises whatever makes the manifest impossible, once the others are complete.
         """
         self._name_files(end)
         written = None
         # It is written again below; until then the other files come first.
-        with suppress(OSError):
+        with suppress(Exception):
             written = self._write_manifest(end, None)
-        if self._mixer:
-            self._mixer.close(end)
+        self._close_mix(end)
         self._write_timeline(end)
         return self._write_manifest(end, written)
 
     def _name_files(self, end: int) -> None:
         """Gives the stems' files their final names; one that cannot be renamed keeps the name that it has."""
         stems = self._stem_set.stems
-        for source, name in self._assemble(end)[1].items():
+        names: dict[int, str] = {}
+        # It fails again where the manifest is written, after the other files.
+        with suppress(Exception):
+            names = self._assemble(end)[1]
+        for source, name in names.items():
             path = stems[source].path
             try:
                 stems[source].path = path.rename(path.with_name(name))
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is costs this file its name alone
                 self._fail(
                     f"{STREAMS_FOLDER}/{path.name}", f"{path.name} could not be renamed to {name}", error
                 )
 
     def _write_manifest(self, end: int, before: Manifest | None) -> Manifest:
-        """Writes the manifest as of now, unless it is the same as ``before``. Raises OSError."""
+        """Writes the manifest as of now, unless it is the same as ``before``. Raises whatever makes it impossible."""
         manifest = self._assemble(end)[0]
         if manifest != before:
             replace_file(self._output / MANIFEST_FILE, encode_manifest(manifest))
         return manifest
+
+    def _close_mix(self, end: int) -> None:
+        if self._mixer is None:
+            return
+        try:
+            self._mixer.close(end)
+        except Exception as error:  # noqa: BLE001 - whatever it is costs the mix alone
+            self._fail(AUDIO_FILE, "The mixed audio may lack its end: it could not be completed", error)
 
     def _write_timeline(self, end: int) -> None:
         try:
@@ -157,7 +168,7 @@ class Completion:
         files = [f"{STREAMS_FOLDER}/{stem.path.name}" for stem in stems if stem.file.failure is not None]
         if self._mix_file and self._mix_file.failure is not None:
             files.append(AUDIO_FILE)
-        return [*files, *(each.file for each in self._failed)]
+        return list(dict.fromkeys([*files, *(each.file for each in self._failed)]))
 
     def _stem_failures(self, roster: Roster) -> Iterator[str]:
         """A sentence for each speaker's file and each live stream that ended early."""

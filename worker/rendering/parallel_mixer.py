@@ -88,7 +88,7 @@ def mixing_on(processes: int) -> Iterator[OpenMix]:
     def open_mix(sink: SampleSink) -> Mix:
         try:
             mixer = ParallelMixer(sink, processes)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, this process can decode as well
             logger.warning("no process can be started to decode the mix, so this one decodes it: %s", error)
             return Mixer(sink)
         opened.append(mixer)
@@ -119,7 +119,7 @@ class ParallelMixer:
         try:
             for _ in range(processes):
                 self._workers.append(_Worker())
-        except OSError:
+        except BaseException:
             self.stop()
             raise
 

@@ -60,7 +60,7 @@ class GatedStems:
         self._gate = Gate(self._write)
         self._hints = SpeakerHints(hints_in, self._gate.add_hint)
         self._tenure_of = tenure_of
-        self._router = StemRouter(folder, users.source, self._tenure_at, sinks)
+        self._router = StemRouter(folder, users.source, self._tenure_at, self._delivers, sinks)
         self._repeated = RepeatedPackets()
         self._repeated_packets = 0
         self._silent = SilentTracks()
@@ -99,7 +99,9 @@ class GatedStems:
 
     def close_slot(self, address: SlotAddress) -> None:
         """Forgets a slot in which nothing waits, and whose packets are all decided; its counts stay."""
-        self._totals.close_slot(self._tracks.pop(self._numbers.pop(address)).slot)
+        number = self._numbers.pop(address)
+        self._totals.close_slot(self._tracks.pop(number).slot)
+        self._router.repeating.forget(number)
 
     def decide(self, now: float) -> None:
         """Writes the packets that can be attributed at meeting time ``now`` (seconds)."""
@@ -157,6 +159,10 @@ class GatedStems:
     def _tenure_at(self, source: int, moment: float) -> int:
         return self._tenure_of(source, self._zero + moment)
 
+    def _delivers(self, slot: int, position: int) -> bool:
+        track = self._tracks.get(slot)
+        return track is not None and track.slot.last_arrival * SAMPLE_RATE >= position
+
     def _divided(self) -> list[int]:
         return divided_stems(self._router.stems, self._tenure_at)
 
@@ -176,12 +182,12 @@ class GatedStems:
     def _is_repeated(self, packet: MixPacket, attribution: Attribution) -> bool:
         """Writes a packet into the stems, unless another track had brought it; returns whether one had."""
         if self._slots_opened > 1 and self._repeated.is_repeated(
-            packet.slot, packet.position, packet.payload
+            packet.slot, packet.position, packet.payload, packet.csrcs
         ):
             return True
         if attribution == NOISE:
             self._totals.count_noise()
-            return self._router.is_repeating(packet.slot)
+            return packet.slot in self._router.repeating
         routed = self._router.write(packet, attribution)
         if not routed.repeated:
             self._totals.count(packet.samples, routed.evidence, shared=len(attribution.speakers) > 1)

@@ -13,22 +13,33 @@ SHORTEST = 8
 """Bytes: shorter payloads are alike by chance, such as silence."""
 
 
+_Content = tuple[bytes, tuple[int, ...]]
+"""(payload, CSRC list); each payload is kept with an empty list as well."""
+
+
 class RepeatedPackets:
     """The payloads that the tracks of a mix brought lately; places are samples of meeting time."""
 
     def __init__(self) -> None:
-        self._tracks: dict[bytes, int] = {}
-        """The track that first brought each payload."""
-        self._order: deque[tuple[int, bytes]] = deque()
+        self._tracks: dict[_Content, int] = {}
+        """The track that first brought each content."""
+        self._order: deque[tuple[int, _Content]] = deque()
 
-    def is_repeated(self, track: int, position: int, payload: bytes) -> bool:
-        """Whether another track brought this payload already, at about this place. Remembers it otherwise."""
+    def is_repeated(self, track: int, position: int, payload: bytes, csrcs: tuple[int, ...]) -> bool:
+        """Whether another track brought this payload already, at about this place; remembers it otherwise.
+
+        A packet that lists sources repeats only one that lists the same: another's copy never costs them their own. One that
+        lists none repeats any.
+        """
         while self._order and self._order[0][0] < position - REMEMBERED:
             self._tracks.pop(self._order.popleft()[1], None)
         if len(payload) < SHORTEST:
             return False
-        if payload in self._tracks:
-            return self._tracks[payload] != track
-        self._tracks[payload] = track
-        self._order.append((position, payload))
+        first = self._tracks.get((payload, csrcs))
+        if first is not None:
+            return first != track
+        for content in ((payload, csrcs), (payload, ())):
+            if content not in self._tracks:
+                self._tracks[content] = track
+                self._order.append((position, content))
         return False

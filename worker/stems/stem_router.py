@@ -14,12 +14,16 @@ from worker.stems.attribution import SpeakerEvidence
 from worker.stems.gate import Attribution
 from worker.stems.mix_slot import MixPacket
 from worker.stems.overflow import MOST_SOURCES, OVERFLOW, OverflowFloor
+from worker.stems.repeating_slots import RepeatingSlots
 from worker.stems.stem import GatedStem
 from worker.stems.stem_set import SourceSinks
 
 MAX_STEP_BACK = SAMPLE_RATE // 20
 """A packet at most 50 ms before the end of its stem (another slot's clock) is appended; one further back is in the stem
 already, from another track."""
+
+MOST_DELAY = SAMPLE_RATE
+"""A slot that repeats another brings each moment at most a second after it."""
 
 FIRST_UNKNOWN = -1
 """The source of the first unknown speaker; further ones count down."""
@@ -36,7 +40,8 @@ class StemRouter:
     """The stems of a gated mix by key, in order of first speech.
 
     ``source_of_user`` returns the source of a captioned user; ``tenure_of`` the number of a source's tenure at a moment of
-    meeting time in seconds. Each of ``sinks`` is opened for each stem.
+    meeting time in seconds; ``delivers`` whether something arrived in a slot at or after a moment, in samples. Each of
+    ``sinks`` is opened for each stem.
     """
 
     def __init__(
@@ -44,16 +49,18 @@ class StemRouter:
         folder: Path,
         source_of_user: Callable[[str], int],
         tenure_of: Callable[[int, float], int],
+        delivers: Callable[[int, int], bool],
         sinks: Sequence[SourceSinks] = (),
     ) -> None:
         self.stems: dict[int, GatedStem] = {}
+        self.repeating = RepeatingSlots()
+        """By the packets that list their sources."""
         self.overflow = OverflowFloor()
         self._folder = folder
         self._source_of_user = source_of_user
         self._tenure_of = tenure_of
+        self._delivers = delivers
         self._sinks = sinks
-        self._repeating: set[int] = set()
-        """Slots that have brought moments which other slots had brought."""
         self._overflowed: MixPacket | None = None
         """The last packet in the overflow stem."""
         self._settled = 0
@@ -70,17 +77,14 @@ class StemRouter:
         speakers = [self._key(speaker, moment) for speaker in attribution.speakers]
         evidence = attribution.evidence
         written = [self._write_to(key, speakers, packet, evidence) for key in speakers]
+        if speakers and evidence is SpeakerEvidence.CSRC:
+            copied = not any(written)
+            self.repeating.note(packet.slot, copied=copied)
+            return Routed(evidence, repeated=copied)
         if any(written):
             return Routed(evidence, repeated=False)
-        if speakers and evidence is SpeakerEvidence.CSRC:
-            self._repeating.add(packet.slot)
-            return Routed(evidence, repeated=True)
         self._write_to_unknown(packet)
         return Routed(SpeakerEvidence.NONE, repeated=False)
-
-    def is_repeating(self, slot: int) -> bool:
-        """Whether a slot has brought moments which other slots had brought."""
-        return slot in self._repeating
 
     def _key(self, speaker: int | str, moment: float) -> int:
         source = speaker if isinstance(speaker, int) else self._source_of_user(speaker)
@@ -100,19 +104,28 @@ class StemRouter:
         if stem is None:
             self._write_to_overflow(key, packet, listed, evidence, others)
             return True
-        if stem.track.end - packet.position > self._allowed_step_back(stem, packet):
+        if self._has(stem, packet, evidence):
             stem.duplicates += evidence is SpeakerEvidence.CSRC
             return False
         stem.add(listed, packet, evidence, others)
         return True
 
-    def _allowed_step_back(self, stem: GatedStem, packet: MixPacket) -> int:
-        """How far before the end of the stem a packet is another moment's, with a slot's clock a little off.
+    def _has(self, stem: GatedStem, packet: MixPacket, evidence: SpeakerEvidence) -> bool:
+        """Whether the stem has the packet's moment already, or gets it from another slot.
 
-        Half a packet where the slot is known to repeat what others bring.
+        A slot that repeats others is later than they are, by its delay: what it brings of a source after another slot brought
+        it last is the end of the same words, as long as that slot still delivers.
         """
-        repeats = packet.slot in self._repeating and packet.slot != stem.slot
-        return packet.samples // 2 if repeats else MAX_STEP_BACK
+        step_back = stem.track.end - packet.position
+        if packet.slot == stem.slot or packet.slot not in self.repeating:
+            return step_back > MAX_STEP_BACK
+        if step_back > packet.samples // 2:
+            return True
+        return (
+            evidence is SpeakerEvidence.CSRC
+            and packet.position - stem.track.speech_end < MOST_DELAY
+            and self._delivers(stem.slot, packet.position)
+        )
 
     def _write_to_unknown(self, packet: MixPacket) -> None:
         """Writes into the first unknown speaker's stem that has room: two tracks at once are two unknown speakers."""

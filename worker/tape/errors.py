@@ -9,6 +9,10 @@ class TapeWriteError(MeetstemsError):
     """The tape can no longer be written (disk full, folder gone). What was written before can still be read."""
 
 
+class UnwritableEventError(MeetstemsError):
+    """An event has values that a tape cannot hold, such as invalid Unicode. It costs itself alone: the tape goes on."""
+
+
 class TapeReadError(InputError):
     """The folder holds no tape that this version can read."""
 

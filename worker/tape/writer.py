@@ -16,9 +16,10 @@ from typing import IO
 
 from mcap.writer import CompressionType, Writer
 
+from worker.errors import cause
 from worker.tape import codec
 from worker.tape.codec import LoggedEvent
-from worker.tape.errors import TapeWriteError
+from worker.tape.errors import TapeWriteError, UnwritableEventError
 from worker.tape.events import TAPE_VERSION, TapeEvent
 from worker.tape.parts import METADATA, PART_BYTES, PART_SECONDS, PROFILE, VERSION_KEY, part_path
 
@@ -28,7 +29,8 @@ class TapeWriter:
 
     A part spans less than ``part_seconds`` of log time, PART_SECONDS at most, and ends once it has PART_BYTES.
     ``on_part_closed`` is called with the path of each part once it is complete. Every method raises TapeWriteError if the
-    bytes cannot be written; the writer is closed then, and what was written before can be read.
+    bytes cannot be written, whatever the operating system or the MCAP library raises; the writer is closed then, and what was
+    written before can be read.
     """
 
     def __init__(
@@ -53,11 +55,18 @@ class TapeWriter:
     def write(self, event: TapeEvent, logged_at: float) -> LoggedEvent:
         """Appends one event; ``logged_at`` is now, in seconds since the Unix epoch.
 
-        Returns the event and its log time as a reader of the tape will get them.
+        Returns the event and its log time as a reader of the tape will get them. Raises UnwritableEventError, with the tape as
+        it was, for an event that no reader would get.
         """
-        topic, data = codec.encode(event)
+        try:
+            topic, data = codec.encode(event)
+            recorded = codec.decode(topic, data)
+        except Exception as error:  # of values that no encoding has, msgspec raises errors of several kinds
+            raise UnwritableEventError(
+                f"{type(event).__name__}: cannot be put on a tape: {cause(error)}"
+            ) from error
         self._append(topic, data, logged_at)
-        return LoggedEvent(codec.log_seconds(codec.log_time(logged_at)), codec.decode(topic, data))
+        return LoggedEvent(codec.log_seconds(codec.log_time(logged_at)), recorded)
 
     def finish(self) -> None:
         """Completes the last part. Further calls do nothing."""
@@ -86,7 +95,7 @@ class TapeWriter:
                 self._part = _Part(part_path(self._folder, self._part_count), logged_at)
                 self._part_count += 1
             self._part.append(topic, data, logged_at)
-        except OSError as error:
+        except Exception as error:  # of values that no field holds, mcap raises errors of struct
             raise self._failed(error) from error
         self.messages += 1
 
@@ -96,18 +105,18 @@ class TapeWriter:
             return
         try:
             part.close()
-        except OSError as error:
+        except Exception as error:
             part.abandon()
             raise self._failed(error) from error
         if self._on_part_closed is not None:
             self._on_part_closed(part.path)
 
-    def _failed(self, error: OSError) -> TapeWriteError:
+    def _failed(self, error: Exception) -> TapeWriteError:
         self._closed = True
         part, self._part = self._part, None
         if part is not None:
             part.abandon()
-        return TapeWriteError(f"tape {self._folder}: cannot write: {error.strerror or error}")
+        return TapeWriteError(f"tape {self._folder}: cannot write: {cause(error)}")
 
 
 class _Part:

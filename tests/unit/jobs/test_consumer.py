@@ -402,9 +402,9 @@ async def test_a_job_that_can_neither_be_given_up_nor_reported_stays_on_the_queu
     assert sqs.asked == [("copy", (30, 2)), ("delete", None)]
 
 
-@pytest.mark.parametrize("problem", [None, OSError("busy")])
+@pytest.mark.parametrize("problem", [None, OSError("busy"), ValueError("odd"), RuntimeError("shutdown")])
 async def test_the_folder_does_not_decide_how_a_job_ended(
-    runs_with: RunsWith, monkeypatch: pytest.MonkeyPatch, problem: OSError | None
+    runs_with: RunsWith, monkeypatch: pytest.MonkeyPatch, problem: Exception | None
 ) -> None:
     def remove(work: Path, *_: object) -> bool:
         if problem is not None:

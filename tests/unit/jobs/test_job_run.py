@@ -292,6 +292,8 @@ async def test_a_new_chromium_is_allowed_for_one_trouble(stage: Stage) -> None:
     assert await handle_next(stage.cloud, context) == 0
     stage.check_recorded()
     assert stage.sample("restarts_total", reason="browser_died") == 1
+    # A capture that misses some speech is left for a new one once, and kept then.
+    assert [request.comes_back for request in stage.call.requests] == [True, False]
 
 
 async def test_a_second_trouble_soon_after_the_first_ends_the_job(stage: Stage) -> None:

@@ -262,7 +262,9 @@ def test_files_without_room_are_published_and_rendered_again_once_there_is_room(
     assert "attempts/0001/files/audio.wav" in keys_in(store)
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), RenderingError("no")])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left"), RenderingError("no"), ValueError("odd"), MemoryError()]
+)
 def test_an_attempt_that_cannot_be_rendered_does_not_stop_the_recovery_of_others(
     error: Exception, store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from tests.support.memory_store import MemoryStore
 from tests.support.tapes import Talker, synthetic_tape
 from tests.unit.jobs.test_consumer import context_with
 from tests.unit.jobs.test_reporter import Sink
-from worker.audio.mixer import Mixer, Sums
+from worker.audio.mixer import Sums
 from worker.audio.wav import WavWriter
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.tape_upload import TapeUpload
@@ -26,8 +26,9 @@ from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.rendering import completion, mix_file
 from worker.rendering.deferred import NothingRecordedError
+from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError
-from worker.tape.events import FrameBatch, TapeStarted
+from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent, TapeStarted
 from worker.tape.writer import TapeWriter
 
 SPEECH = [bytes([0xF8, number, 7]) * 20 for number in range(50)]
@@ -96,10 +97,14 @@ def test_another_failure_of_the_mix_leaves_the_first_try(
 def test_a_rendering_that_breaks_is_tried_again_without_the_mix(
     error: Exception, tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise error
+    feed = Renderer.feed
 
-    monkeypatch.setattr(Mixer, "write_until", fail)
+    def fail_with_a_mix(self: Renderer, event: TapeEvent, logged: float) -> None:
+        if isinstance(event, RecordingEnded) and self._mixer is not None:
+            raise error
+        feed(self, event, logged)
+
+    monkeypatch.setattr(Renderer, "feed", fail_with_a_mix)
     replayed = replay_twice(tape, tmp_path / "out")
     assert isinstance(replayed.failure, RenderingError)
     assert replayed.manifest.recording.incomplete_files == ["audio.wav"]

@@ -6,6 +6,7 @@ import pytest
 from fixtures.replica.opus_encoder import OpusEncoder
 from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, comfort_noise
 from fixtures.replica.voices import load_voice
+from worker.lifecycle.deafness import MOST_RECEIVERS
 from worker.lifecycle.media_state import MOST_CONNECTIONS, MOST_SOURCES, MediaMonitor, MediaState
 from worker.tape.events import (
     ChannelMessage,
@@ -15,6 +16,7 @@ from worker.tape.events import (
     DocumentClosed,
     Frame,
     FrameBatch,
+    ReceiverReport,
     ReceiverTapped,
     SocketMessage,
     TapDeaf,
@@ -233,8 +235,68 @@ def test_a_frame_cures_deafness() -> None:
     deaf = TapDeaf(at=5, document=1, receiver=0, packets_received=100, frames_tapped=0)
     assert media(
         deaf, TapDeaf(at=9, document=1, receiver=0, packets_received=200, frames_tapped=0)
-    ) == MediaState(deaf_since=5)
+    ) == MediaState(deaf_since=5, missed_since=5)
     assert media(deaf, frames(frame(6.0))).alive
+
+
+ONE_DEAF = (
+    ReceiverTapped(at=1, document=1, connection=0, receiver=0, kind="audio", via="track"),
+    ReceiverTapped(at=1, document=1, connection=1, receiver=1, kind="audio", via="track"),
+    TapDeaf(at=5, document=1, receiver=0, packets_received=300, frames_tapped=100),
+)
+SPOKEN = FrameBatch(1, 0, 0, [msgspec.structs.replace(frame(6.0), receiver=1)])
+SILENCE = FrameBatch(1, 0, 0, [msgspec.structs.replace(frame(6.0, payload=b"\xf8"), receiver=1)])
+TAPPED_AGAIN = FrameBatch(1, 0, 0, [frame(7.0, payload=b"\xf8")])
+
+
+def reported(at: float, packets: int, *, receiver: int = 0, tapped: int = 100) -> ReceiverReport:
+    return ReceiverReport(
+        at=at,
+        document=1,
+        receiver=receiver,
+        packets_received=packets,
+        packets_lost=0,
+        frames_tapped=tapped,
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "missed_since", "last_speech"),
+    [
+        ([], 5, None),
+        ([SILENCE], 5, None),
+        ([SPOKEN], None, 6),
+        ([SPOKEN, reported(8, 349)], None, 6),
+        ([SPOKEN, reported(8, 350)], 8, 8),
+        ([SPOKEN, reported(8, 340), reported(10, 380)], None, 6),
+        ([SPOKEN, reported(8, 350), reported(10, 450)], 8, 10),
+        ([SPOKEN, reported(8, 350), SPOKEN], None, 6),
+        ([SPOKEN, reported(8, 900, receiver=1)], None, 6),
+        ([TAPPED_AGAIN], None, None),
+        ([TAPPED_AGAIN, reported(8, 900)], None, None),
+        ([ConnectionClosed(at=8, document=1, connection=0)], None, None),
+        ([ConnectionClosed(at=8, document=1, connection=1)], 5, None),
+        ([ConnectionClosed(at=8, document=2, connection=0)], 5, None),
+        ([DocumentClosed(at=8, document=1)], None, None),
+    ],
+)
+def test_speech_is_missed_at_a_deaf_receiver_until_speech_is_tapped_elsewhere(
+    events: list[TapeEvent], missed_since: float | None, last_speech: float | None
+) -> None:
+    monitor = MediaMonitor()
+    for event in (*ONE_DEAF, *events):
+        monitor.observe(event, event.frames[0].arrival if isinstance(event, FrameBatch) else event.at)
+    assert (monitor.now.missed_since, monitor.now.last_speech) == (missed_since, last_speech)
+
+
+def test_deaf_receivers_are_bounded() -> None:
+    monitor = MediaMonitor()
+    for receiver in range(2 * MOST_RECEIVERS):
+        monitor.observe(
+            ReceiverTapped(at=1, document=1, connection=0, receiver=receiver, kind="audio", via="x"), 1
+        )
+        monitor.observe(msgspec.structs.replace(DEAF, receiver=receiver), 1)
+    assert len(monitor._deaf) == len(monitor._tapped) == MOST_RECEIVERS
 
 
 def test_received_messages_count_and_sent_ones_do_not() -> None:
@@ -254,7 +316,7 @@ DEAF = TapDeaf(at=2, document=1, receiver=0, packets_received=100, frames_tapped
 
 def test_a_closed_document_takes_its_connections_receivers_messages_and_deafness_with_it() -> None:
     before = (OPENED, TAPPED, MESSAGE, DEAF)
-    assert media(*before) == MediaState(deaf_since=2, receivers=True, messages=True)
+    assert media(*before) == MediaState(deaf_since=2, missed_since=2, receivers=True, messages=True)
     assert media(*before, DocumentClosed(at=7, document=1)) == MediaState(disconnected_since=7)
 
 
@@ -266,7 +328,7 @@ def test_what_another_document_has_stays() -> None:
         TapDeaf(at=3, document=2, receiver=0, packets_received=100, frames_tapped=0),
     )
     now = media(OPENED, TAPPED, MESSAGE, DEAF, *other, DocumentClosed(at=7, document=1))
-    assert now == MediaState(deaf_since=2, receivers=True, messages=True)
+    assert now == MediaState(deaf_since=2, missed_since=2, receivers=True, messages=True)
 
 
 def test_a_document_without_connections_closes_none() -> None:

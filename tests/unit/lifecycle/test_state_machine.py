@@ -49,9 +49,9 @@ def gone(device: Device) -> Device:
 class Life:
     """A lifecycle with its transitions and a clock."""
 
-    def __init__(self, **policy: Any) -> None:
+    def __init__(self, *, comes_back: bool = False, **policy: Any) -> None:
         self.at = T0
-        self.lifecycle = Lifecycle(LeavePolicy(**policy), "Notes", T0)
+        self.lifecycle = Lifecycle(LeavePolicy(**policy), "Notes", T0, comes_back=comes_back)
         self.transitions: list[Transition] = []
 
     def see(self, scene: Scene, seconds: float = 0.5, **more: Any) -> Life:
@@ -278,6 +278,21 @@ def test_a_capture_that_stays_dead_ends_the_recording(field: str, timeout: float
     assert life.lifecycle.left(life.at)[0].state is State.FATAL
 
 
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_capture_that_misses_what_is_said_is_left_where_another_attempt_follows(comes_back: bool) -> None:
+    life = Life(comes_back=comes_back).admitted(ANA)
+    life.hear(ALIVE._replace(missed_since=life.at)).wait(DEAF_TIMEOUT - 1)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    life.hear(ALIVE).wait(5)
+    assert life.lifecycle.state is State.IN_CALL_RECORDING
+    life.hear(ALIVE._replace(missed_since=life.at, last_speech=life.at)).wait(DEAF_TIMEOUT + 1)
+    if comes_back:
+        assert life.end.reason is Reason.TAP_DEAF
+        assert life.end.evidence == ("media.partly_untapped",)
+    else:
+        assert life.lifecycle.state is State.IN_CALL_RECORDING
+
+
 @pytest.mark.parametrize("start_on", ["participant_join", "participant_speak"])
 def test_recording_waits_for_somebody(start_on: StartOn) -> None:
     life = Life(start_on=start_on).admitted().see(Scene.CALL, 10)
@@ -492,6 +507,7 @@ observations = st.one_of(
         last_speech=times,
         disconnected_since=times,
         deaf_since=times,
+        missed_since=times,
         receivers=st.booleans(),
         messages=st.booleans(),
     ),

@@ -215,6 +215,17 @@ def deaf(document: int, receiver: int) -> TapDeaf:
     return TapDeaf(at=1.0, document=document, receiver=receiver, packets_received=100, frames_tapped=0)
 
 
+def test_a_recording_with_a_deaf_receiver_is_not_complete(tmp_path: Path) -> None:
+    """The others' speech is there; nobody would miss what was not heard."""
+    begun, started, *rest = without(set())
+    assert isinstance(started, RecordingStarted)
+    findings = [msgspec.structs.replace(deaf(1, receiver), at=started.at) for receiver in (0, 0, 2)]
+    tape = written(tmp_path, [begun, started, *findings, *rest])
+    manifest = replayed(tape, tmp_path / "files")
+    assert manifest.recording.holes == Holes(receivers_deaf=2)
+    assert not manifest.recording.complete
+
+
 def dropped(what: str, count: int) -> PageDropped:
     return PageDropped(at=1.0, document=1, what=what, count=count)
 

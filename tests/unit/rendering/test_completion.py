@@ -16,7 +16,7 @@ import pytest
 from fixtures.replica.comparison.recording import read_stem
 from fixtures.replica.voices import load_voice
 from tests.support.tapes import Talker, feed_all, synthetic_tape
-from worker.audio.mixer import Sums
+from worker.audio.mixer import Mixer, Sums
 from worker.audio.wav import WavWriter
 from worker.audio.webm import WebmWriter
 from worker.manifest.schema import Manifest
@@ -231,19 +231,20 @@ def test_a_timeline_that_cannot_be_written_costs_itself_alone(
     assert "timeline.html" not in found
 
 
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "Permission denied"), ValueError("null byte")])
 def test_a_stem_that_cannot_be_renamed_is_listed_under_the_name_that_it_has(
-    tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    error: Exception, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rename = Path.rename
 
     def refuse_one(self: Path, target: Path) -> Path:
         if self.name == "source-1.webm":
-            raise OSError(errno.EACCES, "Permission denied")
+            raise error
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refuse_one)
     manifest, failure = render(tmp_path / "out")
-    assert isinstance(failure, OSError)
+    assert failure is error
     found = files(tmp_path / "out")
     for _, segment in manifest.segments():
         assert segment.url in found
@@ -267,6 +268,29 @@ def test_a_manifest_that_cannot_be_written_costs_no_other_file(
     assert found.keys() == whole.keys() - {"audio_streams.json"}
     for name in found:
         assert found[name] == whole[name]
+
+
+@pytest.mark.parametrize("error", [FULL, ValueError("no"), MemoryError()])
+def test_a_manifest_that_cannot_be_made_costs_no_other_file(
+    error: Exception, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "assemble_manifest", fails(error))
+    with pytest.raises(type(error)):
+        render(tmp_path / "out")
+    found = files(tmp_path / "out")
+    assert found["audio.wav"] == whole["audio.wav"]
+    streams = [content for name, content in sorted(whole.items()) if name.startswith("streams/")]
+    assert [found[f"streams/source-{number}.webm"] for number in range(2)] == streams
+
+
+@pytest.mark.parametrize("error", [FULL, EOFError(), ValueError("no")])
+def test_a_mix_that_cannot_be_completed_costs_itself_alone(
+    error: Exception, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Mixer, "close", fails(error))
+    why = {OSError: "No space left on device", EOFError: "EOFError"}.get(type(error), "no")
+    warning = f"The mixed audio may lack its end: it could not be completed ({why})."
+    check(tmp_path / "out", whole, ["audio.wav"], warning)
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), RuntimeError("reset")])

@@ -100,7 +100,9 @@ def voices(heard: dict[int | None, list[StemPacket]], platform: Platform) -> lis
     """The packets that one decoder gets: on Meet those of one speaker, on Teams those of the mix."""
     if platform is Platform.GOOGLE_MEET:
         return [heard[ANN], heard[BO]]
-    return [sorted([*heard[ANN], *heard[BO]], key=lambda packet: packet.position)]
+    # What both said at once is one packet, in both files.
+    mix = {packet.position: packet for packet in (*heard[ANN], *heard[BO])}
+    return [[mix[position] for position in sorted(mix)]]
 
 
 def compare_mix(path: Path, voices: list[list[StemPacket]], others: Iterable[tuple[int, int]]) -> None:

@@ -19,8 +19,19 @@ USERS = {"ann": 7, "bo": FIRST_CAPTION_SOURCE}
 
 
 @pytest.fixture
-def router(tmp_path: Path) -> Iterator[StemRouter]:
-    router = StemRouter(tmp_path, USERS.__getitem__, lambda _source, _moment: 0)
+def delivered() -> dict[int, int]:
+    """The place up to which something arrived in each slot."""
+    return {}
+
+
+@pytest.fixture
+def router(tmp_path: Path, delivered: dict[int, int]) -> Iterator[StemRouter]:
+    router = StemRouter(
+        tmp_path,
+        USERS.__getitem__,
+        lambda _source, _moment: 0,
+        lambda slot, place: delivered.get(slot, 0) >= place,
+    )
     yield router
     for stem in router.stems.values():
         stem.file.close()
@@ -67,6 +78,58 @@ def test_a_second_packet_of_the_same_moment_is_a_copy_where_its_csrc_list_says_s
     assert router.write(packet(1, ssrc=6667), by_csrc(7)).evidence is SpeakerEvidence.CSRC
     assert packets(router) == {7: 5}
     assert router.stems[7].duplicates == 1
+
+
+def repeat(router: StemRouter, numbers: range, delay: int, *sources: int) -> None:
+    """Slot 0 brings the sources at these places, and slot 1 the same, ``delay`` places later."""
+    for number in range(numbers.start, numbers.stop + delay):
+        if number < numbers.stop:
+            router.write(packet(number), by_csrc(*sources))
+        if number >= numbers.start + delay:
+            router.write(packet(number, ssrc=6667, slot=1), by_csrc(*sources))
+
+
+@pytest.mark.parametrize(
+    ("delivered_until", "echo"), [(115, 0), (104, 10), (99, 13)], ids=["goes on", "ends soon", "is gone"]
+)
+def test_the_late_end_of_words_on_a_slot_that_repeats_another_is_left_out_while_that_one_delivers(
+    delivered_until: int, echo: int, router: StemRouter, delivered: dict[int, int]
+) -> None:
+    delivered[0] = delivered_until * 960
+    repeat(router, range(100), 15, 7)
+    # That the first two are copies does not show: the clocks of two slots may differ that much.
+    assert packets(router) == {7: 100 + 2 + echo}
+
+
+def test_a_source_that_only_the_repeating_slot_brings_any_more_is_written_after_a_second(
+    router: StemRouter, delivered: dict[int, int]
+) -> None:
+    delivered[0] = 1_000 * 960
+    repeat(router, range(100), 0, 7)
+    alone = range(100, 200)
+    routed = [router.write(packet(number, ssrc=6667, slot=1), by_csrc(7)) for number in alone]
+    assert [each.repeated for each in routed] == [number < 102 + 50 for number in alone]
+
+
+def test_another_source_on_a_slot_that_repeats_the_first_is_written(
+    router: StemRouter, delivered: dict[int, int]
+) -> None:
+    delivered[0] = 1_000 * 960
+    repeat(router, range(100), 0, 7)
+    routed = [router.write(packet(number, ssrc=6667, slot=1), by_csrc(8)) for number in range(100, 200)]
+    assert not any(each.repeated for each in routed)
+    assert packets(router)[8] == 100
+
+
+def test_a_source_that_moves_to_another_slot_loses_nothing(
+    router: StemRouter, delivered: dict[int, int]
+) -> None:
+    delivered[0] = 1_000 * 960
+    for number in range(100):
+        router.write(packet(number), by_csrc(7))
+    for number in range(100, 200):
+        router.write(packet(number - 1, ssrc=6667, slot=1), by_csrc(7))
+    assert packets(router) == {7: 200}
 
 
 def test_a_second_packet_of_the_same_moment_is_an_unknown_speakers_where_only_hints_name_it(

@@ -1,22 +1,26 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import resource
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mcap.reader import make_reader
+from mcap.writer import Writer
 
 from tests.support.tape_samples import EPOCH, a_meeting, batch
 from worker.tape import codec
-from worker.tape.errors import TapeWriteError
-from worker.tape.events import StateChanged
+from worker.tape.errors import TapeWriteError, UnwritableEventError
+from worker.tape.events import FrameBatch, StateChanged, TapeEvent, Tile, TilesSeen
 from worker.tape.reader import TapeReader
 from worker.tape.writer import TapeWriter
 
@@ -146,6 +150,72 @@ def test_a_part_that_cannot_be_completed_is_an_error(tmp_path: Path) -> None:
     size = (tmp_path / "part-000000.mcap").stat().st_size
     with files_limited_to(size + 100), pytest.raises(TapeWriteError, match="cannot write"):
         tape.finish()
+    assert list(TapeReader(tmp_path)) == [batch(0, EPOCH)]
+
+
+UNWRITABLE = {
+    "half a surrogate pair": StateChanged(at=EPOCH, state="\ud800"),
+    "no number": StateChanged(at=math.nan, state="joining"),
+    "endless": StateChanged(at=math.inf, state="joining"),
+    "no field's type": StateChanged(at=EPOCH, state=cast(str, object())),
+    "a number beyond 64 bits": FrameBatch(7, 1 << 70, 0, []),
+    "too large": TilesSeen(
+        at=EPOCH, document=7, tiles=[Tile(participant_id="a", name="x" * 3_000_000, sources=[])]
+    ),
+}
+
+
+@pytest.mark.parametrize("event", UNWRITABLE.values(), ids=UNWRITABLE)
+def test_an_event_that_no_tape_can_hold_costs_itself_alone(event: TapeEvent, tmp_path: Path) -> None:
+    with TapeWriter(tmp_path) as tape:
+        tape.write(batch(0, EPOCH), EPOCH)
+        with pytest.raises(
+            UnwritableEventError, match=rf"^{type(event).__name__}: cannot be put on a tape: "
+        ):
+            tape.write(event, EPOCH)
+        tape.write(batch(1, EPOCH), EPOCH)
+    reader = TapeReader(tmp_path)
+    assert list(reader) == [batch(0, EPOCH), batch(1, EPOCH)]
+    assert reader.warnings == []
+
+
+ERRORS = [
+    OSError(errno.EIO, "Input/output error"),
+    struct.error("int too large to convert"),
+    ValueError("write to closed file"),
+    OverflowError("cannot convert"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+@pytest.mark.parametrize("method", ["add_message", "finish", "start"])
+def test_whatever_the_mcap_library_raises_is_one_kind_of_error(
+    method: str, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    tape = TapeWriter(tmp_path)
+    if method != "start":
+        tape.write(batch(0, EPOCH), EPOCH)
+    monkeypatch.setattr(Writer, method, fail)
+    with pytest.raises(TapeWriteError, match=r"^tape .*: cannot write: "):
+        tape.write(batch(1, EPOCH), EPOCH)
+        tape.finish()
+    with pytest.raises(TapeWriteError, match="is closed"):
+        tape.write(batch(2, EPOCH), EPOCH)
+    tape.finish()
+    if method != "start":
+        assert batch(0, EPOCH) in list(TapeReader(tmp_path))
+
+
+@pytest.mark.parametrize("at", [-1.0, 1e12, math.nan, math.inf])
+def test_a_log_time_that_no_tape_can_hold_is_an_error(at: float, tmp_path: Path) -> None:
+    tape = TapeWriter(tmp_path)
+    tape.write(batch(0, EPOCH), EPOCH)
+    with pytest.raises(TapeWriteError, match="cannot write"):
+        tape.write(batch(1, EPOCH), at)
     assert list(TapeReader(tmp_path)) == [batch(0, EPOCH)]
 
 
