@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from worker.audio.mixer import Sums
+from worker.audio.mixer import SILENCE, Sums
 from worker.audio.opus import SAMPLE_RATE
 
 SECOND_BYTES: Final = SAMPLE_RATE * 4
@@ -39,9 +39,21 @@ class SecondsRing:
         return samples
 
 
-def add_up(parts: Iterable[Sums], count: int) -> Sums:
-    """The sum of the first ``count`` samples of all ``parts``; silence without any."""
-    total = np.zeros(count, np.int32)
-    for part in parts:
-        total += part[:count]
-    return total
+class Adder:
+    """Adds parts of up to one second up, always in the same memory."""
+
+    def __init__(self) -> None:
+        self._total = np.empty_like(SILENCE)
+
+    def add_up(self, parts: Sequence[Sums], count: int) -> Sums:
+        """The sum of the first ``count`` samples of all ``parts``; silence without any.
+
+        It is valid until the next call, or until a part changes.
+        """
+        if len(parts) < 2:
+            return (parts[0] if parts else SILENCE)[:count]
+        total = self._total[:count]
+        np.add(parts[0][:count], parts[1][:count], out=total)
+        for part in parts[2:]:
+            total += part[:count]
+        return total

@@ -23,7 +23,7 @@ import msgspec
 
 from worker.audio.mixer import Mix, Mixer, OpenMix, SampleSink, Sums
 from worker.audio.opus import SAMPLE_RATE
-from worker.audio.partial_mix import SECOND_BYTES, SecondsRing, add_up
+from worker.audio.partial_mix import SECOND_BYTES, Adder, SecondsRing
 from worker.rendering import decoding_process
 from worker.rendering.decoding_process import (
     COUNT_BYTES,
@@ -111,6 +111,7 @@ class ParallelMixer:
         self._sink = sink
         self._inputs: list[ParallelInput] = []
         self._workers: list[_Worker] = []
+        self._adder = Adder()
         self._sent = 0
         """Whole seconds that the processes were asked for."""
         self._written = 0
@@ -167,7 +168,7 @@ class ParallelMixer:
 
     def _write_second(self, count: int) -> None:
         parts = [worker.second(self._written, self._inputs) for worker in self._workers]
-        self._sink.write(add_up([part for part in parts if part is not None], count))
+        self._sink.write(self._adder.add_up([part for part in parts if part is not None], count))
         self._written += 1
         for each in self._inputs:
             each.forget(self._written * SAMPLE_RATE)
@@ -320,6 +321,8 @@ class _ChildProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=[descriptor],
+                # numpy's threads would wait actively for work that never comes.
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
                 pipesize=PIPE_BYTES,
                 # Ctrl-C must reach this process only, which then ends the others.
                 start_new_session=True,
@@ -380,7 +383,7 @@ class _Successor:
 
     def write(self, samples: Sums) -> None:
         """Called by the mixer with each second."""
-        self._seconds.append(samples)
+        self._seconds.append(samples.copy())
 
     def close(self) -> None:
         """Called by the mixer after the last second."""

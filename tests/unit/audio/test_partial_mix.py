@@ -3,7 +3,7 @@ import mmap
 import numpy as np
 import pytest
 
-from worker.audio.partial_mix import SECOND_BYTES, SecondsRing, add_up
+from worker.audio.partial_mix import SECOND_BYTES, Adder, SecondsRing
 
 SECOND = np.arange(48_000, dtype=np.int32)
 
@@ -35,10 +35,21 @@ def test_a_part_of_a_second_is_stored_from_its_beginning_on() -> None:
     assert np.array_equal(ring.get(1)[:100], SECOND[:100] + 7)
 
 
-def test_parts_are_added_beyond_the_range_of_16_bits_and_cut() -> None:
-    parts = [np.full(48_000, 30_000, np.int32)] * 3
-    total = add_up(parts, 1_000)
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_parts_are_added_beyond_the_range_of_16_bits_and_cut(number: int) -> None:
+    adder = Adder()
+    adder.add_up([SECOND, SECOND], 48_000)
+    parts = [np.full(48_000, 30_000, np.int32)] * number
+    total = adder.add_up(parts, 1_000)
     assert len(total) == 1_000
-    assert (total == 90_000).all()
-    assert not add_up([], 10).any()
+    assert (total == number * 30_000).all()
     assert (parts[0] == 30_000).all(), "the parts are left as they are"
+
+
+def test_one_part_is_the_sum_and_none_is_silence() -> None:
+    adder = Adder()
+    adder.add_up([SECOND, SECOND], 48_000)
+    assert np.array_equal(adder.add_up([SECOND], 10), SECOND[:10])
+    silent = adder.add_up([], 10)
+    assert len(silent) == 10
+    assert not silent.any()
