@@ -168,10 +168,12 @@ class ParallelMixer:
         return self._own if own < self._load(child) else child
 
     def _load(self, child: _Worker) -> float:
-        """The recent calls of a child process, from half as many if it waits for more to one and a half times as many if this
-        process must wait for it: so a processor on which PLACING is wrong, or that others use, is not left idle."""
-        lag = self._sent - child.finished
-        return child.recent * (0.5 + lag / (SECONDS_AHEAD - SECONDS_AT_ONCE))
+        """The recent calls of a child process: half as many if it waits for more, any number if this process waits for it.
+
+        So a processor is not left idle where PLACING is wrong or others use it.
+        """
+        lag = (self._sent - child.finished) / (SECONDS_AHEAD - SECONDS_AT_ONCE)
+        return child.recent / max(2 - 2 * lag, 0.01)
 
     def _send(self, then: Then, until: int) -> None:
         for worker in self._workers:
