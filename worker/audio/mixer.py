@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,10 @@ class SampleSink(Protocol):
     """Receives the finished mix in order. It does not raise."""
 
     def write(self, samples: Sums) -> None:
-        """Appends samples at 48 kHz; full scale is that of 16 bits, the sink clips what is louder."""
+        """Appends samples at 48 kHz; full scale is that of 16 bits, the sink clips what is louder.
+
+        They are valid during the call only: the array is used again.
+        """
 
     def close(self) -> None:
         """Called once, after the last samples."""
@@ -55,6 +58,10 @@ class Mix(Protocol):
 OpenMix: TypeAlias = Callable[[SampleSink], Mix]
 """Creates the mix of a recording, which is written to a sink."""
 
+SILENCE: Final = np.zeros(SAMPLE_RATE, np.int32)
+"""One second, not to be written to."""
+SILENCE.flags.writeable = False
+
 
 class Mixer:
     """The sum of all speakers. It is written in whole seconds; speech can be added to seconds that are not yet written."""
@@ -65,6 +72,8 @@ class Mixer:
         """Meeting time of the first second that is not yet written, in samples."""
         self._seconds: deque[Sums | None] = deque()
         """The sums of the seconds from ``_start`` on; None for a second in which nobody has spoken."""
+        self._spare: list[Sums] = []
+        """Zeros of seconds that are written: new memory for each would cost more, page by page, than the sum."""
         self._decoders = DecoderPool()
 
     @property
@@ -88,7 +97,7 @@ class Mixer:
                 self._seconds.append(None)
             sums = self._seconds[second]
             if sums is None:
-                sums = self._seconds[second] = np.zeros(SAMPLE_RATE, np.int32)
+                sums = self._seconds[second] = self._spare.pop() if self._spare else np.zeros_like(SILENCE)
             part = samples[: SAMPLE_RATE - at]
             sums[at : at + len(part)] += part
             samples = samples[len(part) :]
@@ -109,5 +118,8 @@ class Mixer:
 
     def _write_second(self, count: int) -> None:
         second = self._seconds.popleft() if self._seconds else None
-        self._sink.write(np.zeros(count, np.int32) if second is None else second[:count])
+        self._sink.write((SILENCE if second is None else second)[:count])
+        if second is not None:
+            second.fill(0)
+            self._spare.append(second)
         self._start += count

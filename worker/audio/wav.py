@@ -41,6 +41,8 @@ class WavWriter:
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb", buffering=0)
         self._data_bytes = 0
+        # New memory for each second would cost more, page by page, than what is done with it.
+        self._clipped = np.empty(SAMPLE_RATE, "<i2")
         # A rendering that breaks off does not close it.
         finalize(self, self._file.close)
         try:
@@ -51,9 +53,13 @@ class WavWriter:
 
     def write(self, samples: npt.NDArray[np.int32]) -> None:
         """Appends samples, clipped to 16 bits."""
-        data = np.clip(samples, -32768, 32767).astype("<i2").tobytes()
-        self._append(data)
-        self._data_bytes += len(data)
+        count = len(samples)
+        if count > len(self._clipped):
+            self._clipped = np.empty(count, "<i2")
+        clipped = self._clipped[:count]
+        np.clip(samples, -32768, 32767, out=clipped, casting="unsafe")
+        self._append(clipped.view(np.uint8).data)
+        self._data_bytes += clipped.nbytes
         os.pwrite(self._file.fileno(), _header(self._data_bytes), 0)
 
     def close(self) -> None:
@@ -62,7 +68,7 @@ class WavWriter:
             self._file.truncate(_HEADER_BYTES + self._data_bytes)
         self._file.close()
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes | memoryview) -> None:
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]

@@ -55,6 +55,11 @@ class WebmWriter:
         self.position = 0
         """Where the last call began to write what waited, in samples."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether something waits for ``write_due``."""
+        return bool(self._due)
+
     def write(self, position: int, samples: int, payload: bytes) -> None:
         """Adds a packet that starts at ``position`` and lasts ``samples`` (48 kHz); timestamps are whole milliseconds."""
         if self._due:

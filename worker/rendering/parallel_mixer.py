@@ -1,8 +1,9 @@
-"""Mixes a tape on several processors: child processes decode, this one adds their parts up.
+"""Mixes a tape on several processors: child processes and this one decode, and this one adds the parts up.
 
-Decoding Opus takes four fifths of the time of a replay. A speaker's decoder begins anew at each talk-spurt, so each talk-spurt
-can be decoded by another process; a sum does not depend on its order. The samples are those of ``worker.audio.mixer.Mixer``.
-Threads would not do: decoding releases the interpreter's lock for a tenth of a millisecond at a time.
+Decoding Opus takes three quarters of the time of a replay. A speaker's decoder begins anew at each talk-spurt, so each
+talk-spurt can be decoded by another process; a sum does not depend on its order. The samples are those of
+``worker.audio.mixer.Mixer``. Threads would not do: decoding releases the interpreter's lock for a tenth of a millisecond at a
+time.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import msgspec
 
 from worker.audio.mixer import Mix, Mixer, OpenMix, SampleSink, Sums
 from worker.audio.opus import SAMPLE_RATE
-from worker.audio.partial_mix import SECOND_BYTES, SecondsRing, add_up
+from worker.audio.partial_mix import Adder, SecondsRing, ring_bytes
 from worker.rendering import decoding_process
 from worker.rendering.decoding_process import (
     COUNT_BYTES,
@@ -42,8 +43,11 @@ logger = logging.getLogger(__name__)
 SHORT_TAPE: Final = 4_000_000
 """Bytes: about three minutes of three people who never pause. Starting the processes would take as long as it saves."""
 
-MOST_PROCESSES: Final = 5
-"""With more the process that reads the tape is the slowest: a fifth of the work is its own."""
+MOST_CHILDREN: Final = 3
+"""With more each has less to do than this process, which reads the tape."""
+
+PLACING: Final = 0.37
+"""What this process does about each call, whoever decodes it, as a part of decoding: 9 of 25 us were measured."""
 
 SECONDS_AHEAD: Final = 32
 """Seconds of meeting time that the tape is read ahead of the slowest process. Each costs 192 kB for each process."""
@@ -75,19 +79,18 @@ def parallel_mixes(tape: Path) -> Iterator[OpenMix]:
     if processors < 2 or size < SHORT_TAPE:
         yield Mixer
         return
-    # A speaker who never pauses stays with one process. One process more than processors: the scheduler evens that out.
-    with mixing_on(min(processors + 1, MOST_PROCESSES)) as open_mix:
+    with mixing_on(min(processors - 1, MOST_CHILDREN)) as open_mix:
         yield open_mix
 
 
 @contextmanager
-def mixing_on(processes: int) -> Iterator[OpenMix]:
-    """Yields what mixes on so many child processes, at least one; on exit none of them is left."""
+def mixing_on(children: int) -> Iterator[OpenMix]:
+    """Yields what mixes on so many child processes, at least one, and this one; on exit none of them is left."""
     opened: list[ParallelMixer] = []
 
     def open_mix(sink: SampleSink) -> Mix:
         try:
-            mixer = ParallelMixer(sink, processes)
+            mixer = ParallelMixer(sink, children)
         except Exception as error:  # noqa: BLE001 - whatever it is, this process can decode as well
             logger.warning("no process can be started to decode the mix, so this one decodes it: %s", error)
             return Mixer(sink)
@@ -102,30 +105,34 @@ def mixing_on(processes: int) -> Iterator[OpenMix]:
 
 
 class ParallelMixer:
-    """A Mixer whose inputs are decoded by ``processes`` child processes. A process that dies costs time, but no speech.
+    """A Mixer whose inputs are decoded by ``children`` processes and this one. A child that dies costs time, but no speech.
 
     Raises OSError if no process can be started; its methods raise nothing, as the sink does not.
     """
 
-    def __init__(self, sink: SampleSink, processes: int) -> None:
+    def __init__(self, sink: SampleSink, children: int) -> None:
         self._sink = sink
         self._inputs: list[ParallelInput] = []
-        self._workers: list[_Worker] = []
+        self._children: list[_Worker] = []
+        self._own = _Worker(_InThisProcess())
+        self._adder = Adder()
         self._sent = 0
         """Whole seconds that the processes were asked for."""
         self._written = 0
         self.undecodable = 0
         """Packets that could not be decoded, after ``close``; of a process that died only those that were decoded again."""
         try:
-            for _ in range(processes):
-                self._workers.append(_Worker())
+            for _ in range(children):
+                self._children.append(_Worker(_ChildProcess()))
         except BaseException:
             self.stop()
             raise
+        self._workers = [*self._children, self._own]
+        """This process last: the others are not to wait for it."""
 
     def open_input(self) -> ParallelInput:
         """Returns an input for one source."""
-        opened = ParallelInput(len(self._inputs), self._least_loaded)
+        opened = ParallelInput(len(self._inputs), self._choose)
         self._inputs.append(opened)
         return opened
 
@@ -151,11 +158,22 @@ class ParallelMixer:
 
     def stop(self) -> None:
         """Ends the processes; what is not written is lost."""
-        for worker in self._workers:
+        for worker in self._children:
             worker.stop()
 
-    def _least_loaded(self) -> _Worker:
-        return min(self._workers, key=lambda worker: worker.load + len(worker.calls))
+    def _choose(self) -> _Worker:
+        """The process for a new talk-spurt: the one that has the least to do."""
+        child = min(self._children, key=self._load)
+        own = self._own.recent + PLACING * sum(worker.recent for worker in self._workers)
+        return self._own if own < self._load(child) else child
+
+    def _load(self, child: _Worker) -> float:
+        """The recent calls of a child process: half as many if it waits for more, any number if this process waits for it.
+
+        So a processor is not left idle where PLACING is wrong or others use it.
+        """
+        lag = (self._sent - child.finished) / (SECONDS_AHEAD - SECONDS_AT_ONCE)
+        return child.recent / max(2 - 2 * lag, 0.01)
 
     def _send(self, then: Then, until: int) -> None:
         for worker in self._workers:
@@ -167,7 +185,7 @@ class ParallelMixer:
 
     def _write_second(self, count: int) -> None:
         parts = [worker.second(self._written, self._inputs) for worker in self._workers]
-        self._sink.write(add_up([part for part in parts if part is not None], count))
+        self._sink.write(self._adder.add_up([part for part in parts if part is not None], count))
         self._written += 1
         for each in self._inputs:
             each.forget(self._written * SAMPLE_RATE)
@@ -245,16 +263,26 @@ def _ignore(_: Call) -> None:
 
 
 class _Worker:
-    """A child process, or what does its work in this process after it died."""
+    """A child process, or what does its work in this process after it died; or this process's own share."""
 
-    def __init__(self) -> None:
+    def __init__(self, decoding: _Decoding) -> None:
         self.calls: list[Call] = []
         """What to send next."""
-        self.load = 0.0
+        self._load = 0.0
         """What was sent lately, in calls."""
         self._then = Then.WRITE
         self._until = 0
-        self._decoding: _Decoding = _ChildProcess()
+        self._decoding = decoding
+
+    @property
+    def recent(self) -> float:
+        """The calls of the last ten seconds or so."""
+        return self._load + len(self.calls)
+
+    @property
+    def finished(self) -> int:
+        """The second up to which it has decoded, about."""
+        return self._decoding.finished
 
     def send(self, then: Then, until: int) -> None:
         """Sends the calls, and what to do then."""
@@ -262,7 +290,7 @@ class _Worker:
         # A process that died is noticed when it does not answer.
         with suppress(OSError):
             self._decoding.send(Batch(self.calls, then, until))
-        self.load = DECAY * self.load + len(self.calls)
+        self._load = DECAY * self._load + len(self.calls)
         self.calls.clear()
 
     def second(self, number: int, inputs: list[ParallelInput]) -> Sums | None:
@@ -286,7 +314,8 @@ class _Worker:
         logger.warning("a process that decodes the mix has died; its work is done again in this one")
         self.stop()
         calls = [call for each in inputs for call in each.calls_of(self)]
-        self._decoding = _Successor(number, Batch(calls, self._then, self._until))
+        self._decoding = _InThisProcess(number)
+        self._decoding.send(Batch(calls, self._then, self._until))
 
     def stop(self) -> None:
         """Ends the process."""
@@ -294,6 +323,10 @@ class _Worker:
 
 
 class _Decoding(Protocol):
+    @property
+    def finished(self) -> int:
+        """The second up to which is decoded, about."""
+
     def send(self, batch: Batch) -> None:
         """Raises OSError if the process is gone."""
 
@@ -313,13 +346,15 @@ class _ChildProcess:
         # The kernel frees it with the last process that has it open, however that ends.
         descriptor = os.memfd_create("meetstems-mix")
         try:
-            os.ftruncate(descriptor, SECONDS_AHEAD * SECOND_BYTES)
+            os.ftruncate(descriptor, ring_bytes(SECONDS_AHEAD))
             self._ring = SecondsRing(memoryview(mmap.mmap(descriptor, 0)))
             self._process = subprocess.Popen(
                 [sys.executable, "-m", decoding_process.__name__, str(descriptor)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=[descriptor],
+                # numpy's threads would wait actively for work that never comes.
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
                 pipesize=PIPE_BYTES,
                 # Ctrl-C must reach this process only, which then ends the others.
                 start_new_session=True,
@@ -327,6 +362,10 @@ class _ChildProcess:
         finally:
             os.close(descriptor)
         self._encoder = msgspec.msgpack.Encoder()
+
+    @property
+    def finished(self) -> int:
+        return self._ring.count
 
     def send(self, batch: Batch) -> None:
         body = self._encoder.encode(batch)
@@ -355,22 +394,27 @@ class _ChildProcess:
             self._process.__exit__(None, None, None)
 
 
-class _Successor:
-    """Decodes in this process: first once more what a process has got whose seconds from ``first`` on are missing."""
+class _InThisProcess:
+    """Decodes in this process, from second ``first`` on."""
 
-    def __init__(self, first: int, unfinished: Batch) -> None:
-        self._seconds: deque[Sums] = deque()
+    def __init__(self, first: int = 0) -> None:
+        self._ring = SecondsRing(memoryview(bytearray(ring_bytes(SECONDS_AHEAD))))
+        self._sounds: deque[bool] = deque()
+        """For each second that is decoded and not asked for whether it has sound."""
         mixer = Mixer(self)
         mixer.write_until(first * SAMPLE_RATE)
-        self._seconds.clear()
+        self._sounds.clear()
         self._mixer = PartialMixer(mixer)
-        self._mixer.take(unfinished)
+
+    @property
+    def finished(self) -> int:
+        return self._ring.count
 
     def send(self, batch: Batch) -> None:
         self._mixer.take(batch)
 
     def second(self, number: int) -> Sums | None:
-        return self._seconds.popleft()
+        return self._ring.get(number) if self._sounds.popleft() else None
 
     def undecodable(self) -> int:
         return self._mixer.undecodable
@@ -380,7 +424,7 @@ class _Successor:
 
     def write(self, samples: Sums) -> None:
         """Called by the mixer with each second."""
-        self._seconds.append(samples)
+        self._sounds.append(self._ring.put(self._ring.count, samples))
 
     def close(self) -> None:
         """Called by the mixer after the last second."""

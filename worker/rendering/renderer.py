@@ -165,9 +165,10 @@ class Renderer:
             self._conclude()
         left = SILENCE_AT_ONCE
         for stem in self._stem_set.stems.values():
-            left -= stem.file.write_due(left)
-            if left <= 0:
-                return True
+            if stem.file.waits:
+                left -= stem.file.write_due(left)
+                if left <= 0:
+                    return True
         if self._mixer and self._mixed < self._settled:
             self._mixed = min(self._settled, self._mixed + MIX_AT_ONCE)
             self._mixer.write_until(self._mixed)

@@ -26,6 +26,8 @@ class StemFile:
         """Why the file could not be written in full."""
         self.ends_at: float | None = None
         """Where writing failed, in seconds of meeting time: the file ends there or a little before. None: at its end."""
+        self.waits = False
+        """Whether something waits for ``write_due``."""
         self._path = path
         self._file: WebmWriter | None = None
         try:
@@ -50,6 +52,7 @@ class StemFile:
             return
         try:
             file.be_silent(position, samples)
+            self.waits = file.waits
         except Exception as error:  # noqa: BLE001 - whatever it is costs this file alone
             self._fail(error, position)
 
@@ -59,10 +62,12 @@ class StemFile:
         if file is None:
             return 0
         try:
-            return file.write_due(most)
+            written = file.write_due(most)
+            self.waits = file.waits
         except Exception as error:  # noqa: BLE001 - whatever it is costs this file alone
             self._fail(error, file.position)
             return 0
+        return written
 
     def close(self) -> None:
         """Completes the file, unless it failed before."""
@@ -78,6 +83,7 @@ class StemFile:
 
     def _fail(self, error: Exception, position: int | None) -> None:
         file, self._file = self._file, None
+        self.waits = False
         self.failure = error
         self.ends_at = None if position is None else position / SAMPLE_RATE
         logger.info("%s cannot be written: %s; the other files go on", self._path.name, error)

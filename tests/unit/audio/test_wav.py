@@ -124,3 +124,12 @@ def test_a_full_disk_leaves_what_was_written_before(tmp_path: Path) -> None:
     with wave.open(str(path)) as read:
         assert np.array_equal(np.frombuffer(read.readframes(read.getnframes()), "<i2"), SOUND)
     assert path.stat().st_size == 80 + 2 * len(SOUND)
+
+
+def test_samples_of_any_number_are_clipped_and_appended(tmp_path: Path) -> None:
+    writer = WavWriter(tmp_path / "a.wav")
+    loud = SOUND * 1_000
+    for start, end in ((0, 0), (0, 50_000), (50_000, 50_001), (50_001, 96_000)):
+        writer.write(loud[start:end])
+    writer.close()
+    assert np.array_equal(decoded(tmp_path / "a.wav"), loud.clip(-32_768, 32_767))

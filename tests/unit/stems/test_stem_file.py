@@ -110,3 +110,16 @@ def test_a_file_without_a_failure_is_that_of_the_writer(tmp_path: Path) -> None:
         file.close()
     assert guarded.failure is None
     assert (tmp_path / "a.webm").read_bytes() == (tmp_path / "b.webm").read_bytes()
+
+
+def test_what_waits_is_seen_from_outside(tmp_path: Path) -> None:
+    file = StemFile(tmp_path / "a.webm")
+    file.be_silent(0, 4_800)
+    assert not file.waits
+    file.be_silent(4_800, 3_600 * 48_000)
+    assert file.waits
+    assert file.write_due(20_000) == 20_000
+    assert file.waits, "a third is left"
+    file.write_due(20_000)
+    assert not file.waits
+    file.close()
