@@ -75,6 +75,8 @@ class SlotPlacement:
         """The sequence number of the packet at which the drift is corrected; -1: none."""
         self._noise = 0
         """Samples of comfort noise since the last voice, while places are late."""
+        self._voice_heard = False
+        """Whether anybody has spoken at all: before that no word can be cut."""
 
     def place(self, packet: Packet) -> None:  # noqa: PLR0912 - one packet, one pass: calls would cost more than the branches
         """Places the slot's next packet in sequence order."""
@@ -109,6 +111,8 @@ class SlotPlacement:
         if offset < floor.block_low:
             floor.lower(offset)
         self._offset = offset
+        if not self._voice_heard:
+            self._voice_heard = is_voiced(packet.csrcs, payload)
         if clock.is_late and self._is_in_noise(packet, samples):
             clock.catch_up(timestamp + samples)
             self._skip(packet, samples)
@@ -260,7 +264,9 @@ class SlotPlacement:
             return False
         self._noise += samples
         waiting = self.buffer.pending
-        return self._noise > NOISE_BEFORE and not any(is_voiced(each.csrcs, each.payload) for each in waiting)
+        if self._voice_heard and self._noise <= NOISE_BEFORE:
+            return False
+        return not any(is_voiced(each.csrcs, each.payload) for each in waiting)
 
     def _missing(self, packet: Packet) -> int:
         """How many packets are missing between the last one and this."""

@@ -589,6 +589,14 @@ def test_late_places_are_corrected_in_comfort_noise(late: float) -> None:
     assert 1 <= room.tracks[None].trimmed <= 3
 
 
+def test_late_places_are_corrected_before_the_first_voice() -> None:
+    """A meeting mostly begins without a voice; later pauses are too short."""
+    room = Room()
+    spoken = mixed(room, lambda at: at > 2.5 and at % 1 > 0.2, late_until=1.6, late=0.015)
+    assert voiced_places(room) == pytest.approx(spoken, abs=0.0025)
+    assert room.tracks[None].trimmed == 1
+
+
 def test_late_places_cost_no_packet_near_a_voice() -> None:
     """Not in speech, nor in the half second after it and before it: the ends of words have no voice."""
     room = Room()
