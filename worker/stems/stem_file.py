@@ -32,6 +32,7 @@ class StemFile:
         self._file: WebmWriter | None = None
         try:
             self._file = WebmWriter(path)
+            self.waits = self._file.waits
         except Exception as error:  # noqa: BLE001 - whatever it is costs this file alone
             self._fail(error, 0)
 

@@ -114,7 +114,10 @@ def test_a_file_without_a_failure_is_that_of_the_writer(tmp_path: Path) -> None:
 
 def test_what_waits_is_seen_from_outside(tmp_path: Path) -> None:
     file = StemFile(tmp_path / "a.webm")
+    assert file.waits, "to be created"
     file.be_silent(0, 4_800)
+    assert file.waits
+    file.write_due(20_000)
     assert not file.waits
     file.be_silent(4_800, 3_600 * 48_000)
     assert file.waits
