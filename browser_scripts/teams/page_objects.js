@@ -121,7 +121,8 @@ class PageObjects {
     /** @type {number[]} */
     const sources = plain([]);
     this.#sources.forEach((owner, source) => {
-      if (!owner && id && participant.hasAudioSource?.(source) === true) this.#sources.set(source, id);
+      // After the lobby the same number may be another participant's.
+      if (id && (!owner || owner === id)) this.#sources.set(source, participant.hasAudioSource?.(source) === true ? id : "");
       if (id && this.#sources.get(source) === id) sources[sources.length] = source;
     });
     return plain({

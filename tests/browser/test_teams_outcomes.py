@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from fixtures.replica.scenario import Participant, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.teams.mix_scenario import MixMedia
-from fixtures.replica.teams.scenario import TeamsPage, TeamsSignals, Verdict, Wall
+from fixtures.replica.teams.scenario import LobbyForm, TeamsPage, TeamsSignals, Verdict, Wall
 from fixtures.replica.words import PeoplesWords, Place
 from tests.support.outcome_rows import (
     GROUPS,
@@ -26,7 +26,7 @@ from tests.support.outcome_rows import (
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
-from worker.tape.events import PageSeen, TapeEvent, TapeStarted
+from worker.tape.events import FrameBatch, PageSeen, RecordingStarted, TapeEvent, TapeStarted
 
 LOBBY = 1.2
 LENGTH = 1.8
@@ -143,6 +143,17 @@ def _missing(wanted: set[str], field: str, events: list[TapeEvent]) -> Sequence[
     return [] if wanted <= seen else [f"noted {field} {seen}"]
 
 
+def lobby_is_not_recorded(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    """Packets came in the lobby, and what is recorded begins after it."""
+    (begun,) = [event.at for event in events if isinstance(event, RecordingStarted)]
+    shown = [at for at, what in replica.sent_to_page if what == "call"]
+    arrivals = [frame.arrival for batch in events if isinstance(batch, FrameBatch) for frame in batch.frames]
+    faults = [] if min(arrivals) < shown[0] else ["no packet came in the lobby"]
+    return [*faults, *([] if begun >= shown[0] else [f"recorded {shown[0] - begun:.2f} s of the lobby"])]
+
+
 def call_is_never_seen(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     seen = {event.scene for event in events if isinstance(event, PageSeen)}
     return [f"took the page for {seen}"] if "call" in seen else []
@@ -172,6 +183,27 @@ ROWS = [
         "foreign", meeting(language="de", client="full", launcher=True), names=BOTH, check=german_is_noted
     ),
     host_ends("connection-retry", meeting(connection_failures=1), attempts=2),
+    # A lobby with connection, packets, messages and roster; its first source is Ada's in the call.
+    *(
+        host_ends(
+            f"lobby-media-{form}-{language}",
+            meeting(replace(ADA, csrc=201), BEN, lobby_media=True, lobby_form=form, language=language),
+            names=BOTH,
+            check=lobby_is_not_recorded,
+        )
+        for form in get_args(LobbyForm)
+        for language in ("en", "de")
+    ),
+    Row(
+        "lobby-like-a-call",
+        meeting(lobby=LONG, lobby_media=True, lobby_form="call", signals=TeamsSignals(frames_after=None)),
+        Reason.WAITING_ROOM_TIMEOUT,
+        "timeout_exceeded_waiting_room",
+        "lobby",
+        REFUSED,
+        LeavePolicy(waiting_room=8.0),
+        after=8.0,
+    ),
     # Names from one source of the roster alone.
     host_ends("frames-alone", meeting(signals=TeamsSignals(objects_after=None, other_call=True)), names=BOTH),
     host_ends("objects-alone", meeting(signals=TeamsSignals(frames_after=None)), names=BOTH),

@@ -25,6 +25,7 @@ from worker.tape.events import (
     RosterResponse,
     SocketMessage,
     TapeEvent,
+    TapeStarted,
     TilesSeen,
     WorkerEvent,
 )
@@ -42,8 +43,9 @@ THOROUGH_EVERY: Final = 2
 
 _ROSTER_EVENTS: Final = (
     *(ChannelMessage, SocketMessage, PageObjects, RosterResponse, TilesSeen),
-    DocumentClosed,
+    *(TapeStarted, DocumentClosed),
 )
+"""TapeStarted names the bot, by which a decoder may know its entry."""
 
 
 class CallLoop:

@@ -265,11 +265,17 @@ class _Session:
         )
 
     def _meeting_start(self, at: float) -> float:
-        """When the recording begins: with the frames from before the call was recognized, unless recording was denied then."""
+        """When the recording begins: with the frames from before the call was recognized, unless recording was denied then.
+
+        Frames that may be the lobby's are none of the call's.
+        """
         start, first = at - IN_FLIGHT, self._media.now.first_frame
         if self._lifecycle.recording_was_denied:
             return at
-        return start if first is None else max(min(start, first), start - HELD_SECONDS)
+        if first is not None:
+            start = max(min(start, first), start - HELD_SECONDS)
+        lobby = self._lifecycle.lobby_media_until
+        return start if lobby is None else max(start, min(lobby, at))
 
     async def _wind_up(self, ending: Ending) -> None:
         if self._browser_is_alive():

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy, Patience, StartOn
@@ -118,6 +119,64 @@ def test_media_behind_a_gate_admit_nobody() -> None:
 def test_media_in_a_lobby_admit_nobody() -> None:
     life = Life(waiting_room=None).hear(ALIVE).meet(US, ANA).see(Scene.LOBBY, 1200)
     assert life.states == [State.WAITING_ROOM]
+
+
+LOBBY_MEDIA = MediaState(receivers=True, messages=True, last_frame=T0, last_speech=T0, sources={201: T0})
+
+
+def test_media_that_a_lobby_has_too_admit_nobody() -> None:
+    life = Life(waiting_room=60.0).hear(LOBBY_MEDIA).see(Scene.ASKED)
+    life.meet().see(Scene.CALL, 50, lobby_has_media=True)
+    assert life.states == []
+    for _ in range(40):
+        life.see(Scene.CALL, lobby_has_media=True)
+    assert life.end.reason is Reason.WAITING_ROOM_TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("us", "more", "evidence"),
+    [(US, {}, "roster.us_in_call"), (None, {"certain": True}, "page.certain")],
+)
+def test_an_endpoint_in_the_call_or_a_certain_page_admits(
+    us: Device | None, more: dict[str, bool], evidence: str
+) -> None:
+    life = Life().hear(LOBBY_MEDIA).meet(*([us] if us else [])).see(Scene.CALL, lobby_has_media=True, **more)
+    assert life.states == [State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
+    assert life.transitions[0].evidence == (evidence,)
+
+
+@pytest.mark.parametrize("scene", [Scene.ASKED, Scene.CALL, Scene.GATED])
+def test_a_roster_that_shows_the_bot_waiting_makes_any_page_a_lobby(scene: Scene) -> None:
+    waiting = replace(US, status=Status.WAITING)
+    life = Life(waiting_room=None).hear(ALIVE).meet(waiting).see(scene, 600, certain=True)
+    assert life.states == [State.WAITING_ROOM]
+    assert life.transitions[0].evidence == ("roster.us_waiting",)
+    assert life.lifecycle.waited_until == life.at
+    life.meet(US).see(Scene.CALL)
+    assert life.states == [State.WAITING_ROOM, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
+
+
+def test_a_roster_that_turns_to_waiting_between_two_looks_admits_nobody() -> None:
+    life = Life().see(Scene.CALL)
+    life.meet(replace(US, status=Status.WAITING)).hear(ALIVE)
+    assert life.states == []
+
+
+def test_once_admitted_a_waiting_entry_of_the_bot_means_nothing() -> None:
+    life = Life().admitted(ANA).meet(replace(US, status=Status.WAITING), ANA).see(Scene.CALL, 60)
+    assert life.states[-1] is State.IN_CALL_RECORDING
+
+
+@pytest.mark.parametrize(("first_frame", "after"), [(None, 0.0), (T0 + 0.4, 0.5), (T0 + 0.7, 0.0)])
+def test_what_arrived_until_the_lobby_was_gone_may_be_the_lobbys(
+    first_frame: float | None, after: float
+) -> None:
+    life = Life().see(Scene.LOBBY, lobby_has_media=True)
+    shown = life.at
+    life.hear(MediaState(first_frame=first_frame, last_frame=first_frame))
+    life.see(Scene.ASKED, lobby_has_media=True).see(Scene.CALL, lobby_has_media=True, certain=True)
+    assert life.lifecycle.lobby_media_until == shown + after
+    assert Life().see(Scene.LOBBY).admitted(ANA).lifecycle.lobby_media_until is None
 
 
 @pytest.mark.parametrize(

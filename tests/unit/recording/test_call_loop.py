@@ -26,12 +26,14 @@ from worker.tape.events import (
     PageSeen,
     RosterChanged,
     TapeEvent,
+    TapeStarted,
     WorkerEvent,
 )
 
 T0 = 1_800_000_000.0
 ROSTER_MESSAGE = ChannelMessage(at=T0, document=1, connection=0, label="collections", payload=b"")
 CLOSED = DocumentClosed(at=T0, document=1)
+STARTED = TapeStarted(at=T0, version=2, platform="google_meet", meeting_url="", bot_name="Notes")
 OVER = View(scene=Scene.OVER, reason=Reason.MEETING_ENDED, detail="It is over.", evidence=("over.ended",))
 
 
@@ -71,7 +73,7 @@ class ScriptedRoster:
         self.observed: list[TapeEvent] = []
 
     def observe(self, event: TapeEvent) -> None:
-        assert event in (ROSTER_MESSAGE, CLOSED)
+        assert event in (ROSTER_MESSAGE, CLOSED, STARTED)
         self.observed.append(event)
 
     def roster(self) -> Roster:
@@ -190,10 +192,11 @@ async def test_every_second_look_in_the_call_reads_the_pages_text() -> None:
     assert call.thorough[:9] == [True, False] * 4 + [True]
 
 
-async def test_a_closed_document_reaches_the_roster() -> None:
+async def test_the_bots_name_and_a_closed_document_reach_the_roster() -> None:
     run = Run(ScriptedCall([OVER]))
+    run.call_loop.observe(STARTED)
     run.call_loop.observe(CLOSED)
-    assert run.decoder.observed == [ROSTER_MESSAGE, CLOSED]
+    assert run.decoder.observed == [ROSTER_MESSAGE, STARTED, CLOSED]
 
 
 async def test_a_lost_page_is_written_to_the_tape_once_and_ends_the_attempt() -> None:

@@ -4,6 +4,10 @@ Two kinds of evidence are merged: the roster frames on the page's own WebSocket,
 stays until it is replaced, so a participant who left keeps their name. Who is in the call is known only as long as the document
 that was told.
 
+Participants are active in the lobby, too. Who has an endpoint with ``call`` is in the call, who has only ``lobby`` waits. The
+bot itself is in the call only by such an endpoint: the page's objects may list it while it waits. The source numbers of the
+lobby are other participants' in the call, and are ignored.
+
 Frames of other calls come over the same socket; their chain id distinguishes them. Our call is the first in which a
 participant with the bot's name is active, and remains ours while that participant is active. Until there is such a call, our
 call is the first that was mentioned. Frames without a chain id belong to our call.
@@ -173,16 +177,15 @@ class TeamsRosterDecoder:
         name, name_evidence = next(
             ((facts.name, kind) for kind, facts in known if facts.name), (None, Evidence.NONE)
         )
+        is_us = name is not None and self._is_us(name)
         return Device(
             device_id=device_id,
             name=name,
             name_evidence=name_evidence,
             display_name=name,
-            is_us=name is not None and self._is_us(name),
+            is_us=is_us,
             is_host=any(facts.is_host for _, facts in known),
-            status=next(
-                (facts.status for _, facts in known if facts.status is not Status.UNKNOWN), Status.UNKNOWN
-            ),
+            status=_status([facts for _, facts in known], is_us=is_us),
             muted=next((facts.muted for _, facts in known if facts.muted is not None), None),
         )
 
@@ -217,21 +220,28 @@ class TeamsRosterDecoder:
 
 
 class _DeviceFacts:
-    """What is known of one participant from one kind of evidence. ``waits``: in the lobby, where the state is active, too."""
+    """What is known of one participant from one kind of evidence."""
 
     def __init__(self) -> None:
         self.name = ""
         self.state = Status.UNKNOWN
         self.status_from = 0
         """The document that was told the status."""
-        self.waits = False
+        self.places: frozenset[str] = frozenset()
+        """Where their endpoints are, ``call`` and ``lobby``; empty until an update says it."""
         self.is_host = False
         self.muted: bool | None = None
 
     @property
     def status(self) -> Status:
         """The state, with the lobby told apart."""
-        return Status.WAITING if self.waits and self.state is Status.IN else self.state
+        waits = self.state is Status.IN and bool(self.places) and "call" not in self.places
+        return Status.WAITING if waits else self.state
+
+    @property
+    def is_in_call(self) -> bool:
+        """Whether an endpoint of theirs is known to be in the call."""
+        return self.state is Status.IN and "call" in self.places
 
     def learn(self, name: object, state: object, role: object, document: int) -> None:
         """Applies an update that ``document`` received; what it leaves out stays unchanged."""
@@ -239,6 +249,8 @@ class _DeviceFacts:
             self.name = well_formed(name[:MAX_NAME_CHARACTERS])
         if isinstance(state, str) and state.lower() in _STATUS:
             self.state, self.status_from = _STATUS[state.lower()], document
+            if self.state.is_gone:
+                self.places = frozenset()
         if isinstance(role, str):
             self.is_host = role.lower() == _HOST
 
@@ -270,9 +282,7 @@ class _CallFacts:
             facts.learn(details.get("displayName"), entry.get("state"), entry.get("meetingRole"), document)
             if facts.state is not Status.UNKNOWN:
                 self.owners.show(device_id, gone=facts.state.is_gone, at=at)
-            kinds = _endpoint_kinds(entry.get("endpoints"))
-            if kinds:
-                facts.waits = "call" not in kinds
+            facts.places = _places(entry.get("endpoints")) or facts.places
             self._apply_streams(device_id, facts, entry.get("endpoints"), at)
 
     def _is_hidden(self, device_id: str, details: dict[str, object], endpoints: object) -> bool:
@@ -312,9 +322,24 @@ def _endpoints(endpoints: object) -> Iterator[dict[str, object]]:
             yield endpoint
 
 
-def _endpoint_kinds(endpoints: object) -> set[str]:
+def _places(endpoints: object) -> frozenset[str]:
     """Where the endpoints are: ``call``, ``lobby``, both, or empty where an update does not say."""
-    return {kind for endpoint in _endpoints(endpoints) for kind in ("call", "lobby") if endpoint.get(kind)}
+    return frozenset(
+        place
+        for endpoint in _endpoints(endpoints)
+        for place in ("call", "lobby")
+        if isinstance(endpoint.get(place), dict)
+    )
+
+
+def _status(known: list[_DeviceFacts], *, is_us: bool) -> Status:
+    """The status by the strongest evidence that knows one; of the bot itself, only an endpoint shows that it is in the call."""
+    for facts in known:
+        status = facts.status
+        if status is Status.UNKNOWN or (is_us and status is Status.IN and not facts.is_in_call):
+            continue
+        return status
+    return Status.UNKNOWN
 
 
 def _is_hidden_endpoint(endpoint: dict[str, object]) -> bool:

@@ -37,8 +37,8 @@ NOTHING_YET: Final = Past()
 
 
 def view(facts: Facts, past: Past = NOTHING_YET) -> View:
-    """What the page shows. The lobby's text has precedence over signs of a call. A text that refuses us or ends the call
-    counts only where the page shows no call and, unless a dialog contains it, no way to join.
+    """What the page shows. The lobby's text and screen have precedence over signs of a call. A text that refuses us or ends the
+    call counts only where the page shows no call and, unless a dialog contains it, no way to join.
     """
     call = [sign.name for sign in teams.CALL_VIEW if sign.name in facts.elements]
     if not call and (last := _last_page(facts, past)):
@@ -46,8 +46,13 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
     if waiting := first_said(teams.WAITING, plain(_lobby_text(facts, past, call))):
         scene = Scene.HOST_ABSENT if waiting is teams.HOST_ABSENT else Scene.LOBBY
         return _view(facts, scene, (waiting.name,))
-    if call:
-        return _view(facts, Scene.CALL, (call[0],))
+    if _is_lobby_screen(facts, past):
+        return _view(facts, Scene.LOBBY, (teams.LOBBY_SCREEN.name,))
+    if call and (past.entered or teams.CONNECTING_SCREEN.name not in facts.elements):
+        certain = [sign.name for sign in teams.CERTAIN if sign.name in facts.elements]
+        return msgspec.structs.replace(
+            _view(facts, Scene.CALL, (call[0], *certain[:1])), certain=bool(certain)
+        )
     way_in = _way_in(facts)
     if past.asked and not way_in and _foreign(facts) and teams.CANCEL.name in facts.elements:
         return _view(facts, Scene.LOBBY, (teams.CANCEL.name,))
@@ -109,6 +114,12 @@ def _video_steps(facts: Facts) -> Iterator[Step]:
         if sign.name in facts.elements:
             yield press(sign)
             return
+
+
+def _is_lobby_screen(facts: Facts, past: Past) -> bool:
+    """Whether the page shows the lobby's screen, and not a form of it that still asks us to join."""
+    asks_to_join = teams.JOIN.name in facts.elements and not past.asked
+    return teams.LOBBY_SCREEN.name in facts.elements and not asks_to_join
 
 
 def _lobby_text(facts: Facts, past: Past, call: list[str]) -> str:
@@ -177,6 +188,7 @@ def _view(
         evidence=evidence,
         variant=_variant(facts),
         language=facts.language,
+        lobby_has_media=True,
     )
 
 

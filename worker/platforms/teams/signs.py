@@ -114,6 +114,12 @@ LOBBY_SCREEN: Final = Sign(
     evidence_for="a lobby, in whatever language",
     source="observed",
 )
+CONNECTING_SCREEN: Final = Sign(
+    name="connecting.screen",
+    selectors=('[data-tid="calling-connecting-screen"]',),
+    evidence_for="between the request to join and the lobby or the call, in whatever language",
+    source="observed",
+)
 
 # In the call.
 
@@ -142,6 +148,20 @@ STREAM: Final = Sign(
     evidence_for="a participant on the call's stage, which no lobby has",
     source="observed",
 )
+DURATION: Final = Sign(
+    name="call.duration",
+    selectors=('[data-tid="call-duration"]',),
+    evidence_for="the clock of a call that has begun for us, which no lobby has",
+    source="observed",
+)
+STAGE: Final = Sign(
+    name="call.stage",
+    selectors=('[data-tid="stage-layouts-renderer"]',),
+    evidence_for="the call's stage, where participants are shown",
+    source="observed",
+)
+CERTAIN: Final = (STREAM, DURATION, STAGE)
+"""What a call's view shows and no lobby: beside a sign of CALL_VIEW, one of them confirms the call."""
 
 VIDEO_MENU: Final = Sign(
     name="video.menu",
@@ -399,14 +419,17 @@ ENDS: Final = (REMOVED, ENDED, LEFT)
 _BEFORE: Final = (LAUNCHER, MICROPHONE_ON, CAMERA_ON, JOIN, CANCEL, SIGN_IN_LINK, WITHOUT_MEDIA)
 _VIDEO: Final = (VIDEO_MENU, VIEW_MORE, VIDEO_OFF)
 SIGNS: Final = (
-    *(*_BEFORE, APP_PROMPT, NAME_FIELD, *WAITING, LOBBY_SCREEN),
-    *(*CALL_VIEW, STREAM, *_VIDEO, CHAT, CHAT_FIELD, CHAT_SEND),
+    *(*_BEFORE, APP_PROMPT, NAME_FIELD, *WAITING, LOBBY_SCREEN, CONNECTING_SCREEN),
+    *(*CALL_VIEW, *CERTAIN, *_VIDEO, CHAT, CHAT_FIELD, CHAT_SEND),
     *(WRITTEN, ALERT, NOTICE_BOX, RECORDED, MODAL),
     *(*REFUSALS, LAST_PAGE, ENCRYPTED, *ENDS),
 )
 """The whole table."""
 
-ELEMENTS: Final = (*_BEFORE, *CALL_VIEW, *_VIDEO, LOBBY_SCREEN, STREAM, SIGN_IN_FORM, LAST_PAGE, ENCRYPTED)
+ELEMENTS: Final = (
+    *(*_BEFORE, *CALL_VIEW, *_VIDEO, LOBBY_SCREEN, CONNECTING_SCREEN, *CERTAIN),
+    *(SIGN_IN_FORM, LAST_PAGE, ENCRYPTED),
+)
 """The signs whose names Facts.elements can contain."""
 
 OBSERVED: Final = {

@@ -116,6 +116,45 @@ def test_who_waits_in_the_lobby_is_not_in_the_call() -> None:
     assert teams.roster().devices[identity(1)].status is Status.OUT
 
 
+def test_only_an_endpoint_in_the_call_shows_the_bot_in_the_call() -> None:
+    us = {"id": identity(2), "name": BOT, "state": "active", "sources": [201]}
+    for evidence in (roster(person(2, BOT)), objects(us)):
+        known = observed(evidence).roster()
+        assert known.us is not None and known.us.status is Status.UNKNOWN
+    waiting = observed(objects(us), roster(person(2, BOT, source=201, places=["lobby"])))
+    us_waiting = waiting.roster().us
+    assert us_waiting is not None and us_waiting.status is Status.WAITING
+    malformed: object
+    for malformed in (None, 7, []):
+        entry = person(2, BOT, source=414)
+        entry["endpoints"]["e1"]["call"] = malformed
+        us_again = observed(roster(entry)).roster().us
+        assert us_again is not None and us_again.status is Status.UNKNOWN
+
+
+def test_who_left_and_comes_back_waits_anew() -> None:
+    teams = observed(
+        roster(person(1, "Ada", source=414)),
+        roster(person(1, state="inactive")),
+        roster(person(1, source=201, places=["lobby"])),
+    )
+    assert teams.roster().devices[identity(1)].status is Status.WAITING
+
+
+def test_the_lobbys_sources_belong_to_nobody() -> None:
+    waiting = roster(
+        person(2, BOT, source=201, places=["lobby"]), person(3, "Eve", source=414, places=["lobby"])
+    )
+    admitted = roster(person(1, "Ada", source=201), person(2, BOT, source=414, places=["lobby", "call"]))
+    known = observed(waiting, admitted).roster()
+    assert {source: owner.device_id for source, owner in known.sources.items()} == {
+        201: identity(1),
+        414: identity(2),
+    }
+    assert not any(owner.contested for owner in known.sources.values())
+    assert [each.name for each in known.others_present] == ["Ada"]
+
+
 def application(name: str | None, *, hidden: bool = False) -> dict[str, Any]:
     entry = person(0, name, source=840, direction="recvonly", hidden=hidden)
     return {**entry, "details": {**entry["details"], "id": "28:bdd75849", "displayName": name}}

@@ -132,6 +132,31 @@ def test_a_lobbys_words_count_where_the_page_shows_no_stage(facts: Facts, past: 
     assert view(facts, past).scene is scene
 
 
+@pytest.mark.parametrize("language", ["en", "pt-br", "ja"])
+@pytest.mark.parametrize("past", [ASKED, ENTERED])
+def test_the_lobbys_screen_is_a_lobby_in_every_language(language: str, past: Past) -> None:
+    facts = Facts(
+        url=LIGHT, language=language, elements=elements(teams.LOBBY_SCREEN), text="\u3061\u3087\u3063\u3068"
+    )
+    for shown in (facts, beside(facts, teams.HANG_UP), beside(facts, *teams.CALL_VIEW, *teams.CERTAIN)):
+        assert view(shown, past).scene is Scene.LOBBY
+    assert view(beside(facts, teams.JOIN)).scene is Scene.OPENING
+
+
+def test_a_connecting_client_is_in_no_call_before_it_was() -> None:
+    connecting = beside(CALL, teams.CONNECTING_SCREEN, teams.DURATION)
+    assert view(connecting, ASKED).scene is Scene.ASKED
+    assert view(connecting, ENTERED).scene is Scene.CALL
+
+
+@pytest.mark.parametrize("sign", teams.CERTAIN, ids=lambda sign: sign.name)
+def test_only_what_no_lobby_has_makes_a_call_certain(sign: Sign) -> None:
+    assert not view(CALL, ASKED).certain
+    seen = view(beside(CALL, sign), ASKED)
+    assert (seen.scene, seen.certain, seen.lobby_has_media) == (Scene.CALL, True, True)
+    assert not view(Facts(url=LIGHT, elements=elements(sign)), ASKED).certain
+
+
 def test_after_the_call_was_entered_only_a_last_page_or_a_heading_refuses() -> None:
     hidden = Facts(
         url=LIGHT, text="Eve: we couldn't connect you", announced="you were denied access to the meeting"
