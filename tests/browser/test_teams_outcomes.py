@@ -207,6 +207,11 @@ ROWS = [
     # Names from one source of the roster alone.
     host_ends("frames-alone", meeting(signals=TeamsSignals(objects_after=None, other_call=True)), names=BOTH),
     host_ends("objects-alone", meeting(signals=TeamsSignals(frames_after=None)), names=BOTH),
+    host_ends(
+        "list-alone",
+        meeting(signals=TeamsSignals(objects_after=None, list_by_http=True, client_mute=True)),
+        names=BOTH,
+    ),
     # Not let in: by what the page says, by what the transport says, by both.
     refused_in_lobby("denied", Reason.DENIED_BY_HOST, KICKED, told_by="page", client="full"),
     refused_in_lobby("denied", Reason.DENIED_BY_HOST, KICKED, told_by="frames"),

@@ -98,7 +98,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             audio=AudioKind.MIXED,
             hints_in=speaking_hints,
             call="worker.platforms.teams.call:TeamsCall",
-            page_scripts=("teams/sockets.js", "teams/page_objects.js"),
+            page_scripts=("teams/sockets.js", "teams/page_objects.js", "teams/roster_requests.js"),
             private_selectors=TEAMS_PRIVATE,
             longest_wait=1800.0,
         ),
