@@ -267,6 +267,12 @@ ROWS = [
     ),
     refused_before_lobby("not_before_start", Reason.MEETING_NOT_STARTED, "meeting_not_started"),
     refused_before_lobby("captcha", Reason.CAPTCHA, "microsoft_teams_captcha_detected"),
+    *(
+        refused_before_lobby(
+            "captcha_dialog", Reason.CAPTCHA, "microsoft_teams_captcha_detected", language=language
+        )
+        for language in ("en", "de")
+    ),
     Row(
         "encrypted",
         meeting(encrypted=True),

@@ -329,10 +329,15 @@ SIGN_IN_SITE: Final = Sign(
 )
 CAPTCHA: Final = Sign(
     name="refused.captcha",
-    phrases=("verify you're a real person",),
+    phrases=("verify you're a real person", "could not verify you", "couldn't verify you"),
+    selectors=(
+        '[role="dialog"][aria-describedby="captcha-dialog-instructions"]',
+        "#captcha-dialog-instructions",
+        '[data-tid^="HIP-Captcha-"]',
+    ),
     reason=Reason.CAPTCHA,
-    evidence_for="a question that only people may answer; the bot does not try",
-    source="observed",
+    evidence_for="a question that only people may answer, or a wrong answer to it; the bot does not try",
+    source="observed; the second phrase is that of a wrong answer, the third inference",
 )
 WRONG_LINK: Final = Sign(
     name="refused.wrong_link",
@@ -428,7 +433,7 @@ SIGNS: Final = (
 
 ELEMENTS: Final = (
     *(*_BEFORE, *CALL_VIEW, *_VIDEO, LOBBY_SCREEN, CONNECTING_SCREEN, *CERTAIN),
-    *(SIGN_IN_FORM, LAST_PAGE, ENCRYPTED),
+    *(SIGN_IN_FORM, CAPTCHA, LAST_PAGE, ENCRYPTED),
 )
 """The signs whose names Facts.elements can contain."""
 
