@@ -26,7 +26,7 @@ from tests.support.outcome_rows import (
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
-from worker.tape.events import FrameBatch, PageSeen, RecordingStarted, TapeEvent, TapeStarted
+from worker.tape.events import ChatReceived, FrameBatch, PageSeen, RecordingStarted, TapeEvent, TapeStarted
 
 LOBBY = 1.2
 LENGTH = 1.8
@@ -35,6 +35,11 @@ ADA = Participant(name="Ada Ray", voice="elif", csrc=401, says=[(0.2, 0.9)], hos
 BEN = Participant(name="Ben Oak", voice="nuno", csrc=402, says=[(1.0, LENGTH)])
 BOTH = (ADA.name, BEN.name)
 MESSAGE = "I record this call. " * 300
+WORDS = (
+    "You've been removed from this meeting",
+    "Someone will let you in soon",
+    "we couldn't connect you",
+)
 STRAIGHT_IN = ("joining", "in_call_not_recording", "in_call_recording", "leaving", "done")
 KICKED = "bot_kicked_from_waiting_room"
 
@@ -152,6 +157,14 @@ def lobby_is_not_recorded(
     arrivals = [frame.arrival for batch in events if isinstance(batch, FrameBatch) for frame in batch.frames]
     faults = [] if min(arrivals) < shown[0] else ["no packet came in the lobby"]
     return [*faults, *([] if begun >= shown[0] else [f"recorded {shown[0] - begun:.2f} s of the lobby"])]
+
+
+def chat_is_on_the_tape(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    texts = [event.text for event in events if isinstance(event, ChatReceived) and event.name == "Eve"]
+    faults = [] if sorted(texts) == sorted(WORDS) else [f"chat on the tape: {texts}"]
+    return [*faults, *devices_are_off_and_no_errors(replica, outcome, events)]
 
 
 def call_is_never_seen(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
@@ -334,14 +347,11 @@ ROWS = [
             words=[
                 PeoplesWords(at=4.5 if place == "hidden_call" else 2.0, place=place, text=text)
                 for place in get_args(Place)
-                for text in (
-                    "You've been removed from this meeting",
-                    "Someone will let you in soon",
-                    "we couldn't connect you",
-                )
+                for text in WORDS
             ],
             duration=8.5,
         ),
+        check=chat_is_on_the_tape,
     ),
     host_ends(
         "unreadable-roster",

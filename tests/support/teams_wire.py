@@ -86,6 +86,21 @@ def listed(*people: dict[str, Any], at: float = 0.0) -> RosterResponse:
     return RosterResponse(at=at, document=1, url=url, payload=json.dumps(body).encode())
 
 
+def written(text: str, **resource: object) -> SocketMessage:
+    """A chat message in HTML, of the second participant; ``resource`` replaces fields of its resource."""
+    known = {
+        "id": "1",
+        "messagetype": "RichText/Html",
+        "content": text,
+        "from": f"https://teams.test/v1/users/ME/contacts/{identity(2)}",
+        "imdisplayname": "Ada",
+        "originalarrivaltime": "2025-11-14T20:16:01.4284415Z",
+        "threadtype": "meeting",
+    }
+    body = {"type": "EventMessage", "resourceType": "NewMessage", "resource": {**known, **resource}}
+    return frame("/v4/f/abc/messaging", json.dumps(body))
+
+
 def ended(sub_code: int | None, chain: str | None = "ours") -> SocketMessage:
     body = {} if sub_code is None else {"reason": {"code": 0, "subCode": sub_code}}
     return frame("/v4/f/abc/conversation/conversationEnd/", packed(body), chain)

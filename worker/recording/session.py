@@ -177,6 +177,7 @@ class _Session:
             write=self._write,
             clock=clock,
             last_heartbeat=lambda: tap.last_heartbeat,
+            chat_in=PLATFORMS[self._platform].chat_in,
         )
         self._ticker = Ticker(clock, self._write)
         recorder.observers += [self._call_loop.observe, self._ticker.observe, observer.event]

@@ -156,7 +156,7 @@ class TeamsRosterDecoder:
         if frame is None:
             self.undecodable += payload.startswith(b"3:::")
             return
-        if frame.kind == "other":
+        if frame.kind in ("chat", "other"):
             return
         call = self._call(frame.chain_id)
         if call is None:

@@ -20,7 +20,7 @@ MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 
 MAX_PHRASE: Final = 120
 
-Kind: TypeAlias = Literal["roster", "end", "leg_end", "other"]
+Kind: TypeAlias = Literal["roster", "end", "leg_end", "chat", "other"]
 
 _CHAIN_ID: Final = "x-microsoft-skype-chain-id"
 _SUB_CODE: Final = frozenset({"subcode", "sub_code"})
@@ -91,6 +91,8 @@ def _kind(url: str) -> Kind:
         return "roster"
     if path.endswith("/call/end"):
         return "leg_end"
+    if path.endswith("/messaging"):
+        return "chat"
     return "end" if "conversation/conversationEnd" in path else "other"
 
 
