@@ -24,6 +24,7 @@ from tests.support.outcome_rows import (
     play_group,
 )
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
+from worker.platforms.teams.rules import HELD_AS_BOT
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
 from worker.tape.events import ChatReceived, FrameBatch, PageSeen, RecordingStarted, TapeEvent, TapeStarted
@@ -167,6 +168,28 @@ def chat_is_on_the_tape(
     return [*faults, *devices_are_off_and_no_errors(replica, outcome, events)]
 
 
+def bot_is_held_and_says_why(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    """The bot identified itself, is held, and the tape says why it waits."""
+    held = [
+        event.detail
+        for event in events
+        if isinstance(event, PageSeen) and "lobby.suspected" in event.evidence
+    ]
+    faults = [] if set(held) == {HELD_AS_BOT} else [f"the lobby's details are {held}"]
+    if "identified" not in replica.page_reports[-1].did:
+        faults.append("the page got no token")
+    return [*faults, *devices_are_off_and_no_errors(replica, outcome, events)]
+
+
+def ending_names_the_approval(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    detail = outcome.ending.detail
+    return [] if HELD_AS_BOT in detail else [f"the bot left with {detail!r}"]
+
+
 def call_is_never_seen(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     seen = {event.scene for event in events if isinstance(event, PageSeen)}
     return [f"took the page for {seen}"] if "call" in seen else []
@@ -189,7 +212,11 @@ ROWS = [
     host_ends("app-prompt", meeting(launcher=True, app_prompt=True, opens_app=True, lobby_text="shortly")),
     host_ends("live-and-notice", meeting(link="live", recording_notice=True), check=notice_is_dismissed),
     host_ends("short-and-late-modal", meeting(link="short", media_modal=True, client="full")),
-    host_ends("light-and-detected", meeting(link="light", media_modal=True, lobby_text="detected_bot")),
+    host_ends(
+        "light-and-detected",
+        meeting(link="light", media_modal=True, lobby_text="detected_bot"),
+        check=bot_is_held_and_says_why,
+    ),
     host_ends("organizer-comes", meeting(starts_after=1.0)),
     host_ends("no-video", meeting(client="full", duration=5.0), check=incoming_video_is_off),
     host_ends(
@@ -248,6 +275,17 @@ ROWS = [
         LeavePolicy(waiting_room=1.5),
         after=1.5,
         check=call_is_never_seen,
+    ),
+    Row(
+        "detected-timeout",
+        meeting(lobby=LONG, lobby_text="detected_bot"),
+        Reason.WAITING_ROOM_TIMEOUT,
+        "timeout_exceeded_waiting_room",
+        "lobby",
+        NOT_LET_IN,
+        LeavePolicy(waiting_room=1.5),
+        after=1.5,
+        check=ending_names_the_approval,
     ),
     Row(
         "organizer-never-comes",

@@ -212,8 +212,12 @@ class Lifecycle:
                 return Ending(
                     Reason.MEETING_NOT_STARTED, f"no host within {limit:g} s", at, self._view.evidence
                 )
+            why = f" ({self._view.detail})" if self._view.detail else ""
             return Ending(
-                Reason.WAITING_ROOM_TIMEOUT, f"nobody answered within {limit:g} s", at, self._view.evidence
+                Reason.WAITING_ROOM_TIMEOUT,
+                f"nobody answered within {limit:g} s{why}",
+                at,
+                self._view.evidence,
             )
         if self._in_view_since is not None:
             limit = _least(self._policy.in_call_not_recording, LONGEST)

@@ -18,6 +18,7 @@ from worker.platforms.meet.roster import MeetRosterDecoder
 from worker.platforms.meet.signs import PRIVATE as MEET_PRIVATE
 from worker.platforms.teams import link as teams_link
 from worker.platforms.teams.chat_messages import chat_in
+from worker.platforms.teams.identification import identified
 from worker.platforms.teams.main_channel import speaking_hints
 from worker.platforms.teams.roster import TeamsRosterDecoder
 from worker.platforms.teams.signs import PRIVATE as TEAMS_PRIVATE
@@ -61,7 +62,7 @@ class PlatformEntry:
     ``module:class``. ``page_scripts`` are the files of browser_scripts that forward what its pages alone have.
     ``private_selectors`` are where its pages show people's names, faces, captions and chat: a snapshot hides them.
     ``longest_wait`` is the seconds after which the platform itself gives up in the waiting room. ``chat_in`` returns the chat
-    messages in an event of the tape.
+    messages in an event of the tape. ``identify`` adds a registered bot's token to an address, None: the platform knows none.
     """
 
     title: str
@@ -76,6 +77,7 @@ class PlatformEntry:
     private_selectors: Selectors
     longest_wait: float
     chat_in: Callable[[TapeEvent], list[ChatMessage]] = no_chat
+    identify: Callable[[MeetingAddress, str], MeetingAddress] | None = None
 
 
 PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
@@ -106,6 +108,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             private_selectors=TEAMS_PRIVATE,
             longest_wait=1800.0,
             chat_in=chat_in,
+            identify=identified,
         ),
     }
 )

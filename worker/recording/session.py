@@ -20,7 +20,7 @@ from worker.lifecycle.ending import Ending
 from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.state_machine import Lifecycle, Transition
 from worker.platforms.call import Call, CallError
-from worker.platforms.open_call import open_call
+from worker.platforms.open_call import identified_link, open_call
 from worker.platforms.registry import PLATFORMS
 from worker.reasons import Reason
 from worker.recording.announcer import Announcer
@@ -94,6 +94,7 @@ async def attend(
 
     Raises what record() raises.
     """
+    request = request._replace(link=identified_link(request.link, settings.teams_bot_token))
     claim_output(request.output)
     _notify(partial(observer.state, State.STARTING))
     async with launch_browser(settings) as browser:

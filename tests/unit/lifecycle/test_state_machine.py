@@ -195,6 +195,13 @@ def test_waiting_ends_when_its_time_is_up(scene: Scene, reason: Reason) -> None:
     assert 60 <= life.at - T0 <= 61.5
 
 
+def test_a_wait_that_is_over_says_what_the_lobby_said() -> None:
+    life = Life(waiting_room=10.0)
+    while not life.states or life.states[-1] is not State.LEAVING:
+        life.see(Scene.LOBBY, detail="an organizer has to approve it")
+    assert life.end.detail == "nobody answered within 10 s (an organizer has to approve it)"
+
+
 def test_a_page_that_shows_nothing_known_ends_as_not_understood() -> None:
     life = Life().wait(OPENING_TIMEOUT + 5, Scene.OPENING)
     assert life.end.reason is Reason.PAGE_NOT_UNDERSTOOD

@@ -23,7 +23,7 @@ from worker.platforms.signs import judge_sign_in
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts, joined
 from worker.platforms.teams.link import HOSTS
-from worker.platforms.teams.rules import Past, asks, steps, view, waits_for_name
+from worker.platforms.teams.rules import HELD_AS_BOT, Past, asks, steps, view, waits_for_name
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class TeamsCall:
         self._nameless_since: float | None = None
         self._video_until: float | None = None
         self._video_done = False
+        self._suspected = False
         self._mouse_moved = 0.0
         self._mouse_moves = 0
 
@@ -83,6 +84,9 @@ class TeamsCall:
         seen = view(facts, self._past)
         if seen.scene is Scene.CALL:
             self._enter(now)
+        elif teams.SUSPECTED.name in seen.evidence and not self._suspected:
+            self._suspected = True
+            logger.warning("%s; MEETSTEMS_TEAMS_BOT_TOKEN identifies registered bots", HELD_AS_BOT)
         return judge_sign_in(seen, signed_in=self._signed_in)
 
     async def act(self) -> None:

@@ -18,6 +18,9 @@ from worker.reasons import Reason
 NAME_FIELD_PATIENCE: Final = 1.5
 """Seconds for which a join button must be shown without a name field before it is pressed: the field may come late."""
 
+HELD_AS_BOT: Final = "Teams takes this participant for a bot, and an organizer has to approve it"
+"""The detail of a lobby in which only an organizer can admit the bot."""
+
 _DETAIL_LENGTH: Final = 200
 _LAUNCHER_PATH: Final = "/dl/launcher/"
 _LIGHT_PATH: Final = "/light-meetings/"
@@ -45,7 +48,8 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
         return last
     if waiting := first_said(teams.WAITING, plain(_lobby_text(facts, past, call))):
         scene = Scene.HOST_ABSENT if waiting is teams.HOST_ABSENT else Scene.LOBBY
-        return _view(facts, scene, (waiting.name,))
+        detail = HELD_AS_BOT if waiting is teams.SUSPECTED else ""
+        return _view(facts, scene, (waiting.name,), detail=detail)
     if _is_lobby_screen(facts, past):
         return _view(facts, Scene.LOBBY, (teams.LOBBY_SCREEN.name,))
     if call and (past.entered or teams.CONNECTING_SCREEN.name not in facts.elements):

@@ -107,7 +107,19 @@ HOST_ABSENT: Final = Sign(
     evidence_for="nobody is there yet who could let us in",
     source="public bots",
 )
-WAITING: Final = (HOST_ABSENT, LET_IN)
+SUSPECTED: Final = Sign(
+    name="lobby.suspected",
+    phrases=(
+        "you were identified as a bot",
+        "you've been identified as a bot",
+        "you might be a bot",
+        "suspected bot",
+        "bots need approval",
+    ),
+    evidence_for="Teams takes us for a bot, which we are, and lets only an organizer admit us (RequireApprovalWhenDetected)",
+    source="inference: what a bot that waits so is shown was not observed",
+)
+WAITING: Final = (SUSPECTED, HOST_ABSENT, LET_IN)
 LOBBY_SCREEN: Final = Sign(
     name="lobby.screen",
     selectors=('[data-tid="calling-lobby-screen"]',),

@@ -10,7 +10,7 @@ from worker.platforms.page_actions import Click, FillName, Step, press
 from worker.platforms.signs import Sign, button, plain
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts, Notice
-from worker.platforms.teams.rules import NAME_FIELD_PATIENCE, Past, asks, steps, view
+from worker.platforms.teams.rules import HELD_AS_BOT, NAME_FIELD_PATIENCE, Past, asks, steps, view
 from worker.reasons import Reason
 
 LIGHT = "https://teams.microsoft.com/light-meetings/launch?coords=eyJ9"
@@ -193,6 +193,13 @@ def test_the_lobby_has_precedence_over_evidence_of_the_call(text: str) -> None:
 def test_devices_are_turned_off_in_the_lobby_too() -> None:
     facts = beside(LOBBY, teams.MICROPHONE_ON, teams.CAMERA_ON)
     assert todo(facts, ASKED) == [press(teams.MICROPHONE_ON), press(teams.CAMERA_ON)]
+
+
+def test_a_bot_that_is_held_waits_and_says_why() -> None:
+    text = "You were identified as a bot. Someone will let you in soon, if the organizer allows bots."
+    seen = view(replace(LOBBY, text=text), ASKED)
+    assert (seen.scene, seen.evidence, seen.detail) == (Scene.LOBBY, ("lobby.suspected",), HELD_AS_BOT)
+    assert view(LOBBY, ASKED).detail == ""
 
 
 def test_a_lobby_without_a_host_is_recognised() -> None:
