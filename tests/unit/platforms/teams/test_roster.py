@@ -148,7 +148,7 @@ def test_of_several_with_the_bots_name_one_is_the_bot() -> None:
     teams = observed(roster(person(1, "Ada"), *entries))
     assert len(names_of_us(teams)) == 1
     assert len(teams.roster().others_present) == 2
-    teams = observed(roster(waited), roster(*entries, person(4, source=840)))
+    teams = observed(roster(*entries), roster(waited), roster(person(4, source=840)))
     known = teams.roster()
     assert known.us is not None and known.us.device_id == identity(4)
     assert [each.device_id for each in known.others_present] == [identity(2), identity(3)]
@@ -158,6 +158,8 @@ def test_a_name_with_words_added_is_the_bots_only_where_nobody_has_its_name() ->
     teams = observed(roster(person(1, "Notetaker (HR)", source=201), person(2, BOT, source=414)))
     assert names_of_us(teams) == [BOT]
     assert [each.name for each in teams.roster().others_present] == ["Notetaker (HR)"]
+    waited = person(1, "Notetaker (HR)", source=201, places=["lobby"])
+    assert names_of_us(observed(roster(waited, person(2, BOT, source=414)))) == [BOT]
     assert names_of_us(observed(roster(person(1, "Notetaker HR"), person(2, "(Notetaker)")))) == []
 
 
@@ -239,9 +241,12 @@ def test_the_end_of_a_connection_ends_the_call_until_the_roster_shows_us_again()
     assert teams.roster().over == over
     teams.observe(us)
     assert teams.roster().over is None
-    teams.observe(ended(5002))
+    teams.observe(leg_ended(0))
+    teams.observe(ended(5300))
+    over = teams.roster().over
+    assert over is not None and over.reason is Reason.REMOVED
     teams.observe(us)
-    assert teams.roster().over is not None
+    assert teams.roster().over == over
 
 
 def test_only_an_endpoint_in_the_call_shows_the_bot_in_the_call() -> None:
@@ -267,6 +272,9 @@ def test_who_left_and_comes_back_waits_anew() -> None:
         roster(person(1, source=201, places=["lobby"])),
     )
     assert teams.roster().devices[identity(1)].status is Status.WAITING
+    here, gone, back = person(2, BOT, source=414), person(2, state="inactive"), person(2)
+    us = observed(*map(roster, (here, gone, back))).roster().us
+    assert us is not None and us.status is Status.UNKNOWN
 
 
 def test_the_lobbys_sources_belong_to_nobody() -> None:
