@@ -107,7 +107,7 @@ class Lifecycle:
 
     def update_view(self, view: View, at: float) -> list[Transition]:
         """Takes a new look at the page."""
-        if self.admitted_at is None and self._is_waiting and view.scene in _MAY_BE_LOBBY:
+        if self.admitted_at is None and self._waits(view) and view.scene in _MAY_BE_LOBBY:
             view = msgspec.structs.replace(view, scene=Scene.LOBBY, evidence=(*view.evidence, _US_WAITING))
         if view.lobby_has_media and self.admitted_at is None:
             self._note_lobby(view, at)
@@ -233,10 +233,8 @@ class Lifecycle:
         return None
 
     def _evidence_of_call(self, at: float) -> tuple[str, ...]:
-        """What confirms the page's view that the bot is in the call; empty: nothing yet, or the roster says that it waits."""
+        """What confirms the page's view that the bot is in the call; empty: nothing yet."""
         us, media = self._roster.us, self._media
-        if self._is_waiting:
-            return ()
         evidence = []
         if us is not None and us.status is Status.IN:
             evidence.append("roster.us_in_call")
@@ -251,11 +249,10 @@ class Lifecycle:
             evidence.append("media.receivers")
         return tuple(evidence)
 
-    @property
-    def _is_waiting(self) -> bool:
-        """Whether the roster shows the bot in the waiting room."""
+    def _waits(self, view: View) -> bool:
+        """Whether the roster shows the bot in the waiting room, on a platform where nothing but roster and page can."""
         us = self._roster.us
-        return us is not None and us.status is Status.WAITING
+        return view.lobby_has_media and us is not None and us.status is Status.WAITING
 
     def _in_call(self, at: float) -> list[Transition]:
         if ending := self._shown_ending(at) or self._broken_capture(at) or self._policy_ending(at):

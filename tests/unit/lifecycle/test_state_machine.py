@@ -148,7 +148,8 @@ def test_an_endpoint_in_the_call_or_a_certain_page_admits(
 @pytest.mark.parametrize("scene", [Scene.ASKED, Scene.CALL, Scene.GATED])
 def test_a_roster_that_shows_the_bot_waiting_makes_any_page_a_lobby(scene: Scene) -> None:
     waiting = replace(US, status=Status.WAITING)
-    life = Life(waiting_room=None).hear(ALIVE).meet(waiting).see(scene, 600, certain=True)
+    life = Life(waiting_room=None).hear(ALIVE).meet(waiting)
+    life.see(scene, 600, lobby_has_media=True, certain=True)
     assert life.states == [State.WAITING_ROOM]
     assert life.transitions[0].evidence == ("roster.us_waiting",)
     assert life.lifecycle.waited_until == life.at
@@ -156,15 +157,16 @@ def test_a_roster_that_shows_the_bot_waiting_makes_any_page_a_lobby(scene: Scene
     assert life.states == [State.WAITING_ROOM, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
 
 
-def test_a_roster_that_turns_to_waiting_between_two_looks_admits_nobody() -> None:
-    life = Life().see(Scene.CALL)
-    life.meet(replace(US, status=Status.WAITING)).hear(ALIVE)
-    assert life.states == []
-
-
 def test_once_admitted_a_waiting_entry_of_the_bot_means_nothing() -> None:
-    life = Life().admitted(ANA).meet(replace(US, status=Status.WAITING), ANA).see(Scene.CALL, 60)
-    assert life.states[-1] is State.IN_CALL_RECORDING
+    life = Life(start_on="participant_speak").admitted(ANA).meet(replace(US, status=Status.WAITING), ANA)
+    life.see(Scene.CALL, lobby_has_media=True)
+    life.hear(ALIVE._replace(last_frame=life.at, last_speech=life.at))
+    assert life.states == [State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
+
+
+def test_where_media_confirm_a_call_a_waiting_entry_does_not_contradict_them() -> None:
+    life = Life().hear(ALIVE).meet(replace(US, status=Status.WAITING)).see(Scene.CALL)
+    assert life.states == [State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
 
 
 @pytest.mark.parametrize(("first_frame", "after"), [(None, 0.0), (T0 + 0.4, 0.5), (T0 + 0.7, 0.0)])
