@@ -240,12 +240,13 @@ class Lifecycle:
             evidence.append("roster.us_in_call")
         if self._view.certain:
             evidence.append("page.certain")
-        if media.last_frame is not None and not self._view.lobby_has_media:
+        if self._view.lobby_has_media:
+            return tuple(evidence)
+        if media.last_frame is not None:
             evidence.append("media.frames")
-        if media.messages and not self._view.lobby_has_media:
+        if media.messages:
             evidence.append("media.messages")
-        alone = not evidence and not self._view.lobby_has_media
-        if alone and media.receivers and at - (self._in_view_since or at) >= RECEIVERS_ALONE:
+        if not evidence and media.receivers and at - (self._in_view_since or at) >= RECEIVERS_ALONE:
             evidence.append("media.receivers")
         return tuple(evidence)
 
