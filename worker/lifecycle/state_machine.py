@@ -136,6 +136,9 @@ class Lifecycle:
         packets_came = until is not None and first is not None and first <= until
         if view.scene in LOBBIES or (has_gone and packets_came):
             self.lobby_media_until = at
+        if view.scene is Scene.CALL and not view.certain and self._asked_at is None:
+            # It may be a lobby, so the wait is counted.
+            self._asked_at = at
 
     def update_roster(self, roster: Roster, at: float) -> list[Transition]:
         """Takes the roster as it is now."""

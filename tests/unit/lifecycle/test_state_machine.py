@@ -125,7 +125,7 @@ LOBBY_MEDIA = MediaState(receivers=True, messages=True, last_frame=T0, last_spee
 
 
 def test_media_that_a_lobby_has_too_admit_nobody() -> None:
-    life = Life(waiting_room=60.0).hear(LOBBY_MEDIA).see(Scene.ASKED)
+    life = Life(waiting_room=60.0).hear(LOBBY_MEDIA)
     life.meet().see(Scene.CALL, 50, lobby_has_media=True)
     assert life.states == []
     for _ in range(40):
