@@ -102,6 +102,24 @@ def address_start(value: str, limit: int = 100) -> str:
     return start if len(start) <= limit else start[:limit] + "…"
 
 
+class Secret:
+    """A text that is shown to nobody: its representations are ``***``."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return _HIDDEN
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other.value == self.value
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
 class Redactor:
     """Hides given secrets in text and in raw messages: as they are, percent-encoded, escaped for JSON or HTML, and in base64.
 
@@ -110,8 +128,9 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = tuple(secrets)
         forms: dict[str, str] = {}
-        for secret in secrets:
+        for secret in self._secrets:
             if len(secret) >= SHORTEST_SECRET:
                 forms.update(_forms(secret))
         # Of two forms that begin alike the longer one is meant.
@@ -122,6 +141,10 @@ class Redactor:
 
     def __bool__(self) -> bool:
         return self._text is not None
+
+    def also(self, secret: Secret | None) -> Redactor:
+        """One that hides ``secret``, too; None: this one."""
+        return self if secret is None else Redactor((*self._secrets, secret.value))
 
     def text(self, text: str) -> str:
         """``text`` without the secrets."""

@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from worker.errors import InputError
+from worker.safe_text import Secret
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -21,6 +22,9 @@ DEFAULT_LOCALE: Final = "en-US"
 
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 """A language tag (BCP 47); rarer forms are not accepted."""
+
+_TOKEN_LENGTHS: Final = "8 to 8192"
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{8,8192}")
 
 
 class SettingsError(InputError):
@@ -33,7 +37,8 @@ class BrowserSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``chromium`` is the executable to use, None: look for one. ``chromium_args`` are appended to the launch arguments.
     ``headed``: with windows, on the X server ``display``; None: on a virtual display. ``locale`` is the language that pages
     are requested in. ``storage_state`` is the file that signs the bot in, None: it joins as a guest.
-    ``minimize``: the window is minimized in the call, which costs less.
+    ``minimize``: the window is minimized in the call, which costs less. ``teams_bot_token`` tells Teams which registered bot
+    this is, None: it is none.
     """
 
     chromium: str | None = None
@@ -43,6 +48,7 @@ class BrowserSettings(msgspec.Struct, frozen=True, kw_only=True):
     locale: str = DEFAULT_LOCALE
     storage_state: Path | None = None
     minimize: bool = True
+    teams_bot_token: Secret | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> BrowserSettings:
@@ -60,6 +66,7 @@ class BrowserSettings(msgspec.Struct, frozen=True, kw_only=True):
             locale=_locale(given, "MEETSTEMS_LOCALE"),
             storage_state=Path(storage_state) if storage_state else None,
             minimize=_choice(given, "MEETSTEMS_MINIMIZE", {"1": True, "0": False}, True),
+            teams_bot_token=_token(given, "MEETSTEMS_TEAMS_BOT_TOKEN"),
         )
 
 
@@ -182,6 +189,16 @@ def _encryption(given: Mapping[str, str]) -> Encryption | None:
     if kms_key_id and algorithm != "aws:kms":
         raise SettingsError(f"{name}={given[name]!r}: expected aws:kms, as MEETSTEMS_KMS_KEY_ID is set")
     return Encryption(algorithm=algorithm, kms_key_id=kms_key_id) if algorithm else None
+
+
+def _token(given: Mapping[str, str], name: str) -> Secret | None:
+    """A token (RFC 6750, section 2.1), which messages do not repeat."""
+    text = given.get(name)
+    if text is None:
+        return None
+    if not _TOKEN.fullmatch(text):
+        raise SettingsError(f"{name}: expected {_TOKEN_LENGTHS} letters, digits and -._~+/=")
+    return Secret(text)
 
 
 def _locale(given: Mapping[str, str], name: str) -> str:

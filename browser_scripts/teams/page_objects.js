@@ -1,8 +1,8 @@
 "use strict";
 
 /**
- * Reads from Teams' own objects in the page who takes part, and who owns each known audio source; sends the result whenever
- * it changes. A fallback for roster messages that were missed or have another form. It changes nothing in the page.
+ * Reads from Teams' own objects in the page who takes part, which of them the bot is, and who owns each known audio source; sends
+ * the result whenever it changes. A fallback for roster messages that were missed or have another form. It changes nothing in the page.
  */
 class PageObjects {
   static #PERIOD_MILLISECONDS = 500;
@@ -23,7 +23,7 @@ class PageObjects {
   /** Known sources, with the owner's id once that is known, else "". @type {Map<number, string>} */
   #sources = new KeptMap();
   #periods = 0;
-  #last = "[]";
+  #last = '{"participants":[]}';
   #failed = "";
 
   /**
@@ -72,11 +72,12 @@ class PageObjects {
       for (let index = 0; index < sources.length; index += 1) this.#addSource(sources[index].source);
     });
     if (this.#periods++ % PageObjects.#READ_EVERY && !this.#anyWithoutOwner()) return;
-    const reading = toJson(this.#describeAll(call.participants));
+    const us = PageObjects.#text(call.callerMri);
+    const own = us ? `"us":${toJson(us)},` : "";
+    const reading = `{${own}"participants":${toJson(this.#describeAll(call.participants))}}`;
     if (reading === this.#last) return;
     this.#last = reading;
-    const payload = kept.toBase64(kept.encode(`{"participants":${reading}}`));
-    this.#events.add("page_objects", { origin, payload });
+    this.#events.add("page_objects", { origin, payload: kept.toBase64(kept.encode(reading)) });
   }
 
   #anyWithoutOwner() {
@@ -121,7 +122,8 @@ class PageObjects {
     /** @type {number[]} */
     const sources = plain([]);
     this.#sources.forEach((owner, source) => {
-      if (!owner && id && participant.hasAudioSource?.(source) === true) this.#sources.set(source, id);
+      // After the lobby the same number may be another participant's.
+      if (id && (!owner || owner === id)) this.#sources.set(source, participant.hasAudioSource?.(source) === true ? id : "");
       if (id && this.#sources.get(source) === id) sources[sources.length] = source;
     });
     return plain({

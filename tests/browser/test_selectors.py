@@ -264,6 +264,9 @@ TEAMS_STATES = [
     State(shown("pre-join", modal=False), TEAMS_PRE_JOIN),
     State(shown("lobby", text="soon", noise=True), [teams.LET_IN, teams.ALERT, teams.WRITTEN]),
     State(shown("lobby", text="not_started", noise=False), [teams.HOST_ABSENT, teams.LOBBY_SCREEN]),
+    State(shown("lobby", text="detected_bot", noise=False), [teams.SUSPECTED]),
+    State(shown("connecting"), [teams.CONNECTING_SCREEN]),
+    State(TEAMS_CALL, [teams.DURATION, teams.STAGE]),
     State([*TEAMS_CALL, {"type": "people", "people": PEOPLE, "objects": False}], [teams.STREAM]),
     State(
         TEAMS_CALL, [teams.HANG_UP, teams.PEOPLE, teams.CHAT, teams.MORE, teams.NOTICE_BOX, teams.RECORDED]

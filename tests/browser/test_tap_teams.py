@@ -10,7 +10,7 @@ from tests.support.loopback import HTML, Loopback, until
 from worker.browser.launch import BrowserSession, new_context
 from worker.browser.tap import Tap
 from worker.platforms.registry import PLATFORMS, Platform
-from worker.tape.events import ChannelMessage, PageFault, PageObjects, SocketMessage
+from worker.tape.events import ChannelMessage, PageFault, PageObjects, RosterResponse, SocketMessage
 
 HOST = "https://teams.microsoft.com"
 SOCKET = "wss://trouter.teams.microsoft.com/v4/c?token=secret"
@@ -112,12 +112,54 @@ async def test_messages_that_the_page_sends_on_the_main_channel_are_recorded(
     assert loopback.of(PageFault) == []
 
 
+async def test_answers_that_list_participants_are_forwarded(browser_session: BrowserSession) -> None:
+    loopback = await open_page(browser_session)
+    service = f"{HOST}/api.flightproxy/ep/conv/call-1"
+    bodies = {"1": '{"participants":{}}', "2": '{"state":"ok"}', "3": '{"participants":{"Grüße":1}}'}
+
+    async def answer(route: Route) -> None:
+        name = route.request.url.partition("n=")[2]
+        await route.fulfill(body=bodies[name], content_type="application/json; charset=utf-8")
+
+    await loopback.page.context.route("**/api*", answer)
+    await loopback.page.context.route("**/api*/**", answer)
+    heard = await loopback.page.evaluate(
+        """async (service) => {
+          const texts = [];
+          for (const address of [`${service}?n=1`, `${service}?n=2`, "/api/users?n=1"])
+            texts.push(await (await fetch(address)).text());
+          for (const type of ["", "json", "arraybuffer"]) {
+            const request = new XMLHttpRequest();
+            request.open("GET", `${service}?n=3`);
+            request.responseType = type;
+            await new Promise((resolve) => { request.onload = resolve; request.send(); });
+            texts.push(typeof request.response);
+          }
+          return texts;
+        }""",
+        service,
+    )
+    assert heard == [bodies["1"], bodies["2"], bodies["1"], "string", "object", "object"]
+    await until(lambda: len(loopback.of(RosterResponse)) == 4)
+    assert [each.payload.decode() for each in loopback.of(RosterResponse)] == [
+        bodies["1"],
+        *[bodies["3"]] * 3,
+    ]
+    assert {each.url for each in loopback.of(RosterResponse)} == {service}
+    assert loopback.of(PageFault) == []
+
+
+def sources(objects: PageObjects) -> list[list[int]]:
+    return [each["sources"] for each in json.loads(objects.payload)["participants"]]
+
+
 async def test_the_participants_in_the_pages_objects_are_recorded(browser_session: BrowserSession) -> None:
     loopback = await open_page(browser_session)
     await loopback.page.evaluate(
         """async () => {
           const person = (id, displayName, source) => ({
-            id, displayName, state: "active", meetingRole: "presenter", hasAudioSource: (csrc) => csrc === source,
+            id, displayName, state: "active", meetingRole: "presenter",
+            hasAudioSource: (csrc) => csrc === (window.moved ? undefined : source),
           });
           connect();
           const channel = a.createDataChannel("main-channel");
@@ -126,8 +168,9 @@ async def test_the_participants_in_the_pages_objects_are_recorded(browser_sessio
           await negotiate(a, b);
           await opened;
           channel.send('\\0\\u0001[{"type":"dsh","history":[414, 9]}]');
-          const participants = [person("ada", "Ada\\ud83d", 414), { id: 7 }, null, { mri: "bob", displayName: "Bob" }];
-          const call = { participants };
+          const participants = [person("ada", "Ada\\ud83d", 414), { id: 7 }, null,
+            { mri: "bob", displayName: "Bob", hasAudioSource: (csrc) => window.moved && csrc === 414 }];
+          const call = { participants, callerMri: "bot" };
           window.msteamscalling = { deref: () => ({ callingService: { getActiveCall: () => call } }) };
         }"""
     )
@@ -135,11 +178,14 @@ async def test_the_participants_in_the_pages_objects_are_recorded(browser_sessio
     (last,) = [each for each in loopback.of(PageObjects) if b"414" in each.payload]
     assert last.origin == "msteamscalling"
     assert json.loads(last.payload) == {
+        "us": "bot",
         "participants": [
             {"id": "ada", "name": "Ada\ufffd", "state": "active", "role": "presenter", "sources": [414]},
             {"id": "bob", "name": "Bob", "state": "", "role": "", "sources": []},
-        ]
+        ],
     }
+    await loopback.page.evaluate("window.moved = true")
+    await until(lambda: sources(loopback.of(PageObjects)[-1]) == [[], [414]])
     await loopback.page.evaluate(
         "window.callingDebug = { get observableCall() { throw new Error('not yours'); } }"
     )

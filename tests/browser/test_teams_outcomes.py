@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from fixtures.replica.scenario import Participant, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.teams.mix_scenario import MixMedia
-from fixtures.replica.teams.scenario import TeamsPage, TeamsSignals, Verdict, Wall
+from fixtures.replica.teams.scenario import LobbyForm, TeamsPage, TeamsSignals, Verdict, Wall
 from fixtures.replica.words import PeoplesWords, Place
 from tests.support.outcome_rows import (
     GROUPS,
@@ -24,9 +24,10 @@ from tests.support.outcome_rows import (
     play_group,
 )
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
+from worker.platforms.teams.rules import HELD_AS_BOT
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
-from worker.tape.events import PageSeen, TapeEvent, TapeStarted
+from worker.tape.events import ChatReceived, FrameBatch, PageSeen, RecordingStarted, TapeEvent, TapeStarted
 
 LOBBY = 1.2
 LENGTH = 1.8
@@ -35,6 +36,11 @@ ADA = Participant(name="Ada Ray", voice="elif", csrc=401, says=[(0.2, 0.9)], hos
 BEN = Participant(name="Ben Oak", voice="nuno", csrc=402, says=[(1.0, LENGTH)])
 BOTH = (ADA.name, BEN.name)
 MESSAGE = "I record this call. " * 300
+WORDS = (
+    "You've been removed from this meeting",
+    "Someone will let you in soon",
+    "we couldn't connect you",
+)
 STRAIGHT_IN = ("joining", "in_call_not_recording", "in_call_recording", "leaving", "done")
 KICKED = "bot_kicked_from_waiting_room"
 
@@ -143,6 +149,47 @@ def _missing(wanted: set[str], field: str, events: list[TapeEvent]) -> Sequence[
     return [] if wanted <= seen else [f"noted {field} {seen}"]
 
 
+def lobby_is_not_recorded(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    """Packets came in the lobby, and what is recorded begins after it."""
+    (begun,) = [event.at for event in events if isinstance(event, RecordingStarted)]
+    shown = [at for at, what in replica.sent_to_page if what == "call"]
+    arrivals = [frame.arrival for batch in events if isinstance(batch, FrameBatch) for frame in batch.frames]
+    faults = [] if min(arrivals) < shown[0] else ["no packet came in the lobby"]
+    return [*faults, *([] if begun >= shown[0] else [f"recorded {shown[0] - begun:.2f} s of the lobby"])]
+
+
+def chat_is_on_the_tape(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    texts = [event.text for event in events if isinstance(event, ChatReceived) and event.name == "Eve"]
+    faults = [] if sorted(texts) == sorted(WORDS) else [f"chat on the tape: {texts}"]
+    return [*faults, *devices_are_off_and_no_errors(replica, outcome, events)]
+
+
+def bot_is_held_and_says_why(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    """The bot identified itself, is held, and the tape says why it waits."""
+    held = [
+        event.detail
+        for event in events
+        if isinstance(event, PageSeen) and "lobby.suspected" in event.evidence
+    ]
+    faults = [] if set(held) == {HELD_AS_BOT} else [f"the lobby's details are {held}"]
+    if "identified" not in replica.page_reports[-1].did:
+        faults.append("the page got no token")
+    return [*faults, *devices_are_off_and_no_errors(replica, outcome, events)]
+
+
+def ending_names_the_approval(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    detail = outcome.ending.detail
+    return [] if HELD_AS_BOT in detail else [f"the bot left with {detail!r}"]
+
+
 def call_is_never_seen(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     seen = {event.scene for event in events if isinstance(event, PageSeen)}
     return [f"took the page for {seen}"] if "call" in seen else []
@@ -165,16 +212,46 @@ ROWS = [
     host_ends("app-prompt", meeting(launcher=True, app_prompt=True, opens_app=True, lobby_text="shortly")),
     host_ends("live-and-notice", meeting(link="live", recording_notice=True), check=notice_is_dismissed),
     host_ends("short-and-late-modal", meeting(link="short", media_modal=True, client="full")),
-    host_ends("light-and-detected", meeting(link="light", media_modal=True, lobby_text="detected_bot")),
+    host_ends(
+        "light-and-detected",
+        meeting(link="light", media_modal=True, lobby_text="detected_bot"),
+        check=bot_is_held_and_says_why,
+    ),
     host_ends("organizer-comes", meeting(starts_after=1.0)),
     host_ends("no-video", meeting(client="full", duration=5.0), check=incoming_video_is_off),
     host_ends(
         "foreign", meeting(language="de", client="full", launcher=True), names=BOTH, check=german_is_noted
     ),
     host_ends("connection-retry", meeting(connection_failures=1), attempts=2),
+    # A lobby with connection, packets, messages and roster; its first source is Ada's in the call.
+    *(
+        host_ends(
+            f"lobby-media-{form}-{language}",
+            meeting(replace(ADA, csrc=201), BEN, lobby_media=True, lobby_form=form, language=language),
+            names=BOTH,
+            check=lobby_is_not_recorded,
+        )
+        for form in get_args(LobbyForm)
+        for language in ("en", "de")
+    ),
+    Row(
+        "lobby-like-a-call",
+        meeting(lobby=LONG, lobby_media=True, lobby_form="call", signals=TeamsSignals(frames_after=None)),
+        Reason.WAITING_ROOM_TIMEOUT,
+        "timeout_exceeded_waiting_room",
+        "lobby",
+        REFUSED,
+        LeavePolicy(waiting_room=8.0),
+        after=8.0,
+    ),
     # Names from one source of the roster alone.
     host_ends("frames-alone", meeting(signals=TeamsSignals(objects_after=None, other_call=True)), names=BOTH),
     host_ends("objects-alone", meeting(signals=TeamsSignals(frames_after=None)), names=BOTH),
+    host_ends(
+        "list-alone",
+        meeting(signals=TeamsSignals(objects_after=None, list_by_http=True, client_mute=True)),
+        names=BOTH,
+    ),
     # Not let in: by what the page says, by what the transport says, by both.
     refused_in_lobby("denied", Reason.DENIED_BY_HOST, KICKED, told_by="page", client="full"),
     refused_in_lobby("denied", Reason.DENIED_BY_HOST, KICKED, told_by="frames"),
@@ -198,6 +275,17 @@ ROWS = [
         LeavePolicy(waiting_room=1.5),
         after=1.5,
         check=call_is_never_seen,
+    ),
+    Row(
+        "detected-timeout",
+        meeting(lobby=LONG, lobby_text="detected_bot"),
+        Reason.WAITING_ROOM_TIMEOUT,
+        "timeout_exceeded_waiting_room",
+        "lobby",
+        NOT_LET_IN,
+        LeavePolicy(waiting_room=1.5),
+        after=1.5,
+        check=ending_names_the_approval,
     ),
     Row(
         "organizer-never-comes",
@@ -230,6 +318,12 @@ ROWS = [
     ),
     refused_before_lobby("not_before_start", Reason.MEETING_NOT_STARTED, "meeting_not_started"),
     refused_before_lobby("captcha", Reason.CAPTCHA, "microsoft_teams_captcha_detected"),
+    *(
+        refused_before_lobby(
+            "captcha_dialog", Reason.CAPTCHA, "microsoft_teams_captcha_detected", language=language
+        )
+        for language in ("en", "de")
+    ),
     Row(
         "encrypted",
         meeting(encrypted=True),
@@ -291,14 +385,11 @@ ROWS = [
             words=[
                 PeoplesWords(at=4.5 if place == "hidden_call" else 2.0, place=place, text=text)
                 for place in get_args(Place)
-                for text in (
-                    "You've been removed from this meeting",
-                    "Someone will let you in soon",
-                    "we couldn't connect you",
-                )
+                for text in WORDS
             ],
             duration=8.5,
         ),
+        check=chat_is_on_the_tape,
     ),
     host_ends(
         "unreadable-roster",

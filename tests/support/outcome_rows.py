@@ -40,6 +40,7 @@ from worker.recording.observer import RecordingObserver
 from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.session import attend
 from worker.rendering.renderer import Renderer
+from worker.safe_text import Secret
 from worker.states import State
 from worker.tape.events import PageSeen, StateChanged, TapeEvent
 from worker.tape.reader import TapeReader
@@ -59,6 +60,9 @@ MIN_DECISION: Final = -0.5
 
 BOT_NAME: Final = "Stems Vq8Zt"
 """Occurs nowhere else."""
+
+BOT_TOKEN: Final = "eyJ0b2tlbiI6.Tq7-Wn4~Zk/9+x=="
+"""Identifies the bot to Teams, and occurs nowhere else."""
 
 PUBLIC_OUTPUTS: Final = ("log", "metrics", "failure")
 """Outputs that go to operators. Names belong into tape, manifest, timeline, files' names and result, and nowhere else."""
@@ -165,7 +169,7 @@ async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
     print(*(attempt.line() for attempt in played), sep="\n")
     wrong = [f"{attempt.row.name}: {fault}" for attempt in played for fault in attempt.faults]
     names = {person.name for row in rows for person in row.scenario.participants}
-    wrong += leaks({"log": "\n".join(log.lines).encode()}, [PASSCODE, BOT_NAME, *names])
+    wrong += leaks({"log": "\n".join(log.lines).encode()}, [PASSCODE, BOT_TOKEN, BOT_NAME, *names])
     assert not wrong, "\n".join(wrong)
 
 
@@ -205,9 +209,8 @@ async def _attend(row: Row, replica: Replica, output: Path, observer: EventLog) 
         output / "failure",
     )
     never: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-    return await attend(
-        request, settings_for(replica), observer, lambda platform: Renderer(output, platform), never
-    )
+    settings = msgspec.structs.replace(settings_for(replica), teams_bot_token=Secret(BOT_TOKEN))
+    return await attend(request, settings, observer, lambda platform: Renderer(output, platform), never)
 
 
 def outputs_of(
@@ -241,7 +244,7 @@ def outputs_of(
 def _leaks(row: Row, outputs: dict[str, bytes]) -> list[str]:
     names = [BOT_NAME, *(person.name for person in row.scenario.participants)]
     public = {name: data for name, data in outputs.items() if name.startswith(PUBLIC_OUTPUTS)}
-    return [*leaks(outputs, [PASSCODE]), *leaks(public, names)]
+    return [*leaks(outputs, [PASSCODE, BOT_TOKEN]), *leaks(public, names)]
 
 
 def _check(

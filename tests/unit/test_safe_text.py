@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.canaries import written_forms
-from worker.safe_text import Redactor, address_start, printable, redact
+from worker.safe_text import Redactor, Secret, address_start, printable, redact
 
 SIGNED = (
     "https://bucket.s3.eu-central-1.amazonaws.com/bots/b1/audio.wav?X-Amz-Algorithm=AWS4-HMAC-SHA256"
@@ -184,3 +184,12 @@ def test_a_redactor_without_secrets_of_some_length_changes_nothing(secrets: list
 )
 def test_address_start_ends_where_a_query_may_begin(value: str, shown: str) -> None:
     assert address_start(value) == shown
+
+
+def test_a_redactor_can_hide_one_secret_more() -> None:
+    redactor = Redactor(["passcode"])
+    assert redactor.also(None) is redactor
+    assert (
+        redactor.also(Secret("t0ken/+x")).text("passcode t0ken/+x t0ken%2F%2Bx")
+        == "xxxxxxxx xxxxxxxx xxxxxxxxxxxx"
+    )

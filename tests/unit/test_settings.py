@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from worker.safe_text import Secret
 from worker.settings import BrowserSettings, Encryption, SettingsError, WorkerSettings
 
 
@@ -120,3 +121,21 @@ def test_pod_and_node_come_from_their_variables_and_the_pod_is_the_host_by_defau
     assert (given.pod, given.node) == ("pod-1", "node-1")
     default = WorkerSettings.from_environment({"MEETSTEMS_POD": " "})
     assert (default.pod, default.node) == (socket.gethostname(), "")
+
+
+def test_a_bots_token_is_shown_nowhere() -> None:
+    token = "eyJ0b2tlbiI6.Tq7-Wn4~Zk/9+x=="
+    settings = BrowserSettings.from_environment({"MEETSTEMS_TEAMS_BOT_TOKEN": f" {token} "})
+    assert settings.teams_bot_token == Secret(token)
+    assert settings.teams_bot_token is not None and settings.teams_bot_token.value == token
+    assert token not in f"{settings!r} {settings.teams_bot_token} {settings.teams_bot_token!r}"
+    assert BrowserSettings.from_environment({"MEETSTEMS_TEAMS_BOT_TOKEN": ""}).teams_bot_token is None
+
+
+@pytest.mark.parametrize(
+    "value", ["short", "with a blank", "https://teams/#token=abcdefgh", "a&b=12345678", "x" * 8193]
+)
+def test_a_text_that_is_no_token_is_refused_and_not_repeated(value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        BrowserSettings.from_environment({"MEETSTEMS_TEAMS_BOT_TOKEN": value})
+    assert str(caught.value) == ("MEETSTEMS_TEAMS_BOT_TOKEN: expected 8 to 8192 letters, digits and -._~+/=")

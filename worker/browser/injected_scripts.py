@@ -19,6 +19,7 @@ PAGE_FILES: Final = (
     "watchdog.js",
     "connections.js",
     "data_channels.js",
+    "roster_requests.js",
     "platform_parts.js",
 )
 """In this order: a file uses what the files before it define. A platform's own files follow, then START_FILE."""

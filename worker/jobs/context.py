@@ -102,6 +102,7 @@ async def open_context(
     json_lines = worker_settings.log_json if worker_settings.log_json is not None else not sys.stderr.isatty()
 
     def log_about(bot_id: str | None, attempt: int | None, redactor: Redactor) -> LogTail:
+        redactor = redactor.also(browser_settings.teams_bot_token)
         return configure_logging(bot_id, attempt, sys.stderr, json_lines, redactor)
 
     log_about(None, None, NO_SECRETS)

@@ -37,10 +37,12 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """One look at the page.
 
     ``reason`` and ``detail`` (the page's own text, at most 200 characters) are set for REFUSED and OVER, ``detail`` also where
-    recording is denied. ``evidence`` names the signs of the platform's table that decided (``lobby.asking``), ``variant`` the
-    form of the page (``prejoin-name``), ``language`` is the value of ``<html lang>``. ``recording_denied``: the platform says
-    that recording is not permitted here, where only the platform can say it. ``joinable``: the page offers to join, so that
-    what it shows is not the call.
+    recording is denied, and in a lobby that says why nobody may answer. ``evidence`` names the signs of the platform's table
+    that decided (``lobby.asking``), ``variant`` the form of the page (``prejoin-name``), ``language`` is the value of
+    ``<html lang>``. ``recording_denied``: the platform says that recording is not permitted here, where only the platform can
+    say it. ``joinable``: the page offers to join, so that what it shows is not the call. ``lobby_has_media``: the platform
+    connects audio and sends messages in its lobby already, so neither confirms the call. ``certain``: what the page shows of
+    the call is shown in no lobby, so nothing else has to confirm it.
     """
 
     scene: Scene
@@ -51,3 +53,5 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     language: str = ""
     recording_denied: bool = False
     joinable: bool = False
+    lobby_has_media: bool = False
+    certain: bool = False

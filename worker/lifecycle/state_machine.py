@@ -2,13 +2,15 @@
 
     joining -> waiting_room -> in_call_not_recording -> in_call_recording -> leaving -> done | fatal
 
-Every observation carries its time, so that tests can play a call at any speed. A page alone is not sufficient: media or the
-roster must confirm a call's view, and a second signal or a minimum duration an end or a refusal.
+Every observation carries its time, so that tests can play a call at any speed. A page alone is seldom sufficient: media or the
+roster must confirm a call's view that a lobby can have, and a second signal or a minimum duration an end or a refusal.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
+
+import msgspec
 
 from worker.lifecycle.automatic_leave import AutomaticLeave
 from worker.lifecycle.ending import Ending
@@ -50,9 +52,14 @@ LONGEST: Final = 24 * 3600.0
 
 
 BEFORE_CALL: Final = frozenset({State.JOINING, State.WAITING_ROOM})
-WAITING: Final = frozenset({Scene.ASKED, Scene.LOBBY, Scene.HOST_ABSENT})
+LOBBIES: Final = frozenset({Scene.LOBBY, Scene.HOST_ABSENT})
+WAITING: Final = frozenset({Scene.ASKED, *LOBBIES})
 """Scenes in which others have to do something."""
 IN_CALL: Final = frozenset({State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING})
+
+_MAY_BE_LOBBY: Final = frozenset({Scene.ASKED, Scene.CALL, Scene.GATED})
+"""Scenes as which a lobby of unknown form may appear."""
+_US_WAITING: Final = "roster.us_waiting"
 
 
 class Transition(NamedTuple):
@@ -78,6 +85,8 @@ class Lifecycle:
         self.admitted_at: float | None = None
         self.waited_until: float | None = None
         """When the page last showed that the bot waits to be admitted."""
+        self.lobby_media_until: float | None = None
+        """Until when what arrived may have been the lobby's instead of the call's; None: no lobby with media was shown."""
         self._policy = policy
         self._bot_name = bot_name
         self._comes_back = comes_back
@@ -100,6 +109,10 @@ class Lifecycle:
 
     def update_view(self, view: View, at: float) -> list[Transition]:
         """Takes a new look at the page."""
+        if self.admitted_at is None and self._waits(view) and view.scene in _MAY_BE_LOBBY:
+            view = msgspec.structs.replace(view, scene=Scene.LOBBY, evidence=(*view.evidence, _US_WAITING))
+        if view.lobby_has_media and self.admitted_at is None:
+            self._note_lobby(view, at)
         self._view = view
         if self.state in IN_CALL:
             self._page_loss.look(view, self._media.last_frame, self._last_heartbeat, at)
@@ -117,6 +130,17 @@ class Lifecycle:
             ending = ending._replace(at=before.at)
         self._page_ending = ending
         return self.tick(at)
+
+    def _note_lobby(self, view: View, at: float) -> None:
+        """Notes a lobby with media, or that it has gone. Packets that came in it may have come until that look."""
+        until, first = self.lobby_media_until, self._media.first_frame
+        has_gone = self._view.scene in LOBBIES and view.scene not in LOBBIES
+        packets_came = until is not None and first is not None and first <= until
+        if view.scene in LOBBIES or (has_gone and packets_came):
+            self.lobby_media_until = at
+        if view.scene is Scene.CALL and not view.certain and self._asked_at is None:
+            # It may be a lobby, so the wait is counted.
+            self._asked_at = at
 
     def update_roster(self, roster: Roster, at: float) -> list[Transition]:
         """Takes the roster as it is now."""
@@ -168,7 +192,7 @@ class Lifecycle:
             return self._leave(ending, at)
         scene = self._view.scene
         transitions: list[Transition] = []
-        if self.state is State.JOINING and scene in (Scene.LOBBY, Scene.HOST_ABSENT):
+        if self.state is State.JOINING and scene in LOBBIES:
             transitions.append(self._go(Transition(at, State.WAITING_ROOM, evidence=self._view.evidence)))
         if scene is Scene.CALL and (evidence := self._evidence_of_call(at)):
             self.admitted_at = at
@@ -187,13 +211,18 @@ class Lifecycle:
         waiting = self._view.scene in WAITING
         asked = self._asked_at
         limit = LONGEST if self._policy.waiting_room is None else self._policy.waiting_room
-        if asked is not None and at - asked >= limit and self._in_view_since is None:
+        may_wait = self._in_view_since is None or self._view.lobby_has_media
+        if asked is not None and at - asked >= limit and may_wait:
             if self._view.scene is Scene.HOST_ABSENT:
                 return Ending(
                     Reason.MEETING_NOT_STARTED, f"no host within {limit:g} s", at, self._view.evidence
                 )
+            why = f" ({self._view.detail})" if self._view.detail else ""
             return Ending(
-                Reason.WAITING_ROOM_TIMEOUT, f"nobody answered within {limit:g} s", at, self._view.evidence
+                Reason.WAITING_ROOM_TIMEOUT,
+                f"nobody answered within {limit:g} s{why}",
+                at,
+                self._view.evidence,
             )
         if self._in_view_since is not None:
             limit = _least(self._policy.in_call_not_recording, LONGEST)
@@ -214,6 +243,10 @@ class Lifecycle:
         evidence = []
         if us is not None and us.status is Status.IN:
             evidence.append("roster.us_in_call")
+        if self._view.certain:
+            evidence.append("page.certain")
+        if self._view.lobby_has_media:
+            return tuple(evidence)
         if media.last_frame is not None:
             evidence.append("media.frames")
         if media.messages:
@@ -221,6 +254,11 @@ class Lifecycle:
         if not evidence and media.receivers and at - (self._in_view_since or at) >= RECEIVERS_ALONE:
             evidence.append("media.receivers")
         return tuple(evidence)
+
+    def _waits(self, view: View) -> bool:
+        """Whether the roster shows the bot in the waiting room, on a platform where nothing but roster and page can."""
+        us = self._roster.us
+        return view.lobby_has_media and us is not None and us.status is Status.WAITING
 
     def _in_call(self, at: float) -> list[Transition]:
         if ending := self._shown_ending(at) or self._broken_capture(at) or self._policy_ending(at):

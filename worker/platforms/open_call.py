@@ -10,6 +10,17 @@ from worker.browser.page_window import PageWindow
 from worker.platforms.call import Call, CallFactory
 from worker.platforms.links import Link
 from worker.platforms.registry import PLATFORMS
+from worker.safe_text import Secret
+
+
+def identified_link(link: Link, token: Secret | None) -> Link:
+    """``link`` with the token of a registered bot, where there is one and its platform takes it."""
+    identify = PLATFORMS[link.platform].identify
+    return (
+        link
+        if token is None or identify is None
+        else link._replace(address=identify(link.address, token.value))
+    )
 
 
 def open_call(link: Link, page: Page, bot_name: str, *, signed_in: bool, window: PageWindow) -> Call:

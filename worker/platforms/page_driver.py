@@ -11,10 +11,11 @@ from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import JSHandle, Locator, Page
+from playwright.async_api import Frame, JSHandle, Locator, Page
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from worker.browser.page_errors import first_line
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 LOAD_TIMEOUT: Final = 60.0
 """Seconds for the page to load."""
+MAX_FRAMES: Final = 8
+"""Frames of a page that are read and clicked in, beside the page itself."""
 CLICK_TIMEOUT: Final = 2.0
 """Seconds for a button to take a click."""
 LEAVE_TIMEOUT: Final = 3.0
@@ -65,7 +68,7 @@ class Reading(Generic[T]):
         self._prepared: JSHandle | None = None
         self._seen = kind()
 
-    async def look(self, page: Page) -> T:
+    async def look(self, page: Page | Frame) -> T:
         """The script's result. Raises PlaywrightError, and ValueError where it is not of the type."""
         changed = await self._changed(page)
         if changed is not None:
@@ -76,7 +79,7 @@ class Reading(Generic[T]):
                 raise ValueError(error) from error
         return self._seen
 
-    async def _changed(self, page: Page) -> Any:
+    async def _changed(self, page: Page | Frame) -> Any:
         """The result as JSON; None: it has not changed."""
         if self._prepared is not None:
             try:
@@ -100,14 +103,24 @@ class Reading(Generic[T]):
 
 
 class PageDriver:
-    """Every method raises CallError when the page or the browser is gone. ``window`` is restored for each step."""
+    """Every method raises CallError when the page or the browser is gone. ``window`` is restored for each step.
 
-    def __init__(self, page: Page, bot_name: str, window: PageWindow | None = None) -> None:
+    ``frame_hosts``: frames of the page's own host and of these are part of the page.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        bot_name: str,
+        window: PageWindow | None = None,
+        frame_hosts: frozenset[str] = frozenset(),
+    ) -> None:
         self.page = page
+        self._frame_hosts = frame_hosts
         self.window = window or PageWindow(page, minimizes=False)
         self._bot_name = bot_name
         self._last_step: Step | None = None
-        self._readings: dict[tuple[str, bytes], Reading[Any]] = {}
+        self._readings: dict[tuple[Page | Frame, str, bytes], Reading[Any]] = {}
 
     async def load(self, url: str, shown: str) -> None:
         """Loads ``url``, named ``shown`` in messages, and follows redirects. Raises CallError where it does not load."""
@@ -122,10 +135,40 @@ class PageDriver:
 
     async def observe(self, script: str, wanted: dict[str, Any], kind: type[T]) -> T:
         """The result of ``script``, called with ``wanted``; a ``kind`` with its defaults where the page cannot be read now."""
-        key = (script, msgspec.json.encode(wanted))
+        return await self._read(self.page, script, wanted, kind)
+
+    async def observe_frames(self, script: str, wanted: dict[str, Any], kind: type[T]) -> list[T]:
+        """The same of each visible frame that is part of the page."""
+        frames = self._frames()
+        shown = [frame for frame in frames if await self._is_visible(frame)]
+        for key in [each for each in self._readings if each[0] is not self.page and each[0] not in frames]:
+            del self._readings[key]
+        return [await self._read(frame, script, wanted, kind) for frame in shown]
+
+    def _frames(self) -> list[Frame]:
+        """The frames that are part of the page, at most MAX_FRAMES."""
+        if not self._frame_hosts:
+            return []
+        main = self.page.main_frame
+        hosts = {*self._frame_hosts, urlsplit(main.url).hostname}
+        inner = [frame for frame in self.page.frames if frame is not main]
+        # An empty address is that of a frame which the page itself fills.
+        return [
+            frame for frame in inner if _is_filled_by_page(frame.url) or urlsplit(frame.url).hostname in hosts
+        ][:MAX_FRAMES]
+
+    async def _is_visible(self, frame: Frame) -> bool:
+        try:
+            return await (await frame.frame_element()).is_visible()
+        except PlaywrightError as error:
+            self.check_alive(error)
+            return False
+
+    async def _read(self, target: Page | Frame, script: str, wanted: dict[str, Any], kind: type[T]) -> T:
+        key = (target, script, msgspec.json.encode(wanted))
         reading: Reading[T] = self._readings.setdefault(key, Reading(script, wanted, kind))
         try:
-            return await reading.look(self.page)
+            return await reading.look(target)
         except PlaywrightError as error:
             self.check_alive(error)
             # The page is navigating.
@@ -136,17 +179,29 @@ class PageDriver:
         return kind()
 
     def shown(self, selector: str) -> Locator:
-        """The first visible element that Playwright's ``selector`` matches."""
+        """The first visible element of the page itself that Playwright's ``selector`` matches."""
         return self.page.locator(selector).filter(visible=True).first
+
+    async def _find(self, selector: str) -> Locator:
+        """The same in the page or, where it has none, in a visible frame that is part of it."""
+        found = self.shown(selector)
+        frames = self._frames()
+        if not frames or await found.count():
+            return found
+        for frame in frames:
+            inside = frame.locator(selector).filter(visible=True).first
+            if await self._is_visible(frame) and await inside.count():
+                return inside
+        return found
 
     async def perform(self, step: Step) -> bool:
         """Performs ``step`` and returns whether the page accepted it. A repeated click is dispatched as a DOM event: a dialog
         of Chromium's own keeps the mouse from the page.
         """
-        target = self.shown(step.selector)
         again = step == self._last_step
         self._last_step = None if again else step
         try:
+            target = await self._find(step.selector)
             async with self.window.restored():
                 match step:
                     case FillName():
@@ -201,6 +256,11 @@ class PageDriver:
         """Raises CallError where ``error`` means that the page is gone."""
         if self.page.is_closed():
             raise CallError(Reason.BROWSER_DIED, f"the page is gone: {first_line(error)}") from error
+
+
+def _is_filled_by_page(url: str) -> bool:
+    """Whether a frame has no address of its own; then it is of its parent's origin."""
+    return url in ("", "about:blank", "about:srcdoc")
 
 
 @cache

@@ -17,9 +17,12 @@ from worker.platforms.meet import link as meet_link
 from worker.platforms.meet.roster import MeetRosterDecoder
 from worker.platforms.meet.signs import PRIVATE as MEET_PRIVATE
 from worker.platforms.teams import link as teams_link
+from worker.platforms.teams.chat_messages import chat_in
+from worker.platforms.teams.identification import identified
 from worker.platforms.teams.main_channel import speaking_hints
 from worker.platforms.teams.roster import TeamsRosterDecoder
 from worker.platforms.teams.signs import PRIVATE as TEAMS_PRIVATE
+from worker.roster.chat import ChatMessage, no_chat
 from worker.roster.decoder import RosterDecoder
 from worker.roster.speaking import Said, no_hints
 from worker.tape.events import TapeEvent
@@ -64,7 +67,8 @@ class PlatformEntry:
     names the class that joins, watches and leaves (worker.platforms.call.CallFactory), as ``module:class``. ``page_scripts``
     are the files of browser_scripts that forward what its pages alone have. ``private_selectors`` are where its pages show
     people's names, faces, captions and chat: a snapshot hides them. ``longest_wait`` is the seconds after which the platform
-    itself gives up in the waiting room.
+    itself gives up in the waiting room. ``chat_in`` returns the chat messages in an event of the tape. ``identify`` adds a
+    registered bot's token to an address, None: the platform knows none.
     """
 
     title: str
@@ -79,6 +83,8 @@ class PlatformEntry:
     page_scripts: tuple[str, ...]
     private_selectors: Selectors
     longest_wait: float
+    chat_in: Callable[[TapeEvent], list[ChatMessage]] = no_chat
+    identify: Callable[[MeetingAddress, str], MeetingAddress] | None = None
 
 
 PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
@@ -107,9 +113,11 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             audio=AudioKind.MIXED,
             hints_in=speaking_hints,
             call="worker.platforms.teams.call:TeamsCall",
-            page_scripts=("teams/sockets.js", "teams/page_objects.js"),
+            page_scripts=("teams/sockets.js", "teams/page_objects.js", "teams/roster_requests.js"),
             private_selectors=TEAMS_PRIVATE,
             longest_wait=1800.0,
+            chat_in=chat_in,
+            identify=identified,
         ),
     }
 )

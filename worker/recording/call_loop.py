@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from worker.browser.page_window import PageWindow
 from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.page_view import View
@@ -14,10 +16,12 @@ from worker.lifecycle.state_machine import BEFORE_CALL, IN_CALL, Lifecycle, Tran
 from worker.platforms.call import Call
 from worker.recording.announcer import Announcer
 from worker.roster.changes import RosterChanges
+from worker.roster.chat import ChatMessage, no_chat
 from worker.roster.decoder import RosterDecoder
 from worker.states import State
 from worker.tape.events import (
     ChannelMessage,
+    ChatReceived,
     DocumentClosed,
     PageLost,
     PageObjects,
@@ -25,6 +29,7 @@ from worker.tape.events import (
     RosterResponse,
     SocketMessage,
     TapeEvent,
+    TapeStarted,
     TilesSeen,
     WorkerEvent,
 )
@@ -37,13 +42,17 @@ JOINING_INTERVAL: Final = 0.25
 IN_CALL_INTERVAL: Final = 1.0
 """Seconds between two looks at the page in the call."""
 
+MOST_CHAT_IDS: Final = 1000
+"""Bound on the chat messages that are known, since the page is untrusted."""
+
 THOROUGH_EVERY: Final = 2
 """In the call, the first of this many looks reads the page's text, too."""
 
 _ROSTER_EVENTS: Final = (
     *(ChannelMessage, SocketMessage, PageObjects, RosterResponse, TilesSeen),
-    DocumentClosed,
+    *(TapeStarted, DocumentClosed),
 )
+"""TapeStarted names the bot, by which a decoder may know its entry."""
 
 
 class CallLoop:
@@ -66,6 +75,7 @@ class CallLoop:
         write: Callable[[WorkerEvent], None],
         clock: Callable[[], float],
         last_heartbeat: Callable[[], float | None],
+        chat_in: Callable[[TapeEvent], list[ChatMessage]] = no_chat,
     ) -> None:
         self._call = call
         self._window = window
@@ -81,12 +91,23 @@ class CallLoop:
         self._roster_changes = RosterChanges()
         self._roster_is_outdated = False
         self._seen: View | None = None
+        self._chat_in = chat_in
+        self._chat: list[ChatMessage] = []
+        """Messages that are not written yet."""
+        self._chat_ids: dict[str, None] = {}
+        """Of the last MOST_CHAT_IDS messages: platforms repeat them."""
 
     def observe(self, event: TapeEvent) -> None:
         """Takes an event that was written to the tape."""
         if isinstance(event, _ROSTER_EVENTS):
             self._decoder.observe(event)
             self._roster_is_outdated = True
+        for message in self._chat_in(event):
+            if message.message_id not in self._chat_ids and len(self._chat) < MOST_CHAT_IDS:
+                self._chat.append(message)
+                self._chat_ids[message.message_id] = None
+                if len(self._chat_ids) > MOST_CHAT_IDS:
+                    del self._chat_ids[next(iter(self._chat_ids))]
 
     async def until_leaving(self) -> None:
         """Joins the call and returns when the bot has to leave. Raises CallError."""
@@ -123,6 +144,14 @@ class CallLoop:
         for transition in lifecycle.update_view(view, at):
             self._on_transition(transition)
         self._report_loss(at)
+        if lifecycle.state in IN_CALL:
+            self._write_chat(at)
+
+    def _write_chat(self, at: float) -> None:
+        """Writes to the tape what was said to the bot since the last look."""
+        chat, self._chat = self._chat, []
+        for message in chat:
+            self._write(ChatReceived(at=at, **msgspec.structs.asdict(message)))
 
     def _report_loss(self, at: float) -> None:
         """Writes to tape and log that the page is lost, or is back."""

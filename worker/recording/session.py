@@ -21,7 +21,7 @@ from worker.lifecycle.ending import Ending
 from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.state_machine import Lifecycle, Transition
 from worker.platforms.call import Call, CallError
-from worker.platforms.open_call import open_call
+from worker.platforms.open_call import identified_link, open_call
 from worker.platforms.registry import PLATFORMS
 from worker.reasons import Reason
 from worker.recording.announcer import Announcer
@@ -96,6 +96,7 @@ async def attend(
 
     Raises what record() raises.
     """
+    request = request._replace(link=identified_link(request.link, settings.teams_bot_token))
     claim_output(request.output)
     _notify(partial(observer.state, State.STARTING))
     async with launch_browser(settings) as browser:
@@ -179,6 +180,7 @@ class _Session:
             write=self._write,
             clock=clock,
             last_heartbeat=lambda: tap.last_heartbeat,
+            chat_in=PLATFORMS[self._platform].chat_in,
         )
         self._ticker = Ticker(clock, self._write)
         recorder.observers += [self._call_loop.observe, self._ticker.observe, observer.event]
@@ -267,11 +269,17 @@ class _Session:
         )
 
     def _meeting_start(self, at: float) -> float:
-        """When the recording begins: with the frames from before the call was recognized, unless recording was denied then."""
+        """When the recording begins: with the frames from before the call was recognized, unless recording was denied then.
+
+        Frames that may be the lobby's are none of the call's.
+        """
         start, first = at - IN_FLIGHT, self._media.now.first_frame
         if self._lifecycle.recording_was_denied:
             return at
-        return start if first is None else max(min(start, first), start - HELD_SECONDS)
+        if first is not None:
+            start = max(min(start, first), start - HELD_SECONDS)
+        lobby = self._lifecycle.lobby_media_until
+        return start if lobby is None else max(start, min(lobby, at))
 
     async def _wind_up(self, ending: Ending) -> None:
         await self._try_in_browser("get what the page holds", self._tap.flush)

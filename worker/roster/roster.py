@@ -115,9 +115,13 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def us(self) -> Device | None:
-        """The bot's own device; the one that is in the call, where a reloaded page had others before."""
+        """The bot's own device; the one that is in the call, or else waits, where a reloaded page had others before."""
         ours = [device for device in self.devices.values() if device.is_us]
-        return next((device for device in ours if device.status is Status.IN), next(iter(ours), None))
+        for status in (Status.IN, Status.WAITING):
+            for device in ours:
+                if device.status is status:
+                    return device
+        return next(iter(ours), None)
 
     @property
     def others_present(self) -> list[Device]:

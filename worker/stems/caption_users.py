@@ -8,7 +8,7 @@ import msgspec
 
 from worker.manifest.assemble import FIRST_CAPTION_SOURCE
 from worker.roster.roster import Evidence, Roster, SourceOwner
-from worker.tape.events import PageEvent, PageObjects, SocketMessage, WorkerEvent
+from worker.tape.events import PageEvent, PageObjects, RosterResponse, SocketMessage, WorkerEvent
 
 MOST_USERS = 10_000
 """Users without a source in the roster that get one each, since the page is untrusted; further ones share one."""
@@ -26,7 +26,7 @@ class CaptionUsers:
 
     def observe(self, event: PageEvent | WorkerEvent) -> None:
         """Takes the tape's next event that is not audio: a roster message may add sources."""
-        if isinstance(event, SocketMessage | PageObjects):
+        if isinstance(event, SocketMessage | PageObjects | RosterResponse):
             self._sources = None
 
     def source(self, user: str) -> int:

@@ -119,6 +119,19 @@ class RosterChanged(Event, frozen=True, kw_only=True):
     name: str | None
 
 
+class ChatReceived(Event, frozen=True, kw_only=True):
+    """Somebody wrote a message into the call's chat, also the bot itself; not on older tapes, nor of every platform.
+
+    ``sent_at`` is the platform's own time, None where it gives none. The raw messages are on the tape as well.
+    """
+
+    message_id: str
+    participant_id: str
+    name: str | None
+    text: str
+    sent_at: UnixSeconds | None = None
+
+
 class Announced(Event, frozen=True, kw_only=True):
     """The bot wrote the job's announcement into the call's chat. With a ``failure`` (a value of
     worker.lifecycle.announcement.NotAnnounced) it did not, and will not."""
@@ -319,6 +332,7 @@ WorkerEvent: TypeAlias = (
     | PageSeen
     | PageLost
     | RosterChanged
+    | ChatReceived
     | DocumentClosed
     | TapDeaf
     | Announced

@@ -19,6 +19,7 @@ from worker.browser.tap import Tap, TappedEvent
 from worker.tape.events import (
     Announced,
     ChannelMessage,
+    ChatReceived,
     ConnectionOpened,
     DocumentClosed,
     Frame,
@@ -209,6 +210,7 @@ WORKERS_OWN: list[WorkerEvent] = [
     PageSeen(at=1, scene="over"),
     PageLost(at=1, lost=True, detail="gone"),
     RosterChanged(at=1, change="leave", participant_id="d", name="n"),
+    ChatReceived(at=1, message_id="1", participant_id="d", name=None, text="x"),
     DocumentClosed(at=1, document=1),
     TapDeaf(at=1, document=1, receiver=0, packets_received=99, frames_tapped=0),
     Announced(at=1),

@@ -15,6 +15,7 @@ from worker.jobs import context as module
 from worker.jobs.context import WorkerContext, open_context, owner_name
 from worker.monitoring.health import HealthServer
 from worker.reasons import Reason
+from worker.safe_text import Redactor, Secret
 from worker.settings import BrowserSettings, SettingsError, WorkerSettings
 from worker.states import State
 
@@ -117,3 +118,11 @@ async def test_a_lease_is_timed_while_the_machine_sleeps() -> None:
     """CLOCK_MONOTONIC does not: after it, a paused owner would believe that its lease is new."""
     async with open_context(BrowserSettings(), PLAIN, AWS) as context:
         assert abs(context.steady() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 5
+
+
+async def test_the_log_hides_the_bots_token(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = BrowserSettings(teams_bot_token=Secret("t0ken-of-the-bot"))
+    async with open_context(settings, PLAIN, AWS) as context:
+        context.log_about("bot", 1, Redactor(["passcode"]))
+        logging.getLogger("worker").warning("t0ken-of-the-bot and passcode")
+    assert capsys.readouterr().err.count("x" * 16 + " and " + "x" * 8) == 1

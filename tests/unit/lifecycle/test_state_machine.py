@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy, Patience, StartOn
@@ -120,6 +121,66 @@ def test_media_in_a_lobby_admit_nobody() -> None:
     assert life.states == [State.WAITING_ROOM]
 
 
+LOBBY_MEDIA = MediaState(receivers=True, messages=True, last_frame=T0, last_speech=T0, sources={201: T0})
+
+
+def test_media_that_a_lobby_has_too_admit_nobody() -> None:
+    life = Life(waiting_room=60.0).hear(LOBBY_MEDIA)
+    life.meet().see(Scene.CALL, 50, lobby_has_media=True)
+    assert life.states == []
+    for _ in range(40):
+        life.see(Scene.CALL, lobby_has_media=True)
+    assert life.end.reason is Reason.WAITING_ROOM_TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("us", "more", "evidence"),
+    [(US, {}, "roster.us_in_call"), (None, {"certain": True}, "page.certain")],
+)
+def test_an_endpoint_in_the_call_or_a_certain_page_admits(
+    us: Device | None, more: dict[str, bool], evidence: str
+) -> None:
+    life = Life().hear(LOBBY_MEDIA).meet(*([us] if us else [])).see(Scene.CALL, lobby_has_media=True, **more)
+    assert life.states == [State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
+    assert life.transitions[0].evidence == (evidence,)
+
+
+@pytest.mark.parametrize("scene", [Scene.ASKED, Scene.CALL, Scene.GATED])
+def test_a_roster_that_shows_the_bot_waiting_makes_any_page_a_lobby(scene: Scene) -> None:
+    waiting = replace(US, status=Status.WAITING)
+    life = Life(waiting_room=None).hear(ALIVE).meet(waiting)
+    life.see(scene, 600, lobby_has_media=True, certain=True)
+    assert life.states == [State.WAITING_ROOM]
+    assert life.transitions[0].evidence == ("roster.us_waiting",)
+    assert life.lifecycle.waited_until == life.at
+    life.meet(US).see(Scene.CALL)
+    assert life.states == [State.WAITING_ROOM, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
+
+
+def test_once_admitted_a_waiting_entry_of_the_bot_means_nothing() -> None:
+    life = Life(start_on="participant_speak").admitted(ANA).meet(replace(US, status=Status.WAITING), ANA)
+    life.see(Scene.CALL, lobby_has_media=True)
+    life.hear(ALIVE._replace(last_frame=life.at, last_speech=life.at))
+    assert life.states == [State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
+
+
+def test_where_media_confirm_a_call_a_waiting_entry_does_not_contradict_them() -> None:
+    life = Life().hear(ALIVE).meet(replace(US, status=Status.WAITING)).see(Scene.CALL)
+    assert life.states == [State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
+
+
+@pytest.mark.parametrize(("first_frame", "after"), [(None, 0.0), (T0 + 0.4, 0.5), (T0 + 0.7, 0.0)])
+def test_what_arrived_until_the_lobby_was_gone_may_be_the_lobbys(
+    first_frame: float | None, after: float
+) -> None:
+    life = Life().see(Scene.LOBBY, lobby_has_media=True)
+    shown = life.at
+    life.hear(MediaState(first_frame=first_frame, last_frame=first_frame))
+    life.see(Scene.ASKED, lobby_has_media=True).see(Scene.CALL, lobby_has_media=True, certain=True)
+    assert life.lifecycle.lobby_media_until == shown + after
+    assert Life().see(Scene.LOBBY).admitted(ANA).lifecycle.lobby_media_until is None
+
+
 @pytest.mark.parametrize(
     ("scene", "reason"),
     [
@@ -134,6 +195,13 @@ def test_waiting_ends_when_its_time_is_up(scene: Scene, reason: Reason) -> None:
         life.wait(100, scene)
     assert life.end.reason is reason
     assert 60 <= life.at - T0 <= 61.5
+
+
+def test_a_wait_that_is_over_says_what_the_lobby_said() -> None:
+    life = Life(waiting_room=10.0)
+    while not life.states or life.states[-1] is not State.LEAVING:
+        life.see(Scene.LOBBY, detail="an organizer has to approve it")
+    assert life.end.detail == "nobody answered within 10 s (an organizer has to approve it)"
 
 
 def test_a_page_that_shows_nothing_known_ends_as_not_understood() -> None:

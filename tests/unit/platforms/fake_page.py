@@ -84,6 +84,9 @@ class FakePage:
         self._shown = list(shown)
         self._elements = elements or {}
         self.closed = False
+        self.url = ""
+        self.main_frame = self
+        self.frames = [self]
 
     async def evaluate_handle(self, script: str, argument: object) -> FakeHandle:
         return FakeHandle(self._look)

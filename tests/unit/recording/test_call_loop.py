@@ -17,21 +17,25 @@ from worker.recording import call_loop
 from worker.recording.announcer import Announcer
 from worker.recording.call_loop import CallLoop
 from worker.recording.steady_clock import SteadyClock
+from worker.roster.chat import ChatMessage
 from worker.roster.roster import Device, Roster, Status
 from worker.states import State
 from worker.tape.events import (
     ChannelMessage,
+    ChatReceived,
     DocumentClosed,
     PageLost,
     PageSeen,
     RosterChanged,
     TapeEvent,
+    TapeStarted,
     WorkerEvent,
 )
 
 T0 = 1_800_000_000.0
 ROSTER_MESSAGE = ChannelMessage(at=T0, document=1, connection=0, label="collections", payload=b"")
 CLOSED = DocumentClosed(at=T0, document=1)
+STARTED = TapeStarted(at=T0, version=2, platform="google_meet", meeting_url="", bot_name="Notes")
 OVER = View(scene=Scene.OVER, reason=Reason.MEETING_ENDED, detail="It is over.", evidence=("over.ended",))
 
 
@@ -71,7 +75,7 @@ class ScriptedRoster:
         self.observed: list[TapeEvent] = []
 
     def observe(self, event: TapeEvent) -> None:
-        assert event in (ROSTER_MESSAGE, CLOSED)
+        assert event in (ROSTER_MESSAGE, CLOSED, STARTED)
         self.observed.append(event)
 
     def roster(self) -> Roster:
@@ -190,10 +194,25 @@ async def test_every_second_look_in_the_call_reads_the_pages_text() -> None:
     assert call.thorough[:9] == [True, False] * 4 + [True]
 
 
-async def test_a_closed_document_reaches_the_roster() -> None:
+async def test_chat_is_written_once_and_only_in_the_call() -> None:
+    message = ChatMessage(message_id="1", participant_id="ana", name="Ana", text="Hello", sent_at=T0)
+    run = Run(ScriptedCall([*scenes(Scene.LOBBY, Scene.CALL, Scene.CALL), OVER]))
+    run.call_loop._chat_in = lambda event: [message]
+    for _ in range(2):
+        run.call_loop.observe(ROSTER_MESSAGE)
+    await run.call_loop.until_leaving()
+    (chat,) = [event for event in run.written if isinstance(event, ChatReceived)]
+    assert (chat.message_id, chat.participant_id, chat.name, chat.text) == ("1", "ana", "Ana", "Hello")
+    assert chat.sent_at == T0 < chat.at
+    (admitted,) = [move.at for move in run.transitions if move.state is State.IN_CALL_NOT_RECORDING]
+    assert chat.at >= admitted
+
+
+async def test_the_bots_name_and_a_closed_document_reach_the_roster() -> None:
     run = Run(ScriptedCall([OVER]))
+    run.call_loop.observe(STARTED)
     run.call_loop.observe(CLOSED)
-    assert run.decoder.observed == [ROSTER_MESSAGE, CLOSED]
+    assert run.decoder.observed == [ROSTER_MESSAGE, STARTED, CLOSED]
 
 
 async def test_a_lost_page_is_written_to_the_tape_once_and_ends_the_attempt() -> None:

@@ -21,8 +21,9 @@ from worker.platforms.page_actions import ActionRetries, Step, press
 from worker.platforms.page_driver import PageDriver, reading_script
 from worker.platforms.signs import judge_sign_in
 from worker.platforms.teams import signs as teams
-from worker.platforms.teams.facts import Facts
-from worker.platforms.teams.rules import Past, asks, steps, view, waits_for_name
+from worker.platforms.teams.facts import Facts, joined
+from worker.platforms.teams.link import HOSTS
+from worker.platforms.teams.rules import HELD_AS_BOT, Past, asks, steps, view, waits_for_name
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class TeamsCall:
         signed_in: bool = False,
         window: PageWindow | None = None,
     ) -> None:
-        self._driver = PageDriver(page, bot_name, window)
+        self._driver = PageDriver(page, bot_name, window, frame_hosts=frozenset(HOSTS))
         self._address = address
         self._signed_in = signed_in
         self._retries = ActionRetries()
@@ -61,6 +62,7 @@ class TeamsCall:
         self._nameless_since: float | None = None
         self._video_until: float | None = None
         self._video_done = False
+        self._suspected = False
         self._mouse_moved = 0.0
         self._mouse_moves = 0
 
@@ -82,6 +84,9 @@ class TeamsCall:
         seen = view(facts, self._past)
         if seen.scene is Scene.CALL:
             self._enter(now)
+        elif teams.SUSPECTED.name in seen.evidence and not self._suspected:
+            self._suspected = True
+            logger.warning("%s; MEETSTEMS_TEAMS_BOT_TOKEN identifies registered bots", HELD_AS_BOT)
         return judge_sign_in(seen, signed_in=self._signed_in)
 
     async def act(self) -> None:
@@ -104,9 +109,10 @@ class TeamsCall:
         await self._driver.leave_by((teams.HANG_UP, teams.CANCEL), self._visible)
 
     async def _observe(self, *, with_text: bool) -> Facts:
-        return await self._driver.observe(
-            reading_script("worker.platforms.teams"), {**teams.OBSERVED, "withText": with_text}, Facts
-        )
+        reading = (reading_script("worker.platforms.teams"), {**teams.OBSERVED, "withText": with_text}, Facts)
+        page = await self._driver.observe(*reading)
+        frames = await self._driver.observe_frames(*reading)
+        return joined(page, frames, with_text=not self._past.entered)
 
     async def _visible(self) -> frozenset[str]:
         return (await self._observe(with_text=False)).elements

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -30,3 +32,19 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     notices: list[Notice] = []
     text: str = ""
     announced: str = ""
+
+
+def joined(page: Facts, frames: Sequence[Facts], *, with_text: bool) -> Facts:
+    """What the page shows together with its frames. ``with_text``: also the texts of frames, which may be what people wrote."""
+    if not frames:
+        return page
+    texts = frames if with_text else ()
+    return msgspec.structs.replace(
+        page,
+        elements=page.elements.union(*(frame.elements for frame in frames)),
+        name=next((each.name for each in (page, *frames) if each.name is not None), None),
+        headings=[*page.headings, *(heading for frame in texts for heading in frame.headings)],
+        notices=[*page.notices, *(notice for frame in frames for notice in frame.notices)],
+        text="\n".join(each.text for each in (page, *texts)),
+        announced="\n".join(each.announced for each in (page, *texts)),
+    )

@@ -46,7 +46,7 @@
     language: document.documentElement.lang,
     elements,
     name: name ? name.value : null,
-    headings: headings.map((heading) => words(heading).slice(0, MAX_TEXT)),
+    headings: headings.map((heading) => text(heading, wanted.noEvidence)),
     notices: all(wanted.notices).map((notice) => ({
       text: text(notice, wanted.written),
       buttons: buttons(notice),

@@ -18,6 +18,9 @@ from worker.reasons import Reason
 NAME_FIELD_PATIENCE: Final = 1.5
 """Seconds for which a join button must be shown without a name field before it is pressed: the field may come late."""
 
+HELD_AS_BOT: Final = "Teams takes this participant for a bot, and an organizer has to approve it"
+"""The detail of a lobby in which only an organizer can admit the bot."""
+
 _DETAIL_LENGTH: Final = 200
 _LAUNCHER_PATH: Final = "/dl/launcher/"
 _LIGHT_PATH: Final = "/light-meetings/"
@@ -37,17 +40,23 @@ NOTHING_YET: Final = Past()
 
 
 def view(facts: Facts, past: Past = NOTHING_YET) -> View:
-    """What the page shows. The lobby's text has precedence over signs of a call. A text that refuses us or ends the call
-    counts only where the page shows no call and, unless a dialog contains it, no way to join.
+    """What the page shows. The lobby's text and screen have precedence over signs of a call. A text that refuses us or ends the
+    call counts only where the page shows no call and, unless a dialog contains it, no way to join.
     """
     call = [sign.name for sign in teams.CALL_VIEW if sign.name in facts.elements]
     if not call and (last := _last_page(facts, past)):
         return last
     if waiting := first_said(teams.WAITING, plain(_lobby_text(facts, past, call))):
         scene = Scene.HOST_ABSENT if waiting is teams.HOST_ABSENT else Scene.LOBBY
-        return _view(facts, scene, (waiting.name,))
-    if call:
-        return _view(facts, Scene.CALL, (call[0],))
+        detail = HELD_AS_BOT if waiting is teams.SUSPECTED else ""
+        return _view(facts, scene, (waiting.name,), detail=detail)
+    if _is_lobby_screen(facts, past):
+        return _view(facts, Scene.LOBBY, (teams.LOBBY_SCREEN.name,))
+    if call and (past.entered or teams.CONNECTING_SCREEN.name not in facts.elements):
+        certain = [sign.name for sign in teams.CERTAIN if sign.name in facts.elements]
+        return msgspec.structs.replace(
+            _view(facts, Scene.CALL, (call[0], *certain[:1])), certain=bool(certain)
+        )
     way_in = _way_in(facts)
     if past.asked and not way_in and _foreign(facts) and teams.CANCEL.name in facts.elements:
         return _view(facts, Scene.LOBBY, (teams.CANCEL.name,))
@@ -109,6 +118,12 @@ def _video_steps(facts: Facts) -> Iterator[Step]:
         if sign.name in facts.elements:
             yield press(sign)
             return
+
+
+def _is_lobby_screen(facts: Facts, past: Past) -> bool:
+    """Whether the page shows the lobby's screen, and not a form of it that still asks us to join."""
+    asks_to_join = teams.JOIN.name in facts.elements and not past.asked
+    return teams.LOBBY_SCREEN.name in facts.elements and not asks_to_join
 
 
 def _lobby_text(facts: Facts, past: Past, call: list[str]) -> str:
@@ -177,6 +192,7 @@ def _view(
         evidence=evidence,
         variant=_variant(facts),
         language=facts.language,
+        lobby_has_media=True,
     )
 
 

@@ -107,11 +107,29 @@ HOST_ABSENT: Final = Sign(
     evidence_for="nobody is there yet who could let us in",
     source="public bots",
 )
-WAITING: Final = (HOST_ABSENT, LET_IN)
+SUSPECTED: Final = Sign(
+    name="lobby.suspected",
+    phrases=(
+        "you were identified as a bot",
+        "you've been identified as a bot",
+        "you might be a bot",
+        "suspected bot",
+        "bots need approval",
+    ),
+    evidence_for="Teams takes us for a bot, which we are, and lets only an organizer admit us (RequireApprovalWhenDetected)",
+    source="inference: what a bot that waits so is shown was not observed",
+)
+WAITING: Final = (SUSPECTED, HOST_ABSENT, LET_IN)
 LOBBY_SCREEN: Final = Sign(
     name="lobby.screen",
     selectors=('[data-tid="calling-lobby-screen"]',),
     evidence_for="a lobby, in whatever language",
+    source="observed",
+)
+CONNECTING_SCREEN: Final = Sign(
+    name="connecting.screen",
+    selectors=('[data-tid="calling-connecting-screen"]',),
+    evidence_for="between the request to join and the lobby or the call, in whatever language",
     source="observed",
 )
 
@@ -142,6 +160,20 @@ STREAM: Final = Sign(
     evidence_for="a participant on the call's stage, which no lobby has",
     source="observed",
 )
+DURATION: Final = Sign(
+    name="call.duration",
+    selectors=('[data-tid="call-duration"]',),
+    evidence_for="the clock of a call that has begun for us, which no lobby has",
+    source="observed",
+)
+STAGE: Final = Sign(
+    name="call.stage",
+    selectors=('[data-tid="stage-layouts-renderer"]',),
+    evidence_for="the call's stage, where participants are shown",
+    source="observed",
+)
+CERTAIN: Final = (STREAM, DURATION, STAGE)
+"""What a call's view shows and no lobby: beside a sign of CALL_VIEW, one of them confirms the call."""
 
 VIDEO_MENU: Final = Sign(
     name="video.menu",
@@ -309,10 +341,15 @@ SIGN_IN_SITE: Final = Sign(
 )
 CAPTCHA: Final = Sign(
     name="refused.captcha",
-    phrases=("verify you're a real person",),
+    phrases=("verify you're a real person", "could not verify you", "couldn't verify you"),
+    selectors=(
+        '[role="dialog"][aria-describedby="captcha-dialog-instructions"]',
+        "#captcha-dialog-instructions",
+        '[data-tid^="HIP-Captcha-"]',
+    ),
     reason=Reason.CAPTCHA,
-    evidence_for="a question that only people may answer; the bot does not try",
-    source="observed",
+    evidence_for="a question that only people may answer, or a wrong answer to it; the bot does not try",
+    source="observed; the second phrase is that of a wrong answer, the third inference",
 )
 WRONG_LINK: Final = Sign(
     name="refused.wrong_link",
@@ -399,14 +436,17 @@ ENDS: Final = (REMOVED, ENDED, LEFT)
 _BEFORE: Final = (LAUNCHER, MICROPHONE_ON, CAMERA_ON, JOIN, CANCEL, SIGN_IN_LINK, WITHOUT_MEDIA)
 _VIDEO: Final = (VIDEO_MENU, VIEW_MORE, VIDEO_OFF)
 SIGNS: Final = (
-    *(*_BEFORE, APP_PROMPT, NAME_FIELD, *WAITING, LOBBY_SCREEN),
-    *(*CALL_VIEW, STREAM, *_VIDEO, CHAT, CHAT_FIELD, CHAT_SEND),
+    *(*_BEFORE, APP_PROMPT, NAME_FIELD, *WAITING, LOBBY_SCREEN, CONNECTING_SCREEN),
+    *(*CALL_VIEW, *CERTAIN, *_VIDEO, CHAT, CHAT_FIELD, CHAT_SEND),
     *(WRITTEN, ALERT, NOTICE_BOX, RECORDED, MODAL),
     *(*REFUSALS, LAST_PAGE, ENCRYPTED, *ENDS),
 )
 """The whole table."""
 
-ELEMENTS: Final = (*_BEFORE, *CALL_VIEW, *_VIDEO, LOBBY_SCREEN, STREAM, SIGN_IN_FORM, LAST_PAGE, ENCRYPTED)
+ELEMENTS: Final = (
+    *(*_BEFORE, *CALL_VIEW, *_VIDEO, LOBBY_SCREEN, CONNECTING_SCREEN, *CERTAIN),
+    *(SIGN_IN_FORM, CAPTCHA, LAST_PAGE, ENCRYPTED),
+)
 """The signs whose names Facts.elements can contain."""
 
 OBSERVED: Final = {

@@ -7,28 +7,40 @@ import binascii
 import json
 import zlib
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
+
+from worker.safe_text import printable
 
 MARK: Final = b"3:::"
 MAX_FRAME_BYTES: Final = 2 * 1024 * 1024
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 """Of an unpacked body: a meeting of a thousand people needs less than one megabyte."""
 
+MAX_PHRASE: Final = 120
+
+Kind: TypeAlias = Literal["roster", "end", "leg_end", "chat", "other"]
+
 _CHAIN_ID: Final = "x-microsoft-skype-chain-id"
 _SUB_CODE: Final = frozenset({"subcode", "sub_code"})
 _MAX_DEPTH: Final = 6
+_MAX_NESTED: Final = 3
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """A message. ``chain_id`` names the call, empty where none is given; ``body`` is empty for messages of another kind."""
+    """A message. ``chain_id`` names the call, empty where none is given; ``body`` is empty for messages of another kind.
 
-    kind: Literal["roster", "end", "other"]
+    ``end`` is the end of the conversation for us, ``leg_end`` that of one connection to it, which another may replace.
+    """
+
+    kind: Kind
     chain_id: str = ""
     body: dict[str, object] = {}
     sub_code: int | None = None
     """Why a conversation ended, where the message says so."""
+    phrase: str = ""
+    """The same in the service's words, without control characters, at most MAX_PHRASE characters."""
 
 
 def read_frame(payload: bytes) -> Frame | None:
@@ -50,7 +62,13 @@ def read_frame(payload: bytes) -> Frame | None:
         chain_id=_chain_id(message.get("headers")),
         body=body or {},
         sub_code=next(_sub_codes(body), None),
+        phrase=_phrase(body or {}),
     )
+
+
+def read_participants(payload: bytes) -> dict[str, object] | None:
+    """The participants in the answer to a request of the page's, as in a frame; None where it has none. Never raises."""
+    return _participants(read_json(payload)) if len(payload) <= MAX_BODY_BYTES else None
 
 
 def read_json(data: bytes) -> object:
@@ -67,11 +85,33 @@ def well_formed(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _kind(url: str) -> Literal["roster", "end", "other"]:
+def _kind(url: str) -> Kind:
     path = url.split("?", maxsplit=1)[0].rstrip("/")
     if path.endswith("rosterUpdate"):
         return "roster"
+    if path.endswith("/call/end"):
+        return "leg_end"
+    if path.endswith("/messaging"):
+        return "chat"
     return "end" if "conversation/conversationEnd" in path else "other"
+
+
+def _phrase(body: dict[str, object]) -> str:
+    phrase = body.get("phrase")
+    return printable(phrase, MAX_PHRASE) if isinstance(phrase, str) else ""
+
+
+def _participants(value: object, depth: int = 0) -> dict[str, object] | None:
+    """The first ``participants`` of a body that are entries of a roster, at most _MAX_NESTED levels deep."""
+    if not isinstance(value, dict) or depth > _MAX_NESTED:
+        return None
+    found = value.get("participants")
+    if isinstance(found, dict) and any(
+        isinstance(entry, dict) and isinstance(entry.get("details"), dict) for entry in found.values()
+    ):
+        return found
+    inner = (_participants(each, depth + 1) for each in value.values())
+    return next((each for each in inner if each is not None), None)
 
 
 def _chain_id(headers: object) -> str:

@@ -21,6 +21,8 @@ from tests.support.teams_wire import (
     ended,
     frame,
     identity,
+    leg_ended,
+    listed,
     objects,
     person,
     roster,
@@ -29,7 +31,7 @@ from worker.platforms.teams.roster import MAX_CALLS, MAX_DEVICES, TeamsRosterDec
 from worker.platforms.teams.trouter import MAX_FRAME_BYTES, read_frame
 from worker.reasons import Reason
 from worker.roster.roster import Evidence, Status
-from worker.tape.events import DocumentClosed, PageObjects, SocketMessage, TapeEvent
+from worker.tape.events import DocumentClosed, PageObjects, RosterResponse, SocketMessage, TapeEvent
 
 
 def observed(*events: TapeEvent) -> TeamsRosterDecoder:
@@ -91,7 +93,17 @@ def test_partial_entries_accumulate_and_names_stay_after_leaving() -> None:
     }
 
 
-@pytest.mark.parametrize("shown", [BOT, "notetaker ", "Notetaker (Guest)", "Notetaker (Unverified)"])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        *(BOT, "notetaker ", "Notetaker (Guest)", "Notetaker (Unverified) (Guest)", "Notetaker (Gast)"),
+        *(
+            "Notetaker (Convidado(a))",
+            "Notetaker\uff08\u30b2\u30b9\u30c8\uff09",
+            "Notetaker [\u0433\u043e\u0441\u0442\u044c]",
+        ),
+    ],
+)
 def test_our_own_device_is_known_by_the_bots_name(shown: str) -> None:
     known = observed(roster(person(1, "Ada"), person(2, shown))).roster()
     assert known.us is not None and known.us.device_id == identity(2)
@@ -114,6 +126,169 @@ def test_who_waits_in_the_lobby_is_not_in_the_call() -> None:
     assert teams.roster().others_present == []
     teams.observe(roster(person(1, state="inactive")))
     assert teams.roster().devices[identity(1)].status is Status.OUT
+
+
+def names_of_us(teams: TeamsRosterDecoder) -> list[str | None]:
+    return [each.name for each in teams.roster().devices.values() if each.is_us]
+
+
+def test_our_own_id_has_precedence_over_every_name() -> None:
+    account = person(2, "Company Account", source=627)
+    namesake = person(3, BOT, source=840)
+    teams = observed(roster(person(1, "Ada", source=201), account, namesake), objects(us=identity(2)))
+    known = teams.roster()
+    assert names_of_us(teams) == ["Company Account"]
+    assert known.us is not None and known.us.status is Status.IN
+    assert [each.name for each in known.others_present] == ["Ada", BOT]
+
+
+def test_of_several_with_the_bots_name_one_is_the_bot() -> None:
+    waited = person(4, BOT, source=201, places=["lobby"])
+    entries = [person(2, BOT, source=414), person(3, BOT, source=627)]
+    teams = observed(roster(person(1, "Ada"), *entries))
+    assert len(names_of_us(teams)) == 1
+    assert len(teams.roster().others_present) == 2
+    teams = observed(roster(*entries), roster(waited), roster(person(4, source=840)))
+    known = teams.roster()
+    assert known.us is not None and known.us.device_id == identity(4)
+    assert [each.device_id for each in known.others_present] == [identity(2), identity(3)]
+
+
+def test_a_name_with_words_added_is_the_bots_only_where_nobody_has_its_name() -> None:
+    teams = observed(roster(person(1, "Notetaker (HR)", source=201), person(2, BOT, source=414)))
+    assert names_of_us(teams) == [BOT]
+    assert [each.name for each in teams.roster().others_present] == ["Notetaker (HR)"]
+    waited = person(1, "Notetaker (HR)", source=201, places=["lobby"])
+    assert names_of_us(observed(roster(waited, person(2, BOT, source=414)))) == [BOT]
+    assert names_of_us(observed(roster(person(1, "Notetaker HR"), person(2, "(Notetaker)")))) == []
+
+
+def test_earlier_entries_of_a_reloaded_bot_stay_its_own() -> None:
+    again = SocketMessage(
+        at=10, document=2, url="", payload=roster(person(3, f"{BOT} (Guest)", source=627)).payload
+    )
+    teams = observed(roster(person(2, f"{BOT} (Guest)", source=414)), CLOSED, again)
+    assert names_of_us(teams) == [f"{BOT} (Guest)"] * 2
+    us = teams.roster().us
+    assert us is not None and (us.device_id, us.status) == (identity(3), Status.IN)
+
+
+@pytest.mark.parametrize(
+    ("updates", "muted"),
+    [
+        ([{"source": 414}], False),
+        ([{"source": 414, "muted": True}], True),
+        ([{"source": 414, "muted": False}], False),
+        ([{"source": 414, "by_others": True}], True),
+        ([{"source": 414, "by_others": True, "muted": False}], True),
+        ([{"source": 414, "direction": "recvonly"}], True),
+        ([{"muted": True}], True),
+        ([{"source": 414, "muted": True}, {"muted": False}], False),
+        ([{"source": 414}, {"muted": True}, {"source": 414}], True),
+        ([{"source": 414, "muted": True}, {}], True),
+        ([{}], None),
+    ],
+)
+def test_mute_is_what_the_client_or_an_organizer_says(
+    updates: list[dict[str, Any]], muted: bool | None
+) -> None:
+    teams = observed(*(roster(person(1, "Ada", **update)) for update in updates))
+    assert teams.roster().devices[identity(1)].muted is muted
+
+
+def test_who_is_muted_on_one_of_two_endpoints_is_not_muted() -> None:
+    ada = person(1, "Ada", source=414, muted=True)
+    ada["endpoints"]["e2"] = person(1, source=627, muted=False)["endpoints"]["e1"]
+    assert observed(roster(ada)).roster().devices[identity(1)].muted is False
+
+
+EVERYBODY = listed(person(1, "Ada", source=201), person(2, BOT, source=414), person(3, "Bob", source=627))
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_late_joiner_learns_of_the_others_from_the_list(order: tuple[int, ...]) -> None:
+    events: list[TapeEvent] = [roster(person(2, BOT, source=414)), EVERYBODY]
+    teams = observed(*(events[each] for each in order))
+    known = teams.roster()
+    assert [each.name for each in known.others_present] == ["Ada", "Bob"]
+    owner = known.owner(627)
+    assert owner is not None and owner.name == "Bob"
+    assert teams.undecodable == 0
+
+
+def test_a_list_of_another_call_is_ignored() -> None:
+    strangers = listed(person(8, "Stranger", source=201), person(9, "Another"))
+    teams = observed(strangers, roster(person(2, BOT, source=414)), *[strangers] * 9, EVERYBODY)
+    assert [each.name for each in teams.roster().others_present] == ["Ada", "Bob"]
+
+
+def test_a_list_that_was_overtaken_changes_nothing_and_whom_it_lacks_stays() -> None:
+    left = person(1, "Ada", state="inactive", version=5)
+    here = person(4, "Cid", source=840, version=1)
+    older = listed(person(1, "Ada", source=201, version=4), person(2, BOT, source=414, version=1))
+    teams = observed(roster(left, here, person(2, BOT, source=414, version=1)), older)
+    assert [each.name for each in teams.roster().others_present] == ["Cid"]
+
+
+def test_the_end_of_a_connection_ends_the_call_until_the_roster_shows_us_again() -> None:
+    us = roster(person(2, BOT, source=414))
+    teams = observed(us, leg_ended(5300, "removed\nby a person"))
+    over = teams.roster().over
+    assert over is not None
+    assert (over.reason, over.evidence) == (Reason.REMOVED, ("frames.call_end.5300",))
+    assert over.detail.endswith("the call ended: sub-code 5300 (removed by a person)")
+    teams.observe(roster(person(1, "Ada", source=201)))
+    assert teams.roster().over == over
+    teams.observe(us)
+    assert teams.roster().over is None
+    teams.observe(leg_ended(0))
+    teams.observe(ended(5300))
+    over = teams.roster().over
+    assert over is not None and over.reason is Reason.REMOVED
+    teams.observe(us)
+    assert teams.roster().over == over
+
+
+def test_only_an_endpoint_in_the_call_shows_the_bot_in_the_call() -> None:
+    us = {"id": identity(2), "name": BOT, "state": "active", "sources": [201]}
+    for evidence in (roster(person(2, BOT)), objects(us)):
+        known = observed(evidence).roster()
+        assert known.us is not None and known.us.status is Status.UNKNOWN
+    waiting = observed(objects(us), roster(person(2, BOT, source=201, places=["lobby"])))
+    us_waiting = waiting.roster().us
+    assert us_waiting is not None and us_waiting.status is Status.WAITING
+    malformed: object
+    for malformed in (None, 7, []):
+        entry = person(2, BOT, source=414)
+        entry["endpoints"]["e1"]["call"] = malformed
+        us_again = observed(roster(entry)).roster().us
+        assert us_again is not None and us_again.status is Status.UNKNOWN
+
+
+def test_who_left_and_comes_back_waits_anew() -> None:
+    teams = observed(
+        roster(person(1, "Ada", source=414)),
+        roster(person(1, state="inactive")),
+        roster(person(1, source=201, places=["lobby"])),
+    )
+    assert teams.roster().devices[identity(1)].status is Status.WAITING
+    here, gone, back = person(2, BOT, source=414), person(2, state="inactive"), person(2)
+    us = observed(*map(roster, (here, gone, back))).roster().us
+    assert us is not None and us.status is Status.UNKNOWN
+
+
+def test_the_lobbys_sources_belong_to_nobody() -> None:
+    waiting = roster(
+        person(2, BOT, source=201, places=["lobby"]), person(3, "Eve", source=414, places=["lobby"])
+    )
+    admitted = roster(person(1, "Ada", source=201), person(2, BOT, source=414, places=["lobby", "call"]))
+    known = observed(waiting, admitted).roster()
+    assert {source: owner.device_id for source, owner in known.sources.items()} == {
+        201: identity(1),
+        414: identity(2),
+    }
+    assert not any(owner.contested for owner in known.sources.values())
+    assert [each.name for each in known.others_present] == ["Ada"]
 
 
 def application(name: str | None, *, hidden: bool = False) -> dict[str, Any]:
@@ -169,6 +344,11 @@ def test_our_call_changes_only_after_it_ended() -> None:
         (5723, Reason.SIGN_IN_REQUIRED),
         (5000, Reason.REMOVED),
         (5300, Reason.REMOVED),
+        (5002, Reason.MEETING_ENDED),
+        (5003, Reason.MEETING_ENDED),
+        (5013, Reason.MEETING_ENDED),
+        (5205, Reason.MEETING_ENDED),
+        (10037, Reason.MEETING_ENDED),
         (4507, Reason.MEETING_ENDED),
         (None, Reason.MEETING_ENDED),
     ],
@@ -247,7 +427,8 @@ json_values = st.recursive(
 known = st.fixed_dictionaries(
     {},
     optional={
-        "url": json_values | st.sampled_from(["/rosterUpdate/", "/conversation/conversationEnd/"]),
+        "url": json_values
+        | st.sampled_from(["/rosterUpdate/", "/conversation/conversationEnd/", "/call/end/"]),
         "headers": json_values | st.just({"X-Microsoft-Skype-Chain-ID": "c"}),
         "body": json_values
         | st.fixed_dictionaries(
@@ -283,6 +464,8 @@ def test_no_message_raises(message: dict[str, Any], junk: bytes) -> None:
             for each in (b"3:::" + text, b"3:::" + junk, junk)
         ),
         PageObjects(at=0, document=1, origin="", payload=text),
+        RosterResponse(at=0, document=1, url="", payload=text),
+        RosterResponse(at=0, document=1, url="", payload=junk),
         PageObjects(at=0, document=1, origin="", payload=junk),
         objects({"id": identity(1), "name": message.get("url"), "sources": message.get("body")}),
     )

@@ -10,7 +10,7 @@ from worker.platforms.page_actions import Click, FillName, Step, press
 from worker.platforms.signs import Sign, button, plain
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts, Notice
-from worker.platforms.teams.rules import NAME_FIELD_PATIENCE, Past, asks, steps, view
+from worker.platforms.teams.rules import HELD_AS_BOT, NAME_FIELD_PATIENCE, Past, asks, steps, view
 from worker.reasons import Reason
 
 LIGHT = "https://teams.microsoft.com/light-meetings/launch?coords=eyJ9"
@@ -132,6 +132,31 @@ def test_a_lobbys_words_count_where_the_page_shows_no_stage(facts: Facts, past: 
     assert view(facts, past).scene is scene
 
 
+@pytest.mark.parametrize("language", ["en", "pt-br", "ja"])
+@pytest.mark.parametrize("past", [ASKED, ENTERED])
+def test_the_lobbys_screen_is_a_lobby_in_every_language(language: str, past: Past) -> None:
+    facts = Facts(
+        url=LIGHT, language=language, elements=elements(teams.LOBBY_SCREEN), text="\u3061\u3087\u3063\u3068"
+    )
+    for shown in (facts, beside(facts, teams.HANG_UP), beside(facts, *teams.CALL_VIEW, *teams.CERTAIN)):
+        assert view(shown, past).scene is Scene.LOBBY
+    assert view(beside(facts, teams.JOIN)).scene is Scene.OPENING
+
+
+def test_a_connecting_client_is_in_no_call_before_it_was() -> None:
+    connecting = beside(CALL, teams.CONNECTING_SCREEN, teams.DURATION)
+    assert view(connecting, ASKED).scene is Scene.ASKED
+    assert view(connecting, ENTERED).scene is Scene.CALL
+
+
+@pytest.mark.parametrize("sign", teams.CERTAIN, ids=lambda sign: sign.name)
+def test_only_what_no_lobby_has_makes_a_call_certain(sign: Sign) -> None:
+    assert not view(CALL, ASKED).certain
+    seen = view(beside(CALL, sign), ASKED)
+    assert (seen.scene, seen.certain, seen.lobby_has_media) == (Scene.CALL, True, True)
+    assert not view(Facts(url=LIGHT, elements=elements(sign)), ASKED).certain
+
+
 def test_after_the_call_was_entered_only_a_last_page_or_a_heading_refuses() -> None:
     hidden = Facts(
         url=LIGHT, text="Eve: we couldn't connect you", announced="you were denied access to the meeting"
@@ -168,6 +193,13 @@ def test_the_lobby_has_precedence_over_evidence_of_the_call(text: str) -> None:
 def test_devices_are_turned_off_in_the_lobby_too() -> None:
     facts = beside(LOBBY, teams.MICROPHONE_ON, teams.CAMERA_ON)
     assert todo(facts, ASKED) == [press(teams.MICROPHONE_ON), press(teams.CAMERA_ON)]
+
+
+def test_a_bot_that_is_held_waits_and_says_why() -> None:
+    text = "You were identified as a bot. Someone will let you in soon, if the organizer allows bots."
+    seen = view(replace(LOBBY, text=text), ASKED)
+    assert (seen.scene, seen.evidence, seen.detail) == (Scene.LOBBY, ("lobby.suspected",), HELD_AS_BOT)
+    assert view(LOBBY, ASKED).detail == ""
 
 
 def test_a_lobby_without_a_host_is_recognised() -> None:

@@ -44,6 +44,12 @@ class SilentMix:
     async def answer(self, offer_sdp: str) -> str:
         return f"answer to {offer_sdp}"
 
+    async def answer_in_lobby(self, offer_sdp: str, message: bytes) -> str:
+        return f"lobby's answer to {offer_sdp}"
+
+    async def close_lobby(self) -> None:
+        pass
+
     async def renegotiation_offer(self) -> str:
         return "one line more"
 
