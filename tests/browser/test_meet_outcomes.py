@@ -222,6 +222,13 @@ ROWS = [
     # Names from one source of the roster alone.
     host_ends("collections-alone", meeting(roster=Roster(rpc_after=None, tiles_after=None)), BOTH),
     host_ends("tiles-alone", meeting(roster=Roster(rpc_after=None, collections_after=None)), BOTH),
+    host_ends(
+        "captured-tiles-alone",
+        meeting(
+            Page(lobby=LOBBY, tile_form="captured"), roster=Roster(rpc_after=None, collections_after=None)
+        ),
+        BOTH,
+    ),
     host_ends("rpc-and-bare-tiles", meeting(roster=Roster(collections_after=None, tile_names=False)), BOTH),
     host_ends(
         "moved-schema",

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
+from msgspec import structs
 
 from worker.platforms.meet.collections_pb2 import (
     Collections,
@@ -24,6 +25,7 @@ from worker.platforms.meet.collections_pb2 import (
     UserList,
 )
 from worker.platforms.meet.protobuf_harvest import DEVICE_ID, harvest_names, harvest_outputs, is_protobuf
+from worker.platforms.meet.tiles import presenter, shown_name, waits
 from worker.reasons import Reason
 from worker.roster.roster import CallOver, Device, Evidence, Roster, Status
 from worker.roster.sources import LOUDEST_MARKER
@@ -81,7 +83,7 @@ class MeetRosterDecoder:
 
     def roster(self) -> Roster:
         """The roster as known so far."""
-        devices = {device_id: facts.device() for device_id, facts in self._devices.items()}
+        devices = _with_presenters({device_id: facts.device() for device_id, facts in self._devices.items()})
         removed = any(device.is_us and device.status is Status.REMOVED for device in devices.values())
         return Roster(
             devices=devices,
@@ -127,7 +129,8 @@ class MeetRosterDecoder:
                 continue  # Meet's phantom tile "visual_effects", for one
             facts = self._device(tile.participant_id)
             if facts is not None:
-                facts.learn_name(Evidence.TILES, full="", display=tile.name)
+                facts.learn_name(Evidence.TILES, full="", display=shown_name(tile))
+                facts.waits = waits(tile)
             for source in tile.sources:
                 self._assign(source, tile.participant_id, Evidence.TILES)
 
@@ -188,6 +191,8 @@ class _DeviceFacts:
         self.status = Status.UNKNOWN
         self.status_from = 0
         """The document that was told the status."""
+        self.waits = False
+        """Whether the page showed the device in the waiting room; a status outranks it."""
         self.is_us = False
         self.is_host = False
         self.parent_id: str | None = None
@@ -218,10 +223,37 @@ class _DeviceFacts:
             display_name=next((self._display[kind] for kind in kinds if kind in self._display), None),
             is_us=self.is_us,
             is_host=self.is_host,
-            status=self.status,
+            status=Status.WAITING if self.waits and self.status is Status.UNKNOWN else self.status,
             parent_id=self.parent_id,
             muted=self.muted,
         )
+
+
+def _with_presenters(devices: dict[str, Device]) -> dict[str, Device]:
+    """``devices`` with the parents of presentations that only their tiles show: the participant who has the presenter's name.
+
+    People choose their names, so a presentation without its presenter in the call is a person.
+    """
+    shown = {
+        device_id: name
+        for device_id, device in devices.items()
+        if device.name_evidence is Evidence.TILES
+        and device.status is Status.UNKNOWN
+        and device.parent_id is None
+        and (name := presenter(device.name or "")) is not None
+    }
+    if not shown:
+        return devices
+    people = {
+        device.name: device_id
+        for device_id, device in devices.items()
+        if device.status.is_here and device_id not in shown
+    }
+    parents = {device_id: people[name] for device_id, name in shown.items() if name in people}
+    return {
+        device_id: structs.replace(device, parent_id=parents[device_id]) if device_id in parents else device
+        for device_id, device in devices.items()
+    }
 
 
 def _parse_source(text: str) -> int | None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.meet_wire import device, field, listed, message, nested, output, user
+from worker.lifecycle.presence import people
 from worker.platforms.meet.roster import MAX_DEVICES, MAX_MESSAGE_BYTES, MeetRosterDecoder
 from worker.reasons import Reason
 from worker.roster.roster import Evidence, Status
@@ -146,6 +147,42 @@ def test_tiles_give_names_and_sources_but_phantom_tiles_do_not() -> None:
     assert roster.devices[device(1)].name == "Ada"
     assert list(roster.sources) == [100]
     assert roster.sources[100].evidence == (Evidence.TILES,)
+
+
+def test_who_waits_is_not_in_the_call_until_a_tile_or_a_message_shows_it() -> None:
+    waiting = Tile(participant_id=device(1), name="Ada", sources=[], listed_in="Waiting to join")
+    decoder = observed(tiles(waiting))
+    assert decoder.roster().devices[device(1)].status is Status.WAITING
+    decoder.observe(tiles(Tile(participant_id=device(1), name="Ada", sources=[])))
+    assert decoder.roster().devices[device(1)].status is Status.UNKNOWN
+    told = observed(collections(listed(user(1, "Ada", (4, 1)))), tiles(waiting)).roster()
+    assert told.devices[device(1)].status is Status.IN
+
+
+ADA = Tile(participant_id=device(1), name="Ada", sources=[])
+SHARE = Tile(participant_id=device(9), name="Ada (Presentation)", sources=[])
+
+
+def test_a_presentation_that_only_tiles_show_belongs_to_its_presenter() -> None:
+    roster = observed(tiles(ADA, SHARE)).roster()
+    assert roster.devices[device(9)].parent_id == device(1)
+    assert roster.devices[device(1)].parent_id is None
+    assert [each.name for each in people(roster, "Notes")] == ["Ada"]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        [listed(user(1, "Ada", (4, 6)))],
+        [listed(user(1, "Ada")), listed(user(9, "Ada (Presentation)", (4, 1)))],
+    ],
+    ids=["no presenter", "presenter left", "a person of that name"],
+)
+def test_a_presentation_without_its_presenter_is_a_person(messages: list[bytes]) -> None:
+    roster = observed(tiles(SHARE), *map(collections, messages)).roster()
+    assert roster.devices[device(9)].parent_id is None
+    assert "Ada (Presentation)" in [each.name for each in people(roster, "Notes")]
 
 
 def test_stronger_evidence_wins_and_a_contradiction_is_marked() -> None:
