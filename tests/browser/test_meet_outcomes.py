@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 from msgspec.structs import replace
@@ -102,7 +102,24 @@ def recorded_removal(name: str, scenario: Scenario) -> Row:
 
 def page_is_quoted(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     detail = outcome.ending.detail
-    return [] if detail == "So much for this one" else [f"gave the detail {detail!r}"]
+    return [] if detail == "So much for this one It was a pleasure." else [f"gave the detail {detail!r}"]
+
+
+def refused_in_unknown_words(language: Literal["en", "de", "x-backwards"]) -> Row:
+    """The page refuses the bot in words that nobody knows, in a page of ``language``."""
+    page = Page(wall="unknown_refusal", language=language)
+    words = "Better luck next time Nobody comes in here today."
+    return Row(
+        f"unknown-refusal-{language}",
+        meeting(page),
+        Reason.PAGE_NOT_UNDERSTOOD,
+        "bot_errored",
+        "unknown_refusal",
+        REFUSED,
+        check=lambda _, outcome, events: (
+            [] if language != "en" or outcome.ending.detail == words else [f"gave {outcome.ending.detail!r}"]
+        ),
+    )
 
 
 def chat_message_is_cut(
@@ -289,6 +306,15 @@ ROWS = [
     refused_before_lobby("invalid", Reason.LINK_INVALID, "meeting_link_invalid"),
     refused_before_lobby("not_started", Reason.MEETING_NOT_STARTED, "meeting_not_started"),
     refused_before_lobby("call_ended", Reason.MEETING_OVER, "meeting_ended"),
+    refused_before_lobby("already_ended", Reason.MEETING_OVER, "meeting_ended"),
+    refused_before_lobby("full", Reason.MEETING_FULL, "meeting_full"),
+    refused_before_lobby("cannot_join_call", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
+    refused_before_lobby("not_allowed_call", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
+    refused_before_lobby("app_collecting", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
+    refused_before_lobby("elsewhere", Reason.CONNECTION_FAILED, "google_meet_internal_error"),
+    refused_in_unknown_words("en"),
+    refused_in_unknown_words("de"),
+    refused_in_unknown_words("x-backwards"),
     refused_before_lobby("sign_in", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
     refused_before_lobby("choose_account", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
     refused_before_lobby("captcha", Reason.CAPTCHA, "google_meet_sign_in_captcha_failed"),

@@ -172,6 +172,13 @@ LAST_PAGES: dict[str, Sign] = {
     "expired": meet.EXPIRED,
     "invalid": meet.INVALID,
     "not_started": meet.NOT_STARTED,
+    "full": meet.FULL,
+    "already_ended": meet.ALREADY_ENDED,
+    "cannot_join_call": meet.BLOCKED,
+    "not_allowed_call": meet.BLOCKED,
+    "app_collecting": meet.BLOCKED,
+    "elsewhere": meet.ELSEWHERE,
+    "unknown_refusal": meet.LAST_PAGE,
     "sign_in": meet.SIGN_IN,
     "choose_account": meet.CHOOSE_ACCOUNT,
     "captcha": meet.CAPTCHA,
@@ -205,7 +212,7 @@ MEET_STATES = [
     State([{**CALL, "recordingDenied": True}], [meet.RECORDING_DENIED]),
     State([CALL, {"type": "still_there"}], [meet.STILL_THERE]),
     *(State([{"type": "over", "how": how}], [sign]) for how, sign in LAST_PAGES.items()),
-    State([{"type": "over", "how": "denied"}], [meet.LAST_PAGE]),
+    State([{"type": "over", "how": "denied"}], [meet.LAST_PAGE, meet.COUNTDOWN, meet.HOME]),
 ]
 
 

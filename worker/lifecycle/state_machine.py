@@ -27,6 +27,9 @@ OPENING_TIMEOUT: Final = 120.0
 REFUSAL_DEBOUNCE: Final = 1.0
 """Seconds that a refusal has to be shown: pages show one text for a moment before another."""
 
+UNKNOWN_DEBOUNCE: Final = 3.0
+"""Seconds that a refusal in unknown words has to be shown: known words may follow, or the page before the call."""
+
 OVER_DEBOUNCE: Final = 3.0
 """Seconds that an end has to last where only one of page, roster and connection shows it."""
 
@@ -260,7 +263,7 @@ class Lifecycle:
         a page of unknown words.
         """
         if self.state in BEFORE_CALL:
-            return REFUSAL_DEBOUNCE
+            return UNKNOWN_DEBOUNCE if reason is Reason.PAGE_NOT_UNDERSTOOD else REFUSAL_DEBOUNCE
         if reason is Reason.ENDED_UNKNOWN:
             return OVER_DEBOUNCE
         return OVER_DEBOUNCE if self._media.disconnected_since is None else 0.0

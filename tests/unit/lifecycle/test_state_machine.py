@@ -19,6 +19,7 @@ from worker.lifecycle.state_machine import (
     IN_CALL,
     LONGEST,
     OPENING_TIMEOUT,
+    UNKNOWN_DEBOUNCE,
     Lifecycle,
     Transition,
 )
@@ -154,6 +155,14 @@ def test_a_refusal_counts_only_once_it_has_lasted() -> None:
     assert life.end == Ending(Reason.DENIED_BY_HOST, "Denied.", life.at - 1, ("refused.denied",))
 
 
+def test_a_refusal_in_unknown_words_has_to_last_longer() -> None:
+    unknown: dict[str, Any] = {"reason": Reason.PAGE_NOT_UNDERSTOOD, "detail": "Better luck next time"}
+    life = Life().see(Scene.ASKED).see(Scene.REFUSED, UNKNOWN_DEBOUNCE - 0.5, **unknown)
+    assert life.states == []
+    life.see(Scene.REFUSED, 1, **unknown)
+    assert (life.end.reason, life.end.detail) == (Reason.PAGE_NOT_UNDERSTOOD, "Better luck next time")
+
+
 @pytest.mark.parametrize(
     ("told", "before", "in_call"),
     [
@@ -168,7 +177,7 @@ def test_a_refusal_counts_only_once_it_has_lasted() -> None:
 def test_the_same_words_have_another_reason_before_the_call_and_in_it(
     told: Reason, before: Reason, in_call: Reason
 ) -> None:
-    assert Life().see(Scene.OVER, 2, reason=told).end.reason is before
+    assert Life().see(Scene.OVER, 4, reason=told).end.reason is before
     assert Life().admitted(ANA).see(Scene.OVER, 4, reason=told).end.reason is in_call
 
 

@@ -37,7 +37,7 @@ NOTHING_YET: Final = Past()
 def view(facts: Facts, past: Past = NOTHING_YET) -> View:
     """What the page shows. The lobby shares the call's controls, so its text has precedence over them. A text that refuses us
     or ends the call counts only where the page shows neither the call nor a way to join. A last page whose words are not known
-    counts only after the call was entered, or in another language.
+    is known by its structure, in every language.
     """
     in_call_view = [sign.name for sign in meet.IN_CALL_VIEW if sign.name in facts.elements]
     way_in = _way_in(facts)
@@ -102,7 +102,8 @@ def _known_last_page(facts: Facts, past: Past) -> View | None:
     its texts count only on a page of that kind or in a heading, for a call may hide controls and tiles for a while and still
     show its chat.
     """
-    text = plain(_all_text(facts) if _is_last_page(facts) or not past.entered else "\n".join(facts.headings))
+    is_last_page = not past.entered or _is_last_page(facts, past)
+    text = plain(_all_text(facts) if is_last_page else "\n".join(facts.headings))
     evidence = (_NO_CALL, _NO_WAY_IN)
     if over := first_said(meet.ENDS, text):
         return _seen(facts, Scene.OVER, (over.name, *evidence), over.name, over)
@@ -111,24 +112,44 @@ def _known_last_page(facts: Facts, past: Past) -> View | None:
     return None
 
 
-def _is_last_page(facts: Facts) -> bool:
-    return meet.LAST_PAGE.name in facts.elements or _offered(meet.LAST_PAGE.labels, facts.buttons) is not None
+def _is_last_page(facts: Facts, past: Past) -> bool:
+    """Whether the page, which shows neither the call nor a way to join, is built as a last page. Before the call a button of
+    such a page says nothing: a lobby has it, too.
+    """
+    if meet.LAST_PAGE.name in facts.elements:
+        return True
+    if meet.COUNTDOWN.name in facts.elements:
+        return meet.HOME.name in facts.elements or _offered(meet.HOME.labels, facts.buttons) is not None
+    return past.entered and _offered(meet.LAST_PAGE.labels, facts.buttons) is not None
 
 
 def _unknown_last_page(facts: Facts, past: Past) -> View | None:
     """The view of a page that refuses us or ends the call in words that are not known; None for any other page. After the call
     was entered it is an end, of which the roster may tell more: the bot must not knock where it was thrown out.
     """
-    if not (_is_last_page(facts) and (past.entered or _foreign(facts))):
+    if not _is_last_page(facts, past):
         return None
     return View(
         scene=Scene.OVER if past.entered else Scene.REFUSED,
         reason=Reason.ENDED_UNKNOWN if past.entered else Reason.PAGE_NOT_UNDERSTOOD,
-        detail=_shown(" ".join(facts.headings) or _all_text(facts)),
+        detail=_shown(_words_of_last_page(facts)),
         evidence=(meet.LAST_PAGE.name, _NO_CALL, _NO_WAY_IN),
         variant=meet.LAST_PAGE.name,
         language=facts.language,
     )
+
+
+def _words_of_last_page(facts: Facts) -> str:
+    """The title and the lines below it, up to the first button; the titles or the whole text where there is no such line."""
+    lines = [line for each in _all_text(facts).splitlines() if (line := " ".join(each.split()))]
+    titles = [" ".join(heading.split()) for heading in facts.headings]
+    start = next((lines.index(title) for title in titles if title in lines), None)
+    if start is None:
+        return " ".join(titles) or " ".join(lines)
+    labels = tuple(f"{label} " for label in facts.buttons)
+    below = enumerate(lines[start + 1 :], start + 1)
+    end = next((at for at, line in below if f"{line} ".startswith(labels)), len(lines))
+    return " ".join(lines[start:end])
 
 
 def _refuses(sign: Sign, facts: Facts, text: str) -> bool:

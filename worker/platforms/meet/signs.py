@@ -275,16 +275,45 @@ CONNECTION: Final = Sign(
     evidence_for="something broke that another try may put right",
     source="public bots; the first is also quoted in Mozilla's bug 1586423",
 )
+FULL: Final = Sign(
+    name="refused.full",
+    phrases=("this call has reached the maximum of", "this meeting is full"),
+    reason=Reason.MEETING_FULL,
+    evidence_for="the call has as many participants as it can have",
+    source="the first from Meet's own bundle, by way of public bots; the second inference",
+)
+ALREADY_ENDED: Final = Sign(
+    name="refused.already_ended",
+    phrases=("this meeting has already ended",),
+    reason=Reason.MEETING_OVER,
+    evidence_for="the call was over before we came",
+    source="Meet's own bundle, by way of public bots",
+)
+ELSEWHERE: Final = Sign(
+    name="refused.in_call_elsewhere",
+    phrases=("you're currently in a video call in another window",),
+    reason=Reason.CONNECTION_FAILED,
+    evidence_for="the account is in the call already; another try may come after its other session has ended",
+    source="Meet's own bundle, by way of public bots; the reason is inference",
+)
 BLOCKED: Final = Sign(
     name="refused.blocked",
-    phrases=("you can't join this video call", "there is a problem connecting to this video call"),
+    phrases=(
+        "you can't join this video call",
+        "you can't join this call",
+        "you can't join this meeting",
+        "you aren't allowed to join this video call",
+        "you're not allowed to join this call",
+        "there is a problem connecting to this video call",
+        "bu video görüşmesine katılamazsınız",
+    ),
     reason=Reason.BLOCKED_BY_PLATFORM,
     evidence_for="Meet does not want this guest, where the page gives no other reason",
-    source="observed",
+    source="observed, the last in Turkish; 'this meeting' inference. 'Not allowed' is said where an app collects the media",
 )
 REFUSALS: Final = (
-    *(DENIED, UNANSWERED, EXPIRED, INVALID, NOT_FOUND, NOT_STARTED),
-    *(CAPTCHA, SIGN_IN, CHOOSE_ACCOUNT, SIGN_IN_SITE, LANDING, CONNECTION, BLOCKED),
+    *(DENIED, UNANSWERED, EXPIRED, INVALID, NOT_FOUND, NOT_STARTED, FULL, ALREADY_ENDED),
+    *(CAPTCHA, SIGN_IN, CHOOSE_ACCOUNT, SIGN_IN_SITE, LANDING, CONNECTION, ELSEWHERE, BLOCKED),
 )
 
 # Ends.
@@ -305,17 +334,24 @@ IDLE: Final = Sign(
 )
 ENDED: Final = Sign(
     name="over.ended",
-    phrases=("your host ended the meeting for everyone", "the meeting has ended", "this call has ended"),
+    phrases=(
+        "your host ended the meeting for everyone",
+        "the meeting has ended",
+        "this call has ended",
+        "the call has ended",
+        "the video call has ended",
+        "your call has ended",
+    ),
     reason=Reason.MEETING_ENDED,
     evidence_for="the call is over for everyone",
-    source="observed; the last two public bots",
+    source="observed; all but the first public bots",
 )
 LEFT: Final = Sign(
     name="over.left",
-    phrases=("you left the meeting",),
+    phrases=("you left the meeting", "you've left the meeting", "you've left the call"),
     reason=Reason.REMOVED,
     evidence_for="we are out, though we did not press the button",
-    source="public bot: shown to some who were denied",
+    source="public bots: the first shown to some who were denied; the last inference",
 )
 ENDS: Final = (REMOVED, IDLE, ENDED, LEFT)
 
@@ -325,6 +361,19 @@ LAST_PAGE: Final = Sign(
     labels=("Return to home screen", "Rejoin"),
     evidence_for="a page that refuses us or ends the call, in whatever language: its title, its code, its buttons",
     source="observed on a saved page of 2026-08; that it is so for every end is inference, as are the labels",
+)
+COUNTDOWN: Final = Sign(
+    name="last_page.countdown",
+    selectors=("[role=timer]",),
+    evidence_for="a last page, which returns to the home screen by itself, where a button to it is beside it",
+    source="observed on a saved page of 2026-08",
+)
+HOME: Final = Sign(
+    name="last_page.home",
+    selectors=('button[jsname="dqt8Pb"]',),
+    labels=("Return to home screen",),
+    evidence_for="a last page beside a countdown; alone nothing, for a lobby has such a button, too",
+    source="observed on a saved page of 2026-08",
 )
 
 # What people write: it can contain any text.
@@ -361,13 +410,13 @@ SIGNS: Final = (
     *(DIALOG, DIALOG_OK, CONSENT, NOTICE, STILL_THERE, GOT_IT, RECORDING_DENIED),
     *REFUSALS,
     *ENDS,
-    LAST_PAGE,
+    *(LAST_PAGE, COUNTDOWN, HOME),
     WRITTEN,
 )
 """The whole table."""
 
 IN_CALL_VIEW: Final = (CALL_CONTROLS, LEAVE)
-ELEMENTS: Final = (*IN_CALL_VIEW, MICROPHONE_ON, CAMERA_ON, JOIN_BUTTON, CAPTCHA, LAST_PAGE)
+ELEMENTS: Final = (*IN_CALL_VIEW, MICROPHONE_ON, CAMERA_ON, JOIN_BUTTON, CAPTCHA, LAST_PAGE, COUNTDOWN, HOME)
 """The signs whose names Facts.elements can contain."""
 
 OBSERVED: Final = {
