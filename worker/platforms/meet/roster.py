@@ -39,6 +39,10 @@ MAX_NAME_CHARACTERS = 1_000
 
 _VIDEO = 2
 _IS_US_FIELD = 7
+STALE_ANSWER = 5.0
+"""Seconds for which an answer to a roster request may be older than a pushed message: a device that was pushed as gone is not
+back in the call because such an answer lists it."""
+
 _STATUS = {1: Status.IN, 6: Status.OUT, 7: Status.REMOVED}
 _REMOVED = CallOver(
     reason=Reason.REMOVED,
@@ -149,8 +153,10 @@ class MeetRosterDecoder:
             if facts is None:
                 continue
             facts.learn_name(evidence, full=user.full_name, display=user.display_name)
-            if user.status in _STATUS:
-                facts.status, facts.status_from = _STATUS[user.status], self._document
+            if user.status in _STATUS and not (
+                evidence is Evidence.RPC and facts.left_before(self._document, self._at)
+            ):
+                facts.show(_STATUS[user.status], evidence, self._document, self._at)
                 self._owners.show(user.device_id, gone=facts.status.is_gone, at=self._at)
             facts.is_us |= user.HasField("is_us") or _has_unknown(user, _IS_US_FIELD)
             facts.is_host |= bool(user.is_host)
@@ -191,6 +197,8 @@ class _DeviceFacts:
         self.status = Status.UNKNOWN
         self.status_from = 0
         """The document that was told the status."""
+        self._gone_at = -STALE_ANSWER
+        """When a pushed message last showed the device as gone."""
         self.waits = False
         """Whether the page showed the device in the waiting room; a status outranks it."""
         self.is_us = False
@@ -199,6 +207,16 @@ class _DeviceFacts:
         self.muted: bool | None = None
         self._full: dict[Evidence, str] = {}
         self._display: dict[Evidence, str] = {}
+
+    def show(self, status: Status, evidence: Evidence, document: int, at: float) -> None:
+        """Takes the status that ``document`` was told at ``at``."""
+        self.status, self.status_from = status, document
+        if evidence is Evidence.COLLECTIONS:
+            self._gone_at = at if status.is_gone else -STALE_ANSWER
+
+    def left_before(self, document: int, at: float) -> bool:
+        """Whether a pushed message showed this ``document`` less than STALE_ANSWER before ``at`` that the device is gone."""
+        return document == self.status_from and self.status.is_gone and at - self._gone_at < STALE_ANSWER
 
     def forget_presence(self, document: int) -> None:
         """Applies that ``document`` is closed: we are not in its call any more, and of the others nothing is known."""

@@ -11,6 +11,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.support.meet_wire import device, field, listed, message, nested, output, user
 from worker.lifecycle.presence import people
@@ -95,6 +96,19 @@ def test_our_own_removal_ends_the_call() -> None:
     assert (over.reason, over.evidence) == (Reason.REMOVED, ("roster.own_status_removed",))
     decoder.observe(collections(listed(message((1, device(1)), (4, 1)))))
     assert decoder.roster().over is None
+
+
+@pytest.mark.parametrize(
+    ("after", "status"), [(0.5, Status.REMOVED), (4.9, Status.REMOVED), (5.1, Status.IN)]
+)
+def test_a_late_answer_brings_nobody_back_into_the_call(after: float, status: Status) -> None:
+    removed = collections(listed(user(1, "Bot", (4, 7), (7, "x"))))
+    answer = response(base64.b64encode(nested("2.2.2", user(1, "Bot", (4, 1), (7, "x")))))
+    roster = observed(replace(removed, at=100.0), replace(answer, at=100.0 + after)).roster()
+    assert roster.devices[device(1)].status is status
+    pushed = collections(listed(user(1, "Bot", (4, 1), (7, "x"))))
+    back = observed(replace(removed, at=100.0), replace(pushed, at=100.1), replace(answer, at=100.2)).roster()
+    assert back.devices[device(1)].status is Status.IN
 
 
 def test_updates_accumulate_and_names_stay_after_leaving() -> None:
