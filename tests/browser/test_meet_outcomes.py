@@ -188,6 +188,7 @@ ROWS = [
     host_ends("signed-in", meeting(Page(signed_in=True, join_label="Join now", lobby=0.0)))._replace(
         states=STRAIGHT_IN
     ),
+    recorded_with("waiting-room-anyway", Page(lobby=LOBBY, join_label="Join the waiting room anyway")),
     host_ends("signed-in-elsewhere", meeting(Page(signed_in=True, join_label="Switch here", lobby=LOBBY))),
     ended_unknown("foreign", meeting(Page(lobby=LOBBY, language="de")))._replace(
         names=BOTH, announcement=MESSAGE, check=german_is_noted_and_chat_is_written

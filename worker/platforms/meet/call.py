@@ -66,7 +66,7 @@ class MeetCall:
         if step is None:
             return
         accepted = await self._driver.perform(step)
-        if accepted and asks(step) and not self._past.asked:
+        if accepted and asks(step, self._facts) and not self._past.asked:
             logger.info("asked to join by %s", step.selector)
             self._past = Past(asked=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -20,6 +21,13 @@ _NO_WAY_IN: Final = "page.no_way_in"
 _CERTAIN_TILES: Final = 2
 """Participants with a tile, ourselves among them, that no lobby shows."""
 
+
+_MORE_THAN_A_LABEL: Final = re.compile(
+    r"(?: without (?:your )?(?:microphone|camera)(?:(?:,? and| &) (?:microphone|camera))?)?(?:\s*[-\u2013\u2014,(:\u00b7].*)?",
+    re.DOTALL,
+)
+"""What may follow a label: that we join without devices; a state ("- New message", ", 2 unread messages") or a shortcut
+("(ctrl + d)")."""
 
 _SAID_IN_DIALOGS: Final = (meet.CONSENT, meet.NOTICE, meet.STILL_THERE, meet.RECORDING_DENIED)
 
@@ -76,16 +84,24 @@ def steps(facts: Facts) -> Iterator[Step]:
         return
     if facts.name is not None and not facts.name.strip():
         yield FillName(meet.NAME_FIELD.selector)
-    elif label := _join_label(facts.buttons):
+    elif (joining := _joining(facts)) is not None:
+        yield joining
+    elif label := _offered(meet.OTHER_WAYS.labels, facts.buttons):
         yield Click(button(label))
-    elif meet.JOIN_BUTTON.name in facts.elements:
-        yield Click(meet.JOIN_BUTTON.selector)
 
 
-def asks(step: Step) -> bool:
-    """Whether the step asks to join, or joins."""
-    joins = {*map(button, (*meet.ASK.labels, *meet.JOIN.labels)), meet.JOIN_BUTTON.selector}
-    return isinstance(step, Click) and step.selector in joins
+def asks(step: Step, facts: Facts) -> bool:
+    """Whether the step, chosen from ``facts``, asks to join, or joins."""
+    return isinstance(step, Click) and step == _joining(facts)
+
+
+def _joining(facts: Facts) -> Click | None:
+    """The step that asks to join, or joins; None where the page offers none that does no harm."""
+    if label := _offered((*meet.ASK.labels, *meet.JOIN.labels), facts.buttons):
+        return Click(button(label))
+    if meet.JOIN_BUTTON.name in facts.elements and not _offered(meet.SWITCH.labels, facts.buttons):
+        return Click(meet.JOIN_BUTTON.selector)
+    return None
 
 
 def _lobby_text(facts: Facts, past: Past, in_call_view: list[str]) -> str:
@@ -213,7 +229,7 @@ def _way_in(facts: Facts) -> tuple[str, ...]:
         ways.append(meet.NAME_FIELD.name)
     ways += [
         sign.name
-        for sign in (meet.ASK, meet.JOIN, meet.WITHOUT_ACCOUNT)
+        for sign in (meet.ASK, meet.JOIN, meet.SWITCH, meet.OTHER_WAYS, meet.WITHOUT_ACCOUNT)
         if _offered(sign.labels, facts.buttons)
     ]
     if meet.JOIN_BUTTON.name in facts.elements:
@@ -255,13 +271,15 @@ def _in_dialog(label: str) -> Click:
     return Click(f"{meet.DIALOG.selector} >> {button(label)}")
 
 
-def _join_label(buttons: Iterable[str]) -> str | None:
-    return _offered((*meet.ASK.labels, *meet.JOIN.labels), buttons)
-
-
 def _offered(labels: Iterable[str], buttons: Iterable[str]) -> str | None:
-    shown = set(buttons)
-    return next((label for label in labels if label in shown), None)
+    """The text of a button that says one of ``labels``, as it is shown; earlier labels, and bare ones, have precedence."""
+    shown = sorted(set(buttons), key=len)
+    return next((text for label in labels for text in shown if _says(text, label)), None)
+
+
+def _says(text: str, label: str) -> bool:
+    """Whether a button's text is ``label``, with a state, a shortcut or a restriction behind it at most."""
+    return text.startswith(label) and _MORE_THAN_A_LABEL.fullmatch(text, len(label)) is not None
 
 
 def _all_text(facts: Facts) -> str:

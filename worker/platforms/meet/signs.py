@@ -1,7 +1,8 @@
 """What Google Meet's pages look like: every selector and phrase that this package relies on, as one table of signs (pure).
 
-Where several signs may match, the more specific ones come first. ``source`` says how reliable a sign is: ``observed`` was seen
-by several public bots, ``public bot`` by at least one, ``inference`` by none.
+Where several signs may match, the more specific ones come first. A state or a shortcut may follow a label ("Chat with everyone,
+2 unread messages"): labels are compared by worker.platforms.meet.rules, accessible names by their beginning. ``source`` says
+how reliable a sign is: ``observed`` was seen by several public bots, ``public bot`` by at least one, ``inference`` by none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CHAT_LIMIT: Final = 500
 NAME_FIELD: Final = Sign(
     name="prejoin.name_field",
     selectors=(
-        'input[type=text][aria-label="Your name"]',
+        'input[type=text][aria-label^="Your name"]',
         'input[type=text][placeholder*="name" i]',
         "input[jsname][type=text]",
     ),
@@ -28,32 +29,49 @@ NAME_FIELD: Final = Sign(
 )
 MICROPHONE_ON: Final = Sign(
     name="devices.microphone_on",
-    selectors=('[aria-label="Turn off microphone"]', '[jsname="hw0c9"][data-is-muted="false"]'),
+    selectors=('[aria-label^="Turn off microphone"]', '[jsname="hw0c9"][data-is-muted="false"]'),
     evidence_for="a microphone that would be heard",
     source="observed; the second, for pages in other languages, public bot",
 )
 CAMERA_ON: Final = Sign(
     name="devices.camera_on",
-    selectors=('[aria-label="Turn off camera"]', '[jsname="psRWwc"][data-is-muted="false"]'),
+    selectors=('[aria-label^="Turn off camera"]', '[jsname="psRWwc"][data-is-muted="false"]'),
     evidence_for="a camera that would be seen",
     source="observed; the second, for pages in other languages, public bot",
 )
 ASK: Final = Sign(
     name="prejoin.ask_to_join",
-    labels=("Ask to join", "Ask to join anyway"),
+    labels=(
+        "Ask to join",
+        "Ask to join anyway",
+        "Join the waiting room anyway",
+        "Join the waiting room as a moderated contributor",
+    ),
     evidence_for="somebody has to let us in",
-    source="observed",
+    source="observed; the waiting room from Meet's own bundle, by way of public bots",
 )
 JOIN: Final = Sign(
     name="prejoin.join",
-    labels=("Join now", "Join the call now", "Join anyway", "Join here too", "Switch here"),
+    labels=("Join now", "Join the call now", "Join anyway", "Join as a viewer", "Join here too"),
     evidence_for="we may go in at once, or after a consent",
+    source="observed; the viewer from Meet's own bundle, by way of public bots",
+)
+SWITCH: Final = Sign(
+    name="prejoin.switch_here",
+    labels=("Switch here",),
+    evidence_for="the account is in the call elsewhere. Never pressed: it throws that session out",
+    source="observed",
+)
+OTHER_WAYS: Final = Sign(
+    name="prejoin.other_ways",
+    labels=("Other ways to join",),
+    evidence_for="a menu in which an account that is in the call elsewhere can join here, too",
     source="observed",
 )
 JOIN_BUTTON: Final = Sign(
     name="prejoin.join_button",
     selectors=('button[jsname="Qx7uuf"]:enabled', 'button[data-promo-anchor-id="join-button"]:enabled'),
-    evidence_for="a button to join whose label is not known: a page in another language",
+    evidence_for="a button to join whose label is not known: a page in another language. Not where it says to switch here",
     source="public bot",
 )
 WITHOUT_ACCOUNT: Final = Sign(
@@ -97,13 +115,13 @@ LOBBY_SHAPE: Final = "lobby.controls_without_tiles"
 
 CALL_CONTROLS: Final = Sign(
     name="call.controls",
-    selectors=('div[role=region][aria-label="Call controls"]', 'button[aria-label="Turn on captions"]'),
+    selectors=('div[role=region][aria-label^="Call controls"]', 'button[aria-label^="Turn on captions"]'),
     evidence_for="the call's view, or a waiting room, which shares them",
     source="observed",
 )
 LEAVE: Final = Sign(
     name="call.leave",
-    selectors=('button[aria-label="Leave call"]', 'button[jsname="CQylAd"]'),
+    selectors=('button[aria-label^="Leave call"]', 'button[jsname="CQylAd"]'),
     evidence_for="the call's view, or a waiting room; the way out",
     source="observed; the second, for pages in other languages, public bot",
 )
@@ -121,13 +139,13 @@ PHANTOM_TILE: Final = Sign(
 )
 CHAT: Final = Sign(
     name="call.chat",
-    selectors=('button[aria-label="Chat with everyone"]', 'button[jsname="A5il2e"]'),
+    selectors=('button[aria-label^="Chat with everyone"]', 'button[jsname="A5il2e"]'),
     evidence_for="the call's messages; opens and closes their panel",
     source="observed; the second, for pages in other languages, public bot",
 )
 CHAT_FIELD: Final = Sign(
     name="call.chat_field",
-    selectors=('textarea[aria-label="Send a message"]', 'textarea[jsname="YPqjbf"]'),
+    selectors=('textarea[aria-label^="Send a message"]', 'textarea[jsname="YPqjbf"]'),
     evidence_for="a message can be written",
     source="observed; the second, for pages in other languages, public bot",
 )
@@ -404,7 +422,8 @@ LIVE: Final = "[aria-live]:not([aria-live=off]), [role=status], [role=alert], [r
 """Live regions (WAI-ARIA) and tooltips: a lobby announces its state there, and a call who came, and what they wrote."""
 
 SIGNS: Final = (
-    *(NAME_FIELD, MICROPHONE_ON, CAMERA_ON, ASK, JOIN, JOIN_BUTTON, WITHOUT_ACCOUNT, IN_THE_WAY),
+    *(NAME_FIELD, MICROPHONE_ON, CAMERA_ON, ASK, JOIN, SWITCH, OTHER_WAYS),
+    *(JOIN_BUTTON, WITHOUT_ACCOUNT, IN_THE_WAY),
     *WAITING,
     *(CALL_CONTROLS, LEAVE, TILE, PHANTOM_TILE, CHAT, CHAT_FIELD),
     *(DIALOG, DIALOG_OK, CONSENT, NOTICE, STILL_THERE, GOT_IT, RECORDING_DENIED),

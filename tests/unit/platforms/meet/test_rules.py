@@ -38,7 +38,7 @@ def test_steps_lead_through_the_pre_join_page() -> None:
         FillName(meet.NAME_FIELD.selector),
         Click(button("Ask to join")),
     ]
-    assert [asks(step) for step in taken] == [False, False, False, True]
+    assert [asks(step, facts) for step in taken] == [False, False, False, True]
 
 
 def test_asking_to_join_waits_for_the_name() -> None:
@@ -55,8 +55,54 @@ def test_every_join_button_is_known(label: str) -> None:
     signed_in = Facts(buttons=[label])
     step = next(steps(signed_in))
     assert step == Click(button(label))
-    assert asks(step)
+    assert asks(step, signed_in)
     assert view(signed_in).variant == "prejoin-signed-in"
+
+
+@pytest.mark.parametrize("label", [*meet.ASK.labels, *meet.JOIN.labels])
+@pytest.mark.parametrize(
+    "more",
+    [
+        " without microphone & camera",
+        " without camera",
+        " without microphone and camera",
+        " (ctrl + j)",
+        ", 2 people are here",
+        " - New",
+        " without microphone & camera (ctrl + j)",
+        ': "Weekly"',
+    ],
+)
+def test_a_join_button_is_known_with_what_follows_its_label(label: str, more: str) -> None:
+    facts = Facts(buttons=["Sign in", label + more])
+    step = next(steps(facts))
+    assert step == Click(button(label + more))
+    assert asks(step, facts)
+    assert next(steps(replace(facts, buttons=[label + more, label]))) == Click(button(label))
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Join with a phone", "Join now or later", "Join nowhere", "Join", "Ask to joiner", "Switch here (1)"],
+)
+def test_other_buttons_do_not_join(label: str) -> None:
+    facts = Facts(buttons=[label])
+    assert list(steps(facts)) == []
+    assert not asks(Click(button(label)), facts)
+
+
+@pytest.mark.parametrize("elements", [frozenset(), frozenset({meet.JOIN_BUTTON.name})])
+def test_the_accounts_other_session_is_never_thrown_out(elements: frozenset[str]) -> None:
+    page = Facts(elements=elements, buttons=["Switch here"], text="You can't join this call")
+    assert list(steps(page)) == []
+    assert view(page).scene is Scene.OPENING
+    assert view(page).joinable
+    more = replace(page, buttons=["Switch here", "Other ways to join"])
+    assert list(steps(more)) == [Click(button("Other ways to join"))]
+    assert not asks(next(steps(more)), more)
+    opened = replace(more, buttons=[*more.buttons, "Join here too"])
+    assert next(steps(opened)) == Click(button("Join here too"))
+    assert asks(next(steps(opened)), opened)
 
 
 def test_the_join_button_of_a_foreign_page_is_known_by_its_attributes() -> None:
@@ -68,7 +114,7 @@ def test_the_join_button_of_a_foreign_page_is_known_by_its_attributes() -> None:
     )
     step = next(steps(facts))
     assert step == Click(meet.JOIN_BUTTON.selector)
-    assert asks(step)
+    assert asks(step, facts)
     assert (view(facts).variant, view(facts).language) == ("prejoin-foreign", "de-DE")
 
 
