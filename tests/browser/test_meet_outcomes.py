@@ -27,7 +27,15 @@ from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.lifecycle.state_machine import DENIAL_DEBOUNCE
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
-from worker.tape.events import PageSeen, RosterChanged, TapeEvent
+from worker.tape.events import (
+    ChannelMessage,
+    FrameBatch,
+    PageSeen,
+    ReceiverTapped,
+    RosterChanged,
+    StateChanged,
+    TapeEvent,
+)
 
 LOBBY = 1.2
 LENGTH = 2.0
@@ -143,6 +151,23 @@ def only_the_call_is_seen(
     return [f"took the call for {others}"] if others else []
 
 
+def nothing_of_the_lobby_is_the_call(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    admitted = next((at for at, what in replica.sent_to_page if what == "call"), float("inf"))
+    early = [
+        e.state for e in events if isinstance(e, StateChanged) and "in_call" in e.state and e.at < admitted
+    ]
+    heard = {ReceiverTapped, ChannelMessage} <= {
+        type(event) for event in events if event_time(event) < admitted
+    }
+    return [*(f"was {state} in the lobby" for state in early), *([] if heard else ["the lobby had no media"])]
+
+
+def event_time(event: TapeEvent) -> float:
+    return event.frames[0].arrival if isinstance(event, FrameBatch) else event.at
+
+
 def german_is_noted_and_chat_is_written(
     replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
 ) -> Sequence[str]:
@@ -166,6 +191,9 @@ def leaving(person: Participant, at: float) -> Participant:
 def silent(name: str, csrc: int) -> Participant:
     return Participant(name=name, voice="elif", csrc=csrc)
 
+
+LOBBY_LIKE_A_CALL = Page(lobby=LONG, lobby_text="unknown", lobby_tile=True, lobby_media=True)
+"""It has the call's controls, the bot's tile, receivers, a channel with messages, and no words that are known."""
 
 NO_CALL = ("asked", "lobby", "host_absent")
 """Scenes of a call that hides itself; they end nothing."""
@@ -227,6 +255,9 @@ ROWS = [
             duration=8.5,
         ),
     )._replace(check=only_the_call_is_seen),
+    host_ends("out-of-a-lobby-like-a-call", meeting(replace(LOBBY_LIKE_A_CALL, lobby=6.0)))._replace(
+        states=STRAIGHT_IN, check=nothing_of_the_lobby_is_the_call
+    ),
     # A roster that shows nobody is no evidence of an empty room.
     host_ends(
         "unreadable-roster",
@@ -287,6 +318,17 @@ ROWS = [
         LeavePolicy(waiting_room=1.5),
         after=1.5,
         check=call_is_never_seen,
+    ),
+    Row(
+        "lobby-like-a-call",
+        meeting(LOBBY_LIKE_A_CALL),
+        Reason.WAITING_ROOM_TIMEOUT,
+        "timeout_exceeded_waiting_room",
+        "lobby",
+        REFUSED,
+        LeavePolicy(waiting_room=6.5),
+        after=6.5,
+        check=nothing_of_the_lobby_is_the_call,
     ),
     Row(
         "host-never-comes",

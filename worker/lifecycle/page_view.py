@@ -40,7 +40,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     recording is denied. ``evidence`` names the signs of the platform's table that decided (``lobby.asking``), ``variant`` the
     form of the page (``prejoin-name``), ``language`` is the value of ``<html lang>``. ``recording_denied``: the platform says
     that recording is not permitted here, where only the platform can say it. ``joinable``: the page offers to join, so that
-    what it shows is not the call.
+    what it shows is not the call. ``lobby_like``: a waiting room may look the same as this view of the call.
     """
 
     scene: Scene
@@ -51,3 +51,4 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     language: str = ""
     recording_denied: bool = False
     joinable: bool = False
+    lobby_like: bool = False

@@ -175,6 +175,12 @@ def _refuses(sign: Sign, facts: Facts, text: str) -> bool:
 
 
 def _call(facts: Facts, evidence: tuple[str, ...]) -> View:
+    """The view of a page with the call's controls or tiles. A lobby has the controls, and may have the bot's own tile."""
+    seen = _call_or_what_covers_it(facts, evidence)
+    return structs.replace(seen, lobby_like=facts.tiles < _CERTAIN_TILES)
+
+
+def _call_or_what_covers_it(facts: Facts, evidence: tuple[str, ...]) -> View:
     dialogs = [_own_words(dialog, facts) for dialog in facts.dialogs]
     if any(map(meet.CONSENT.said_in, dialogs)):
         return _seen(facts, Scene.GATED, (*evidence, meet.CONSENT.name), meet.CONSENT.name)

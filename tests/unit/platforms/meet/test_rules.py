@@ -151,6 +151,13 @@ def test_controls_and_a_tile_show_the_call() -> None:
     assert list(steps(IN_CALL)) == []
 
 
+@pytest.mark.parametrize("past", [Past(), ASKED, ENTERED])
+@pytest.mark.parametrize(("tiles", "lobby_like"), [(1, True), (2, False), (3, False)])
+def test_a_call_with_one_tile_may_be_a_lobby(tiles: int, lobby_like: bool, past: Past) -> None:
+    seen = view(replace(IN_CALL, tiles=tiles), past)
+    assert (seen.scene, seen.lobby_like) == (Scene.CALL, lobby_like)
+
+
 def test_a_foreign_lobby_is_known_by_its_missing_tiles() -> None:
     foreign = replace(IN_CALL, language="de", elements=frozenset({meet.LEAVE.name}))
     assert view(foreign, ASKED).scene is Scene.CALL
