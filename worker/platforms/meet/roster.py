@@ -1,8 +1,9 @@
 """Decodes the raw roster messages of a Google Meet call into a roster (pure).
 
-Three kinds of evidence are merged, because each is missing in some calls: the ``collections`` data channel, the answers to
-the page's own roster requests, and the tiles of the DOM. All of them are updates, not snapshots: a fact stays until it is
-replaced, so a participant who left keeps their name. Who is in the call is known only as long as the document that was told.
+Four kinds of evidence are merged, because each is missing in some calls: the ``collections`` data channel, what has the form
+of a roster fact on another channel, the answers to the page's own roster requests, and the tiles of the DOM. A fact stays
+until it is replaced, so a participant who left keeps their name. Who is in the call is known only as long as the document that
+was told. All are updates, not snapshots, but for the answers: one that lists the bot lists everybody in the call.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ from worker.platforms.meet.collections_pb2 import (
     User,
     UserList,
 )
-from worker.platforms.meet.protobuf_harvest import DEVICE_ID, harvest_names, harvest_outputs, is_protobuf
+from worker.platforms.meet.protobuf_harvest import (
+    DEVICE_ID,
+    harvest_names,
+    harvest_outputs,
+    harvest_users,
+    is_protobuf,
+)
 from worker.platforms.meet.tiles import presenter, shown_name, waits
 from worker.reasons import Reason
 from worker.roster.roster import CallOver, Device, Evidence, Roster, Status
@@ -37,11 +44,16 @@ MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 MAX_DEVICES = 10_000
 MAX_NAME_CHARACTERS = 1_000
 
+_DEVICES = b"/devices/"
+"""A part of each device id, by which messages without any are told quickly."""
 _VIDEO = 2
 _IS_US_FIELD = 7
 STALE_ANSWER = 5.0
 """Seconds for which an answer to a roster request may be older than a pushed message: a device that was pushed as gone is not
 back in the call because such an answer lists it."""
+
+MISSING_FOR = 10.0
+"""Seconds for which whole lists must lack a participant who has left: twice as long as an answer may be old."""
 
 _STATUS = {1: Status.IN, 6: Status.OUT, 7: Status.REMOVED}
 _REMOVED = CallOver(
@@ -73,6 +85,9 @@ class MeetRosterDecoder:
             case ChannelMessage(label="collections"):
                 self._document, self._at = event.document, event.at
                 self._observe_collections(event.payload)
+            case ChannelMessage(sent=False):
+                self._document, self._at = event.document, event.at
+                self._observe_channel(event.payload)
             case RosterResponse():
                 self._document, self._at = event.document, event.at
                 self._observe_response(event.payload)
@@ -115,6 +130,18 @@ class MeetRosterDecoder:
         if not outputs:
             self._harvest(data, Evidence.COLLECTIONS, names_too=not users)
 
+    def _observe_channel(self, payload: bytes) -> None:
+        """A message of a channel that is for something else: only what has the whole form of a fact counts."""
+        data = _decompress(payload)
+        if data is None or _DEVICES not in data:
+            return
+        for stream_id, device_id in harvest_outputs(data):
+            self._assign(stream_id, device_id, Evidence.CHANNELS)
+        for device_id, name in harvest_users(data):
+            facts = self._device(device_id)
+            if facts is not None:
+                facts.learn_name(Evidence.CHANNELS, full="", display=name)
+
     def _observe_response(self, payload: bytes) -> None:
         data = _unwrap_base64(payload)
         if len(data) > MAX_MESSAGE_BYTES:
@@ -125,7 +152,23 @@ class MeetRosterDecoder:
         except DecodeError:
             users = UserList().users
         self._apply_users(users, Evidence.RPC)
+        self._note_missing({user.device_id for user in users})
         self._harvest(data, Evidence.RPC, names_too=not users)
+
+    def _note_missing(self, listed: set[str]) -> None:
+        """Takes a whole list of the devices in the call: one that lists the bot. Who is missing in all of them for
+        MISSING_FOR has left; one list alone may have been made before they came.
+        """
+        if not any(facts.is_us and device_id in listed for device_id, facts in self._devices.items()):
+            return
+        for device_id, facts in self._devices.items():
+            if device_id in listed or facts.status is not Status.IN or facts.is_us:
+                facts.missing_since = None
+            elif facts.missing_since is None:
+                facts.missing_since = self._at
+            elif self._at - facts.missing_since >= MISSING_FOR:
+                facts.show(Status.OUT, Evidence.RPC, self._document, self._at)
+                self._owners.show(device_id, gone=True, at=self._at)
 
     def _observe_tiles(self, event: TilesSeen) -> None:
         for tile in event.tiles:
@@ -135,6 +178,7 @@ class MeetRosterDecoder:
             if facts is not None:
                 facts.learn_name(Evidence.TILES, full="", display=shown_name(tile))
                 facts.waits = waits(tile)
+                facts.missing_since = None
             for source in tile.sources:
                 self._assign(source, tile.participant_id, Evidence.TILES)
 
@@ -199,6 +243,8 @@ class _DeviceFacts:
         """The document that was told the status."""
         self._gone_at = -STALE_ANSWER
         """When a pushed message last showed the device as gone."""
+        self.missing_since: float | None = None
+        """Since when whole lists have lacked the device, while nothing else showed it."""
         self.waits = False
         """Whether the page showed the device in the waiting room; a status outranks it."""
         self.is_us = False
@@ -211,6 +257,7 @@ class _DeviceFacts:
     def show(self, status: Status, evidence: Evidence, document: int, at: float) -> None:
         """Takes the status that ``document`` was told at ``at``."""
         self.status, self.status_from = status, document
+        self.missing_since = None
         if evidence is Evidence.COLLECTIONS:
             self._gone_at = at if status.is_gone else -STALE_ANSWER
 
