@@ -40,6 +40,8 @@ interface Tile {
   participant_id: string;
   name: string;
   sources: string[];
+  labels: string[];
+  listed_in: string;
 }
 
 interface Window {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 from msgspec.structs import replace
@@ -27,7 +27,15 @@ from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.lifecycle.state_machine import DENIAL_DEBOUNCE
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
-from worker.tape.events import PageSeen, RosterChanged, TapeEvent
+from worker.tape.events import (
+    ChannelMessage,
+    FrameBatch,
+    PageSeen,
+    ReceiverTapped,
+    RosterChanged,
+    StateChanged,
+    TapeEvent,
+)
 
 LOBBY = 1.2
 LENGTH = 2.0
@@ -102,7 +110,24 @@ def recorded_removal(name: str, scenario: Scenario) -> Row:
 
 def page_is_quoted(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
     detail = outcome.ending.detail
-    return [] if detail == "So much for this one" else [f"gave the detail {detail!r}"]
+    return [] if detail == "So much for this one It was a pleasure." else [f"gave the detail {detail!r}"]
+
+
+def refused_in_unknown_words(language: Literal["en", "de", "x-backwards"]) -> Row:
+    """The page refuses the bot in words that nobody knows, in a page of ``language``."""
+    page = Page(wall="unknown_refusal", language=language)
+    words = "Better luck next time Nobody comes in here today."
+    return Row(
+        f"unknown-refusal-{language}",
+        meeting(page),
+        Reason.PAGE_NOT_UNDERSTOOD,
+        "bot_errored",
+        "unknown_refusal",
+        REFUSED,
+        check=lambda _, outcome, events: (
+            [] if language != "en" or outcome.ending.detail == words else [f"gave {outcome.ending.detail!r}"]
+        ),
+    )
 
 
 def chat_message_is_cut(
@@ -124,6 +149,23 @@ def only_the_call_is_seen(
     scenes = [event.scene for event in events if isinstance(event, PageSeen)]
     others = set(scenes[scenes.index("call") :]) - {"call", "over", *NO_CALL}
     return [f"took the call for {others}"] if others else []
+
+
+def nothing_of_the_lobby_is_the_call(
+    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
+) -> Sequence[str]:
+    admitted = next((at for at, what in replica.sent_to_page if what == "call"), float("inf"))
+    early = [
+        e.state for e in events if isinstance(e, StateChanged) and "in_call" in e.state and e.at < admitted
+    ]
+    heard = {ReceiverTapped, ChannelMessage} <= {
+        type(event) for event in events if event_time(event) < admitted
+    }
+    return [*(f"was {state} in the lobby" for state in early), *([] if heard else ["the lobby had no media"])]
+
+
+def event_time(event: TapeEvent) -> float:
+    return event.frames[0].arrival if isinstance(event, FrameBatch) else event.at
 
 
 def german_is_noted_and_chat_is_written(
@@ -150,6 +192,9 @@ def silent(name: str, csrc: int) -> Participant:
     return Participant(name=name, voice="elif", csrc=csrc)
 
 
+LOBBY_LIKE_A_CALL = Page(lobby=LONG, lobby_text="unknown", lobby_tile=True, lobby_media=True)
+"""It has the call's controls, the bot's tile, receivers, a channel with messages, and no words that are known."""
+
 NO_CALL = ("asked", "lobby", "host_absent")
 """Scenes of a call that hides itself; they end nothing."""
 KICKED = "bot_kicked_from_waiting_room"
@@ -171,6 +216,7 @@ ROWS = [
     host_ends("signed-in", meeting(Page(signed_in=True, join_label="Join now", lobby=0.0)))._replace(
         states=STRAIGHT_IN
     ),
+    recorded_with("waiting-room-anyway", Page(lobby=LOBBY, join_label="Join the waiting room anyway")),
     host_ends("signed-in-elsewhere", meeting(Page(signed_in=True, join_label="Switch here", lobby=LOBBY))),
     ended_unknown("foreign", meeting(Page(lobby=LOBBY, language="de")))._replace(
         names=BOTH, announcement=MESSAGE, check=german_is_noted_and_chat_is_written
@@ -209,6 +255,9 @@ ROWS = [
             duration=8.5,
         ),
     )._replace(check=only_the_call_is_seen),
+    host_ends("out-of-a-lobby-like-a-call", meeting(replace(LOBBY_LIKE_A_CALL, lobby=6.0)))._replace(
+        states=STRAIGHT_IN, check=nothing_of_the_lobby_is_the_call
+    ),
     # A roster that shows nobody is no evidence of an empty room.
     host_ends(
         "unreadable-roster",
@@ -222,6 +271,13 @@ ROWS = [
     # Names from one source of the roster alone.
     host_ends("collections-alone", meeting(roster=Roster(rpc_after=None, tiles_after=None)), BOTH),
     host_ends("tiles-alone", meeting(roster=Roster(rpc_after=None, collections_after=None)), BOTH),
+    host_ends(
+        "captured-tiles-alone",
+        meeting(
+            Page(lobby=LOBBY, tile_form="captured"), roster=Roster(rpc_after=None, collections_after=None)
+        ),
+        BOTH,
+    ),
     host_ends("rpc-and-bare-tiles", meeting(roster=Roster(collections_after=None, tile_names=False)), BOTH),
     host_ends(
         "moved-schema",
@@ -264,6 +320,17 @@ ROWS = [
         check=call_is_never_seen,
     ),
     Row(
+        "lobby-like-a-call",
+        meeting(LOBBY_LIKE_A_CALL),
+        Reason.WAITING_ROOM_TIMEOUT,
+        "timeout_exceeded_waiting_room",
+        "lobby",
+        REFUSED,
+        LeavePolicy(waiting_room=6.5),
+        after=6.5,
+        check=nothing_of_the_lobby_is_the_call,
+    ),
+    Row(
         "host-never-comes",
         meeting(Page(host_comes=None)),
         Reason.MEETING_NOT_STARTED,
@@ -282,6 +349,15 @@ ROWS = [
     refused_before_lobby("invalid", Reason.LINK_INVALID, "meeting_link_invalid"),
     refused_before_lobby("not_started", Reason.MEETING_NOT_STARTED, "meeting_not_started"),
     refused_before_lobby("call_ended", Reason.MEETING_OVER, "meeting_ended"),
+    refused_before_lobby("already_ended", Reason.MEETING_OVER, "meeting_ended"),
+    refused_before_lobby("full", Reason.MEETING_FULL, "meeting_full"),
+    refused_before_lobby("cannot_join_call", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
+    refused_before_lobby("not_allowed_call", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
+    refused_before_lobby("app_collecting", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
+    refused_before_lobby("elsewhere", Reason.CONNECTION_FAILED, "google_meet_internal_error"),
+    refused_in_unknown_words("en"),
+    refused_in_unknown_words("de"),
+    refused_in_unknown_words("x-backwards"),
     refused_before_lobby("sign_in", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
     refused_before_lobby("choose_account", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
     refused_before_lobby("captcha", Reason.CAPTCHA, "google_meet_sign_in_captcha_failed"),

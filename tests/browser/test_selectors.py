@@ -53,6 +53,31 @@ async def test_every_selector_and_label_is_valid() -> None:
                 assert await page.locator(button(label)).count() == 0
 
 
+LABELLED = [
+    (meet.LEAVE, '<button aria-label="Leave call{}">'),
+    (meet.CHAT, '<button aria-label="Chat with everyone{}">'),
+    (meet.CHAT_FIELD, '<textarea aria-label="Send a message{}"></textarea>'),
+    (meet.CALL_CONTROLS, '<div role="region" aria-label="Call controls{}">'),
+    (meet.CALL_CONTROLS, '<button aria-label="Turn on captions{}">'),
+    (meet.MICROPHONE_ON, '<button aria-label="Turn off microphone{}">'),
+    (meet.CAMERA_ON, '<button aria-label="Turn off camera{}">'),
+    (meet.NAME_FIELD, '<input type="text" aria-label="Your name{}">'),
+]
+
+
+async def test_labels_with_a_state_or_a_shortcut_are_found_without_other_attributes() -> None:
+    async with browser() as chromium:
+        page = await chromium.new_page()
+        for sign, html in LABELLED:
+            for more in ("", " - New message", ", 2 unread messages", " (ctrl + alt + q)"):
+                await page.set_content(html.format(more))
+                assert await page.locator(sign.selector).count() == 1, (sign.name, more)
+        for label in ("Join now (ctrl + j)", 'Join: "Weekly" \\ daily'):
+            await page.set_content("<button></button><button></button>")
+            await page.evaluate("(label) => { document.querySelector('button').textContent = label }", label)
+            assert await page.locator(button(label)).count() == 1, label
+
+
 class PageContent(msgspec.Struct, frozen=True):
     """What a page shows, for comparison with signs."""
 
@@ -172,6 +197,13 @@ LAST_PAGES: dict[str, Sign] = {
     "expired": meet.EXPIRED,
     "invalid": meet.INVALID,
     "not_started": meet.NOT_STARTED,
+    "full": meet.FULL,
+    "already_ended": meet.ALREADY_ENDED,
+    "cannot_join_call": meet.BLOCKED,
+    "not_allowed_call": meet.BLOCKED,
+    "app_collecting": meet.BLOCKED,
+    "elsewhere": meet.ELSEWHERE,
+    "unknown_refusal": meet.LAST_PAGE,
     "sign_in": meet.SIGN_IN,
     "choose_account": meet.CHOOSE_ACCOUNT,
     "captcha": meet.CAPTCHA,
@@ -184,7 +216,9 @@ MEET_STATES = [
             [meet.ASK if label in meet.ASK.labels else meet.JOIN, meet.JOIN_BUTTON],
         )
         for label in get_args(JoinLabel)
+        if label != "Switch here"
     ),
+    State([{**PRE_JOIN, "signedIn": True, "label": "Switch here"}], [meet.SWITCH, meet.OTHER_WAYS]),
     *(
         State([{**PRE_JOIN, "tips": [label]}], [meet.IN_THE_WAY, meet.DIALOG])
         for label in meet.IN_THE_WAY.labels
@@ -205,7 +239,7 @@ MEET_STATES = [
     State([{**CALL, "recordingDenied": True}], [meet.RECORDING_DENIED]),
     State([CALL, {"type": "still_there"}], [meet.STILL_THERE]),
     *(State([{"type": "over", "how": how}], [sign]) for how, sign in LAST_PAGES.items()),
-    State([{"type": "over", "how": "denied"}], [meet.LAST_PAGE]),
+    State([{"type": "over", "how": "denied"}], [meet.LAST_PAGE, meet.COUNTDOWN, meet.HOME]),
 ]
 
 
@@ -311,4 +345,4 @@ def test_every_last_page_of_the_replica_has_a_sign() -> None:
 
 @pytest.mark.parametrize("label", get_args(JoinLabel))
 def test_every_join_button_of_the_replica_has_a_sign(label: str) -> None:
-    assert label in (*meet.ASK.labels, *meet.JOIN.labels)
+    assert label in (*meet.ASK.labels, *meet.JOIN.labels, *meet.SWITCH.labels)

@@ -176,6 +176,59 @@ async def test_tiles_are_sent_when_they_change(browser_session: BrowserSession) 
     assert loopback.of(TilesSeen)[2].tiles[0].name == "A\ufffd"
 
 
+ICON = '<i class="google-material-icons notranslate" aria-hidden="true">keep_outline</i>'
+TILE = f"""<div data-participant-id="spaces/x/devices/1" data-tile-media-id="spaces/x/devices/1">
+  <div data-ssrc="7"><video></video></div>
+  <button aria-label="Pin Ada L. to your main screen">{ICON}</button>
+  <div role="button" aria-label="More options for Ada L."><span class="google-symbols notranslate">more_vert</span></div>
+  <div>NAME<div role="tooltip" aria-hidden="true">Ada L.</div></div>
+  <i class="google-symbols notranslate">devices</i><span class="notranslate" aria-hidden="true">stale</span></div>"""
+LINE = f"""<div role="list" aria-label="Waiting to join"><div role="listitem" data-participant-id="spaces/x/devices/2"
+  aria-label="Ben Own">{ICON}<span class="notranslate">Ben</span><button aria-label="Admit Ben Own"></button></div></div>"""
+LABELS = ["Pin Ada L. to your main screen", "More options for Ada L."]
+
+
+async def test_a_tiles_name_is_never_that_of_an_icon(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    named = TILE.replace("NAME", '<span class="notranslate"> Ada L. </span>')
+    await loopback.page.evaluate(
+        "(html) => document.body.insertAdjacentHTML('beforeend', html)", named + LINE
+    )
+    await until(lambda: loopback.of(TilesSeen))
+    assert loopback.of(TilesSeen)[0].tiles == [
+        Tile(participant_id="spaces/x/devices/1", name="Ada L.", sources=["7"], labels=LABELS),
+        Tile(
+            participant_id="spaces/x/devices/2",
+            name="Ben Own",
+            sources=[],
+            labels=["Admit Ben Own"],
+            listed_in="Waiting to join",
+        ),
+    ]
+
+
+async def test_a_tile_of_icons_alone_has_no_name(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate(
+        "(html) => document.body.insertAdjacentHTML('beforeend', html)",
+        TILE.replace("NAME", "") + TILE.replace("NAME", ""),
+    )
+    await until(lambda: loopback.of(TilesSeen))
+    assert loopback.of(TilesSeen)[0].tiles == [
+        Tile(participant_id="spaces/x/devices/1", name="", sources=["7"], labels=LABELS)
+    ]
+
+
+async def test_a_person_in_the_call_is_in_no_list_of_those_who_wait(browser_session: BrowserSession) -> None:
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate(
+        "(html) => document.body.insertAdjacentHTML('beforeend', html)",
+        LINE + '<div data-participant-id="spaces/x/devices/2"></div>',
+    )
+    await until(lambda: loopback.of(TilesSeen))
+    assert [tile.listed_in for tile in loopback.of(TilesSeen)[0].tiles] == [""]
+
+
 SPOILED_CALL = """() => void setTimeout(async () => {
   const audio = new Audio();
   audio.autoplay = true;

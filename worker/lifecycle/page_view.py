@@ -42,7 +42,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     ``<html lang>``. ``recording_denied``: the platform says that recording is not permitted here, where only the platform can
     say it. ``joinable``: the page offers to join, so that what it shows is not the call. ``lobby_has_media``: the platform
     connects audio and sends messages in its lobby already, so neither confirms the call. ``certain``: what the page shows of
-    the call is shown in no lobby, so nothing else has to confirm it.
+    the call is shown in no lobby, so nothing else has to confirm it. ``lobby_like``: a waiting room without sound may look the
+    same as this view of the call, so receivers and messages do not confirm it.
     """
 
     scene: Scene
@@ -55,3 +56,4 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     joinable: bool = False
     lobby_has_media: bool = False
     certain: bool = False
+    lobby_like: bool = False

@@ -29,6 +29,9 @@ OPENING_TIMEOUT: Final = 120.0
 REFUSAL_DEBOUNCE: Final = 1.0
 """Seconds that a refusal has to be shown: pages show one text for a moment before another."""
 
+UNKNOWN_DEBOUNCE: Final = 3.0
+"""Seconds that a refusal in unknown words has to be shown: known words may follow, or the page before the call."""
+
 OVER_DEBOUNCE: Final = 3.0
 """Seconds that an end has to last where only one of page, roster and connection shows it."""
 
@@ -116,10 +119,10 @@ class Lifecycle:
         self._view = view
         if self.state in IN_CALL:
             self._page_loss.look(view, self._media.last_frame, self._last_heartbeat, at)
-        if view.scene in WAITING and self.admitted_at is None:
+        if (view.scene in WAITING or view.lobby_like) and self.admitted_at is None:
             self._asked_at = at if self._asked_at is None else self._asked_at
             self.waited_until = at
-        if view.scene not in (Scene.CALL, Scene.GATED):
+        if view.scene not in (Scene.CALL, Scene.GATED) or view.lobby_like:
             self._in_view_since = None
         elif self._in_view_since is None:
             self._in_view_since = at
@@ -208,7 +211,7 @@ class Lifecycle:
 
     def _out_of_patience(self, at: float) -> Ending | None:
         """The ending for a wait before the call that exceeds its limit; None within the limit."""
-        waiting = self._view.scene in WAITING
+        waiting = self._view.scene in WAITING or self._view.lobby_like
         asked = self._asked_at
         limit = LONGEST if self._policy.waiting_room is None else self._policy.waiting_room
         may_wait = self._in_view_since is None or self._view.lobby_has_media
@@ -238,7 +241,9 @@ class Lifecycle:
         return None
 
     def _evidence_of_call(self, at: float) -> tuple[str, ...]:
-        """What confirms the page's view that the bot is in the call; empty: nothing yet."""
+        """What confirms the page's view that the bot is in the call; empty: nothing yet. A waiting room has receivers, and gets
+        messages about them.
+        """
         us, media = self._roster.us, self._media
         evidence = []
         if us is not None and us.status is Status.IN:
@@ -249,6 +254,8 @@ class Lifecycle:
             return tuple(evidence)
         if media.last_frame is not None:
             evidence.append("media.frames")
+        if self._view.lobby_like:
+            return tuple(evidence)
         if media.messages:
             evidence.append("media.messages")
         if not evidence and media.receivers and at - (self._in_view_since or at) >= RECEIVERS_ALONE:
@@ -300,7 +307,7 @@ class Lifecycle:
         a page of unknown words.
         """
         if self.state in BEFORE_CALL:
-            return REFUSAL_DEBOUNCE
+            return UNKNOWN_DEBOUNCE if reason is Reason.PAGE_NOT_UNDERSTOOD else REFUSAL_DEBOUNCE
         if reason is Reason.ENDED_UNKNOWN:
             return OVER_DEBOUNCE
         return OVER_DEBOUNCE if self._media.disconnected_since is None else 0.0

@@ -68,7 +68,8 @@ def judge_sign_in(view: View, *, signed_in: bool) -> View:
 
 def button(label: str) -> str:
     """The Playwright selector of a button whose text or accessible label is exactly ``label``."""
+    quoted = label.replace("\\", "\\\\").replace('"', '\\"')
     return ", ".join(
-        f'{kind}:text-is("{label}"), {kind}:has(:text-is("{label}")), {kind}[aria-label="{label}"]'
+        f'{kind}:text-is("{quoted}"), {kind}:has(:text-is("{quoted}")), {kind}[aria-label="{quoted}"]'
         for kind in ("button", "[role=button]", "[role=menuitem]")
     )

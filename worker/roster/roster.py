@@ -17,6 +17,8 @@ class Evidence(StrEnum):
 
     COLLECTIONS = "collections"
     """The data channel on which the platform pushes its roster."""
+    CHANNELS = "channels"
+    """Another data channel, whose messages have the form of roster facts."""
     RPC = "rpc"
     """The answer to a roster request that the page made."""
     TILES = "tiles"
@@ -36,6 +38,7 @@ class Evidence(StrEnum):
 _STRENGTH = {
     Evidence.COLLECTIONS: 3,
     Evidence.FRAMES: 3,
+    Evidence.CHANNELS: 2,
     Evidence.RPC: 2,
     Evidence.OBJECTS: 2,
     Evidence.TILES: 1,

@@ -271,11 +271,15 @@ class RosterResponse(Event, frozen=True, kw_only=True):
 
 
 class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """One participant's tile in the DOM. ``sources`` are the data-ssrc values inside it."""
+    """One participant's tile in the DOM. ``sources`` are the data-ssrc values inside it, ``labels`` the accessible names of its
+    buttons, ``listed_in`` that of the list that all its elements are in; older tapes have neither.
+    """
 
     participant_id: str
     name: str
     sources: list[str]
+    labels: list[str] = []
+    listed_in: str = ""
 
 
 class TilesSeen(Event, frozen=True, kw_only=True):

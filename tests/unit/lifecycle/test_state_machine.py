@@ -20,6 +20,7 @@ from worker.lifecycle.state_machine import (
     IN_CALL,
     LONGEST,
     OPENING_TIMEOUT,
+    UNKNOWN_DEBOUNCE,
     Lifecycle,
     Transition,
 )
@@ -222,6 +223,42 @@ def test_a_refusal_counts_only_once_it_has_lasted() -> None:
     assert life.end == Ending(Reason.DENIED_BY_HOST, "Denied.", life.at - 1, ("refused.denied",))
 
 
+LOBBY_MEDIA = MediaState(receivers=True, messages=True)
+
+
+def test_what_a_waiting_room_has_too_admits_nobody_whose_page_may_be_one() -> None:
+    life = Life().hear(LOBBY_MEDIA).see(Scene.ASKED).see(Scene.CALL, 60, lobby_like=True)
+    assert life.states == []
+    life.see(Scene.CALL)
+    assert (life.states, life.transitions[0].evidence) == (
+        [State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING],
+        ("media.messages",),
+    )
+
+
+@pytest.mark.parametrize("confirm", ["roster", "frames"])
+def test_what_no_waiting_room_has_admits_a_bot_that_is_alone(confirm: str) -> None:
+    life = Life().hear(LOBBY_MEDIA).see(Scene.CALL, lobby_like=True)
+    life = life.meet(US) if confirm == "roster" else life.hear(LOBBY_MEDIA._replace(last_frame=life.at))
+    life.see(Scene.CALL, lobby_like=True)
+    assert life.states[0] is State.IN_CALL_NOT_RECORDING
+
+
+def test_a_page_that_may_be_a_waiting_room_ends_as_one() -> None:
+    life = Life(waiting_room=30.0).hear(LOBBY_MEDIA).see(Scene.CALL, 29, lobby_like=True)
+    assert life.states == []
+    life.see(Scene.CALL, 2, lobby_like=True)
+    assert life.end.reason is Reason.WAITING_ROOM_TIMEOUT
+
+
+def test_a_refusal_in_unknown_words_has_to_last_longer() -> None:
+    unknown: dict[str, Any] = {"reason": Reason.PAGE_NOT_UNDERSTOOD, "detail": "Better luck next time"}
+    life = Life().see(Scene.ASKED).see(Scene.REFUSED, UNKNOWN_DEBOUNCE - 0.5, **unknown)
+    assert life.states == []
+    life.see(Scene.REFUSED, 1, **unknown)
+    assert (life.end.reason, life.end.detail) == (Reason.PAGE_NOT_UNDERSTOOD, "Better luck next time")
+
+
 @pytest.mark.parametrize(
     ("told", "before", "in_call"),
     [
@@ -236,7 +273,7 @@ def test_a_refusal_counts_only_once_it_has_lasted() -> None:
 def test_the_same_words_have_another_reason_before_the_call_and_in_it(
     told: Reason, before: Reason, in_call: Reason
 ) -> None:
-    assert Life().see(Scene.OVER, 2, reason=told).end.reason is before
+    assert Life().see(Scene.OVER, 4, reason=told).end.reason is before
     assert Life().admitted(ANA).see(Scene.OVER, 4, reason=told).end.reason is in_call
 
 

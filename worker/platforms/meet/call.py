@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from importlib.resources import files
 from typing import Final
 
 from playwright.async_api import Page
@@ -22,6 +23,7 @@ from worker.platforms.signs import judge_sign_in
 
 logger = logging.getLogger(__name__)
 
+_AUDIO_ONLY: Final = (files("worker.platforms.meet") / "audio_only.js").read_text("utf-8")
 _CHAT: Final = Chat(toggle=meet.CHAT, field=meet.CHAT_FIELD, limit=meet.CHAT_LIMIT)
 
 
@@ -48,7 +50,8 @@ class MeetCall:
         self._language = ""
 
     async def open(self) -> None:
-        """Loads the page. Raises CallError where it does not load."""
+        """Loads the page, with incoming video off. Raises CallError where it does not load."""
+        await self._driver.page.add_init_script(_AUDIO_ONLY)
         await self._driver.load(self._address.url, self._address.shown)
 
     async def look(self, *, thorough: bool) -> View:
@@ -66,7 +69,7 @@ class MeetCall:
         if step is None:
             return
         accepted = await self._driver.perform(step)
-        if accepted and asks(step) and not self._past.asked:
+        if accepted and asks(step, self._facts) and not self._past.asked:
             logger.info("asked to join by %s", step.selector)
             self._past = Past(asked=True)
 

@@ -22,6 +22,7 @@ MAX_BYTES = 256 * 1024
 _VARINT = 0
 _LENGTH_DELIMITED = 2
 _VIDEO = 2
+_MOST_STATUSES = 32
 
 Fields = dict[int, list[int | bytes]]
 """Field number → values in wire order; varints as int, length-delimited ones as bytes."""
@@ -47,6 +48,20 @@ def harvest_names(data: bytes) -> list[tuple[str, str]]:
         device_id = _device_id(fields, 1)
         name = _text(fields, 2) or _text(fields, 29)
         if device_id and name and not DEVICE_ID.fullmatch(name):
+            pairs.append((device_id, name))
+    return pairs
+
+
+def harvest_users(data: bytes) -> list[tuple[str, str]]:
+    """The (device id, name) pairs of harvest_names() that look like a user: a short number in field 4, or a name in field 29,
+    stands beside them. On a channel of another purpose a device may stand beside any text.
+    """
+    pairs = []
+    for fields in _messages(data):
+        device_id, name = _device_id(fields, 1), _text(fields, 2)
+        status = fields.get(4, [None])[0]
+        is_user = (isinstance(status, int) and status < _MOST_STATUSES) or bool(_text(fields, 29))
+        if device_id and name and is_user and not DEVICE_ID.fullmatch(name):
             pairs.append((device_id, name))
     return pairs
 

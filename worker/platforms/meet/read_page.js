@@ -26,7 +26,7 @@
   const usable = (element) => visible(element) && own(element) && !element.matches(":disabled, [aria-disabled=true]");
   /** @param {ParentNode} root */
   const buttons = (root) =>
-    [...root.querySelectorAll("button, [role=button]")].slice(0, MAX_BUTTONS).filter(usable).flatMap(labels);
+    [...root.querySelectorAll("button, [role=button], [role=menuitem]")].slice(0, MAX_BUTTONS).filter(usable).flatMap(labels);
   /** @param {Element} element @param {string} leftOut */
   const text = (element, leftOut) => textWithout(/** @type {HTMLElement} */ (element), leftOut).slice(0, MAX_TEXT);
 

@@ -1,8 +1,9 @@
 """Decodes the raw roster messages of a Google Meet call into a roster (pure).
 
-Three kinds of evidence are merged, because each is missing in some calls: the ``collections`` data channel, the answers to
-the page's own roster requests, and the tiles of the DOM. All of them are updates, not snapshots: a fact stays until it is
-replaced, so a participant who left keeps their name. Who is in the call is known only as long as the document that was told.
+Four kinds of evidence are merged, because each is missing in some calls: the ``collections`` data channel, what has the form
+of a roster fact on another channel, the answers to the page's own roster requests, and the tiles of the DOM. A fact stays
+until it is replaced, so a participant who left keeps their name. Who is in the call is known only as long as the document that
+was told. All are updates, not snapshots, but for the answers: one that lists the bot lists everybody in the call.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterable
 
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
+from msgspec import structs
 
 from worker.platforms.meet.collections_pb2 import (
     Collections,
@@ -23,7 +25,14 @@ from worker.platforms.meet.collections_pb2 import (
     User,
     UserList,
 )
-from worker.platforms.meet.protobuf_harvest import DEVICE_ID, harvest_names, harvest_outputs, is_protobuf
+from worker.platforms.meet.protobuf_harvest import (
+    DEVICE_ID,
+    harvest_names,
+    harvest_outputs,
+    harvest_users,
+    is_protobuf,
+)
+from worker.platforms.meet.tiles import presenter, shown_name, waits
 from worker.reasons import Reason
 from worker.roster.roster import CallOver, Device, Evidence, Roster, Status
 from worker.roster.sources import LOUDEST_MARKER
@@ -35,8 +44,17 @@ MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 MAX_DEVICES = 10_000
 MAX_NAME_CHARACTERS = 1_000
 
+_DEVICES = b"/devices/"
+"""A part of each device id, by which messages without any are told quickly."""
 _VIDEO = 2
 _IS_US_FIELD = 7
+STALE_ANSWER = 5.0
+"""Seconds for which an answer to a roster request may be older than a pushed message: a device that was pushed as gone is not
+back in the call because such an answer lists it."""
+
+MISSING_FOR = 10.0
+"""Seconds for which whole lists must lack a participant who has left: twice as long as an answer may be old."""
+
 _STATUS = {1: Status.IN, 6: Status.OUT, 7: Status.REMOVED}
 _REMOVED = CallOver(
     reason=Reason.REMOVED,
@@ -67,6 +85,9 @@ class MeetRosterDecoder:
             case ChannelMessage(label="collections"):
                 self._document, self._at = event.document, event.at
                 self._observe_collections(event.payload)
+            case ChannelMessage(sent=False):
+                self._document, self._at = event.document, event.at
+                self._observe_channel(event.payload)
             case RosterResponse():
                 self._document, self._at = event.document, event.at
                 self._observe_response(event.payload)
@@ -81,7 +102,7 @@ class MeetRosterDecoder:
 
     def roster(self) -> Roster:
         """The roster as known so far."""
-        devices = {device_id: facts.device() for device_id, facts in self._devices.items()}
+        devices = _with_presenters({device_id: facts.device() for device_id, facts in self._devices.items()})
         removed = any(device.is_us and device.status is Status.REMOVED for device in devices.values())
         return Roster(
             devices=devices,
@@ -109,6 +130,18 @@ class MeetRosterDecoder:
         if not outputs:
             self._harvest(data, Evidence.COLLECTIONS, names_too=not users)
 
+    def _observe_channel(self, payload: bytes) -> None:
+        """A message of a channel that is for something else: only what has the whole form of a fact counts."""
+        data = _decompress(payload)
+        if data is None or _DEVICES not in data:
+            return
+        for stream_id, device_id in harvest_outputs(data):
+            self._assign(stream_id, device_id, Evidence.CHANNELS)
+        for device_id, name in harvest_users(data):
+            facts = self._device(device_id)
+            if facts is not None:
+                facts.learn_name(Evidence.CHANNELS, full="", display=name)
+
     def _observe_response(self, payload: bytes) -> None:
         data = _unwrap_base64(payload)
         if len(data) > MAX_MESSAGE_BYTES:
@@ -119,7 +152,23 @@ class MeetRosterDecoder:
         except DecodeError:
             users = UserList().users
         self._apply_users(users, Evidence.RPC)
+        self._note_missing({user.device_id for user in users})
         self._harvest(data, Evidence.RPC, names_too=not users)
+
+    def _note_missing(self, listed: set[str]) -> None:
+        """Takes a whole list of the devices in the call: one that lists the bot. Who is missing in all of them for
+        MISSING_FOR has left; one list alone may have been made before they came.
+        """
+        if not any(facts.is_us and device_id in listed for device_id, facts in self._devices.items()):
+            return
+        for device_id, facts in self._devices.items():
+            if device_id in listed or facts.status is not Status.IN or facts.is_us:
+                facts.missing_since = None
+            elif facts.missing_since is None:
+                facts.missing_since = self._at
+            elif self._at - facts.missing_since >= MISSING_FOR:
+                facts.show(Status.OUT, Evidence.RPC, self._document, self._at)
+                self._owners.show(device_id, gone=True, at=self._at)
 
     def _observe_tiles(self, event: TilesSeen) -> None:
         for tile in event.tiles:
@@ -127,7 +176,9 @@ class MeetRosterDecoder:
                 continue  # Meet's phantom tile "visual_effects", for one
             facts = self._device(tile.participant_id)
             if facts is not None:
-                facts.learn_name(Evidence.TILES, full="", display=tile.name)
+                facts.learn_name(Evidence.TILES, full="", display=shown_name(tile))
+                facts.waits = waits(tile)
+                facts.missing_since = None
             for source in tile.sources:
                 self._assign(source, tile.participant_id, Evidence.TILES)
 
@@ -146,8 +197,10 @@ class MeetRosterDecoder:
             if facts is None:
                 continue
             facts.learn_name(evidence, full=user.full_name, display=user.display_name)
-            if user.status in _STATUS:
-                facts.status, facts.status_from = _STATUS[user.status], self._document
+            if user.status in _STATUS and not (
+                evidence is Evidence.RPC and facts.left_before(self._document, self._at)
+            ):
+                facts.show(_STATUS[user.status], evidence, self._document, self._at)
                 self._owners.show(user.device_id, gone=facts.status.is_gone, at=self._at)
             facts.is_us |= user.HasField("is_us") or _has_unknown(user, _IS_US_FIELD)
             facts.is_host |= bool(user.is_host)
@@ -188,12 +241,29 @@ class _DeviceFacts:
         self.status = Status.UNKNOWN
         self.status_from = 0
         """The document that was told the status."""
+        self._gone_at = -STALE_ANSWER
+        """When a pushed message last showed the device as gone."""
+        self.missing_since: float | None = None
+        """Since when whole lists have lacked the device, while nothing else showed it."""
+        self.waits = False
+        """Whether the page showed the device in the waiting room; a status outranks it."""
         self.is_us = False
         self.is_host = False
         self.parent_id: str | None = None
         self.muted: bool | None = None
         self._full: dict[Evidence, str] = {}
         self._display: dict[Evidence, str] = {}
+
+    def show(self, status: Status, evidence: Evidence, document: int, at: float) -> None:
+        """Takes the status that ``document`` was told at ``at``."""
+        self.status, self.status_from = status, document
+        self.missing_since = None
+        if evidence is Evidence.COLLECTIONS:
+            self._gone_at = at if status.is_gone else -STALE_ANSWER
+
+    def left_before(self, document: int, at: float) -> bool:
+        """Whether a pushed message showed this ``document`` less than STALE_ANSWER before ``at`` that the device is gone."""
+        return document == self.status_from and self.status.is_gone and at - self._gone_at < STALE_ANSWER
 
     def forget_presence(self, document: int) -> None:
         """Applies that ``document`` is closed: we are not in its call any more, and of the others nothing is known."""
@@ -218,10 +288,37 @@ class _DeviceFacts:
             display_name=next((self._display[kind] for kind in kinds if kind in self._display), None),
             is_us=self.is_us,
             is_host=self.is_host,
-            status=self.status,
+            status=Status.WAITING if self.waits and self.status is Status.UNKNOWN else self.status,
             parent_id=self.parent_id,
             muted=self.muted,
         )
+
+
+def _with_presenters(devices: dict[str, Device]) -> dict[str, Device]:
+    """``devices`` with the parents of presentations that only their tiles show: the participant who has the presenter's name.
+
+    People choose their names, so a presentation without its presenter in the call is a person.
+    """
+    shown = {
+        device_id: name
+        for device_id, device in devices.items()
+        if device.name_evidence is Evidence.TILES
+        and device.status is Status.UNKNOWN
+        and device.parent_id is None
+        and (name := presenter(device.name or "")) is not None
+    }
+    if not shown:
+        return devices
+    people = {
+        device.name: device_id
+        for device_id, device in devices.items()
+        if device.status.is_here and device_id not in shown
+    }
+    parents = {device_id: people[name] for device_id, name in shown.items() if name in people}
+    return {
+        device_id: structs.replace(device, parent_id=parents[device_id]) if device_id in parents else device
+        for device_id, device in devices.items()
+    }
 
 
 def _parse_source(text: str) -> int | None:

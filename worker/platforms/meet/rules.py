@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -21,6 +22,13 @@ _CERTAIN_TILES: Final = 2
 """Participants with a tile, ourselves among them, that no lobby shows."""
 
 
+_MORE_THAN_A_LABEL: Final = re.compile(
+    r"(?: without (?:your )?(?:microphone|camera)(?:(?:,? and| &) (?:microphone|camera))?)?(?:\s*[-\u2013\u2014,(:\u00b7].*)?",
+    re.DOTALL,
+)
+"""What may follow a label: that we join without devices; a state ("- New message", ", 2 unread messages") or a shortcut
+("(ctrl + d)")."""
+
 _SAID_IN_DIALOGS: Final = (meet.CONSENT, meet.NOTICE, meet.STILL_THERE, meet.RECORDING_DENIED)
 
 
@@ -37,7 +45,7 @@ NOTHING_YET: Final = Past()
 def view(facts: Facts, past: Past = NOTHING_YET) -> View:
     """What the page shows. The lobby shares the call's controls, so its text has precedence over them. A text that refuses us
     or ends the call counts only where the page shows neither the call nor a way to join. A last page whose words are not known
-    counts only after the call was entered, or in another language.
+    is known by its structure, in every language.
     """
     in_call_view = [sign.name for sign in meet.IN_CALL_VIEW if sign.name in facts.elements]
     way_in = _way_in(facts)
@@ -76,16 +84,24 @@ def steps(facts: Facts) -> Iterator[Step]:
         return
     if facts.name is not None and not facts.name.strip():
         yield FillName(meet.NAME_FIELD.selector)
-    elif label := _join_label(facts.buttons):
+    elif (joining := _joining(facts)) is not None:
+        yield joining
+    elif label := _offered(meet.OTHER_WAYS.labels, facts.buttons):
         yield Click(button(label))
-    elif meet.JOIN_BUTTON.name in facts.elements:
-        yield Click(meet.JOIN_BUTTON.selector)
 
 
-def asks(step: Step) -> bool:
-    """Whether the step asks to join, or joins."""
-    joins = {*map(button, (*meet.ASK.labels, *meet.JOIN.labels)), meet.JOIN_BUTTON.selector}
-    return isinstance(step, Click) and step.selector in joins
+def asks(step: Step, facts: Facts) -> bool:
+    """Whether the step, chosen from ``facts``, asks to join, or joins."""
+    return isinstance(step, Click) and step == _joining(facts)
+
+
+def _joining(facts: Facts) -> Click | None:
+    """The step that asks to join, or joins; None where the page offers none that does no harm."""
+    if label := _offered((*meet.ASK.labels, *meet.JOIN.labels), facts.buttons):
+        return Click(button(label))
+    if meet.JOIN_BUTTON.name in facts.elements and not _offered(meet.SWITCH.labels, facts.buttons):
+        return Click(meet.JOIN_BUTTON.selector)
+    return None
 
 
 def _lobby_text(facts: Facts, past: Past, in_call_view: list[str]) -> str:
@@ -102,7 +118,8 @@ def _known_last_page(facts: Facts, past: Past) -> View | None:
     its texts count only on a page of that kind or in a heading, for a call may hide controls and tiles for a while and still
     show its chat.
     """
-    text = plain(_all_text(facts) if _is_last_page(facts) or not past.entered else "\n".join(facts.headings))
+    is_last_page = not past.entered or _is_last_page(facts, past)
+    text = plain(_all_text(facts) if is_last_page else "\n".join(facts.headings))
     evidence = (_NO_CALL, _NO_WAY_IN)
     if over := first_said(meet.ENDS, text):
         return _seen(facts, Scene.OVER, (over.name, *evidence), over.name, over)
@@ -111,24 +128,44 @@ def _known_last_page(facts: Facts, past: Past) -> View | None:
     return None
 
 
-def _is_last_page(facts: Facts) -> bool:
-    return meet.LAST_PAGE.name in facts.elements or _offered(meet.LAST_PAGE.labels, facts.buttons) is not None
+def _is_last_page(facts: Facts, past: Past) -> bool:
+    """Whether the page, which shows neither the call nor a way to join, is built as a last page. Before the call a button of
+    such a page says nothing: a lobby has it, too.
+    """
+    if meet.LAST_PAGE.name in facts.elements:
+        return True
+    if meet.COUNTDOWN.name in facts.elements:
+        return meet.HOME.name in facts.elements or _offered(meet.HOME.labels, facts.buttons) is not None
+    return past.entered and _offered(meet.LAST_PAGE.labels, facts.buttons) is not None
 
 
 def _unknown_last_page(facts: Facts, past: Past) -> View | None:
     """The view of a page that refuses us or ends the call in words that are not known; None for any other page. After the call
     was entered it is an end, of which the roster may tell more: the bot must not knock where it was thrown out.
     """
-    if not (_is_last_page(facts) and (past.entered or _foreign(facts))):
+    if not _is_last_page(facts, past):
         return None
     return View(
         scene=Scene.OVER if past.entered else Scene.REFUSED,
         reason=Reason.ENDED_UNKNOWN if past.entered else Reason.PAGE_NOT_UNDERSTOOD,
-        detail=_shown(" ".join(facts.headings) or _all_text(facts)),
+        detail=_shown(_words_of_last_page(facts)),
         evidence=(meet.LAST_PAGE.name, _NO_CALL, _NO_WAY_IN),
         variant=meet.LAST_PAGE.name,
         language=facts.language,
     )
+
+
+def _words_of_last_page(facts: Facts) -> str:
+    """The title and the lines below it, up to the first button; the titles or the whole text where there is no such line."""
+    lines = [line for each in _all_text(facts).splitlines() if (line := " ".join(each.split()))]
+    titles = [" ".join(heading.split()) for heading in facts.headings]
+    start = next((lines.index(title) for title in titles if title in lines), None)
+    if start is None:
+        return " ".join(titles) or " ".join(lines)
+    labels = tuple(f"{label} " for label in facts.buttons)
+    below = enumerate(lines[start + 1 :], start + 1)
+    end = next((at for at, line in below if f"{line} ".startswith(labels)), len(lines))
+    return " ".join(lines[start:end])
 
 
 def _refuses(sign: Sign, facts: Facts, text: str) -> bool:
@@ -138,6 +175,12 @@ def _refuses(sign: Sign, facts: Facts, text: str) -> bool:
 
 
 def _call(facts: Facts, evidence: tuple[str, ...]) -> View:
+    """The view of a page with the call's controls or tiles. A lobby has the controls, and may have the bot's own tile."""
+    seen = _call_or_what_covers_it(facts, evidence)
+    return structs.replace(seen, lobby_like=facts.tiles < _CERTAIN_TILES)
+
+
+def _call_or_what_covers_it(facts: Facts, evidence: tuple[str, ...]) -> View:
     dialogs = [_own_words(dialog, facts) for dialog in facts.dialogs]
     if any(map(meet.CONSENT.said_in, dialogs)):
         return _seen(facts, Scene.GATED, (*evidence, meet.CONSENT.name), meet.CONSENT.name)
@@ -192,7 +235,7 @@ def _way_in(facts: Facts) -> tuple[str, ...]:
         ways.append(meet.NAME_FIELD.name)
     ways += [
         sign.name
-        for sign in (meet.ASK, meet.JOIN, meet.WITHOUT_ACCOUNT)
+        for sign in (meet.ASK, meet.JOIN, meet.SWITCH, meet.OTHER_WAYS, meet.WITHOUT_ACCOUNT)
         if _offered(sign.labels, facts.buttons)
     ]
     if meet.JOIN_BUTTON.name in facts.elements:
@@ -234,13 +277,15 @@ def _in_dialog(label: str) -> Click:
     return Click(f"{meet.DIALOG.selector} >> {button(label)}")
 
 
-def _join_label(buttons: Iterable[str]) -> str | None:
-    return _offered((*meet.ASK.labels, *meet.JOIN.labels), buttons)
-
-
 def _offered(labels: Iterable[str], buttons: Iterable[str]) -> str | None:
-    shown = set(buttons)
-    return next((label for label in labels if label in shown), None)
+    """The text of a button that says one of ``labels``, as it is shown; earlier labels, and bare ones, have precedence."""
+    shown = sorted(set(buttons), key=len)
+    return next((text for label in labels for text in shown if _says(text, label)), None)
+
+
+def _says(text: str, label: str) -> bool:
+    """Whether a button's text is ``label``, with a state, a shortcut or a restriction behind it at most."""
+    return text.startswith(label) and _MORE_THAN_A_LABEL.fullmatch(text, len(label)) is not None
 
 
 def _all_text(facts: Facts) -> str:

@@ -1,7 +1,8 @@
 """What Google Meet's pages look like: every selector and phrase that this package relies on, as one table of signs (pure).
 
-Where several signs may match, the more specific ones come first. ``source`` says how reliable a sign is: ``observed`` was seen
-by several public bots, ``public bot`` by at least one, ``inference`` by none.
+Where several signs may match, the more specific ones come first. A state or a shortcut may follow a label ("Chat with everyone,
+2 unread messages"): labels are compared by worker.platforms.meet.rules, accessible names by their beginning. ``source`` says
+how reliable a sign is: ``observed`` was seen by several public bots, ``public bot`` by at least one, ``inference`` by none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CHAT_LIMIT: Final = 500
 NAME_FIELD: Final = Sign(
     name="prejoin.name_field",
     selectors=(
-        'input[type=text][aria-label="Your name"]',
+        'input[type=text][aria-label^="Your name"]',
         'input[type=text][placeholder*="name" i]',
         "input[jsname][type=text]",
     ),
@@ -28,32 +29,49 @@ NAME_FIELD: Final = Sign(
 )
 MICROPHONE_ON: Final = Sign(
     name="devices.microphone_on",
-    selectors=('[aria-label="Turn off microphone"]', '[jsname="hw0c9"][data-is-muted="false"]'),
+    selectors=('[aria-label^="Turn off microphone"]', '[jsname="hw0c9"][data-is-muted="false"]'),
     evidence_for="a microphone that would be heard",
     source="observed; the second, for pages in other languages, public bot",
 )
 CAMERA_ON: Final = Sign(
     name="devices.camera_on",
-    selectors=('[aria-label="Turn off camera"]', '[jsname="psRWwc"][data-is-muted="false"]'),
+    selectors=('[aria-label^="Turn off camera"]', '[jsname="psRWwc"][data-is-muted="false"]'),
     evidence_for="a camera that would be seen",
     source="observed; the second, for pages in other languages, public bot",
 )
 ASK: Final = Sign(
     name="prejoin.ask_to_join",
-    labels=("Ask to join", "Ask to join anyway"),
+    labels=(
+        "Ask to join",
+        "Ask to join anyway",
+        "Join the waiting room anyway",
+        "Join the waiting room as a moderated contributor",
+    ),
     evidence_for="somebody has to let us in",
-    source="observed",
+    source="observed; the waiting room from Meet's own bundle, by way of public bots",
 )
 JOIN: Final = Sign(
     name="prejoin.join",
-    labels=("Join now", "Join the call now", "Join anyway", "Join here too", "Switch here"),
+    labels=("Join now", "Join the call now", "Join anyway", "Join as a viewer", "Join here too"),
     evidence_for="we may go in at once, or after a consent",
+    source="observed; the viewer from Meet's own bundle, by way of public bots",
+)
+SWITCH: Final = Sign(
+    name="prejoin.switch_here",
+    labels=("Switch here",),
+    evidence_for="the account is in the call elsewhere. Never pressed: it throws that session out",
+    source="observed",
+)
+OTHER_WAYS: Final = Sign(
+    name="prejoin.other_ways",
+    labels=("Other ways to join",),
+    evidence_for="a menu in which an account that is in the call elsewhere can join here, too",
     source="observed",
 )
 JOIN_BUTTON: Final = Sign(
     name="prejoin.join_button",
     selectors=('button[jsname="Qx7uuf"]:enabled', 'button[data-promo-anchor-id="join-button"]:enabled'),
-    evidence_for="a button to join whose label is not known: a page in another language",
+    evidence_for="a button to join whose label is not known: a page in another language. Not where it says to switch here",
     source="public bot",
 )
 WITHOUT_ACCOUNT: Final = Sign(
@@ -97,13 +115,13 @@ LOBBY_SHAPE: Final = "lobby.controls_without_tiles"
 
 CALL_CONTROLS: Final = Sign(
     name="call.controls",
-    selectors=('div[role=region][aria-label="Call controls"]', 'button[aria-label="Turn on captions"]'),
+    selectors=('div[role=region][aria-label^="Call controls"]', 'button[aria-label^="Turn on captions"]'),
     evidence_for="the call's view, or a waiting room, which shares them",
     source="observed",
 )
 LEAVE: Final = Sign(
     name="call.leave",
-    selectors=('button[aria-label="Leave call"]', 'button[jsname="CQylAd"]'),
+    selectors=('button[aria-label^="Leave call"]', 'button[jsname="CQylAd"]'),
     evidence_for="the call's view, or a waiting room; the way out",
     source="observed; the second, for pages in other languages, public bot",
 )
@@ -121,13 +139,13 @@ PHANTOM_TILE: Final = Sign(
 )
 CHAT: Final = Sign(
     name="call.chat",
-    selectors=('button[aria-label="Chat with everyone"]', 'button[jsname="A5il2e"]'),
+    selectors=('button[aria-label^="Chat with everyone"]', 'button[jsname="A5il2e"]'),
     evidence_for="the call's messages; opens and closes their panel",
     source="observed; the second, for pages in other languages, public bot",
 )
 CHAT_FIELD: Final = Sign(
     name="call.chat_field",
-    selectors=('textarea[aria-label="Send a message"]', 'textarea[jsname="YPqjbf"]'),
+    selectors=('textarea[aria-label^="Send a message"]', 'textarea[jsname="YPqjbf"]'),
     evidence_for="a message can be written",
     source="observed; the second, for pages in other languages, public bot",
 )
@@ -275,16 +293,45 @@ CONNECTION: Final = Sign(
     evidence_for="something broke that another try may put right",
     source="public bots; the first is also quoted in Mozilla's bug 1586423",
 )
+FULL: Final = Sign(
+    name="refused.full",
+    phrases=("this call has reached the maximum of", "this meeting is full"),
+    reason=Reason.MEETING_FULL,
+    evidence_for="the call has as many participants as it can have",
+    source="the first from Meet's own bundle, by way of public bots; the second inference",
+)
+ALREADY_ENDED: Final = Sign(
+    name="refused.already_ended",
+    phrases=("this meeting has already ended",),
+    reason=Reason.MEETING_OVER,
+    evidence_for="the call was over before we came",
+    source="Meet's own bundle, by way of public bots",
+)
+ELSEWHERE: Final = Sign(
+    name="refused.in_call_elsewhere",
+    phrases=("you're currently in a video call in another window",),
+    reason=Reason.CONNECTION_FAILED,
+    evidence_for="the account is in the call already; another try may come after its other session has ended",
+    source="Meet's own bundle, by way of public bots; the reason is inference",
+)
 BLOCKED: Final = Sign(
     name="refused.blocked",
-    phrases=("you can't join this video call", "there is a problem connecting to this video call"),
+    phrases=(
+        "you can't join this video call",
+        "you can't join this call",
+        "you can't join this meeting",
+        "you aren't allowed to join this video call",
+        "you're not allowed to join this call",
+        "there is a problem connecting to this video call",
+        "bu video görüşmesine katılamazsınız",
+    ),
     reason=Reason.BLOCKED_BY_PLATFORM,
     evidence_for="Meet does not want this guest, where the page gives no other reason",
-    source="observed",
+    source="observed, the last in Turkish; 'this meeting' inference. 'Not allowed' is said where an app collects the media",
 )
 REFUSALS: Final = (
-    *(DENIED, UNANSWERED, EXPIRED, INVALID, NOT_FOUND, NOT_STARTED),
-    *(CAPTCHA, SIGN_IN, CHOOSE_ACCOUNT, SIGN_IN_SITE, LANDING, CONNECTION, BLOCKED),
+    *(DENIED, UNANSWERED, EXPIRED, INVALID, NOT_FOUND, NOT_STARTED, FULL, ALREADY_ENDED),
+    *(CAPTCHA, SIGN_IN, CHOOSE_ACCOUNT, SIGN_IN_SITE, LANDING, CONNECTION, ELSEWHERE, BLOCKED),
 )
 
 # Ends.
@@ -305,17 +352,24 @@ IDLE: Final = Sign(
 )
 ENDED: Final = Sign(
     name="over.ended",
-    phrases=("your host ended the meeting for everyone", "the meeting has ended", "this call has ended"),
+    phrases=(
+        "your host ended the meeting for everyone",
+        "the meeting has ended",
+        "this call has ended",
+        "the call has ended",
+        "the video call has ended",
+        "your call has ended",
+    ),
     reason=Reason.MEETING_ENDED,
     evidence_for="the call is over for everyone",
-    source="observed; the last two public bots",
+    source="observed; all but the first public bots",
 )
 LEFT: Final = Sign(
     name="over.left",
-    phrases=("you left the meeting",),
+    phrases=("you left the meeting", "you've left the meeting", "you've left the call"),
     reason=Reason.REMOVED,
     evidence_for="we are out, though we did not press the button",
-    source="public bot: shown to some who were denied",
+    source="public bots: the first shown to some who were denied; the last inference",
 )
 ENDS: Final = (REMOVED, IDLE, ENDED, LEFT)
 
@@ -325,6 +379,19 @@ LAST_PAGE: Final = Sign(
     labels=("Return to home screen", "Rejoin"),
     evidence_for="a page that refuses us or ends the call, in whatever language: its title, its code, its buttons",
     source="observed on a saved page of 2026-08; that it is so for every end is inference, as are the labels",
+)
+COUNTDOWN: Final = Sign(
+    name="last_page.countdown",
+    selectors=("[role=timer]",),
+    evidence_for="a last page, which returns to the home screen by itself, where a button to it is beside it",
+    source="observed on a saved page of 2026-08",
+)
+HOME: Final = Sign(
+    name="last_page.home",
+    selectors=('button[jsname="dqt8Pb"]',),
+    labels=("Return to home screen",),
+    evidence_for="a last page beside a countdown; alone nothing, for a lobby has such a button, too",
+    source="observed on a saved page of 2026-08",
 )
 
 # What people write: it can contain any text.
@@ -355,19 +422,20 @@ LIVE: Final = "[aria-live]:not([aria-live=off]), [role=status], [role=alert], [r
 """Live regions (WAI-ARIA) and tooltips: a lobby announces its state there, and a call who came, and what they wrote."""
 
 SIGNS: Final = (
-    *(NAME_FIELD, MICROPHONE_ON, CAMERA_ON, ASK, JOIN, JOIN_BUTTON, WITHOUT_ACCOUNT, IN_THE_WAY),
+    *(NAME_FIELD, MICROPHONE_ON, CAMERA_ON, ASK, JOIN, SWITCH, OTHER_WAYS),
+    *(JOIN_BUTTON, WITHOUT_ACCOUNT, IN_THE_WAY),
     *WAITING,
     *(CALL_CONTROLS, LEAVE, TILE, PHANTOM_TILE, CHAT, CHAT_FIELD),
     *(DIALOG, DIALOG_OK, CONSENT, NOTICE, STILL_THERE, GOT_IT, RECORDING_DENIED),
     *REFUSALS,
     *ENDS,
-    LAST_PAGE,
+    *(LAST_PAGE, COUNTDOWN, HOME),
     WRITTEN,
 )
 """The whole table."""
 
 IN_CALL_VIEW: Final = (CALL_CONTROLS, LEAVE)
-ELEMENTS: Final = (*IN_CALL_VIEW, MICROPHONE_ON, CAMERA_ON, JOIN_BUTTON, CAPTCHA, LAST_PAGE)
+ELEMENTS: Final = (*IN_CALL_VIEW, MICROPHONE_ON, CAMERA_ON, JOIN_BUTTON, CAPTCHA, LAST_PAGE, COUNTDOWN, HOME)
 """The signs whose names Facts.elements can contain."""
 
 OBSERVED: Final = {

@@ -13,6 +13,7 @@ from worker.rendering.timeline.intervals import seconds, turns, union
 
 _NAMED_BY = {
     "collections": "roster channel",
+    "channels": "data channel",
     "rpc": "roster request",
     "tiles": "page tiles",
     "frames": "roster messages",

@@ -11,8 +11,10 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.support.meet_wire import device, field, listed, message, nested, output, user
+from worker.lifecycle.presence import people
 from worker.platforms.meet.roster import MAX_DEVICES, MAX_MESSAGE_BYTES, MeetRosterDecoder
 from worker.reasons import Reason
 from worker.roster.roster import Evidence, Status
@@ -96,6 +98,19 @@ def test_our_own_removal_ends_the_call() -> None:
     assert decoder.roster().over is None
 
 
+@pytest.mark.parametrize(
+    ("after", "status"), [(0.5, Status.REMOVED), (4.9, Status.REMOVED), (5.1, Status.IN)]
+)
+def test_a_late_answer_brings_nobody_back_into_the_call(after: float, status: Status) -> None:
+    removed = collections(listed(user(1, "Bot", (4, 7), (7, "x"))))
+    answer = response(base64.b64encode(nested("2.2.2", user(1, "Bot", (4, 1), (7, "x")))))
+    roster = observed(replace(removed, at=100.0), replace(answer, at=100.0 + after)).roster()
+    assert roster.devices[device(1)].status is status
+    pushed = collections(listed(user(1, "Bot", (4, 1), (7, "x"))))
+    back = observed(replace(removed, at=100.0), replace(pushed, at=100.1), replace(answer, at=100.2)).roster()
+    assert back.devices[device(1)].status is Status.IN
+
+
 def test_updates_accumulate_and_names_stay_after_leaving() -> None:
     decoder = observed(
         collections(output(1, "100")),
@@ -148,6 +163,42 @@ def test_tiles_give_names_and_sources_but_phantom_tiles_do_not() -> None:
     assert roster.sources[100].evidence == (Evidence.TILES,)
 
 
+def test_who_waits_is_not_in_the_call_until_a_tile_or_a_message_shows_it() -> None:
+    waiting = Tile(participant_id=device(1), name="Ada", sources=[], listed_in="Waiting to join")
+    decoder = observed(tiles(waiting))
+    assert decoder.roster().devices[device(1)].status is Status.WAITING
+    decoder.observe(tiles(Tile(participant_id=device(1), name="Ada", sources=[])))
+    assert decoder.roster().devices[device(1)].status is Status.UNKNOWN
+    told = observed(collections(listed(user(1, "Ada", (4, 1)))), tiles(waiting)).roster()
+    assert told.devices[device(1)].status is Status.IN
+
+
+ADA = Tile(participant_id=device(1), name="Ada", sources=[])
+SHARE = Tile(participant_id=device(9), name="Ada (Presentation)", sources=[])
+
+
+def test_a_presentation_that_only_tiles_show_belongs_to_its_presenter() -> None:
+    roster = observed(tiles(ADA, SHARE)).roster()
+    assert roster.devices[device(9)].parent_id == device(1)
+    assert roster.devices[device(1)].parent_id is None
+    assert [each.name for each in people(roster, "Notes")] == ["Ada"]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        [listed(user(1, "Ada", (4, 6)))],
+        [listed(user(1, "Ada")), listed(user(9, "Ada (Presentation)", (4, 1)))],
+    ],
+    ids=["no presenter", "presenter left", "a person of that name"],
+)
+def test_a_presentation_without_its_presenter_is_a_person(messages: list[bytes]) -> None:
+    roster = observed(tiles(SHARE), *map(collections, messages)).roster()
+    assert roster.devices[device(9)].parent_id is None
+    assert "Ada (Presentation)" in [each.name for each in people(roster, "Notes")]
+
+
 def test_stronger_evidence_wins_and_a_contradiction_is_marked() -> None:
     decoder = observed(
         collections(output(1, "100") + listed(user(1, "Ada Lovelace"))),
@@ -191,9 +242,95 @@ def test_invalid_text_in_a_known_field_is_harvested() -> None:
     assert decoder.roster().devices[device(1)].name == "Ad\ufffd"
 
 
-def test_other_channels_are_ignored() -> None:
-    decoder = observed(collections(listed(user(1, "Ada")), label="captions"))
+@pytest.mark.parametrize("pack", [bytes, zlib.compress, gzip.compress], ids=["plain", "zlib", "gzip"])
+@pytest.mark.parametrize("label", ["dcrpc", "media-director", "anything"])
+def test_any_channel_may_bring_sources_and_users(label: str, pack: type[bytes]) -> None:
+    announced = nested("3.1", message((4, "555"), (6, device(9)), (8, b"\x0a\x1a")))
+    data = pack(announced + nested("7.2", user(9, "Grace Hopper", (4, 1))))
+    decoder = observed(collections(data, label=label))
+    owner = decoder.roster().owner(555)
+    assert owner is not None
+    assert (owner.name, owner.name_evidence) == ("Grace Hopper", Evidence.CHANNELS)
+    assert decoder.roster().sources[555].evidence == (Evidence.CHANNELS,)
+    assert (owner.status, decoder.undecodable, decoder.harvested) == (Status.UNKNOWN, 0, 0)
+
+
+CHAT_SENT = (
+    "0a310a2f08011a2b0a29122718aa96a684fa332a1c0a1a70726f6265206d6573736167652066726f6d2074686520626f743001"
+)
+ALLOCATION = "0a16" + "0a14080112100a0608800a10d0051a0608800f10b808"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes.fromhex(CHAT_SENT),
+        bytes.fromhex(ALLOCATION),
+        message((1, device(1)), (2, "c-17"), (3, 1), (6, "well, hello"), (8, 1)),
+        message((1, device(1)), (2, "spaces/x/messages/1"), (5, field(1, "hello"))),
+        message((1, device(1)), (2, 7), (6, "caption")),
+        b"not protobuf",
+        b"",
+    ],
+    ids=["chat", "allocation", "caption", "message", "caption id", "text", "empty"],
+)
+def test_what_is_no_roster_fact_on_another_channel_is_ignored(data: bytes) -> None:
+    decoder = observed(collections(data, label="other"))
     assert decoder.roster().devices == {} and decoder.undecodable == 0
+
+
+def test_another_channel_neither_removes_us_nor_outranks_the_roster() -> None:
+    ours = collections(listed(user(1, "Bot", (4, 1), (7, "x"))) + output(1, "100"))
+    told = listed(user(1, "Somebody", (4, 7), (7, "x"))) + output(2, "100")
+    roster = observed(ours, collections(told, label="dcrpc")).roster()
+    assert roster.over is None
+    assert roster.devices[device(1)].name == "Bot"
+    assert roster.sources[100].device_id == device(1)
+
+
+def whole(*users: bytes) -> RosterResponse:
+    return response(base64.b64encode(b"".join(nested("2.2.2", each) for each in users)))
+
+
+BOT_IN, ADA_IN, BEN_IN = (user(1, "Bot", (4, 1), (7, "x")), user(2, "Ada", (4, 1)), user(3, "Ben", (4, 1)))
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        ([(0.0, [BOT_IN, BEN_IN])], Status.IN),
+        ([(0.0, [BOT_IN, BEN_IN]), (9.0, [BOT_IN, BEN_IN])], Status.IN),
+        ([(0.0, [BOT_IN, BEN_IN]), (10.0, [BOT_IN, BEN_IN])], Status.OUT),
+        (
+            [
+                (0.0, [BOT_IN, BEN_IN]),
+                (5.0, [BOT_IN, ADA_IN, BEN_IN]),
+                (10.0, [BOT_IN, BEN_IN]),
+                (15.0, [BOT_IN, BEN_IN]),
+            ],
+            Status.IN,
+        ),
+        ([(0.0, [BEN_IN]), (10.0, [BEN_IN]), (20.0, [])], Status.IN),
+    ],
+    ids=["one answer", "too soon", "two answers", "back in between", "updates, not lists"],
+)
+def test_who_is_missing_in_whole_lists_has_left(
+    answers: list[tuple[float, list[bytes]]], status: Status
+) -> None:
+    before = collections(listed(BOT_IN) + listed(ADA_IN) + listed(BEN_IN))
+    decoder = observed(before, *(replace(whole(*users), at=at) for at, users in answers))
+    assert decoder.roster().devices[device(2)].status is status
+    assert decoder.roster().devices[device(3)].status is Status.IN
+    assert decoder.roster().devices[device(1)].status is Status.IN
+
+
+def test_a_tile_or_a_message_keeps_somebody_whom_the_lists_lack() -> None:
+    before = collections(listed(BOT_IN) + listed(ADA_IN))
+    shown = replace(tiles(Tile(participant_id=device(2), name="Ada", sources=[])), at=5.0)
+    told = replace(collections(listed(ADA_IN)), at=5.0)
+    for evidence in (shown, told):
+        decoder = observed(before, whole(BOT_IN), evidence, replace(whole(BOT_IN), at=10.0))
+        assert decoder.roster().devices[device(2)].status is Status.IN
 
 
 @pytest.mark.parametrize(
@@ -246,7 +383,7 @@ messages = st.recursive(
     st.one_of(st.binary(max_size=300), messages, messages.map(zlib.compress), messages.map(base64.b64encode))
 )
 def test_no_payload_raises(payload: bytes) -> None:
-    observed(collections(payload), response(payload)).roster()
+    observed(collections(payload), collections(payload, label="dcrpc"), response(payload)).roster()
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.lists(st.text(max_size=12), max_size=3))

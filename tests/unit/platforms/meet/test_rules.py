@@ -38,7 +38,7 @@ def test_steps_lead_through_the_pre_join_page() -> None:
         FillName(meet.NAME_FIELD.selector),
         Click(button("Ask to join")),
     ]
-    assert [asks(step) for step in taken] == [False, False, False, True]
+    assert [asks(step, facts) for step in taken] == [False, False, False, True]
 
 
 def test_asking_to_join_waits_for_the_name() -> None:
@@ -55,8 +55,54 @@ def test_every_join_button_is_known(label: str) -> None:
     signed_in = Facts(buttons=[label])
     step = next(steps(signed_in))
     assert step == Click(button(label))
-    assert asks(step)
+    assert asks(step, signed_in)
     assert view(signed_in).variant == "prejoin-signed-in"
+
+
+@pytest.mark.parametrize("label", [*meet.ASK.labels, *meet.JOIN.labels])
+@pytest.mark.parametrize(
+    "more",
+    [
+        " without microphone & camera",
+        " without camera",
+        " without microphone and camera",
+        " (ctrl + j)",
+        ", 2 people are here",
+        " - New",
+        " without microphone & camera (ctrl + j)",
+        ': "Weekly"',
+    ],
+)
+def test_a_join_button_is_known_with_what_follows_its_label(label: str, more: str) -> None:
+    facts = Facts(buttons=["Sign in", label + more])
+    step = next(steps(facts))
+    assert step == Click(button(label + more))
+    assert asks(step, facts)
+    assert next(steps(replace(facts, buttons=[label + more, label]))) == Click(button(label))
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Join with a phone", "Join now or later", "Join nowhere", "Join", "Ask to joiner", "Switch here (1)"],
+)
+def test_other_buttons_do_not_join(label: str) -> None:
+    facts = Facts(buttons=[label])
+    assert list(steps(facts)) == []
+    assert not asks(Click(button(label)), facts)
+
+
+@pytest.mark.parametrize("elements", [frozenset(), frozenset({meet.JOIN_BUTTON.name})])
+def test_the_accounts_other_session_is_never_thrown_out(elements: frozenset[str]) -> None:
+    page = Facts(elements=elements, buttons=["Switch here"], text="You can't join this call")
+    assert list(steps(page)) == []
+    assert view(page).scene is Scene.OPENING
+    assert view(page).joinable
+    more = replace(page, buttons=["Switch here", "Other ways to join"])
+    assert list(steps(more)) == [Click(button("Other ways to join"))]
+    assert not asks(next(steps(more)), more)
+    opened = replace(more, buttons=[*more.buttons, "Join here too"])
+    assert next(steps(opened)) == Click(button("Join here too"))
+    assert asks(next(steps(opened)), opened)
 
 
 def test_the_join_button_of_a_foreign_page_is_known_by_its_attributes() -> None:
@@ -68,7 +114,7 @@ def test_the_join_button_of_a_foreign_page_is_known_by_its_attributes() -> None:
     )
     step = next(steps(facts))
     assert step == Click(meet.JOIN_BUTTON.selector)
-    assert asks(step)
+    assert asks(step, facts)
     assert (view(facts).variant, view(facts).language) == ("prejoin-foreign", "de-DE")
 
 
@@ -105,6 +151,13 @@ def test_controls_and_a_tile_show_the_call() -> None:
     assert list(steps(IN_CALL)) == []
 
 
+@pytest.mark.parametrize("past", [Past(), ASKED, ENTERED])
+@pytest.mark.parametrize(("tiles", "lobby_like"), [(1, True), (2, False), (3, False)])
+def test_a_call_with_one_tile_may_be_a_lobby(tiles: int, lobby_like: bool, past: Past) -> None:
+    seen = view(replace(IN_CALL, tiles=tiles), past)
+    assert (seen.scene, seen.lobby_like) == (Scene.CALL, lobby_like)
+
+
 def test_a_foreign_lobby_is_known_by_its_missing_tiles() -> None:
     foreign = replace(IN_CALL, language="de", elements=frozenset({meet.LEAVE.name}))
     assert view(foreign, ASKED).scene is Scene.CALL
@@ -120,15 +173,56 @@ def test_controls_without_tiles_are_the_call_once_it_was_entered(language: str) 
     assert (seen.scene, seen.evidence) == (Scene.CALL, (meet.CALL_CONTROLS.name,))
 
 
-def test_a_foreign_last_page_refuses_before_the_call() -> None:
-    page = Facts(language="de", elements=frozenset({meet.LAST_PAGE.name}), text="Du bist draußen\nZurück")
-    refused = view(page, ASKED)
+EVERY_LANGUAGE = pytest.mark.parametrize("language", ["", "en", "en-GB", "de", "x-made-up"])
+STRUCTURES = pytest.mark.parametrize(
+    ("elements", "buttons"),
+    [
+        ({meet.LAST_PAGE.name}, []),
+        ({meet.COUNTDOWN.name, meet.HOME.name}, ["Zur\u00fcck"]),
+        ({meet.COUNTDOWN.name}, ["Return to home screen"]),
+    ],
+    ids=["last page", "countdown", "countdown beside a label"],
+)
+
+
+@EVERY_LANGUAGE
+@STRUCTURES
+@pytest.mark.parametrize("past", [Past(), ASKED], ids=["opening", "asked"])
+def test_a_last_page_of_unknown_words_refuses_before_the_call(
+    language: str, elements: set[str], buttons: list[str], past: Past
+) -> None:
+    page = Facts(
+        language=language,
+        elements=frozenset(elements),
+        buttons=buttons,
+        text="Du bist drau\u00dfen\nZur\u00fcck",
+    )
+    refused = view(page, past)
     assert (refused.scene, refused.reason) == (Scene.REFUSED, Reason.PAGE_NOT_UNDERSTOOD)
-    assert refused.detail == "Du bist draußen Zurück"
-    assert view(replace(page, language="en")).scene is Scene.OPENING
+    assert refused.detail == "Du bist drau\u00dfen Zur\u00fcck"
 
 
-@pytest.mark.parametrize("language", ["", "en", "en-GB", "de", "x-made-up"])
+@pytest.mark.parametrize(
+    "elements", [{meet.COUNTDOWN.name}, {meet.HOME.name}, set()], ids=["countdown", "button", "label"]
+)
+def test_a_countdown_or_a_way_home_alone_refuses_nobody(elements: set[str]) -> None:
+    buttons = [] if elements == {meet.COUNTDOWN.name} else ["Return to home screen"]
+    page = Facts(language="en", elements=frozenset(elements), buttons=buttons, text="Hold the line")
+    assert view(page, ASKED).scene is Scene.ASKED
+
+
+def test_the_detail_of_a_last_page_is_its_title_and_what_is_below() -> None:
+    page = Facts(
+        elements=frozenset({meet.LAST_PAGE.name}),
+        headings=["So much  for this"],
+        buttons=["Return to home screen", "Submit feedback"],
+        text="Meet\nSo much for this\n\nOnly invited people\ncan join\nReturn to home screen 60\nYour meeting is safe",
+    )
+    assert view(page).detail == "So much for this Only invited people can join"
+    assert view(replace(page, text="Meet")).detail == "So much for this"
+
+
+@EVERY_LANGUAGE
 def test_a_last_page_of_unknown_words_ends_a_call_that_was_entered_in_every_language(language: str) -> None:
     page = Facts(
         language=language,
@@ -137,7 +231,8 @@ def test_a_last_page_of_unknown_words_ends_a_call_that_was_entered_in_every_lang
         text="Du bist draußen\nZurück",
     )
     over = view(page, ENTERED)
-    assert (over.scene, over.reason, over.detail) == (Scene.OVER, Reason.ENDED_UNKNOWN, "Du bist draußen")
+    assert (over.scene, over.reason) == (Scene.OVER, Reason.ENDED_UNKNOWN)
+    assert over.detail == "Du bist draußen Zurück"
     assert over.evidence == ("last_page", "page.no_call", "page.no_way_in")
 
 
@@ -282,6 +377,13 @@ REFUSALS = [
     ("Couldn\u2019t start the video call because of an error", Reason.CONNECTION_FAILED),
     ("There was a problem joining this video call", Reason.CONNECTION_FAILED),
     ("Choose an account to continue to Google Meet", Reason.SIGN_IN_REQUIRED),
+    ("You can\u2019t join this call", Reason.BLOCKED_BY_PLATFORM),
+    ("You aren't allowed to join this video call", Reason.BLOCKED_BY_PLATFORM),
+    ("You\u2019re not allowed to join this call.", Reason.BLOCKED_BY_PLATFORM),
+    ("Bu video g\u00f6r\u00fc\u015fmesine kat\u0131lamazs\u0131n\u0131z", Reason.BLOCKED_BY_PLATFORM),
+    ("This call has reached the maximum of 100 participants", Reason.MEETING_FULL),
+    ("This meeting has already ended", Reason.MEETING_OVER),
+    ("You\u2019re currently in a video call in another window", Reason.CONNECTION_FAILED),
 ]
 
 
@@ -297,13 +399,14 @@ def test_a_refusal_counts_only_without_a_way_to_join(text: str, reason: Reason) 
 
 
 def test_a_denial_has_precedence_over_the_title_of_its_page() -> None:
-    text = "You can't join this video call\nSomeone in the call denied your request to join."
-    assert view(Facts(text=text)).reason is Reason.DENIED_BY_HOST
+    for title in ("You can't join this video call", "You can't join this call"):
+        text = f"{title}\nSomeone in the call denied your request to join."
+        assert view(Facts(text=text)).reason is Reason.DENIED_BY_HOST
 
 
-def test_only_a_connection_failure_is_retried() -> None:
+def test_only_what_may_pass_is_retried() -> None:
     again = {sign.name for sign in meet.REFUSALS if sign.reason is not None and sign.reason.is_retried}
-    assert again == {meet.CONNECTION.name}
+    assert again == {meet.CONNECTION.name, meet.ELSEWHERE.name}
 
 
 def test_a_sign_in_page_is_known_by_its_heading_or_its_host() -> None:
@@ -330,6 +433,10 @@ ENDS = [
     ("You left the meeting", Reason.REMOVED),
     ("Your host ended the meeting for everyone", Reason.MEETING_ENDED),
     ("The call ended because no one responded", Reason.ENDED_IDLE),
+    ("You\u2019ve left the meeting", Reason.REMOVED),
+    ("Your call has ended", Reason.MEETING_ENDED),
+    ("The call has ended", Reason.MEETING_ENDED),
+    ("The video call has ended", Reason.MEETING_ENDED),
 ]
 
 
