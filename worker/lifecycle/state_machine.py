@@ -64,6 +64,10 @@ _MAY_BE_LOBBY: Final = frozenset({Scene.ASKED, Scene.CALL, Scene.GATED})
 """Scenes as which a lobby of unknown form may appear."""
 _US_WAITING: Final = "roster.us_waiting"
 
+STALE_WAITING: Final = 10.0
+"""Seconds that a page has to show what no lobby has until a roster that still shows the bot waiting is not believed: an update
+was missed, and the meeting would not be recorded."""
+
 
 class Transition(NamedTuple):
     """The bot's state changes. ``ending`` is there from leaving on; ``evidence`` names what decided."""
@@ -96,6 +100,7 @@ class Lifecycle:
         self._begun = at
         self._asked_at: float | None = None
         self._view = View(scene=Scene.OPENING)
+        self._certain_since: float | None = None
         self._in_view_since: float | None = None
         """Since when the page has shown the call's view, gated or not."""
         self._media = MediaState()
@@ -112,7 +117,8 @@ class Lifecycle:
 
     def update_view(self, view: View, at: float) -> list[Transition]:
         """Takes a new look at the page."""
-        if self.admitted_at is None and self._waits(view) and view.scene in _MAY_BE_LOBBY:
+        self._certain_since = (self._certain_since or at) if view.certain else None
+        if self.admitted_at is None and self._waits(view, at) and view.scene in _MAY_BE_LOBBY:
             view = msgspec.structs.replace(view, scene=Scene.LOBBY, evidence=(*view.evidence, _US_WAITING))
         if view.lobby_has_media and self.admitted_at is None:
             self._note_lobby(view, at)
@@ -262,9 +268,11 @@ class Lifecycle:
             evidence.append("media.receivers")
         return tuple(evidence)
 
-    def _waits(self, view: View) -> bool:
+    def _waits(self, view: View, at: float) -> bool:
         """Whether the roster shows the bot in the waiting room, on a platform where nothing but roster and page can."""
         us = self._roster.us
+        if self._certain_since is not None and at - self._certain_since >= STALE_WAITING:
+            return False
         return view.lobby_has_media and us is not None and us.status is Status.WAITING
 
     def _in_call(self, at: float) -> list[Transition]:

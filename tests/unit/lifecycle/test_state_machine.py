@@ -20,6 +20,7 @@ from worker.lifecycle.state_machine import (
     IN_CALL,
     LONGEST,
     OPENING_TIMEOUT,
+    STALE_WAITING,
     UNKNOWN_DEBOUNCE,
     Lifecycle,
     Transition,
@@ -150,11 +151,22 @@ def test_an_endpoint_in_the_call_or_a_certain_page_admits(
 def test_a_roster_that_shows_the_bot_waiting_makes_any_page_a_lobby(scene: Scene) -> None:
     waiting = replace(US, status=Status.WAITING)
     life = Life(waiting_room=None).hear(ALIVE).meet(waiting)
-    life.see(scene, 600, lobby_has_media=True, certain=True)
+    life.see(scene, 600, lobby_has_media=True).see(scene, STALE_WAITING, lobby_has_media=True, certain=True)
     assert life.states == [State.WAITING_ROOM]
     assert life.transitions[0].evidence == ("roster.us_waiting",)
     assert life.lifecycle.waited_until == life.at
     life.meet(US).see(Scene.CALL)
+    assert life.states == [State.WAITING_ROOM, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
+
+
+def test_a_page_that_goes_on_showing_what_no_lobby_has_outweighs_a_roster_that_was_not_updated() -> None:
+    life = Life(waiting_room=None).hear(ALIVE).meet(replace(US, status=Status.WAITING))
+    life.see(Scene.CALL, STALE_WAITING, lobby_has_media=True, certain=True).see(
+        Scene.CALL, lobby_has_media=True
+    )
+    life.see(Scene.CALL, STALE_WAITING, lobby_has_media=True, certain=True)
+    assert life.states == [State.WAITING_ROOM]
+    life.see(Scene.CALL, lobby_has_media=True, certain=True)
     assert life.states == [State.WAITING_ROOM, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING]
 
 
