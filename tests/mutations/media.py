@@ -334,8 +334,8 @@ MEDIA: Final = (
     _mutation(
         "a loud mix wraps around",
         "worker/audio/wav.py",
-        "np.clip(samples, -32768, 32767)",
-        "samples",
+        'np.clip(samples, -32768, 32767, out=clipped, casting="unsafe")',
+        'np.copyto(clipped, samples, casting="unsafe")',
         f"{AUDIO}test_wav.py",
     ),
     _mutation(

@@ -19,6 +19,9 @@ STALL_IN_SPEECH = SAMPLE_RATE
 STANDS = 5 * SAMPLE_RATE
 """Packets that are late without a step, and no less late after five seconds, are those of a clock that stood still."""
 
+LEVEL = SAMPLE_RATE // 40
+"""Each second's lowest offset stays within 25 ms if no queue fills or drains."""
+
 SLOWEST_DRAIN = 0.04
 """The offsets of a queue that drains at 1.04 times real time fall by that share of the RTP time."""
 
@@ -69,6 +72,8 @@ class RtpClock:
         self._late: tuple[int, float] | None = None
         """The timestamp from which on packets are late, and their lowest offset then."""
         self._standstill: _Standstill | None = None
+        self._level: tuple[int, float] | None = None
+        """The timestamp from which on each second's lowest offset has been late and has stayed what it was then."""
 
     @property
     def drift(self) -> float:
@@ -83,7 +88,7 @@ class RtpClock:
         """Starts the mapping at ``timestamp``, from ``offset`` alone; the place is a multiple of 2.5 ms."""
         self.floor = ArrivalFloor(offset, timestamp)
         self.base = _whole(offset, timestamp)
-        self._late = self._standstill = None
+        self._late = self._standstill = self._level = None
 
     def is_unsure(self, packet: Packet, waiting: Iterable[Packet], step: float, least: int) -> bool:
         """Whether the packets ``waiting`` behind a late one do not show why it is late.
@@ -129,8 +134,16 @@ class RtpClock:
 
     def roll(self, timestamp: int) -> None:
         """Computes the floor again at ``timestamp``, once a second."""
-        if self.floor.block_low - self.floor.value < STALL:
-            self._late = None
+        low = self.floor.block_low
+        if low - self.floor.value < STALL:
+            self._late = self._level = None
+        elif self._level is None or abs(low - self._level[1]) > LEVEL:
+            self._level = timestamp, low
+        elif timestamp - self._level[0] >= STANDS:
+            # No queue fills or drains, so the path has become longer. Places follow after the next pause.
+            self.floor = ArrivalFloor(low, timestamp)
+            self._late = self._level = None
+            return
         self.floor.roll(timestamp)
 
     def _judge(self, packet: Packet, waiting: Iterable[Packet], step: float, least: int) -> bool:
