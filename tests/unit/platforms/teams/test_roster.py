@@ -27,7 +27,8 @@ from tests.support.teams_wire import (
     person,
     roster,
 )
-from worker.platforms.teams.roster import MAX_CALLS, MAX_DEVICES, TeamsRosterDecoder
+from worker.platforms.teams.call_facts import MAX_DEVICES
+from worker.platforms.teams.roster import MAX_CALLS, TeamsRosterDecoder
 from worker.platforms.teams.trouter import MAX_FRAME_BYTES, read_frame
 from worker.reasons import Reason
 from worker.roster.roster import Evidence, Status
