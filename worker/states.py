@@ -27,3 +27,11 @@ class State(StrEnum):
     """The bot has left; its files are not finished yet."""
     DONE = "done"
     FATAL = "fatal"
+
+
+def read_state(value: str) -> State | None:
+    """The state with this value, from a tape or a result; None for one that this version does not know."""
+    try:
+        return State(value)
+    except ValueError:
+        return None

@@ -39,6 +39,7 @@ EDITS: Final = {
             "            hosts=frozenset({example_link.HOST}),\n"
             "            example_link=example_link.EXAMPLE,\n"
             "            parse_link=example_link.parse_example_link,\n"
+            "            short_form=no_short_form,\n"
             "            open_roster_decoder=ExampleRosterDecoder,\n"
             "            audio=AudioKind.SEPARATE,\n"
             "            hints_in=no_hints,\n"
@@ -46,6 +47,8 @@ EDITS: Final = {
             "            page_scripts=(),\n"
             "            private_selectors=EXAMPLE_PRIVATE,\n"
             "            longest_wait=600.0,\n"
+            "            chat_in=no_chat,\n"
+            "            identify=None,\n"
             "        ),\n"
             "        Platform.GOOGLE_MEET: PlatformEntry(\n",
         ),

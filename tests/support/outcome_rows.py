@@ -26,7 +26,7 @@ from fixtures.replica.teams.links import PASSCODE
 from tests.support.canaries import files_in, leaks
 from tests.support.record_process import settings_for
 from worker.contracts.parse_job import parse_job
-from worker.contracts.vendor_words import outcome as vendor_outcome
+from worker.contracts.vendor_words import outcome_words
 from worker.jobs.job_outcome import judge, make_result
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy
@@ -263,7 +263,7 @@ def _check(
         faults.append(f"ended with {reason} ({outcome.ending.detail}), expected {row.reason}")
     if states != tuple(row.states):
         faults.append(f"states {states}, expected {tuple(row.states)}")
-    sub_code = vendor_outcome(State(states[-1]), reason, Platform(row.scenario.platform)).sub_code
+    sub_code = outcome_words(State(states[-1]), reason, Platform(row.scenario.platform)).sub_code
     if sub_code != row.sub_code:
         faults.append(f"sub-code {sub_code}, expected {row.sub_code}")
     if decided_after is None:

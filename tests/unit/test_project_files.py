@@ -34,6 +34,12 @@ def test_the_version_is_the_same_everywhere() -> None:
         assert found[1] == version, name
 
 
+def test_every_pattern_of_package_data_matches_a_file() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    patterns = [(package, each) for package, listed in tools["package-data"].items() for each in listed]
+    assert [each for each in patterns if not any((ROOT / each[0]).glob(each[1]))] == []
+
+
 def test_the_roster_module_was_generated_from_its_schema(tmp_path: Path) -> None:
     """Where this fails, run scripts/generate-protobuf."""
     out = tmp_path / "schema.bin"

@@ -34,7 +34,7 @@ class Words(NamedTuple):
     message: str
 
 
-class Outcome(NamedTuple):
+class OutcomeWords(NamedTuple):
     """How a bot ended, with Recall.ai's names: ``code`` is ``call_ended`` or ``fatal``."""
 
     code: str
@@ -246,12 +246,12 @@ def words(state: State, reason: Reason | None, platform: Platform | None) -> Wor
     return general._replace(sub_code=sub_code, message=known.message)
 
 
-def outcome(state: State, reason: Reason, platform: Platform) -> Outcome:
+def outcome_words(state: State, reason: Reason, platform: Platform) -> OutcomeWords:
     """The code and sub-code for why a bot ended in ``state``, for metrics: Recall.ai's ``done`` itself carries none."""
     code, sub_code = REASONS[reason].code, _sub_code(reason, platform)
     if state is State.FATAL:
-        return Outcome(code, sub_code)
-    return Outcome(CALL_ENDED, sub_code if code == CALL_ENDED else None)
+        return OutcomeWords(code, sub_code)
+    return OutcomeWords(CALL_ENDED, sub_code if code == CALL_ENDED else None)
 
 
 def status_code(bot_status: str) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 from worker.contracts.job import Job
 from worker.contracts.status import Result, ResultFile, result_event
 from worker.contracts.streams_document import mixed_only
-from worker.contracts.vendor_words import outcome as vendor_outcome
+from worker.contracts.vendor_words import outcome_words
 from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.guarded_document import GuardedDocument
@@ -28,7 +28,7 @@ from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt, merge_attempts
 from worker.manifest.schema import Announcement, Manifest, encode_manifest
 from worker.reasons import read_reason
-from worker.states import State
+from worker.states import State, read_state
 
 logger = logging.getLogger(__name__)
 
@@ -129,8 +129,9 @@ class Finish:
         if not await self._reporter.send_result(result_event(result), seconds, self._hurried):
             return None
         # Another worker may have written the result first.
-        state, reason = State(result.state), read_reason(result.reason) or job_outcome.reason
-        names = vendor_outcome(state, reason, self._job.platform)
+        state = read_state(result.state) or job_outcome.state
+        reason = read_reason(result.reason) or job_outcome.reason
+        names = outcome_words(state, reason, self._job.platform)
         context.metrics.job.outcome(self._job.platform, names.code, names.sub_code)
         context.metrics.job.set_state(state, context.clock())
         logger.info("%s: %s %s", result.outcome, result.reason, result.detail)

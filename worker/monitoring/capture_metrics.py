@@ -12,6 +12,7 @@ from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.families import OTHER, BoundedLabels, Totals, counter, gauge
 from worker.monitoring.in_call_time import InCallTime
 from worker.rendering.progress import Progress
+from worker.states import read_state
 from worker.tape.events import (
     AudioPathSeen,
     FrameBatch,
@@ -81,7 +82,7 @@ class CaptureMetrics:
         self.health.observe(event)
         match event:
             case StateChanged():
-                self._in_call.enter(event.state)
+                self._in_call.enter(read_state(event.state))
             case FrameBatch():
                 self._take_frames(event)
             case TapeStarted():

@@ -30,11 +30,11 @@ class InCallTime(Collector):
         self._since = clock()
         registry.register(self)
 
-    def enter(self, state: str) -> None:
-        """The bot changed to ``state``, a State's value; any other value is as none of STATES."""
+    def enter(self, state: State | None) -> None:
+        """The bot changed to ``state``; None: to one that is not known, which counts as not in the call."""
         with self._lock:
             self._count()
-            self._state = next((each for each in STATES if each == state), None)
+            self._state = state if state in STATES else None
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         """The family, up to now."""

@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry, Enum
 from worker.monitoring.families import NAMESPACE, BoundedLabels, counter, gauge, histogram
 from worker.platforms.registry import Platform
 from worker.reasons import Reason
-from worker.states import State
+from worker.states import State, read_state
 from worker.tape.events import StateChanged, TapeEvent, TapeStarted
 
-STATES: Final = tuple(state.value for state in State if state is not State.STOPPED)
+STATES: Final = tuple(state for state in State if state is not State.STOPPED)
 """Without ``stopped``, which is reported to users only: the worker is still uploading."""
 
 JOIN_BUCKETS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
@@ -59,15 +59,16 @@ class JobMetrics:
         match event:
             case TapeStarted():
                 self._platform = event.platform
-            case StateChanged(state=state) if state in STATES:
-                self.set_state(State(state), event.at)
+            case StateChanged():
+                if (state := read_state(event.state)) is not None:
+                    self.set_state(state, event.at)
             case _:
                 pass
 
     def set_state(self, state: State, at: float) -> None:
         """The worker entered ``state`` at ``at`` (seconds on any one clock)."""
-        if state.value in STATES:
-            self._state.state(state.value)
+        if state in STATES:
+            self._state.state(state)
         self.had_a_job |= state is not State.IDLE
         if state is State.JOINING:
             self._joining_since = at

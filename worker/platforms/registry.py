@@ -75,7 +75,7 @@ class PlatformEntry:
     hosts: frozenset[str]
     example_link: str
     parse_link: Callable[[str], MeetingAddress]
-    short_form: Callable[[str], str | None] = no_short_form
+    short_form: Callable[[str], str | None]
     open_roster_decoder: Callable[[], RosterDecoder]
     audio: AudioKind
     hints_in: Callable[[TapeEvent], list[Said]]
@@ -83,8 +83,8 @@ class PlatformEntry:
     page_scripts: tuple[str, ...]
     private_selectors: Selectors
     longest_wait: float
-    chat_in: Callable[[TapeEvent], list[ChatMessage]] = no_chat
-    identify: Callable[[MeetingAddress, str], MeetingAddress] | None = None
+    chat_in: Callable[[TapeEvent], list[ChatMessage]]
+    identify: Callable[[MeetingAddress, str], MeetingAddress] | None
 
 
 PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
@@ -102,6 +102,8 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             page_scripts=("meet/roster_requests.js", "meet/tiles.js"),
             private_selectors=MEET_PRIVATE,
             longest_wait=600.0,
+            chat_in=no_chat,
+            identify=None,
         ),
         Platform.MICROSOFT_TEAMS: PlatformEntry(
             title="Microsoft Teams",

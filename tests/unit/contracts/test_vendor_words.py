@@ -6,8 +6,8 @@ from worker.contracts.vendor_words import (
     PLATFORM_SUB_CODES,
     REASONS,
     STATES,
-    Outcome,
-    outcome,
+    OutcomeWords,
+    outcome_words,
     status_code,
     words,
 )
@@ -160,7 +160,7 @@ def test_sub_codes_depend_on_the_platform() -> None:
         == "microsoft_teams_captcha_detected"
     )
     assert (
-        outcome(State.FATAL, Reason.CAPTCHA, Platform.MICROSOFT_TEAMS).sub_code
+        outcome_words(State.FATAL, Reason.CAPTCHA, Platform.MICROSOFT_TEAMS).sub_code
         == "microsoft_teams_captcha_detected"
     )
 
@@ -173,15 +173,17 @@ def test_a_reason_before_leaving_changes_no_words() -> None:
 @pytest.mark.parametrize(
     ("state", "reason", "counted"),
     [
-        ("done", "meeting_ended", Outcome("call_ended", "call_ended_by_host")),
-        ("done", "disk_full", Outcome("call_ended", None)),
-        ("fatal", "denied_by_host", Outcome("call_ended", "bot_kicked_from_waiting_room")),
-        ("fatal", "blocked_by_platform", Outcome("fatal", "google_meet_bot_blocked")),
-        ("fatal", "meeting_over", Outcome("fatal", "meeting_ended")),
+        ("done", "meeting_ended", OutcomeWords("call_ended", "call_ended_by_host")),
+        ("done", "disk_full", OutcomeWords("call_ended", None)),
+        ("fatal", "denied_by_host", OutcomeWords("call_ended", "bot_kicked_from_waiting_room")),
+        ("fatal", "blocked_by_platform", OutcomeWords("fatal", "google_meet_bot_blocked")),
+        ("fatal", "meeting_over", OutcomeWords("fatal", "meeting_ended")),
     ],
 )
-def test_outcome_has_the_code_and_sub_code_of_the_reason(state: str, reason: str, counted: Outcome) -> None:
-    assert outcome(State(state), Reason(reason), Platform.GOOGLE_MEET) == counted
+def test_outcome_words_have_the_code_and_sub_code_of_the_reason(
+    state: str, reason: str, counted: OutcomeWords
+) -> None:
+    assert outcome_words(State(state), Reason(reason), Platform.GOOGLE_MEET) == counted
 
 
 def test_every_platform_has_sub_codes() -> None:

@@ -43,7 +43,7 @@ ENDED = Ending(Reason.MEETING_ENDED, "", 5.0)
 EARLIER = recorded(1, 0.0, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0)), reason="drained")
 
 
-class World:
+class Setup:
     """Finishing a job whose attempts' tapes are in the store. ``recovered``: what the recovery returns or raises."""
 
     def __init__(
@@ -124,27 +124,27 @@ def store() -> MemoryStore:
 async def test_everything_is_published_and_reported_in_order(store: MemoryStore, tmp_path: Path) -> None:
     put_tape(store, 2)
     own = made(2, tmp_path, recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest)
-    world = World(store, tmp_path, own, recovered=[EARLIER])
-    result = await world.finish.run(ENDED)
+    setup = Setup(store, tmp_path, own, recovered=[EARLIER])
+    result = await setup.finish.run(ENDED)
     assert result is not None
     assert (result.outcome, result.reason, result.attempt) == ("recorded", "meeting_ended", 2)
-    assert world.sink.names == ["bot.stopped", "audio.processed", "bot.done", "bot.result"]
+    assert setup.sink.names == ["bot.stopped", "audio.processed", "bot.done", "bot.result"]
     manifest = msgspec.json.decode(store.objects[KEYS.audio_streams], type=Manifest)
     assert {person.participant_name for person in manifest.participants} == {"Ada Lovelace", "Grace Hopper"}
     assert {file.key for file in result.files} == {key for key in store.objects if "/files/" in key}
-    assert result == world.result()
-    assert (result.counters["tape_parts"], world.tapes()) == (1, {2})
+    assert result == setup.result()
+    assert (result.counters["tape_parts"], setup.tapes()) == (1, {2})
 
 
 async def test_files_are_published_although_the_recovery_fails(store: MemoryStore, tmp_path: Path) -> None:
     own = made(2, tmp_path, recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest)
-    world = World(store, tmp_path, own, recovered=RecoveryError("exit code 1"))
+    setup = Setup(store, tmp_path, own, recovered=RecoveryError("exit code 1"))
     with pytest.raises(RecoveryError):
-        await world.finish.run(ENDED)
+        await setup.finish.run(ENDED)
     published = [key for key in store.objects if "/files/" in key]
     assert KEYS.attempt(2).file("audio.wav") in published
     assert len(published) == 3
-    assert world.sink.names == []
+    assert setup.sink.names == []
     assert f"{KEYS.folder}result.json" not in store.objects
 
 
@@ -157,25 +157,25 @@ async def test_a_job_that_is_given_up_is_reported_before_its_recovery(
     store: MemoryStore, tmp_path: Path, problem: Exception | None
 ) -> None:
     put_tape(store, 1)
-    world = World(store, tmp_path, recovered=problem or [EARLIER])
-    result = await world.finish.give_up()
+    setup = Setup(store, tmp_path, recovered=problem or [EARLIER])
+    result = await setup.finish.give_up()
     assert result is not None
     assert (result.outcome, result.reason) == ("failed", "too_many_attempts")
-    assert world.names_at_recovery == ["bot.failed", "bot.result"]
+    assert setup.names_at_recovery == ["bot.failed", "bot.result"]
     assert (KEYS.audio_streams in store.objects) == (problem is None)
     # Nobody goes on waiting for audio.
     status = msgspec.json.decode(store.objects[KEYS.status], type=BotStatus)
     assert (status.audio_status, status.reported) == ("Success", True)
     # Nobody made sure that its files are there.
-    assert world.tapes() == {1}
+    assert setup.tapes() == {1}
 
 
 async def test_a_given_up_job_that_cannot_be_reported_is_recovered_all_the_same(
     store: MemoryStore, tmp_path: Path
 ) -> None:
-    world = World(store, tmp_path, recovered=[EARLIER])
-    world.sink.reachable = False
-    assert await world.finish.give_up() is None
+    setup = Setup(store, tmp_path, recovered=[EARLIER])
+    setup.sink.reachable = False
+    assert await setup.finish.give_up() is None
     assert KEYS.audio_streams in store.objects
 
 
@@ -185,7 +185,7 @@ async def test_a_worker_that_was_taken_over_ends_nothing(
 ) -> None:
     """Wherever it was paused."""
     own = made(2, tmp_path, recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest)
-    world = World(store, tmp_path, own)
+    setup = Setup(store, tmp_path, own)
     marks = {
         "files": ("put", "/files/audio_streams.json"),
         "stopped": ("put", "bot-1/audio_streams.json"),
@@ -196,29 +196,29 @@ async def test_a_worker_that_was_taken_over_ends_nothing(
     def before(method: str, key: str) -> None:
         if method == wanted_method and key.endswith(wanted_key):
             store.before = lambda _method, _key: None
-            world.take_over()
+            setup.take_over()
 
     store.before = before
     with pytest.raises(LeaseLostError):
-        await world.finish.run(ENDED)
-    assert "bot.result" not in world.sink.names
+        await setup.finish.run(ENDED)
+    assert "bot.result" not in setup.sink.names
     assert f"{KEYS.folder}result.json" not in store.objects
 
 
 async def test_a_taken_over_worker_gives_nothing_up(store: MemoryStore, tmp_path: Path) -> None:
-    world = World(store, tmp_path, recovered=[EARLIER])
-    world.take_over()
+    setup = Setup(store, tmp_path, recovered=[EARLIER])
+    setup.take_over()
     with pytest.raises(LeaseLostError):
-        await world.finish.give_up()
-    assert world.sink.names == []
+        await setup.finish.give_up()
+    assert setup.sink.names == []
     assert f"{KEYS.folder}result.json" not in store.objects
 
 
 async def test_the_first_result_counts(store: MemoryStore, tmp_path: Path) -> None:
-    first = World(store, tmp_path, recovered=[EARLIER])
+    first = Setup(store, tmp_path, recovered=[EARLIER])
     kept = await first.finish.run(None)
     first.lease.release(time.time())
-    second = World(store, tmp_path, recovered=[EARLIER])
+    second = Setup(store, tmp_path, recovered=[EARLIER])
     assert await second.finish.give_up() == kept
     (sent,) = (event for event in second.sink.sent if event["event"] == "bot.result")
     assert kept is not None
@@ -226,12 +226,12 @@ async def test_the_first_result_counts(store: MemoryStore, tmp_path: Path) -> No
 
 
 async def test_a_result_that_cannot_be_sent_is_kept(store: MemoryStore, tmp_path: Path) -> None:
-    world = World(store, tmp_path, recovered=[EARLIER], keep_tape=False)
+    setup = Setup(store, tmp_path, recovered=[EARLIER], keep_tape=False)
     put_tape(store, 1)
-    world.sink.reachable = False
-    assert await world.finish.run(None) is None
-    assert world.result().bot_id == "bot-1"
-    assert world.tapes() == {1}
+    setup.sink.reachable = False
+    assert await setup.finish.run(None) is None
+    assert setup.result().bot_id == "bot-1"
+    assert setup.tapes() == {1}
 
 
 GRACE = recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest
@@ -269,24 +269,24 @@ async def test_tapes_are_removed_only_where_files_are_complete(
         for name in files_of(EARLIER.manifest, separate_audio=True):
             store.overwrite(KEYS.attempt(1).file(name), b"sound")
     own = made(2, tmp_path, manifest, error=error)
-    world = World(store, tmp_path, own, recovered=[EARLIER], keep_tape=False)
-    assert await world.finish.run(ENDED) is not None
-    assert world.tapes() == left
+    setup = Setup(store, tmp_path, own, recovered=[EARLIER], keep_tape=False)
+    assert await setup.finish.run(ENDED) is not None
+    assert setup.tapes() == left
 
 
 async def test_the_tape_of_an_attempt_that_nobody_recovered_stays(store: MemoryStore, tmp_path: Path) -> None:
     """Recovery found nothing in it, which may be this version's mistake."""
     put_tape(store, 1, 2)
-    world = World(store, tmp_path, made(2, tmp_path, GRACE), recovered=[], keep_tape=False)
-    assert await world.finish.run(ENDED) is not None
-    assert world.tapes() == {1}
+    setup = Setup(store, tmp_path, made(2, tmp_path, GRACE), recovered=[], keep_tape=False)
+    assert await setup.finish.run(ENDED) is not None
+    assert setup.tapes() == {1}
 
 
 async def test_tapes_stay_by_default(store: MemoryStore, tmp_path: Path) -> None:
     put_tape(store, 2)
-    world = World(store, tmp_path, made(2, tmp_path, GRACE))
-    assert await world.finish.run(ENDED) is not None
-    assert world.tapes() == {2}
+    setup = Setup(store, tmp_path, made(2, tmp_path, GRACE))
+    assert await setup.finish.run(ENDED) is not None
+    assert setup.tapes() == {2}
 
 
 async def test_a_tape_that_cannot_be_removed_is_no_failure(
@@ -294,7 +294,7 @@ async def test_a_tape_that_cannot_be_removed_is_no_failure(
 ) -> None:
     monkeypatch.setattr(finish, "REMOVAL_PATIENCE", 0.0)
     put_tape(store, 2)
-    world = World(store, tmp_path, made(2, tmp_path, GRACE), keep_tape=False)
+    setup = Setup(store, tmp_path, made(2, tmp_path, GRACE), keep_tape=False)
     store.before = Failing(RefusedError("no"), wanted=("delete ",))
-    assert await world.finish.run(ENDED) is not None
-    assert world.tapes() == {2}
+    assert await setup.finish.run(ENDED) is not None
+    assert setup.tapes() == {2}

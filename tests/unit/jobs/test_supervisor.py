@@ -25,7 +25,7 @@ from worker.reasons import Reason
 DRAIN = Ending(Reason.DRAINED, "SIGTERM", 5.0)
 
 
-class World:
+class Setup:
     """A supervisor with its surroundings; ``steady`` is the lease's clock."""
 
     def __init__(self, *, grace: float = 60.0, memory_limit: int | None = None) -> None:
@@ -60,11 +60,11 @@ async def until(wanted: Callable[[], object]) -> None:
 
 
 async def test_a_stop_of_the_worker_stops_the_attempt_and_later_the_waiting(upload: TapeUpload) -> None:
-    world = World(grace=0.2)
+    setup = Setup(grace=0.2)
     with closing(upload):
-        async with world.supervisor as watched:
+        async with setup.supervisor as watched:
             attempt = watched.begin_attempt(upload)
-            world.stopped.set_result(DRAIN)
+            setup.stopped.set_result(DRAIN)
             async with asyncio.timeout(10):
                 assert await attempt == DRAIN
             assert watched.stopped.result() == DRAIN
@@ -76,29 +76,29 @@ async def test_a_stop_of_the_worker_stops_the_attempt_and_later_the_waiting(uplo
 
 
 async def test_a_stop_that_came_before_the_job_counts(upload: TapeUpload) -> None:
-    world = World(grace=0.05)
-    world.stopped.set_result(DRAIN)
+    setup = Setup(grace=0.05)
+    setup.stopped.set_result(DRAIN)
     with closing(upload):
-        async with world.supervisor as watched:
+        async with setup.supervisor as watched:
             assert await watched.begin_attempt(upload) == DRAIN
             await until(watched.hurried.is_set)
 
 
 async def test_an_attempt_that_begins_after_the_stop_stops_at_once(upload: TapeUpload) -> None:
-    world = World()
+    setup = Setup()
     with closing(upload):
-        async with world.supervisor as watched:
+        async with setup.supervisor as watched:
             watched.begin_attempt(upload)
-            world.stopped.set_result(DRAIN)
+            setup.stopped.set_result(DRAIN)
             await until(watched.stopped.done)
             assert watched.begin_attempt(upload).result() == DRAIN
 
 
 async def test_a_lost_lease_stops_for_good_but_hurries_nothing(upload: TapeUpload) -> None:
     """The tape's parts are this worker's own; they are uploaded whoever has the bot."""
-    world = World(grace=0.01)
+    setup = Setup(grace=0.01)
     with closing(upload):
-        async with world.supervisor as watched:
+        async with setup.supervisor as watched:
             attempt = watched.begin_attempt(upload)
             thread = threading.Thread(target=watched.lease_lost, args=(LeaseLostError("worker-2 took it"),))
             thread.start()
@@ -109,15 +109,15 @@ async def test_a_lost_lease_stops_for_good_but_hurries_nothing(upload: TapeUploa
             assert watched.lost
             await asyncio.sleep(0.1)
             assert not watched.hurried.is_set()
-    assert world.sample("lease_operations_total", operation="renew", result="refused") == 1
+    assert setup.sample("lease_operations_total", operation="renew", result="refused") == 1
 
 
 async def test_the_first_stop_counts(upload: TapeUpload) -> None:
-    world = World()
+    setup = Setup()
     with closing(upload):
-        async with world.supervisor as watched:
+        async with setup.supervisor as watched:
             attempt = watched.begin_attempt(upload)
-            world.stopped.set_result(DRAIN)
+            setup.stopped.set_result(DRAIN)
             await until(attempt.done)
             watched.lease_lost(LeaseLostError("worker-2 took it"))
             await asyncio.sleep(0.05)
@@ -130,9 +130,9 @@ async def test_too_much_memory_stops_the_attempt_only(
 ) -> None:
     used = 50
     monkeypatch.setattr(supervisor, "memory_in_use", lambda: used)
-    world = World(memory_limit=100)
+    setup = Setup(memory_limit=100)
     with closing(upload):
-        async with world.supervisor as watched:
+        async with setup.supervisor as watched:
             attempt = watched.begin_attempt(upload)
             await asyncio.sleep(0.1)
             assert not attempt.done()
@@ -144,51 +144,51 @@ async def test_too_much_memory_stops_the_attempt_only(
 
 
 async def test_everything_that_waits_ends_with_the_block(upload: TapeUpload) -> None:
-    world = World(grace=0.0)
+    setup = Setup(grace=0.0)
     with closing(upload):
-        async with world.supervisor as watched:
+        async with setup.supervisor as watched:
             watched.begin_attempt(upload)
         assert watched.hurried.is_set()
         # A later stop is the next job's.
-        world.stopped.set_result(DRAIN)
+        setup.stopped.set_result(DRAIN)
         await asyncio.sleep(0.05)
         assert not watched.stopped.done()
 
 
 async def test_metrics_of_lease_and_upload_are_set_and_end_with_the_block(tmp_path: Path) -> None:
-    world = World()
+    setup = Setup()
     failing = Failing(*[RefusedError("no")] * 100_000)
     with closing(TapeUpload(MemoryStore(failing), KEYS, pause=0.01)) as upload:
-        async with world.supervisor as watched:
+        async with setup.supervisor as watched:
             watched.begin_attempt(upload)
             for part in some_parts(tmp_path, 3):
                 upload.part_closed(part)
-            await until(lambda: world.sample("upload_backlog_parts") == 3)
-            assert world.sample("lease_unproven") == 0
-            world.steady += 31.0
-            await until(lambda: world.sample("lease_unproven") == 1)
+            await until(lambda: setup.sample("upload_backlog_parts") == 3)
+            assert setup.sample("lease_unproven") == 0
+            setup.steady += 31.0
+            await until(lambda: setup.sample("lease_unproven") == 1)
             failing.errors.clear()
-            await until(lambda: world.sample("upload_bytes_total") == 300)
-            assert world.sample("upload_backlog_parts") == 0
-        assert world.sample("lease_unproven") == 0
-        assert world.sample("upload_stuck") == 0
+            await until(lambda: setup.sample("upload_bytes_total") == 300)
+            assert setup.sample("upload_backlog_parts") == 0
+        assert setup.sample("lease_unproven") == 0
+        assert setup.sample("upload_stuck") == 0
 
 
 async def test_the_bytes_of_each_attempt_are_counted_once(tmp_path: Path) -> None:
-    world = World()
-    async with world.supervisor as watched:
+    setup = Setup()
+    async with setup.supervisor as watched:
         for number in (1, 2):
             with closing(TapeUpload(MemoryStore(), KEYS)) as upload:
                 watched.begin_attempt(upload)
                 for part in some_parts(tmp_path / str(number), 2):
                     upload.part_closed(part)
                 assert await asyncio.to_thread(upload.drain, 20.0)
-    assert world.sample("upload_bytes_total") == 400
+    assert setup.sample("upload_bytes_total") == 400
 
 
 async def test_renewals_are_counted() -> None:
-    world = World()
-    world.supervisor.lease_renewed(True)
-    world.supervisor.lease_renewed(False)
+    setup = Setup()
+    setup.supervisor.lease_renewed(True)
+    setup.supervisor.lease_renewed(False)
     for result in ("ok", "error"):
-        assert world.sample("lease_operations_total", operation="renew", result=result) == 1
+        assert setup.sample("lease_operations_total", operation="renew", result=result) == 1

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from worker.monitoring.in_call_time import STATES, InCallTime
-from worker.states import State
+from worker.states import State, read_state
 
 
 class Watch:
@@ -16,7 +16,7 @@ class Watch:
         self.time = InCallTime(self.registry, lambda: self.now)
 
     def enter(self, state: str, seconds: float) -> None:
-        self.time.enter(state)
+        self.time.enter(read_state(state))
         self.now += seconds
 
     def read(self, state: State) -> float | None:

@@ -118,7 +118,7 @@ def test_one_state_at_a_time(reading: Reading) -> None:
     reading.metrics.observe(StateChanged(at=1, state="joining"))
     reading.metrics.observe(StateChanged(at=2, state="waiting_room"))
     states = {state: reading.value("state", meetstems_state=state) for state in STATES}
-    assert states == {state: float(state == "waiting_room") for state in STATES}
+    assert states == {state: float(state is State.WAITING_ROOM) for state in STATES}
 
 
 def test_every_state_that_a_person_sees_is_one_of_the_metrics() -> None:

@@ -25,7 +25,8 @@ CALLS: dict[Platform, CallFactory] = {
 ENTRY: Final = """
 from worker.platforms.address import MeetingAddress
 from worker.platforms.meet.roster import MeetRosterDecoder
-from worker.platforms.registry import AudioKind, PlatformEntry
+from worker.platforms.registry import AudioKind, PlatformEntry, no_short_form
+from worker.roster.chat import no_chat
 from worker.roster.speaking import no_hints
 
 
@@ -38,12 +39,15 @@ entry = PlatformEntry(
     hosts=frozenset({{"example.test"}}),
     example_link="https://example.test/1",
     parse_link=parse,
+    short_form=no_short_form,
     open_roster_decoder=MeetRosterDecoder,
     audio=AudioKind.SEPARATE,
     hints_in=no_hints,
     call="worker.platforms.meet.call:MeetCall",
     page_scripts=(),
     longest_wait=600.0,
+    chat_in=no_chat,
+    identify=None,
     {selectors}
 )
 """
