@@ -103,7 +103,7 @@ def address_start(value: str, limit: int = 100) -> str:
 
 
 class Secret:
-    """A text that is shown to nobody: its representations are ``***``."""
+    """A text that is never shown: its representations are ``***``."""
 
     __slots__ = ("value",)
 

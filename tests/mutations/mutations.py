@@ -167,7 +167,7 @@ MUTATIONS: Final = (
     Mutation(
         "a worker that has to stop waits for a store that is away",
         "worker/delivery/patient_store.py",
-        "if self._hurried.is_set() or time.monotonic() + wait > deadline:",
+        "if self._out_of_time.is_set() or time.monotonic() + wait > deadline:",
         "if time.monotonic() + wait > deadline:",
         (f"{DELIVERY}test_patient_store.py",),
     ),
@@ -310,7 +310,7 @@ MUTATIONS: Final = (
     Mutation(
         "a worker that waits for a service never ends",
         "worker/jobs/supervisor.py",
-        "self._deadline = self._loop.call_later(self._grace_seconds, self.hurried.set)",
+        "self._deadline = self._loop.call_later(self._grace_seconds, self.out_of_time.set)",
         "self._deadline = None",
         (f"{JOBS}test_supervisor.py",),
     ),

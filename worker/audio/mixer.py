@@ -29,7 +29,7 @@ class SampleSink(Protocol):
 
 
 class MixInput(Protocol):
-    """The way of one source into a mix: the calls of SpeechDecoder."""
+    """Takes one source's packets into a mix: the calls of SpeechDecoder."""
 
     def speak(self, position: int, samples: int, payload: bytes) -> None:
         """Adds a packet of speech at ``position``; packets come in order."""
@@ -39,7 +39,7 @@ class MixInput(Protocol):
 
 
 class Mix(Protocol):
-    """What Mixer does, wherever it is done."""
+    """The operations of Mixer, in one process or in several."""
 
     @property
     def undecodable(self) -> int:

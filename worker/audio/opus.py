@@ -48,7 +48,7 @@ read.
 
 class OpusPacket(NamedTuple):
     """The framing of a valid packet: ``samples`` at 48 kHz (120 to 5,760), and the lengths in bytes of its ``frames``, which
-    lie one behind the other from byte ``start`` on."""
+    follow one another from byte ``start`` on."""
 
     samples: int
     start: int

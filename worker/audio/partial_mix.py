@@ -17,15 +17,15 @@ _COUNT_BYTES: Final = 8
 
 
 def ring_bytes(seconds: int) -> int:
-    """The size of a buffer for a SecondsRing that holds so many seconds."""
+    """The size of a buffer for a SecondsRing of this many ``seconds``, in bytes."""
     return seconds * _SECOND_BYTES + _COUNT_BYTES
 
 
 class SecondsRing:
-    """The newest seconds of a partial mix in a buffer that two processes share: second ``n`` takes the place of the one
-    that many seconds before it as the buffer holds.
+    """The newest seconds of a partial mix in a buffer that two processes share: a second overwrites the oldest one once the
+    buffer is full.
 
-    Neither side waits for the other: the caller sees to it that a second is put before it is read, and read before it is
+    Neither side waits for the other: the caller ensures that a second is put before it is read, and read before it is
     overwritten.
     """
 

@@ -57,7 +57,7 @@ class PayloadReader:
 
     def __init__(self) -> None:
         self.left_out: Counter[PayloadKind] = Counter()
-        """Payloads for which silence stands, by kind."""
+        """Payloads that were replaced by silence, by kind."""
         self._shown: dict[int, PayloadKind] = {}
         """What frames showed about their payload types (0 to 127)."""
 

@@ -41,7 +41,7 @@ class WavWriter:
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb", buffering=0)
         self._data_bytes = 0
-        # New memory for each second would cost more, page by page, than what is done with it.
+        # New memory for each second would cost more, page by page, than the work on it.
         self._clipped = np.empty(SAMPLE_RATE, "<i2")
         # A rendering that breaks off does not close it.
         finalize(self, self._file.close)

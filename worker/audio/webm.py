@@ -34,7 +34,7 @@ OPENING = 300
 
 
 _CREATION = (0, 0, b"")
-"""Stands before all that waits for its file to be created."""
+"""The first entry of what waits: the file has to be created."""
 
 
 class WebmWriter:

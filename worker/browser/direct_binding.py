@@ -24,7 +24,7 @@ _RELEASE_AFTER: Final = 5.0
 
 
 class DirectBinding:
-    """The binding of CDP's Runtime.addBinding: half as dear as Playwright's, which follows every frame and answers each call.
+    """The binding of CDP's Runtime.addBinding: half the cost of Playwright's, which follows every frame and answers each call.
 
     It exists in all documents of a page and of its iframes in the same process, before their first script, from install() on.
     Windows that the page opens and iframes of other sites are other targets of CDP, and do not have it. ``receive`` is called
@@ -64,7 +64,7 @@ class DirectBinding:
         self._receive(kind, body)
 
     def _release_console(self, session: CDPSession) -> None:
-        """CDP keeps what a page writes to its console for whoever may look at it, as long as the document lives."""
+        """CDP keeps what a page writes to its console for later clients, as long as the document lives."""
         if session not in self._releases:
             self._releases[session] = asyncio.create_task(self._release(session))
 

@@ -46,7 +46,7 @@ LAUNCH_ARGS: Final = (
     "--component-updater=url-source=http://127.0.0.1:9/",
     "--gaia-url=http://127.0.0.1:9/",
 )
-"""Nobody but the meeting's own hosts is asked for anything: a proxy's list of allowed hosts needs no more."""
+"""Chromium asks only the meeting's own hosts, so a proxy has to allow no others."""
 
 PLAYWRIGHT_DISABLED_FEATURES: Final = (
     "AvoidUnnecessaryBeforeUnloadCheckSync",
@@ -70,7 +70,7 @@ PLAYWRIGHT_DISABLED_FEATURES: Final = (
 ``--disable-features``. tests/browser/test_launch.py compares it with what Playwright passes."""
 
 DISABLED_FEATURES: Final = (
-    # Two renderers for the suggestions of an address bar that nobody types into, and one that waits for another page.
+    # Two renderers for the suggestions of the address bar, which is not used, and one that waits for another page.
     "WebUIOmniboxPopup",
     "WebUIOmniboxAimPopup",
     "SpareRendererForSitePerProcess",
@@ -78,7 +78,7 @@ DISABLED_FEATURES: Final = (
 """Features without which Chromium needs about 36 MiB less."""
 
 DRIVER_OPTIONS: Final = "--max-semi-space-size=1 --max-old-space-size=256"
-"""Node.js options (sizes in MiB) for Playwright's driver: its messages die young, and a heap that may grow before it is
+"""Node.js options (sizes in MiB) for Playwright's driver: its messages are short-lived, and a heap that may grow before it is
 collected only keeps them. The old space is a bound far above what may be under way."""
 
 CLOSE_TIMEOUT: Final = 5.0
@@ -139,7 +139,7 @@ def find_chromium(settings: BrowserSettings, bundled: str | None = None) -> str:
 
 
 def _candidates(bundled: str | None) -> list[str]:
-    """Executables that may be a Chromium, each once, whatever it is called."""
+    """Executables that may be a Chromium, each once, under all of their names."""
     found = [path for name in EXECUTABLE_NAMES if (path := shutil.which(name))]
     if bundled is not None and Path(bundled).is_file():
         found.append(bundled)

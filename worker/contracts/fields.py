@@ -83,7 +83,7 @@ JoinAt: TypeAlias = Annotated[
     ),
 ]
 
-Attributes: TypeAlias = Annotated[dict[str, Any], Meta(description="Given back in every event, as it is.")]
+Attributes: TypeAlias = Annotated[dict[str, Any], Meta(description="Returned unchanged in every event.")]
 
 Message: TypeAlias = Annotated[
     str,
@@ -106,6 +106,6 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NamedBots(Patience, frozen=True, kw_only=True):
-    """Participants that count as bots by their names: one of ``matches`` is in there, in whatever case."""
+    """Participants that count as bots: their names contain one of ``matches``, in upper or lower case."""
 
     matches: list[str] | None = None

@@ -1,4 +1,4 @@
-"""Checks at a worker's start whether a bucket does what the worker rests on, before a job depends on it.
+"""Checks at a worker's start whether a bucket does what the worker needs, before a job depends on it.
 
 Stores in place of S3 differ in conditional writes (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html):
 some ignore the condition, and two workers then hold one lease.
@@ -28,7 +28,7 @@ _THIRD: Final = b"meetstems: third"
 
 
 class StoreLacksError(RefusedError):
-    """The store does not do something on which the worker rests; the message names it and what was expected."""
+    """The store does not do something that the worker needs; the message names it and what was expected."""
 
     def __init__(self, what: str, consequence: str, expected: str) -> None:
         super().__init__(f"S3: the store {what}: {consequence}; expected {expected}")

@@ -61,7 +61,7 @@ class Delivery(NamedTuple):
     could not run it.
 
     ``message_id`` is the same each time the message is received; ``receipt`` is not. Where a server leaves them out,
-    ``sent_at`` is the time of the receive, ``receive_count`` 1 and ``message_id`` made of the body.
+    ``sent_at`` is the time of the receive, ``receive_count`` 1 and ``message_id`` a hash of the body.
     """
 
     body: str
@@ -95,8 +95,8 @@ class _Carried(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, message: MessageTypeDef, sent_at: float) -> _Carried:
-        """The attributes of ``message``; ``sent_at`` is its own time. Whoever may send jobs can send any attributes; those of
-        no copy are ignored, as is a time after the message's own.
+        """The attributes of ``message``; ``sent_at`` is its own time. Any sender of jobs can set any attributes: invalid ones
+        are ignored, as is a time after the message's own.
         """
         own = cls(sent_at=sent_at)
         given = message.get("MessageAttributes", {})
@@ -224,7 +224,7 @@ class JobsQueue:
         """Puts a job back for ``seconds``, or the longest that SQS can; this receive does not count.
 
         A message may be received only a few times before it counts as poison. So a copy is sent, which carries the count so
-        far. Returns True then, and the message has to be deleted: by a request of its own, since trying both again would send
+        far. Returns True then, and the message has to be deleted: by a separate request, since trying both again would send
         another copy. A worker killed between the two leaves both; the lease then keeps one of them waiting. Only a job that is
         received for the first time and is to wait for longer than LONGEST_DELAY is hidden itself: returns False.
         """

@@ -199,7 +199,7 @@ class S3Store(ObjectStore):
         if_absent: bool = False,
         if_match: str | None = None,
     ) -> str:
-        """As ``put`` of a large file, whatever its size, which is more than 0. The conditions are checked at the end only."""
+        """As ``put`` of a large file, for any size above 0. The conditions are checked at the end only."""
         condition = _condition(if_absent, if_match)
         arguments = self._write_arguments(content_type, write_id := secrets.token_hex(8))
         target = multipart.Target(self._bucket, key, arguments, condition)

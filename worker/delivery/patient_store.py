@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TRY_SECONDS: Final = 10.0
-"""The store's own retries of one try, in seconds; ``hurried`` is noticed between tries."""
+"""The store's own retries of one try, in seconds; ``out_of_time`` is noticed between tries."""
 
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 15.0
@@ -28,10 +28,10 @@ LONGEST_WAIT: Final = 15.0
 class PatientStore(ObjectStore):
     """``store``, whose refusals may be lifted: permissions are edited, credentials expire, keys are disabled. Thread-safe.
 
-    A request is tried for ``patience`` seconds (``math.inf``: without an end); then its last error is raised. Once ``hurried``
-    is set nothing is waited for: each request is tried once more. What time cannot change (no such object, a condition that is
-    not met) is raised at once. After failures, PreconditionFailedError may be about an earlier try of the same write whose
-    answer was lost: the caller has to look whose object it is.
+    A request is tried for ``patience`` seconds (``math.inf``: without an end); then its last error is raised. Once
+    ``out_of_time`` is set nothing is waited for: each request is tried once more. What time cannot change (no such object, a
+    condition that is not met) is raised at once. After failures, PreconditionFailedError may be about an earlier try of the
+    same write whose answer was lost: the caller has to look whose object it is.
 
     ``on_trouble``, called in any thread, gets the error of each failed try, and None when a request succeeds after failures.
     """
@@ -40,18 +40,18 @@ class PatientStore(ObjectStore):
         self,
         store: ObjectStore,
         patience: float,
-        hurried: threading.Event,
+        out_of_time: threading.Event,
         on_trouble: Callable[[DeliveryError | None], None],
     ) -> None:
         self._store = store.within(TRY_SECONDS)
         self._patience = patience
-        self._hurried = hurried
+        self._out_of_time = out_of_time
         self._on_trouble = on_trouble
 
     def within(self, budget: float) -> PatientStore:
         """See ObjectStore."""
         patience = min(self._patience, budget)
-        return PatientStore(self._store.within(budget), patience, self._hurried, self._on_trouble)
+        return PatientStore(self._store.within(budget), patience, self._out_of_time, self._on_trouble)
 
     def put(
         self,
@@ -99,10 +99,10 @@ class PatientStore(ObjectStore):
             except (RefusedError, UnavailableError) as error:
                 failed = True
                 self._on_trouble(error)
-                if self._hurried.is_set() or time.monotonic() + wait > deadline:
+                if self._out_of_time.is_set() or time.monotonic() + wait > deadline:
                     raise
                 logger.warning("will be tried again: %s", error)
-                self._hurried.wait(wait)
+                self._out_of_time.wait(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
             else:
                 if failed:

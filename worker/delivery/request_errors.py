@@ -1,4 +1,4 @@
-"""Tells of every request to S3 and SQS that failed, also of those whose retry succeeded."""
+"""Reports every request to S3 and SQS that failed, also those whose retry succeeded."""
 
 from __future__ import annotations
 

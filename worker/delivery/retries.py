@@ -71,7 +71,7 @@ RETRIED_CODES: Final = frozenset(
         "IDPCommunicationError",
     }
 )
-"""Codes that are retried whatever their HTTP status, in addition to botocore's."""
+"""Codes that are retried with any HTTP status, in addition to botocore's."""
 
 EXPIRED_TRIES: Final = 3
 """Tries of a request whose credentials have expired. They are read again after each (worker/delivery/credentials.py)."""

@@ -272,7 +272,7 @@ class JobConsumer:
             case Disposition.HANDED_ON:
                 await self._postpone(job, 0.0)
             case Disposition.UNREPORTED:
-                # The receives of a message are limited; a job is not buried because its result cannot be sent.
+                # The receives of a message are limited; a job must not become a dead letter because its result cannot be sent.
                 await self._postpone(job, self._next_delay())
             case Disposition.TAKEN_OVER:
                 # The worker that took over has received the message again.

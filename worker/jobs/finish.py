@@ -41,8 +41,8 @@ class Finish:
     """The end of a job whose ``lease`` is held. ``attempts`` are this worker's attempts, whose tapes are in the store.
 
     ``recovered`` returns the recorded attempts of earlier workers, once their files are in ``store``, which is fenced by the
-    lease (worker.delivery.fenced_store). Once another worker has the lease, that one finishes the job. Once ``hurried`` is set,
-    nothing is waited for any more.
+    lease (worker.delivery.fenced_store). Once another worker has the lease, that one finishes the job. Once ``out_of_time`` is
+    set, nothing is waited for any more.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Finish:
         reporter: Reporter,
         recovered: Callable[[], Awaitable[list[RecordedAttempt]]],
         attempts: Sequence[Attempt],
-        hurried: threading.Event,
+        out_of_time: threading.Event,
     ) -> None:
         self._job = job
         self._keys = keys
@@ -65,7 +65,7 @@ class Finish:
         self._reporter = reporter
         self._recovered = recovered
         self._attempts = attempts
-        self._hurried = hurried
+        self._out_of_time = out_of_time
         self._publisher = AttemptsPublisher(job, keys, store, context.metrics, attempts)
         self._document = GuardedDocument(store, keys.audio_streams, lambda: lease.may_speak(context.clock()))
 
@@ -96,7 +96,7 @@ class Finish:
         return result
 
     async def give_up(self) -> Result | None:
-        """Finishes a job that was tried too often: reports it first, and then makes what can be made of its tapes.
+        """Finishes a job that was tried too often: reports it first, and then recovers what its tapes hold.
 
         Returns the result, None if it could not be sent. Raises LeaseLostError, and what the store raises before the report.
         """
@@ -126,7 +126,7 @@ class Finish:
         result = await self._make_result(manifest, job_outcome, announcement)
         result = await asyncio.to_thread(keep_result, self._store, self._keys, result)
         seconds = context.worker_settings.retry_seconds
-        if not await self._reporter.send_result(result_event(result), seconds, self._hurried):
+        if not await self._reporter.send_result(result_event(result), seconds, self._out_of_time):
             return None
         # Another worker may have written the result first.
         state = read_state(result.state) or job_outcome.state

@@ -200,7 +200,7 @@ class _JobRun:
         self._supervisor = supervisor
         self._starting = starting
         fenced = FencedStore(context.store, lambda: lease.may_speak(context.clock()))
-        self._store = PatientStore(fenced, math.inf, supervisor.hurried, self._on_trouble)
+        self._store = PatientStore(fenced, math.inf, supervisor.out_of_time, self._on_trouble)
         self._budget = RetryBudget()
         self._attempts: list[Attempt] = []
         self._uploads: list[TapeUpload] = []
@@ -245,7 +245,7 @@ class _JobRun:
             return await self._conclude(ending, recovering)
         except asyncio.CancelledError:
             # The second Ctrl-C: nothing is waited for any more.
-            self._supervisor.hurried.set()
+            self._supervisor.out_of_time.set()
             raise
         finally:
             recovering.cancel()
@@ -265,7 +265,7 @@ class _JobRun:
             if complete:
                 await self._publish_small_files()
             return self._unfinished()
-        if not complete and self._supervisor.hurried.is_set():
+        if not complete and self._supervisor.out_of_time.is_set():
             return self._unfinished()
         return await self._complete(ending, recovering)
 
@@ -310,7 +310,7 @@ class _JobRun:
             self._reporter,
             partial(self._recovered, recovering),
             self._attempts,
-            self._supervisor.hurried,
+            self._supervisor.out_of_time,
         )
 
     async def _recover(self, numbers: list[int], folder: str) -> list[RecordedAttempt]:
@@ -333,11 +333,11 @@ class _JobRun:
         return sorted(both, key=lambda each: each.attempt)
 
     async def _unless_stopped(self, recovering: asyncio.Task[list[RecordedAttempt]]) -> list[RecordedAttempt]:
-        """Waits for ``recovering``; a worker that has to stop waits until it is hurried. Raises RecoveryUnderWayError."""
+        """Waits for ``recovering``; a worker that has to stop waits until it is out of time. Raises RecoveryUnderWayError."""
         first: list[asyncio.Future[Any]] = [recovering, self._stopped]
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         while not recovering.done() and self._stopped.result().reason.is_told_to_stop:
-            if self._supervisor.hurried.is_set():
+            if self._supervisor.out_of_time.is_set():
                 recovering.cancel()
                 raise RecoveryUnderWayError(
                     "earlier attempts are not recovered yet; another worker will do it"
@@ -348,7 +348,7 @@ class _JobRun:
     async def _drain_tapes(self) -> bool:
         """Waits until the tapes are in the bucket; returns whether all of them are."""
         if self._drained is None:
-            self._drained = await drain_tapes(self._uploads, self._supervisor.hurried, self._on_stuck)
+            self._drained = await drain_tapes(self._uploads, self._supervisor.out_of_time, self._on_stuck)
             self._context.metrics.delivery.set_upload_stuck(False)
             if not self._drained:
                 self._context.metrics.delivery.upload_failed()
@@ -476,7 +476,7 @@ class _JobRun:
             policy=msgspec.structs.replace(
                 self._job.leave, max_duration=max(1.0, min(limits)) if limits else None
             ),
-            # Told once is told: who sees the bot come back need not read it again.
+            # The call was told by an earlier attempt; a bot that comes back does not repeat it.
             announcement=None if self._reporter.announced_at else self._job.announcement,
             comes_back=self._budget.allows(0.0),
         )

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 JSON: Final = "application/json"
 
 DRAIN_ROUND: Final = 2.0
-"""Seconds of one wait for events; between two of them it is noticed that the worker is hurried."""
+"""Seconds of one wait for events; between two of them it is noticed that the worker is out of time."""
 
 
 def read_status(store: ObjectStore, keys: BotKeys) -> tuple[str | None, BotStatus | None]:
@@ -147,9 +147,9 @@ class Reporter:
         await self._finish_writing()
         await self._put(status)
 
-    async def send_result(self, result: dict[str, Any], seconds: float, hurried: threading.Event) -> bool:
+    async def send_result(self, result: dict[str, Any], seconds: float, out_of_time: threading.Event) -> bool:
         """Sends the result and writes to bot.json that it was sent; False if it could not be sent within ``seconds``, or until
-        ``hurried`` was set.
+        ``out_of_time`` was set.
 
         Raises LeaseLostError and what the store raises.
         """
@@ -158,17 +158,17 @@ class Reporter:
         if not await self._may_speak():
             raise LeaseLostError("the result is not sent: another worker has the bot")
         self._events.send(result)
-        if not await self._drain_events(seconds, hurried):
+        if not await self._drain_events(seconds, out_of_time):
             return False
         await self._finish_writing()
         await self._put(self._updated(reported=True))
         return True
 
-    async def _drain_events(self, seconds: float, hurried: threading.Event) -> bool:
+    async def _drain_events(self, seconds: float, out_of_time: threading.Event) -> bool:
         deadline = time.monotonic() + seconds
         while not await asyncio.to_thread(self._events.drain, min(DRAIN_ROUND, seconds)):
             # Without a waiting event, one was given up.
-            if self._events.waiting == 0 or hurried.is_set() or time.monotonic() >= deadline:
+            if self._events.waiting == 0 or out_of_time.is_set() or time.monotonic() >= deadline:
                 return False
         return True
 

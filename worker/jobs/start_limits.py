@@ -20,7 +20,7 @@ LONGEST_JOB: Final = MAX_VISIBILITY - FINISH_RESERVE - JOIN_LEAD
 
 
 def check_lengths(job: Job) -> None:
-    """Raises JobError for a job whose limits together are longer than a queue can keep a job. No limit counts as none asked."""
+    """Raises JobError for a job whose limits together are longer than a queue can keep a job. A job without a limit passes."""
     asked = job.leave.max_duration
     if asked is None:
         return

@@ -30,7 +30,7 @@ class Supervisor:
     """Stops the bot: for good when the worker stops or the lease is lost, and the present attempt when memory runs short.
 
     ``memory_limit`` is in bytes, for the worker and all processes that it started (worker.monitoring.memory); None: no limit.
-    ``grace_seconds`` after the worker's stop, ``hurried`` is set: whatever waits for a service gives up then. It is set at the
+    ``grace_seconds`` after the worker's stop, ``out_of_time`` is set: all waits for a service end then. It is set at the
     end of the block as well.
     """
 
@@ -48,7 +48,7 @@ class Supervisor:
         """Done when the bot has to stop for good."""
         self.lost = False
         """Whether another worker has taken over the bot."""
-        self.hurried = threading.Event()
+        self.out_of_time = threading.Event()
         self._lease = lease
         self._metrics = metrics
         self._memory_limit = memory_limit
@@ -98,7 +98,7 @@ class Supervisor:
         self._worker_stopped.remove_done_callback(self._pass_on)
         if self._deadline is not None:
             self._deadline.cancel()
-        self.hurried.set()
+        self.out_of_time.set()
         self._update_metrics()
         self._metrics.delivery.set_lease_unproven(False)
         self._metrics.delivery.set_upload_stuck(False)
@@ -133,7 +133,7 @@ class Supervisor:
 
     def _pass_on(self, worker_stopped: asyncio.Future[Ending]) -> None:
         if not worker_stopped.cancelled():
-            self._deadline = self._loop.call_later(self._grace_seconds, self.hurried.set)
+            self._deadline = self._loop.call_later(self._grace_seconds, self.out_of_time.set)
             self._stop(worker_stopped.result())
 
     def _stop(self, ending: Ending) -> None:

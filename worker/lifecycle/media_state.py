@@ -50,8 +50,8 @@ LOST: Final = frozenset({"failed", "closed"})
 
 
 class MediaState(NamedTuple):
-    """The state of the media. Times are Unix seconds, None: never, or not now. ``first_frame`` is an arrival; the others are by
-    the clock of whoever observed the events.
+    """The state of the media. Times are Unix seconds, None: never, or not now. ``first_frame`` is an arrival; the others are
+    by the clock of the observer.
 
     ``last_speech`` is also when packets as frequent as speech arrived at a receiver from which none is tapped. ``sources``
     holds when each CSRC spoke last, ``unlisted_speech`` when somebody spoke in a packet that lists no source.

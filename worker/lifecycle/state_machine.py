@@ -42,7 +42,7 @@ QUIET_AFTER_END: Final = 2.0
 """Seconds: a call from which packets arrived this recently is not over, even if its roster or an unknown page says so."""
 
 RECEIVERS_ALONE: Final = 5.0
-"""Seconds that a call's view has to be shown where nothing but receivers confirms it."""
+"""Seconds that a call's view has to be shown where only receivers confirm it."""
 
 DEAF_TIMEOUT: Final = 10.0
 """Seconds without a tapped frame, after a receiver became deaf, until the bot leaves with ``tap_deaf``."""
@@ -152,7 +152,7 @@ class Lifecycle:
             self._asked_at = at
 
     def update_roster(self, roster: Roster, at: float) -> list[Transition]:
-        """Takes the roster as it is now."""
+        """Takes the latest roster."""
         self._roster = roster
         if roster.over is None:
             self._transport_since = None
@@ -269,7 +269,7 @@ class Lifecycle:
         return tuple(evidence)
 
     def _waits(self, view: View, at: float) -> bool:
-        """Whether the roster shows the bot in the waiting room, on a platform where nothing but roster and page can."""
+        """Whether the roster shows the bot in the waiting room, on a platform where only roster and page can."""
         us = self._roster.us
         if self._certain_since is not None and at - self._certain_since >= STALE_WAITING:
             return False

@@ -1,4 +1,4 @@
-"""Makes file names, stream ids and displayable names of the names of people (pure)."""
+"""Makes file names, stream ids and displayable names from people's names (pure)."""
 
 from __future__ import annotations
 

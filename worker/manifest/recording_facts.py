@@ -26,7 +26,7 @@ MOST_DOCUMENTS: Final = 10_000
 """Bound on the documents whose batches are counted, since the page is untrusted."""
 
 MOST_KINDS: Final = 100
-"""Kinds of dropped items, and of faults, that are told apart, since the page is untrusted."""
+"""Kinds of dropped items, and of faults, that are counted apart, since the page is untrusted."""
 
 
 class _Batches:

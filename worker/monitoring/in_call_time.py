@@ -1,4 +1,4 @@
-"""The time that bots spent in calls, read at each scrape: a capture that stands still has no events that could count it."""
+"""The time that bots spent in calls, read at each scrape: a stalled capture has no events that could count it."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def configure_logging(
     """Sends the log to ``stream`` alone, as JSON lines or as text for people.
 
     ``bot_id`` and ``attempt`` go into every line; None: there is no job yet. Python's warnings become lines too. The handler
-    that is returned keeps the last lines for a failure report. ``redactor`` hides the job's secrets, whoever logs them.
+    that is returned keeps the last lines for a failure report. ``redactor`` hides the job's secrets in all lines.
     """
     json_formatter = JsonFormatter(bot_id, attempt, redactor)
     shown = logging.StreamHandler(stream)

@@ -56,7 +56,7 @@ class Interruptions:
     def _first(self, hanging: asyncio.Future[str]) -> Ending | None:
         now = self._clock()
         if self._stopped.done():
-            # Whoever stopped the bot read the system's clock, which may have been set meanwhile.
+            # The stop's time is by the system's clock, which may have been set meanwhile.
             return self._stopped.result()._replace(at=now)
         if self._tap.failed.done():
             error = self._tap.failed.result()

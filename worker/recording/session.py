@@ -271,7 +271,7 @@ class _Session:
     def _meeting_start(self, at: float) -> float:
         """When the recording begins: with the frames from before the call was recognized, unless recording was denied then.
 
-        Frames that may be the lobby's are none of the call's.
+        Frames that may be the lobby's do not belong to the call.
         """
         start, first = at - IN_FLIGHT, self._media.now.first_frame
         if self._lifecycle.recording_was_denied:

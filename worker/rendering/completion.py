@@ -1,4 +1,4 @@
-"""Completes a recording's files at its end, in the order of their worth; each fails alone."""
+"""Completes a recording's files at its end, the most valuable first; each fails alone."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Completion:
         """Completes all files of a recording that ends at ``end`` (samples of meeting time); returns the manifest.
 
         The speakers' files get their names and the manifest is written before the mix, which takes the most space, and before
-        the timeline. Raises whatever makes the manifest impossible, once the others are complete.
+        the timeline. Raises the error that makes the manifest impossible, once the others are complete.
         """
         self._name_files(end)
         written = None
@@ -109,7 +109,7 @@ class Completion:
                 )
 
     def _write_manifest(self, end: int, before: Manifest | None) -> Manifest:
-        """Writes the manifest as of now, unless it is the same as ``before``. Raises whatever makes it impossible."""
+        """Writes the manifest as of now, unless it is the same as ``before``. Raises the error that makes it impossible."""
         manifest = self._assemble(end)[0]
         if manifest != before:
             replace_file(self._output / MANIFEST_FILE, encode_manifest(manifest))

@@ -2,7 +2,7 @@
 
 The page's clock is translated to the worker's before anything is written; tapes from before that, and a page whose clock goes
 wrong, hold times of another clock. An event was written after it happened, so nothing is later than its log time, and a page
-whose times all lie far behind has a clock that is behind.
+whose times are all far in the past has a clock that is behind.
 """
 
 from __future__ import annotations

@@ -47,7 +47,8 @@ MOST_CHILDREN: Final = 3
 """With more each has less to do than this process, which reads the tape."""
 
 PLACING: Final = 0.37
-"""What this process does about each call, whoever decodes it, as a part of decoding: 9 of 25 us were measured."""
+"""What this process does about each call, also of one that another decodes, as a part of decoding: 9 of 25 us were
+measured."""
 
 SECONDS_AHEAD: Final = 32
 """Seconds of meeting time that the tape is read ahead of the slowest process. Each costs 192 kB for each process."""
@@ -85,7 +86,7 @@ def parallel_mixes(tape: Path) -> Iterator[OpenMix]:
 
 @contextmanager
 def mixing_on(children: int) -> Iterator[OpenMix]:
-    """Yields what mixes on so many child processes, at least one, and this one; on exit none of them is left."""
+    """Yields what mixes on this process and ``children`` others, at least one; on exit none of them is left."""
     opened: list[ParallelMixer] = []
 
     def open_mix(sink: SampleSink) -> Mix:
@@ -206,7 +207,7 @@ class _TalkSpurt:
 
 
 class ParallelInput:
-    """The way of one source into the mix. Each talk-spurt goes to the process that has the least to do then."""
+    """Takes one source into the mix. Each talk-spurt goes to the process that has the least to do then."""
 
     def __init__(self, number: int, choose: Callable[[], _Worker]) -> None:
         self._number = number

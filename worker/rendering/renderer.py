@@ -139,7 +139,7 @@ class Renderer:
     def finish(self) -> Manifest:
         """Completes and closes all files; the recording ends at RecordingEnded, or else with the last event.
 
-        Raises whatever makes the manifest impossible, after the others. They fail alone, and the manifest says so.
+        Raises the error that makes the manifest impossible, after the others. They fail alone, and the manifest says so.
         """
         self._conclude()
         end = self._stem_set.close(round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM)

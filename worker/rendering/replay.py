@@ -38,7 +38,7 @@ def replay(
     """
     reader = TapeReader(tape)
     if output.resolve().is_relative_to(tape.resolve()):
-        raise OutputError(f"output {output}: lies within the tape, expected another folder")
+        raise OutputError(f"output {output}: is within the tape, expected another folder")
     claim_output(output)
     renderer = DeferredRenderer(open_renderer, platform)
     try:

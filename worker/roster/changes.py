@@ -7,7 +7,8 @@ from worker.tape.events import RosterChanged
 
 
 class RosterChanges:
-    """Compares each roster with the one before it, without screen shares, the bot itself and who never got past the lobby."""
+    """Compares each roster with the one before it, without screen shares, the bot itself and participants who never left the
+    lobby."""
 
     def __init__(self) -> None:
         self._known: dict[str, Device] = {}

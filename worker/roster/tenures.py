@@ -63,7 +63,8 @@ class SourceOwners:
         return iter(self._sources)
 
     def assign(self, source: int, device_id: str, evidence: Evidence, at: float) -> None:
-        """Takes that ``evidence`` named ``device_id`` as the owner of ``source`` at ``at``; the latest of each kind counts."""
+        """Assigns ``source`` to ``device_id``, which ``evidence`` named as its owner at ``at``; the latest of each kind
+        counts."""
         facts = self._sources.get(source)
         if facts is None:
             if len(self._sources) >= MAX_SOURCES:
@@ -72,7 +73,7 @@ class SourceOwners:
         facts.learn(device_id, evidence, at, self._gone)
 
     def show(self, device_id: str, *, gone: bool, at: float) -> None:
-        """Takes that the platform showed a device as gone, or as not gone, at ``at``."""
+        """Notes that the platform showed a device as gone, or as not gone, at ``at``."""
         if gone:
             self._gone.setdefault(device_id, at)
             return

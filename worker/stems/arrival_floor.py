@@ -1,7 +1,7 @@
 """Estimates the offset of a sender's RTP clock from meeting time by the arrival of its packets (pure).
 
 Arrival time alone shows when a slot's packets were spoken: JavaScript does not get sender reports. A packet is never early,
-only late, so the lowest recent (arrival minus timestamp) is the floor, and jitter lies above it. A floor that moves slowly
+only late, so the lowest recent (arrival minus timestamp) is the floor, and jitter is above it. A floor that moves slowly
 and steadily is a drifting clock; one that moves at once, or fast, is another path or a queue that fills or drains.
 """
 

@@ -67,7 +67,7 @@ class SlotCounts(msgspec.Struct):
 
 
 class JitterBuffer:
-    """Brings the packets of one slot (SSRC) from arrival order into sequence order."""
+    """Orders the packets of one slot (SSRC), which arrive in any order, by sequence."""
 
     def __init__(self, source_of: Callable[[tuple[int, ...]], int | None] = contributing_source) -> None:
         """``source_of`` returns the source of a packet by its CSRC list; packets of two sources have two clocks."""
@@ -170,7 +170,7 @@ class JitterBuffer:
             return bool(frame.payload) and not any(copies)
         missing = sequence in self._lost if released else True
         if step < -MAX_MISORDER:
-            # It is late rather than a stray if its number is missing and its timestamp lies back as well.
+            # It is late rather than a stray if its number is missing and its timestamp is older as well.
             behind = (self._newest_timestamp - frame.timestamp) & 0xFFFF_FFFF < 0x8000_0000
             return not (missing and behind)
         if missing or not frame.payload:
@@ -276,7 +276,7 @@ class JitterBuffer:
 
 
 def _distance(one: Frame, other: Frame) -> int:
-    """How many sequence numbers lie between two frames, without direction."""
+    """The distance of two frames in sequence numbers, without direction."""
     step = (one.sequence - other.sequence) & 0xFFFF
     return min(step, 0x10000 - step)
 

@@ -16,7 +16,7 @@ OVERFLOW: Final = -(2**40)
 """The key of the overflow stem; below those of unknown sources."""
 
 MOST_COUNTED: Final = 10_000
-"""Sources that are told apart when those in the overflow stem are counted."""
+"""Sources that are distinguished when those in the overflow stem are counted."""
 
 
 PAUSE: Final = 6 * SAMPLE_RATE // 100
@@ -26,7 +26,7 @@ PAUSE: Final = 6 * SAMPLE_RATE // 100
 class OverflowFloor:
     """Decides which of the voices at once is written into the overflow stem, and counts its sources.
 
-    A voice is whatever has one speaker at a time or is mixed already: a source, or a slot of a mix.
+    A voice is a source, or a slot of a mix.
     """
 
     def __init__(self) -> None:

@@ -111,7 +111,7 @@ class SeparateStems:
             if not stem.track.speech_length:
                 continue
             source, tenure = split_key(key)
-            # What was dropped is not told apart by tenure.
+            # What was dropped is not counted by tenure.
             dropped = (late[source], duplicate[source]) if not tenure else (0, 0)
             described.append(_heard(key, stem, *dropped, divided=key in divided))
         return described

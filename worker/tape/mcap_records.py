@@ -105,7 +105,7 @@ class _Part:
                 yield Message(channel, log_time, data[content + _MESSAGE.size : end])
             elif opcode == Opcode.CHUNK:
                 if in_chunk:
-                    raise DamagedError("a chunk lies within a chunk")
+                    raise DamagedError("a chunk is within a chunk")
                 # A tape is written without chunks, but tools that repair or merge MCAP files write them.
                 yield from self.walk(self._unpack(data[content:end]), 0, in_chunk=True)
             elif opcode == Opcode.DATA_END:

@@ -29,7 +29,7 @@ class TapeWriter:
 
     A part spans less than ``part_seconds`` of log time, PART_SECONDS at most, and ends once it has PART_BYTES.
     ``on_part_closed`` is called with the path of each part once it is complete. Every method raises TapeWriteError if the
-    bytes cannot be written, whatever the operating system or the MCAP library raises; the writer is closed then, and what was
+    bytes cannot be written, for any error of the operating system or the MCAP library; the writer is closed then, and what was
     written before can be read.
     """
 

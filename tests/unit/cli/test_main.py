@@ -302,7 +302,7 @@ def test_replay_refuses_a_missing_tape(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_replay_refuses_an_output_within_the_tape(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("replay", tape, "--output", tape / "again") == 2
-    assert one_line(capsys) == f"output {tape}/again: lies within the tape, expected another folder"
+    assert one_line(capsys) == f"output {tape}/again: is within the tape, expected another folder"
 
 
 def test_control_characters_of_an_argument_do_not_reach_the_terminal(

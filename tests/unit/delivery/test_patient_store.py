@@ -40,10 +40,10 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def patient(
     store: ObjectStore,
     patience: float = math.inf,
-    hurried: threading.Event | None = None,
+    out_of_time: threading.Event | None = None,
     troubles: Troubles | None = None,
 ) -> PatientStore:
-    return PatientStore(store, patience, hurried or threading.Event(), troubles or Troubles())
+    return PatientStore(store, patience, out_of_time or threading.Event(), troubles or Troubles())
 
 
 @pytest.mark.parametrize(
@@ -107,25 +107,25 @@ def test_the_last_error_is_raised_once_patience_ends() -> None:
     assert None not in troubles.seen
 
 
-def test_nothing_is_waited_for_once_hurried() -> None:
-    hurried = threading.Event()
+def test_nothing_is_waited_for_once_out_of_time() -> None:
+    out_of_time = threading.Event()
     store = MemoryStore(Failing(*[AWAY] * 1000))
-    hurried.set()
+    out_of_time.set()
     with pytest.raises(UnavailableError):
-        patient(store, hurried=hurried).get("k")
+        patient(store, out_of_time=out_of_time).get("k")
     assert len(store.asked) == 1
 
 
 def test_hurrying_ends_a_wait_at_once_with_one_more_try(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patient_store, "FIRST_WAIT", 60.0)
-    hurried = threading.Event()
+    out_of_time = threading.Event()
     store = MemoryStore(Failing(AWAY))
     store.overwrite("k", b"x")
-    timer = threading.Timer(0.2, hurried.set)
+    timer = threading.Timer(0.2, out_of_time.set)
     timer.start()
     began = time.monotonic()
     # A short outage is over by then.
-    assert patient(store, hurried=hurried).get("k").data == b"x"
+    assert patient(store, out_of_time=out_of_time).get("k").data == b"x"
     assert time.monotonic() - began < 20
     timer.join()
 

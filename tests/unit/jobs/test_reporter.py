@@ -228,15 +228,17 @@ async def test_a_result_that_cannot_be_sent_is_not_written_as_reported() -> None
     assert not desk.status.reported
 
 
-async def test_a_hurried_worker_does_not_wait_for_the_events_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_that_is_out_of_time_does_not_wait_for_the_events_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "DRAIN_ROUND", 0.01)
-    desk, hurried = Desk(), threading.Event()
+    desk, out_of_time = Desk(), threading.Event()
     desk.sink.reachable, desk.sink.waiting = False, 1
     desk.reporter.enter(State.DONE)
-    sending = asyncio.create_task(desk.reporter.send_result(RESULT, 600.0, hurried))
+    sending = asyncio.create_task(desk.reporter.send_result(RESULT, 600.0, out_of_time))
     await until(lambda: "bot.result" in desk.sink.names)
     assert not sending.done()
-    hurried.set()
+    out_of_time.set()
     async with asyncio.timeout(20):
         assert not await sending
 

@@ -68,9 +68,9 @@ async def test_a_stop_of_the_worker_stops_the_attempt_and_later_the_waiting(uplo
             async with asyncio.timeout(10):
                 assert await attempt == DRAIN
             assert watched.stopped.result() == DRAIN
-            assert not watched.hurried.is_set()
+            assert not watched.out_of_time.is_set()
             began = time.monotonic()
-            await until(watched.hurried.is_set)
+            await until(watched.out_of_time.is_set)
             assert time.monotonic() - began < 15
             assert not watched.lost
 
@@ -81,7 +81,7 @@ async def test_a_stop_that_came_before_the_job_counts(upload: TapeUpload) -> Non
     with closing(upload):
         async with setup.supervisor as watched:
             assert await watched.begin_attempt(upload) == DRAIN
-            await until(watched.hurried.is_set)
+            await until(watched.out_of_time.is_set)
 
 
 async def test_an_attempt_that_begins_after_the_stop_stops_at_once(upload: TapeUpload) -> None:
@@ -108,7 +108,7 @@ async def test_a_lost_lease_stops_for_good_but_hurries_nothing(upload: TapeUploa
             assert (ending.reason, ending.detail) == (Reason.LEASE_LOST, "worker-2 took it")
             assert watched.lost
             await asyncio.sleep(0.1)
-            assert not watched.hurried.is_set()
+            assert not watched.out_of_time.is_set()
     assert setup.sample("lease_operations_total", operation="renew", result="refused") == 1
 
 
@@ -148,7 +148,7 @@ async def test_everything_that_waits_ends_with_the_block(upload: TapeUpload) -> 
     with closing(upload):
         async with setup.supervisor as watched:
             watched.begin_attempt(upload)
-        assert watched.hurried.is_set()
+        assert watched.out_of_time.is_set()
         # A later stop is the next job's.
         setup.stopped.set_result(DRAIN)
         await asyncio.sleep(0.05)

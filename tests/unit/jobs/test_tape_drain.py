@@ -53,10 +53,10 @@ async def test_it_waits_until_all_parts_of_all_tapes_are_there(uploads: Uploads,
 
 
 async def test_nothing_to_wait_for_ends_at_once(uploads: Uploads) -> None:
-    hurried = threading.Event()
-    hurried.set()
-    assert await drain_tapes([], hurried, never_stuck)
-    assert await drain_tapes([uploads.of(MemoryStore(), [])], hurried, never_stuck)
+    out_of_time = threading.Event()
+    out_of_time.set()
+    assert await drain_tapes([], out_of_time, never_stuck)
+    assert await drain_tapes([uploads.of(MemoryStore(), [])], out_of_time, never_stuck)
 
 
 async def test_stuck_parts_are_counted_and_waited_for(
@@ -82,12 +82,12 @@ async def test_a_hurry_ends_the_wait_and_says_that_parts_are_missing(
     uploads: Uploads, tmp_path: Path
 ) -> None:
     upload = uploads.of(MemoryStore(Failing(*[REFUSED] * 100_000)), some_parts(tmp_path / "tape", 2))
-    hurried = threading.Event()
-    draining = asyncio.create_task(drain_tapes([upload], hurried, never_stuck))
+    out_of_time = threading.Event()
+    draining = asyncio.create_task(drain_tapes([upload], out_of_time, never_stuck))
     await asyncio.sleep(0.2)
     assert not draining.done()
     began = time.monotonic()
-    hurried.set()
+    out_of_time.set()
     assert not await draining
     assert time.monotonic() - began < 10
     assert len(upload.pending()) == 2
@@ -104,13 +104,13 @@ async def test_a_part_that_was_given_up_is_no_success(uploads: Uploads, tmp_path
 async def test_the_loop_goes_on_while_it_waits(uploads: Uploads, tmp_path: Path) -> None:
     """Heartbeats of health and signals must not wait for S3."""
     upload = uploads.of(MemoryStore(Failing(*[REFUSED] * 100_000)), some_parts(tmp_path / "tape", 1))
-    hurried = threading.Event()
-    draining = asyncio.create_task(drain_tapes([upload], hurried, never_stuck))
+    out_of_time = threading.Event()
+    draining = asyncio.create_task(drain_tapes([upload], out_of_time, never_stuck))
     slowest = 0.0
     for _ in range(30):
         began = time.monotonic()
         await asyncio.sleep(0.01)
         slowest = max(slowest, time.monotonic() - began)
-    hurried.set()
+    out_of_time.set()
     await draining
     assert slowest < 2.0
