@@ -1,9 +1,9 @@
 "use strict";
 
 /*
- * The built-ins that our scripts use after the page's own began, kept before the page can replace them. Whatever is reached by a
- * name at that time may be the page's: globals, methods, getters, the iterators behind `for of`, spread and array patterns, and
- * toJSON of what is turned into JSON. So these are called in their place, arrays are read by index, and promises are awaited.
+ * The built-ins that our scripts use after the page's own began, kept before the page can replace them. Everything that is reached
+ * by a name at that time may be the page's: globals, methods, getters, the iterators behind `for of`, spread and array patterns,
+ * and toJSON of what is turned into JSON. So these are called in their place, arrays are read by index, and promises are awaited.
  */
 
 const { apply, construct, defineProperty, getOwnPropertyDescriptor, getPrototypeOf, ownKeys, setPrototypeOf } = Reflect;
@@ -31,7 +31,7 @@ function keptGetter(owner, name) {
 }
 
 /**
- * A subclass with methods of its own, which are as they are now.
+ * A subclass with own methods, which are as they are now.
  * @template {new (...args: any[]) => any} Constructor
  * @param {Constructor} constructor
  * @returns {Constructor}

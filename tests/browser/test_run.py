@@ -240,7 +240,7 @@ async def test_a_dead_chromium_is_restarted_once(aws: Cloud, tmp_path: Path) -> 
     assert (bot / "attempts/0001/failure/log.txt").read_text().count("browser_died") >= 1
 
 
-async def test_a_call_that_was_told_is_not_told_again_by_the_next_worker(aws: Cloud, tmp_path: Path) -> None:
+async def test_the_next_worker_does_not_repeat_the_announcement(aws: Cloud, tmp_path: Path) -> None:
     def announced(attempt: int) -> str | None:
         status = aws.status()
         in_call = status is not None and (status.attempt, status.state) == (attempt, "in_call_recording")

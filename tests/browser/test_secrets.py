@@ -1,4 +1,4 @@
-"""A Teams meeting's passcode after faults that happen to the page: no output holds it, in whatever form.
+"""A Teams meeting's passcode after faults that happen to the page: no output holds it, in any form.
 
 The outcomes without a fault are searched where they are played (tests/support/outcome_rows.py).
 """

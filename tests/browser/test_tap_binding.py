@@ -124,7 +124,7 @@ async def test_a_worker_process_that_stops_for_a_while_loses_nothing(browser_ses
     loopback.assert_nothing_lost()
 
 
-async def test_what_a_page_holds_for_a_worker_process_that_stands_still_is_bounded(
+async def test_what_a_page_holds_for_a_stalled_worker_process_is_bounded(
     browser_session: BrowserSession,
 ) -> None:
     limits = TapLimits(batches_in_flight=2, queued_frame_bytes=2_000)

@@ -219,7 +219,7 @@ async def test_a_tile_of_icons_alone_has_no_name(browser_session: BrowserSession
     ]
 
 
-async def test_a_person_in_the_call_is_in_no_list_of_those_who_wait(browser_session: BrowserSession) -> None:
+async def test_a_person_in_the_call_is_in_no_list_of_waiting_people(browser_session: BrowserSession) -> None:
     loopback = await Loopback.open(browser_session)
     await loopback.page.evaluate(
         "(html) => document.body.insertAdjacentHTML('beforeend', html)",

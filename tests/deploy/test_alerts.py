@@ -40,7 +40,7 @@ def bench(server: tuple[Embedded, FaultProxy], tmp_path: Path) -> Iterator[Bench
 
 
 @pytest.mark.parametrize("alert", CASES)
-async def test_it_fires(alert: str, bench: Bench, tmp_path: Path) -> None:
+async def test_each_alert_fires_in_its_case(alert: str, bench: Bench, tmp_path: Path) -> None:
     pods = await CASES[alert](bench)
     assert fired(pods, WITHIN, {alert: True}, tmp_path / "rules") is None
 

@@ -249,7 +249,7 @@ MEDIA: Final = (
         f"{STEMS}test_stem_router.py",
     ),
     _mutation(
-        "whoever sent the same bytes before costs a speaker a packet",
+        "another speaker's same bytes cost a speaker a packet",
         "worker/stems/repeated_packets.py",
         "self._tracks.get((payload, csrcs))",
         "self._tracks.get((payload, ()))",
@@ -345,16 +345,16 @@ MEDIA: Final = (
         "        calls = []",
         f"{RENDERING}test_parallel_mixer.py",
     ),
-    # What is told.
+    # What is reported.
     _mutation(
-        "nobody is told of a receiver that was deaf",
+        "a receiver that was deaf is not reported",
         "worker/manifest/recording_facts.py",
         "        if self._deaf:",
         "        if False:",
         "tests/unit/manifest/test_recording_facts.py",
     ),
     _mutation(
-        "nobody is told of what the page dropped",
+        "what the page dropped is not reported",
         "worker/manifest/recording_facts.py",
         "        for what, count in sorted(self._dropped.items()):",
         "        for what, count in ():",

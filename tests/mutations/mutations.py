@@ -127,7 +127,7 @@ MUTATIONS: Final = (
         (f"{DELIVERY}test_fenced_store.py", f"{JOBS}test_finish.py"),
     ),
     Mutation(
-        "bot.json is written over whatever is there",
+        "bot.json is written over any version",
         "worker/delivery/guarded_document.py",
         "if_match=self._etag,",
         "if_match=None,",
@@ -280,7 +280,7 @@ MUTATIONS: Final = (
         (f"{JOBS}test_job_run.py::test_a_drain_that_takes_chromium_away_first_hands_the_job_on",),
     ),
     Mutation(
-        "a bot joins whatever meeting is held under a link by now",
+        "a late bot joins another meeting under the same link",
         "worker/jobs/job_run.py",
         "if not is_too_late(due, earlier.active_until, now, limit):",
         "if True:",

@@ -180,7 +180,7 @@ def _words_of_code() -> set[str]:
 def is_code_name_missing(name: str) -> bool:
     """Whether no file holds the name, or, of a class and its attribute, whether no class of that name has it.
 
-    Metrics stand in the code without namespace and ``_total``.
+    The code has metrics' names without namespace and ``_total``.
     """
     kind, _, attribute = name.partition(".")
     homes = _homes_of_classes().get(kind, [])

@@ -1,4 +1,4 @@
-"""How exactly speech must lie in the files, compared with when it left the replica."""
+"""How exactly speech must be placed in the files, compared with when it left the replica."""
 
 from __future__ import annotations
 

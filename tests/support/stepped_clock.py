@@ -1,6 +1,6 @@
 """Runs ``meetstems`` in a process whose clock is set while it runs: ``python -m tests.support.stepped_clock STEPS COMMAND…``.
 
-STEPS is ``AT:BY,…``: so many seconds after the bot began to attend ``time.time()`` jumps by so many seconds. Other clocks and
+STEPS is ``AT:BY,…``: AT seconds after the bot began to attend, ``time.time()`` jumps by BY seconds. Other clocks and
 processes, so Chromium and the replica, keep theirs: the system's clock was set, and they go by monotonic ones.
 """
 

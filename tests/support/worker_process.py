@@ -139,7 +139,7 @@ class Cloud:
         return sum(folder in key for key in self.objects())
 
     def has_recorded(self, attempt: int = 1) -> bool:
-        """Whether packets that attempt number ``attempt`` has recorded are in the bucket, whatever becomes of its worker."""
+        """Whether packets that attempt number ``attempt`` has recorded are in the bucket, also after its worker's end."""
         events = self.tape(attempt)
         started = next((event.at for event in events if isinstance(event, RecordingStarted)), None)
         batches = (event for event in events if isinstance(event, FrameBatch))

@@ -208,7 +208,7 @@ def test_python_is_read_without_its_code() -> None:
     assert "sys.exit" not in prose("worker/cli/__main__.py")
 
 
-def test_decisions_have_numbers_of_their_own_and_are_listed_in_order() -> None:
+def test_decisions_have_unique_numbers_and_are_listed_in_order() -> None:
     folder = ROOT / "docs" / "decisions"
     names = sorted(path.name for path in folder.glob("[0-9]*.md"))
     assert [name[:4] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]

@@ -103,7 +103,7 @@ def test_no_reason_has_two_faults() -> None:
     assert sum(len(reasons) for reasons in _FAULTS.values()) == len(frozenset().union(*_FAULTS.values()))
 
 
-def test_a_recording_is_cut_off_only_by_somebodys_fault() -> None:
+def test_every_reason_that_cuts_a_recording_off_is_a_fault() -> None:
     cut_off = {reason for reason in Reason if reason.is_cut_off}
     assert cut_off == CUT_OFF
     assert Fault.NOBODY not in {reason.fault for reason in cut_off}

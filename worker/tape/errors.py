@@ -10,7 +10,7 @@ class TapeWriteError(MeetstemsError):
 
 
 class UnwritableEventError(MeetstemsError):
-    """An event has values that a tape cannot hold, such as invalid Unicode. It costs itself alone: the tape goes on."""
+    """An event has values that a tape cannot hold, such as invalid Unicode. It is left out, and the tape goes on."""
 
 
 class TapeReadError(InputError):

@@ -124,7 +124,7 @@ def test_talk_spurts_share_decoders_without_a_trace() -> None:
     assert np.array_equal(sink.samples, alone.samples)
 
 
-def test_a_source_that_pauses_for_long_sounds_as_with_a_decoder_of_its_own() -> None:
+def test_a_source_that_pauses_for_long_sounds_as_with_a_separate_decoder() -> None:
     spurts = [(1, 0, SPEECH[:30]), (1, 480_000, SPEECH[30:60]), (2, 1_000_000, SPEECH[60:])]
     assert np.array_equal(mixed(spurts, 1_200_000, 4_800), mixed(spurts, 1_200_000, 2_000_000))
 

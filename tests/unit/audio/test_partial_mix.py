@@ -8,7 +8,7 @@ from worker.audio.partial_mix import Adder, SecondsRing, ring_bytes
 SECOND = np.arange(48_000, dtype=np.int32)
 
 
-def test_a_second_is_found_by_whoever_has_the_same_buffer() -> None:
+def test_a_second_is_found_by_each_reader_of_the_buffer() -> None:
     shared = mmap.mmap(-1, ring_bytes(3))
     writer, reader = SecondsRing(memoryview(shared)), SecondsRing(memoryview(shared))
     for second in range(2, 5):

@@ -69,7 +69,9 @@ def test_red_is_unpacked(mime_type: str, outer: int) -> None:
         (120, PayloadKind.COMFORT_NOISE),
     ],
 )
-def test_blocks_inside_red_are_told_apart_by_their_payload_type(payload_type: int, kind: PayloadKind) -> None:
+def test_blocks_inside_red_are_distinguished_by_their_payload_type(
+    payload_type: int, kind: PayloadKind
+) -> None:
     reader = PayloadReader()
     reader.read("audio/CN", 120, b"\x4e")
     reader.left_out.clear()

@@ -180,7 +180,7 @@ def test_what_a_page_claims_stays_between_the_taps_beginning_and_now(
 
 
 @given(claimed=times)
-def test_a_page_that_lies_about_one_time_reaches_back_to_its_opening_at_most(claimed: float) -> None:
+def test_one_false_time_of_a_page_reaches_back_to_its_opening_at_most(claimed: float) -> None:
     machine = Machine()
     machine.wait(3600.0)
     opened = machine.steady
@@ -189,7 +189,7 @@ def test_a_page_that_lies_about_one_time_reaches_back_to_its_opening_at_most(cla
     assert opened - 0.001 <= document.send()(claimed) <= machine.steady
 
 
-def test_a_page_that_lies_moves_no_other_document() -> None:
+def test_false_times_of_a_page_move_no_other_document() -> None:
     machine = Machine()
     honest, liar = Document(machine, 1), Document(machine, 2)
     for sent in (1e11, 0.0, 5e9):

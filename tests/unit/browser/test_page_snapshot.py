@@ -31,7 +31,7 @@ class ScriptedPage:
 @pytest.mark.parametrize(
     "dom", [None, 7, {}, PlaywrightError("closed"), OSError("full"), ValueError("odd"), TypeError()], ids=repr
 )
-async def test_whatever_the_page_answers_nothing_is_raised(
+async def test_no_answer_of_the_page_raises(
     dom: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await take_snapshot(cast(Page, ScriptedPage(dom)), tmp_path, [], NO_SECRETS)

@@ -35,7 +35,7 @@ def test_clock_has_hours_only_from_an_hour_on(seconds: float, shown: str) -> Non
     assert clock(seconds) == shown
 
 
-def test_plain_line_adds_up_packets_and_names_who_speaks() -> None:
+def test_plain_line_adds_up_packets_and_names_the_speakers() -> None:
     three = progress(83, speaker("Ada", speaking=True), speaker("Ben", lost=2), speaker("Zoë", speaking=True))
     assert plain_line(three) == "1:23 3 speakers, 9,780 packets, 12 recovered, 2 lost; speaking: Ada, Zoë"
     assert plain_line(progress(3)) == "0:03 0 speakers, 0 packets, 0 recovered, 0 lost; speaking: nobody"
@@ -54,7 +54,7 @@ def test_plain_display_prints_each_state_and_every_ten_seconds() -> None:
     assert lines[-1] == "leaving: meeting_ended"
 
 
-def test_live_view_marks_who_speaks() -> None:
+def test_live_view_marks_the_speakers() -> None:
     view = rendered(
         live_view(
             "https://meet…",
@@ -82,7 +82,7 @@ def test_hostile_names_stay_within_their_cell(width: int) -> None:
     assert max(row.count("x") for row in rows) < 40
 
 
-def test_live_view_of_many_speakers_shows_those_who_speak() -> None:
+def test_live_view_of_many_participants_shows_the_present_speakers() -> None:
     crowd = [speaker(f"Person {number}", speaking=number >= 38) for number in range(40)]
     view = rendered(live_view("t", State.IN_CALL_RECORDING, None, progress(1, *crowd)))
     assert "Person 38" in view

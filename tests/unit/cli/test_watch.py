@@ -1,4 +1,4 @@
-"""``meetstems watch`` in a process of its own, against a real server."""
+"""``meetstems watch`` in another process, against a real server."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_embedded_aws_says_what_to_install_without_its_packages(monkeypatch: pyt
         pass
 
 
-def test_embedded_aws_does_what_the_worker_rests_on() -> None:
+def test_embedded_aws_does_what_the_worker_needs() -> None:
     with embedded_aws() as embedded, closing(s3_client(embedded.aws)) as s3:
         check_store(S3Store(s3, embedded.bucket), "")
 

@@ -167,7 +167,7 @@ def test_a_refused_copy_leaves_the_message_alone(cloud: Cloud, fault: Fault) -> 
     ids=str,
 )
 def test_attributes_of_no_copy_are_ignored(cloud: Cloud, attributes: dict[str, str]) -> None:
-    """Whoever may send a job can send any attributes, and may only harm that job."""
+    """A sender of jobs can set any attributes, and may only harm that job."""
     began = time.time()
     cloud.sqs.send_message(
         QueueUrl=cloud.embedded.jobs_url,

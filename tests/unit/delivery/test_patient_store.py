@@ -116,7 +116,7 @@ def test_nothing_is_waited_for_once_out_of_time() -> None:
     assert len(store.asked) == 1
 
 
-def test_hurrying_ends_a_wait_at_once_with_one_more_try(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_time_a_wait_ends_at_once_with_one_more_try(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patient_store, "FIRST_WAIT", 60.0)
     out_of_time = threading.Event()
     store = MemoryStore(Failing(AWAY))
@@ -130,7 +130,7 @@ def test_hurrying_ends_a_wait_at_once_with_one_more_try(monkeypatch: pytest.Monk
     timer.join()
 
 
-def test_one_try_and_the_waits_are_short_enough_to_notice_a_hurry() -> None:
+def test_one_try_and_the_waits_are_short_enough_to_notice_the_end_of_time() -> None:
     """Within the grace period of a worker there is time for several tries."""
     store = MemoryStore()
     patient(store)

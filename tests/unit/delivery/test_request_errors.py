@@ -20,7 +20,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("fault", KINDS)
-def test_each_failed_request_is_told_once(cloud: Cloud, fault: Fault) -> None:
+def test_each_failed_request_is_reported_once(cloud: Cloud, fault: Fault) -> None:
     told: list[RequestError] = []
     watch_requests(cloud.s3, told.append)
     watch_requests(cloud.sqs, told.append)
@@ -59,5 +59,5 @@ def test_answers_to_a_question_are_no_errors(cloud: Cloud) -> None:
         (500, "InternalError", RequestError.UNAVAILABLE),
     ],
 )
-def test_classify(status: int, code: str, kind: RequestError | None) -> None:
+def test_an_answer_has_its_kind_of_error(status: int, code: str, kind: RequestError | None) -> None:
     assert classify(status, code) is kind

@@ -86,7 +86,7 @@ async def test_only_a_worker_that_had_a_job_waits_for_its_last_scrape(
         (signal.SIGHUP, Reason.DRAINED, Reason.INTERRUPTED),
     ],
 )
-async def test_a_drain_is_told_from_a_person(
+async def test_a_drain_is_distinguished_from_a_person(
     number: signal.Signals, on_sigterm: Reason, reason: Reason
 ) -> None:
     before = time.time()
@@ -105,7 +105,7 @@ async def test_a_worker_needs_a_bucket() -> None:
             pass
 
 
-async def test_each_worker_has_an_owner_of_its_own() -> None:
+async def test_each_worker_has_a_unique_owner() -> None:
     owners = set()
     for _ in range(2):
         async with open_context(BrowserSettings(), PLAIN, AWS) as context:

@@ -104,7 +104,7 @@ def test_a_bot_whose_last_attempt_was_refused_was_not_admitted() -> None:
     assert judge([], ending, [first, last]).kind is OutcomeKind.NOT_RECORDED
 
 
-def test_an_error_fails_the_job_whatever_the_reason() -> None:
+def test_an_error_fails_the_job_for_every_reason() -> None:
     ending, last = ended(Reason.MEETING_ENDED, EIO, admitted=True)
     for before in ([], [RECORDED]):
         assert judge(before, ending, [last]) == JobOutcome(
@@ -258,7 +258,7 @@ def recorded_with(announcement: Announcement | None) -> RecordedAttempt:
         ([TOLD_LATER], [], TOLD.written_at, TOLD_LATER),
     ],
 )
-def test_told_in_one_attempt_is_told_in_all(
+def test_an_announcement_in_one_attempt_counts_for_all(
     earlier: Sequence[Announcement | None],
     own: Sequence[Announcement | None],
     announced_at: str | None,
@@ -293,7 +293,7 @@ def test_told_in_one_attempt_is_told_in_all(
         ),
     ],
 )
-def test_a_call_that_was_not_told_is_warned_of(
+def test_a_recording_that_was_not_announced_has_a_warning(
     announcement: Announcement | None, warnings: list[str]
 ) -> None:
     outcome = JobOutcome(OutcomeKind.RECORDED, State.DONE, Reason.REMOVED, "")
@@ -314,7 +314,7 @@ def test_a_call_that_was_not_told_is_warned_of(
     assert result.warnings == [*RECORDED.manifest.recording.warnings, *warnings]
 
 
-def test_a_results_detail_has_no_passcode_whoever_wrote_it() -> None:
+def test_a_results_detail_has_no_passcode() -> None:
     link = "https://teams.microsoft.com/meet/123?p=Xk7mQ2"
     job = parse_job(msgspec.json.encode({"bot_id": "bot-1", "meeting_link": link}), lambda: "other")
     error = OSError(f"no {link} but Xk7mQ2")

@@ -259,7 +259,7 @@ async def test_what_must_be_written_raises() -> None:
     desk.store.before = Failing(RefusedError("no"), wanted=(f"put {KEYS.status}",))
     with pytest.raises(RefusedError):
         await desk.reporter.audio_ready()
-    # Nobody is told of audio that bot.json does not show.
+    # No event reports audio that bot.json does not show.
     assert desk.sink.names == ["bot.stopped"]
 
 

@@ -134,7 +134,7 @@ def test_a_tape_without_a_recording_is_tried_once(tmp_path: Path, caplog: pytest
 def test_an_attempt_without_files_is_no_error(
     error: Exception, tape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its tape is uploaded: whatever rendering again fails at, the job goes on."""
+    """Its tape is uploaded: where rendering again fails, the job goes on."""
 
     def fail(*_: object) -> None:
         raise error

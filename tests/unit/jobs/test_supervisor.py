@@ -94,8 +94,8 @@ async def test_an_attempt_that_begins_after_the_stop_stops_at_once(upload: TapeU
             assert watched.begin_attempt(upload).result() == DRAIN
 
 
-async def test_a_lost_lease_stops_for_good_but_hurries_nothing(upload: TapeUpload) -> None:
-    """The tape's parts are this worker's own; they are uploaded whoever has the bot."""
+async def test_a_lost_lease_stops_for_good_but_ends_no_wait(upload: TapeUpload) -> None:
+    """The tape's parts are this worker's own; they are uploaded even if another worker has the bot."""
     setup = Setup(grace=0.01)
     with closing(upload):
         async with setup.supervisor as watched:

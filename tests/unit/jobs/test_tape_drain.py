@@ -78,7 +78,7 @@ async def test_stuck_parts_are_counted_and_waited_for(
     assert len(store.objects) == 3
 
 
-async def test_a_hurry_ends_the_wait_and_says_that_parts_are_missing(
+async def test_out_of_time_the_wait_ends_and_says_that_parts_are_missing(
     uploads: Uploads, tmp_path: Path
 ) -> None:
     upload = uploads.of(MemoryStore(Failing(*[REFUSED] * 100_000)), some_parts(tmp_path / "tape", 2))

@@ -289,7 +289,7 @@ def test_the_bot_leaves_an_empty_room_only_where_the_roster_can_show_one(row: Ro
     assert left_at == pytest.approx(row.left_at, abs=1.0)
 
 
-def test_the_ending_says_what_it_rests_on() -> None:
+def test_the_ending_names_its_evidence() -> None:
     outcome = played(EAGER, [], TURNS, 4000)
     assert outcome is not None
     assert outcome[0].detail == "nobody spoke, and no roster says who is there"
@@ -326,7 +326,7 @@ def shows_all_have_left(shown: Sequence[Shown], until: float) -> bool:
     talks,
     st.sampled_from([RECALL, EAGER, LeavePolicy(noone_joined=5.0, everyone_left=Patience(0.0))]),
 )
-def test_a_room_in_which_somebody_spoke_is_not_empty_unless_the_roster_showed_all_leave(
+def test_a_room_with_speech_is_not_empty_unless_the_roster_showed_all_leave(
     shown: list[Shown], talk: list[Talk], policy: LeavePolicy
 ) -> None:
     outcome = played(policy, shown, talk, 1600)

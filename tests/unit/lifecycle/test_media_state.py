@@ -125,7 +125,7 @@ RED_VOICE = bytes([0x80 | 111, 0, 0, 1, 111]) + b"\xf8" + VOICE
         (frame(9.0, 7, payload=b"\x80garbled", level=None, mime="audio/red"), True),
     ],
 )
-def test_comfort_noise_that_lists_nobody_is_no_speech(packet: Frame, speaks: bool) -> None:
+def test_comfort_noise_without_sources_is_no_speech(packet: Frame, speaks: bool) -> None:
     later = [msgspec.structs.replace(packet, timestamp=960 * number) for number in range(2)]
     assert (media(frames(*later)).last_speech is not None) == speaks
 

@@ -25,14 +25,14 @@ def monitor() -> PresenceMonitor:
     return PresenceMonitor("Notes", lambda device: "Notetaker" in (device.name or ""))
 
 
-def test_people_leave_out_the_bot_screen_shares_and_who_waits_or_is_gone() -> None:
+def test_people_are_without_the_bot_screen_shares_and_participants_who_wait_or_left() -> None:
     share = Device(device_id="share", name="Ana (Presentation)", status=Status.IN, parent_id="ana")
     waiting = Device(device_id="ben", name="Ben", status=Status.WAITING)
     tile = Device(device_id="cem", name="Cem")
     assert people(roster(US, ANA_GONE, share, waiting, tile), "Notes") == [tile]
 
 
-def test_a_roster_shows_leaving_only_once_somebody_whom_it_showed_has_left() -> None:
+def test_a_roster_shows_leaving_only_once_a_participant_whom_it_showed_has_left() -> None:
     presence = monitor()
     assert not presence.update(roster(US), QUIET, 0).showed_leaving
     assert not presence.update(roster(US, ANA_GONE), QUIET, 1).showed_leaving
@@ -60,7 +60,7 @@ def test_the_sound_of_a_screen_share_is_its_presenters() -> None:
     assert presence.update(gone, spoke, 11).unseen_spoke_at is None
 
 
-def test_who_speaks_after_the_roster_showed_them_leaving_is_unseen() -> None:
+def test_a_participant_who_speaks_after_the_roster_showed_them_leaving_is_unseen() -> None:
     presence = monitor()
     owned = {7: "ana"}
     presence.update(roster(US, ANA, sources=owned), QUIET, 0)
@@ -71,7 +71,7 @@ def test_who_speaks_after_the_roster_showed_them_leaving_is_unseen() -> None:
     assert presence.update(gone, later, 110).unseen_spoke_at == 101 + STILL_HERE
 
 
-def test_speech_without_a_source_may_be_of_anybody_whom_the_roster_showed_then() -> None:
+def test_speech_without_a_source_may_be_of_each_participant_whom_the_roster_showed_then() -> None:
     presence = monitor()
     spoke = MediaState(unlisted_speech=100.0)
     assert presence.update(roster(US), spoke, 100).unseen_spoke_at == 100.0

@@ -238,7 +238,7 @@ def test_a_refusal_counts_only_once_it_has_lasted() -> None:
 LOBBY_MEDIA = MediaState(receivers=True, messages=True)
 
 
-def test_what_a_waiting_room_has_too_admits_nobody_whose_page_may_be_one() -> None:
+def test_signs_that_a_waiting_room_has_too_do_not_show_an_admission() -> None:
     life = Life().hear(LOBBY_MEDIA).see(Scene.ASKED).see(Scene.CALL, 60, lobby_like=True)
     assert life.states == []
     life.see(Scene.CALL)
@@ -355,7 +355,7 @@ def test_a_participant_who_rejoins_restarts_everyone_left() -> None:
     assert life.lifecycle.state is State.IN_CALL_RECORDING
 
 
-def test_speakers_count_as_present_whatever_the_roster_says() -> None:
+def test_speakers_count_as_present_against_the_roster() -> None:
     life = Life(noone_joined=30.0, everyone_left=Patience(2.0)).admitted()
     for _ in range(200):
         life.hear(ALIVE._replace(last_speech=life.at)).see(Scene.CALL)
@@ -411,7 +411,7 @@ def test_a_capture_that_misses_what_is_said_is_left_where_another_attempt_follow
 
 
 @pytest.mark.parametrize("start_on", ["participant_join", "participant_speak"])
-def test_recording_waits_for_somebody(start_on: StartOn) -> None:
+def test_recording_waits_for_another_participant(start_on: StartOn) -> None:
     life = Life(start_on=start_on).admitted().see(Scene.CALL, 10)
     assert life.states == [State.IN_CALL_NOT_RECORDING]
     life.meet(US, ANA).see(Scene.CALL)
@@ -706,7 +706,7 @@ looks = st.tuples(st.sampled_from([0.25, 0.5, 1.0, 4.0]), scenes, st.booleans(),
 def test_a_connection_is_lost_only_after_as_long_without_packets(
     script: list[tuple[float, Scene, bool, bool]],
 ) -> None:
-    """Whatever the page shows: packets within LOST_TIMEOUT keep the call, and so does a call's view with heartbeats."""
+    """For every page: packets within LOST_TIMEOUT keep the call, and so does a call's view with heartbeats."""
     lifecycle = Lifecycle(LeavePolicy(silence=None, everyone_left=None, noone_joined=None), "Notes", T0)
     lifecycle.update_media(ALIVE, T0)
     lifecycle.update_view(view(Scene.CALL), T0)

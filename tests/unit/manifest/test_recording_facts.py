@@ -1,4 +1,4 @@
-"""What is missing on a tape, or never came from the page, is told in the manifest and apart from the network's losses."""
+"""What is missing on a tape, or never came from the page, is in the manifest, apart from the network's losses."""
 
 from __future__ import annotations
 
@@ -126,7 +126,9 @@ def without(numbers: set[int]) -> list[TapeEvent]:
 
 
 @pytest.mark.parametrize(("numbers", "missing"), [({0}, 1), ({3, 4, 90}, 3), ({5}, 1)])
-def test_missing_batches_are_told_live_and_in_replay(numbers: set[int], missing: int, tmp_path: Path) -> None:
+def test_missing_batches_are_reported_live_and_in_replay(
+    numbers: set[int], missing: int, tmp_path: Path
+) -> None:
     taken = without(numbers)
     recording = live(tmp_path / "live", taken)
     assert recording.holes == Holes(batches_missing=missing)
@@ -136,7 +138,7 @@ def test_missing_batches_are_told_live_and_in_replay(numbers: set[int], missing:
     assert rendered(written(tmp_path, taken), tmp_path / "files") == recording
 
 
-def test_frames_that_the_page_dropped_are_told_apart_from_the_networks_losses(tmp_path: Path) -> None:
+def test_frames_that_the_page_dropped_are_counted_apart_from_the_networks_losses(tmp_path: Path) -> None:
     dropped = [
         msgspec.structs.replace(event, dropped=0 if event.sequence < 50 else 12)
         if isinstance(event, FrameBatch)

@@ -44,7 +44,7 @@ def test_a_receiver_found_deaf_is_so_until_frames_come() -> None:
     assert not watch(before, deaf, report(6, 80, 20, receiver=2)).deaf
 
 
-def test_reports_alone_find_nobody_deaf() -> None:
+def test_reports_alone_find_no_receiver_deaf() -> None:
     assert not watch(report(0, 100, 100), report(10, 600, 100), report(20, 1100, 100)).deaf
 
 

@@ -160,7 +160,7 @@ def test_any_text_becomes_one_harmless_line(text: str) -> None:
 
 
 @pytest.mark.parametrize("json_lines", [True, False])
-def test_nobody_logs_the_jobs_secrets(json_lines: bool) -> None:
+def test_the_log_has_no_secrets_of_the_job(json_lines: bool) -> None:
     stream = io.StringIO()
     tail = configure_logging("bot-1", 1, stream, json_lines=json_lines, redactor=Redactor(["Xk7mQ2"]))
     third_party = logging.getLogger("some.library")

@@ -250,7 +250,7 @@ def test_no_label_grows_without_end(reading: Reading) -> None:
     assert len(generate_latest(reading.registry).splitlines()) < 1000
 
 
-def test_delivery(reading: Reading) -> None:
+def test_delivery_and_jobs_are_counted(reading: Reading) -> None:
     metrics = reading.metrics
     metrics.delivery.part_closed(4000)
     metrics.delivery.uploaded(3000)

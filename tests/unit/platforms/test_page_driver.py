@@ -74,7 +74,7 @@ async def test_a_document_that_cannot_be_read_is_read_anew(answer: str | Playwri
     assert (page.prepared, page.disposed) == (2, 1)
 
 
-async def test_what_is_wanted_has_its_own_changes() -> None:
+async def test_each_wanted_value_has_separate_changes() -> None:
     page = Documents(['{"count": 1}', '{"count": 2}', None, None])
     driver = PageDriver(cast(Page, page), "Stems")
     wanted = [{"text": True}, {"text": False}] * 2

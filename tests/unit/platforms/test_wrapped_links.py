@@ -156,7 +156,7 @@ ENDINGS = st.sampled_from(["", ">", ".", ")", "”,", "\u200b", "%3E"])
 @example(SHORT, ">", ["Check Point", "Check Point"], "<link|label>")
 @example(DEEP, "", ["encoded as a whole", "Check Point"], "(link).")
 @example(DEEP, "%3E", ["Proofpoint 2", "SafeLinks", "Google"], "[label](link)")
-def test_whatever_wraps_a_link_it_comes_out_the_same(
+def test_every_wrapper_of_a_link_gives_the_same_link(
     link: str, ending: str, filters: list[str], prose: str
 ) -> None:
     # What is behind a link got into its first filter.

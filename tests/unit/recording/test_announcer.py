@@ -47,7 +47,7 @@ class Run:
             self.now += 0.5
 
 
-async def test_a_message_that_is_taken_is_written_once_and_its_time_is_told() -> None:
+async def test_a_message_that_is_accepted_is_written_once_and_its_time_is_reported() -> None:
     chat = ScriptedChat(None)
     run = Run(chat)
     await run.stay(60)
@@ -67,7 +67,7 @@ async def test_a_refused_message_is_tried_again_after_a_pause() -> None:
     assert run.written == [Announced(at=T0 + 2 * PAUSE)]
 
 
-async def test_after_the_last_try_the_failure_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_after_the_last_try_the_failure_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     chat = ScriptedChat(*[NotAnnounced.NOT_TAKEN] * (MOST_TRIES - 1), NotAnnounced.NO_CHAT)
     run = Run(chat)
     await run.stay(120)

@@ -221,7 +221,7 @@ def test_a_mix_that_cannot_be_created_is_left_out(
 
 
 @pytest.mark.parametrize("error", [FULL, ValueError("no")])
-def test_a_timeline_that_cannot_be_written_costs_itself_alone(
+def test_a_timeline_that_cannot_be_written_is_lost_alone(
     error: Exception, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(completion, "timeline_html", fails(error))
@@ -284,7 +284,7 @@ def test_a_manifest_that_cannot_be_made_costs_no_other_file(
 
 
 @pytest.mark.parametrize("error", [FULL, EOFError(), ValueError("no")])
-def test_a_mix_that_cannot_be_completed_costs_itself_alone(
+def test_a_mix_that_cannot_be_completed_is_lost_alone(
     error: Exception, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Mixer, "close", fails(error))
@@ -359,7 +359,7 @@ def test_a_live_stream_that_fails_at_a_loss_gets_nothing_more() -> None:
     assert (sink.spoken, len(track.failures)) == (1, 1)
 
 
-def test_a_packet_that_cannot_be_placed_costs_itself_alone(
+def test_a_packet_that_cannot_be_placed_is_lost_alone(
     tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = SlotPlacement.place
@@ -396,7 +396,7 @@ def test_replay_tells_which_error_cost_a_file(
 
 
 @pytest.mark.parametrize("error", [av.error.InvalidDataError(1, "no"), IndexError("no"), MemoryError()])
-def test_replay_raises_one_kind_of_error_whatever_a_renderer_raises(error: Exception, tmp_path: Path) -> None:
+def test_replay_raises_one_kind_of_error_for_all_of_a_renderers(error: Exception, tmp_path: Path) -> None:
     write_tape(tmp_path / "tape")
 
     class Breaking(Renderer):

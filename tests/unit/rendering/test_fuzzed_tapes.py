@@ -72,7 +72,9 @@ class HeardMixer(Mixer):
 
 @pytest.mark.parametrize("platform", Platform)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_hostile_packets_cost_nobody_else_a_packet(seed: int, platform: Platform, tmp_path: Path) -> None:
+def test_hostile_packets_cost_no_other_speaker_a_packet(
+    seed: int, platform: Platform, tmp_path: Path
+) -> None:
     tape = FuzzedTape(seed, platform)
     mixers: list[HeardMixer] = []
 

@@ -485,7 +485,7 @@ def test_no_payload_costs_another_speaker_a_packet(
         ("no_chat", Announcement(written_at=None, failure="no_chat")),
     ],
 )
-def test_the_manifest_says_whether_the_call_was_told(
+def test_the_manifest_says_whether_the_recording_was_announced(
     tmp_path: Path, failure: str, expected: Announcement
 ) -> None:
     events = list(synthetic_tape(THREE, 4.0))

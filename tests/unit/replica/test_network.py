@@ -26,7 +26,7 @@ def test_a_stall_holds_all_packets_and_drains_them_in_order() -> None:
     assert {passage.route for _, passage in passed} == {0.0}
 
 
-def test_a_route_delays_all_later_packets_and_is_told_apart_from_queues() -> None:
+def test_a_route_delays_all_later_packets_and_is_distinguished_from_queues() -> None:
     routes = [Route(at=10.0, delay=0.2), Route(at=20.0, delay=0.05)]
     passed = dict(passages(Network(routes=routes, jitter=0.01)))
     assert [passed[at].route for at in (9.98, 10.0, 19.98, 20.0)] == [0.0, 0.2, 0.2, 0.05]

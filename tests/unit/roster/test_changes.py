@@ -26,7 +26,7 @@ def test_a_participant_joins_leaves_and_joins_again() -> None:
     assert changes_to(roster_changes, roster(ana=device())) == [("join", "Ana")]
 
 
-def test_who_waits_in_the_lobby_joins_once_let_in() -> None:
+def test_a_participant_in_the_lobby_joins_once_admitted() -> None:
     roster_changes = RosterChanges()
     assert changes_to(roster_changes, roster(ana=device(Status.WAITING, muted=True))) == []
     assert changes_to(roster_changes, roster(ana=device(muted=True))) == [("join", "Ana"), ("mute", "Ana")]

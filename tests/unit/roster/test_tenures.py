@@ -36,7 +36,7 @@ def test_a_source_has_one_tenure_while_its_owner_is_there() -> None:
     assert owners.changed_hands() == {}
 
 
-def test_after_its_owner_left_a_source_is_nobodys_until_somebody_is_named() -> None:
+def test_a_source_has_no_owner_after_its_owner_left_until_one_is_named() -> None:
     owners = anns()
     owners.show("ann", gone=True, at=LEFT)
     owners.show("ann", gone=True, at=LEFT + 20)
@@ -49,7 +49,7 @@ def test_after_its_owner_left_a_source_is_nobodys_until_somebody_is_named() -> N
     assert not any(owner and owner.contested for owner in owners.changed_hands()[7])
 
 
-def test_somebody_who_is_named_at_once_has_the_source_at_once() -> None:
+def test_an_owner_who_is_named_at_once_has_the_source_at_once() -> None:
     owners = anns()
     owners.show("ann", gone=True, at=LEFT)
     owners.assign(7, "bo", TILES, LEFT + 1)
@@ -82,7 +82,7 @@ def test_weak_evidence_that_changes_begins_no_tenure() -> None:
     assert tenures_at(owners, 0.0, 100.0) == [0, 0]
 
 
-def test_an_old_statement_does_not_give_a_source_back_to_somebody_who_left() -> None:
+def test_an_old_statement_does_not_return_a_source_to_an_owner_who_left() -> None:
     owners = anns()
     owners.show("ann", gone=True, at=LEFT)
     owners.assign(7, "bo", PUSHED, CAME)
@@ -127,7 +127,7 @@ steps = st.lists(
 
 
 @given(steps)
-def test_a_tenure_that_was_told_can_only_turn_out_to_be_a_later_one(
+def test_a_tenure_that_was_returned_can_only_be_corrected_to_a_later_one(
     history: list[tuple[str, bool | None, Evidence, float]],
 ) -> None:
     """Packets were written by it. A later tenure shows that a file has several owners; an earlier one would hide it."""

@@ -102,7 +102,7 @@ def test_each_owner_has_a_file_of_their_own(
 
 
 @PLATFORMS
-def test_what_nobody_is_named_for_after_the_owner_left_is_an_unknown_speakers(
+def test_speech_after_the_owner_left_is_an_unknown_speakers_without_a_new_owner(
     platform: Platform, says: Says, tmp_path: Path
 ) -> None:
     events = [says(0.5, 1, here=True, owns=True), says(12.0, 1, here=False, owns=False)]
@@ -152,7 +152,7 @@ def test_a_change_that_becomes_known_too_late_names_nobody(
 
 
 @PLATFORMS
-def test_who_comes_back_is_one_participant(platform: Platform, says: Says, tmp_path: Path) -> None:
+def test_a_participant_who_comes_back_is_the_same(platform: Platform, says: Says, tmp_path: Path) -> None:
     events = [
         says(0.5, 1, here=True, owns=True),
         says(11.5, 1, here=False, owns=False),

@@ -407,7 +407,7 @@ def test_strays_that_nothing_follows_are_counted() -> None:
     assert buffer.counts.late == {7: 20 - REMEMBERED_STRAYS}
 
 
-def test_late_packets_are_told_from_duplicates_up_to_a_thousand_losses_back() -> None:
+def test_late_packets_are_distinguished_from_duplicates_up_to_a_thousand_losses_back() -> None:
     buffer = JitterBuffer()
     buffer.push(frame(0), 0.0)
     buffer.push(frame(1_000), 20.0)

@@ -166,7 +166,7 @@ UNWRITABLE = {
 
 
 @pytest.mark.parametrize("event", UNWRITABLE.values(), ids=UNWRITABLE)
-def test_an_event_that_no_tape_can_hold_costs_itself_alone(event: TapeEvent, tmp_path: Path) -> None:
+def test_an_event_that_no_tape_can_hold_is_lost_alone(event: TapeEvent, tmp_path: Path) -> None:
     with TapeWriter(tmp_path) as tape:
         tape.write(batch(0, EPOCH), EPOCH)
         with pytest.raises(
@@ -190,7 +190,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 @pytest.mark.parametrize("method", ["add_message", "finish", "start"])
-def test_whatever_the_mcap_library_raises_is_one_kind_of_error(
+def test_all_errors_of_the_mcap_library_become_one_kind(
     method: str, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> NoReturn:

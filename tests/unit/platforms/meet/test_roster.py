@@ -101,7 +101,7 @@ def test_our_own_removal_ends_the_call() -> None:
 @pytest.mark.parametrize(
     ("after", "status"), [(0.5, Status.REMOVED), (4.9, Status.REMOVED), (5.1, Status.IN)]
 )
-def test_a_late_answer_brings_nobody_back_into_the_call(after: float, status: Status) -> None:
+def test_a_late_answer_brings_no_participant_back_into_the_call(after: float, status: Status) -> None:
     removed = collections(listed(user(1, "Bot", (4, 7), (7, "x"))))
     answer = response(base64.b64encode(nested("2.2.2", user(1, "Bot", (4, 1), (7, "x")))))
     roster = observed(replace(removed, at=100.0), replace(answer, at=100.0 + after)).roster()
@@ -163,7 +163,7 @@ def test_tiles_give_names_and_sources_but_phantom_tiles_do_not() -> None:
     assert roster.sources[100].evidence == (Evidence.TILES,)
 
 
-def test_who_waits_is_not_in_the_call_until_a_tile_or_a_message_shows_it() -> None:
+def test_a_waiting_participant_is_not_in_the_call_until_a_tile_or_a_message_shows_it() -> None:
     waiting = Tile(participant_id=device(1), name="Ada", sources=[], listed_in="Waiting to join")
     decoder = observed(tiles(waiting))
     assert decoder.roster().devices[device(1)].status is Status.WAITING
@@ -314,7 +314,7 @@ BOT_IN, ADA_IN, BEN_IN = (user(1, "Bot", (4, 1), (7, "x")), user(2, "Ada", (4, 1
     ],
     ids=["one answer", "too soon", "two answers", "back in between", "updates, not lists"],
 )
-def test_who_is_missing_in_whole_lists_has_left(
+def test_a_participant_missing_in_whole_lists_has_left(
     answers: list[tuple[float, list[bytes]]], status: Status
 ) -> None:
     before = collections(listed(BOT_IN) + listed(ADA_IN) + listed(BEN_IN))
@@ -324,7 +324,7 @@ def test_who_is_missing_in_whole_lists_has_left(
     assert decoder.roster().devices[device(1)].status is Status.IN
 
 
-def test_a_tile_or_a_message_keeps_somebody_whom_the_lists_lack() -> None:
+def test_a_tile_or_a_message_keeps_a_participant_whom_the_lists_lack() -> None:
     before = collections(listed(BOT_IN) + listed(ADA_IN))
     shown = replace(tiles(Tile(participant_id=device(2), name="Ada", sources=[])), at=5.0)
     told = replace(collections(listed(ADA_IN)), at=5.0)
@@ -418,13 +418,13 @@ def test_a_closed_document_takes_presence_with_it_and_leaves_names_and_sources()
     assert roster.devices[device(3)].status is Status.OUT
 
 
-def test_a_removal_outlasts_the_document_that_told_it() -> None:
+def test_a_removal_outlasts_the_document_that_received_it() -> None:
     removed = observed(collections(listed(user(2, "Notes", (4, 7), (7, "x")))), CLOSED).roster()
     assert removed.over is not None
     assert removed.over.reason is Reason.REMOVED
 
 
-def test_what_another_document_was_told_stays() -> None:
+def test_facts_that_another_document_received_stay() -> None:
     ada = ChannelMessage(
         at=0, document=2, connection=0, label="collections", payload=listed(user(1, "Ada", (4, 1)))
     )

@@ -44,7 +44,7 @@ def test_labels_name_a_tile_that_shows_no_name_or_another(
         ([], "", False),
     ],
 )
-def test_who_waits_is_known_by_their_list_or_its_buttons(
+def test_a_waiting_participant_is_recognized_by_the_list_or_its_buttons(
     labels: list[str], listed_in: str, expected: bool
 ) -> None:
     assert waits(tile("Ben", labels, listed_in)) is expected

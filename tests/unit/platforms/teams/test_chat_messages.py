@@ -38,7 +38,7 @@ def test_a_message_is_read_with_its_sender_and_its_time() -> None:
         {"threadtype": "chat"},
     ],
 )
-def test_what_nobody_wrote_into_the_meetings_chat_is_no_message(resource: dict[str, Any]) -> None:
+def test_frames_without_a_written_text_are_no_chat_messages(resource: dict[str, Any]) -> None:
     assert chat_in(written("<p>text</p>", **resource)) == []
 
 

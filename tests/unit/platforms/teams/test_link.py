@@ -136,7 +136,7 @@ COORDS = base64.urlsafe_b64encode(
         (f"{MEETUP}?{CONTEXT}", ()),
     ],
 )
-def test_what_lets_somebody_in_is_known_as_secret(link: str, secrets: tuple[str, ...]) -> None:
+def test_passcodes_and_tokens_of_a_link_are_secrets(link: str, secrets: tuple[str, ...]) -> None:
     assert parse_teams_link(link).secrets == secrets
 
 

@@ -111,7 +111,7 @@ def test_our_own_device_is_known_by_the_bots_name(shown: str) -> None:
     assert [each.name for each in known.others_present] == ["Ada"]
 
 
-def test_who_waits_in_the_lobby_is_not_in_the_call() -> None:
+def test_a_participant_in_the_lobby_is_not_in_the_call() -> None:
     teams = observed(
         roster(person(1, "Ada", source=201, places=["lobby"]), person(2, BOT, source=414, places=["lobby"]))
     )
@@ -197,7 +197,7 @@ def test_mute_is_what_the_client_or_an_organizer_says(
     assert teams.roster().devices[identity(1)].muted is muted
 
 
-def test_who_is_muted_on_one_of_two_endpoints_is_not_muted() -> None:
+def test_a_participant_muted_on_one_of_two_endpoints_is_not_muted() -> None:
     ada = person(1, "Ada", source=414, muted=True)
     ada["endpoints"]["e2"] = person(1, source=627, muted=False)["endpoints"]["e1"]
     assert observed(roster(ada)).roster().devices[identity(1)].muted is False
@@ -266,7 +266,7 @@ def test_only_an_endpoint_in_the_call_shows_the_bot_in_the_call() -> None:
         assert us_again is not None and us_again.status is Status.UNKNOWN
 
 
-def test_who_left_and_comes_back_waits_anew() -> None:
+def test_a_participant_who_left_and_comes_back_waits_anew() -> None:
     teams = observed(
         roster(person(1, "Ada", source=414)),
         roster(person(1, state="inactive")),
@@ -297,7 +297,7 @@ def application(name: str | None, *, hidden: bool = False) -> dict[str, Any]:
     return {**entry, "details": {**entry["details"], "id": "28:bdd75849", "displayName": name}}
 
 
-def test_teams_own_recorder_is_nobody_and_a_bot_with_a_name_is_somebody() -> None:
+def test_teams_own_recorder_is_no_participant_and_a_bot_with_a_name_is_one() -> None:
     hidden_person = person(3, "Recorder", source=627, hidden=True)
     teams = observed(
         roster(person(1, "Ada", source=201), application(None), hidden_person),
@@ -310,7 +310,7 @@ def test_teams_own_recorder_is_nobody_and_a_bot_with_a_name_is_somebody() -> Non
     assert teams.roster().others_present == []
 
 
-def test_a_person_with_a_second_endpoint_that_is_hidden_is_still_somebody() -> None:
+def test_a_person_with_a_second_endpoint_that_is_hidden_stays_a_participant() -> None:
     ada = person(1, "Ada", source=201)
     ada["endpoints"]["e2"] = person(1, source=414, hidden=True)["endpoints"]["e1"]
     assert [each.name for each in observed(roster(ada)).roster().others_present] == ["Ada"]
@@ -494,7 +494,7 @@ def test_the_pages_objects_are_void_with_their_document() -> None:
     assert observed(shown, DocumentClosed(at=9, document=2)).roster().devices[identity(1)].status is Status.IN
 
 
-def test_an_end_outlasts_the_document_that_told_it() -> None:
+def test_an_end_outlasts_the_document_that_received_it() -> None:
     over = observed(roster(person(2, BOT)), ended(5000), CLOSED).roster().over
     assert over is not None
     assert over.reason is Reason.REMOVED
