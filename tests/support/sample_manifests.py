@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 
+import msgspec
+
 from worker.manifest.filenames import file_name, stream_id
+from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import (
     Interval,
     Manifest,
@@ -129,3 +132,26 @@ def meeting(speakers: int, duration: float) -> Manifest:
         ],
         duration,
     )
+
+
+STARTED = "2026-11-21T09:30:{:06.3f}Z"
+
+
+def recorded(
+    attempt: int, at: float, duration: float, *people: ParticipantStreams, reason: str = "meeting_ended"
+) -> RecordedAttempt:
+    """An attempt that began ``at`` seconds after 09:30 and lasted ``duration`` seconds."""
+    whole = manifest(list(people), duration)
+    recording = msgspec.structs.replace(
+        whole.recording,
+        started_at=STARTED.format(at),
+        ended_reason=reason,
+        complete=reason == "meeting_ended",
+    )
+    document = msgspec.structs.replace(whole, recording=recording)
+    return RecordedAttempt(attempt, document, f"attempts/{attempt:04d}/files")
+
+
+def someone(number: int, name: str, *intervals: tuple[float, float]) -> ParticipantStreams:
+    """A participant who speaks in these intervals of 10 s."""
+    return participant(number, name, segment(number, name, list(intervals), 10.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -65,6 +66,15 @@ def test_only_modules_that_the_contract_covers_are_called_pure(module: Path) -> 
     lowest = module.parent == WORKER and module.stem != "settings"
     if "(pure" in docstring(module).split("\n\n")[0]:
         assert covered or lowest
+
+
+def test_no_unit_test_imports_another() -> None:
+    tests = ROOT / "tests" / "unit"
+    shared = re.compile(r"^from (tests\.unit\.[\w.]*\btest_\w+) import", re.MULTILINE)
+    found = [
+        (path.name, each) for path in tests.rglob("*.py") for each in shared.findall(path.read_text("utf-8"))
+    ]
+    assert found == [], "expected what tests share in tests/support"
 
 
 def test_unit_tests_mirror_the_package() -> None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.replica.voices import load_voice
-from tests.unit.audio.test_opus import decode, payloads
+from tests.support.opus_packets import decode
+from tests.support.strategies import payloads
 from worker.audio import decoder
 from worker.audio.decoder import MAX_CONCEALED, Samples, SpeechDecoder
 from worker.audio.opus import OpusError, packet_samples

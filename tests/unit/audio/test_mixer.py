@@ -1,32 +1,17 @@
 import numpy as np
 
 from fixtures.replica.voices import load_voice
-from tests.unit.audio.test_opus import decode
+from tests.support.kept_samples import KeptSamples
+from tests.support.opus_packets import decode
 from worker.audio.decoder import MOST_DECODERS
 from worker.audio.mixer import Mixer, Sums
 
 SPEECH = [packet.payload for packet in load_voice("aria").speech[:100]]
 
 
-class Sink:
-    def __init__(self) -> None:
-        self.parts: list[Sums] = []
-        self.closed = False
-
-    def write(self, samples: Sums) -> None:
-        self.parts.append(samples.copy())
-
-    def close(self) -> None:
-        self.closed = True
-
-    @property
-    def samples(self) -> Sums:
-        return np.concatenate(self.parts) if self.parts else np.zeros(0, np.int32)
-
-
 def mixed(spurts: list[tuple[int, int, list[bytes]]], end: int, step: int = 48_000) -> Sums:
     """Mixes (voice, position, packets of 20 ms) and writes every ``step`` samples."""
-    sink = Sink()
+    sink = KeptSamples()
     mixer = Mixer(sink)
     voices = {number: mixer.open_input() for number in {number for number, _, _ in spurts}}
     for number, position, payloads in spurts:
@@ -60,7 +45,7 @@ def test_the_bytes_do_not_depend_on_when_they_are_written() -> None:
 
 
 def test_a_short_loss_is_concealed_without_a_click() -> None:
-    sink = Sink()
+    sink = KeptSamples()
     mixer = Mixer(sink)
     voice = mixer.open_input()
     for number, payload in enumerate(SPEECH[:33]):
@@ -76,7 +61,7 @@ def test_a_short_loss_is_concealed_without_a_click() -> None:
 
 
 def test_a_long_loss_is_silent_after_100_ms() -> None:
-    sink = Sink()
+    sink = KeptSamples()
     mixer = Mixer(sink)
     voice = mixer.open_input()
     for number, payload in enumerate(SPEECH[:20]):
@@ -87,7 +72,7 @@ def test_a_long_loss_is_silent_after_100_ms() -> None:
 
 
 def test_an_undecodable_packet_is_silent_and_counted() -> None:
-    sink = Sink()
+    sink = KeptSamples()
     mixer = Mixer(sink)
     voice = mixer.open_input()
     voice.speak(0, 5_760, b"\xfb\x3f\xff\xff")
@@ -97,7 +82,7 @@ def test_an_undecodable_packet_is_silent_and_counted() -> None:
 
 
 def test_packets_that_cannot_be_decoded_are_counted_for_all_voices() -> None:
-    mixer = Mixer(Sink())
+    mixer = Mixer(KeptSamples())
     for number in range(2):
         mixer.open_input().speak(number, 5_760, b"\xfb\x3f\xff\xff")
     mixer.write_until(0)
@@ -106,7 +91,7 @@ def test_packets_that_cannot_be_decoded_are_counted_for_all_voices() -> None:
 
 def test_talk_spurts_share_decoders_without_a_trace() -> None:
     """One after the other, each source gets the decoder that the one before gave back."""
-    sink, alone = Sink(), Sink()
+    sink, alone = KeptSamples(), KeptSamples()
     mixer = Mixer(sink)
     for number in range(100):
         voice = mixer.open_input()
@@ -130,7 +115,7 @@ def test_a_source_that_pauses_for_long_sounds_as_with_a_separate_decoder() -> No
 
 
 def test_more_talk_spurts_at_once_than_there_are_decoders_are_all_heard() -> None:
-    sink = Sink()
+    sink = KeptSamples()
     mixer = Mixer(sink)
     voices = [mixer.open_input() for _ in range(2 * MOST_DECODERS)]
     for index, payload in enumerate(SPEECH[:20]):

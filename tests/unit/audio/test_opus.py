@@ -2,13 +2,13 @@ import itertools
 
 import av
 import numpy as np
-import numpy.typing as npt
 import pytest
-from av.audio.codeccontext import AudioCodecContext
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fixtures.replica.voices import load_voice
+from tests.support.opus_packets import decode
+from tests.support.strategies import payloads
 from worker.audio.opus import (
     FRAME_SAMPLES,
     LONGEST_SILENCE,
@@ -22,14 +22,6 @@ from worker.audio.opus import (
     parse_packet,
     voice_activity,
 )
-
-
-def decode(payloads: list[bytes]) -> npt.NDArray[np.int16]:
-    context = av.CodecContext.create("libopus", "r")
-    assert isinstance(context, AudioCodecContext)
-    context.sample_rate, context.layout = 48_000, "mono"
-    frames = [frame for payload in payloads for frame in context.decode(av.Packet(payload))]
-    return np.concatenate([np.asarray(frame.to_ndarray()[0], np.int16) for frame in frames])
 
 
 @pytest.mark.parametrize(
@@ -130,14 +122,6 @@ def test_parse_packet_reverses_packing(toc: int, frames: list[bytes], padding: i
         assert samples == FRAME_SAMPLES[toc] * count
         assert list(found) == [len(frame) for frame in frames]
         assert packet[start : start + len(body)] == body
-
-
-payloads = st.tuples(
-    st.integers(0, 255),
-    st.one_of(
-        st.binary(max_size=12), st.integers(1_250, 1_499).flatmap(lambda n: st.binary(min_size=n, max_size=n))
-    ),
-).map(lambda pair: bytes([pair[0]]) + pair[1])
 
 
 @given(payloads)

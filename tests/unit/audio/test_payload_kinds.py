@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.audio.test_red import pack
+from tests.support.opus_packets import pack
 from worker.audio.payload_kinds import PayloadKind, PayloadReader, left_out_warning
 from worker.audio.red import RedundantBlock
 

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.opus_packets import pack
 from worker.audio.red import RedError, RedundantBlock, unpack_red
 
 blocks = st.lists(
@@ -13,15 +14,6 @@ blocks = st.lists(
     ),
     max_size=4,
 )
-
-
-def pack(primary: bytes, redundant: list[RedundantBlock]) -> bytes:
-    headers = b"".join(
-        bytes([0x80 | block.payload_type])
-        + ((block.timestamp_offset << 10) | len(block.payload)).to_bytes(3, "big")
-        for block in redundant
-    )
-    return headers + bytes([111]) + b"".join(block.payload for block in redundant) + primary
 
 
 @given(primary=st.binary(max_size=400), redundant=blocks)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.mcap_files import an_mcap
 from tests.support.tape_samples import a_meeting
-from tests.unit.tape.test_reader import an_mcap
 from worker.cli import main as cli
 from worker.lifecycle.leave_policy import STANDALONE, LeavePolicy, Patience
 from worker.recording.outcome import RecordingRequest

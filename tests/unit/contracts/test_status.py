@@ -3,10 +3,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.support.sample_manifests import meeting
-from tests.unit.manifest.test_merge import recorded, someone
-from worker.contracts.job import MAX_ATTRIBUTES_BYTES, Job
-from worker.contracts.parse_job import parse_job
+from tests.support.job_parts import job
+from tests.support.sample_manifests import meeting, recorded, someone
+from worker.contracts.job import MAX_ATTRIBUTES_BYTES
 from worker.contracts.status import (
     LARGEST_EVENT,
     BotStatus,
@@ -33,11 +32,6 @@ from worker.reasons import Reason
 from worker.states import State
 
 AT = 1_790_000_000.25
-
-
-def job(**fields: object) -> Job:
-    body = {"bot_id": "bot-1", "meeting_link": "https://meet.google.com/abc-defg-hij", "bot_name": "Notes"}
-    return parse_job(msgspec.json.encode({**body, **fields}), lambda: "other")
 
 
 def status(

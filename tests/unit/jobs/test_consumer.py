@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -15,6 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 from prometheus_client import CollectorRegistry
 
+from tests.support.event_sinks import ListSink
+from tests.support.job_parts import NOW, context_with
 from worker.browser.launch import ChromiumLaunchError, ChromiumNotFoundError
 from worker.browser.virtual_display import DisplayError
 from worker.contracts.job import Job
@@ -22,7 +23,6 @@ from worker.delivery.aws_clients import Aws
 from worker.delivery.errors import RefusedError, UnavailableError
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.jobs_queue import Delivery, JobsQueue
-from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError
 from worker.jobs import consumer
@@ -32,13 +32,10 @@ from worker.jobs.context import WorkerContext
 from worker.jobs.disposition import Disposition
 from worker.jobs.recovery_process import RecoveryError
 from worker.lifecycle.ending import Ending
-from worker.monitoring.logs import LogTail
-from worker.monitoring.metrics import Metrics
 from worker.reasons import Reason
 from worker.settings import BrowserSettings, SettingsError, WorkerSettings
 
 LINK = "https://meet.google.com/abc-defg-hij"
-NOW = 1_800_000_000.0
 STEADY = 700.0
 DEAD_LETTERS = "arn:aws:sqs:us-east-1:123456789012:dead-letters"
 
@@ -97,31 +94,12 @@ class ScriptedSqs:
             raise ClientError({"Error": {"Code": "ReceiptHandleIsInvalid"}}, operation)
 
 
-class ListSink(EventSink):
-    """Keeps events; ``reachable``: they count as delivered."""
-
-    waiting = 0
-
-    def __init__(self, *, reachable: bool = True) -> None:
-        self.sent: list[dict[str, Any]] = []
-        self._reachable = reachable
-
-    def send(self, event: dict[str, Any]) -> None:
-        self.sent.append(event)
+class TimedSink(ListSink):
+    """Is only waited for as long as the consumer may."""
 
     def drain(self, timeout: float) -> bool:
         assert timeout in (WorkerSettings().retry_seconds, consumer.MESSAGE_PATIENCE)
-        return self._reachable
-
-    def close(self) -> None:
-        pass
-
-
-class UnusedStore:
-    """Only passed on."""
-
-    def within(self, _: float) -> UnusedStore:
-        return self
+        return super().drain(timeout)
 
 
 class Runs:
@@ -170,28 +148,6 @@ def delivery(receive_count: int = 1, message_id: str = "m-1", **fields: object) 
     return Delivery(json.dumps(body), "receipt", receive_count, NOW - 5.0, message_id)
 
 
-def context_with(
-    events: EventSink,
-    work: Path | None = None,
-    registry: CollectorRegistry | None = None,
-    steady: Callable[[], float] = time.monotonic,
-) -> WorkerContext:
-    return WorkerContext(
-        browser_settings=BrowserSettings(),
-        worker_settings=WorkerSettings(bucket="bucket", most_attempts=2, work_folder=work),
-        aws=Aws(),
-        store=cast(S3Store, UnusedStore()),
-        events=events,
-        metrics=Metrics(registry or CollectorRegistry()),
-        log_about=lambda _bot, _attempt, _redactor: LogTail(),
-        stopped=asyncio.get_running_loop().create_future(),
-        owner="this test",
-        work=Path(),
-        clock=lambda: NOW,
-        steady=steady,
-    )
-
-
 async def handle(
     sqs: ScriptedSqs,
     received: Delivery,
@@ -202,7 +158,7 @@ async def handle(
     queue = JobsQueue(
         cast(Any, sqs), "https://sqs.example/jobs", retry=RetryPolicy(budget=0.1, first_wait=0.01)
     )
-    context = context_with(events or ListSink(), registry=registry, steady=partial(next, count(STEADY)))
+    context = context_with(events or TimedSink(), registry=registry, steady=partial(next, count(STEADY)))
     return await JobConsumer(queue, received, context).handle()
 
 
@@ -264,7 +220,7 @@ async def test_each_disposition_of_a_job_without_a_queue_has_its_exit_code(
 ) -> None:
     @asynccontextmanager
     async def open_context(*_: object) -> AsyncIterator[WorkerContext]:
-        yield context_with(ListSink(), tmp_path)
+        yield context_with(TimedSink(), tmp_path)
 
     monkeypatch.setattr(consumer, "open_context", open_context)
     monkeypatch.setattr(consumer, "preflight", succeed)
@@ -303,7 +259,7 @@ async def test_a_job_that_this_worker_cannot_run_is_put_back_and_reported_as_del
 ) -> None:
     """This receive does not count: a worker's environment is no fault of the job."""
     runs_with(error)
-    sqs, events, registry = ScriptedSqs(), ListSink(), CollectorRegistry()
+    sqs, events, registry = ScriptedSqs(), TimedSink(), CollectorRegistry()
     received = delivery(receive_count)._replace(delays=delays, postponed=77)
     assert await handle(sqs, received, events, registry) == exit_code
     assert sqs.asked == [("copy", (seconds, receive_count - 1)), ("delete", None)]
@@ -367,7 +323,7 @@ async def test_a_receive_whose_failure_may_be_the_jobs_own_counts(
     runs_with: RunsWith, error: Exception
 ) -> None:
     runs_with(error)
-    sqs, events = ScriptedSqs(), ListSink()
+    sqs, events = ScriptedSqs(), TimedSink()
     assert await handle(sqs, delivery(), events) == 1
     assert sqs.asked == [("hide", 30)]
     assert events.sent == []
@@ -379,7 +335,7 @@ async def test_a_job_that_cannot_even_be_given_up_is_reported_all_the_same(
 ) -> None:
     """Its next receive would end in the dead-letter queue in silence."""
     runs_with(error)
-    sqs, events = ScriptedSqs(), ListSink()
+    sqs, events = ScriptedSqs(), TimedSink()
     assert await handle(sqs, delivery(receive_count=3), events) == 1
     assert sqs.asked == [("dead letter", "too_many_attempts"), ("delete", None)]
     (event,) = events.sent
@@ -398,7 +354,7 @@ async def test_a_job_that_can_neither_be_given_up_nor_reported_stays_on_the_queu
 ) -> None:
     runs_with(RuntimeError("a bug"))
     sqs = ScriptedSqs()
-    assert await handle(sqs, delivery(receive_count=3), ListSink(reachable=False)) == 75
+    assert await handle(sqs, delivery(receive_count=3), TimedSink(reachable=False)) == 75
     assert sqs.asked == [("copy", (30, 2)), ("delete", None)]
 
 
@@ -420,7 +376,7 @@ async def test_the_folder_does_not_decide_how_a_job_ended(
 
 async def test_a_job_that_no_worker_can_run_is_reported_in_the_end(runs_with: RunsWith) -> None:
     runs_with(RefusedError("S3: put: AccessDenied"))
-    sqs, events = ScriptedSqs(), ListSink()
+    sqs, events = ScriptedSqs(), TimedSink()
     assert await handle(sqs, delivery()._replace(delays=consumer.MOST_DELAYS), events) == 1
     assert sqs.asked == [("dead letter", "too_many_attempts"), ("delete", None)]
     (event,) = events.sent
@@ -430,7 +386,7 @@ async def test_a_job_that_no_worker_can_run_is_reported_in_the_end(runs_with: Ru
 
 async def test_a_bot_id_that_is_taken_is_reported_and_costs_only_this_message(runs_with: RunsWith) -> None:
     runs_with(BotIdTakenError("job: bot_id: 'bot-1' belongs to a job with another body"))
-    sqs, events = ScriptedSqs(), ListSink()
+    sqs, events = ScriptedSqs(), TimedSink()
     assert await handle(sqs, delivery(), events) == 1
     assert sqs.asked == [("dead letter", "invalid_job"), ("delete", None)]
     (event,) = events.sent
@@ -470,14 +426,14 @@ async def test_an_invalid_job_is_reported_and_taken_off_the_queue(
 ) -> None:
     sqs = ScriptedSqs(**options)
     runs = runs_with(Disposition.DONE)
-    events = ListSink()
+    events = TimedSink()
     assert await handle(sqs, delivery(bot_name=7), events) == 1
     assert sqs.asked == asked
     (event,) = events.sent
     assert event["message"] == "job: bot_name: 7; expected 1 to 100 printable characters"
     assert (event["bot_id"], event["reason"]) == ("bot-1", "invalid_job")
     assert (event["event"], event["bot_status"], event["sub_code"]) == ("bot.failed", "Error", "bot_errored")
-    again = ListSink()
+    again = TimedSink()
     await handle(ScriptedSqs(), delivery(receive_count=2, message_id="m-2", bot_name=7), again)
     assert again.sent == events.sent
     assert runs.jobs == []
@@ -486,7 +442,7 @@ async def test_an_invalid_job_is_reported_and_taken_off_the_queue(
 async def test_an_invalid_job_that_cannot_be_reported_stays_on_the_queue(runs_with: RunsWith) -> None:
     runs_with(Disposition.DONE)
     sqs = ScriptedSqs()
-    assert await handle(sqs, delivery(bot_name=7), ListSink(reachable=False)) == 75
+    assert await handle(sqs, delivery(bot_name=7), TimedSink(reachable=False)) == 75
     assert sqs.asked == [("copy", (30, 0)), ("delete", None)]
 
 
@@ -580,7 +536,7 @@ class Poll:
 async def run_queue(monkeypatch: pytest.MonkeyPatch, poll: Poll, sqs: ScriptedSqs, *, forever: bool) -> int:
     @asynccontextmanager
     async def open_context(*_: object) -> AsyncIterator[WorkerContext]:
-        yield context_with(ListSink())
+        yield context_with(TimedSink())
 
     monkeypatch.setattr(consumer, "open_context", open_context)
     monkeypatch.setattr(consumer, "preflight", succeed)
@@ -638,6 +594,6 @@ async def test_extensions_of_the_message_are_counted(
 
     monkeypatch.setattr(consumer, "run_job", until_counted)
     queue = JobsQueue(cast(Any, sqs), "https://sqs.example/jobs", visibility=1)
-    context = context_with(ListSink(), registry=registry)
+    context = context_with(TimedSink(), registry=registry)
     assert await JobConsumer(queue, delivery(), context).handle() == 0
     assert sqs.asked[0] == ("hide", 1)

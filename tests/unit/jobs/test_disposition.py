@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.unit.jobs.test_job_outcome import result_of
+from tests.support.job_parts import result_of
 from worker.contracts.status import OutcomeKind
 from worker.jobs.disposition import Disposition, disposition_of
 

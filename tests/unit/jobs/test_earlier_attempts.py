@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.jobs.test_recovery import KEYS, events, put_tape, write_tape
+from tests.support.uploaded_tapes import KEYS, events, put_tape, write_tape
 from worker.delivery.aws_clients import s3_client
 from worker.delivery.embedded_aws import embedded_aws
 from worker.delivery.object_store import S3Store

@@ -10,11 +10,10 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from tests.support.event_sinks import ListSink
+from tests.support.job_parts import context_with, job
 from tests.support.memory_store import Failing, MemoryStore
-from tests.unit.contracts.test_status import job
-from tests.unit.jobs.test_consumer import context_with
-from tests.unit.jobs.test_reporter import Sink
-from tests.unit.manifest.test_merge import recorded, someone
+from tests.support.sample_manifests import recorded, someone
 from worker.contracts.status import BotStatus, Result
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import RefusedError
@@ -55,7 +54,7 @@ class Setup:
         keep_tape: bool = True,
     ) -> None:
         self.store = store
-        self.sink = Sink()
+        self.sink = ListSink()
         self.steady = 0.0
         self.names_at_recovery: list[str] = []
         self._recovered = [] if recovered is None else recovered

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from tests.unit.manifest.test_merge import recorded, someone
+from tests.support.job_parts import AT, JOB, result_of
+from tests.support.sample_manifests import recorded, someone
 from worker.contracts.parse_job import parse_job
-from worker.contracts.status import OutcomeKind, Result, ResultFile, packet_counters, speaker_totals
+from worker.contracts.status import OutcomeKind, packet_counters, speaker_totals
 from worker.jobs.job_outcome import (
     JobOutcome,
     announcement_of,
@@ -19,24 +20,12 @@ from worker.jobs.job_outcome import (
 )
 from worker.lifecycle.ending import Ending
 from worker.manifest.merge import RecordedAttempt
-from worker.manifest.schema import Announcement, Manifest
+from worker.manifest.schema import Announcement
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
 from worker.states import State
 from worker.tape.errors import TapeWriteError
 
-AT = 1_790_000_000.25
-JOB = parse_job(
-    msgspec.json.encode(
-        {
-            "bot_id": "bot-1",
-            "meeting_link": "https://meet.google.com/abc-defg-hij",
-            "custom_attributes": {"order": "7"},
-            "video_required": True,
-        }
-    ),
-    lambda: "other",
-)
 RECORDED = recorded(1, 0.0, 10.0)
 EIO = OSError(errno.EIO, "Input/output error")
 
@@ -46,24 +35,6 @@ def ended(
 ) -> tuple[Ending, RecordingOutcome]:
     ending = Ending(reason, "detail", AT)
     return ending, RecordingOutcome(ending, admitted, None, error, None, None, None)
-
-
-def result_of(
-    kind: OutcomeKind, reason: Reason = Reason.MEETING_ENDED, manifest: Manifest | None = None
-) -> Result:
-    state = State.FATAL if kind in (OutcomeKind.FAILED, OutcomeKind.NOT_ADMITTED) else State.DONE
-    return make_result(
-        JOB,
-        JobOutcome(kind, state, reason, "detail"),
-        manifest,
-        files=[ResultFile(key="bots/bot-1/a.webm", size=3)],
-        tape_bytes=10,
-        tape_parts=2,
-        audio_streams=None if manifest is None else "bots/bot-1/audio_streams.json",
-        attempt=4,
-        sequence=4009,
-        at=AT,
-    )
 
 
 @pytest.mark.parametrize(

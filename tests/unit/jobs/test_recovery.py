@@ -13,12 +13,11 @@ import msgspec
 import psutil
 import pytest
 
-from tests.support.tapes import Talker, synthetic_tape
+from tests.support.uploaded_tapes import KEYS, events, put_tape, write_tape
 from worker.audio.mixer import Sums
 from worker.audio.wav import WavWriter
 from worker.contracts.parse_job import parse_job
 from worker.delivery.aws_clients import s3_client
-from worker.delivery.bucket_layout import BotKeys, bot_keys
 from worker.delivery.embedded_aws import Embedded, embedded_aws
 from worker.delivery.errors import RefusedError
 from worker.delivery.object_store import S3Store
@@ -36,15 +35,11 @@ from worker.rendering import mix_file
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError, ReplayResult, replay
 from worker.settings import WorkerSettings
-from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
-from worker.tape.writer import TapeWriter
 
 JOB = parse_job(
     b'{"bot_id": "bot-1", "meeting_link": "https://meet.google.com/abc-defg-hij", "audio_separate_streams": true}',
     str,
 )
-KEYS: BotKeys = bot_keys("", "bot-1")
-SPEECH = [bytes([0xF8, number, 7]) * 20 for number in range(50)]
 
 
 @pytest.fixture
@@ -57,31 +52,6 @@ def embedded() -> Iterator[Embedded]:
 def store(embedded: Embedded) -> Iterator[S3Store]:
     with closing(s3_client(embedded.aws)) as s3:
         yield S3Store(s3, embedded.bucket, retry=RetryPolicy(budget=10.0))
-
-
-def events(seconds: float = 12.0, reason: str | None = None) -> Iterator[TapeEvent]:
-    talker = Talker(csrc=1001, slot=0, turns=[(0.5, seconds - 0.5)], payloads=SPEECH)
-    for event in synthetic_tape([talker], seconds):
-        if isinstance(event, RecordingEnded):
-            if reason is not None:
-                yield msgspec.structs.replace(event, reason=reason)
-        else:
-            yield event
-
-
-def write_tape(folder: Path, tape_events: Iterator[TapeEvent]) -> list[Path]:
-    """Parts of four seconds, as the events' own clock has it."""
-    now = 0.0
-    with TapeWriter(folder, part_seconds=4.0) as tape:
-        for event in tape_events:
-            now = event.frames[-1].arrival if isinstance(event, FrameBatch) else event.at
-            tape.write(event, now)
-    return sorted(folder.glob("*.mcap"))
-
-
-def put_tape(store: S3Store, attempt: int, parts: list[Path]) -> None:
-    for part in parts:
-        store.put(KEYS.attempt(attempt).tape_part(part.name), part, content_type="application/octet-stream")
 
 
 def keys_in(store: S3Store) -> set[str]:

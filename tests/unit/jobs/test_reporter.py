@@ -4,17 +4,16 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import pytest
 
+from tests.support.event_sinks import ListSink
+from tests.support.job_parts import job
 from tests.support.memory_store import Failing, MemoryStore
-from tests.unit.contracts.test_status import job
 from worker.contracts.status import BotStatus
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import RefusedError
-from worker.delivery.event_sinks import EventSink
 from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
 from worker.jobs import reporter as module
 from worker.jobs.reporter import Reporter
@@ -26,34 +25,13 @@ TTL = 30.0
 RESULT = {"event": "bot.result", "bot_id": "bot-1"}
 
 
-class Sink(EventSink):
-    waiting = 0
-
-    def __init__(self) -> None:
-        self.sent: list[dict[str, Any]] = []
-        self.reachable = True
-
-    def send(self, event: dict[str, Any]) -> None:
-        self.sent.append(event)
-
-    def drain(self, timeout: float) -> bool:
-        return self.reachable
-
-    def close(self) -> None:
-        pass
-
-    @property
-    def names(self) -> list[str]:
-        return [event["event"] for event in self.sent]
-
-
 class Desk:
     """A reporter of attempt 2, whose lease and bot.json are in one store."""
 
     def __init__(self, owner: str = "worker-1", store: MemoryStore | None = None) -> None:
         self.store = store or MemoryStore()
         self.steady = 0.0
-        self.sink = Sink()
+        self.sink = ListSink()
         self.lease = Lease.acquire(self.store, KEYS.lease, owner, time.time(), TTL, lambda: self.steady)
         self.reporter = Reporter(self.store, KEYS, self.sink, self.lease, job(), 2, time.time)
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from tests.unit.jobs.test_job_outcome import result_of
+from tests.support.job_parts import result_of
 from worker.contracts.status import OutcomeKind
 from worker.delivery.aws_clients import s3_client
 from worker.delivery.bucket_layout import bot_keys

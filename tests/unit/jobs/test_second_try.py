@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.support.event_sinks import ListSink
+from tests.support.job_parts import context_with
 from tests.support.memory_store import MemoryStore
 from tests.support.tapes import Talker, synthetic_tape
-from tests.unit.jobs.test_consumer import context_with
-from tests.unit.jobs.test_reporter import Sink
 from worker.audio.mixer import Sums
 from worker.audio.wav import WavWriter
 from worker.delivery.bucket_layout import bot_keys
@@ -165,7 +165,7 @@ async def test_an_attempt_whose_files_are_incomplete_is_rendered_again(
     with closing(TapeUpload(MemoryStore(), keys)) as upload:
         plan = AttemptPlan(1, keys, request, LogTail())
         attempt = await run_attempt(
-            plan, upload, context_with(Sink()), lambda *_: None, lambda _: None, stopped
+            plan, upload, context_with(ListSink()), lambda *_: None, lambda _: None, stopped
         )
     assert attempt.manifest == replayed.manifest
     assert (attempt.files / "audio.wav").read_bytes() == (tmp_path / "whole" / "audio.wav").read_bytes()

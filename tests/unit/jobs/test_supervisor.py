@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from tests.support.event_sinks import ListSink
 from tests.support.memory_store import Failing, MemoryStore
-from tests.unit.delivery.test_tape_upload import KEYS, some_parts
-from tests.unit.jobs.test_consumer import ListSink
+from tests.support.uploaded_tapes import ATTEMPT_KEYS, some_parts
 from worker.delivery.errors import RefusedError
 from worker.delivery.lease import Lease, LeaseLostError
 from worker.delivery.tape_upload import TapeUpload
@@ -50,7 +50,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def upload(tmp_path: Path) -> TapeUpload:
-    return TapeUpload(MemoryStore(), KEYS)
+    return TapeUpload(MemoryStore(), ATTEMPT_KEYS)
 
 
 async def until(wanted: Callable[[], object]) -> None:
@@ -158,7 +158,7 @@ async def test_everything_that_waits_ends_with_the_block(upload: TapeUpload) -> 
 async def test_metrics_of_lease_and_upload_are_set_and_end_with_the_block(tmp_path: Path) -> None:
     setup = Setup()
     failing = Failing(*[RefusedError("no")] * 100_000)
-    with closing(TapeUpload(MemoryStore(failing), KEYS, pause=0.01)) as upload:
+    with closing(TapeUpload(MemoryStore(failing), ATTEMPT_KEYS, pause=0.01)) as upload:
         async with setup.supervisor as watched:
             watched.begin_attempt(upload)
             for part in some_parts(tmp_path, 3):
@@ -178,7 +178,7 @@ async def test_the_bytes_of_each_attempt_are_counted_once(tmp_path: Path) -> Non
     setup = Setup()
     async with setup.supervisor as watched:
         for number in (1, 2):
-            with closing(TapeUpload(MemoryStore(), KEYS)) as upload:
+            with closing(TapeUpload(MemoryStore(), ATTEMPT_KEYS)) as upload:
                 watched.begin_attempt(upload)
                 for part in some_parts(tmp_path / str(number), 2):
                     upload.part_closed(part)

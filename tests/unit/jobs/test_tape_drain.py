@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.memory_store import Failing, MemoryStore
-from tests.unit.delivery.test_tape_upload import KEYS, some_parts
+from tests.support.uploaded_tapes import ATTEMPT_KEYS, some_parts
 from worker.delivery.errors import RefusedError
 from worker.delivery.tape_upload import TapeUpload
 from worker.jobs import tape_drain
@@ -25,7 +25,7 @@ class Uploads:
         self.made: list[TapeUpload] = []
 
     def of(self, store: MemoryStore, parts: list[Path]) -> TapeUpload:
-        upload = TapeUpload(store, KEYS, pause=0.01)
+        upload = TapeUpload(store, ATTEMPT_KEYS, pause=0.01)
         self.made.append(upload)
         for part in parts:
             upload.part_closed(part)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.support.sample_manifests import manifest, participant, segment
+from tests.support.sample_manifests import STARTED, participant, recorded, segment, someone
 from worker.manifest.filenames import file_name, stream_id
 from worker.manifest.merge import RecordedAttempt, merge_attempts
 from worker.manifest.schema import (
@@ -19,26 +19,6 @@ from worker.manifest.schema import (
     encode_manifest,
 )
 from worker.roster.tenures import tenure_key
-
-STARTED = "2026-11-21T09:30:{:06.3f}Z"
-
-
-def recorded(
-    attempt: int, at: float, duration: float, *people: ParticipantStreams, reason: str = "meeting_ended"
-) -> RecordedAttempt:
-    whole = manifest(list(people), duration)
-    recording = msgspec.structs.replace(
-        whole.recording,
-        started_at=STARTED.format(at),
-        ended_reason=reason,
-        complete=reason == "meeting_ended",
-    )
-    document = msgspec.structs.replace(whole, recording=recording)
-    return RecordedAttempt(attempt, document, f"attempts/{attempt:04d}/files")
-
-
-def someone(number: int, name: str, *intervals: tuple[float, float]) -> ParticipantStreams:
-    return participant(number, name, segment(number, name, list(intervals), 10.0))
 
 
 def unknown(number: int, name: str, *intervals: tuple[float, float]) -> ParticipantStreams:

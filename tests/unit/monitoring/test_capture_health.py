@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.deafness import report
 from worker.lifecycle.deafness import MOST_RECEIVERS, ReceiverId
 from worker.monitoring.capture_health import CaptureHealth, ReceiverCounts
 from worker.tape.events import (
@@ -10,23 +11,11 @@ from worker.tape.events import (
     Frame,
     FrameBatch,
     PageLost,
-    ReceiverReport,
     ReceiverTapped,
     StateChanged,
     TapDeaf,
     TapeEvent,
 )
-
-
-def report(at: float, received: int, tapped: int, *, receiver: int = 0, lost: int = 0) -> ReceiverReport:
-    return ReceiverReport(
-        at=at,
-        document=7,
-        receiver=receiver,
-        packets_received=received,
-        packets_lost=lost,
-        frames_tapped=tapped,
-    )
 
 
 def watch(*events: TapeEvent) -> CaptureHealth:

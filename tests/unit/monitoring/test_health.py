@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.unit.monitoring.test_capture_health import report
+from tests.support.deafness import report
 from worker.monitoring import health
 from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import STUCK_SECONDS, Health, HealthServer, PortError, linger

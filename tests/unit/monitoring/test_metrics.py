@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-from tests.unit.monitoring.test_capture_health import report
+from tests.support.deafness import report
 from worker.cli.display import STATES as SHOWN_STATES
 from worker.manifest.schema import (
     Manifest,

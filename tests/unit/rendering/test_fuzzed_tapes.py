@@ -18,8 +18,8 @@ import pytest
 
 from fixtures.replica.comparison.recording import StemPacket, read_stem
 from tests.support.fuzzed_tapes import ANN, BO, EVENT_TYPES, SPEECH, FuzzedTape
+from tests.support.opus_packets import decode
 from tests.support.tapes import feed_all
-from tests.unit.audio.test_opus import decode
 from worker.audio.decoder import DecoderPool, SpeechDecoder
 from worker.audio.mixer import Mixer, SampleSink
 from worker.manifest.schema import Manifest

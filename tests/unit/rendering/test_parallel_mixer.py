@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from fixtures.replica.voices import load_voice
-from tests.unit.audio.test_mixer import Sink
+from tests.support.kept_samples import KeptSamples
 from worker.audio.mixer import Mix, Mixer, MixInput, OpenMix, Sums
 from worker.audio.partial_mix import ring_bytes
 from worker.rendering import decoding_process, parallel_mixer
@@ -64,7 +64,7 @@ class Meeting:
             mix.write_until(second * SECOND)
 
     def mixed(self, open_mix: OpenMix, *, end: int | None = None) -> Sums:
-        sink = Sink()
+        sink = KeptSamples()
         mix = open_mix(sink)
         self.play(mix, 0, self.seconds, [mix.open_input() for _ in VOICES])
         mix.close(self.seconds * SECOND if end is None else end)
@@ -115,7 +115,7 @@ def test_the_tape_may_be_read_far_ahead() -> None:
 
 def test_people_who_never_pause_are_decoded_by_different_processes() -> None:
     with mixing_on(3) as open_mix:
-        mix = open_mix(Sink())
+        mix = open_mix(KeptSamples())
         assert isinstance(mix, ParallelMixer)
         inputs = [mix.open_input() for _ in range(3)]
         for number in range(100):
@@ -132,7 +132,7 @@ def test_this_process_decodes_where_it_has_less_to_do_than_the_others(
 ) -> None:
     """It also reads the tape, so of three people who never pause it takes one beside one child, and none beside more."""
     with mixing_on(processes) as open_mix:
-        mix = open_mix(Sink())
+        mix = open_mix(KeptSamples())
         assert isinstance(mix, ParallelMixer)
         inputs = [mix.open_input() for _ in range(3)]
         for number in range(100):
@@ -146,7 +146,7 @@ def test_a_process_that_lags_gets_less(finished: int, gets: str, monkeypatch: py
     monkeypatch.setattr(parallel_mixer, "SECONDS_AHEAD", 32)
     monkeypatch.setattr(parallel_mixer, "SECONDS_AT_ONCE", 8)
     with mixing_on(1) as open_mix:
-        mix = open_mix(Sink())
+        mix = open_mix(KeptSamples())
         assert isinstance(mix, ParallelMixer)
         (child,) = mix._children
         calls = [(0, number * PACKET, PACKET, VOICES[0][number]) for number in range(100)]
@@ -160,7 +160,7 @@ def test_a_process_that_lags_gets_less(finished: int, gets: str, monkeypatch: py
 
 def test_a_talk_spurt_goes_to_the_process_that_has_the_least_to_do() -> None:
     with mixing_on(2) as open_mix:
-        mix = open_mix(Sink())
+        mix = open_mix(KeptSamples())
         assert isinstance(mix, ParallelMixer)
         one, other = mix.open_input(), mix.open_input()
         other_spoke = 10
@@ -180,7 +180,7 @@ def test_a_process_that_dies_costs_no_sample(
     second: int, dead: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     meeting = Meeting(SECONDS_AHEAD + 20, seed=second, pause=0.5)
-    sink = Sink()
+    sink = KeptSamples()
     with mixing_on(2) as open_mix:
         mix = open_mix(sink)
         inputs = [mix.open_input() for _ in VOICES]
@@ -205,7 +205,7 @@ def test_a_process_that_dies_in_an_endless_talk_spurt_costs_no_second(
     speech = [VOICES[0][number % len(VOICES[0])] for number in range(30 * 50)]
     mixed = []
     for open_mix in (Mixer, None):
-        sink = Sink()
+        sink = KeptSamples()
         with mixing_on(1) as parallel:
             mix = (open_mix or parallel)(sink)
             voice = mix.open_input()
@@ -230,7 +230,7 @@ def test_a_process_that_dies_in_an_endless_talk_spurt_costs_no_second(
 @pytest.mark.parametrize("dies", [False, True])
 def test_packets_that_cannot_be_decoded_are_counted_for_all_voices(dies: bool) -> None:
     with mixing_on(2) as open_mix:
-        mix = open_mix(Sink())
+        mix = open_mix(KeptSamples())
         for number in range(3):
             mix.open_input().speak(number, 5_760, b"\xfb\x3f\xff\xff")
         assert mix.undecodable == 0
@@ -256,14 +256,14 @@ def test_without_a_process_one_mixes_alone(
 
     monkeypatch.setattr(subprocess, "Popen", Refused)
     with mixing_on(2) as open_mix:
-        assert isinstance(open_mix(Sink()), Mixer)
+        assert isinstance(open_mix(KeptSamples()), Mixer)
         assert children() == []
     assert "no more processes" in caplog.text
 
 
 def test_a_mix_that_is_given_up_leaves_no_process() -> None:
     with pytest.raises(ZeroDivisionError), mixing_on(2) as open_mix:
-        mix = open_mix(Sink())
+        mix = open_mix(KeptSamples())
         mix.open_input().speak(0, PACKET, VOICES[0][0])
         mix.write_until(SECOND)
         assert len(children()) == 2
@@ -298,6 +298,6 @@ def test_the_processes_for_a_tape(
             part.truncate(size // 2 + number * (size % 2))
     (tmp_path / "other").write_bytes(bytes(1_000))
     with parallel_mixes(tmp_path) as open_mix:
-        mix = open_mix(Sink())
+        mix = open_mix(KeptSamples())
         assert len(children()) == processes
         assert isinstance(mix, ParallelMixer if processes else Mixer)

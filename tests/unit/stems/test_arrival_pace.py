@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.unit.stems.test_rtp_clock import late, packets
+from tests.support.late_packets import late, packets
 from worker.stems.arrival_pace import (
     FEW,
     SLOPE,

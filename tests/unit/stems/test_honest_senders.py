@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.stems.test_placement import Room
+from tests.support.placement_room import Room
 
 DELAY = 0.03
 """The shortest way through the network, in seconds."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from tests.unit.audio.test_red import pack
+from tests.support.opus_packets import pack
 from worker.audio.payload_kinds import PayloadKind
 from worker.audio.red import RedundantBlock
 from worker.stems.jitter_buffer import (

@@ -12,23 +12,14 @@ import numpy.typing as npt
 import pytest
 
 from fixtures.replica.voices import load_voice
-from tests.support.streams import Stream, tape
-from tests.support.tapes import STARTED_AT, feed_all
+from tests.support.streams import Stream
+from tests.support.tapes import STARTED_AT
+from tests.support.teams_mix import ANN, ANNS, BO, render
 from worker.manifest.schema import GatedMix, Manifest
-from worker.rendering.deferred import DeferredRenderer
-from worker.rendering.renderer import Renderer
 from worker.stems.repeated_packets import REMEMBERED, RepeatedPackets
-from worker.tape.events import Frame, PageEvent
+from worker.tape.events import Frame
 
-ANN, BO = 414, 627
-ANNS = [packet.payload for packet in load_voice("aria").speech][:400]
 BOS = [packet.payload for packet in load_voice("bruno").speech][:400]
-
-
-def render(frames: Iterable[Frame], folder: Path, events: Iterable[PageEvent] = ()) -> Manifest:
-    renderer = DeferredRenderer(lambda platform: Renderer(folder, platform))
-    feed_all(renderer, tape("microsoft_teams", 30.0, frames, events))
-    return renderer.finish()
 
 
 def mix(folder: Path) -> npt.NDArray[np.int16]:

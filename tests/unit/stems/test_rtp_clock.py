@@ -6,18 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.late_packets import late, packets
 from worker.stems.arrival_pace import FEW, lowest_offset
 from worker.stems.jitter_buffer import Packet
 from worker.stems.rtp_clock import STALL, STALL_IN_SPEECH, RtpClock
-
-
-def packets(count: int, *, first: int = 0, delay: float = 0.0, csrc: int = 7) -> list[Packet]:
-    """Packets of 20 ms from timestamp ``first`` on, each ``delay`` seconds late."""
-    timestamps = [first + number * 960 for number in range(count)]
-    return [
-        Packet(number, timestamp, timestamp / 48_000 + delay, 0.0, csrc, 0.1, b"speech", (csrc,))
-        for number, timestamp in enumerate(timestamps)
-    ]
 
 
 def anchored(delay: float = 0.0) -> RtpClock:
@@ -43,14 +35,6 @@ def resume(
     clock.resume(
         *late(delays, first=960 + round(gap * 48_000), pace=pace), round(gap * 48_000), step * 48_000
     )
-
-
-def late(delays: list[float], *, first: int = 960, pace: float = 1.0) -> tuple[Packet, list[Packet]]:
-    """Packets from timestamp ``first`` on; the first comes late by the first delay, the others at ``pace`` from there on."""
-    made = [packets(1, first=first + number * 960, delay=delay)[0] for number, delay in enumerate(delays)]
-    for number, each in enumerate(made):
-        each.arrival -= number * 0.02 * (1 - 1 / pace)
-    return made[0], made[1:]
 
 
 @given(st.integers(0, 1 << 40), st.integers(-9_600, 9_600))

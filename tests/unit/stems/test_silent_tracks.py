@@ -10,7 +10,7 @@ from fixtures.replica.opus_encoder import OpusEncoder
 from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, comfort_noise
 from tests.support.streams import Stream
 from tests.support.tapes import STARTED_AT
-from tests.unit.stems.test_repeated_packets import ANN, ANNS, render
+from tests.support.teams_mix import ANN, ANNS, render
 from worker.stems.silent_tracks import SPEECH_BESIDE, SilentTracks
 from worker.tape.events import PageEvent, ReceiverTapped
 

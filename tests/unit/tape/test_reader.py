@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,13 +7,13 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mcap.writer import CompressionType, Writer
+from mcap.writer import CompressionType
 
+from tests.support.mcap_files import an_mcap
 from tests.support.tape_samples import EPOCH, a_meeting, batch
 from worker.tape import codec
 from worker.tape.errors import NewerTapeError, NotATapeError, TapeNotFoundError, TapeReadError
 from worker.tape.events import TAPE_VERSION, TapeEvent
-from worker.tape.parts import METADATA, PROFILE, VERSION_KEY
 from worker.tape.reader import TapeReader, read_tape
 from worker.tape.writer import TapeWriter
 
@@ -35,26 +34,6 @@ def write_parts(folder: Path, contents: list[bytes]) -> Path:
     for number, content in enumerate(contents):
         (folder / f"part-{number:06d}.mcap").write_bytes(content)
     return folder
-
-
-def an_mcap(
-    profile: str = PROFILE,
-    version: str = str(TAPE_VERSION),
-    messages: list[tuple[str, bytes]] | None = None,
-    chunked: bool = False,
-    compression: CompressionType = CompressionType.ZSTD,
-) -> bytes:
-    """An MCAP file as another program might write it."""
-    stream = io.BytesIO()
-    writer = Writer(stream, use_chunking=chunked, compression=compression)
-    writer.start(profile=profile)
-    if version:
-        writer.add_metadata(METADATA, {VERSION_KEY: version})
-    channels = {topic: writer.register_channel(topic, "", 0) for topic in ("events", "frames", "video")}
-    for topic, data in messages or []:
-        writer.add_message(channels[topic], round(EPOCH * 1e9), data, round(EPOCH * 1e9))
-    writer.finish()  # type: ignore[no-untyped-call]
-    return stream.getvalue()
 
 
 def test_events_are_read_in_written_order_across_parts(tmp_path: Path) -> None:

@@ -23,14 +23,9 @@ from fixtures.replica.scenario import (
     scenario_names,
 )
 from fixtures.replica.voices import load_voice, voice_names
+from tests.support.strategies import spans
 
 VOICES = voice_names()
-
-
-@st.composite
-def spans(draw: st.DrawFn) -> list[tuple[float, float]]:
-    times = sorted(draw(st.lists(st.integers(0, 400), min_size=0, max_size=6, unique=True)))
-    return [(start / 100, end / 100) for start, end in zip(times[::2], times[1::2], strict=False)]
 
 
 @st.composite

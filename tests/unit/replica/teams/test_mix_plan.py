@@ -19,7 +19,7 @@ from fixtures.replica.teams.mix_plan import MixPlan, make_mix_plan
 from fixtures.replica.teams.mix_scenario import AddedTrack, MixMedia, audio_lines
 from fixtures.replica.teams.mix_talk import Dominance, SpeechBlock
 from fixtures.replica.voices import voice_names
-from tests.unit.replica.meet.test_plan import spans
+from tests.support.strategies import spans
 
 VOICES = voice_names()
 
