@@ -19,7 +19,7 @@ from tests.support.record_process import (
     meeting,
     settings_for,
 )
-from worker.lifecycle import state_machine
+from worker.lifecycle import broken_capture
 from worker.platforms.links import parse_link
 from worker.platforms.registry import Platform
 from worker.reasons import Reason
@@ -148,7 +148,7 @@ async def test_a_crashed_page_ends_the_recording_as_browser_died(tmp_path: Path)
 
 async def test_a_lost_connection_ends_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output, observer = tmp_path / "out", StateObserver()
-    monkeypatch.setattr(state_machine, "DISCONNECTED_TIMEOUT", 1.0)
+    monkeypatch.setattr(broken_capture, "DISCONNECTED_TIMEOUT", 1.0)
     truth = tmp_path / "truth.jsonl"
     media = MeetingMedia(meeting(60), truth)
     async with Replica(meeting(60), truth, media=media) as replica:

@@ -28,7 +28,7 @@ from worker.delivery.events_queue import EventsQueue
 from worker.jobs.context import WorkerContext
 from worker.jobs.disposition import Disposition
 from worker.jobs.job_run import run_job
-from worker.lifecycle import state_machine
+from worker.lifecycle import broken_capture
 from worker.lifecycle.ending import Ending
 from worker.monitoring.logs import LogTail
 from worker.monitoring.metrics import Metrics
@@ -186,7 +186,7 @@ async def test_a_dead_capture_is_restarted_once_and_then_fails_the_job(
         return context
 
     monkeypatch.setattr(session, "new_context", sabotaged)
-    monkeypatch.setattr(state_machine, "DEAF_TIMEOUT", 1.0)
+    monkeypatch.setattr(broken_capture, "DEAF_TIMEOUT", 1.0)
     monkeypatch.setattr(hang_detector, "HUNG_TIMEOUT", 2.0)
     monkeypatch.setattr(hang_detector, "_HUNG_PERIOD", 0.5)
     # A page that hangs needs each of these timeouts twice.

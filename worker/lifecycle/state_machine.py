@@ -13,12 +13,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from worker.lifecycle.automatic_leave import AutomaticLeave
+from worker.lifecycle.broken_capture import broken_capture
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy
 from worker.lifecycle.media_state import MediaState
-from worker.lifecycle.page_loss import LOST_TIMEOUT, NOTICED_AFTER, Lost, PageLoss
+from worker.lifecycle.page_loss import NOTICED_AFTER, PageLoss
 from worker.lifecycle.page_view import Scene, View
 from worker.lifecycle.presence import people
+from worker.lifecycle.shown_ending import ShownEnding, lasts
 from worker.reasons import Reason
 from worker.roster.roster import Roster, Status
 from worker.states import State
@@ -26,29 +28,11 @@ from worker.states import State
 OPENING_TIMEOUT: Final = 120.0
 """Seconds from the loaded page to a waiting room, a call or a refusal."""
 
-REFUSAL_DEBOUNCE: Final = 1.0
-"""Seconds that a refusal has to be shown: pages show one text for a moment before another."""
-
-UNKNOWN_DEBOUNCE: Final = 3.0
-"""Seconds that a refusal in unknown words has to be shown: known words may follow, or the page before the call."""
-
-OVER_DEBOUNCE: Final = 3.0
-"""Seconds that an end has to last where only one of page, roster and connection shows it."""
-
 DENIAL_DEBOUNCE: Final = 3.0
 """Seconds that a denial of the recording has to be shown before the bot leaves."""
 
-QUIET_AFTER_END: Final = 2.0
-"""Seconds: a call from which packets arrived this recently is not over, even if its roster or an unknown page says so."""
-
 RECEIVERS_ALONE: Final = 5.0
 """Seconds that a call's view has to be shown where only receivers confirm it."""
-
-DEAF_TIMEOUT: Final = 10.0
-"""Seconds without a tapped frame, after a receiver became deaf, until the bot leaves with ``tap_deaf``."""
-
-DISCONNECTED_TIMEOUT: Final = 90.0
-"""Seconds without a peer connection until the bot leaves with ``connection_lost``; pages reconnect or fail sooner."""
 
 LONGEST: Final = 24 * 3600.0
 """Seconds: upper bound of a recording and of each wait, regardless of the policy."""
@@ -107,8 +91,7 @@ class Lifecycle:
         self._last_heartbeat: float | None = None
         self._page_loss = PageLoss()
         self._roster = Roster()
-        self._page_ending: Ending | None = None
-        self._transport_since: float | None = None
+        self._shown = ShownEnding()
         self._denied_since: float | None = None
         self.recording_was_denied = False
         """Whether recording was ever not permitted."""
@@ -134,10 +117,7 @@ class Lifecycle:
             self._in_view_since = at
         self._denied_since = (self._denied_since or at) if view.recording_denied else None
         self.recording_was_denied |= view.recording_denied
-        ending, before = self._judge(view, at), self._page_ending
-        if ending is not None and before is not None and ending.reason is before.reason:
-            ending = ending._replace(at=before.at)
-        self._page_ending = ending
+        self._shown.update_view(view, at, in_call=self.state in IN_CALL)
         return self.tick(at)
 
     def _note_lobby(self, view: View, at: float) -> None:
@@ -154,10 +134,7 @@ class Lifecycle:
     def update_roster(self, roster: Roster, at: float) -> list[Transition]:
         """Takes the latest roster."""
         self._roster = roster
-        if roster.over is None:
-            self._transport_since = None
-        elif self._transport_since is None:
-            self._transport_since = at
+        self._shown.update_roster(roster.over, at)
         return self.tick(at)
 
     def update_media(self, media: MediaState, at: float) -> list[Transition]:
@@ -172,8 +149,8 @@ class Lifecycle:
     @property
     def page_lost(self) -> str | None:
         """Why the call's page counts as lost, in plain English; None before NOTICED_AFTER seconds and outside the call."""
-        lost = self._lost(NOTICED_AFTER)
-        return None if lost is None else lost.detail
+        lost = self._page_loss.lost if self.state in IN_CALL else None
+        return lost.detail if lost is not None and lost.seconds >= NOTICED_AFTER else None
 
     def stop(self, ending: Ending) -> list[Transition]:
         """Ends the call for an external reason: the bot has to stop, or something failed."""
@@ -197,7 +174,7 @@ class Lifecycle:
         return transitions
 
     def _before_call(self, at: float) -> list[Transition]:
-        if ending := self._shown_ending(at):
+        if ending := self._shown.confirmed(self._media, at, in_call=False):
             return self._leave(ending, at)
         scene = self._view.scene
         transitions: list[Transition] = []
@@ -276,7 +253,12 @@ class Lifecycle:
         return view.lobby_has_media and us is not None and us.status is Status.WAITING
 
     def _in_call(self, at: float) -> list[Transition]:
-        if ending := self._shown_ending(at) or self._broken_capture(at) or self._policy_ending(at):
+        ending = (
+            self._shown.confirmed(self._media, at, in_call=True)
+            or broken_capture(self._media, self._page_loss.lost, at, comes_back=self._comes_back)
+            or self._policy_ending(at)
+        )
+        if ending is not None:
             return self._leave(ending, at)
         if self.state is State.IN_CALL_NOT_RECORDING and self._may_record():
             self.recording_since = at
@@ -294,91 +276,12 @@ class Lifecycle:
             case "participant_speak":
                 return self._media.last_speech is not None
 
-    def _shown_ending(self, at: float) -> Ending | None:
-        """The ending that page and roster show, once it is confirmed; None before."""
-        transport = self._transport_ending(at)
-        page = self._page_ending
-        if page is not None and page.reason is Reason.ENDED_UNKNOWN and self._packets_arrive(at):
-            page = None
-        if page is None:
-            return transport if self._lasts(self._transport_since, OVER_DEBOUNCE, at) else None
-        if transport is not None:
-            return transport._replace(
-                detail=page.detail or transport.detail,
-                evidence=(*transport.evidence, *page.evidence),
-                at=min(transport.at, page.at),
-            )
-        return page if self._lasts(page.at, self._debounce(page.reason), at) else None
-
-    def _debounce(self, reason: Reason) -> float:
-        """Seconds for which an end must be shown if only the page shows it. Known words or a message of the platform may follow
-        a page of unknown words.
-        """
-        if self.state in BEFORE_CALL:
-            return UNKNOWN_DEBOUNCE if reason is Reason.PAGE_NOT_UNDERSTOOD else REFUSAL_DEBOUNCE
-        if reason is Reason.ENDED_UNKNOWN:
-            return OVER_DEBOUNCE
-        return OVER_DEBOUNCE if self._media.disconnected_since is None else 0.0
-
-    @staticmethod
-    def _lasts(since: float | None, debounce: float, at: float) -> bool:
-        return since is not None and at - since >= debounce
-
-    def _transport_ending(self, at: float) -> Ending | None:
-        over = self._roster.over
-        if over is None:
-            return None
-        if self.state in IN_CALL and self._packets_arrive(at):
-            return None
-        since = at if self._transport_since is None else self._transport_since
-        return Ending(self._meaning(over.reason), over.detail, since, over.evidence)
-
-    def _packets_arrive(self, at: float) -> bool:
-        last = self._media.last_frame
-        return last is not None and at - last < QUIET_AFTER_END
-
-    def _judge(self, view: View, at: float) -> Ending | None:
-        if view.scene not in (Scene.REFUSED, Scene.OVER):
-            return None
-        if self.state in IN_CALL and view.reason in _REFUSALS_TO_JOIN:
-            return None
-        reason = self._meaning(view.reason or Reason.PAGE_NOT_UNDERSTOOD)
-        return Ending(reason, view.detail, at, view.evidence)
-
-    def _meaning(self, reason: Reason) -> Reason:
-        """``reason`` as it applies in this state: a page's text means something else before the call than in it."""
-        meanings = _MEANING_BEFORE_CALL if self.state in BEFORE_CALL else _MEANING_IN_CALL
-        return meanings.get(reason, reason)
-
-    def _broken_capture(self, at: float) -> Ending | None:
-        """The ending for a capture that no longer delivers frames; None while it works."""
-        lost, deaf = self._media.disconnected_since, self._media.deaf_since
-        if self._lasts(deaf, DEAF_TIMEOUT, at):
-            detail = f"packets arrive, but none reached the tap for {DEAF_TIMEOUT:g} s"
-            return Ending(Reason.TAP_DEAF, detail, at, ("media.untapped",))
-        if self._comes_back and self._lasts(self._media.missed_since, DEAF_TIMEOUT, at):
-            detail = f"packets arrive at a receiver, and no speech reached the tap for {DEAF_TIMEOUT:g} s"
-            return Ending(Reason.TAP_DEAF, detail, at, ("media.partly_untapped",))
-        if self._lasts(lost, DISCONNECTED_TIMEOUT, at):
-            detail = f"no connection for {DISCONNECTED_TIMEOUT:g} s"
-            return Ending(Reason.CONNECTION_LOST, detail, at, ("media.disconnected",))
-        if page := self._lost(LOST_TIMEOUT):
-            return Ending(
-                Reason.CONNECTION_LOST, f"{page.detail} for {page.seconds:.0f} s", at, page.evidence
-            )
-        return None
-
-    def _lost(self, since: float) -> Lost | None:
-        """How the call's page is lost, if it has been for ``since`` seconds."""
-        lost = self._page_loss.lost if self.state in IN_CALL else None
-        return lost if lost is not None and lost.seconds >= since else None
-
     def _policy_ending(self, at: float) -> Ending | None:
         """The end that the policy asks for."""
         policy = self._policy
         if self._denied_since is not None:
             limit = 0.0 if self.recording_since is not None else policy.recording_denied
-            if limit is not None and self._lasts(self._denied_since, max(limit, DENIAL_DEBOUNCE), at):
+            if limit is not None and lasts(self._denied_since, max(limit, DENIAL_DEBOUNCE), at):
                 return Ending(Reason.RECORDING_DENIED, self._view.detail, at, self._view.evidence)
         longest = _least(policy.max_duration, LONGEST)
         if self.recording_since is not None:
@@ -401,43 +304,6 @@ class Lifecycle:
     def _go(self, transition: Transition) -> Transition:
         self.state = transition.state
         return transition
-
-
-_MEANING_BEFORE_CALL: Final = {
-    Reason.MEETING_ENDED: Reason.MEETING_OVER,
-    Reason.ENDED_IDLE: Reason.MEETING_OVER,
-    Reason.ENDED_TOO_LONG: Reason.MEETING_OVER,
-    Reason.REMOVED: Reason.REMOVED_FROM_WAITING_ROOM,
-    Reason.ENDED_UNKNOWN: Reason.PAGE_NOT_UNDERSTOOD,
-    Reason.CONNECTION_LOST: Reason.CONNECTION_FAILED,
-}
-_MEANING_IN_CALL: Final = {
-    Reason.DENIED_BY_HOST: Reason.REMOVED,
-    Reason.REMOVED_FROM_WAITING_ROOM: Reason.REMOVED,
-    Reason.BLOCKED_BY_PLATFORM: Reason.REMOVED,
-    Reason.MEETING_OVER: Reason.MEETING_ENDED,
-    Reason.PAGE_NOT_UNDERSTOOD: Reason.ENDED_UNKNOWN,
-    Reason.CONNECTION_FAILED: Reason.CONNECTION_LOST,
-}
-
-_REFUSALS_TO_JOIN: Final = frozenset(
-    {
-        Reason.CAPTCHA,
-        Reason.LINK_EXPIRED,
-        Reason.LINK_INVALID,
-        Reason.MEETING_FULL,
-        Reason.MEETING_LOCKED,
-        Reason.MEETING_NOT_FOUND,
-        Reason.MEETING_NOT_STARTED,
-        Reason.PASSWORD_INCORRECT,
-        Reason.REGISTRATION_REQUIRED,
-        Reason.SIGN_IN_FAILED,
-        Reason.SIGN_IN_REQUIRED,
-        Reason.WAITING_ROOM_TIMEOUT_BY_PLATFORM,
-    }
-)
-"""What a page can say only to somebody who wants to join. In the call such a page has left the call without its end, as after a
-reload or a redirect to a sign-in; the next attempt learns whether it still refuses."""
 
 
 def _least(limit: float | None, other: float) -> float:

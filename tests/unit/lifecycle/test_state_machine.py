@@ -8,20 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from worker.lifecycle.broken_capture import DEAF_TIMEOUT, DISCONNECTED_TIMEOUT
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy, Patience, StartOn
 from worker.lifecycle.media_state import MediaState
 from worker.lifecycle.page_loss import LOST_TIMEOUT, NOTICED_AFTER
 from worker.lifecycle.page_view import Scene, View
+from worker.lifecycle.shown_ending import _REFUSALS_TO_JOIN, UNKNOWN_DEBOUNCE
 from worker.lifecycle.state_machine import (
-    _REFUSALS_TO_JOIN,
-    DEAF_TIMEOUT,
-    DISCONNECTED_TIMEOUT,
     IN_CALL,
     LONGEST,
     OPENING_TIMEOUT,
     STALE_WAITING,
-    UNKNOWN_DEBOUNCE,
     Lifecycle,
     Transition,
 )
