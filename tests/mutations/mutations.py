@@ -244,7 +244,7 @@ MUTATIONS: Final = (
     # How a job starts and ends.
     Mutation(
         "the longest duration counts each attempt alone",
-        "worker/jobs/job_run.py",
+        "worker/jobs/attempts.py",
         "limits = [] if longest is None else [longest - before]",
         "limits = [] if longest is None else [longest]",
         (f"{JOBS}test_job_run.py::test_the_longest_duration_is_that_of_all_attempts_together",),
@@ -274,7 +274,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a drain that takes Chromium away first ends the job",
-        "worker/jobs/job_run.py",
+        "worker/jobs/attempts.py",
         "return self._stopped.result()\n",
         "return ending\n",
         (f"{JOBS}test_job_run.py::test_a_drain_that_takes_chromium_away_first_hands_the_job_on",),
