@@ -9,32 +9,18 @@ time.
 from __future__ import annotations
 
 import logging
-import mmap
-import os
-import subprocess
-import sys
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Protocol
-
-import msgspec
+from typing import Final
 
 from worker.audio.mixer import Mix, Mixer, OpenMix, SampleSink, Sums
 from worker.audio.opus import SAMPLE_RATE
-from worker.audio.partial_mix import Adder, SecondsRing, ring_bytes
-from worker.rendering import decoding_process
-from worker.rendering.decoding_process import (
-    COUNT_BYTES,
-    LENGTH_BYTES,
-    SOUND,
-    Batch,
-    Call,
-    PartialMixer,
-    Then,
-)
+from worker.audio.partial_mix import Adder
+from worker.rendering.decoding_process import Batch, Call, Then
+from worker.rendering.partial_decoding import ChildProcess, Decoding, InThisProcess
 from worker.rendering.processors import usable_processors
 from worker.tape.parts import PART_PATTERN
 
@@ -55,9 +41,6 @@ SECONDS_AHEAD: Final = 32
 
 SECONDS_AT_ONCE: Final = 8
 """Seconds of meeting time that a process is asked for in one message at most: each message costs three processes some work."""
-
-PIPE_BYTES: Final = 1 << 20
-"""Minutes of speech that wait for a process; Linux allows no more to every user (pipe(7), pipe-max-size)."""
 
 DECAY: Final = 0.7
 """Of a process's load, with each message, which is mostly of three seconds: it counts the speech of the last ten or so."""
@@ -115,7 +98,7 @@ class ParallelMixer:
         self._sink = sink
         self._inputs: list[ParallelInput] = []
         self._children: list[_Worker] = []
-        self._own = _Worker(_InThisProcess())
+        self._own = _Worker(InThisProcess(SECONDS_AHEAD))
         self._adder = Adder()
         self._sent = 0
         """Whole seconds that the processes were asked for."""
@@ -124,7 +107,7 @@ class ParallelMixer:
         """Packets that could not be decoded, after ``close``; of a process that died only those that were decoded again."""
         try:
             for _ in range(children):
-                self._children.append(_Worker(_ChildProcess()))
+                self._children.append(_Worker(ChildProcess(SECONDS_AHEAD)))
         except BaseException:
             self.stop()
             raise
@@ -266,7 +249,7 @@ def _ignore(_: Call) -> None:
 class _Worker:
     """A child process, or what does its work in this process after it died; or this process's own share."""
 
-    def __init__(self, decoding: _Decoding) -> None:
+    def __init__(self, decoding: Decoding) -> None:
         self.calls: list[Call] = []
         """What to send next."""
         self._load = 0.0
@@ -315,117 +298,9 @@ class _Worker:
         logger.warning("a process that decodes the mix has died; its work is done again in this one")
         self.stop()
         calls = [call for each in inputs for call in each.calls_of(self)]
-        self._decoding = _InThisProcess(number)
+        self._decoding = InThisProcess(SECONDS_AHEAD, number)
         self._decoding.send(Batch(calls, self._then, self._until))
 
     def stop(self) -> None:
         """Ends the process."""
         self._decoding.stop()
-
-
-class _Decoding(Protocol):
-    @property
-    def finished(self) -> int:
-        """The second up to which is decoded, about."""
-
-    def send(self, batch: Batch) -> None:
-        """Raises OSError if the process is gone."""
-
-    def second(self, number: int) -> Sums | None:
-        """Waits for the next second; None if it is silent. Raises EOFError if the process is gone."""
-
-    def undecodable(self) -> int:
-        """Waits for the answer to Then.CLOSE. Raises EOFError if the process is gone."""
-
-    def stop(self) -> None: ...
-
-
-class _ChildProcess:
-    """Runs ``decoding_process``. Raises OSError if no process can be started."""
-
-    def __init__(self) -> None:
-        # The kernel frees it with the last process that has it open, however that ends.
-        descriptor = os.memfd_create("meetstems-mix")
-        try:
-            os.ftruncate(descriptor, ring_bytes(SECONDS_AHEAD))
-            self._ring = SecondsRing(memoryview(mmap.mmap(descriptor, 0)))
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", decoding_process.__name__, str(descriptor)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                pass_fds=[descriptor],
-                # numpy's threads would wait actively for work that never comes.
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-                pipesize=PIPE_BYTES,
-                # Ctrl-C must reach this process only, which then ends the others.
-                start_new_session=True,
-            )
-        finally:
-            os.close(descriptor)
-        self._encoder = msgspec.msgpack.Encoder()
-
-    @property
-    def finished(self) -> int:
-        return self._ring.count
-
-    def send(self, batch: Batch) -> None:
-        body = self._encoder.encode(batch)
-        assert self._process.stdin is not None
-        self._process.stdin.write(len(body).to_bytes(LENGTH_BYTES, "little") + body)
-        self._process.stdin.flush()
-
-    def second(self, number: int) -> Sums | None:
-        assert self._process.stdout is not None
-        announced = self._process.stdout.read(1)
-        if not announced:
-            raise EOFError
-        return self._ring.get(number) if announced == SOUND else None
-
-    def undecodable(self) -> int:
-        assert self._process.stdout is not None
-        answer = self._process.stdout.read(COUNT_BYTES)
-        if len(answer) < COUNT_BYTES:
-            raise EOFError
-        return int.from_bytes(answer, "little")
-
-    def stop(self) -> None:
-        self._process.kill()
-        # What could not be written to a dead process is flushed again when its input is closed.
-        with suppress(OSError):
-            self._process.__exit__(None, None, None)
-
-
-class _InThisProcess:
-    """Decodes in this process, from second ``first`` on."""
-
-    def __init__(self, first: int = 0) -> None:
-        self._ring = SecondsRing(memoryview(bytearray(ring_bytes(SECONDS_AHEAD))))
-        self._sounds: deque[bool] = deque()
-        """For each second that is decoded and not asked for whether it has sound."""
-        mixer = Mixer(self)
-        mixer.write_until(first * SAMPLE_RATE)
-        self._sounds.clear()
-        self._mixer = PartialMixer(mixer)
-
-    @property
-    def finished(self) -> int:
-        return self._ring.count
-
-    def send(self, batch: Batch) -> None:
-        self._mixer.take(batch)
-
-    def second(self, number: int) -> Sums | None:
-        return self._ring.get(number) if self._sounds.popleft() else None
-
-    def undecodable(self) -> int:
-        return self._mixer.undecodable
-
-    def stop(self) -> None:
-        pass
-
-    def write(self, samples: Sums) -> None:
-        """Called by the mixer with each second."""
-        self._sounds.append(self._ring.put(self._ring.count, samples))
-
-    def close(self) -> None:
-        """Called by the mixer after the last second."""

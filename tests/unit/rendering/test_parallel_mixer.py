@@ -18,7 +18,7 @@ from fixtures.replica.voices import load_voice
 from tests.support.kept_samples import KeptSamples
 from worker.audio.mixer import Mix, Mixer, MixInput, OpenMix, Sums
 from worker.audio.partial_mix import ring_bytes
-from worker.rendering import decoding_process, parallel_mixer
+from worker.rendering import decoding_process, parallel_mixer, partial_decoding
 from worker.rendering.parallel_mixer import (
     SECONDS_AHEAD,
     SHORT_TAPE,
@@ -153,7 +153,7 @@ def test_a_process_that_lags_gets_less(finished: int, gets: str, monkeypatch: py
         child.calls.extend(calls)
         mix._own.calls.extend(calls[:60])
         mix._sent = 24
-        monkeypatch.setattr(parallel_mixer._ChildProcess, "finished", finished)
+        monkeypatch.setattr(partial_decoding.ChildProcess, "finished", finished)
         mix.open_input().speak(0, PACKET, VOICES[1][0])
         assert [len(child.calls), len(mix._own.calls)] == ([101, 60] if gets == "child" else [100, 61])
 
