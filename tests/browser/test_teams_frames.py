@@ -1,4 +1,4 @@
-"""Teams pages in captured form: frames of its own count and can be pressed, those of others do not; blocks stand apart."""
+"""Teams pages in captured form: its own frames count and can be pressed, others do not; blocks are separate."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Links as prose, address bars and mail filters give them, and what is inside (pure).
 
 Nothing is requested: only a target in the text itself is found. It has to pass the same checks as a link that was not wrapped,
-so a wrapper's host decides nothing but how its address is read.
+so a wrapper's host decides only how its address is read.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _is_ending(letter: str) -> bool:
 
 
 def unsafe(text: str) -> str | None:
-    """Why ``text`` cannot be a link, whatever its host; None if it may be one."""
+    """Why ``text`` cannot be a link, for any host; None if it may be one."""
     spaced = "".join(" " if unicodedata.category(letter) == "Zs" else letter for letter in text)
     if not spaced.isprintable():
         return "it has a control character"
@@ -189,7 +189,7 @@ def _field(*names: str) -> _Target:
         value = fields[found[0]][1]
         if "://" not in value:
             return unquote(value)
-        # The target was not encoded, so its further fields stand among the wrapper's.
+        # The target was not encoded, so its further fields are among the wrapper's.
         own = [
             f"{name}={text}" for name, text in fields[found[0] + 1 :] if name not in {*names, *_OWN_FIELDS}
         ]

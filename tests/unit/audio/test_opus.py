@@ -70,7 +70,7 @@ def test_packet_samples_reads_the_length_from_the_table_of_contents(
         pytest.param(b"\xfb\x82", id="R7: no frame length"),
         pytest.param(b"\xfb\x82\xfc", id="R7: half a frame length"),
         pytest.param(b"\xfb\x82\x02\x00", id="R7: the first frame is cut off"),
-        pytest.param(b"\xfb\xc2\x02\x01\x00\x00", id="R7: the first frame lies in the padding"),
+        pytest.param(b"\xfb\xc2\x02\x01\x00\x00", id="R7: the first frame is in the padding"),
     ],
 )
 def test_a_packet_that_breaks_a_rule_is_refused(payload: bytes) -> None:

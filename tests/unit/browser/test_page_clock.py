@@ -1,4 +1,4 @@
-"""Page times on the worker's clock: steps of the system's clock, a suspended machine, stalls, and pages that lie."""
+"""Page times on the worker's clock: steps of the system's clock, a suspended machine, stalls, and pages with false times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A snapshot never raises, whatever the page answers."""
+"""A snapshot never raises, for any answer of the page."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ async def test_only_a_worker_that_had_a_job_waits_for_its_last_scrape(
     [
         (signal.SIGTERM, Reason.DRAINED, Reason.DRAINED),
         (signal.SIGTERM, Reason.INTERRUPTED, Reason.INTERRUPTED),
-        # A person's Ctrl-C and a closed terminal end the job, whatever SIGTERM means.
+        # A person's Ctrl-C and a closed terminal end the job, for either meaning of SIGTERM.
         (signal.SIGINT, Reason.DRAINED, Reason.INTERRUPTED),
         (signal.SIGHUP, Reason.DRAINED, Reason.INTERRUPTED),
     ],

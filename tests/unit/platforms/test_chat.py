@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from tests.unit.platforms.fake_page import FakeElement, FakePage, sign
+from tests.support.fake_page import FakeElement, FakePage, sign
 from worker.lifecycle.announcement import NotAnnounced
 from worker.platforms import chat as module
 from worker.platforms.call import CallError

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from tests.unit.platforms.fake_page import FakeElement, FakePage, sign
+from tests.support.fake_page import FakeElement, FakePage, sign
 from worker.platforms import page_driver as module
 from worker.platforms.page_driver import PageDriver
 from worker.platforms.signs import Sign

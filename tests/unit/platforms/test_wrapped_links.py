@@ -24,7 +24,7 @@ HOSTS = {meet_link.HOST, *teams_link.HOSTS, teams_link.SHORT_HOST}
 
 
 UNTOUCHED = ":/?#[]@!$&'()*+,;=%"
-"""What a filter leaves as it is that does not encode its target: the delimiters of an address."""
+"""What a filter that does not encode its target leaves unchanged: the delimiters of an address."""
 
 
 def encoded(link: str) -> str:

@@ -337,7 +337,7 @@ SENT = 600
 @pytest.mark.parametrize("first", [40_000, 20, 600, 650, 698, 680 - 3_000, 700 + 3_000, 65_500])
 @pytest.mark.parametrize("back", [0, 480_000, -7_777_777], ids=["timestamps go on", "back", "far ahead"])
 def test_a_restarted_stream_loses_nothing(first: int, back: int) -> None:
-    """RFC 3550, appendix A.1; also where the new numbers lie within those of the old stream."""
+    """RFC 3550, appendix A.1; also where the new numbers are within those of the old stream."""
     buffer = JitterBuffer()
     left: list[Packet] = []
     for number in range(SENT):

@@ -102,9 +102,9 @@ def listed(count: int) -> bytes:
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "zstd bomb": lambda: chunk(bytes(BOMB), "zstd"),
-    "zstd bomb that lies": lambda: chunk(bytes(BOMB), "zstd", 1000),
+    "zstd bomb with a false size": lambda: chunk(bytes(BOMB), "zstd", 1000),
     "lz4 bomb": lambda: chunk(bytes(BOMB), "lz4"),
-    "lz4 bomb that lies": lambda: chunk(bytes(BOMB), "lz4", 1000),
+    "lz4 bomb with a false size": lambda: chunk(bytes(BOMB), "lz4", 1000),
     "a claim of 2^63": lambda: chunk(b"x", "zstd", 2**63),
     "less than was claimed": lambda: chunk(b"x", "zstd", 20 * MEBIBYTE),
     "many chunks": lambda: (

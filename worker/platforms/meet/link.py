@@ -80,7 +80,8 @@ def _named(value: str, name: re.Match[str] | None) -> tuple[str, str]:
 
 
 def _nickname(path: str) -> re.Match[str] | None:
-    """A nickname of several words. Those of one word are not told from Meet's own pages, nor short ones from misspelt codes."""
+    """A nickname of several words. Those of one word cannot be distinguished from Meet's own pages, nor short ones from
+    misspelt codes."""
     if len(path) > _LONGEST_NICKNAME or _MISSPELT_CODE.fullmatch(path):
         return None
     return _NICKNAME.fullmatch(path)

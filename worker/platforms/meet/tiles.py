@@ -38,7 +38,7 @@ _PRESENTATION: Final = re.compile(
 def shown_name(tile: Tile) -> str:
     """The participant's name, empty where the tile shows none.
 
-    What stands in the tile counts if a label of its buttons contains it, or none names anybody: what an icon font writes, and
+    A text of the tile counts if a label of its buttons contains it, or none names anybody: what an icon font writes, and
     looks like a name, is in no such label.
     """
     named = [match[1] for label in tile.labels for form in _NAMING if (match := form.fullmatch(label))]

@@ -37,7 +37,7 @@ class DeviceFacts:
         self.name = ""
         self.state = Status.UNKNOWN
         self.status_from = 0
-        """The document that was told the status."""
+        """The document that received the status."""
         self.places: frozenset[str] = frozenset()
         """Where their endpoints are, ``call`` and ``lobby``; empty until an update says it."""
         self.waited = False
@@ -51,7 +51,7 @@ class DeviceFacts:
 
     @property
     def status(self) -> Status:
-        """The state, with the lobby told apart."""
+        """The state, and the lobby as a separate state."""
         waits = self.state is Status.IN and bool(self.places) and "call" not in self.places
         return Status.WAITING if waits else self.state
 

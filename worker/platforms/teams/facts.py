@@ -20,7 +20,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     None without one. ``headings`` are the visible headings, ``text`` the visible text outside live regions and ``announced``
     the text in them; all three are empty where the text was not read.
 
-    Whatever lies in an element of signs.WRITTEN is left out: people wrote it. Passing alerts are left out of headings and texts
+    The content of elements of signs.WRITTEN is left out: people wrote it. Passing alerts are left out of headings and texts
     as well.
     """
 

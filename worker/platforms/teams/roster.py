@@ -1,13 +1,13 @@
 """Decodes the raw roster messages of a Microsoft Teams call into a roster (pure).
 
 Two kinds of evidence are merged: the roster messages that the page receives, and, weaker, the page's own objects. The messages
-are frames on the page's own WebSocket, which say what changed, and the answers to its requests, which list everybody: who joins
-late is told of the others only there. A fact stays until it is replaced, so a participant who left keeps their name. Somebody
-whom a list lacks has not left. Who is in the call is known only as long as the document that was told.
+are frames on the page's own WebSocket, which say what changed, and the answers to its requests, which list everybody: a client
+that joins late learns of the others only there. A fact stays until it is replaced, so a participant who left keeps their name.
+Somebody whom a list lacks has not left. A presence in the call is known only as long as the document that received it is open.
 
-Participants are active in the lobby, too. Who has an endpoint with ``call`` is in the call, who has only ``lobby`` waits. The
-bot itself is in the call only by such an endpoint: the page's objects may list it while it waits. The source numbers of the
-lobby are other participants' in the call, and are ignored.
+Participants are active in the lobby, too. A participant with an endpoint ``call`` is in the call, one with only ``lobby``
+waits. The bot itself is in the call only by such an endpoint: the page's objects may list it while it waits. The source
+numbers of the lobby are other participants' in the call, and are ignored.
 
 Frames of other calls come over the same socket; their chain id distinguishes them. Our call is the first in which the bot is
 active, and remains ours while it is active. Until there is such a call, our call is the first that was mentioned. Frames

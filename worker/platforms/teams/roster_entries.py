@@ -37,7 +37,7 @@ def audio_streams(endpoints: object) -> Iterator[dict[str, object]]:
 
 
 def is_hidden_endpoint(endpoint: dict[str, object]) -> bool:
-    """Whether the client is told to list no such participant: ``endpointMetadata.__platform.ui.hidden``."""
+    """Whether clients must not list the participant: ``endpointMetadata.__platform.ui.hidden``."""
     return inner(endpoint, "endpointMetadata", "__platform", "ui", "hidden") is True
 
 

@@ -128,7 +128,7 @@ def _is_lobby_screen(facts: Facts, past: Past) -> bool:
 
 def _lobby_text(facts: Facts, past: Past, call: list[str]) -> str:
     """Where a lobby's words count. No lobby has a stage: beside one, words may be a notice that quotes somebody, and in a call
-    that was entered nothing but people's words is to be expected.
+    that was entered only people's words are to be expected.
     """
     on_stage = teams.STREAM.name in facts.elements and teams.LOBBY_SCREEN.name not in facts.elements
     if not on_stage or not (call or past.entered):

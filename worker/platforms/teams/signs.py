@@ -123,13 +123,13 @@ WAITING: Final = (SUSPECTED, HOST_ABSENT, LET_IN)
 LOBBY_SCREEN: Final = Sign(
     name="lobby.screen",
     selectors=('[data-tid="calling-lobby-screen"]',),
-    evidence_for="a lobby, in whatever language",
+    evidence_for="a lobby, in any language",
     source="observed",
 )
 CONNECTING_SCREEN: Final = Sign(
     name="connecting.screen",
     selectors=('[data-tid="calling-connecting-screen"]',),
-    evidence_for="between the request to join and the lobby or the call, in whatever language",
+    evidence_for="between the request to join and the lobby or the call, in any language",
     source="observed",
 )
 
@@ -396,7 +396,7 @@ LAST_PAGE: Final = Sign(
         '[data-tid="calling-retry-rejoinbutton"]',
         '[data-tid^="calling-"][data-tid$="-end-screen"]',
     ),
-    evidence_for="a page that refuses us or ends the call, in whatever language",
+    evidence_for="a page that refuses us or ends the call, in any language",
     source="observed; the last is the form of the screen of an encrypted call, for screens that were not observed",
 )
 ENCRYPTED: Final = Sign(

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from tests.unit.platforms.fake_page import FakePage
+from tests.support.fake_page import FakePage
 from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.page_view import Scene
 from worker.platforms.call import CallError

@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 from playwright.async_api import Page
 
-from tests.unit.platforms.fake_page import FakeElement, FakePage
+from tests.support.fake_page import FakeElement, FakePage
 from worker.lifecycle.announcement import NotAnnounced
 from worker.platforms.page_actions import press
 from worker.platforms.signs import Sign
