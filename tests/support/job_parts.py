@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -25,6 +26,11 @@ from worker.monitoring.metrics import Metrics
 from worker.reasons import Reason
 from worker.settings import BrowserSettings, WorkerSettings
 from worker.states import State
+
+
+def parse(**fields: Any) -> Job:
+    """The job of a body with these fields."""
+    return parse_job(json.dumps(fields), lambda: "new-id")
 
 
 def job(**fields: object) -> Job:

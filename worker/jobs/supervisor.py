@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 import time
-from types import TracebackType
 from typing import Final
 
 from worker.delivery.event_sinks import EventSink
@@ -86,12 +85,7 @@ class Supervisor:
         self._tasks = [asyncio.create_task(self._watch_uploads()), asyncio.create_task(self._watch_memory())]
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

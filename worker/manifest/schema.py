@@ -7,6 +7,7 @@ are added to them. All times are seconds of meeting time unless a field says oth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Self
 
 import msgspec
 
@@ -19,7 +20,16 @@ Attributed = tuple[float, float, str]
 SAMPLE_RATE = 48_000
 
 
-class Packets(msgspec.Struct, frozen=True, kw_only=True):
+class _Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers that are added field by field."""
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            **{field: getattr(self, field) + getattr(other, field) for field in self.__struct_fields__}
+        )
+
+
+class Packets(_Counts, frozen=True, kw_only=True):
     """Counts of a source's packets.
 
     ``received`` arrived themselves, ``recovered`` came out of a later packet's redundancy (RFC 2198), ``lost`` never arrived.
@@ -33,11 +43,6 @@ class Packets(msgspec.Struct, frozen=True, kw_only=True):
     late: int = 0
     duplicate: int = 0
     trimmed: int = 0
-
-    def __add__(self, other: Packets) -> Packets:
-        return Packets(
-            **{field: getattr(self, field) + getattr(other, field) for field in self.__struct_fields__}
-        )
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,7 +187,7 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     failure: str = ""
 
 
-class Holes(msgspec.Struct, frozen=True, kw_only=True):
+class Holes(_Counts, frozen=True, kw_only=True):
     """Where sound is missing that the network did not lose.
 
     ``frames_dropped``: frames for which the page had no room. ``batches_missing``: gaps in the numbers of its batches.
@@ -195,11 +200,6 @@ class Holes(msgspec.Struct, frozen=True, kw_only=True):
     batches_missing: int = 0
     tape_damages: int = 0
     receivers_deaf: int = 0
-
-    def __add__(self, other: Holes) -> Holes:
-        return Holes(
-            **{field: getattr(self, field) + getattr(other, field) for field in self.__struct_fields__}
-        )
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 from mcap.writer import CompressionType, Writer
@@ -77,12 +76,7 @@ class TapeWriter:
     def __enter__(self) -> TapeWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.finish()
 
     def _append(self, topic: str, data: bytes, logged_at: float) -> None:

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixtures.replica.voices import load_voice
+from tests.support.audio_files import packets_of
 from worker.audio.opus import SILENCES, is_silence, packet_samples
 from worker.audio.webm import OPENING, WebmWriter
 
@@ -27,11 +28,6 @@ def write(path: Path, parts: list[int | bytes]) -> int:
             position += 960
     writer.close()
     return position
-
-
-def packets_of(path: Path) -> list[bytes]:
-    with av.open(str(path)) as container:
-        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
 
 
 def test_packets_are_written_unchanged(tmp_path: Path) -> None:

@@ -2,16 +2,14 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.full_disk import files_limited_to
 from tests.support.mcap_files import an_mcap
 from tests.support.tape_samples import a_meeting
 from worker.cli import main as cli
@@ -185,17 +183,6 @@ def test_an_output_that_cannot_be_created_is_refused(
     for command, subject in (("record", LINK), ("replay", tape)):
         assert run(command, subject, "--output", tmp_path / "file" / "out") == 2
         assert one_line(capsys) == f"output {tmp_path}/file/out: cannot be written: Not a directory"
-
-
-@contextmanager
-def files_limited_to(size: int) -> Iterator[None]:
-    """Every write beyond ``size`` bytes of a file fails, as on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("command", ["record", "replay"])

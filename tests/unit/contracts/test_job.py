@@ -1,20 +1,13 @@
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
+from tests.support.job_parts import parse
 from tests.support.malformed_jobs import LINK
-from worker.contracts.job import DEFAULT_BOT_NAME, LONGEST_BOT_NAME, MAX_ATTRIBUTES_BYTES, Job
+from worker.contracts.job import DEFAULT_BOT_NAME, LONGEST_BOT_NAME, MAX_ATTRIBUTES_BYTES
 from worker.contracts.json_body import JobError
 from worker.contracts.meetstream import DEFAULT_LEAVE as MEETSTREAM
-from worker.contracts.parse_job import parse_job
 from worker.contracts.recall import DEFAULT_LEAVE as RECALL
-
-
-def parse(**fields: Any) -> Job:
-    return parse_job(json.dumps(fields), lambda: "new-id")
 
 
 def test_missing_fields_have_defaults() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from tests.support.job_parts import parse
 from tests.support.malformed_jobs import (
     LINK,
     NOT_AN_OBJECT,
@@ -28,10 +29,6 @@ from worker.errors import InputError
 from worker.platforms.links import EXPECTED_LINK, parse_link
 
 MALFORMED = [*NOT_JSON, *NOT_AN_OBJECT, *OUT_OF_RANGE, *(body for body, _ in WRONG_FIELDS)]
-
-
-def parse(**fields: Any) -> Job:
-    return parse_job(json.dumps(fields), lambda: "new-id")
 
 
 def _short(value: bytes | str) -> str:

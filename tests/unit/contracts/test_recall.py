@@ -1,24 +1,19 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
 import pytest
 
+from tests.support.job_parts import parse
 from tests.support.malformed_jobs import LINK, TEAMS_LINK
 from worker.contracts.job import Job
 from worker.contracts.json_body import JobError
 from worker.contracts.leave import NAMED_BOTS
-from worker.contracts.parse_job import parse_job
 from worker.contracts.recall import DEFAULT_LEAVE, RecallAutomaticLeave, RecallRecordingConfig, recall_leave
 from worker.contracts.validation import check
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.platforms.registry import Platform
-
-
-def parse(**fields: Any) -> Job:
-    return parse_job(json.dumps(fields), lambda: "new-id")
 
 
 def leave_policy(**fields: Any) -> LeavePolicy:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.worker_process import Cloud, s3_of, sqs_of
 from worker.delivery import keepalive, lease, patient_store
+from worker.delivery.aws_clients import s3_client
 from worker.delivery.embedded_aws import Embedded, embedded_aws, provision
+from worker.delivery.object_store import S3Store
+from worker.delivery.retries import RetryPolicy
 from worker.jobs import consumer
 
 
@@ -33,6 +37,15 @@ def cloud(server: tuple[Embedded, FaultProxy], proxy: FaultProxy) -> Cloud:
     """With a new bucket and new queues. Workers reach it through the proxy, the test does not."""
     aws = server[0].aws
     return Cloud(provision(aws, s3_of(aws), sqs_of(aws)), proxy.url)
+
+
+@pytest.fixture
+def store(server: tuple[Embedded, FaultProxy]) -> Iterator[S3Store]:
+    """A new bucket, without the proxy."""
+    aws = server[0].aws
+    bucket = provision(aws, s3_of(aws), sqs_of(aws)).bucket
+    with closing(s3_client(aws)) as s3:
+        yield S3Store(s3, bucket, retry=RetryPolicy(budget=10.0))
 
 
 @pytest.fixture

@@ -1,25 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
-import pytest
-
-from worker.delivery.aws_clients import s3_client
 from worker.delivery.bucket_layout import bot_keys
-from worker.delivery.embedded_aws import embedded_aws
 from worker.delivery.object_store import S3Store
-from worker.delivery.retries import RetryPolicy
 from worker.jobs.attempt_numbers import attempts_of, claim_attempt
 
 KEYS = bot_keys("team", "bot-1")
-
-
-@pytest.fixture
-def store() -> Iterator[S3Store]:
-    with embedded_aws() as embedded, closing(s3_client(embedded.aws)) as s3:
-        yield S3Store(s3, embedded.bucket, retry=RetryPolicy(budget=10.0))
 
 
 def test_claim_attempt_gives_each_number_once(store: S3Store) -> None:

@@ -1,26 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.support.uploaded_tapes import KEYS, events, put_tape, write_tape
-from worker.delivery.aws_clients import s3_client
-from worker.delivery.embedded_aws import embedded_aws
 from worker.delivery.object_store import S3Store
-from worker.delivery.retries import RetryPolicy
 from worker.jobs.earlier_attempts import Earlier, look_back
 from worker.jobs.recovery import recover
 from worker.platforms.registry import Platform
 from worker.tape.events import StateChanged, TapeEvent
-
-
-@pytest.fixture
-def store() -> Iterator[S3Store]:
-    with embedded_aws() as embedded, closing(s3_client(embedded.aws)) as s3:
-        yield S3Store(s3, embedded.bucket, retry=RetryPolicy(budget=10.0))
 
 
 def test_look_back_of_a_first_attempt_is_empty(store: S3Store, tmp_path: Path) -> None:

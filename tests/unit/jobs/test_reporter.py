@@ -11,6 +11,7 @@ import pytest
 from tests.support.event_sinks import ListSink
 from tests.support.job_parts import job
 from tests.support.memory_store import Failing, MemoryStore
+from tests.support.waits import until
 from worker.contracts.status import BotStatus
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import RefusedError
@@ -48,12 +49,6 @@ class Desk:
     @property
     def status(self) -> BotStatus:
         return msgspec.json.decode(self.store.objects[KEYS.status], type=BotStatus)
-
-
-async def until(wanted: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not wanted():  # noqa: ASYNC110 - threads change it
-            await asyncio.sleep(0.005)
 
 
 def is_written(desk: Desk, state: State) -> Callable[[], bool]:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from tests.support.event_sinks import ListSink
 from tests.support.memory_store import Failing, MemoryStore
 from tests.support.uploaded_tapes import ATTEMPT_KEYS, some_parts
+from tests.support.waits import until
 from worker.delivery.errors import RefusedError
 from worker.delivery.lease import Lease, LeaseLostError
 from worker.delivery.tape_upload import TapeUpload
@@ -51,12 +51,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def upload(tmp_path: Path) -> TapeUpload:
     return TapeUpload(MemoryStore(), ATTEMPT_KEYS)
-
-
-async def until(wanted: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not wanted():  # noqa: ASYNC110 - threads and timers change it
-            await asyncio.sleep(0.005)
 
 
 async def test_a_stop_of_the_worker_stops_the_attempt_and_later_the_waiting(upload: TapeUpload) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.deafness import deaf_in
+from tests.support.deafness import deaf_in, report
 from worker.lifecycle.deafness import (
     DEAF_PACKETS,
     DEAF_SECONDS,
@@ -14,17 +14,6 @@ from worker.lifecycle.deafness import (
     DeafnessJudge,
 )
 from worker.tape.events import ReceiverReport, TapDeaf
-
-
-def report(at: float, received: int, tapped: int, *, receiver: int = 0, lost: int = 0) -> ReceiverReport:
-    return ReceiverReport(
-        at=at,
-        document=7,
-        receiver=receiver,
-        packets_received=received,
-        packets_lost=lost,
-        frames_tapped=tapped,
-    )
 
 
 def judged(*reports: ReceiverReport) -> list[TapDeaf]:

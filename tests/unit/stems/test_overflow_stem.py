@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from fixtures.replica.voices import load_voice
+from tests.support.audio_files import mix
 from tests.support.hearing_sinks import HearingSinks
 from tests.support.streams import Stream, tape
 from tests.support.tapes import feed_all
@@ -32,11 +31,6 @@ def render(frames: Iterable[Frame], folder: Path, sinks: HearingSinks | None = N
     )
     feed_all(renderer, tape("google_meet", 10.0, frames))
     return renderer.finish()
-
-
-def mix(folder: Path) -> npt.NDArray[np.int16]:
-    with wave.open(str(folder / "audio.wav")) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
 @pytest.fixture

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from fixtures.replica.voices import load_voice
+from tests.support.audio_files import mix
 from tests.support.streams import Stream
 from tests.support.tapes import STARTED_AT
 from tests.support.teams_mix import ANN, ANNS, BO, render
@@ -20,11 +19,6 @@ from worker.stems.repeated_packets import REMEMBERED, RepeatedPackets
 from worker.tape.events import Frame
 
 BOS = [packet.payload for packet in load_voice("bruno").speech][:400]
-
-
-def mix(folder: Path) -> npt.NDArray[np.int16]:
-    with wave.open(str(folder / "audio.wav")) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
 def attributed_packets(manifest: Manifest) -> float:

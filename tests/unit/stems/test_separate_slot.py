@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from fixtures.replica.comparison.recording import read_stem
 from fixtures.replica.voices import load_voice
+from tests.support.audio_files import mix
 from tests.support.streams import Stream, tape
 from tests.support.tapes import feed_all
 from worker.manifest.schema import Manifest, Segment
@@ -36,11 +35,6 @@ def by_source(manifest: Manifest) -> dict[int | None, Segment]:
 
 def payloads(segment: Segment, folder: Path) -> list[str]:
     return [packet.sha256 for packet in read_stem(folder / segment.url) if not packet.silent]
-
-
-def mix(folder: Path) -> npt.NDArray[np.int16]:
-    with wave.open(str(folder / "audio.wav")) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
 @pytest.mark.parametrize("marker", [(), (42,)])

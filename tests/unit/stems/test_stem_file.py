@@ -1,13 +1,11 @@
-import resource
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import av
 import pytest
 
 from fixtures.replica.voices import load_voice
+from tests.support.audio_files import packets_of
+from tests.support.full_disk import files_limited_to
 from worker.audio.webm import WebmWriter
 from worker.stems import stem_file
 from worker.stems.stem_file import StemFile
@@ -15,29 +13,11 @@ from worker.stems.stem_file import StemFile
 SPEECH = [packet.payload for packet in load_voice("aria").speech[:100]]
 
 
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Files cannot grow beyond ``size`` bytes, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
-def packets_of(path: Path) -> list[bytes]:
-    with av.open(str(path)) as container:
-        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
-
-
 def test_a_full_disk_ends_the_file_and_raises_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.webm"
     file = StemFile(path)
     sent = [SPEECH[number % 100] for number in range(3_000)]
-    with largest_file(100_000):
+    with files_limited_to(100_000):
         for number, payload in enumerate(sent):
             file.write(number * 960, 960, payload)
         file.be_silent(3_000 * 960, 48_000)
@@ -50,7 +30,7 @@ def test_a_full_disk_ends_the_file_and_raises_nothing(tmp_path: Path) -> None:
 
 def test_a_full_disk_during_silence_ends_the_file(tmp_path: Path) -> None:
     file = StemFile(tmp_path / "a.webm")
-    with largest_file(50_000):
+    with files_limited_to(50_000):
         for second in range(400):
             file.be_silent(second * 48_000, 48_000)
         file.close()
@@ -63,7 +43,7 @@ def test_a_file_that_cannot_be_closed_keeps_what_is_in_it(tmp_path: Path) -> Non
     for number, payload in enumerate(SPEECH):
         file.write(number * 960, 960, payload)
     file.write_due(1_000)
-    with largest_file(1_000):
+    with files_limited_to(1_000):
         file.close()
         file.close()
     assert file.failure is not None

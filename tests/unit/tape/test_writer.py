@@ -3,11 +3,8 @@ from __future__ import annotations
 import errno
 import math
 import os
-import resource
 import struct
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -17,6 +14,7 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from mcap.writer import Writer
 
+from tests.support.full_disk import files_limited_to
 from tests.support.tape_samples import EPOCH, a_meeting, batch
 from worker.tape import codec
 from worker.tape.errors import TapeWriteError, UnwritableEventError
@@ -116,17 +114,6 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(tmp_path: Path) ->
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(TapeWriteError, match=r"^tape .*file/tape: cannot make the folder: Not a directory$"):
         TapeWriter(tmp_path / "file" / "tape")
-
-
-@contextmanager
-def files_limited_to(size: int) -> Iterator[None]:
-    """Every write beyond ``size`` bytes of a file fails with EFBIG (Python ignores SIGXFSZ)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_events_from_before_the_disk_was_full_can_be_read(tmp_path: Path) -> None:
