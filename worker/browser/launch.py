@@ -41,8 +41,8 @@ LAUNCH_ARGS: Final = (
     "--autoplay-policy=no-user-gesture-required",
     "--disable-background-networking",
     "--disable-gpu",
-    # Chromium asks for components and for signed-in accounts at start, whatever --disable-background-networking forbids, and
-    # asks again when refused. An address whose port it does not allow (9) makes it give up before it asks.
+    # Chromium asks for components and for signed-in accounts at start, also with --disable-background-networking, and asks
+    # again when refused. An address whose port it does not allow (9) makes it give up before it asks.
     "--component-updater=url-source=http://127.0.0.1:9/",
     "--gaia-url=http://127.0.0.1:9/",
 )

@@ -292,7 +292,7 @@ class FakePage:
 
 
 class Pages:
-    """A tap whose calls come from fake pages; its clock stands at NOW."""
+    """A tap whose calls come from fake pages; its clock shows NOW."""
 
     def __init__(self, *pages: FakePage) -> None:
         self.received: list[TappedEvent] = []

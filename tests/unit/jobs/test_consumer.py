@@ -103,7 +103,7 @@ class TimedSink(ListSink):
 
 
 class Runs:
-    """Stands for ``run_job``: keeps what it is asked to run, then returns or raises ``end``."""
+    """Replaces ``run_job``: keeps what it is asked to run, then returns or raises ``end``."""
 
     def __init__(self, end: Disposition | Exception = Disposition.DONE) -> None:
         self.jobs: list[Job] = []
@@ -516,7 +516,7 @@ async def test_a_message_that_was_lost_meanwhile_changes_no_exit_code(
 
 
 class Poll:
-    """Stands for ``next_delivery``: the next of ``deliveries``; after the last one the worker is stopped."""
+    """Replaces ``next_delivery``: the next of ``deliveries``; after the last one the worker is stopped."""
 
     def __init__(self, *deliveries: Delivery | None) -> None:
         self._deliveries = list(deliveries)

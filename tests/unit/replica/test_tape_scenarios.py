@@ -18,7 +18,7 @@ from tests.support.plan_tapes import render_plan
 from worker.manifest.schema import Manifest
 
 OF_TAPES = (
-    "tape/csrc-reuse",  # a source belongs to whoever has it at the time
+    "tape/csrc-reuse",  # a source belongs to its owner at the time
     "tape/half-hour-quiet",
     "tape/routes",  # a path that gets shorter trims no speech
     "tape/sequence-restart",
