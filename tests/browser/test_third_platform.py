@@ -29,7 +29,8 @@ EDITS: Final = {
             "from worker.platforms.example import link as example_link\n"
             "from worker.platforms.example.roster import ExampleRosterDecoder\n"
             "from worker.platforms.example.signs import PRIVATE as EXAMPLE_PRIVATE\n"
-            "from worker.platforms.meet import link as meet_link\n",
+            "from worker.platforms.meet import link as meet_link\n"
+            "from worker.roster.chat import no_chat\n",
         ),
         ('    GOOGLE_MEET = "google_meet"\n', '    EXAMPLE = "example"\n    GOOGLE_MEET = "google_meet"\n'),
         (

@@ -1,4 +1,4 @@
-"""Tells the call that it is recorded: writes the job's announcement into the chat, and reports whether that succeeded."""
+"""Tells the call that it is recorded: writes the job's announcement into the chat, and down whether that succeeded."""
 
 from __future__ import annotations
 
