@@ -142,6 +142,8 @@ async def test_the_meeting_page_has_a_policy_like_meets_with_a_new_nonce_each_ti
         assert f'nonce="{nonce[1]}"' in html
         for directive in ("'strict-dynamic'", "require-trusted-types-for 'script'", "worker-src 'self'"):
             assert directive in policy
+        assert "connect-src" not in policy, "an injected script may open ws://localhost"
+        assert "default-src" not in policy
         again = await client.get("/abc-defg-hij")
         assert again.headers["Content-Security-Policy"] != policy, "a nonce is used once"
         assert replica.meeting_url == "https://meet.google.com/abc-defg-hij"
@@ -166,7 +168,13 @@ async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
     async with running() as (replica, media, client):
         await client.open()
         first = await client.hear("pre_join")
-        assert first == {"type": "pre_join", "signedIn": False, "label": "Ask to join", "tips": []}
+        assert first == {
+            "type": "pre_join",
+            "signedIn": False,
+            "label": "Ask to join",
+            "tips": [],
+            "encodedAudio": False,
+        }
         assert replica.admitted_at is None
         await client.tell("ask_to_join", name="Stems")
         await client.hear("lobby")
@@ -182,7 +190,7 @@ async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
         assert media.answers == ["page's answer"]
         users = first_update(media).envelope.collections.space.users.users
-        assert [(user.full_name, user.HasField("is_self")) for user in users] == [
+        assert [(user.full_name, bool(user.self_uuid)) for user in users] == [
             ("Ada", False),
             ("Stems", True),
         ]
