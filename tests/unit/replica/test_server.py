@@ -39,6 +39,8 @@ class SilentMedia:
         self.started_at: float | None = None
         self.answers: list[str] = []
         self.collections: list[bytes] = []
+        self.messages: list[tuple[str, bytes]] = []
+        """Those of other channels, with their labels."""
         self.collections_sent = asyncio.Event()
         self.finished = asyncio.Event()
         self.channel_fails = False
@@ -58,11 +60,14 @@ class SilentMedia:
     def allow_start(self) -> None:
         self.started_at = time.time()
 
-    async def send_collections(self, message: bytes) -> None:
+    async def send(self, label: str, message: bytes) -> None:
         if self.channel_fails:
-            raise ConnectionFailed("collections channel: closed")
-        self.collections.append(message)
-        self.collections_sent.set()
+            raise ConnectionFailed(f"data channel {label}: closed")
+        if label == "collections":
+            self.collections.append(message)
+            self.collections_sent.set()
+        else:
+            self.messages.append((label, message))
 
     async def wait_finished(self) -> None:
         await self.finished.wait()
@@ -214,7 +219,7 @@ async def test_the_page_may_make_the_offer() -> None:
     async with running(scenario) as (_, _, client):
         await client.open()
         await client.tell("ask_to_join", name="Stems")
-        assert (await client.hear("call"))["signalling"] == "add_transceiver"
+        assert (await client.hear("call"))["connection"]["signalling"] == "add_transceiver"
         await client.tell("offer", sdp="page's offer")
         assert (await client.hear("answer"))["sdp"] == "answer to page's offer"
 
