@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from msgspec.structs import replace
 
-from fixtures.replica.meet.scenario import Language, Page, Refusal
+from fixtures.replica.meet.scenario import Language, Page, Refusal, Waiting
 from fixtures.replica.scenario import Participant, Roster, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.words import PeoplesWords, Place
@@ -262,6 +262,16 @@ ROWS = [
         check=nothing_of_the_lobby_is_the_call
     ),
     host_ends("call-of-its-own", meeting(Page(lobby=LOBBY, reconnects_on_admission=True)), BOTH),
+    host_ends(
+        "presentation-and-waiting",
+        meeting(
+            Page(lobby=LOBBY, waiting=[Waiting(name="Eve Ash")]),
+            ADA,
+            replace(BEN, presents=[(0.3, LENGTH)]),
+            roster=Roster(rpc_after=None, collections_after=None),
+        ),
+        BOTH,
+    ),
     # A roster that shows nobody is no evidence of an empty room.
     host_ends(
         "unreadable-roster",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import re
 import time
 import zlib
@@ -22,6 +23,7 @@ from fixtures.replica.meet.site import SYNC_PATH
 from fixtures.replica.scenario import Media, Page, Participant, Roster, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.site import PageProtocolError
+from tests.support.meet_schema import MEET
 
 ADA = Participant(name="Ada", voice="elif", csrc=1001)
 MEETING = Scenario(title="test", duration=60.0, participants=[ADA], page=Page(lobby=0.0))
@@ -250,6 +252,98 @@ async def test_the_host_can_end_the_visit_from_the_lobby(steer: Callable[[Replic
         steer(replica)
         assert (await client.hear("over"))["how"] == how
         assert await replica.wait_ended() == how
+
+
+async def test_the_lobby_has_the_calls_connection_and_nothing_of_the_meeting() -> None:
+    scenario = Scenario(title="t", duration=60.0, participants=[ADA], page=Page(lobby=3600.0))
+    async with running(scenario) as (replica, media, client):
+        await client.open()
+        await client.tell("ask_to_join", name="Stems")
+        lobby = await client.hear("lobby")
+        assert lobby["connection"]["channels"]["dcrpc"] % 2 == 1
+        await client.tell("ready")
+        await client.hear("offer")
+        await client.tell("answer", sdp="lobby's answer")
+        assert await users_synced(client) == []
+        assert (media.started_at, media.collections, media.messages) == (None, [], [])
+        replica.admit_now()
+        await client.hear("call")
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        assert media.answers == ["lobby's answer"]
+
+
+async def test_a_call_may_have_a_connection_of_its_own() -> None:
+    page = Page(lobby=0.0, reconnects_on_admission=True)
+    async with running(Scenario(title="t", duration=60.0, page=page)) as (_, media, client):
+        await client.join()
+        await client.hear("reconnect")
+        assert media.started_at is None
+        await client.tell("ready")
+        await client.tell("answer", sdp="second answer")
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        assert media.answers == ["page's answer", "second answer"]
+
+
+async def test_a_lingering_lobby_stays_while_media_and_roster_come() -> None:
+    page = Page(lobby=0.0, lobby_lingers=0.3)
+    scenario = Scenario(title="t", duration=60.0, participants=[ADA], page=page)
+    async with running(scenario) as (replica, media, client):
+        await client.open()
+        await client.tell("ask_to_join", name="Stems")
+        await client.tell("ready")
+        await client.tell("answer", sdp="page's answer")
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        await client.hear("call")
+        assert [tile["name"] for tile in (await client.hear("tiles"))["tiles"]] == ["Ada"]
+        sent = {what: at for at, what in replica.sent_to_page}
+        assert replica.admitted_at is not None
+        assert sent["call"] - replica.admitted_at >= page.lobby_lingers
+
+
+async def test_streams_are_announced_over_dcrpc_also_to_a_new_connection() -> None:
+    scenario = Scenario(title="t", duration=60.0, participants=[ADA], page=Page(lobby=0.0))
+    async with running(scenario) as (_, media, client):
+        await client.join()
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        assert media.on_reconnect
+        again = asyncio.ensure_future(media.on_reconnect())
+        await client.hear("reconnect")
+        await client.tell("ready")
+        await client.tell("answer", sdp="second answer")
+        await again
+        frames = [MEET.decode("Frame", frame) for label, frame in media.messages if label == "dcrpc"]
+        read = [MEET.decode("Dcrpc", gzip.decompress(frame.f2) if frame.f2 else frame.f1) for frame in frames]
+        assert [message.f1 for message in read] == [1, 2]
+        streams = [[(stream.f4, list(stream.f8.f1)) for stream in message.f5.f4] for message in read]
+        assert streams == [[("1001", [1001]), ("video", [501001])]] * 2
+
+
+async def test_captions_come_while_they_are_switched_on() -> None:
+    talker = Participant(name="Ada", voice="elif", csrc=1001, says=[(0.0, 0.4), (0.5, 60.0)])
+    scenario = Scenario(title="t", duration=60.0, participants=[talker], page=Page(lobby=0.0))
+    async with running(scenario) as (_, media, client):
+        await client.join()
+        await client.tell("captions", on=True)
+        shown = await client.hear("caption")
+        assert (shown["name"], shown["text"]) == ("Ada", "we")
+        while (await client.hear("caption"))["id"] == 1:
+            pass
+        sent = [MEET.decode("Captions", data).f1 for label, data in media.messages if label == "captions"]
+        assert (sent[0].f1, sent[0].f6) == (roster.device_id(0), "we")
+        assert [caption.f2 for caption in sent[:2]] == [1, 2]
+
+
+async def test_captions_stay_away_until_they_are_switched_on() -> None:
+    talker = Participant(name="Ada", voice="elif", csrc=1001, says=[(-2.0, 0.1)])
+    scenario = Scenario(title="t", duration=60.0, participants=[talker], page=Page(lobby=0.0))
+    async with running(scenario) as (_, media, client):
+        await client.join()
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        await client.tell("chat", text="Hello")
+        while b"Hello" not in zlib.decompress(media.collections[-1], wbits=47):
+            media.collections_sent.clear()
+            await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        assert "captions" not in dict(media.messages)
 
 
 async def test_the_consent_modal_holds_back_media_and_roster_but_not_tiles() -> None:
