@@ -40,6 +40,9 @@ class SilentMedia:
         self.on_renegotiate: Callable[[], Awaitable[None]] | None = None
         self.started_at: float | None = None
         self.answers: list[str] = []
+        """The page's, to the server's offers."""
+        self.offers: list[str] = []
+        """The page's."""
         self.collections: list[bytes] = []
         self.messages: list[tuple[str, bytes]] = []
         """Those of other channels, with their labels."""
@@ -57,6 +60,7 @@ class SilentMedia:
         self.answers.append(sdp)
 
     async def answer(self, offer_sdp: str) -> str:
+        self.offers.append(offer_sdp)
         return f"answer to {offer_sdp}"
 
     def allow_start(self) -> None:
@@ -107,9 +111,8 @@ class Client:
         await self.open()
         await self.tell("ask_to_join", name="Stems")
         await self.hear("call")
-        await self.tell("ready")
-        await self.hear("offer")
-        await self.tell("answer", sdp="page's answer")
+        await self.tell("offer", sdp="page's offer")
+        await self.hear("answer")
 
     async def get(self, path: str) -> aiohttp.ClientResponse:
         """The response, read to its end."""
@@ -191,11 +194,10 @@ async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
         assert replica.bot_name == "Stems"
         (tile,) = (await client.hear("tiles"))["tiles"]
         assert (tile["name"], tile["source"]) == ("Ada", "1001")
-        await client.tell("ready")
-        assert (await client.hear("offer"))["sdp"] == "server's offer"
-        await client.tell("answer", sdp="page's answer")
+        await client.tell("offer", sdp="page's offer")
+        assert (await client.hear("answer"))["sdp"] == "answer to page's offer"
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
-        assert media.answers == ["page's answer"]
+        assert media.offers == ["page's offer"]
         users = first_update(media).envelope.collections.space.users.users
         assert [(user.full_name, bool(user.self_uuid)) for user in users] == [
             ("Ada", False),
@@ -209,21 +211,22 @@ async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
             "pre_join",
             "lobby",
             "call",
-            "offer",
+            "answer",
             "host_ended",
         ]
 
 
-async def test_the_page_may_make_the_offer() -> None:
-    scenario = Scenario(
-        title="t", duration=60.0, media=Media(signalling="add_transceiver"), page=Page(lobby=0.0)
-    )
-    async with running(scenario) as (_, _, client):
+async def test_the_server_may_make_the_offer() -> None:
+    scenario = Scenario(title="t", duration=60.0, media=Media(signalling="offer"), page=Page(lobby=0.0))
+    async with running(scenario) as (_, media, client):
         await client.open()
         await client.tell("ask_to_join", name="Stems")
-        assert (await client.hear("call"))["connection"]["signalling"] == "add_transceiver"
-        await client.tell("offer", sdp="page's offer")
-        assert (await client.hear("answer"))["sdp"] == "answer to page's offer"
+        assert (await client.hear("call"))["connection"]["signalling"] == "offer"
+        await client.tell("ready")
+        assert (await client.hear("offer"))["sdp"] == "server's offer"
+        await client.tell("answer", sdp="page's answer")
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        assert media.answers == ["page's answer"]
 
 
 async def test_admit_now_ends_the_lobby() -> None:
@@ -261,15 +264,14 @@ async def test_the_lobby_has_the_calls_connection_and_nothing_of_the_meeting() -
         await client.tell("ask_to_join", name="Stems")
         lobby = await client.hear("lobby")
         assert lobby["connection"]["channels"]["dcrpc"] % 2 == 1
-        await client.tell("ready")
-        await client.hear("offer")
-        await client.tell("answer", sdp="lobby's answer")
+        await client.tell("offer", sdp="lobby's offer")
+        await client.hear("answer")
         assert await users_synced(client) == []
         assert (media.started_at, media.collections, media.messages) == (None, [], [])
         replica.admit_now()
         await client.hear("call")
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
-        assert media.answers == ["lobby's answer"]
+        assert media.offers == ["lobby's offer"]
 
 
 async def test_a_call_may_have_a_connection_of_its_own() -> None:
@@ -278,10 +280,9 @@ async def test_a_call_may_have_a_connection_of_its_own() -> None:
         await client.join()
         await client.hear("reconnect")
         assert media.started_at is None
-        await client.tell("ready")
-        await client.tell("answer", sdp="second answer")
+        await client.tell("offer", sdp="second offer")
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
-        assert media.answers == ["page's answer", "second answer"]
+        assert media.offers == ["page's offer", "second offer"]
 
 
 async def test_a_lingering_lobby_stays_while_media_and_roster_come() -> None:
@@ -290,8 +291,7 @@ async def test_a_lingering_lobby_stays_while_media_and_roster_come() -> None:
     async with running(scenario) as (replica, media, client):
         await client.open()
         await client.tell("ask_to_join", name="Stems")
-        await client.tell("ready")
-        await client.tell("answer", sdp="page's answer")
+        await client.tell("offer", sdp="page's offer")
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
         await client.hear("call")
         assert [tile["name"] for tile in (await client.hear("tiles"))["tiles"]] == ["Ada"]
@@ -308,8 +308,7 @@ async def test_streams_are_announced_over_dcrpc_also_to_a_new_connection() -> No
         assert media.on_reconnect
         again = asyncio.ensure_future(media.on_reconnect())
         await client.hear("reconnect")
-        await client.tell("ready")
-        await client.tell("answer", sdp="second answer")
+        await client.tell("offer", sdp="second offer")
         await again
         frames = [MEET.decode("Frame", frame) for label, frame in media.messages if label == "dcrpc"]
         read = [MEET.decode("Dcrpc", gzip.decompress(frame.f2) if frame.f2 else frame.f1) for frame in frames]
@@ -388,10 +387,9 @@ async def test_a_new_connection_gets_the_whole_roster_again() -> None:
         assert media.on_reconnect
         again = asyncio.ensure_future(media.on_reconnect())
         await client.hear("reconnect")
-        await client.tell("ready")
-        await client.tell("answer", sdp="second answer")
+        await client.tell("offer", sdp="second offer")
         await again
-        assert media.answers == ["page's answer", "second answer"]
+        assert media.offers == ["page's offer", "second offer"]
         assert len(media.collections) == 2
 
 
