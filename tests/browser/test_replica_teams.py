@@ -163,6 +163,14 @@ OBJECTS = """async () => {
 }"""
 
 
+BLANKS = """() => {
+  const texts = document.createTreeWalker(document.querySelector("#app"), NodeFilter.SHOW_TEXT);
+  let blanks = 0;
+  while (texts.nextNode()) blanks += texts.currentNode.data.trim() === "" ? 1 : 0;
+  return blanks;
+}"""
+
+
 async def test_scripts_of_other_bots_find_what_they_need(tmp_path: Path) -> None:
     async with visiting(meeting(TeamsPage()), tmp_path / "truth", FOREIGN_SCRIPT) as (replica, page):
         await ask_to_join(page)
@@ -191,6 +199,7 @@ async def test_scripts_of_other_bots_find_what_they_need(tmp_path: Path) -> None
         captions = page.locator("[data-tid=closed-caption-renderer-wrapper]")
         await expect(captions.locator("[data-tid=author]").first).to_have_text(re.compile("Ada Ray|Ben Oak"))
         await expect(captions.locator("[data-tid=closed-caption-text]").first).to_contain_text("word")
+        assert await page.evaluate(BLANKS) == 0, "neighbouring elements have no blanks between them"
         assert replica.page_reports[-1].errors == []
 
 
