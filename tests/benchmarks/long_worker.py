@@ -58,8 +58,7 @@ class LongRecorder(Recorder):
         print("caught up", flush=True)
 
     def _write(self, event: TapeEvent, at: float) -> None:
-        logged, written = self._tape.write(event, at)
-        self._render(written, logged)
+        self._render(self._tape.write(event, at))
 
 
 def _batches(start: float) -> Iterator[FrameBatch]:

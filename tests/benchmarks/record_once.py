@@ -1,8 +1,9 @@
 """Records three talkers once and measures it: `python -m tests.benchmarks.record_once frugal|lavish OUTPUT`.
 
-``lavish`` does without what makes a recording cheap: small batches by Playwright's binding, a visible window, two looks a
-second, all of Chromium's processes, and a driver with the heap that Node.js chooses. Prints one JSON object: cores of the
-worker, the driver and Chromium (`cores`), anonymous memory in MiB of each (`anonymous_mib`), packets received and lost.
+``lavish`` does without what makes a recording cheap: small batches by Playwright's binding, each rendered when it comes, a
+visible window, two looks a second, all of Chromium's processes, and a driver with the heap that Node.js chooses. Prints one
+JSON object: cores of the worker, the driver and Chromium (`cores`), anonymous memory in MiB of each (`anonymous_mib`), packets
+received and lost.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,9 +30,10 @@ from worker.browser.page_window import REST_AFTER
 from worker.browser.processes import browser_processes, cpu_seconds
 from worker.platforms.links import parse_link
 from worker.reasons import Reason
-from worker.recording import call_loop
+from worker.recording import call_loop, session
 from worker.recording.observer import RecordingObserver
 from worker.recording.outcome import RecordingRequest
+from worker.recording.recorder import Recorder
 from worker.recording.session import record
 from worker.rendering.renderer import Renderer
 from worker.settings import BrowserSettings
@@ -95,6 +98,7 @@ def _be_lavish() -> None:
 
     DirectBinding.install = refuse  # type: ignore[method-assign]
     tap.TapLimits = lambda: LIVE_LIMITS  # type: ignore
+    session.Recorder = partial(Recorder, run_seconds=0.0)  # type: ignore
     call_loop.IN_CALL_INTERVAL, call_loop.THOROUGH_EVERY = 0.5, 4  # type: ignore[misc]
     launch.DISABLED_FEATURES = ()  # type: ignore[misc, assignment]
     launch.DRIVER_OPTIONS = ""  # type: ignore[misc]

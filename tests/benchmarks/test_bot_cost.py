@@ -1,4 +1,9 @@
-"""What a whole bot costs while three people talk without a pause, beside one that does without what makes it cheap."""
+"""What a whole bot costs while three people talk without a pause, beside one that does without what makes it cheap.
+
+Cores depend on the machine, ratios hardly. Worker and driver together are to need at most 0.020 core on the machine of
+docs/deploy.md ("Sizing and cost"); measured there, of two recordings at the same time: 0.016 core, lavish 0.043, × 0.38.
+No test knows its machine, so what they need is printed, and the ratio is asserted.
+"""
 
 from __future__ import annotations
 
@@ -39,5 +44,8 @@ def test_a_bot_costs_two_thirds_of_a_lavish_one_and_hears_the_same(tmp_path: Pat
     assert len({run["received"] for run in lavish + frugal}) == 1
     assert median(frugal, "cores") <= 0.65 * median(lavish, "cores")
     transport = median(frugal, "cores", "worker", "driver"), median(lavish, "cores", "worker", "driver")
-    assert transport[0] <= 0.6 * transport[1]
+    print(
+        f"worker + driver: {transport[0]:.4f} core, lavish {transport[1]:.4f}: × {transport[0] / transport[1]:.2f}"
+    )
+    assert transport[0] <= 0.45 * transport[1]
     assert median(frugal, "anonymous_mib") <= 0.9 * median(lavish, "anonymous_mib")

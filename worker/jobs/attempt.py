@@ -32,8 +32,8 @@ from worker.tape.parts import PART_PATTERN
 
 logger = logging.getLogger(__name__)
 
-PROGRESS_INTERVAL: Final = 1.0
-"""Seconds between two readings of the progress."""
+PROGRESS_INTERVAL: Final = 2.0
+"""Seconds between two readings of the progress, for metrics that are scraped less often; each renders what waits."""
 
 ReportState = Callable[[State, Reason | None], None]
 """Called with each state that the bot enters and, from leaving on, with the reason."""

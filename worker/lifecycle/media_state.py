@@ -201,8 +201,8 @@ class MediaMonitor:
             self._forget_deaf(well.__contains__)
         media = self._media
         speech = [frame for frame in frames if self._speaks(frame)]
-        for frame in speech:
-            media = self._add_speech(media, frame, at)
+        for csrcs in dict.fromkeys(frame.csrcs for frame in speech):
+            media = self._add_speech(media, csrcs, at)
         first, newest = min(frame.arrival for frame in frames), max(frame.arrival for frame in frames)
         lost = media.disconnected_since
         self._media = media._replace(
@@ -226,11 +226,11 @@ class MediaMonitor:
             return False
         if frame.audio_level is not None:
             return frame.audio_level > QUIET_LEVEL
-        return is_voiced(_listed(frame), payload)
+        return is_voiced(_listed(frame.csrcs), payload)
 
-    def _add_speech(self, media: MediaState, frame: Frame, at: float) -> MediaState:
+    def _add_speech(self, media: MediaState, csrcs: tuple[int, ...], at: float) -> MediaState:
         sources = self._sources
-        listed = [source for source in _listed(frame) if source in sources or len(sources) < MOST_SOURCES]
+        listed = [source for source in _listed(csrcs) if source in sources or len(sources) < MOST_SOURCES]
         for source in listed:
             sources[source] = at
         if not listed:
@@ -238,9 +238,9 @@ class MediaMonitor:
         return media._replace(last_speech=at)
 
 
-def _listed(frame: Frame) -> list[int]:
-    """The sources in the packet's CSRC list."""
-    return [csrc for csrc in frame.csrcs if csrc not in NO_SOURCES]
+def _listed(csrcs: tuple[int, ...]) -> list[int]:
+    """The sources in a packet's CSRC list."""
+    return [csrc for csrc in csrcs if csrc not in NO_SOURCES]
 
 
 def _opus(frame: Frame) -> bytes:

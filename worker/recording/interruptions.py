@@ -38,7 +38,7 @@ class Interruptions:
     async def wait_beside(self, call: asyncio.Task[None]) -> Ending | None:
         """Waits until ``call`` is done (returns None) or interrupted. Of several interruptions, returns the first in the order
         stop, tape, browser, page."""
-        hanging = asyncio.ensure_future(until_hung(self._page))
+        hanging = asyncio.ensure_future(until_hung(self._page, lambda: self._tap.last_heartbeat, self._clock))
         ends: set[asyncio.Future[Any]] = {
             call,
             hanging,

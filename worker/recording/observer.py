@@ -17,7 +17,7 @@ class RecordingObserver:
     not raise. ``interval`` is the time between two calls of ``update``, in seconds.
     """
 
-    interval: float = 1.0
+    interval: float = 2.0
 
     def state(self, state: State, reason: Reason | None = None) -> None:
         """The recording entered ``state``; ``reason`` is set from leaving on."""

@@ -50,11 +50,11 @@ class Frame(msgspec.Struct, array_like=True, frozen=True, gc=False):
     payload: bytes
 
 
-LONGEST_BATCH = 0.25
+LONGEST_BATCH = 0.5
 """Seconds that a frame waits for the rest of its batch at most; an event of the page waits as long."""
 
 MOST_FRAMES = 20_000
-"""Bound on the frames of a batch; the audio of 300 sources in a quarter of a second is 4,000."""
+"""Bound on the frames of a batch; the audio of 300 sources in half a second is 7,500."""
 
 
 class FrameBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any, cast
@@ -47,6 +48,16 @@ async def test_calls_are_received_in_order_and_counted_by_document() -> None:
     context.listeners["Runtime.bindingCalled"]({"name": "another", "payload": "7 frames x"})
     assert received == [("frames", "kw=="), ("events", '[{"a b": 1}]'), ("frames", "")]
     assert [binding.arrived(document) for document in ("7", "8", "9")] == [2, 1, 0]
+
+
+async def test_the_listeners_signature_is_known_before_the_first_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context = FakeContext()
+    await installed(context)
+    listener = context.listeners["Runtime.bindingCalled"]
+    monkeypatch.setattr(inspect, "_signature_from_function", None)
+    assert list(inspect.signature(listener).parameters) == ["event"]
 
 
 @pytest.mark.parametrize("payload", ["", " ", "7", "7 ", "frames"])

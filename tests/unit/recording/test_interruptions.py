@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 from playwright.async_api import Page
 
 from worker.browser.launch import BrowserSession
 from worker.browser.tap import Tap
 from worker.lifecycle.ending import Ending
 from worker.reasons import Reason
+from worker.recording import interruptions
 from worker.recording.interruptions import Interruptions
 from worker.tape.errors import TapeWriteError
 
@@ -33,7 +36,7 @@ class Recording:
         self.died: asyncio.Future[str] = loop.create_future()
         self.interruptions = Interruptions(
             cast(BrowserSession, SimpleNamespace(died=self.died)),
-            cast(Tap, SimpleNamespace(failed=self.failed)),
+            cast(Tap, SimpleNamespace(failed=self.failed, last_heartbeat=NOW - 1.0)),
             cast(Page, AnsweringPage()),
             self.stopped,
             lambda: NOW,
@@ -74,3 +77,17 @@ async def test_a_stop_has_precedence() -> None:
 async def test_a_call_that_ends_by_itself_is_no_interruption() -> None:
     recording = Recording()
     assert await recording.interruptions.wait_beside(asyncio.create_task(asyncio.sleep(0))) is None
+
+
+async def test_the_hang_detector_knows_when_the_page_was_seen_running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[tuple[object, ...]] = []
+
+    async def detect(page: Page, seen_running: Callable[[], float | None], clock: Callable[[], float]) -> str:
+        told.append((seen_running(), clock()))
+        return "it hangs"
+
+    monkeypatch.setattr(interruptions, "until_hung", detect)
+    assert await Recording().wait() == Ending(Reason.PAGE_HUNG, "it hangs", NOW)
+    assert told == [(NOW - 1.0, NOW)]

@@ -1,17 +1,21 @@
-"""What an event costs that no tape can hold, or that an observer cannot take."""
+"""What is rendered when, and what an event costs that no tape can hold."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from fixtures.tapes import expect
 from tests.support.tape_samples import EPOCH, batch
-from worker.recording.recorder import Recorder
+from worker.recording import recorder as recorder_module
+from worker.recording.recorder import RUN_SECONDS, Recorder
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
-from worker.tape.events import PageFault, PageSeen, TapeEvent
-from worker.tape.reader import read_tape
+from worker.tape.events import AudioPathSeen, PageFault, PageSeen, StateChanged, TapeEvent
+from worker.tape.reader import TapeReader, read_tape
 from worker.tape.writer import TapeWriter
 
 
@@ -38,3 +42,122 @@ def test_an_event_that_no_tape_can_hold_is_left_out_and_a_fault_says_so(
     assert fault.message.startswith("PageSeen: cannot be put on a tape: ")
     assert observed == [first, fault, last]
     assert len(caplog.records) == 1
+
+
+class Rendering:
+    """A recorder at ``now`` (seconds), and the events that it rendered."""
+
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, run_seconds: float = RUN_SECONDS
+    ) -> None:
+        self.now = EPOCH
+        self.rendered: list[TapeEvent] = []
+        renderer = DeferredRenderer(lambda platform: Renderer(folder / "out", platform))
+        monkeypatch.setattr(renderer, "feed", lambda event, logged: self.rendered.append(event))
+        self.tape = TapeWriter(folder / "tape")
+        self.recorder = Recorder(self.tape, renderer, lambda: self.now, run_seconds=run_seconds)
+
+    def take(self, *events: TapeEvent, after: float = 0.0) -> None:
+        self.now += after
+        for event in events:
+            self.recorder.take(event)
+
+
+OpenRendering = Callable[..., Rendering]
+
+
+@pytest.fixture
+def open_rendering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenRendering]:
+    with ExitStack() as stack:
+
+        def opened(run_seconds: float = RUN_SECONDS) -> Rendering:
+            rendering = Rendering(tmp_path, monkeypatch, run_seconds)
+            stack.enter_context(rendering.tape)
+            return rendering
+
+        yield opened
+
+
+@pytest.fixture
+def rendering(open_rendering: OpenRendering) -> Rendering:
+    return open_rendering()
+
+
+FROM_PAGE: tuple[TapeEvent, ...] = (
+    batch(0, EPOCH),
+    AudioPathSeen(at=EPOCH, document=7, path="receivers"),
+    batch(1, EPOCH),
+)
+
+
+def test_what_the_page_sent_is_on_the_tape_at_once_and_rendered_in_a_run(
+    rendering: Rendering, tmp_path: Path
+) -> None:
+    rendering.take(*FROM_PAGE, after=1.0)
+    rendering.take(batch(2, EPOCH), after=RUN_SECONDS - 0.01)
+    assert list(read_tape(tmp_path / "tape")) == [*FROM_PAGE, batch(2, EPOCH)]
+    assert rendering.rendered == []
+    rendering.take(batch(3, EPOCH), after=0.01)
+    assert rendering.rendered == [*FROM_PAGE, batch(2, EPOCH), batch(3, EPOCH)]
+    rendering.take(batch(4, EPOCH), after=RUN_SECONDS - 0.01)
+    assert len(rendering.rendered) == 5
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda recorder: recorder.take(StateChanged(at=EPOCH, state="leaving")),
+        lambda recorder: recorder.render(StateChanged(at=EPOCH, state="leaving")),
+        Recorder.progress,
+        Recorder.write_due,
+        Recorder.finish,
+    ],
+    ids=["worker's own event", "event without a tape", "progress", "write_due", "finish"],
+)
+def test_whatever_shows_what_was_rendered_renders_what_waits_first(
+    rendering: Rendering, show: Callable[[Recorder], object]
+) -> None:
+    rendering.take(*FROM_PAGE)
+    show(rendering.recorder)
+    assert tuple(rendering.rendered[:3]) == FROM_PAGE
+    show(rendering.recorder)
+    assert len(rendering.rendered) in (3, 5)
+
+
+def test_many_frames_do_not_wait(rendering: Rendering, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "RUN_FRAMES", 45)
+    for number in range(6):
+        rendering.take(batch(number, EPOCH, frames=15))
+        assert len(rendering.rendered) == (number + 1) // 3 * 3
+
+
+def test_a_clock_that_goes_back_makes_nothing_wait(rendering: Rendering) -> None:
+    rendering.take(batch(0, EPOCH))
+    rendering.take(batch(1, EPOCH), after=-3600.0)
+    assert len(rendering.rendered) == 2
+
+
+def test_what_is_heard_live_does_not_wait(open_rendering: OpenRendering) -> None:
+    rendering = open_rendering(run_seconds=0.0)
+    for number, event in enumerate(FROM_PAGE):
+        rendering.take(event)
+        assert len(rendering.rendered) == number + 1
+
+
+@pytest.mark.parametrize("name", ["google_meet-2", "microsoft_teams-2-captions"])
+def test_runs_render_the_bytes_of_a_replay(tmp_path: Path, name: str) -> None:
+    (folder,) = (each for each in expect.golden_tapes() if each.name == name)
+    events = list(TapeReader(folder / "tape").logged_events())
+    times = iter([logged for logged, _ in events])
+    recorder = Recorder(
+        TapeWriter(tmp_path / "tape"),
+        DeferredRenderer(lambda platform: Renderer(tmp_path / "out", platform)),
+        lambda: next(times),
+    )
+    # Its second call is for first_frame_logged.
+    recorder.first_frame_logged = 0.0
+    for _, event in events:
+        recorder.take(event)
+    recorder.finish()
+    assert recorder.error is None
+    assert expect.differences(expect.read_expected(folder), expect.measure(tmp_path / "out")) == []

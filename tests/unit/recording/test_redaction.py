@@ -58,7 +58,9 @@ def test_the_recorder_writes_renders_and_passes_on_no_secret(
     renderer = DeferredRenderer(lambda platform: Renderer(tmp_path / "out", platform))
     monkeypatch.setattr(renderer, "feed", lambda event, logged: rendered.append(event))
     with TapeWriter(tmp_path / "tape") as tape:
-        recorder = Recorder(tape, renderer, observers=[observed.append], redactor=Redactor([SECRET]))
+        recorder = Recorder(
+            tape, renderer, observers=[observed.append], redactor=Redactor([SECRET]), run_seconds=0.0
+        )
         if writable:
             recorder.take(message)
         else:

@@ -159,7 +159,7 @@ async def test_nothing_that_fails_in_the_browser_at_the_end_costs_a_file(
     async def take_snapshot(*_: object) -> None:
         raise_if(raises("snapshot"))
 
-    async def never(_: object) -> str:
+    async def never(*_: object) -> str:
         await asyncio.Event().wait()
         return ""
 
