@@ -16,7 +16,7 @@ from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import Chat, write_message
 from worker.platforms.meet import signs as meet
 from worker.platforms.meet.facts import Facts
-from worker.platforms.meet.rules import Past, asks, steps, view
+from worker.platforms.meet.rules import Past, asks, is_unanswerable, steps, view
 from worker.platforms.page_actions import ActionRetries
 from worker.platforms.page_driver import PageDriver, reading_script
 from worker.platforms.signs import judge_sign_in
@@ -48,6 +48,7 @@ class MeetCall:
         self._facts = Facts()
         self._past = Past()
         self._language = ""
+        self._unanswerable = False
 
     async def open(self) -> None:
         """Loads the page, with incoming video off. Raises CallError where it does not load."""
@@ -58,6 +59,7 @@ class MeetCall:
         """Reads the page once. ``thorough``: reads its text even while a call is visible, which costs a layout."""
         self._facts = facts = await self._observe(with_text=thorough)
         self._log_language(facts.language)
+        self._log_unanswerable(facts)
         seen = view(facts, self._past)
         if seen.scene is Scene.CALL:
             self._past = Past(asked=True, entered=True)
@@ -88,6 +90,15 @@ class MeetCall:
 
     async def _visible(self) -> frozenset[str]:
         return (await self._observe(with_text=False)).elements
+
+    def _log_unanswerable(self, facts: Facts) -> None:
+        """Says once for each such dialog that the bot does not know its answer; its words may be people's."""
+        unanswerable = is_unanswerable(facts)
+        if unanswerable and not self._unanswerable:
+            logger.warning(
+                "the page asks a question whose answer is not known: it may end the call for the bot"
+            )
+        self._unanswerable = unanswerable
 
     def _log_language(self, language: str) -> None:
         if language and language != self._language:

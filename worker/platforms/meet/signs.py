@@ -184,10 +184,16 @@ NOTICE: Final = Sign(
 )
 STILL_THERE: Final = Sign(
     name="dialog.still_there",
-    phrases=("are you still there", "still in the call?"),
-    labels=("Stay in the call", "Stay in call", "I'm still here", "Yes"),
-    evidence_for="the call is closed as idle unless somebody answers",
-    source="observed as a kind of prompt; the wordings are inference",
+    phrases=(
+        "are you still there",
+        "still in the call?",
+        "you're the only one here, so this call will end",
+        "do you want to keep waiting to join",
+    ),
+    labels=("Stay in the call", "Stay in call", "Keep waiting", "I'm still here", "Yes"),
+    evidence_for="the call, or the wait before it, is closed as idle unless somebody answers",
+    source="Google's announcement of 2022 names the question, 'Leave now' and 'Stay in the call'; 'Keep waiting', on the page "
+    "before the call, public bot, 2026-09; the others inference",
 )
 GOT_IT: Final = Sign(
     name="call.got_it",
@@ -444,6 +450,7 @@ OBSERVED: Final = {
     "tile": TILE.selector,
     "phantomTile": PHANTOM_TILE.selector,
     "nameField": NAME_FIELD.selector,
+    "leave": LEAVE.selector,
     "dialog": DIALOG.selector,
     "dialogOk": DIALOG_OK.selector,
     "written": WRITTEN.selector,
