@@ -192,7 +192,7 @@ def silent(name: str, csrc: int) -> Participant:
     return Participant(name=name, voice="elif", csrc=csrc)
 
 
-LOBBY_LIKE_A_CALL = Page(lobby=LONG, lobby_text="unknown", lobby_tile=True, lobby_media=True)
+LOBBY_LIKE_A_CALL = Page(lobby=LONG, lobby_text="unknown", lobby_tile=True)
 """It has the call's controls, the bot's tile, receivers, a channel with messages, and no words that are known."""
 
 NO_CALL = ("asked", "lobby", "host_absent")
@@ -265,19 +265,12 @@ ROWS = [
             None,
             replace(ADA, says=[(0.2, 1.0), (8.2, 8.8)]),
             duration=9.0,
-            roster=Roster(rpc_after=None, collections_after=None, tiles_after=None),
+            roster=Roster(rpc_after=None, collections_after=None, tiles_after=None, announced_after=None),
         ),
     )._replace(policy=LeavePolicy(everyone_left=Patience(1.0), noone_joined=2.0)),
     # Names from one source of the roster alone.
     host_ends("collections-alone", meeting(roster=Roster(rpc_after=None, tiles_after=None)), BOTH),
     host_ends("tiles-alone", meeting(roster=Roster(rpc_after=None, collections_after=None)), BOTH),
-    host_ends(
-        "captured-tiles-alone",
-        meeting(
-            Page(lobby=LOBBY, tile_form="captured"), roster=Roster(rpc_after=None, collections_after=None)
-        ),
-        BOTH,
-    ),
     host_ends("rpc-and-bare-tiles", meeting(roster=Roster(collections_after=None, tile_names=False)), BOTH),
     host_ends(
         "moved-schema",

@@ -39,6 +39,8 @@ class SilentMedia:
         self.started_at: float | None = None
         self.answers: list[str] = []
         self.collections: list[bytes] = []
+        self.messages: list[tuple[str, bytes]] = []
+        """Those of other channels, with their labels."""
         self.collections_sent = asyncio.Event()
         self.finished = asyncio.Event()
         self.channel_fails = False
@@ -58,11 +60,14 @@ class SilentMedia:
     def allow_start(self) -> None:
         self.started_at = time.time()
 
-    async def send_collections(self, message: bytes) -> None:
+    async def send(self, label: str, message: bytes) -> None:
         if self.channel_fails:
-            raise ConnectionFailed("collections channel: closed")
-        self.collections.append(message)
-        self.collections_sent.set()
+            raise ConnectionFailed(f"data channel {label}: closed")
+        if label == "collections":
+            self.collections.append(message)
+            self.collections_sent.set()
+        else:
+            self.messages.append((label, message))
 
     async def wait_finished(self) -> None:
         await self.finished.wait()
@@ -142,6 +147,8 @@ async def test_the_meeting_page_has_a_policy_like_meets_with_a_new_nonce_each_ti
         assert f'nonce="{nonce[1]}"' in html
         for directive in ("'strict-dynamic'", "require-trusted-types-for 'script'", "worker-src 'self'"):
             assert directive in policy
+        assert "connect-src" not in policy, "an injected script may open ws://localhost"
+        assert "default-src" not in policy
         again = await client.get("/abc-defg-hij")
         assert again.headers["Content-Security-Policy"] != policy, "a nonce is used once"
         assert replica.meeting_url == "https://meet.google.com/abc-defg-hij"
@@ -166,7 +173,13 @@ async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
     async with running() as (replica, media, client):
         await client.open()
         first = await client.hear("pre_join")
-        assert first == {"type": "pre_join", "signedIn": False, "label": "Ask to join", "tips": []}
+        assert first == {
+            "type": "pre_join",
+            "signedIn": False,
+            "label": "Ask to join",
+            "tips": [],
+            "encodedAudio": False,
+        }
         assert replica.admitted_at is None
         await client.tell("ask_to_join", name="Stems")
         await client.hear("lobby")
@@ -182,7 +195,7 @@ async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
         assert media.answers == ["page's answer"]
         users = first_update(media).envelope.collections.space.users.users
-        assert [(user.full_name, user.HasField("is_self")) for user in users] == [
+        assert [(user.full_name, bool(user.self_uuid)) for user in users] == [
             ("Ada", False),
             ("Stems", True),
         ]
@@ -206,7 +219,7 @@ async def test_the_page_may_make_the_offer() -> None:
     async with running(scenario) as (_, _, client):
         await client.open()
         await client.tell("ask_to_join", name="Stems")
-        assert (await client.hear("call"))["signalling"] == "add_transceiver"
+        assert (await client.hear("call"))["connection"]["signalling"] == "add_transceiver"
         await client.tell("offer", sdp="page's offer")
         assert (await client.hear("answer"))["sdp"] == "answer to page's offer"
 
