@@ -11,12 +11,15 @@ from playwright.async_api import Page
 
 from worker.browser.page_window import PageWindow
 from worker.lifecycle.announcement import NotAnnounced
+from worker.lifecycle.page_tasks import PageTask, TaskOutcome
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import Chat, write_message
 from worker.platforms.meet import signs as meet
 from worker.platforms.meet.facts import Facts
+from worker.platforms.meet.people_panel import open_and_close_people
 from worker.platforms.meet.rules import Past, asks, is_unanswerable, steps, view
+from worker.platforms.meet.settings_dialog import stay_in_empty_calls
 from worker.platforms.page_actions import ActionRetries
 from worker.platforms.page_driver import PageDriver, reading_script
 from worker.platforms.signs import judge_sign_in
@@ -78,6 +81,17 @@ class MeetCall:
     async def announce(self, message: str) -> NotAnnounced | None:
         """Writes ``message`` into the chat, cut to CHAT_LIMIT; says why where the page does not take it."""
         return await write_message(self._driver, _CHAT, message)
+
+    async def carry_out(self, task: PageTask) -> TaskOutcome:
+        """Does ``task`` by the page's own buttons, unless a dialog asks for something else now."""
+        if self._facts.dialogs:
+            return TaskOutcome.LATER
+        async with self._driver.window.restored():
+            match task:
+                case PageTask.STAY_ALONE:
+                    return await stay_in_empty_calls(self._driver)
+                case PageTask.WAKE_ROSTER:
+                    return await open_and_close_people(self._driver)
 
     async def leave(self) -> None:
         """Leaves by the page's own button, as a person does; does nothing where there is none."""

@@ -12,7 +12,7 @@ from worker.platforms.meet.facts import Dialog, Facts
 from worker.platforms.meet.idle_question import staying_answer
 from worker.platforms.meet.rules import is_unanswerable, steps
 from worker.platforms.page_actions import Click
-from worker.platforms.signs import button
+from worker.platforms.signs import Sign, button
 
 ALONE = Facts(elements=frozenset({meet.CALL_CONTROLS.name, meet.LEAVE.name}), tiles=1)
 
@@ -124,6 +124,17 @@ def test_known_words_come_first() -> None:
     assert list(steps(facts)) == [Click(f"{meet.DIALOG.selector} >> {button('Stay in the call')}")]
     unknown = replace(facts, dialogs=[replace(dialog, answers=["Bye", "Hello"], buttons=["Bye", "Hello"])])
     assert list(steps(unknown)) == []
+
+
+@pytest.mark.parametrize("known", [meet.RECORDING_DENIED, meet.CONSENT, meet.NOTICE])
+def test_a_dialog_of_known_words_is_answered_by_its_sign_alone(known: Sign) -> None:
+    question = f"{known.phrases[0]}. Do you want to stay in this call?"
+    answers = ["Leave it", "Stay"]
+    dialog = Dialog(text=question, question=question, answers=answers, buttons=answers)
+    facts = replace(ALONE, leave_label="Leave call", dialogs=[dialog])
+    assert staying_answer(dialog, facts) == "Stay"
+    assert list(steps(facts)) == []
+    assert not is_unanswerable(facts)
 
 
 @given(st.text(), st.text(), st.lists(st.text(), max_size=3), st.sampled_from(sorted(ASKED)))
