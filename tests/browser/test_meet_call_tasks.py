@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fixtures.replica.meet.chat_messages import ChatLine
-from fixtures.replica.meet.scenario import Page
+from fixtures.replica.meet.scenario import Page, Waiting
 from fixtures.replica.report import PageReport
 from fixtures.replica.scenario import Participant, Roster, Scenario
 from fixtures.replica.server import Replica
@@ -103,7 +103,12 @@ ROWS = [
     row(
         "roster-behind-the-panel",
         scenario(
-            Page(lobby=0.5, collections_need_panel=True, waiting=["Zoe Knock"], chat=[SAID]),
+            Page(
+                lobby=0.5,
+                collections_need_panel=True,
+                waiting=[Waiting(name="Zoe Knock", at=0.0, until=LONG)],
+                chat=[SAID],
+            ),
             ADA,
             roster=Roster(rpc_after=None, tile_names=False),
         ),

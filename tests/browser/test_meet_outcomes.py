@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
 
-from fixtures.replica.meet.scenario import Page, Refusal
+from fixtures.replica.meet.scenario import Language, Page, Refusal, Waiting
 from fixtures.replica.scenario import Participant, Roster, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.words import PeoplesWords, Place
@@ -114,7 +114,7 @@ def page_is_quoted(replica: Replica, outcome: RecordingOutcome, events: list[Tap
     return [] if detail == "So much for this one It was a pleasure." else [f"gave the detail {detail!r}"]
 
 
-def refused_in_unknown_words(language: Literal["en", "de", "x-backwards"]) -> Row:
+def refused_in_unknown_words(language: Language) -> Row:
     """The page refuses the bot in words that nobody knows, in a page of ``language``."""
     page = Page(wall="unknown_refusal", language=language)
     words = "Better luck next time Nobody comes in here today."
@@ -172,11 +172,11 @@ def event_time(event: TapeEvent) -> float:
     return event.frames[0].arrival if isinstance(event, FrameBatch) else event.at
 
 
-def german_is_noted_and_chat_is_written(
+def language_is_noted_and_chat_is_written(
     replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
 ) -> Sequence[str]:
     languages = {event.language for event in events if isinstance(event, PageSeen)}
-    faults = [] if "de" in languages else [f"noted the languages {languages}"]
+    faults = [] if "ja" in languages else [f"noted the languages {languages}"]
     return faults if replica.chat else [*faults, "wrote nothing into the chat"]
 
 
@@ -222,8 +222,8 @@ ROWS = [
     ),
     recorded_with("waiting-room-anyway", Page(lobby=LOBBY, join_label="Join the waiting room anyway")),
     host_ends("signed-in-elsewhere", meeting(Page(signed_in=True, join_label="Switch here", lobby=LOBBY))),
-    ended_unknown("foreign", meeting(Page(lobby=LOBBY, language="de")))._replace(
-        names=BOTH, announcement=MESSAGE, check=german_is_noted_and_chat_is_written
+    ended_unknown("foreign", meeting(Page(lobby=LOBBY, language="ja")))._replace(
+        names=BOTH, announcement=MESSAGE, check=language_is_noted_and_chat_is_written
     ),
     ended_unknown("made-up-language", meeting(Page(lobby=LOBBY, language="x-backwards"))),
     ended_unknown("unknown-end", meeting(Page(lobby=LOBBY, unknown_end=True)))._replace(
@@ -262,6 +262,20 @@ ROWS = [
     host_ends("out-of-a-lobby-like-a-call", meeting(replace(LOBBY_LIKE_A_CALL, lobby=6.0)))._replace(
         states=STRAIGHT_IN, check=nothing_of_the_lobby_is_the_call
     ),
+    host_ends("lingering-lobby", meeting(Page(lobby=LOBBY, lobby_lingers=3.0), duration=5.0), BOTH)._replace(
+        check=nothing_of_the_lobby_is_the_call
+    ),
+    host_ends("call-of-its-own", meeting(Page(lobby=LOBBY, reconnects_on_admission=True)), BOTH),
+    host_ends(
+        "presentation-and-waiting",
+        meeting(
+            Page(lobby=LOBBY, waiting=[Waiting(name="Eve Ash")]),
+            ADA,
+            replace(BEN, presents=[(0.3, LENGTH)]),
+            roster=Roster(rpc_after=None, collections_after=None),
+        ),
+        BOTH,
+    ),
     # A roster that shows nobody is no evidence of an empty room.
     host_ends(
         "unreadable-roster",
@@ -299,7 +313,7 @@ ROWS = [
     ),
     Row(
         "foreign-denied",
-        meeting(Page(lobby=LOBBY, language="de", verdict="denied")),
+        meeting(Page(lobby=LOBBY, language="ar", verdict="denied")),
         Reason.PAGE_NOT_UNDERSTOOD,
         "bot_errored",
         "denied",
@@ -353,7 +367,7 @@ ROWS = [
     refused_before_lobby("app_collecting", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
     refused_before_lobby("elsewhere", Reason.CONNECTION_FAILED, "google_meet_internal_error"),
     refused_in_unknown_words("en"),
-    refused_in_unknown_words("de"),
+    refused_in_unknown_words("pt"),
     refused_in_unknown_words("x-backwards"),
     refused_before_lobby("sign_in", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
     refused_before_lobby("choose_account", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
@@ -378,7 +392,7 @@ ROWS = [
     Row("removed", meeting(removed=True), Reason.REMOVED, "bot_kicked_from_call", "removed"),
     Row(
         "closed-as-idle",
-        meeting(Page(lobby=LOBBY, still_there=0.5, still_there_patience=0.0), duration=LONG),
+        meeting(Page(lobby=LOBBY, still_there=2.0, still_there_patience=0.0), duration=LONG),
         Reason.ENDED_IDLE,
         "call_ended_by_platform_idle",
         "idle",

@@ -173,7 +173,7 @@ CALL = {
     "banner": False,
     "notices": [],
     "recordingDenied": False,
-    "people": {"form": "chip", "waiting": []},
+    "peopleButton": "chip",
     "connection": CONNECTION,
 }
 LOBBY = {"type": "lobby", "ownTile": None, "connection": CONNECTION}
@@ -193,8 +193,10 @@ LAST_PAGES: dict[str, Sign] = {
     "removed": meet.REMOVED,
     "host_ended": meet.ENDED,
     "call_ended": meet.ENDED,
+    "your_call_ended": meet.ENDED,
     "idle": meet.IDLE,
     "left": meet.LEFT,
+    "left_already": meet.LEFT,
     "blocked": meet.BLOCKED,
     "problem_connecting": meet.BLOCKED,
     "connection_failed": meet.CONNECTION,
@@ -238,10 +240,7 @@ MEET_STATES = [
     State([{**LOBBY, "text": "host_absent"}], [meet.HOST_ABSENT]),
     State([CALL, TILES], [meet.TILE, meet.PHANTOM_TILE, meet.CHAT, meet.CHAT_FIELD, meet.WRITTEN]),
     State([CALL, TILES], [meet.PEOPLE_CHIP, meet.PEOPLE_ROW], clicks=["[data-action=people]"]),
-    *(
-        State([{**CALL, "people": {"form": form, "waiting": []}}, TILES], [meet.PEOPLE])
-        for form in ("avatars", "toolbar")
-    ),
+    *(State([{**CALL, "peopleButton": form}, TILES], [meet.PEOPLE]) for form in ("avatars", "toolbar")),
     State([CALL], [meet.MORE_OPTIONS, meet.MENU, meet.SETTINGS_ITEM], clicks=["[data-action=more]"]),
     State(
         [CALL],

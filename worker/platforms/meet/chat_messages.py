@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from worker.platforms.meet.collections_pb2 import ChatMessage as Received
 from worker.platforms.meet.collections_pb2 import Collections
-from worker.platforms.meet.compression import decompress
+from worker.platforms.meet.compression import unpack
 from worker.platforms.meet.protobuf_harvest import (
     DEVICE_ID,
     DEVICE_PART,
@@ -42,7 +42,7 @@ def chat_in(event: TapeEvent) -> list[ChatMessage]:
 
 
 def _received(event: ChannelMessage) -> list[ChatMessage]:
-    data = decompress(event.payload)
+    data = unpack(event.payload)
     if data is None or DEVICE_PART not in data:
         return []
     found = _by_schema(data)
@@ -77,7 +77,7 @@ def _message(found: HarvestedChat) -> ChatMessage | None:
 
 
 def _sent(event: ChannelMessage) -> list[ChatMessage]:
-    data = decompress(event.payload)
+    data = unpack(event.payload)
     if data is None:
         return []
     return [

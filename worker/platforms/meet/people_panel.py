@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from typing import Final, Literal
+import time
+from collections.abc import Callable
+from typing import Final
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Locator
-from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from worker.browser.page_errors import first_line
 from worker.lifecycle.page_tasks import TaskOutcome
@@ -27,23 +29,24 @@ _BESIDE: Final = (10.0, 10.0)
 
 
 async def open_and_close_people(driver: PageDriver) -> TaskOutcome:
-    """Opens the panel, waits for a row and closes it. A panel that was open is left so: it shows that nothing is missing.
+    """Opens the panel, waits for its rows and closes it. A panel that was open is left so: it shows that nothing is missing.
 
-    Raises CallError when the page is gone.
+    Rows may be shown beside it: hosts see who waits in a list of their own. Raises CallError when the page is gone.
     """
-    row = driver.shown(meet.PEOPLE_ROW.selector)
+    rows = driver.page.locator(meet.PEOPLE_ROW.selector).filter(visible=True)
     try:
         button = await _button(driver)
-        if await row.count():
-            return TaskOutcome.DONE
         if not await button.count():
             logger.info("the page offers no panel of people")
             return TaskOutcome.ABSENT
+        if await button.get_attribute("aria-expanded", timeout=CLICK_TIMEOUT * 1000) == "true":
+            return TaskOutcome.DONE
+        before = await rows.count()
         await button.click(timeout=CLICK_TIMEOUT * 1000)
-        opened = await _becomes(row, "visible")
+        opened = await _until(rows, lambda count: count > before)
         await button.click(timeout=CLICK_TIMEOUT * 1000)
         await driver.move_mouse(*_BESIDE)
-        closed = await _becomes(row, "hidden")
+        closed = await _until(rows, lambda count: count <= before)
     except PlaywrightError as error:
         driver.check_alive(error)
         logger.info("the panel of people does not open and close: %s", first_line(error))
@@ -62,9 +65,11 @@ async def _button(driver: PageDriver) -> Locator:
     return driver.page.locator(meet.PEOPLE_CHIP.selector).filter(visible=True, has_text=_ONE_NUMBER).first
 
 
-async def _becomes(row: Locator, state: Literal["visible", "hidden"]) -> bool:
-    try:
-        await row.wait_for(state=state, timeout=PANEL_TIMEOUT * 1000)
-    except PlaywrightTimeoutError:
-        return False
-    return True
+async def _until(rows: Locator, condition: Callable[[int], bool]) -> bool:
+    """Whether the number of rows meets ``condition`` within PANEL_TIMEOUT."""
+    deadline = time.monotonic() + PANEL_TIMEOUT
+    while time.monotonic() < deadline:
+        if condition(await rows.count()):
+            return True
+        await asyncio.sleep(0.1)
+    return False

@@ -24,7 +24,7 @@ from worker.platforms.meet.collections_pb2 import (
     User,
     UserList,
 )
-from worker.platforms.meet.compression import MAX_MESSAGE_BYTES, decompress
+from worker.platforms.meet.compression import MAX_MESSAGE_BYTES, unpack
 from worker.platforms.meet.protobuf_harvest import (
     DEVICE_ID,
     DEVICE_PART,
@@ -118,7 +118,7 @@ class MeetRosterDecoder:
         return self._owners.tenure(source, at)
 
     def _observe_collections(self, payload: bytes) -> None:
-        data = decompress(payload)
+        data = unpack(payload)
         if data is None:
             self.undecodable += 1
             return
@@ -134,7 +134,7 @@ class MeetRosterDecoder:
 
     def _observe_channel(self, payload: bytes) -> None:
         """A message of a channel that is for something else: only what has the whole form of a fact counts."""
-        data = decompress(payload)
+        data = unpack(payload)
         if data is None or DEVICE_PART not in data:
             return
         for stream_id, device_id in harvest_outputs(data):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.meet_wire import device, field, listed, message, nested, output, user
 from worker.platforms.meet.chat_messages import MAX_CHARACTERS, chat_in
-from worker.platforms.meet.compression import decompress
+from worker.platforms.meet.compression import decompress, unpack
 from worker.roster.chat import ChatMessage
 from worker.tape.events import ChannelMessage, TilesSeen
 
@@ -120,9 +120,10 @@ def test_a_field_may_stand_around_a_packed_message(number: int, size: int) -> No
     data = nested("1.2.13.4.2", written("".join(map(chr, range(0x4E00, 0x4E00 + size)))))
     packed = gzip.compress(data)
     wrapped = field(number, packed)
-    assert decompress(wrapped) == decompress(packed) == data
+    assert unpack(wrapped) == decompress(packed) == data
     assert len(chat_in(received(wrapped))) == 1
-    assert decompress(wrapped + b"\x08\x01") == wrapped + b"\x08\x01"
+    assert unpack(message((3, 7)) + wrapped) == data
+    assert unpack(data) == data
 
 
 @given(st.binary(max_size=300), st.sampled_from(["collections", "meet_messages"]), st.booleans())

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fixtures.replica.meet import roster
 from fixtures.replica.meet.roster_pb2 import CollectionsMessage, DeviceOutput, SyncResponse, User
+from fixtures.replica.meet.scenario import Page, Waiting
 from fixtures.replica.scenario import Participant, Roster, Scenario
 
 ADA = Participant(name="Ada", voice="elif", csrc=1001, host=True)
@@ -197,6 +198,16 @@ def test_a_chat_update_has_sender_time_and_text() -> None:
         1500,
         "Hello",
     )
+
+
+def test_who_waits_has_a_device_that_no_roster_has() -> None:
+    page = Page(waiting=[Waiting(name="Eve"), Waiting(name="Fay", at=5.0, until=9.0)])
+    scenario = Scenario(title="t", duration=60.0, participants=[ADA, BEN], page=page)
+    assert [row.name for row in roster.waiting(scenario, 1.0)] == ["Eve"]
+    eve, fay = roster.waiting(scenario, 5.0)
+    assert [row.name for row in roster.waiting(scenario, 9.0)] == ["Eve"]
+    known = {member.device_id for member in roster.members(scenario, 10.0, 0.0)} | {roster.self_id(scenario)}
+    assert len({eve.participant_id, fay.participant_id} | known) == 5
 
 
 TIMES = st.floats(0, 60)
