@@ -25,11 +25,11 @@ EXAMPLE: Final = ROOT / "tests" / "support" / "example_platform"
 EDITS: Final = {
     "worker/platforms/registry.py": [
         (
-            "from worker.platforms.meet import link as meet_link\n",
+            "from worker.platforms.meet import chat_messages as meet_chat\n",
             "from worker.platforms.example import link as example_link\n"
             "from worker.platforms.example.roster import ExampleRosterDecoder\n"
             "from worker.platforms.example.signs import PRIVATE as EXAMPLE_PRIVATE\n"
-            "from worker.platforms.meet import link as meet_link\n",
+            "from worker.platforms.meet import chat_messages as meet_chat\n",
         ),
         ('    GOOGLE_MEET = "google_meet"\n', '    EXAMPLE = "example"\n    GOOGLE_MEET = "google_meet"\n'),
         (
