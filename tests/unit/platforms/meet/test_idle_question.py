@@ -52,6 +52,11 @@ ASKED = {
         "您还在吗？这里只有您一人，通话将在2分钟内结束。要留在通话中吗？",
         ("立即退出", "留在通话中"),
     ),
+    "ar": (
+        "مغادرة المكالمة",
+        "هل ما زلت هنا؟ أنت الوحيد هنا، لذا ستنتهي هذه المكالمة خلال أقل من دقيقتين. هل تريد البقاء في المكالمة؟",
+        ("المغادرة الآن", "البقاء في المكالمة"),
+    ),
     "made up": (
         "llac evael",
         "?ereht llits uoy erA .dne lliw llac siht os ,ereh eno ylno eht er'uoY",
@@ -83,11 +88,10 @@ def test_the_answer_that_stays_is_known_in_every_language_wherever_it_stands(
 
 
 @pytest.mark.parametrize("language", ASKED)
-def test_nobody_is_answered_where_others_are_or_the_answers_are_not_two(language: str) -> None:
+def test_a_dialog_is_not_answered_outside_the_call_nor_where_its_answers_are_not_two(language: str) -> None:
     facts = asked(language)
     dialog = facts.dialogs[0]
     for other in (
-        replace(facts, tiles=2),
         replace(facts, dialogs=[dialog, dialog]),
         replace(facts, dialogs=[replace(dialog, answers=[*dialog.answers, "OK"])]),
         replace(facts, dialogs=[replace(dialog, answers=dialog.answers[:1])]),
@@ -146,6 +150,17 @@ def test_the_pages_own_button_to_leave_is_never_an_answer(
         facts = replace(ALONE, leave_label=label, dialogs=[replace(dialog, answers=[label, *answers])])
         answer = staying_answer(facts.dialogs[0], facts)
         assert answer is None or answer != label
+
+
+@pytest.mark.parametrize("name", ["verlassen", "Anruf verlassen", "Jetzt", "Bleib"])
+@pytest.mark.parametrize(
+    "answers", [("Ablehnen", "NAME hereinlassen"), ("NAME ablehnen", "NAME hereinlassen"), ("NAME", "Nein")]
+)
+def test_nobodys_name_makes_an_answer(name: str, answers: tuple[str, str]) -> None:
+    shown = [answer.replace("NAME", name) for answer in answers]
+    dialog = Dialog(text="", question=f"{name} möchte teilnehmen", answers=shown, buttons=shown)
+    facts = replace(ALONE, tiles=3, leave_label="Anruf verlassen", dialogs=[dialog])
+    assert list(steps(facts)) == []
 
 
 @given(st.permutations(ASKED["de"][2]), st.text(max_size=30))
