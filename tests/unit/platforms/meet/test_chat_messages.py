@@ -122,7 +122,7 @@ def test_a_field_may_stand_around_a_packed_message(number: int, size: int) -> No
     wrapped = field(number, packed)
     assert unpack(wrapped) == decompress(packed) == data
     assert len(chat_in(received(wrapped))) == 1
-    assert unpack(message((3, 7)) + wrapped) == data
+    assert unpack(message((3, 7), (16, "a frame")) + wrapped) == data
     assert unpack(data) == data
 
 

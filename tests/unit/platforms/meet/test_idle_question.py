@@ -57,6 +57,7 @@ ASKED = {
         "هل ما زلت هنا؟ أنت الوحيد هنا، لذا ستنتهي هذه المكالمة خلال أقل من دقيقتين. هل تريد البقاء في المكالمة؟",
         ("المغادرة الآن", "البقاء في المكالمة"),
     ),
+    "short words": ("Sair de sala", "Quer ficar na sala?", ("Sair agora", "Ficar onde estou")),
     "made up": (
         "llac evael",
         "?ereht llits uoy erA .dne lliw llac siht os ,ereh eno ylno eht er'uoY",
