@@ -50,6 +50,8 @@ EDITS: Final = {
             "            longest_wait=600.0,\n"
             "            chat_in=no_chat,\n"
             "            identify=None,\n"
+            "            longest_alone=None,\n"
+            "            is_roster_push=None,\n"
             "        ),\n"
             "        Platform.GOOGLE_MEET: PlatformEntry(\n",
         ),
