@@ -159,7 +159,7 @@ async def test_chromium_receives_three_streams(
         assert media.started_at is None
         media.allow_start()
         async with asyncio.timeout(60):
-            await media.send_collections(b"who is who")
+            await media.send("collections", b"who is who")
         await page.wait_for_function("async () => (await received()).every((count) => count > 80)")
         await page.wait_for_function("() => sources().every((list) => list.length > 0)")
         sources = await page.evaluate("() => sources()")

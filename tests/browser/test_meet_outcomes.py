@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
 
-from fixtures.replica.meet.scenario import Page, Refusal
+from fixtures.replica.meet.scenario import Language, Page, Refusal, Waiting
 from fixtures.replica.scenario import Participant, Roster, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.words import PeoplesWords, Place
@@ -113,7 +113,7 @@ def page_is_quoted(replica: Replica, outcome: RecordingOutcome, events: list[Tap
     return [] if detail == "So much for this one It was a pleasure." else [f"gave the detail {detail!r}"]
 
 
-def refused_in_unknown_words(language: Literal["en", "de", "x-backwards"]) -> Row:
+def refused_in_unknown_words(language: Language) -> Row:
     """The page refuses the bot in words that nobody knows, in a page of ``language``."""
     page = Page(wall="unknown_refusal", language=language)
     words = "Better luck next time Nobody comes in here today."
@@ -168,11 +168,11 @@ def event_time(event: TapeEvent) -> float:
     return event.frames[0].arrival if isinstance(event, FrameBatch) else event.at
 
 
-def german_is_noted_and_chat_is_written(
+def language_is_noted_and_chat_is_written(
     replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
 ) -> Sequence[str]:
     languages = {event.language for event in events if isinstance(event, PageSeen)}
-    faults = [] if "de" in languages else [f"noted the languages {languages}"]
+    faults = [] if "ja" in languages else [f"noted the languages {languages}"]
     return faults if replica.chat else [*faults, "wrote nothing into the chat"]
 
 
@@ -192,7 +192,7 @@ def silent(name: str, csrc: int) -> Participant:
     return Participant(name=name, voice="elif", csrc=csrc)
 
 
-LOBBY_LIKE_A_CALL = Page(lobby=LONG, lobby_text="unknown", lobby_tile=True, lobby_media=True)
+LOBBY_LIKE_A_CALL = Page(lobby=LONG, lobby_text="unknown", lobby_tile=True)
 """It has the call's controls, the bot's tile, receivers, a channel with messages, and no words that are known."""
 
 NO_CALL = ("asked", "lobby", "host_absent")
@@ -218,8 +218,8 @@ ROWS = [
     ),
     recorded_with("waiting-room-anyway", Page(lobby=LOBBY, join_label="Join the waiting room anyway")),
     host_ends("signed-in-elsewhere", meeting(Page(signed_in=True, join_label="Switch here", lobby=LOBBY))),
-    ended_unknown("foreign", meeting(Page(lobby=LOBBY, language="de")))._replace(
-        names=BOTH, announcement=MESSAGE, check=german_is_noted_and_chat_is_written
+    ended_unknown("foreign", meeting(Page(lobby=LOBBY, language="ja")))._replace(
+        names=BOTH, announcement=MESSAGE, check=language_is_noted_and_chat_is_written
     ),
     ended_unknown("made-up-language", meeting(Page(lobby=LOBBY, language="x-backwards"))),
     ended_unknown("unknown-end", meeting(Page(lobby=LOBBY, unknown_end=True)))._replace(
@@ -258,6 +258,20 @@ ROWS = [
     host_ends("out-of-a-lobby-like-a-call", meeting(replace(LOBBY_LIKE_A_CALL, lobby=6.0)))._replace(
         states=STRAIGHT_IN, check=nothing_of_the_lobby_is_the_call
     ),
+    host_ends("lingering-lobby", meeting(Page(lobby=LOBBY, lobby_lingers=3.0), duration=5.0), BOTH)._replace(
+        check=nothing_of_the_lobby_is_the_call
+    ),
+    host_ends("call-of-its-own", meeting(Page(lobby=LOBBY, reconnects_on_admission=True)), BOTH),
+    host_ends(
+        "presentation-and-waiting",
+        meeting(
+            Page(lobby=LOBBY, waiting=[Waiting(name="Eve Ash")]),
+            ADA,
+            replace(BEN, presents=[(0.3, LENGTH)]),
+            roster=Roster(rpc_after=None, collections_after=None),
+        ),
+        BOTH,
+    ),
     # A roster that shows nobody is no evidence of an empty room.
     host_ends(
         "unreadable-roster",
@@ -265,19 +279,12 @@ ROWS = [
             None,
             replace(ADA, says=[(0.2, 1.0), (8.2, 8.8)]),
             duration=9.0,
-            roster=Roster(rpc_after=None, collections_after=None, tiles_after=None),
+            roster=Roster(rpc_after=None, collections_after=None, tiles_after=None, announced_after=None),
         ),
     )._replace(policy=LeavePolicy(everyone_left=Patience(1.0), noone_joined=2.0)),
     # Names from one source of the roster alone.
     host_ends("collections-alone", meeting(roster=Roster(rpc_after=None, tiles_after=None)), BOTH),
     host_ends("tiles-alone", meeting(roster=Roster(rpc_after=None, collections_after=None)), BOTH),
-    host_ends(
-        "captured-tiles-alone",
-        meeting(
-            Page(lobby=LOBBY, tile_form="captured"), roster=Roster(rpc_after=None, collections_after=None)
-        ),
-        BOTH,
-    ),
     host_ends("rpc-and-bare-tiles", meeting(roster=Roster(collections_after=None, tile_names=False)), BOTH),
     host_ends(
         "moved-schema",
@@ -302,7 +309,7 @@ ROWS = [
     ),
     Row(
         "foreign-denied",
-        meeting(Page(lobby=LOBBY, language="de", verdict="denied")),
+        meeting(Page(lobby=LOBBY, language="ar", verdict="denied")),
         Reason.PAGE_NOT_UNDERSTOOD,
         "bot_errored",
         "denied",
@@ -356,7 +363,7 @@ ROWS = [
     refused_before_lobby("app_collecting", Reason.BLOCKED_BY_PLATFORM, "google_meet_bot_blocked"),
     refused_before_lobby("elsewhere", Reason.CONNECTION_FAILED, "google_meet_internal_error"),
     refused_in_unknown_words("en"),
-    refused_in_unknown_words("de"),
+    refused_in_unknown_words("pt"),
     refused_in_unknown_words("x-backwards"),
     refused_before_lobby("sign_in", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),
     refused_before_lobby("choose_account", Reason.SIGN_IN_REQUIRED, "meeting_requires_sign_in"),

@@ -162,6 +162,7 @@ async def visit_states(
     return {sign.name for sign in everything}
 
 
+CONNECTION = {"encodedAudio": False, "signalling": "offer", "channels": {}}
 PRE_JOIN = {"type": "pre_join", "signedIn": False, "label": "Ask to join", "tips": []}
 CALL = {
     "type": "call",
@@ -172,13 +173,18 @@ CALL = {
     "banner": False,
     "notices": [],
     "recordingDenied": False,
-    "encodedAudio": False,
-    "signalling": "offer",
+    "connection": CONNECTION,
 }
-TILES = {
-    "type": "tiles",
-    "tiles": [msgspec.to_builtins(Tile(participant_id=device_id(1), name="Ada", source="7", muted=False))],
-}
+LOBBY = {"type": "lobby", "ownTile": None, "connection": CONNECTION}
+TILE = Tile(
+    participant_id=device_id(1),
+    media_id=device_id(1),
+    name="Ada",
+    source="7",
+    muted=False,
+    presents=False,
+)
+TILES = {"type": "tiles", "tiles": [msgspec.to_builtins(TILE)]}
 LAST_PAGES: dict[str, Sign] = {
     "denied": meet.DENIED,
     "not_allowed": meet.DENIED,
@@ -186,8 +192,10 @@ LAST_PAGES: dict[str, Sign] = {
     "removed": meet.REMOVED,
     "host_ended": meet.ENDED,
     "call_ended": meet.ENDED,
+    "your_call_ended": meet.ENDED,
     "idle": meet.IDLE,
     "left": meet.LEFT,
+    "left_already": meet.LEFT,
     "blocked": meet.BLOCKED,
     "problem_connecting": meet.BLOCKED,
     "connection_failed": meet.CONNECTION,
@@ -224,11 +232,11 @@ MEET_STATES = [
         for label in meet.IN_THE_WAY.labels
     ),
     State([{**PRE_JOIN, "tips": meet.WITHOUT_ACCOUNT.labels}], [meet.WITHOUT_ACCOUNT]),
-    State([{"type": "lobby", "text": "asking"}], [meet.LOBBY, meet.CALL_CONTROLS, meet.LEAVE]),
-    State([{"type": "lobby", "text": "asking_straight"}], [meet.LOBBY]),
-    State([{"type": "lobby", "text": "host_brings"}], [meet.LOBBY_HOST]),
-    State([{"type": "lobby", "text": "host_admits"}], [meet.LOBBY_HOST]),
-    State([{"type": "lobby", "text": "host_absent"}], [meet.HOST_ABSENT]),
+    State([{**LOBBY, "text": "asking"}], [meet.LOBBY, meet.CALL_CONTROLS, meet.LEAVE]),
+    State([{**LOBBY, "text": "asking_straight"}], [meet.LOBBY]),
+    State([{**LOBBY, "text": "host_brings"}], [meet.LOBBY_HOST]),
+    State([{**LOBBY, "text": "host_admits"}], [meet.LOBBY_HOST]),
+    State([{**LOBBY, "text": "host_absent"}], [meet.HOST_ABSENT]),
     State([CALL, TILES], [meet.TILE, meet.PHANTOM_TILE, meet.CHAT, meet.CHAT_FIELD, meet.WRITTEN]),
     State([{**CALL, "consent": True}], [meet.CONSENT, meet.DIALOG]),
     *(

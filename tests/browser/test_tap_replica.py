@@ -43,8 +43,8 @@ MEETING = Scenario(
 )
 
 
-OFFER = Media(capture_time=True)
-OWN_RECEIVERS = Media(signalling="add_transceiver", declared_ssrcs=False)
+OFFER = Media(signalling="offer", capture_time=True)
+OWN_RECEIVERS = Media(declared_ssrcs=False)
 RECONNECT = Media(reconnects=[SECONDS / 2])
 ENCODED_AUDIO = msgspec.structs.replace(MEETING.page, encoded_audio=True)
 

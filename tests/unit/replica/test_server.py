@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import re
 import time
 import zlib
@@ -22,6 +23,7 @@ from fixtures.replica.meet.site import SYNC_PATH
 from fixtures.replica.scenario import Media, Page, Participant, Roster, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.site import PageProtocolError
+from tests.support.meet_schema import MEET
 
 ADA = Participant(name="Ada", voice="elif", csrc=1001)
 MEETING = Scenario(title="test", duration=60.0, participants=[ADA], page=Page(lobby=0.0))
@@ -38,7 +40,12 @@ class SilentMedia:
         self.on_renegotiate: Callable[[], Awaitable[None]] | None = None
         self.started_at: float | None = None
         self.answers: list[str] = []
+        """The page's, to the server's offers."""
+        self.offers: list[str] = []
+        """The page's."""
         self.collections: list[bytes] = []
+        self.messages: list[tuple[str, bytes]] = []
+        """Those of other channels, with their labels."""
         self.collections_sent = asyncio.Event()
         self.finished = asyncio.Event()
         self.channel_fails = False
@@ -53,16 +60,20 @@ class SilentMedia:
         self.answers.append(sdp)
 
     async def answer(self, offer_sdp: str) -> str:
+        self.offers.append(offer_sdp)
         return f"answer to {offer_sdp}"
 
     def allow_start(self) -> None:
         self.started_at = time.time()
 
-    async def send_collections(self, message: bytes) -> None:
+    async def send(self, label: str, message: bytes) -> None:
         if self.channel_fails:
-            raise ConnectionFailed("collections channel: closed")
-        self.collections.append(message)
-        self.collections_sent.set()
+            raise ConnectionFailed(f"data channel {label}: closed")
+        if label == "collections":
+            self.collections.append(message)
+            self.collections_sent.set()
+        else:
+            self.messages.append((label, message))
 
     async def wait_finished(self) -> None:
         await self.finished.wait()
@@ -100,9 +111,8 @@ class Client:
         await self.open()
         await self.tell("ask_to_join", name="Stems")
         await self.hear("call")
-        await self.tell("ready")
-        await self.hear("offer")
-        await self.tell("answer", sdp="page's answer")
+        await self.tell("offer", sdp="page's offer")
+        await self.hear("answer")
 
     async def get(self, path: str) -> aiohttp.ClientResponse:
         """The response, read to its end."""
@@ -142,6 +152,8 @@ async def test_the_meeting_page_has_a_policy_like_meets_with_a_new_nonce_each_ti
         assert f'nonce="{nonce[1]}"' in html
         for directive in ("'strict-dynamic'", "require-trusted-types-for 'script'", "worker-src 'self'"):
             assert directive in policy
+        assert "connect-src" not in policy, "an injected script may open ws://localhost"
+        assert "default-src" not in policy
         again = await client.get("/abc-defg-hij")
         assert again.headers["Content-Security-Policy"] != policy, "a nonce is used once"
         assert replica.meeting_url == "https://meet.google.com/abc-defg-hij"
@@ -166,7 +178,13 @@ async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
     async with running() as (replica, media, client):
         await client.open()
         first = await client.hear("pre_join")
-        assert first == {"type": "pre_join", "signedIn": False, "label": "Ask to join", "tips": []}
+        assert first == {
+            "type": "pre_join",
+            "signedIn": False,
+            "label": "Ask to join",
+            "tips": [],
+            "encodedAudio": False,
+        }
         assert replica.admitted_at is None
         await client.tell("ask_to_join", name="Stems")
         await client.hear("lobby")
@@ -176,13 +194,12 @@ async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
         assert replica.bot_name == "Stems"
         (tile,) = (await client.hear("tiles"))["tiles"]
         assert (tile["name"], tile["source"]) == ("Ada", "1001")
-        await client.tell("ready")
-        assert (await client.hear("offer"))["sdp"] == "server's offer"
-        await client.tell("answer", sdp="page's answer")
+        await client.tell("offer", sdp="page's offer")
+        assert (await client.hear("answer"))["sdp"] == "answer to page's offer"
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
-        assert media.answers == ["page's answer"]
+        assert media.offers == ["page's offer"]
         users = first_update(media).envelope.collections.space.users.users
-        assert [(user.full_name, user.HasField("is_self")) for user in users] == [
+        assert [(user.full_name, bool(user.self_uuid)) for user in users] == [
             ("Ada", False),
             ("Stems", True),
         ]
@@ -194,21 +211,22 @@ async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
             "pre_join",
             "lobby",
             "call",
-            "offer",
+            "answer",
             "host_ended",
         ]
 
 
-async def test_the_page_may_make_the_offer() -> None:
-    scenario = Scenario(
-        title="t", duration=60.0, media=Media(signalling="add_transceiver"), page=Page(lobby=0.0)
-    )
-    async with running(scenario) as (_, _, client):
+async def test_the_server_may_make_the_offer() -> None:
+    scenario = Scenario(title="t", duration=60.0, media=Media(signalling="offer"), page=Page(lobby=0.0))
+    async with running(scenario) as (_, media, client):
         await client.open()
         await client.tell("ask_to_join", name="Stems")
-        assert (await client.hear("call"))["signalling"] == "add_transceiver"
-        await client.tell("offer", sdp="page's offer")
-        assert (await client.hear("answer"))["sdp"] == "answer to page's offer"
+        assert (await client.hear("call"))["connection"]["signalling"] == "offer"
+        await client.tell("ready")
+        assert (await client.hear("offer"))["sdp"] == "server's offer"
+        await client.tell("answer", sdp="page's answer")
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        assert media.answers == ["page's answer"]
 
 
 async def test_admit_now_ends_the_lobby() -> None:
@@ -237,6 +255,94 @@ async def test_the_host_can_end_the_visit_from_the_lobby(steer: Callable[[Replic
         steer(replica)
         assert (await client.hear("over"))["how"] == how
         assert await replica.wait_ended() == how
+
+
+async def test_the_lobby_has_the_calls_connection_and_nothing_of_the_meeting() -> None:
+    scenario = Scenario(title="t", duration=60.0, participants=[ADA], page=Page(lobby=3600.0))
+    async with running(scenario) as (replica, media, client):
+        await client.open()
+        await client.tell("ask_to_join", name="Stems")
+        lobby = await client.hear("lobby")
+        assert lobby["connection"]["channels"]["dcrpc"] % 2 == 1
+        await client.tell("offer", sdp="lobby's offer")
+        await client.hear("answer")
+        assert await users_synced(client) == []
+        assert (media.started_at, media.collections, media.messages) == (None, [], [])
+        replica.admit_now()
+        await client.hear("call")
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        assert media.offers == ["lobby's offer"]
+
+
+async def test_a_call_may_have_a_connection_of_its_own() -> None:
+    page = Page(lobby=0.0, reconnects_on_admission=True)
+    async with running(Scenario(title="t", duration=60.0, page=page)) as (_, media, client):
+        await client.join()
+        await client.hear("reconnect")
+        assert media.started_at is None
+        await client.tell("offer", sdp="second offer")
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        assert media.offers == ["page's offer", "second offer"]
+
+
+async def test_a_lingering_lobby_stays_while_media_and_roster_come() -> None:
+    page = Page(lobby=0.0, lobby_lingers=0.3)
+    scenario = Scenario(title="t", duration=60.0, participants=[ADA], page=page)
+    async with running(scenario) as (replica, media, client):
+        await client.open()
+        await client.tell("ask_to_join", name="Stems")
+        await client.tell("offer", sdp="page's offer")
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        await client.hear("call")
+        assert [tile["name"] for tile in (await client.hear("tiles"))["tiles"]] == ["Ada"]
+        sent = {what: at for at, what in replica.sent_to_page}
+        assert replica.admitted_at is not None
+        assert sent["call"] - replica.admitted_at >= page.lobby_lingers
+
+
+async def test_streams_are_announced_over_dcrpc_also_to_a_new_connection() -> None:
+    scenario = Scenario(title="t", duration=60.0, participants=[ADA], page=Page(lobby=0.0))
+    async with running(scenario) as (_, media, client):
+        await client.join()
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        assert media.on_reconnect
+        again = asyncio.ensure_future(media.on_reconnect())
+        await client.hear("reconnect")
+        await client.tell("offer", sdp="second offer")
+        await again
+        frames = [MEET.decode("Frame", frame) for label, frame in media.messages if label == "dcrpc"]
+        read = [MEET.decode("Dcrpc", gzip.decompress(frame.f2) if frame.f2 else frame.f1) for frame in frames]
+        assert [message.f1 for message in read] == [1, 2]
+        streams = [[(stream.f4, list(stream.f8.f1)) for stream in message.f5.f4] for message in read]
+        assert streams == [[("1001", [1001]), ("video", [501001])]] * 2
+
+
+async def test_captions_come_while_they_are_switched_on() -> None:
+    talker = Participant(name="Ada", voice="elif", csrc=1001, says=[(0.0, 0.4), (0.5, 60.0)])
+    scenario = Scenario(title="t", duration=60.0, participants=[talker], page=Page(lobby=0.0))
+    async with running(scenario) as (_, media, client):
+        await client.join()
+        await client.tell("captions", on=True)
+        shown = await client.hear("caption")
+        assert (shown["name"], shown["text"]) == ("Ada", "we")
+        while (await client.hear("caption"))["id"] == 1:
+            pass
+        sent = [MEET.decode("Captions", data).f1 for label, data in media.messages if label == "captions"]
+        assert (sent[0].f1, sent[0].f6) == (roster.device_id(0), "we")
+        assert [caption.f2 for caption in sent[:2]] == [1, 2]
+
+
+async def test_captions_stay_away_until_they_are_switched_on() -> None:
+    talker = Participant(name="Ada", voice="elif", csrc=1001, says=[(-2.0, 0.1)])
+    scenario = Scenario(title="t", duration=60.0, participants=[talker], page=Page(lobby=0.0))
+    async with running(scenario) as (_, media, client):
+        await client.join()
+        await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        await client.tell("chat", text="Hello")
+        while b"Hello" not in zlib.decompress(media.collections[-1], wbits=47):
+            media.collections_sent.clear()
+            await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
+        assert "captions" not in dict(media.messages)
 
 
 async def test_the_consent_modal_holds_back_media_and_roster_but_not_tiles() -> None:
@@ -281,10 +387,9 @@ async def test_a_new_connection_gets_the_whole_roster_again() -> None:
         assert media.on_reconnect
         again = asyncio.ensure_future(media.on_reconnect())
         await client.hear("reconnect")
-        await client.tell("ready")
-        await client.tell("answer", sdp="second answer")
+        await client.tell("offer", sdp="second offer")
         await again
-        assert media.answers == ["page's answer", "second answer"]
+        assert media.offers == ["page's offer", "second offer"]
         assert len(media.collections) == 2
 
 

@@ -23,6 +23,9 @@ _VARINT = 0
 _LENGTH_DELIMITED = 2
 _VIDEO = 2
 _MOST_STATUSES = 32
+_PACKED = 2
+_GZIP_MAGIC = b"\x1f\x8b"
+"""RFC 1952 §2.3.1."""
 
 Fields = dict[int, list[int | bytes]]
 """Field number → values in wire order; varints as int, length-delimited ones as bytes."""
@@ -64,6 +67,14 @@ def harvest_users(data: bytes) -> list[tuple[str, str]]:
         if device_id and name and is_user and not DEVICE_ID.fullmatch(name):
             pairs.append((device_id, name))
     return pairs
+
+
+def packed_frame(data: bytes) -> bytes | None:
+    """The gzip in field 2 of a frame, in which ``dcrpc`` and ``media-director`` pack longer messages; None without one."""
+    if _GZIP_MAGIC not in data:
+        return None
+    packed = next(iter(_fields(data).get(_PACKED, [])), None)
+    return packed if isinstance(packed, bytes) and packed.startswith(_GZIP_MAGIC) else None
 
 
 def is_protobuf(data: bytes) -> bool:

@@ -31,6 +31,7 @@ from worker.platforms.meet.protobuf_harvest import (
     harvest_outputs,
     harvest_users,
     is_protobuf,
+    packed_frame,
 )
 from worker.platforms.meet.tiles import presenter, shown_name, waits
 from worker.reasons import Reason
@@ -133,6 +134,8 @@ class MeetRosterDecoder:
     def _observe_channel(self, payload: bytes) -> None:
         """A message of a channel that is for something else: only what has the whole form of a fact counts."""
         data = _decompress(payload)
+        if data is not None and (packed := packed_frame(data)):
+            data = _decompress(packed)
         if data is None or _DEVICES not in data:
             return
         for stream_id, device_id in harvest_outputs(data):

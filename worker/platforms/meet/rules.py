@@ -162,10 +162,18 @@ def _words_of_last_page(facts: Facts) -> str:
     start = next((lines.index(title) for title in titles if title in lines), None)
     if start is None:
         return " ".join(titles) or " ".join(lines)
-    labels = tuple(f"{label} " for label in facts.buttons)
     below = enumerate(lines[start + 1 :], start + 1)
-    end = next((at for at, line in below if f"{line} ".startswith(labels)), len(lines))
+    end = next((at for at, line in below if _begins_with_button(line, facts.buttons)), len(lines))
     return " ".join(lines[start:end])
+
+
+def _begins_with_button(line: str, labels: list[str]) -> bool:
+    """Whether the line begins with a button; the next one may follow without a blank, as buttons beside each other do."""
+    return any(
+        line == label or line.startswith(f"{label} ") or _begins_with_button(line.removeprefix(label), labels)
+        for label in labels
+        if label and line.startswith(label)
+    )
 
 
 def _refuses(sign: Sign, facts: Facts, text: str) -> bool:

@@ -7,6 +7,7 @@ import gzip
 import time
 import tracemalloc
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -242,9 +243,17 @@ def test_invalid_text_in_a_known_field_is_harvested() -> None:
     assert decoder.roster().devices[device(1)].name == "Ad\ufffd"
 
 
-@pytest.mark.parametrize("pack", [bytes, zlib.compress, gzip.compress], ids=["plain", "zlib", "gzip"])
+def packed_in_frame(data: bytes) -> bytes:
+    return field(2, gzip.compress(data))
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [bytes, zlib.compress, gzip.compress, packed_in_frame],
+    ids=["plain", "zlib", "gzip", "gzip in a frame"],
+)
 @pytest.mark.parametrize("label", ["dcrpc", "media-director", "anything"])
-def test_any_channel_may_bring_sources_and_users(label: str, pack: type[bytes]) -> None:
+def test_any_channel_may_bring_sources_and_users(label: str, pack: Callable[[bytes], bytes]) -> None:
     announced = nested("3.1", message((4, "555"), (6, device(9)), (8, b"\x0a\x1a")))
     data = pack(announced + nested("7.2", user(9, "Grace Hopper", (4, 1))))
     decoder = observed(collections(data, label=label))
@@ -271,8 +280,10 @@ ALLOCATION = "0a16" + "0a14080112100a0608800a10d0051a0608800f10b808"
         message((1, device(1)), (2, 7), (6, "caption")),
         b"not protobuf",
         b"",
+        field(2, b"\x1f\x8bbroken"),
+        field(2, gzip.compress(b"")),
     ],
-    ids=["chat", "allocation", "caption", "message", "caption id", "text", "empty"],
+    ids=["chat", "allocation", "caption", "message", "caption id", "text", "empty", "no gzip", "empty gzip"],
 )
 def test_what_is_no_roster_fact_on_another_channel_is_ignored(data: bytes) -> None:
     decoder = observed(collections(data, label="other"))

@@ -222,6 +222,25 @@ def test_the_detail_of_a_last_page_is_its_title_and_what_is_below() -> None:
     assert view(replace(page, text="Meet")).detail == "So much for this"
 
 
+@pytest.mark.parametrize(
+    ("below", "detail"),
+    [
+        ("RejoinReturn to home screen 60", ""),
+        ("RejoinRejoin", ""),
+        ("Rejoin", ""),
+        ("Rejoining does not help\nRejoin", " Rejoining does not help"),
+    ],
+)
+def test_the_detail_ends_at_the_first_button_also_where_buttons_touch(below: str, detail: str) -> None:
+    page = Facts(
+        elements=frozenset({meet.LAST_PAGE.name}),
+        headings=["So much for this"],
+        buttons=["", "Rejoin", "Return to home screen"],
+        text=f"So much for this\n{below}",
+    )
+    assert view(page).detail == f"So much for this{detail}"
+
+
 @EVERY_LANGUAGE
 def test_a_last_page_of_unknown_words_ends_a_call_that_was_entered_in_every_language(language: str) -> None:
     page = Facts(

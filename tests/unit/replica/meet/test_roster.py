@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import gzip
 import itertools
+import uuid
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from fixtures.replica.meet import roster
 from fixtures.replica.meet.roster_pb2 import CollectionsMessage, DeviceOutput, SyncResponse, User
+from fixtures.replica.meet.scenario import Page, Waiting
 from fixtures.replica.scenario import Participant, Roster, Scenario
 
 ADA = Participant(name="Ada", voice="elif", csrc=1001, host=True)
@@ -93,13 +95,12 @@ def test_updates_contain_only_changes() -> None:
     assert [user.full_name for user in users(update(scenario, None, 0.0))] == ["Ada"]
     joined = update(scenario, 0.0, 10.0)
     assert [(user.full_name, user.status) for user in users(joined)] == [("Ben", User.Status.IN_CALL)]
-    assert [(output.stream_id, output.HasField("state")) for output in audio(joined)] == [("1002", False)]
+    assert [(output.stream_id, output.state.disabled) for output in audio(joined)] == [("1002", False)]
     muted = update(scenario, 10.0, 20.0)
     assert users(muted) == []
     assert [(output.stream_id, output.state.disabled) for output in audio(muted)] == [("1002", True)]
-    assert [
-        (output.HasField("state"), output.state.disabled) for output in audio(update(scenario, 20.0, 30.0))
-    ] == [(True, False)]
+    unmuted = audio(update(scenario, 20.0, 30.0))
+    assert [(output.stream_id, output.state.disabled) for output in unmuted] == [("1002", False)]
     left = update(scenario, 30.0, 40.0)
     assert [(user.full_name, user.status) for user in users(left)] == [("Ben", User.Status.LEFT)]
     assert audio(left) == []
@@ -167,12 +168,12 @@ def test_the_bot_is_marked_as_self_and_can_be_removed() -> None:
     scenario = meeting(ADA)
     me = roster.this_bot(scenario, "Stems")
     (user,) = users(roster.collections_update([], [me]))
-    assert user.HasField("is_self")
+    assert uuid.UUID(user.self_uuid).version == 4
     gone = roster.this_bot(scenario, "Stems", removed=True)
     (user,) = users(roster.collections_update([me], [gone]))
     assert (user.status, user.device_id) == (User.Status.REMOVED, roster.self_id(scenario))
     (ada,) = users(update(scenario, None, 0.0))
-    assert not ada.HasField("is_self")
+    assert ada.self_uuid == ""
 
 
 def test_messages_alternate_between_zlib_and_gzip() -> None:
@@ -197,6 +198,16 @@ def test_a_chat_update_has_sender_time_and_text() -> None:
         1500,
         "Hello",
     )
+
+
+def test_who_waits_has_a_device_that_no_roster_has() -> None:
+    page = Page(waiting=[Waiting(name="Eve"), Waiting(name="Fay", at=5.0, until=9.0)])
+    scenario = Scenario(title="t", duration=60.0, participants=[ADA, BEN], page=page)
+    assert [row.name for row in roster.waiting(scenario, 1.0)] == ["Eve"]
+    eve, fay = roster.waiting(scenario, 5.0)
+    assert [row.name for row in roster.waiting(scenario, 9.0)] == ["Eve"]
+    known = {member.device_id for member in roster.members(scenario, 10.0, 0.0)} | {roster.self_id(scenario)}
+    assert len({eve.participant_id, fay.participant_id} | known) == 5
 
 
 TIMES = st.floats(0, 60)
