@@ -41,8 +41,12 @@ def meeting(page: TeamsPage, *, duration: float = 60.0, mix: MixMedia | None = N
 
 
 @asynccontextmanager
-async def visiting(scenario: Scenario, truth: Path) -> AsyncIterator[tuple[Replica, BrowserPage]]:
-    """The replica, and a plain Chromium at its link: without the worker's scripts, with the page's policy."""
+async def visiting(
+    scenario: Scenario, truth: Path, script: str = ""
+) -> AsyncIterator[tuple[Replica, BrowserPage]]:
+    """The replica, and a plain Chromium at its link: without the worker's scripts, with the page's policy. ``script`` runs
+    before the page's own.
+    """
     async with Replica(scenario, truth) as replica, async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=find_chromium(BrowserSettings.from_environment({})),
@@ -50,6 +54,7 @@ async def visiting(scenario: Scenario, truth: Path) -> AsyncIterator[tuple[Repli
             chromium_sandbox=False,
         )
         page = await browser.new_page(locale="en-US")
+        await page.add_init_script(script)
         await page.goto(replica.meeting_url)
         yield replica, page
         await browser.close()
@@ -125,24 +130,87 @@ async def test_a_guest_joins_with_the_full_client_and_stays_to_the_end(tmp_path:
         assert report.errors == []
 
 
-async def test_the_light_client_receives_the_mix_and_its_sources(tmp_path: Path) -> None:
-    teams_page = TeamsPage(lobby=0.0, signals=TeamsSignals(captions=True, other_call=True))
-    async with visiting(meeting(teams_page, mix=MixMedia(swaps=[2.0])), tmp_path / "truth") as (
-        replica,
-        page,
-    ):
+FOREIGN_SCRIPT = """
+  const { WebSocket: Socket, RTCPeerConnection: Connection } = window;
+  window.WebSocket = function (...args) { return new Socket(...args); };
+  window.described = [];
+  window.tracks = [];
+  const { setLocalDescription, setRemoteDescription } = Connection.prototype;
+  Connection.prototype.setLocalDescription = async function (description) {
+    described.push(description.sdp.length);
+    return setLocalDescription.call(this, description);
+  };
+  Connection.prototype.setRemoteDescription = async function (description) {
+    this.addEventListener("track", ({ track }) => tracks.push(`${track.kind} ${track.id}`), { once: true });
+    return setRemoteDescription.call(this, description);
+  };
+  window.blocked = [];
+  document.addEventListener("securitypolicyviolation", (event) => blocked.push(event.blockedURI));
+"""
+"""Replaces WebSocket by a bare function, and reads the description that is set, as scripts of other bots do."""
+
+OBJECTS = """async () => {
+  const call = callingDebug.observableCall;
+  await call.setClosedCaptionsLanguage("de-de");
+  await call.startClosedCaption();
+  return {
+    same: msteamscalling.deref().callingService.getActiveCall() === call,
+    id: typeof call._callId + typeof call.callerMri,
+    language: call.getClosedCaptionsLanguage(),
+    people: call.participants.map((person) => [person.displayName, person.meetingRole, person.hasAudioSource(414),
+      person.endpoints.endpointDetails.flatMap(({ mediaStreams }) => mediaStreams.map(({ sourceId }) => sourceId))]),
+  };
+}"""
+
+
+BLANKS = """() => {
+  const texts = document.createTreeWalker(document.querySelector("#app"), NodeFilter.SHOW_TEXT);
+  let blanks = 0;
+  while (texts.nextNode()) blanks += texts.currentNode.data.trim() === "" ? 1 : 0;
+  return blanks;
+}"""
+
+
+async def test_scripts_of_other_bots_find_the_mix_its_sources_and_who_speaks(tmp_path: Path) -> None:
+    scenario = meeting(TeamsPage(signals=TeamsSignals(other_call="first")), mix=MixMedia(swaps=[2.0]))
+    async with visiting(scenario, tmp_path / "truth", FOREIGN_SCRIPT) as (replica, page):
         await ask_to_join(page)
         report = await until(
             replica,
             lambda report: report.audio_energy > 0.01 and report.contributing_sources == [414, 1053],
         )
-        assert report.roster_responses == 2, "one of ours, one of the other call"
+        assert report.roster_responses == 3, "the lobby's, one of ours, one of the other call"
         assert report.audio_elements == report.receivers
-        await until(replica, lambda report: report.receivers == 2 and report.collections_messages > 1)
-        speakers = await page.evaluate(
-            "() => callingDebug.observableCall.participants.map((p) => [p.displayName, p.hasAudioSource(414)])"
+        described = await page.evaluate("described.length")
+        assert described >= 2, "one connection in the lobby, one in the call"
+        assert "audio mainAudio-1" in await page.evaluate("tracks")
+        await page.evaluate(
+            "() => ['ws://localhost:9', 'wss://elsewhere.test'].forEach((each) => new WebSocket(each))"
         )
-        assert speakers == [["Ada Ray", True], ["Ben Oak", False]]
+        await page.wait_for_function("blocked.length")
+        assert all("elsewhere" in blocked for blocked in await page.evaluate("blocked"))
+        assert await page.evaluate(OBJECTS) == {
+            "same": True,
+            "id": "stringstring",
+            "language": "de-de",
+            "people": [
+                ["Ada Ray", "organizer", True, [414, 415, 425, 426]],
+                ["Ben Oak", "presenter", False, [1053, 1054, 1064, 1065]],
+            ],
+        }
+        ada, bot = (
+            page.locator(f"[data-stream-type][data-tid='{name}']") for name in ("Ada Ray", "Test bot")
+        )
+        outline = "[data-tid=voice-level-stream-outline]"
+        await expect(ada.locator(outline)).to_have_attribute("data-is-speaking", "true")
+        await expect(bot.locator(outline)).to_have_count(0)
+        await expect(bot).to_have_attribute("aria-label", "Test bot, muted, Context menu is available")
+        await expect(bot.locator("svg[data-cid=roster-participant-muted]")).to_have_count(1)
+        captions = page.locator("[data-tid=closed-caption-renderer-wrapper]")
+        await expect(captions.locator("[data-tid=author]").first).to_have_text(re.compile("Ada Ray|Ben Oak"))
+        await expect(captions.locator("[data-tid=closed-caption-text]").first).to_contain_text("word")
+        assert await page.evaluate(BLANKS) == 0, "neighbouring elements have no blanks between them"
+        await until(replica, lambda report: report.receivers == 2 and report.collections_messages > 1)
         await page.click("#custom-view-button")
         await page.click("#incoming-video-button")
         await page.click("[data-tid=hangup-main-btn]")
@@ -156,7 +224,7 @@ TEXTS = {
     "removed-by-page": "You’ve been removed from this meeting",
     "not-found": "We couldn't find a meeting matching this ID and passcode",
     "denied-by-frame": "Kokous ei ole enää käytettävissäsi",
-    "localized-denied": "Der Zugriff auf die Besprechung wurde Ihnen leider verweigert",
+    "localized-denied": "会議へのアクセスが拒否されました",
     "sign-in-redirect": "Sign in",
     "connection-retry": "we couldn't connect you",
 }

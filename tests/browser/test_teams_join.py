@@ -22,7 +22,7 @@ from worker.platforms.teams import signs as teams
 from worker.platforms.teams.call import TeamsCall
 from worker.platforms.teams.link import parse_teams_link
 
-ADA = Participant(name="Ada Ray", voice="elif", csrc=401, says=[(0.2, 20.0)], host=True)
+ADA = Participant(name="Ada Ray", voice="elif", csrc=414, says=[(0.2, 20.0)], host=True)
 
 
 @asynccontextmanager

@@ -57,7 +57,7 @@ async def bare_page() -> AsyncIterator[Page]:
 def scenario(duration: float, network: Network | None = None, **mix: Any) -> Scenario:
     people = [
         Participant(name="Ann", voice="aria", csrc=414, says=[(0.0, 1.5), (2.0, duration)]),
-        Participant(name="Bo", voice="bruno", csrc=415, says=[(1.0, duration - 0.5)]),
+        Participant(name="Bo", voice="bruno", csrc=627, says=[(1.0, duration - 0.5)]),
     ]
     return Scenario(
         title="mix",
@@ -120,7 +120,7 @@ async def heard(page: Page, truth: Truth) -> list[tuple[dict[str, Any], TruthPac
 
 
 async def test_chromium_receives_the_mix_on_swapped_and_added_tracks(bare_page: Page, tmp_path: Path) -> None:
-    added = [AddedTrack(at=0.5), AddedTrack(at=2.4, carries=[415])]
+    added = [AddedTrack(at=0.5), AddedTrack(at=2.4, carries=[627])]
     played = scenario(3.5, pauses="comfort_noise", swaps=[1.8], added=added)
     media = TeamsMedia(played, tmp_path / "truth.jsonl")
     meeting = Meeting(bare_page, media)
@@ -140,7 +140,7 @@ async def test_chromium_receives_the_mix_on_swapped_and_added_tracks(bare_page: 
         assert (frame["sha256"], frame["rtpTimestamp"]) == (packet.sha256, packet.timestamp)
         assert frame.get("audioLevel") is None
     on_lines = {(packet.slot, tuple(sorted(packet.listed))) for packet in truth.packets}
-    assert on_lines >= {(0, (414,)), (0, (414, 415)), (0, (415,)), (2, (414, 415)), (3, ()), (3, (415,))}
+    assert on_lines >= {(0, (414,)), (0, (414, 627)), (0, (627,)), (2, (414, 627)), (3, ()), (3, (627,))}
     assert {slot for slot, _ in on_lines} == {0, 2, 3}
 
 

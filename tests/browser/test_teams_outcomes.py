@@ -32,8 +32,8 @@ from worker.tape.events import ChatReceived, FrameBatch, PageSeen, RecordingStar
 LOBBY = 1.2
 LENGTH = 1.8
 LONG = 40.0
-ADA = Participant(name="Ada Ray", voice="elif", csrc=401, says=[(0.2, 0.9)], host=True)
-BEN = Participant(name="Ben Oak", voice="nuno", csrc=402, says=[(1.0, LENGTH)])
+ADA = Participant(name="Ada Ray", voice="elif", csrc=201, says=[(0.2, 0.9)], host=True)
+BEN = Participant(name="Ben Oak", voice="nuno", csrc=627, says=[(1.0, LENGTH)])
 BOTH = (ADA.name, BEN.name)
 MESSAGE = "I record this call. " * 300
 WORDS = (
@@ -140,8 +140,8 @@ def client_is_full(replica: Replica, outcome: RecordingOutcome, events: list[Tap
     )
 
 
-def german_is_noted(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
-    return _missing({"de"}, "language", events)
+def language_is_noted(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
+    return _missing({"pt-br"}, "language", events)
 
 
 def _missing(wanted: set[str], field: str, events: list[TapeEvent]) -> Sequence[str]:
@@ -220,23 +220,23 @@ ROWS = [
     host_ends("organizer-comes", meeting(starts_after=1.0)),
     host_ends("no-video", meeting(client="full", duration=5.0), check=incoming_video_is_off),
     host_ends(
-        "foreign", meeting(language="de", client="full", launcher=True), names=BOTH, check=german_is_noted
+        "foreign", meeting(language="pt", client="full", launcher=True), names=BOTH, check=language_is_noted
     ),
     host_ends("connection-retry", meeting(connection_failures=1), attempts=2),
-    # A lobby with connection, packets, messages and roster; its first source is Ada's in the call.
+    # In the lobby there are connection, packets, messages and a roster; its first source is Ada's in the call.
     *(
         host_ends(
             f"lobby-media-{form}-{language}",
-            meeting(replace(ADA, csrc=201), BEN, lobby_media=True, lobby_form=form, language=language),
+            meeting(lobby_form=form, language=language),
             names=BOTH,
             check=lobby_is_not_recorded,
         )
         for form in get_args(LobbyForm)
-        for language in ("en", "de")
+        for language in ("en", "ja")
     ),
     Row(
         "lobby-like-a-call",
-        meeting(lobby=LONG, lobby_media=True, lobby_form="call", signals=TeamsSignals(frames_after=None)),
+        meeting(lobby=LONG, lobby_form="call", signals=TeamsSignals(frames_after=None)),
         Reason.WAITING_ROOM_TIMEOUT,
         "timeout_exceeded_waiting_room",
         "lobby",
@@ -245,13 +245,13 @@ ROWS = [
         after=8.0,
     ),
     # Names from one source of the roster alone.
-    host_ends("frames-alone", meeting(signals=TeamsSignals(objects_after=None, other_call=True)), names=BOTH),
-    host_ends("objects-alone", meeting(signals=TeamsSignals(frames_after=None)), names=BOTH),
     host_ends(
-        "list-alone",
-        meeting(signals=TeamsSignals(objects_after=None, list_by_http=True, client_mute=True)),
+        "frames-alone",
+        meeting(signals=TeamsSignals(objects_after=None, whole_list="frames", other_call="first")),
         names=BOTH,
     ),
+    host_ends("objects-alone", meeting(signals=TeamsSignals(frames_after=None)), names=BOTH),
+    host_ends("list-alone", meeting(signals=TeamsSignals(objects_after=None)), names=BOTH),
     # Not let in: by what the page says, by what the transport says, by both.
     refused_in_lobby("denied", Reason.DENIED_BY_HOST, KICKED, told_by="page", client="full"),
     refused_in_lobby("denied", Reason.DENIED_BY_HOST, KICKED, told_by="frames"),
@@ -317,13 +317,11 @@ ROWS = [
         wall_at="link",
     ),
     refused_before_lobby("not_before_start", Reason.MEETING_NOT_STARTED, "meeting_not_started"),
-    refused_before_lobby("captcha", Reason.CAPTCHA, "microsoft_teams_captcha_detected"),
     *(
-        refused_before_lobby(
-            "captcha_dialog", Reason.CAPTCHA, "microsoft_teams_captcha_detected", language=language
-        )
-        for language in ("en", "de")
+        refused_before_lobby("captcha", Reason.CAPTCHA, "microsoft_teams_captcha_detected", language=language)
+        for language in ("en", "ar")
     ),
+    refused_before_lobby("captcha_wrong", Reason.CAPTCHA, "microsoft_teams_captcha_detected"),
     Row(
         "encrypted",
         meeting(encrypted=True),
@@ -349,10 +347,11 @@ ROWS = [
     ),
     host_ends("ended-page", meeting(told_by="page")),
     host_ends("ended-frames", meeting(told_by="frames", client="full")),
+    host_ends("ended-leg", meeting(told_by="frames", ends_by="leg", end_sub_code=5002)),
     host_ends("ended-unknown", meeting(told_by="nothing"), reason=Reason.ENDED_UNKNOWN, sub_code=None),
     host_ends(
         "ended-unknown-foreign",
-        meeting(told_by="nothing", language="de", removed=True),
+        meeting(told_by="nothing", language="ar", removed=True),
         reason=Reason.ENDED_UNKNOWN,
         sub_code=None,
         shown="removed",
@@ -364,8 +363,8 @@ ROWS = [
         "timeout_exceeded_everyone_left",
         "call",
         1.8,
-        silent(ADA.name, 401, leaves=0.8),
-        silent(BEN.name, 402, leaves=1.2),
+        silent(ADA.name, 201, leaves=0.8),
+        silent(BEN.name, 627, leaves=1.2),
         everyone_left=Patience(1.0),
     ),
     bot_leaves(
@@ -375,7 +374,7 @@ ROWS = [
         "call",
         1.8,
         leaving(ADA, 0.8),
-        silent("Some Notetaker", 403),
+        silent("Some Notetaker", 840),
         only_bots_by_names=Patience(1.0),
         bot_names=("notetaker",),
     ),
@@ -420,7 +419,7 @@ ROWS = [
         "timeout_exceeded_silence_detected",
         "call",
         1.5,
-        silent("Quiet One", 403),
+        silent("Quiet One", 840),
         silence=Patience(1.5),
     ),
     Row(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,6 +39,7 @@ class SilentMix:
         self.answers: list[str] = []
         self.messages: asyncio.Queue[bytes] = asyncio.Queue()
         self.finished = asyncio.Event()
+        self.said: list[Utterance] = []
 
     async def offer(self) -> str:
         return "server's offer"
@@ -66,7 +69,7 @@ class SilentMix:
         return [DominantChange(0.0, [414])]
 
     def utterances(self) -> list[Utterance]:
-        return []
+        return self.said
 
     async def wait_finished(self) -> None:
         await self.finished.wait()
@@ -121,8 +124,21 @@ class Client:
     async def join(self) -> None:
         await self.ask_to_join()
         await self.shown("call")
+        await self.connect()
+
+    async def wait_in_lobby(self) -> dict[str, Any]:
+        """Asks to join and connects as a waiting client does; the message that shows the lobby."""
+        await self.ask_to_join()
+        await self.shown("connecting")
         await self.tell("offer", sdp="page's offer")
-        await self.hear("answer")
+        assert (await self.hear("answer"))["sdp"].startswith("lobby's answer to page's offer")
+        return await self.shown("lobby")
+
+    async def connect(self) -> None:
+        """Answers the service's offer."""
+        await self.tell("ready")
+        assert (await self.hear("offer"))["sdp"] == "server's offer"
+        await self.tell("answer", sdp="page's answer")
 
     async def next_request(self, path: str, within: float = PATIENCE) -> dict[str, Any]:
         """The next request over Trouter whose URL ends with ``path``; answers all requests up to it."""
@@ -144,6 +160,15 @@ class Client:
         ) as response:
             await response.read()
         return response
+
+
+def roster_of(request: dict[str, Any]) -> dict[str, Any]:
+    """The participants in a roster frame, unpacked as the page does it."""
+    assert request["headers"]["X-Microsoft-Skype-Content-Encoding"] == "gzip"
+    participants: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(request["body"])))[
+        "participants"
+    ]
+    return participants
 
 
 @asynccontextmanager
@@ -185,7 +210,9 @@ async def test_every_form_of_link_leads_to_the_pre_join_page() -> None:
         assert "/light-meetings/launch?" in await page.text()
         light = await client.get(TEAMS_HOST, links.light_path("wrong"))
         assert 'data-passcode="wrong"' in await light.text()
-        assert "require-trusted-types-for 'script'" in light.headers["Content-Security-Policy"]
+        policy = light.headers["Content-Security-Policy"]
+        assert "require-trusted-types-for 'script'" in policy
+        assert "ws://localhost:*" in policy.split("connect-src")[1].split(";")[0]
 
 
 @pytest.mark.parametrize("path", ["/", "/meet/1", "/light-meetings/launch?coords=%21", "/v2/"])
@@ -206,24 +233,26 @@ async def test_a_sign_in_wall_at_the_link_redirects_to_the_sign_in_page() -> Non
 
 async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
     async with running(TeamsPage(lobby=3600.0, lobby_text="shortly")) as (replica, media, client):
-        await client.ask_to_join()
-        assert (await client.shown("lobby"))["text"] == "shortly"
+        assert (await client.wait_in_lobby())["text"] == "shortly"
+        accepted = json.loads((await client.next_request("call/acceptance/"))["body"])["callAcceptance"]
+        assert accepted["callLabel"] == accepted["controllerName"] == "lobby"
+        assert accepted["mediaContent"]["blob"] == "lobby's answer to page's offer"
         assert replica.admitted_at is None
         replica.admit_now()
         assert (await client.shown("call"))["name"] == replica.bot_name == "Stems"
         assert replica.admitted_at is not None
-        await client.tell("offer", sdp="page's offer")
-        assert (await client.hear("answer"))["sdp"] == "answer to page's offer"
+        await client.connect()
         await client.next_request("rosterUpdate/")
         assert b'"dsh"' in await asyncio.wait_for(media.messages.get(), PATIENCE)
         await client.tell("chat", text="I record this")
         media.finished.set()
         end = await client.next_request("conversation/conversationEnd/")
-        assert json.loads(end["body"])["subCode"] == 0
+        assert json.loads(end["body"])["subCode"] == 5003
         await client.shown("host_ended")
         assert await replica.wait_ended() == "host_ended"
         assert replica.chat == ["I record this"]
-        assert [what for _, what in replica.sent_to_page] == ["pre-join", "lobby", "call", "host_ended"]
+        shown = ["pre-join", "connecting", "lobby", "call", "host_ended"]
+        assert [what for _, what in replica.sent_to_page] == shown
 
 
 @pytest.mark.parametrize(
@@ -232,7 +261,7 @@ async def test_a_visit_goes_from_the_lobby_to_the_end_of_the_meeting() -> None:
         (TeamsPage(lobby=0.0, verdict="denied"), "denied", 5854, None),
         (TeamsPage(lobby=0.0, verdict="declined", told_by="frames"), "declined", 5854, "ended"),
         (TeamsPage(lobby=0.0, verdict="anonymous_disabled"), "anonymous_disabled", 5723, None),
-        (TeamsPage(lobby=0.01, verdict="removed"), "removed", 5300, None),
+        (TeamsPage(lobby=0.0, verdict="removed"), "removed", 5300, None),
         (TeamsPage(lobby=0.0, verdict="denied", told_by="page"), "denied", None, None),
         (TeamsPage(lobby=0.0, verdict="unanswered"), "unanswered", None, None),
         (TeamsPage(lobby=0.0, encrypted=True), "encrypted", None, None),
@@ -251,6 +280,56 @@ async def test_a_guest_who_is_not_admitted_sees_the_screen_and_gets_the_end_fram
         else:
             with pytest.raises(TimeoutError):
                 await client.next_request("conversationEnd/", within=NOTHING_COMES)
+
+
+@pytest.mark.parametrize(
+    ("ends_by", "paths"), [("conversation", ["conversationEnd/"]), ("leg", ["call/end/"])]
+)
+async def test_one_of_the_end_frames_may_come_alone(ends_by: Any, paths: list[str]) -> None:
+    page = TeamsPage(lobby=0.0, verdict="denied", ends_by=ends_by, end_sub_code=5002)
+    async with running(page) as (_, _, client):
+        await client.ask_to_join()
+        await client.shown("denied")
+        request = await client.next_request("/")
+        assert request["url"].endswith(paths[0])
+        assert json.loads(request["body"])["subCode"] == 5002
+        with pytest.raises(TimeoutError):
+            await client.next_request("/", within=NOTHING_COMES)
+
+
+async def test_captions_begin_when_the_page_asks_for_them() -> None:
+    signals = TeamsSignals(dominance=False, captions_lag=0.3)
+    async with running(TeamsPage(lobby=0.0, signals=signals)) as (_, media, client):
+        media.said = [Utterance(0, 414, 0.0, 3.0)]
+        await client.join()
+        await client.tell("captions")
+        message = await asyncio.wait_for(media.messages.get(), PATIENCE)
+        assert b"recognitionResults" in message
+
+
+async def test_the_whole_list_is_the_answer_to_a_request() -> None:
+    async with running() as (_, _, client):
+        await client.ask_to_join()
+        assert (await client.shown("call"))["lists"] is True
+        await client.connect()
+        frame = roster_of(await client.next_request("rosterUpdate/"))
+        assert {entry["details"]["displayName"] for entry in frame.values()} == {"Stems"}
+        answer = await client.get(TEAMS_HOST, "/replica/flightproxy/conv/roster")
+        listed = (await answer.json())["conversation"]["participants"]
+        assert {entry["details"]["displayName"] for entry in listed.values()} == {"Ada", "Stems"}
+
+
+@pytest.mark.parametrize("order", ["first", "later"])
+async def test_frames_of_another_call_come_before_or_after_ours(order: Any) -> None:
+    signals = TeamsSignals(whole_list="frames", other_call=order)
+    async with running(TeamsPage(lobby=0.0, signals=signals)) as (_, _, client):
+        await client.join()
+        names = [
+            {entry["details"]["displayName"] for entry in roster_of(request).values()}
+            for request in [await client.next_request("rosterUpdate/") for _ in range(2)]
+        ]
+        ours, theirs = {"Ada", "Stems"}, {"Stranger 1"}
+        assert names == ([theirs, ours] if order == "first" else [ours, theirs])
 
 
 @pytest.mark.parametrize("wall", ["captcha", "wrong_id", "sign_in_verify", "sign_in_redirect"])
@@ -282,8 +361,8 @@ async def test_the_first_attempts_to_connect_fail_also_after_a_reload() -> None:
 
 async def test_the_lobby_first_waits_for_the_organizer() -> None:
     async with running(TeamsPage(starts_after=0.05, lobby=0.05)) as (_, _, client):
-        await client.ask_to_join()
-        assert [(await client.shown("lobby"))["text"] for _ in range(2)] == ["not_started", "soon"]
+        assert (await client.wait_in_lobby())["text"] == "not_started"
+        assert (await client.shown("lobby"))["text"] == "soon"
         await client.shown("call")
 
 
@@ -295,9 +374,10 @@ async def test_withheld_signals_are_not_sent() -> None:
         assert objects == [False, True]
         assert media.messages.empty()
         replica.remove_bot()
-        end = await client.next_request("/")
-        assert end["url"].endswith("conversationEnd/"), "no roster frame came before"
-        assert json.loads(end["body"])["subCode"] == 5300
+        leg, end = await client.next_request("/"), await client.next_request("/")
+        assert leg["url"].endswith("/call/end/"), "no roster frame came before"
+        assert end["url"].endswith("conversationEnd/")
+        assert {json.loads(each["body"])["subCode"] for each in (leg, end)} == {5300}
 
 
 async def test_more_audio_lines_are_negotiated_during_the_call() -> None:
@@ -309,7 +389,7 @@ async def test_more_audio_lines_are_negotiated_during_the_call() -> None:
         assert (await client.hear("offer"))["sdp"] == "one line more"
         await client.tell("answer", sdp="more")
         await renegotiating
-        assert media.answers == ["more"]
+        assert media.answers == ["page's answer", "more"]
 
 
 async def test_hiding_the_recording_notice_gets_the_bot_removed() -> None:
