@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-queue test lint bench chaos fuzz outcomes image mutate
 
+# Images of Python set it. The tests start hundreds of processes, each of which would compile the same modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The number of parallel browser tests. They are timing-sensitive, and each runs its own Chromium.
 BROWSER_WORKERS ?= 3
 
@@ -63,6 +66,8 @@ outcomes: ## Play every outcome of joining a call, on Meet and on Teams, many ti
 image: ## Build the image with docker, from its base image's present digest
 	@scripts/build-image $(IMAGE)
 
+# Compiled files are told apart by size and second, which two mutations may share.
+mutate: export PYTHONDONTWRITEBYTECODE = 1
 mutate: ## Put faults into the code on purpose, and show which tests notice
 	@scripts/setup-development
 	@.venv/bin/python -m tests.mutations.run

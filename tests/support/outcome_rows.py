@@ -19,12 +19,14 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 
+from fixtures.replica.entrance import Entrance
 from fixtures.replica.host import SentToPage
 from fixtures.replica.scenario import Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.teams.links import PASSCODE
 from tests.support.canaries import files_in, leaks
 from tests.support.record_process import settings_for
+from tests.support.shared_chromium import shared_chromiums
 from worker.contracts.parse_job import parse_job
 from worker.contracts.vendor_words import outcome as vendor_outcome
 from worker.jobs.job_outcome import judge, make_result
@@ -46,8 +48,8 @@ from worker.tape.events import PageSeen, StateChanged, TapeEvent
 from worker.tape.reader import TapeReader
 
 REPEAT: Final = int(os.environ.get("MEETSTEMS_REPEAT", "1"))
-GROUPS: Final = 8
-"""The number of tests that share the rows, so that they can run in several processes."""
+GROUPS: Final = 6
+"""The number of tests that share the rows, so that they can run in several processes. Each launches PARALLEL_ROWS Chromiums."""
 PARALLEL_ROWS: Final = 2
 """Rows that one test plays in parallel."""
 ROW_TIMEOUT: Final = 60.0
@@ -157,14 +159,18 @@ def worker_log() -> Iterator[LogLines]:
 
 async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
     """Plays every GROUPS-th of ``rows``, PARALLEL_ROWS at a time; fails with a list of all faults."""
-    slots = asyncio.Semaphore(PARALLEL_ROWS)
+    async with shared_chromiums(rows[0].scenario, PARALLEL_ROWS) as entrances:
 
-    async def play_in_slot(row: Row) -> list[PlayedRow]:
-        async with slots, asyncio.timeout(ROW_TIMEOUT):
-            return await play(row, folder / row.name)
+        async def play_in_turn(row: Row) -> list[PlayedRow]:
+            entrance = await entrances.get()
+            try:
+                async with asyncio.timeout(ROW_TIMEOUT):
+                    return await play(row, folder / row.name, entrance)
+            finally:
+                entrances.put_nowait(entrance)
 
-    with worker_log() as log:
-        by_row = await asyncio.gather(*map(play_in_slot, rows[group::GROUPS]))
+        with worker_log() as log:
+            by_row = await asyncio.gather(*map(play_in_turn, rows[group::GROUPS]))
     played = [attempt for attempts in by_row for attempt in attempts]
     print(*(attempt.line() for attempt in played), sep="\n")
     wrong = [f"{attempt.row.name}: {fault}" for attempt in played for fault in attempt.faults]
@@ -173,11 +179,11 @@ async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-async def play(row: Row, folder: Path) -> list[PlayedRow]:
-    """Sends the bot to the row's meeting, ``attempts`` times."""
+async def play(row: Row, folder: Path, entrance: Entrance | None = None) -> list[PlayedRow]:
+    """Sends the bot to the row's meeting, ``attempts`` times; with a Chromium of its own unless ``entrance`` has one."""
     await asyncio.to_thread(folder.mkdir, parents=True)
     played: list[PlayedRow] = []
-    async with Replica(row.scenario, folder / "truth.jsonl") as replica:
+    async with Replica(row.scenario, folder / "truth.jsonl", entrance=entrance) as replica:
         for attempt in range(row.attempts):
             steering = asyncio.create_task(row.steer(replica)) if row.steer else None
             sent_before = len(replica.sent_to_page)
