@@ -404,7 +404,7 @@ ROWS = [
     Row("removed", meeting(removed=True), Reason.REMOVED, "bot_kicked_from_call", "removed"),
     Row(
         "closed-as-idle",
-        meeting(Page(lobby=LOBBY, still_there=0.5, still_there_patience=0.0), duration=LONG),
+        meeting(Page(lobby=LOBBY, still_there=2.0, still_there_patience=0.0), duration=LONG),
         Reason.ENDED_IDLE,
         "call_ended_by_platform_idle",
         "idle",
