@@ -5,10 +5,13 @@ const blobBuffer = keptMethod(Blob.prototype, "arrayBuffer");
 
 /**
  * Forwards each message that is received on a data channel, raw and in order, whichever side opened the channel; and each
- * message that the page sends on Teams' main-channel.
+ * message that the page sends on Teams' main-channel or on Meet's meet_messages, which carries what is written into the chat.
  */
 class DataChannels {
-  static #SENT_LABEL = "main-channel";
+  /** @param {string} label */
+  static #forwardsSent(label) {
+    return label === "main-channel" || label === "meet_messages";
+  }
 
   #events;
   #label = keptGetter(RTCDataChannel.prototype, "label");
@@ -37,8 +40,11 @@ class DataChannels {
       "send",
       (channel, _, args) => {
         const connection = this.#known.get(channel);
-        if (connection === undefined || this.#label(channel) !== DataChannels.#SENT_LABEL) return;
-        void this.#forwardSent(connection, DataChannels.#bytes(args[0]), unixNow());
+        if (connection === undefined) return;
+        const label = this.#label(channel);
+        if (DataChannels.#forwardsSent(label)) {
+          void this.#forwardSent(connection, label, DataChannels.#bytes(args[0]), unixNow());
+        }
       },
       this.#events,
     );
@@ -62,12 +68,13 @@ class DataChannels {
 
   /**
    * @param {number} connection
+   * @param {string} label
    * @param {Promise<Uint8Array>} message
    * @param {number} at Unix seconds
    */
-  async #forwardSent(connection, message, at) {
+  async #forwardSent(connection, label, message, at) {
     try {
-      this.#add(connection, DataChannels.#SENT_LABEL, await message, true, at);
+      this.#add(connection, label, await message, true, at);
     } catch (error) {
       this.#events.fault("DataChannels.send", error);
     }

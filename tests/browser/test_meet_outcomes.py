@@ -30,6 +30,7 @@ from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
 from worker.tape.events import (
     ChannelMessage,
+    ChatReceived,
     FrameBatch,
     PageSeen,
     ReceiverTapped,
@@ -136,7 +137,10 @@ def chat_message_is_cut(
     replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
 ) -> Sequence[str]:
     (text,) = replica.chat
-    return [] if 480 < len(text) <= 500 and text.endswith("call.…") else [f"the chat got {text!r}"]
+    said = [event.text for event in events if isinstance(event, ChatReceived)]
+    faults = [] if said == replica.chat else [f"chat on the tape: {said}"]
+    cut = 480 < len(text) <= 500 and text.endswith("call.…")
+    return faults if cut else [*faults, f"the chat got {text!r}"]
 
 
 def call_is_never_seen(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:

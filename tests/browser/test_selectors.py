@@ -173,6 +173,7 @@ CALL = {
     "banner": False,
     "notices": [],
     "recordingDenied": False,
+    "peopleButton": "chip",
     "connection": CONNECTION,
 }
 LOBBY = {"type": "lobby", "ownTile": None, "connection": CONNECTION}
@@ -238,6 +239,14 @@ MEET_STATES = [
     State([{**LOBBY, "text": "host_admits"}], [meet.LOBBY_HOST]),
     State([{**LOBBY, "text": "host_absent"}], [meet.HOST_ABSENT]),
     State([CALL, TILES], [meet.TILE, meet.PHANTOM_TILE, meet.CHAT, meet.CHAT_FIELD, meet.WRITTEN]),
+    State([CALL, TILES], [meet.PEOPLE_CHIP, meet.PEOPLE_ROW], clicks=["[data-action=people]"]),
+    *(State([{**CALL, "peopleButton": form}, TILES], [meet.PEOPLE]) for form in ("avatars", "toolbar")),
+    State([CALL], [meet.MORE_OPTIONS, meet.MENU, meet.SETTINGS_ITEM], clicks=["[data-action=more]"]),
+    State(
+        [CALL],
+        [meet.SETTINGS, meet.GENERAL_TAB, meet.LEAVE_EMPTY_CALLS, meet.CLOSE_SETTINGS],
+        clicks=["[data-action=more]", "[data-action=settings]", "[data-tab=general]"],
+    ),
     State([{**CALL, "consent": True}], [meet.CONSENT, meet.DIALOG]),
     *(
         State([{**CALL, "notices": [notice]}], [meet.NOTICE, *ok])

@@ -14,6 +14,7 @@ from worker.monitoring.in_call_time import InCallTime
 from worker.rendering.progress import Progress
 from worker.tape.events import (
     AudioPathSeen,
+    ChannelMessage,
     FrameBatch,
     PageDropped,
     PageFault,
@@ -29,6 +30,11 @@ FATES: Final = ("received", "recovered", "lost", "late", "duplicate", "trimmed")
 
 MOST_SLOTS: Final = 16
 """Meet uses three receivers for audio; others share one value."""
+
+CHANNELS: Final = frozenset(
+    {"captions", "collections", "dcrpc", "main-channel", "media-director", "meet_messages"}
+)
+"""Labels of data channels that Meet and Teams are known to use; the page chooses them, so others share one value."""
 
 _DOCUMENT: Final = "document"
 """The first part of the keys of totals that a page's document counts."""
@@ -71,6 +77,10 @@ class CaptureMetrics:
         )
         for what in ("frames", "events"):
             self._page_dropped.labels(what)
+        self._channel_messages = counter(
+            registry, "channel_messages", "Messages received on the page's data channels.", "channel"
+        )
+        self._channel_messages.labels("collections")
         self._page_faults = counter(registry, "page_faults", "Errors that the page's scripts reported.")
         self._encoded_path = gauge(
             registry, "encoded_audio_path", "1 where the page took the encoded audio itself."
@@ -96,6 +106,9 @@ class CaptureMetrics:
                 self._page_dropped.labels(what).inc(max(0, event.count))
             case PageFault():
                 self._page_faults.inc()
+            case ChannelMessage(sent=False):
+                channel = event.label if event.label in CHANNELS else OTHER
+                self._channel_messages.labels(channel).inc()
             case ReceiverReport():
                 self._take_report(event)
             case AudioPathSeen():

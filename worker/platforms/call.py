@@ -9,6 +9,7 @@ from playwright.async_api import Page
 from worker.browser.page_window import PageWindow
 from worker.errors import MeetstemsError
 from worker.lifecycle.announcement import NotAnnounced
+from worker.lifecycle.page_tasks import PageTask, TaskOutcome
 from worker.lifecycle.page_view import View
 from worker.platforms.address import MeetingAddress
 from worker.reasons import Reason
@@ -36,6 +37,9 @@ class Call(Protocol):
 
     async def announce(self, message: str) -> NotAnnounced | None:
         """Writes ``message`` into the call's chat, cut to the platform's limit; says why where the page does not take it."""
+
+    async def carry_out(self, task: PageTask) -> TaskOutcome:
+        """Does ``task`` in the page of a call, which is left as it was found; ABSENT where the page offers no such thing."""
 
     async def leave(self) -> None:
         """Leaves by the page's own button, as a person does; does nothing where there is none."""

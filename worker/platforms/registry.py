@@ -13,11 +13,12 @@ from typing import Final, TypeAlias
 
 from worker.errors import InputError
 from worker.platforms.address import MeetingAddress
+from worker.platforms.meet import chat_messages as meet_chat
 from worker.platforms.meet import link as meet_link
-from worker.platforms.meet.roster import MeetRosterDecoder
+from worker.platforms.meet.roster import MeetRosterDecoder, is_roster_push
 from worker.platforms.meet.signs import PRIVATE as MEET_PRIVATE
+from worker.platforms.teams import chat_messages as teams_chat
 from worker.platforms.teams import link as teams_link
-from worker.platforms.teams.chat_messages import chat_in
 from worker.platforms.teams.identification import identified
 from worker.platforms.teams.main_channel import speaking_hints
 from worker.platforms.teams.roster import TeamsRosterDecoder
@@ -68,7 +69,10 @@ class PlatformEntry:
     are the files of browser_scripts that forward what its pages alone have. ``private_selectors`` are where its pages show
     people's names, faces, captions and chat: a snapshot hides them. ``longest_wait`` is the seconds after which the platform
     itself gives up in the waiting room. ``chat_in`` returns the chat messages in an event of the tape. ``identify`` adds a
-    registered bot's token to an address, None: the platform knows none.
+    registered bot's token to an address, None: the platform knows none. ``longest_alone`` is the seconds after which the
+    platform asks one who is alone in a call whether to go on, and ends it for them where they do not answer; None: not known
+    to. ``is_roster_push`` tells the messages by which the platform pushes its roster; None: it pushes none that can go missing
+    by themselves.
     """
 
     title: str
@@ -85,6 +89,8 @@ class PlatformEntry:
     longest_wait: float
     chat_in: Callable[[TapeEvent], list[ChatMessage]] = no_chat
     identify: Callable[[MeetingAddress, str], MeetingAddress] | None = None
+    longest_alone: float | None = None
+    is_roster_push: Callable[[TapeEvent], bool] | None = None
 
 
 PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
@@ -102,6 +108,9 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             page_scripts=("meet/roster_requests.js", "meet/tiles.js"),
             private_selectors=MEET_PRIVATE,
             longest_wait=600.0,
+            chat_in=meet_chat.chat_in,
+            longest_alone=300.0,
+            is_roster_push=is_roster_push,
         ),
         Platform.MICROSOFT_TEAMS: PlatformEntry(
             title="Microsoft Teams",
@@ -116,7 +125,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             page_scripts=("teams/sockets.js", "teams/page_objects.js", "teams/roster_requests.js"),
             private_selectors=TEAMS_PRIVATE,
             longest_wait=1800.0,
-            chat_in=chat_in,
+            chat_in=teams_chat.chat_in,
             identify=identified,
         ),
     }

@@ -73,3 +73,10 @@ def button(label: str) -> str:
         f'{kind}:text-is("{quoted}"), {kind}:has(:text-is("{quoted}")), {kind}[aria-label="{quoted}"]'
         for kind in ("button", "[role=button]", "[role=menuitem]")
     )
+
+
+def with_icon(role: str, icon: str) -> str:
+    """The Playwright selector of an element of this ARIA role with an icon of this name in the page's icon font: icons have the
+    same names in every language.
+    """
+    return f'[role="{role}"]:has(i:text-is("{icon}"))'

@@ -19,6 +19,7 @@ from worker.contracts.vendor_words import words
 from worker.errors import cause
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.media_state import MediaMonitor
+from worker.lifecycle.page_tasks import PageTasks
 from worker.lifecycle.state_machine import Lifecycle, Transition
 from worker.platforms.call import Call, CallError
 from worker.platforms.open_call import identified_link, open_call
@@ -168,19 +169,21 @@ class _Session:
         self._clock = clock
         self._interruptions = Interruptions(browser, tap, page, stopped, clock)
         self._lifecycle = Lifecycle(request.policy, request.bot_name, clock(), comes_back=request.comes_back)
+        platform = PLATFORMS[self._platform]
         self._announcer = Announcer(call, request.announcement, write=self._write, clock=clock)
         self._call_loop = CallLoop(
             call,
             window,
-            PLATFORMS[self._platform].open_roster_decoder(),
+            platform.open_roster_decoder(),
             media,
             self._lifecycle,
             self._announcer,
+            PageTasks(request.policy, request.bot_name, platform.longest_alone, platform.is_roster_push),
             on_transition=self._on_transition,
             write=self._write,
             clock=clock,
             last_heartbeat=lambda: tap.last_heartbeat,
-            chat_in=PLATFORMS[self._platform].chat_in,
+            chat_in=platform.chat_in,
         )
         self._ticker = Ticker(clock, self._write)
         recorder.observers += [self._call_loop.observe, self._ticker.observe, observer.event]
@@ -283,6 +286,7 @@ class _Session:
 
     async def _wind_up(self, ending: Ending) -> None:
         await self._try_in_browser("get what the page holds", self._tap.flush)
+        self._call_loop.log_pushes(ending.at)
         self._announcer.end(recorded=self._recorder.begun)
         if self._recorder.begun:
             self._write(RecordingEnded(at=ending.at, reason=ending.reason, detail=ending.detail))

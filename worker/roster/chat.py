@@ -10,7 +10,8 @@ from worker.tape.events import TapeEvent
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message, as plain text. ``participant_id`` is its sender's device or user id in the roster.
 
-    ``sent_at`` is the platform's own time in Unix seconds, None where it gives none.
+    ``sent_at`` is the platform's own time in Unix seconds, None where it gives none. ``sent``: the bot's page was seen sending
+    it, which does not show that the call got it; such a message has no sender.
     """
 
     message_id: str
@@ -18,6 +19,7 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     text: str
     sent_at: float | None
+    sent: bool = False
 
 
 def no_chat(_: TapeEvent) -> list[ChatMessage]:

@@ -122,7 +122,8 @@ class RosterChanged(Event, frozen=True, kw_only=True):
 class ChatReceived(Event, frozen=True, kw_only=True):
     """Somebody wrote a message into the call's chat, also the bot itself; not on older tapes, nor of every platform.
 
-    ``sent_at`` is the platform's own time, None where it gives none. The raw messages are on the tape as well.
+    ``at`` is when the page received it, in the call. ``sent_at`` is the platform's own time, None where it gives none. The raw
+    messages are on the tape as well.
     """
 
     message_id: str
@@ -134,9 +135,12 @@ class ChatReceived(Event, frozen=True, kw_only=True):
 
 class Announced(Event, frozen=True, kw_only=True):
     """The bot wrote the job's announcement into the call's chat. With a ``failure`` (a value of
-    worker.lifecycle.announcement.NotAnnounced) it did not, and will not."""
+    worker.lifecycle.announcement.NotAnnounced) it did not, and will not. ``confirmed_by``: the message came back (``echo``), or
+    the page was seen sending it (``sent``); empty where neither was seen, which says nothing, and on older tapes.
+    """
 
     failure: str = ""
+    confirmed_by: str = ""
 
 
 class RecordingStarted(Event, frozen=True, kw_only=True):

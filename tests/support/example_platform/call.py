@@ -10,6 +10,7 @@ from playwright.async_api import Page
 
 from worker.browser.page_window import PageWindow
 from worker.lifecycle.announcement import NotAnnounced
+from worker.lifecycle.page_tasks import PageTask, TaskOutcome
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
 from worker.platforms.page_actions import ActionRetries, Click
@@ -69,6 +70,10 @@ class ExampleCall:
     async def announce(self, message: str) -> NotAnnounced | None:
         """The example has no chat."""
         return NotAnnounced.NO_CHAT
+
+    async def carry_out(self, task: PageTask) -> TaskOutcome:
+        """The example's page needs nothing."""
+        return TaskOutcome.ABSENT
 
     async def leave(self) -> None:
         """Presses the button that leaves the call."""

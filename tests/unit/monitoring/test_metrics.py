@@ -30,6 +30,7 @@ from worker.states import State
 from worker.tape.events import (
     TAPE_VERSION,
     AudioPathSeen,
+    ChannelMessage,
     Frame,
     FrameBatch,
     PageDropped,
@@ -218,6 +219,23 @@ def test_faults_and_audio_path_of_the_page_are_reported(reading: Reading) -> Non
     assert reading.value("page_faults_total") == 1
     assert reading.value("encoded_audio_path") == 1
     assert reading.value("tape_messages_total") == 2
+    assert b"secret" not in generate_latest(reading.registry)
+
+
+def test_messages_of_data_channels_are_counted_by_known_labels(reading: Reading) -> None:
+    def message(label: str, *, sent: bool = False) -> ChannelMessage:
+        return ChannelMessage(at=1, document=7, connection=0, label=label, payload=b"x", sent=sent)
+
+    assert reading.value("channel_messages_total", channel="collections") == 0
+    for event in (
+        *[message("collections")] * 3,
+        message("collections", sent=True),
+        message("of somebody"),
+        message("secret"),
+    ):
+        reading.metrics.observe(event)
+    assert reading.value("channel_messages_total", channel="collections") == 3
+    assert reading.value("channel_messages_total", channel="other") == 2
     assert b"secret" not in generate_latest(reading.registry)
 
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, cast
 
 import pytest
 
@@ -12,8 +13,15 @@ from worker.recording import announcer as module
 from worker.recording.announcer import MOST_TRIES, PAUSE, Announcer
 from worker.tape.events import Announced, WorkerEvent
 
+Confirm: TypeAlias = Callable[[NotAnnounced | None], Awaitable[bool]]
+
 T0 = 1_800_000_000.0
 AT = "2027-01-15T08:00:00.000Z"
+
+
+@pytest.fixture(autouse=True)
+def no_wait_for_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONFIRM_TIMEOUT", 0.001)
 
 
 class ScriptedChat:
@@ -104,3 +112,77 @@ async def test_nothing_is_written_where_there_is_nothing_to_announce() -> None:
     await run.stay(60)
     run.announcer.end(recorded=True)
     assert (chat.asked, run.announcer.outcome, run.written) == (0, None, [])
+
+
+class EchoingChat(ScriptedChat):
+    """Has ``said`` come back as ``by`` while the page writes the message."""
+
+    def __init__(self, answer: NotAnnounced | None, said: str, by: str = "echo") -> None:
+        super().__init__(answer)
+        self.run: Run | None = None
+        self._said = said
+        self._by = by
+
+    async def announce(self, message: str) -> NotAnnounced | None:
+        if self.run is not None:
+            self.run.announcer.see(self._said, self._by)
+        return await super().announce(message)
+
+
+@pytest.mark.parametrize("by", ["echo", "sent"])
+@pytest.mark.parametrize("answer", [None, NotAnnounced.NOT_TAKEN])
+async def test_a_message_that_comes_back_was_written_whatever_the_page_shows(
+    answer: NotAnnounced | None, by: str
+) -> None:
+    chat = EchoingChat(answer, " Hello\n", by)
+    chat.run = run = Run(chat)
+    await run.stay(60)
+    assert chat.asked == 1
+    assert run.announcer.outcome == Announcement(written_at=AT)
+    assert run.written == [Announced(at=T0, confirmed_by=by)]
+
+
+@pytest.mark.parametrize("said", ["Hello you", "Hell", "", "\u2026", "Hallo\u2026"])
+async def test_another_message_confirms_nothing(said: str) -> None:
+    chat = EchoingChat(NotAnnounced.NOT_TAKEN, said)
+    chat.run = run = Run(chat)
+    await run.stay(60)
+    assert chat.asked == MOST_TRIES
+    assert run.written == [Announced(at=T0 + (MOST_TRIES - 1) * PAUSE, failure="not_taken")]
+
+
+async def test_a_message_that_was_cut_is_confirmed_by_its_beginning() -> None:
+    chat = EchoingChat(None, "He\u2026")
+    chat.run = run = Run(chat)
+    await run.stay(1)
+    assert run.written == [Announced(at=T0, confirmed_by="echo")]
+
+
+async def test_what_was_said_before_the_bot_wrote_anything_is_no_confirmation() -> None:
+    run = Run(ScriptedChat(None))
+    run.announcer.see("Hello", "echo")
+    await run.stay(1)
+    assert run.written == [Announced(at=T0)]
+
+
+def told_first(written: asyncio.Event, ask: Confirm) -> Confirm:
+    async def confirm(failure: NotAnnounced | None) -> bool:
+        written.set()
+        return await ask(failure)
+
+    return confirm
+
+
+async def test_a_confirmation_may_come_after_the_page_took_the_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "CONFIRM_TIMEOUT", 30.0)
+    run = Run(ScriptedChat(None))
+    written = asyncio.Event()
+    monkeypatch.setattr(run.announcer, "_is_confirmed", told_first(written, run.announcer._is_confirmed))
+    trying = asyncio.create_task(run.announcer.try_if_due())
+    await written.wait()
+    run.announcer.see("Hello", "sent")
+    run.announcer.see("Hello", "echo")
+    await trying
+    assert run.written == [Announced(at=T0, confirmed_by="sent")]

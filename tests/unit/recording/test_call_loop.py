@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from typing import cast
@@ -10,10 +11,11 @@ from worker.browser.page_window import PageWindow
 from worker.lifecycle.announcement import NotAnnounced
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.lifecycle.media_state import MediaMonitor
+from worker.lifecycle.page_tasks import PageTask, PageTasks, TaskOutcome
 from worker.lifecycle.page_view import Scene, View
 from worker.lifecycle.state_machine import Lifecycle, Transition
 from worker.reasons import Reason
-from worker.recording import call_loop
+from worker.recording import announcer, call_loop
 from worker.recording.announcer import Announcer
 from worker.recording.call_loop import CallLoop
 from worker.recording.steady_clock import SteadyClock
@@ -21,6 +23,7 @@ from worker.roster.chat import ChatMessage
 from worker.roster.roster import Device, Roster, Status
 from worker.states import State
 from worker.tape.events import (
+    Announced,
     ChannelMessage,
     ChatReceived,
     DocumentClosed,
@@ -48,6 +51,7 @@ class ScriptedCall:
         self._views = list(views)
         self.actions: list[str] = []
         self.thorough: list[bool] = []
+        self.outcome = TaskOutcome.DONE
 
     async def open(self) -> None:
         self.actions.append("open")
@@ -63,6 +67,10 @@ class ScriptedCall:
         self.actions.append(message)
         return None
 
+    async def carry_out(self, task: PageTask) -> TaskOutcome:
+        self.actions.append(task)
+        return self.outcome
+
     async def leave(self) -> None:
         self.actions.append("leave")
 
@@ -71,7 +79,8 @@ class ScriptedRoster:
     undecodable = 0
     harvested = 0
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = False) -> None:
+        self._alone = alone
         self.observed: list[TapeEvent] = []
 
     def observe(self, event: TapeEvent) -> None:
@@ -80,7 +89,8 @@ class ScriptedRoster:
 
     def roster(self) -> Roster:
         us = Device(device_id="us", is_us=True, status=Status.IN)
-        return Roster(devices={"us": us, "ana": Device(device_id="ana", name="Ana", status=Status.IN)})
+        ana = Device(device_id="ana", name="Ana", status=Status.IN)
+        return Roster(devices={"us": us} if self._alone else {"us": us, "ana": ana})
 
     def tenure(self, source: int, at: float) -> int:
         raise NotImplementedError
@@ -97,13 +107,15 @@ class Run:
         policy: LeavePolicy | None = None,
         clock: Callable[[], float] | None = None,
         last_heartbeat: Callable[[], float | None] = lambda: None,
+        longest_alone: float | None = None,
+        alone: bool = False,
     ) -> None:
         self.now = T0
         self.rests: list[State] = []
         """The state of each call of rest(), for which the run takes the place of the page's window."""
         self.transitions: list[Transition] = []
         self.written: list[WorkerEvent] = []
-        self.decoder = ScriptedRoster()
+        self.decoder = ScriptedRoster(alone=alone)
         self.media = media = MediaMonitor()
         self.call_loop = CallLoop(
             call,
@@ -112,6 +124,7 @@ class Run:
             media,
             Lifecycle(policy or LeavePolicy(), "Notes", T0),
             Announcer(call, announcement, write=self.written.append, clock=self._clock),
+            PageTasks(policy or LeavePolicy(), "Notes", longest_alone, None),
             on_transition=self.transitions.append,
             write=self.written.append,
             clock=clock or self._clock,
@@ -131,6 +144,7 @@ class Run:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_loop, "JOINING_INTERVAL", 0.0)
+    monkeypatch.setattr(announcer, "CONFIRM_TIMEOUT", 0.001)
     monkeypatch.setattr(call_loop, "IN_CALL_INTERVAL", 0.0)
 
 
@@ -194,8 +208,9 @@ async def test_every_second_look_in_the_call_reads_the_pages_text() -> None:
     assert call.thorough[:9] == [True, False] * 4 + [True]
 
 
-async def test_chat_is_written_once_and_only_in_the_call() -> None:
-    message = ChatMessage(message_id="1", participant_id="ana", name="Ana", text="Hello", sent_at=T0)
+@pytest.mark.parametrize("name", ["Ana", None])
+async def test_chat_is_written_once_and_only_in_the_call_with_the_rosters_name(name: str | None) -> None:
+    message = ChatMessage(message_id="1", participant_id="ana", name=name, text="Hello", sent_at=T0)
     run = Run(ScriptedCall([*scenes(Scene.LOBBY, Scene.CALL, Scene.CALL), OVER]))
     run.call_loop._chat_in = lambda event: [message]
     for _ in range(2):
@@ -206,6 +221,75 @@ async def test_chat_is_written_once_and_only_in_the_call() -> None:
     assert chat.sent_at == T0 < chat.at
     (admitted,) = [move.at for move in run.transitions if move.state is State.IN_CALL_NOT_RECORDING]
     assert chat.at >= admitted
+
+
+async def test_chat_of_the_call_has_the_time_at_which_it_came() -> None:
+    message = ChatMessage(message_id="1", participant_id="ana", name="Ana", text="Hello", sent_at=None)
+    arrived = ChannelMessage(at=T0 + 9, document=1, connection=0, label="collections", payload=b"")
+    run = Run(ScriptedCall([*scenes(*[Scene.CALL] * 30), OVER]))
+    run.call_loop._chat_in = lambda event: [message] if event is arrived else []
+    run.call_loop._decoder.observe = lambda event: None  # type: ignore[method-assign]
+    run.call_loop.observe(arrived)
+    await run.call_loop.until_leaving()
+    (chat,) = [event for event in run.written if isinstance(event, ChatReceived)]
+    assert chat.at == arrived.at
+
+
+@pytest.mark.parametrize(
+    ("message", "confirmed_by"),
+    [
+        (ChatMessage(message_id="1", participant_id="us", name=None, text="Hi", sent_at=None), "echo"),
+        (ChatMessage(message_id="1", participant_id="ana", name=None, text="Hi", sent_at=None), ""),
+        (
+            ChatMessage(message_id="1", participant_id="", name=None, text="Hi", sent_at=T0, sent=True),
+            "sent",
+        ),
+    ],
+)
+async def test_only_the_bots_own_words_confirm_its_announcement(
+    message: ChatMessage, confirmed_by: str
+) -> None:
+    class Answering(ScriptedCall):
+        async def announce(self, message: str) -> NotAnnounced | None:
+            run.call_loop.observe(ROSTER_MESSAGE)
+            return await super().announce(message)
+
+    run = Run(Answering([*scenes(Scene.CALL, Scene.CALL, Scene.CALL), OVER]), "Hi")
+    run.call_loop._chat_in = lambda event: [message] if run.written else []
+    await run.call_loop.until_leaving()
+    (announced,) = [event for event in run.written if isinstance(event, Announced)]
+    assert announced.confirmed_by == confirmed_by
+    said = [event.text for event in run.written if isinstance(event, ChatReceived)]
+    assert said == ([] if message.sent else ["Hi"])
+
+
+@pytest.mark.parametrize("outcome", list(TaskOutcome))
+async def test_what_is_due_in_the_page_is_done_in_the_call_and_costs_nothing(
+    outcome: TaskOutcome, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = ScriptedCall([*scenes(*[Scene.CALL] * 60), OVER])
+    call.outcome = outcome
+    run = Run(call, policy=LeavePolicy(noone_joined=600.0), longest_alone=300.0, alone=True)
+    await run.call_loop.until_leaving()
+    assert call.actions.count(PageTask.STAY_ALONE) == 1
+    assert ("a task in the page, stay_alone: failed" in caplog.text) == (outcome is TaskOutcome.FAILED)
+    ending = run.transitions[-1].ending
+    assert ending is not None
+    assert ending.reason is Reason.MEETING_ENDED
+
+
+async def test_a_task_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_loop, "TASK_TIMEOUT", 0.001)
+
+    class Hanging(ScriptedCall):
+        async def carry_out(self, task: PageTask) -> TaskOutcome:
+            await asyncio.Event().wait()
+            return await super().carry_out(task)
+
+    call = Hanging([*scenes(*[Scene.CALL] * 60), OVER])
+    run = Run(call, policy=LeavePolicy(noone_joined=600.0), longest_alone=300.0, alone=True)
+    await run.call_loop.until_leaving()
+    assert run.transitions[-1].state is State.LEAVING
 
 
 async def test_the_bots_name_and_a_closed_document_reach_the_roster() -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from fixtures.replica.connection import ConnectionFailed
 from fixtures.replica.meet import roster
+from fixtures.replica.meet.chat_pb2 import OutgoingMessage
 from fixtures.replica.meet.roster_pb2 import CollectionsMessage, SyncResponse, User
 from fixtures.replica.meet.site import SYNC_PATH
 from fixtures.replica.scenario import Media, Page, Participant, Roster, Scenario
@@ -338,7 +339,7 @@ async def test_captions_stay_away_until_they_are_switched_on() -> None:
     async with running(scenario) as (_, media, client):
         await client.join()
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
-        await client.tell("chat", text="Hello")
+        await client.tell("chat", payload=base64.b64encode(written("Hello")).decode())
         while b"Hello" not in zlib.decompress(media.collections[-1], wbits=47):
             media.collections_sent.clear()
             await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
@@ -413,12 +414,20 @@ async def test_removal_is_also_sent_over_the_channel() -> None:
         assert (gone.device_id, gone.status) == (roster.self_id(MEETING), User.Status.REMOVED)
 
 
+def written(text: str) -> bytes:
+    """A message as the page sends it."""
+    message = OutgoingMessage()
+    chat = message.envelope.request.creation.wrapper.chat
+    chat.sent_at, chat.body.text = 1785104796458, text
+    return message.SerializeToString()
+
+
 async def test_chat_is_kept_and_echoed() -> None:
     async with running() as (replica, media, client):
         await client.join()
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
         media.collections_sent.clear()
-        await client.tell("chat", text="I record this")
+        await client.tell("chat", payload=base64.b64encode(written("I record this")).decode())
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
         assert replica.chat == ["I record this"]
         assert b"I record this" in zlib.decompress(media.collections[-1], wbits=31)

@@ -11,12 +11,15 @@ from playwright.async_api import Page
 
 from worker.browser.page_window import PageWindow
 from worker.lifecycle.announcement import NotAnnounced
+from worker.lifecycle.page_tasks import PageTask, TaskOutcome
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import Chat, write_message
 from worker.platforms.meet import signs as meet
 from worker.platforms.meet.facts import Facts
-from worker.platforms.meet.rules import Past, asks, steps, view
+from worker.platforms.meet.people_panel import open_and_close_people
+from worker.platforms.meet.rules import Past, asks, is_unanswerable, steps, view
+from worker.platforms.meet.settings_dialog import stay_in_empty_calls
 from worker.platforms.page_actions import ActionRetries
 from worker.platforms.page_driver import PageDriver, reading_script
 from worker.platforms.signs import judge_sign_in
@@ -48,6 +51,7 @@ class MeetCall:
         self._facts = Facts()
         self._past = Past()
         self._language = ""
+        self._unanswerable = False
 
     async def open(self) -> None:
         """Loads the page, with incoming video off. Raises CallError where it does not load."""
@@ -58,6 +62,7 @@ class MeetCall:
         """Reads the page once. ``thorough``: reads its text even while a call is visible, which costs a layout."""
         self._facts = facts = await self._observe(with_text=thorough)
         self._log_language(facts.language)
+        self._log_unanswerable(facts)
         seen = view(facts, self._past)
         if seen.scene is Scene.CALL:
             self._past = Past(asked=True, entered=True)
@@ -77,6 +82,17 @@ class MeetCall:
         """Writes ``message`` into the chat, cut to CHAT_LIMIT; says why where the page does not take it."""
         return await write_message(self._driver, _CHAT, message)
 
+    async def carry_out(self, task: PageTask) -> TaskOutcome:
+        """Does ``task`` by the page's own buttons, unless a dialog asks for something else now."""
+        if self._facts.dialogs:
+            return TaskOutcome.LATER
+        async with self._driver.window.restored():
+            match task:
+                case PageTask.STAY_ALONE:
+                    return await stay_in_empty_calls(self._driver)
+                case PageTask.WAKE_ROSTER:
+                    return await open_and_close_people(self._driver)
+
     async def leave(self) -> None:
         """Leaves by the page's own button, as a person does; does nothing where there is none."""
         await self._driver.leave_by((meet.LEAVE,), self._visible)
@@ -88,6 +104,15 @@ class MeetCall:
 
     async def _visible(self) -> frozenset[str]:
         return (await self._observe(with_text=False)).elements
+
+    def _log_unanswerable(self, facts: Facts) -> None:
+        """Says once for each such dialog that the bot does not know its answer; its words may be people's."""
+        unanswerable = is_unanswerable(facts)
+        if unanswerable and not self._unanswerable:
+            logger.warning(
+                "the page asks a question whose answer is not known: it may end the call for the bot"
+            )
+        self._unanswerable = unanswerable
 
     def _log_language(self, language: str) -> None:
         if language and language != self._language:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'worker/platforms/meet/collections.proto\x12\x0emeetstems.meet\"<\n\x0b\x43ollections\x12-\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x1f.meetstems.meet.CollectionsBody\"9\n\x0f\x43ollectionsBody\x12&\n\x06update\x18\x02 \x01(\x0b\x32\x16.meetstems.meet.Update\"g\n\x06Update\x12\x35\n\x0e\x64\x65vice_outputs\x18\x03 \x01(\x0b\x32\x1d.meetstems.meet.DeviceOutputs\x12&\n\x06people\x18\r \x01(\x0b\x32\x16.meetstems.meet.People\">\n\rDeviceOutputs\x12-\n\x07outputs\x18\x02 \x03(\x0b\x32\x1c.meetstems.meet.DeviceOutput\"n\n\x0c\x44\x65viceOutput\x12\x0c\n\x04type\x18\x02 \x01(\r\x12\x11\n\tstream_id\x18\x04 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\x12*\n\x05state\x18\n \x01(\x0b\x32\x1b.meetstems.meet.OutputState\"\x1f\n\x0bOutputState\x12\x10\n\x08\x64isabled\x18\x01 \x01(\x08\"0\n\x06People\x12&\n\x04list\x18\x01 \x01(\x0b\x32\x18.meetstems.meet.UserList\"/\n\x08UserList\x12#\n\x05users\x18\x02 \x03(\x0b\x32\x14.meetstems.meet.User\"\x9b\x01\n\x04User\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\tfull_name\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\x12\n\x05is_us\x18\x07 \x01(\x0cH\x00\x88\x01\x01\x12\x18\n\x10parent_device_id\x18\x15 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x1d \x01(\t\x12\x0f\n\x07is_host\x18\" \x01(\rB\x08\n\x06_is_us\"]\n#SyncMeetingSpaceCollectionsResponse\x12\x36\n\x0b\x63ollections\x18\x02 \x01(\x0b\x32!.meetstems.meet.SyncedCollections\";\n\x11SyncedCollections\x12&\n\x04list\x18\x02 \x01(\x0b\x32\x18.meetstems.meet.UserListb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'worker/platforms/meet/collections.proto\x12\x0emeetstems.meet\"<\n\x0b\x43ollections\x12-\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x1f.meetstems.meet.CollectionsBody\"9\n\x0f\x43ollectionsBody\x12&\n\x06update\x18\x02 \x01(\x0b\x32\x16.meetstems.meet.Update\"g\n\x06Update\x12\x35\n\x0e\x64\x65vice_outputs\x18\x03 \x01(\x0b\x32\x1d.meetstems.meet.DeviceOutputs\x12&\n\x06people\x18\r \x01(\x0b\x32\x16.meetstems.meet.People\">\n\rDeviceOutputs\x12-\n\x07outputs\x18\x02 \x03(\x0b\x32\x1c.meetstems.meet.DeviceOutput\"n\n\x0c\x44\x65viceOutput\x12\x0c\n\x04type\x18\x02 \x01(\r\x12\x11\n\tstream_id\x18\x04 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\x12*\n\x05state\x18\n \x01(\x0b\x32\x1b.meetstems.meet.OutputState\"\x1f\n\x0bOutputState\x12\x10\n\x08\x64isabled\x18\x01 \x01(\x08\"T\n\x06People\x12&\n\x04list\x18\x01 \x01(\x0b\x32\x18.meetstems.meet.UserList\x12\"\n\x04\x63hat\x18\x04 \x03(\x0b\x32\x14.meetstems.meet.Chat\"5\n\x04\x43hat\x12-\n\x08messages\x18\x02 \x03(\x0b\x32\x1b.meetstems.meet.ChatMessage\"\x88\x01\n\x0b\x43hatMessage\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12&\n\x04\x62ody\x18\x05 \x01(\x0b\x32\x18.meetstems.meet.ChatBody\x12*\n\x06sender\x18\x08 \x01(\x0b\x32\x1a.meetstems.meet.ChatSender\"\x18\n\x08\x43hatBody\x12\x0c\n\x04text\x18\x01 \x01(\t\"\x1a\n\nChatSender\x12\x0c\n\x04name\x18\x01 \x01(\t\"/\n\x08UserList\x12#\n\x05users\x18\x02 \x03(\x0b\x32\x14.meetstems.meet.User\"\x9b\x01\n\x04User\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\tfull_name\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\x12\n\x05is_us\x18\x07 \x01(\x0cH\x00\x88\x01\x01\x12\x18\n\x10parent_device_id\x18\x15 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x1d \x01(\t\x12\x0f\n\x07is_host\x18\" \x01(\rB\x08\n\x06_is_us\"]\n#SyncMeetingSpaceCollectionsResponse\x12\x36\n\x0b\x63ollections\x18\x02 \x01(\x0b\x32!.meetstems.meet.SyncedCollections\";\n\x11SyncedCollections\x12&\n\x04list\x18\x02 \x01(\x0b\x32\x18.meetstems.meet.UserListb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,13 +44,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OUTPUTSTATE']._serialized_start=461
   _globals['_OUTPUTSTATE']._serialized_end=492
   _globals['_PEOPLE']._serialized_start=494
-  _globals['_PEOPLE']._serialized_end=542
-  _globals['_USERLIST']._serialized_start=544
-  _globals['_USERLIST']._serialized_end=591
-  _globals['_USER']._serialized_start=594
-  _globals['_USER']._serialized_end=749
-  _globals['_SYNCMEETINGSPACECOLLECTIONSRESPONSE']._serialized_start=751
-  _globals['_SYNCMEETINGSPACECOLLECTIONSRESPONSE']._serialized_end=844
-  _globals['_SYNCEDCOLLECTIONS']._serialized_start=846
-  _globals['_SYNCEDCOLLECTIONS']._serialized_end=905
+  _globals['_PEOPLE']._serialized_end=578
+  _globals['_CHAT']._serialized_start=580
+  _globals['_CHAT']._serialized_end=633
+  _globals['_CHATMESSAGE']._serialized_start=636
+  _globals['_CHATMESSAGE']._serialized_end=772
+  _globals['_CHATBODY']._serialized_start=774
+  _globals['_CHATBODY']._serialized_end=798
+  _globals['_CHATSENDER']._serialized_start=800
+  _globals['_CHATSENDER']._serialized_end=826
+  _globals['_USERLIST']._serialized_start=828
+  _globals['_USERLIST']._serialized_end=875
+  _globals['_USER']._serialized_start=878
+  _globals['_USER']._serialized_end=1033
+  _globals['_SYNCMEETINGSPACECOLLECTIONSRESPONSE']._serialized_start=1035
+  _globals['_SYNCMEETINGSPACECOLLECTIONSRESPONSE']._serialized_end=1128
+  _globals['_SYNCEDCOLLECTIONS']._serialized_start=1130
+  _globals['_SYNCEDCOLLECTIONS']._serialized_end=1189
 # @@protoc_insertion_point(module_scope)

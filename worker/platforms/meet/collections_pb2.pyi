@@ -52,10 +52,42 @@ class OutputState(_message.Message):
     def __init__(self, disabled: _Optional[bool] = ...) -> None: ...
 
 class People(_message.Message):
-    __slots__ = ("list",)
+    __slots__ = ("list", "chat")
     LIST_FIELD_NUMBER: _ClassVar[int]
+    CHAT_FIELD_NUMBER: _ClassVar[int]
     list: UserList
-    def __init__(self, list: _Optional[_Union[UserList, _Mapping]] = ...) -> None: ...
+    chat: _containers.RepeatedCompositeFieldContainer[Chat]
+    def __init__(self, list: _Optional[_Union[UserList, _Mapping]] = ..., chat: _Optional[_Iterable[_Union[Chat, _Mapping]]] = ...) -> None: ...
+
+class Chat(_message.Message):
+    __slots__ = ("messages",)
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    messages: _containers.RepeatedCompositeFieldContainer[ChatMessage]
+    def __init__(self, messages: _Optional[_Iterable[_Union[ChatMessage, _Mapping]]] = ...) -> None: ...
+
+class ChatMessage(_message.Message):
+    __slots__ = ("message_id", "device_id", "body", "sender")
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    message_id: str
+    device_id: str
+    body: ChatBody
+    sender: ChatSender
+    def __init__(self, message_id: _Optional[str] = ..., device_id: _Optional[str] = ..., body: _Optional[_Union[ChatBody, _Mapping]] = ..., sender: _Optional[_Union[ChatSender, _Mapping]] = ...) -> None: ...
+
+class ChatBody(_message.Message):
+    __slots__ = ("text",)
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    def __init__(self, text: _Optional[str] = ...) -> None: ...
+
+class ChatSender(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class UserList(_message.Message):
     __slots__ = ("users",)

@@ -3,7 +3,7 @@
  * costs the browser a layout, only when asked to or when no call is visible.
  *
  * @param {{elements: Record<string, string>, inCallView: string[], tile: string, phantomTile: string, nameField: string,
- *          dialog: string, dialogOk: string, written: string, live: string, withText: boolean}} wanted  CSS selectors;
+ *          leave: string, dialog: string, dialogOk: string, written: string, live: string, withText: boolean}} wanted  CSS selectors;
  *          `inCallView` holds names of elements
  * @param {(root: HTMLElement, leftOut: string) => string} textWithout  page_text.js
  */
@@ -24,9 +24,9 @@
   const own = (element) => !element.closest(wanted.written);
   /** @param {Element} element */
   const usable = (element) => visible(element) && own(element) && !element.matches(":disabled, [aria-disabled=true]");
-  /** @param {ParentNode} root */
-  const buttons = (root) =>
-    [...root.querySelectorAll("button, [role=button], [role=menuitem]")].slice(0, MAX_BUTTONS).filter(usable).flatMap(labels);
+  const BUTTONS = "button, [role=button], [role=menuitem]";
+  /** @param {ParentNode} root @returns {string[][]} */
+  const labelsOfButtons = (root) => [...root.querySelectorAll(BUTTONS)].slice(0, MAX_BUTTONS).filter(usable).map(labels);
   /** @param {Element} element @param {string} leftOut */
   const text = (element, leftOut) => textWithout(/** @type {HTMLElement} */ (element), leftOut).slice(0, MAX_TEXT);
 
@@ -48,13 +48,16 @@
     tiles: new Set(tiles.map((tile) => tile.getAttribute("data-participant-id"))).size,
     names: dialogs.length ? tiles.filter(visible).flatMap((tile) => text(tile, ":not(*)").split("\n")) : [],
     name: name ? name.value : null,
-    buttons: buttons(document),
+    buttons: labelsOfButtons(document).flat(),
+    leave_label: [...document.querySelectorAll(wanted.leave)].filter(usable).flatMap(labels)[0] ?? "",
     headings: [...document.querySelectorAll("h1")]
       .filter((heading) => visible(heading) && own(heading))
       .map((heading) => (heading.textContent ?? "").trim()),
     dialogs: dialogs.map((dialog) => ({
       text: text(dialog, wanted.written),
-      buttons: buttons(dialog),
+      question: text(dialog, `${wanted.written}, ${BUTTONS}`),
+      buttons: labelsOfButtons(dialog).flat(),
+      answers: labelsOfButtons(dialog).map((labels) => labels[0] ?? ""),
       ok: [...document.querySelectorAll(wanted.dialogOk)].some((button) => dialog.contains(button) && usable(button)),
     })),
     text: withText ? text(document.body, `${wanted.written}, ${wanted.live}`) : "",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import zlib
 from collections.abc import Iterable
 
 from google.protobuf.message import DecodeError
@@ -25,13 +24,14 @@ from worker.platforms.meet.collections_pb2 import (
     User,
     UserList,
 )
+from worker.platforms.meet.compression import MAX_MESSAGE_BYTES, unpack
 from worker.platforms.meet.protobuf_harvest import (
     DEVICE_ID,
+    DEVICE_PART,
     harvest_names,
     harvest_outputs,
     harvest_users,
     is_protobuf,
-    packed_frame,
 )
 from worker.platforms.meet.tiles import presenter, shown_name, waits
 from worker.reasons import Reason
@@ -40,13 +40,9 @@ from worker.roster.sources import LOUDEST_MARKER
 from worker.roster.tenures import SourceOwners
 from worker.tape.events import ChannelMessage, DocumentClosed, RosterResponse, TapeEvent, TilesSeen
 
-MAX_MESSAGE_BYTES = 2 * 1024 * 1024
-"""Of one decompressed message: a meeting of a thousand people needs less than one megabyte."""
 MAX_DEVICES = 10_000
 MAX_NAME_CHARACTERS = 1_000
 
-_DEVICES = b"/devices/"
-"""A part of each device id, by which messages without any are told quickly."""
 _VIDEO = 2
 _IS_US_FIELD = 7
 STALE_ANSWER = 5.0
@@ -62,6 +58,11 @@ _REMOVED = CallOver(
     detail="the roster says that we were removed",
     evidence=("roster.own_status_removed",),
 )
+
+
+def is_roster_push(event: TapeEvent) -> bool:
+    """Whether the event is a message by which Meet pushes its roster, unasked."""
+    return isinstance(event, ChannelMessage) and event.label == "collections" and not event.sent
 
 
 class MeetRosterDecoder:
@@ -117,7 +118,7 @@ class MeetRosterDecoder:
         return self._owners.tenure(source, at)
 
     def _observe_collections(self, payload: bytes) -> None:
-        data = _decompress(payload)
+        data = unpack(payload)
         if data is None:
             self.undecodable += 1
             return
@@ -133,10 +134,8 @@ class MeetRosterDecoder:
 
     def _observe_channel(self, payload: bytes) -> None:
         """A message of a channel that is for something else: only what has the whole form of a fact counts."""
-        data = _decompress(payload)
-        if data is not None and (packed := packed_frame(data)):
-            data = _decompress(packed)
-        if data is None or _DEVICES not in data:
+        data = unpack(payload)
+        if data is None or DEVICE_PART not in data:
             return
         for stream_id, device_id in harvest_outputs(data):
             self._assign(stream_id, device_id, Evidence.CHANNELS)
@@ -330,27 +329,6 @@ def _parse_source(text: str) -> int | None:
         return None
     source = int(text)
     return source if 0 < source < 2**32 and source != LOUDEST_MARKER else None
-
-
-def _decompress(payload: bytes) -> bytes | None:
-    """Unpacks a message that is compressed with zlib, gzip or not at all; None where it is broken, empty or larger than
-    MAX_MESSAGE_BYTES.
-    """
-    if not _looks_compressed(payload):
-        return payload if 0 < len(payload) <= MAX_MESSAGE_BYTES else None
-    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # either header
-    try:
-        data = decompressor.decompress(payload, MAX_MESSAGE_BYTES)
-    except zlib.error:
-        return None
-    return data if data and not decompressor.unconsumed_tail else None
-
-
-def _looks_compressed(payload: bytes) -> bool:
-    """A gzip magic (RFC 1952 §2.3.1), or a zlib header with its check bits (RFC 1950 §2.2)."""
-    if payload[:2] == b"\x1f\x8b":
-        return True
-    return len(payload) >= 2 and payload[0] == 0x78 and int.from_bytes(payload[:2], "big") % 31 == 0
 
 
 def _unwrap_base64(payload: bytes) -> bytes:

@@ -11,6 +11,7 @@ from msgspec import structs
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.meet import signs as meet
 from worker.platforms.meet.facts import Dialog, Facts
+from worker.platforms.meet.idle_question import is_asked_alone, staying_answer
 from worker.platforms.page_actions import Click, FillName, Step
 from worker.platforms.signs import Sign, button, first_said, plain
 from worker.reasons import Reason
@@ -69,9 +70,12 @@ def view(facts: Facts, past: Past = NOTHING_YET) -> View:
 def steps(facts: Facts) -> Iterator[Step]:
     """The steps to take before and in the call, the most urgent first."""
     denied = _denial(facts) is not None
-    for dialog in facts.dialogs:
-        yield from _dialog_steps(dialog, _own_words(dialog, facts))
     in_call_view = any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW)
+    for dialog in facts.dialogs:
+        words = _own_words(dialog, facts)
+        yield from _dialog_steps(dialog, words)
+        if in_call_view and not _is_known(words) and (answer := staying_answer(dialog, facts)) is not None:
+            yield _in_dialog(answer)
     in_the_way = (meet.GOT_IT,) if in_call_view else (meet.WITHOUT_ACCOUNT, meet.IN_THE_WAY)
     # A dialog that denies the recording stays, so that it can be confirmed.
     for sign in () if denied else in_the_way:
@@ -88,6 +92,17 @@ def steps(facts: Facts) -> Iterator[Step]:
         yield joining
     elif label := _offered(meet.OTHER_WAYS.labels, facts.buttons):
         yield Click(button(label))
+
+
+def is_unanswerable(facts: Facts) -> bool:
+    """Whether the page asks the bot, alone in a call, something of which neither words nor structure tell the answer."""
+    in_call_view = any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW)
+    return in_call_view and any(
+        not _is_known(_own_words(dialog, facts))
+        and is_asked_alone(dialog, facts)
+        and staying_answer(dialog, facts) is None
+        for dialog in facts.dialogs
+    )
 
 
 def asks(step: Step, facts: Facts) -> bool:
@@ -279,6 +294,11 @@ def _dialog_steps(dialog: Dialog, text: str) -> Iterator[Step]:
         answers = meet.STILL_THERE.labels
     if label := _offered(answers, dialog.buttons):
         yield _in_dialog(label)
+
+
+def _is_known(words: str) -> bool:
+    """Whether a dialog's words, in plain() form, are those of a sign."""
+    return first_said(_SAID_IN_DIALOGS, words) is not None
 
 
 def _in_dialog(label: str) -> Click:

@@ -139,15 +139,97 @@ PHANTOM_TILE: Final = Sign(
 )
 CHAT: Final = Sign(
     name="call.chat",
-    selectors=('button[aria-label^="Chat with everyone"]', 'button[jsname="A5il2e"]'),
+    selectors=(
+        'button[aria-label^="Chat with everyone"]',
+        'button[jsname="A5il2e"]:not([data-panel-id="1"])',
+        'button[data-panel-id="2"]',
+    ),
     evidence_for="the call's messages; opens and closes their panel",
-    source="observed; the second, for pages in other languages, public bot",
+    source="observed; the others, for pages in other languages, public bots: panel 1 is that of people",
 )
 CHAT_FIELD: Final = Sign(
     name="call.chat_field",
     selectors=('textarea[aria-label^="Send a message"]', 'textarea[jsname="YPqjbf"]'),
     evidence_for="a message can be written",
     source="observed; the second, for pages in other languages, public bot",
+)
+PEOPLE: Final = Sign(
+    name="call.people",
+    selectors=('button[data-panel-id="1"]', 'button[aria-label^="People"]', "span[data-avatar-count]"),
+    evidence_for="the panel of people; opens and closes it",
+    source="public bots: the first until 2025, the last since May 2026",
+)
+PEOPLE_CHIP: Final = Sign(
+    name="call.people_chip",
+    selectors=('[role="button"][jsname="ocqpFe"]',),
+    evidence_for="the same, where it shows one number: chips of this kind also start notes or a timer, or show a message",
+    source="public bots since December 2025, in English and Thai",
+)
+PEOPLE_ROW: Final = Sign(
+    name="call.people_row",
+    selectors=('[role="listitem"][data-participant-id]',),
+    evidence_for="the panel of people is open",
+    source="observed in captures of 2026",
+)
+MORE_OPTIONS: Final = Sign(
+    name="call.more_options",
+    selectors=(
+        'button[jsname="NakZHc"]:not([data-participant-id] *)',
+        'button[aria-label="More options"]:not([data-participant-id] *)',
+    ),
+    evidence_for="opens the menu of the call",
+    source="observed; the first, for pages in other languages, public bots",
+)
+MENU: Final = Sign(
+    name="call.menu",
+    selectors=('[role="menu"]',),
+    evidence_for="a menu is open",
+    source="observed in captures of 2026",
+)
+SETTINGS_ITEM: Final = Sign(
+    name="call.settings_item",
+    selectors=('[role="menuitem"][aria-label="Settings"]',),
+    labels=("Settings",),
+    evidence_for="opens the settings",
+    source="ChromeOS's tests and public bots",
+)
+SETTINGS: Final = Sign(
+    name="settings",
+    selectors=(
+        '[role="dialog"]:has([role="tab"])',
+        '[role="dialog"]:has(button[aria-label="Audio"]):has(button[aria-label="Video"])',
+    ),
+    evidence_for="the settings are open",
+    source="ChromeOS's tests: a dialog with tabs; the second public bots",
+)
+GENERAL_TAB: Final = Sign(
+    name="settings.general",
+    selectors=(
+        '[role="dialog"] [role="tab"][aria-label="General"]',
+        '[role="dialog"] button[aria-label="General"]',
+    ),
+    labels=("General",),
+    evidence_for="opens the part of the settings with the switch for empty calls",
+    source="ChromeOS's tests",
+)
+SETTINGS_ICON: Final = "settings"
+"""What the icon font writes in the menu's item for the settings and in their general tab, in every language. Inference: a
+public bot allows for names of the two that begin so, and Meet's other icons are written so."""
+LEAVE_EMPTY_CALLS: Final = Sign(
+    name="settings.leave_empty_calls",
+    selectors=('[role="switch"][aria-label="Leave empty calls"]',),
+    labels=("Leave empty calls",),
+    evidence_for="Meet ends the call for one who is alone in it and does not answer; on by default",
+    source="ChromeOS's tests, Google's announcement of 2022. No sign for pages in other languages is known",
+)
+CLOSE_SETTINGS: Final = Sign(
+    name="settings.close",
+    selectors=(
+        '[role="dialog"] button[aria-label^="Close"]',
+        '[role="dialog"] button[data-mdc-dialog-action="close"]',
+    ),
+    evidence_for="closes the settings, beside Escape",
+    source="ChromeOS's tests and public bots ('Close dialog', 'Close'); the second inference",
 )
 
 # Dialogs.
@@ -184,10 +266,16 @@ NOTICE: Final = Sign(
 )
 STILL_THERE: Final = Sign(
     name="dialog.still_there",
-    phrases=("are you still there", "still in the call?"),
-    labels=("Stay in the call", "Stay in call", "I'm still here", "Yes"),
-    evidence_for="the call is closed as idle unless somebody answers",
-    source="observed as a kind of prompt; the wordings are inference",
+    phrases=(
+        "are you still there",
+        "still in the call?",
+        "you're the only one here, so this call will end",
+        "do you want to keep waiting to join",
+    ),
+    labels=("Stay in the call", "Stay in call", "Keep waiting", "I'm still here", "Yes"),
+    evidence_for="the call, or the wait before it, is closed as idle unless somebody answers",
+    source="Google's announcement of 2022 names the question, 'Leave now' and 'Stay in the call'; 'Keep waiting', on the page "
+    "before the call, public bot, 2026-09; the others inference",
 )
 GOT_IT: Final = Sign(
     name="call.got_it",
@@ -426,6 +514,8 @@ SIGNS: Final = (
     *(JOIN_BUTTON, WITHOUT_ACCOUNT, IN_THE_WAY),
     *WAITING,
     *(CALL_CONTROLS, LEAVE, TILE, PHANTOM_TILE, CHAT, CHAT_FIELD),
+    *(PEOPLE, PEOPLE_CHIP, PEOPLE_ROW),
+    *(MORE_OPTIONS, MENU, SETTINGS_ITEM, SETTINGS, GENERAL_TAB, LEAVE_EMPTY_CALLS, CLOSE_SETTINGS),
     *(DIALOG, DIALOG_OK, CONSENT, NOTICE, STILL_THERE, GOT_IT, RECORDING_DENIED),
     *REFUSALS,
     *ENDS,
@@ -444,6 +534,7 @@ OBSERVED: Final = {
     "tile": TILE.selector,
     "phantomTile": PHANTOM_TILE.selector,
     "nameField": NAME_FIELD.selector,
+    "leave": LEAVE.selector,
     "dialog": DIALOG.selector,
     "dialogOk": DIALOG_OK.selector,
     "written": WRITTEN.selector,

@@ -14,6 +14,7 @@ from playwright.async_api import Page
 from worker.browser.page_errors import first_line
 from worker.browser.page_window import PageWindow
 from worker.lifecycle.announcement import NotAnnounced
+from worker.lifecycle.page_tasks import PageTask, TaskOutcome
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import Chat, write_message
@@ -103,6 +104,10 @@ class TeamsCall:
     async def announce(self, message: str) -> NotAnnounced | None:
         """Writes ``message`` into the chat, cut to CHAT_LIMIT; says why where the page does not take it."""
         return await write_message(self._driver, _CHAT, message)
+
+    async def carry_out(self, task: PageTask) -> TaskOutcome:
+        """Nothing is known that Teams' page would need."""
+        return TaskOutcome.ABSENT
 
     async def leave(self) -> None:
         """Hangs up, or cancels the request to join; does nothing where the page offers neither."""

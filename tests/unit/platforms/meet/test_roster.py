@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from tests.support.meet_wire import device, field, listed, message, nested, output, user
 from worker.lifecycle.presence import people
-from worker.platforms.meet.roster import MAX_DEVICES, MAX_MESSAGE_BYTES, MeetRosterDecoder
+from worker.platforms.meet.compression import MAX_MESSAGE_BYTES
+from worker.platforms.meet.roster import MAX_DEVICES, MeetRosterDecoder
 from worker.reasons import Reason
 from worker.roster.roster import Evidence, Status
 from worker.tape.events import ChannelMessage, DocumentClosed, RosterResponse, Tile, TilesSeen
