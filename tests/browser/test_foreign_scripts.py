@@ -131,6 +131,8 @@ async def test_foreign_scripts_live_in_a_meet_call(kind: str, on_meet: ForeignBo
         await page.fill('textarea[aria-label="Send a message"]', "Hello.")
         await page.keyboard.press("Enter")
         assert "Hello." in (await visit.until(lambda notes: notes.chat)).chat
+        await open_layout_menu(page)
+        await turn_incoming_video_off(page)
         if scenario.media.takeovers:
             await visit.until(lambda notes: len(notes.descriptions) >= 4)
         visit.replica.remove_bot()
@@ -146,6 +148,26 @@ async def test_foreign_scripts_live_in_a_meet_call(kind: str, on_meet: ForeignBo
             ("setLocalDescription", "answer"),
         }
         assert unharmed(kind, visit, gone) == []
+
+
+async def open_layout_menu(page: BrowserPage) -> None:
+    await more_options(page, "li:is(:text('Change layout'), :text('Adjust view'), [jsname=WZerud])")
+    await page.click("[aria-modal=true] label:has-text('Spotlight')")
+    await page.click("[aria-modal=true] button[aria-label=Close]")
+
+
+async def turn_incoming_video_off(page: BrowserPage) -> None:
+    await more_options(page, "li:has-text('Settings')")
+    await page.click("[aria-modal=true] button[aria-label=Video]")
+    await page.click("li[aria-label='Audio only']")
+    await page.click(
+        "[aria-modal=true] button:is([aria-label='Close dialog'], [aria-label='Close dialogue'])"
+    )
+
+
+async def more_options(page: BrowserPage, item: str) -> None:
+    await page.click("button[jsname=NakZHc][aria-label='More options']")
+    await page.click(item)
 
 
 def everybody_has_spoken(notes: Notes) -> bool:
