@@ -4,6 +4,7 @@ out before it is true. Played by ``make outcomes`` alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from fixtures.replica.scenario import Scenario, load_scenario, scenario_names
 from tests.support.outcome_rows import GROUPS, RECORDED, RECORDS, REPEAT, Row, judged, play_group
+from tests.support.outcome_summary import Visit, summary
 from worker.lifecycle.ending import Ending
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
@@ -80,3 +82,40 @@ def test_a_bot_that_was_never_let_in_is_a_false_admission() -> None:
     outcome = RecordingOutcome(Ending(Reason.MEETING_ENDED, "", 11.0), True, None, None, None, None, None)
     played = judged(row("handover"), outcome, states, [(10.0, "page"), (10.5, "lobby")], None, last=True)
     assert (played.admitted_early, played.left_early) == (True, True)
+
+
+def visit(row: str, asked_after: float, *, faults: Sequence[str] = (), **early: bool) -> Visit:
+    return Visit(
+        row=row,
+        platform="google_meet",
+        reason="meeting_ended",
+        asked_after=asked_after,
+        admitted_after=0.5,
+        decided_after=None,
+        **{"admitted_early": False, "left_early": False, **early},
+        faults=list(faults),
+    )
+
+
+def test_the_summary_counts_visits_and_compares_the_rows_of_both_versions() -> None:
+    visits = [
+        visit("a", 1.0),
+        visit("a", 3.0, admitted_early=True, faults=["too early"]),
+        visit("b", 9.0, left_early=True),
+    ]
+    lines = [
+        " ".join(line.split()) for line in summary(visits, [visit("a", 5.0), visit("c", 8.0)]).splitlines()
+    ]
+    assert lines[:5] == [
+        "3 visits of 2 rows",
+        "false admissions: 1",
+        "false ends: 1",
+        "visits with any fault: 1",
+        "google_meet a: too early",
+    ]
+    asked = [line for line in lines if "asked" in line]
+    assert asked == [
+        "google_meet asked after 3.00 / 9.00 (3 visits)",
+        "google_meet asked after 2.00 / 3.00 (2 visits)",
+        "google_meet asked after 5.00 / 5.00 (1 visits)",
+    ]

@@ -2,7 +2,7 @@
 
     python -m tests.support.outcome_summary FILE [EARLIER]
 
-With a second file, the times of an earlier version stand beside those of the first. The status is 1 where anything is wrong.
+With a second file, the times of an earlier version are shown, too, for the rows of both. The status is 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     left_early: bool
     faults: list[str]
 
+    @property
+    def named(self) -> tuple[str, str]:
+        """What names the row among those of all platforms."""
+        return self.platform, self.row
+
 
 def read(path: Path) -> list[Visit]:
     """All visits of a file."""
@@ -35,24 +40,36 @@ def read(path: Path) -> list[Visit]:
 
 
 def summary(visits: Sequence[Visit], earlier: Sequence[Visit] = ()) -> str:
-    """The counts and the times, line by line."""
-    rows = {(visit.platform, visit.row) for visit in visits}
+    """The counts and the times, line by line. Two versions are compared over the rows that both have."""
     wrong = [visit for visit in visits if visit.faults]
     lines = [
-        f"{len(visits)} visits of {len(rows)} rows",
+        f"{len(visits)} visits of {len(_rows(visits))} rows",
         f"false admissions: {sum(visit.admitted_early for visit in visits)}",
         f"false ends: {sum(visit.left_early for visit in visits)}",
         f"visits with any fault: {len(wrong)}",
         *(f"  {visit.platform} {visit.row}: {'; '.join(visit.faults)}" for visit in wrong),
         "seconds (median / slowest):",
+        *_table(visits),
     ]
-    for platform in sorted({visit.platform for visit in visits}):
-        for what in ("asked_after", "admitted_after", "decided_after"):
-            now = _times(visits, platform, what)
-            before = _times((visit for visit in earlier if (platform, visit.row) in rows), platform, what)
-            compared = f"   earlier {_shown(before)}" if earlier else ""
-            lines.append(f"  {platform:16} {what.replace('_', ' '):15} {_shown(now)}{compared}")
+    if earlier:
+        common = _rows(visits) & _rows(earlier)
+        lines.append(f"in the {len(common)} rows of both versions:")
+        lines += _table([visit for visit in visits if visit.named in common])
+        lines.append("earlier:")
+        lines += _table([visit for visit in earlier if visit.named in common])
     return "\n".join(lines)
+
+
+def _rows(visits: Iterable[Visit]) -> set[tuple[str, str]]:
+    return {visit.named for visit in visits}
+
+
+def _table(visits: Sequence[Visit]) -> list[str]:
+    return [
+        f"  {platform:16} {what.replace('_', ' '):15} {_shown(_times(visits, platform, what))}"
+        for platform in sorted({visit.platform for visit in visits})
+        for what in ("asked_after", "admitted_after", "decided_after")
+    ]
 
 
 def _times(visits: Iterable[Visit], platform: str, what: str) -> list[float]:
