@@ -2,11 +2,17 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-queue test lint bench chaos fuzz outcomes image mutate
 
+# Images of Python set it. The tests start hundreds of processes, each of which would compile the same modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The number of parallel browser tests. They are timing-sensitive, and each runs its own Chromium.
 BROWSER_WORKERS ?= 3
 
 # These start one Chromium after the other and use all processors, so no recordings run beside them.
 OUTCOMES := tests/browser/test_meet_outcomes.py tests/browser/test_teams_outcomes.py
+
+# The beginning and the end of each scenario as an outcome: only `make outcomes` plays them.
+SCENARIO_OUTCOMES := tests/browser/test_scenario_outcomes.py
 
 # The number of random moments at which `make chaos` kills a recording (and drains one, at half as many), and of recordings in
 # parallel.
@@ -21,6 +27,10 @@ IMAGE ?= meetstems
 
 # How often `make outcomes` plays each outcome of joining a call.
 REPEAT ?= 10
+
+# Where `make outcomes` records every visit, and the records of an earlier version whose times it shows beside them, if any.
+OUTCOME_RECORDS ?= build/outcomes.jsonl
+EARLIER_RECORDS ?=
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,13 +66,18 @@ fuzz: ## Render SEEDS tapes with hostile packets, and check that nobody else los
 	@scripts/setup-development
 	@MEETSTEMS_FUZZ=$(SEEDS) .venv/bin/pytest tests/unit/rendering/test_fuzzed_tapes.py -n auto -o tmp_path_retention_policy=failed
 
-outcomes: ## Play every outcome of joining a call, on Meet and on Teams, many times
+outcomes: ## Play every outcome of joining a call many times; count false admissions and ends
 	@scripts/setup-development
-	@MEETSTEMS_REPEAT=$(REPEAT) .venv/bin/pytest $(OUTCOMES) -n $(BROWSER_WORKERS) --dist worksteal
+	@mkdir -p build; rm -f $(OUTCOME_RECORDS); status=0; \
+	MEETSTEMS_REPEAT=$(REPEAT) MEETSTEMS_OUTCOMES=$(abspath $(OUTCOME_RECORDS)) \
+	    .venv/bin/pytest $(OUTCOMES) $(SCENARIO_OUTCOMES) -n $(BROWSER_WORKERS) --dist worksteal || status=$$?; \
+	.venv/bin/python -m tests.support.outcome_summary $(OUTCOME_RECORDS) $(EARLIER_RECORDS) || status=$$?; exit $$status
 
 image: ## Build the image with docker, from its base image's present digest
 	@scripts/build-image $(IMAGE)
 
+# Compiled files are told apart by size and second, which two mutations may share.
+mutate: export PYTHONDONTWRITEBYTECODE = 1
 mutate: ## Put faults into the code on purpose, and show which tests notice
 	@scripts/setup-development
 	@.venv/bin/python -m tests.mutations.run

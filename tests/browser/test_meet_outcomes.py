@@ -20,6 +20,7 @@ from tests.support.outcome_rows import (
     RECORDED,
     REFUSED,
     REPEAT,
+    Check,
     Row,
     play_group,
 )
@@ -45,6 +46,7 @@ BEN = Participant(name="Ben Oak", voice="nuno", csrc=7002, says=[(0.4, LENGTH)])
 BOTH = (ADA.name, BEN.name)
 LONG = 40.0
 MESSAGE = "I record this call. " * 40
+FOREIGN: tuple[Language, ...] = ("pt", "ja", "ar")
 STRAIGHT_IN = ("joining", "in_call_not_recording", "in_call_recording", "leaving", "done")
 
 
@@ -172,12 +174,15 @@ def event_time(event: TapeEvent) -> float:
     return event.frames[0].arrival if isinstance(event, FrameBatch) else event.at
 
 
-def language_is_noted_and_chat_is_written(
-    replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]
-) -> Sequence[str]:
-    languages = {event.language for event in events if isinstance(event, PageSeen)}
-    faults = [] if "ja" in languages else [f"noted the languages {languages}"]
-    return faults if replica.chat else [*faults, "wrote nothing into the chat"]
+def notes_and_chats(language: Language) -> Check:
+    """The check that the page's language is on the tape, and that the bot wrote into the chat."""
+
+    def check(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
+        languages = {event.language for event in events if isinstance(event, PageSeen)}
+        faults = [] if language in languages else [f"noted the languages {languages}"]
+        return faults if replica.chat else [*faults, "wrote nothing into the chat"]
+
+    return check
 
 
 def roster_changes_are_noted(
@@ -221,9 +226,20 @@ ROWS = [
         states=STRAIGHT_IN
     ),
     recorded_with("waiting-room-anyway", Page(lobby=LOBBY, join_label="Join the waiting room anyway")),
+    recorded_with(
+        "moderated",
+        Page(
+            lobby=LOBBY,
+            join_label="Join the waiting room as a moderated contributor",
+            lobby_text="sent_back",
+        ),
+    ),
     host_ends("signed-in-elsewhere", meeting(Page(signed_in=True, join_label="Switch here", lobby=LOBBY))),
-    ended_unknown("foreign", meeting(Page(lobby=LOBBY, language="ja")))._replace(
-        names=BOTH, announcement=MESSAGE, check=language_is_noted_and_chat_is_written
+    *(
+        ended_unknown(f"foreign-{language}", meeting(Page(lobby=LOBBY, language=language)))._replace(
+            names=BOTH, announcement=MESSAGE, check=notes_and_chats(language)
+        )
+        for language in FOREIGN
     ),
     ended_unknown("made-up-language", meeting(Page(lobby=LOBBY, language="x-backwards"))),
     ended_unknown("unknown-end", meeting(Page(lobby=LOBBY, unknown_end=True)))._replace(

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from fixtures.replica.scenario import Participant, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.teams.mix_scenario import MixMedia
-from fixtures.replica.teams.scenario import LobbyForm, TeamsPage, TeamsSignals, Verdict, Wall
+from fixtures.replica.teams.scenario import Language, LobbyForm, TeamsPage, TeamsSignals, Verdict, Wall
+from fixtures.replica.teams.site import LOCALES
 from fixtures.replica.words import PeoplesWords, Place
 from tests.support.outcome_rows import (
     GROUPS,
@@ -20,6 +21,7 @@ from tests.support.outcome_rows import (
     RECORDED,
     REFUSED,
     REPEAT,
+    Check,
     Row,
     play_group,
 )
@@ -43,6 +45,7 @@ WORDS = (
 )
 STRAIGHT_IN = ("joining", "in_call_not_recording", "in_call_recording", "leaving", "done")
 KICKED = "bot_kicked_from_waiting_room"
+FOREIGN: tuple[Language, ...] = ("pt", "ja", "ar")
 
 
 def meeting(*people: Participant, duration: float = LENGTH, removed: bool = False, **page: Any) -> Scenario:
@@ -140,8 +143,9 @@ def client_is_full(replica: Replica, outcome: RecordingOutcome, events: list[Tap
     )
 
 
-def language_is_noted(replica: Replica, outcome: RecordingOutcome, events: list[TapeEvent]) -> Sequence[str]:
-    return _missing({"pt-br"}, "language", events)
+def notes(language: Language) -> Check:
+    """The check that the page's language is on the tape."""
+    return lambda replica, outcome, events: _missing({LOCALES[language]}, "language", events)
 
 
 def _missing(wanted: set[str], field: str, events: list[TapeEvent]) -> Sequence[str]:
@@ -219,9 +223,16 @@ ROWS = [
     ),
     host_ends("organizer-comes", meeting(starts_after=1.0)),
     host_ends("no-video", meeting(client="full", duration=5.0), check=incoming_video_is_off),
-    host_ends(
-        "foreign", meeting(language="pt", client="full", launcher=True), names=BOTH, check=language_is_noted
+    *(
+        host_ends(
+            f"foreign-{language}",
+            meeting(language=language, client="full", launcher=True),
+            names=BOTH,
+            check=notes(language),
+        )
+        for language in FOREIGN
     ),
+    host_ends("lobby-until-it-starts", meeting(lobby_text="when_it_starts")),
     host_ends("connection-retry", meeting(connection_failures=1), attempts=2),
     # In the lobby there are connection, packets, messages and a roster; its first source is Ada's in the call.
     *(
@@ -256,6 +267,7 @@ ROWS = [
     refused_in_lobby("denied", Reason.DENIED_BY_HOST, KICKED, told_by="page", client="full"),
     refused_in_lobby("denied", Reason.DENIED_BY_HOST, KICKED, told_by="frames"),
     refused_in_lobby("declined", Reason.DENIED_BY_HOST, KICKED, told_by="page"),
+    refused_in_lobby("declined", Reason.PAGE_NOT_UNDERSTOOD, "bot_errored", told_by="page", language="ja"),
     refused_in_lobby(
         "unanswered", Reason.WAITING_ROOM_TIMEOUT_BY_PLATFORM, "call_ended_by_platform_waiting_room_timeout"
     ),

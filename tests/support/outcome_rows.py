@@ -3,7 +3,8 @@ and the time from the page's showing it to the decision. The time until the bot 
 tests/benchmarks/test_joining.py. No output of any row may hold the meeting's passcode (tests/support/canaries.py), and
 PUBLIC_OUTPUTS no name of a participant.
 
-``MEETSTEMS_REPEAT`` is how often each is played.
+``MEETSTEMS_REPEAT`` is how often each is played. ``MEETSTEMS_OUTCOMES`` names a file to which every visit is appended, one JSON
+object a line; tests/support/outcome_summary.py counts them.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 
+from fixtures.replica.entrance import Entrance
 from fixtures.replica.host import SentToPage
 from fixtures.replica.scenario import Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.teams.links import PASSCODE
 from tests.support.canaries import files_in, leaks
+from tests.support.outcome_summary import Visit
 from tests.support.record_process import settings_for
+from tests.support.shared_chromium import shared_chromiums
 from worker.contracts.parse_job import parse_job
 from worker.contracts.vendor_words import outcome_words
 from worker.jobs.job_outcome import judge, make_result
@@ -46,8 +51,10 @@ from worker.tape.events import PageSeen, StateChanged, TapeEvent
 from worker.tape.reader import TapeReader
 
 REPEAT: Final = int(os.environ.get("MEETSTEMS_REPEAT", "1"))
-GROUPS: Final = 8
-"""The number of tests that share the rows, so that they can run in several processes."""
+RECORDS: Final = Path(named) if (named := os.environ.get("MEETSTEMS_OUTCOMES")) else None
+"""Where every visit is recorded; None: nowhere."""
+GROUPS: Final = 6
+"""The number of tests that share the rows, so that they can run in several processes. Each launches PARALLEL_ROWS Chromiums."""
 PARALLEL_ROWS: Final = 2
 """Rows that one test plays in parallel."""
 ROW_TIMEOUT: Final = 60.0
@@ -73,6 +80,10 @@ RECORDED: Final = ("joining", "waiting_room", "in_call_not_recording", "in_call_
 ONLY_IN_CALL: Final = ("joining", "waiting_room", "in_call_not_recording", "leaving", "done")
 
 
+Check: TypeAlias = Callable[[Replica, RecordingOutcome, list[TapeEvent]], Sequence[str]]
+"""Returns further faults of a visit."""
+
+
 class Row(NamedTuple):
     """One outcome: a scenario, and how the bot's visit must end.
 
@@ -93,27 +104,50 @@ class Row(NamedTuple):
     names: Sequence[str] | None = None
     announcement: str | None = None
     attempts: int = 1
-    check: Callable[[Replica, RecordingOutcome, list[TapeEvent]], Sequence[str]] | None = None
-    """Returns further faults."""
+    check: Check | None = None
     steer: Callable[[Replica], Coroutine[Any, Any, None]] | None = None
 
 
 class PlayedRow(NamedTuple):
-    """The result of a row. ``decided_after`` and ``asked_after`` are in seconds; None: not known."""
+    """The result of a row. The times are in seconds; None: not known. ``admitted_after`` is from being let in to the first
+    state in the call; a negative one is a false admission. ``left_early``: the bot left before it had a reason to.
+    """
 
     row: Row
     outcome: RecordingOutcome
     states: tuple[str, ...]
     asked_after: float | None
+    admitted_after: float | None
     decided_after: float | None
+    left_early: bool
     faults: Sequence[str]
+
+    @property
+    def admitted_early(self) -> bool:
+        """Whether the bot took itself for admitted before it was."""
+        return self.admitted_after is not None and self.admitted_after < MIN_DECISION
 
     def line(self) -> str:
         """One line of the table."""
         return (
             f"{self.row.name:24} {self.states[-1]:6} {self.outcome.ending.reason:34} asked {_shown(self.asked_after)} "
-            f"decided {_shown(self.decided_after)} {'; '.join(self.faults)}"
+            f"admitted {_shown(self.admitted_after)} decided {_shown(self.decided_after)} {'; '.join(self.faults)}"
         )
+
+    def record(self) -> bytes:
+        """The same for outcome_summary.py, as a line of JSON."""
+        visit = Visit(
+            row=self.row.name,
+            platform=self.row.scenario.platform,
+            reason=self.outcome.ending.reason,
+            asked_after=self.asked_after,
+            admitted_after=None if self.admitted_after == -inf else self.admitted_after,
+            decided_after=self.decided_after,
+            admitted_early=self.admitted_early,
+            left_early=self.left_early,
+            faults=list(self.faults),
+        )
+        return msgspec.json.encode(visit) + b"\n"
 
 
 class EventLog(RecordingObserver):
@@ -157,15 +191,22 @@ def worker_log() -> Iterator[LogLines]:
 
 async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
     """Plays every GROUPS-th of ``rows``, PARALLEL_ROWS at a time; fails with a list of all faults."""
-    slots = asyncio.Semaphore(PARALLEL_ROWS)
+    async with shared_chromiums(rows[0].scenario, PARALLEL_ROWS) as entrances:
 
-    async def play_in_slot(row: Row) -> list[PlayedRow]:
-        async with slots, asyncio.timeout(ROW_TIMEOUT):
-            return await play(row, folder / row.name)
+        async def play_in_turn(row: Row) -> list[PlayedRow]:
+            entrance = await entrances.get()
+            try:
+                async with asyncio.timeout(ROW_TIMEOUT):
+                    return await play(row, folder / row.name, entrance)
+            finally:
+                entrances.put_nowait(entrance)
 
-    with worker_log() as log:
-        by_row = await asyncio.gather(*map(play_in_slot, rows[group::GROUPS]))
+        with worker_log() as log:
+            by_row = await asyncio.gather(*map(play_in_turn, rows[group::GROUPS]))
     played = [attempt for attempts in by_row for attempt in attempts]
+    if RECORDS is not None:
+        with RECORDS.open("ab") as records:
+            records.write(b"".join(attempt.record() for attempt in played))
     print(*(attempt.line() for attempt in played), sep="\n")
     wrong = [f"{attempt.row.name}: {fault}" for attempt in played for fault in attempt.faults]
     names = {person.name for row in rows for person in row.scenario.participants}
@@ -173,11 +214,11 @@ async def play_group(rows: Sequence[Row], group: int, folder: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-async def play(row: Row, folder: Path) -> list[PlayedRow]:
-    """Sends the bot to the row's meeting, ``attempts`` times."""
+async def play(row: Row, folder: Path, entrance: Entrance | None = None) -> list[PlayedRow]:
+    """Sends the bot to the row's meeting, ``attempts`` times; with a Chromium of its own unless ``entrance`` has one."""
     await asyncio.to_thread(folder.mkdir, parents=True)
     played: list[PlayedRow] = []
-    async with Replica(row.scenario, folder / "truth.jsonl") as replica:
+    async with Replica(row.scenario, folder / "truth.jsonl", entrance=entrance) as replica:
         for attempt in range(row.attempts):
             steering = asyncio.create_task(row.steer(replica)) if row.steer else None
             sent_before = len(replica.sent_to_page)
@@ -189,7 +230,7 @@ async def play(row: Row, folder: Path) -> list[PlayedRow]:
                 await steering
             last = attempt == row.attempts - 1
             sent_to_page = replica.sent_to_page[sent_before:]
-            played.append(_check(row, outcome, events, sent_to_page, last=last))
+            played.append(judged(row, outcome, events, sent_to_page, replica.admitted_at, last=last))
             leaked = _leaks(row, outputs_of(replica, outcome, output, observer))
             played[-1] = played[-1]._replace(faults=[*played[-1].faults, *leaked])
             if last and row.check is not None:
@@ -247,18 +288,28 @@ def _leaks(row: Row, outputs: dict[str, bytes]) -> list[str]:
     return [*leaks(outputs, [PASSCODE, BOT_TOKEN]), *leaks(public, names)]
 
 
-def _check(
-    row: Row, outcome: RecordingOutcome, events: list[TapeEvent], sent_to_page: SentToPage, *, last: bool
+def judged(
+    row: Row,
+    outcome: RecordingOutcome,
+    events: list[TapeEvent],
+    sent_to_page: SentToPage,
+    admitted_at: float | None,
+    *,
+    last: bool,
 ) -> PlayedRow:
+    """Compares a visit with what the row expects. ``admitted_at``: when the bot was let in; ``last``: no attempt follows."""
     states = tuple(event.state for event in events if isinstance(event, StateChanged))
     asked_after = _asked_after(events, sent_to_page)
     decided_after = _decided_after(row, events, sent_to_page)
+    admitted_after = _admitted_after(events, admitted_at)
     faults = []
     reason = outcome.ending.reason
+    if admitted_after is not None and admitted_after < MIN_DECISION:
+        faults.append(f"took itself for admitted {-admitted_after:.2f} s before it was")
     if not last:
         if not reason.is_retried:
             faults.append(f"ended with {reason} ({outcome.ending.detail}), expected a reason that is retried")
-        return PlayedRow(row, outcome, states, asked_after, None, faults)
+        return PlayedRow(row, outcome, states, asked_after, admitted_after, None, False, faults)
     if reason != row.reason:
         faults.append(f"ended with {reason} ({outcome.ending.detail}), expected {row.reason}")
     if states != tuple(row.states):
@@ -271,7 +322,8 @@ def _check(
     elif not MIN_DECISION <= decided_after <= MAX_DECISION:
         faults.append(f"decided {decided_after:.2f} s after {row.shown!r}, expected 0 to {MAX_DECISION:g} s")
     faults += _names_fault(row, outcome)
-    return PlayedRow(row, outcome, states, asked_after, decided_after, faults)
+    left_early = decided_after is None or decided_after < MIN_DECISION
+    return PlayedRow(row, outcome, states, asked_after, admitted_after, decided_after, left_early, faults)
 
 
 def _asked_after(events: list[TapeEvent], sent_to_page: SentToPage) -> float | None:
@@ -279,6 +331,14 @@ def _asked_after(events: list[TapeEvent], sent_to_page: SentToPage) -> float | N
     asked = ("asked", "lobby", "host_absent", "call", "gated")
     seen = next((event.at for event in events if isinstance(event, PageSeen) and event.scene in asked), None)
     return None if seen is None or not sent_to_page else seen - sent_to_page[0][0]
+
+
+def _admitted_after(events: list[TapeEvent], admitted_at: float | None) -> float | None:
+    """Seconds from being let in to the first state in the call; -inf: it never was; None: there is no such state."""
+    believed = next(
+        (e.at for e in events if isinstance(e, StateChanged) and e.state.startswith("in_call")), None
+    )
+    return None if believed is None else believed - (inf if admitted_at is None else admitted_at)
 
 
 def _decided_after(row: Row, events: list[TapeEvent], sent_to_page: SentToPage) -> float | None:

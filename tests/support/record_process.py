@@ -14,6 +14,7 @@ import av
 import msgspec
 import psutil
 
+from fixtures.replica.entrance import Entrance
 from fixtures.replica.scenario import Page, Participant, Scenario
 from fixtures.replica.server import Replica
 from worker.browser.processes import browser_processes
@@ -42,7 +43,7 @@ def meeting(duration: float, lobby: float = 0.8, **page: bool) -> Scenario:
     )
 
 
-def settings_for(replica: Replica) -> BrowserSettings:
+def settings_for(replica: Replica | Entrance) -> BrowserSettings:
     own = BrowserSettings.from_environment(os.environ)
     return BrowserSettings(
         chromium=own.chromium, chromium_args=(*own.chromium_args, *replica.chromium_args, *EXTRA_ARGS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ import boto3
 import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.loaders import Loader, create_loader
 from botocore.utils import parse_timestamp
 
 from worker.delivery.credentials import ReloadingCredentials, session_with_reloading_credentials
@@ -117,9 +119,20 @@ def _other_server(aws: Aws, client: S3Client | SQSClient) -> Aws | None:
     return msgspec.structs.replace(aws, endpoint_url=url)
 
 
+@cache
+def _loader(data_path: str | None) -> Loader:
+    """botocore's descriptions of the services, which each session would read and keep for itself: several MB, for a tenth of a
+    second. Clients of one session share them as well, and only read them.
+    """
+    return create_loader(data_path)
+
+
 def _session(aws: Aws) -> boto3.session.Session:
     keys = aws.credentials
     botocore_session = session_with_reloading_credentials()
+    botocore_session.register_component(
+        "data_loader", _loader(botocore_session.get_config_variable("data_path"))
+    )
     botocore_session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     session = boto3.session.Session(
         region_name=aws.region,

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ProxyConnectionError
+from botocore.loaders import JSONFileLoader
 
 from tests.support.noting_proxy import noting_proxy
 from worker.delivery.aws_clients import LONGEST_POLL, Aws, Credentials, s3_client, sqs_client
@@ -22,6 +23,14 @@ def test_clients_use_our_time_outs_and_try_once() -> None:
         assert sqs_config.read_timeout > LONGEST_POLL
         assert s3_config.retries["total_max_attempts"] == sqs_config.retries["total_max_attempts"] == 1
         assert s3.meta.region_name == sqs.meta.region_name == "eu-central-1"
+
+
+def test_another_client_reads_no_description_of_a_service_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = Aws(region="eu-central-1")
+    with closing(s3_client(aws)), closing(sqs_client(aws)):
+        monkeypatch.setattr(JSONFileLoader, "load_file", lambda *_: pytest.fail("read a file"))
+        with closing(s3_client(aws)), closing(sqs_client(aws)):
+            pass
 
 
 def test_s3_client_needs_no_region_with_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:

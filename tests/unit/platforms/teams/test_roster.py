@@ -15,6 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.captured_frames import (
+    RECORDER,
+    conversation_end,
+    conversation_update,
+    participant,
+    roster_update,
+    source,
+)
 from tests.support.teams_wire import (
     BOT,
     begun,
@@ -498,3 +506,72 @@ def test_an_end_outlasts_the_document_that_received_it() -> None:
     over = observed(roster(person(2, BOT)), ended(5000), CLOSED).roster().over
     assert over is not None
     assert over.reason is Reason.REMOVED
+
+
+# Whole frames in the form of captured ones, with all that the decoder does not need.
+
+STEMS = "8:teamsvisitor:1f0e"
+HOLLY = "8:orgid:1d3b"
+MO = "8:live:.cid.77aa"
+HOLLY_IN_CALL = participant(HOLLY, "Holly", 0)
+STEMS_WAITS = participant(STEMS, "Stems", 0, places=("lobby",))
+STEMS_ADMITTED = participant(STEMS, "Stems", 1, places=("lobby", "call"), version=2)
+STEMS_IN_CALL = participant(STEMS, "Stems", 1, version=3)
+
+
+def after_captured(*messages: SocketMessage) -> TeamsRosterDecoder:
+    """The decoder after these whole frames; each is understood."""
+    decoder = TeamsRosterDecoder()
+    decoder.observe(begun("Stems"))
+    for message in messages:
+        decoder.observe(message)
+    assert decoder.undecodable == 0
+    return decoder
+
+
+def test_a_guest_waits_until_its_endpoint_is_in_the_call() -> None:
+    waits = roster_update(1, STEMS_WAITS)
+    us = after_captured(conversation_update(0), waits).roster().us
+    assert us is not None and us.status is Status.WAITING
+    for entry in (STEMS_ADMITTED, STEMS_IN_CALL):
+        known = after_captured(waits, roster_update(2, HOLLY_IN_CALL, entry)).roster()
+        assert known.us is not None and known.us.status is Status.IN
+        assert [each.name for each in known.others_present] == ["Holly"]
+        # The lobby had given the bot what is Holly's source in the meeting.
+        assert {number: owner.device_id for number, owner in known.sources.items()} == {
+            source(0): HOLLY,
+            source(1): STEMS,
+        }
+
+
+@pytest.mark.parametrize("mutes", [[True], [True, False], [True, False, True]])
+def test_a_client_says_that_it_is_muted_while_its_stream_stays_open(mutes: list[bool]) -> None:
+    updates = [
+        roster_update(number, participant(MO, "Mo", 2, muted=muted, version=number))
+        for number, muted in enumerate(mutes, 1)
+    ]
+    assert after_captured(*updates).roster().devices[MO].muted is mutes[-1]
+
+
+def test_the_services_recorder_is_nobody() -> None:
+    recorder = participant(RECORDER, None, 3, hidden=True, direction="recvonly")
+    known = after_captured(roster_update(1, HOLLY_IN_CALL, STEMS_IN_CALL, recorder)).roster()
+    assert [each.name for each in known.others_present] == ["Holly"]
+
+
+@pytest.mark.parametrize(
+    ("sub_code", "by", "reason"),
+    [
+        (5002, None, Reason.MEETING_ENDED),
+        (5003, HOLLY, Reason.MEETING_ENDED),
+        (5300, HOLLY, Reason.REMOVED),
+        (5854, None, Reason.DENIED_BY_HOST),
+    ],
+)
+def test_an_end_is_told_by_its_own_sub_code(sub_code: int, by: str | None, reason: Reason) -> None:
+    over = after_captured(
+        roster_update(1, HOLLY_IN_CALL, STEMS_IN_CALL), conversation_end(2, sub_code, "All have left.", by)
+    )
+    ending = over.roster().over
+    assert ending is not None
+    assert (ending.reason, ending.evidence) == (reason, (f"frames.conversation_end.{sub_code}",))
