@@ -5,6 +5,9 @@
 # Images of Python set it. The tests start hundreds of processes, each of which would compile the same modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# The number of parallel other tests. Many of them wait for servers, other processes and due times.
+UNIT_WORKERS ?= 4
+
 # The number of parallel browser tests. They are timing-sensitive, and each runs its own Chromium.
 BROWSER_WORKERS ?= 3
 
@@ -45,7 +48,7 @@ demo-queue: setup ## Do the same as a job from a queue to a bucket, both embedde
 	@scripts/demo-queue
 
 test: lint ## Check everything, then run all tests
-	@.venv/bin/pytest tests --ignore tests/browser --ignore tests/benchmarks -n auto
+	@.venv/bin/pytest tests --ignore tests/browser --ignore tests/benchmarks -n $(UNIT_WORKERS) --dist worksteal
 	@.venv/bin/pytest tests/browser $(OUTCOMES:%=--ignore %) -n $(BROWSER_WORKERS) --dist worksteal
 	@.venv/bin/pytest $(OUTCOMES) -n $(BROWSER_WORKERS) --dist worksteal
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
+
+import msgspec
 
 from fixtures.replica.comparison.stems import TRUTH_FILE
 from fixtures.replica.meet import roster
@@ -15,7 +18,7 @@ from fixtures.replica.rtp import red_payload
 from fixtures.replica.scenario import Scenario
 from fixtures.replica.sdp import OTHERS
 from fixtures.replica.talk import Codec
-from fixtures.replica.teams.mix_plan import make_mix_plan
+from fixtures.replica.teams.mix_plan import MixPlan, make_mix_plan
 from fixtures.replica.truth import Outcome, Truth, TruthWriter, read_truth
 from tests.support.tapes import STARTED_AT
 from worker.manifest.schema import Manifest
@@ -108,10 +111,25 @@ def write_plan_truth(scenario: Scenario, path: Path) -> Truth:
     return read_truth(path)
 
 
+def mix_plan(scenario: Scenario) -> MixPlan:
+    """``make_mix_plan``, which encodes the whole meeting, once for each of the last scenarios. Not to be changed."""
+    return _mix_plan(msgspec.json.encode(scenario))
+
+
 def _plan(scenario: Scenario) -> list[PlannedPacket]:
     if scenario.platform == "microsoft_teams":
-        return make_mix_plan(scenario).packets
-    return make_plan(scenario)
+        return mix_plan(scenario).packets
+    return _meet_plan(msgspec.json.encode(scenario))
+
+
+@lru_cache(maxsize=4)
+def _mix_plan(scenario: bytes) -> MixPlan:
+    return make_mix_plan(msgspec.json.decode(scenario, type=Scenario))
+
+
+@lru_cache(maxsize=4)
+def _meet_plan(scenario: bytes) -> list[PlannedPacket]:
+    return make_plan(msgspec.json.decode(scenario, type=Scenario))
 
 
 def _connections(scenario: Scenario) -> Iterator[PageEvent]:

@@ -40,6 +40,10 @@ LEASE = 2
 
 Event = dict[str, Any]
 
+SHORTEST_WAIT = 0.05
+LONGEST_WAIT = 0.25
+"""Seconds between two looks at what a worker has done."""
+
 s3_of = cache(s3_client)
 sqs_of = cache(sqs_client)
 """One client per server: to make one takes long."""
@@ -119,10 +123,12 @@ class Cloud:
         return folder
 
     async def until(self, wanted: Callable[[], object], within: float = 90.0) -> None:
-        """Waits until ``wanted`` is true."""
+        """Waits until ``wanted`` is true. Asks less often the longer it takes, since each question costs CPU time."""
+        wait = SHORTEST_WAIT
         async with asyncio.timeout(within):
-            while not await asyncio.to_thread(wanted):  # noqa: ASYNC110 - it depends on another process
-                await asyncio.sleep(0.05)
+            while not await asyncio.to_thread(wanted):
+                await asyncio.sleep(wait)
+                wait = min(1.2 * wait, LONGEST_WAIT)
 
     def is_in(self, state: State, attempt: int = 1) -> bool:
         """Whether bot.json says that attempt number ``attempt`` is in ``state``."""

@@ -18,11 +18,10 @@ from fixtures.replica.comparison.recording import attribution, compare, read_rec
 from fixtures.replica.comparison.stems import StemComparison
 from fixtures.replica.scenario import Network, Participant, Scenario
 from fixtures.replica.teams import main_channel, roster
-from fixtures.replica.teams.mix_plan import make_mix_plan
 from fixtures.replica.teams.mix_scenario import AddedTrack, MixMedia
 from fixtures.replica.teams.scenario import TeamsPage, TeamsSignals
 from tests.support.hearing_sinks import HearingSinks
-from tests.support.plan_tapes import plan_tape, write_plan_truth
+from tests.support.plan_tapes import mix_plan, plan_tape, write_plan_truth
 from tests.support.tapes import STARTED_AT, feed_all
 from worker.manifest.schema import GatedMix, Manifest, Segment
 from worker.rendering.deferred import DeferredRenderer
@@ -62,7 +61,7 @@ def meeting(signals: TeamsSignals | None = None, network: Network | None = None,
 
 def page_events(scenario: Scenario) -> list[PageEvent]:
     """What the page reports of its meeting beside the audio."""
-    talk = make_mix_plan(scenario).talk
+    talk = mix_plan(scenario).talk
     messages = main_channel.messages(scenario, talk.dominant_changes, talk.utterances, STARTED_AT)
     events: list[PageEvent] = [
         ChannelMessage(
