@@ -228,7 +228,7 @@ class _JobRun:
             context.clock,
             context.worker_settings.pod,
             context.worker_settings.node,
-            before.announced_at if before is not None else None,
+            before,
         )
         recovering = asyncio.create_task(self._recover(earlier.numbers, "recovery"))
         try:
