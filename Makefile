@@ -1,6 +1,6 @@
 # Each target does its own set-up first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-queue test lint bench chaos fuzz outcomes image mutate
+.PHONY: help setup demo demo-queue serve test lint bench chaos fuzz outcomes image mutate
 
 # The number of parallel browser tests. They are timing-sensitive, and each runs its own Chromium.
 BROWSER_WORKERS ?= 3
@@ -19,6 +19,10 @@ SEEDS ?= 2000
 # The name of the image that `make image` builds.
 IMAGE ?= meetstems
 
+# Where `make serve` keeps jobs, results and its key, and where it listens.
+DATA ?= meetstems-data
+PORT ?= 8080
+
 # How often `make outcomes` plays each outcome of joining a call.
 REPEAT ?= 10
 
@@ -33,6 +37,9 @@ demo: setup ## Record a local replica of a Meet call with a real Chromium
 
 demo-queue: setup ## Do the same as a job from a queue to a bucket, both embedded
 	@scripts/demo-queue
+
+serve: setup ## Serve the HTTP API on this machine: bots are processes, results are in a folder (DATA, PORT)
+	@.venv/bin/meetstems serve --local --data $(DATA) --port $(PORT)
 
 test: lint ## Check everything, then run all tests
 	@.venv/bin/pytest tests --ignore tests/browser --ignore tests/benchmarks -n auto

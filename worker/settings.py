@@ -151,6 +151,18 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of ``meetstems serve`` beside those of the worker. ``keys_file`` is the file of keys, None: not set."""
+
+    keys_file: Path | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> ServerSettings:
+        """Reads the variables that README.md lists; an empty value counts as unset."""
+        path = _given(environ).get("MEETSTEMS_API_KEYS_FILE")
+        return cls(keys_file=Path(path) if path else None)
+
+
 def _given(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value.strip() for name, value in environ.items() if value.strip()}
 

@@ -31,6 +31,8 @@ from worker.server.services import Services
 from worker.states import State
 
 KEY, OTHER_KEY = "key-of-anna", "key-of-bob"
+WORKSPACES = ("anna", "bob", "local")
+"""Of KEY, of OTHER_KEY, and of a server for one machine."""
 NOW = 1_790_000_000.0
 MEETING = "https://meet.google.com/abc-defg-hij"
 STEM = b"\x1a\x45\xdf\xa3 a stem"
@@ -103,9 +105,8 @@ class Api:
         self, bot_id: str, *states: State, reason: Reason | None = None, **changes: object
     ) -> BotStatus:
         """Writes bot.json as a worker does that goes through ``states``, one second each."""
-        record = self.bots.find("anna", bot_id) or self.bots.find("bob", bot_id)
-        assert record is not None
-        job = record.job()
+        found = [record for name in WORKSPACES if (record := self.bots.find(name, bot_id)) is not None]
+        job = found[0].job()
         status: BotStatus | None = None
         for number, state in enumerate(states, start=1):
             names = words(state, reason, job.platform)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
+import psutil
 
 from worker.delivery.jobs_queue import Delivery, MessageLostError, QueueUnavailableError
 from worker.errors import cause
@@ -25,10 +26,34 @@ POLL: Final = 0.2
 """Seconds between two looks of a receive that waits."""
 
 
-class _Message(msgspec.Struct, kw_only=True):
-    """A message's file. Times are in Unix seconds; ``receipt`` and ``pid`` are those of the process that received it last,
-    None while it is not received.
+class _Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that received a message: its id, which counts in one ``namespace`` (the inode of Linux' PID namespace), and
+    when it was started, since ids are used again.
     """
+
+    pid: int
+    started: float
+    namespace: int
+
+    @classmethod
+    def here(cls) -> _Holder:
+        """This process."""
+        own = psutil.Process()
+        return cls(pid=own.pid, started=own.create_time(), namespace=_namespace())
+
+    def is_dead(self) -> bool:
+        """Whether the process has ended for certain: of one in another container nothing is known."""
+        if self.namespace != _namespace():
+            return False
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() != self.started or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+
+class _Message(msgspec.Struct, kw_only=True):
+    """A message's file. Times are in Unix seconds; ``receipt`` and ``holder`` are of its last receive, None while it waits."""
 
     body: str
     sent_at: float
@@ -37,7 +62,11 @@ class _Message(msgspec.Struct, kw_only=True):
     postponed: int = 0
     delays: int = 0
     receipt: str | None = None
-    pid: int | None = None
+    holder: _Holder | None = None
+
+    def is_visible(self, now: float) -> bool:
+        """Whether it can be received."""
+        return self.visible_at <= now or (self.holder is not None and self.holder.is_dead())
 
 
 class QueueState(NamedTuple):
@@ -51,7 +80,7 @@ class FolderQueue:
     """Jobs as files in ``folder``, which is created; the oldest one is received first. See MessageQueue.
 
     Safe for threads and for processes of one machine. A job that was sent is on the disk, and never partly visible. A message
-    whose receiver was killed becomes visible again, as on SQS. ``clock`` returns seconds since the Unix epoch.
+    whose receiver was killed becomes visible again at once. ``clock`` returns seconds since the Unix epoch.
     """
 
     def __init__(self, folder: Path, *, visibility: int = 45, clock: Callable[[], float] = time.time) -> None:
@@ -81,8 +110,8 @@ class FolderQueue:
         with self._locked("look"):
             now = self._clock()
             messages = [message for _, message in self._messages()]
-        hidden = [message for message in messages if message.visible_at > now]
-        holders = frozenset(message.pid for message in hidden if message.pid is not None)
+        hidden = [message for message in messages if not message.is_visible(now)]
+        holders = frozenset(message.holder.pid for message in hidden if message.holder is not None)
         return QueueState(len(messages) - len(hidden), holders)
 
     def send(self, body: str, delay: float = 0) -> str:
@@ -113,7 +142,7 @@ class FolderQueue:
         """See MessageQueue."""
         with self._held("give back", receipt) as (name, message):
             message.visible_at = self._clock() + max(0.0, seconds)
-            message.receipt = message.pid = None
+            message.receipt = message.holder = None
             self._write(name, message)
 
     def delete(self, receipt: str) -> None:
@@ -129,7 +158,7 @@ class FolderQueue:
             message.receives = delivery.receive_count - 1
             message.postponed = delivery.postponed + 1
             message.delays = delivery.delays
-            message.receipt = message.pid = None
+            message.receipt = message.holder = None
             self._write(name, message)
         return False
 
@@ -144,11 +173,11 @@ class FolderQueue:
         with self._locked("receive"):
             now = self._clock()
             for name, message in self._messages():
-                if message.visible_at <= now:
+                if message.is_visible(now):
                     message.receives += 1
                     message.visible_at = now + self.visibility
                     message.receipt = f"{name}/{secrets.token_hex(8)}"
-                    message.pid = os.getpid()
+                    message.holder = _Holder.here()
                     self._write(name, message)
                     return Delivery(
                         body=message.body,
@@ -216,6 +245,14 @@ def _write_file(path: Path, data: bytes) -> None:
         with suppress(OSError):
             unfinished.unlink()
         raise
+
+
+def _namespace() -> int:
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        # Another system than Linux, where there is one.
+        return 0
 
 
 @contextmanager

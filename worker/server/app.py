@@ -18,6 +18,7 @@ from worker.contracts.json_body import MAX_BODY_BYTES
 from worker.delivery.errors import DeliveryError
 from worker.delivery.object_store import NotFoundError
 from worker.errors import MeetstemsError
+from worker.monitoring.health import Health
 from worker.server.bots import Bots
 from worker.server.dispatcher import Dispatcher
 from worker.server.downloads import download_router
@@ -37,20 +38,28 @@ RETRY_AFTER: Final = 5
 """Seconds after which a client may try again when store or queue does not answer."""
 
 
-def build_app(services: Services, dispatcher: Dispatcher, trusted: Sequence[Network] = ()) -> AsgiApp:
+def build_app(
+    services: Services,
+    dispatcher: Dispatcher,
+    trusted: Sequence[Network] = (),
+    health: Health | None = None,
+) -> AsgiApp:
     """The ASGI application. While it runs, so does ``dispatcher``, and jobs that become due are dispatched.
 
-    ``trusted`` are the networks of proxies whose X-Forwarded headers are believed.
+    ``trusted`` are the networks of proxies whose X-Forwarded headers are believed. ``health`` learns that the event loop runs.
     """
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         await asyncio.to_thread(dispatcher.start)
-        looking = asyncio.create_task(_dispatch_due(services.bots))
+        tasks = [asyncio.create_task(_dispatch_due(services.bots))]
+        if health is not None:
+            tasks.append(asyncio.create_task(health.keep_beating()))
         try:
             yield
         finally:
-            looking.cancel()
+            for task in tasks:
+                task.cancel()
             await asyncio.to_thread(dispatcher.close)
 
     def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:

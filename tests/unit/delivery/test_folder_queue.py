@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from tests.support.record_process import ROOT
+from worker.delivery import folder_queue as module
 from worker.delivery.folder_queue import FolderQueue, QueueState
 from worker.delivery.jobs_queue import MessageLostError, QueueUnavailableError
 
@@ -69,6 +73,48 @@ def test_a_message_of_a_killed_receiver_comes_back_with_its_count(queue: FolderQ
     with pytest.raises(MessageLostError):
         queue.delete(second.receipt)
     assert queue.state() == QueueState(0, frozenset())
+
+
+RECEIVER = """
+import sys, time
+from pathlib import Path
+from worker.delivery.folder_queue import FolderQueue
+delivery = FolderQueue(Path(sys.argv[1])).receive(0)
+print(delivery.receipt, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_message_of_a_process_that_was_killed_is_visible_at_once(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path / "queue")
+    queue.send("one")
+    command = [sys.executable, "-c", RECEIVER, str(tmp_path / "queue")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as receiver:
+        assert receiver.stdout is not None
+        receipt = receiver.stdout.readline().strip()
+        assert queue.state() == QueueState(0, frozenset({receiver.pid}))
+        assert queue.receive(0) is None
+        receiver.kill()
+        # It is a zombie until it is waited for.
+        os.waitid(os.P_PID, receiver.pid, os.WEXITED | os.WNOWAIT)
+        assert queue.state() == QueueState(1, frozenset())
+    assert queue.state() == QueueState(1, frozenset())
+    again = queue.receive(0)
+    assert again is not None
+    assert again.receive_count == 2
+    with pytest.raises(MessageLostError):
+        queue.delete(receipt)
+
+
+def test_of_a_process_in_another_container_nothing_is_known(
+    queue: FolderQueue, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.send("one")
+    assert queue.receive(0) is not None
+    monkeypatch.setattr(module, "_namespace", lambda: 1)
+    assert queue.receive(0) is None
+    clock.now += 45
+    assert queue.receive(0) is not None
 
 
 def test_a_message_that_was_given_back_counts_and_waits(queue: FolderQueue, clock: Clock) -> None:
