@@ -93,6 +93,23 @@ def test_at_most_so_many_bots_work_at_once_and_the_others_follow(queue: FolderQu
     assert len(done) == len(set(done)) == 5
 
 
+def test_a_worker_that_has_not_taken_its_job_yet_is_reckoned_with(tmp_path: Path) -> None:
+    workers: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        workers.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+        return workers[-1]
+
+    bots = BotProcesses(FolderQueue(tmp_path / "queue"), 9, start)
+    submit(bots, 2)
+    assert [bots.start_workers(), bots.start_workers()] == [2, 0]
+    submit(bots, 1)
+    assert [bots.start_workers(), bots.start_workers()] == [1, 0]
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+
+
 def test_workers_of_a_killed_server_go_on_and_are_counted_by_the_next(
     queue: FolderQueue, tmp_path: Path
 ) -> None:
