@@ -1,6 +1,6 @@
 # Each target does its own set-up first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-queue test lint bench chaos fuzz outcomes image mutate
+.PHONY: help setup demo demo-queue serve test lint bench chaos fuzz outcomes image mutate
 
 # Images of Python set it. The tests start hundreds of processes, each of which would compile the same modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,6 +28,10 @@ SEEDS ?= 2000
 # The name of the image that `make image` builds.
 IMAGE ?= meetstems
 
+# Where `make serve` keeps jobs, results and its key, and where it listens.
+DATA ?= meetstems-data
+PORT ?= 8080
+
 # How often `make outcomes` plays each outcome of joining a call.
 REPEAT ?= 10
 
@@ -46,6 +50,9 @@ demo: setup ## Record a local replica of a Meet call with a real Chromium
 
 demo-queue: setup ## Do the same as a job from a queue to a bucket, both embedded
 	@scripts/demo-queue
+
+serve: setup ## Serve the HTTP API on this machine: bots are processes, results are in a folder (DATA, PORT)
+	@.venv/bin/meetstems serve --local --data $(DATA) --port $(PORT)
 
 test: lint ## Check everything, then run all tests
 	@.venv/bin/pytest tests --ignore tests/browser --ignore tests/benchmarks -n $(UNIT_WORKERS) --dist worksteal

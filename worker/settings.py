@@ -83,7 +83,8 @@ class Encryption(msgspec.Struct, frozen=True, kw_only=True):
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of ``meetstems run``, ``dispatch`` and ``streams``; durations in seconds, sizes in bytes.
 
-    ``bucket`` and ``jobs_queue_url`` are None where they are not set: not every command needs them. ``keep_tape``: the tape
+    ``bucket`` and ``jobs_queue_url`` are None where they are not set: not every command needs them. ``data_folder`` is used in
+    place of S3 and SQS, None: they are used. ``keep_tape``: the tape
     stays in the bucket after all files are there. ``encryption`` None: writes ask for none, so the bucket's default applies.
     At most ``grace_seconds`` pass from SIGTERM to the end. A bot does not join any more ``latest_start_seconds`` after its job
     was due. ``log_json`` None: JSON lines, but text on a terminal. ``pod`` and ``node`` are where the worker runs, for
@@ -93,6 +94,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     jobs_queue_url: str | None = None
     events_queue_url: str | None = None
     bucket: str | None = None
+    data_folder: Path | None = None
     prefix: str = ""
     aws_endpoint_url: str | None = None
     encryption: Encryption | None = None
@@ -121,10 +123,12 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         """
         given = _given(environ)
         folder = given.get("MEETSTEMS_WORK_DIR")
+        data_folder = given.get("MEETSTEMS_DATA_DIR")
         return cls(
             jobs_queue_url=given.get("MEETSTEMS_JOBS_QUEUE_URL"),
             events_queue_url=given.get("MEETSTEMS_EVENTS_QUEUE_URL"),
             bucket=given.get("MEETSTEMS_BUCKET"),
+            data_folder=Path(data_folder) if data_folder else None,
             prefix=given.get("MEETSTEMS_PREFIX", ""),
             aws_endpoint_url=given.get("MEETSTEMS_AWS_ENDPOINT_URL"),
             encryption=_encryption(given),
@@ -145,6 +149,18 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             pod=given.get("MEETSTEMS_POD", socket.gethostname()),
             node=given.get("MEETSTEMS_NODE", ""),
         )
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of ``meetstems serve`` beside those of the worker. ``keys_file`` is the file of keys, None: not set."""
+
+    keys_file: Path | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> ServerSettings:
+        """Reads the variables that README.md lists; an empty value counts as unset."""
+        path = _given(environ).get("MEETSTEMS_API_KEYS_FILE")
+        return cls(keys_file=Path(path) if path else None)
 
 
 def _given(environ: Mapping[str, str]) -> dict[str, str]:

@@ -10,13 +10,13 @@ from worker.delivery.object_store import (
     Listed,
     Listing,
     NotFoundError,
-    ObjectStore,
+    PagedStore,
     PreconditionFailedError,
     Stored,
 )
 
 
-class MemoryStore(ObjectStore):
+class MemoryStore(PagedStore):
     """Objects in a dict, with conditional writes. ``before`` is called with method and key before each request, and may raise
     or change objects, as another worker would. Thread-safe.
     """
@@ -79,6 +79,9 @@ class MemoryStore(ObjectStore):
             for key, data in sorted(self.objects.items())
             if key.startswith(prefix)
         ]
+
+    def page(self, prefix: str, after: str, limit: int) -> Listing:
+        return [each for each in self.list(prefix) if each.key > after][:limit]
 
     def _ask(self, method: str, key: str) -> None:
         self.asked.append((method, key))

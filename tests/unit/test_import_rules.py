@@ -36,6 +36,7 @@ BREACHES: Final = [
     ("terminal", "worker/monitoring/metrics.py", "import rich.console"),
     ("codecs", "worker/stems/stem.py", "import numpy"),
     ("tapes", "worker/jobs/recovery.py", "import mcap.reader"),
+    ("http", "worker/jobs/dispatch.py", "import litestar"),
     ("no-circles", "worker/stems/speaker_track.py", "import worker.stems.placement"),
 ]
 """A contract, a module, and an import in it that the contract forbids."""

@@ -30,6 +30,12 @@ LONGEST_BOT_NAME: Final = 60
 LONGEST_MESSAGE: Final = 4096
 """Characters that the chat of Microsoft Teams accepts; on Google Meet a message is cut to 500."""
 
+DEFAULT_DATA: Final = "meetstems-data"
+"""The folder of ``serve --local``."""
+
+MOST_BOTS: Final = 1000
+"""More than any one machine can run."""
+
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 
@@ -68,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_dispatch(commands)
     _add_streams(commands)
+    _add_serve(commands)
     commands.add_parser("watch", help="serve how many jobs, dead letters and events wait").set_defaults(
         run=_watch
     )
@@ -138,6 +145,41 @@ def _add_streams(commands: Any) -> None:
     parser = commands.add_parser("streams", help="print a bot's audio streams, with URLs for ten minutes")
     parser.add_argument("bot_id", metavar="BOT_ID")
     parser.set_defaults(run=_streams)
+
+
+def _add_serve(commands: Any) -> None:
+    parser = commands.add_parser("serve", help="serve the HTTP API of MeetStream and Recall.ai")
+    parser.add_argument(
+        "--local",
+        action="store_true",
+        help="all on this machine: jobs and results in a folder, bots as processes",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help=f"with --local: the folder for jobs, results and the key (default: {DEFAULT_DATA})",
+    )
+    parser.add_argument(
+        "--bots", type=int, metavar="N", help="with --local: the most bots at once (default: 4)"
+    )
+    parser.add_argument("--port", type=int, default=8080, help="0: any free one (default: 8080)")
+    parser.add_argument(
+        "--host", help="the address to listen on (default: all; with --local: 127.0.0.1, this machine only)"
+    )
+    parser.add_argument("--prefix", default="", metavar="PATH", help="serve everything below this path")
+    parser.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="a certificate chain (PEM): serve HTTPS"
+    )
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key (PEM)")
+    parser.add_argument(
+        "--trust-proxy",
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="believe X-Forwarded-Proto, -Host and -Prefix of proxies with these addresses; can be repeated",
+    )
+    parser.set_defaults(run=_serve)
 
 
 def _add_entry_point(commands: Any, entry_point: EntryPoint) -> None:
@@ -226,6 +268,30 @@ def _streams(options: argparse.Namespace) -> int:
     from worker.cli.streams import streams_command
 
     return streams_command(options.bot_id)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from worker.cli.serve import serve_command
+    from worker.server.run_server import ServerOptions
+
+    if not options.local and (options.data is not None or options.bots is not None):
+        raise InputError(
+            "--data, --bots: are for --local only, expected MEETSTEMS_BUCKET and a queue of jobs"
+        )
+    if options.bots is not None and not 1 <= options.bots <= MOST_BOTS:
+        raise InputError(f"--bots {options.bots}: expected 1 to {MOST_BOTS}")
+    return serve_command(
+        ServerOptions(
+            port=options.port,
+            host=options.host or ("127.0.0.1" if options.local else None),
+            prefix=options.prefix,
+            certificate=options.tls_cert,
+            private_key=options.tls_key,
+            trusted=tuple(options.trust_proxy),
+            data_folder=(options.data or Path(DEFAULT_DATA)) if options.local else None,
+            most_bots=options.bots or 4,
+        )
+    )
 
 
 def _watch(_: argparse.Namespace) -> int:

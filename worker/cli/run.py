@@ -19,8 +19,8 @@ from worker.delivery.jobs_queue import JobsQueue
 from worker.delivery.object_store import open_store
 from worker.delivery.retries import COMMAND_RETRY
 from worker.errors import InputError
+from worker.jobs.backend import aws_of
 from worker.jobs.consumer import BAD_CONFIGURATION, TRY_AGAIN, run_from_queue, run_one
-from worker.jobs.context import aws_of
 from worker.jobs.dispatch import dispatch
 from worker.reasons import Reason
 from worker.rendering.output import claim_output

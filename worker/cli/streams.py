@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 
 from worker.delivery.bucket_layout import bot_keys
-from worker.delivery.object_store import open_store
 from worker.delivery.retries import COMMAND_RETRY
-from worker.jobs.context import aws_of
+from worker.jobs.backend import aws_of, open_results
 from worker.jobs.streams import streams_of
-from worker.settings import SettingsError, WorkerSettings
+from worker.settings import WorkerSettings
 
 
 def streams_command(bot_id: str) -> int:
     """Prints the document, with fresh URLs; returns the exit code. Raises MeetstemsError."""
     worker_settings = WorkerSettings.from_environment(os.environ)
-    if worker_settings.bucket is None:
-        raise SettingsError("MEETSTEMS_BUCKET: is not set, expected the name of an S3 bucket")
-    store = open_store(aws_of(worker_settings), worker_settings.bucket, retry=COMMAND_RETRY)
+    store = open_results(worker_settings, aws_of(worker_settings), COMMAND_RETRY)
     print(streams_of(store, bot_keys(worker_settings.prefix, bot_id)))
     return 0

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from worker.delivery.aws_clients import sqs_client
 from worker.delivery.queue_counts import read_queue
-from worker.jobs.context import aws_of
+from worker.jobs.backend import aws_of
 from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.logs import configure_logging

@@ -113,7 +113,8 @@ def read_attributes(field: str, given: dict[str, Any] | None) -> dict[str, Any]:
     """The attributes of ``field``; {} for None. Raises JobError for more than MAX_ATTRIBUTES_BYTES."""
     size = len(ascii_json(given))
     if size > MAX_ATTRIBUTES_BYTES:
-        raise JobError(f"job: {field}: {size} bytes; expected at most {MAX_ATTRIBUTES_BYTES}")
+        message = f"job: {field}: {size} bytes; expected at most {MAX_ATTRIBUTES_BYTES}"
+        raise JobError(message, field=[field])
     return given or {}
 
 

@@ -25,12 +25,13 @@ _KEY_LENGTH: Final = 48
 class JobError(InputError):
     """A job is invalid. The message is one line: the field, its value, and what was expected.
 
-    ``bot_id`` is the job's, None if it could not be read.
+    ``bot_id`` is the job's, None if it could not be read. ``field`` is the path of the field, empty if it is not one field.
     """
 
-    def __init__(self, message: str, bot_id: str | None = None) -> None:
+    def __init__(self, message: str, bot_id: str | None = None, field: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.bot_id = bot_id
+        self.field = tuple(field)
 
 
 def read_json(body: bytes | str) -> object:

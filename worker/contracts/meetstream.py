@@ -46,6 +46,16 @@ CallbackUrl: TypeAlias = Annotated[
     Any, Meta(description=f"Where webhooks are to go. {NOT_SERVED_YET}", extra=UNSERVED)
 ]
 
+DeduplicationKey: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        description="The API makes one bot for each key and meeting; on the queue it has no effect.",
+        extra={"expected": "a text of 1 to 255 characters"},
+    ),
+]
+
 SeparateStreams: TypeAlias = Annotated[bool, Meta(description="One audio file per speaker.")]
 
 
@@ -99,6 +109,7 @@ class MeetStreamBot(msgspec.Struct, frozen=True, kw_only=True):
     bot_message: Message | None = None
     custom_attributes: Attributes | None = None
     callback_url: CallbackUrl = None
+    deduplication_key: DeduplicationKey | None = None
     video_required: NotServed = None
     video_separate_streams: NotServed = None
     bot_image_url: NotServed = None

@@ -27,6 +27,9 @@ SEQUENCES_PER_ATTEMPT: Final = 1000
 LARGEST_EVENT: Final = LARGEST_MESSAGE
 """Bytes as they are sent, in ASCII."""
 
+MOST_CHANGES: Final = 200
+"""Entries of a bot's history. An attempt has ten; a bot that goes on losing its connection may have many."""
+
 AUDIO_SUCCESS: Final = "Success"
 AUDIO_IN_PROGRESS: Final = "in_progress"
 
@@ -43,6 +46,19 @@ class OutcomeKind(StrEnum):
     """Something failed; there can still be files."""
 
 
+class StatusChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One state that a bot entered, with the vendors' names for it as in BotStatus; ``at`` is ISO 8601 in UTC."""
+
+    state: str
+    reason: str
+    bot_status: str
+    code: str
+    sub_code: str | None
+    message: str
+    attempt: int
+    at: str
+
+
 class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     """``bot.json``: a bot's current status.
 
@@ -50,6 +66,7 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     Recall.ai's. ``audio_status`` is ``Success`` once audio_streams.json is final, also if there is none. ``reported``: the
     result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC. ``pod`` and ``node`` are where the worker ran
     that wrote this. ``announced_at`` is when the call was told of the recording, in the same form; None: it was not.
+    ``history`` are the states so far, of all attempts, in order; of more than MOST_CHANGES the first and the last ones.
     """
 
     bot_id: str
@@ -67,6 +84,7 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     pod: str = ""
     node: str = ""
     announced_at: str | None = None
+    history: list[StatusChange] = []
 
 
 class SpeakerTotal(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +156,24 @@ def bot_status(
         sequence=sequence,
         updated_at=iso_utc(at),
     )
+
+
+def with_change(status: BotStatus, history: list[StatusChange]) -> BotStatus:
+    """``status`` with the ``history`` before it and its own state as the last entry."""
+    change = StatusChange(
+        state=status.state,
+        reason=status.reason,
+        bot_status=status.bot_status,
+        code=status.code,
+        sub_code=status.sub_code,
+        message=status.message,
+        attempt=status.attempt,
+        at=status.updated_at,
+    )
+    changes = [*history, change]
+    if len(changes) > MOST_CHANGES:
+        changes = [*changes[: MOST_CHANGES // 2], *changes[len(changes) - MOST_CHANGES // 2 :]]
+    return msgspec.structs.replace(status, history=changes)
 
 
 def state_event(status: BotStatus, name: str, custom_attributes: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def check(values: Mapping[str, Any], form: type[T]) -> T:
 
 def wrong(path: Sequence[str], value: object, expected: str) -> JobError:
     """The error for ``value`` in the field at ``path``."""
-    return JobError(f"job: {dotted(path)}: {_shown(value)}; expected {expected}")
+    return JobError(f"job: {dotted(path)}: {_shown(value)}; expected {expected}", field=path)
 
 
 def ignored_fields(values: Mapping[str, Any], form: type[msgspec.Struct]) -> list[str]:

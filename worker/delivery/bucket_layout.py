@@ -12,7 +12,7 @@
                                         failure/screenshot.png      what the page showed when it failed
     {prefix}bots/_probe/{random}/                                   a check of the store; removed at once
 
-Each attempt writes under its own number, so a later attempt cannot overwrite it.
+Each attempt writes under its own number, so a later attempt cannot overwrite it. The API has more: worker.server.records.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import Final
 from worker.delivery.aws_clients import is_aws
 from worker.delivery.bucket_layout import probe_folder
 from worker.delivery.errors import DeliveryError, RefusedError
-from worker.delivery.object_store import PreconditionFailedError, S3Store
+from worker.delivery.object_store import ObjectStore, PreconditionFailedError, S3Store
 
 logger = logging.getLogger(__name__)
 
@@ -54,14 +54,14 @@ def check_store(store: S3Store, prefix: str) -> None:
         _check_parts(store, f"{folder}parts")
 
 
-def check_access(store: S3Store, prefix: str) -> None:
+def check_access(store: ObjectStore, prefix: str) -> None:
     """Checks only that objects can be written, read, listed and, with a warning if not, deleted. Raises as ``check_store``."""
     with _probe(store, prefix) as folder:
         _check_access(store, folder)
 
 
 @contextmanager
-def _probe(store: S3Store, prefix: str) -> Iterator[str]:
+def _probe(store: ObjectStore, prefix: str) -> Iterator[str]:
     """A new folder, whose objects are deleted in the end."""
     folder = probe_folder(prefix, secrets.token_hex(8))
     try:
@@ -74,7 +74,7 @@ def _probe(store: S3Store, prefix: str) -> Iterator[str]:
             logger.warning("the objects of the check of the store were not deleted: %s", error)
 
 
-def _check_access(store: S3Store, folder: str) -> None:
+def _check_access(store: ObjectStore, folder: str) -> None:
     key = f"{folder}access"
     etag = store.put(key, _FIRST, content_type=_TYPE)
     if not etag:

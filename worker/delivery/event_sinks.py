@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Protocol
 
 
@@ -22,3 +23,23 @@ class EventSink(Protocol):
 
     def close(self) -> None:
         """Stops delivering; events that still wait are not delivered."""
+
+
+class NoEvents(EventSink):
+    """Discards events: for a service whose state in the store is all that is read."""
+
+    @property
+    def waiting(self) -> int:
+        """None ever waits."""
+        return 0
+
+    def send(self, event: dict[str, Any]) -> None:
+        """See EventSink."""
+        json.dumps(event)
+
+    def drain(self, timeout: float) -> bool:
+        """See EventSink."""
+        return True
+
+    def close(self) -> None:
+        """See EventSink."""

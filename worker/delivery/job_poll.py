@@ -8,12 +8,13 @@ import threading
 from typing import Any
 
 from worker.delivery.errors import DeliveryError
-from worker.delivery.jobs_queue import Delivery, JobsQueue
+from worker.delivery.jobs_queue import Delivery
+from worker.delivery.message_queue import MessageQueue
 
 logger = logging.getLogger(__name__)
 
 
-async def next_delivery(queue: JobsQueue, seconds: float, stopped: asyncio.Future[Any]) -> Delivery | None:
+async def next_delivery(queue: MessageQueue, seconds: float, stopped: asyncio.Future[Any]) -> Delivery | None:
     """The next message, within ``seconds`` (0 to 20); None without one, or once ``stopped`` is done.
 
     A poll cannot be cancelled: it continues in a daemon thread, which gives back a message that still arrives. If the process
@@ -29,7 +30,7 @@ async def next_delivery(queue: JobsQueue, seconds: float, stopped: asyncio.Futur
 
 
 class _Poll:
-    def __init__(self, queue: JobsQueue, seconds: float) -> None:
+    def __init__(self, queue: MessageQueue, seconds: float) -> None:
         self._queue = queue
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()

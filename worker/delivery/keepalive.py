@@ -11,18 +11,18 @@ from worker.delivery.heartbeat import Heartbeat
 from worker.delivery.jobs_queue import (
     MAX_VISIBILITY,
     Delivery,
-    JobsQueue,
     MessageLostError,
     VisibilityCapError,
 )
 from worker.delivery.lease import Lease, LeaseLostError
+from worker.delivery.message_queue import MessageQueue
 
 BEATS_PER_TERM: Final = 3
 """A beat each third of the visibility, so that two may fail."""
 
 
 def keep_message(
-    queue: JobsQueue,
+    queue: MessageQueue,
     delivery: Delivery,
     received_at: float,
     clock: Callable[[], float],

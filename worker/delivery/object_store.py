@@ -43,6 +43,9 @@ T = TypeVar("T")
 WRITE_ID: Final = "write-id"
 """The metadata that tells our own write, whose answer was lost, from another writer's."""
 
+LARGEST_PAGE: Final = 1000
+"""Objects that S3 lists in one answer at most (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html)."""
+
 _COPY_BYTES: Final = 1024 * 1024
 
 
@@ -129,7 +132,16 @@ class ObjectStore(Protocol):
         """All objects whose keys begin with ``prefix``, in order of their keys."""
 
 
-class S3Store(ObjectStore):
+class PagedStore(ObjectStore, Protocol):
+    """A store whose listings can also be read page by page, each at a cost that does not grow with what precedes it."""
+
+    def page(self, prefix: str, after: str, limit: int) -> Listing:
+        """The first ``limit`` (1 to LARGEST_PAGE) objects whose keys begin with ``prefix`` and are greater than ``after``, in
+        order of their keys; ``after`` empty: from the first one. Fewer than ``limit``: there are no more.
+        """
+
+
+class S3Store(PagedStore):
     """A bucket. Thread-safe.
 
     ``encryption`` None: writes ask for none. On AWS the bucket's default then applies, which a request would override, and a
@@ -271,6 +283,27 @@ class S3Store(ObjectStore):
                     f"S3: list {prefix}: the answer is truncated and has no next page"
                 )
             continuation = {"ContinuationToken": token}
+
+    def page(self, prefix: str, after: str, limit: int) -> Listing:
+        """See PagedStore. One request, unless the store answers with less than it was asked for."""
+        listing: Listing = []
+        while len(listing) < limit:
+            start = listing[-1].key if listing else after
+            answer = self._read(
+                f"list {prefix}",
+                partial(
+                    self._client.list_objects_v2,
+                    Bucket=self._bucket,
+                    Prefix=prefix,
+                    MaxKeys=limit - len(listing),
+                    **({"StartAfter": start} if start else {}),  # type: ignore[arg-type]
+                ),
+            )
+            found = [_listed(item, f"S3: list {prefix}") for item in answer.get("Contents", [])]
+            listing += found
+            if not found or not answer.get("IsTruncated", False):
+                break
+        return listing
 
     def _put_empty(self, key: str, content_type: str, if_absent: bool, if_match: str | None) -> str:
         arguments = self._write_arguments(content_type, write_id := secrets.token_hex(8))

@@ -28,12 +28,14 @@ from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import DeliveryError, RefusedError
 from worker.delivery.heartbeat import Heartbeat
 from worker.delivery.job_poll import next_delivery
-from worker.delivery.jobs_queue import MAX_VISIBILITY, Delivery, JobsQueue, MessageLostError, decide
+from worker.delivery.jobs_queue import MAX_VISIBILITY, Delivery, MessageLostError, decide
 from worker.delivery.keepalive import keep_message
+from worker.delivery.message_queue import MessageQueue
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError
+from worker.jobs.backend import jobs_url, open_jobs
 from worker.jobs.bot_claim import BotIdTakenError
-from worker.jobs.context import WorkerContext, open_context, open_sqs
+from worker.jobs.context import WorkerContext, open_context
 from worker.jobs.disposition import Disposition
 from worker.jobs.job_outcome import given_up, make_result
 from worker.jobs.job_run import run_job
@@ -42,7 +44,7 @@ from worker.jobs.preflight import preflight, until_able
 from worker.jobs.start_limits import FINISH_RESERVE, JOIN_LEAD, check_lengths, due_at
 from worker.reasons import Reason
 from worker.safe_text import NO_SECRETS
-from worker.settings import BrowserSettings, SettingsError, WorkerSettings
+from worker.settings import BrowserSettings, WorkerSettings
 from worker.states import State
 
 logger = logging.getLogger(__name__)
@@ -98,14 +100,14 @@ async def run_from_queue(
     ``on_sigterm`` is why a bot leaves at a SIGTERM: DRAINED hands its job on to another worker. Returns the exit code of the
     last one. Raises SettingsError, PreflightError, and DeliveryError if the queue cannot be used.
     """
-    if worker_settings.jobs_queue_url is None:
-        raise SettingsError("MEETSTEMS_JOBS_QUEUE_URL: is not set, expected the URL of an SQS queue")
+    if worker_settings.data_folder is None:
+        jobs_url(worker_settings)
     async with open_context(browser_settings, worker_settings, aws, on_sigterm) as context:
-        queue = JobsQueue(
-            open_sqs(aws, context.metrics),
-            worker_settings.jobs_queue_url,
-            visibility=worker_settings.visibility_seconds,
-            retry=RetryPolicy(budget=worker_settings.retry_seconds),
+        queue = open_jobs(
+            worker_settings,
+            aws,
+            RetryPolicy(budget=worker_settings.retry_seconds),
+            context.metrics.delivery.request_failed,
         )
         if forever:
             return await _run_forever(queue, context)
@@ -115,7 +117,7 @@ async def run_from_queue(
         return DONE if delivery is None else await JobConsumer(queue, delivery, context).handle()
 
 
-async def _run_forever(queue: JobsQueue, context: WorkerContext) -> int:
+async def _run_forever(queue: MessageQueue, context: WorkerContext) -> int:
     """Runs jobs until the worker is stopped; returns the exit code of the last one.
 
     A failed job is followed by a preflight, so that a worker that has become unable leaves the jobs to others.
@@ -138,7 +140,7 @@ async def _run_forever(queue: JobsQueue, context: WorkerContext) -> int:
     return exit_code
 
 
-async def _receive(queue: JobsQueue, context: WorkerContext, seconds: float) -> Delivery | None:
+async def _receive(queue: MessageQueue, context: WorkerContext, seconds: float) -> Delivery | None:
     context.log_about(None, None, NO_SECRETS)
     context.metrics.job.set_state(State.IDLE, context.clock())
     delivery = await next_delivery(queue, seconds, context.stopped)
@@ -174,7 +176,7 @@ _EXIT_CODES: Final = {
 class JobConsumer:
     """Handles one message: runs its job, and decides what happens to the message."""
 
-    def __init__(self, queue: JobsQueue, delivery: Delivery, context: WorkerContext) -> None:
+    def __init__(self, queue: MessageQueue, delivery: Delivery, context: WorkerContext) -> None:
         self._queue = queue
         self._delivery = delivery
         self._context = context

@@ -11,19 +11,16 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from worker.delivery.aws_clients import Aws, s3_client, sqs_client
+from worker.delivery.aws_clients import Aws
 from worker.delivery.event_sinks import EventSink
-from worker.delivery.events_queue import EventsQueue
-from worker.delivery.object_store import S3Store
+from worker.delivery.object_store import ObjectStore
 from worker.delivery.patient_store import PatientStore
-from worker.delivery.request_errors import watch_requests
 from worker.delivery.retries import RetryPolicy
+from worker.jobs.backend import open_events, open_results
 from worker.lifecycle.ending import Ending
 from worker.monitoring.health import Health, HealthServer, linger
 from worker.monitoring.logs import LogTail, configure_logging
@@ -33,10 +30,7 @@ from worker.reasons import Reason
 from worker.recording.signals import stop_signals
 from worker.recording.steady_clock import elapsed
 from worker.safe_text import NO_SECRETS, Redactor
-from worker.settings import BrowserSettings, SettingsError, WorkerSettings
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
+from worker.settings import BrowserSettings, WorkerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +47,7 @@ class WorkerContext:
     browser_settings: BrowserSettings
     worker_settings: WorkerSettings
     aws: Aws
-    store: S3Store
+    store: ObjectStore
     events: EventSink
     metrics: Metrics
     log_about: Callable[[str | None, int | None, Redactor], LogTail]
@@ -66,18 +60,6 @@ class WorkerContext:
     def patient_store(self, patience: float) -> PatientStore:
         """The store, whose refusals are waited out for ``patience`` seconds."""
         return PatientStore(self.store, patience, threading.Event(), lambda _: None)
-
-
-def aws_of(worker_settings: WorkerSettings) -> Aws:
-    """The endpoint of S3 and SQS; boto3 finds region and credentials."""
-    return Aws(endpoint_url=worker_settings.aws_endpoint_url)
-
-
-def open_sqs(aws: Aws, metrics: Metrics) -> SQSClient:
-    """A client for SQS whose failed requests are counted. Raises RefusedError."""
-    client = sqs_client(aws)
-    watch_requests(client, partial(metrics.delivery.request_failed, "SQS"))
-    return client
 
 
 def owner_name(worker_settings: WorkerSettings) -> str:
@@ -97,8 +79,6 @@ async def open_context(
 
     A signal completes ``stopped``, SIGTERM with the reason ``on_sigterm``. Raises SettingsError and PortError.
     """
-    if worker_settings.bucket is None:
-        raise SettingsError("MEETSTEMS_BUCKET: is not set, expected the name of an S3 bucket")
     json_lines = worker_settings.log_json if worker_settings.log_json is not None else not sys.stderr.isatty()
 
     def log_about(bot_id: str | None, attempt: int | None, redactor: Redactor) -> LogTail:
@@ -110,10 +90,9 @@ async def open_context(
     metrics = Metrics(registry)
     ProcessMetrics(registry)
     retry = RetryPolicy(budget=worker_settings.retry_seconds)
-    s3 = s3_client(aws)
-    watch_requests(s3, partial(metrics.delivery.request_failed, "S3"))
-    store = S3Store(s3, worker_settings.bucket, retry=retry, encryption=worker_settings.encryption)
-    events = EventsQueue(open_sqs(aws, metrics), worker_settings.events_queue_url, retry=retry)
+    failed = metrics.delivery.request_failed
+    store = open_results(worker_settings, aws, retry, failed)
+    events = open_events(worker_settings, aws, retry, failed)
     health = Health(metrics.capture.health)
     with stop_signals() as signalled:
         stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()

@@ -7,11 +7,11 @@ import uuid
 import msgspec
 
 from worker.contracts.parse_job import parse_job
-from worker.delivery.jobs_queue import JobsQueue
+from worker.delivery.message_queue import MessageQueue
 from worker.jobs.start_limits import check_lengths
 
 
-def dispatch(queue: JobsQueue, body: bytes) -> str:
+def dispatch(queue: MessageQueue, body: bytes) -> str:
     """Checks a job and puts it on the queue; returns its bot id, a new one if the job has none.
 
     Raises JobError and DeliveryError.

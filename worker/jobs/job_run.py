@@ -134,7 +134,7 @@ class _JobRun:
             context.clock,
             context.worker_settings.pod,
             context.worker_settings.node,
-            before.announced_at if before is not None else None,
+            before,
         )
         recovery = EarlierRecovery(self._job, self._keys, context, self._store, self._supervisor, earlier)
         try:

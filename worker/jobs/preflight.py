@@ -11,7 +11,8 @@ from worker.browser.launch import launch_browser
 from worker.delivery.aws_clients import is_aws
 from worker.delivery.conformance import check_access, check_store
 from worker.delivery.errors import DeliveryError, RefusedError
-from worker.delivery.jobs_queue import JobsQueue
+from worker.delivery.message_queue import MessageQueue
+from worker.delivery.object_store import S3Store
 from worker.errors import InputError, MeetstemsError
 from worker.jobs.context import WorkerContext
 
@@ -29,7 +30,7 @@ class PreflightError(InputError):
     """This worker cannot work; the message lists everything that was found wrong."""
 
 
-async def preflight(context: WorkerContext, queue: JobsQueue | None) -> None:
+async def preflight(context: WorkerContext, queue: MessageQueue | None) -> None:
     """Tries the store, Chromium and the queues. ``queue``: None for a job that came without a queue.
 
     Raises PreflightError if something would refuse a job, and UnavailableError if only a service does not answer.
@@ -50,7 +51,7 @@ async def preflight(context: WorkerContext, queue: JobsQueue | None) -> None:
         raise found[0]
 
 
-async def until_able(context: WorkerContext, queue: JobsQueue, patience: float) -> bool:
+async def until_able(context: WorkerContext, queue: MessageQueue, patience: float) -> bool:
     """Repeats the preflight until it succeeds; returns False if the worker has to stop before.
 
     Raises what ``preflight`` raises once ``patience`` seconds have passed. A worker that ended at once would be replaced at
@@ -85,8 +86,11 @@ async def _error_of(check: Callable[[], Awaitable[None]]) -> MeetstemsError | No
 
 async def _check_store(context: WorkerContext) -> None:
     store = context.store.within(PATIENCE)
-    check = check_access if is_aws(store.endpoint) else check_store
-    await asyncio.to_thread(check, store, context.worker_settings.prefix)
+    prefix = context.worker_settings.prefix
+    if isinstance(store, S3Store) and not is_aws(store.endpoint):
+        await asyncio.to_thread(check_store, store, prefix)
+    else:
+        await asyncio.to_thread(check_access, store, prefix)
 
 
 async def _check_browser(context: WorkerContext) -> None:

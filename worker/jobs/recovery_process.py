@@ -21,10 +21,10 @@ import psutil
 from worker.contracts.job import Job
 from worker.delivery.aws_clients import Aws
 from worker.delivery.bucket_layout import bot_keys
-from worker.delivery.object_store import open_store
 from worker.delivery.patient_store import PatientStore
 from worker.delivery.retries import RetryPolicy
 from worker.errors import MeetstemsError
+from worker.jobs.backend import open_results
 from worker.jobs.recovery import recover
 from worker.manifest.merge import RecordedAttempt
 from worker.monitoring.logs import configure_logging
@@ -45,7 +45,8 @@ class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
     """The input of the process. ``attempts`` are the numbers of attempts that have ended, ``work`` is a folder for it."""
 
     aws: Aws
-    bucket: str
+    bucket: str | None
+    data_folder: str | None
     encryption: Encryption | None
     retry_seconds: float
     prefix: str
@@ -60,11 +61,12 @@ class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
 def recovery_task(
     aws: Aws, worker_settings: WorkerSettings, job: Job, attempts: list[int], work: Path
 ) -> RecoveryTask:
-    """The recovery of the ``attempts`` of a job's bot into the bucket of ``worker_settings``."""
-    assert worker_settings.bucket is not None
+    """The recovery of the ``attempts`` of a job's bot into the bucket, or the folder, of ``worker_settings``."""
+    folder = worker_settings.data_folder
     return RecoveryTask(
         aws=aws,
         bucket=worker_settings.bucket,
+        data_folder=None if folder is None else str(folder.absolute()),
         encryption=worker_settings.encryption,
         retry_seconds=worker_settings.retry_seconds,
         prefix=worker_settings.prefix,
@@ -116,8 +118,12 @@ def main() -> int:
     threading.Thread(target=_exit_with, args=(sys.stdin.buffer,), daemon=True).start()
     json_lines = task.log_json if task.log_json is not None else not sys.stderr.isatty()
     configure_logging(task.bot_id, None, sys.stderr, json_lines)
-    retry = RetryPolicy(budget=task.retry_seconds)
-    opened = open_store(task.aws, task.bucket, retry=retry, encryption=task.encryption)
+    results = WorkerSettings(
+        bucket=task.bucket,
+        data_folder=None if task.data_folder is None else Path(task.data_folder),
+        encryption=task.encryption,
+    )
+    opened = open_results(results, task.aws, RetryPolicy(budget=task.retry_seconds))
     # A recovery that fails costs the job one of its few receives, so a refusal is waited out like an outage.
     store = PatientStore(opened, task.retry_seconds, threading.Event(), lambda _: None)
     try:

@@ -20,6 +20,7 @@ from worker.contracts.status import (
     bot_status,
     state_event,
     upload_delayed_event,
+    with_change,
 )
 from worker.contracts.vendor_words import words
 from worker.delivery.bucket_layout import BotKeys
@@ -60,7 +61,8 @@ class Reporter:
     """Reports one bot. To be used in one event loop; ``clock`` returns seconds since the Unix epoch.
 
     Reporting a state never blocks. ``attempt`` is the attempt that the next events belong to and are numbered by; it only
-    grows. ``pod`` and ``node`` are where this worker runs. Nothing is reported once another worker has taken over ``lease``.
+    grows. ``pod`` and ``node`` are where this worker runs. ``before`` is bot.json as earlier attempts left it. Nothing is
+    reported once another worker has taken over ``lease``.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Reporter:
         clock: Callable[[], float],
         pod: str = "",
         node: str = "",
-        announced_at: str | None = None,
+        before: BotStatus | None = None,
     ) -> None:
         self._document = GuardedDocument(store, keys.status, lambda: lease.may_speak(clock()))
         self._events = events
@@ -83,9 +85,10 @@ class Reporter:
         self._clock = clock
         self._pod = pod
         self._node = node
-        self.announced_at = announced_at
+        self.announced_at = before.announced_at if before is not None else None
         """When the call was told of the recording, by any attempt (ISO 8601); None: it was not."""
         self.attempt = attempt
+        self._history = before.history if before is not None else []
         self._count = 0
         self._upload_delayed = 0
         self._status: BotStatus | None = None
@@ -110,6 +113,8 @@ class Reporter:
         status = msgspec.structs.replace(
             status, pod=self._pod, node=self._node, announced_at=self.announced_at
         )
+        status = with_change(status, self._history)
+        self._history = status.history
         if self._status is not None:
             status = msgspec.structs.replace(status, audio_status=self._status.audio_status)
         self._status = status

@@ -8,6 +8,7 @@ from tests.support.sample_manifests import meeting, recorded, someone
 from worker.contracts.job import MAX_ATTRIBUTES_BYTES
 from worker.contracts.status import (
     LARGEST_EVENT,
+    MOST_CHANGES,
     BotStatus,
     OutcomeKind,
     Result,
@@ -20,6 +21,7 @@ from worker.contracts.status import (
     result_event,
     speaker_totals,
     state_event,
+    with_change,
 )
 from worker.contracts.streams_document import mixed_only, streams_document
 from worker.contracts.vendor_words import words
@@ -211,3 +213,13 @@ def test_streams_document_without_speech_says_why_there_are_no_streams() -> None
     )
     assert (refused["audio_streams_available"], refused["participants"]) == (False, [])
     assert "denied the bot's request" in refused["message"]
+
+
+def test_a_long_history_keeps_its_first_and_its_last_states() -> None:
+    changed = status()
+    for number in range(3 * MOST_CHANGES):
+        changed = with_change(status(updated_at=f"{number:04d}"), changed.history)
+    numbers = [int(change.at) for change in changed.history]
+    assert len(numbers) == MOST_CHANGES
+    assert numbers[:100] == list(range(100))
+    assert numbers[100:] == list(range(500, 600))

@@ -572,3 +572,11 @@ def test_our_own_write_is_recognised_where_a_store_changes_the_case_of_metadata(
     cloud.proxy.fail(Fault.LOST_ANSWER, times=1)
     new = store.put("a", b"2", content_type="text/plain", if_match=old)
     assert store.get("a")[:2] == (b"2", new)
+
+
+def test_pages_of_a_listing_begin_after_a_key(store: S3Store) -> None:
+    for name in ("a/1", "a/2", "a/3", "b/1"):
+        store.put(name, b"1", content_type="text/plain")
+    assert [item.key for item in store.page("a/", "", 2)] == ["a/1", "a/2"]
+    assert [item.key for item in store.page("a/", "a/2", 2)] == ["a/3"]
+    assert store.page("a/", "a/3", 2) == []

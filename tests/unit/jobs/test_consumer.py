@@ -25,7 +25,7 @@ from worker.delivery.event_sinks import EventSink
 from worker.delivery.jobs_queue import Delivery, JobsQueue
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError
-from worker.jobs import consumer
+from worker.jobs import backend, consumer
 from worker.jobs.bot_claim import BotIdTakenError
 from worker.jobs.consumer import JobConsumer, run_from_queue, run_one
 from worker.jobs.context import WorkerContext
@@ -542,7 +542,8 @@ async def run_queue(monkeypatch: pytest.MonkeyPatch, poll: Poll, sqs: ScriptedSq
     monkeypatch.setattr(consumer, "preflight", succeed)
     monkeypatch.setattr(consumer, "until_able", succeed)
     monkeypatch.setattr(consumer, "next_delivery", poll.next_delivery)
-    monkeypatch.setattr(consumer, "open_sqs", lambda *_: sqs)
+    monkeypatch.setattr(backend, "sqs_client", lambda *_: sqs)
+    monkeypatch.setattr(backend, "watch_requests", lambda *_: None)
     worker_settings = WorkerSettings(
         jobs_queue_url="https://sqs.example/jobs", receive_seconds=7.0, visibility_seconds=77
     )

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from worker.delivery.aws_clients import Aws, Credentials
+from worker.delivery.folder_store import FolderStore
+from worker.delivery.retries import RetryPolicy
 from worker.jobs import context as module
+from worker.jobs.backend import jobs_in, open_jobs
 from worker.jobs.context import WorkerContext, open_context, owner_name
 from worker.monitoring.health import HealthServer
 from worker.reasons import Reason
@@ -126,3 +129,17 @@ async def test_the_log_hides_the_bots_token(capsys: pytest.CaptureFixture[str]) 
         context.log_about("bot", 1, Redactor(["passcode"]))
         logging.getLogger("worker").warning("t0ken-of-the-bot and passcode")
     assert capsys.readouterr().err.count("x" * 16 + " and " + "x" * 8) == 1
+
+
+async def test_a_data_folder_is_used_in_place_of_s3_and_sqs(tmp_path: Path) -> None:
+    settings = WorkerSettings(data_folder=tmp_path / "data", bucket="not-used")
+    async with open_context(BrowserSettings(), settings, Aws()) as context:
+        context.store.put("key", b"1", content_type="")
+        context.events.send({"event": "bot.joining"})
+        assert context.events.drain(0)
+    queue = open_jobs(settings, Aws(), RetryPolicy())
+    queue.send("job")
+    assert FolderStore(tmp_path / "data").get("key").data == b"1"
+    delivery = jobs_in(tmp_path / "data", 45).receive(0)
+    assert delivery is not None
+    assert delivery.body == "job"

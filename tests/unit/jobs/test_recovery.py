@@ -20,6 +20,7 @@ from worker.contracts.parse_job import parse_job
 from worker.delivery.aws_clients import s3_client
 from worker.delivery.embedded_aws import Embedded, embedded_aws
 from worker.delivery.errors import RefusedError
+from worker.delivery.folder_store import FolderStore
 from worker.delivery.object_store import S3Store
 from worker.delivery.retries import RetryPolicy
 from worker.jobs import recovery
@@ -266,6 +267,14 @@ async def test_recovery_in_a_process_gives_the_same_and_logs_its_errors(
         store, KEYS, [1], tmp_path / "here", platform=Platform.GOOGLE_MEET, separate_audio=True
     )
     assert recovered[0].manifest.recording.ended_reason == "cut_off"
+
+    folder = FolderStore(tmp_path / "data")
+    for listed in store.list(""):
+        store.download(listed.key, tmp_path / "object")
+        folder.put(listed.key, tmp_path / "object", content_type="")
+    folder_settings = WorkerSettings(data_folder=tmp_path / "data", log_json=True)
+    task_of_folder = recovery_task(embedded.aws, folder_settings, JOB, [1], tmp_path / "apart")
+    assert await recover_in_process(task_of_folder) == recovered
 
     # A refusal is waited out for as long as an outage.
     wrong_bucket = msgspec.structs.replace(task, bucket="no-such-bucket", retry_seconds=1.0)

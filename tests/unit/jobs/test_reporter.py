@@ -66,6 +66,23 @@ async def test_states_are_sent_at_once_and_written_soon() -> None:
     assert (desk.status.attempt, desk.status.sequence) == (2, 2002)
 
 
+async def test_bot_json_keeps_the_states_of_all_attempts_in_order() -> None:
+    desk = Desk()
+    desk.reporter.enter(State.JOINING)
+    desk.reporter.enter(State.FATAL, Reason.BROWSER_DIED)
+    await until(is_written(desk, State.FATAL))
+    later = Reporter(desk.store, KEYS, desk.sink, desk.lease, job(), 3, time.time, before=desk.status)
+    later.enter(State.JOINING)
+    later.enter(State.JOINING)
+    await until(is_written(desk, State.JOINING))
+    assert [(change.attempt, change.state, change.reason) for change in desk.status.history] == [
+        (2, "joining", ""),
+        (2, "fatal", "browser_died"),
+        (3, "joining", ""),
+    ]
+    assert desk.status.history[-1].at == desk.status.updated_at
+
+
 async def test_the_same_state_is_reported_once() -> None:
     desk = Desk()
     for _ in range(3):

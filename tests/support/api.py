@@ -1,0 +1,151 @@
+"""The API over a store of a test, asked without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from tests.support.sample_manifests import meeting
+from worker.contracts.job import Job
+from worker.contracts.status import BotStatus, bot_status, with_change
+from worker.contracts.vendor_words import words
+from worker.delivery.folder_store import FolderStore
+from worker.delivery.object_store import PagedStore
+from worker.manifest.schema import Manifest, encode_manifest
+from worker.reasons import Reason
+from worker.server.app import build_app
+from worker.server.bots import Bots
+from worker.server.dispatcher import Dispatcher
+from worker.server.keys import Keys, key_sha256
+from worker.server.links import Links
+from worker.server.metrics import ServerMetrics
+from worker.server.rate_limits import RateLimits
+from worker.server.request_log import Network
+from worker.server.services import Services
+from worker.states import State
+
+KEY, OTHER_KEY = "key-of-anna", "key-of-bob"
+WORKSPACES = ("anna", "bob", "local")
+"""Of KEY, of OTHER_KEY, and of a server for one machine."""
+NOW = 1_790_000_000.0
+MEETING = "https://meet.google.com/abc-defg-hij"
+STEM = b"\x1a\x45\xdf\xa3 a stem"
+
+
+class Desk(Dispatcher):
+    """Keeps the jobs that were handed over. ``error``: what is raised instead."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.error: Exception | None = None
+
+    def submit(self, job: Job) -> None:
+        if self.error is not None:
+            raise self.error
+        self.jobs.append(job)
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Api:
+    """An API with the keys KEY and OTHER_KEY; its clock stands at ``now`` until it is set."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        store: PagedStore | None = None,
+        prefix: str = "",
+        limits: dict[str, int] | None = None,
+        trusted: Sequence[Network] = (),
+    ) -> None:
+        self.now = NOW
+        self.steady = 0.0
+        self.store = store or FolderStore(folder / "data")
+        self.desk = Desk()
+        self.keys_file = folder / "keys.json"
+        limited = {"create": 1000, "list": 1000, "retrieve": 1000, **(limits or {})}
+        self.write_keys(
+            {"name": "anna", "sha256": key_sha256(KEY), "limits": limited},
+            {"name": "bob", "sha256": key_sha256(OTHER_KEY), "limits": limited},
+        )
+        self.bots = Bots(self.store, "", self.desk, lambda: self.now)
+        self.services = Services(
+            bots=self.bots,
+            keys=Keys(self.keys_file),
+            links=Links(b"secret of all servers", lambda: self.now),
+            metrics=ServerMetrics(CollectorRegistry()),
+            prefix=prefix,
+            clock=lambda: self.now,
+            limits=RateLimits(lambda: self.steady),
+        )
+        self.app = build_app(self.services, self.desk, trusted)
+
+    def write_keys(self, *workspaces: dict[str, Any]) -> None:
+        self.keys_file.write_text(json.dumps(workspaces))
+
+    def client(self, key: str | None = KEY, **headers: str) -> httpx.AsyncClient:
+        """A client; ``key`` None: it sends none."""
+        authorization = {} if key is None else {"Authorization": f"Token {key}"}
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
+            base_url=f"http://api.example{self.services.prefix}",
+            headers={**authorization, **headers},
+        )
+
+    def enter(
+        self, bot_id: str, *states: State, reason: Reason | None = None, **changes: object
+    ) -> BotStatus:
+        """Writes bot.json as a worker does that goes through ``states``, one second each."""
+        found = [record for name in WORKSPACES if (record := self.bots.find(name, bot_id)) is not None]
+        job = found[0].job()
+        status: BotStatus | None = None
+        for number, state in enumerate(states, start=1):
+            names = words(state, reason, job.platform)
+            entered = bot_status(job, state, reason, names, 1, 1000 + number, self.now + number)
+            status = with_change(entered, status.history if status is not None else [])
+        assert status is not None
+        status = msgspec.structs.replace(status, **changes)
+        self.store.put(
+            self.bots.keys_of(bot_id).status, msgspec.json.encode(status), content_type="application/json"
+        )
+        return status
+
+    def record(self, bot_id: str, speakers: int = 2) -> Manifest:
+        """Writes what a worker leaves of a meeting of a minute that it recorded."""
+        keys = self.bots.keys_of(bot_id)
+        manifest = meeting(speakers, 60.0)
+        recording = msgspec.structs.replace(manifest.recording, mixed_audio="attempts/0001/files/audio.wav")
+
+        def placed(segment: Any) -> Any:
+            return msgspec.structs.replace(segment, url=f"attempts/0001/files/streams/{segment.filename}")
+
+        people = [person.with_segments(placed) for person in manifest.participants]
+        manifest = msgspec.structs.replace(manifest, bot_id=bot_id, recording=recording, participants=people)
+        for _, segment in manifest.segments():
+            data = STEM + segment.filename.encode()
+            self.store.put(f"{keys.folder}{segment.url}", data, content_type="audio/webm")
+        self.store.put(f"{keys.folder}{recording.mixed_audio}", b"RIFF a mix", content_type="audio/wav")
+        self.store.put(keys.audio_streams, encode_manifest(manifest), content_type="application/json")
+        self.enter(
+            bot_id,
+            State.JOINING,
+            State.WAITING_ROOM,
+            State.IN_CALL_NOT_RECORDING,
+            State.IN_CALL_RECORDING,
+            State.LEAVING,
+            State.STOPPED,
+            State.DONE,
+            reason=Reason.MEETING_ENDED,
+            audio_status="Success",
+            reported=True,
+        )
+        return manifest

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.support.api import KEY, MEETING, OTHER_KEY, Api
+from worker.delivery.object_store import StoreUnavailableError
+from worker.server.keys import Keys, KeysError, key_sha256
+from worker.server.rate_limits import RateLimits
+
+MEETSTREAM, RECALL = "/api/v1/bots", "/api/v1/bot/"
+
+
+async def test_a_key_is_taken_with_and_without_token(api: Api) -> None:
+    async with api.client(None) as client:
+        for form in ("{}", "Token {}", "token {}", "Token   {}", "TOKEN {} "):
+            for path in (MEETSTREAM, RECALL):
+                answer = await client.get(path, headers={"authorization": form.format(KEY)})
+                assert answer.status_code == 200, form
+
+
+async def test_without_a_key_both_answer_401(api: Api) -> None:
+    async with api.client(None) as client:
+        for headers in ({}, *({"authorization": form} for form in ("", "Token", "Token "))):
+            meetstream = await client.get(MEETSTREAM, headers=headers)
+            recall = await client.get(RECALL, headers=headers)
+            assert (meetstream.status_code, meetstream.json()) == (
+                401,
+                {"message": "Authentication credentials were not provided."},
+            )
+            assert (recall.status_code, recall.json()["code"]) == (401, "authentication_failed")
+
+
+async def test_a_wrong_key_is_403_for_meetstream_and_401_for_recall(api: Api) -> None:
+    wrong = ["wrong", "Token wrong", f"Bearer {KEY}", KEY[:-1], KEY + "x", key_sha256(KEY), "é"]
+    async with api.client(None) as client:
+        for form in wrong:
+            headers = {b"authorization": form.encode()}
+            meetstream = await client.get(MEETSTREAM, headers=headers)
+            recall = await client.get(RECALL, headers=headers)
+            assert (meetstream.status_code, meetstream.json()) == (403, {"message": "Invalid token."})
+            assert (recall.status_code, recall.json()) == (
+                401,
+                {"code": "authentication_failed", "detail": "Invalid API token"},
+            )
+
+
+async def test_every_route_but_health_and_downloads_needs_a_key(api: Api) -> None:
+    async with api.client(None) as client:
+        paths = (await client.get("/docs/openapi.json")).json()["paths"]
+        asked = 0
+        for path, operations in paths.items():
+            for method in operations:
+                if path.startswith(("/healthz", "/download", "/docs")):
+                    continue
+                url = (
+                    path.replace("{bot_id}", "x").replace("{recording_id}", "x").replace("{artifact_id}", "x")
+                )
+                answer = await client.request(method, url.replace("{transcript_id}", "x"))
+                assert answer.status_code == 401, (method, path)
+                asked += 1
+    assert asked > 40
+
+
+async def test_neither_key_sees_stops_downloads_or_deletes_the_others_bots(api: Api) -> None:
+    async with api.client(KEY) as client:
+        body = {"meeting_link": MEETING, "audio_separate_streams": True}
+        bot_id = (await client.post("/api/v1/bots/create_bot", json=body)).json()["bot_id"]
+        api.record(bot_id)
+        recording_id = (await client.get(f"/api/v1/bot/{bot_id}/")).json()["recordings"][0]["id"]
+        artifact = (await client.get("/api/v1/audio_separate/")).json()["results"][0]
+        paths = (await client.get("/docs/openapi.json")).json()["paths"]
+        before = [each.key for each in api.store.list("")]
+    async with api.client(OTHER_KEY) as client:
+        ids = {"{bot_id}": bot_id, "{recording_id}": recording_id, "{artifact_id}": artifact["id"]}
+        asked = 0
+        for path, operations in paths.items():
+            if "_id}" not in path or path.startswith("/download"):
+                continue
+            url = path
+            for name, value in ids.items():
+                url = url.replace(name, value)
+            for method in operations:
+                answer = await client.request(method, url.replace("{transcript_id}", "x"), content=b"{}")
+                assert answer.status_code == 404, (method, path, answer.text)
+                asked += 1
+        assert asked > 30
+        for kind in ("audio_separate", "recording", "audio_mixed"):
+            page = (
+                await client.get(f"/api/v1/{kind}/", params={"recording_id": recording_id, "bot_id": bot_id})
+            ).json()
+            assert page["results"] == []
+        assert (await client.get("/api/v1/bots")).json()["bots"] == []
+        assert (await client.get("/api/v1/bot/")).json()["count"] == 0
+        link = artifact["data"]["download_url"].replace("workspace=anna", "workspace=bob")
+        assert (await client.get(link)).status_code == 403
+    assert [each.key for each in api.store.list("")] == before
+
+
+async def test_a_key_that_is_used_up_waits(tmp_path: Path) -> None:
+    api = Api(tmp_path, limits={"list": 2})
+    async with api.client() as client:
+        for path in (MEETSTREAM, RECALL):
+            assert (await client.get(path)).status_code == 200
+        meetstream, recall = await client.get(MEETSTREAM), await client.get(RECALL)
+        assert (meetstream.status_code, meetstream.json()) == (429, {"message": "Request was throttled."})
+        assert (recall.status_code, recall.json()["code"]) == (429, "throttled")
+        assert meetstream.headers["retry-after"] == "30"
+        assert (await client.get("/api/v1/bots/x/status")).status_code == 404, "others have their own limit"
+        api.steady += 30
+        assert (await client.get(MEETSTREAM)).status_code == 200
+        assert (await client.get(MEETSTREAM)).status_code == 429
+    async with api.client(OTHER_KEY) as client:
+        assert (await client.get(MEETSTREAM)).status_code == 200
+
+
+def test_a_minutes_requests_may_come_at_once_or_evenly() -> None:
+    now = [0.0]
+    limits = RateLimits(lambda: now[0])
+    assert [limits.take("a", "list", 60) for _ in range(61)] == [None] * 60 + [1]
+    for _ in range(100):
+        now[0] += 1.0
+        assert limits.take("a", "list", 60) is None
+        assert limits.take("a", "list", 60) == 1
+    now[0] += 1e6
+    assert [limits.take("a", "list", 60) for _ in range(61)] == [None] * 60 + [1]
+
+
+async def test_keys_are_read_again_when_the_file_changes(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    async with api.client("new") as client:
+        assert (await client.get(MEETSTREAM)).status_code == 403
+        api.write_keys({"name": "anna", "sha256": key_sha256("new")})
+        assert (await client.get(MEETSTREAM)).status_code == 200
+        for wrong in ("{", '[{"name": "Anna!", "sha256": "x"}]', '[{"name": "a", "sha256": "", "typo": 1}]'):
+            with caplog.at_level(logging.ERROR):
+                api.keys_file.write_text(wrong)
+                assert (await client.get(MEETSTREAM)).status_code == 200, "the keys stay"
+        assert "the keys stay as they were" in caplog.text
+        api.keys_file.unlink()
+        assert (await client.get(MEETSTREAM)).status_code == 200
+        api.write_keys()
+        assert (await client.get(MEETSTREAM)).status_code == 403
+
+
+def test_a_file_without_keys_at_the_start_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeysError, match="cannot be read: No such file"):
+        Keys(tmp_path / "keys.json")
+    (tmp_path / "keys.json").write_text('[{"name": "a"}]')
+    with pytest.raises(KeysError, match="missing required field `sha256`"):
+        Keys(tmp_path / "keys.json")
+
+
+def test_all_keys_are_compared_in_constant_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(
+        json.dumps([{"name": f"k{number}", "sha256": key_sha256(f"{number}")} for number in range(5)])
+    )
+    compared = []
+    real = hmac.compare_digest
+
+    def compare(one: str, other: str) -> bool:
+        compared.append(one)
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    keys = Keys(path)
+    for key, name in (("0", "k0"), ("4", "k4"), ("x", None)):
+        compared.clear()
+        found = keys.find(key)
+        assert (found and found.name) == name
+        assert len(compared) == 5
+
+
+async def test_a_store_that_does_not_answer_is_503(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise StoreUnavailableError("S3: the secret bucket's name")
+
+    monkeypatch.setattr(api.store, "get", fail)
+    async with api.client() as client:
+        for path, fields in (("/api/v1/bots/x/status", {"message"}), ("/api/v1/bot/x", {"code", "detail"})):
+            answer = await client.get(path)
+            assert (answer.status_code, set(answer.json()), answer.headers["retry-after"]) == (
+                503,
+                fields,
+                "5",
+            )
+            assert "secret" not in answer.text
+
+
+async def test_an_error_of_ours_tells_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("inside")
+
+    monkeypatch.setattr(api.store, "get", fail)
+    async with api.client() as client:
+        answer = await client.get("/api/v1/bots/x/status")
+    assert (answer.status_code, answer.json()) == (500, {"message": "Internal server error."})
+    assert "ZeroDivisionError" in caplog.text

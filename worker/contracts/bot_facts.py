@@ -1,0 +1,106 @@
+"""What is known of a bot, and from which the documents of both vendors are made (pure)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from worker.contracts.job import Job
+from worker.contracts.status import AUDIO_SUCCESS, BotStatus, StatusChange
+from worker.iso_time import iso_utc
+from worker.manifest.schema import Manifest, ParticipantStreams, Segment
+from worker.states import State
+
+_KINDS: Final = uuid.UUID("6e4f6f5b-7f0a-4d3c-9d0e-5c1f5a3f7a11")
+_FREE_BITS: Final = (1 << 128) - 1 - (0xF << 76) - (0x3 << 62)
+"""The bits of a UUID that say neither its version nor its variant (RFC 9562, section 4)."""
+
+
+class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A bot as the store has it. ``created_at`` is in Unix seconds.
+
+    ``status`` is bot.json, None before a worker has the job. ``manifest`` is audio_streams.json, None where there is none, or
+    where it was not asked for. ``is_dispatched``: workers can receive the job, so it can no longer be changed.
+    """
+
+    job: Job
+    created_at: float
+    is_dispatched: bool
+    status: BotStatus | None = None
+    manifest: Manifest | None = None
+
+    @property
+    def bot_id(self) -> str:
+        """The bot's id."""
+        return self.job.bot_id
+
+    @property
+    def history(self) -> list[StatusChange]:
+        """The states so far."""
+        return self.status.history if self.status is not None else []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the bot has ended and its files are final."""
+        return self.status is not None and self.status.state in {State.DONE, State.FATAL}
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the document of the audio streams is final."""
+        return self.status is not None and self.status.audio_status == AUDIO_SUCCESS
+
+    @property
+    def is_in_call(self) -> bool:
+        """Whether a worker has the bot, and it has not ended."""
+        return self.status is not None and not self.is_over
+
+    def at(self, state: State) -> str | None:
+        """When the bot first entered ``state`` (ISO 8601, UTC); None: never."""
+        return next((change.at for change in self.history if change.state == state), None)
+
+    @property
+    def created(self) -> str:
+        """``created_at`` in ISO 8601."""
+        return iso_utc(self.created_at)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Recall.ai's ``metadata`` or MeetStream's ``custom_attributes``."""
+        return self.job.custom_attributes
+
+
+def speakers(manifest: Manifest) -> Iterator[tuple[int, ParticipantStreams]]:
+    """Each participant with its number, Recall.ai's form of an id: 100, 200, … in the document's order."""
+    for index, person in enumerate(manifest.participants, start=1):
+        yield 100 * index, person
+
+
+def speech(manifest: Manifest) -> list[tuple[float, float, int, ParticipantStreams, Segment]]:
+    """Who spoke when, in order: (from, to, the participant's number, participant, segment), in seconds of meeting time."""
+    turns = [
+        (start, end, number, person, segment)
+        for number, person in speakers(manifest)
+        for segment in person.segments()
+        for start, end in segment.intervals
+    ]
+    return sorted(turns, key=lambda turn: turn[:3])
+
+
+def related_id(kind: str, bot_id: str) -> str | None:
+    """The id of the one recording, or the one artifact, of ``kind`` that a bot has; None if the bot's id is no UUID.
+
+    A UUID of the same version: the bot's own, with its free bits changed by a constant of the kind. So it stays the same
+    without being stored, and the same change leads back to the bot (``bot_of``).
+    """
+    try:
+        own = uuid.UUID(bot_id)
+    except ValueError:
+        return None
+    return str(uuid.UUID(int=own.int ^ (uuid.uuid5(_KINDS, kind).int & _FREE_BITS)))
+
+
+bot_of: Final = related_id
+"""The id of the bot whose recording, or artifact, of ``kind`` has this id."""

@@ -1,0 +1,236 @@
+"""Objects by key, as files in a folder: what S3 is to many machines, for the processes of one."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final
+
+from worker.delivery.object_store import (
+    EmptyWriteError,
+    Listed,
+    Listing,
+    NotFoundError,
+    PagedStore,
+    PreconditionFailedError,
+    Stored,
+    StoreUnavailableError,
+)
+from worker.errors import cause
+
+_OBJECTS: Final = "objects"
+_UNFINISHED: Final = "unfinished"
+"""The folder of files that are being written. On the same file system, so that a rename completes them."""
+_LOCK: Final = "objects.lock"
+
+_BLOCK: Final = 1024 * 1024
+"""Bytes that are copied at once."""
+
+
+class FolderStore(PagedStore):
+    """Objects as files below ``root``, which is created. Safe for threads and for processes of one machine.
+
+    A write is on the disk when it returns, and never partly visible, also after SIGKILL or a loss of power (POSIX: fsync of the
+    file, rename, fsync of its folder). Conditions are checked and writes completed under one lock of the folder. ``clock``
+    returns seconds since the Unix epoch. The file system needs locks (flock), so network file systems are not for this.
+
+    Methods raise as ObjectStore says, and StoreUnavailableError where the disk is full or cannot be read or written.
+    """
+
+    def __init__(self, root: Path, clock: Callable[[], float] = time.time) -> None:
+        self.root = root
+        self._clock = clock
+        self._objects = root / _OBJECTS
+        self._unfinished = root / _UNFINISHED
+        try:
+            self._objects.mkdir(parents=True, exist_ok=True)
+            self._unfinished.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailableError(f"folder: {root}: cannot be used: {cause(error)}") from error
+
+    def within(self, budget: float) -> FolderStore:
+        """The same store: it does not retry."""
+        return self
+
+    def path(self, key: str) -> Path:
+        """Where the object is, or would be. Raises NotFoundError for what can be no key."""
+        name = PurePosixPath(key)
+        if key in {"", "."} or "\0" in key or name.is_absolute() or str(name) != key or ".." in name.parts:
+            raise NotFoundError(f"folder: {key[:100]!r}: is no key")
+        return self._objects / key
+
+    def put(
+        self,
+        key: str,
+        data: bytes | Path,
+        *,
+        content_type: str,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> str:
+        """See ObjectStore. ``content_type`` is not kept."""
+        if if_absent and if_match is not None:
+            raise ValueError("if_absent and if_match exclude each other")
+        path = self.path(key)
+        unfinished = self._unfinished / secrets.token_hex(16)
+        # A file that cannot be read is the caller's trouble, not the store's.
+        source = data.open("rb") if isinstance(data, Path) else data
+        try:
+            with self._reporting(f"put {key}"):
+                etag, size = _write(unfinished, source)
+                with self._locked():
+                    self._check(key, path, if_absent, if_match)
+                    if size == 0 and path.exists():
+                        raise EmptyWriteError(
+                            f"folder: put {key}: an empty object would replace the existing one"
+                        )
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    unfinished.replace(path)
+                    _sync_folders(path.parent, self._objects)
+        finally:
+            if not isinstance(source, bytes):
+                source.close()
+            with suppress(OSError):
+                unfinished.unlink()
+        return etag
+
+    def get(self, key: str) -> Stored:
+        """See ObjectStore."""
+        path = self.path(key)
+        with self._reporting(f"get {key}"), path.open("rb") as stream:
+            modified = os.fstat(stream.fileno()).st_mtime
+            data = stream.read()
+        return Stored(data, _etag(hashlib.sha256(data)), max(0.0, self._clock() - modified))
+
+    def download(self, key: str, path: Path) -> None:
+        """See ObjectStore."""
+        with self._reporting(f"download {key}"):
+            source = self.path(key).open("rb")
+        unfinished = path.with_name(path.name + ".partial")
+        try:
+            with source, unfinished.open("wb") as target:
+                shutil.copyfileobj(source, target, _BLOCK)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        path = self.path(key)
+        with self._reporting(f"delete {key}"), self._locked():
+            path.unlink(missing_ok=True)
+            for folder in path.parents:
+                if folder == self._objects:
+                    break
+                try:
+                    folder.rmdir()
+                except OSError:
+                    # It is not empty, or was never there.
+                    if folder.exists():
+                        break
+
+    def presign(self, key: str, seconds: int, filename: str | None = None) -> str:
+        """The file's own address: whoever can read the folder needs no signature, and no one else can open it."""
+        return self.path(key).absolute().as_uri()
+
+    def list(self, prefix: str) -> Listing:
+        """See ObjectStore."""
+        with self._reporting(f"list {prefix}"):
+            return list(self._walk(self._objects, "", prefix, ""))
+
+    def page(self, prefix: str, after: str, limit: int) -> Listing:
+        """See PagedStore. Reads the folders on the way to the first object, and those of the page."""
+        with self._reporting(f"list {prefix}"):
+            return list(islice(self._walk(self._objects, "", prefix, after), limit))
+
+    def _walk(self, folder: Path, start: str, prefix: str, after: str) -> Iterator[Listed]:
+        """The objects of ``folder``, whose keys begin with ``start``, in order of their keys."""
+        try:
+            with os.scandir(folder) as entries:
+                # As in keys: "a.json" is before "a/b", since "." is before "/".
+                found = {start + entry.name + ("/" if entry.is_dir() else ""): entry for entry in entries}
+        except FileNotFoundError:
+            return
+        for key, entry in sorted(found.items(), key=lambda item: item[0]):
+            if key.endswith("/"):
+                is_wanted = key.startswith(prefix) or prefix.startswith(key)
+                if is_wanted and (key > after or after.startswith(key)):
+                    yield from self._walk(folder / entry.name, key, prefix, after)
+            elif key.startswith(prefix) and key > after:
+                with suppress(FileNotFoundError):
+                    facts = entry.stat()
+                    yield Listed(key, facts.st_size, facts.st_mtime)
+
+    def _check(self, key: str, path: Path, if_absent: bool, if_match: str | None) -> None:
+        if if_absent and path.exists():
+            raise PreconditionFailedError(f"folder: put {key}: not written: it exists already")
+        if if_match is None:
+            return
+        try:
+            with path.open("rb") as stream:
+                current = _etag(hashlib.file_digest(stream, "sha256"))
+        except FileNotFoundError:
+            current = None
+        if current != if_match:
+            raise PreconditionFailedError(f"folder: put {key}: not written: it is another version")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.root / _LOCK).open("ab") as lock:
+            # Each opening of the file is a lock's holder of its own, so threads exclude each other as well (flock(2)).
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _reporting(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise NotFoundError(f"folder: {what}: there is no such object") from error
+        except OSError as error:
+            raise StoreUnavailableError(f"folder: {what}: {cause(error)}") from error
+
+
+def _write(path: Path, data: bytes | BinaryIO) -> tuple[str, int]:
+    """Writes ``data``, or what is left of a file, to the disk; returns its ETag and size."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("xb") as stream:
+        for block in _blocks(data):
+            digest.update(block)
+            size += stream.write(block)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return _etag(digest), size
+
+
+def _blocks(data: bytes | BinaryIO) -> Iterator[bytes]:
+    if isinstance(data, bytes):
+        yield data
+        return
+    while block := data.read(_BLOCK):
+        yield block
+
+
+def _etag(digest: hashlib._Hash) -> str:
+    return f'"{digest.hexdigest()[:32]}"'
+
+
+def _sync_folders(folder: Path, top: Path) -> None:
+    """Makes the new names in ``folder``, and in those above it up to ``top``, survive a loss of power."""
+    for each in (folder, *folder.parents):
+        handle = os.open(each, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if each == top:
+            return

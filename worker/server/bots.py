@@ -1,0 +1,322 @@
+"""The bots of a workspace: made, listed, read, changed, cancelled and deleted. Blocks; nothing here knows of HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from worker.contracts.bot_facts import BotFacts
+from worker.contracts.job import Job
+from worker.contracts.json_body import JobError
+from worker.delivery.bucket_layout import BotKeys, LayoutError, bot_keys
+from worker.delivery.errors import DeliveryError
+from worker.delivery.object_store import LARGEST_PAGE, NotFoundError, PagedStore, PreconditionFailedError
+from worker.jobs.cancel import cancel_job
+from worker.jobs.reporter import read_status
+from worker.jobs.start_limits import JOIN_LEAD
+from worker.manifest.schema import Manifest
+from worker.server.dispatcher import Dispatcher
+from worker.server.records import JSON, ApiKeys, BotRecord, Reference, bot_id_of_entry
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+LEAD: Final = JOIN_LEAD
+"""Seconds before ``join_at`` at which a job goes to the queue: enough for a new node, the image and Chromium."""
+
+CLAIM: Final = 30.0
+"""Seconds for which one server alone dispatches a job. One that was killed meanwhile is followed by another then."""
+
+_READERS: Final = 16
+"""Parallel reads of a page's bots."""
+
+
+class Found(NamedTuple):
+    """A record and its ETag."""
+
+    record: BotRecord
+    etag: str
+
+
+class Page(NamedTuple):
+    """Some bots of a list, the newest first. ``next_entry``: where the next page begins after; None: there is none."""
+
+    bots: list[BotFacts]
+    next_entry: str | None
+
+
+class BotBusyError(Exception):
+    """A worker has the bot, or it can no longer be changed."""
+
+
+class Bots:
+    """All bots. ``clock`` returns Unix seconds. Thread-safe; every method blocks, and raises what the store raises."""
+
+    def __init__(
+        self, store: PagedStore, prefix: str, dispatcher: Dispatcher, clock: Callable[[], float]
+    ) -> None:
+        self.store = store
+        self.keys = ApiKeys(prefix)
+        self._prefix = prefix
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._readers = ThreadPoolExecutor(_READERS, "bots")
+
+    def keys_of(self, bot_id: str) -> BotKeys:
+        """The keys of what workers write about a bot."""
+        return bot_keys(self._prefix, bot_id)
+
+    def create(self, workspace: str, job: Job) -> BotFacts:
+        """Makes the bot and, if it is to join soon, dispatches its job. The same job again changes nothing.
+
+        A server that is killed meanwhile leaves an entry of a due job, and another one goes on.
+        """
+        now = self._clock()
+        record = BotRecord(
+            bot_id=job.bot_id,
+            workspace=workspace,
+            vendor=job.vendor,
+            body={**job.body, "bot_id": job.bot_id},
+            created_at=now,
+            claimed_until=now + CLAIM,
+        )
+        due = self._due(job, now)
+        try:
+            etag = self._put(self.keys.record(job.bot_id), record, if_absent=True)
+        except PreconditionFailedError:
+            found = self._found(job.bot_id)
+            if found is None:
+                raise
+            record, etag = found
+            due = self._due(job, record.created_at)
+        due_entry = self.keys.due_entry(job.bot_id, due)
+        if record.dispatched_at is None:
+            self._put(due_entry, Reference(bot_id=job.bot_id, sha256="", at=due))
+        self._put(self.keys.entry(record), Reference(bot_id=job.bot_id, sha256="", at=record.created_at))
+        if record.dispatched_at is None and due <= now:
+            try:
+                record = self._dispatch(Found(record, etag), due_entry)
+            except DeliveryError as error:
+                # The bot is made and its job is kept; a refusal now would make the client send another one.
+                logger.warning("the job of %s is dispatched later: %s", job.bot_id, error)
+        return self._facts(record)
+
+    def find(self, workspace: str, bot_id: str) -> BotRecord | None:
+        """The bot's record; None if there is none, or it belongs to another workspace."""
+        try:
+            found = self._found(bot_id)
+        except (LayoutError, NotFoundError):
+            return None
+        return found.record if found is not None and found.record.workspace == workspace else None
+
+    def facts(self, workspace: str, bot_id: str, *, with_manifest: bool = True) -> BotFacts | None:
+        """What is known of a bot; None as ``find``."""
+        record = self.find(workspace, bot_id)
+        return None if record is None else self._facts(record, with_manifest=with_manifest)
+
+    def page(self, workspace: str, after: str, limit: int, *, with_manifest: bool = False) -> Page:
+        """``limit`` bots, fewer where some were just deleted. ``after``: a ``next_entry``, empty for the first page."""
+        prefix = self.keys.bots(workspace)
+        entries = self.store.page(prefix, f"{prefix}{after}" if after else "", limit)
+        facts = self._readers.map(
+            lambda entry: self.facts(workspace, bot_id_of_entry(entry.key), with_manifest=with_manifest),
+            entries,
+        )
+        last = entries[-1].key.removeprefix(prefix) if len(entries) == limit else None
+        return Page([each for each in facts if each is not None], last)
+
+    def each(self, workspace: str, *, with_manifest: bool = False) -> Iterator[BotFacts]:
+        """All bots, the newest first, read as they are needed. Costs as much as there are bots."""
+        after: str | None = ""
+        while after is not None:
+            bots, after = self.page(workspace, after, 50, with_manifest=with_manifest)
+            yield from bots
+
+    def count(self, workspace: str) -> int:
+        """How many bots there are: one request for each thousand of them."""
+        prefix = self.keys.bots(workspace)
+        total, after = 0, ""
+        while entries := self.store.page(prefix, after, LARGEST_PAGE):
+            total += len(entries)
+            after = entries[-1].key
+        return total
+
+    def skip(self, workspace: str, count: int) -> str | None:
+        """The entry after which the bot with this number (from 0) follows; None if there are not as many."""
+        prefix = self.keys.bots(workspace)
+        after = ""
+        while count > 0:
+            entries = self.store.page(prefix, after, min(count, LARGEST_PAGE))
+            if not entries:
+                return None
+            count -= len(entries)
+            after = entries[-1].key
+        return after.removeprefix(prefix)
+
+    def change(self, record: BotRecord, job: Job) -> BotFacts:
+        """Replaces the job of a bot that is not dispatched. Raises BotBusyError."""
+        found = self._unclaimed(record)
+        changed = msgspec.structs.replace(found.record, body={**job.body, "bot_id": job.bot_id})
+        before = self.keys.due_entry(record.bot_id, self._due(record.job(), record.created_at))
+        due = self._due(job, record.created_at)
+        entry = self.keys.due_entry(record.bot_id, due)
+        self._put(entry, Reference(bot_id=record.bot_id, sha256="", at=due))
+        try:
+            self._put(self.keys.record(record.bot_id), changed, if_match=found.etag)
+        except PreconditionFailedError as error:
+            raise BotBusyError from error
+        if before != entry:
+            self.store.delete(before)
+        return self._facts(changed)
+
+    def cancel(self, record: BotRecord) -> bool:
+        """Ends a bot that no worker has begun, so that it never joins; False if a worker has it, or it has ended."""
+        cancelled = cancel_job(self.store, self.keys_of(record.bot_id), record.job(), self._clock())
+        if cancelled and record.dispatched_at is None:
+            self.store.delete(self.keys.due_entry(record.bot_id, self._due(record.job(), record.created_at)))
+        return cancelled
+
+    def delete(self, record: BotRecord) -> int:
+        """Removes all that there is of a bot, and returns how many objects that were. Raises BotBusyError while it works.
+
+        Listed again afterwards: what appears meanwhile is removed, too.
+        """
+        keys = self.keys_of(record.bot_id)
+        _, status = read_status(self.store, keys)
+        if status is None and not self.cancel(record):
+            raise BotBusyError
+        if status is not None and not status.reported:
+            raise BotBusyError
+        self.store.delete(self.keys.due_entry(record.bot_id, self._due(record.job(), record.created_at)))
+        removed = 0
+        record_key = self.keys.record(record.bot_id)
+        while listed := [item.key for item in self.store.list(keys.folder) if item.key != record_key]:
+            list(self._readers.map(self.store.delete, listed))
+            removed += len(listed)
+        # Last, so that a deletion that was interrupted can be asked for again.
+        self.store.delete(self.keys.entry(record))
+        self.store.delete(record_key)
+        return removed + 1
+
+    def withdraw(self, record: BotRecord) -> None:
+        """Removes a bot that is not dispatched. Raises BotBusyError."""
+        found = self._unclaimed(record)
+        claimed = msgspec.structs.replace(found.record, claimed_until=self._clock() + CLAIM)
+        try:
+            self._put(self.keys.record(record.bot_id), claimed, if_match=found.etag)
+        except PreconditionFailedError as error:
+            raise BotBusyError from error
+        self.store.delete(self.keys.due_entry(record.bot_id, self._due(record.job(), record.created_at)))
+        self.store.delete(self.keys.entry(record))
+        self.store.delete(self.keys.record(record.bot_id))
+
+    def dispatch_due(self) -> int:
+        """Dispatches all jobs that are due, and those that a killed server left; returns how many."""
+        now = self._clock()
+        dispatched, after = 0, ""
+        before = self.keys.due_before(now)
+        while entries := self.store.page(self.keys.due, after, LARGEST_PAGE):
+            for entry in entries:
+                if entry.key >= before:
+                    return dispatched
+                dispatched += self._dispatch_entry(entry.key, now)
+            after = entries[-1].key
+        return dispatched
+
+    def remember(self, key: str, bot_id: str, sha256: str) -> Reference | None:
+        """Makes the reference ``key`` to a bot; returns None then, or the reference that is there already."""
+        reference = Reference(bot_id=bot_id, sha256=sha256, at=self._clock())
+        try:
+            self._put(key, reference, if_absent=True)
+        except PreconditionFailedError:
+            return self._read(key, Reference)[0]
+        return None
+
+    def forget(self, key: str) -> None:
+        """Removes a reference."""
+        self.store.delete(key)
+
+    def _dispatch_entry(self, key: str, now: float) -> bool:
+        bot_id = bot_id_of_entry(key)
+        try:
+            found = self._found(bot_id)
+            if found is None or found.record.dispatched_at is not None:
+                self.store.delete(key)
+                return False
+            if found.record.claimed_until > now:
+                return False
+            if self._due(found.record.job(), found.record.created_at) > now:
+                # It was changed to a later time.
+                return False
+            claimed = msgspec.structs.replace(found.record, claimed_until=now + CLAIM)
+            etag = self._put(self.keys.record(bot_id), claimed, if_match=found.etag)
+            self._dispatch(Found(claimed, etag), key)
+        except PreconditionFailedError:
+            return False
+        except (JobError, LayoutError, NotFoundError) as error:
+            logger.error("the job of %s cannot be dispatched: %s", bot_id, error)
+            return False
+        return True
+
+    def _dispatch(self, found: Found, due_entry: str) -> BotRecord:
+        """Hands over a job that is claimed. Killed between the two, a server hands it over twice, which leases sort out."""
+        self._dispatcher.submit(found.record.job())
+        done = msgspec.structs.replace(found.record, dispatched_at=self._clock(), claimed_until=0.0)
+        self._put(self.keys.record(done.bot_id), done, if_match=found.etag)
+        self.store.delete(due_entry)
+        return done
+
+    def _due(self, job: Job, created_at: float) -> float:
+        """When the job goes to the queue, in Unix seconds."""
+        return created_at if job.join_at is None else max(created_at, job.join_at - LEAD)
+
+    def _unclaimed(self, record: BotRecord) -> Found:
+        found = self._found(record.bot_id)
+        if found is None:
+            raise NotFoundError(f"bot {record.bot_id}: was deleted meanwhile")
+        is_soon = self._due(found.record.job(), found.record.created_at) <= self._clock()
+        if found.record.dispatched_at is not None or is_soon:
+            raise BotBusyError
+        return found
+
+    def _found(self, bot_id: str) -> Found | None:
+        try:
+            record, etag = self._read(self.keys.record(bot_id), BotRecord)
+        except NotFoundError:
+            return None
+        return Found(record, etag)
+
+    def _facts(self, record: BotRecord, *, with_manifest: bool = True) -> BotFacts:
+        keys = self.keys_of(record.bot_id)
+        _, status = read_status(self.store, keys)
+        manifest = None
+        if with_manifest and status is not None:
+            try:
+                manifest = self._read(keys.audio_streams, Manifest)[0]
+            except NotFoundError:
+                manifest = None
+        return BotFacts(
+            job=record.job(),
+            created_at=record.created_at,
+            is_dispatched=record.dispatched_at is not None,
+            status=status,
+            manifest=manifest,
+        )
+
+    def _read(self, key: str, kind: type[T]) -> tuple[T, str]:
+        stored = self.store.get(key)
+        return msgspec.json.decode(stored.data, type=kind), stored.etag
+
+    def _put(self, key: str, value: msgspec.Struct, **conditions: Any) -> str:
+        return self.store.put(key, msgspec.json.encode(value), content_type=JSON, **conditions)
+
+
+def body_sha256(body: bytes) -> str:
+    """Of a request's body as it was sent."""
+    return hashlib.sha256(body).hexdigest()
