@@ -10,7 +10,7 @@ from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.lease import Lease
 from worker.jobs.cancel import cancel_job
 from worker.jobs.disposition import Disposition
-from worker.jobs.job_run import _reported
+from worker.jobs.known_result import disposition_if_reported
 from worker.jobs.reporter import read_status
 from worker.jobs.result_file import read_result
 
@@ -32,7 +32,7 @@ async def test_a_worker_that_receives_a_cancelled_job_has_nothing_to_do() -> Non
     assert status is not None
     assert (status.state, status.reported, status.audio_status) == ("done", True, "Success")
     assert [change.state for change in status.history] == ["leaving", "done"]
-    assert await _reported(KEYS, store) is Disposition.DONE
+    assert await disposition_if_reported(KEYS, store) is Disposition.DONE
     assert not cancel_job(store, KEYS, JOB, NOW)
 
 
