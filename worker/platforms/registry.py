@@ -16,6 +16,7 @@ from worker.platforms.address import MeetingAddress
 from worker.platforms.meet import chat_messages as meet_chat
 from worker.platforms.meet import link as meet_link
 from worker.platforms.meet.roster import MeetRosterDecoder, is_roster_push
+from worker.platforms.meet.signs import LONGEST_ALONE as MEET_LONGEST_ALONE
 from worker.platforms.meet.signs import PRIVATE as MEET_PRIVATE
 from worker.platforms.teams import chat_messages as teams_chat
 from worker.platforms.teams import link as teams_link
@@ -110,7 +111,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             longest_wait=600.0,
             chat_in=meet_chat.chat_in,
             identify=None,
-            longest_alone=300.0,
+            longest_alone=MEET_LONGEST_ALONE,
             is_roster_push=is_roster_push,
         ),
         Platform.MICROSOFT_TEAMS: PlatformEntry(

@@ -48,6 +48,8 @@ entry = PlatformEntry(
     longest_wait=600.0,
     chat_in=no_chat,
     identify=None,
+    longest_alone=None,
+    is_roster_push=None,
     {selectors}
 )
 """

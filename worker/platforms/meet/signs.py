@@ -15,6 +15,10 @@ from worker.reasons import Reason
 CHAT_LIMIT: Final = 500
 """UTF-16 code units of one chat message, by Meet's own field."""
 
+LONGEST_ALONE: Final = 300.0
+"""Seconds that one may be alone in a call before Meet asks whether they are still there; unanswered for two minutes more, it
+ends the call for them (Google Workspace Updates, April 2022). That it does so to guests, too, is inference."""
+
 # Before joining.
 
 NAME_FIELD: Final = Sign(
