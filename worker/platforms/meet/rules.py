@@ -184,11 +184,16 @@ def _words_of_last_page(facts: Facts) -> str:
 
 def _begins_with_button(line: str, labels: list[str]) -> bool:
     """Whether the line begins with a button; the next one may follow without a blank, as buttons beside each other do."""
-    return any(
-        line == label or line.startswith(f"{label} ") or _begins_with_button(line.removeprefix(label), labels)
-        for label in labels
-        if label and line.startswith(label)
-    )
+    reached, places = {0}, [0]
+    while places:
+        place = places.pop()
+        for end in (place + len(label) for label in labels if label and line.startswith(label, place)):
+            if end == len(line) or line[end] == " ":
+                return True
+            if end not in reached:
+                reached.add(end)
+                places.append(end)
+    return False
 
 
 def _refuses(sign: Sign, facts: Facts, text: str) -> bool:

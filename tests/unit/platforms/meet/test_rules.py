@@ -241,6 +241,17 @@ def test_the_detail_ends_at_the_first_button_also_where_buttons_touch(below: str
     assert view(page).detail == f"So much for this{detail}"
 
 
+def test_buttons_of_which_one_begins_another_are_read_in_no_time() -> None:
+    line = "a" * 400 + "b"
+    page = Facts(
+        elements=frozenset({meet.LAST_PAGE.name}),
+        headings=["Over"],
+        buttons=["a", "aa", "aaa"],
+        text=f"Over\n{line}",
+    )
+    assert view(page).detail == f"Over {line}"
+
+
 @EVERY_LANGUAGE
 def test_a_last_page_of_unknown_words_ends_a_call_that_was_entered_in_every_language(language: str) -> None:
     page = Facts(
