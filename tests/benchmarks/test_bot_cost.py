@@ -1,7 +1,7 @@
 """What a whole bot costs while three people talk without a pause, beside one that does without what makes it cheap.
 
 Cores depend on the machine, ratios hardly. Worker and driver together are to need at most 0.020 core on the machine of
-docs/deploy.md ("Sizing and cost"); measured there, of two recordings at the same time: 0.016 core, lavish 0.043, × 0.38.
+docs/deploy.md ("Sizing and cost"); measured there, of two recordings at the same time: 0.0157 core, lavish 0.0429, × 0.37.
 No test knows its machine, so what they need is printed, and the ratio is asserted.
 """
 
