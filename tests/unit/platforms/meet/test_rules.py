@@ -242,7 +242,7 @@ def test_the_detail_ends_at_the_first_button_also_where_buttons_touch(below: str
 
 
 def test_buttons_of_which_one_begins_another_are_read_in_no_time() -> None:
-    line = "a" * 400 + "b"
+    line = "a" * 100 + "b"
     page = Facts(
         elements=frozenset({meet.LAST_PAGE.name}),
         headings=["Over"],
