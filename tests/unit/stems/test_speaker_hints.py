@@ -2,7 +2,7 @@
 
 from worker.roster.speaking import Caption, Dominance, Said
 from worker.stems.speaker_hints import HELD_HINTS, SpeakerHints
-from worker.tape.events import PageEvent, StateChanged, WorkerEvent
+from worker.tape.events import ChannelMessage, ConnectionClosed, PageEvent, StateChanged, WorkerEvent
 
 ZERO = 1_790_000_000.0
 
@@ -48,3 +48,23 @@ def test_only_the_latest_hints_from_before_the_recording_are_kept() -> None:
     before: list[tuple[Said, float]] = [(Dominance((n,)), ZERO - 500 + n) for n in range(HELD_HINTS + 50)]
     found = passed_on(before, [])
     assert [hint for hint, _ in found] == [Dominance((n,)) for n in range(50, HELD_HINTS + 50)]
+
+
+def test_hints_of_a_connection_that_was_closed_before_the_recording_are_dropped() -> None:
+    found: list[tuple[Said, float]] = []
+
+    def hints_in(event: PageEvent | WorkerEvent) -> list[Said]:
+        return [Dominance((int(event.payload),))] if isinstance(event, ChannelMessage) else []
+
+    def message(source: int, document: int, connection: int) -> ChannelMessage:
+        return ChannelMessage(
+            at=ZERO - 9, document=document, connection=connection, label="x", payload=str(source).encode()
+        )
+
+    hints = SpeakerHints(hints_in, lambda hint, at: found.append((hint, at)))
+    for source, address in ((201, (1, 0)), (414, (1, 1)), (627, (2, 0))):
+        hints.observe(message(source, *address))
+    hints.observe(ConnectionClosed(at=ZERO - 5, document=1, connection=0))
+    hints.begin(ZERO)
+    hints.observe(ConnectionClosed(at=ZERO + 5, document=1, connection=1))
+    assert [hint for hint, _ in found] == [Dominance((414,)), Dominance((627,))]
