@@ -22,7 +22,7 @@ from tests.support.worker_process import Cloud, cloud
 from worker.browser.launch import BrowserSession, new_context
 from worker.jobs.disposition import Disposition
 from worker.jobs.job_run import run_job
-from worker.lifecycle import page_loss, state_machine
+from worker.lifecycle import broken_capture, page_loss, state_machine
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.platforms.links import parse_link
@@ -144,7 +144,7 @@ def teams_meeting(duration: float) -> Scenario:
 @pytest.fixture
 def sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter waits, so that many losses can be tried."""
-    monkeypatch.setattr(state_machine, "LOST_TIMEOUT", 4.0)
+    monkeypatch.setattr(broken_capture, "LOST_TIMEOUT", 4.0)
     monkeypatch.setattr(state_machine, "NOTICED_AFTER", 2.0)
 
 
