@@ -14,8 +14,8 @@ BROWSER_WORKERS ?= 3
 # These start one Chromium after the other and use all processors, so no recordings run beside them.
 OUTCOMES := tests/browser/test_meet_outcomes.py tests/browser/test_teams_outcomes.py
 
-# The beginning and the end of each scenario as an outcome: only `make outcomes` plays them.
-SCENARIO_OUTCOMES := tests/browser/test_scenario_outcomes.py
+# The beginning and the end of each scenario, as an outcome and for other bots' scripts: only `make outcomes` plays them.
+SCENARIO_OUTCOMES := tests/browser/test_scenario_outcomes.py tests/browser/test_foreign_scenarios.py
 
 # The number of random moments at which `make chaos` kills a recording (and drains one, at half as many), and of recordings in
 # parallel.

@@ -4,16 +4,17 @@ than most visits.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
-from playwright.async_api import BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from fixtures.replica.entrance import Entrance
 from fixtures.replica.scenario import Scenario
 from fixtures.replica.server import Replica
-from worker.browser.launch import find_chromium
+from worker.browser.launch import CLOSE_TIMEOUT, find_chromium
 from worker.settings import BrowserSettings
 
 
@@ -32,7 +33,7 @@ class ReplicaBrowser:
             try:
                 yield replica, page
             finally:
-                await page.close()
+                await close(page)
 
 
 @asynccontextmanager
@@ -51,4 +52,13 @@ async def replica_browser(hosts: Sequence[str], script: str) -> AsyncIterator[Re
                 await context.add_init_script(script)
                 yield ReplicaBrowser(context, entrance)
             finally:
-                await chromium.close()
+                await close(chromium)
+
+
+async def close(what: Page | Browser) -> None:
+    """Closes it, unless that takes longer than CLOSE_TIMEOUT: a page that is closed while it goes to another site may never say
+    that it is closed, and its Chromium waits for it. The end of the driver ends both.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await what.close()
