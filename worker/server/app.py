@@ -136,4 +136,7 @@ async def _dispatch_due(bots: Bots) -> None:
             await asyncio.to_thread(bots.dispatch_due)
         except MeetstemsError as error:
             logger.error("due jobs were not dispatched, the next try is soon: %s", error)
+        except Exception:
+            # Without this task no job that is due would ever be dispatched.
+            logger.exception("due jobs were not dispatched, the next try is soon")
         await asyncio.sleep(LOOK)

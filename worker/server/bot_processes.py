@@ -107,6 +107,9 @@ class BotProcesses(Dispatcher):
                 self.start_workers()
             except (MeetstemsError, OSError) as error:
                 logger.error("no worker can be started, the next try is soon: %s", error)
+            except Exception:
+                # Without this thread no bot would ever be started.
+                logger.exception("no worker can be started, the next try is soon")
             self._wake.wait(LOOK)
 
 

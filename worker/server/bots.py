@@ -14,12 +14,13 @@ from worker.contracts.bot_facts import BotFacts
 from worker.contracts.job import Job
 from worker.contracts.json_body import JobError
 from worker.delivery.bucket_layout import BotKeys, LayoutError, bot_keys
-from worker.delivery.errors import DeliveryError
+from worker.delivery.errors import DeliveryError, UnavailableError
 from worker.delivery.object_store import LARGEST_PAGE, NotFoundError, PagedStore, PreconditionFailedError
 from worker.jobs.cancel import cancel_job
 from worker.jobs.reporter import read_status
 from worker.jobs.start_limits import JOIN_LEAD
 from worker.manifest.schema import Manifest
+from worker.safe_text import printable
 from worker.server.dispatcher import Dispatcher
 from worker.server.records import JSON, ApiKeys, BotRecord, Reference, bot_id_of_entry
 
@@ -243,6 +244,9 @@ class Bots:
         self.store.delete(key)
 
     def _dispatch_entry(self, key: str, now: float) -> bool:
+        """Returns whether the entry's job was dispatched. What is wrong with it is logged and holds up no other; raises
+        UnavailableError, which would hit them all.
+        """
         bot_id = bot_id_of_entry(key)
         try:
             found = self._found(bot_id)
@@ -259,8 +263,10 @@ class Bots:
             self._dispatch(Found(claimed, etag), key)
         except PreconditionFailedError:
             return False
-        except (JobError, LayoutError, NotFoundError) as error:
-            logger.error("the job of %s cannot be dispatched: %s", bot_id, error)
+        except UnavailableError:
+            raise
+        except (JobError, LayoutError, DeliveryError, msgspec.DecodeError) as error:
+            logger.error("the job of %s cannot be dispatched: %s", printable(bot_id), printable(str(error)))
             return False
         return True
 

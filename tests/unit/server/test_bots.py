@@ -86,6 +86,18 @@ def test_two_servers_dispatch_a_due_job_once(api: Api) -> None:
     assert entry not in due(api)
 
 
+@pytest.mark.parametrize("broken", [b"{", b"[]", b'{"bot_id": 1}'])
+def test_a_record_that_cannot_be_read_holds_up_no_other_bot(
+    api: Api, broken: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = (made(api, join_at=iso_utc(api.now + 3600 + later)) for later in (0, 60))
+    api.store.put(api.bots.keys.record(first), broken, content_type="application/json")
+    api.now += 7200
+    assert api.bots.dispatch_due() == 1
+    assert [job.bot_id for job in api.desk.jobs] == [second]
+    assert f"the job of {first} cannot be dispatched" in caplog.text
+
+
 def test_a_bot_is_not_changed_once_it_is_due(api: Api) -> None:
     bot_id = made(api, join_at=iso_utc(api.now + 3600))
     record = api.bots.find("anna", bot_id)
