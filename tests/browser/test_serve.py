@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -83,7 +82,7 @@ async def test_a_bot_of_the_api_is_recorded_also_if_all_is_killed_meanwhile(tmp_
             await until(
                 client, f"/api/v1/bots/{bot_id}/status", lambda answer: answer.json()["status"] == "Recording"
             )
-            await asyncio.to_thread(_until_tape, folder / "objects" / "bots" / bot_id)
+            await _until_tape(folder / "objects" / "bots" / bot_id)
             await server.kill_all()
         async with Server.running(replica, folder) as server, server.client() as client:
             await _check_recording(client, bot_id, folder / "objects" / "bots" / bot_id)
@@ -126,7 +125,8 @@ def _stems(folder: Path) -> set[bytes]:
     return {path.read_bytes() for path in folder.rglob("*.webm")}
 
 
-def _until_tape(folder: Path) -> None:
+async def _until_tape(folder: Path) -> None:
     """Waits until a part of the tape is in the store."""
-    while not list(folder.rglob("part-*.mcap")):
-        time.sleep(0.1)
+    async with asyncio.timeout(60):
+        while not await asyncio.to_thread(lambda: list(folder.rglob("part-*.mcap"))):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.1)

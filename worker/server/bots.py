@@ -15,7 +15,13 @@ from worker.contracts.job import Job
 from worker.contracts.json_body import JobError
 from worker.delivery.bucket_layout import BotKeys, LayoutError, bot_keys
 from worker.delivery.errors import DeliveryError, UnavailableError
-from worker.delivery.object_store import LARGEST_PAGE, NotFoundError, PagedStore, PreconditionFailedError
+from worker.delivery.object_store import (
+    LARGEST_PAGE,
+    Listed,
+    NotFoundError,
+    PagedStore,
+    PreconditionFailedError,
+)
 from worker.jobs.cancel import cancel_job
 from worker.jobs.reporter import read_status
 from worker.jobs.start_limits import JOIN_LEAD
@@ -36,6 +42,9 @@ CLAIM: Final = 30.0
 
 _READERS: Final = 16
 """Parallel reads of a page's bots."""
+
+UNREADABLE: Final = (JobError, msgspec.DecodeError)
+"""What is raised where a file in the store is not what this version writes."""
 
 
 class Found(NamedTuple):
@@ -122,13 +131,21 @@ class Bots:
         return None if record is None else self._facts(record, with_manifest=with_manifest)
 
     def page(self, workspace: str, after: str, limit: int, *, with_manifest: bool = False) -> Page:
-        """``limit`` bots, fewer where some were just deleted. ``after``: a ``next_entry``, empty for the first page."""
+        """``limit`` bots, fewer where some were just deleted or cannot be read, which is logged: they hide no others.
+        ``after``: a ``next_entry``, empty for the first page.
+        """
         prefix = self.keys.bots(workspace)
         entries = self.store.page(prefix, f"{prefix}{after}" if after else "", limit)
-        facts = self._readers.map(
-            lambda entry: self.facts(workspace, bot_id_of_entry(entry.key), with_manifest=with_manifest),
-            entries,
-        )
+
+        def read(entry: Listed) -> BotFacts | None:
+            bot_id = bot_id_of_entry(entry.key)
+            try:
+                return self.facts(workspace, bot_id, with_manifest=with_manifest)
+            except UNREADABLE as error:
+                logger.error("the bot %s cannot be listed: %s", printable(bot_id), printable(str(error)))
+                return None
+
+        facts = self._readers.map(read, entries)
         last = entries[-1].key.removeprefix(prefix) if len(entries) == limit else None
         return Page([each for each in facts if each is not None], last)
 
@@ -265,7 +282,7 @@ class Bots:
             return False
         except UnavailableError:
             raise
-        except (JobError, LayoutError, DeliveryError, msgspec.DecodeError) as error:
+        except (*UNREADABLE, LayoutError, DeliveryError) as error:
             logger.error("the job of %s cannot be dispatched: %s", printable(bot_id), printable(str(error)))
             return False
         return True

@@ -96,6 +96,8 @@ def test_a_record_that_cannot_be_read_holds_up_no_other_bot(
     assert api.bots.dispatch_due() == 1
     assert [job.bot_id for job in api.desk.jobs] == [second]
     assert f"the job of {first} cannot be dispatched" in caplog.text
+    assert [facts.bot_id for facts in api.bots.each("anna")] == [second]
+    assert f"the bot {first} cannot be listed" in caplog.text
 
 
 def test_a_bot_is_not_changed_once_it_is_due(api: Api) -> None:
