@@ -50,7 +50,7 @@ THOROUGH_EVERY: Final = 2
 """In the call, the first of this many looks reads the page's text, too."""
 
 TASK_TIMEOUT: Final = 20.0
-"""Seconds for one task in the page, while which nobody looks at it."""
+"""Seconds for one task in the page, during which nothing else is read from it."""
 
 _ROSTER_EVENTS: Final = (
     *(ChannelMessage, SocketMessage, PageObjects, RosterResponse, TilesSeen),
