@@ -10,6 +10,7 @@ from urllib.request import getproxies_environment
 import pytest
 from hypothesis import settings
 
+from tests.support.hang_watchdog import HangWatchdog
 from worker.monitoring.logs import OUR_LOGGER
 
 # Tests talk to servers on this machine only, which a proxy cannot reach.
@@ -21,6 +22,11 @@ for scheme in getproxies_environment():
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("exploring", deadline=None)
 settings.load_profile("repeatable" if os.environ.get("CI") else "exploring")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Adds the watchdog, which is not one of the plugins that are installed."""
+    config.pluginmanager.register(HangWatchdog(float(config.getini("timeout"))))
 
 
 @pytest.fixture(autouse=True)
