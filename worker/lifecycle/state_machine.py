@@ -22,7 +22,7 @@ from worker.lifecycle.page_view import Scene, View
 from worker.lifecycle.presence import people
 from worker.lifecycle.shown_ending import ShownEnding, lasts
 from worker.reasons import Reason
-from worker.roster.roster import Roster, Status
+from worker.roster.roster import Device, Roster, Status
 from worker.states import State
 
 OPENING_TIMEOUT: Final = 120.0
@@ -78,6 +78,8 @@ class Lifecycle:
         """When the page last showed that the bot waits to be admitted."""
         self.lobby_media_until: float | None = None
         """Until when what arrived may have been the lobby's instead of the call's; None: no lobby with media was shown."""
+        self._us_in_since: float | None = None
+        """Since when the roster has shown the bot in the call; None: it does not."""
         self._policy = policy
         self._bot_name = bot_name
         self._comes_back = comes_back
@@ -121,15 +123,24 @@ class Lifecycle:
         return self.tick(at)
 
     def _note_lobby(self, view: View, at: float) -> None:
-        """Notes a lobby with media, or that it has gone. Packets that came in it may have come until that look."""
+        """Notes a lobby with media, or that it has gone. Packets that came in it may have come until that look, or until the
+        roster showed the bot in the call: the lobby's words may stand for seconds more.
+        """
         until, first = self.lobby_media_until, self._media.first_frame
         has_gone = self._view.scene in LOBBIES and view.scene not in LOBBIES
         packets_came = until is not None and first is not None and first <= until
         if view.scene in LOBBIES or (has_gone and packets_came):
-            self.lobby_media_until = at
+            self.lobby_media_until = at if self._us_in_since is None else min(at, self._us_in_since)
         if view.scene is Scene.CALL and not view.certain and self._asked_at is None:
             # It may be a lobby, so the wait is counted.
             self._asked_at = at
+
+    def note_us(self, us: Device | None, at: float) -> None:
+        """Takes the bot's own entry in the roster that arrived at ``at``, which may be long before the next look."""
+        if us is None or us.status is not Status.IN:
+            self._us_in_since = None
+        elif self._us_in_since is None:
+            self._us_in_since = at
 
     def update_roster(self, roster: Roster, at: float) -> list[Transition]:
         """Takes the latest roster."""

@@ -114,6 +114,8 @@ class CallLoop:
         if isinstance(event, _ROSTER_EVENTS):
             self._decoder.observe(event)
             self._roster_is_outdated = True
+            if self._lifecycle.state in BEFORE_CALL:
+                self._lifecycle.note_us(self._decoder.roster().us, event.at)
         for message in self._chat_in(event):
             self._take_chat(message, event.at)
 

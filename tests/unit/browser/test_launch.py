@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,6 +109,33 @@ def test_a_chromium_that_hangs_is_passed_over(tmp_path: Path, monkeypatch: pytes
     hanging = executable(tmp_path / "chromium", "echo wait; sleep 600 & wait")
     # Its child is killed as well, and has printed what it had until then.
     assert str(version_probe.why_not_running(hanging)).startswith("does not end within 0.2 s: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "refusals", "tries", "fault"),
+    [
+        (errno.EFAULT, 1, 2, None),
+        (errno.EAGAIN, 2, 3, None),
+        (errno.ENOMEM, 3, 3, "Cannot allocate memory"),
+        (errno.ENOENT, 1, 1, "No such file or directory"),
+    ],
+)
+def test_a_machine_that_refuses_a_process_once_is_asked_again(
+    error: int, refusals: int, tries: int, fault: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def popen(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        started.append(command)
+        if len(started) <= refusals:
+            raise OSError(error, os.strerror(error))
+        return real(["/bin/echo", "1.2.3"], **options)
+
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    monkeypatch.setattr(version_probe, "PAUSE", 0.0)
+    assert version_probe.why_not_running("chromium") == fault
+    assert len(started) == tries
 
 
 def test_find_chromium_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,6 +192,21 @@ def test_what_arrived_until_the_lobby_was_gone_may_be_the_lobbys(
     assert Life().see(Scene.LOBBY).admitted(ANA).lifecycle.lobby_media_until is None
 
 
+@pytest.mark.parametrize("words_stand", [0.5, 7.0])
+def test_what_arrived_after_the_roster_showed_the_bot_in_the_call_is_the_calls(words_stand: float) -> None:
+    life = Life().see(Scene.LOBBY, lobby_has_media=True)
+    life.hear(MediaState(first_frame=T0 + 0.4, last_frame=T0 + 0.4))
+    life.lifecycle.note_us(US, T0 + 0.1)
+    life.lifecycle.note_us(replace(US, status=Status.WAITING), T0 + 0.2)
+    life.see(Scene.LOBBY, lobby_has_media=True)
+    admitted = life.at + 0.1
+    life.lifecycle.note_us(US, admitted)
+    life.lifecycle.note_us(US, admitted + 0.1)
+    life.see(Scene.LOBBY, words_stand, lobby_has_media=True)
+    life.see(Scene.CALL, lobby_has_media=True, certain=True)
+    assert life.lifecycle.lobby_media_until == admitted
+
+
 @pytest.mark.parametrize(
     ("scene", "reason"),
     [

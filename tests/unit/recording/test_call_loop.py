@@ -117,12 +117,13 @@ class Run:
         self.written: list[WorkerEvent] = []
         self.decoder = ScriptedRoster(alone=alone)
         self.media = media = MediaMonitor()
+        self.lifecycle = Lifecycle(policy or LeavePolicy(), "Notes", T0)
         self.call_loop = CallLoop(
             call,
             cast(PageWindow, self),
             self.decoder,
             media,
-            Lifecycle(policy or LeavePolicy(), "Notes", T0),
+            self.lifecycle,
             Announcer(call, announcement, write=self.written.append, clock=self._clock),
             PageTasks(policy or LeavePolicy(), "Notes", longest_alone, None),
             on_transition=self.transitions.append,
@@ -167,6 +168,13 @@ async def test_call_loop_goes_from_waiting_room_to_leaving() -> None:
     assert ending.reason is Reason.MEETING_ENDED
     assert call.actions[0] == "open"
     assert "leave" not in call.actions
+
+
+async def test_the_calls_media_begin_when_the_roster_showed_the_bot_in_not_at_the_next_look() -> None:
+    lobby = View(scene=Scene.LOBBY, lobby_has_media=True)
+    run = Run(ScriptedCall([lobby, lobby, *scenes(Scene.CALL, Scene.CALL), OVER]))
+    await run.call_loop.until_leaving()
+    assert run.lifecycle.lobby_media_until == ROSTER_MESSAGE.at
 
 
 async def test_the_window_rests_only_while_the_call_is_recorded() -> None:
