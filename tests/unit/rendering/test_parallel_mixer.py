@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -83,10 +84,16 @@ def children() -> list[psutil.Process]:
 
 
 def command(child: psutil.Process) -> list[str]:
-    """A process has no command line for a moment after it was started, and none once it has ended."""
-    while not (words := child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.001)
-    return words
+    """A process has no command line for a moment after it was started, and none once it ends; which takes a while if it has
+    much memory to give back.
+    """
+    deadline = time.monotonic() + 10
+    with suppress(psutil.NoSuchProcess):
+        while not (words := child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, child
+            time.sleep(0.001)
+        return words
+    return []
 
 
 @pytest.mark.parametrize(("processes", "seed"), [(1, 1), (2, 2), (3, 3)])
