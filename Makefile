@@ -74,7 +74,7 @@ chaos: ## Kill, drain and pause workers, take S3 and SQS away, and check that no
 
 fuzz: ## Render SEEDS tapes with hostile packets, and check that nobody else loses any
 	@scripts/setup-development
-	@MEETSTEMS_FUZZ=$(SEEDS) .venv/bin/pytest tests/unit/rendering/test_fuzzed_tapes.py -n auto -o tmp_path_retention_policy=failed
+	@MEETSTEMS_FUZZ=$(SEEDS) .venv/bin/pytest tests/unit/rendering/test_fuzzed_tapes.py -n auto
 
 outcomes: ## Play every outcome of joining a call many times; count false admissions and ends
 	@scripts/setup-development
