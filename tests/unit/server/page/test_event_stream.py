@@ -238,7 +238,8 @@ async def test_a_reader_that_takes_nothing_loses_its_place(api: Api, monkeypatch
 
 
 async def test_a_store_that_fails_ends_no_stream(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    page, failures = api.bots.page, []
+    page = api.bots.page
+    failures: list[int] = []
 
     def failing(*given: Any, **more: Any) -> Any:
         if len(failures) < 3:

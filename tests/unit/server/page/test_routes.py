@@ -20,9 +20,9 @@ LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}}\u202egnp.exe\u2066\x07"
 
 
-async def make(api: Api, name: str = "Notes", key: str = KEY, **more: object) -> str:
+async def make(api: Api, name: str = "Notes", key: str = KEY, more: dict[str, object] | None = None) -> str:
     async with api.client(key) as client:
-        body = {"meeting_link": MEETING, "bot_name": name, "audio_separate_streams": True, **more}
+        body = {"meeting_link": MEETING, "bot_name": name, "audio_separate_streams": True, **(more or {})}
         answer = await client.post("/api/v1/bots/create_bot", json=body)
         return str(answer.json()["bot_id"])
 
@@ -416,7 +416,7 @@ async def test_a_recorded_bots_page_has_its_history_players_and_downloads(api: A
 
 
 async def test_words_of_people_are_shown_and_never_obeyed(api: Api) -> None:
-    bot_id = await make(api, custom_attributes={"<b>": HOSTILE}, **{"<i>x</i>": 1})
+    bot_id = await make(api, more={"custom_attributes": {"<b>": HOSTILE}, "<i>x</i>": 1})
     manifest = api.record(bot_id)
     text = api.store.get(api.bots.keys_of(bot_id).audio_streams).data.decode()
     for name in ("Ada Lovelace", "Grace Hopper"):
