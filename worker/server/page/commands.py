@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from worker.contracts.bot_facts import BotFacts
-from worker.server.bots import Bots
+from worker.server.bots import BotBusyError, Bots
 from worker.server.errors import ApiError
 from worker.server.records import BotRecord
-from worker.states import State
 
-_NOT_SERVED: Final = "A bot that is in a meeting cannot be told so from here yet."
-_NOT_IN_CALL: Final = "The bot is not in the call."
+_NOT_SERVED: Final = "A bot that a worker has begun takes no commands yet."
 
 
 class Command(NamedTuple):
@@ -29,13 +27,11 @@ def commands_of(facts: BotFacts) -> list[Command]:
         return []
     if facts.status is None:
         return [Command("leave", "Cancel")]
-    in_call = facts.status.state in {State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING}
-    refusal = _NOT_SERVED if in_call else _NOT_IN_CALL
     return [
         Command("leave", "Leave", _NOT_SERVED),
-        Command("pause", "Pause", refusal),
-        Command("resume", "Resume", refusal),
-        Command("message", "Send message", refusal, has_text=True),
+        Command("pause", "Pause", _NOT_SERVED),
+        Command("resume", "Resume", _NOT_SERVED),
+        Command("message", "Send message", _NOT_SERVED, has_text=True),
     ]
 
 
@@ -44,4 +40,12 @@ def run_command(bots: Bots, record: BotRecord, name: str, text: str) -> None:
     if name != "leave":
         raise ApiError(501, _NOT_SERVED)
     if not bots.cancel(record):
-        raise ApiError(409, "A worker has the bot already. " + _NOT_SERVED)
+        raise ApiError(409, _NOT_SERVED)
+
+
+def delete_bot_data(bots: Bots, record: BotRecord) -> None:
+    """Removes all that was recorded and kept of the bot, for good. Blocks. Raises ApiError as ``run_command``."""
+    try:
+        bots.delete(record)
+    except BotBusyError as error:
+        raise ApiError(409, "The bot is still at work. It can be deleted once it is done.") from error

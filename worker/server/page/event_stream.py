@@ -87,21 +87,30 @@ async def _send_changes(
     watch: Watch, base: str, may_read: Callable[[], bool], gone: asyncio.Task[None], send: Send
 ) -> None:
     """Until the reader is gone, may no longer read, or has read for long enough; the server's end ends it, too."""
-    sent, ends = 0, time.monotonic() + LASTS
+    sent, first = 0, watch.look_soon()
+    ends = time.monotonic() + LASTS
+    quiet_until = time.monotonic() + PING
     while not (gone.done() or watch.is_over or time.monotonic() >= ends) and may_read():
-        snapshot = watch.snapshot
-        if snapshot.version > sent:
-            await _send_text(send, event(snapshot, sent, base))
-            sent = snapshot.version
+        looked, snapshot = watch.looked, watch.snapshot
+        if watch.looks >= first and snapshot.version > sent:
+            text, sent = event(snapshot, sent, base), snapshot.version
+        elif time.monotonic() >= quiet_until:
+            text = ":\n\n"
+        else:
+            await _first_of(gone, looked, PING)
             continue
-        change = asyncio.create_task(watch.change.wait())
-        try:
-            done, _ = await asyncio.wait({change, gone}, timeout=PING, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            change.cancel()
-            await asyncio.gather(change, return_exceptions=True)
-        if not done:
-            await _send_text(send, ":\n\n")
+        await _send_text(send, text)
+        quiet_until = time.monotonic() + PING
+
+
+async def _first_of(gone: asyncio.Task[None], looked: asyncio.Event, seconds: float) -> None:
+    """Returns when the reader is gone, at the next look, or after ``seconds``."""
+    look = asyncio.create_task(looked.wait())
+    try:
+        await asyncio.wait({look, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        look.cancel()
+        await asyncio.gather(look, return_exceptions=True)
 
 
 def event(snapshot: Snapshot, since: int, base: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -64,28 +64,42 @@ def next_snapshot(before: Snapshot, bots: list[BotFacts]) -> Snapshot:
 class Watch:
     """A workspace's list, looked at again and again by a task of its own.
 
-    ``snapshot`` has version 0 before the first look. ``change`` is set at the next change of it, or when no more will come;
-    then another event is in its place.
+    ``snapshot`` is of the last look that the store answered; ``looks`` counts those. ``looked`` is set after each of them, and
+    when no more will come; then another event is in its place.
     """
 
     def __init__(self, bots: Bots, workspace: str, stopping: threading.Event) -> None:
         self.snapshot = _EMPTY
+        self.looks = 0
+        self.looked = asyncio.Event()
         self.readers = 0
         self.is_over = False
-        self.change = asyncio.Event()
         self._bots = bots
         self._workspace = workspace
         self._stopping = stopping
+        self._wanted = asyncio.Event()
+        self._is_looking = False
+
+    def look_soon(self) -> int:
+        """Has the next look begin at once. Returns the number of ``looks`` from which on ``snapshot`` is newer than this call.
+
+        A reader's page may be newer than the last look, so the snapshot of that would take away what the page has already.
+        """
+        self._wanted.set()
+        return self.looks + (2 if self._is_looking else 1)
 
     async def keep_looking(self) -> None:
         """Looks until the server is to stop. Only bots that are not over are read; errors of the store are logged."""
         try:
             while not self._stopping.is_set():
+                self._wanted.clear()
                 await self._look()
-                await asyncio.sleep(LOOK)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK):
+                        await self._wanted.wait()
         finally:
             self.is_over = True
-            self.change.set()
+            self.looked.set()
 
     async def _look(self) -> None:
         before = self.snapshot
@@ -94,15 +108,18 @@ class Watch:
         def read() -> Page:
             return self._bots.page(self._workspace, "", PAGE, known=known)
 
+        self._is_looking = True
         try:
             page = await asyncio.to_thread(read)
         except MeetstemsError as error:
             logger.warning("the list of bots is not up to date: %s", error)
             return
+        finally:
+            self._is_looking = False
         self.snapshot = next_snapshot(before, page.bots)
-        if self.snapshot is not before:
-            self.change.set()
-            self.change = asyncio.Event()
+        self.looks += 1
+        self.looked.set()
+        self.looked = asyncio.Event()
 
 
 class Live:

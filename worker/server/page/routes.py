@@ -21,17 +21,17 @@ from worker.errors import MeetstemsError
 from worker.manifest.schema import Manifest, encode_manifest
 from worker.rendering.timeline.page import timeline_html
 from worker.server.access import LIMIT
-from worker.server.bots import BotBusyError
 from worker.server.cursors import read_cursor, write_cursor
 from worker.server.errors import NOT_FOUND, ApiError
-from worker.server.page.commands import commands_of, run_command
+from worker.server.page.call_events import events
+from worker.server.page.commands import commands_of, delete_bot_data, run_command
 from worker.server.page.deliveries import deliveries_of
 from worker.server.page.event_stream import event_stream
 from worker.server.page.live import PAGE, Live
 from worker.server.page.sending import SendForm, read_form, send_bot, send_form
 from worker.server.page.sessions import COOKIE, Session, Sessions, is_own_form, session_cookie
 from worker.server.page.templates import COMMON_HEADERS, asset, page, page_headers
-from worker.server.page.views import blame, events, files_of, listed, recording, state_of, steps
+from worker.server.page.views import blame, files_of, listed, recording, state_of, steps
 from worker.server.records import BotRecord
 from worker.server.services import SERVICES, AnyRequest, Given, Services
 
@@ -266,11 +266,11 @@ def delete_page(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> 
 def delete_bot(services: Given, request: AnyRequest, bot_id: FromPath[str], body: RawBody) -> Response[Any]:
     """Removes all that was recorded and kept of the bot, for good."""
     _own_form(request, body)
+    record = _record(services, request, bot_id)
     try:
-        services.bots.delete(_record(services, request, bot_id))
-    except BotBusyError:
-        busy = ApiError(409, "The bot is still at work. It can be deleted once it is done.")
-        return _bot(services, request, _facts(services, request, bot_id), busy)
+        delete_bot_data(services.bots, record)
+    except ApiError as error:
+        return _bot(services, request, _facts(services, request, bot_id), error)
     return _go(services, request, "/")
 
 

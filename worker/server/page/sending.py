@@ -85,14 +85,15 @@ def send_bot(bots: Bots, workspace: str, form: SendForm, now: float) -> dict[str
 
 
 def _wrong_link(link: str) -> str:
-    examples = " or ".join(f"{entry.title}: {entry.example_link}" for entry in PLATFORMS.values())
+    titles = " or ".join(entry.title for entry in PLATFORMS.values())
+    example = next(iter(PLATFORMS.values())).example_link
     if not link:
-        return f"Enter the meeting’s link, as in {examples}"
+        return f"Enter the meeting’s link, like {example}"
     try:
         parse_link(link)
     except LinkError as error:
         why = f" ({printable(error.why, 200)})" if error.why else ""
-        return f"A bot cannot join by this link{why}. It takes {examples}"
+        return f"This is no link to a {titles} call{why}. They look like {example}"
     return ""
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from worker.contracts.bot_facts import BotFacts, speakers
-from worker.contracts.recall_documents import events_document
+from worker.contracts.bot_facts import BotFacts
 from worker.contracts.status import StatusChange
 from worker.iso_time import iso_utc
 from worker.manifest.filenames import display_name
@@ -18,9 +17,6 @@ from worker.reasons import Fault, read_reason
 from worker.rendering.timeline.intervals import union
 from worker.rendering.timeline.speaker import clock_time, percent, svg_path
 from worker.states import State, read_state
-
-MOST_EVENTS: Final = 500
-"""Events that a bot's page shows."""
 
 
 class StateView(NamedTuple):
@@ -95,23 +91,15 @@ class SpeakerView(NamedTuple):
 
 
 class RecordingView(NamedTuple):
-    """``seconds`` is the width of the lanes. ``notices``: what is wrong with the recording."""
+    """``seconds`` is the width of the lanes; ``lane`` is of anybody. ``notices``: what is wrong with the recording."""
 
     seconds: str
     lasted: str
     began: Moment
+    lane: str
     notices: list[str]
     mixes: list[FileView]
     speakers: list[SpeakerView]
-
-
-class EventView(NamedTuple):
-    """Something in the call. ``at``: m:ss of the recording. ``text``: what was written, may be empty."""
-
-    at: str
-    who: str
-    what: str
-    text: str
 
 
 def listed(facts: BotFacts) -> ListedBot:
@@ -167,9 +155,9 @@ def steps(facts: BotFacts) -> list[Step]:
 def recording(manifest: Manifest) -> RecordingView:
     """What was recorded."""
     facts = manifest.recording
-    people = list(speakers(manifest))
     spoken = [
-        union(each for segment in person.segments() for each in segment.intervals) for _, person in people
+        union(each for segment in person.segments() for each in segment.intervals)
+        for person in manifest.participants
     ]
     sums = [sum(end - begin for begin, end in intervals) for intervals in spoken]
     notices = [display_name(warning) for warning in facts.warnings]
@@ -180,6 +168,7 @@ def recording(manifest: Manifest) -> RecordingView:
         seconds=f"{max(facts.duration_seconds, 0.001):.3f}",
         lasted=clock_time(facts.duration_seconds),
         began=moment(facts.started_at),
+        lane=svg_path(union(each for intervals in spoken for each in intervals)),
         notices=notices,
         mixes=list(_mixes(manifest)),
         speakers=[
@@ -192,7 +181,7 @@ def recording(manifest: Manifest) -> RecordingView:
                 lane=svg_path(spoken[index - 1]),
                 files=_files(list(person.segments())),
             )
-            for index, (_, person) in enumerate(people, start=1)
+            for index, person in enumerate(manifest.participants, start=1)
         ],
     )
 
@@ -201,11 +190,6 @@ def files_of(manifest: Manifest) -> dict[str, str]:
     """The paths in the bot's folder that may be asked for, each with the name to save it as."""
     streams = {segment.url: segment.filename for _, segment in manifest.segments()}
     return {**streams, **{mix.path: mix.name for mix in _mixes(manifest)}}
-
-
-def events(facts: BotFacts) -> list[EventView]:
-    """What people did in the call, in order; at most MOST_EVENTS."""
-    return [_event(event) for event in events_document(facts)[:MOST_EVENTS]]
 
 
 def moment(iso: str) -> Moment:
@@ -250,31 +234,6 @@ def _files(segments: list[Segment]) -> list[FileView]:
 
 def _name(index: int, person: ParticipantStreams) -> str:
     return display_name(person.participant_name) or f"Speaker {index}"
-
-
-_ACTIONS: Final = {
-    "join": "joined",
-    "leave": "left",
-    "update": "changed",
-    "speech_on": "began to speak",
-    "speech_off": "stopped speaking",
-    "webcam_on": "switched the camera on",
-    "webcam_off": "switched the camera off",
-    "screenshare_on": "began to share the screen",
-    "screenshare_off": "stopped sharing the screen",
-    "chat_message": "wrote",
-}
-
-
-def _event(event: dict[str, Any]) -> EventView:
-    action, data = str(event["action"]), event.get("data") or {}
-    person = event.get("participant") or {}
-    return EventView(
-        at=clock_time(max(0.0, event["timestamp"]["relative"])),
-        who=display_name(str(person.get("name") or "")) or "Somebody",
-        what=_ACTIONS.get(action, action.replace("_", " ")),
-        text=str(data.get("text") or ""),
-    )
 
 
 def _lasted(began: str | None, ended: str | None) -> str:

@@ -149,6 +149,20 @@ async def test_a_stream_begins_with_the_list_sends_each_change_and_ends_with_the
         assert reader.is_complete
 
 
+async def test_a_new_reader_never_sees_an_older_list_than_its_page(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LOOK", 1000.0)
+    cookie = await session(api)
+    async with reading(api, cookie) as (first, _):
+        await first.until('"order":[]')
+        bot_id = await make(api)
+        async with reading(api, cookie) as (second, _):
+            await second.until('"order":')
+            assert second.events()[0]["order"] == [bot_id]
+            await first.until(bot_id)
+
+
 async def test_a_quiet_stream_has_comments_and_ends_when_its_reader_leaves(api: Api) -> None:
     async with reading(api, await session(api)) as (reader, task):
         await reader.until("\n\n:\n\n")

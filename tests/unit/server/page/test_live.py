@@ -87,5 +87,5 @@ async def test_readers_are_bounded_and_the_last_one_ends_the_watch(
 
 async def _first_look(watch: Watch) -> None:
     async with asyncio.timeout(10):
-        while watch.snapshot.version == 0:
-            await watch.change.wait()
+        while watch.looks == 0:
+            await watch.looked.wait()
