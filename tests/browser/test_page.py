@@ -92,6 +92,8 @@ async def test_a_person_signs_in_sends_a_bot_sees_it_live_and_hears_what_it_reco
             "This is no link to a Google Meet or Microsoft Teams call"
         )
         await expect(sender.locator("#link")).to_be_focused()
+        # Chromium says so of every page that it is answered with this status.
+        complaints.remove("Failed to load resource: the server responded with a status of 400 (Bad Request)")
         await check(sender, complaints)
         await sender.locator("#link").fill(MEETING)
         await tab_to(sender, "#name")
@@ -121,7 +123,7 @@ async def test_a_person_signs_in_sends_a_bot_sees_it_live_and_hears_what_it_reco
             api.store.put(f"{folder}{segment.url}", tone.read_bytes(), content_type="audio/webm")
         await expect(page.locator("#bot-head .badge")).to_have_text("Done")
         await expect(page.locator("audio")).to_have_count(3)
-        await expect(page.locator("#bot-commands")).to_have_count(0)
+        await expect(page.locator("#bot-commands")).to_be_hidden()
         player = page.get_by_label("Audio of Ada Lovelace")
         await player.evaluate("audio => { audio.muted = true; return audio.play(); }")
         await page.wait_for_function("audio => audio.currentTime > 0", arg=await player.element_handle())

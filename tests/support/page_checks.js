@@ -1,7 +1,10 @@
 // What is wrong with a page for its readers, in words: WCAG 2.2, 1.3.1, 1.4.3 (4.5:1 for all text), 1.4.10, 2.4.2, 4.1.2.
 () => {
   const complaints = [];
-  if (document.documentElement.scrollWidth > innerWidth) complaints.push(`scrolls sideways: ${document.documentElement.scrollWidth}`);
+  for (const element of document.documentElement.scrollWidth > innerWidth ? document.querySelectorAll("body *") : []) {
+    const { right } = element.getBoundingClientRect();
+    if (right > innerWidth) complaints.push(`scrolls sideways to ${right}: ${element.outerHTML.slice(0, 80)}`);
+  }
   for (const name of ["header", "main", "h1", "title"]) {
     if (document.querySelectorAll(name).length !== 1) complaints.push(`not one ${name}`);
   }

@@ -68,13 +68,12 @@ async function updatePage() {
   if (!answer.ok) return;
   const next = new DOMParser().parseFromString(await answer.text(), "text/html");
   showLocalTimes(next);
-  const main = document.getElementById("main");
-  for (const part of next.querySelectorAll("[id^=bot-]")) {
-    const shown = document.getElementById(part.id);
-    if (!shown) main?.querySelector("#bot-recording")?.before(document.adoptNode(part));
-    else if (!shown.isEqualNode(part) && !shown.contains(document.activeElement)) shown.replaceWith(document.adoptNode(part));
+  for (const shown of document.querySelectorAll("[id^=bot-]")) {
+    const part = next.getElementById(shown.id);
+    if (shown.contains(document.activeElement) || (part && shown.isEqualNode(part))) continue;
+    if (part) shown.replaceWith(document.importNode(part, true));
+    else shown.remove();
   }
-  for (const shown of document.querySelectorAll("[id^=bot-]")) if (!next.getElementById(shown.id)) shown.remove();
 }
 
 /** Listens to the server for as long as the page is open. @param {HTMLElement} target */
@@ -88,7 +87,7 @@ function listen(target) {
     const changes = JSON.parse(event.data);
     if (bot === undefined) updateList(target, changes);
     else if (bot in changes.rows && changes.rows[bot] !== seen) {
-      if (seen) updatePage().catch(console.warn);
+      updatePage().catch(console.warn);
       seen = changes.rows[bot];
     }
   });
