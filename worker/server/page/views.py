@@ -20,7 +20,7 @@ from worker.states import State, read_state
 
 
 class StateView(NamedTuple):
-    """``kind`` is the badge's: waiting, active, recording, done or failed."""
+    """``kind`` is the badge's: waiting, active, recording, done, unrecorded or failed."""
 
     kind: str
     label: str
@@ -41,10 +41,11 @@ _STATES: Final = {
 
 
 class Moment(NamedTuple):
-    """A time: ``iso`` for programs, ``text`` for people, in UTC."""
+    """A time: ``iso`` for programs, ``text`` for people, in UTC. ``is_exact``: to the second, else to the minute."""
 
     iso: str
     text: str
+    is_exact: bool = False
 
 
 class ListedBot(NamedTuple):
@@ -128,7 +129,7 @@ def state_of(facts: BotFacts) -> StateView:
     if known is None:
         return StateView("active", facts.status.bot_status)
     if state is State.DONE and facts.at(State.IN_CALL_RECORDING) is None:
-        return StateView("failed", "Not recorded")
+        return StateView("unrecorded", "Not recorded")
     return known
 
 
@@ -148,7 +149,7 @@ def blame(facts: BotFacts) -> str:
 
 def steps(facts: BotFacts) -> list[Step]:
     """What became of the bot, in order."""
-    first = [Step(moment(facts.created), "Sent", "")]
+    first = [Step(moment(facts.created, is_exact=True), "Sent", "")]
     return [*first, *(_step(change, facts) for change in facts.history)]
 
 
@@ -192,13 +193,14 @@ def files_of(manifest: Manifest) -> dict[str, str]:
     return {**streams, **{mix.path: mix.name for mix in _mixes(manifest)}}
 
 
-def moment(iso: str) -> Moment:
+def moment(iso: str, *, is_exact: bool = False) -> Moment:
     """A time in ISO 8601; one that cannot be read is shown as it is."""
     try:
         at = datetime.fromisoformat(iso).astimezone(UTC)
     except (ValueError, OverflowError):
         return Moment("", iso)
-    return Moment(at.isoformat(timespec="seconds"), f"{at.day} {at:%b %Y, %H:%M} UTC")
+    clock = "%H:%M:%S" if is_exact else "%H:%M"
+    return Moment(at.isoformat(timespec="seconds"), f"{at.day} {at:%b %Y}, {at:{clock}} UTC", is_exact)
 
 
 def _step(change: StatusChange, facts: BotFacts) -> Step:
@@ -209,7 +211,7 @@ def _step(change: StatusChange, facts: BotFacts) -> Step:
     attempts = {each.attempt for each in facts.history}
     if len(attempts) > 1:
         note = f"{note} (attempt {change.attempt})".strip()
-    return Step(moment(change.at), known.label if known else change.bot_status, note)
+    return Step(moment(change.at, is_exact=True), known.label if known else change.bot_status, note)
 
 
 def _mixes(manifest: Manifest) -> Iterator[FileView]:

@@ -1,13 +1,18 @@
 // @ts-check
 // Keeps the list of bots, or one bot's page, up to date; shows times in the reader's own zone. Pages work without it.
 
-const ZONED = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+/** @type {Intl.DateTimeFormatOptions} */
+const TO_THE_MINUTE = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" };
+const MINUTES = new Intl.DateTimeFormat("en-GB", TO_THE_MINUTE);
+const SECONDS = new Intl.DateTimeFormat("en-GB", { ...TO_THE_MINUTE, second: "2-digit" });
 const ZONE = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }).formatToParts().find((part) => part.type === "timeZoneName")?.value ?? "";
 
 /** Shows times in the reader's zone. @param {ParentNode} root */
 function showLocalTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
-    if (time instanceof HTMLTimeElement) time.textContent = `${ZONED.format(new Date(time.dateTime))} ${ZONE}`;
+    if (!(time instanceof HTMLTimeElement)) continue;
+    const format = "exact" in time.dataset ? SECONDS : MINUTES;
+    time.textContent = `${format.format(new Date(time.dateTime))} ${ZONE}`;
   }
 }
 
