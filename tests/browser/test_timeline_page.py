@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import av
-import numpy as np
 import pytest
 from playwright.async_api import Page, Request, expect
 
+from tests.support.audio_files import write_tone
 from tests.support.sample_manifests import manifest, meeting, participant, segment
 from worker.browser.launch import BrowserSession
 from worker.manifest.schema import Manifest
@@ -53,19 +52,6 @@ async def opened(browser_session: BrowserSession, tmp_path: Path) -> AsyncIterat
     yield result
     await page.close()
     assert result.complaints == []
-
-
-def write_tone(path: Path, seconds: float) -> None:
-    """A WebM with an Opus tone."""
-    path.parent.mkdir(exist_ok=True)
-    times = np.arange(int(seconds * 48_000)) / 48_000
-    tone = (np.sin(2 * np.pi * 440 * times) * 8_000).astype(np.int16)
-    with av.open(str(path), "w", format="webm") as container:
-        stream = container.add_stream("libopus", rate=48_000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(tone.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate = 48_000
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 def two_speakers(folder: Path) -> Manifest:

@@ -25,6 +25,7 @@ from worker.server.downloads import download_router
 from worker.server.errors import NOT_FOUND, ApiError, error_body, vendor_of
 from worker.server.meetstream import meetstream_router
 from worker.server.openapi import components
+from worker.server.page.routes import page_router
 from worker.server.recall import recall_router
 from worker.server.request_log import AsgiApp, Forwarded, Network, RequestLog
 from worker.server.services import SERVICES, Services
@@ -79,6 +80,7 @@ def build_app(
             meetstream_router(),
             recall_router(),
             download_router(),
+            page_router(services, _shown),
         ],
         state=State({SERVICES: services}),
         dependencies={SERVICES: Provide(lambda: services, sync_to_thread=False)},

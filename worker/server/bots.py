@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -130,15 +131,25 @@ class Bots:
         record = self.find(workspace, bot_id)
         return None if record is None else self._facts(record, with_manifest=with_manifest)
 
-    def page(self, workspace: str, after: str, limit: int, *, with_manifest: bool = False) -> Page:
+    def page(
+        self,
+        workspace: str,
+        after: str,
+        limit: int,
+        *,
+        with_manifest: bool = False,
+        known: Mapping[str, BotFacts] = MappingProxyType({}),
+    ) -> Page:
         """``limit`` bots, fewer where some were just deleted or cannot be read, which is logged: they hide no others.
-        ``after``: a ``next_entry``, empty for the first page.
+        ``after``: a ``next_entry``, empty for the first page. ``known``: bots by their ids that are not read again.
         """
         prefix = self.keys.bots(workspace)
         entries = self.store.page(prefix, f"{prefix}{after}" if after else "", limit)
 
         def read(entry: Listed) -> BotFacts | None:
             bot_id = bot_id_of_entry(entry.key)
+            if bot_id in known:
+                return known[bot_id]
             try:
                 return self.facts(workspace, bot_id, with_manifest=with_manifest)
             except UNREADABLE as error:

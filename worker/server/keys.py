@@ -60,13 +60,17 @@ class Keys:
 
     def find(self, key: str) -> Workspace | None:
         """Whom ``key`` stands for; None: nobody. Takes the same time whichever key it is, and however far it is right."""
-        self._reload()
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
         found = None
-        for workspace in self._workspaces:
+        for workspace in self.workspaces():
             if hmac.compare_digest(workspace.sha256.lower(), digest) and found is None:
                 found = workspace
         return found
+
+    def workspaces(self) -> list[Workspace]:
+        """Whom the keys stand for that are valid at the moment."""
+        self._reload()
+        return self._workspaces
 
     def _reload(self) -> None:
         stamp = _stamp(self._path)

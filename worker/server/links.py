@@ -36,6 +36,11 @@ class Links:
             return False
         return expires.isdecimal() and self._clock() < int(expires)
 
+    def mac(self, purpose: str, *texts: str) -> str:
+        """A keyed digest (HMAC-SHA256, hexadecimal) of ``texts``; another ``purpose`` gives another one, and no link has it."""
+        message = json.dumps({purpose: texts})
+        return hmac.new(self._secret, message.encode(), hashlib.sha256).hexdigest()
+
     def _signature(self, path: str, fields: dict[str, str]) -> str:
         text = json.dumps([path, sorted(fields.items())])
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()

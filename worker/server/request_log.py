@@ -17,9 +17,12 @@ from worker.server.services import PUBLIC_PREFIX
 logger = logging.getLogger(__name__)
 
 REQUEST_ID: Final = "x-request-id"
+EVENT_STREAM: Final = b"text/event-stream"
+"""The media type of server-sent events (HTML, section 9.2)."""
 
 _OWN_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,128}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+_ADDRESS: Final = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]{1,100}){1,10}")
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -47,19 +50,22 @@ class RequestLog:
             return
         given = _header(scope, REQUEST_ID.encode())
         request_id = given if _OWN_ID.fullmatch(given) else str(uuid.uuid4())
-        began, status = time.monotonic(), 500
+        began, status, ended = time.monotonic(), 500, None
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if (b"content-type", EVENT_STREAM) in message["headers"]:
+                    # It lasts as long as somebody reads it, which says nothing of the server's speed.
+                    ended = time.monotonic()
                 message["headers"] = [*message["headers"], (REQUEST_ID.encode(), request_id.encode())]
             await send(message)
 
         try:
             await self._app(scope, receive, answer)
         finally:
-            seconds = time.monotonic() - began
+            seconds = (time.monotonic() if ended is None else ended) - began
             vendor = vendor_of(scope["path"].removeprefix(self._prefix))
             route = scope.get("path_template") or "unknown"
             self._metrics.answered(vendor.value, route, scope["method"], status, seconds)
@@ -68,7 +74,7 @@ class RequestLog:
 
 
 class Forwarded:
-    """An ASGI application around ``app`` that believes X-Forwarded-Proto, -Host and -Prefix of the proxies in ``trusted``."""
+    """An ASGI application around ``app`` that believes X-Forwarded-For, -Proto, -Host and -Prefix of proxies in ``trusted``."""
 
     def __init__(self, app: AsgiApp, trusted: Sequence[Network]) -> None:
         self._app = app
@@ -87,6 +93,9 @@ class Forwarded:
             prefix = _last(_header(scope, b"x-forwarded-prefix")).rstrip("/")
             if _PREFIX.fullmatch(prefix):
                 scope[PUBLIC_PREFIX] = prefix
+            client = _last(_header(scope, b"x-forwarded-for"))
+            if _ADDRESS.fullmatch(client):
+                scope["client"] = (client, 0)
         await self._app(scope, receive, send)
 
     def _is_trusted(self, scope: Scope) -> bool:

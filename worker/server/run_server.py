@@ -8,9 +8,11 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Final, NamedTuple
 
 import msgspec
@@ -99,7 +101,8 @@ def run_server(
         listening = stack.enter_context(_listen(options.host, options.port))
         if settings.metrics_port is not None:
             stack.enter_context(HealthServer(registry, health, settings.metrics_port))
-        server = uvicorn.Server(
+        server = _Server(
+            services.stopping,
             uvicorn.Config(
                 app,
                 lifespan="on",
@@ -111,7 +114,7 @@ def run_server(
                 timeout_graceful_shutdown=SHUTDOWN,
                 ssl_certfile=options.certificate,
                 ssl_keyfile=options.private_key,
-            )
+            ),
         )
         ready(_address(options, listening.getsockname()[1], prefix), key)
         # uvicorn raises the signal again after an orderly end, which would then kill this process.
@@ -119,6 +122,19 @@ def run_server(
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listening])
     return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    """Sets ``stopping`` when it is told to stop: it waits for answers under way before the application learns of the end."""
+
+    def __init__(self, stopping: threading.Event, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See uvicorn."""
+        self._stopping.set()
+        super().handle_exit(sig, frame)
 
 
 def _dispatcher(options: ServerOptions, settings: WorkerSettings, environ: Mapping[str, str]) -> Dispatcher:

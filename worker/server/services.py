@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,7 +33,9 @@ PUBLIC_PREFIX = "meetstems.public_prefix"
 
 @dataclass(frozen=True)
 class Services:
-    """``prefix`` is the path under which everything is served: empty, or ``/with/slashes``. ``clock`` returns Unix seconds."""
+    """``prefix`` is the path under which everything is served: empty, or ``/with/slashes``. ``clock`` returns Unix seconds.
+    ``stopping`` is set when the server is to stop: answers that go on until then end.
+    """
 
     bots: Bots
     keys: Keys
@@ -41,6 +44,7 @@ class Services:
     prefix: str = ""
     clock: Callable[[], float] = time.time
     limits: RateLimits = field(default_factory=lambda: RateLimits(time.monotonic))
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def base_url(self, scope: Scope) -> str:
         """The address of this server as the client of a request sees it, without a slash at the end."""

@@ -155,6 +155,22 @@ def test_what_was_accepted_is_there_after_a_kill(tmp_path: Path) -> None:
     assert again.stop() == 0
 
 
+def test_a_stream_of_the_page_ends_in_order_when_the_server_is_told_to_stop(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    try:
+        with httpx.Client(base_url=server.url, headers={"Origin": server.url}, timeout=30) as client:
+            assert client.post("/login", data={"key": server.key}).status_code == 303
+            with client.stream("GET", "/live") as answer:
+                lines = answer.iter_lines()
+                assert any(line.startswith("data: ") for line in lines)
+                server.process.send_signal(signal.SIGTERM)
+                for _ in lines:  # Raises where the connection is cut off.
+                    pass
+        assert server.stop() == 0
+    finally:
+        server.kill()
+
+
 def test_the_key_is_made_once_and_its_owners_alone(tmp_path: Path) -> None:
     key, keys_file = local_key(tmp_path / "data")
     assert local_key(tmp_path / "data") == (key, keys_file)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
@@ -54,8 +55,11 @@ _MIX_COLUMNS: Columns = (*_COLUMNS[:4], ("Shared", False), *_COLUMNS[4:9], ("Tol
 """The columns if the files are a gated mix."""
 
 
-def timeline_html(manifest: Manifest) -> str:
-    """The whole page. Its audio URLs are those of the manifest, so it must be in the folder of ``audio_streams.json``."""
+def timeline_html(manifest: Manifest, media_origins: Sequence[str] = ()) -> str:
+    """The whole page. Its audio URLs are those of the manifest, so it must be in the folder of ``audio_streams.json``.
+
+    ``media_origins`` (``https://host``) are those to which a server redirects the files' URLs.
+    """
     recording = manifest.recording
     duration = max(recording.duration_seconds, _SHORTEST)
     speakers = [
@@ -70,7 +74,7 @@ def timeline_html(manifest: Manifest) -> str:
     script = _asset("timeline.js")
     meeting = _meeting(recording)
     return Template(_asset("timeline.html")).substitute(
-        policy=escape(_policy(manifest, style, script)),
+        policy=escape(_policy(manifest, style, script, media_origins)),
         style=style,
         script=script,
         title=escape(f"{meeting} · recording"),
@@ -106,11 +110,11 @@ def _asset(name: str) -> str:
     return files("worker.rendering.timeline").joinpath(name).read_text("utf-8")
 
 
-def _policy(manifest: Manifest, style: str, script: str) -> str:
+def _policy(manifest: Manifest, style: str, script: str, media_origins: Sequence[str]) -> str:
     """Content-Security-Policy (CSP level 3, §2.4): this style and script, audio of this origin or of the manifest's hosts."""
     urls = [segment.url for _, segment in manifest.segments()]
     hosts = {_origin(url) for url in [*urls, manifest.recording.mixed_audio or ""]} - {None}
-    media = " ".join(["'self'", *sorted(host for host in hosts if host)])
+    media = " ".join(["'self'", *sorted({*(host for host in hosts if host), *media_origins})])
     return (
         f"default-src 'none'; style-src {_csp_hash(style)}; script-src {_csp_hash(script)}; "
         f"media-src {media}; base-uri 'none'; form-action 'none'"
