@@ -96,7 +96,17 @@ def create_once(bots: Bots, request: Request, now: float) -> Creation:
             request = request._replace(job=msgspec.structs.replace(request.job, bot_id=earlier))
     if request.deduplication is not None and (found := _duplicate(bots, request, now)) is not None:
         return found
-    return Creation(Kind.MADE, bots.create(request.workspace, request.job))
+    return Creation(Kind.MADE, bots.create(request.workspace, request.job, _references(bots, request)))
+
+
+def _references(bots: Bots, request: Request) -> list[str]:
+    """The keys of the references that lead to the request's bot."""
+    references = []
+    if request.key is not None:
+        references.append(bots.keys.idempotency(request.workspace, request.path, request.key))
+    if request.deduplication is not None:
+        references.append(bots.keys.deduplication(request.workspace, request.deduplication))
+    return references
 
 
 def _replayed(bots: Bots, request: Request, now: float) -> Creation | str | None:

@@ -167,7 +167,7 @@ def delete_bot(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> D
     """Removes all that was recorded and kept of the bot, for good."""
     record = _record(services.bots, request, bot_id)
     try:
-        removed = services.bots.delete(record)
+        removed = services.deletions.forget(record)
     except BotBusyError as error:
         raise ApiError(409, "The bot is still at work; it can be deleted once it is done.") from error
     return {"message": "All data of the bot was deleted.", "bot_id": bot_id, "deleted_objects": removed}

@@ -22,6 +22,7 @@ from worker.contracts.recall_documents import (
     artifact_document,
     bot_document,
     full_recording_document,
+    recording_document,
     status_code,
 )
 from worker.server.access import LIMIT, Access
@@ -66,6 +67,7 @@ def recall_router() -> Router:
             *map(_command, _COMMANDS),
             list_recordings,
             retrieve_recording,
+            delete_recording,
             *(handler for kind in ARTIFACTS for handler in _artifact_routes(kind)),
         ],
         guards=[Access(Vendor.RECALL)],
@@ -173,7 +175,7 @@ def delete_bot(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> N
     """Removes a bot that is scheduled and not dispatched yet."""
     record = _record(services, request, bot_id)
     try:
-        services.bots.withdraw(record)
+        services.deletions.withdraw(record)
     except BotBusyError as error:
         message = "Only a bot that is not dispatched yet can be deleted."
         raise ApiError(405, message, code="cannot_delete_bot") from error
@@ -203,14 +205,9 @@ def leave_call(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> D
     sync_to_thread=True,
 )
 def delete_media(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Document:
-    """Removes all that was recorded and kept of the bot, for good; it is not listed any more."""
-    record = _record(services, request, bot_id)
-    document = _bot(services, request, _facts(services, request, bot_id))
-    try:
-        services.bots.delete(record)
-    except BotBusyError as error:
-        raise ApiError(400, "The bot is still at work.", code="cannot_command_unfinished_bot") from error
-    return {**document, "recordings": []}
+    """Removes all that was recorded and kept of the bot, for good; the bot stays in lists, and its recording is ``deleted``."""
+    _delete_media(services, _record(services, request, bot_id))
+    return _bot(services, request, _facts(services, request, bot_id))
 
 
 def _command(name: str) -> HTTPRouteHandler:
@@ -254,6 +251,27 @@ def retrieve_recording(services: Given, request: AnyRequest, recording_id: FromP
     if document is None:
         raise ApiError(404, NOT_FOUND)
     return document
+
+
+@delete(
+    "/recording/{recording_id:str}",
+    status_code=204,
+    responses=responses(Vendor.RECALL, 400, 404),
+    sync_to_thread=True,
+)
+def delete_recording(services: Given, request: AnyRequest, recording_id: FromPath[str]) -> None:
+    """Removes all that was recorded, for good, as delete_media of its bot."""
+    bot_id = bot_of(RECORDING, recording_id) or ""
+    if recording_document(_facts(services, request, bot_id), lambda _: "") is None:
+        raise ApiError(404, NOT_FOUND)
+    _delete_media(services, _record(services, request, bot_id))
+
+
+def _delete_media(services: Services, record: BotRecord) -> None:
+    try:
+        services.deletions.delete_media(record)
+    except BotBusyError as error:
+        raise ApiError(400, "The bot is still at work.", code="cannot_command_unfinished_bot") from error
 
 
 def _artifact_routes(kind: str) -> list[HTTPRouteHandler]:

@@ -15,6 +15,7 @@ from litestar.types import Scope
 from worker.delivery.object_store import S3Store
 from worker.manifest.schema import Manifest
 from worker.server.bots import Bots
+from worker.server.deletion import Deletions
 from worker.server.keys import Keys, Workspace
 from worker.server.links import Links
 from worker.server.metrics import ServerMetrics
@@ -35,6 +36,7 @@ class Services:
     """``prefix`` is the path under which everything is served: empty, or ``/with/slashes``. ``clock`` returns Unix seconds."""
 
     bots: Bots
+    deletions: Deletions
     keys: Keys
     links: Links
     metrics: ServerMetrics
