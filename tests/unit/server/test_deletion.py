@@ -102,6 +102,10 @@ def check_retention(api: Api, bot_id: str, hours: float | None) -> None:
         api.now = moment
         assert api.deletions.look() == 0
         assert len(keys_with(api, bot_id)) == len(before)
+    if hours is not None:
+        assert [each.key for each in api.store.list("expiring/")] == [
+            api.bots.keys.expiring_entry(bot_id, ended + hours * HOUR)
+        ]
     api.now += 1
     assert api.deletions.look() == (0 if hours is None else 1)
     if hours is None:
@@ -268,7 +272,7 @@ def test_a_deletion_that_was_interrupted_is_completed_by_another_server(tmp_path
     record = record_of(api, bot_id)
     expected = [] if way == "forget" else sorted([api.bots.keys.record(bot_id), api.bots.keys.entry(record)])
     writes: list[str] = []
-    at_first, began = dict(store.objects), api.now + 1000 * HOUR
+    at_first, began = dict(store.objects), api.now + (1000 if way == "expired" else 1) * HOUR
     for last in range(1, 100):
         store.objects, writes = dict(at_first), []
         api.now = began
