@@ -83,7 +83,7 @@ def meetstream_router() -> Router:
 )
 def create_bot(services: Given, request: AnyRequest, body: RawBody) -> Response[Document]:
     """Sends a bot. 507: a request with this Idempotency-Key did so before; 200: so did one with this deduplication_key."""
-    values = read_body(body)
+    values = read_body(body, services.demo)
     if not values.get("meeting_link"):
         raise ApiError(400, "meeting_link is required.")
     values.pop("meeting_url", None)

@@ -33,6 +33,7 @@ from worker.server.errors import NOT_FOUND, ApiError, Vendor
 from worker.server.openapi import body_of, responses
 from worker.server.records import BotRecord
 from worker.server.services import AnyRequest, Given, Services, mix_of
+from worker.settings import DemoMeeting
 
 KEPT: Final = 3600.0
 """Seconds for which an Idempotency-Key counts, as Recall.ai's."""
@@ -84,7 +85,7 @@ def recall_router() -> Router:
 )
 def create_bot(services: Given, request: AnyRequest, body: RawBody) -> Response[Document]:
     """Sends a bot. A replay of an Idempotency-Key gives the bot of the first request."""
-    job = read_job(_body(body), read_recall)
+    job = read_job(_body(body, services.demo), read_recall)
     creation = create_once(
         services.bots,
         Request(
@@ -156,7 +157,7 @@ def retrieve_bot(services: Given, request: AnyRequest, bot_id: FromPath[str]) ->
 def update_bot(services: Given, request: AnyRequest, bot_id: FromPath[str], body: RawBody) -> Document:
     """Changes a bot that is scheduled and not dispatched yet; fields that are not given stay as they are."""
     record = _record(services, request, bot_id)
-    changes = read_body(body)
+    changes = read_body(body, services.demo)
     if record.vendor != "recall":
         raise ApiError(400, "The bot was made in another form.", code="update_bot_failed")
     kept = {name: value for name, value in record.body.items() if name != "bot_id"}
@@ -425,8 +426,8 @@ def _url_with(services: Services, request: AnyRequest, name: str, value: str) ->
     return f"{services.base_url(request.scope)}{path}?{urlencode([*query, (name, value)])}"
 
 
-def _body(body: bytes) -> Document:
-    values = read_body(body)
+def _body(body: bytes, demo: DemoMeeting | None) -> Document:
+    values = read_body(body, demo)
     values.pop("meeting_link", None)
     if not values.get("meeting_url"):
         raise _bad_field("meeting_url", _REQUIRED)

@@ -96,6 +96,7 @@ def run_server(
         links=Links(shared_secret(store, settings.prefix), time.time),
         metrics=ServerMetrics(registry),
         prefix=prefix,
+        demo=settings.local_demo,
     )
     health = Health(CaptureHealth())
     app = build_app(services, dispatcher, trusted, health)

@@ -20,6 +20,7 @@ from worker.server.keys import Keys, Workspace
 from worker.server.links import Links
 from worker.server.metrics import ServerMetrics
 from worker.server.rate_limits import RateLimits
+from worker.settings import DemoMeeting
 
 AnyRequest = Request[None, Workspace, State]
 """A request; its ``auth`` is the workspace of its key."""
@@ -33,7 +34,8 @@ PUBLIC_PREFIX = "meetstems.public_prefix"
 
 @dataclass(frozen=True)
 class Services:
-    """``prefix`` is the path under which everything is served: empty, or ``/with/slashes``. ``clock`` returns Unix seconds."""
+    """``prefix`` is the path under which everything is served: empty, or ``/with/slashes``. ``demo`` is
+    the demo meeting, None: there is none. ``clock`` returns Unix seconds."""
 
     bots: Bots
     deletions: Deletions
@@ -41,6 +43,7 @@ class Services:
     links: Links
     metrics: ServerMetrics
     prefix: str = ""
+    demo: DemoMeeting | None = None
     clock: Callable[[], float] = time.time
     limits: RateLimits = field(default_factory=lambda: RateLimits(time.monotonic))
 
