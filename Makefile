@@ -51,8 +51,8 @@ demo: setup ## Record a local replica of a Meet call with a real Chromium
 demo-queue: setup ## Do the same as a job from a queue to a bucket, both embedded
 	@scripts/demo-queue
 
-serve: setup ## Serve the HTTP API on this machine: bots are processes, results are in a folder (DATA, PORT)
-	@.venv/bin/meetstems serve --local --data $(DATA) --port $(PORT)
+serve: setup ## Serve the HTTP API on this machine, with a demo meeting; results are in a folder (DATA, PORT)
+	@scripts/serve $(DATA) $(PORT)
 
 test: lint ## Check everything, then run all tests
 	@.venv/bin/pytest tests --ignore tests/browser --ignore tests/benchmarks -n $(UNIT_WORKERS) --dist worksteal

@@ -80,6 +80,15 @@ class Encryption(msgspec.Struct, frozen=True, kw_only=True):
     kms_key_id: str | None = None
 
 
+class DemoMeeting(msgspec.Struct, frozen=True, kw_only=True):
+    """A meeting that is played on this machine. ``link`` is the call that it stands for. ``command`` plays it: prints a line of
+    JSON with ``chromium_args``, which bring a browser there, and ends with its standard input.
+    """
+
+    link: str
+    command: tuple[str, ...]
+
+
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of ``meetstems run``, ``dispatch`` and ``streams``; durations in seconds, sizes in bytes.
 
@@ -88,7 +97,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     stays in the bucket after all files are there. ``encryption`` None: writes ask for none, so the bucket's default applies.
     At most ``grace_seconds`` pass from SIGTERM to the end. A bot does not join any more ``latest_start_seconds`` after its job
     was due. ``log_json`` None: JSON lines, but text on a terminal. ``pod`` and ``node`` are where the worker runs, for
-    ``bot.json``.
+    ``bot.json``. ``demo`` is for ``data_folder`` only: see ``local_demo``.
     """
 
     jobs_queue_url: str | None = None
@@ -114,6 +123,16 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_json: bool | None = None
     pod: str = ""
     node: str = ""
+    demo: DemoMeeting | None = None
+
+    @property
+    def local_demo(self) -> DemoMeeting | None:
+        """The demo meeting, None: there is none. Raises SettingsError where jobs come from elsewhere than this machine."""
+        if self.demo is not None and self.data_folder is None:
+            raise SettingsError(
+                "MEETSTEMS_DEMO: is set, expected only with MEETSTEMS_DATA_DIR or serve --local"
+            )
+        return self.demo
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> WorkerSettings:
@@ -148,6 +167,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             log_json=_choice(given, "MEETSTEMS_LOG", {"json": True, "text": False}, None),
             pod=given.get("MEETSTEMS_POD", socket.gethostname()),
             node=given.get("MEETSTEMS_NODE", ""),
+            demo=_demo(given),
         )
 
 
@@ -205,6 +225,16 @@ def _encryption(given: Mapping[str, str]) -> Encryption | None:
     if kms_key_id and algorithm != "aws:kms":
         raise SettingsError(f"{name}={given[name]!r}: expected aws:kms, as MEETSTEMS_KMS_KEY_ID is set")
     return Encryption(algorithm=algorithm, kms_key_id=kms_key_id) if algorithm else None
+
+
+def _demo(given: Mapping[str, str]) -> DemoMeeting | None:
+    name = "MEETSTEMS_DEMO"
+    link, *command = _split(name, given.get(name, "")) or ("",)
+    if not link:
+        return None
+    if not command:
+        raise SettingsError(f"{name}={given[name]!r}: expected a link and a command")
+    return DemoMeeting(link=link, command=tuple(command))
 
 
 def _token(given: Mapping[str, str], name: str) -> Secret | None:

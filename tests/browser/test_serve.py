@@ -4,72 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import pytest
+from meetstream import AsyncMeetStream, MeetStream
+from meetstream import _errors as errors
 
 from fixtures.replica.server import Replica
-from tests.support.record_process import ROOT, meeting, settings_for
+from tests.support.record_process import meeting
+from tests.support.serve_process import Server, stems_in, until, until_tape
+from worker.server.demo_link import DEMO_LINK
 
+SCENARIO = """
+title = "Two people"
+duration = 12.0
 
-class Server:
-    """``meetstems serve --local``, whose bots find the replica."""
+[[participants]]
+name = "Zoë Ray"
+voice = "elif"
+csrc = 7001
+host = true
+says = [[0.2, 6.0]]
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str, folder: Path) -> None:
-        self.process = process
-        self.url = url
-        self.folder = folder
-
-    @classmethod
-    @asynccontextmanager
-    async def running(cls, replica: Replica, folder: Path) -> AsyncIterator[Server]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "worker.cli", "serve", "--local", "--data", str(folder), "--port", "0"),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "MEETSTEMS_CHROMIUM_ARGS": shlex.join(settings_for(replica).chromium_args),
-                "MEETSTEMS_LEASE_SECONDS": "2",
-                "MEETSTEMS_VISIBILITY_SECONDS": "3",
-            },
-        )
-        assert process.stdout is not None
-        line = await process.stdout.readline()
-        server = cls(process, line.decode().removeprefix("serving on ").strip(), folder)
-        try:
-            yield server
-        finally:
-            if process.returncode is None:
-                process.send_signal(signal.SIGTERM)
-                await process.wait()
-
-    def client(self) -> httpx.AsyncClient:
-        key = (self.folder / "key").read_text().strip()
-        return httpx.AsyncClient(base_url=self.url, headers={"authorization": key}, timeout=30)
-
-    async def kill_all(self) -> None:
-        """SIGKILL of the server and of all that it started."""
-        for process in psutil.Process(self.process.pid).children(recursive=True):
-            process.kill()
-        self.process.kill()
-        await self.process.wait()
-
-
-async def until(client: httpx.AsyncClient, path: str, wanted: Callable[[httpx.Response], bool]) -> Any:
-    async with asyncio.timeout(90):
-        while not wanted(answer := await client.get(path)):  # noqa: ASYNC110 - another process changes it
-            await asyncio.sleep(0.2)
-    return answer.json()
+[[participants]]
+name = "Ben Oak"
+voice = "nuno"
+csrc = 7002
+says = [[6.0, 11.5]]
+"""
 
 
 async def test_a_bot_of_the_api_is_recorded_also_if_all_is_killed_meanwhile(tmp_path: Path) -> None:
@@ -82,10 +48,94 @@ async def test_a_bot_of_the_api_is_recorded_also_if_all_is_killed_meanwhile(tmp_
             await until(
                 client, f"/api/v1/bots/{bot_id}/status", lambda answer: answer.json()["status"] == "Recording"
             )
-            await _until_tape(folder / "objects" / "bots" / bot_id)
+            await until_tape(folder / "objects" / "bots" / bot_id)
             await server.kill_all()
         async with Server.running(replica, folder) as server, server.client() as client:
             await _check_recording(client, bot_id, folder / "objects" / "bots" / bot_id)
+
+
+async def test_the_printed_lines_give_the_files_of_the_demo_meeting(tmp_path: Path) -> None:
+    """Beside them MeetStream's own client, unmodified, sends another bot there."""
+    scenario, shell = tmp_path / "two.toml", tmp_path / "a shell"
+    scenario.write_text(SCENARIO)
+    shell.mkdir()
+    folder = tmp_path / "some data"
+    async with Server.with_demo(folder, scenario) as server:
+        lines = [line for line in server.printed if line.startswith("  ")]
+        assert len(lines) == 3
+        key = (folder / "key").read_text().strip()
+        api: dict[str, Any] = {"api_key": key, "base_url": f"{server.url}/api/v1", "max_retries": 0}
+        async with AsyncMeetStream(**api) as client:
+            body = {"meeting_link": DEMO_LINK, "bot_name": "Notes", "audio_separate_streams": True}
+            bot_id = (await client.bots.create(body))["bot_id"]
+            with pytest.raises(errors.NotReadyError):
+                await client.bots.audio_streams(bot_id)
+            await _run_in_shell(lines, shell)
+            await client.bots.wait_for_audio(bot_id, timeout=60, interval=0.2)
+            await _use_client(client, bot_id, folder)
+        (downloads,) = shell.glob("recording-*")
+        printed_bot = downloads.name.removeprefix("recording-")
+        stored = stems_in(folder / "objects" / "bots" / printed_bot)
+        names = sorted(path.name.split("_")[0] for path in downloads.iterdir())
+        assert names == ["Ben", "Zoë"]
+        assert {path.read_bytes() for path in downloads.iterdir()} == stored
+        await asyncio.to_thread(_delete_with_client, api, printed_bot)
+        assert not (folder / "objects" / "bots" / printed_bot).exists()
+    assert not [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if str(scenario) in (process.info["cmdline"] or [])
+    ], "the demo meeting ends with its bots"
+
+
+async def _run_in_shell(lines: list[str], folder: Path) -> None:
+    """Runs what a user copies."""
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-c", "\n".join(lines), cwd=folder, stdin=asyncio.subprocess.DEVNULL, process_group=0
+    )
+    try:
+        async with asyncio.timeout(60):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+async def _use_client(client: AsyncMeetStream, bot_id: str, folder: Path) -> None:
+    """Checks every call of MeetStream's client that is served against what was recorded."""
+    streams = await client.bots.audio_streams(bot_id)
+    assert [person["participant_name"] for person in streams["participants"]] == ["Zoë Ray", "Ben Oak"]
+    async with httpx.AsyncClient() as web:
+        served = {
+            (await web.get(segment["url"])).content
+            for person in streams["participants"]
+            for stream in person["streams"]
+            for segment in stream["segments"]
+        }
+        assert (await web.get((await client.bots.audio(bot_id))["audio_url"])).content[:4] == b"RIFF"
+    assert served == stems_in(folder / "objects" / "bots" / bot_id)
+    assert (await client.bots.status(bot_id))["status"] == "Done"
+    details = (await client.bots.detail(bot_id))["bot_details"]
+    assert details["Duration"] > 8
+    assert {"Joining", "InMeeting", "Recording", "Leaving", "Done"} <= set(details["StatusTimeline"])
+    assert len(await client.bots.participants(bot_id)) == 2
+    spoken = {chunk["speakerName"] for chunk in (await client.bots.speaker_timeline(bot_id))["chunks"]}
+    assert spoken == {"Zoë Ray", "Ben Oak"}
+    assert (await client.bots.recording_streams(bot_id))["recording_streams_available"] is False
+    assert (await client.transcripts.list_for_bot(bot_id))["transcriptions"] == []
+    assert bot_id in [bot["bot_id"] for bot in (await client.bots.list())["bots"]]
+    with pytest.raises(errors.NotFoundError):
+        await client.bots.remove(bot_id)
+
+
+def _delete_with_client(api: dict[str, Any], bot_id: str) -> None:
+    with MeetStream(**api) as client:
+        assert client.bots.status(bot_id)["status"] == "Done"
+        assert client.bots.delete_data(bot_id)["deleted_objects"] > 5
+        for call in (client.bots.status, client.bots.audio_streams, client.bots.delete_data):
+            with pytest.raises(errors.NotFoundError):
+                call(bot_id)
 
 
 async def _check_recording(client: httpx.AsyncClient, bot_id: str, stored: Path) -> None:
@@ -110,7 +160,7 @@ async def _check_recording(client: httpx.AsyncClient, bot_id: str, stored: Path)
         for segment in stream["segments"]
     ]
     assert {segment["segment_index"] for segment in segments} == {0, 1}
-    stems = _stems(stored)
+    stems = stems_in(stored)
     assert len(stems) == len(segments)
     for part, segment in zip(parts, segments, strict=True):
         served = (await client.get(part["download_url"])).content
@@ -118,15 +168,3 @@ async def _check_recording(client: httpx.AsyncClient, bot_id: str, stored: Path)
         assert served == (await client.get(segment["url"])).content
     mix = (await client.get(f"/api/v1/bots/{bot_id}/get_audio")).json()["audio_url"]
     assert (await client.get(mix)).content[:4] == b"RIFF"
-
-
-def _stems(folder: Path) -> set[bytes]:
-    """The speakers' files of all attempts."""
-    return {path.read_bytes() for path in folder.rglob("*.webm")}
-
-
-async def _until_tape(folder: Path) -> None:
-    """Waits until a part of the tape is in the store."""
-    async with asyncio.timeout(60):
-        while not await asyncio.to_thread(lambda: list(folder.rglob("part-*.mcap"))):  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.1)

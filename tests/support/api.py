@@ -15,12 +15,14 @@ from tests.support.sample_manifests import meeting
 from worker.contracts.job import Job
 from worker.contracts.status import BotStatus, bot_status, with_change
 from worker.contracts.vendor_words import words
+from worker.delivery.event_sinks import EventSink
 from worker.delivery.folder_store import FolderStore
 from worker.delivery.object_store import PagedStore
 from worker.manifest.schema import Manifest, encode_manifest
 from worker.reasons import Reason
 from worker.server.app import build_app
 from worker.server.bots import Bots
+from worker.server.deletion import Deletions
 from worker.server.dispatcher import Dispatcher
 from worker.server.keys import Keys, key_sha256
 from worker.server.links import Links
@@ -55,6 +57,28 @@ class Desk(Dispatcher):
     def close(self) -> None: ...
 
 
+class Events(EventSink):
+    """Keeps the events that were sent. ``is_down``: none is delivered."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.is_down = False
+
+    @property
+    def waiting(self) -> int:
+        return 0
+
+    def send(self, event: dict[str, Any]) -> None:
+        json.dumps(event)
+        if not self.is_down:
+            self.sent.append(event)
+
+    def drain(self, timeout: float) -> bool:
+        return not self.is_down
+
+    def close(self) -> None: ...
+
+
 class Api:
     """An API with the keys KEY and OTHER_KEY; its clock stands at ``now`` until it is set."""
 
@@ -78,8 +102,11 @@ class Api:
             {"name": "bob", "sha256": key_sha256(OTHER_KEY), "limits": limited},
         )
         self.bots = Bots(self.store, "", self.desk, lambda: self.now)
+        self.events = Events()
+        self.deletions = Deletions(self.bots, self.events, lambda: self.now)
         self.services = Services(
             bots=self.bots,
+            deletions=self.deletions,
             keys=Keys(self.keys_file),
             links=Links(b"secret of all servers", lambda: self.now),
             metrics=ServerMetrics(CollectorRegistry()),

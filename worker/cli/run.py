@@ -37,6 +37,8 @@ def run_command(job: str | None, *, forever: bool, local: bool, output: Path | N
         BrowserSettings.from_environment(os.environ),
         WorkerSettings.from_environment(os.environ),
     )
+    # Wrong settings are told before a job is received.
+    _ = worker_settings.local_demo
     if warning := check_storage_state(browser_settings.storage_state, time.time()):
         print_error(warning)
     body = None if job is None else read_job(job)

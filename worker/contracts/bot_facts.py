@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +25,8 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     ``status`` is bot.json, None before a worker has the job. ``manifest`` is audio_streams.json, None where there is none, or
     where it was not asked for. ``is_dispatched``: workers can receive the job, so it can no longer be changed.
+    ``media_deleted_at`` is when all that was recorded was deleted (Unix seconds), None: it was not; ``media_expired``: because
+    its retention was over; ``started_before``: the manifest's ``started_at`` before that.
     """
 
     job: Job
@@ -31,6 +34,9 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     is_dispatched: bool
     status: BotStatus | None = None
     manifest: Manifest | None = None
+    media_deleted_at: float | None = None
+    media_expired: bool = False
+    started_before: str | None = None
 
     @property
     def bot_id(self) -> str:
@@ -60,6 +66,21 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     def at(self, state: State) -> str | None:
         """When the bot first entered ``state`` (ISO 8601, UTC); None: never."""
         return next((change.at for change in self.history if change.state == state), None)
+
+    @property
+    def started_at(self) -> str | None:
+        """When the recording began (ISO 8601, UTC); None: there is none."""
+        if self.manifest is not None:
+            return self.manifest.recording.started_at
+        return self.started_before or self.at(State.IN_CALL_RECORDING)
+
+    @property
+    def expires_at(self) -> float | None:
+        """When what was recorded is due for deletion, in Unix seconds; None before the bot has ended, and if it is kept."""
+        if self.status is None or self.job.retention is None or not self.is_over:
+            return None
+        ended = self.history[-1].at if self.history else self.status.updated_at
+        return datetime.fromisoformat(ended).timestamp() + self.job.retention
 
     @property
     def created(self) -> str:

@@ -40,9 +40,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     ``meeting_url`` is as given without surrounding blanks, ``platform`` is the one of that link; ``bot_name`` is cut to
     LONGEST_BOT_NAME. ``join_at`` is in seconds since the Unix epoch, None: at once. ``separate_audio``: one file per speaker is
-    wanted. ``leave`` says when the bot leaves by itself; ``announcement`` is its message to the chat once it is in the call,
-    which the platform cuts to its limit. ``ignored`` are the dotted names of the fields that have no effect (see
-    ignored_fields), and ``body`` is the whole body as received.
+    wanted. ``retention``: for how many seconds after the bot's end the API keeps what was recorded, None: for ever. ``leave``
+    says when the bot leaves by itself; ``announcement`` is its message to the chat once it is in the call, which the platform
+    cuts to its limit. ``ignored`` are the dotted names of the fields that have no effect (see ignored_fields), and ``body`` is
+    the whole body as received.
     """
 
     bot_id: str
@@ -52,6 +53,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     bot_name: str
     join_at: float | None
     separate_audio: bool
+    retention: float | None
     leave: LeavePolicy
     announcement: str | None
     callback_url: str | None

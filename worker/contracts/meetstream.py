@@ -38,6 +38,7 @@ from worker.contracts.job import (
     read_meeting,
 )
 from worker.contracts.leave import bot_names, named_bots, patience_or, seconds_or
+from worker.contracts.retention import Retention, retention_seconds
 from worker.contracts.validation import check, ignored_fields, wrong
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.platforms.registry import PLATFORMS, Platform
@@ -63,6 +64,7 @@ class MeetStreamRecordingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """``recording_config`` of MeetStream; what is set at the top of the body wins."""
 
     audio_separate_streams: SeparateStreams | None = None
+    retention: Retention | None = None
     video_separate_streams: NotServed = None
     transcript: NotServed = None
 
@@ -130,6 +132,10 @@ DEFAULT_LEAVE: Final = LeavePolicy(
 """MeetStream's defaults. It has none for a call that is not recorded, so LeavePolicy's own applies there."""
 
 
+DEFAULT_RETENTION: Final = 720.0
+"""Hours, MeetStream's default."""
+
+
 def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
     """The job in ``values``, a body in MeetStream's form; ``new_bot_id`` is called if it has no bot_id. Raises JobError."""
     form = check(values, MeetStreamBot)
@@ -144,6 +150,9 @@ def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Jo
         bot_name=read_bot_name(form.bot_name),
         join_at=read_join_at(form.join_at),
         separate_audio=bool(separate),
+        retention=retention_seconds(
+            form.recording_config.retention if form.recording_config else None, DEFAULT_RETENTION
+        ),
         leave=meetstream_leave(form.automatic_leave, platform),
         announcement=read_announcement(form.bot_message),
         callback_url=_callback_url(form.callback_url),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from worker.contracts.bot_facts import BotFacts, speech
 from worker.contracts.status import AUDIO_SUCCESS
+from worker.iso_time import iso_utc
 from worker.manifest.schema import SAMPLE_RATE, Manifest
 from worker.platforms.registry import PLATFORMS
 
@@ -75,7 +76,7 @@ def listed_document(facts: BotFacts) -> dict[str, Any]:
 
 def detail_document(facts: BotFacts) -> dict[str, Any]:
     """The answer to detail."""
-    started, ended = _start(facts), _end(facts)
+    started, ended = facts.started_at, _end(facts)
     return {
         "bot_details": {
             "BotID": facts.bot_id,
@@ -155,19 +156,22 @@ def _status_timeline(facts: BotFacts) -> dict[str, Any]:
         if name is not None and name not in timeline:
             timeline[name] = _entry(change.message, "Success", change.at)
     if facts.status is not None and facts.has_audio:
-        message = "Audio streams are ready" if facts.manifest else "There are no audio streams"
+        message = (
+            "Audio streams are ready"
+            if facts.manifest or facts.media_deleted_at
+            else "There are no audio streams"
+        )
         timeline["AudioProcessing"] = _entry(message, AUDIO_SUCCESS, facts.status.updated_at)
+    if facts.media_deleted_at is not None and facts.media_expired:
+        at = iso_utc(facts.media_deleted_at)
+        timeline["MediaExpired"] = _entry(
+            "The recording was deleted at the end of its retention", "Success", at
+        )
     return timeline
 
 
 def _entry(message: str, status: str, timestamp: str) -> dict[str, Any]:
     return {"message": message, "status": status, "timestamp": timestamp}
-
-
-def _start(facts: BotFacts) -> str | None:
-    if facts.manifest is not None:
-        return facts.manifest.recording.started_at
-    return next((change.at for change in facts.history if change.bot_status == "Recording"), None)
 
 
 def _end(facts: BotFacts) -> str | None:

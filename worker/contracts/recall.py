@@ -37,6 +37,7 @@ from worker.contracts.job import (
     read_meeting,
 )
 from worker.contracts.leave import bot_names, named_bots, patience_or, seconds_or
+from worker.contracts.retention import Retention, retention_seconds
 from worker.contracts.validation import check, ignored_fields
 from worker.lifecycle.leave_policy import LeavePolicy, Patience, StartOn
 
@@ -71,12 +72,12 @@ class RecallRecordingConfig(msgspec.Struct, frozen=True, kw_only=True):
     audio_separate_mp3: SeparateAudio | None = None
     audio_mixed_raw: MixedAudio = None
     start_recording_on: RecordingStart | None = None
+    retention: Retention | None = None
     video_mixed_layout: NotServed = None
     video_separate_mp4: NotServed = None
     participant_events: NotServed = None
     meeting_metadata: NotServed = None
     realtime_endpoints: NotServed = None
-    retention: NotServed = None
 
 
 class BotDetection(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +150,10 @@ DEFAULT_LEAVE: Final = LeavePolicy(
 """Recall.ai's defaults. Bot detection by names is off, as it needs a list of names."""
 
 
+DEFAULT_RETENTION: Final = 168.0
+"""Hours, Recall.ai's default."""
+
+
 def read_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
     """The job in ``values``, a body in Recall.ai's form; ``new_bot_id`` is called if it has no bot_id. Raises JobError."""
     form = check(values, RecallBot)
@@ -164,6 +169,7 @@ def read_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
         join_at=read_join_at(form.join_at),
         separate_audio=recording is not None
         and (recording.audio_separate_raw is not None or recording.audio_separate_mp3 is not None),
+        retention=retention_seconds(recording.retention if recording else None, DEFAULT_RETENTION),
         leave=recall_leave(form.automatic_leave, recording),
         announcement=read_announcement(on_join.message if on_join else None),
         callback_url=None,

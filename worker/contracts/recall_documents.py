@@ -45,6 +45,9 @@ SEPARATE_FORMAT: Final = "webm"
 MIXED_FORMAT: Final = "wav"
 """What the files are. Recall.ai has raw, ogg and mp3; a file that is named what it is not could not be read."""
 
+DELETED: Final = "deleted"
+"""The status of a recording, and of its artifacts, after their deletion."""
+
 PARTS: Final = "parts"
 EVENTS: Final = "events"
 SPEAKER_TIMELINE: Final = "speaker_timeline"
@@ -122,9 +125,7 @@ def meeting_url_document(facts: BotFacts) -> dict[str, Any]:
 
 def recording_document(facts: BotFacts, url: DocumentUrl) -> dict[str, Any] | None:
     """A recording; None before there is one. Fields without a value are left out where Recall.ai's samples expect a text."""
-    started = facts.at(State.IN_CALL_RECORDING)
-    if facts.manifest is not None:
-        started = facts.manifest.recording.started_at
+    started = facts.started_at
     if started is None or facts.status is None:
         return None
     shortcuts = {kind: artifact_document(facts, kind, url) for kind in SHORTCUTS}
@@ -132,7 +133,7 @@ def recording_document(facts: BotFacts, url: DocumentUrl) -> dict[str, Any] | No
         "id": related_id(RECORDING, facts.bot_id),
         "created_at": started,
         "started_at": started,
-        "expires_at": None,
+        "expires_at": None if facts.expires_at is None else iso_utc(facts.expires_at),
         "status": _status(facts),
         "media_shortcuts": shortcuts,
         "metadata": {},
@@ -157,8 +158,7 @@ def full_recording_document(facts: BotFacts, url: DocumentUrl) -> dict[str, Any]
 
 def artifact_document(facts: BotFacts, kind: str, url: DocumentUrl) -> dict[str, Any] | None:
     """The bot's artifact of ``kind``; None if there is none, or none was asked for. Its URLs are None until it is done."""
-    recording = facts.manifest.recording if facts.manifest else None
-    started = recording.started_at if recording else facts.at(State.IN_CALL_RECORDING)
+    started = facts.started_at
     if started is None or facts.status is None or not _is_made(facts, kind):
         return None
     ready = url if facts.has_audio and facts.manifest is not None else None
@@ -259,8 +259,10 @@ def _data(facts: BotFacts, kind: str, url: DocumentUrl | None) -> tuple[dict[str
 
 
 def _status(facts: BotFacts) -> dict[str, Any]:
-    """Processing until the files are final; failed where the bot ended without a recording."""
+    """Processing until the files are final; failed where the bot ended without a recording; deleted for ever."""
     assert facts.status is not None
+    if facts.media_deleted_at is not None:
+        return {"code": DELETED, "sub_code": None, "updated_at": iso_utc(facts.media_deleted_at)}
     ended = "done" if facts.manifest is not None else "failed"
     code = ended if facts.has_audio else "processing"
     sub_code = facts.status.sub_code if code == "failed" else None

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.tape_upload import TapeUpload
 from worker.jobs.context import WorkerContext
+from worker.jobs.demo_call import settings_for
 from worker.jobs.second_try import replay_twice
 from worker.lifecycle.ending import Ending
 from worker.manifest.schema import Manifest
@@ -118,13 +119,15 @@ async def run_attempt(
     folder = plan.request.output
     failure = folder.with_name("failure")
     closed: set[Path] = set()
-    outcome = await attend(
-        plan.request._replace(failure=failure),
-        context.browser_settings,
-        _AttemptObserver(report_state, report_announced, context.metrics, upload, closed),
-        lambda platform: Renderer(folder, platform),
-        stopped,
-    )
+    demo = context.worker_settings.local_demo
+    async with settings_for(plan.request.link, context.browser_settings, demo) as browser_settings:
+        outcome = await attend(
+            plan.request._replace(failure=failure),
+            browser_settings,
+            _AttemptObserver(report_state, report_announced, context.metrics, upload, closed),
+            lambda platform: Renderer(folder, platform),
+            stopped,
+        )
     manifest, files = outcome.manifest, folder
     if outcome.error is not None and (manifest is None or manifest.recording.incomplete_files):
         files = folder.with_name("files")

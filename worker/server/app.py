@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -19,7 +19,6 @@ from worker.delivery.errors import DeliveryError
 from worker.delivery.object_store import NotFoundError
 from worker.errors import MeetstemsError
 from worker.monitoring.health import Health
-from worker.server.bots import Bots
 from worker.server.dispatcher import Dispatcher
 from worker.server.downloads import download_router
 from worker.server.errors import NOT_FOUND, ApiError, error_body, vendor_of
@@ -35,6 +34,9 @@ logger = logging.getLogger(__name__)
 LOOK: Final = 10.0
 """Seconds between two looks for jobs that are due."""
 
+EXPIRY_LOOK: Final = 60.0
+"""Seconds between two looks for data whose retention is over, and for deletions that were interrupted."""
+
 RETRY_AFTER: Final = 5
 """Seconds after which a client may try again when store or queue does not answer."""
 
@@ -45,7 +47,7 @@ def build_app(
     trusted: Sequence[Network] = (),
     health: Health | None = None,
 ) -> AsgiApp:
-    """The ASGI application. While it runs, so does ``dispatcher``, and jobs that become due are dispatched.
+    """The ASGI application. While it runs, so does ``dispatcher``, due jobs are dispatched, and expired data is deleted.
 
     ``trusted`` are the networks of proxies whose X-Forwarded headers are believed. ``health`` learns that the event loop runs.
     """
@@ -53,7 +55,14 @@ def build_app(
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         await asyncio.to_thread(dispatcher.start)
-        tasks = [asyncio.create_task(_dispatch_due(services.bots))]
+        tasks = [
+            asyncio.create_task(
+                _again_and_again("due jobs were not dispatched", services.bots.dispatch_due, LOOK)
+            ),
+            asyncio.create_task(
+                _again_and_again("expired data was not deleted", services.deletions.look, EXPIRY_LOOK)
+            ),
+        ]
         if health is not None:
             tasks.append(asyncio.create_task(health.keep_beating()))
         try:
@@ -132,13 +141,13 @@ def _shown(error: Exception) -> ApiError:
             return ApiError(500, "Internal server error.")
 
 
-async def _dispatch_due(bots: Bots) -> None:
+async def _again_and_again(failure: str, look: Callable[[], object], pause: float) -> None:
     while True:
         try:
-            await asyncio.to_thread(bots.dispatch_due)
+            await asyncio.to_thread(look)
         except MeetstemsError as error:
-            logger.error("due jobs were not dispatched, the next try is soon: %s", error)
+            logger.error("%s, the next try is soon: %s", failure, error)
         except Exception:
-            # Without this task no job that is due would ever be dispatched.
-            logger.exception("due jobs were not dispatched, the next try is soon")
-        await asyncio.sleep(LOOK)
+            # Without this task nothing of its kind would ever be done.
+            logger.exception("%s, the next try is soon", failure)
+        await asyncio.sleep(pause)

@@ -1,10 +1,10 @@
-"""The bots of a workspace: made, listed, read, changed, cancelled and deleted. Blocks; nothing here knows of HTTP."""
+"""The bots of a workspace: made, listed, read, changed and cancelled. Blocks; nothing here knows of HTTP."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
@@ -83,12 +83,15 @@ class Bots:
         """The keys of what workers write about a bot."""
         return bot_keys(self._prefix, bot_id)
 
-    def create(self, workspace: str, job: Job) -> BotFacts:
-        """Makes the bot and, if it is to join soon, dispatches its job. The same job again changes nothing.
+    def create(self, workspace: str, job: Job, references: Sequence[str] = ()) -> BotFacts:
+        """Makes the bot and, if it is to join soon, dispatches its job. The same job again changes nothing. ``references`` are
+        the keys of what ``remember`` made for it.
 
         A server that is killed meanwhile leaves an entry of a due job, and another one goes on.
         """
         now = self._clock()
+        due = self._due(job, now)
+        expiring_at = _expiring_at(job, due)
         record = BotRecord(
             bot_id=job.bot_id,
             workspace=workspace,
@@ -96,12 +99,16 @@ class Bots:
             body={**job.body, "bot_id": job.bot_id},
             created_at=now,
             claimed_until=now + CLAIM,
+            expiring_at=expiring_at,
+            references=list(references),
         )
-        due = self._due(job, now)
+        if expiring_at is not None:
+            # First, so that no bot is kept for ever because a server was killed. An entry without its bot is removed in time.
+            self.expire(job.bot_id, expiring_at)
         try:
-            etag = self._put(self.keys.record(job.bot_id), record, if_absent=True)
+            etag = self.write(record, if_absent=True)
         except PreconditionFailedError:
-            found = self._found(job.bot_id)
+            found = self.found(job.bot_id)
             if found is None:
                 raise
             record, etag = found
@@ -116,20 +123,22 @@ class Bots:
             except DeliveryError as error:
                 # The bot is made and its job is kept; a refusal now would make the client send another one.
                 logger.warning("the job of %s is dispatched later: %s", job.bot_id, error)
-        return self._facts(record)
+        return self.facts_of(record)
 
     def find(self, workspace: str, bot_id: str) -> BotRecord | None:
-        """The bot's record; None if there is none, or it belongs to another workspace."""
+        """The bot's record; None if there is none, it belongs to another workspace, or is being deleted without a trace."""
         try:
-            found = self._found(bot_id)
+            found = self.found(bot_id)
         except (LayoutError, NotFoundError):
             return None
-        return found.record if found is not None and found.record.workspace == workspace else None
+        if found is None or found.record.workspace != workspace or found.record.is_forgotten:
+            return None
+        return found.record
 
     def facts(self, workspace: str, bot_id: str, *, with_manifest: bool = True) -> BotFacts | None:
         """What is known of a bot; None as ``find``."""
         record = self.find(workspace, bot_id)
-        return None if record is None else self._facts(record, with_manifest=with_manifest)
+        return None if record is None else self.facts_of(record, with_manifest=with_manifest)
 
     def page(
         self,
@@ -190,60 +199,31 @@ class Bots:
 
     def change(self, record: BotRecord, job: Job) -> BotFacts:
         """Replaces the job of a bot that is not dispatched. Raises BotBusyError."""
-        found = self._unclaimed(record)
-        changed = msgspec.structs.replace(found.record, body={**job.body, "bot_id": job.bot_id})
-        before = self.keys.due_entry(record.bot_id, self._due(record.job(), record.created_at))
+        found = self.undispatched(record)
+        before = self.due_entry(record)
         due = self._due(job, record.created_at)
         entry = self.keys.due_entry(record.bot_id, due)
+        expiring_at, expiring_before = _expiring_at(job, due), found.record.expiring_at
+        body = {**job.body, "bot_id": job.bot_id}
+        changed = msgspec.structs.replace(found.record, body=body, expiring_at=expiring_at)
+        if expiring_at is not None:
+            self.expire(record.bot_id, expiring_at)
         self._put(entry, Reference(bot_id=record.bot_id, sha256="", at=due))
         try:
-            self._put(self.keys.record(record.bot_id), changed, if_match=found.etag)
+            self.write(changed, if_match=found.etag)
         except PreconditionFailedError as error:
             raise BotBusyError from error
         if before != entry:
             self.store.delete(before)
-        return self._facts(changed)
+        self.expire_no_more(changed, expiring_before)
+        return self.facts_of(changed)
 
     def cancel(self, record: BotRecord) -> bool:
         """Ends a bot that no worker has begun, so that it never joins; False if a worker has it, or it has ended."""
         cancelled = cancel_job(self.store, self.keys_of(record.bot_id), record.job(), self._clock())
         if cancelled and record.dispatched_at is None:
-            self.store.delete(self.keys.due_entry(record.bot_id, self._due(record.job(), record.created_at)))
+            self.store.delete(self.due_entry(record))
         return cancelled
-
-    def delete(self, record: BotRecord) -> int:
-        """Removes all that there is of a bot, and returns how many objects that were. Raises BotBusyError while it works.
-
-        Listed again afterwards: what appears meanwhile is removed, too.
-        """
-        keys = self.keys_of(record.bot_id)
-        _, status = read_status(self.store, keys)
-        if status is None and not self.cancel(record):
-            raise BotBusyError
-        if status is not None and not status.reported:
-            raise BotBusyError
-        self.store.delete(self.keys.due_entry(record.bot_id, self._due(record.job(), record.created_at)))
-        removed = 0
-        record_key = self.keys.record(record.bot_id)
-        while listed := [item.key for item in self.store.list(keys.folder) if item.key != record_key]:
-            list(self._readers.map(self.store.delete, listed))
-            removed += len(listed)
-        # Last, so that a deletion that was interrupted can be asked for again.
-        self.store.delete(self.keys.entry(record))
-        self.store.delete(record_key)
-        return removed + 1
-
-    def withdraw(self, record: BotRecord) -> None:
-        """Removes a bot that is not dispatched. Raises BotBusyError."""
-        found = self._unclaimed(record)
-        claimed = msgspec.structs.replace(found.record, claimed_until=self._clock() + CLAIM)
-        try:
-            self._put(self.keys.record(record.bot_id), claimed, if_match=found.etag)
-        except PreconditionFailedError as error:
-            raise BotBusyError from error
-        self.store.delete(self.keys.due_entry(record.bot_id, self._due(record.job(), record.created_at)))
-        self.store.delete(self.keys.entry(record))
-        self.store.delete(self.keys.record(record.bot_id))
 
     def dispatch_due(self) -> int:
         """Dispatches all jobs that are due, and those that a killed server left; returns how many."""
@@ -271,14 +251,60 @@ class Bots:
         """Removes a reference."""
         self.store.delete(key)
 
+    def reference(self, key: str) -> Reference | None:
+        """The reference ``key``, None where there is none."""
+        try:
+            return self._read(key, Reference)[0]
+        except NotFoundError:
+            return None
+
+    def expire(self, bot_id: str, at: float) -> None:
+        """Has the bot looked at, whether its data is due for deletion, at ``at`` (Unix seconds)."""
+        self._put(self.keys.expiring_entry(bot_id, at), Reference(bot_id=bot_id, sha256="", at=at))
+
+    def expire_no_more(self, record: BotRecord, at: float | None) -> None:
+        """Removes the bot's entry among those that expire at ``at``, where its record names another one or none."""
+        if at is None:
+            return
+        entry = self.keys.expiring_entry(record.bot_id, at)
+        named = record.expiring_at
+        if named is None or self.keys.expiring_entry(record.bot_id, named) != entry:
+            self.store.delete(entry)
+
+    def due_entry(self, record: BotRecord) -> str:
+        """The key under which the bot waits, if it does, until its job is dispatched."""
+        return self.keys.due_entry(record.bot_id, self._due(record.job(), record.created_at))
+
+    def found(self, bot_id: str) -> Found | None:
+        """The bot's record, whoever's it is; None if there is none. Raises LayoutError."""
+        try:
+            record, etag = self._read(self.keys.record(bot_id), BotRecord)
+        except NotFoundError:
+            return None
+        return Found(record, etag)
+
+    def undispatched(self, record: BotRecord) -> Found:
+        """The bot's record as it is, which nobody dispatches soon. Raises BotBusyError and NotFoundError."""
+        found = self.found(record.bot_id)
+        if found is None:
+            raise NotFoundError(f"bot {record.bot_id}: was deleted meanwhile")
+        is_soon = self._due(found.record.job(), found.record.created_at) <= self._clock()
+        if found.record.dispatched_at is not None or found.record.deletion is not None or is_soon:
+            raise BotBusyError
+        return found
+
+    def write(self, record: BotRecord, **conditions: Any) -> str:
+        """Writes the record and returns its ETag; ``conditions`` are those of ObjectStore.put."""
+        return self._put(self.keys.record(record.bot_id), record, **conditions)
+
     def _dispatch_entry(self, key: str, now: float) -> bool:
         """Returns whether the entry's job was dispatched. What is wrong with it is logged and holds up no other; raises
         UnavailableError, which would hit them all.
         """
         bot_id = bot_id_of_entry(key)
         try:
-            found = self._found(bot_id)
-            if found is None or found.record.dispatched_at is not None:
+            found = self.found(bot_id)
+            if found is None or found.record.dispatched_at is not None or found.record.deletion is not None:
                 self.store.delete(key)
                 return False
             if found.record.claimed_until > now:
@@ -287,7 +313,7 @@ class Bots:
                 # It was changed to a later time.
                 return False
             claimed = msgspec.structs.replace(found.record, claimed_until=now + CLAIM)
-            etag = self._put(self.keys.record(bot_id), claimed, if_match=found.etag)
+            etag = self.write(claimed, if_match=found.etag)
             self._dispatch(Found(claimed, etag), key)
         except PreconditionFailedError:
             return False
@@ -302,7 +328,7 @@ class Bots:
         """Hands over a job that is claimed. Killed between the two, a server hands it over twice, which leases sort out."""
         self._dispatcher.submit(found.record.job())
         done = msgspec.structs.replace(found.record, dispatched_at=self._clock(), claimed_until=0.0)
-        self._put(self.keys.record(done.bot_id), done, if_match=found.etag)
+        self.write(done, if_match=found.etag)
         self.store.delete(due_entry)
         return done
 
@@ -310,27 +336,12 @@ class Bots:
         """When the job goes to the queue, in Unix seconds."""
         return created_at if job.join_at is None else max(created_at, job.join_at - LEAD)
 
-    def _unclaimed(self, record: BotRecord) -> Found:
-        found = self._found(record.bot_id)
-        if found is None:
-            raise NotFoundError(f"bot {record.bot_id}: was deleted meanwhile")
-        is_soon = self._due(found.record.job(), found.record.created_at) <= self._clock()
-        if found.record.dispatched_at is not None or is_soon:
-            raise BotBusyError
-        return found
-
-    def _found(self, bot_id: str) -> Found | None:
-        try:
-            record, etag = self._read(self.keys.record(bot_id), BotRecord)
-        except NotFoundError:
-            return None
-        return Found(record, etag)
-
-    def _facts(self, record: BotRecord, *, with_manifest: bool = True) -> BotFacts:
+    def facts_of(self, record: BotRecord, *, with_manifest: bool = True) -> BotFacts:
+        """What is known of the bot of ``record``."""
         keys = self.keys_of(record.bot_id)
-        _, status = read_status(self.store, keys)
-        manifest = None
-        if with_manifest and status is not None:
+        deletion, manifest = record.deletion, None
+        status = read_status(self.store, keys)[1] if deletion is None else deletion.status
+        if with_manifest and status is not None and deletion is None:
             try:
                 manifest = self._read(keys.audio_streams, Manifest)[0]
             except NotFoundError:
@@ -341,6 +352,9 @@ class Bots:
             is_dispatched=record.dispatched_at is not None,
             status=status,
             manifest=manifest,
+            media_deleted_at=None if deletion is None else deletion.at,
+            started_before=None if deletion is None else deletion.started_at,
+            media_expired=deletion is not None and deletion.is_expired,
         )
 
     def _read(self, key: str, kind: type[T]) -> tuple[T, str]:
@@ -349,6 +363,11 @@ class Bots:
 
     def _put(self, key: str, value: msgspec.Struct, **conditions: Any) -> str:
         return self.store.put(key, msgspec.json.encode(value), content_type=JSON, **conditions)
+
+
+def _expiring_at(job: Job, due: float) -> float | None:
+    """When to look first whether the data of a bot that is due at ``due`` has expired; None: never."""
+    return None if job.retention is None else due + job.retention
 
 
 def body_sha256(body: bytes) -> str:

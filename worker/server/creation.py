@@ -16,7 +16,9 @@ from worker.contracts.json_body import JobError, read_json, type_name
 from worker.jobs.start_limits import check_lengths
 from worker.platforms.links import parse_link
 from worker.server.bots import CLAIM, Bots
+from worker.server.demo_link import with_demo_link
 from worker.server.errors import ApiError, bad_body
+from worker.settings import DemoMeeting
 
 LONGEST_KEY: Final = 255
 """Characters of an Idempotency-Key."""
@@ -62,15 +64,17 @@ class Request(NamedTuple):
     deduplication: str | None = None
 
 
-def read_body(body: bytes) -> dict[str, Any]:
-    """A JSON object. Raises ApiError. An id that the caller chose could be another's, so it is dropped."""
+def read_body(body: bytes, demo: DemoMeeting | None = None) -> dict[str, Any]:
+    """A JSON object, in which the link to ``demo`` is the one that bots join. Raises ApiError. An id that the caller chose
+    could be another's, so it is dropped.
+    """
     try:
         values = read_json(body)
         if not isinstance(values, dict):
             raise JobError(f"job: {type_name(values)}; expected a JSON object")
     except JobError as error:
         raise bad_body(error) from error
-    return {name: value for name, value in values.items() if name != "bot_id"}
+    return with_demo_link({name: value for name, value in values.items() if name != "bot_id"}, demo)
 
 
 def read_job(values: dict[str, Any], read: ReadJob, bot_id: str | None = None) -> Job:
@@ -96,7 +100,17 @@ def create_once(bots: Bots, request: Request, now: float) -> Creation:
             request = request._replace(job=msgspec.structs.replace(request.job, bot_id=earlier))
     if request.deduplication is not None and (found := _duplicate(bots, request, now)) is not None:
         return found
-    return Creation(Kind.MADE, bots.create(request.workspace, request.job))
+    return Creation(Kind.MADE, bots.create(request.workspace, request.job, _references(bots, request)))
+
+
+def _references(bots: Bots, request: Request) -> list[str]:
+    """The keys of the references that lead to the request's bot."""
+    references = []
+    if request.key is not None:
+        references.append(bots.keys.idempotency(request.workspace, request.path, request.key))
+    if request.deduplication is not None:
+        references.append(bots.keys.deduplication(request.workspace, request.deduplication))
+    return references
 
 
 def _replayed(bots: Bots, request: Request, now: float) -> Creation | str | None:

@@ -52,7 +52,7 @@ def get_document(
     query = _checked(services, request)
     facts = services.bots.facts(query.get("workspace", ""), bot_id)
     make = _DOCUMENTS.get(document)
-    if facts is None or make is None:
+    if facts is None or make is None or facts.media_deleted_at is not None:
         raise ApiError(404, NOT_FOUND)
 
     def file_url(path: str, filename: str) -> str:

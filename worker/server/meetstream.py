@@ -83,7 +83,7 @@ def meetstream_router() -> Router:
 )
 def create_bot(services: Given, request: AnyRequest, body: RawBody) -> Response[Document]:
     """Sends a bot. 507: a request with this Idempotency-Key did so before; 200: so did one with this deduplication_key."""
-    values = read_body(body)
+    values = read_body(body, services.demo)
     if not values.get("meeting_link"):
         raise ApiError(400, "meeting_link is required.")
     values.pop("meeting_url", None)
@@ -167,7 +167,7 @@ def delete_bot(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> D
     """Removes all that was recorded and kept of the bot, for good."""
     record = _record(services.bots, request, bot_id)
     try:
-        removed = services.bots.delete(record)
+        removed = services.deletions.forget(record)
     except BotBusyError as error:
         raise ApiError(409, "The bot is still at work; it can be deleted once it is done.") from error
     return {"message": "All data of the bot was deleted.", "bot_id": bot_id, "deleted_objects": removed}

@@ -22,6 +22,7 @@ from worker.contracts.recall_documents import (
     artifact_document,
     bot_document,
     full_recording_document,
+    recording_document,
     status_code,
 )
 from worker.server.access import LIMIT, Access
@@ -32,6 +33,7 @@ from worker.server.errors import NOT_FOUND, ApiError, Vendor
 from worker.server.openapi import body_of, responses
 from worker.server.records import BotRecord
 from worker.server.services import AnyRequest, Given, Services, mix_of
+from worker.settings import DemoMeeting
 
 KEPT: Final = 3600.0
 """Seconds for which an Idempotency-Key counts, as Recall.ai's."""
@@ -66,6 +68,7 @@ def recall_router() -> Router:
             *map(_command, _COMMANDS),
             list_recordings,
             retrieve_recording,
+            delete_recording,
             *(handler for kind in ARTIFACTS for handler in _artifact_routes(kind)),
         ],
         guards=[Access(Vendor.RECALL)],
@@ -82,7 +85,7 @@ def recall_router() -> Router:
 )
 def create_bot(services: Given, request: AnyRequest, body: RawBody) -> Response[Document]:
     """Sends a bot. A replay of an Idempotency-Key gives the bot of the first request."""
-    job = read_job(_body(body), read_recall)
+    job = read_job(_body(body, services.demo), read_recall)
     creation = create_once(
         services.bots,
         Request(
@@ -154,7 +157,7 @@ def retrieve_bot(services: Given, request: AnyRequest, bot_id: FromPath[str]) ->
 def update_bot(services: Given, request: AnyRequest, bot_id: FromPath[str], body: RawBody) -> Document:
     """Changes a bot that is scheduled and not dispatched yet; fields that are not given stay as they are."""
     record = _record(services, request, bot_id)
-    changes = read_body(body)
+    changes = read_body(body, services.demo)
     if record.vendor != "recall":
         raise ApiError(400, "The bot was made in another form.", code="update_bot_failed")
     kept = {name: value for name, value in record.body.items() if name != "bot_id"}
@@ -173,7 +176,7 @@ def delete_bot(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> N
     """Removes a bot that is scheduled and not dispatched yet."""
     record = _record(services, request, bot_id)
     try:
-        services.bots.withdraw(record)
+        services.deletions.withdraw(record)
     except BotBusyError as error:
         message = "Only a bot that is not dispatched yet can be deleted."
         raise ApiError(405, message, code="cannot_delete_bot") from error
@@ -203,14 +206,9 @@ def leave_call(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> D
     sync_to_thread=True,
 )
 def delete_media(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Document:
-    """Removes all that was recorded and kept of the bot, for good; it is not listed any more."""
-    record = _record(services, request, bot_id)
-    document = _bot(services, request, _facts(services, request, bot_id))
-    try:
-        services.bots.delete(record)
-    except BotBusyError as error:
-        raise ApiError(400, "The bot is still at work.", code="cannot_command_unfinished_bot") from error
-    return {**document, "recordings": []}
+    """Removes all that was recorded and kept of the bot, for good; the bot stays in lists, and its recording is ``deleted``."""
+    _delete_media(services, _record(services, request, bot_id))
+    return _bot(services, request, _facts(services, request, bot_id))
 
 
 def _command(name: str) -> HTTPRouteHandler:
@@ -254,6 +252,27 @@ def retrieve_recording(services: Given, request: AnyRequest, recording_id: FromP
     if document is None:
         raise ApiError(404, NOT_FOUND)
     return document
+
+
+@delete(
+    "/recording/{recording_id:str}",
+    status_code=204,
+    responses=responses(Vendor.RECALL, 400, 404),
+    sync_to_thread=True,
+)
+def delete_recording(services: Given, request: AnyRequest, recording_id: FromPath[str]) -> None:
+    """Removes all that was recorded, for good, as delete_media of its bot."""
+    bot_id = bot_of(RECORDING, recording_id) or ""
+    if recording_document(_facts(services, request, bot_id), lambda _: "") is None:
+        raise ApiError(404, NOT_FOUND)
+    _delete_media(services, _record(services, request, bot_id))
+
+
+def _delete_media(services: Services, record: BotRecord) -> None:
+    try:
+        services.deletions.delete_media(record)
+    except BotBusyError as error:
+        raise ApiError(400, "The bot is still at work.", code="cannot_command_unfinished_bot") from error
 
 
 def _artifact_routes(kind: str) -> list[HTTPRouteHandler]:
@@ -407,8 +426,8 @@ def _url_with(services: Services, request: AnyRequest, name: str, value: str) ->
     return f"{services.base_url(request.scope)}{path}?{urlencode([*query, (name, value)])}"
 
 
-def _body(body: bytes) -> Document:
-    values = read_body(body)
+def _body(body: bytes, demo: DemoMeeting | None) -> Document:
+    values = read_body(body, demo)
     values.pop("meeting_link", None)
     if not values.get("meeting_url"):
         raise _bad_field("meeting_url", _REQUIRED)

@@ -7,9 +7,10 @@
                               idempotency/{hash}.json               the bot that a request with this key made
                               deduplication/{hash}.json             the bot that has this deduplication_key
     {prefix}due/{minute}/{bot_id}                                   jobs that are to be dispatched, the earliest first
+    {prefix}expiring/{hour}/{bot_id}                                bots whose data may be due for deletion, the earliest first
 
-``hour`` and ``moment`` count down, so that a listing in order of keys has the newest bots first, and a page of it costs one
-request however many bots there are.
+``hour`` and ``moment`` of a workspace count down, so that a listing in order of keys has the newest bots first, and a page of
+it costs one request however many bots there are.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import msgspec
 from worker.contracts.job import Job, Vendor
 from worker.contracts.meetstream import read_meetstream
 from worker.contracts.recall import read_recall
+from worker.contracts.status import BotStatus
 from worker.delivery.bucket_layout import bot_keys
 
 JSON: Final = "application/json"
@@ -32,11 +34,31 @@ _HOUR: Final = 3_600_000
 """Milliseconds."""
 
 
+class Deletion(msgspec.Struct, frozen=True, kw_only=True):
+    """That a bot's data is deleted. Times are in Unix seconds.
+
+    ``at`` is when that was decided: by a request, or because its retention had passed (``is_expired``). ``forget``: nothing of
+    the bot is left, not even in lists. ``claimed_until``: until then one server alone deletes. ``done_at``: None before all is
+    removed and reported. ``status`` is bot.json as it was, ``started_at`` what the manifest said (ISO 8601), None: nothing.
+    ``expiring_before`` is BotRecord's ``expiring_at`` before.
+    """
+
+    at: float
+    status: BotStatus
+    started_at: str | None = None
+    expiring_before: float | None = None
+    is_expired: bool = False
+    forget: bool = False
+    claimed_until: float = 0.0
+    done_at: float | None = None
+
+
 class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
     """``record.json``. Times are in Unix seconds. ``body`` is the create-bot body with the bot's id.
 
     ``claimed_until``: until then one server alone dispatches the job. ``dispatched_at``: None while the job is not on the
-    queue, and can be changed.
+    queue, and can be changed. ``expiring_at``: the moment of the bot's entry among those that expire, None: it has none.
+    ``references`` are the keys of the references that its request made. ``deletion`` None: its data is kept.
     """
 
     bot_id: str
@@ -46,6 +68,14 @@ class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     claimed_until: float = 0.0
     dispatched_at: float | None = None
+    expiring_at: float | None = None
+    references: list[str] = []
+    deletion: Deletion | None = None
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether the API knows the bot no more."""
+        return self.deletion is not None and self.deletion.forget
 
     def job(self) -> Job:
         """The job of ``body``. Raises JobError for one that an earlier version took and this one does not."""
@@ -98,6 +128,23 @@ class ApiKeys:
     def due_entry(self, bot_id: str, at: float) -> str:
         """A job that is to be dispatched at ``at``, in Unix seconds."""
         return f"{self.due}{int(at // 60):010d}/{bot_id}"
+
+    def all_of(self, bot_id: str) -> tuple[str, ...]:
+        """The prefixes of everything that belongs to one bot alone, but for entries and references."""
+        return (bot_keys(self._prefix, bot_id).folder,)
+
+    @property
+    def expiring(self) -> str:
+        """The prefix of the bots whose data may be due for deletion."""
+        return f"{self._start}expiring/"
+
+    def expiring_entry(self, bot_id: str, at: float) -> str:
+        """A bot that is to be looked at, whether its data is due for deletion, at ``at``, in Unix seconds."""
+        return f"{self.expiring}{int(at // 3600):08d}/{bot_id}"
+
+    def expiring_before(self, at: float) -> str:
+        """The key after those of all bots that are to be looked at before ``at`` or within its hour."""
+        return f"{self.expiring}{int(at // 3600) + 1:08d}/"
 
     def due_before(self, at: float) -> str:
         """The key after those of all jobs that are due before ``at`` or within its minute."""

@@ -21,12 +21,13 @@ from prometheus_client import CollectorRegistry
 
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError, cause
-from worker.jobs.backend import aws_of, jobs_in, open_jobs, open_results
+from worker.jobs.backend import aws_of, jobs_in, open_events, open_jobs, open_results
 from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import Health, HealthServer, has_ipv6
 from worker.server.app import build_app
 from worker.server.bot_processes import BotProcesses, open_log, worker_starter
 from worker.server.bots import Bots
+from worker.server.deletion import Deletions
 from worker.server.dispatcher import Dispatcher, QueueDispatcher
 from worker.server.keys import Keys
 from worker.server.links import Links, shared_secret
@@ -88,16 +89,21 @@ def run_server(
     store = open_results(settings, aws, REQUEST_RETRY)
     dispatcher = _dispatcher(options, settings, os.environ)
     registry = CollectorRegistry()
+    bots = Bots(store, settings.prefix, dispatcher, time.time)
+    events = open_events(settings, aws, REQUEST_RETRY)
     services = Services(
-        bots=Bots(store, settings.prefix, dispatcher, time.time),
+        bots=bots,
+        deletions=Deletions(bots, events, time.time),
         keys=keys,
         links=Links(shared_secret(store, settings.prefix), time.time),
         metrics=ServerMetrics(registry),
         prefix=prefix,
+        demo=settings.local_demo,
     )
     health = Health(CaptureHealth())
     app = build_app(services, dispatcher, trusted, health)
     with contextlib.ExitStack() as stack:
+        stack.callback(events.close)
         listening = stack.enter_context(_listen(options.host, options.port))
         if settings.metrics_port is not None:
             stack.enter_context(HealthServer(registry, health, settings.metrics_port))

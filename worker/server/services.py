@@ -16,10 +16,12 @@ from litestar.types import Scope
 from worker.delivery.object_store import S3Store
 from worker.manifest.schema import Manifest
 from worker.server.bots import Bots
+from worker.server.deletion import Deletions
 from worker.server.keys import Keys, Workspace
 from worker.server.links import Links
 from worker.server.metrics import ServerMetrics
 from worker.server.rate_limits import RateLimits
+from worker.settings import DemoMeeting
 
 AnyRequest = Request[None, Workspace, State]
 """A request; its ``auth`` is the workspace of its key."""
@@ -33,15 +35,18 @@ PUBLIC_PREFIX = "meetstems.public_prefix"
 
 @dataclass(frozen=True)
 class Services:
-    """``prefix`` is the path under which everything is served: empty, or ``/with/slashes``. ``clock`` returns Unix seconds.
-    ``stopping`` is set when the server is to stop: answers that go on until then end.
+    """``prefix`` is the path under which everything is served: empty, or ``/with/slashes``. ``demo`` is the demo meeting, None:
+    there is none. ``clock`` returns Unix seconds. ``stopping`` is set when the server is to stop: answers that go on until then
+    end.
     """
 
     bots: Bots
+    deletions: Deletions
     keys: Keys
     links: Links
     metrics: ServerMetrics
     prefix: str = ""
+    demo: DemoMeeting | None = None
     clock: Callable[[], float] = time.time
     limits: RateLimits = field(default_factory=lambda: RateLimits(time.monotonic))
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -91,6 +91,7 @@ def test_every_served_field_is_read() -> None:
         bot_name="Ada's notes",
         join_at=1769851800.0,
         separate_audio=False,
+        retention=720 * 3600.0,
         leave=LeavePolicy(
             waiting_room=120.0,
             noone_joined=60.0,

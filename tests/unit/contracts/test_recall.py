@@ -106,6 +106,7 @@ def test_every_served_field_is_read() -> None:
         bot_name="Recorder",
         join_at=1769851800.5,
         separate_audio=True,
+        retention=3600.0,
         leave=LeavePolicy(
             waiting_room=2400.0,
             noone_joined=9.0,
@@ -124,7 +125,6 @@ def test_every_served_field_is_read() -> None:
         custom_attributes={"customer": "7"},
         ignored=[
             "recording_config.audio_separate_mp3.metadata",
-            "recording_config.retention",
             "chat.on_bot_join.pin",
             "chat.on_participant_join",
             "output_media",

@@ -108,11 +108,11 @@ def test_a_bot_is_not_changed_once_it_is_due(api: Api) -> None:
     with pytest.raises(BotBusyError):
         api.bots.change(record, record.job())
     with pytest.raises(BotBusyError):
-        api.bots.withdraw(record)
+        api.deletions.withdraw(record)
 
 
 def test_a_scheduled_bot_that_is_cancelled_or_deleted_never_goes_to_the_queue(api: Api) -> None:
-    for end in (api.bots.cancel, api.bots.delete):
+    for end in (api.bots.cancel, api.deletions.delete_media, api.deletions.forget, api.deletions.withdraw):
         record = api.bots.find("anna", made(api, join_at=iso_utc(api.now + 3600)))
         assert record is not None
         end(record)

@@ -286,17 +286,6 @@ async def test_leave_call_before_the_call_keeps_the_bot_out(api: Api) -> None:
         assert (again.status_code, again.json()["code"]) == (400, "cannot_command_completed_bot")
 
 
-async def test_delete_media_removes_all(api: Api) -> None:
-    async with api.client() as client:
-        bot_id = (await create(client))["id"]
-        api.enter(bot_id, State.JOINING)
-        assert (await client.post(f"/api/v1/bot/{bot_id}/delete_media/")).status_code == 400
-        api.record(bot_id)
-        answer = await client.post(f"/api/v1/bot/{bot_id}/delete_media/")
-        assert (answer.status_code, answer.json()["recordings"]) == (200, [])
-    assert [each.key for each in api.store.list("") if bot_id in each.key] == []
-
-
 async def test_a_second_attempt_ends_the_call_once(api: Api) -> None:
     async with api.client() as client:
         bot_id = (await create(client))["id"]

@@ -7,8 +7,9 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from meetstream import _errors as errors
 from tests.support.api import MEETING, Api
 from tests.support.record_process import ROOT
 from worker.cli import main as cli
+from worker.server.keys import key_sha256
 from worker.server.local_key import local_key
 
 BODY = {"meeting_link": MEETING, "bot_name": "Notes", "audio_separate_streams": True}
@@ -122,6 +124,66 @@ def use(client: MeetStream, server: Server, recorder: Api) -> None:
     assert client.bots.delete_data(bot_id)["bot_id"] == bot_id
     with pytest.raises(errors.NotFoundError):
         client.bots.remove(bot_id)
+
+
+def limited(server: Server, folder: Path) -> str:
+    """Another key of the server, which may list bots once a minute."""
+    keys_file = folder / "data" / "keys.json"
+    keys = [each for each in json.loads(keys_file.read_text()) if each["name"] != "limited"]
+    entry = {"name": "limited", "sha256": key_sha256("a limited key"), "limits": {"list": 1}}
+    keys_file.write_text(json.dumps([*keys, entry]))
+    return "a limited key"
+
+
+ERRORS: list[tuple[type[Exception], int, str, Callable[[Any], Any]]] = [
+    (errors.BadRequestError, 400, "key", lambda client: client.bots.create({"bot_name": "Notes"})),
+    (errors.AuthenticationError, 401, "", lambda client: client.bots.list()),
+    (errors.PermissionError, 403, "wrong", lambda client: client.bots.list()),
+    (errors.NotFoundError, 404, "key", lambda client: client.bots.audio("unknown")),
+    (errors.NotFoundError, 404, "key", lambda client: client.transcripts.get("unknown")),
+    (
+        errors.ConflictError,
+        409,
+        "key",
+        lambda client: client.bots.create({**BODY, "bot_name": "Other"}, idempotency_key="table"),
+    ),
+    (errors.RateLimitError, 429, "limited", lambda client: client.bots.list()),
+]
+"""An error of MeetStream's client, its status, whose key, and the call."""
+
+
+async def test_meetstreams_own_clients_raise_their_error_for_each_status(
+    server: Server, folder: Path
+) -> None:
+    keys = {"key": server.key, "limited": limited(server, folder)}
+    with MeetStream(api_key=server.key, base_url=f"{server.url}/api/v1", max_retries=0) as client:
+        bot_id = client.bots.create(dict(BODY), idempotency_key="table")["bot_id"]
+        with pytest.raises(errors.NotReadyError):
+            client.bots.audio(bot_id)
+    with MeetStream(api_key=keys["limited"], base_url=f"{server.url}/api/v1", max_retries=0) as client:
+        assert client.bots.list()["bots"] == []
+        with pytest.raises(errors.NotFoundError):
+            client.bots.status(bot_id)
+    for kind, status, whose, call in ERRORS:
+        options: dict[str, Any] = {
+            "api_key": keys.get(whose, whose) or "not sent",
+            "base_url": f"{server.url}/api/v1",
+            "max_retries": 0,
+            "default_headers": {} if whose else {"Authorization": "Token"},
+        }
+        raised: list[Any] = []
+        with MeetStream(**options) as client, pytest.raises(kind) as synchronous:
+            call(client)
+        async with AsyncMeetStream(**options) as other:
+            with pytest.raises(kind) as asynchronous:
+                await call(other)
+        raised += [synchronous.value, asynchronous.value]
+        for error in raised:
+            assert error.status == status
+            assert error.message
+            assert error.request_id
+        if status == 429:
+            assert all(1 <= error.retry_after <= 60 for error in raised)
 
 
 async def test_meetstreams_own_asynchronous_client_works_unchanged(server: Server, recorder: Api) -> None:

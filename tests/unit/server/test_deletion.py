@@ -1,0 +1,423 @@
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.support.api import MEETING, Api
+from tests.support.memory_store import MemoryStore
+from worker.contracts.meetstream import read_meetstream
+from worker.contracts.recall import read_recall
+from worker.contracts.status import AUDIO_SUCCESS, Result
+from worker.delivery.lease import LeaseRecord
+from worker.jobs.bot_claim import claim_bot
+from worker.jobs.reporter import read_status
+from worker.jobs.result_file import read_result
+from worker.reasons import Reason
+from worker.server.bots import BotBusyError
+from worker.server.creation import Request, create_once
+from worker.server.deletion import CLAIM, LATER, QUEUE_KEEPS, UnfinishedDeletionError
+from worker.server.records import BotRecord
+from worker.states import State
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+def meetstream(api: Api, **fields: object) -> str:
+    body = {"meeting_link": MEETING, "audio_separate_streams": True, **fields}
+    return api.bots.create("anna", read_meetstream(body, lambda: str(uuid.uuid4()))).bot_id
+
+
+def recall(api: Api, **config: object) -> str:
+    body = {
+        "meeting_url": MEETING,
+        "metadata": {"team": "a"},
+        "recording_config": {"audio_separate_raw": {}, **config},
+    }
+    return api.bots.create("anna", read_recall(body, lambda: str(uuid.uuid4()))).bot_id
+
+
+def record_of(api: Api, bot_id: str) -> BotRecord:
+    record = api.bots.find("anna", bot_id)
+    assert record is not None
+    return record
+
+
+def keys_with(api: Api, bot_id: str) -> list[str]:
+    return [each.key for each in api.store.list("") if bot_id in each.key]
+
+
+def left_behind(api: Api, bot_id: str) -> None:
+    """Writes what all parts of the service may write of a bot below its folder."""
+    folder = api.bots.keys_of(bot_id).folder
+    for name in (
+        "attempts/0001/tape/part-000000.mcap",
+        "attempts/0001/failure/screenshot.png",
+        "attempts/0002/files/streams/anna.webm",
+        "commands/1.json",
+        "derived/anna.mp3",
+        "what/a/later/version/writes",
+    ):
+        api.store.put(f"{folder}{name}", b"x", content_type="text/plain")
+
+
+@pytest.mark.parametrize(
+    ("given", "hours"),
+    [
+        (None, 720.0),
+        ({"type": "timed", "hours": 2}, 2.0),
+        ({"hours": 3}, 3.0),
+        ({"type": "timed"}, 720.0),
+        ({"type": "forever"}, None),
+    ],
+)
+def test_meetstreams_retention_counts_from_the_bots_end(api: Api, given: object, hours: float | None) -> None:
+    check_retention(api, meetstream(api, recording_config={"retention": given}), hours)
+
+
+@pytest.mark.parametrize(
+    ("given", "hours"),
+    [(None, 168.0), ({"type": "timed", "hours": 2}, 2.0), ({"type": "forever"}, None)],
+)
+def test_recalls_retention_counts_from_the_bots_end(api: Api, given: object, hours: float | None) -> None:
+    check_retention(api, recall(api, retention=given), hours)
+
+
+def check_retention(api: Api, bot_id: str, hours: float | None) -> None:
+    begun = api.now
+    api.now += HOUR
+    assert api.deletions.look() == 0
+    api.record(bot_id)
+    left_behind(api, bot_id)
+    ended = api.now + 7
+    facts = api.bots.facts("anna", bot_id)
+    assert facts is not None
+    assert facts.expires_at == (None if hours is None else ended + hours * HOUR)
+    before = keys_with(api, bot_id)
+    for moment in (ended, begun + (hours or 0) * HOUR, ended + (hours or 10_000) * HOUR - 1):
+        api.now = moment
+        assert api.deletions.look() == 0
+        assert len(keys_with(api, bot_id)) == len(before)
+    if hours is not None:
+        assert [each.key for each in api.store.list("expiring/")] == [
+            api.bots.keys.expiring_entry(bot_id, ended + hours * HOUR)
+        ]
+    api.now += 1
+    assert api.deletions.look() == (0 if hours is None else 1)
+    if hours is None:
+        assert keys_with(api, bot_id) == before
+        return
+    record = record_of(api, bot_id)
+    assert keys_with(api, bot_id) == sorted([api.bots.keys.record(bot_id), api.bots.keys.entry(record)])
+    assert api.deletions.look() == 0
+
+
+def test_a_bot_that_is_still_at_work_is_looked_at_again_and_not_deleted(api: Api) -> None:
+    bot_id = meetstream(api, recording_config={"retention": {"hours": 1}})
+    api.enter(bot_id, State.JOINING, State.IN_CALL_RECORDING)
+    for _ in range(5):
+        api.now += LATER + HOUR
+        assert api.deletions.look() == 0
+        assert [each.key for each in api.store.list("expiring/")] == [
+            api.bots.keys.expiring_entry(bot_id, api.now + LATER)
+        ]
+    api.record(bot_id)
+    api.now += DAY
+    assert api.deletions.look() == 1
+
+
+def test_a_deletion_is_reported_in_each_vendors_words(api: Api) -> None:
+    meet, other = meetstream(api, custom_attributes={"deal": "7"}), recall(api)
+    for bot_id in (meet, other):
+        api.record(bot_id)
+    api.deletions.forget(record_of(api, meet))
+    (event,) = api.events.sent
+    assert event["event"] == "data_deletion"
+    assert (event["bot_id"], event["workspace"], event["status_code"]) == (meet, "anna", 200)
+    assert "custom_attributes" not in event
+    api.events.sent.clear()
+    api.deletions.delete_media(record_of(api, other))
+    assert [event["event"] for event in api.events.sent] == [
+        "recording.deleted",
+        "audio_separate.deleted",
+        "audio_mixed.deleted",
+        "participant_events.deleted",
+        "meeting_metadata.deleted",
+    ]
+    assert {(event["code"], event["custom_attributes"]["team"]) for event in api.events.sent} == {
+        ("deleted", "a")
+    }
+    assert len({event["idempotency_key"] for event in api.events.sent}) == 5
+    sequences = [event["sequence"] for event in api.events.sent]
+    assert sequences == sorted(set(sequences))
+    assert sequences[0] > api_status(api, other).sequence
+
+
+def api_status(api: Api, bot_id: str) -> Any:
+    facts = api.bots.facts("anna", bot_id)
+    assert facts is not None
+    assert facts.status is not None
+    return facts.status
+
+
+def test_nothing_leads_to_a_forgotten_bot(api: Api) -> None:
+    body = {"meeting_link": MEETING, "deduplication_key": "one"}
+    job = read_meetstream(body, lambda: str(uuid.uuid4()))
+    request = Request(
+        workspace="anna", path="/p", key="k", kept=DAY, body=b"{}", job=job, deduplication="one"
+    )
+    create_once(api.bots, request, api.now)
+    assert len([each for each in api.store.list("workspaces/anna/") if "/bots/" not in each.key]) == 2
+    api.record(job.bot_id)
+    left_behind(api, job.bot_id)
+    api.deletions.forget(record_of(api, job.bot_id))
+    assert api.store.list("") == []
+
+
+def test_a_key_that_another_bot_has_by_now_stays(api: Api) -> None:
+    job = read_meetstream({"meeting_link": MEETING}, lambda: str(uuid.uuid4()))
+    request = Request(workspace="anna", path="/p", key="k", kept=HOUR, body=b"{}", job=job)
+    create_once(api.bots, request, api.now)
+    api.record(job.bot_id)
+    api.now += 2 * HOUR
+    other = read_meetstream({"meeting_link": MEETING}, lambda: str(uuid.uuid4()))
+    create_once(api.bots, request._replace(job=other), api.now)
+    api.deletions.forget(record_of(api, job.bot_id))
+    reference = api.bots.reference(api.bots.keys.idempotency("anna", "/p", "k"))
+    assert reference is not None
+    assert reference.bot_id == other.bot_id
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_bot_at_work_is_not_deleted(api: Api, begun: bool) -> None:
+    bot_id = meetstream(api)
+    if begun:
+        api.enter(bot_id, State.JOINING)
+    else:
+        api.store.put(
+            api.bots.keys_of(bot_id).lease,
+            msgspec.json.encode(LeaseRecord(owner="worker", attempt=1, expires_at=api.now + 30)),
+            content_type="application/json",
+        )
+    before = keys_with(api, bot_id)
+    for delete in (api.deletions.delete_media, api.deletions.forget):
+        with pytest.raises(BotBusyError):
+            delete(record_of(api, bot_id))
+    assert set(keys_with(api, bot_id)) >= set(before)
+    assert api.events.sent == []
+
+
+def test_a_worker_that_still_receives_the_job_of_a_deleted_bot_does_not_begin_it(api: Api) -> None:
+    bot_id = meetstream(api, custom_attributes={"secret": "x"})
+    (job,) = api.desk.jobs
+    api.deletions.forget(record_of(api, bot_id))
+    assert api.bots.find("anna", bot_id) is None
+    keys = api.bots.keys_of(bot_id)
+    claim_bot(api.store, keys, job)
+    result = read_result(api.store, keys)
+    assert isinstance(result, Result)
+    assert result.custom_attributes == {}
+    _, status = read_status(api.store, keys)
+    assert status is not None
+    assert status.reported
+    api.now += QUEUE_KEEPS + HOUR
+    assert api.deletions.look() == 1
+    assert api.store.list("") == []
+
+
+def test_a_deletion_that_is_not_reported_is_not_over(api: Api) -> None:
+    bot_id = meetstream(api)
+    api.record(bot_id)
+    api.events.is_down = True
+    with pytest.raises(UnfinishedDeletionError):
+        api.deletions.forget(record_of(api, bot_id))
+    assert api.bots.find("anna", bot_id) is None
+    api.events.is_down = False
+    assert api.deletions.look() == 0, "its own server may still be at it"
+    api.now += CLAIM
+    assert api.deletions.look() == 1
+    assert [event["event"] for event in api.events.sent] == ["data_deletion"]
+    assert api.store.list("") == []
+
+
+class KilledError(BaseException):
+    """The server is killed."""
+
+
+@pytest.mark.parametrize("way", ["expired", "delete_media", "forget"])
+def test_a_deletion_that_was_interrupted_is_completed_by_another_server(tmp_path: Path, way: str) -> None:
+    def delete() -> None:
+        if way == "expired":
+            api.deletions.look()
+        else:
+            getattr(api.deletions, way)(record)
+
+    def before(method: str, _: str) -> None:
+        if method in {"put", "delete"}:
+            writes.append(method)
+            if len(writes) == last:
+                raise KilledError
+
+    store = MemoryStore()
+    api = Api(tmp_path, store=store)
+    # In one thread, so that a write is the last one.
+    api.deletions._removers = InOneThread()  # type: ignore[assignment]
+    bot_id = meetstream(api)
+    api.record(bot_id)
+    left_behind(api, bot_id)
+    record = record_of(api, bot_id)
+    expected = [] if way == "forget" else sorted([api.bots.keys.record(bot_id), api.bots.keys.entry(record)])
+    writes: list[str] = []
+    at_first, began = dict(store.objects), api.now + (1000 if way == "expired" else 1) * HOUR
+    for last in range(1, 100):
+        store.objects, writes = dict(at_first), []
+        api.now = began
+        api.events.sent.clear()
+        store.before = before
+        try:
+            delete()
+            was_killed = False
+        except KilledError:
+            was_killed = True
+        store.before = lambda *_: None
+        api.now += 2 * HOUR
+        api.deletions.look()
+        if keys_with(api, bot_id) != expected and last <= 2:
+            # Killed before it was decided: the client got no answer, and asks again.
+            delete()
+        assert keys_with(api, bot_id) == expected, f"killed before write {last}"
+        assert {event["idempotency_key"] for event in api.events.sent} == {f"{bot_id}-data_deletion"}
+        if not was_killed:
+            break
+    assert 15 < last < 99
+
+
+class InOneThread:
+    map = staticmethod(map)
+
+
+def test_two_servers_delete_an_expired_bot_once(api: Api) -> None:
+    bot_id = meetstream(api)
+    api.record(bot_id)
+    api.now += 721 * HOUR
+    original = api.store.put
+
+    def race(key: str, *arguments: object, **options: object) -> str:
+        api.store.put = original  # type: ignore[method-assign]
+        assert api.deletions.look() == 1
+        return original(key, *arguments, **options)  # type: ignore[arg-type]
+
+    api.store.put = race  # type: ignore[method-assign]
+    assert api.deletions.look() == 0
+    assert [event["event"] for event in api.events.sent] == ["data_deletion"]
+
+
+@pytest.mark.parametrize("broken", [b"{", b"[]", b'{"bot_id": 1}'])
+def test_a_record_that_cannot_be_read_holds_up_no_other_deletion(
+    api: Api, broken: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = (meetstream(api, recording_config={"retention": {"hours": hours}}) for hours in (1, 2))
+    for bot_id in (first, second):
+        api.record(bot_id)
+    api.store.put(api.bots.keys.record(first), broken, content_type="application/json")
+    api.now += 3 * HOUR
+    assert api.deletions.look() + api.deletions.look() == 1
+    assert f"{first} cannot be looked at for deletion" in caplog.text
+    assert record_of(api, second).deletion is not None
+
+
+def test_a_changed_retention_counts(api: Api) -> None:
+    body = {"meeting_url": MEETING, "join_at": "2030-01-01T00:00:00Z"}
+
+    def job(**config: object) -> Any:
+        return read_recall({**body, "recording_config": config}, lambda: "b")
+
+    api.bots.create("anna", job(retention={"type": "forever"}))
+    assert api.store.list("expiring/") == []
+    api.bots.change(record_of(api, "b"), job(retention={"hours": 5}))
+    (entry,) = api.store.list("expiring/")
+    api.bots.change(record_of(api, "b"), job(retention={"hours": 50}))
+    (later,) = api.store.list("expiring/")
+    assert entry.key < later.key
+    api.bots.change(record_of(api, "b"), job(retention={"type": "forever"}))
+    assert api.store.list("expiring/") == []
+    api.deletions.withdraw(record_of(api, "b"))
+    assert api.store.list("") == []
+
+
+async def test_what_meetstreams_api_says_of_a_bot_whose_media_expired(api: Api) -> None:
+    bot_id = meetstream(api)
+    api.record(bot_id)
+    async with api.client() as client:
+        url = (await client.get(f"/api/v1/bots/{bot_id}/get_audio")).json()["audio_url"]
+        api.now += 722 * HOUR
+        api.deletions.look()
+        api.now += HOUR
+        api.deletions.look()
+        assert (await client.get(f"/api/v1/bots/{bot_id}/status")).json()["status"] == "Done"
+        details = (await client.get(f"/api/v1/bots/{bot_id}/detail")).json()["bot_details"]
+        assert details["StatusTimeline"]["MediaExpired"]["status"] == "Success"
+        assert "Recording" in details["StatusTimeline"]
+        streams = await client.get(f"/api/v1/bots/{bot_id}/get_audio_streams")
+        assert (streams.status_code, streams.json()["audio_streams_available"]) == (200, False)
+        assert (await client.get(f"/api/v1/bots/{bot_id}/get_audio")).status_code == 404
+        assert (await client.get(url)).status_code in {403, 404}
+        assert (await client.delete(f"/api/v1/bots/{bot_id}/delete")).status_code == 200
+        assert (await client.get(f"/api/v1/bots/{bot_id}/status")).status_code == 404
+    assert api.store.list("") == []
+    assert len(api.events.sent) == 1, "it was reported before"
+
+
+@pytest.mark.parametrize("by", ["delete_media", "recording"])
+async def test_what_recalls_api_says_of_a_bot_whose_media_was_deleted(api: Api, by: str) -> None:
+    bot_id = recall(api)
+    async with api.client() as client:
+        api.enter(bot_id, State.JOINING, State.IN_CALL_RECORDING)
+        recording_id = (await client.get(f"/api/v1/bot/{bot_id}")).json()["recordings"][0]["id"]
+        method, path = {
+            "delete_media": ("POST", f"/api/v1/bot/{bot_id}/delete_media/"),
+            "recording": ("DELETE", f"/api/v1/recording/{recording_id}/"),
+        }[by]
+        refused = await client.request(method, path)
+        assert (refused.status_code, refused.json()["code"]) == (400, "cannot_command_unfinished_bot")
+        api.record(bot_id)
+        before = (await client.get(f"/api/v1/bot/{bot_id}")).json()
+        assert before["recordings"][0]["expires_at"] == "2026-09-28T14:13:27.000Z"
+        (separate,) = (await client.get("/api/v1/audio_separate/")).json()["results"]
+        for _ in range(2):
+            answer = await client.request(method, path)
+            assert answer.status_code == (200 if by == "delete_media" else 204)
+        after = (await client.get(f"/api/v1/bot/{bot_id}")).json()
+        assert after["status_changes"] == before["status_changes"]
+        (recording,), (earlier,) = after["recordings"], before["recordings"]
+        assert (recording["id"], recording["started_at"]) == (earlier["id"], earlier["started_at"])
+        assert recording["status"]["code"] == "deleted"
+        assert [bot["id"] for bot in (await client.get("/api/v1/bot/")).json()["results"]] == [bot_id]
+        for kind in ("audio_separate", "audio_mixed", "participant_events"):
+            (artifact,) = (await client.get(f"/api/v1/{kind}/")).json()["results"]
+            assert artifact["status"]["code"] == "deleted"
+            assert set(artifact["data"].values()) == {None}
+        assert (await client.get(separate["data"]["download_url"])).status_code == 404
+        assert (await client.get("/api/v1/recording/", params={"status_code": "done"})).json()[
+            "results"
+        ] == []
+    record = record_of(api, bot_id)
+    assert keys_with(api, bot_id) == sorted([api.bots.keys.record(bot_id), api.bots.keys.entry(record)])
+
+
+def test_a_failed_bot_has_no_recording_to_report(api: Api) -> None:
+    bot_id = recall(api)
+    api.enter(
+        bot_id,
+        State.JOINING,
+        State.DONE,
+        reason=Reason.EVERYONE_LEFT,
+        audio_status=AUDIO_SUCCESS,
+        reported=True,
+    )
+    api.deletions.delete_media(record_of(api, bot_id))
+    assert api.events.sent == []

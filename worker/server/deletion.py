@@ -1,0 +1,280 @@
+"""Deletes what there is of bots: when asked, and at the end of their retention. Blocks; nothing here knows of HTTP."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import msgspec
+
+from worker.contracts.deletion_events import deletion_events
+from worker.contracts.status import BotStatus
+from worker.delivery.bucket_layout import LayoutError
+from worker.delivery.errors import DeliveryError, UnavailableError
+from worker.delivery.event_sinks import EventSink
+from worker.delivery.object_store import LARGEST_PAGE, PreconditionFailedError
+from worker.jobs.bot_claim import JOB_FILE
+from worker.jobs.reporter import read_status
+from worker.jobs.result_file import RESULT_FILE, read_result
+from worker.safe_text import printable
+from worker.server.bots import UNREADABLE, BotBusyError, Bots, Found
+from worker.server.records import JSON, BotRecord, Deletion, bot_id_of_entry
+
+logger = logging.getLogger(__name__)
+
+CLAIM: Final = 120.0
+"""Seconds for which one server alone deletes a bot's data. One that was killed meanwhile is followed by another then."""
+
+LATER: Final = 3600.0
+"""Seconds until a bot that is still at work is looked at again."""
+
+QUEUE_KEEPS: Final = 14 * 86_400.0
+"""Seconds for which SQS keeps a message at most (its MessageRetentionPeriod)."""
+
+REPORT: Final = 10.0
+"""Seconds that the events about a deletion have to be taken by their queue."""
+
+MOST_ROUNDS: Final = 20
+"""Rounds of listing and removing, of which the last one has to find nothing."""
+
+_REMOVERS: Final = 16
+"""Parallel requests of one deletion."""
+
+
+class UnfinishedDeletionError(UnavailableError):
+    """Something of a bot is left, or its deletion was not reported; another pass goes on."""
+
+
+class Deletions:
+    """Deletes bots' data. ``events`` takes what is reported, ``clock`` returns Unix seconds. Thread-safe; blocks; raises what
+    the store raises.
+
+    What is decided is written into the bot's record before anything is removed, and the bot has an entry among those that
+    expire until all is done: a deletion that was interrupted is completed by the next ``look`` of any server.
+    """
+
+    def __init__(self, bots: Bots, events: EventSink, clock: Callable[[], float]) -> None:
+        self._bots = bots
+        self._events = events
+        self._clock = clock
+        self._reporting = threading.Lock()
+        self._removers = ThreadPoolExecutor(_REMOVERS, "deletions")
+
+    def delete_media(self, record: BotRecord) -> int:
+        """Removes all that was recorded and kept, and returns how many objects that were; the bot stays in lists, with its
+        states. Raises BotBusyError while it works.
+        """
+        return self._delete(record, forget=False)
+
+    def forget(self, record: BotRecord) -> int:
+        """As ``delete_media``, and the bot is known no more."""
+        return self._delete(record, forget=True)
+
+    def withdraw(self, record: BotRecord) -> None:
+        """Removes a bot that is not dispatched. Raises BotBusyError."""
+        found = self._bots.undispatched(record)
+        claimed = msgspec.structs.replace(found.record, claimed_until=self._clock() + CLAIM)
+        try:
+            self._bots.write(claimed, if_match=found.etag)
+        except PreconditionFailedError as error:
+            raise BotBusyError from error
+        self._remove(claimed, frozenset())
+        self._drop(claimed)
+
+    def look(self) -> int:
+        """Deletes the data of all bots whose retention is over, goes on with what was interrupted, and returns how many bots
+        that were. What is wrong with one is logged and holds up no other; raises UnavailableError, which would hit them all.
+        """
+        now = self._clock()
+        done, after = 0, ""
+        before = self._bots.keys.expiring_before(now)
+        while entries := self._bots.store.page(self._bots.keys.expiring, after, LARGEST_PAGE):
+            for entry in entries:
+                if entry.key >= before:
+                    return done
+                done += self._look_at(entry.key, now)
+            after = entries[-1].key
+        return done
+
+    def _look_at(self, entry: str, now: float) -> bool:
+        bot_id = bot_id_of_entry(entry)
+        try:
+            found = self._bots.found(bot_id)
+            if found is None or not self._is_entry_of(found.record, entry):
+                self._bots.store.delete(entry)
+                return False
+            return self._go_on(found, now)
+        except PreconditionFailedError:
+            return False
+        except UnfinishedDeletionError as error:
+            logger.warning("the deletion of %s goes on later: %s", printable(bot_id), error)
+            return False
+        except UnavailableError:
+            raise
+        except (*UNREADABLE, LayoutError, DeliveryError, BotBusyError) as error:
+            logger.error("%s cannot be looked at for deletion: %s", printable(bot_id), printable(str(error)))
+            return False
+
+    def _is_entry_of(self, record: BotRecord, entry: str) -> bool:
+        at = record.expiring_at
+        return at is not None and self._bots.keys.expiring_entry(record.bot_id, at) == entry
+
+    def _go_on(self, found: Found, now: float) -> bool:
+        record = found.record
+        if (record.expiring_at or 0.0) > now:
+            # An entry counts for an hour, which is not over.
+            return False
+        if (deletion := record.deletion) is not None:
+            if deletion.claimed_until > now:
+                return False
+            claimed = msgspec.structs.replace(deletion, claimed_until=now + CLAIM)
+            marked = msgspec.structs.replace(record, deletion=claimed)
+            self._complete(Found(marked, self._bots.write(marked, if_match=found.etag)))
+            return True
+        facts = self._bots.facts_of(record, with_manifest=False)
+        if facts.status is None or not facts.status.reported or facts.expires_at is None:
+            self._move_entry(found, now + LATER)
+            return False
+        if facts.expires_at > now:
+            self._move_entry(found, facts.expires_at)
+            return False
+        self._begin(found, facts.status, is_expired=True)
+        return True
+
+    def _delete(self, record: BotRecord, *, forget: bool) -> int:
+        found = self._bots.found(record.bot_id)
+        if found is None:
+            return 0
+        if (deletion := found.record.deletion) is not None:
+            return self._begin(found, deletion.status, forget=forget)
+        status = self._status_at_end(found.record)
+        if (found := self._bots.found(record.bot_id)) is None:
+            return 0
+        return self._begin(found, status, forget=forget)
+
+    def _status_at_end(self, record: BotRecord) -> BotStatus:
+        """The last bot.json of a bot, which is cancelled if no worker has begun it. Raises BotBusyError while it works."""
+        keys = self._bots.keys_of(record.bot_id)
+        _, status = read_status(self._bots.store, keys)
+        if status is None and self._bots.cancel(record):
+            _, status = read_status(self._bots.store, keys)
+        if status is None or not status.reported:
+            raise BotBusyError
+        return status
+
+    def _begin(
+        self, found: Found, status: BotStatus, *, is_expired: bool = False, forget: bool = False
+    ) -> int:
+        """Decides the deletion, and does it. Raises BotBusyError where another server does."""
+        now = self._clock()
+        before = found.record.deletion
+        if before is None:
+            started_at = self._bots.facts_of(found.record).started_at
+            before = Deletion(
+                at=now,
+                status=status,
+                started_at=started_at,
+                expiring_before=found.record.expiring_at,
+                is_expired=is_expired,
+            )
+        deletion = msgspec.structs.replace(before, forget=forget, claimed_until=now + CLAIM)
+        marked = msgspec.structs.replace(found.record, deletion=deletion)
+        try:
+            found = self._move_entry(Found(marked, found.etag), now)
+        except PreconditionFailedError as error:
+            raise BotBusyError from error
+        return self._complete(found)
+
+    def _complete(self, found: Found) -> int:
+        """Removes what is to be removed, reports it, and says so in the record; or removes that, too."""
+        record, deletion = found.record, found.record.deletion
+        assert deletion is not None
+        now = self._clock()
+        until = _message_until(record)
+        kept = self._tombstone(record) if until is not None and until > now else frozenset()
+        removed = self._remove(record, kept)
+        self._bots.expire_no_more(record, deletion.expiring_before)
+        if deletion.done_at is None:
+            self._report(record, deletion)
+        if deletion.forget:
+            self._bots.store.delete(self._bots.keys.entry(record))
+            if not kept:
+                self._drop(record)
+                return removed + 1
+        done = msgspec.structs.replace(
+            deletion, done_at=now if deletion.done_at is None else deletion.done_at, claimed_until=0.0
+        )
+        finished = Found(msgspec.structs.replace(record, deletion=done), found.etag)
+        self._move_entry(finished, until if kept else None)
+        return removed
+
+    def _tombstone(self, record: BotRecord) -> frozenset[str]:
+        """What makes a worker that still receives the job end it at once; nothing in it is the user's."""
+        keys = self._bots.keys_of(record.bot_id)
+        result_key = f"{keys.folder}{RESULT_FILE}"
+        result = read_result(self._bots.store, keys)
+        if result is not None and result.custom_attributes:
+            body = msgspec.json.encode(msgspec.structs.replace(result, custom_attributes={}, ignored=[]))
+            self._bots.store.put(result_key, body, content_type=JSON)
+        return frozenset({f"{keys.folder}{JOB_FILE}", keys.status, result_key})
+
+    def _remove(self, record: BotRecord, kept: frozenset[str]) -> int:
+        """Removes everything but the record and ``kept``, until a listing shows that nothing else is left."""
+        store, keys = self._bots.store, self._bots.keys
+        store.delete(self._bots.due_entry(record))
+        for key in record.references:
+            if (reference := self._bots.reference(key)) is not None and reference.bot_id == record.bot_id:
+                store.delete(key)
+        kept = kept | {keys.record(record.bot_id)}
+        removed = 0
+        for _ in range(MOST_ROUNDS):
+            listed = [item.key for prefix in keys.all_of(record.bot_id) for item in store.list(prefix)]
+            left = [key for key in listed if key not in kept]
+            if not left:
+                return removed
+            list(self._removers.map(store.delete, left))
+            removed += len(left)
+        raise UnfinishedDeletionError(f"bot {record.bot_id}: objects appear again and again")
+
+    def _report(self, record: BotRecord, deletion: Deletion) -> None:
+        events = deletion_events(self._bots.facts_of(record), record.workspace, deletion.at)
+        if not events:
+            return
+        with self._reporting:
+            for event in events:
+                self._events.send(event)
+            if not self._events.drain(REPORT):
+                raise UnfinishedDeletionError(f"bot {record.bot_id}: its deletion is not reported yet")
+
+    def _drop(self, record: BotRecord) -> None:
+        """Removes what leads to the bot; its record last but one, so that an interrupted deletion is gone on with."""
+        self._bots.store.delete(self._bots.keys.entry(record))
+        self._bots.store.delete(self._bots.keys.record(record.bot_id))
+        if record.expiring_at is not None:
+            self._bots.store.delete(self._bots.keys.expiring_entry(record.bot_id, record.expiring_at))
+
+    def _move_entry(self, found: Found, at: float | None) -> Found:
+        """Writes the record, with its entry among those that expire at ``at``, None: without one. Raises
+        PreconditionFailedError if the record has changed.
+
+        An entry is there before the record names it, and as long as the record names it.
+        """
+        record = found.record
+        if at is not None:
+            self._bots.expire(record.bot_id, at)
+        moved = msgspec.structs.replace(record, expiring_at=at)
+        etag = self._bots.write(moved, if_match=found.etag)
+        self._bots.expire_no_more(moved, record.expiring_at)
+        return Found(moved, etag)
+
+
+def _message_until(record: BotRecord) -> float | None:
+    """Until when a queue may have the job of a bot that no worker has begun, in Unix seconds; None: no queue has it."""
+    if record.deletion is None or record.deletion.status.attempt > 0:
+        return None
+    if record.dispatched_at is not None:
+        return record.dispatched_at + QUEUE_KEEPS
+    return record.claimed_until + QUEUE_KEEPS if record.claimed_until > record.deletion.at else None
