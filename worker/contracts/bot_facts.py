@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +10,7 @@ import msgspec
 from worker.contracts.job import Job
 from worker.contracts.status import AUDIO_SUCCESS, BotStatus, StatusChange
 from worker.iso_time import iso_utc
+from worker.manifest.merge_meetings import speakers
 from worker.manifest.schema import Manifest, ParticipantStreams, Segment
 from worker.states import State
 
@@ -70,12 +70,6 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     def metadata(self) -> dict[str, Any]:
         """Recall.ai's ``metadata`` or MeetStream's ``custom_attributes``."""
         return self.job.custom_attributes
-
-
-def speakers(manifest: Manifest) -> Iterator[tuple[int, ParticipantStreams]]:
-    """Each participant with its number, Recall.ai's form of an id: 100, 200, … in the document's order."""
-    for index, person in enumerate(manifest.participants, start=1):
-        yield 100 * index, person
 
 
 def speech(manifest: Manifest) -> list[tuple[float, float, int, ParticipantStreams, Segment]]:

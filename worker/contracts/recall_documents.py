@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from worker.contracts.bot_facts import BotFacts, related_id, speakers, speech
+from worker.contracts.bot_facts import BotFacts, related_id, speech
 from worker.contracts.vendor_words import CALL_ENDED, DONE, FATAL
 from worker.iso_time import iso_utc
+from worker.manifest.merge_meetings import speakers
 from worker.manifest.schema import Manifest, ParticipantStreams
 from worker.platforms.links import parse_link
 from worker.platforms.registry import Platform
