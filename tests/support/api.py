@@ -18,6 +18,14 @@ from worker.contracts.vendor_words import words
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.folder_store import FolderStore
 from worker.delivery.object_store import PagedStore
+from worker.manifest.meeting_schema import (
+    Attendee,
+    LoggedChange,
+    LoggedMessage,
+    MeetingLog,
+    encode_meeting,
+)
+from worker.manifest.merge_meetings import merge_meetings
 from worker.manifest.schema import Manifest, encode_manifest
 from worker.reasons import Reason
 from worker.server.app import build_app
@@ -176,3 +184,55 @@ class Api:
             reported=True,
         )
         return manifest
+
+    def attend(self, bot_id: str, manifest: Manifest) -> tuple[str, str]:
+        """Writes who was in a recorded meeting: its speakers, the bot, and one who joined, shared their screen, wrote and left.
+
+        Returns the names of the first speaker and of that one.
+        """
+        silent, bot = "Silent Cy", "Notes"
+        people = [
+            _attendee("cy", silent),
+            _attendee("bot", bot, is_bot=True),
+            _attendee("screen", parent_id="cy"),
+        ]
+        changes = [(1.0, "join"), (2.0, "screenshare_on"), (5.0, "leave")]
+        said = [(3.0, "cy", silent, "<b>hi</b>", None), (4.0, "bot", bot, "I record", NOW)]
+        log = MeetingLog(
+            started_at=manifest.recording.started_at,
+            participants=people,
+            events=[
+                LoggedChange(at_seconds=at, action=action, participant_id="cy", name=silent)
+                for at, action in changes
+            ],
+            messages=[
+                LoggedMessage(
+                    at_seconds=at,
+                    message_id=f"m{at}",
+                    participant_id=who,
+                    name=name,
+                    text=text,
+                    sent_at=sent_at,
+                )
+                for at, who, name, text, sent_at in said
+            ],
+        )
+        document = encode_meeting(merge_meetings(manifest, [log]))
+        self.store.put(self.bots.keys_of(bot_id).meeting, document, content_type="application/json")
+        return manifest.participants[0].participant_name, silent
+
+
+def _attendee(
+    device_id: str, name: str | None = None, *, is_bot: bool = False, parent_id: str | None = None
+) -> Attendee:
+    return Attendee(
+        participant_id=device_id,
+        name=name,
+        full_name=name,
+        display_name=name,
+        name_source="collections",
+        is_host=False,
+        is_bot=is_bot,
+        status="out",
+        parent_id=parent_id,
+    )

@@ -46,7 +46,7 @@ class DecoderPool:
         if len(self._users) >= MOST_DECODERS:
             min(self._users, key=attrgetter("end")).rest()
         self._users[user] = None
-        return self._idle.pop() if self._idle else _decoder()
+        return self._idle.pop() if self._idle else mono_decoder()
 
     def give_back(self, user: SpeechDecoder, decoder: AudioCodecContext) -> None:
         """The talk-spurt of ``user`` is over."""
@@ -160,7 +160,7 @@ class SpeechDecoder:
         return True
 
 
-def _decoder() -> AudioCodecContext:
+def mono_decoder() -> AudioCodecContext:
     """A mono decoder at 48 kHz, 16 bit; it mixes a stereo packet down to mono."""
     context = av.CodecContext.create("libopus", "r")
     assert isinstance(context, AudioCodecContext)

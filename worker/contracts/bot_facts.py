@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ import msgspec
 from worker.contracts.job import Job
 from worker.contracts.status import AUDIO_SUCCESS, BotStatus, StatusChange
 from worker.iso_time import iso_utc
-from worker.manifest.schema import Manifest, ParticipantStreams, Segment
+from worker.manifest.schema import Manifest
 from worker.states import State
 
 _KINDS: Final = uuid.UUID("6e4f6f5b-7f0a-4d3c-9d0e-5c1f5a3f7a11")
@@ -91,23 +90,6 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     def metadata(self) -> dict[str, Any]:
         """Recall.ai's ``metadata`` or MeetStream's ``custom_attributes``."""
         return self.job.custom_attributes
-
-
-def speakers(manifest: Manifest) -> Iterator[tuple[int, ParticipantStreams]]:
-    """Each participant with its number, Recall.ai's form of an id: 100, 200, … in the document's order."""
-    for index, person in enumerate(manifest.participants, start=1):
-        yield 100 * index, person
-
-
-def speech(manifest: Manifest) -> list[tuple[float, float, int, ParticipantStreams, Segment]]:
-    """Who spoke when, in order: (from, to, the participant's number, participant, segment), in seconds of meeting time."""
-    turns = [
-        (start, end, number, person, segment)
-        for number, person in speakers(manifest)
-        for segment in person.segments()
-        for start, end in segment.intervals
-    ]
-    return sorted(turns, key=lambda turn: turn[:3])
 
 
 def related_id(kind: str, bot_id: str) -> str | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from worker.contracts.bot_facts import BotFacts, speech
+from worker.contracts.bot_facts import BotFacts
+from worker.contracts.meeting_documents import absolute, sent_at, turns
 from worker.contracts.status import AUDIO_SUCCESS
 from worker.iso_time import iso_utc
-from worker.manifest.schema import SAMPLE_RATE, Manifest
+from worker.manifest.meeting_schema import Meeting, Person
+from worker.manifest.schema import SAMPLE_RATE
 from worker.platforms.registry import PLATFORMS
 
 SCHEDULED: Final = "Scheduled"
@@ -19,6 +21,14 @@ SCHEDULED: Final = "Scheduled"
 
 _SAMPLE_BYTES: Final = 2
 """Bytes of a sample of the mix: 16 bits, mono."""
+
+_STATUS: Final = {
+    "in": (1, "in_meeting"),
+    "out": (6, "not_in_meeting"),
+    "removed": (7, "removed_from_meeting"),
+    "waiting": (0, "waiting"),
+}
+"""The roster's status → Google Meet's own number for it, and its name (inference: MeetStream does not list the values)."""
 
 _TIMELINE: Final = {
     "Joining": "Joining",
@@ -103,45 +113,70 @@ def detail_document(facts: BotFacts) -> dict[str, Any]:
     }
 
 
-def participants_document(manifest: Manifest) -> list[dict[str, Any]]:
-    """Those who were heard. Who else was in the call is not kept."""
+def participants_document(meeting: Meeting) -> list[dict[str, Any]]:
+    """Those who were in the call, also if they never spoke, and their screen shares; without the bot."""
     return [
         {
-            "deviceId": person.participant_id or person.streams[0].stream_id,
-            "displayName": person.participant_name,
-            "fullName": person.participant_name,
+            "deviceId": _device_id(person),
+            "displayName": person.display_name or person.name,
+            "fullName": person.full_name or person.name,
             "profilePicture": None,
-            "status": "left",
-            "humanized_status": "Left",
-            "streamIds": [stream.stream_id for stream in person.streams],
-            "lastUpdated": manifest.recording.started_at,
-            "parentDeviceId": None,
+            "status": _STATUS.get(person.status, (0, "unknown"))[0],
+            "humanized_status": _STATUS.get(person.status, (0, "unknown"))[1],
+            "streamIds": person.stream_ids,
+            "isHost": person.is_host,
+            "lastUpdated": absolute(meeting, meeting.duration_seconds),
+            "parentDeviceId": person.parent_id,
         }
-        for person in manifest.participants
+        for person in meeting.participants
+        if not person.is_bot
     ]
 
 
-def speaker_timeline_document(manifest: Manifest, audio_url: str | None, audio_bytes: int) -> dict[str, Any]:
+def chats_document(bot_id: str, meeting: Meeting | None) -> dict[str, Any]:
+    """The messages of the chat in order, also the bot's own. MeetStream does not show the form of this answer."""
+    by_id = {person.id: person for person in meeting.participants} if meeting is not None else {}
+    chats = [
+        {
+            "message_id": message.message_id,
+            "sender_id": _device_id(sender) if (sender := by_id.get(message.person or 0)) else None,
+            "sender_name": message.name,
+            "is_bot": sender is not None and sender.is_bot,
+            "message": message.text,
+            "timestamp": sent_at(meeting, message),
+            "relative_seconds": message.at_seconds,
+        }
+        for message in (meeting.messages if meeting is not None else [])
+        if meeting is not None
+    ]
+    return {"bot_id": bot_id, "chats": chats}
+
+
+def speaker_timeline_document(meeting: Meeting, audio_url: str | None, audio_bytes: int) -> dict[str, Any]:
     """Who spoke where in the mix: ``timestamp`` in seconds of meeting time, bytes of the WAV's samples from ``startByte`` to
     before ``endByte``, counted from the first sample. ``audio_bytes`` is the size of the file, 0 without a mix."""
     chunks = [
         {
             "chunkIndex": index,
-            "timestamp": start,
+            "timestamp": turn.start,
             "sampleRate": SAMPLE_RATE,
-            "speakerId": person.participant_id or f"{number}",
-            "speakerName": person.participant_name,
-            "startByte": _byte_at(start),
-            "endByte": _byte_at(end),
+            "speakerId": turn.person.participant_id or f"{turn.person.id}",
+            "speakerName": turn.person.name,
+            "startByte": _byte_at(turn.start),
+            "endByte": _byte_at(turn.end),
         }
-        for index, (start, end, number, person, _) in enumerate(speech(manifest))
+        for index, turn in enumerate(turns(meeting))
     ]
     return {
         "chunks": chunks,
-        "lastUpdated": manifest.recording.started_at,
+        "lastUpdated": absolute(meeting, meeting.duration_seconds),
         "audioFilePath": audio_url,
         "totalFileSize": audio_bytes,
     }
+
+
+def _device_id(person: Person) -> str:
+    return person.participant_id or next(iter(person.stream_ids), f"{person.id}")
 
 
 def _byte_at(seconds: float) -> int:

@@ -7,13 +7,15 @@ guides "How to get Separate Audio per Participant" and "Download Schemas" (docs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 from typing import Any, Final
 
-from worker.contracts.bot_facts import BotFacts, related_id, speakers, speech
+from worker.contracts.bot_facts import BotFacts, related_id
+from worker.contracts.meeting_documents import absolute, people, turns
 from worker.contracts.vendor_words import CALL_ENDED, DONE, FATAL
 from worker.iso_time import iso_utc
-from worker.manifest.schema import Manifest, ParticipantStreams
+from worker.manifest.meeting_schema import Meeting, Message, Person
+from worker.manifest.merge_meetings import speakers
+from worker.manifest.schema import Manifest
 from worker.platforms.links import parse_link
 from worker.platforms.registry import Platform
 from worker.states import State
@@ -41,9 +43,12 @@ ARTIFACTS: Final = (
 SHORTCUTS: Final = (VIDEO_MIXED, TRANSCRIPT, PARTICIPANT_EVENTS, MEETING_METADATA, AUDIO_MIXED)
 """Kinds that a recording's ``media_shortcuts`` name. Recall.ai leaves out separate audio and video there."""
 
-SEPARATE_FORMAT: Final = "webm"
-MIXED_FORMAT: Final = "wav"
-"""What the files are. Recall.ai has raw, ogg and mp3; a file that is named what it is not could not be read."""
+RAW: Final = "raw"
+MP3: Final = "mp3"
+"""Forms that are made of the files when they are downloaded: 16-bit samples, 16 kHz, mono, little-endian; MP3."""
+WEBM: Final = "webm"
+WAV: Final = "wav"
+"""What the files are, and what is given where neither is asked for."""
 
 DELETED: Final = "deleted"
 """The status of a recording, and of its artifacts, after their deletion."""
@@ -58,8 +63,8 @@ _REPORTED_ONCE: Final = frozenset({CALL_ENDED, DONE, FATAL})
 
 DocumentUrl = Callable[[str], str]
 """Takes PARTS, EVENTS, SPEAKER_TIMELINE, PARTICIPANTS or AUDIO_MIXED; returns the URL of this document, or of the mix."""
-FileUrl = Callable[[str, str], str]
-"""Takes a file's path relative to the manifest and the name to save it as; returns a URL."""
+FileUrl = Callable[[str, str, str], str]
+"""Takes a file's path relative to the manifest, the name to save it as, and its form; returns a URL."""
 
 
 def bot_document(facts: BotFacts, url: DocumentUrl) -> dict[str, Any]:
@@ -174,62 +179,98 @@ def artifact_document(facts: BotFacts, kind: str, url: DocumentUrl) -> dict[str,
     return document if form is None else {**document, "format": form}
 
 
-def parts_document(facts: BotFacts, file_url: FileUrl) -> list[dict[str, Any]]:
-    """The files of ``audio_separate``: one part for each segment of a participant."""
-    if facts.manifest is None:
-        return []
+def parts_document(
+    manifest: Manifest, meeting: Meeting, form: str, file_url: FileUrl
+) -> list[dict[str, Any]]:
+    """The files of ``audio_separate`` in ``form``: one part for each segment of a participant."""
+    by_id = {person.id: person for person in meeting.participants}
     return [
         {
             "id": number * 1000 + index,
-            "participant": _participant(number, person, facts.manifest),
-            "start_timestamp": _timestamp(facts.manifest, segment.start_seconds),
+            "participant": _participant(by_id[number], meeting),
+            "start_timestamp": _timestamp(meeting, segment.start_seconds),
             "duration": segment.duration_seconds,
-            "download_url": file_url(segment.url, segment.filename),
+            "download_url": file_url(segment.url, named_as(segment.filename, form), form),
         }
-        for number, person in speakers(facts.manifest)
+        for number, person in speakers(manifest)
         for index, segment in enumerate(person.segments())
     ]
 
 
-def participants_document(facts: BotFacts) -> list[dict[str, Any]]:
-    """Those who were heard."""
-    if facts.manifest is None:
-        return []
-    return [_participant(number, person, facts.manifest) for number, person in speakers(facts.manifest)]
+def named_as(filename: str, form: str) -> str:
+    """The name of a stem's file, or the mix's, in ``form``: ``Ada_abc123_0.webm`` → ``Ada_abc123_0.mp3``."""
+    return f"{filename.rpartition('.')[0] or filename}.{form}"
 
 
-def speaker_timeline_document(facts: BotFacts) -> list[dict[str, Any]]:
+def participants_document(meeting: Meeting) -> list[dict[str, Any]]:
+    """Those who were in the call, also if they never spoke."""
+    return [_participant(person, meeting) for person in people(meeting)]
+
+
+def speaker_timeline_document(meeting: Meeting) -> list[dict[str, Any]]:
     """Who spoke when."""
-    if facts.manifest is None:
-        return []
     return [
         {
-            "participant": _participant(number, person, facts.manifest),
-            "start_timestamp": _timestamp(facts.manifest, start),
-            "end_timestamp": _timestamp(facts.manifest, end),
+            "participant": _participant(turn.person, meeting),
+            "start_timestamp": _timestamp(meeting, turn.start),
+            "end_timestamp": _timestamp(meeting, turn.end),
         }
-        for start, end, number, person, _ in speech(facts.manifest)
+        for turn in turns(meeting)
     ]
 
 
-def events_document(facts: BotFacts) -> list[dict[str, Any]]:
-    """When people began and stopped to speak. Who joined and left is not kept."""
-    if facts.manifest is None:
-        return []
+def events_document(meeting: Meeting) -> list[dict[str, Any]]:
+    """Who joined, left, changed their name, spoke, shared their screen or wrote, in order.
+
+    Who turned a camera on is not known: neither platform says so to one who receives no video.
+    """
+    by_id = {person.id: person for person in meeting.participants}
+    moments: list[tuple[float, str, Person, dict[str, Any] | None]] = []
+    moments += [(each.at_seconds, each.action, by_id[each.person], None) for each in meeting.events]
+    for turn in turns(meeting):
+        moments += [(turn.start, "speech_on", turn.person, None), (turn.end, "speech_off", turn.person, None)]
+    moments += [
+        (each.at_seconds, "chat_message", _sender(each, by_id), {"text": each.text, "to": "everyone"})
+        for each in meeting.messages
+    ]
     return [
         {
             "id": str(index),
             "action": action,
-            "participant": _participant(number, person, facts.manifest),
-            "timestamp": _timestamp(facts.manifest, at),
-            "data": None,
+            "participant": _participant(person, meeting),
+            "timestamp": _timestamp(meeting, at),
+            "data": data,
         }
-        for index, (at, action, number, person) in enumerate(_moments(facts.manifest))
+        for index, (at, action, person, data) in enumerate(sorted(moments, key=lambda moment: moment[0]))
     ]
 
 
+def _sender(message: Message, by_id: Mapping[int, Person]) -> Person:
+    """Who wrote a message; somebody with the id 0 whom the roster does not know."""
+    return by_id.get(message.person or 0) or Person(id=0, participant_id=None, name=message.name)
+
+
+def separate_form(facts: BotFacts) -> str:
+    """The form of the speakers' files that the create body asks for: RAW before MP3, else what they are, WEBM."""
+    return _form(facts, AUDIO_SEPARATE, WEBM)
+
+
+def mixed_form(facts: BotFacts) -> str:
+    """The form of the mix that the create body asks for: RAW before MP3, else what it is, WAV."""
+    return _form(facts, AUDIO_MIXED, WAV)
+
+
+def _form(facts: BotFacts, kind: str, otherwise: str) -> str:
+    config = _recording_config(facts)
+    return next((form for form in (RAW, MP3) if config.get(f"{kind}_{form}") is not None), otherwise)
+
+
+def _recording_config(facts: BotFacts) -> Mapping[str, Any]:
+    config = facts.job.body.get("recording_config")
+    return config if isinstance(config, Mapping) else {}
+
+
 def _is_made(facts: BotFacts, kind: str) -> bool:
-    config = facts.job.body.get("recording_config") or {}
     match kind:
         case "audio_separate":
             return facts.job.separate_audio
@@ -237,7 +278,7 @@ def _is_made(facts: BotFacts, kind: str) -> bool:
             return facts.manifest is None or facts.manifest.recording.mixed_audio is not None
         case "participant_events" | "meeting_metadata":
             # Recall.ai makes them unless the body says null.
-            return not isinstance(config, Mapping) or config.get(kind, {}) is not None
+            return _recording_config(facts).get(kind, {}) is not None
         case _:
             return False
 
@@ -245,9 +286,9 @@ def _is_made(facts: BotFacts, kind: str) -> bool:
 def _data(facts: BotFacts, kind: str, url: DocumentUrl | None) -> tuple[dict[str, Any], str | None]:
     match kind:
         case "audio_separate":
-            return {"download_url": url and url(PARTS)}, SEPARATE_FORMAT
+            return {"download_url": url and url(PARTS)}, separate_form(facts)
         case "audio_mixed":
-            return {"download_url": url and url(AUDIO_MIXED)}, MIXED_FORMAT
+            return {"download_url": url and url(AUDIO_MIXED)}, mixed_form(facts)
         case "participant_events":
             return {
                 "participant_events_download_url": url and url(EVENTS),
@@ -269,25 +310,17 @@ def _status(facts: BotFacts) -> dict[str, Any]:
     return {"code": code, "sub_code": sub_code, "updated_at": facts.status.updated_at}
 
 
-def _participant(number: int, person: ParticipantStreams, manifest: Manifest) -> dict[str, Any]:
+def _participant(person: Person, meeting: Meeting) -> dict[str, Any]:
     return {
-        "id": number,
-        "name": person.participant_name,
+        "id": person.id,
+        "name": person.name,
         "is_host": person.is_host,
         "platform": "unknown",
-        "extra_data": {manifest.recording.platform: {"participant_id": person.participant_id}},
+        "extra_data": {meeting.platform: {"participant_id": person.participant_id}},
         "email": None,
     }
 
 
-def _timestamp(manifest: Manifest, seconds: float) -> dict[str, Any]:
+def _timestamp(meeting: Meeting, seconds: float) -> dict[str, Any]:
     """``seconds`` of meeting time, which counts from the state in_call_recording on."""
-    moment = datetime.fromisoformat(manifest.recording.started_at) + timedelta(seconds=seconds)
-    return {"absolute": iso_utc(moment.timestamp()), "relative": round(seconds, 4)}
-
-
-def _moments(manifest: Manifest) -> list[tuple[float, str, int, ParticipantStreams]]:
-    turns = speech(manifest)
-    moments = [(start, "speech_on", number, person) for start, _, number, person, _ in turns]
-    moments += [(end, "speech_off", number, person) for _, end, number, person, _ in turns]
-    return sorted(moments, key=lambda moment: moment[:3])
+    return {"absolute": absolute(meeting, seconds), "relative": round(seconds, 4)}

@@ -4,11 +4,13 @@
 
     {prefix}bots/{bot_id}/bot.json                                  the bot's current state
                           audio_streams.json                        the manifest of all attempts together
+                          meeting.json                              participants, their changes, and chat, likewise
                           lease.json                                the worker that owns the bot, and until when
                           result.json                               how the job ended; written once
                           attempts/0001/attempt.json                the worker that claimed the number
                                         tape/part-000000.mcap       as written, part by part
                                         files/streams/….webm        finished files
+                                        files/meeting.json          participants, their changes, and chat of the attempt
                                         failure/screenshot.png      what the page showed when it failed
     {prefix}bots/_probe/{random}/                                   a check of the store; removed at once
 
@@ -48,6 +50,11 @@ class BotKeys(NamedTuple):
     def audio_streams(self) -> str:
         """``audio_streams.json``."""
         return f"{self.folder}audio_streams.json"
+
+    @property
+    def meeting(self) -> str:
+        """``meeting.json``."""
+        return f"{self.folder}meeting.json"
 
     @property
     def lease(self) -> str:

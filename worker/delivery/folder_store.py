@@ -151,6 +151,15 @@ class FolderStore(PagedStore):
         with self._reporting(f"list {prefix}"):
             return list(islice(self._walk(self._objects, "", prefix, after), limit))
 
+    def blocks(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """See PagedStore."""
+        with self._reporting(f"get {key}"), self.path(key).open("rb") as stream:
+            stream.seek(start)
+            left = length
+            while block := stream.read(_BLOCK if left is None else min(left, _BLOCK)):
+                yield block
+                left = None if left is None else left - len(block)
+
     def _walk(self, folder: Path, start: str, prefix: str, after: str) -> Iterator[Listed]:
         """The objects of ``folder``, whose keys begin with ``start``, in order of their keys."""
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -140,6 +140,15 @@ class PagedStore(ObjectStore, Protocol):
         order of their keys; ``after`` empty: from the first one. Fewer than ``limit``: there are no more.
         """
 
+    def blocks(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The object's bytes from ``start`` on, ``length`` of them or all, in blocks that fit into memory. Closing the iterator
+        lets go of the object. Raises NotFoundError, at once or with the first block.
+
+        This one is for stores whose objects fit into memory.
+        """
+        end = None if length is None else start + length
+        yield self.get(key).data[start:end]
+
 
 class S3Store(PagedStore):
     """A bucket. Thread-safe.
@@ -258,7 +267,7 @@ class S3Store(PagedStore):
         """See ObjectStore. Sends no request, except for credentials."""
         parameters: dict[str, str] = {"Bucket": self._bucket, "Key": key}
         if filename is not None:
-            parameters["ResponseContentDisposition"] = _attachment(filename)
+            parameters["ResponseContentDisposition"] = attachment(filename)
         return self._read(
             f"presign {key}",
             lambda: self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds),
@@ -304,6 +313,18 @@ class S3Store(PagedStore):
             if not found or not answer.get("IsTruncated", False):
                 break
         return listing
+
+    def blocks(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """See PagedStore. What breaks off is not asked for again."""
+        if length == 0:
+            return
+        end = "" if length is None else str(start + length - 1)
+        answer = self._read(
+            f"get {key}",
+            lambda: self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end}"),
+        )
+        with closing(answer["Body"]) as body:
+            yield from body.iter_chunks(_COPY_BYTES)
 
     def _put_empty(self, key: str, content_type: str, if_absent: bool, if_match: str | None) -> str:
         arguments = self._write_arguments(content_type, write_id := secrets.token_hex(8))
@@ -409,7 +430,7 @@ def _http_date(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _attachment(filename: str) -> str:
+def attachment(filename: str) -> str:
     """A Content-Disposition for any name (RFC 6266, section 4.3)."""
     plain = "".join(
         letter if letter.isascii() and letter.isprintable() and letter not in '"\\%' else "_"

@@ -13,9 +13,10 @@ import msgspec
 from worker.delivery.bucket_layout import AttemptKeys, BotKeys
 from worker.delivery.object_store import Listed, NotFoundError, ObjectStore
 from worker.jobs.attempt_numbers import attempts_of
+from worker.manifest.meeting_schema import MeetingLog
 from worker.manifest.schema import Manifest
 from worker.reasons import read_reason
-from worker.rendering.output import MANIFEST_FILE
+from worker.rendering.output import MANIFEST_FILE, MEETING_FILE
 from worker.tape.errors import TapeReadError
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
 from worker.tape.reader import read_tape
@@ -91,6 +92,14 @@ def manifest_of(store: ObjectStore, keys: AttemptKeys) -> Manifest | None:
     """The attempt's manifest, None if there is none yet. Raises what the store raises."""
     try:
         return msgspec.json.decode(store.get(keys.file(MANIFEST_FILE)).data, type=Manifest)
+    except NotFoundError:
+        return None
+
+
+def meeting_log_of(store: ObjectStore, keys: AttemptKeys) -> MeetingLog | None:
+    """The attempt's meeting.json, None if there is none. Raises what the store raises, and DecodeError."""
+    try:
+        return msgspec.json.decode(store.get(keys.file(MEETING_FILE)).data, type=MeetingLog)
     except NotFoundError:
         return None
 

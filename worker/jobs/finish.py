@@ -8,6 +8,8 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from worker.contracts.job import Job
 from worker.contracts.status import Result, ResultFile, result_event
 from worker.contracts.streams_document import mixed_only
@@ -19,13 +21,16 @@ from worker.delivery.lease import Lease, LeaseLostError
 from worker.delivery.object_store import Listed, ObjectStore
 from worker.jobs.attempt import Attempt
 from worker.jobs.context import WorkerContext
+from worker.jobs.earlier_attempts import meeting_log_of
 from worker.jobs.job_outcome import JobOutcome, announcement_of, given_up, judge, make_result
 from worker.jobs.publish_attempts import AttemptsPublisher
 from worker.jobs.recovery import files_of
 from worker.jobs.reporter import Reporter
 from worker.jobs.result_file import keep_result
 from worker.lifecycle.ending import Ending
+from worker.manifest.meeting_schema import encode_meeting
 from worker.manifest.merge import RecordedAttempt, merge_attempts
+from worker.manifest.merge_meetings import merge_meetings
 from worker.manifest.schema import Announcement, Manifest, encode_manifest
 from worker.reasons import read_reason
 from worker.states import State, read_state
@@ -67,7 +72,10 @@ class Finish:
         self._attempts = attempts
         self._out_of_time = out_of_time
         self._publisher = AttemptsPublisher(job, keys, store, context.metrics, attempts)
-        self._document = GuardedDocument(store, keys.audio_streams, lambda: lease.may_speak(context.clock()))
+        self._document, self._meeting = (
+            GuardedDocument(store, key, lambda: lease.may_speak(context.clock()))
+            for key in (keys.audio_streams, keys.meeting)
+        )
 
     async def run(self, ending: Ending | None) -> Result | None:
         """Finishes the job. ``ending`` is that of the last attempt, None if this worker made no attempt.
@@ -142,7 +150,7 @@ class Finish:
             raise LeaseLostError(f"{self._keys.lease}: another worker has the bot")
 
     async def _publish_document(self, recorded: list[RecordedAttempt]) -> Manifest | None:
-        """Writes the bot's audio_streams.json, if anything was recorded, and reports that the audio is final.
+        """Writes the bot's audio_streams.json and meeting.json, if anything was recorded, and reports that the audio is final.
 
         Returns the merged manifest, with its speakers even if the job asks for no separate files.
         """
@@ -152,8 +160,21 @@ class Finish:
         merged = merge_attempts(recorded)
         body = encode_manifest(merged if self._job.separate_audio else mixed_only(merged))
         await asyncio.to_thread(self._document.write, body)
+        await asyncio.to_thread(self._write_meeting, merged, recorded)
         await self._reporter.audio_ready()
         return merged
+
+    def _write_meeting(self, merged: Manifest, recorded: Sequence[RecordedAttempt]) -> None:
+        """Writes who was in the call and what was written. Raises what the store raises; what else is wrong costs no audio."""
+        logs = []
+        for attempt in sorted(recorded, key=lambda each: each.attempt):
+            try:
+                log = meeting_log_of(self._store, self._keys.attempt(attempt.attempt))
+            except msgspec.DecodeError as error:
+                logger.error("the participants of attempt %d are left out: %s", attempt.attempt, error)
+                continue
+            logs += [] if log is None else [log]
+        self._meeting.write(encode_meeting(merge_meetings(merged, logs)))
 
     async def _make_result(
         self, manifest: Manifest | None, job_outcome: JobOutcome, announcement: Announcement | None

@@ -11,7 +11,7 @@ from typing import Final
 
 from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.object_store import ObjectStore, PreconditionFailedError
-from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, STREAMS_FOLDER, TIMELINE_FILE
+from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, MEETING_FILE, STREAMS_FOLDER, TIMELINE_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +35,15 @@ Done = Callable[[int], None]
 def publish_audio(
     store: ObjectStore, keys: AttemptKeys, output: Path, *, separate_audio: bool, done: Done | None = None
 ) -> None:
-    """Uploads the speakers' files, if the job asks for them, then the manifest: once it is there, all of them are.
+    """Uploads the speakers' files, if the job asks for them, and who was in the call, then the manifest: once it is there, all
+    of them are.
 
     Blocks; raises what the store raises, and OSError.
     """
     if separate_audio:
         _upload_all(store, keys, output, sorted((output / STREAMS_FOLDER).glob("*.webm")), done)
+    meeting = output / MEETING_FILE
+    _upload_all(store, keys, output, [meeting] if meeting.is_file() else [], done)
     _upload(store, keys, output, done, output / MANIFEST_FILE)
 
 

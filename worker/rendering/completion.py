@@ -14,6 +14,8 @@ from worker.audio.mixer import Mix
 from worker.audio.opus import SAMPLE_RATE
 from worker.errors import cause
 from worker.manifest.assemble import assemble_manifest
+from worker.manifest.meeting_log import MeetingCollector
+from worker.manifest.meeting_schema import encode_meeting
 from worker.manifest.naming import name_sources
 from worker.manifest.recording_facts import SessionFacts
 from worker.manifest.schema import Manifest, encode_manifest
@@ -21,6 +23,7 @@ from worker.rendering.mix_file import MixFile
 from worker.rendering.output import (
     AUDIO_FILE,
     MANIFEST_FILE,
+    MEETING_FILE,
     STREAMS_FOLDER,
     TIMELINE_FILE,
     replace_file,
@@ -54,6 +57,7 @@ class Completion:
         mixer: Mix | None,
         mix_file: MixFile | None,
         facts: SessionFacts,
+        meeting: MeetingCollector,
         decoder: RosterDecoder,
         warnings: Callable[[], list[str]],
     ) -> None:
@@ -62,6 +66,7 @@ class Completion:
         self._mixer = mixer
         self._mix_file = mix_file
         self._facts = facts
+        self._meeting = meeting
         self._decoder = decoder
         self._warnings = warnings
         self._failed: list[_Failed] = []
@@ -88,6 +93,7 @@ class Completion:
         # It is written again below; until then the other files come first.
         with suppress(Exception):
             written = self._write_manifest(end, None)
+        self._write_meeting(end)
         self._close_mix(end)
         self._write_timeline(end)
         return self._write_manifest(end, written)
@@ -122,6 +128,16 @@ class Completion:
             self._mixer.close(end)
         except Exception as error:  # noqa: BLE001 - whatever it is costs the mix alone
             self._fail(AUDIO_FILE, "The mixed audio may lack its end: it could not be completed", error)
+
+    def _write_meeting(self, end: int) -> None:
+        try:
+            started = self._facts.started
+            log = self._meeting.log(self._decoder.roster(), started.at if started else 0.0, end / SAMPLE_RATE)
+            replace_file(self._output / MEETING_FILE, encode_meeting(log))
+        except Exception as error:  # noqa: BLE001 - whatever it is costs this document alone
+            self._fail(
+                MEETING_FILE, "There is no list of participants and messages: it could not be written", error
+            )
 
     def _write_timeline(self, end: int) -> None:
         try:

@@ -11,6 +11,7 @@ from worker.errors import InputError
 
 AUDIO_FILE: Final = "audio.wav"
 MANIFEST_FILE: Final = "audio_streams.json"
+MEETING_FILE: Final = "meeting.json"
 TIMELINE_FILE: Final = "timeline.html"
 STREAMS_FOLDER: Final = "streams"
 TAPE_FOLDER: Final = "tape"

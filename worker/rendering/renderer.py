@@ -11,6 +11,7 @@ from pathlib import Path
 from worker.audio.mixer import Mix, Mixer, OpenMix
 from worker.audio.opus import QUANTUM, SAMPLE_RATE
 from worker.audio.payload_kinds import PayloadKind, left_out_warning
+from worker.manifest.meeting_log import MeetingCollector
 from worker.manifest.naming import name_sources
 from worker.manifest.recording_facts import SessionFacts
 from worker.manifest.schema import Manifest
@@ -48,7 +49,7 @@ MIX_AT_ONCE = 120 * SAMPLE_RATE
 
 
 class Renderer:
-    """Writes stems, mix, manifest and timeline into ``output`` while events are fed; ``finish`` completes them.
+    """Writes stems, mix, manifest, meeting and timeline into ``output`` while events are fed; ``finish`` completes them.
 
     ``platform`` decides the roster decoder and the kind of stems. ``sinks`` are opened for each source and receive it while it
     is written. A file that cannot be written ends there, alone. Raises OSError if the folder cannot be made.
@@ -71,6 +72,7 @@ class Renderer:
         self._mix_file = MixFile(output / AUDIO_FILE) if mix else None
         self._mixer = open_mix(self._mix_file) if self._mix_file else None
         self._facts = SessionFacts()
+        self._meeting = MeetingCollector()
         entry = PLATFORMS[platform]
         self._decoder = entry.open_roster_decoder()
         self._stem_set = _open_stem_set(entry, output / STREAMS_FOLDER, self._mixer, self._decoder, sinks)
@@ -100,8 +102,12 @@ class Renderer:
         if isinstance(event, RecordingStarted) and self._clock is None:
             self._clock = MeetingClock(min(event.at, logged + TOLERANCE))
             self._stem_set.begin(self._clock.zero)
-        if self._clock is not None and not self._ended:
+            self._meeting.begin()
+        if self._clock is None:
+            self._meeting.observe(event, None)
+        elif not self._ended:
             at = self._clock.event_time(event.at, logged)
+            self._meeting.observe(event, at)
             if isinstance(event, RecordingEnded):
                 self._now = max(0.0, at)
                 self._ended = True
@@ -149,6 +155,7 @@ class Renderer:
             self._mixer,
             self._mix_file,
             self._facts,
+            self._meeting,
             self._decoder,
             self._warnings,
         )

@@ -1,23 +1,32 @@
-"""Compares rosters: who joined, left, was renamed, muted or unmuted (pure)."""
+"""Compares rosters: who joined, left, was renamed, muted or unmuted, or shares their screen (pure)."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from worker.roster.roster import Device, Roster, Status
 from worker.tape.events import RosterChanged
 
+SHARES: Final = "screenshare_on"
+STOPS_SHARING: Final = "screenshare_off"
+
 
 class RosterChanges:
-    """Compares each roster with the one before it, without screen shares, the bot itself and participants who never left the
-    lobby."""
+    """Compares each roster with the one before it, without the bot itself and participants who never left the lobby."""
 
     def __init__(self) -> None:
         self._known: dict[str, Device] = {}
+        self._shares: dict[str, str] = {}
+        """The participant of each screen share in the call."""
 
     def changes(self, roster: Roster, at: float) -> list[RosterChanged]:
         """The changes since the last roster, at ``at`` (Unix seconds), in the roster's order."""
         found: list[RosterChanged] = []
         for device_id, device in roster.devices.items():
-            if device.is_us or device.parent_id is not None:
+            if device.is_us:
+                continue
+            if device.parent_id is not None:
+                found += self._share(device, device.parent_id, roster, at)
                 continue
             if device.status is Status.WAITING and device_id not in self._known:
                 continue
@@ -28,6 +37,20 @@ class RosterChanges:
                 for change in _changes(before, device)
             ]
         return found
+
+    def _share(self, device: Device, presenter: str, roster: Roster, at: float) -> list[RosterChanged]:
+        """What a participant's screen share changed; they share once, however many devices show it."""
+        shared = presenter in self._shares.values()
+        if device.status.is_here:
+            self._shares[device.device_id] = presenter
+        else:
+            self._shares.pop(device.device_id, None)
+        shares = presenter in self._shares.values()
+        if shares == shared:
+            return []
+        change = SHARES if shares else STOPS_SHARING
+        name = roster.device(presenter).name
+        return [RosterChanged(at=at, change=change, participant_id=presenter, name=name)]
 
 
 def _changes(before: Device | None, now: Device) -> list[str]:

@@ -23,6 +23,7 @@ from worker.server.dispatcher import Dispatcher
 from worker.server.downloads import download_router
 from worker.server.errors import NOT_FOUND, ApiError, error_body, vendor_of
 from worker.server.meetstream import meetstream_router
+from worker.server.meetstream_meeting import meetstream_meeting_router
 from worker.server.openapi import components
 from worker.server.page.routes import page_router
 from worker.server.recall import recall_router
@@ -87,6 +88,7 @@ def build_app(
         route_handlers=[
             healthz,
             meetstream_router(),
+            meetstream_meeting_router(),
             recall_router(),
             download_router(),
             page_router(services, _shown),

@@ -26,6 +26,8 @@ from worker.delivery.object_store import (
 from worker.jobs.cancel import cancel_job
 from worker.jobs.reporter import read_status
 from worker.jobs.start_limits import JOIN_LEAD
+from worker.manifest.meeting_schema import Meeting
+from worker.manifest.merge_meetings import merge_meetings
 from worker.manifest.schema import Manifest
 from worker.safe_text import printable
 from worker.server.dispatcher import Dispatcher
@@ -139,6 +141,18 @@ class Bots:
         """What is known of a bot; None as ``find``."""
         record = self.find(workspace, bot_id)
         return None if record is None else self.facts_of(record, with_manifest=with_manifest)
+
+    def meeting(self, facts: BotFacts) -> Meeting | None:
+        """Who was in the call and what was written; None if nothing was recorded.
+
+        ``facts`` are with the manifest, which alone tells of recordings from before meeting.json was written.
+        """
+        if facts.manifest is None:
+            return None
+        try:
+            return self._read(self.keys_of(facts.bot_id).meeting, Meeting)[0]
+        except NotFoundError:
+            return merge_meetings(facts.manifest, [])
 
     def page(
         self,

@@ -15,10 +15,7 @@ from worker.contracts.meetstream_documents import (
     created_document,
     detail_document,
     listed_document,
-    participants_document,
-    speaker_timeline_document,
     status_document,
-    status_name,
 )
 from worker.contracts.streams_document import URL_SECONDS, streams_document
 from worker.server.access import LIMIT, Access
@@ -26,9 +23,12 @@ from worker.server.bots import BotBusyError, Bots
 from worker.server.creation import Kind, Request, create_once, read_body, read_job
 from worker.server.cursors import read_cursor, write_cursor
 from worker.server.errors import ApiError, Vendor
+from worker.server.meetstream_answers import BOT_NOT_FOUND as _BOT_NOT_FOUND
+from worker.server.meetstream_answers import facts_of as _facts
+from worker.server.meetstream_answers import not_ready as _not_ready
 from worker.server.openapi import body_of, responses
 from worker.server.records import BotRecord
-from worker.server.services import AnyRequest, Given, Services, mix_of
+from worker.server.services import AnyRequest, Given, mix_of
 
 KEPT: Final = 86_400.0
 """Seconds for which an Idempotency-Key counts. MeetStream does not say for how long it does."""
@@ -40,10 +40,8 @@ PAGE: Final = 50
 """Bots on a page of the list."""
 LARGEST_PAGE: Final = 200
 
-_MISSING: Final = ("get_video", "get_chats", "get_screenshots", "summary")
+_MISSING: Final = ("get_video", "get_screenshots", "summary")
 _COMMANDS: Final = ("send_message", "send_image", "pause_recording", "resume_recording", "transcribe")
-
-_BOT_NOT_FOUND: Final = "Bot not found."
 
 Document = dict[str, Any]
 
@@ -62,8 +60,6 @@ def meetstream_router() -> Router:
             get_audio,
             get_audio_streams,
             get_recording_streams,
-            get_participants,
-            get_speaker_timeline,
             get_transcriptions,
             get_transcript,
             *map(_missing, _MISSING),
@@ -226,41 +222,6 @@ def get_recording_streams(services: Given, request: AnyRequest, bot_id: FromPath
     )
 
 
-@get(
-    "/bots/{bot_id:str}/get_participants",
-    responses=responses(Vendor.MEETSTREAM, 202, 404),
-    sync_to_thread=True,
-)
-def get_participants(
-    services: Given, request: AnyRequest, bot_id: FromPath[str]
-) -> Response[Document] | Response[list[Document]]:
-    """Lists those who were heard."""
-    facts = _facts(services, request, bot_id)
-    if not facts.has_audio:
-        return _not_ready(facts, "status", "Participants")
-    return Response(participants_document(facts.manifest) if facts.manifest is not None else [])
-
-
-@get(
-    "/bots/{bot_id:str}/get_speaker_timeline",
-    responses=responses(Vendor.MEETSTREAM, 202, 404),
-    sync_to_thread=True,
-)
-def get_speaker_timeline(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Response[Document]:
-    """Returns who spoke where in the mix."""
-    facts = _facts(services, request, bot_id)
-    if not facts.has_audio:
-        return _not_ready(facts, "status", "The speaker timeline")
-    if facts.manifest is None:
-        raise ApiError(404, "There is no recording of this bot.")
-    url, size = None, 0
-    if (path := mix_of(facts.manifest)) is not None:
-        url = services.file_url(request.scope, bot_id, path, "audio.wav", AUDIO_SECONDS)
-        key = f"{services.bots.keys_of(bot_id).folder}{path}"
-        size = next((item.size for item in services.bots.store.page(key, "", 1)), 0)
-    return Response(speaker_timeline_document(facts.manifest, url, size))
-
-
 @get("/bots/{bot_id:str}/transcriptions", responses=responses(Vendor.MEETSTREAM, 404), sync_to_thread=True)
 def get_transcriptions(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Document:
     """Lists transcripts: there are none yet."""
@@ -316,17 +277,3 @@ def _record(bots: Bots, request: AnyRequest, bot_id: str) -> BotRecord:
     if record is None:
         raise ApiError(404, _BOT_NOT_FOUND)
     return record
-
-
-def _facts(services: Services, request: AnyRequest, bot_id: str, *, with_manifest: bool = True) -> BotFacts:
-    facts = services.bots.facts(request.auth.name, bot_id, with_manifest=with_manifest)
-    if facts is None:
-        raise ApiError(404, _BOT_NOT_FOUND)
-    return facts
-
-
-def _not_ready(facts: BotFacts, field: str, what: str) -> Response[Document]:
-    message = (
-        f"{what} will be available after the bot has left the meeting. Current status: {status_name(facts)}"
-    )
-    return Response({field: "in_progress", "message": message}, status_code=HTTPStatus.ACCEPTED)

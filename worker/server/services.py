@@ -14,8 +14,9 @@ from litestar.di import NamedDependency
 from litestar.types import Scope
 
 from worker.delivery.object_store import S3Store
-from worker.manifest.schema import Manifest
+from worker.manifest.schema import SAMPLE_RATE, Manifest
 from worker.server.bots import Bots
+from worker.server.conversions import Conversions
 from worker.server.deletion import Deletions
 from worker.server.keys import Keys, Workspace
 from worker.server.links import Links
@@ -48,6 +49,7 @@ class Services:
     prefix: str = ""
     demo: DemoMeeting | None = None
     clock: Callable[[], float] = time.time
+    conversions: Conversions = field(default_factory=Conversions)
     limits: RateLimits = field(default_factory=lambda: RateLimits(time.monotonic))
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -72,9 +74,28 @@ class Services:
             return self.bots.store.presign(key, seconds, filename)
         return self.signed_url(scope, f"/download/file/{key}", seconds, name=filename)
 
+    def converted_url(
+        self, scope: Scope, bot_id: str, path: str, filename: str, form: str, duration: float, seconds: int
+    ) -> str:
+        """A URL of this server of a bot's file in another form (worker.audio.converted_forms), ``duration`` seconds long."""
+        key = f"{self.bots.keys_of(bot_id).folder}{path}"
+        samples = str(round(duration * SAMPLE_RATE))
+        return self.signed_url(
+            scope, f"/download/converted/{key}", seconds, name=filename, form=form, samples=samples
+        )
+
 
 Given: TypeAlias = NamedDependency[Services]
 """The services, as a parameter of a route."""
+
+
+def mix_seconds(manifest: Manifest) -> float:
+    """The length of the file that ``mix_of`` names."""
+    recording = manifest.recording
+    if not recording.parts:
+        return recording.duration_seconds
+    path = mix_of(manifest)
+    return next((part.duration_seconds for part in recording.parts if part.mixed_audio == path), 0.0)
 
 
 def mix_of(manifest: Manifest) -> str | None:

@@ -111,8 +111,9 @@ class PageSeen(Event, frozen=True, kw_only=True):
 
 
 class RosterChanged(Event, frozen=True, kw_only=True):
-    """A participant joined, left, was renamed, muted or unmuted by the decoded roster: ``change`` is ``join``, ``leave``,
-    ``rename``, ``mute`` or ``unmute``. The raw messages are on the tape as well."""
+    """A participant joined, left, was renamed, muted or unmuted, or began or stopped to share their screen by the decoded
+    roster: ``change`` is ``join``, ``leave``, ``rename``, ``mute``, ``unmute``, ``screenshare_on`` or ``screenshare_off``; the
+    last two are not on older tapes. The raw messages are on the tape as well."""
 
     change: str
     participant_id: str

@@ -106,7 +106,7 @@ class Refusing:
     """A libopus that refuses packets that contain one of ``refused``."""
 
     def __init__(self, refused: list[bytes], error: Exception) -> None:
-        self._inner = decoder._decoder()
+        self._inner = decoder.mono_decoder()
         self._refused = refused
         self._error = error
 
@@ -125,7 +125,7 @@ def test_a_packet_that_cannot_be_decoded_is_silent_alone(
 ) -> None:
     """Though it is decoded together with its neighbours."""
     refusing = Refusing([ARIA[13][1:], ARIA[31][1:]], error)
-    monkeypatch.setattr(decoder, "_decoder", lambda: refusing)
+    monkeypatch.setattr(decoder, "mono_decoder", lambda: refusing)
     track, speech = decoded(40 * 960, lambda speech: speak(speech, 0, ARIA[:40]))
     silent = [number for number in range(40) if not track.added[number * 960 : (number + 1) * 960].any()]
     assert silent == [13, 31]

@@ -225,6 +225,7 @@ def test_replay_writes_all_files(tmp_path: Path, tape: Path, capsys: pytest.Capt
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "audio.wav",
         "audio_streams.json",
+        "meeting.json",
         "streams",
         "timeline.html",
     }

@@ -151,6 +151,7 @@ def test_recovery_without_separate_audio_uploads_only_manifest_and_mix(
     wanted = {
         "attempts/0001/files/audio_streams.json",
         "attempts/0001/files/audio.wav",
+        "attempts/0001/files/meeting.json",
         *(f"attempts/0001/tape/{part.name}" for part in parts),
     }
     (recovered,) = recover(

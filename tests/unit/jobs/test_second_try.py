@@ -78,6 +78,7 @@ def test_without_room_the_second_try_goes_without_the_mix_and_says_so(
     assert replayed.manifest == written(tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "audio_streams.json",
+        "meeting.json",
         "streams",
         "timeline.html",
     }

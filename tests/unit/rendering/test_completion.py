@@ -257,7 +257,7 @@ def test_a_manifest_that_cannot_be_written_costs_no_other_file(
     tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path, content: bytes) -> None:
-        if path.suffix == ".json":
+        if path.name == "audio_streams.json":
             raise FULL
         path.write_bytes(content)
 
@@ -268,6 +268,17 @@ def test_a_manifest_that_cannot_be_written_costs_no_other_file(
     assert found.keys() == whole.keys() - {"audio_streams.json"}
     for name in found:
         assert found[name] == whole[name]
+
+
+@pytest.mark.parametrize("error", [FULL, ValueError("no"), MemoryError()])
+def test_a_list_of_participants_that_cannot_be_written_costs_no_other_file(
+    error: Exception, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "encode_meeting", fails(error))
+    why = {OSError: "No space left on device", MemoryError: "MemoryError"}.get(type(error), "no")
+    warning = f"There is no list of participants and messages: it could not be written ({why})."
+    _, found = check(tmp_path / "out", whole, ["meeting.json"], warning)
+    assert "meeting.json" not in found
 
 
 @pytest.mark.parametrize("error", [FULL, ValueError("no"), MemoryError()])

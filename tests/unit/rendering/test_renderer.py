@@ -81,6 +81,7 @@ def test_each_speaker_gets_a_file_as_long_as_the_recording(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "audio.wav",
         "audio_streams.json",
+        "meeting.json",
         "streams",
         "timeline.html",
     ]
@@ -149,7 +150,7 @@ def test_two_renderings_are_the_same_to_the_byte(tmp_path: Path) -> None:
     for name in ("a", "b"):
         render(events, tmp_path / name)
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
-    assert len(files) == 6
+    assert len(files) == 7
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 

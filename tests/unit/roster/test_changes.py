@@ -46,10 +46,26 @@ def test_mute_and_unmute_are_changes() -> None:
     assert changes_to(roster_changes, roster(ana=device(muted=False))) == [("unmute", "Ana")]
 
 
-def test_the_bot_and_screen_shares_are_left_out() -> None:
-    shown = Device(device_id="screen", parent_id="ana", status=Status.IN)
+def test_the_bot_is_left_out() -> None:
     us = Device(device_id="us", is_us=True, status=Status.IN)
-    assert RosterChanges().changes(roster(screen=shown, us=us), 5.0) == []
+    assert RosterChanges().changes(roster(us=us), 5.0) == []
+
+
+def test_a_screen_share_is_a_change_of_its_presenter() -> None:
+    roster_changes = RosterChanges()
+    changes_to(roster_changes, roster(ana=device()))
+
+    def shown(**devices: Status) -> list[tuple[str, str | None]]:
+        shares = {
+            name: Device(device_id=name, parent_id="ana", status=status) for name, status in devices.items()
+        }
+        return changes_to(roster_changes, roster(ana=device(), **shares))
+
+    assert shown(screen=Status.IN) == [("screenshare_on", "Ana")]
+    assert shown(screen=Status.IN, again=Status.IN) == []
+    assert shown(screen=Status.OUT, again=Status.IN) == []
+    assert shown(screen=Status.OUT, again=Status.OUT) == [("screenshare_off", "Ana")]
+    assert shown(screen=Status.IN) == [("screenshare_on", "Ana")]
 
 
 def test_a_participant_who_had_left_before_is_left_out() -> None:

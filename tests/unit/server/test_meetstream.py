@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from tests.support.api import MEETING, OTHER_KEY, STEM, Api
+from worker.contracts.streams_document import mixed_only
+from worker.manifest.schema import encode_manifest
 from worker.reasons import Reason
 from worker.states import State
 
@@ -171,6 +173,7 @@ async def test_before_the_bot_has_left_files_are_not_ready(api: Api) -> None:
         "get_audio_streams",
         "get_recording_streams",
         "get_participants",
+        "get_chats",
         "get_speaker_timeline",
     )
     async with api.client() as client:
@@ -202,6 +205,7 @@ async def test_a_bot_of_which_nothing_was_recorded_has_no_files(api: Api) -> Non
         assert (await client.get(f"/api/v1/bots/{bot_id}/get_audio")).status_code == 404
         assert (await client.get(f"/api/v1/bots/{bot_id}/get_speaker_timeline")).status_code == 404
         assert (await client.get(f"/api/v1/bots/{bot_id}/get_participants")).json() == []
+        assert (await client.get(f"/api/v1/bots/{bot_id}/get_chats")).json()["chats"] == []
         assert (await client.get(f"/api/v1/bots/{bot_id}/status")).json()["status"] == "Error"
 
 
@@ -231,6 +235,43 @@ async def test_files_of_a_recorded_bot_are_downloaded_without_a_key(api: Api) ->
     assert [chunk["timestamp"] for chunk in timeline["chunks"]] == sorted(start for start, _ in turns)
     assert all(chunk["startByte"] == round(chunk["timestamp"] * 48_000) * 2 for chunk in timeline["chunks"])
     assert timeline["totalFileSize"] == len(b"RIFF a mix")
+
+
+async def test_those_who_never_spoke_and_the_chat_are_listed(api: Api) -> None:
+    async with api.client() as client:
+        bot_id = await create(client)
+        heard, silent = api.attend(bot_id, api.record(bot_id, speakers=1))
+        people = (await client.get(f"/api/v1/bots/{bot_id}/get_participants")).json()
+        chats = (await client.get(f"/api/v1/bots/{bot_id}/get_chats")).json()
+    assert [(each["displayName"], each["parentDeviceId"]) for each in people] == [
+        (heard, None),
+        (silent, None),
+        ("", "cy"),
+    ]
+    fields = "deviceId displayName fullName profilePicture status humanized_status streamIds lastUpdated parentDeviceId"
+    assert all(set(fields.split()) <= each.keys() for each in people)
+    assert (people[1]["status"], people[1]["humanized_status"]) == (6, "not_in_meeting")
+    assert [(each["sender_name"], each["is_bot"], each["message"]) for each in chats["chats"]] == [
+        (silent, False, "<b>hi</b>"),
+        ("Notes", True, "I record"),
+    ]
+    times = [each["timestamp"] for each in chats["chats"]]
+    assert times == ["2026-11-21T09:30:03.250Z", "2026-09-21T14:13:20.000Z"]
+
+
+async def test_speakers_of_a_bot_without_separate_files_are_on_its_timeline(api: Api) -> None:
+    async with api.client() as client:
+        bot_id = await create(client)
+        manifest = api.record(bot_id, speakers=2)
+        api.attend(bot_id, manifest)
+        keys = api.bots.keys_of(bot_id)
+        document = encode_manifest(mixed_only(manifest))
+        api.store.put(keys.audio_streams, document, content_type="application/json")
+        timeline = (await client.get(f"/api/v1/bots/{bot_id}/get_speaker_timeline")).json()
+        people = (await client.get(f"/api/v1/bots/{bot_id}/get_participants")).json()
+    names = {person.participant_name for person in manifest.participants}
+    assert {chunk["speakerName"] for chunk in timeline["chunks"]} == names
+    assert names < {person["displayName"] for person in people}
 
 
 async def test_detail_has_the_states_in_meetstreams_names(api: Api) -> None:
@@ -297,7 +338,7 @@ async def test_a_bot_at_work_is_not_deleted(api: Api) -> None:
 
 
 async def test_what_is_not_served_says_so(api: Api) -> None:
-    gets = ("get_video", "get_chats", "get_screenshots", "summary")
+    gets = ("get_video", "get_screenshots", "summary")
     posts = ("send_message", "send_image", "pause_recording", "resume_recording", "transcribe")
     asked = [("GET", name, 404) for name in gets] + [("POST", name, 501) for name in posts]
     async with api.client() as client:

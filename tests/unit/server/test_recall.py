@@ -127,7 +127,9 @@ async def test_documents_and_files_are_behind_links_that_need_no_key(api: Api) -
         assert [part["duration"] for part in parts] == [60.0, 60.0, 60.0]
         assert parts[0]["start_timestamp"] == {"absolute": "2026-11-21T09:30:00.250Z", "relative": 0.0}
         for part, (_, segment) in zip(parts, manifest.segments(), strict=True):
-            assert (await client.get(part["download_url"])).content == STEM + segment.filename.encode()
+            head = await client.head(part["download_url"])
+            assert head.headers["content-length"] == str(60 * 16_000 * 2)
+            assert segment.filename.replace(".webm", ".raw") in head.headers["content-disposition"]
         assert (await client.get(mixed["data"]["download_url"])).content == b"RIFF a mix"
         people = (await client.get(events["participants_download_url"])).json()
         assert [person["name"] for person in people] == ["Ada Lovelace", "Grace Hopper", "Alan Turing"]
@@ -141,6 +143,48 @@ async def test_documents_and_files_are_behind_links_that_need_no_key(api: Api) -
         assert moments == sorted(moments)
         assert {event["action"] for event in happened} == {"speech_on", "speech_off"}
         assert len(happened) == 2 * len(turns)
+
+
+async def test_speakers_files_of_a_bot_that_was_made_otherwise_are_what_they_are(api: Api) -> None:
+    body = {"meeting_link": MEETING, "bot_name": "Notes", "audio_separate_streams": True}
+    async with api.client() as client:
+        bot_id = (await client.post("/api/v1/bots/create_bot", json=body)).json()["bot_id"]
+        manifest = api.record(bot_id)
+        (separate,) = (await client.get("/api/v1/audio_separate")).json()["results"]
+        (mixed,) = (await client.get("/api/v1/audio_mixed")).json()["results"]
+        assert (separate["format"], mixed["format"]) == ("webm", "wav")
+        parts = (await client.get(separate["data"]["download_url"])).json()
+        for part, (_, segment) in zip(parts, manifest.segments(), strict=True):
+            answer = await client.get(part["download_url"])
+            assert answer.content == STEM + segment.filename.encode()
+            assert segment.filename in answer.headers["content-disposition"]
+
+
+async def test_documents_tell_of_those_who_never_spoke_and_of_the_chat(api: Api) -> None:
+    async with api.client() as client:
+        bot_id = (await create(client))["id"]
+        heard, silent = api.attend(bot_id, api.record(bot_id, speakers=1))
+        data = (await client.get("/api/v1/participant_events")).json()["results"][0]["data"]
+        people = (await client.get(data["participants_download_url"])).json()
+        events = (await client.get(data["participant_events_download_url"])).json()
+    assert [(person["id"], person["name"], person["is_host"]) for person in people] == [
+        (100, heard, True),
+        (200, silent, False),
+    ]
+    told = [event for event in events if not event["action"].startswith("speech_")]
+    assert [
+        (event["action"], event["participant"]["id"], event["timestamp"]["relative"], event["data"])
+        for event in told
+    ] == [
+        ("join", 200, 1.0, None),
+        ("screenshare_on", 200, 2.0, None),
+        ("chat_message", 200, 3.0, {"text": "<b>hi</b>", "to": "everyone"}),
+        ("chat_message", 300, 4.0, {"text": "I record", "to": "everyone"}),
+        ("leave", 200, 5.0, None),
+    ]
+    moments = [event["timestamp"]["relative"] for event in events]
+    assert moments == sorted(moments)
+    assert told[0]["timestamp"]["absolute"] == "2026-11-21T09:30:01.250Z"
 
 
 async def test_what_was_not_asked_for_is_not_there(api: Api) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from worker.contracts.bot_facts import BotFacts
 from worker.contracts.recall_documents import events_document
 from worker.manifest.filenames import display_name
+from worker.manifest.meeting_schema import Meeting
 from worker.rendering.timeline.speaker import clock_time
 
 MOST_EVENTS: Final = 500
@@ -22,9 +22,9 @@ class EventView(NamedTuple):
     text: str
 
 
-def events(facts: BotFacts) -> list[EventView]:
+def events(meeting: Meeting) -> list[EventView]:
     """What people did in the call, in order; at most MOST_EVENTS."""
-    return [_event(event) for event in events_document(facts)[:MOST_EVENTS]]
+    return [_event(event) for event in events_document(meeting)[:MOST_EVENTS]]
 
 
 _ACTIONS: Final = {

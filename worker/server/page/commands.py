@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from worker.contracts.bot_facts import BotFacts
 from worker.server.bots import BotBusyError, Bots
+from worker.server.deletion import Deletions
 from worker.server.errors import ApiError
 from worker.server.records import BotRecord
 
@@ -43,9 +44,9 @@ def run_command(bots: Bots, record: BotRecord, name: str, text: str) -> None:
         raise ApiError(409, _NOT_SERVED)
 
 
-def delete_bot_data(bots: Bots, record: BotRecord) -> None:
+def delete_bot_data(deletions: Deletions, record: BotRecord) -> None:
     """Removes all that was recorded and kept of the bot, for good. Blocks. Raises ApiError as ``run_command``."""
     try:
-        bots.delete(record)
+        deletions.forget(record)
     except BotBusyError as error:
         raise ApiError(409, "The bot is still at work. It can be deleted once it is done.") from error

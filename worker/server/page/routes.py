@@ -268,7 +268,7 @@ def delete_bot(services: Given, request: AnyRequest, bot_id: FromPath[str], body
     _own_form(request, body)
     record = _record(services, request, bot_id)
     try:
-        delete_bot_data(services.bots, record)
+        delete_bot_data(services.deletions, record)
     except ApiError as error:
         return _bot(services, request, _facts(services, request, bot_id), error)
     return _go(services, request, "/")
@@ -307,6 +307,7 @@ def _bot(
     services: Services, request: AnyRequest, facts: BotFacts, error: ApiError | None = None
 ) -> Response[str]:
     manifest = facts.manifest if facts.has_audio else None
+    meeting = None if manifest is None else services.bots.meeting(facts)
     return page(
         "bot.html",
         base=services.public_path(request.scope),
@@ -321,7 +322,7 @@ def _bot(
         commands=commands_of(facts),
         steps=steps(facts),
         recording=None if manifest is None else recording(manifest),
-        events=events(facts) if manifest is not None else [],
+        events=[] if meeting is None else events(meeting),
         deliveries=deliveries_of(services.bots, facts.bot_id),
         ignored=facts.job.ignored,
     )

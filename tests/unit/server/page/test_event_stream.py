@@ -142,7 +142,7 @@ async def test_a_stream_begins_with_the_list_sends_each_change_and_ends_with_the
         record = api.bots.find("anna", first)
         assert record is not None
         api.record(first)
-        api.bots.delete(record)
+        api.deletions.forget(record)
         await reader.until(f'"order":["{second}"]')
         api.services.stopping.set()
         await ended(task)

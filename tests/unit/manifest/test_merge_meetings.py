@@ -1,0 +1,148 @@
+"""One document of all attempts: the same people have the same number."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.sample_manifests import meeting
+from worker.iso_time import iso_utc
+from worker.manifest.meeting_schema import (
+    Attendee,
+    LeftOut,
+    LoggedChange,
+    LoggedMessage,
+    Meeting,
+    MeetingLog,
+    encode_meeting,
+)
+from worker.manifest.merge_meetings import merge_meetings
+from worker.manifest.schema import Manifest
+
+
+def manifest(speakers: int = 2) -> Manifest:
+    return meeting(speakers, 60.0)
+
+
+def zero(document: Manifest, later: float = 0.0) -> str:
+    from datetime import datetime
+
+    started = datetime.fromisoformat(document.recording.started_at).timestamp()
+    return iso_utc(started + later, "microseconds")
+
+
+def attendee(device_id: str, name: str | None = "Someone", **facts: bool) -> Attendee:
+    known = {"is_host": False, "is_bot": False, **facts}
+    return Attendee(
+        participant_id=device_id,
+        name=name,
+        full_name=name,
+        display_name=name,
+        name_source="collections" if name else "none",
+        status="in",
+        parent_id=None,
+        **known,
+    )
+
+
+def change(at: float, action: str, who: str) -> LoggedChange:
+    return LoggedChange(at_seconds=at, action=action, participant_id=who, name=None)
+
+
+def message(at: float, who: str, text: str = "hello") -> LoggedMessage:
+    return LoggedMessage(
+        at_seconds=at, message_id="m", participant_id=who, name=None, text=text, sent_at=None
+    )
+
+
+def test_speakers_come_first_and_the_silent_follow() -> None:
+    recorded = manifest()
+    heard = [person.participant_id for person in recorded.participants]
+    log = MeetingLog(
+        started_at=zero(recorded),
+        participants=[
+            attendee("us", "Notes", is_bot=True),
+            attendee("silent", "Cy"),
+            attendee(heard[1] or "", "B", is_host=True),
+        ],
+    )
+    document = merge_meetings(recorded, [log])
+    assert [person.id for person in document.participants] == [100, 200, 300, 400]
+    assert [person.participant_id for person in document.participants] == [*heard, "us", "silent"]
+    names = [person.participant_name for person in recorded.participants]
+    assert [person.name for person in document.participants] == [*names, "Notes", "Cy"]
+    assert [bool(person.speech) for person in document.participants] == [True, True, False, False]
+    assert document.participants[1].is_host
+
+
+def test_attempts_share_one_clock_and_their_people() -> None:
+    recorded = manifest(0)
+    first = MeetingLog(
+        started_at=zero(recorded),
+        participants=[attendee("bot-1", "Notes", is_bot=True), attendee("ana", "Ana")],
+        events=[change(1.0, "join", "ana")],
+        messages=[message(2.0, "bot-1")],
+        left_out=LeftOut(events=2),
+    )
+    second = MeetingLog(
+        started_at=zero(recorded, 30.0),
+        participants=[attendee("bot-2", "Notes", is_bot=True), attendee("ana", None)],
+        events=[change(0.0, "join", "ana"), change(1.0, "join", "nobody")],
+        messages=[message(2.0, "bot-2"), message(3.0, "stranger")],
+        left_out=LeftOut(events=1),
+    )
+    document = merge_meetings(recorded, [first, second])
+    assert [(person.id, person.name) for person in document.participants] == [(100, "Notes"), (200, "Ana")]
+    assert [(each.at_seconds, each.person) for each in document.events] == [(1.0, 200), (30.0, 200)]
+    assert [(each.at_seconds, each.person, each.name) for each in document.messages] == [
+        (2.0, 100, "Notes"),
+        (32.0, 100, "Notes"),
+        (33.0, None, ""),
+    ]
+    assert document.left_out.events == 3
+
+
+def test_without_logs_there_are_the_speakers() -> None:
+    recorded = manifest(3)
+    document = merge_meetings(recorded, [])
+    assert [person.id for person in document.participants] == [100, 200, 300]
+    assert [person.speech for person in document.participants] == [
+        sorted(interval for segment in person.segments() for interval in segment.intervals)
+        for person in recorded.participants
+    ]
+
+
+IDS = st.sampled_from(["a", "b", "c", "us", ""])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(-100, 100),
+            st.lists(st.builds(attendee, IDS, st.none() | st.text(max_size=3), is_bot=st.booleans())),
+            st.lists(st.builds(change, st.floats(0, 100), st.just("join"), IDS)),
+            st.lists(st.builds(message, st.floats(0, 100), IDS)),
+        ),
+        max_size=4,
+    ),
+    st.integers(0, 3),
+)
+def test_any_logs_give_a_document_in_order_whose_people_are_all_listed(
+    attempts: list[tuple[float, list[Attendee], list[LoggedChange], list[LoggedMessage]]], speakers: int
+) -> None:
+    recorded = manifest(speakers)
+    logs = [
+        MeetingLog(started_at=zero(recorded, later), participants=people, events=changes, messages=messages)
+        for later, people, changes, messages in attempts
+    ]
+    document = merge_meetings(recorded, logs)
+    assert msgspec.json.decode(encode_meeting(document), type=Meeting) == document
+    ids = [person.id for person in document.participants]
+    assert ids == [100 * number for number in range(1, len(ids) + 1)]
+    assert {each.person for each in document.events} <= set(ids)
+    assert {each.person for each in document.messages} <= {*ids, None}
+    for each in (document.events, document.messages):
+        times = [item.at_seconds for item in each]
+        assert times == sorted(times)
+        assert all(at >= 0 for at in times)
