@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import threading
@@ -15,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 import psutil
 
+from worker.delivery.file_lock import file_lock
 from worker.delivery.jobs_queue import Delivery, MessageLostError, QueueUnavailableError
 from worker.errors import cause
 
@@ -222,8 +222,7 @@ class FolderQueue:
 
     @contextmanager
     def _locked(self, what: str) -> Iterator[None]:
-        with _reporting(what), (self._folder / _LOCK).open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _reporting(what), file_lock(self._folder / _LOCK):
             yield
 
 

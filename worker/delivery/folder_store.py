@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -14,6 +13,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
+from worker.delivery.file_lock import file_lock
 from worker.delivery.object_store import (
     EmptyWriteError,
     Listed,
@@ -86,7 +86,7 @@ class FolderStore(PagedStore):
         try:
             with self._reporting(f"put {key}"):
                 etag, size = _write(unfinished, source)
-                with self._locked():
+                with file_lock(self.root / _LOCK):
                     self._check(key, path, if_absent, if_match)
                     if size == 0 and path.exists():
                         raise EmptyWriteError(
@@ -125,7 +125,7 @@ class FolderStore(PagedStore):
     def delete(self, key: str) -> None:
         """See ObjectStore."""
         path = self.path(key)
-        with self._reporting(f"delete {key}"), self._locked():
+        with self._reporting(f"delete {key}"), file_lock(self.root / _LOCK):
             path.unlink(missing_ok=True)
             for folder in path.parents:
                 if folder == self._objects:
@@ -190,13 +190,6 @@ class FolderStore(PagedStore):
             current = None
         if current != if_match:
             raise PreconditionFailedError(f"folder: put {key}: not written: it is another version")
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.root / _LOCK).open("ab") as lock:
-            # Each opening of the file is a lock's holder of its own, so threads exclude each other as well (flock(2)).
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     @contextmanager
     def _reporting(self, what: str) -> Iterator[None]:

@@ -50,6 +50,9 @@ class SilentMix:
     async def answer_in_lobby(self, offer_sdp: str, message: bytes) -> str:
         return f"lobby's answer to {offer_sdp}"
 
+    async def until_lobby_sends(self) -> None:
+        pass
+
     async def close_lobby(self) -> None:
         pass
 
