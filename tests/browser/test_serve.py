@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 from meetstream import AsyncMeetStream, MeetStream
 from meetstream import _errors as errors
 
 from fixtures.replica.server import Replica
+from tests.support.audio_files import decoded, likeness
 from tests.support.record_process import meeting
 from tests.support.serve_process import Server, stems_in, until, until_tape
 from worker.server.demo_link import DEMO_LINK
@@ -40,10 +42,10 @@ says = [[6.0, 11.5]]
 
 async def test_a_bot_of_the_api_is_recorded_also_if_all_is_killed_meanwhile(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    async with Replica(meeting(24.0), tmp_path / "truth.jsonl") as replica:
+    async with Replica(meeting(30.0), tmp_path / "truth.jsonl") as replica:
         async with Server.running(replica, folder) as server, server.client() as client:
-            body = {"meeting_link": replica.meeting_url, "bot_name": "Notes", "audio_separate_streams": True}
-            bot_id = (await client.post("/api/v1/bots/create_bot", json=body)).json()["bot_id"]
+            body = {"meeting_url": replica.meeting_url, "recording_config": {"audio_separate_raw": {}}}
+            bot_id = (await client.post("/api/v1/bot", json=body)).json()["id"]
             assert (await client.get(f"/api/v1/bots/{bot_id}/get_audio_streams")).status_code == 202
             await until(
                 client, f"/api/v1/bots/{bot_id}/status", lambda answer: answer.json()["status"] == "Recording"
@@ -152,6 +154,7 @@ async def _check_recording(client: httpx.AsyncClient, bot_id: str, stored: Path)
     assert [change["code"] for change in bot["status_changes"]].count("in_call_recording") == 2
     query = {"recording_id": bot["recordings"][0]["id"]}
     (artifact,) = (await client.get("/api/v1/audio_separate", params=query)).json()["results"]
+    assert artifact["format"] == "raw"
     parts = (await client.get(artifact["data"]["download_url"])).json()
     segments = [
         segment
@@ -163,8 +166,19 @@ async def _check_recording(client: httpx.AsyncClient, bot_id: str, stored: Path)
     stems = stems_in(stored)
     assert len(stems) == len(segments)
     for part, segment in zip(parts, segments, strict=True):
-        served = (await client.get(part["download_url"])).content
-        assert served in stems
-        assert served == (await client.get(segment["url"])).content
+        stem = (await client.get(segment["url"])).content
+        assert stem in stems
+        part_of_it = await client.get(segment["url"], headers={"range": "bytes=100-199"})
+        assert (part_of_it.status_code, part_of_it.content) == (206, stem[100:200])
+        raw = (await client.get(part["download_url"])).content
+        expected = decoded(stem, 16_000)
+        assert len(raw) == 2 * len(expected) == part["duration"] * 16_000 * 2
+        assert likeness(np.frombuffer(raw, "<i2").astype(np.float64), expected) > 0.9
+    people = (await client.get(f"/api/v1/bots/{bot_id}/get_participants")).json()
+    assert [person["fullName"] for person in people] == ["Ada Ray", "Ben Oak"]
+    (artifact,) = (await client.get("/api/v1/participant_events", params=query)).json()["results"]
+    events = (await client.get(artifact["data"]["participant_events_download_url"])).json()
+    actions = {(event["participant"]["name"], event["action"]) for event in events}
+    assert {(name, action) for name in ("Ada Ray", "Ben Oak") for action in ("join", "speech_on")} <= actions
     mix = (await client.get(f"/api/v1/bots/{bot_id}/get_audio")).json()["audio_url"]
     assert (await client.get(mix)).content[:4] == b"RIFF"

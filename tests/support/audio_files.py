@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import wave
 from pathlib import Path
 
 import av
 import numpy as np
 import numpy.typing as npt
+
+Pcm = npt.NDArray[np.float64]
 
 
 def packets_of(path: Path) -> list[bytes]:
@@ -33,3 +36,27 @@ def write_tone(path: Path, seconds: float) -> None:
         frame.sample_rate = 48_000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def decoded(data: bytes, rate: int = 48_000) -> Pcm:
+    """The samples of a file of one mono track, as any player decodes it, at ``rate``."""
+    pieces = []
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+    with av.open(io.BytesIO(data), "r") as container:
+        for frame in container.decode(audio=0):
+            pieces += [each.to_ndarray().reshape(-1) for each in resampler.resample(frame)]
+    pieces += [each.to_ndarray().reshape(-1) for each in resampler.resample(None)]
+    return np.concatenate(pieces).astype(np.float64)
+
+
+def lag(one: Pcm, other: Pcm) -> int:
+    """How many samples ``other`` is later than ``one``: where they are most alike."""
+    size = 1 << (len(one) + len(other)).bit_length()
+    alike = np.fft.irfft(np.conj(np.fft.rfft(one, size)) * np.fft.rfft(other, size), size)
+    best = int(np.argmax(alike))
+    return best if best < size // 2 else best - size
+
+
+def likeness(one: Pcm, other: Pcm) -> float:
+    """The correlation of two recordings of the same length: 1 for the same sound."""
+    return float(np.corrcoef(one, other)[0, 1])

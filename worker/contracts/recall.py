@@ -43,10 +43,14 @@ from worker.lifecycle.leave_policy import LeavePolicy, Patience, StartOn
 
 
 class SeparateAudio(msgspec.Struct, frozen=True, kw_only=True):
-    """Asks for one audio file per speaker by being there; the files are WebM with Opus, whichever form is asked for."""
+    """Asks for one audio file per speaker by being there. The stored files are WebM with Opus; the API converts them."""
 
 
-MixedAudio: TypeAlias = Annotated[Any, Meta(description="Everyone together; the WAV is made in any case.")]
+MixedAudio: TypeAlias = Annotated[
+    Any, Meta(description="Everyone together; the stored WAV is made in any case, the API converts it.")
+]
+
+Document: TypeAlias = Annotated[Any, Meta(description="Made in any case; null hides it in the API.")]
 
 SendTo: TypeAlias = Annotated[
     Any,
@@ -71,12 +75,13 @@ class RecallRecordingConfig(msgspec.Struct, frozen=True, kw_only=True):
     audio_separate_raw: SeparateAudio | None = None
     audio_separate_mp3: SeparateAudio | None = None
     audio_mixed_raw: MixedAudio = None
+    audio_mixed_mp3: MixedAudio = None
     start_recording_on: RecordingStart | None = None
     retention: Retention | None = None
     video_mixed_layout: NotServed = None
     video_separate_mp4: NotServed = None
-    participant_events: NotServed = None
-    meeting_metadata: NotServed = None
+    participant_events: Document = None
+    meeting_metadata: Document = None
     realtime_endpoints: NotServed = None
 
 

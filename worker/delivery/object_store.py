@@ -318,10 +318,13 @@ class S3Store(PagedStore):
         """See PagedStore. What breaks off is not asked for again."""
         if length == 0:
             return
-        end = "" if length is None else str(start + length - 1)
+        # An empty object has no range, so the whole one is not asked for as a range.
+        part: dict[str, str] = {}
+        if start > 0 or length is not None:
+            part["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
         answer = self._read(
             f"get {key}",
-            lambda: self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end}"),
+            lambda: self._client.get_object(Bucket=self._bucket, Key=key, **part),  # type: ignore[arg-type]
         )
         with closing(answer["Body"]) as body:
             yield from body.iter_chunks(_COPY_BYTES)

@@ -1,4 +1,4 @@
-"""Which bytes of a file a request asks for (RFC 9110, section 14) (pure)."""
+"""Which bytes of a file a request asks for (RFC 9110, section 14)."""
 
 from __future__ import annotations
 

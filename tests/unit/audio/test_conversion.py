@@ -7,12 +7,12 @@ from pathlib import Path
 
 import av
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixtures.replica.voices import load_voice
+from tests.support.audio_files import Pcm, decoded, lag, likeness
 from worker.audio.conversion import convert
 from worker.audio.converted_forms import FORMS, converted_bytes
 from worker.audio.wav import WavWriter
@@ -21,7 +21,6 @@ from worker.audio.webm import WebmWriter
 SPEECH = [packet.payload for packet in load_voice("aria").speech][:250]
 BEFORE = 24_000
 SAMPLES = BEFORE + len(SPEECH) * 960 + 48_000
-Pcm = npt.NDArray[np.float64]
 
 
 def write_stem(path: Path, payloads: list[bytes] = SPEECH) -> bytes:
@@ -42,29 +41,6 @@ def stem(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def converted(form: str, source: bytes, samples: int = SAMPLES) -> bytes:
     return b"".join(convert(form, io.BytesIO(source), samples))
-
-
-def decoded(data: bytes, rate: int = 48_000) -> Pcm:
-    """As any player decodes the file, at ``rate``."""
-    pieces = []
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
-    with av.open(io.BytesIO(data), "r") as container:
-        for frame in container.decode(audio=0):
-            pieces += [each.to_ndarray().reshape(-1) for each in resampler.resample(frame)]
-    pieces += [each.to_ndarray().reshape(-1) for each in resampler.resample(None)]
-    return np.concatenate(pieces).astype(np.float64)
-
-
-def lag(one: Pcm, other: Pcm) -> int:
-    """How many samples ``other`` is later than ``one``: where they are most alike."""
-    size = 1 << (len(one) + len(other)).bit_length()
-    alike = np.fft.irfft(np.conj(np.fft.rfft(one, size)) * np.fft.rfft(other, size), size)
-    best = int(np.argmax(alike))
-    return best if best < size // 2 else best - size
-
-
-def likeness(one: Pcm, other: Pcm) -> float:
-    return float(np.corrcoef(one, other)[0, 1])
 
 
 def test_raw_is_the_decoded_stem_at_16_khz(stem: bytes) -> None:

@@ -187,3 +187,15 @@ def test_a_killed_writer_leaves_a_whole_object_and_no_lock(store: FolderStore) -
     data = store.get("key").data
     assert data in (b"%09d" % number * 5000 for number in (written[-1], written[-1] + 1))
     store.put("key", b"next", content_type=TYPE)
+
+
+def test_blocks_are_the_part_that_is_asked_for(store: FolderStore) -> None:
+    data = bytes(range(256)) * 10_000
+    store.put("a", data, content_type="audio/webm")
+    store.put("empty", b"", content_type="audio/webm")
+    for start, length in ((0, None), (5, None), (5, 10), (1_000_000, 1_200_000), (0, len(data)), (7, 0)):
+        end = None if length is None else start + length
+        assert b"".join(store.blocks("a", start, length)) == data[start:end]
+    assert b"".join(store.blocks("empty")) == b""
+    with pytest.raises(NotFoundError):
+        next(store.blocks("missing"))

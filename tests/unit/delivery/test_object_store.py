@@ -574,6 +574,18 @@ def test_our_own_write_is_recognised_where_a_store_changes_the_case_of_metadata(
     assert store.get("a")[:2] == (b"2", new)
 
 
+def test_blocks_are_the_part_that_is_asked_for(store: S3Store) -> None:
+    data = bytes(range(256)) * 10_000
+    store.put("a", data, content_type="audio/webm")
+    store.put("empty", b"", content_type="audio/webm")
+    for start, length in ((0, None), (5, None), (5, 10), (1_000_000, 1_200_000), (0, len(data)), (7, 0)):
+        end = None if length is None else start + length
+        assert b"".join(store.blocks("a", start, length)) == data[start:end]
+    assert b"".join(store.blocks("empty")) == b""
+    with pytest.raises(NotFoundError):
+        next(store.blocks("missing"))
+
+
 def test_pages_of_a_listing_begin_after_a_key(store: S3Store) -> None:
     for name in ("a/1", "a/2", "a/3", "b/1"):
         store.put(name, b"1", content_type="text/plain")

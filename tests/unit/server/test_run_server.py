@@ -109,9 +109,10 @@ def use(client: MeetStream, server: Server, recorder: Api) -> None:
     assert client.bots.recording_streams(bot_id)["recording_streams_available"] is False
     assert len(client.bots.participants(bot_id)) == 2
     assert client.bots.speaker_timeline(bot_id)["chunks"]
+    assert client.bots.chats(bot_id)["chats"] == []
     assert client.bots.detail(bot_id)["bot_details"]["Status"] == "Done"
     assert client.transcripts.list_for_bot(bot_id)["transcriptions"] == []
-    for call in (client.bots.video, client.bots.chats, client.bots.screenshots, client.bots.summary):
+    for call in (client.bots.video, client.bots.screenshots, client.bots.summary):
         with pytest.raises(errors.NotFoundError):
             call(bot_id)
     with pytest.raises(errors.NotFoundError) as unknown:
