@@ -24,6 +24,8 @@ HOSTILE = (
 )
 """Segments of a path, and values of a query: NUL, what is no UTF-8, ways up, digits of other scripts, markup."""
 
+FORM = {b"Content-Type": b"application/x-www-form-urlencoded"}
+
 HEADERS = (
     b"",
     b"\xff",
@@ -64,9 +66,8 @@ async def test_hostile_paths_and_queries_get_pages(api: Api) -> None:
 @pytest.mark.parametrize("value", HEADERS)
 async def test_hostile_headers_get_pages(api: Api, value: bytes) -> None:
     async with Visitor(api) as visitor:
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
         key = f"key={KEY}".encode()
-        answer = await visitor.client.post("/login", content=key, headers={**form, "Origin": value})
+        answer = await visitor.client.post("/login", content=key, headers={**FORM, b"Origin": value})
         assert answer.status_code == 403
         for path in ("/", "/live"):
             cookie = {b"Cookie": f"{COOKIE}=".encode() + value}
@@ -78,7 +79,7 @@ async def test_hostile_headers_get_pages(api: Api, value: bytes) -> None:
     [b"", b"\xff", b"key=%ff%fe", b"key=%ED%A0%80", b"&".join([b"a=1"] * 50), b"key=" + b"x" * 70_000, b"\0"],
 )
 async def test_bodies_that_are_no_forms_are_refused(api: Api, body: bytes) -> None:
-    headers = {"Origin": ORIGIN, "Content-Type": "application/x-www-form-urlencoded"}
+    headers = {**FORM, b"Origin": ORIGIN.encode()}
     async with Visitor(api) as visitor:
         answer = await visitor.client.post("/login", content=body, headers=headers)
         assert answer.status_code in {400, 403}
