@@ -297,6 +297,8 @@ async def test_a_form_that_is_sent_twice_sends_one_bot_and_a_changed_one_another
         assert len(api.desk.jobs) == 1
         assert location(await visitor.post("/", **fields, name="Other")) == "/"
         assert [job.bot_name for job in api.desk.jobs] == ["Meetstems", "Other"]
+        assert location(await visitor.send(link=MEETING)) == "/"
+        assert len(api.desk.jobs) == 3
 
 
 @pytest.mark.parametrize(
