@@ -18,6 +18,9 @@ from worker.browser.launch import BrowserSession
 from worker.server.page import live
 from worker.states import State
 
+WAIT: Final = 20_000.0
+"""Milliseconds for what takes one where the machine has nothing else to do."""
+
 SHOWS_FOCUS: Final = """() => [null, "::after"].some(
   (part) => getComputedStyle(document.activeElement, part).outlineStyle !== "none"
 )"""
@@ -75,12 +78,12 @@ async def test_a_person_signs_in_sends_a_bot_sees_it_live_and_hears_what_it_reco
         page = await open_page(context, complaints)
 
         await page.goto(f"{address}/")
-        await expect(page.locator("#key")).to_be_focused()
+        await expect(page.locator("#key")).to_be_focused(timeout=WAIT)
         await page.keyboard.type(KEY)
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"{address}/")
-        await expect(page.get_by_text("No bots yet")).to_be_visible()
-        await expect(page.locator("#live")).to_have_text("Live")
+        await expect(page.get_by_text("No bots yet")).to_be_visible(timeout=WAIT)
+        await expect(page.locator("#live")).to_have_text("Live", timeout=WAIT)
         await check(page, complaints)
 
         sender = await open_page(context, complaints)
@@ -89,9 +92,9 @@ async def test_a_person_signs_in_sends_a_bot_sees_it_live_and_hears_what_it_reco
         await sender.keyboard.type("https://zoom.us/j/1")
         await sender.keyboard.press("Enter")
         await expect(sender.locator("#link-error")).to_contain_text(
-            "This is no link to a Google Meet or Microsoft Teams call"
+            "This is no link to a Google Meet or Microsoft Teams call", timeout=WAIT
         )
-        await expect(sender.locator("#link")).to_be_focused()
+        await expect(sender.locator("#link")).to_be_focused(timeout=WAIT)
         # Chromium says so of every page that it is answered with this status.
         complaints.remove("Failed to load resource: the server responded with a status of 400 (Bad Request)")
         await check(sender, complaints)
@@ -100,30 +103,30 @@ async def test_a_person_signs_in_sends_a_bot_sees_it_live_and_hears_what_it_reco
         await sender.keyboard.type("Minutes <b>")
         await tab_to(sender, "button.main")
         await sender.keyboard.press("Enter")
-        await expect(sender.locator(".bot")).to_have_count(1)
+        await expect(sender.locator(".bot")).to_have_count(1, timeout=WAIT)
 
         row = page.locator(".bot")
-        await expect(row.locator(".name")).to_have_text("Minutes <b>")
-        await expect(row.locator(".badge")).to_have_text("Waiting for a worker")
-        await expect(page.get_by_text("No bots yet")).to_be_hidden()
+        await expect(row.locator(".name")).to_have_text("Minutes <b>", timeout=WAIT)
+        await expect(row.locator(".badge")).to_have_text("Waiting for a worker", timeout=WAIT)
+        await expect(page.get_by_text("No bots yet")).to_be_hidden(timeout=WAIT)
         (job,) = api.desk.jobs
         await tab_to(page, ".bot .name")
         api.enter(job.bot_id, State.JOINING, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING)
-        await expect(row.locator(".badge")).to_have_text("Recording")
-        await expect(row.locator(".name")).to_be_focused()
+        await expect(row.locator(".badge")).to_have_text("Recording", timeout=WAIT)
+        await expect(row.locator(".name")).to_be_focused(timeout=WAIT)
         await check(page, complaints)
 
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"{address}/bots/{job.bot_id}")
-        await expect(page.locator("#bot-commands button").first).to_be_disabled()
+        await expect(page.locator("#bot-commands button").first).to_be_disabled(timeout=WAIT)
         await check(page, complaints)
         manifest = api.record(job.bot_id)
         folder = api.bots.keys_of(job.bot_id).folder
         for _, segment in manifest.segments():
             api.store.put(f"{folder}{segment.url}", tone.read_bytes(), content_type="audio/webm")
-        await expect(page.locator("#bot-head .badge")).to_have_text("Done")
-        await expect(page.locator("audio")).to_have_count(3)
-        await expect(page.locator("#bot-commands")).to_be_hidden()
+        await expect(page.locator("#bot-head .badge")).to_have_text("Done", timeout=WAIT)
+        await expect(page.locator("audio")).to_have_count(3, timeout=WAIT)
+        await expect(page.locator("#bot-commands")).to_be_hidden(timeout=WAIT)
         player = page.get_by_label("Audio of Ada Lovelace")
         await player.evaluate("audio => { audio.muted = true; return audio.play(); }")
         await page.wait_for_function("audio => audio.currentTime > 0", arg=await player.element_handle())

@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.mutations.media import MEDIA
 from tests.mutations.mutation import Mutation
+from tests.mutations.page import FAULTS_OF_PAGE
 
 JOBS: Final = "tests/unit/jobs/"
 DELIVERY: Final = "tests/unit/delivery/"
@@ -362,4 +363,6 @@ MUTATIONS: Final = (
     ),
     # What becomes of packets.
     *MEDIA,
+    # The server's page.
+    *FAULTS_OF_PAGE,
 )

@@ -6,7 +6,6 @@ import hmac
 import secrets
 from collections.abc import Callable
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from litestar.datastructures import Cookie
 
@@ -82,4 +81,4 @@ def is_own_form(origin: str | None, host: str) -> bool:
 
     Only host and port are compared: the scheme is not known behind a proxy that is not trusted.
     """
-    return origin is not None and urlsplit(origin).netloc.lower() == host.lower() != ""
+    return (origin or "").lower() in {f"http://{host.lower()}", f"https://{host.lower()}"}

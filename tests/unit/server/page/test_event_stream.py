@@ -137,8 +137,7 @@ async def test_a_stream_begins_with_the_list_sends_each_change_and_ends_with_the
         begin, changes = reader.events()[0], reader.events()[1:]
         assert (begin["order"], list(begin["rows"])) == ([first], [first])
         assert changes[0]["order"] == [second, first]
-        assert first in changes[-1]["rows"]
-        assert second not in changes[-1]["rows"]
+        assert any("In the waiting room" in each["rows"].get(first, "") for each in changes)
         record = api.bots.find("anna", first)
         assert record is not None
         api.record(first)
@@ -236,7 +235,7 @@ async def test_readers_share_their_looks_and_bots_that_are_over_are_read_once(
 
 
 async def test_a_reader_that_takes_nothing_loses_its_place(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "PATIENCE", 0.05)
+    monkeypatch.setattr(event_stream, "PATIENCE", 0.5)
     monkeypatch.setattr(live, "MOST_OF_ONE", 1)
     cookie = await session(api)
     async with reading(api, cookie) as (hanging, task):

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.support.api import KEY, MEETING, OTHER_KEY, Api
-from tests.support.page_visitor import HOST, ORIGIN, Visitor, field, location
+from tests.support.page_visitor import HOST, Visitor, field, location
 from worker.reasons import Reason
 from worker.server.keys import key_sha256
 from worker.server.page.routes import SIGN_INS
@@ -104,6 +104,13 @@ async def test_a_session_ends_by_time_by_signing_out_and_with_its_key(api: Api) 
         await visitor.sign_in()
         api.write_keys({"name": "anna", "sha256": key_sha256("a new key")})
         assert location(await visitor.get("/")) == "/login"
+
+
+async def test_a_key_of_two_workspaces_opens_a_session_of_the_one_that_it_is_taken_for(api: Api) -> None:
+    api.write_keys(*({"name": name, "sha256": key_sha256(KEY)} for name in ("anna", "bob")))
+    async with Visitor(api) as visitor:
+        await visitor.sign_in()
+        assert "Bots of <bdi>anna</bdi>" in (await visitor.get("/")).text
 
 
 async def test_a_changed_cookie_is_worth_nothing(api: Api) -> None:
@@ -226,21 +233,6 @@ async def test_forms_without_the_sessions_own_token_change_nothing(api: Api) -> 
     assert len(api.desk.jobs) == 1
 
 
-async def test_bodies_that_are_no_forms_are_refused(api: Api) -> None:
-    async with Visitor(api) as visitor:
-        for body in (
-            b"\xff",
-            b"&".join([b"a=1"] * 50),
-            b"key=" + b"x" * 70_000,
-            b"key=%ff%fe",
-            b"key=%ED%A0%80",
-        ):
-            headers = {"Origin": ORIGIN, "Content-Type": "application/x-www-form-urlencoded"}
-            answer = await visitor.client.post("/login", content=body, headers=headers)
-            assert answer.status_code in {400, 403}, body[:20]
-            assert "set-cookie" not in answer.headers
-
-
 async def test_pages_allow_nothing_from_elsewhere_and_no_script_of_their_own(api: Api) -> None:
     bot_id = await make(api)
     api.record(bot_id)
@@ -305,6 +297,8 @@ async def test_a_form_that_is_sent_twice_sends_one_bot_and_a_changed_one_another
         assert len(api.desk.jobs) == 1
         assert location(await visitor.post("/", **fields, name="Other")) == "/"
         assert [job.bot_name for job in api.desk.jobs] == ["Meetstems", "Other"]
+        assert location(await visitor.send(link=MEETING)) == "/"
+        assert len(api.desk.jobs) == 3
 
 
 @pytest.mark.parametrize(
