@@ -54,7 +54,8 @@ class Deletion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """``record.json``. Times are in Unix seconds. ``body`` is the create-bot body with the bot's id.
+    """``record.json``. Times are in Unix seconds. ``body`` is the create-bot body with the bot's id; empty
+    where a bot is forgotten, but for what ends its job.
 
     ``claimed_until``: until then one server alone dispatches the job. ``dispatched_at``: None while the job is not on the
     queue, and can be changed. ``expiring_at``: the moment of the bot's entry among those that expire, None: it has none.

@@ -221,6 +221,9 @@ def test_a_worker_that_still_receives_the_job_of_a_deleted_bot_does_not_begin_it
     result = read_result(api.store, keys)
     assert isinstance(result, Result)
     assert result.custom_attributes == {}
+    left = b"".join(api.store.get(each.key).data for each in api.store.list(""))
+    assert b"secret" not in left
+    assert MEETING.encode() not in left
     _, status = read_status(api.store, keys)
     assert status is not None
     assert status.reported
