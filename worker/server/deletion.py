@@ -199,17 +199,16 @@ class Deletions:
         self._bots.expire_no_more(record, deletion.expiring_before)
         if deletion.done_at is None:
             self._report(record, deletion)
-        body = record.body
         if deletion.forget:
             self._bots.store.delete(self._bots.keys.entry(record))
             if not kept:
                 self._drop(record)
                 return removed + 1
-            body = {}
+            record = record.without_request()
         done = msgspec.structs.replace(
             deletion, done_at=now if deletion.done_at is None else deletion.done_at, claimed_until=0.0
         )
-        finished = Found(msgspec.structs.replace(record, body=body, deletion=done), found.etag)
+        finished = Found(msgspec.structs.replace(record, deletion=done), found.etag)
         self._move_entry(finished, until if kept else None)
         return removed
 
@@ -226,8 +225,7 @@ class Deletions:
     def _remove(self, record: BotRecord, kept: frozenset[str]) -> int:
         """Removes everything but the record and ``kept``, until a listing shows that nothing else is left."""
         store, keys = self._bots.store, self._bots.keys
-        if record.body:
-            store.delete(self._bots.due_entry(record))
+        store.delete(self._bots.due_entry(record))
         for key in record.references:
             if (reference := self._bots.reference(key)) is not None and reference.bot_id == record.bot_id:
                 store.delete(key)

@@ -23,6 +23,7 @@ from worker.server.deletion import CLAIM, LATER, QUEUE_KEEPS, UnfinishedDeletion
 from worker.server.records import BotRecord
 from worker.states import State
 
+OTHER_MEETING = "https://meet.google.com/xyz-xyzx-xyz"
 HOUR = 3600.0
 DAY = 24 * HOUR
 
@@ -212,7 +213,7 @@ def test_a_bot_at_work_is_not_deleted(api: Api, begun: bool) -> None:
 
 
 def test_a_worker_that_still_receives_the_job_of_a_deleted_bot_does_not_begin_it(api: Api) -> None:
-    bot_id = meetstream(api, custom_attributes={"secret": "x"})
+    bot_id = meetstream(api, meeting_link=OTHER_MEETING, custom_attributes={"secret": "x"})
     (job,) = api.desk.jobs
     api.deletions.forget(record_of(api, bot_id))
     assert api.bots.find("anna", bot_id) is None
@@ -223,7 +224,7 @@ def test_a_worker_that_still_receives_the_job_of_a_deleted_bot_does_not_begin_it
     assert result.custom_attributes == {}
     left = b"".join(api.store.get(each.key).data for each in api.store.list(""))
     assert b"secret" not in left
-    assert MEETING.encode() not in left
+    assert OTHER_MEETING.encode() not in left
     _, status = read_status(api.store, keys)
     assert status is not None
     assert status.reported
