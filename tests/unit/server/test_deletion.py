@@ -376,6 +376,25 @@ async def test_what_meetstreams_api_says_of_a_bot_whose_media_expired(api: Api) 
     assert len(api.events.sent) == 1, "it was reported before"
 
 
+async def test_a_bot_whose_media_was_deleted_is_over_for_every_command(api: Api) -> None:
+    bot_id = recall(api)
+    api.record(bot_id)
+    api.deletions.delete_media(record_of(api, bot_id))
+    before = [each.key for each in api.store.list("")]
+    async with api.client() as client:
+        for method, path, status in (
+            ("POST", f"bot/{bot_id}/leave_call/", 400),
+            ("PATCH", f"bot/{bot_id}/", 400),
+            ("DELETE", f"bot/{bot_id}/", 405),
+            ("GET", f"bots/{bot_id}/remove_bot", 404),
+        ):
+            answer = await client.request(method, f"/api/v1/{path}", content=b"{}")
+            assert answer.status_code == status, (path, answer.text)
+    api.now += DAY
+    assert api.bots.dispatch_due() == 0
+    assert [each.key for each in api.store.list("")] == before
+
+
 @pytest.mark.parametrize("by", ["delete_media", "recording"])
 async def test_what_recalls_api_says_of_a_bot_whose_media_was_deleted(api: Api, by: str) -> None:
     bot_id = recall(api)
