@@ -124,8 +124,8 @@ def stems_in(folder: Path) -> set[bytes]:
     return {path.read_bytes() for path in folder.rglob("*.webm")}
 
 
-async def until_tape(folder: Path) -> None:
-    """Waits until a part of the tape is in the store."""
+async def until_tape(folder: Path, parts: int = 1) -> None:
+    """Waits until ``parts`` parts of the tape are in the store."""
     async with asyncio.timeout(60):
-        while not await asyncio.to_thread(lambda: list(folder.rglob("part-*.mcap"))):  # noqa: ASYNC110 - another process
+        while len(await asyncio.to_thread(lambda: list(folder.rglob("part-*.mcap")))) < parts:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)

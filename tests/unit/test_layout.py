@@ -19,6 +19,7 @@ PACKAGES: Final = sorted(path.parent for path in WORKER.rglob("__init__.py"))
 OF_NO_MODULE: Final = {
     "rendering/test_fuzzed_tapes.py",
     "rendering/test_golden_tapes.py",
+    "server/test_two_keys.py",
     "stems/test_honest_senders.py",
 }
 """Unit tests that are of a package as a whole."""

@@ -22,6 +22,7 @@ def deletion_events(facts: BotFacts, workspace: str, at: float) -> list[dict[str
         "bot_id": facts.bot_id,
         "vendor": facts.job.vendor,
         "workspace": workspace,
+        "callback_url": facts.job.callback_url,
         "attempt": facts.status.attempt,
         "updated_at": iso_utc(at),
         "timestamp": iso_utc(at),
@@ -34,7 +35,6 @@ def deletion_events(facts: BotFacts, workspace: str, at: float) -> list[dict[str
             "status_code": 200,
             "sequence": facts.status.sequence + 1,
             "idempotency_key": f"{facts.bot_id}-data_deletion",
-            "callback_url": facts.job.callback_url,
         }
         return [{**event, **common}]
     return [

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import logging
 import math
-import tempfile
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,7 +38,7 @@ from worker.jobs.context import WorkerContext, open_context
 from worker.jobs.disposition import Disposition
 from worker.jobs.job_outcome import given_up, make_result
 from worker.jobs.job_run import run_job
-from worker.jobs.local_copy import remove_local_copy
+from worker.jobs.local_copy import job_folder, remove_local_copy
 from worker.jobs.preflight import preflight, until_able
 from worker.jobs.start_limits import FINISH_RESERVE, JOIN_LEAD, check_lengths, due_at
 from worker.reasons import Reason
@@ -381,23 +380,20 @@ async def _run_in_folder(
     logger.info(
         "job for bot %s (%s), ignored fields: %s", job.bot_id, job.vendor, ", ".join(job.ignored) or "none"
     )
-    folder = await asyncio.to_thread(
-        tempfile.mkdtemp, prefix="meetstems-", dir=context.worker_settings.work_folder
-    )
-    work = Path(folder)
-    try:
-        disposition = await run_job(
-            job, replace(context, work=work), sent_at=sent_at, ends_by=ends_by, give_up=give_up
-        )
-    except asyncio.CancelledError:
-        # The second Ctrl-C. To find out whether the folder is needed may take long.
-        logger.warning("stopped at once; what was recorded and may not be in the bucket is in %s", work)
-        raise
-    except BaseException:
+    with job_folder(context.worker_settings.work_folder, job.bot_id) as work:
+        try:
+            disposition = await run_job(
+                job, replace(context, work=work), sent_at=sent_at, ends_by=ends_by, give_up=give_up
+            )
+        except asyncio.CancelledError:
+            # The second Ctrl-C. To find out whether the folder is needed may take long.
+            logger.warning("stopped at once; what was recorded and may not be in the bucket is in %s", work)
+            raise
+        except BaseException:
+            await _remove_folder(work, job, context)
+            raise
         await _remove_folder(work, job, context)
-        raise
-    await _remove_folder(work, job, context)
-    return disposition
+        return disposition
 
 
 async def _remove_folder(work: Path, job: Job, context: WorkerContext) -> None:

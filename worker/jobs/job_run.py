@@ -25,6 +25,7 @@ from worker.jobs.earlier_attempts import Earlier, look_back
 from worker.jobs.earlier_recovery import EarlierRecovery, RecoveryUnderWayError
 from worker.jobs.finish import Finish
 from worker.jobs.known_result import disposition_if_reported, report_again
+from worker.jobs.local_copy import upload_abandoned
 from worker.jobs.publish_attempts import AttemptsPublisher
 from worker.jobs.reporter import Reporter, read_status
 from worker.jobs.start_limits import due_at, is_too_late
@@ -118,6 +119,7 @@ class _JobRun:
 
     async def run(self, sent_at: float, ends_by: float | None, give_up: bool) -> Disposition:
         context = self._context
+        await asyncio.to_thread(upload_abandoned, context.work, self._job.bot_id, self._starting, self._keys)
         earlier = await asyncio.to_thread(look_back, self._starting, self._keys, context.work / "earlier")
         self._attempts = Attempts(
             self._job, self._keys, context, self._supervisor, self._starting, earlier.recorded_seconds

@@ -1,19 +1,66 @@
-"""The folder of a job's recordings on this machine. It is removed only when all tapes in it are in the bucket."""
+"""The folder of a job's recordings on this machine. It is removed only when all tapes in it are in the bucket.
+
+A worker that is killed leaves its folder, and in it what it had not uploaded yet: the part of the tape that was being written.
+The next worker with the same job on the same disk uploads that.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import re
 import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.errors import DeliveryError
-from worker.delivery.object_store import ObjectStore
+from worker.delivery.object_store import ObjectStore, PreconditionFailedError
 from worker.rendering.output import TAPE_FOLDER
 from worker.tape.parts import PART_PATTERN
 
 logger = logging.getLogger(__name__)
+
+_PREFIX: Final = "meetstems-"
+_RANDOM: Final = re.compile(r"-[a-z0-9_]{8}")
+"""What tempfile.mkdtemp adds."""
+_LOCK: Final = "in-use.lock"
+
+
+@contextmanager
+def job_folder(parent: Path | None, bot_id: str) -> Iterator[Path]:
+    """A new folder for a job of ``bot_id`` in ``parent`` (None: the system's for temporary files), which is marked as in use
+    for the block, and stays. Raises OSError.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{bot_id}-", dir=parent))
+    with (folder / _LOCK).open("wb") as lock:
+        # The system unlocks it however this process ends.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
+def upload_abandoned(own: Path, bot_id: str, store: ObjectStore, keys: BotKeys) -> int:
+    """Uploads the parts of tapes that killed workers left beside the job folder ``own``, removes their folders, and returns how
+    many parts that were. Only for the lease's owner. Blocks. Raises what the store raises.
+    """
+    uploaded = 0
+    for folder in sorted(own.parent.glob(f"{_PREFIX}*")):
+        name = folder.name.removeprefix(_PREFIX)
+        if folder == own or not name.startswith(bot_id) or not _RANDOM.fullmatch(name, len(bot_id)):
+            continue
+        try:
+            with (folder / _LOCK).open("ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                uploaded += _upload(folder, store, keys)
+                remove_local_copy(folder, store, keys)
+        except BlockingIOError:
+            logger.warning("%s is in use by a worker that lost the bot", folder)
+        except OSError as error:
+            logger.warning("%s cannot be read: %s", folder, error)
+    return uploaded
 
 
 def recording_folder(work: Path, number: int) -> Path:
@@ -32,6 +79,21 @@ def remove_local_copy(work: Path, store: ObjectStore, keys: BotKeys) -> bool:
         return False
     shutil.rmtree(work, ignore_errors=True)
     return True
+
+
+def _upload(work: Path, store: ObjectStore, keys: BotKeys) -> int:
+    uploaded = 0
+    for number, tape in _tapes(work):
+        for part in _missing_parts(tape, number, store, keys):
+            key = keys.attempt(number).tape_part(part.name)
+            try:
+                store.put(key, part.read_bytes(), content_type="application/octet-stream", if_absent=True)
+            except PreconditionFailedError as error:
+                logger.warning("%s stays as it is: %s", part, error)
+                continue
+            logger.info("%s, left by a killed worker, is uploaded", key)
+            uploaded += 1
+    return uploaded
 
 
 def _tapes(work: Path) -> Iterator[tuple[int, Path]]:

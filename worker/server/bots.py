@@ -234,6 +234,9 @@ class Bots:
 
     def cancel(self, record: BotRecord) -> bool:
         """Ends a bot that no worker has begun, so that it never joins; False if a worker has it, or it has ended."""
+        if record.deletion is not None:
+            # Nothing says any more that it has ended.
+            return False
         cancelled = cancel_job(self.store, self.keys_of(record.bot_id), record.job(), self._clock())
         if cancelled and record.dispatched_at is None:
             self.store.delete(self.due_entry(record))

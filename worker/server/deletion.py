@@ -204,6 +204,7 @@ class Deletions:
             if not kept:
                 self._drop(record)
                 return removed + 1
+            record = record.without_request()
         done = msgspec.structs.replace(
             deletion, done_at=now if deletion.done_at is None else deletion.done_at, claimed_until=0.0
         )

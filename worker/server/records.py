@@ -25,6 +25,7 @@ from worker.contracts.meetstream import read_meetstream
 from worker.contracts.recall import read_recall
 from worker.contracts.status import BotStatus
 from worker.delivery.bucket_layout import bot_keys
+from worker.platforms.registry import PLATFORMS
 
 JSON: Final = "application/json"
 
@@ -76,6 +77,13 @@ class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
     def is_forgotten(self) -> bool:
         """Whether the API knows the bot no more."""
         return self.deletion is not None and self.deletion.forget
+
+    def without_request(self) -> BotRecord:
+        """The record without anything that the request said. Its job is one for another call."""
+        link = PLATFORMS[self.job().platform].example_link
+        field = "meeting_link" if self.vendor == "meetstream" else "meeting_url"
+        body = {field: link, "bot_id": self.bot_id}
+        return msgspec.structs.replace(self, body=body, references=[])
 
     def job(self) -> Job:
         """The job of ``body``. Raises JobError for one that an earlier version took and this one does not."""

@@ -7,7 +7,7 @@ import pytest
 from tests.support.memory_store import Failing, MemoryStore
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import RefusedError, UnavailableError
-from worker.jobs.local_copy import recording_folder, remove_local_copy
+from worker.jobs.local_copy import job_folder, recording_folder, remove_local_copy, upload_abandoned
 
 KEYS = bot_keys("", "bot-1")
 PARTS = {(1, "part-000000.mcap"): b"one", (1, "part-000001.mcap"): b"two!", (2, "part-000000.mcap"): b"three"}
@@ -80,3 +80,51 @@ def test_a_job_without_a_recording_leaves_nothing_and_asks_nothing(tmp_path: Pat
     store = MemoryStore()
     assert remove_local_copy(work, store, KEYS)
     assert (work.exists(), store.asked) == (False, [])
+
+
+def abandoned(parent: Path, bot_id: str = "bot-1") -> Path:
+    """What a killed worker leaves."""
+    with job_folder(parent, bot_id) as work:
+        return recorded(work)
+
+
+@pytest.mark.parametrize("missing", [*PARTS, None], ids=str)
+def test_what_a_killed_worker_left_is_uploaded_by_the_next_one(
+    tmp_path: Path, missing: tuple[int, str] | None
+) -> None:
+    left, store = abandoned(tmp_path), uploaded(without=missing)
+    with job_folder(tmp_path, "bot-1") as own:
+        assert upload_abandoned(own, "bot-1", store, KEYS) == (0 if missing is None else 1)
+        assert own.exists()
+    assert not left.exists()
+    assert store.objects == uploaded().objects
+
+
+def test_what_another_worker_still_writes_is_left_alone(tmp_path: Path) -> None:
+    store = MemoryStore()
+    with job_folder(tmp_path, "bot-1") as paused:
+        recorded(paused)
+        with job_folder(tmp_path, "bot-1") as own:
+            assert upload_abandoned(own, "bot-1", store, KEYS) == 0
+        assert (recording_folder(paused, 1) / "tape" / "part-000000.mcap").exists()
+    assert store.objects == {}
+
+
+@pytest.mark.parametrize("other", ["bot-2", "bot", "bot-1-abcdefgh", "bot-11"])
+def test_what_belongs_to_another_bot_is_left_alone(tmp_path: Path, other: str) -> None:
+    left, store = abandoned(tmp_path, other), MemoryStore()
+    (tmp_path / "meetstems-bot-1").mkdir()
+    with job_folder(tmp_path, "bot-1") as own:
+        assert upload_abandoned(own, "bot-1", store, KEYS) == 0
+    assert left.exists()
+    assert store.objects == {}
+
+
+def test_a_part_that_differs_from_the_stored_one_is_kept(tmp_path: Path) -> None:
+    left, store = abandoned(tmp_path), uploaded()
+    key = KEYS.attempt(1).tape_part("part-000001.mcap")
+    store.overwrite(key, b"another length")
+    with job_folder(tmp_path, "bot-1") as own:
+        assert upload_abandoned(own, "bot-1", store, KEYS) == 0
+    assert left.exists()
+    assert store.objects[key] == b"another length"

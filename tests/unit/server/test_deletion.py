@@ -23,6 +23,7 @@ from worker.server.deletion import CLAIM, LATER, QUEUE_KEEPS, UnfinishedDeletion
 from worker.server.records import BotRecord
 from worker.states import State
 
+OTHER_MEETING = "https://meet.google.com/xyz-xyzx-xyz"
 HOUR = 3600.0
 DAY = 24 * HOUR
 
@@ -212,7 +213,7 @@ def test_a_bot_at_work_is_not_deleted(api: Api, begun: bool) -> None:
 
 
 def test_a_worker_that_still_receives_the_job_of_a_deleted_bot_does_not_begin_it(api: Api) -> None:
-    bot_id = meetstream(api, custom_attributes={"secret": "x"})
+    bot_id = meetstream(api, meeting_link=OTHER_MEETING, custom_attributes={"secret": "x"})
     (job,) = api.desk.jobs
     api.deletions.forget(record_of(api, bot_id))
     assert api.bots.find("anna", bot_id) is None
@@ -221,6 +222,9 @@ def test_a_worker_that_still_receives_the_job_of_a_deleted_bot_does_not_begin_it
     result = read_result(api.store, keys)
     assert isinstance(result, Result)
     assert result.custom_attributes == {}
+    left = b"".join(api.store.get(each.key).data for each in api.store.list(""))
+    assert b"secret" not in left
+    assert OTHER_MEETING.encode() not in left
     _, status = read_status(api.store, keys)
     assert status is not None
     assert status.reported
@@ -370,6 +374,25 @@ async def test_what_meetstreams_api_says_of_a_bot_whose_media_expired(api: Api) 
         assert (await client.get(f"/api/v1/bots/{bot_id}/status")).status_code == 404
     assert api.store.list("") == []
     assert len(api.events.sent) == 1, "it was reported before"
+
+
+async def test_a_bot_whose_media_was_deleted_is_over_for_every_command(api: Api) -> None:
+    bot_id = recall(api)
+    api.record(bot_id)
+    api.deletions.delete_media(record_of(api, bot_id))
+    before = [each.key for each in api.store.list("")]
+    async with api.client() as client:
+        for method, path, status in (
+            ("POST", f"bot/{bot_id}/leave_call/", 400),
+            ("PATCH", f"bot/{bot_id}/", 400),
+            ("DELETE", f"bot/{bot_id}/", 405),
+            ("GET", f"bots/{bot_id}/remove_bot", 404),
+        ):
+            answer = await client.request(method, f"/api/v1/{path}", content=b"{}")
+            assert answer.status_code == status, (path, answer.text)
+    api.now += DAY
+    assert api.bots.dispatch_due() == 0
+    assert [each.key for each in api.store.list("")] == before
 
 
 @pytest.mark.parametrize("by", ["delete_media", "recording"])
