@@ -22,11 +22,11 @@ from worker.monitoring.health import Health
 from worker.server.bots import Bots
 from worker.server.dispatcher import Dispatcher
 from worker.server.downloads import download_router
-from worker.server.errors import NOT_FOUND, ApiError, error_body, vendor_of
+from worker.server.errors import NOT_FOUND, ApiError, Vendor, error_body, vendor_of
 from worker.server.meetstream import meetstream_router
-from worker.server.openapi import components
+from worker.server.openapi import components, responses
 from worker.server.recall import recall_router
-from worker.server.request_log import AsgiApp, Forwarded, Network, RequestLog
+from worker.server.request_log import AsgiApp, Forwarded, Network, RequestLog, refuse_bad_host
 from worker.server.services import SERVICES, Services
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,8 @@ def build_app(
 
     def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
         shown = _shown(error)
-        vendor = vendor_of(request.url.path.removeprefix(services.prefix))
+        # Not request.url, which cannot be made of an invalid Host.
+        vendor = vendor_of(request.scope["path"].removeprefix(services.prefix))
         return Response(
             error_body(vendor, shown),
             status_code=shown.status,
@@ -89,6 +90,7 @@ def build_app(
             Exception: answer_error,
         },
         lifespan=[running],
+        before_request=refuse_bad_host,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=OpenAPIConfig(
             title="meetstems",
@@ -96,7 +98,6 @@ def build_app(
             description="Meeting bots by the contracts of MeetStream and Recall.ai.",
             path="/docs",
             components=components(),
-            security=[{"key": []}],
         ),
         logging_config=None,
     )
@@ -104,7 +105,7 @@ def build_app(
     return Forwarded(RequestLog(inner, services.metrics, services.prefix), trusted)
 
 
-@get("/healthz", media_type=MediaType.TEXT, sync_to_thread=False)
+@get("/healthz", media_type=MediaType.TEXT, responses=responses(Vendor.OURS, 400), sync_to_thread=False)
 def healthz() -> str:
     """Says that the server answers."""
     return "ok\n"

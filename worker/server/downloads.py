@@ -44,7 +44,7 @@ def download_router() -> Router:
     return Router("/download", route_handlers=[get_file, get_document], tags=["Downloads"])
 
 
-@get("/{document:str}/{bot_id:str}", responses=responses(Vendor.OURS, 403, 404), sync_to_thread=True)
+@get("/{document:str}/{bot_id:str}", responses=responses(Vendor.OURS, 403, 404, 503), sync_to_thread=True)
 def get_document(
     services: Given, request: AnyRequest, document: FromPath[str], bot_id: FromPath[str]
 ) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def get_document(
     return make(facts, file_url)
 
 
-@get("/file/{key:path}", responses=responses(Vendor.OURS, 403, 404), sync_to_thread=True)
+@get("/file/{key:path}", responses=responses(Vendor.OURS, 403, 404, 503), sync_to_thread=True)
 def get_file(services: Given, request: AnyRequest, key: FromPath[str]) -> File:
     """Returns a file of a recording."""
     query = _checked(services, request)

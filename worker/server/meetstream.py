@@ -26,7 +26,7 @@ from worker.server.bots import BotBusyError, Bots
 from worker.server.creation import Kind, Request, create_once, read_body, read_job
 from worker.server.cursors import read_cursor, write_cursor
 from worker.server.errors import ApiError, Vendor
-from worker.server.openapi import body_of, responses
+from worker.server.openapi import NEEDS_KEY, body_of, responses
 from worker.server.records import BotRecord
 from worker.server.services import AnyRequest, Given, Services, mix_of
 
@@ -70,6 +70,7 @@ def meetstream_router() -> Router:
             *map(_command, _COMMANDS),
         ],
         guards=[Access(Vendor.MEETSTREAM)],
+        security=NEEDS_KEY,
         tags=["MeetStream"],
     )
 
