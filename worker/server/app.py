@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any, Final
 
 from litestar import Litestar, MediaType, Request, Response, get
@@ -24,6 +25,7 @@ from worker.server.dispatcher import Dispatcher
 from worker.server.downloads import download_router
 from worker.server.errors import NOT_FOUND, ApiError, Vendor, error_body, vendor_of
 from worker.server.meetstream import meetstream_router
+from worker.server.metrics import ServerMetrics
 from worker.server.openapi import components, responses
 from worker.server.recall import recall_router
 from worker.server.request_log import AsgiApp, Forwarded, Network, RequestLog, refuse_bad_host
@@ -33,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 LOOK: Final = 10.0
 """Seconds between two looks for jobs that are due."""
+
+COUNTED: Final = 6
+"""Looks from one count of the bots that wait to the next: a count lists all of them."""
 
 RETRY_AFTER: Final = 5
 """Seconds after which a client may try again when store or queue does not answer."""
@@ -52,7 +57,7 @@ def build_app(
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
         await asyncio.to_thread(dispatcher.start)
-        tasks = [asyncio.create_task(_dispatch_due(services.bots))]
+        tasks = [asyncio.create_task(_dispatch_due(services.bots, services.metrics))]
         if health is not None:
             tasks.append(asyncio.create_task(health.keep_beating()))
         try:
@@ -131,13 +136,18 @@ def _shown(error: Exception) -> ApiError:
             return ApiError(500, "Internal server error.")
 
 
-async def _dispatch_due(bots: Bots) -> None:
-    while True:
+async def _dispatch_due(bots: Bots, metrics: ServerMetrics) -> None:
+    for number in count():
+        succeeded = False
         try:
             await asyncio.to_thread(bots.dispatch_due)
+            if number % COUNTED == 0:
+                metrics.waiting(await asyncio.to_thread(bots.waiting))
+            succeeded = True
         except MeetstemsError as error:
             logger.error("due jobs were not dispatched, the next try is soon: %s", error)
         except Exception:
             # Without this task no job that is due would ever be dispatched.
             logger.exception("due jobs were not dispatched, the next try is soon")
+        metrics.looked(succeeded)
         await asyncio.sleep(LOOK)

@@ -28,7 +28,15 @@ from worker.jobs.start_limits import JOIN_LEAD
 from worker.manifest.schema import Manifest
 from worker.safe_text import printable
 from worker.server.dispatcher import Dispatcher
-from worker.server.records import JSON, ApiKeys, BotRecord, Reference, bot_id_of_entry
+from worker.server.records import (
+    JSON,
+    ApiKeys,
+    BotRecord,
+    Reference,
+    Waiting,
+    bot_id_of_entry,
+    due_before,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -246,6 +254,20 @@ class Bots:
                 dispatched += self._dispatch_entry(entry.key, now)
             after = entries[-1].key
         return dispatched
+
+    def waiting(self) -> Waiting:
+        """Counts bots with one request for each thousand. An entry names a minute: a bot counts as due from its end on."""
+        now = self._clock()
+        scheduled, due, oldest, after = 0, 0, 0.0, ""
+        while entries := self.store.page(self.keys.due, after, LARGEST_PAGE):
+            scheduled += len(entries)
+            for entry in entries:
+                by = due_before(entry.key)
+                if by is not None and by <= now:
+                    due += 1
+                    oldest = max(oldest, now - by)
+            after = entries[-1].key
+        return Waiting(scheduled, due, oldest)
 
     def remember(self, key: str, bot_id: str, sha256: str) -> Reference | None:
         """Makes the reference ``key`` to a bot; returns None then, or the reference that is there already."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.api import MEETING, Api
+from tests.support.api import MEETING, NOW, Api
 from tests.support.memory_store import MemoryStore
 from worker.contracts.meetstream import read_meetstream
 from worker.delivery.jobs_queue import QueueUnavailableError
@@ -161,3 +161,18 @@ def test_all_servers_of_a_store_share_one_secret(tmp_path: Path) -> None:
 
     racing = MemoryStore(beaten)
     assert shared_secret(racing, "") == b"of the other server"
+
+
+def test_what_waits_is_counted_and_due_from_the_end_of_its_minute_on(api: Api) -> None:
+    assert api.bots.waiting() == (0, 0, 0.0)
+    made(api, join_at=iso_utc(NOW + 86_400))
+    api.desk.error = QueueUnavailableError("SQS: down")
+    made(api)
+    api.store.put("due/of-another-version/x", b"{}", content_type="application/json")
+    assert api.bots.waiting() == (3, 0, 0.0)
+    minute_ends = (NOW // 60 + 1) * 60
+    api.now = minute_ends + 90
+    assert api.bots.waiting() == (3, 1, 90.0)
+    api.desk.error = None
+    api.bots.dispatch_due()
+    assert api.bots.waiting()[1:] == (0, 0.0)
