@@ -51,6 +51,9 @@ CLAIM: Final = 30.0
 _READERS: Final = 16
 """Parallel reads of a page's bots."""
 
+_DISPATCHERS: Final = 16
+"""Parallel dispatches: each takes five requests one after the other, and at a full hour thousands of jobs are due at once."""
+
 UNREADABLE: Final = (JobError, msgspec.DecodeError)
 """What is raised where a file in the store is not what this version writes."""
 
@@ -85,6 +88,7 @@ class Bots:
         self._dispatcher = dispatcher
         self._clock = clock
         self._readers = ThreadPoolExecutor(_READERS, "bots")
+        self._dispatchers = ThreadPoolExecutor(_DISPATCHERS, "due")
 
     def keys_of(self, bot_id: str) -> BotKeys:
         """The keys of what workers write about a bot."""
@@ -244,14 +248,13 @@ class Bots:
 
     def dispatch_due(self) -> int:
         """Dispatches all jobs that are due, and those that a killed server left; returns how many."""
-        now = self._clock()
         dispatched, after = 0, ""
-        before = self.keys.due_before(now)
+        before = self.keys.due_before(self._clock())
         while entries := self.store.page(self.keys.due, after, LARGEST_PAGE):
-            for entry in entries:
-                if entry.key >= before:
-                    return dispatched
-                dispatched += self._dispatch_entry(entry.key, now)
+            due = [entry.key for entry in entries if entry.key < before]
+            dispatched += sum(self._dispatchers.map(self._dispatch_entry, due))
+            if len(due) < len(entries):
+                break
             after = entries[-1].key
         return dispatched
 
@@ -282,11 +285,11 @@ class Bots:
         """Removes a reference."""
         self.store.delete(key)
 
-    def _dispatch_entry(self, key: str, now: float) -> bool:
+    def _dispatch_entry(self, key: str) -> bool:
         """Returns whether the entry's job was dispatched. What is wrong with it is logged and holds up no other; raises
         UnavailableError, which would hit them all.
         """
-        bot_id = bot_id_of_entry(key)
+        bot_id, now = bot_id_of_entry(key), self._clock()
         try:
             found = self._found(bot_id)
             if found is None or found.record.dispatched_at is not None:
