@@ -20,8 +20,8 @@ import msgspec
 import pytest
 
 from tests.support.api import MEETING, Api, Desk
+from tests.support.local_server import LocalServer
 from tests.support.memory_store import MemoryStore
-from tests.support.serve_process import LocalServer
 from worker.contracts.job import Job
 from worker.contracts.meetstream import read_meetstream
 from worker.delivery.aws_clients import s3_client
