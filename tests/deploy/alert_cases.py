@@ -13,25 +13,32 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
 import msgspec
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fixtures.replica.voices import load_voice
 from tests.deploy.series import Pod, Scrape
+from tests.support.api import Api
 from tests.support.browserless import BrowserlessWorker, Script, ScriptedCall, broken, browserless, refused
 from tests.support.fault_proxy import Fault, FaultProxy, Request
+from tests.support.serving import serving
 from tests.support.tapes import STARTED_AT, Talker, synthetic_tape
+from tests.support.waits import until
 from tests.support.worker_process import BOT, Cloud
 from worker.delivery import queue_counts
-from worker.delivery.aws_clients import sqs_client
+from worker.delivery.aws_clients import s3_client, sqs_client
+from worker.delivery.errors import RefusedError
 from worker.delivery.job_poll import next_delivery
 from worker.delivery.jobs_queue import Delivery
 from worker.delivery.lease import LeaseRecord
+from worker.delivery.object_store import S3Store
 from worker.delivery.queue_counts import read_queue
 from worker.delivery.retries import RetryPolicy
 from worker.jobs import consumer
@@ -41,6 +48,7 @@ from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.queue_watch import EVENTS, JOBS, QueueMetrics, QueueWatch
 from worker.reasons import Reason
+from worker.server import request_log
 from worker.states import State
 from worker.tape.events import AudioPathSeen, Frame, FrameBatch, PageDropped, ReceiverReport
 
@@ -521,6 +529,61 @@ async def unwatched(bench: Bench) -> list[Pod]:
         return [await watched(bench)]
 
 
+# The server of the API.
+
+
+def served(api: Api) -> Scrape:
+    """What the server has at /metrics."""
+    return Scrape(time.monotonic(), generate_latest(api.services.metrics.registry).decode())
+
+
+async def asked(api: Api) -> list[Pod]:
+    """A server that is asked, as often again each APART seconds."""
+    scrapes = [served(api)]
+    async with api.client() as client:
+        for _ in range(30):
+            await client.get("/api/v1/bots")
+    last = served(api)
+    scrapes.append(last._replace(at=scrapes[0].at + APART))
+    return [Pod("server", scrapes)]
+
+
+def server_over(bench: Bench, budget: float = 10.0) -> Api:
+    """A server whose store is the case's, behind its proxy; it gives a request up after ``budget`` seconds."""
+    aws = msgspec.structs.replace(bench.cloud.embedded.aws, endpoint_url=bench.cloud.url)
+    store = S3Store(s3_client(aws), bench.cloud.embedded.bucket, retry=RetryPolicy(budget=budget))
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    return Api(bench.folder, store=store)
+
+
+@fires("MeetstemsApiFailing")
+async def api_without_store(bench: Bench) -> list[Pod]:
+    api = server_over(bench, budget=0.0)
+    bench.proxy.fail(Fault.INTERNAL_ERROR)
+    return await asked(api)
+
+
+@fires("MeetstemsApiSlow")
+async def slow_api(bench: Bench) -> list[Pod]:
+    """Its clock goes by three seconds at each look."""
+    clock = SimpleNamespace(monotonic=count(0.0, 3.0).__next__)
+    with patch.object(request_log, "time", clock):
+        return await asked(server_over(bench))
+
+
+@fires("MeetstemsDueNotDispatched")
+async def due_not_dispatched(bench: Bench) -> list[Pod]:
+    """The queue does not answer to the server, neither at once nor later."""
+    api = server_over(bench)
+    api.desk.error = RefusedError("SQS: refused")
+    async with api.client() as client:
+        await client.post("/api/v1/bots/create_bot", json={"meeting_link": LINK})
+    api.now += 600
+    async with serving(api.app):
+        await until(lambda: value(served(api).text, "api_oldest_due_seconds") > 0)
+        return [Pod("server", [served(api)])]
+
+
 # Nothing.
 
 
@@ -541,4 +604,7 @@ async def orderly_hour(bench: Bench) -> list[Pod]:
         end = await worker.metrics_with(lambda text: value(text, "outcomes_total") == 1)
     worker_pod = Pod("a", scrapes, lasts=3600, end=[Scrape(time.monotonic(), end)] * 3)
     bench.cloud.events()
-    return [worker_pod, await watched(bench)]
+    api = server_over(bench)
+    async with serving(api.app):
+        (server,) = await asked(api)
+    return [worker_pod, await watched(bench), server]

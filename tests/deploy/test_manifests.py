@@ -15,7 +15,11 @@ import pytest
 import yaml
 
 from tests.deploy.tools import KUBERNETES, NODE_MODULES, ROOT, Manifest, build, kustomize, one, rendered, run
-from worker.settings import WorkerSettings
+from worker.contracts.json_body import MAX_BODY_BYTES
+from worker.jobs.start_limits import JOIN_LEAD
+from worker.server.bots import LEAD
+from worker.server.run_server import SHUTDOWN
+from worker.settings import ServerSettings, WorkerSettings
 
 FOLDERS = ("bot", "seccomp", "overlays/local", "overlays/production")
 QUEUED = ("overlays/local", "overlays/production")
@@ -346,6 +350,102 @@ def test_the_watch_is_one_small_pod_that_prometheus_and_its_policy_find(folder: 
     assert only["securityContext"] == container(folder)["securityContext"]
 
 
+@pytest.mark.parametrize("folder", QUEUED)
+def test_the_server_is_found_scaled_and_watched(folder: str) -> None:
+    name = "meetstems-server"
+    deployment = one(folder, "Deployment", name)["spec"]
+    labels = deployment["template"]["metadata"]["labels"].items()
+    for selector in (
+        deployment["selector"]["matchLabels"],
+        one(folder, "Service", name)["spec"]["selector"],
+        one(folder, "PodMonitor", name)["spec"]["selector"]["matchLabels"],
+        one(folder, "PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"],
+        one(folder, "NetworkPolicy", name)["spec"]["podSelector"]["matchLabels"],
+        deployment["template"]["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
+    ):
+        assert selector.items() <= labels
+    for other in ("meetstems", "meetstems-watch"):
+        monitor = one(folder, "PodMonitor", other)["spec"]["selector"]["matchLabels"]
+        assert not monitor.items() <= labels
+    scaler = one(folder, "HorizontalPodAutoscaler", name)["spec"]
+    assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    assert scaler["minReplicas"] >= 2
+    assert "replicas" not in deployment, "an apply would undo what the autoscaler set"
+    (port,) = one(folder, "Service", name)["spec"]["ports"]
+    (only,) = deployment["template"]["spec"]["containers"]
+    ports = {each["name"]: each["containerPort"] for each in only["ports"]}
+    assert port["targetPort"] in ports
+    settings = one(folder, "ConfigMap", "meetstems")["data"]
+    assert ports["metrics"] == int(settings["MEETSTEMS_METRICS_PORT"])
+
+
+@pytest.mark.parametrize("folder", QUEUED)
+def test_the_server_has_minimal_rights_its_keys_and_probes_of_its_own_process(folder: str) -> None:
+    pod = one(folder, "Deployment", "meetstems-server")["spec"]["template"]["spec"]
+    (only,) = pod["containers"]
+    assert only["args"][:3] == ["serve", "--port", str(only["ports"][0]["containerPort"])]
+    assert only["image"] == container(folder)["image"]
+    assert only["envFrom"][0] == {"configMapRef": {"name": "meetstems"}}
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["serviceAccountName"] == one(folder, "ServiceAccount", "meetstems-server")["metadata"]["name"]
+    assert only["securityContext"] == container(folder)["securityContext"]
+    (keys,) = (each for each in pod["volumes"] if each["name"] == "keys")
+    assert keys["secret"]["secretName"] == "meetstems-api-keys"
+    (mount,) = (each for each in only["volumeMounts"] if each["name"] == "keys")
+    assert mount["readOnly"] is True
+    assert ServerSettings.from_environment(
+        {each["name"]: each["value"] for each in only["env"]}
+    ).keys_file == Path(mount["mountPath"], "keys.json")
+    assert only["readinessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+    assert only["startupProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+    assert only["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "metrics"}
+    # Requests under way end within SHUTDOWN once load balancers know of the end.
+    gone = only["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert gone + SHUTDOWN + 10 <= pod["terminationGracePeriodSeconds"]
+
+
+@pytest.mark.parametrize("folder", QUEUED)
+def test_the_server_reaches_s3_sqs_webhooks_and_dns_and_nothing_private(folder: str) -> None:
+    policy = one(folder, "NetworkPolicy", "meetstems-server")
+    wanted = {"Meet, S3 and SQS by HTTPS", "HTTPS over IPv6"}
+    for what, address, port, protocol in REACHED:
+        assert allows(policy, address, port, protocol) is (what in wanted or port == 53), what
+    for what, address, port, protocol in NOT_REACHED:
+        assert not allows(policy, address, port, protocol), what
+    assert allows(policy, "203.0.113.1", 80, "TCP"), "a webhook by HTTP"
+    incoming = {
+        port["port"]: peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        for rule in policy["spec"]["ingress"]
+        for peer in rule["from"]
+        for port in rule["ports"]
+    }
+    assert incoming == {"metrics": "monitoring", "http": "ingress-nginx"}
+
+
+def test_the_ingress_leads_to_the_server_which_believes_it() -> None:
+    folder = "overlays/production"
+    ingress = one(folder, "Ingress")["spec"]
+    (rule,) = ingress["rules"]
+    assert ingress["tls"][0]["hosts"] == [rule["host"]]
+    (path,) = rule["http"]["paths"]
+    service = one(folder, "Service", path["backend"]["service"]["name"])
+    assert path["backend"]["service"]["port"]["name"] == service["spec"]["ports"][0]["name"]
+    pod = one(folder, "Deployment", "meetstems-server")["spec"]["template"]["spec"]
+    trusted = [each for each in pod["containers"][0]["args"] if each.startswith("--trust-proxy=")]
+    assert ipaddress.ip_network(trusted[0].removeprefix("--trust-proxy=")).is_private
+    size = one(folder, "Ingress")["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"]
+    assert int(size.removesuffix("m")) * 1_000_000 > MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize("folder", QUEUED)
+def test_no_far_job_reaches_the_queue_that_starts_pods(folder: str) -> None:
+    """The server keeps them; a job comes to the queue when a worker waits for it rather than gives it back."""
+    assert one(folder, "ScaledJob")["spec"]["triggers"][0]["type"] == "aws-sqs-queue"
+    assert LEAD <= JOIN_LEAD
+
+
 def allows(policy: Manifest, address: str, port: int, protocol: str) -> bool:
     """Whether a NetworkPolicy allows a connection to ``address``, by its ipBlocks."""
     target = ipaddress.ip_address(address)
@@ -437,17 +537,18 @@ def test_the_dns_pods_of_kubernetes_and_openshift_are_reached(folder: str) -> No
 
 
 def test_production_lets_bots_be_evicted_unless_the_component_is_used(tmp_path: Path) -> None:
-    assert not [each for each in build("overlays/production") if each["kind"] == "PodDisruptionBudget"]
+    (server,) = (each for each in build("overlays/production") if each["kind"] == "PodDisruptionBudget")
+    assert server["metadata"]["name"] == "meetstems-server"
     shutil.copytree(KUBERNETES, tmp_path / "k8s")
     overlay = tmp_path / "k8s" / "overlays" / "production" / "kustomization.yaml"
     text = overlay.read_text("utf-8")
-    used = re.sub(r"^# (components:|  - \.\./\.\./components/drains-wait)$", r"\1", text, flags=re.MULTILINE)
-    assert used.count("\ncomponents:\n  - ../../components/drains-wait\n") == 1
+    used = re.sub(r"^# (  - \.\./\.\./components/drains-wait)$", r"\1", text, flags=re.MULTILINE)
+    assert used.count("\n  - ../../components/drains-wait\n") == 1
     overlay.write_text(used, "utf-8")
     (budget,) = [
         each
         for each in rendered(run(kustomize(), "build", str(overlay.parent)))
-        if each["kind"] == "PodDisruptionBudget"
+        if each["kind"] == "PodDisruptionBudget" and each["metadata"]["name"] == "meetstems"
     ]
     for version in VERSIONS:
         kubernetes_validate.validate(budget, version, strict=True)
@@ -464,7 +565,7 @@ def test_production_names_roles_and_an_image() -> None:
         for each in build(folder)
         if each["kind"] == "ServiceAccount"
     }
-    assert len(roles) == 2
+    assert len(roles) == 3
     assert all(role.startswith("arn:aws:iam::") for role in roles)
     assert container(folder)["image"].startswith("registry.example.com/meetstems:")
 

@@ -24,6 +24,8 @@ from worker.monitoring.queue_watch import EVENTS, JOBS, QueueMetrics, QueueWatch
 from worker.platforms.registry import Platform
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
+from worker.server.metrics import ServerMetrics
+from worker.server.records import Waiting
 from worker.states import State
 from worker.tape.events import FrameBatch, ReceiverReport, TapeEvent
 
@@ -96,6 +98,23 @@ class Watch:
         self.server = HealthServer(registry, Health(CaptureHealth()), 0)
 
 
+class Server:
+    """A server of the API as Prometheus sees it: it is asked and makes bots now and then."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.metrics = ServerMetrics(registry)
+        self.metrics.waiting(Waiting(3, 0, 0.0))
+        self.server = HealthServer(registry, Health(CaptureHealth()), 0)
+
+    def advance(self) -> None:
+        """Answers ten requests, one of which makes a bot, and looks for what is due."""
+        for _ in range(10):
+            self.metrics.answered("meetstream", "/api/v1/bots", "GET", 200, 0.03)
+        self.metrics.bot_created("meetstream")
+        self.metrics.looked(True)
+
+
 def report(receiver: int, received: int, tapped: int) -> ReceiverReport:
     return ReceiverReport(
         at=time.time(),
@@ -110,8 +129,8 @@ def report(receiver: int, received: int, tapped: int) -> ReceiverReport:
 def test_every_query_of_dashboard_and_rules_is_answered(tmp_path: Path) -> None:
     queries = {**dashboard_queries(), **recorded_queries()}
     assert len(queries) > 40
-    recording, watch = Recording(tmp_path / "output"), Watch()
-    servers = {"recording": recording.server, "watch": watch.server}
+    recording, watch, api = Recording(tmp_path / "output"), Watch(), Server()
+    servers = {"recording": recording.server, "watch": watch.server, "api": api.server}
     with ExitStack() as stack:
         for server in servers.values():
             stack.enter_context(server)
@@ -121,6 +140,7 @@ def test_every_query_of_dashboard_and_rules_is_answered(tmp_path: Path) -> None:
         left = set(queries)
         while left and time.monotonic() < deadline:
             recording.advance()
+            api.advance()
             time.sleep(0.5)
             left &= seen.unanswered({name: queries[name] for name in left})
         assert not left
@@ -134,6 +154,7 @@ def test_every_query_uses_existing_metrics() -> None:
     Metrics(registry)
     QueueMetrics(registry)
     ProcessMetrics(registry, dict)
+    ServerMetrics(registry)
     known = {sample.name for family in registry.collect() for sample in family.samples}
     known |= {name for family in registry.collect() for name in series_names(family.name)}
     for title, query in {**dashboard_queries(), **recorded_queries(), **alert_queries()}.items():

@@ -54,7 +54,7 @@ def test_the_dashboard_is_provisioned_unchanged() -> None:
 def test_the_dashboards_rows_are_known_and_its_panels_do_not_overlap() -> None:
     panels = DASHBOARD["panels"]
     rows = [panel["title"] for panel in panels if panel["type"] == "row"]
-    assert rows == ["Fleet", "Outcomes", "Capture quality", "Delivery", "Cost"]
+    assert rows == ["Fleet", "Outcomes", "Capture quality", "Delivery", "API", "Cost"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()
     for panel in panels:

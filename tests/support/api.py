@@ -96,6 +96,7 @@ class Api:
         *,
         store: PagedStore | None = None,
         prefix: str = "",
+        bucket_prefix: str = "",
         limits: dict[str, int] | None = None,
         trusted: Sequence[Network] = (),
     ) -> None:
@@ -109,7 +110,7 @@ class Api:
             {"name": "anna", "sha256": key_sha256(KEY), "limits": limited},
             {"name": "bob", "sha256": key_sha256(OTHER_KEY), "limits": limited},
         )
-        self.bots = Bots(self.store, "", self.desk, lambda: self.now)
+        self.bots = Bots(self.store, bucket_prefix, self.desk, lambda: self.now)
         self.events = Events()
         self.deletions = Deletions(self.bots, self.events, lambda: self.now)
         self.services = Services(
@@ -135,6 +136,16 @@ class Api:
             base_url=f"http://api.example{self.services.prefix}",
             headers={**authorization, **headers},
         )
+
+    def manifest(self, bot_id: str) -> Manifest:
+        """The manifest that was written about a bot."""
+        return msgspec.json.decode(
+            self.store.get(self.bots.keys_of(bot_id).audio_streams).data, type=Manifest
+        )
+
+    def file(self, bot_id: str, path: str) -> bytes:
+        """A bot's file by its path in the bot's folder."""
+        return self.store.get(f"{self.bots.keys_of(bot_id).folder}{path}").data
 
     def enter(
         self, bot_id: str, *states: State, reason: Reason | None = None, **changes: object

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from worker.delivery.errors import RefusedError
+from worker.errors import InputError
 from worker.monitoring.logs import configure_logging
 from worker.server.demo_link import DEMO_LINK
 from worker.server.local_key import KEY_FILE
@@ -61,7 +63,11 @@ def serve_command(options: ServerOptions) -> int:
     def ready(address: str, key: str | None) -> None:
         print(_words(address, key, options.data_folder, has_demo=has_demo), flush=True)
 
-    return run_server(options, settings, server_settings, ready)
+    try:
+        return run_server(options, settings, server_settings, ready)
+    except RefusedError as error:
+        error.exit_code = InputError.exit_code
+        raise
 
 
 def _words(address: str, key: str | None, folder: Path | None, *, has_demo: bool) -> str:

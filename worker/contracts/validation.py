@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -43,10 +44,16 @@ def ignored_fields(values: Mapping[str, Any], form: type[msgspec.Struct]) -> lis
     A field that is null, false, "" or [] counts as not set. An empty object counts as set: it is Recall.ai's way to turn a
     feature on. Of an unserved object only the outermost name is listed.
     """
-    names = [dotted(path) for path in _unserved_paths(values, _struct(inspect.type_info(form)), [])]
+    names = [dotted(path) for path in _unserved_paths(values, _struct(_described(form)), [])]
     if len(names) > MOST_IGNORED:
         return [*names[:MOST_IGNORED], f"… and {len(names) - MOST_IGNORED} more"]
     return names
+
+
+@cache
+def _described(form: type[msgspec.Struct]) -> inspect.Type:
+    """The form as msgspec describes it: a millisecond's work, and the same for each job."""
+    return inspect.type_info(form)
 
 
 def _unserved_paths(
@@ -79,7 +86,7 @@ def _value_at(values: Any, path: Sequence[str]) -> object:
 
 
 def _type_at(form: type[msgspec.Struct], path: Sequence[str]) -> inspect.Type:
-    kind = inspect.type_info(form)
+    kind = _described(form)
     for step in path:
         struct = _struct(kind)
         if struct is not None:

@@ -38,6 +38,10 @@ LONGEST_POLL: Final = 20
 """The longest time in seconds that SQS holds a receive open
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html)."""
 
+MOST_CONNECTIONS: Final = 72
+"""Connections that a client keeps, each opened when it is needed: as many as a server uses at once. It has 40 threads for
+requests (https://anyio.readthedocs.io/en/stable/threads.html), 16 that read the bots of a page and 16 that dispatch."""
+
 DEFAULT_REGION: Final = "us-east-1"
 """For servers in place of AWS: they have no regions, but requests are signed for one."""
 
@@ -171,7 +175,7 @@ def _config(aws: Aws, read_timeout: int) -> Config:
         # One try: worker/delivery/retries.py retries.
         retries={"total_max_attempts": 1, "mode": "standard"},
         tcp_keepalive=True,
-        max_pool_connections=16,
+        max_pool_connections=MOST_CONNECTIONS,
         user_agent_extra="meetstems",
     )
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any, Final
 
 from litestar import Litestar, MediaType, Request, Response, get
@@ -21,13 +22,13 @@ from worker.errors import MeetstemsError
 from worker.monitoring.health import Health
 from worker.server.dispatcher import Dispatcher
 from worker.server.downloads import download_router
-from worker.server.errors import NOT_FOUND, ApiError, error_body, vendor_of
+from worker.server.errors import NOT_FOUND, ApiError, Vendor, error_body, vendor_of
 from worker.server.meetstream import meetstream_router
 from worker.server.meetstream_meeting import meetstream_meeting_router
-from worker.server.openapi import components
+from worker.server.openapi import components, responses
 from worker.server.page.routes import page_router
 from worker.server.recall import recall_router
-from worker.server.request_log import AsgiApp, Forwarded, Network, RequestLog
+from worker.server.request_log import AsgiApp, Forwarded, Network, RequestLog, refuse_bad_host
 from worker.server.services import SERVICES, Services
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ LOOK: Final = 10.0
 
 EXPIRY_LOOK: Final = 60.0
 """Seconds between two looks for data whose retention is over, and for deletions that were interrupted."""
+
+COUNTED: Final = 6
+"""Looks from one count of the bots that wait to the next: a count lists all of them."""
 
 RETRY_AFTER: Final = 5
 """Seconds after which a client may try again when store or queue does not answer."""
@@ -58,7 +62,9 @@ def build_app(
         await asyncio.to_thread(dispatcher.start)
         tasks = [
             asyncio.create_task(
-                _again_and_again("due jobs were not dispatched", services.bots.dispatch_due, LOOK)
+                _again_and_again(
+                    "due jobs were not dispatched", _due_look(services), LOOK, services.metrics.looked
+                )
             ),
             asyncio.create_task(
                 _again_and_again("expired data was not deleted", services.deletions.look, EXPIRY_LOOK)
@@ -75,7 +81,8 @@ def build_app(
 
     def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
         shown = _shown(error)
-        vendor = vendor_of(request.url.path.removeprefix(services.prefix))
+        # Not request.url, which cannot be made of an invalid Host.
+        vendor = vendor_of(request.scope["path"].removeprefix(services.prefix))
         return Response(
             error_body(vendor, shown),
             status_code=shown.status,
@@ -102,6 +109,7 @@ def build_app(
             Exception: answer_error,
         },
         lifespan=[running],
+        before_request=refuse_bad_host,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=OpenAPIConfig(
             title="meetstems",
@@ -109,7 +117,6 @@ def build_app(
             description="Meeting bots by the contracts of MeetStream and Recall.ai.",
             path="/docs",
             components=components(),
-            security=[{"key": []}],
         ),
         logging_config=None,
     )
@@ -117,7 +124,7 @@ def build_app(
     return Forwarded(RequestLog(inner, services.metrics, services.prefix), trusted)
 
 
-@get("/healthz", media_type=MediaType.TEXT, sync_to_thread=False)
+@get("/healthz", media_type=MediaType.TEXT, responses=responses(Vendor.OURS, 400), sync_to_thread=False)
 def healthz() -> str:
     """Says that the server answers."""
     return "ok\n"
@@ -143,13 +150,34 @@ def _shown(error: Exception) -> ApiError:
             return ApiError(500, "Internal server error.")
 
 
-async def _again_and_again(failure: str, look: Callable[[], object], pause: float) -> None:
+def _due_look(services: Services) -> Callable[[], None]:
+    """Dispatches the jobs that are due; each COUNTED-th look counts those that wait as well."""
+    looks = count()
+
+    def look() -> None:
+        services.bots.dispatch_due()
+        if next(looks) % COUNTED == 0:
+            services.metrics.waiting(services.bots.waiting())
+
+    return look
+
+
+async def _again_and_again(
+    failure: str,
+    look: Callable[[], object],
+    pause: float,
+    looked: Callable[[bool], None] = lambda _: None,
+) -> None:
+    """``looked`` learns whether each look succeeded."""
     while True:
+        succeeded = False
         try:
             await asyncio.to_thread(look)
+            succeeded = True
         except MeetstemsError as error:
             logger.error("%s, the next try is soon: %s", failure, error)
         except Exception:
             # Without this task nothing of its kind would ever be done.
             logger.exception("%s, the next try is soon", failure)
+        looked(succeeded)
         await asyncio.sleep(pause)

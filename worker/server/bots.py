@@ -31,7 +31,15 @@ from worker.manifest.merge_meetings import merge_meetings
 from worker.manifest.schema import Manifest
 from worker.safe_text import printable
 from worker.server.dispatcher import Dispatcher
-from worker.server.records import JSON, ApiKeys, BotRecord, Reference, bot_id_of_entry
+from worker.server.records import (
+    JSON,
+    ApiKeys,
+    BotRecord,
+    Reference,
+    Waiting,
+    bot_id_of_entry,
+    due_before,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +53,9 @@ CLAIM: Final = 30.0
 
 _READERS: Final = 16
 """Parallel reads of a page's bots."""
+
+_DISPATCHERS: Final = 16
+"""Parallel dispatches: each takes five requests one after the other, and at a full hour thousands of jobs are due at once."""
 
 UNREADABLE: Final = (JobError, msgspec.DecodeError)
 """What is raised where a file in the store is not what this version writes."""
@@ -80,6 +91,7 @@ class Bots:
         self._dispatcher = dispatcher
         self._clock = clock
         self._readers = ThreadPoolExecutor(_READERS, "bots")
+        self._dispatchers = ThreadPoolExecutor(_DISPATCHERS, "due")
 
     def keys_of(self, bot_id: str) -> BotKeys:
         """The keys of what workers write about a bot."""
@@ -244,16 +256,29 @@ class Bots:
 
     def dispatch_due(self) -> int:
         """Dispatches all jobs that are due, and those that a killed server left; returns how many."""
-        now = self._clock()
         dispatched, after = 0, ""
-        before = self.keys.due_before(now)
+        before = self.keys.due_before(self._clock())
         while entries := self.store.page(self.keys.due, after, LARGEST_PAGE):
-            for entry in entries:
-                if entry.key >= before:
-                    return dispatched
-                dispatched += self._dispatch_entry(entry.key, now)
+            due = [entry.key for entry in entries if entry.key < before]
+            dispatched += sum(self._dispatchers.map(self._dispatch_entry, due))
+            if len(due) < len(entries):
+                break
             after = entries[-1].key
         return dispatched
+
+    def waiting(self) -> Waiting:
+        """Counts bots with one request for each thousand. An entry names a minute: a bot counts as due from its end on."""
+        now = self._clock()
+        scheduled, due, oldest, after = 0, 0, 0.0, ""
+        while entries := self.store.page(self.keys.due, after, LARGEST_PAGE):
+            scheduled += len(entries)
+            for entry in entries:
+                by = due_before(entry.key)
+                if by is not None and by <= now:
+                    due += 1
+                    oldest = max(oldest, now - by)
+            after = entries[-1].key
+        return Waiting(scheduled, due, oldest)
 
     def remember(self, key: str, bot_id: str, sha256: str) -> Reference | None:
         """Makes the reference ``key`` to a bot; returns None then, or the reference that is there already."""
@@ -314,11 +339,11 @@ class Bots:
         """Writes the record and returns its ETag; ``conditions`` are those of ObjectStore.put."""
         return self._put(self.keys.record(record.bot_id), record, **conditions)
 
-    def _dispatch_entry(self, key: str, now: float) -> bool:
+    def _dispatch_entry(self, key: str) -> bool:
         """Returns whether the entry's job was dispatched. What is wrong with it is logged and holds up no other; raises
         UnavailableError, which would hit them all.
         """
-        bot_id = bot_id_of_entry(key)
+        bot_id, now = bot_id_of_entry(key), self._clock()
         try:
             found = self.found(bot_id)
             if found is None or found.record.dispatched_at is not None or found.record.deletion is not None:

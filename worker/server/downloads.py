@@ -63,7 +63,7 @@ def download_router() -> Router:
     return Router("/download", route_handlers=handlers, tags=["Downloads"])
 
 
-@get("/{document:str}/{bot_id:str}", responses=responses(Vendor.OURS, 403, 404), sync_to_thread=True)
+@get("/{document:str}/{bot_id:str}", responses=responses(Vendor.OURS, 403, 404, 503), sync_to_thread=True)
 def get_document(
     services: Given, request: AnyRequest, document: FromPath[str], bot_id: FromPath[str]
 ) -> Document:
@@ -95,7 +95,7 @@ def get_document(
 @route(
     "/file/{key:path}",
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
-    responses=responses(Vendor.OURS, 403, 404),
+    responses=responses(Vendor.OURS, 403, 404, 503),
     sync_to_thread=True,
 )
 def get_file(services: Given, request: AnyRequest, key: FromPath[str]) -> Response[Any]:

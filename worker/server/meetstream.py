@@ -26,7 +26,7 @@ from worker.server.errors import ApiError, Vendor
 from worker.server.meetstream_answers import BOT_NOT_FOUND as _BOT_NOT_FOUND
 from worker.server.meetstream_answers import facts_of as _facts
 from worker.server.meetstream_answers import not_ready as _not_ready
-from worker.server.openapi import body_of, responses
+from worker.server.openapi import NEEDS_KEY, body_of, responses
 from worker.server.records import BotRecord
 from worker.server.services import AnyRequest, Given, mix_of
 
@@ -66,6 +66,7 @@ def meetstream_router() -> Router:
             *map(_command, _COMMANDS),
         ],
         guards=[Access(Vendor.MEETSTREAM)],
+        security=NEEDS_KEY,
         tags=["MeetStream"],
     )
 

@@ -52,13 +52,25 @@ _MEANING: Final = {
 
 _REFERENCE: Final = "#/definitions/"
 
-_ALWAYS: Final = (401, 429, 503)
+_ALWAYS: Final = (400,)
+"""Statuses that every route answers: a request whose Host is none."""
+
+_WITH_KEY: Final = (401, 429, 503)
+
+NEEDS_KEY: Final[list[dict[str, list[str]]]] = [{"key": []}]
+"""The ``security`` of routes behind worker.server.access."""
 
 
 def responses(vendor: Vendor, *statuses: int) -> dict[int, ResponseSpec]:
     """The answers of a route beside its own success, with those that every route has."""
     body: Any = Message if vendor is Vendor.MEETSTREAM else CodedError | dict[str, list[str]]
-    own = (403,) if vendor is Vendor.MEETSTREAM else ()
+    match vendor:
+        case Vendor.MEETSTREAM:
+            own: tuple[int, ...] = (*_WITH_KEY, 403)
+        case Vendor.RECALL:
+            own = _WITH_KEY
+        case Vendor.OURS:
+            own = ()
     documented: dict[int, ResponseSpec] = {}
     for status in sorted({*_ALWAYS, *own, *statuses}):
         kind: Any = dict[str, Any] if status in (200, 202, 507) else body

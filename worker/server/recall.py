@@ -33,7 +33,7 @@ from worker.server.bots import BotBusyError
 from worker.server.creation import Creation, Kind, Request, create_once, read_body, read_job
 from worker.server.cursors import read_cursor, write_cursor
 from worker.server.errors import NOT_FOUND, ApiError, Vendor
-from worker.server.openapi import body_of, responses
+from worker.server.openapi import NEEDS_KEY, body_of, responses
 from worker.server.records import BotRecord
 from worker.server.services import AnyRequest, Given, Services, mix_of, mix_seconds
 from worker.settings import DemoMeeting
@@ -75,6 +75,7 @@ def recall_router() -> Router:
             *(handler for kind in ARTIFACTS for handler in _artifact_routes(kind)),
         ],
         guards=[Access(Vendor.RECALL)],
+        security=NEEDS_KEY,
         tags=["Recall.ai"],
     )
 

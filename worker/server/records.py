@@ -16,7 +16,7 @@ it costs one request however many bots there are.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -99,6 +99,14 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     at: float
 
 
+class Waiting(NamedTuple):
+    """Bots that are not dispatched yet: how many, how many of them are due, and for how many seconds the oldest has been."""
+
+    scheduled: int
+    due: int
+    oldest: float
+
+
 class ApiKeys:
     """The keys of objects of the API under ``prefix``."""
 
@@ -157,6 +165,12 @@ class ApiKeys:
     def due_before(self, at: float) -> str:
         """The key after those of all jobs that are due before ``at`` or within its minute."""
         return f"{self.due}{int(at // 60) + 1:010d}/"
+
+
+def due_before(key: str) -> float | None:
+    """The end of the minute of a due entry, in Unix seconds; None for another key."""
+    minute = key.split("/")[-2]
+    return (int(minute) + 1) * 60.0 if minute.isascii() and minute.isdecimal() else None
 
 
 def bot_id_of_entry(key: str) -> str:

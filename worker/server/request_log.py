@@ -10,9 +10,9 @@ import uuid
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from worker.server.errors import Vendor, vendor_of
+from worker.server.errors import ApiError, Vendor, vendor_of
 from worker.server.metrics import ServerMetrics
-from worker.server.services import PUBLIC_PREFIX
+from worker.server.services import PUBLIC_PREFIX, AnyRequest
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,13 @@ class RequestLog:
             self._metrics.answered(vendor.value, route, scope["method"], status, seconds)
             if vendor is not Vendor.OURS or status >= 500:
                 logger.info("%s %s %d %.3f s %s", scope["method"], route, status, seconds, request_id)
+
+
+async def refuse_bad_host(request: AnyRequest) -> None:
+    """Raises ApiError where Host is no host's name (RFC 9112, section 3.2): URLs of answers are made of it."""
+    hosts = [value for key, value in request.scope["headers"] if key.lower() == b"host"]
+    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0].decode("latin-1")):
+        raise ApiError(400, "Host: expected the name of this server")
 
 
 class Forwarded:

@@ -19,6 +19,7 @@ import msgspec
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from worker.delivery.message_queue import MessageQueue
 from worker.delivery.retries import RetryPolicy
 from worker.errors import InputError, cause
 from worker.jobs.backend import aws_of, jobs_in, open_events, open_jobs, open_results
@@ -33,6 +34,7 @@ from worker.server.keys import Keys
 from worker.server.links import Links, shared_secret
 from worker.server.local_key import local_key
 from worker.server.metrics import ServerMetrics
+from worker.server.preflight import check_certificate, preflight
 from worker.server.request_log import Network
 from worker.server.services import Services
 from worker.settings import ServerSettings, SettingsError, WorkerSettings
@@ -72,8 +74,7 @@ def run_server(
     """Serves until SIGINT or SIGTERM; returns the exit code. Raises InputError, DeliveryError, PortError."""
     prefix = _checked_prefix(options.prefix)
     trusted = tuple(_network(text) for text in options.trusted)
-    if (options.certificate is None) != (options.private_key is None):
-        raise InputError("--tls-cert, --tls-key: expected both or none")
+    check_certificate(options.certificate, options.private_key)
     key, keys_file = None, server_settings.keys_file
     if options.data_folder is not None:
         settings = msgspec.structs.replace(settings, data_folder=options.data_folder)
@@ -87,7 +88,9 @@ def run_server(
     keys = Keys(keys_file)
     aws = aws_of(settings)
     store = open_results(settings, aws, REQUEST_RETRY)
-    dispatcher = _dispatcher(options, settings, os.environ)
+    queue = open_jobs(settings, aws, REQUEST_RETRY)
+    preflight(store, settings.prefix, queue)
+    dispatcher = _dispatcher(options, settings, os.environ, queue)
     registry = CollectorRegistry()
     bots = Bots(store, settings.prefix, dispatcher, time.time)
     events = open_events(settings, aws, REQUEST_RETRY)
@@ -143,9 +146,11 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _dispatcher(options: ServerOptions, settings: WorkerSettings, environ: Mapping[str, str]) -> Dispatcher:
+def _dispatcher(
+    options: ServerOptions, settings: WorkerSettings, environ: Mapping[str, str], jobs: MessageQueue
+) -> Dispatcher:
     if options.data_folder is None:
-        return QueueDispatcher(open_jobs(settings, aws_of(settings), REQUEST_RETRY))
+        return QueueDispatcher(jobs)
     queue = jobs_in(options.data_folder, settings.visibility_seconds)
     log = open_log(options.data_folder)
     return BotProcesses(queue, options.most_bots, worker_starter(options.data_folder, environ, log))

@@ -55,8 +55,7 @@ class Services:
 
     def base_url(self, scope: Scope) -> str:
         """The address of this server as the client of a request sees it, without a slash at the end."""
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        host = headers.get(b"host", b"localhost").decode("latin-1")
+        host = next(value for name, value in scope["headers"] if name.lower() == b"host").decode("latin-1")
         return f"{scope['scheme']}://{host}{self.public_path(scope)}"
 
     def public_path(self, scope: Scope) -> str:

@@ -8,8 +8,13 @@ import pytest
 from prometheus_client import generate_latest
 
 from tests.support.api import MEETING, Api
+from tests.support.serving import serving
+from tests.support.waits import until
+from worker.delivery.errors import RefusedError
+from worker.delivery.jobs_queue import QueueUnavailableError
 
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
+LOOKS = "meetstems_api_due_looks_total"
 BODY = {"meeting_link": MEETING, "audio_separate_streams": True}
 
 
@@ -166,3 +171,22 @@ async def test_the_document_names_every_answer(api: Api) -> None:
     update = document["paths"]["/api/v1/bot/{bot_id}"]["patch"]
     assert update["requestBody"]["content"]["application/json"]["schema"]["required"] == []
     assert "#/definitions" not in str(document)
+
+
+async def test_looks_for_due_bots_and_what_waits_are_metrics(api: Api) -> None:
+    registry = api.services.metrics.registry
+    api.desk.error = QueueUnavailableError("SQS: down")
+    async with api.client() as client:
+        await client.post("/api/v1/bots/create_bot", json=BODY)
+    api.now += 600
+    async with serving(api.app):
+        await until(lambda: registry.get_sample_value(LOOKS, {"result": "error"}))
+    api.now += 600
+    api.desk.error = RefusedError("SQS: this one alone")
+    async with serving(api.app):
+        await until(lambda: registry.get_sample_value(LOOKS, {"result": "success"}))
+    assert registry.get_sample_value("meetstems_api_scheduled_bots") == 1
+    assert registry.get_sample_value("meetstems_api_due_bots") == 1
+    waited = registry.get_sample_value("meetstems_api_oldest_due_seconds")
+    assert waited is not None
+    assert 1100 < waited <= 1200

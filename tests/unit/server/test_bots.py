@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import threading
 import uuid
 from pathlib import Path
 
 import pytest
 
-from tests.support.api import MEETING, Api
+from tests.support.api import MEETING, NOW, Api
 from tests.support.memory_store import MemoryStore
+from worker.contracts.job import Job
 from worker.contracts.meetstream import read_meetstream
 from worker.delivery.jobs_queue import QueueUnavailableError
 from worker.iso_time import iso_utc
@@ -161,3 +163,38 @@ def test_all_servers_of_a_store_share_one_secret(tmp_path: Path) -> None:
 
     racing = MemoryStore(beaten)
     assert shared_secret(racing, "") == b"of the other server"
+
+
+def test_what_waits_is_counted_and_due_from_the_end_of_its_minute_on(api: Api) -> None:
+    assert api.bots.waiting() == (0, 0, 0.0)
+    made(api, join_at=iso_utc(NOW + 86_400))
+    api.desk.error = QueueUnavailableError("SQS: down")
+    made(api)
+    api.store.put("due/of-another-version/x", b"{}", content_type="application/json")
+    assert api.bots.waiting() == (3, 0, 0.0)
+    minute_ends = (NOW // 60 + 1) * 60
+    api.now = minute_ends + 90
+    assert api.bots.waiting() == (3, 1, 90.0)
+    api.desk.error = None
+    api.bots.dispatch_due()
+    assert api.bots.waiting()[1:] == (0, 0.0)
+
+
+def test_jobs_that_are_due_at_once_are_dispatched_beside_each_other(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for seven others: one after the other, none would be dispatched."""
+    join_at = iso_utc(NOW + 86_400)
+    ids = {made(api, join_at=join_at) for _ in range(16)}
+    together = threading.Barrier(8)
+    submit = api.desk.submit
+
+    def submit_with_others(job: Job) -> None:
+        together.wait(30)
+        submit(job)
+
+    monkeypatch.setattr(api.desk, "submit", submit_with_others)
+    api.now += 86_400
+    assert api.bots.dispatch_due() == 16
+    assert {job.bot_id for job in api.desk.jobs} == ids
+    assert due(api) == []
