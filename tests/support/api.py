@@ -11,12 +11,14 @@ import httpx
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from tests.support.event_sinks import ListSink
 from tests.support.sample_manifests import meeting
 from worker.contracts.job import Job
 from worker.contracts.status import BotStatus, bot_status, with_change
 from worker.contracts.vendor_words import words
 from worker.delivery.folder_store import FolderStore
 from worker.delivery.object_store import PagedStore
+from worker.delivery.url_guard import UrlGuard
 from worker.manifest.schema import Manifest, encode_manifest
 from worker.reasons import Reason
 from worker.server.app import build_app
@@ -28,6 +30,7 @@ from worker.server.metrics import ServerMetrics
 from worker.server.rate_limits import RateLimits
 from worker.server.request_log import Network
 from worker.server.services import Services
+from worker.server.url_checks import UrlChecks
 from worker.states import State
 
 KEY, OTHER_KEY = "key-of-anna", "key-of-bob"
@@ -36,6 +39,13 @@ WORKSPACES = ("anna", "bob", "local")
 NOW = 1_790_000_000.0
 MEETING = "https://meet.google.com/abc-defg-hij"
 STEM = b"\x1a\x45\xdf\xa3 a stem"
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """Each name is public, but those that say otherwise."""
+    if host.startswith("unknown"):
+        raise OSError("no such name")
+    return ["10.1.2.3"] if host.startswith("private") else ["93.184.215.14"]
 
 
 class Desk(Dispatcher):
@@ -77,7 +87,8 @@ class Api:
             {"name": "anna", "sha256": key_sha256(KEY), "limits": limited},
             {"name": "bob", "sha256": key_sha256(OTHER_KEY), "limits": limited},
         )
-        self.bots = Bots(self.store, "", self.desk, lambda: self.now)
+        self.events = ListSink()
+        self.bots = Bots(self.store, "", self.desk, lambda: self.now, self.events)
         self.services = Services(
             bots=self.bots,
             keys=Keys(self.keys_file),
@@ -86,6 +97,7 @@ class Api:
             prefix=prefix,
             clock=lambda: self.now,
             limits=RateLimits(lambda: self.steady),
+            url_checks=UrlChecks(UrlGuard(resolve=resolve)),
         )
         self.app = build_app(self.services, self.desk, trusted)
 

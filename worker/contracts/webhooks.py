@@ -31,7 +31,6 @@ from worker.contracts.recall_documents import (
 )
 from worker.contracts.status import BotStatus, StatusChange, audio_event
 from worker.contracts.vendor_words import CALL_ENDED, STATES, end_words, status_code
-from worker.iso_time import iso_utc
 from worker.reasons import read_reason
 from worker.states import State, read_state
 
@@ -44,7 +43,8 @@ Event: TypeAlias = dict[str, Any]
 RESULT: Final = "bot.result"
 AUDIO: Final = "audio.processed"
 DELETION: Final = "data_deletion"
-"""The event of a bot all of whose data was deleted; see ``deletion_event``."""
+"""MeetStream's event of a bot all of whose data was deleted."""
+_DELETED: Final = ".deleted"
 
 KINDS: Final = (
     AUDIO_SEPARATE,
@@ -56,10 +56,8 @@ KINDS: Final = (
 )
 """Artifacts with webhooks, in the order in which these are sent, after the recording's."""
 
-PAUSES: Final[Mapping[str, str]] = MappingProxyType(
-    {"recording.paused": "paused", "recording.resumed": "processing"}
-)
-"""Events of a recording that is held up, and Recall.ai's codes for them."""
+PAUSES: Final = ("recording.paused", "recording.processing")
+"""Recall.ai's events of a recording that is held up, and goes on."""
 
 _FINISHED: Final = ("done", "failed")
 _LAST: Final = frozenset({State.DONE, State.FATAL})
@@ -83,46 +81,37 @@ def webhooks_of(form: Form, event: Event, facts: BotFacts) -> list[Webhook]:
     return make(event, facts)
 
 
+def is_deletion(event: Event) -> bool:
+    """Whether ``event`` says that data of a bot was deleted: then nothing else may know of the bot any more."""
+    name = str(event["event"])
+    return name == DELETION or name.endswith(_DELETED)
+
+
 def deletion_webhooks(form: Form, event: Event) -> list[Webhook]:
-    """The webhooks of a DELETION event: of a bot that is not there any more."""
-    bot_id, at = str(event["bot_id"]), str(event["updated_at"])
-    if form == "meetstream":
-        # The vendor's has no custom_attributes.
-        body = {
-            "event": DELETION,
-            "bot_event": DELETION,
-            "bot_id": bot_id,
-            "message": event["message"],
-            "status_code": 200,
-            "timestamp": at,
-        }
-        return [Webhook(event=DELETION, key=DELETION, body=body)]
-    data = {"code": "deleted", "sub_code": None, "updated_at": at}
-    return [_artifact(kind, bot_id, event["metadata"], data) for kind in event["artifacts"]]
+    """The webhooks of a deletion, made of the event alone.
 
-
-def deletion_event(facts: BotFacts, workspace: str, at: float) -> Event:
-    """The event that all data of a bot was deleted, at ``at`` (Unix seconds), made of what was known of it before.
-
-    It holds all that its webhooks need, since nothing else does any more.
+    The event is MeetStream's DELETION, or one of Recall.ai's for the recording and each artifact (``recording.deleted``), whose
+    metadata are its ``custom_attributes``.
     """
-    recorded = recording_document(facts, _no_url) is not None
-    kinds = [kind for kind in KINDS if artifact_document(facts, kind, _no_url) is not None]
-    return {
+    name, bot_id, at = str(event["event"]), str(event["bot_id"]), str(event["updated_at"])
+    if form == "recall":
+        if name == DELETION:
+            return []
+        status = {"code": "deleted", "sub_code": None, "updated_at": at}
+        kind = name.removesuffix(_DELETED)
+        return [_artifact(kind, bot_id, event.get("custom_attributes") or {}, status)]
+    if name not in {DELETION, f"{RECORDING}{_DELETED}"}:
+        return []
+    # The vendor's has no custom_attributes.
+    body = {
         "event": DELETION,
-        "bot_id": facts.bot_id,
-        "workspace": workspace,
-        "vendor": facts.job.vendor,
-        "callback_url": facts.job.callback_url,
-        "metadata": facts.metadata,
-        "artifacts": [RECORDING, *kinds] if recorded else [],
-        "message": "All data of the bot was deleted",
-        "attempt": 0,
-        "sequence": 0,
-        "idempotency_key": f"{facts.bot_id}-{DELETION}",
-        "updated_at": iso_utc(at),
-        "timestamp": iso_utc(at),
+        "bot_event": DELETION,
+        "bot_id": bot_id,
+        "message": event.get("message", "All data of the bot was deleted"),
+        "status_code": 200,
+        "timestamp": at,
     }
+    return [Webhook(event=DELETION, key=DELETION, body=body)]
 
 
 def _meetstream(event: Event, facts: BotFacts) -> list[Webhook]:
@@ -209,7 +198,7 @@ def _recall(event: Event, facts: BotFacts) -> list[Webhook]:
     if event["event"] == AUDIO:
         return _recall_artifacts(facts, _FINISHED)
     if event["event"] in PAUSES:
-        code, at = PAUSES[event["event"]], event["updated_at"]
+        code, at = str(event["event"]).rpartition(".")[2], event["updated_at"]
         data = {"code": code, "sub_code": None, "updated_at": at}
         webhook = _artifact(RECORDING, facts.bot_id, facts.metadata, data)
         return [msgspec.structs.replace(webhook, key=f"{webhook.key}@{at}")]
@@ -300,6 +289,8 @@ def _begun(facts: BotFacts, change: StatusChange) -> BotFacts:
 
 def _change(event: Event) -> StatusChange | None:
     """The change of state that ``event`` reports; None for another event."""
+    if not str(event["event"]).startswith("bot."):
+        return None
     try:
         return msgspec.convert({**event, "at": event.get("updated_at")}, StatusChange)
     except msgspec.ValidationError:

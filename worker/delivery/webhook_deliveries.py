@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -40,6 +41,8 @@ MOST_LISTED: Final = 1000
 """Deliveries that are listed of a bot."""
 
 _JSON: Final = "application/json"
+_READERS: Final = 16
+"""Parallel reads of one list."""
 _CONFLICTS: Final = 10
 """Bound on the conflicts of one write."""
 
@@ -69,7 +72,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One event for one endpoint. Times are in Unix seconds.
 
     ``endpoint`` is what its secret is looked up by; ``url`` can hold credentials, so it is not for logs. ``body`` is sent as it
-    is. ``order`` sorts what was made of one event. ``tries`` counts since it was made or asked for again; ``next_at``: when it
+    is. ``order`` sorts what was made at once. ``tries`` counts since it was made or asked for again; ``next_at``: when it
     is tried next, None: no more. ``detached``: its bot was deleted before it was made.
     """
 
@@ -221,11 +224,15 @@ class WebhookDeliveries:
         there = self._read_at(self._bot(bot_id), webhook_id)
         return None if there is None else there.delivery
 
-    def keys_of(self, bot_id: str) -> list[str]:
-        """The ids of a bot's deliveries, MOST_LISTED at most."""
+    def of_bot(self, bot_id: str) -> list[Delivery]:
+        """A bot's deliveries in the order in which they were made, MOST_LISTED at most."""
         folder = self._bot(bot_id)
         listed = self._store.page(folder, "", MOST_LISTED)
-        return [item.key.removeprefix(folder).removesuffix(".json") for item in listed]
+        ids = [item.key.removeprefix(folder).removesuffix(".json") for item in listed]
+        with ThreadPoolExecutor(_READERS, "deliveries") as readers:
+            found = list(readers.map(lambda each: self.get(bot_id, each), ids))
+        deliveries = [each for each in found if each is not None]
+        return sorted(deliveries, key=lambda each: (each.created_at, each.order, each.id))
 
     def due(self, now: float) -> Iterator[Due]:
         """The entries of all deliveries that are due at ``now``, the earliest first."""
@@ -318,11 +325,6 @@ class WebhookDeliveries:
 def deliveries_folder(keys: BotKeys) -> str:
     """The prefix of a bot's deliveries."""
     return f"{keys.folder}deliveries/"
-
-
-def in_order(deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """As they were made."""
-    return sorted(deliveries, key=lambda each: (each.created_at, each.order, each.id))
 
 
 def _read_due(key: str) -> Due | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final
 
 from litestar import Litestar, MediaType, Request, Response, get
@@ -20,6 +20,7 @@ from worker.delivery.object_store import NotFoundError
 from worker.errors import MeetstemsError
 from worker.monitoring.health import Health
 from worker.server.bots import Bots
+from worker.server.deliveries import deliveries_router
 from worker.server.dispatcher import Dispatcher
 from worker.server.downloads import download_router
 from worker.server.errors import NOT_FOUND, ApiError, error_body, vendor_of
@@ -28,6 +29,7 @@ from worker.server.openapi import components
 from worker.server.recall import recall_router
 from worker.server.request_log import AsgiApp, Forwarded, Network, RequestLog
 from worker.server.services import SERVICES, Services
+from worker.server.webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +45,9 @@ def build_app(
     dispatcher: Dispatcher,
     trusted: Sequence[Network] = (),
     health: Health | None = None,
+    webhooks: Webhooks | None = None,
 ) -> AsgiApp:
-    """The ASGI application. While it runs, so does ``dispatcher``, and jobs that become due are dispatched.
+    """The ASGI application. While it runs, so do ``dispatcher`` and ``webhooks``, and jobs that become due are dispatched.
 
     ``trusted`` are the networks of proxies whose X-Forwarded headers are believed. ``health`` learns that the event loop runs.
     """
@@ -56,7 +59,8 @@ def build_app(
         if health is not None:
             tasks.append(asyncio.create_task(health.keep_beating()))
         try:
-            yield
+            async with webhooks.running() if webhooks is not None else nullcontext():
+                yield
         finally:
             for task in tasks:
                 task.cancel()
@@ -78,6 +82,7 @@ def build_app(
             healthz,
             meetstream_router(),
             recall_router(),
+            deliveries_router(),
             download_router(),
         ],
         state=State({SERVICES: services}),

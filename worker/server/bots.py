@@ -13,8 +13,10 @@ import msgspec
 from worker.contracts.bot_facts import BotFacts
 from worker.contracts.job import Job
 from worker.contracts.json_body import JobError
+from worker.contracts.status import result_event
 from worker.delivery.bucket_layout import BotKeys, LayoutError, bot_keys
 from worker.delivery.errors import DeliveryError, UnavailableError
+from worker.delivery.event_sinks import EventSink, NoEvents
 from worker.delivery.object_store import (
     LARGEST_PAGE,
     Listed,
@@ -24,6 +26,7 @@ from worker.delivery.object_store import (
 )
 from worker.jobs.cancel import cancel_job
 from worker.jobs.reporter import read_status
+from worker.jobs.result_file import read_result
 from worker.jobs.start_limits import JOIN_LEAD
 from worker.manifest.schema import Manifest
 from worker.safe_text import printable
@@ -42,6 +45,11 @@ CLAIM: Final = 30.0
 
 _READERS: Final = 16
 """Parallel reads of a page's bots."""
+
+_TO_SEND: Final = 5.0
+"""Seconds for which an answer waits until its event is on the queue."""
+
+_NO_EVENTS: Final = NoEvents()
 
 UNREADABLE: Final = (JobError, msgspec.DecodeError)
 """What is raised where a file in the store is not what this version writes."""
@@ -66,21 +74,30 @@ class BotBusyError(Exception):
 
 
 class Bots:
-    """All bots. ``clock`` returns Unix seconds. Thread-safe; every method blocks, and raises what the store raises."""
+    """All bots. ``clock`` returns Unix seconds. Thread-safe; every method blocks, and raises what the store raises.
+
+    ``events`` gets what no worker reports: that a bot was cancelled before it joined.
+    """
 
     def __init__(
-        self, store: PagedStore, prefix: str, dispatcher: Dispatcher, clock: Callable[[], float]
+        self,
+        store: PagedStore,
+        prefix: str,
+        dispatcher: Dispatcher,
+        clock: Callable[[], float],
+        events: EventSink = _NO_EVENTS,
     ) -> None:
         self.store = store
         self.keys = ApiKeys(prefix)
-        self._prefix = prefix
+        self.prefix = prefix
+        self._events = events
         self._dispatcher = dispatcher
         self._clock = clock
         self._readers = ThreadPoolExecutor(_READERS, "bots")
 
     def keys_of(self, bot_id: str) -> BotKeys:
         """The keys of what workers write about a bot."""
-        return bot_keys(self._prefix, bot_id)
+        return bot_keys(self.prefix, bot_id)
 
     def create(self, workspace: str, job: Job) -> BotFacts:
         """Makes the bot and, if it is to join soon, dispatches its job. The same job again changes nothing.
@@ -116,6 +133,14 @@ class Bots:
                 # The bot is made and its job is kept; a refusal now would make the client send another one.
                 logger.warning("the job of %s is dispatched later: %s", job.bot_id, error)
         return self._facts(record)
+
+    def known(self, bot_id: str) -> BotRecord | None:
+        """The bot's record, whosever it is; None if there is none."""
+        try:
+            found = self._found(bot_id)
+        except LayoutError:
+            return None
+        return None if found is None else found.record
 
     def find(self, workspace: str, bot_id: str) -> BotRecord | None:
         """The bot's record; None if there is none, or it belongs to another workspace."""
@@ -198,6 +223,8 @@ class Bots:
         cancelled = cancel_job(self.store, self.keys_of(record.bot_id), record.job(), self._clock())
         if cancelled and record.dispatched_at is None:
             self.store.delete(self.keys.due_entry(record.bot_id, self._due(record.job(), record.created_at)))
+        if cancelled and (result := read_result(self.store, self.keys_of(record.bot_id))) is not None:
+            self._report(result_event(result))
         return cancelled
 
     def delete(self, record: BotRecord) -> int:
@@ -294,6 +321,11 @@ class Bots:
         self._put(self.keys.record(done.bot_id), done, if_match=found.etag)
         self.store.delete(due_entry)
         return done
+
+    def _report(self, event: dict[str, Any]) -> None:
+        self._events.send(event)
+        if not self._events.drain(_TO_SEND):
+            logger.warning("an event of %s is sent later", event["bot_id"])
 
     def _due(self, job: Job, created_at: float) -> float:
         """When the job goes to the queue, in Unix seconds."""

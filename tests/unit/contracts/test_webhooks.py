@@ -22,8 +22,8 @@ from worker.contracts.webhooks import (
     Event,
     Form,
     Webhook,
-    deletion_event,
     deletion_webhooks,
+    is_deletion,
     webhooks_of,
 )
 from worker.manifest.schema import Manifest
@@ -293,10 +293,12 @@ def test_a_bot_that_comes_back_says_so_and_has_one_recording() -> None:
 
 def test_a_pause_is_told_in_recalls_words() -> None:
     visit = Visit().enter(*TO_RECORDING)
-    for name, code in (("recording.paused", "paused"), ("recording.resumed", "processing")):
-        event = {"event": name, "bot_id": BOT, "updated_at": "2026-01-01T00:00:00Z", "message": "x"}
+    for code in ("paused", "processing"):
+        # As a change of state, but for its name.
+        event = {**visit.events[-1], "event": f"recording.{code}", "code": code}
         (webhook,) = webhooks_of("recall", event, visit.facts)
         assert (webhook.event, webhook.body["data"]["data"]["code"]) == (f"recording.{code}", code)
+        assert set(webhook.body["data"]) == {"data", "recording", "bot"}
         assert webhook.key not in {each.key for each in visit.once}
 
 
@@ -309,27 +311,43 @@ def test_other_events_reach_meetstreams_receivers_only() -> None:
     assert webhooks_of("recall", event, visit.facts) == []
 
 
-def test_a_deletion_is_told_after_all_is_gone() -> None:
-    event = deletion_event(recorded("recall", **SEPARATE).facts, "anna", NOW)
-    sent = msgspec.json.decode(msgspec.json.encode(event))
-    names = [webhook.event for webhook in deletion_webhooks("recall", sent)]
-    assert names == [
-        "recording.deleted",
-        "audio_separate.deleted",
-        "audio_mixed.deleted",
-        "participant_events.deleted",
-        "meeting_metadata.deleted",
-    ]
-    (webhook,) = deletion_webhooks("meetstream", sent)
+def deleted(name: str, **fields: Any) -> Event:
+    return {
+        "event": name,
+        "bot_id": BOT,
+        "workspace": "anna",
+        "message": "All data of the bot was deleted",
+        "updated_at": "2026-01-01T00:00:00.000Z",
+        **fields,
+    }
+
+
+def test_a_deletion_is_told_from_the_event_alone() -> None:
+    event = deleted("audio_separate.deleted", custom_attributes={"a": "b"})
+    (webhook,) = deletion_webhooks("recall", event)
+    assert webhook.body == {
+        "event": "audio_separate.deleted",
+        "data": {
+            "data": {"code": "deleted", "sub_code": None, "updated_at": "2026-01-01T00:00:00.000Z"},
+            "audio_separate": {"id": related_id("audio_separate", BOT), "metadata": {}},
+            "recording": {"id": related_id("recording", BOT), "metadata": {}},
+            "bot": {"id": BOT, "metadata": {"a": "b"}},
+        },
+    }
+    (webhook,) = deletion_webhooks("meetstream", deleted("data_deletion", custom_attributes={"a": "b"}))
     assert webhook.body == {
         "event": "data_deletion",
         "bot_event": "data_deletion",
         "bot_id": BOT,
         "message": "All data of the bot was deleted",
         "status_code": 200,
-        "timestamp": "2026-09-21T14:13:20.000Z",
+        "timestamp": "2026-01-01T00:00:00.000Z",
     }
 
 
-def test_a_deleted_bot_that_recorded_nothing_has_no_artifacts_to_name() -> None:
-    assert deletion_webhooks("recall", deletion_event(Visit().facts, "anna", NOW)) == []
+def test_one_deletion_is_told_once_in_each_form() -> None:
+    names = ("recording.deleted", "audio_mixed.deleted", "participant_events.deleted")
+    made = [each for name in names for each in deletion_webhooks("meetstream", deleted(name))]
+    assert [each.event for each in made] == ["data_deletion"]
+    assert all(is_deletion(deleted(name)) for name in (*names, "data_deletion"))
+    assert not is_deletion({"event": "bot.done"})

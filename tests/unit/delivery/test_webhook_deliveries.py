@@ -22,7 +22,6 @@ from worker.delivery.webhook_deliveries import (
     after_attempt,
     delivery_id,
     endpoint_id,
-    in_order,
 )
 
 NOW = 1_790_000_000.0
@@ -303,10 +302,7 @@ def test_a_listing_is_in_the_order_of_events(room: Room) -> None:
     made = [new(f"e{index}", created_at=NOW + index // 2, order=index % 2) for index in range(6)]
     for delivery in reversed(made):
         room.one.add(delivery)
-    found = [room.one.get("b1", each) for each in room.one.keys_of("b1")]
-    assert [each.event for each in in_order([each for each in found if each is not None])] == [
-        f"e{index}" for index in range(6)
-    ]
+    assert [each.event for each in room.one.of_bot("b1")] == [f"e{index}" for index in range(6)]
 
 
 def test_ids_differ_by_bot_endpoint_and_event() -> None:
