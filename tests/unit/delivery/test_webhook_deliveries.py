@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.memory_store import MemoryStore
-from worker.delivery.object_store import StoreUnavailableError
+from worker.delivery.object_store import S3Store, StoreUnavailableError
 from worker.delivery.webhook_deliveries import (
     CLAIM,
     MOST_ATTEMPTS,
@@ -309,3 +309,31 @@ def test_ids_differ_by_bot_endpoint_and_event() -> None:
     parts = [("b1", "e1", "x"), ("b2", "e1", "x"), ("b1", "e2", "x"), ("b1", "e1", "y")]
     make: Callable[..., str] = delivery_id
     assert len({make(*part) for part in parts}) == 4
+
+
+def test_in_s3_one_of_two_servers_sends_retries_and_leaves_no_entry(store: S3Store) -> None:
+    now = [NOW]
+    one, two = (WebhookDeliveries(store, "pre", lambda: now[0]) for _ in range(2))
+    assert one.add(new()) is not None
+    assert two.add(new()) is None
+    now[0] += CLAIM
+    first, second = one.claim("b1", new().id), two.claim("b1", new().id)
+    assert first is not None
+    assert second is None
+    one.record(first, failed(now[0]))
+    now[0] += SCHEDULE[1]
+    (entry,) = two.due(now[0])
+    claimed = two.claim(entry.bot_id, entry.id)
+    assert claimed is not None
+    two.record(claimed, Attempt(at=now[0], status=200))
+    (there,) = one.of_bot("b1")
+    assert (there.state, [each.status for each in there.attempts]) == ("delivered", [500, 200])
+    assert [item.key for item in store.list("")] == [f"pre/bots/b1/deliveries/{new().id}.json"]
+    late = one.send_again("b1", new().id)
+    assert late is not None
+    for item in store.list("pre/bots/"):
+        store.delete(item.key)
+    (entry,) = two.due(now[0])
+    assert two.claim(entry.bot_id, entry.id) is None
+    two.tidy(entry)
+    assert store.list("") == []
