@@ -148,4 +148,6 @@ def test_a_server_takes_what_was_sent_as_it_takes_jobs(cloud: Cloud, is_fifo: bo
     while (message := queue.receive(0)) is not None:
         keys.add(msgspec.json.decode(message.body)["idempotency_key"])
         queue.delete(message.receipt)
+    if is_fifo:
+        cloud.sqs.delete_queue(QueueUrl=url)
     assert keys == {"b-0", "b-1", "b-2"}

@@ -194,8 +194,9 @@ def test_a_server_that_is_killed_while_it_records_leaves_what_another_puts_right
     with pytest.raises(StoreUnavailableError):
         room.one.record(claimed, failed(room.now))
     room.store.before = lambda *_: None
-    room.now += CLAIM + SCHEDULE[1]
-    for _ in range(2):
+    # Before the next try is due, and once it is, also where nothing was written down.
+    for later in (0.5, CLAIM + SCHEDULE[1], 0.0):
+        room.now += later
         for entry in list(room.two.due(room.now)):
             again = room.two.claim(entry.bot_id, entry.id)
             if again is None:
