@@ -10,7 +10,7 @@
                                         tape/part-000000.mcap       as written, part by part
                                         files/streams/….webm        finished files
                                         failure/screenshot.png      what the page showed when it failed
-                          deliveries/msg_….json                     a webhook and its attempts: worker.delivery.webhook_deliveries
+                          deliveries/msg_….json                     a webhook: worker.delivery.webhook_deliveries
     {prefix}bots/_probe/{random}/                                   a check of the store; removed at once
 
 Each attempt writes under its own number, so a later attempt cannot overwrite it. The API has more: worker.server.records.

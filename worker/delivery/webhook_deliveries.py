@@ -234,6 +234,11 @@ class WebhookDeliveries:
         deliveries = [each for each in found if each is not None]
         return sorted(deliveries, key=lambda each: (each.created_at, each.order, each.id))
 
+    def forget(self, bot_id: str) -> None:
+        """Removes a bot's deliveries; their entries are tidied once they are due."""
+        for item in self._store.list(self._bot(bot_id)):
+            self._store.delete(item.key)
+
     def due(self, now: float) -> Iterator[Due]:
         """The entries of all deliveries that are due at ``now``, the earliest first."""
         folder = f"{self._start}due/"

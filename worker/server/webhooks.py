@@ -150,7 +150,12 @@ class Webhooks:
         if facts is None:
             return []
         made = [(target, webhooks_of(target.form, event, facts)) for target in targets]
-        return self._add(event, record.workspace, made, detached=False)
+        added = self._add(event, record.workspace, made, detached=False)
+        if added and self._bots.known(bot_id) is None:
+            # It was deleted meanwhile, perhaps before the deliveries were there.
+            self._deliveries.forget(bot_id)
+            return []
+        return added
 
     def _add(
         self,

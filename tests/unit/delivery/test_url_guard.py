@@ -3,8 +3,11 @@ from __future__ import annotations
 import ipaddress
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.delivery.url_guard import (
     Allowed,
@@ -163,6 +166,26 @@ def test_python_knows_no_private_address_that_passes() -> None:
             if judge(address):
                 assert address.is_global
                 assert not address.is_multicast
+
+
+@given(
+    st.one_of(
+        st.text(max_size=40),
+        st.builds(
+            "{}://{}{}".format,
+            st.sampled_from(["http", "https", "HTTP", "ws", ""]),
+            st.text(alphabet="abc.-_:@[]%\\/0123456789xXA。①\u200b\x00 ?#", max_size=30),
+            st.text(max_size=10),
+        ),
+    )
+)
+def test_any_text_is_a_url_that_is_judged_or_is_refused(text: str) -> None:
+    with suppress(UrlError):
+        parts = read_url(text)
+        assert parts.scheme in {"http", "https"}
+        assert 0 < parts.port < 65_536
+        assert parts.host == parts.host.lower()
+        UrlGuard(resolve=resolve).check(text)
 
 
 def test_a_name_is_resolved_once_and_the_judged_addresses_are_given() -> None:

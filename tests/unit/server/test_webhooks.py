@@ -199,6 +199,20 @@ async def test_a_deletion_is_told_and_leaves_nothing(room: WebhookRoom) -> None:
     assert room.api.store.list(f"bots/{bot_id}/") == []
 
 
+async def test_a_bot_that_is_deleted_while_its_event_is_taken_leaves_nothing(
+    room: WebhookRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot_id = await room.create(webhook_url=(await room.receiver()).url)
+    record = room.api.bots.known(bot_id)
+    assert record is not None
+    room.send(room.visit(bot_id)[0])
+    answers = [record, None]
+    monkeypatch.setattr(room.api.bots, "known", lambda _: answers.pop(0))
+    assert await take_all(room.server()) == 1
+    assert answers == []
+    assert room.api.store.list(f"bots/{bot_id}/deliveries/") == []
+
+
 async def test_the_log_lists_attempts_and_sends_again(room: WebhookRoom) -> None:
     receiver = await room.receiver()
     receiver.status, receiver.answer = 500, b"database is down"
