@@ -172,15 +172,25 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of ``meetstems serve`` beside those of the worker. ``keys_file`` is the file of keys, None: not set."""
+    """The settings of ``meetstems serve`` beside those of the worker. ``keys_file`` is the file of keys, ``webhooks_file`` of
+    endpoints of webhooks, None: not set. ``allowed_urls`` are hosts and networks that URLs of users may lead to although they
+    are private; worker.delivery.url_guard reads them.
+    """
 
     keys_file: Path | None = None
+    webhooks_file: Path | None = None
+    allowed_urls: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> ServerSettings:
         """Reads the variables that README.md lists; an empty value counts as unset."""
-        path = _given(environ).get("MEETSTEMS_API_KEYS_FILE")
-        return cls(keys_file=Path(path) if path else None)
+        given = _given(environ)
+        keys, webhooks = given.get("MEETSTEMS_API_KEYS_FILE"), given.get("MEETSTEMS_WEBHOOKS_FILE")
+        return cls(
+            keys_file=Path(keys) if keys else None,
+            webhooks_file=Path(webhooks) if webhooks else None,
+            allowed_urls=tuple(given.get("MEETSTEMS_ALLOW_PRIVATE_URLS", "").replace(",", " ").split()),
+        )
 
 
 def _given(environ: Mapping[str, str]) -> dict[str, str]:

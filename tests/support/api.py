@@ -18,6 +18,7 @@ from worker.contracts.vendor_words import words
 from worker.delivery.event_sinks import EventSink
 from worker.delivery.folder_store import FolderStore
 from worker.delivery.object_store import PagedStore
+from worker.delivery.url_guard import UrlGuard
 from worker.manifest.meeting_schema import (
     Attendee,
     LoggedChange,
@@ -38,6 +39,7 @@ from worker.server.metrics import ServerMetrics
 from worker.server.rate_limits import RateLimits
 from worker.server.request_log import Network
 from worker.server.services import Services
+from worker.server.url_checks import UrlChecks
 from worker.states import State
 
 KEY, OTHER_KEY = "key-of-anna", "key-of-bob"
@@ -46,6 +48,13 @@ WORKSPACES = ("anna", "bob", "local")
 NOW = 1_790_000_000.0
 MEETING = "https://meet.google.com/abc-defg-hij"
 STEM = b"\x1a\x45\xdf\xa3 a stem"
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """Each name is public, but those that say otherwise."""
+    if host.startswith("unknown"):
+        raise OSError("no such name")
+    return ["10.1.2.3"] if host.startswith("private") else ["93.184.215.14"]
 
 
 class Desk(Dispatcher):
@@ -110,8 +119,8 @@ class Api:
             {"name": "anna", "sha256": key_sha256(KEY), "limits": limited},
             {"name": "bob", "sha256": key_sha256(OTHER_KEY), "limits": limited},
         )
-        self.bots = Bots(self.store, bucket_prefix, self.desk, lambda: self.now)
         self.events = Events()
+        self.bots = Bots(self.store, bucket_prefix, self.desk, lambda: self.now, self.events)
         self.deletions = Deletions(self.bots, self.events, lambda: self.now)
         self.services = Services(
             bots=self.bots,
@@ -122,6 +131,7 @@ class Api:
             prefix=prefix,
             clock=lambda: self.now,
             limits=RateLimits(lambda: self.steady),
+            url_checks=UrlChecks(UrlGuard(resolve=resolve)),
         )
         self.app = build_app(self.services, self.desk, trusted)
 

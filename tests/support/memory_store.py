@@ -46,7 +46,7 @@ class MemoryStore(PagedStore):
         with self._lock:
             if if_absent and key in self.objects:
                 raise PreconditionFailedError(f"{key}: exists")
-            if if_match is not None and if_match != self._etag(key):
+            if if_match is not None and (key not in self.objects or if_match != self._etag(key)):
                 raise PreconditionFailedError(f"{key}: is another version")
             return self._write(key, data.read_bytes() if isinstance(data, Path) else data)
 

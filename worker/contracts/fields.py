@@ -94,6 +94,14 @@ Message: TypeAlias = Annotated[
     ),
 ]
 
+WebhookUrl: TypeAlias = Annotated[
+    Any,
+    Meta(
+        description="Where webhooks go, of a bot that the API makes; one that comes by the queue has none.",
+        extra_json_schema={"type": ["string", "null"], "format": "uri"},
+    ),
+]
+
 NooneJoined: TypeAlias = Annotated[float, seconds(0, DAY, "Patience in a call that nobody else came to.")]
 RecordingDenied: TypeAlias = Annotated[float, seconds(0, DAY, "Patience after a refusal to be recorded.")]
 

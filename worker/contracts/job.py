@@ -42,8 +42,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     LONGEST_BOT_NAME. ``join_at`` is in seconds since the Unix epoch, None: at once. ``separate_audio``: one file per speaker is
     wanted. ``retention``: for how many seconds after the bot's end the API keeps what was recorded, None: for ever. ``leave``
     says when the bot leaves by itself; ``announcement`` is its message to the chat once it is in the call, which the platform
-    cuts to its limit. ``ignored`` are the dotted names of the fields that have no effect (see ignored_fields), and ``body`` is
-    the whole body as received.
+    cuts to its limit. ``callback_url`` is where webhooks go, None: nowhere; it can hold a token. ``ignored`` are the dotted
+    names of the fields that have no effect (see ignored_fields), and ``body`` is the whole body as received.
     """
 
     bot_id: str
@@ -118,6 +118,20 @@ def read_attributes(field: str, given: dict[str, Any] | None) -> dict[str, Any]:
         message = f"job: {field}: {size} bytes; expected at most {MAX_ATTRIBUTES_BYTES}"
         raise JobError(message, field=[field])
     return given or {}
+
+
+def read_webhook_url(given: object) -> str | None:
+    """The address, None if it is none. A job that comes by the queue has no one to refuse it for that, so it is done without;
+    the API refuses it.
+    """
+    if not isinstance(given, str):
+        return None
+    try:
+        parts = urlsplit(given)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return None
+    return given if given.isprintable() and is_address else None
 
 
 def _other_platform(link: str) -> str | None:

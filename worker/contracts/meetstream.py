@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeAlias
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from worker.contracts.fields import (
     DAY,
-    NOT_SERVED_YET,
-    UNSERVED,
     Attributes,
     BotId,
     BotName,
@@ -27,6 +24,7 @@ from worker.contracts.fields import (
     NooneJoined,
     NotServed,
     RecordingDenied,
+    WebhookUrl,
     seconds,
 )
 from worker.contracts.job import (
@@ -36,16 +34,13 @@ from worker.contracts.job import (
     read_bot_name,
     read_join_at,
     read_meeting,
+    read_webhook_url,
 )
 from worker.contracts.leave import bot_names, named_bots, patience_or, seconds_or
 from worker.contracts.retention import Retention, retention_seconds
 from worker.contracts.validation import check, ignored_fields, wrong
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
 from worker.platforms.registry import PLATFORMS, Platform
-
-CallbackUrl: TypeAlias = Annotated[
-    Any, Meta(description=f"Where webhooks are to go. {NOT_SERVED_YET}", extra=UNSERVED)
-]
 
 DeduplicationKey: TypeAlias = Annotated[
     str,
@@ -110,7 +105,7 @@ class MeetStreamBot(msgspec.Struct, frozen=True, kw_only=True):
     join_at: JoinAt | None = None
     bot_message: Message | None = None
     custom_attributes: Attributes | None = None
-    callback_url: CallbackUrl = None
+    callback_url: WebhookUrl = None
     deduplication_key: DeduplicationKey | None = None
     video_required: NotServed = None
     video_separate_streams: NotServed = None
@@ -155,7 +150,7 @@ def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Jo
         ),
         leave=meetstream_leave(form.automatic_leave, platform),
         announcement=read_announcement(form.bot_message),
-        callback_url=_callback_url(form.callback_url),
+        callback_url=read_webhook_url(form.callback_url),
         custom_attributes=read_attributes("custom_attributes", form.custom_attributes),
         ignored=ignored_fields(values, MeetStreamBot),
         body=values,
@@ -192,14 +187,3 @@ def meetstream_leave(given: MeetStreamAutomaticLeave | None, platform: Platform)
 
 def _as_written(duration: float) -> float:
     return int(duration) if duration.is_integer() else duration
-
-
-def _callback_url(given: object) -> str | None:
-    """The address, None if it is none: nothing is sent there yet."""
-    if not isinstance(given, str):
-        return None
-    try:
-        parts = urlsplit(given)
-    except ValueError:
-        return None
-    return given if given.isprintable() and parts.scheme in ("http", "https") and parts.hostname else None

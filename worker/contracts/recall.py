@@ -25,6 +25,7 @@ from worker.contracts.fields import (
     NooneJoined,
     NotServed,
     RecordingDenied,
+    WebhookUrl,
     seconds,
 )
 from worker.contracts.fields import Patience as PatienceField
@@ -35,6 +36,7 @@ from worker.contracts.job import (
     read_bot_name,
     read_join_at,
     read_meeting,
+    read_webhook_url,
 )
 from worker.contracts.leave import bot_names, named_bots, patience_or, seconds_or
 from worker.contracts.retention import Retention, retention_seconds
@@ -140,6 +142,7 @@ class RecallBot(msgspec.Struct, frozen=True, kw_only=True):
     join_at: JoinAt | None = None
     chat: Chat | None = None
     metadata: Attributes | None = None
+    webhook_url: WebhookUrl = None
 
 
 DEFAULT_LEAVE: Final = LeavePolicy(
@@ -177,7 +180,7 @@ def read_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
         retention=retention_seconds(recording.retention if recording else None, DEFAULT_RETENTION),
         leave=recall_leave(form.automatic_leave, recording),
         announcement=read_announcement(on_join.message if on_join else None),
-        callback_url=None,
+        callback_url=read_webhook_url(form.webhook_url),
         custom_attributes=read_attributes("metadata", form.metadata),
         ignored=ignored_fields(values, RecallBot),
         body=values,

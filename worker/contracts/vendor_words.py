@@ -41,6 +41,14 @@ class OutcomeWords(NamedTuple):
     sub_code: str | None
 
 
+class EndWords(NamedTuple):
+    """MeetStream's names for how a bot's visit ended: ``bot_event`` of the one event ``bot.stopped``, and the status."""
+
+    bot_event: str
+    bot_status: str
+    message: str
+
+
 class SubCodes(NamedTuple):
     """Recall.ai's sub-codes that name the platform."""
 
@@ -252,6 +260,16 @@ def outcome_words(state: State, reason: Reason, platform: Platform) -> OutcomeWo
     if state is State.FATAL:
         return OutcomeWords(code, sub_code)
     return OutcomeWords(CALL_ENDED, sub_code if code == CALL_ENDED else None)
+
+
+def end_words(reason: Reason) -> EndWords:
+    """MeetStream's names for the end of a visit, before the files are finished; its newest model has one end for all."""
+    known = REASONS[reason]
+    if reason is Reason.REMOVED:
+        return EndWords("bot.kicked", "Stopped", known.message)
+    if known.event == "bot.done":
+        return EndWords("bot.stopped", "Stopped", known.message)
+    return EndWords(known.event, known.bot_status, known.message)
 
 
 def status_code(bot_status: str) -> int:

@@ -12,6 +12,7 @@
                                         files/streams/….webm        finished files
                                         files/meeting.json          participants, their changes, and chat of the attempt
                                         failure/screenshot.png      what the page showed when it failed
+                          deliveries/msg_….json                     a webhook: worker.delivery.webhook_deliveries
     {prefix}bots/_probe/{random}/                                   a check of the store; removed at once
 
 Each attempt writes under its own number, so a later attempt cannot overwrite it. The API has more: worker.server.records.

@@ -26,7 +26,7 @@ class EventSink(Protocol):
 
 
 class NoEvents(EventSink):
-    """Discards events: for a service whose state in the store is all that is read."""
+    """Discards events: for a service whose state in the store is all that is read, and for tests of it."""
 
     @property
     def waiting(self) -> int:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from worker.delivery.aws_clients import Aws, s3_client, sqs_client
-from worker.delivery.event_sinks import EventSink, NoEvents
+from worker.delivery.event_sinks import EventSink
 from worker.delivery.events_queue import EventsQueue
 from worker.delivery.folder_queue import FolderQueue
 from worker.delivery.folder_store import FolderStore
 from worker.delivery.jobs_queue import JobsQueue
 from worker.delivery.message_queue import MessageQueue
 from worker.delivery.object_store import PagedStore, S3Store
+from worker.delivery.queued_events import QueuedEvents
 from worker.delivery.request_errors import RequestError, watch_requests
 from worker.delivery.retries import RetryPolicy
 from worker.settings import SettingsError, WorkerSettings
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 QUEUE_FOLDER: Final = "queue"
 """The folder of waiting jobs in the data folder."""
+
+EVENTS_FOLDER: Final = "events"
+"""The folder of events in the data folder that the server has not taken yet."""
 
 RequestFailed = Callable[[str, RequestError], None]
 """Called with ``S3`` or ``SQS`` and the error for each request that failed."""
@@ -74,10 +78,28 @@ def jobs_in(data_folder: Path, visibility: int) -> FolderQueue:
 def open_events(
     worker_settings: WorkerSettings, aws: Aws, retry: RetryPolicy, failed: RequestFailed | None = None
 ) -> EventSink:
-    """Where events go. Raises RefusedError."""
+    """Where events go. Raises RefusedError, QueueUnavailableError."""
     if worker_settings.data_folder is not None:
-        return NoEvents()
+        return QueuedEvents(events_in(worker_settings.data_folder, worker_settings.visibility_seconds))
     return EventsQueue(_open_sqs(aws, failed), worker_settings.events_queue_url, retry=retry)
+
+
+def open_sent_events(
+    worker_settings: WorkerSettings, aws: Aws, retry: RetryPolicy, failed: RequestFailed | None = None
+) -> MessageQueue | None:
+    """The queue from which events are taken; None: they go nowhere. Raises RefusedError, QueueUnavailableError."""
+    visibility = worker_settings.visibility_seconds
+    if worker_settings.data_folder is not None:
+        return events_in(worker_settings.data_folder, visibility)
+    url = worker_settings.events_queue_url
+    if url is None:
+        return None
+    return JobsQueue(_open_sqs(aws, failed), url, visibility=visibility, retry=retry)
+
+
+def events_in(data_folder: Path, visibility: int) -> FolderQueue:
+    """The queue of events of a data folder. Raises QueueUnavailableError."""
+    return FolderQueue(data_folder / EVENTS_FOLDER, visibility=visibility)
 
 
 def _open_sqs(aws: Aws, failed: RequestFailed | None) -> SQSClient:

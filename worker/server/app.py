@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from itertools import count
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from worker.delivery.errors import DeliveryError
 from worker.delivery.object_store import NotFoundError
 from worker.errors import MeetstemsError
 from worker.monitoring.health import Health
+from worker.server.deliveries import deliveries_router
 from worker.server.dispatcher import Dispatcher
 from worker.server.downloads import download_router
 from worker.server.errors import NOT_FOUND, ApiError, Vendor, error_body, vendor_of
@@ -30,6 +31,7 @@ from worker.server.page.routes import page_router
 from worker.server.recall import recall_router
 from worker.server.request_log import AsgiApp, Forwarded, Network, RequestLog, refuse_bad_host
 from worker.server.services import SERVICES, Services
+from worker.server.webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +53,10 @@ def build_app(
     dispatcher: Dispatcher,
     trusted: Sequence[Network] = (),
     health: Health | None = None,
+    webhooks: Webhooks | None = None,
 ) -> AsgiApp:
-    """The ASGI application. While it runs, so does ``dispatcher``, due jobs are dispatched, and expired data is deleted.
+    """The ASGI application. While it runs, so do ``dispatcher`` and ``webhooks``, due jobs are dispatched, and expired data is
+    deleted.
 
     ``trusted`` are the networks of proxies whose X-Forwarded headers are believed. ``health`` learns that the event loop runs.
     """
@@ -73,7 +77,8 @@ def build_app(
         if health is not None:
             tasks.append(asyncio.create_task(health.keep_beating()))
         try:
-            yield
+            async with webhooks.running() if webhooks is not None else nullcontext():
+                yield
         finally:
             for task in tasks:
                 task.cancel()
@@ -97,6 +102,7 @@ def build_app(
             meetstream_router(),
             meetstream_meeting_router(),
             recall_router(),
+            deliveries_router(),
             download_router(),
             page_router(services, _shown),
         ],

@@ -14,8 +14,10 @@ import msgspec
 from worker.contracts.bot_facts import BotFacts
 from worker.contracts.job import Job
 from worker.contracts.json_body import JobError
+from worker.contracts.status import result_event
 from worker.delivery.bucket_layout import BotKeys, LayoutError, bot_keys
 from worker.delivery.errors import DeliveryError, UnavailableError
+from worker.delivery.event_sinks import EventSink, NoEvents
 from worker.delivery.object_store import (
     LARGEST_PAGE,
     Listed,
@@ -25,6 +27,7 @@ from worker.delivery.object_store import (
 )
 from worker.jobs.cancel import cancel_job
 from worker.jobs.reporter import read_status
+from worker.jobs.result_file import read_result
 from worker.jobs.start_limits import JOIN_LEAD
 from worker.manifest.meeting_schema import Meeting
 from worker.manifest.merge_meetings import merge_meetings
@@ -57,6 +60,11 @@ _READERS: Final = 16
 _DISPATCHERS: Final = 16
 """Parallel dispatches: each takes five requests one after the other, and at a full hour thousands of jobs are due at once."""
 
+_TO_SEND: Final = 5.0
+"""Seconds for which an answer waits until its event is on the queue."""
+
+_NO_EVENTS: Final = NoEvents()
+
 UNREADABLE: Final = (JobError, msgspec.DecodeError)
 """What is raised where a file in the store is not what this version writes."""
 
@@ -80,14 +88,23 @@ class BotBusyError(Exception):
 
 
 class Bots:
-    """All bots. ``clock`` returns Unix seconds. Thread-safe; every method blocks, and raises what the store raises."""
+    """All bots. ``clock`` returns Unix seconds. Thread-safe; every method blocks, and raises what the store raises.
+
+    ``events`` gets what no worker reports: that a bot was cancelled before it joined.
+    """
 
     def __init__(
-        self, store: PagedStore, prefix: str, dispatcher: Dispatcher, clock: Callable[[], float]
+        self,
+        store: PagedStore,
+        prefix: str,
+        dispatcher: Dispatcher,
+        clock: Callable[[], float],
+        events: EventSink = _NO_EVENTS,
     ) -> None:
         self.store = store
         self.keys = ApiKeys(prefix)
-        self._prefix = prefix
+        self.prefix = prefix
+        self._events = events
         self._dispatcher = dispatcher
         self._clock = clock
         self._readers = ThreadPoolExecutor(_READERS, "bots")
@@ -95,7 +112,7 @@ class Bots:
 
     def keys_of(self, bot_id: str) -> BotKeys:
         """The keys of what workers write about a bot."""
-        return bot_keys(self._prefix, bot_id)
+        return bot_keys(self.prefix, bot_id)
 
     def create(self, workspace: str, job: Job, references: Sequence[str] = ()) -> BotFacts:
         """Makes the bot and, if it is to join soon, dispatches its job. The same job again changes nothing. ``references`` are
@@ -138,6 +155,14 @@ class Bots:
                 # The bot is made and its job is kept; a refusal now would make the client send another one.
                 logger.warning("the job of %s is dispatched later: %s", job.bot_id, error)
         return self.facts_of(record)
+
+    def known(self, bot_id: str) -> BotRecord | None:
+        """The bot's record, whosever it is; None if there is none."""
+        try:
+            found = self.found(bot_id)
+        except LayoutError:
+            return None
+        return None if found is None else found.record
 
     def find(self, workspace: str, bot_id: str) -> BotRecord | None:
         """The bot's record; None if there is none, it belongs to another workspace, or is being deleted without a trace."""
@@ -252,6 +277,8 @@ class Bots:
         cancelled = cancel_job(self.store, self.keys_of(record.bot_id), record.job(), self._clock())
         if cancelled and record.dispatched_at is None:
             self.store.delete(self.due_entry(record))
+        if cancelled and (result := read_result(self.store, self.keys_of(record.bot_id))) is not None:
+            self._report(result_event(result))
         return cancelled
 
     def dispatch_due(self) -> int:
@@ -373,6 +400,11 @@ class Bots:
         self.write(done, if_match=found.etag)
         self.store.delete(due_entry)
         return done
+
+    def _report(self, event: dict[str, Any]) -> None:
+        self._events.send(event)
+        if not self._events.drain(_TO_SEND):
+            logger.warning("an event of %s is sent later", event["bot_id"])
 
     def _due(self, job: Job, created_at: float) -> float:
         """When the job goes to the queue, in Unix seconds."""

@@ -84,12 +84,14 @@ def recall_router() -> Router:
     "/bot",
     opt={LIMIT: "create"},
     operation_class=body_of(RecallBot),
-    responses=responses(Vendor.RECALL, 400, 409, 413),
+    responses=responses(Vendor.RECALL, 400, 403, 409, 413),
     sync_to_thread=True,
 )
 def create_bot(services: Given, request: AnyRequest, body: RawBody) -> Response[Document]:
     """Sends a bot. A replay of an Idempotency-Key gives the bot of the first request."""
-    job = read_job(_body(body, services.demo), read_recall)
+    values = _body(body, services.demo)
+    job = read_job(values, read_recall)
+    services.url_checks.check(values, "webhook_url")
     creation = create_once(
         services.bots,
         Request(
@@ -155,7 +157,7 @@ def retrieve_bot(services: Given, request: AnyRequest, bot_id: FromPath[str]) ->
 @patch(
     "/bot/{bot_id:str}",
     operation_class=body_of(RecallBot, partial=True),
-    responses=responses(Vendor.RECALL, 400, 404, 413),
+    responses=responses(Vendor.RECALL, 400, 403, 404, 413),
     sync_to_thread=True,
 )
 def update_bot(services: Given, request: AnyRequest, bot_id: FromPath[str], body: RawBody) -> Document:
@@ -166,6 +168,7 @@ def update_bot(services: Given, request: AnyRequest, bot_id: FromPath[str], body
         raise ApiError(400, "The bot was made in another form.", code="update_bot_failed")
     kept = {name: value for name, value in record.body.items() if name != "bot_id"}
     job = read_job({**kept, **changes}, read_recall, bot_id)
+    services.url_checks.check(changes, "webhook_url")
     try:
         return _bot(services, request, services.bots.change(record, job))
     except BotBusyError as error:

@@ -21,8 +21,9 @@ from prometheus_client import CollectorRegistry
 
 from worker.delivery.message_queue import MessageQueue
 from worker.delivery.retries import RetryPolicy
+from worker.delivery.url_guard import UrlGuard, read_allowed
 from worker.errors import InputError, cause
-from worker.jobs.backend import aws_of, jobs_in, open_events, open_jobs, open_results
+from worker.jobs.backend import aws_of, jobs_in, open_events, open_jobs, open_results, open_sent_events
 from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import Health, HealthServer, has_ipv6
 from worker.server.app import build_app
@@ -30,6 +31,7 @@ from worker.server.bot_processes import BotProcesses, open_log, worker_starter
 from worker.server.bots import Bots
 from worker.server.deletion import Deletions
 from worker.server.dispatcher import Dispatcher, QueueDispatcher
+from worker.server.endpoints import Endpoints
 from worker.server.keys import Keys
 from worker.server.links import Links, shared_secret
 from worker.server.local_key import local_key
@@ -37,10 +39,16 @@ from worker.server.metrics import ServerMetrics
 from worker.server.preflight import check_certificate, preflight
 from worker.server.request_log import Network
 from worker.server.services import Services
+from worker.server.url_checks import UrlChecks
+from worker.server.webhook_metrics import WebhookMetrics
+from worker.server.webhooks import Webhooks
 from worker.settings import ServerSettings, SettingsError, WorkerSettings
 
 REQUEST_RETRY: Final = RetryPolicy(budget=10.0)
 """Of one request to S3 or SQS: a client waits for the answer."""
+
+EVENT_CONSUMERS: Final = 4
+"""Events that are taken from SQS at once; each takes a few requests to the store."""
 
 SHUTDOWN: Final = 10
 """Seconds that requests under way have when the server stops."""
@@ -92,8 +100,18 @@ def run_server(
     preflight(store, settings.prefix, queue)
     dispatcher = _dispatcher(options, settings, os.environ, queue)
     registry = CollectorRegistry()
-    bots = Bots(store, settings.prefix, dispatcher, time.time)
+    guard = UrlGuard(read_allowed(server_settings.allowed_urls))
     events = open_events(settings, aws, REQUEST_RETRY)
+    bots = Bots(store, settings.prefix, dispatcher, time.time, events)
+    webhooks = Webhooks(
+        bots,
+        open_sent_events(settings, aws, REQUEST_RETRY),
+        Endpoints(server_settings.webhooks_file),
+        guard,
+        WebhookMetrics(registry),
+        time.time,
+        consumers=1 if options.data_folder is not None else EVENT_CONSUMERS,
+    )
     services = Services(
         bots=bots,
         deletions=Deletions(bots, events, time.time),
@@ -102,9 +120,10 @@ def run_server(
         metrics=ServerMetrics(registry),
         prefix=prefix,
         demo=settings.local_demo,
+        url_checks=UrlChecks(guard),
     )
     health = Health(CaptureHealth())
-    app = build_app(services, dispatcher, trusted, health)
+    app = build_app(services, dispatcher, trusted, health, webhooks)
     with contextlib.ExitStack() as stack:
         stack.callback(events.close)
         listening = stack.enter_context(_listen(options.host, options.port))

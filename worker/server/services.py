@@ -14,6 +14,8 @@ from litestar.di import NamedDependency
 from litestar.types import Scope
 
 from worker.delivery.object_store import S3Store
+from worker.delivery.url_guard import UrlGuard
+from worker.delivery.webhook_deliveries import WebhookDeliveries
 from worker.manifest.schema import SAMPLE_RATE, Manifest
 from worker.server.bots import Bots
 from worker.server.conversions import Conversions
@@ -22,6 +24,7 @@ from worker.server.keys import Keys, Workspace
 from worker.server.links import Links
 from worker.server.metrics import ServerMetrics
 from worker.server.rate_limits import RateLimits
+from worker.server.url_checks import UrlChecks
 from worker.settings import DemoMeeting
 
 AnyRequest = Request[None, Workspace, State]
@@ -52,6 +55,12 @@ class Services:
     conversions: Conversions = field(default_factory=Conversions)
     limits: RateLimits = field(default_factory=lambda: RateLimits(time.monotonic))
     stopping: threading.Event = field(default_factory=threading.Event)
+    url_checks: UrlChecks = field(default_factory=lambda: UrlChecks(UrlGuard()))
+
+    @property
+    def deliveries(self) -> WebhookDeliveries:
+        """The webhooks of all bots."""
+        return WebhookDeliveries(self.bots.store, self.bots.prefix, self.clock)
 
     def base_url(self, scope: Scope) -> str:
         """The address of this server as the client of a request sees it, without a slash at the end."""

@@ -105,7 +105,7 @@ def test_every_served_field_is_read() -> None:
         announcement="Hello",
         callback_url="https://example.org/hook?token=abc",
         custom_attributes={"crm": {"deal": 7}, "tags": []},
-        ignored=["callback_url"],
+        ignored=[],
         body=body,
     )
 

@@ -11,6 +11,7 @@ from tests.support.fault_proxy import REFUSALS, Fault
 from tests.support.sqs_rules import as_sqs_answers
 from tests.unit.delivery.conftest import PATIENT, Cloud
 from worker.delivery.events_queue import EventsQueue
+from worker.delivery.jobs_queue import JobsQueue
 from worker.delivery.retries import RetryPolicy
 
 
@@ -131,3 +132,22 @@ def test_a_fifo_queue_accepts_the_ids_of_any_bot(cloud: Cloud) -> None:
         assert sorted(map(str, keys)) == ["None", "None", f"{bot}-1001", f"{bot}-1002"]
     finally:
         cloud.sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.parametrize("is_fifo", [False, True])
+def test_a_server_takes_what_was_sent_as_it_takes_jobs(cloud: Cloud, is_fifo: bool) -> None:
+    url = cloud.embedded.events_url
+    if is_fifo:
+        url = cloud.sqs.create_queue(QueueName="taken.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    with closing(EventsQueue(cloud.sqs, url, retry=PATIENT)) as events:
+        for number in range(3):
+            events.send({"event": "bot.joining", "bot_id": "b", "idempotency_key": f"b-{number}"})
+        assert events.drain(30)
+    queue = JobsQueue(cloud.sqs, url, retry=PATIENT)
+    keys = set()
+    while (message := queue.receive(0)) is not None:
+        keys.add(msgspec.json.decode(message.body)["idempotency_key"])
+        queue.delete(message.receipt)
+    if is_fifo:
+        cloud.sqs.delete_queue(QueueUrl=url)
+    assert keys == {"b-0", "b-1", "b-2"}

@@ -14,7 +14,7 @@ from worker.delivery.aws_clients import Aws, Credentials
 from worker.delivery.folder_store import FolderStore
 from worker.delivery.retries import RetryPolicy
 from worker.jobs import context as module
-from worker.jobs.backend import jobs_in, open_jobs
+from worker.jobs.backend import jobs_in, open_jobs, open_sent_events
 from worker.jobs.context import WorkerContext, open_context, owner_name
 from worker.monitoring.health import HealthServer
 from worker.reasons import Reason
@@ -136,10 +136,15 @@ async def test_a_data_folder_is_used_in_place_of_s3_and_sqs(tmp_path: Path) -> N
     async with open_context(BrowserSettings(), settings, Aws()) as context:
         context.store.put("key", b"1", content_type="")
         context.events.send({"event": "bot.joining"})
-        assert context.events.drain(0)
+        assert context.events.drain(20)
     queue = open_jobs(settings, Aws(), RetryPolicy())
     queue.send("job")
     assert FolderStore(tmp_path / "data").get("key").data == b"1"
     delivery = jobs_in(tmp_path / "data", 45).receive(0)
     assert delivery is not None
     assert delivery.body == "job"
+    sent = open_sent_events(settings, Aws(), RetryPolicy())
+    assert sent is not None
+    event = sent.receive(0)
+    assert event is not None
+    assert event.body == '{"event":"bot.joining"}'

@@ -25,7 +25,7 @@ from worker.server.cursors import read_cursor, write_cursor
 from worker.server.errors import NOT_FOUND, ApiError
 from worker.server.page.call_events import events
 from worker.server.page.commands import commands_of, delete_bot_data, run_command
-from worker.server.page.deliveries import deliveries_of
+from worker.server.page.deliveries import tries
 from worker.server.page.event_stream import event_stream
 from worker.server.page.live import PAGE, Live
 from worker.server.page.sending import SendForm, read_form, send_bot, send_form
@@ -323,7 +323,7 @@ def _bot(
         steps=steps(facts),
         recording=None if manifest is None else recording(manifest),
         events=[] if meeting is None else events(meeting),
-        deliveries=deliveries_of(services.bots, facts.bot_id),
+        tries=tries(services.deliveries.of_bot(facts.bot_id)),
         ignored=facts.job.ignored,
     )
 

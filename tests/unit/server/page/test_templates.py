@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from worker.safe_text import printable
 from worker.server.page.call_events import EventView
-from worker.server.page.deliveries import Delivery
+from worker.server.page.deliveries import Try
 from worker.server.page.templates import LONGEST_TEXT, asset, asset_version, render
 from worker.server.page.views import ListedBot, Moment, StateView
 
@@ -64,7 +64,7 @@ def test_messages_and_answers_of_receivers_are_text(who: str, text: str) -> None
             steps=[],
             recording=None,
             events=[EventView("0:01", who, "wrote", text or "x")],
-            deliveries=[Delivery("now", who, text, who, False)],
+            tries=[Try(at, who, text, who)],
             ignored=[who],
         )
         return Reader(html)

@@ -1,0 +1,314 @@
+"""Both vendors' webhooks about a bot, made of the events that workers report (pure).
+
+MeetStream's bodies are from its guide "Webhook Events" and what its own clients read (docs.meetstream.ai): the event's name is
+in ``event`` and in ``bot_event``, which differ only at the end of a visit. Recall.ai's are from "Bot Webhooks", "Recording
+Webhooks" and the pages of each artifact (docs.recall.ai).
+
+Reporting is at least once, and a worker that was killed may have lost an event that its successor does not repeat. So the last
+event, ``bot.result``, stands for all: it gives each webhook that the bot's history calls for. A webhook's ``key`` is the same
+each time, and each key is sent once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from worker.contracts.bot_facts import BotFacts, related_id
+from worker.contracts.recall_documents import (
+    AUDIO_MIXED,
+    AUDIO_SEPARATE,
+    MEETING_METADATA,
+    PARTICIPANT_EVENTS,
+    RECORDING,
+    VIDEO_MIXED,
+    VIDEO_SEPARATE,
+    artifact_document,
+    recording_document,
+)
+from worker.contracts.status import BotStatus, StatusChange, audio_event
+from worker.contracts.vendor_words import CALL_ENDED, STATES, end_words, status_code
+from worker.reasons import read_reason
+from worker.states import State, read_state
+
+Form: TypeAlias = Literal["meetstream", "recall"]
+"""Whose bodies and signatures an endpoint gets."""
+
+Event: TypeAlias = dict[str, Any]
+"""As worker.contracts.status makes it."""
+
+RESULT: Final = "bot.result"
+AUDIO: Final = "audio.processed"
+DELETION: Final = "data_deletion"
+"""MeetStream's event of a bot all of whose data was deleted."""
+_DELETED: Final = ".deleted"
+
+KINDS: Final = (
+    AUDIO_SEPARATE,
+    AUDIO_MIXED,
+    VIDEO_SEPARATE,
+    VIDEO_MIXED,
+    PARTICIPANT_EVENTS,
+    MEETING_METADATA,
+)
+"""Artifacts with webhooks, in the order in which these are sent, after the recording's."""
+
+PAUSES: Final = ("recording.paused", "recording.processing")
+"""Recall.ai's events of a recording that is held up, and goes on."""
+
+_FINISHED: Final = ("done", "failed")
+_LAST: Final = frozenset({State.DONE, State.FATAL})
+"""Their webhooks come with the result, after all others."""
+
+_PUBLIC: Final = ("bot_status", "message", "status", "audio_status", "status_code", "retry_at")
+"""Fields of an event that MeetStream's form passes on."""
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook. ``event`` is its name, by which endpoints choose; ``key`` tells it from all others of the bot."""
+
+    event: str
+    key: str
+    body: dict[str, Any]
+
+
+def webhooks_of(form: Form, event: Event, facts: BotFacts) -> list[Webhook]:
+    """The webhooks that ``event`` calls for, in order; ``facts`` are what is known of the bot when it is taken."""
+    make = _MAKERS[form]
+    return make(event, facts)
+
+
+def is_deletion(event: Event) -> bool:
+    """Whether ``event`` says that data of a bot was deleted: then nothing else may know of the bot any more."""
+    name = str(event["event"])
+    return name == DELETION or name.endswith(_DELETED)
+
+
+def deletion_webhooks(form: Form, event: Event) -> list[Webhook]:
+    """The webhooks of a deletion, made of the event alone.
+
+    The event is MeetStream's DELETION, or one of Recall.ai's for the recording and each artifact (``recording.deleted``), whose
+    metadata are its ``custom_attributes``.
+    """
+    name, bot_id, at = str(event["event"]), str(event["bot_id"]), str(event["updated_at"])
+    if form == "recall":
+        if name == DELETION:
+            return []
+        status = {"code": "deleted", "sub_code": None, "updated_at": at}
+        kind = name.removesuffix(_DELETED)
+        return [_artifact(kind, bot_id, event.get("custom_attributes") or {}, status)]
+    if name not in {DELETION, f"{RECORDING}{_DELETED}"}:
+        return []
+    # The vendor's has no custom_attributes.
+    body = {
+        "event": DELETION,
+        "bot_event": DELETION,
+        "bot_id": bot_id,
+        "message": event.get("message", "All data of the bot was deleted"),
+        "status_code": 200,
+        "timestamp": at,
+    }
+    return [Webhook(event=DELETION, key=DELETION, body=body)]
+
+
+def _meetstream(event: Event, facts: BotFacts) -> list[Webhook]:
+    if event["event"] == RESULT:
+        return _meetstream_result(event, facts)
+    if event["event"] == AUDIO:
+        return _meetstream_audio(event, facts)
+    if (change := _change(event)) is not None:
+        return _meetstream_change(change, facts)
+    name = str(event["event"])
+    body = _meetstream_body(name, event, facts)
+    return [msgspec.structs.replace(body, key=f"{name}@{event.get('idempotency_key')}")]
+
+
+def _meetstream_result(event: Event, facts: BotFacts) -> list[Webhook]:
+    webhooks = [webhook for change in facts.history for webhook in _meetstream_change(change, facts)]
+    webhooks += _meetstream_end(event["reason"], event["updated_at"], facts)
+    # A bot that was given up may get its audio later.
+    if facts.has_audio and facts.status is not None:
+        if event.get("audio_streams") is None:
+            nothing: Event = {**event, "message": "Nothing was recorded", "status_code": 200}
+            skipped = ("manifest.skipped", "audio.skipped")
+            webhooks += [_meetstream_body(name, nothing, facts) for name in skipped]
+        else:
+            webhooks += _meetstream_audio(audio_event(facts.status, {}), facts)
+    return [*webhooks, _meetstream_body("bot.done", event, facts)]
+
+
+def _meetstream_audio(event: Event, facts: BotFacts) -> list[Webhook]:
+    manifest = _meetstream_body("manifest.completed", event, facts, message="The manifest is ready")
+    return [manifest, _meetstream_body(AUDIO, event, facts)]
+
+
+def _meetstream_change(change: StatusChange, facts: BotFacts) -> list[Webhook]:
+    state = read_state(change.state)
+    if state is None or state in _LAST:
+        return []
+    if state is State.STOPPED:
+        return _meetstream_end(change.reason, change.at, facts)
+    words = STATES[state]
+    event = {
+        "bot_status": words.bot_status,
+        "message": change.message,
+        "status_code": status_code(words.bot_status),
+        "updated_at": change.at,
+    }
+    webhook = _meetstream_body(words.event, event, facts)
+    return [msgspec.structs.replace(webhook, key=f"{words.event}@{change.at}")]
+
+
+def _meetstream_end(reason: str, at: str, facts: BotFacts) -> list[Webhook]:
+    known = read_reason(reason)
+    if known is None:
+        return []
+    words = end_words(known)
+    event = {
+        "bot_status": words.bot_status,
+        "message": words.message,
+        "status_code": status_code(words.bot_status),
+        "updated_at": at,
+    }
+    webhook = _meetstream_body("bot.stopped", event, facts)
+    return [msgspec.structs.replace(webhook, body={**webhook.body, "bot_event": words.bot_event})]
+
+
+def _meetstream_body(name: str, event: Event, facts: BotFacts, **changes: str) -> Webhook:
+    shown: Event = {field: event[field] for field in _PUBLIC if field in event}
+    body: Event = {
+        "event": name,
+        "bot_event": name,
+        "bot_id": facts.bot_id,
+        **shown,
+        **changes,
+        "custom_attributes": facts.metadata,
+        "timestamp": event["updated_at"],
+    }
+    return Webhook(event=name, key=name, body=body)
+
+
+def _recall(event: Event, facts: BotFacts) -> list[Webhook]:
+    if event["event"] == RESULT:
+        webhooks = [webhook for change in facts.history for webhook in _recall_change(change, facts)]
+        return [*webhooks, *_recall_artifacts(facts, _FINISHED), _recall_end(event, facts)]
+    if event["event"] == AUDIO:
+        return _recall_artifacts(facts, _FINISHED)
+    if event["event"] in PAUSES:
+        code, at = str(event["event"]).rpartition(".")[2], event["updated_at"]
+        data = {"code": code, "sub_code": None, "updated_at": at}
+        webhook = _artifact(RECORDING, facts.bot_id, facts.metadata, data)
+        return [msgspec.structs.replace(webhook, key=f"{webhook.key}@{at}")]
+    change = _change(event)
+    return [] if change is None else _recall_change(change, facts)
+
+
+def _recall_change(change: StatusChange, facts: BotFacts) -> list[Webhook]:
+    state = read_state(change.state)
+    if state is None or state in _LAST:
+        return []
+    webhook = _recall_bot(change.code, change.sub_code, change.at, facts)
+    if change.code != CALL_ENDED:
+        # A bot that comes back into the call enters its states again.
+        webhook = msgspec.structs.replace(webhook, key=f"{webhook.key}@{change.at}")
+    webhooks = [webhook]
+    if state is State.IN_CALL_RECORDING:
+        webhooks += _recall_artifacts(_begun(facts, change), ("processing",))
+    return webhooks
+
+
+def _recall_end(result: Event, facts: BotFacts) -> Webhook:
+    return _recall_bot(result["code"], result["sub_code"], result["updated_at"], facts)
+
+
+def _recall_bot(code: str, sub_code: str | None, at: str, facts: BotFacts) -> Webhook:
+    name = f"bot.{code}"
+    body = {
+        "event": name,
+        "data": {
+            "data": {"code": code, "sub_code": sub_code, "updated_at": at},
+            "bot": {"id": facts.bot_id, "metadata": _texts(facts.metadata)},
+        },
+    }
+    return Webhook(event=name, key=name, body=body)
+
+
+def _recall_artifacts(facts: BotFacts, codes: tuple[str, ...]) -> list[Webhook]:
+    """Of the recording and of what is made of it, those whose status is one of ``codes``."""
+    recording = recording_document(facts, _no_url)
+    if recording is None:
+        return []
+    documents = {RECORDING: recording}
+    for kind in KINDS:
+        if (document := artifact_document(facts, kind, _no_url)) is not None:
+            documents[kind] = document
+    return [
+        _artifact(kind, facts.bot_id, facts.metadata, document["status"])
+        for kind, document in documents.items()
+        if document["status"]["code"] in codes
+    ]
+
+
+def _artifact(kind: str, bot_id: str, metadata: Mapping[str, Any], status: Mapping[str, Any]) -> Webhook:
+    name = f"{kind}.{status['code']}"
+    own: Event = {} if kind == RECORDING else {kind: {"id": related_id(kind, bot_id), "metadata": {}}}
+    body = {
+        "event": name,
+        "data": {
+            "data": dict(status),
+            **own,
+            "recording": {"id": related_id(RECORDING, bot_id), "metadata": {}},
+            "bot": {"id": bot_id, "metadata": _texts(metadata)},
+        },
+    }
+    return Webhook(event=name, key=name, body=body)
+
+
+def _begun(facts: BotFacts, change: StatusChange) -> BotFacts:
+    """``facts`` when recording began: bot.json may be written after the event, or be read much later."""
+    status = facts.status or BotStatus(
+        bot_id=facts.bot_id,
+        state=change.state,
+        reason=change.reason,
+        bot_status=change.bot_status,
+        code=change.code,
+        sub_code=change.sub_code,
+        message=change.message,
+        attempt=change.attempt,
+        sequence=0,
+        updated_at=change.at,
+    )
+    then = msgspec.structs.replace(
+        status, state=change.state, updated_at=change.at, history=[change], audio_status="in_progress"
+    )
+    return msgspec.structs.replace(facts, status=then, manifest=None)
+
+
+def _change(event: Event) -> StatusChange | None:
+    """The change of state that ``event`` reports; None for another event."""
+    if not str(event["event"]).startswith("bot."):
+        return None
+    try:
+        return msgspec.convert({**event, "at": event.get("updated_at")}, StatusChange)
+    except msgspec.ValidationError:
+        return None
+
+
+def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Recall.ai's metadata are texts, and its receivers refuse other values."""
+    return {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for name, value in metadata.items()
+    }
+
+
+def _no_url(_: str) -> str:
+    return ""
+
+
+_MAKERS: Final[Mapping[Form, Callable[[Event, BotFacts], list[Webhook]]]] = MappingProxyType(
+    {"meetstream": _meetstream, "recall": _recall}
+)

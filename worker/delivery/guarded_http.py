@@ -1,0 +1,80 @@
+"""HTTP to URLs that users gave: each request resolves its host once and connects to an address that was judged."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import httpx
+
+from worker.delivery.url_guard import Parts, UrlGuard, read_url
+
+_LOOKUPS: Final = 64
+"""Names that are looked up at once: a name server that does not answer holds up a thread for half a minute."""
+
+TIMEOUT: Final = 15.0
+"""Seconds for each step of a request; the whole of it is bounded by the caller."""
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """Sends a request to a judged address of its host, with the host's name in ``Host``, and for SNI and the certificate.
+
+    Raises what UrlGuard raises, before anything is sent. No connection is used twice: one to an address would otherwise serve
+    another host there. Redirects, proxies and cookies are the client's business (``guarded_client`` has none).
+    """
+
+    def __init__(self, guard: UrlGuard, tls: ssl.SSLContext | None = None) -> None:
+        self._guard = guard
+        self._inner = httpx.AsyncHTTPTransport(
+            verify=tls or httpx.create_ssl_context(trust_env=False),
+            trust_env=False,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+        )
+        self._lookups = ThreadPoolExecutor(_LOOKUPS, "lookups")
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See httpx.AsyncBaseTransport."""
+        parts = read_url(str(request.url))
+        addresses = await self._addresses(parts)
+        for index, address in enumerate(addresses):
+            try:
+                return await self._inner.handle_async_request(_directed(request, parts, address))
+            except httpx.ConnectError:
+                if index == len(addresses) - 1:
+                    raise
+        raise AssertionError("UrlGuard gives at least one address")
+
+    async def aclose(self) -> None:
+        """See httpx.AsyncBaseTransport."""
+        await self._inner.aclose()
+        self._lookups.shutdown(wait=False, cancel_futures=True)
+
+    async def _addresses(self, parts: Parts) -> list[str]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._lookups, self._guard.addresses, parts)
+
+
+def guarded_client(guard: UrlGuard, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
+    """A client that reads no proxy, no ``.netrc`` and no certificates from the environment, and follows no redirect.
+
+    ``tls`` None: servers are checked against the authorities of certifi.
+    """
+    return httpx.AsyncClient(
+        transport=GuardedTransport(guard, tls),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=TIMEOUT,
+    )
+
+
+def _directed(request: httpx.Request, parts: Parts, address: str) -> httpx.Request:
+    """``request``, whose header ``Host`` is set already, to one address."""
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": parts.host},
+    )

@@ -1,0 +1,196 @@
+"""Where webhooks go: the endpoints of a file, and the URL in a bot's create body; and how each is signed.
+
+The file is a JSON object::
+
+    {"endpoints": [{"url": "https://hooks.example/a", "secret": "whsec_…", "events": ["bot.*", "recording.done"],
+                    "workspace": "sales", "form": "recall"}],
+     "secrets": {"sales": "whsec_…"}}
+
+``secrets`` sign what goes to the URLs of create bodies, by workspace.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+from msgspec import Meta
+from standardwebhooks import Webhook
+
+from worker.contracts.webhooks import Form
+from worker.delivery.url_guard import UrlError, read_url
+from worker.delivery.webhook_deliveries import Delivery, endpoint_id
+from worker.errors import InputError, cause
+
+logger = logging.getLogger(__name__)
+
+_Events = Annotated[list[Annotated[str, Meta(pattern=r"^[a-z_.*]{1,100}$(?!\n)")]], Meta(min_length=1)]
+
+_PREFIX: Final = "whsec_"
+_KEY_BYTES: Final = range(16, 129)
+"""Standard Webhooks asks for 24 to 64; a bit more is taken."""
+_CALLBACK: Final = "callback"
+_FILE: Final = "file"
+
+_AGENT: Final = "meetstems"
+
+
+class WebhooksFileError(InputError):
+    """The file of endpoints cannot be used; the message says why, in one line without secrets."""
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where events of the bots of ``workspace`` go, None: of all. ``events`` are names, ``*`` for any text in them.
+
+    ``secret`` None: what is sent is not signed. ``form`` is whose bodies and signature it gets, whichever vendor's form the bot
+    was made in.
+    """
+
+    url: str
+    secret: str | None = None
+    events: _Events = msgspec.field(default_factory=lambda: ["*"])
+    workspace: str | None = None
+    form: Form = "recall"
+
+    @property
+    def id(self) -> str:
+        """Stays the same while URL, form and workspace do, so that a new secret counts for what waits."""
+        return endpoint_id(_FILE, self.form, self.url, self.workspace or "")
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    endpoints: list[Endpoint] = []
+    secrets: dict[str, str] = {}
+
+
+class Target(NamedTuple):
+    """An endpoint of one bot."""
+
+    id: str
+    url: str
+    form: Form
+    events: tuple[str, ...]
+
+    def wants(self, event: str) -> bool:
+        """Whether ``event`` is one of those that it asked for."""
+        return any(fnmatchcase(event, pattern) for pattern in self.events)
+
+
+class Endpoints:
+    """The endpoints of the file ``path``, None: there is none. It is read again when it changes. Thread-safe.
+
+    A changed file that cannot be used is logged, and the endpoints stay as they were. Raises WebhooksFileError at first.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._stamp = _stamp(path)
+        self._file = _File() if path is None else _read(path)
+
+    def targets(self, workspace: str, form: Form, callback_url: str | None) -> list[Target]:
+        """Where events of a bot go: ``callback_url`` of its create body in ``form``, and the endpoints of the file."""
+        self._reload()
+        targets = [
+            Target(each.id, each.url, each.form, tuple(each.events))
+            for each in self._file.endpoints
+            if each.workspace in (None, workspace)
+        ]
+        if callback_url is not None:
+            own = endpoint_id(_CALLBACK, form, callback_url, workspace)
+            targets.insert(0, Target(own, callback_url, form, ("*",)))
+        return targets
+
+    def headers(self, delivery: Delivery, now: float) -> dict[str, str] | None:
+        """The headers of a request at ``now`` (Unix seconds); None if the endpoint is not in the file any more.
+
+        Recall.ai's form is signed by Standard Webhooks, MeetStream's by HMAC-SHA256 of the body; its key is the secret's text.
+        """
+        self._reload()
+        secret: str | None
+        own = endpoint_id(_CALLBACK, delivery.form, delivery.url, delivery.workspace)
+        if delivery.endpoint == own:
+            secret = self._file.secrets.get(delivery.workspace)
+        else:
+            found = [each for each in self._file.endpoints if each.id == delivery.endpoint]
+            if not found:
+                return None
+            secret = found[0].secret
+        moment = int(now)
+        headers = {"content-type": "application/json", "user-agent": _AGENT, "webhook-id": delivery.id}
+        if delivery.form == "meetstream":
+            headers["X-MeetStream-Timestamp"] = str(moment)
+            if secret is not None:
+                digest = hmac.new(secret.encode(), delivery.body.encode(), hashlib.sha256).hexdigest()
+                headers["X-MeetStream-Signature"] = f"sha256={digest}"
+            return headers
+        headers["webhook-timestamp"] = str(moment)
+        if secret is not None:
+            at = datetime.fromtimestamp(moment, UTC)
+            headers["webhook-signature"] = Webhook(secret).sign(delivery.id, at, delivery.body)
+        return headers
+
+    def _reload(self) -> None:
+        stamp = _stamp(self._path)
+        if self._path is None or stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._file = _read(self._path)
+        except WebhooksFileError as error:
+            logger.error("the endpoints of webhooks stay as they were: %s", error)
+        else:
+            logger.info("%d endpoints of webhooks are read", len(self._file.endpoints))
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    """Changes whenever the file does; None where it is not there."""
+    try:
+        facts = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if facts is None else (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+def _read(path: Path) -> _File:
+    start = f"MEETSTEMS_WEBHOOKS_FILE={str(path)!r}"
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=_File)
+    except OSError as error:
+        raise WebhooksFileError(f"{start}: cannot be read: {cause(error)}") from error
+    except msgspec.DecodeError as error:
+        raise WebhooksFileError(
+            f'{start}: {error}; expected {{"endpoints": [{{"url": …, "secret": …, "events": […]}}], "secrets": {{…}}}}'
+        ) from error
+    for index, endpoint in enumerate(file.endpoints):
+        try:
+            read_url(endpoint.url)
+        except UrlError as error:
+            raise WebhooksFileError(f"{start}: endpoints[{index}].url: {error}") from error
+        if endpoint.secret is not None and not _is_secret(endpoint.secret):
+            raise WebhooksFileError(f"{start}: endpoints[{index}].secret: {_EXPECTED_SECRET}")
+    for workspace, secret in file.secrets.items():
+        if not _is_secret(secret):
+            raise WebhooksFileError(f"{start}: secrets[{workspace!r}]: {_EXPECTED_SECRET}")
+    return file
+
+
+_EXPECTED_SECRET: Final = f"expected {_PREFIX} and the base64 of 24 to 64 random bytes"
+
+
+def _is_secret(text: str) -> bool:
+    if not text.startswith(_PREFIX):
+        return False
+    encoded = text.removeprefix(_PREFIX).rstrip("=")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return len(key) in _KEY_BYTES
