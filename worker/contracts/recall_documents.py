@@ -259,10 +259,11 @@ def _data(facts: BotFacts, kind: str, url: DocumentUrl | None) -> tuple[dict[str
 
 
 def _status(facts: BotFacts) -> dict[str, Any]:
-    """Processing until the files are final; failed where the bot ended without a recording."""
+    """Processing, or paused, until the files are final; failed where the bot ended without a recording."""
     assert facts.status is not None
     ended = "done" if facts.manifest is not None else "failed"
-    code = ended if facts.has_audio else "processing"
+    is_paused = facts.status.paused and facts.status.state == State.IN_CALL_RECORDING
+    code = ended if facts.has_audio else "paused" if is_paused else "processing"
     sub_code = facts.status.sub_code if code == "failed" else None
     return {"code": code, "sub_code": sub_code, "updated_at": facts.status.updated_at}
 

@@ -24,8 +24,10 @@ from worker.server.dispatcher import Dispatcher
 from worker.server.downloads import download_router
 from worker.server.errors import NOT_FOUND, ApiError, error_body, vendor_of
 from worker.server.meetstream import meetstream_router
+from worker.server.meetstream_commands import meetstream_command_router
 from worker.server.openapi import components
 from worker.server.recall import recall_router
+from worker.server.recall_commands import recall_command_router
 from worker.server.request_log import AsgiApp, Forwarded, Network, RequestLog
 from worker.server.services import SERVICES, Services
 
@@ -78,6 +80,8 @@ def build_app(
             healthz,
             meetstream_router(),
             recall_router(),
+            meetstream_command_router(),
+            recall_command_router(),
             download_router(),
         ],
         state=State({SERVICES: services}),

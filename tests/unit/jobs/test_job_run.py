@@ -55,6 +55,8 @@ FRESH: Final = (
     "DeleteMessage",
     "GET audio_streams.json",
     "GET bot.json",
+    "GET command_state.json",
+    "GET commands.json",
     "GET lease.json",
     "GET result.json",
     "LIST attempts/",

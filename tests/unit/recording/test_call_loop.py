@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -18,6 +19,8 @@ from worker.reasons import Reason
 from worker.recording import announcer, call_loop
 from worker.recording.announcer import Announcer
 from worker.recording.call_loop import CallLoop
+from worker.recording.controls import Controls
+from worker.recording.errands import Errands
 from worker.recording.steady_clock import SteadyClock
 from worker.roster.chat import ChatMessage
 from worker.roster.roster import Device, Roster, Status
@@ -111,6 +114,8 @@ class Run:
         alone: bool = False,
     ) -> None:
         self.now = T0
+        self.controls = Controls()
+        self.pictures: list[Path] = []
         self.rests: list[State] = []
         """The state of each call of rest(), for which the run takes the place of the page's window."""
         self.transitions: list[Transition] = []
@@ -130,9 +135,13 @@ class Run:
             write=self.written.append,
             clock=clock or self._clock,
             last_heartbeat=last_heartbeat,
+            errands=Errands(self.controls, call, self._take_screenshot),
         )
         media.observe(ROSTER_MESSAGE, T0)
         self.call_loop.observe(ROSTER_MESSAGE)
+
+    async def _take_screenshot(self, path: Path) -> None:
+        self.pictures.append(path)
 
     async def rest(self) -> None:
         self.rests.append(self.transitions[-1].state)
