@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,7 +20,7 @@ from worker.reasons import Reason
 from worker.recording import announcer, call_loop
 from worker.recording.announcer import Announcer
 from worker.recording.call_loop import CallLoop
-from worker.recording.controls import Controls
+from worker.recording.controls import Controls, Errand, Message, Screenshot
 from worker.recording.errands import Errands
 from worker.recording.steady_clock import SteadyClock
 from worker.roster.chat import ChatMessage
@@ -394,3 +395,52 @@ async def test_a_step_of_the_systems_clock_moves_no_wait(
     assert (looks, reason, seconds) == await looks_until_leaving(0.0)
     assert reason is Reason.SILENCE
     assert 900 <= seconds <= 902
+
+
+async def test_errands_are_done_in_the_call_and_their_failures_cost_nothing_else() -> None:
+    call = ScriptedCall([*scenes(Scene.LOBBY, Scene.CALL), *scenes(Scene.CALL) * 4, OVER])
+    run = Run(call)
+    ends: dict[str, str] = {}
+
+    def ask(name: str, errand: Errand) -> None:
+        run.controls.ask(errand, lambda failure: ends.update({name: failure}))
+
+    async def broken(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    ask("message", Message("Hello"))
+    ask("picture", Screenshot(Path("one.png")))
+    await run.call_loop.until_leaving()
+    assert ends == {"message": "", "picture": ""}
+    assert run.pictures == [Path("one.png")]
+    states = [transition.state for transition in run.transitions]
+    assert (states[-1], call.actions.count("Hello")) == (State.LEAVING, 1)
+    ask("late", Screenshot(Path("two.png")))
+    await Errands(run.controls, call, broken).do_next()
+    assert "No space left" in ends["late"]
+
+
+async def test_an_errand_that_is_interrupted_is_reported_and_not_repeated() -> None:
+    ends: list[str] = []
+    controls = Controls()
+    begun = asyncio.Event()
+
+    async def hangs(path: Path) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    controls.ask(Screenshot(Path("one.png")), ends.append)
+    doing = asyncio.create_task(Errands(controls, ScriptedCall([OVER]), hangs).do_next())
+    await begun.wait()
+    doing.cancel()
+    await asyncio.gather(doing, return_exceptions=True)
+    assert (len(ends), bool(ends[0]), list(controls.errands)) == (1, True, [])
+
+
+async def test_a_command_wakes_the_loop() -> None:
+    controls = Controls()
+    errands = Errands(controls, ScriptedCall([OVER]), lambda path: asyncio.sleep(0))
+    resting = asyncio.create_task(errands.rest(3600.0))
+    await asyncio.sleep(0)
+    controls.start_recording()
+    await asyncio.wait_for(resting, 30)
