@@ -145,7 +145,7 @@ async def test_a_bot_in_a_call_does_what_it_is_told(tmp_path: Path) -> None:
         assert (again.status_code, again.json()["code"]) == (400, "cannot_command_completed_bot")
     stored = folder / "objects" / "bots" / bot_id / "audio_streams.json"
     manifest = msgspec.json.decode(stored.read_bytes(), type=Manifest)
-    ((start, end),) = manifest.recording.pauses or ()
+    ((start, end),) = list(manifest.recording.pauses or [])
     assert 0 < start < end < manifest.recording.duration_seconds
     assert (manifest.recording.ended_reason, manifest.recording.holes) == ("interrupted", msgspec.UNSET)
     assert manifest.audio_streams_available
