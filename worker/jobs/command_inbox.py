@@ -137,6 +137,10 @@ class CommandInbox:
             except DeliveryError as error:
                 wait = min(2 * wait, LONGEST_WAIT)
                 logger.warning("commands wait: the next look is in %g s: %s", wait, error)
+            except Exception:
+                # Without this task the bot could not be told to leave any more.
+                wait = LONGEST_WAIT
+                logger.exception("commands wait: the next look is in %g s", wait)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), wait)
 

@@ -188,16 +188,31 @@ async def test_what_is_refused_says_why(store: PagedStore, tmp_path: Path) -> No
     assert not worker.controls.paused
 
 
-async def test_a_store_that_is_away_only_delays_commands(tmp_path: Path) -> None:
+@pytest.mark.parametrize("request_to", [f"get {KEYS.commands}", f"put {KEYS.command_state}"])
+async def test_a_store_that_is_away_only_delays_commands(request_to: str, tmp_path: Path) -> None:
     store = MemoryStore()
     async with Worker.running(store, tmp_path) as worker:
         errors = (StoreUnavailableError("away"), RefusedError("denied")) * 5
-        failing = Failing(*errors, wanted=(f"get {KEYS.commands}", f"put {KEYS.command_state}"))
+        failing = Failing(*errors, wanted=(request_to,))
         (paused,) = give(store, "pause")
         store.before = failing
         assert (await acknowledged(store, paused)).outcome is Outcome.DONE
         await until(lambda: not failing.errors)
         assert worker.followed == 1
+
+
+async def test_a_command_that_breaks_something_costs_no_other_command(tmp_path: Path) -> None:
+    def broken() -> None:
+        raise RuntimeError("broken")
+
+    store = MemoryStore()
+    async with Worker.running(store, tmp_path) as worker:
+        worker.controls.attach(broken)
+        give(store, "pause")
+        await until(lambda: worker.controls.paused)
+        (left,) = give(store, "leave")
+        assert (await acknowledged(store, left)).outcome is Outcome.DONE
+        assert len(worker.endings) == 1
 
 
 async def test_a_worker_that_lost_its_lease_does_nothing(tmp_path: Path) -> None:
