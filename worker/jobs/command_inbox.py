@@ -141,8 +141,10 @@ class CommandInbox:
                 # Without this task the bot could not be told to leave any more.
                 wait = LONGEST_WAIT
                 logger.exception("commands wait: the next look is in %g s", wait)
+            # asyncio.wait_for can lose the cancellation of a task whose event is set at the same moment (Python 3.11).
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
 
     async def end(self) -> None:
         """The bot has left for good: refuses what it has not done, as far as the store answers."""

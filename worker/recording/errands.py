@@ -60,8 +60,10 @@ class Errands:
 
     async def rest(self, seconds: float) -> None:
         """Waits for so long, or until the page is to be looked at without delay."""
+        # asyncio.wait_for can lose the cancellation of a task whose event is set at the same moment (Python 3.11).
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._controls.wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._controls.wake.wait()
         self._controls.wake.clear()
 
     async def _do(self, errand: Errand) -> str:

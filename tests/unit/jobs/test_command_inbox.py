@@ -194,8 +194,8 @@ async def test_a_store_that_is_away_only_delays_commands(request_to: str, tmp_pa
     async with Worker.running(store, tmp_path) as worker:
         errors = (StoreUnavailableError("away"), RefusedError("denied")) * 5
         failing = Failing(*errors, wanted=(request_to,))
-        (paused,) = give(store, "pause")
         store.before = failing
+        (paused,) = give(store, "pause")
         assert (await acknowledged(store, paused)).outcome is Outcome.DONE
         await until(lambda: not failing.errors)
         assert worker.followed == 1

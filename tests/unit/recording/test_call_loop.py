@@ -444,3 +444,19 @@ async def test_a_command_wakes_the_loop() -> None:
     await asyncio.sleep(0)
     controls.start_recording()
     await asyncio.wait_for(resting, 30)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_rest_that_is_cancelled_as_something_wakes_it_is_cancelled(turns: int) -> None:
+    """Otherwise a bot that has to leave would stay."""
+    controls = Controls()
+    errands = Errands(controls, ScriptedCall([OVER]), lambda path: asyncio.sleep(0))
+    resting = asyncio.create_task(errands.rest(3600.0))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    controls.wake.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    was_resting = resting.cancel()
+    await asyncio.gather(resting, return_exceptions=True)
+    assert resting.cancelled() == was_resting
