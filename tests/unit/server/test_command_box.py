@@ -206,6 +206,17 @@ async def test_commands_given_at_once_are_all_kept(api: Api) -> None:
     assert len({each.id for each in commands(api, bot_id)}) == 6
 
 
+async def test_a_recording_is_paused_as_long_as_it_records(api: Api) -> None:
+    async with api.client() as client:
+        bot_id = await create(client)
+        codes = []
+        for states, paused in ((IN_CALL, False), (IN_CALL, True), ((*IN_CALL, State.LEAVING), True)):
+            api.enter(bot_id, *states, paused=paused)
+            (recording,) = (await client.get(f"/api/v1/bot/{bot_id}")).json()["recordings"]
+            codes.append(recording["status"]["code"])
+    assert codes == ["processing", "paused", "processing"]
+
+
 async def test_pictures_are_listed_with_links_that_open(api: Api) -> None:
     async with api.client() as client, api.client(None) as anybody:
         bot_id = await create(client)
