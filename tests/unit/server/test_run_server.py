@@ -109,7 +109,8 @@ def use(client: MeetStream, server: Server, recorder: Api) -> None:
     assert client.bots.speaker_timeline(bot_id)["chunks"]
     assert client.bots.detail(bot_id)["bot_details"]["Status"] == "Done"
     assert client.transcripts.list_for_bot(bot_id)["transcriptions"] == []
-    for call in (client.bots.video, client.bots.chats, client.bots.screenshots, client.bots.summary):
+    assert client.bots.screenshots(bot_id)["screenshots"] == []
+    for call in (client.bots.video, client.bots.chats, client.bots.summary):
         with pytest.raises(errors.NotFoundError):
             call(bot_id)
     with pytest.raises(errors.NotFoundError) as unknown:
