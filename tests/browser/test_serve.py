@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import psutil
 import pytest
@@ -19,6 +21,7 @@ from fixtures.replica.server import Replica
 from tests.support.audio_files import decoded, likeness
 from tests.support.record_process import meeting
 from tests.support.serve_process import Server, stems_in, until, until_tape
+from worker.manifest.schema import Manifest
 from worker.server.demo_link import DEMO_LINK
 
 SCENARIO = """
@@ -38,6 +41,12 @@ voice = "nuno"
 csrc = 7002
 says = [[6.0, 11.5]]
 """
+
+
+async def until_true(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - another process changes it
+            await asyncio.sleep(0.05)
 
 
 async def test_a_bot_of_the_api_is_recorded_also_if_all_is_killed_meanwhile(tmp_path: Path) -> None:
@@ -138,6 +147,64 @@ def _delete_with_client(api: dict[str, Any], bot_id: str) -> None:
         for call in (client.bots.status, client.bots.audio_streams, client.bots.delete_data):
             with pytest.raises(errors.NotFoundError):
                 call(bot_id)
+
+
+async def test_a_bot_in_a_call_does_what_it_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    async with (
+        Replica(meeting(60.0), tmp_path / "truth.jsonl") as replica,
+        Server.running(replica, folder) as server,
+        server.client() as client,
+    ):
+        body = {
+            "meeting_url": replica.meeting_url,
+            "recording_config": {"audio_separate_raw": {}, "start_recording_on": "manual"},
+        }
+        bot_id = (await client.post("/api/v1/bot/", json=body)).json()["id"]
+        recall, meetstream = f"/api/v1/bot/{bot_id}", f"/api/v1/bots/{bot_id}"
+
+        def has_code(code: str) -> Callable[[httpx.Response], bool]:
+            return lambda answer: code in [each["code"] for each in answer.json()["status_changes"]]
+
+        def is_recording(code: str) -> Callable[[httpx.Response], bool]:
+            return lambda answer: [each["status"]["code"] for each in answer.json()["recordings"]] == [code]
+
+        async def tell(path: str, body: dict[str, str] | None = None) -> None:
+            answer = await client.post(path, json=body)
+            assert answer.status_code == 200, answer.text
+
+        early = await client.post(f"{recall}/pause_recording/")
+        assert (early.status_code, early.json()["code"]) == (400, "cannot_command_unstarted_bot")
+        bot = await until(client, recall, has_code("in_call_not_recording"))
+        assert bot["recordings"] == []
+        await tell(f"{recall}/start_recording/")
+        await until(client, recall, is_recording("processing"))
+        await tell(f"{recall}/send_chat_message/", {"message": "Hello all"})
+        await until_true(lambda: "Hello all" in replica.chat)
+        await tell(f"{meetstream}/pause_recording")
+        await until(client, recall, is_recording("paused"))
+        await tell(f"{meetstream}/take_screenshot")
+        pictures = f"{meetstream}/get_screenshots"
+        listed = await until(client, pictures, lambda answer: answer.json()["screenshots"] != [])
+        (picture,) = listed["screenshots"]
+        assert (await client.get(picture["url"])).content[:4] == b"\x89PNG"
+        await tell(f"{recall}/resume_recording/")
+        await until(client, recall, is_recording("processing"))
+        await tell(f"{recall}/leave_call/")
+        bot = await until(client, recall, has_code("done"))
+        ends = [(each["code"], each["sub_code"]) for each in bot["status_changes"]][-2:]
+        assert ends == [("call_ended", "bot_received_leave_call"), ("done", None)]
+        again = await client.post(f"{recall}/leave_call/")
+        assert (again.status_code, again.json()["code"]) == (400, "cannot_command_completed_bot")
+    stored = folder / "objects" / "bots" / bot_id / "audio_streams.json"
+    manifest = msgspec.json.decode(stored.read_bytes(), type=Manifest)
+    ((start, end),) = list(manifest.recording.pauses or [])
+    assert 0 < start < end < manifest.recording.duration_seconds
+    assert (manifest.recording.ended_reason, manifest.recording.holes) == ("interrupted", msgspec.UNSET)
+    assert manifest.audio_streams_available
+    for _, segment in manifest.segments():
+        assert segment.duration_seconds == manifest.recording.duration_seconds
+        assert max(min(end, last) - max(start, first) for first, last in segment.intervals) < 0.3
 
 
 async def _check_recording(client: httpx.AsyncClient, bot_id: str, stored: Path) -> None:

@@ -22,6 +22,8 @@ from worker.tape.events import (
     FrameBatch,
     PageEvent,
     RecordingEnded,
+    RecordingPaused,
+    RecordingResumed,
     RecordingStarted,
     TapeEvent,
     TapeStarted,
@@ -69,7 +71,10 @@ SIZES: Final = (
 
 TABLES_OF_CONTENTS: Final = (0x78, 0x78, 0x79, 0x7A, 0x7B, 0xF8, 0xFB, 0xE0, 0x18)
 
-NOT_FUZZED: Final = (TapeStarted, RecordingStarted, RecordingEnded, DocumentClosed)
+NOT_FUZZED: Final = (
+    *(TapeStarted, RecordingStarted, RecordingPaused, RecordingResumed, RecordingEnded),
+    DocumentClosed,
+)
 """Each tape has these at their places; the worker alone writes them, with what it knows."""
 
 EVENT_TYPES: Final = tuple(each for each in get_args(PageEvent | WorkerEvent) if each not in NOT_FUZZED)

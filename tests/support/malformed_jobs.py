@@ -203,7 +203,7 @@ WRONG_FIELDS: Final[list[tuple[bytes, str]]] = [
     *_fields(_RECALL, "recording_config", _NO_OBJECT),
     *_fields(_RECALL, "recording_config.audio_separate_raw", _NO_OBJECT),
     *_fields(_RECALL, "recording_config.audio_separate_mp3", _NO_OBJECT),
-    *_fields(_RECALL, "recording_config.start_recording_on", ["manual", "", 1, {}]),
+    *_fields(_RECALL, "recording_config.start_recording_on", ["by_hand", "", 1, {}]),
     *_fields(_RECALL, "chat", _NO_OBJECT),
     *_fields(_RECALL, "chat.on_bot_join", ["hello", True]),
     *_fields(_RECALL, "chat.on_bot_join.message", [1, {}, "x" * 4097]),

@@ -24,6 +24,13 @@ class RedPayload(NamedTuple):
     redundant: list[RedundantBlock]
 
 
+def without_copies(payload: bytes) -> bytes:
+    """A RED payload without its redundant blocks, which is RED as well. Raises RedError."""
+    blocks = unpack_red(payload)
+    header = payload[4 * len(blocks.redundant)]
+    return bytes([header]) + blocks.primary
+
+
 def unpack_red(payload: bytes) -> RedPayload:
     """Splits a RED payload. Raises RedError where the headers or the blocks do not fit into it.
 

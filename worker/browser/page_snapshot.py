@@ -38,11 +38,17 @@ async def take_snapshot(page: Page, folder: Path, private: Sequence[str], redact
             dom: str = await page.evaluate(_redacted_dom(), list(private))
             page_html = redactor.text(redact(dom)).encode("utf-8", "replace")
             await asyncio.to_thread((folder / DOM_FILE).write_bytes, page_html)
-            masks = [page.locator(selector) for selector in private]
-            await page.screenshot(path=folder / SCREENSHOT_FILE, mask=masks, timeout=TIMEOUT * 1000)
+            await take_screenshot(page, folder / SCREENSHOT_FILE, private)
     except Exception as error:  # noqa: BLE001 - the page is untrusted, and the files are not complete yet
         why = first_line(error) if isinstance(error, PlaywrightError) else str(error)
         logger.warning("no screenshot of the page: %s", why or "the page does not answer")
+
+
+async def take_screenshot(page: Page, path: Path, private: Sequence[str]) -> None:
+    """Writes a picture of the page, with masks over what ``private`` selects, to ``path``. Raises PlaywrightError, OSError."""
+    await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+    masks = [page.locator(selector) for selector in private]
+    await page.screenshot(path=path, mask=masks, timeout=TIMEOUT * 1000)
 
 
 @cache

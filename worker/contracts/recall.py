@@ -65,8 +65,8 @@ SendTo: TypeAlias = Annotated[
 RecordingStart: TypeAlias = Annotated[
     StartOn,
     Meta(
-        description="What recording waits for. There is no way yet to begin by hand.",
-        extra={"expected": "'call_join', 'participant_join' or 'participant_speak'"},
+        description="What recording waits for; with manual for start_recording.",
+        extra={"expected": "'call_join', 'participant_join', 'participant_speak' or 'manual'"},
     ),
 ]
 

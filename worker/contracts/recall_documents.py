@@ -300,12 +300,13 @@ def _data(facts: BotFacts, kind: str, url: DocumentUrl | None) -> tuple[dict[str
 
 
 def _status(facts: BotFacts) -> dict[str, Any]:
-    """Processing until the files are final; failed where the bot ended without a recording; deleted for ever."""
+    """Processing, or paused, until the files are final; failed where the bot ended without a recording; deleted for ever."""
     assert facts.status is not None
     if facts.media_deleted_at is not None:
         return {"code": DELETED, "sub_code": None, "updated_at": iso_utc(facts.media_deleted_at)}
     ended = "done" if facts.manifest is not None else "failed"
-    code = ended if facts.has_audio else "processing"
+    is_paused = facts.status.paused and facts.status.state == State.IN_CALL_RECORDING
+    code = ended if facts.has_audio else "paused" if is_paused else "processing"
     sub_code = facts.status.sub_code if code == "failed" else None
     return {"code": code, "sub_code": sub_code, "updated_at": facts.status.updated_at}
 

@@ -66,7 +66,8 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     Recall.ai's. ``audio_status`` is ``Success`` once audio_streams.json is final, also if there is none. ``reported``: the
     result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC. ``pod`` and ``node`` are where the worker ran
     that wrote this. ``announced_at`` is when the call was told of the recording, in the same form; None: it was not.
-    ``history`` are the states so far, of all attempts, in order; of more than MOST_CHANGES the first and the last ones.
+    ``paused``: the recording is paused, or was when it ended. ``history`` are the states so far, of all attempts, in order; of
+    more than MOST_CHANGES the first and the last ones.
     """
 
     bot_id: str
@@ -84,6 +85,7 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     pod: str = ""
     node: str = ""
     announced_at: str | None = None
+    paused: bool = False
     history: list[StatusChange] = []
 
 
@@ -186,6 +188,23 @@ def state_event(status: BotStatus, name: str, custom_attributes: dict[str, Any])
         "status_code": status_code(status.bot_status),
         "code": status.code,
         "sub_code": status.sub_code,
+        "state": status.state,
+        "reason": status.reason,
+        **_common(status, custom_attributes),
+    }
+
+
+def pause_event(status: BotStatus, custom_attributes: dict[str, Any]) -> dict[str, Any]:
+    """``recording.paused``, or ``recording.processing`` once it goes on: Recall.ai's events of a recording."""
+    code = "paused" if status.paused else "processing"
+    return {
+        "event": f"recording.{code}",
+        "bot_id": status.bot_id,
+        "bot_status": status.bot_status,
+        "message": "The recording is paused" if status.paused else "The recording goes on",
+        "status_code": 200,
+        "code": code,
+        "sub_code": None,
         "state": status.state,
         "reason": status.reason,
         **_common(status, custom_attributes),

@@ -7,6 +7,9 @@
                           meeting.json                              participants, their changes, and chat, likewise
                           lease.json                                the worker that owns the bot, and until when
                           result.json                               how the job ended; written once
+                          commands.json                             what the bot is told, by the API
+                          command_state.json                        what became of it, by the worker
+                          screenshots/1790000000000-4c1e….png       pictures of the page that were asked for
                           attempts/0001/attempt.json                the worker that claimed the number
                                         tape/part-000000.mcap       as written, part by part
                                         files/streams/….webm        finished files
@@ -61,6 +64,25 @@ class BotKeys(NamedTuple):
     def lease(self) -> str:
         """``lease.json``."""
         return f"{self.folder}lease.json"
+
+    @property
+    def commands(self) -> str:
+        """``commands.json``."""
+        return f"{self.folder}commands.json"
+
+    @property
+    def command_state(self) -> str:
+        """``command_state.json``."""
+        return f"{self.folder}command_state.json"
+
+    @property
+    def screenshots(self) -> str:
+        """The prefix of the pictures that were asked for."""
+        return f"{self.folder}screenshots/"
+
+    def screenshot(self, milliseconds: int, command_id: str) -> str:
+        """The picture that a command asked for, taken at this time since the Unix epoch."""
+        return self.screenshots + _relative(f"{milliseconds:013d}-{command_id}.png")
 
     @property
     def attempts(self) -> str:

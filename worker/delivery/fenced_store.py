@@ -41,6 +41,10 @@ class FencedStore(ObjectStore):
         """See ObjectStore."""
         return self._store.get(key)
 
+    def get_unless(self, key: str, etag: str | None) -> Stored | None:
+        """See ObjectStore."""
+        return self._store.get_unless(key, etag)
+
     def download(self, key: str, path: Path) -> None:
         """See ObjectStore."""
         self._store.download(key, path)

@@ -116,6 +116,11 @@ class ObjectStore(Protocol):
     def get(self, key: str) -> Stored:
         """The whole object. Raises NotFoundError."""
 
+    def get_unless(self, key: str, etag: str | None) -> Stored | None:
+        """The whole object; None if it is still the one with this ETag. ``etag`` None: none is known. Raises NotFoundError."""
+        stored = self.get(key)
+        return None if stored.etag == etag else stored
+
     def download(self, key: str, path: Path) -> None:
         """Writes the object to ``path``, where no incomplete file ever appears. Raises NotFoundError and OSError."""
 
@@ -231,9 +236,20 @@ class S3Store(PagedStore):
 
     def get(self, key: str) -> Stored:
         """See ObjectStore."""
+        return self._get(key, {})
 
+    def get_unless(self, key: str, etag: str | None) -> Stored | None:
+        """See ObjectStore. The answer about the same object has no body (RFC 9110, section 13.1.2)."""
+        try:
+            return self._get(key, {"IfNoneMatch": etag} if etag else {})
+        except RefusedError as error:
+            if isinstance(error.__cause__, ClientError) and http_status(error.__cause__) == 304:
+                return None
+            raise
+
+    def _get(self, key: str, condition: dict[str, str]) -> Stored:
         def request() -> Stored:
-            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, **condition)  # type: ignore[arg-type]
             with closing(answer["Body"]) as body:
                 return Stored(
                     body.read(),

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.tape_upload import TapeUpload
@@ -28,7 +28,7 @@ from worker.rendering.output import TAPE_FOLDER
 from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
 from worker.states import State
-from worker.tape.events import Announced, TapeEvent
+from worker.tape.events import Announced, RecordingPaused, RecordingResumed, TapeEvent
 from worker.tape.parts import PART_PATTERN
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,16 @@ PROGRESS_INTERVAL: Final = 2.0
 
 ReportState = Callable[[State, Reason | None], None]
 """Called with each state that the bot enters and, from leaving on, with the reason."""
+
+
+class Reports(Protocol):
+    """What is reported of an attempt beside its states; worker.jobs.reporter.Reporter does it."""
+
+    def announced(self, at: float) -> None:
+        """The call was told of the recording at ``at`` (Unix seconds)."""
+
+    def paused(self, paused: bool) -> None:
+        """The recording was paused, or goes on."""
 
 
 class AttemptPlan(NamedTuple):
@@ -67,21 +77,21 @@ class Attempt:
 
 
 class _AttemptObserver(RecordingObserver):
-    """Forwards states and the announcement to the reporter, progress and events to the metrics, and closed parts of the tape to
-    the upload."""
+    """Forwards states, the announcement and pauses to the reporter, progress and events to the metrics, and closed parts of the
+    tape to the upload."""
 
     interval = PROGRESS_INTERVAL
 
     def __init__(
         self,
         report_state: ReportState,
-        report_announced: Callable[[float], None],
+        reports: Reports,
         metrics: Metrics,
         upload: TapeUpload,
         closed: set[Path],
     ) -> None:
         self._report_state = report_state
-        self._report_announced = report_announced
+        self._reports = reports
         self._metrics = metrics
         self._upload = upload
         self._closed = closed
@@ -94,8 +104,13 @@ class _AttemptObserver(RecordingObserver):
 
     def event(self, event: TapeEvent) -> None:
         self._metrics.observe(event)
-        if isinstance(event, Announced) and not event.failure:
-            self._report_announced(event.at)
+        match event:
+            case Announced(failure=""):
+                self._reports.announced(event.at)
+            case RecordingPaused() | RecordingResumed():
+                self._reports.paused(isinstance(event, RecordingPaused))
+            case _:
+                pass
 
     def part_closed(self, path: Path) -> None:
         self._closed.add(path)
@@ -108,12 +123,12 @@ async def run_attempt(
     upload: TapeUpload,
     context: WorkerContext,
     report_state: ReportState,
-    report_announced: Callable[[float], None],
+    reports: Reports,
     stopped: asyncio.Future[Ending],
 ) -> Attempt:
     """Joins, records into ``plan.request.output``, and renders the files. Raises what attend() raises.
 
-    ``report_announced`` is called with the time (Unix seconds) at which the call was told of the recording.
+    ``reports`` learn what else happens in the call.
     ``upload`` gets the tape's parts; the caller closes it.
     """
     folder = plan.request.output
@@ -124,7 +139,7 @@ async def run_attempt(
         outcome = await attend(
             plan.request._replace(failure=failure),
             browser_settings,
-            _AttemptObserver(report_state, report_announced, context.metrics, upload, closed),
+            _AttemptObserver(report_state, reports, context.metrics, upload, closed),
             lambda platform: Renderer(folder, platform),
             stopped,
         )

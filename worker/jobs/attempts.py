@@ -22,6 +22,7 @@ from worker.jobs.supervisor import Supervisor
 from worker.lifecycle.ending import Ending
 from worker.platforms.links import parse_link
 from worker.reasons import Reason
+from worker.recording.controls import Controls
 from worker.recording.outcome import RecordingRequest
 from worker.states import State
 
@@ -41,7 +42,7 @@ REPORTED_STATES: Final = frozenset(
 
 class Attempts:
     """Makes the attempts, and keeps them with their uploads. ``starting`` is the store before the call; ``recorded_before`` is
-    how many seconds earlier workers recorded.
+    how many seconds earlier workers recorded. ``controls`` are what the bot is told.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Attempts:
         supervisor: Supervisor,
         starting: ObjectStore,
         recorded_before: float,
+        controls: Controls,
     ) -> None:
         self.made: list[Attempt] = []
         self.uploads: list[TapeUpload] = []
@@ -63,6 +65,7 @@ class Attempts:
         self._stopped = supervisor.stopped
         self._starting = starting
         self._recorded_before = recorded_before
+        self._controls = controls
         self._budget = RetryBudget()
 
     async def claim(self) -> int:
@@ -80,6 +83,8 @@ class Attempts:
             ending, healthy = await self._make_attempt(number, reporter, ends_by)
             if not (ending.reason.is_retried and self._budget.allows(healthy)):
                 return ending
+            if self._supervisor.left.done():
+                return self._supervisor.left.result()
             if self._stopped.done():
                 # A drain often takes Chromium away first. The meeting goes on, so the stop decides who makes the next try.
                 return self._stopped.result()
@@ -118,7 +123,7 @@ class Attempts:
         upload = TapeUpload(self._context.store, plan.keys)
         self.uploads.append(upload)
         stopped = self._supervisor.begin_attempt(upload)
-        attempt = await run_attempt(plan, upload, self._context, report_state, reporter.announced, stopped)
+        attempt = await run_attempt(plan, upload, self._context, report_state, reporter, stopped)
         self.made.append(attempt)
         self._count(attempt)
         return attempt.outcome.ending, healthy_seconds()
@@ -153,4 +158,5 @@ class Attempts:
             # The call was told by an earlier attempt; a bot that comes back does not repeat it.
             announcement=None if reporter.announced_at else self._job.announcement,
             comes_back=self._budget.allows(0.0),
+            controls=self._controls,
         )

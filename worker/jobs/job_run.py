@@ -19,6 +19,7 @@ from worker.jobs.attempt import Attempt
 from worker.jobs.attempts import Attempts
 from worker.jobs.bot_claim import claim_bot
 from worker.jobs.bot_lease import acquire_lease, release_lease
+from worker.jobs.command_inbox import CommandInbox
 from worker.jobs.context import WorkerContext
 from worker.jobs.disposition import Disposition, disposition_of
 from worker.jobs.earlier_attempts import Earlier, look_back
@@ -33,6 +34,7 @@ from worker.jobs.supervisor import Supervisor
 from worker.jobs.tape_drain import STUCK_SECONDS, drain_tapes
 from worker.lifecycle.ending import Ending
 from worker.reasons import Reason
+from worker.recording.controls import Controls
 
 logger = logging.getLogger(__name__)
 
@@ -119,10 +121,17 @@ class _JobRun:
 
     async def run(self, sent_at: float, ends_by: float | None, give_up: bool) -> Disposition:
         context = self._context
+        controls = Controls()
         await asyncio.to_thread(upload_abandoned, context.work, self._job.bot_id, self._starting, self._keys)
         earlier = await asyncio.to_thread(look_back, self._starting, self._keys, context.work / "earlier")
         self._attempts = Attempts(
-            self._job, self._keys, context, self._supervisor, self._starting, earlier.recorded_seconds
+            self._job,
+            self._keys,
+            context,
+            self._supervisor,
+            self._starting,
+            earlier.recorded_seconds,
+            controls,
         )
         number = await self._attempts.claim()
         _, before = await asyncio.to_thread(read_status, self._starting, self._keys)
@@ -138,7 +147,18 @@ class _JobRun:
             context.worker_settings.node,
             before,
         )
+        inbox = CommandInbox(
+            FencedStore(context.store, lambda: self._lease.may_speak(context.clock())),
+            self._keys,
+            self._lease,
+            controls,
+            self._supervisor.leave,
+            context.work / "screenshots",
+            context.clock,
+        )
+        await inbox.load(self._starting)
         recovery = EarlierRecovery(self._job, self._keys, context, self._store, self._supervisor, earlier)
+        inbox.start()
         try:
             if give_up:
                 return await self._give_up(recovery)
@@ -148,14 +168,19 @@ class _JobRun:
                     ending = late
                 elif not await self._until_join_at():
                     return self._unfinished()
+                elif self._supervisor.left.done():
+                    ending = self._supervisor.left.result()
                 else:
                     ending = await self._attempts.attend(number, self._reporter, ends_by)
+            if not self._stopped.done():
+                await inbox.end()
             return await self._conclude(ending, recovery)
         except asyncio.CancelledError:
             # The second Ctrl-C: nothing is waited for any more.
             self._supervisor.out_of_time.set()
             raise
         finally:
+            await inbox.close()
             await recovery.cancel()
             await self._drain_tapes()
             for upload in self._attempts.uploads:
@@ -261,10 +286,13 @@ class _JobRun:
         )
 
     async def _until_join_at(self) -> bool:
-        """Waits for the time to join; returns False if the worker has to stop before."""
-        while (ahead := (self._job.join_at or 0.0) - self._context.clock()) > 0 and not self._stopped.done():
+        """Waits for the time to join, or until the bot is told to leave; returns False if the worker has to stop before."""
+        ends = [self._stopped, self._supervisor.left]
+        while (ahead := (self._job.join_at or 0.0) - self._context.clock()) > 0 and not any(
+            end.done() for end in ends
+        ):
             logger.info("joining in %.0f s", ahead)
-            await asyncio.wait([self._stopped], timeout=min(ahead, WAIT_STEP))
+            await asyncio.wait(ends, timeout=min(ahead, WAIT_STEP), return_when=asyncio.FIRST_COMPLETED)
         return not self._stopped.done()
 
 

@@ -18,6 +18,7 @@ from worker.contracts.status import (
     BotStatus,
     audio_event,
     bot_status,
+    pause_event,
     state_event,
     upload_delayed_event,
     with_change,
@@ -87,6 +88,7 @@ class Reporter:
         self._node = node
         self.announced_at = before.announced_at if before is not None else None
         """When the call was told of the recording, by any attempt (ISO 8601); None: it was not."""
+        self._paused = before.paused if before is not None else False
         self.attempt = attempt
         self._history = before.history if before is not None else []
         self._count = 0
@@ -111,7 +113,7 @@ class Reporter:
             self._job, state, reason, names, self.attempt, self.next_sequence(), self._clock()
         )
         status = msgspec.structs.replace(
-            status, pod=self._pod, node=self._node, announced_at=self.announced_at
+            status, pod=self._pod, node=self._node, announced_at=self.announced_at, paused=self._paused
         )
         status = with_change(status, self._history)
         self._history = status.history
@@ -135,6 +137,20 @@ class Reporter:
         if self._status is not None:
             self._status = msgspec.structs.replace(self._status, announced_at=self.announced_at)
             self._write_soon(self._status)
+
+    def paused(self, paused: bool) -> None:
+        """Reports that the recording is paused, or goes on: sends an event, and writes bot.json soon. Only changes are
+        reported."""
+        if paused == self._paused:
+            return
+        self._paused = paused
+        if self._status is not None:
+            status = msgspec.structs.replace(
+                self._status, paused=paused, sequence=self.next_sequence(), updated_at=iso_utc(self._clock())
+            )
+            self._status = status
+            self._send(pause_event(status, self._job.custom_attributes))
+            self._write_soon(status)
 
     async def audio_ready(self) -> None:
         """Reports that audio_streams.json is there: first in bot.json, then by an event.

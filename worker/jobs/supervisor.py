@@ -45,6 +45,8 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self.stopped: asyncio.Future[Ending] = self._loop.create_future()
         """Done when the bot has to stop for good."""
+        self.left: asyncio.Future[Ending] = self._loop.create_future()
+        """Done when the bot was told to leave; the worker then finishes its job."""
         self.lost = False
         """Whether another worker has taken over the bot."""
         self.out_of_time = threading.Event()
@@ -66,9 +68,16 @@ class Supervisor:
         self._count_uploaded()
         self._upload, self._counted = upload, 0
         self._attempt_stopped = self._loop.create_future()
-        if self.stopped.done():
-            self._attempt_stopped.set_result(self.stopped.result())
+        for stop in (self.stopped, self.left):
+            if stop.done() and not self._attempt_stopped.done():
+                self._attempt_stopped.set_result(stop.result())
         return self._attempt_stopped
+
+    def leave(self, ending: Ending) -> None:
+        """Makes the bot leave, and not come back."""
+        if not self.left.done():
+            self.left.set_result(ending)
+        self._stop_attempt(ending)
 
     def lease_lost(self, error: Exception) -> None:
         """Stops the bot, since another worker has the lease. To be called from any thread."""

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-StartOn: TypeAlias = Literal["call_join", "participant_join", "participant_speak"]
+StartOn: TypeAlias = Literal["call_join", "participant_join", "participant_speak", "manual"]
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class LeavePolicy(msgspec.Struct, frozen=True, kw_only=True):
     ``waiting_room`` counts from asking to join, ``noone_joined``, ``in_call_not_recording`` and ``recording_denied`` from the
     admission (the last from the refusal), ``max_duration`` from the recording's start. ``bot_names`` are matched without regard
     to case anywhere in a participant's name.
-    ``start_on`` is what recording waits for.
+    ``start_on`` is what recording waits for; ``manual``: to be told to begin.
     """
 
     waiting_room: float | None = 600.0

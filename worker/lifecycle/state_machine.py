@@ -99,6 +99,7 @@ class Lifecycle:
         """Whether recording was ever not permitted."""
         self._automatic_leave = AutomaticLeave(policy, bot_name)
         self._ending: Ending | None = None
+        self._told_to_record = False
 
     def update_view(self, view: View, at: float) -> list[Transition]:
         """Takes a new look at the page."""
@@ -162,6 +163,10 @@ class Lifecycle:
         """Why the call's page counts as lost, in plain English; None before NOTICED_AFTER seconds and outside the call."""
         lost = self._page_loss.lost if self.state in IN_CALL else None
         return lost.detail if lost is not None and lost.seconds >= NOTICED_AFTER else None
+
+    def start_recording(self) -> None:
+        """The bot is told to record as soon as it is in the call, whatever the policy makes it wait for."""
+        self._told_to_record = True
 
     def stop(self, ending: Ending) -> list[Transition]:
         """Ends the call for an external reason: the bot has to stop, or something failed."""
@@ -279,7 +284,11 @@ class Lifecycle:
     def _may_record(self) -> bool:
         if self._denied_since is not None or self._view.scene is not Scene.CALL:
             return False
+        if self._told_to_record:
+            return True
         match self._policy.start_on:
+            case "manual":
+                return False
             case "call_join":
                 return True
             case "participant_join":

@@ -115,6 +115,7 @@ def assemble_manifest(
             announcement=facts.announcement or msgspec.UNSET,
             gated_mix=gated_mix or msgspec.UNSET,
             holes=facts.holes or msgspec.UNSET,
+            pauses=facts.pauses(round(duration, 4)) or msgspec.UNSET,
         ),
     )
     return manifest, files

@@ -22,6 +22,7 @@ from worker.manifest.merge_mixes import (
 from worker.manifest.schema import (
     Announcement,
     Holes,
+    Interval,
     Manifest,
     ParticipantStreams,
     RecordedPart,
@@ -205,6 +206,7 @@ def _recording(ordered: list[RecordedAttempt], zero: float) -> Recording:
         or msgspec.UNSET,
         parts=parts if len(parts) > 1 else msgspec.UNSET,
         holes=_added_holes(ordered),
+        pauses=[pause for each in ordered for pause in _pauses(each, zero)] or msgspec.UNSET,
         gated_mix=added_mixes([each.manifest.recording.gated_mix for each in ordered]),
         incomplete_files=[
             f"{each.folder}/{file}"
@@ -213,6 +215,12 @@ def _recording(ordered: list[RecordedAttempt], zero: float) -> Recording:
         ]
         or msgspec.UNSET,
     )
+
+
+def _pauses(attempt: RecordedAttempt, zero: float) -> list[Interval]:
+    offset = _after(attempt, zero)
+    pauses = attempt.manifest.recording.pauses or ()
+    return [(round(start + offset, 4), round(end + offset, 4)) for start, end in pauses]
 
 
 def _added_holes(attempts: list[RecordedAttempt]) -> Holes | msgspec.UnsetType:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 
 from worker.iso_time import iso_utc
-from worker.manifest.schema import Announcement, Holes
+from worker.manifest.schema import Announcement, Holes, Interval
 from worker.tape.events import (
     Announced,
     AudioPathSeen,
@@ -15,6 +15,8 @@ from worker.tape.events import (
     PageEvent,
     PageFault,
     RecordingEnded,
+    RecordingPaused,
+    RecordingResumed,
     RecordingStarted,
     TapDeaf,
     TapeStarted,
@@ -60,6 +62,8 @@ class SessionFacts:
         self.audio_path = "unknown"
         self.damage: list[TapeDamage] = []
         """What could not be read of the tape."""
+        self._pauses: list[tuple[float, float | None]] = []
+        """From and to in Unix seconds; None: it goes on."""
         self._batches = _Batches()
         self._deaf: set[tuple[int, int]] = set()
         self._dropped: Counter[str] = Counter()
@@ -74,6 +78,8 @@ class SessionFacts:
                 self.started = self.started or event
             case RecordingEnded():
                 self.ended = self.ended or event
+            case RecordingPaused() | RecordingResumed():
+                self._take_pause(event)
             case Announced():
                 written_at = None if event.failure else iso_utc(event.at)
                 self.announcement = Announcement(written_at=written_at, failure=event.failure)
@@ -89,9 +95,27 @@ class SessionFacts:
             case _:
                 pass
 
+    def _take_pause(self, event: RecordingPaused | RecordingResumed) -> None:
+        goes_on = bool(self._pauses) and self._pauses[-1][1] is None
+        if isinstance(event, RecordingPaused) and not goes_on:
+            self._pauses.append((event.at, None))
+        elif isinstance(event, RecordingResumed) and goes_on:
+            self._pauses[-1] = (self._pauses[-1][0], event.at)
+
     def observe_frames(self, batch: FrameBatch) -> None:
         """Takes the tape's next batch of frames."""
         self._batches.take(batch, counts=self.started is not None and self.ended is None)
+
+    def pauses(self, duration: float) -> list[Interval]:
+        """The pauses of a recording of ``duration`` seconds, in seconds of meeting time."""
+        if self.started is None:
+            return []
+        zero = self.started.at
+        within = (
+            (max(0.0, start - zero), duration if end is None else min(duration, end - zero))
+            for start, end in self._pauses
+        )
+        return [(round(start, 4), round(end, 4)) for start, end in within if start < end]
 
     @property
     def holes(self) -> Holes | None:

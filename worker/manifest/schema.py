@@ -210,7 +210,8 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     ``warnings`` are sentences about missing or doubtful content. ``announcement`` exists only if the bot was to announce
     itself. ``parts`` exist only if the bot joined more than once; each has its own mix then. ``gated_mix`` exists only if the
     platform sends one mix of everybody (Microsoft Teams). ``incomplete_files`` exist only if files could not be written in
-    full; a replay of the tape may still give them.
+    full; a replay of the tape may still give them. ``pauses`` exist only if the recording was paused: nothing was recorded
+    then, and every file is silent.
     """
 
     platform: str
@@ -230,6 +231,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     gated_mix: GatedMix | msgspec.UnsetType = msgspec.UNSET
     incomplete_files: list[str] | msgspec.UnsetType = msgspec.UNSET
     holes: Holes | msgspec.UnsetType = msgspec.UNSET
+    pauses: list[Interval] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

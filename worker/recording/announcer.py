@@ -85,8 +85,10 @@ class Announcer:
     async def _is_confirmed(self, failure: NotAnnounced | None) -> bool:
         """Whether the message was seen, now or within CONFIRM_TIMEOUT. Where the page has no chat, none was written."""
         if failure is not NotAnnounced.NO_CHAT:
+            # asyncio.wait_for can lose the cancellation of a task whose event is set at the same moment (Python 3.11).
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._confirmed.wait(), CONFIRM_TIMEOUT)
+                async with asyncio.timeout(CONFIRM_TIMEOUT):
+                    await self._confirmed.wait()
         return self._confirmed.is_set()
 
     def end(self, *, recorded: bool) -> None:

@@ -14,6 +14,7 @@ from worker.lifecycle.page_view import Scene, View
 from worker.lifecycle.state_machine import BEFORE_CALL, IN_CALL, Lifecycle, Transition
 from worker.platforms.call import Call
 from worker.recording.announcer import Announcer
+from worker.recording.errands import Errands
 from worker.roster.changes import RosterChanges
 from worker.roster.chat import ChatMessage, no_chat
 from worker.roster.decoder import RosterDecoder
@@ -80,6 +81,7 @@ class CallLoop:
         write: Callable[[WorkerEvent], None],
         clock: Callable[[], float],
         last_heartbeat: Callable[[], float | None],
+        errands: Errands,
         chat_in: Callable[[TapeEvent], list[ChatMessage]] = no_chat,
     ) -> None:
         self._call = call
@@ -100,6 +102,7 @@ class CallLoop:
         self._roster_is_outdated = False
         self._seen: View | None = None
         self._chat_in = chat_in
+        self._errands = errands
         self._roster = Roster()
         self._chat: list[tuple[ChatMessage, float]] = []
         """Messages that are not written yet, and when they came."""
@@ -151,10 +154,12 @@ class CallLoop:
                 # A page that left the call must not ask to join again: people would see a request that the bot soon drops.
                 await self._call.act()
             await self._do_task()
+            if self._lifecycle.state in IN_CALL:
+                await self._errands.do_next()
             if self._lifecycle.state is State.IN_CALL_RECORDING:
                 await self._announcer.try_if_due()
                 await self._window.rest()
-            await asyncio.sleep(JOINING_INTERVAL if joining else IN_CALL_INTERVAL)
+            await self._errands.rest(JOINING_INTERVAL if joining else IN_CALL_INTERVAL)
 
     def log_pushes(self, at: float) -> None:
         """Logs how often the platform pushed its roster until ``at``, where it does."""

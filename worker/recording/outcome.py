@@ -10,6 +10,7 @@ from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import STANDALONE, LeavePolicy
 from worker.manifest.schema import Announcement, Manifest
 from worker.platforms.links import Link
+from worker.recording.controls import Controls
 
 
 class RecordingRequest(NamedTuple):
@@ -17,7 +18,8 @@ class RecordingRequest(NamedTuple):
 
     ``output`` is the folder of the tape and the files. ``policy`` says when to leave; ``announcement`` is written into the
     chat, None: nothing. ``failure`` is the folder for a snapshot of the page if the bot is not admitted or something fails,
-    None: no snapshot. ``comes_back``: another attempt follows if this one ends with a fault.
+    None: no snapshot. ``comes_back``: another attempt follows if this one ends with a fault. ``controls``: what the bot is told
+    meanwhile, None: nothing.
     """
 
     bot_id: str
@@ -28,6 +30,7 @@ class RecordingRequest(NamedTuple):
     announcement: str | None = None
     failure: Path | None = None
     comes_back: bool = False
+    controls: Controls | None = None
 
 
 class Cost(NamedTuple):

@@ -7,12 +7,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from math import inf
+from pathlib import Path
 from typing import Final
 
 from playwright.async_api import Page
 
 from worker.browser.launch import BrowserSession, launch_browser, new_context
-from worker.browser.page_snapshot import take_snapshot
+from worker.browser.page_snapshot import take_screenshot, take_snapshot
 from worker.browser.page_window import PageWindow
 from worker.browser.tap import Tap
 from worker.contracts.vendor_words import words
@@ -27,11 +29,14 @@ from worker.platforms.registry import PLATFORMS
 from worker.reasons import Reason
 from worker.recording.announcer import Announcer
 from worker.recording.call_loop import CallLoop
+from worker.recording.controls import Controls
 from worker.recording.cpu_meter import CpuMeter
 from worker.recording.deafness_watch import DeafnessWatch
+from worker.recording.errands import Errands
 from worker.recording.interruptions import Interruptions
 from worker.recording.observer import RecordingObserver
 from worker.recording.outcome import RecordingOutcome, RecordingRequest
+from worker.recording.pause_gate import PauseGate
 from worker.recording.recorder import Recorder
 from worker.recording.redaction import redacted_ending
 from worker.recording.signals import stop_signals
@@ -47,6 +52,8 @@ from worker.tape.events import (
     LONGEST_BATCH,
     TAPE_VERSION,
     RecordingEnded,
+    RecordingPaused,
+    RecordingResumed,
     RecordingStarted,
     StateChanged,
     TapeStarted,
@@ -112,7 +119,9 @@ async def attend(
                 observers=[lambda event: media.observe(event, clock())],
                 redactor=request.link.redactor(),
             )
-            take = DeafnessWatch(recorder.take).take
+            gate = PauseGate(recorder.take, clock)
+            gate.observers.append(lambda batch: media.observe(batch, clock()))
+            take = DeafnessWatch(gate.take).take
             scripts = PLATFORMS[request.link.platform].page_scripts
             tap = await Tap.attach(context, take, scripts, clock=clock, read_clocks=clock.read)
             page = await tap.open_page()
@@ -120,7 +129,7 @@ async def attend(
             signed_in = settings.storage_state is not None
             call = open_call(request.link, page, request.bot_name, signed_in=signed_in, window=window)
             session = _Session(
-                request, browser, tap, page, window, call, recorder, media, observer, stopped, clock
+                request, browser, tap, page, window, call, recorder, gate, media, observer, stopped, clock
             )
             return await session.run()
 
@@ -150,6 +159,7 @@ class _Session:
         window: PageWindow,
         call: Call,
         recorder: Recorder,
+        gate: PauseGate,
         media: MediaMonitor,
         observer: RecordingObserver,
         stopped: asyncio.Future[Ending],
@@ -164,6 +174,11 @@ class _Session:
         self._window = window
         self._call = call
         self._recorder = recorder
+        self._gate = gate
+        self._controls = request.controls or Controls()
+        self._paused = False
+        """As the tape has it."""
+        self._waits_for_start = request.policy.start_on == "manual"
         self._media = media
         self._observer = observer
         self._clock = clock
@@ -184,8 +199,10 @@ class _Session:
             clock=clock,
             last_heartbeat=lambda: tap.last_heartbeat,
             chat_in=platform.chat_in,
+            errands=Errands(self._controls, call, self._take_screenshot),
         )
         self._ticker = Ticker(clock, self._write)
+        gate.observers.append(self._ticker.observe)
         recorder.observers += [self._call_loop.observe, self._ticker.observe, observer.event]
         self._ending: Ending | None = None
         self._cpu_meter: CpuMeter | None = None
@@ -202,6 +219,10 @@ class _Session:
                 bot_name=self._request.bot_name,
             )
         )
+        if self._controls.paused or self._waits_for_start:
+            self._gate.close(-inf)
+        self._controls.attach(self._follow_controls)
+        self._follow_controls()
         self._on_transition(Transition(self._clock(), State.JOINING))
         ending = await self._attend()
         if self._updates is not None:
@@ -256,6 +277,8 @@ class _Session:
             logger.info("%s.", words(State.LEAVING, ending.reason, self._platform).message)
         if state is State.IN_CALL_RECORDING:
             self._write(RecordingStarted(at=self._meeting_start(transition.at)))
+            self._controls.recording, self._waits_for_start = True, False
+            self._move_gate(transition.at)
             self._cpu_meter = CpuMeter()
             self._updates = asyncio.create_task(self._update_observer())
         reason = ending.reason if ending is not None else None
@@ -272,19 +295,38 @@ class _Session:
         )
 
     def _meeting_start(self, at: float) -> float:
-        """When the recording begins: with the frames from before the call was recognized, unless recording was denied then.
+        """When the recording begins: with the frames from before the call was recognized, unless recording was denied then, or
+        a command made it begin.
 
         Frames that may be the lobby's do not belong to the call.
         """
         start, first = at - IN_FLIGHT, self._media.now.first_frame
-        if self._lifecycle.recording_was_denied:
+        if self._lifecycle.recording_was_denied or self._waits_for_start or self._controls.told_to_record:
             return at
         if first is not None:
             start = max(min(start, first), start - HELD_SECONDS)
         lobby = self._lifecycle.lobby_media_until
         return start if lobby is None else max(start, min(lobby, at))
 
+    def _follow_controls(self) -> None:
+        """Does what the bot was told that takes effect at once."""
+        at = self._clock()
+        if self._controls.told_to_record:
+            self._lifecycle.start_recording()
+        if self._controls.paused != self._paused:
+            self._paused = self._controls.paused
+            self._write(RecordingPaused(at=at) if self._paused else RecordingResumed(at=at))
+            logger.info("the recording %s", "is paused" if self._paused else "goes on")
+        self._move_gate(at)
+
+    def _move_gate(self, at: float) -> None:
+        if self._paused or self._waits_for_start:
+            self._gate.close(at)
+        else:
+            self._gate.open(at)
+
     async def _wind_up(self, ending: Ending) -> None:
+        self._controls.detach()
         await self._try_in_browser("get what the page holds", self._tap.flush)
         self._call_loop.log_pushes(ending.at)
         self._announcer.end(recorded=self._recorder.begun)
@@ -314,6 +356,10 @@ class _Session:
             private = PLATFORMS[self._platform].private_selectors
             async with self._window.restored():
                 await take_snapshot(self._page, self._request.failure, private, self._redactor)
+
+    async def _take_screenshot(self, path: Path) -> None:
+        async with self._window.restored():
+            await take_screenshot(self._page, path, PLATFORMS[self._platform].private_selectors)
 
     async def _leave(self) -> None:
         async with asyncio.timeout(LEAVE_TIMEOUT):

@@ -5,7 +5,9 @@ No clock is read: the events contain all times, so the same tape gives the same 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 from worker.audio.mixer import Mix, Mixer, OpenMix
@@ -26,8 +28,15 @@ from worker.roster.decoder import RosterDecoder
 from worker.stems.caption_users import CaptionUsers
 from worker.stems.gated_stems import GatedStems
 from worker.stems.separate_stems import SeparateStems
-from worker.stems.stem_set import SlotAddress, SourceSinks, StemSet
-from worker.tape.events import FrameBatch, PageEvent, RecordingEnded, RecordingStarted, TapeEvent
+from worker.stems.stem_set import SourceSinks, StemSet
+from worker.tape.events import (
+    FrameBatch,
+    PageEvent,
+    RecordingEnded,
+    RecordingResumed,
+    RecordingStarted,
+    TapeEvent,
+)
 from worker.tape.reader import TapeDamage
 
 SETTLED_AFTER = 30.0
@@ -87,6 +96,8 @@ class Renderer:
         """Every stem is silent or written up to here, in samples."""
         self._mixed = 0
         """The mix is written up to here, in samples."""
+        self._resumed: list[float] = []
+        """When each pause ended, in seconds of meeting time."""
         self._ended = False
 
     def feed(self, event: TapeEvent, logged: float) -> None:
@@ -108,6 +119,8 @@ class Renderer:
         elif not self._ended:
             at = self._clock.event_time(event.at, logged)
             self._meeting.observe(event, at)
+            if isinstance(event, RecordingResumed):
+                self._resumed.append(max([at, *self._resumed[-1:]]))
             if isinstance(event, RecordingEnded):
                 self._now = max(0.0, at)
                 self._ended = True
@@ -188,6 +201,7 @@ class Renderer:
         zero = clock.page_zero(batch, logged)
         latest = clock.latest(logged)
         now = self._delivered
+        resumed = self._resumed[-1] if self._resumed else -inf
         for frame in batch.frames:
             arrival = frame.arrival - zero
             if arrival > latest:
@@ -198,12 +212,18 @@ class Renderer:
             key = (document, frame.receiver, frame.ssrc)
             slot = slots.get(key)
             if slot is None:
-                slot = self._slots.open(SlotAddress(*key))
+                slot = self._slots.open(key)
+            elif slot.last_arrival < resumed and self._was_paused(slot.last_arrival, arrival):
+                slot = self._slots.reopen(key)
             slot.last_arrival = arrival
             slot.buffer.push(frame, arrival)
             if arrival > now:
                 now = arrival
         self._advance(now, now)
+
+    def _was_paused(self, since: float, until: float) -> bool:
+        """Whether a pause ended after ``since`` and by ``until``, both in seconds of meeting time."""
+        return bisect_right(self._resumed, since) < bisect_right(self._resumed, until)
 
     def _advance(self, now: float, delivered: float) -> None:
         """Advances meeting time: places the packets whose wait is over, and writes silence up to SETTLED_AFTER before now."""

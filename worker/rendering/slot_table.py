@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from typing import Final
 
 from worker.audio.payload_kinds import PayloadKind
@@ -22,10 +23,16 @@ MOST_SLOTS: Final = 4_096
 
 
 class SlotTable:
-    """The open slots of a ``StemSet``, by address."""
+    """The open slots of a ``StemSet``."""
 
     def __init__(self, stem_set: StemSet) -> None:
         self.by_address: dict[tuple[int, int, int], Slot] = {}
+        """By document, receiver and SSRC, those that take packets."""
+        self._addresses: dict[tuple[int, int, int], SlotAddress] = {}
+        """Their addresses."""
+        self._ended: dict[SlotAddress, Slot] = {}
+        """Slots that get no more packets; some may wait in them."""
+        self._resumed = 0
         self.misplaced = 0
         """Packets that were left out because placing them failed."""
         self._left_out: Counter[PayloadKind] = Counter()
@@ -33,12 +40,20 @@ class SlotTable:
         self._ahead = 0
         self._stem_set = stem_set
 
-    def open(self, address: SlotAddress) -> Slot:
-        """Opens a slot for an address that has none."""
+    def open(self, key: tuple[int, int, int]) -> Slot:
+        """Opens a slot for a document, receiver and SSRC that have none."""
         if len(self.by_address) >= MOST_SLOTS:
             self._close([min(self.by_address, key=lambda each: self.by_address[each].last_arrival)])
-        slot = self.by_address[address] = self._stem_set.open_slot(address)
+        address = SlotAddress(*key, self._resumed)
+        slot = self.by_address[key] = self._stem_set.open_slot(address)
+        self._addresses[key] = address
         return slot
+
+    def reopen(self, key: tuple[int, int, int]) -> Slot:
+        """Ends a slot at a pause of the recording and opens another: what is missing between their packets was not lost."""
+        self._resumed += 1
+        self._ended[self._addresses.pop(key)] = self.by_address.pop(key)
+        return self.open(key)
 
     def place_due(self, now: float) -> None:
         """Places the packets whose wait is over at meeting time ``now`` (seconds)."""
@@ -53,32 +68,41 @@ class SlotTable:
     def left_out(self) -> Counter[PayloadKind]:
         """The payloads that all slots left out, by kind."""
         total = Counter(self._left_out)
-        for slot in self.by_address.values():
+        for slot in self._all():
             total.update(slot.buffer.payloads.left_out)
         return total
 
     def ahead(self) -> int:
         """The packets that all slots left out because they would have lain too far ahead."""
-        return self._ahead + sum(slot.buffer.counts.ahead for slot in self.by_address.values())
+        return self._ahead + sum(slot.buffer.counts.ahead for slot in self._all())
 
     def close_idle(self, now: float) -> None:
         """Closes the slots without a packet for IDLE_SECONDS before meeting time ``now`` (seconds)."""
         limit = now - IDLE_SECONDS
-        self._close([address for address, slot in self.by_address.items() if slot.last_arrival < limit])
+        self._close([key for key, slot in self.by_address.items() if slot.last_arrival < limit])
+        for address in [each for each, slot in self._ended.items() if slot.last_arrival < limit]:
+            self._forget(address, self._ended.pop(address))
 
     def _waiting(self) -> list[Slot]:
         """The slots in which packets wait, the one with the earliest first: no order of opening shows in the files."""
-        waiting = [slot for slot in self.by_address.values() if slot.buffer.pending]
+        waiting = [slot for slot in self._all() if slot.buffer.pending]
         waiting.sort(key=lambda slot: slot.buffer.pending[0].due)
         return waiting
 
-    def _close(self, addresses: Iterable[tuple[int, int, int]]) -> None:
-        for address in addresses:
-            slot = self.by_address.pop(address)
-            self._place_waiting(slot)
-            self._left_out.update(slot.buffer.payloads.left_out)
-            self._ahead += slot.buffer.counts.ahead
-            self._stem_set.close_slot(SlotAddress(*address))
+    def _all(self) -> Iterable[Slot]:
+        return (
+            chain(self.by_address.values(), self._ended.values()) if self._ended else self.by_address.values()
+        )
+
+    def _close(self, keys: Iterable[tuple[int, int, int]]) -> None:
+        for key in keys:
+            self._forget(self._addresses.pop(key), self.by_address.pop(key))
+
+    def _forget(self, address: SlotAddress, slot: Slot) -> None:
+        self._place_waiting(slot)
+        self._left_out.update(slot.buffer.payloads.left_out)
+        self._ahead += slot.buffer.counts.ahead
+        self._stem_set.close_slot(address)
 
     def _place_waiting(self, slot: Slot) -> None:
         while slot.buffer.pending:

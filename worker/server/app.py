@@ -25,10 +25,12 @@ from worker.server.dispatcher import Dispatcher
 from worker.server.downloads import download_router
 from worker.server.errors import NOT_FOUND, ApiError, Vendor, error_body, vendor_of
 from worker.server.meetstream import meetstream_router
+from worker.server.meetstream_commands import meetstream_command_router
 from worker.server.meetstream_meeting import meetstream_meeting_router
 from worker.server.openapi import components, responses
 from worker.server.page.routes import page_router
 from worker.server.recall import recall_router
+from worker.server.recall_commands import recall_command_router
 from worker.server.request_log import AsgiApp, Forwarded, Network, RequestLog, refuse_bad_host
 from worker.server.services import SERVICES, Services
 from worker.server.webhooks import Webhooks
@@ -102,6 +104,8 @@ def build_app(
             meetstream_router(),
             meetstream_meeting_router(),
             recall_router(),
+            meetstream_command_router(),
+            recall_command_router(),
             deliveries_router(),
             download_router(),
             page_router(services, _shown),

@@ -6,19 +6,22 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from worker.contracts.bot_facts import BotFacts
 from worker.contracts.job import Job
 from worker.contracts.json_body import JobError, read_json, type_name
+from worker.contracts.validation import check
 from worker.jobs.start_limits import check_lengths
 from worker.platforms.links import parse_link
 from worker.server.bots import CLAIM, Bots
 from worker.server.demo_link import with_demo_link
 from worker.server.errors import ApiError, bad_body
 from worker.settings import DemoMeeting
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 LONGEST_KEY: Final = 255
 """Characters of an Idempotency-Key."""
@@ -85,6 +88,14 @@ def read_job(values: dict[str, Any], read: ReadJob, bot_id: str | None = None) -
     except JobError as error:
         raise bad_body(error) from error
     return job
+
+
+def read_form(values: dict[str, Any], form: type[T]) -> T:
+    """``values`` as a ``form``. Raises ApiError."""
+    try:
+        return check(values, form)
+    except JobError as error:
+        raise bad_body(error) from error
 
 
 def create_once(bots: Bots, request: Request, now: float) -> Creation:

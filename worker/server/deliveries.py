@@ -14,7 +14,7 @@ from worker.iso_time import iso_utc
 from worker.safe_text import redact
 from worker.server.access import Access
 from worker.server.errors import NOT_FOUND, ApiError, Vendor
-from worker.server.openapi import responses
+from worker.server.openapi import NEEDS_KEY, responses
 from worker.server.services import AnyRequest, Given, Services
 
 _ID: Final = re.compile(r"msg_[0-9a-f]{32}")
@@ -59,6 +59,7 @@ def deliveries_router() -> Router:
         "/api/v1/bot/{bot_id:str}/deliveries",
         route_handlers=[list_deliveries, retrieve_delivery, send_again],
         guards=[Access(Vendor.RECALL)],
+        security=NEEDS_KEY,
         tags=["Webhooks (own)"],
     )
 

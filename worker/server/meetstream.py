@@ -40,8 +40,8 @@ PAGE: Final = 50
 """Bots on a page of the list."""
 LARGEST_PAGE: Final = 200
 
-_MISSING: Final = ("get_video", "get_screenshots", "summary")
-_COMMANDS: Final = ("send_message", "send_image", "pause_recording", "resume_recording", "transcribe")
+_MISSING: Final = ("get_video", "summary")
+_COMMANDS: Final = ("send_image", "transcribe")
 
 Document = dict[str, Any]
 
@@ -55,7 +55,6 @@ def meetstream_router() -> Router:
             list_bots,
             get_status,
             get_detail,
-            remove_bot,
             delete_bot,
             get_audio,
             get_audio_streams,
@@ -142,17 +141,6 @@ def get_status(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> D
 def get_detail(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Document:
     """Returns all that is known of the bot."""
     return detail_document(_facts(services, request, bot_id))
-
-
-@get("/bots/{bot_id:str}/remove_bot", responses=responses(Vendor.MEETSTREAM, 404, 501), sync_to_thread=True)
-def remove_bot(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Document:
-    """Makes the bot leave, or never join."""
-    record = _record(services.bots, request, bot_id)
-    if services.bots.cancel(record):
-        return {"message": "Bot was removed before it joined."}
-    if _facts(services, request, bot_id, with_manifest=False).is_over:
-        raise ApiError(404, "The bot has left the meeting already.")
-    raise ApiError(501, "A bot that is in a meeting cannot be removed by the API yet.")
 
 
 @delete(

@@ -16,7 +16,7 @@ from worker.server.access import Access
 from worker.server.errors import ApiError, Vendor
 from worker.server.meetstream import AUDIO_SECONDS
 from worker.server.meetstream_answers import facts_of, not_ready
-from worker.server.openapi import responses
+from worker.server.openapi import NEEDS_KEY, responses
 from worker.server.services import AnyRequest, Given, mix_of
 
 Document = dict[str, Any]
@@ -28,6 +28,7 @@ def meetstream_meeting_router() -> Router:
         "/api/v1",
         route_handlers=[get_participants, get_chats, get_speaker_timeline],
         guards=[Access(Vendor.MEETSTREAM)],
+        security=NEEDS_KEY,
         tags=["MeetStream"],
     )
 

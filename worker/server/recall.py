@@ -47,8 +47,6 @@ LINK_SECONDS: Final = 6 * 3600
 PAGE: Final = 50
 """Bots, or artifacts of as many bots, on a page of a list."""
 
-_COMMANDS: Final = ("send_chat_message", "pause_recording", "resume_recording", "start_recording")
-
 _REQUIRED: Final = "This field is required."
 _METADATA: Final = "metadata__"
 
@@ -66,9 +64,7 @@ def recall_router() -> Router:
             retrieve_bot,
             update_bot,
             delete_bot,
-            leave_call,
             delete_media,
-            *map(_command, _COMMANDS),
             list_recordings,
             retrieve_recording,
             delete_recording,
@@ -190,23 +186,6 @@ def delete_bot(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> N
 
 
 @post(
-    "/bot/{bot_id:str}/leave_call",
-    status_code=200,
-    responses=responses(Vendor.RECALL, 400, 404, 501),
-    sync_to_thread=True,
-)
-def leave_call(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Document:
-    """Makes the bot leave, or never join."""
-    record = _record(services, request, bot_id)
-    if not services.bots.cancel(record):
-        if _facts(services, request, bot_id).is_over:
-            message = "The bot has left the call already."
-            raise ApiError(400, message, code="cannot_command_completed_bot")
-        raise ApiError(501, "A bot that is in a call cannot be told to leave by the API yet.")
-    return _bot(services, request, _facts(services, request, bot_id))
-
-
-@post(
     "/bot/{bot_id:str}/delete_media",
     status_code=200,
     responses=responses(Vendor.RECALL, 400, 404),
@@ -216,22 +195,6 @@ def delete_media(services: Given, request: AnyRequest, bot_id: FromPath[str]) ->
     """Removes all that was recorded and kept of the bot, for good; the bot stays in lists, and its recording is ``deleted``."""
     _delete_media(services, _record(services, request, bot_id))
     return _bot(services, request, _facts(services, request, bot_id))
-
-
-def _command(name: str) -> HTTPRouteHandler:
-    @post(
-        f"/bot/{{bot_id:str}}/{name}",
-        operation_id=f"bot_{name}",
-        status_code=200,
-        responses=responses(Vendor.RECALL, 404, 501),
-        sync_to_thread=True,
-    )
-    def command_bot(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Document:
-        """Says that a bot takes no such command yet."""
-        _record(services, request, bot_id)
-        raise ApiError(501, f"{name} is not served yet.")
-
-    return command_bot
 
 
 @get("/recording", opt={LIMIT: "list"}, responses=responses(Vendor.RECALL, 400), sync_to_thread=True)
@@ -323,6 +286,11 @@ def _artifact_routes(kind: str) -> list[HTTPRouteHandler]:
         return document
 
     return [list_artifacts, retrieve_artifact]
+
+
+def bot_answer(services: Services, request: AnyRequest, bot_id: str) -> Document:
+    """A bot as it is now, for the answers to commands. Blocks. Raises ApiError."""
+    return _bot(services, request, _facts(services, request, bot_id))
 
 
 def _bot(services: Services, request: AnyRequest, facts: BotFacts) -> Document:

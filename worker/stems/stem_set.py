@@ -14,11 +14,12 @@ from worker.tape.events import PageEvent, WorkerEvent
 
 
 class SlotAddress(NamedTuple):
-    """Names a slot for the whole recording."""
+    """Names a slot for the whole recording. ``resumed`` counts its beginnings anew after pauses of the recording."""
 
     document: int
     receiver: int
     ssrc: int
+    resumed: int = 0
 
 
 class Slot(Protocol):

@@ -155,6 +155,17 @@ class RecordingEnded(Event, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class RecordingPaused(Event, frozen=True, kw_only=True):
+    """The recording is paused from ``at`` on, or from meeting time 0 where that is later; not on older tapes.
+
+    Frames that arrive until the next RecordingResumed, or the end, are not on the tape. Everything else is.
+    """
+
+
+class RecordingResumed(Event, frozen=True, kw_only=True):
+    """The pause ends at ``at``; not on older tapes. The packets' redundant copies of earlier ones are left out for a moment."""
+
+
 class DocumentClosed(Event, frozen=True, kw_only=True):
     """A document of the page went away with all its connections and receivers: another took its frame, or the frame is gone.
 
@@ -346,6 +357,8 @@ WorkerEvent: TypeAlias = (
     | TapDeaf
     | Announced
     | RecordingStarted
+    | RecordingPaused
+    | RecordingResumed
     | RecordingEnded
 )
 """Events that the worker adds itself."""

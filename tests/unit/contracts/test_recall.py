@@ -211,7 +211,7 @@ def test_missing_parts_of_automatic_leave_have_defaults(
     assert leave_policy(**fields) == msgspec.structs.replace(DEFAULT_LEAVE, **leave)
 
 
-@pytest.mark.parametrize("start", ["call_join", "participant_join", "participant_speak"])
+@pytest.mark.parametrize("start", ["call_join", "participant_join", "participant_speak", "manual"])
 def test_start_recording_on_is_read(start: str) -> None:
     recording = check({"start_recording_on": start}, RecallRecordingConfig)
     assert recall_leave(None, recording).start_on == start

@@ -36,6 +36,18 @@ def test_what_was_put_is_there_for_another_process(store: FolderStore) -> None:
     assert again.get("bots/a/bot.json").data == b"two"
 
 
+def test_get_unless_reads_only_another_version(store: FolderStore) -> None:
+    with pytest.raises(NotFoundError):
+        store.get_unless("key", None)
+    etag = store.put("key", b"one", content_type=TYPE)
+    assert store.get_unless("key", etag) is None
+    changed = store.put("key", b"two", content_type=TYPE)
+    for known in (None, etag):
+        found = store.get_unless("key", known)
+        assert found is not None
+        assert found[:2] == (b"two", changed)
+
+
 def test_conditions_refuse_and_write_nothing(store: FolderStore) -> None:
     first = store.put("key", b"first", content_type=TYPE, if_absent=True)
     for conditions in ({"if_absent": True}, {"if_match": '"other"'}):

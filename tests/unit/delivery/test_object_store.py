@@ -30,6 +30,7 @@ from worker.delivery.object_store import (
     S3Store,
     StoreUnavailableError,
 )
+from worker.delivery.patient_store import PatientStore
 from worker.settings import Encryption
 
 
@@ -70,6 +71,19 @@ def test_get_and_download_return_what_was_put(store: S3Store, tmp_path: Path) ->
     store.put("a/b", tmp_path / "in", content_type="text/plain")
     store.download("a/b", tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == b"two"
+
+
+def test_get_unless_reads_only_another_version(store: S3Store, cloud: Cloud) -> None:
+    with pytest.raises(NotFoundError):
+        store.get_unless("key", None)
+    etag = store.put("key", b"one", content_type="text/plain")
+    for patient in (store, PatientStore(store, 1.0, threading.Event(), lambda _: None)):
+        assert patient.get_unless("key", etag) is None
+    changed = store.put("key", b"two", content_type="text/plain")
+    for known in (None, etag):
+        found = store.get_unless("key", known)
+        assert found is not None
+        assert found[:2] == (b"two", changed)
 
 
 def test_objects_are_checksummed_and_typed(cloud: Cloud, large: Path) -> None:

@@ -29,10 +29,11 @@ from tests.support.replayed_jobs import (
     worker_context,
 )
 from tests.support.worker_process import Cloud
+from worker.contracts.commands import Command, Commands
 from worker.contracts.status import OutcomeKind, Result
 from worker.delivery import lease, patient_store
 from worker.delivery.lease import LeaseRecord
-from worker.jobs import attempt, finish, supervisor
+from worker.jobs import attempt, command_inbox, finish, supervisor
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.context import WorkerContext
 from worker.lifecycle.ending import Ending
@@ -55,6 +56,8 @@ FRESH: Final = (
     "DeleteMessage",
     "GET audio_streams.json",
     "GET bot.json",
+    "GET command_state.json",
+    "GET commands.json",
     "GET files/meeting.json",
     "GET lease.json",
     "GET meeting.json",
@@ -580,3 +583,80 @@ async def test_events_wait_through_refusals(stage: Stage, fault: Fault) -> None:
     stage.proxy.fail(fault, times=3, matches=lambda request: request.action == "SendMessage")
     assert await handle_next(stage.cloud, context) == 0
     stage.check_recorded()
+
+
+def give(cloud: Cloud, kind: str) -> None:
+    body = msgspec.json.encode(Commands(commands=[Command(id=f"c-{kind}", kind=kind, at=time.time())]))
+    cloud.store.put(cloud.keys.commands, body, content_type="application/json")
+
+
+def ended(cloud: Cloud) -> list[tuple[str, str | None]]:
+    """Recall.ai's codes of the bot's end, with their sub-codes."""
+    status = cloud.status()
+    assert status is not None
+    ends = [(change.code, change.sub_code) for change in status.history]
+    return list(dict.fromkeys(each for each in ends if each[0] in ("call_ended", "done", "fatal")))
+
+
+LEFT: Final = [("call_ended", "bot_received_leave_call"), ("done", None)]
+
+
+@pytest.fixture
+def quick_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command_inbox, "POLL", 0.02)
+
+
+@pytest.mark.usefixtures("quick_commands")
+async def test_a_bot_that_is_told_to_leave_leaves_and_is_done(stage: Stage) -> None:
+    send_job(stage.cloud)
+    running = asyncio.create_task(handle_next(stage.cloud, stage.worker(Visit(None))))
+    await stage.call.on_tape.wait()
+    give(stage.cloud, "leave")
+    assert await running == 0
+    stage.check_recorded()
+    (result,) = stage.cloud.results()
+    assert (result.reason, ended(stage.cloud)) == ("interrupted", LEFT)
+
+
+@pytest.mark.usefixtures("quick_commands")
+async def test_a_leave_stays_a_leave_for_the_worker_after_the_one_that_was_stopped(stage: Stage) -> None:
+    await drained(stage)
+    give(stage.cloud, "leave")
+    second = stage.worker(owner="worker-2")
+    assert await handle_next(stage.cloud, second) == 0
+    stage.close()
+    (result,) = stage.cloud.results()
+    assert (result.outcome, result.reason, ended(stage.cloud)) == ("recorded", "interrupted", LEFT)
+    assert stage.call.requests == []
+
+
+@pytest.mark.usefixtures("quick_commands")
+async def test_a_bot_that_waits_for_its_time_leaves_before_it_joined(stage: Stage) -> None:
+    at = datetime.fromtimestamp(time.time() + 100, UTC).isoformat()
+    send_job(stage.cloud, join_at=at)
+    give(stage.cloud, "leave")
+    await handle_next(stage.cloud, stage.worker())
+    stage.close()
+    (result,) = stage.cloud.results()
+    assert (result.outcome, result.reason, ended(stage.cloud)) == ("not_admitted", "interrupted", LEFT)
+
+
+@pytest.mark.usefixtures("quick_commands")
+async def test_a_paused_bot_is_paused_in_the_next_attempt(stage: Stage) -> None:
+    send_job(stage.cloud)
+    first = stage.worker(Visit(None))
+    running = asyncio.create_task(handle_next(stage.cloud, first))
+    await stage.call.on_tape.wait()
+    give(stage.cloud, "pause")
+    async with asyncio.timeout(30):
+        while stage.cloud.keys.command_state.rsplit("/", 1)[1] not in stage.cloud.objects():  # noqa: ASYNC110 - S3
+            await asyncio.sleep(0.02)
+    stage.stop(first)
+    assert await running == 75
+    stage.close()
+    second = stage.worker(Visit(), owner="worker-2")
+    assert await handle_next(stage.cloud, second) == 0
+    stage.close()
+    controls = stage.call.requests[0].controls
+    assert controls is not None
+    assert controls.paused

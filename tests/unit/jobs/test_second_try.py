@@ -43,6 +43,16 @@ def tape(tmp_path: Path) -> Path:
     return tmp_path / "recording" / "tape"
 
 
+class NoReports:
+    """Of an attempt in which nothing is reported."""
+
+    def announced(self, at: float) -> None:
+        raise NotImplementedError
+
+    def paused(self, paused: bool) -> None:
+        raise NotImplementedError
+
+
 def written(output: Path) -> Manifest:
     return msgspec.json.decode((output / "audio_streams.json").read_bytes(), type=Manifest)
 
@@ -166,7 +176,7 @@ async def test_an_attempt_whose_files_are_incomplete_is_rendered_again(
     with closing(TapeUpload(MemoryStore(), keys)) as upload:
         plan = AttemptPlan(1, keys, request, LogTail())
         attempt = await run_attempt(
-            plan, upload, context_with(ListSink()), lambda *_: None, lambda _: None, stopped
+            plan, upload, context_with(ListSink()), lambda *_: None, NoReports(), stopped
         )
     assert attempt.manifest == replayed.manifest
     assert (attempt.files / "audio.wav").read_bytes() == (tmp_path / "whole" / "audio.wav").read_bytes()

@@ -186,3 +186,16 @@ async def test_renewals_are_counted() -> None:
     setup.supervisor.lease_renewed(False)
     for result in ("ok", "error"):
         assert setup.sample("lease_operations_total", operation="renew", result=result) == 1
+
+
+async def test_a_bot_that_is_told_to_leave_begins_no_other_attempt(upload: TapeUpload) -> None:
+    setup = Setup()
+    told = Ending(Reason.INTERRUPTED, "told to leave", 5.0)
+    with closing(upload):
+        async with setup.supervisor as watched:
+            attempt = watched.begin_attempt(upload)
+            watched.leave(told)
+            watched.leave(told._replace(detail="again"))
+            assert (attempt.result(), watched.left.result()) == (told, told)
+            assert watched.begin_attempt(upload).result() == told
+            assert not watched.stopped.done()

@@ -433,6 +433,24 @@ def test_recording_waits_for_another_participant(start_on: StartOn) -> None:
     assert life.lifecycle.state is State.IN_CALL_RECORDING
 
 
+@pytest.mark.parametrize("start_on", ["manual", "participant_join", "participant_speak"])
+def test_recording_begins_when_told_to_unless_it_is_denied(start_on: StartOn) -> None:
+    life = Life(start_on=start_on).admitted().see(Scene.CALL, 10)
+    if start_on == "manual":
+        life.meet(US, ANA).hear(ALIVE._replace(last_speech=life.at)).see(Scene.CALL)
+    assert life.states == [State.IN_CALL_NOT_RECORDING]
+    life.see(Scene.CALL, recording_denied=True)
+    life.lifecycle.start_recording()
+    assert life.see(Scene.CALL, recording_denied=True).states == [State.IN_CALL_NOT_RECORDING]
+    assert life.see(Scene.CALL).lifecycle.state is State.IN_CALL_RECORDING
+
+
+def test_a_bot_that_is_told_to_record_before_the_call_records_in_it() -> None:
+    life = Life(start_on="manual")
+    life.lifecycle.start_recording()
+    assert life.admitted().see(Scene.CALL).lifecycle.state is State.IN_CALL_RECORDING
+
+
 def test_a_bot_leaves_when_recording_is_not_permitted_for_long_enough() -> None:
     life = Life(recording_denied=30.0).hear(ALIVE).meet(US, ANA)
     life.see(Scene.CALL, 20, recording_denied=True, detail="No recording, please.")
@@ -655,7 +673,7 @@ policies = st.builds(
     in_call_not_recording=st.none() | st.floats(0, 4000),
     recording_denied=st.none() | st.floats(0, 100),
     max_duration=st.none() | st.floats(1, 2000),
-    start_on=st.sampled_from(["call_join", "participant_join", "participant_speak"]),
+    start_on=st.sampled_from(["call_join", "participant_join", "participant_speak", "manual"]),
 )
 
 

@@ -10,6 +10,7 @@ from worker.manifest.schema import (
     Announcement,
     ByEvidence,
     GatedMix,
+    Interval,
     Manifest,
     Overlap,
     Packets,
@@ -205,6 +206,19 @@ def test_incomplete_files_are_named_in_the_folders_of_their_attempts() -> None:
     )
     assert merge_attempts([whole]).recording.incomplete_files is msgspec.UNSET
     assert merge_attempts([whole, cut]).recording.incomplete_files == ["attempts/0002/files/audio.wav"]
+
+
+def test_pauses_of_all_attempts_are_on_one_clock() -> None:
+    def paused(attempt: int, at: float, pauses: list[Interval] | msgspec.UnsetType) -> RecordedAttempt:
+        each = recorded(attempt, at, 10.0)
+        recording = msgspec.structs.replace(each.manifest.recording, pauses=pauses)
+        return each._replace(manifest=msgspec.structs.replace(each.manifest, recording=recording))
+
+    merged = merge_attempts(
+        [paused(1, 0.0, [(2.0, 10.0)]), paused(2, 15.0, [(0.0, 4.5)]), paused(3, 30.0, msgspec.UNSET)]
+    )
+    assert merged.recording.pauses == [(2.0, 10.0), (15.0, 19.5)]
+    assert merge_attempts([paused(1, 0.0, msgspec.UNSET)]).recording.pauses is msgspec.UNSET
 
 
 def test_the_announcement_of_one_attempt_is_that_of_all() -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -18,6 +20,8 @@ from worker.reasons import Reason
 from worker.recording import announcer, call_loop
 from worker.recording.announcer import Announcer
 from worker.recording.call_loop import CallLoop
+from worker.recording.controls import Controls, Errand, Message, Screenshot
+from worker.recording.errands import Errands
 from worker.recording.steady_clock import SteadyClock
 from worker.roster.chat import ChatMessage
 from worker.roster.roster import Device, Roster, Status
@@ -111,6 +115,8 @@ class Run:
         alone: bool = False,
     ) -> None:
         self.now = T0
+        self.controls = Controls()
+        self.pictures: list[Path] = []
         self.rests: list[State] = []
         """The state of each call of rest(), for which the run takes the place of the page's window."""
         self.transitions: list[Transition] = []
@@ -130,9 +136,13 @@ class Run:
             write=self.written.append,
             clock=clock or self._clock,
             last_heartbeat=last_heartbeat,
+            errands=Errands(self.controls, call, self._take_screenshot),
         )
         media.observe(ROSTER_MESSAGE, T0)
         self.call_loop.observe(ROSTER_MESSAGE)
+
+    async def _take_screenshot(self, path: Path) -> None:
+        self.pictures.append(path)
 
     async def rest(self) -> None:
         self.rests.append(self.transitions[-1].state)
@@ -385,3 +395,68 @@ async def test_a_step_of_the_systems_clock_moves_no_wait(
     assert (looks, reason, seconds) == await looks_until_leaving(0.0)
     assert reason is Reason.SILENCE
     assert 900 <= seconds <= 902
+
+
+async def test_errands_are_done_in_the_call_and_their_failures_cost_nothing_else() -> None:
+    call = ScriptedCall([*scenes(Scene.LOBBY, Scene.CALL), *scenes(Scene.CALL) * 4, OVER])
+    run = Run(call)
+    ends: dict[str, str] = {}
+
+    def ask(name: str, errand: Errand) -> None:
+        run.controls.ask(errand, lambda failure: ends.update({name: failure}))
+
+    async def broken(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    ask("message", Message("Hello"))
+    ask("picture", Screenshot(Path("one.png")))
+    await run.call_loop.until_leaving()
+    assert ends == {"message": "", "picture": ""}
+    assert run.pictures == [Path("one.png")]
+    states = [transition.state for transition in run.transitions]
+    assert (states[-1], call.actions.count("Hello")) == (State.LEAVING, 1)
+    ask("late", Screenshot(Path("two.png")))
+    await Errands(run.controls, call, broken).do_next()
+    assert "No space left" in ends["late"]
+
+
+async def test_an_errand_that_is_interrupted_is_reported_and_not_repeated() -> None:
+    ends: list[str] = []
+    controls = Controls()
+    begun = asyncio.Event()
+
+    async def hangs(path: Path) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    controls.ask(Screenshot(Path("one.png")), ends.append)
+    doing = asyncio.create_task(Errands(controls, ScriptedCall([OVER]), hangs).do_next())
+    await begun.wait()
+    doing.cancel()
+    await asyncio.gather(doing, return_exceptions=True)
+    assert (len(ends), bool(ends[0]), list(controls.errands)) == (1, True, [])
+
+
+async def test_a_command_wakes_the_loop() -> None:
+    controls = Controls()
+    errands = Errands(controls, ScriptedCall([OVER]), lambda path: asyncio.sleep(0))
+    resting = asyncio.create_task(errands.rest(3600.0))
+    await asyncio.sleep(0)
+    controls.start_recording()
+    await asyncio.wait_for(resting, 30)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_rest_that_is_cancelled_as_something_wakes_it_is_cancelled(turns: int) -> None:
+    """Otherwise a bot that has to leave would stay."""
+    controls = Controls()
+    errands = Errands(controls, ScriptedCall([OVER]), lambda path: asyncio.sleep(0))
+    resting = asyncio.create_task(errands.rest(3600.0))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    controls.wake.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    was_resting = resting.cancel()
+    await asyncio.gather(resting, return_exceptions=True)
+    assert resting.cancelled() == was_resting

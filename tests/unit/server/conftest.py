@@ -6,11 +6,19 @@ from pathlib import Path
 import pytest
 
 from tests.support.api import Api
+from worker.server import command_box
 
 
 @pytest.fixture
 def api(tmp_path: Path) -> Api:
     return Api(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_bots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are none. Tests in which there are some wait for them."""
+    monkeypatch.setattr(command_box, "ACKNOWLEDGED_WITHIN", 0.0)
+    monkeypatch.setattr(command_box, "LOOK", 0.005)
 
 
 @pytest.fixture(autouse=True)

@@ -348,11 +348,3 @@ async def test_a_second_attempt_ends_the_call_once(api: Api) -> None:
     codes = [change["code"] for change in bot["status_changes"]]
     assert codes.count("call_ended") == codes.count("done") == 1
     assert codes[-1] == "done"
-
-
-async def test_commands_that_are_not_served_say_so(api: Api) -> None:
-    async with api.client() as client:
-        bot_id = (await create(client))["id"]
-        for name in ("send_chat_message", "pause_recording", "resume_recording", "start_recording"):
-            answer = await client.post(f"/api/v1/bot/{bot_id}/{name}/", json={})
-            assert (answer.status_code, answer.json()["code"]) == (501, "not_served")

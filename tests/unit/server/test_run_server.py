@@ -112,7 +112,8 @@ def use(client: MeetStream, server: Server, recorder: Api) -> None:
     assert client.bots.chats(bot_id)["chats"] == []
     assert client.bots.detail(bot_id)["bot_details"]["Status"] == "Done"
     assert client.transcripts.list_for_bot(bot_id)["transcriptions"] == []
-    for call in (client.bots.video, client.bots.screenshots, client.bots.summary):
+    assert client.bots.screenshots(bot_id)["screenshots"] == []
+    for call in (client.bots.video, client.bots.summary):
         with pytest.raises(errors.NotFoundError):
             call(bot_id)
     with pytest.raises(errors.NotFoundError) as unknown:

@@ -24,6 +24,7 @@ from worker.platforms.registry import PLATFORMS
 from worker.reasons import read_reason
 from worker.rendering.timeline.gated_mix import attribution_tile, mix_legend, mix_notice
 from worker.rendering.timeline.intervals import at_least, seconds
+from worker.rendering.timeline.pauses import pause_band, pause_legend, pause_notice
 from worker.rendering.timeline.speaker import Speaker, clock_time, percent, safe_url, svg_path
 
 _HUES = 24
@@ -70,7 +71,10 @@ def timeline_html(manifest: Manifest, media_origins: Sequence[str] = ()) -> str:
     anybody, two, three = (at_least(count, lanes) for count in (1, 2, 3))
     all_speech = sum(speaker.speech_seconds for speaker in speakers)
     gated = isinstance(recording.gated_mix, GatedMix)
-    style = _asset("timeline.css") + (_asset("timeline_mix.css") if gated else "") + _hue_classes()
+    styles = ["timeline.css"]
+    styles += ["timeline_mix.css"] if gated else []
+    styles += ["timeline_pauses.css"] if recording.pauses else []
+    style = "".join(map(_asset, styles)) + _hue_classes()
     script = _asset("timeline.js")
     meeting = _meeting(recording)
     return Template(_asset("timeline.html")).substitute(
@@ -84,6 +88,8 @@ def timeline_html(manifest: Manifest, media_origins: Sequence[str] = ()) -> str:
         notices=_notices(recording),
         tiles=_tiles(speakers, recording, anybody, two) + attribution_tile(recording.gated_mix),
         mix_legend=mix_legend(recording.gated_mix),
+        paused=pause_band(recording),
+        pause_legend=pause_legend(recording),
         icons=_ICONS,
         main_disabled="" if _mix_url(recording) else " disabled",
         duration=clock_time(recording.duration_seconds),
@@ -170,6 +176,7 @@ def _notices(recording: Recording) -> str:
         else:
             why = display_name(recording.ended_detail) or display_name(recording.ended_reason)
         notices.insert(0, f'<li class="bad">This recording is incomplete: {escape(why)}</li>')
+    notices += pause_notice(recording)
     notices += mix_notice(recording.gated_mix)
     return f'<ul class="notices">{"".join(notices)}</ul>' if notices else ""
 

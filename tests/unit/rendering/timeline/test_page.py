@@ -270,3 +270,15 @@ def test_a_gated_mix_shows_shared_stretches_and_evidence() -> None:
 def test_separate_stems_show_no_sharing_and_no_evidence() -> None:
     page = timeline_html(meeting(2, 60))
     assert not re.search("shared|dsh|Told by|Attributed", page.split("</style>")[1])
+
+
+def test_pauses_are_shown_behind_the_lanes_and_in_a_sentence() -> None:
+    whole = meeting(2, 60)
+    recording = msgspec.structs.replace(whole.recording, pauses=[(5.0, 12.5), (40.0, 60.0)])
+    page = timeline_html(msgspec.structs.replace(whole, recording=recording))
+    assert "<li>The recording was paused: 0:05–0:12, 0:40–1:00.</li>" in page
+    assert page.count('<path class="paused" d="M5.000 ') == page.count(">paused</span>") == 1
+    elements = Elements(page)
+    digest = base64.b64encode(hashlib.sha256(elements.raw["style"][0].encode()).digest()).decode()
+    assert digest in policy_of(elements)
+    assert "paused" not in timeline_html(whole)

@@ -1,0 +1,88 @@
+"""Keeps audio away from the tape while a recording is paused.
+
+It decides by each frame's arrival, as the page's batches come up to seconds later: what arrived before the pause is recorded,
+what arrived during the pause is not, also if it comes after the pause.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from math import inf
+from typing import Final
+
+import msgspec
+
+from worker.audio.red import RedError, without_copies
+from worker.tape.events import RED_MIME_TYPE, DocumentClosed, Frame, FrameBatch, PageEvent, TapDeaf
+
+LATEST_DELIVERY: Final = 5.0
+"""Seconds after the begin of a pause until which frames from before it are recorded; a busy page delivers by then."""
+
+COPIES_REACH: Final = 1.0
+"""Seconds after a pause in which packets lose their copies of earlier packets: those reach back 341 ms (RFC 2198, section 3),
+and the network may have delayed the packet as well."""
+
+GatedEvent = FrameBatch | PageEvent | DocumentClosed | TapDeaf
+"""What a gate passes on."""
+
+
+class PauseGate:
+    """Passes the page's events on to ``take``; of batches only the frames that arrived while it was open.
+
+    A batch keeps its number and its counts also where no frame of it is left, so nothing counts as missing. ``observers`` are
+    called with each batch of frames that were kept away. ``clock`` returns Unix seconds, as the frames have them.
+    """
+
+    def __init__(self, take: Callable[[GatedEvent], None], clock: Callable[[], float]) -> None:
+        self.observers: list[Callable[[FrameBatch], None]] = []
+        self._take = take
+        self._clock = clock
+        self._bounds: list[float] = []
+        """When it was closed, opened, closed, … in ascending order."""
+
+    def close(self, at: float) -> None:
+        """Frames that arrive from ``at`` on are kept away; -inf: all. Does nothing while it is closed."""
+        if not self._is_closed:
+            self._bounds.append(max([at, *self._bounds[-1:]]))
+
+    def open(self, at: float) -> None:
+        """Frames that arrive from ``at`` on are passed on. Does nothing while it is open."""
+        if self._is_closed:
+            self._bounds.append(max(at, self._bounds[-1]))
+
+    def take(self, event: GatedEvent) -> None:
+        """Takes the page's next event. Raises what ``take`` raises."""
+        if not isinstance(event, FrameBatch) or not self._bounds or not event.frames:
+            self._take(event)
+            return
+        is_late = self._is_closed and self._clock() > self._bounds[-1] + LATEST_DELIVERY
+        kept: list[Frame] = []
+        kept_away: list[Frame] = []
+        for frame in event.frames:
+            passed = bisect_right(self._bounds, frame.arrival)
+            if passed % 2 or is_late:
+                kept_away.append(frame)
+            else:
+                opened = self._bounds[passed - 1] if passed else -inf
+                kept.append(_without_copies(frame) if frame.arrival < opened + COPIES_REACH else frame)
+        self._take(msgspec.structs.replace(event, frames=kept))
+        if kept_away:
+            batch = msgspec.structs.replace(event, frames=kept_away)
+            for observe in self.observers:
+                observe(batch)
+
+    @property
+    def _is_closed(self) -> bool:
+        return len(self._bounds) % 2 == 1
+
+
+def _without_copies(frame: Frame) -> Frame:
+    """The frame without what it repeats of earlier ones; an unreadable one without its payload, which may hold anything."""
+    if frame.mime_type.lower() != RED_MIME_TYPE or not frame.payload:
+        return frame
+    try:
+        payload = without_copies(frame.payload)
+    except RedError:
+        payload = b""
+    return msgspec.structs.replace(frame, payload=payload)
