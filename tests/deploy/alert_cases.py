@@ -49,6 +49,7 @@ from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.queue_watch import EVENTS, JOBS, QueueMetrics, QueueWatch
 from worker.reasons import Reason
 from worker.server import request_log
+from worker.server.webhook_metrics import WebhookMetrics
 from worker.states import State
 from worker.tape.events import AudioPathSeen, Frame, FrameBatch, PageDropped, ReceiverReport
 
@@ -582,6 +583,23 @@ async def due_not_dispatched(bench: Bench) -> list[Pod]:
     async with serving(api.app):
         await until(lambda: value(served(api).text, "api_oldest_due_seconds") > 0)
         return [Pod("server", [served(api)])]
+
+
+async def webhooks_of(metrics: Callable[[WebhookMetrics], None]) -> list[Pod]:
+    """A server whose webhooks fare as ``metrics`` says."""
+    registry = CollectorRegistry()
+    metrics(WebhookMetrics(registry))
+    return [Pod("server", [Scrape(time.monotonic(), generate_latest(registry).decode())])]
+
+
+@fires("MeetstemsWebhooksWait")
+async def webhooks_wait(bench: Bench) -> list[Pod]:
+    return await webhooks_of(lambda metrics: metrics.set_oldest_due(400.0))
+
+
+@fires("MeetstemsWebhooksGivenUp")
+async def webhooks_given_up(bench: Bench) -> list[Pod]:
+    return await webhooks_of(lambda metrics: metrics.attempted("recall", "failed", 15.0))
 
 
 # Nothing.

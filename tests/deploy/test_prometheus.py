@@ -26,6 +26,7 @@ from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.server.metrics import ServerMetrics
 from worker.server.records import Waiting
+from worker.server.webhook_metrics import WebhookMetrics
 from worker.states import State
 from worker.tape.events import FrameBatch, ReceiverReport, TapeEvent
 
@@ -105,6 +106,7 @@ class Server:
         registry = CollectorRegistry()
         self.metrics = ServerMetrics(registry)
         self.metrics.waiting(Waiting(3, 0, 0.0))
+        self.webhooks = WebhookMetrics(registry)
         self.server = HealthServer(registry, Health(CaptureHealth()), 0)
 
     def advance(self) -> None:
@@ -113,6 +115,7 @@ class Server:
             self.metrics.answered("meetstream", "/api/v1/bots", "GET", 200, 0.03)
         self.metrics.bot_created("meetstream")
         self.metrics.looked(True)
+        self.webhooks.attempted("recall", "delivered", 0.2)
 
 
 def report(receiver: int, received: int, tapped: int) -> ReceiverReport:
@@ -155,6 +158,7 @@ def test_every_query_uses_existing_metrics() -> None:
     QueueMetrics(registry)
     ProcessMetrics(registry, dict)
     ServerMetrics(registry)
+    WebhookMetrics(registry)
     known = {sample.name for family in registry.collect() for sample in family.samples}
     known |= {name for family in registry.collect() for name in series_names(family.name)}
     for title, query in {**dashboard_queries(), **recorded_queries(), **alert_queries()}.items():
