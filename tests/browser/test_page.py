@@ -118,7 +118,7 @@ async def test_a_person_signs_in_sends_a_bot_sees_it_live_and_hears_what_it_reco
 
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"{address}/bots/{job.bot_id}")
-        await expect(page.locator("#bot-commands button").first).to_be_disabled(timeout=WAIT)
+        await expect(page.locator("#bot-commands button").first).to_be_enabled(timeout=WAIT)
         await check(page, complaints)
         manifest = api.record(job.bot_id)
         folder = api.bots.keys_of(job.bot_id).folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from typing import Any, Final
@@ -240,17 +241,18 @@ def bot_page(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Res
     return _bot(services, request, _facts(services, request, bot_id))
 
 
-@post("/bots/{bot_id:str}/commands/{name:str}", sync_to_thread=True)
-def command_bot(
+@post("/bots/{bot_id:str}/commands/{name:str}")
+async def command_bot(
     services: Given, request: AnyRequest, bot_id: FromPath[str], name: FromPath[str], body: RawBody
 ) -> Response[Any]:
     """Tells the bot something."""
     fields = _own_form(request, body)
-    record = _record(services, request, bot_id)
+    record = await asyncio.to_thread(_record, services, request, bot_id)
     try:
-        run_command(services.bots, record, name, fields.get("text", ""))
+        await run_command(services.bots, record, name, fields.get("text", ""), services.clock())
     except ApiError as error:
-        return _bot(services, request, _facts(services, request, bot_id), error)
+        facts = await asyncio.to_thread(_facts, services, request, bot_id)
+        return await asyncio.to_thread(_bot, services, request, facts, error)
     return _go(services, request, f"/bots/{bot_id}")
 
 

@@ -5,11 +5,14 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 
 from tests.support.api import KEY, MEETING, OTHER_KEY, Api
 from tests.support.page_visitor import HOST, Visitor, field, location
+from worker.contracts.commands import Commands
 from worker.reasons import Reason
+from worker.server import command_box
 from worker.server.keys import key_sha256
 from worker.server.page.routes import SIGN_INS
 from worker.server.page.sessions import COOKIE, LASTS
@@ -457,23 +460,67 @@ async def test_a_passcode_in_the_link_is_not_shown(api: Api) -> None:
             assert "SecretPasscode1" not in page
 
 
-async def test_a_bot_that_waits_can_be_cancelled_and_one_in_the_call_says_why_not(api: Api) -> None:
-    waiting, busy = await make(api), await make(api)
-    api.enter(busy, State.JOINING, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING)
+@pytest.mark.parametrize(
+    ("states", "buttons", "refused"),
+    [
+        ([], ["Cancel"], []),
+        ([State.JOINING], ["Leave", "Pause", "Send message"], ["Pause", "Send message"]),
+        ([State.JOINING, State.IN_CALL_NOT_RECORDING], ["Leave", "Start recording", "Send message"], []),
+        (
+            [State.JOINING, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING],
+            ["Leave", "Pause", "Send message"],
+            [],
+        ),
+        ([State.JOINING, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING, State.LEAVING], [], []),
+    ],
+)
+async def test_a_bot_has_buttons_for_what_it_can_be_told(
+    states: list[State], buttons: list[str], refused: list[str], api: Api
+) -> None:
+    bot_id = await make(api)
+    if states:
+        api.enter(bot_id, *states)
     async with Visitor(api) as visitor:
         await visitor.sign_in()
-        page = (await visitor.get(f"/bots/{busy}")).text
-        assert re.findall(r"<button disabled aria-describedby=\"refusal-\d\">([^<]+)", page) == [
-            "Leave",
-            "Pause",
-            "Resume",
-            "Send message",
-        ]
-        token = field(page, "token")
-        answer = await visitor.post(f"/bots/{busy}/commands/leave", token=token)
-        assert answer.status_code == 409
+        page = (await visitor.get(f"/bots/{bot_id}")).text
+    card = page.partition('id="bot-commands"')[2].partition("</section>")[0] if buttons else ""
+    assert re.findall(r"<button[^>]*>([^<]+)", card) == buttons
+    assert re.findall(r"<button disabled aria-describedby=\"refusal-\d\">([^<]+)", page) == refused
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("leave", "leave"), ("pause", "pause"), ("resume", "resume"), ("message", "send_message")],
+)
+async def test_a_button_gives_the_bot_its_command(
+    name: str, kind: str, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_box, "ACKNOWLEDGED_WITHIN", 0.0)
+    bot_id = await make(api)
+    api.enter(bot_id, State.JOINING, State.IN_CALL_NOT_RECORDING, State.IN_CALL_RECORDING)
+    async with Visitor(api) as visitor:
+        await visitor.sign_in()
+        token = await visitor.token(f"/bots/{bot_id}")
+        path = f"/bots/{bot_id}/commands/{name}"
+        assert location(await visitor.post(path, token=token, text=" Hello ")) == f"/bots/{bot_id}"
+    stored = api.store.get(api.bots.keys_of(bot_id).commands).data
+    (command,) = msgspec.json.decode(stored, type=Commands).commands
+    assert (command.kind, command.message) == (kind, "Hello" if name == "message" else "")
+
+
+async def test_a_bot_that_waits_can_be_cancelled_and_a_refusal_is_shown(api: Api) -> None:
+    waiting, early = await make(api), await make(api)
+    api.enter(early, State.JOINING)
+    async with Visitor(api) as visitor:
+        await visitor.sign_in()
+        token = await visitor.token(f"/bots/{early}")
+        answer = await visitor.post(f"/bots/{early}/commands/pause", token=token)
+        assert answer.status_code == 400
         assert 'role="alert"' in answer.text
-        assert (await visitor.post(f"/bots/{busy}/commands/dance", token=token)).status_code == 501
+        assert "The bot is not in the call yet." in answer.text
+        assert (await visitor.post(f"/bots/{early}/commands/dance", token=token)).status_code == 404
+        empty = await visitor.post(f"/bots/{early}/commands/message", token=token, text=" ")
+        assert (empty.status_code, "The message is empty." in empty.text) == (400, True)
         assert (
             location(await visitor.post(f"/bots/{waiting}/commands/leave", token=token)) == f"/bots/{waiting}"
         )
