@@ -29,6 +29,8 @@ from worker.tape.events import (
     PageLost,
     PageSeen,
     RecordingEnded,
+    RecordingPaused,
+    RecordingResumed,
     RecordingStarted,
     RosterChanged,
     StateChanged,
@@ -216,6 +218,8 @@ WORKERS_OWN: list[WorkerEvent] = [
     Announced(at=1),
     RecordingStarted(at=1),
     RecordingEnded(at=1, reason="x"),
+    RecordingPaused(at=1),
+    RecordingResumed(at=1),
 ]
 
 

@@ -47,6 +47,9 @@ async def test_hostile_paths_and_queries_get_documented_answers(api: Api) -> Non
                         url = url.replace(f"{{{place}}}", word)
                     for query in ("", *(f"?{field}={word}" for field in sorted(fields))):
                         answer = await client.request(method, f"{url}{query}")
+                        if answer.request.url.path == "/":
+                            # The client itself went up: it asked for the page.
+                            continue
                         assert str(answer.status_code) in {*operation["responses"], "404"}, (
                             method,
                             url[:80],

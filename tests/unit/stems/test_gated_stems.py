@@ -251,7 +251,7 @@ def test_two_renderings_are_the_same_to_the_byte(tmp_path: Path) -> None:
     for name in ("a", "b"):
         recorded(scenario, tmp_path / name, mix=True)
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
-    assert len(files) == 6
+    assert len(files) == 7
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 

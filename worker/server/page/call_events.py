@@ -1,4 +1,4 @@
-"""What people did in the call, for a bot's page (pure). The one place that knows which document tells of it."""
+"""What people did in the call, for a bot's page. The one place that knows which document tells of it."""
 
 from __future__ import annotations
 

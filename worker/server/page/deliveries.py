@@ -1,4 +1,4 @@
-"""What was sent to the webhooks of a bot, for its page (pure)."""
+"""What was sent to the webhooks of a bot, for its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown of a bot, in plain English (pure)."""
+"""What is shown of a bot, in plain English."""
 
 from __future__ import annotations
 
