@@ -164,10 +164,9 @@ async def test_sigint_ends_the_recording_in_order(aws: Cloud, tmp_path: Path) ->
     assert aws.waiting_jobs() == 0
     files = "attempts/0001/files/"
     made = {key for key in aws.objects() if files in key}
-    assert {key.rpartition(files)[2] for key in made} == {"audio_streams.json", "audio.wav"}
-    assert {file.key for file in result.files} == {
-        aws.keys.attempt(1).files + key for key in ("audio_streams.json", "audio.wav")
-    }
+    names = {"audio_streams.json", "meeting.json", "audio.wav"}
+    assert {key.rpartition(files)[2] for key in made} == names
+    assert {file.key for file in result.files} == {aws.keys.attempt(1).files + name for name in names}
     document = msgspec.json.decode(streams_of(aws.store, aws.keys))
     assert (document["audio_streams_available"], document["participants"]) == (False, [])
     assert document["recording"]["mixed_audio"] == f"{files}audio.wav"
