@@ -16,17 +16,17 @@ from worker.audio.opus import SAMPLE_RATE
 LARGEST_RIFF = 0xFFFF_FFFE
 """Bytes that RIFF's 32-bit length can give; 0xFFFFFFFF stands for "see ds64" in RF64."""
 
-_SAMPLE_BYTES = 2
+SAMPLE_BYTES = 2
 
 _FORMAT = struct.pack(
-    "<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * _SAMPLE_BYTES, _SAMPLE_BYTES, 16
+    "<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * SAMPLE_BYTES, SAMPLE_BYTES, 16
 )
 """The format chunk: PCM, one channel, sample rate, bytes a second, bytes a sample, bits a sample."""
 
 _DS64 = struct.Struct("<4sIQQQI")
 """Chunk id and size; the lengths of file, data and samples that are too long for 32 bits; the length of an empty table."""
 
-_HEADER_BYTES = 12 + _DS64.size + len(_FORMAT) + 8
+HEADER_BYTES = 12 + _DS64.size + len(_FORMAT) + 8
 
 _BEYOND_32_BITS = 0xFFFF_FFFF
 
@@ -46,7 +46,7 @@ class WavWriter:
         # A rendering that breaks off does not close it.
         finalize(self, self._file.close)
         try:
-            self._append(_header(0))
+            self._append(header(0))
         except OSError:
             self._file.close()
             raise
@@ -60,12 +60,12 @@ class WavWriter:
         np.clip(samples, -32768, 32767, out=clipped, casting="unsafe")
         self._append(clipped.view(np.uint8).data)
         self._data_bytes += clipped.nbytes
-        os.pwrite(self._file.fileno(), _header(self._data_bytes), 0)
+        os.pwrite(self._file.fileno(), header(self._data_bytes), 0)
 
     def close(self) -> None:
         """Closes the file, without what a failed call may have written of its samples."""
         with suppress(OSError):
-            self._file.truncate(_HEADER_BYTES + self._data_bytes)
+            self._file.truncate(HEADER_BYTES + self._data_bytes)
         self._file.close()
 
     def _append(self, data: bytes | memoryview) -> None:
@@ -74,15 +74,15 @@ class WavWriter:
             rest = rest[self._file.write(rest) :]
 
 
-def _header(data_bytes: int) -> bytes:
-    """The header of a file with ``data_bytes`` of samples."""
-    riff_bytes = _HEADER_BYTES - 8 + data_bytes
+def header(data_bytes: int) -> bytes:
+    """The header, HEADER_BYTES long, of a file with ``data_bytes`` of samples."""
+    riff_bytes = HEADER_BYTES - 8 + data_bytes
     if riff_bytes <= LARGEST_RIFF:
         form, length, data_length = b"RIFF", riff_bytes, data_bytes
         room = _DS64.pack(b"JUNK", _DS64.size - 8, 0, 0, 0, 0)
     else:
         form, length, data_length = b"RF64", _BEYOND_32_BITS, _BEYOND_32_BITS
-        room = _DS64.pack(b"ds64", _DS64.size - 8, riff_bytes, data_bytes, data_bytes // _SAMPLE_BYTES, 0)
+        room = _DS64.pack(b"ds64", _DS64.size - 8, riff_bytes, data_bytes, data_bytes // SAMPLE_BYTES, 0)
     return b"".join(
         (
             struct.pack("<4sI4s", form, length, b"WAVE"),

@@ -15,7 +15,7 @@ from worker.contracts.vendor_words import CALL_ENDED, DONE, FATAL
 from worker.iso_time import iso_utc
 from worker.manifest.meeting_schema import Meeting, Message, Person
 from worker.manifest.merge_meetings import speakers
-from worker.manifest.schema import Manifest
+from worker.manifest.schema import Manifest, Recording
 from worker.platforms.links import parse_link
 from worker.platforms.registry import Platform
 from worker.states import State
@@ -275,12 +275,18 @@ def _is_made(facts: BotFacts, kind: str) -> bool:
         case "audio_separate":
             return facts.job.separate_audio
         case "audio_mixed":
-            return facts.manifest is None or facts.manifest.recording.mixed_audio is not None
+            return facts.manifest is None or _has_mix(facts.manifest.recording)
         case "participant_events" | "meeting_metadata":
             # Recall.ai makes them unless the body says null.
             return _recording_config(facts).get(kind, {}) is not None
         case _:
             return False
+
+
+def _has_mix(recording: Recording) -> bool:
+    """Whether there is a mix of the recording, or of a part of it."""
+    parts = recording.parts or []
+    return recording.mixed_audio is not None or any(part.mixed_audio is not None for part in parts)
 
 
 def _data(facts: BotFacts, kind: str, url: DocumentUrl | None) -> tuple[dict[str, Any], str | None]:

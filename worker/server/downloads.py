@@ -21,6 +21,7 @@ from worker.contracts.recall_documents import (
     PARTICIPANTS,
     PARTS,
     SPEAKER_TIMELINE,
+    WAV,
     WEBM,
     events_document,
     participants_document,
@@ -38,6 +39,7 @@ from worker.server.errors import NOT_FOUND, ApiError, Vendor
 from worker.server.openapi import responses
 from worker.server.recall import LINK_SECONDS
 from worker.server.services import AnyRequest, Given, Services
+from worker.server.whole_mix import WholeMix, whole_mix
 
 Document = list[dict[str, Any]]
 
@@ -49,6 +51,8 @@ _DOCUMENTS: Final[Mapping[str, Callable[[Meeting], Document]]] = {
 
 _CONVERTED_TYPES: Final = {"raw": "application/octet-stream", "mp3": "audio/mpeg"}
 
+_MIX_TYPES: Final = {**_CONVERTED_TYPES, WAV: "audio/wav"}
+
 _EXPIRED: Final = "This link has expired, or is not one of this server's; ask for a new one."
 
 BUSY_RETRY: Final = 10
@@ -59,7 +63,7 @@ _ReadPart = Callable[[ByteRange], Iterator[bytes] | AsyncIterator[bytes]]
 
 def download_router() -> Router:
     """The routes, which need no key: the links themselves are secrets."""
-    handlers = [get_file, get_converted, get_document]
+    handlers = [get_file, get_converted, get_mix, get_document]
     return Router("/download", route_handlers=handlers, tags=["Downloads"])
 
 
@@ -126,13 +130,50 @@ async def get_converted(services: Given, request: AnyRequest, key: FromPath[str]
     size = converted_bytes(form, samples)
     file = _File(size, f'{_etag(item)[:-1]}-{form}"', _CONVERTED_TYPES[form], name)
     store, conversions = services.bots.store, services.conversions
-    try:
-        await conversions.wait_for_room()
-    except ConversionBusyError as error:
-        raise ApiError(503, f"{error}", headers={"Retry-After": str(BUSY_RETRY)}) from error
+    await _room(services)
     return _answer(
         request, file, lambda part: conversions.converted(form, samples, store.blocks(item.key), part)
     )
+
+
+@route(
+    "/mix/{bot_id:str}",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    responses=responses(Vendor.OURS, 403, 404, 503),
+)
+async def get_mix(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Response[Any]:
+    """Returns the mix of a recording that was interrupted, put together, or a range of its bytes."""
+    query = _checked(services, request)
+    form, store, conversions = query.get("form", WAV), services.bots.store, services.conversions
+    mix = await asyncio.to_thread(_whole_mix, services, query.get("workspace", ""), bot_id)
+    if mix is None or form not in _MIX_TYPES:
+        raise ApiError(404, NOT_FOUND)
+    name = f"audio.{form}"
+    if form == WAV:
+        file = _File(mix.size, mix.etag, _MIX_TYPES[form], name)
+        return _answer(request, file, lambda part: mix.blocks(store, part))
+    file = _File(converted_bytes(form, mix.samples), f'{mix.etag[:-1]}-{form}"', _MIX_TYPES[form], name)
+    await _room(services)
+    whole = ByteRange(0, mix.size)
+    return _answer(
+        request,
+        file,
+        lambda part: conversions.converted(form, mix.samples, mix.blocks(store, whole), part),
+    )
+
+
+def _whole_mix(services: Services, workspace: str, bot_id: str) -> WholeMix | None:
+    facts = services.bots.facts(workspace, bot_id)
+    if facts is None or facts.media_deleted_at is not None or facts.manifest is None:
+        return None
+    return whole_mix(facts.manifest, services.bots.keys_of(bot_id).folder, services.bots.store)
+
+
+async def _room(services: Services) -> None:
+    try:
+        await services.conversions.wait_for_room()
+    except ConversionBusyError as error:
+        raise ApiError(503, f"{error}", headers={"Retry-After": str(BUSY_RETRY)}) from error
 
 
 class _File(NamedTuple):

@@ -17,6 +17,7 @@ from worker.contracts.meetstream_documents import (
     listed_document,
     status_document,
 )
+from worker.contracts.recall_documents import WAV
 from worker.contracts.streams_document import URL_SECONDS, streams_document
 from worker.server.access import LIMIT, Access
 from worker.server.bots import BotBusyError, Bots
@@ -28,7 +29,7 @@ from worker.server.meetstream_answers import facts_of as _facts
 from worker.server.meetstream_answers import not_ready as _not_ready
 from worker.server.openapi import NEEDS_KEY, body_of, responses
 from worker.server.records import BotRecord
-from worker.server.services import AnyRequest, Given, mix_of
+from worker.server.services import AnyRequest, Given
 
 KEPT: Final = 86_400.0
 """Seconds for which an Idempotency-Key counts. MeetStream does not say for how long it does."""
@@ -165,10 +166,12 @@ def get_audio(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Re
     facts = _facts(services, request, bot_id)
     if not facts.has_audio:
         return _not_ready(facts, "audio_status", "Audio")
-    path = mix_of(facts.manifest) if facts.manifest is not None else None
-    if path is None:
+    url = None
+    if facts.manifest is not None:
+        workspace = request.auth.name
+        url = services.mix_url(request.scope, workspace, bot_id, facts.manifest, WAV, AUDIO_SECONDS)
+    if url is None:
         raise ApiError(404, "There is no audio of this bot.")
-    url = services.file_url(request.scope, bot_id, path, "audio.wav", AUDIO_SECONDS)
     return Response({"audio_url": url})
 
 

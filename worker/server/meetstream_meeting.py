@@ -12,12 +12,13 @@ from worker.contracts.meetstream_documents import (
     participants_document,
     speaker_timeline_document,
 )
+from worker.contracts.recall_documents import WAV
 from worker.server.access import Access
 from worker.server.errors import ApiError, Vendor
 from worker.server.meetstream import AUDIO_SECONDS
 from worker.server.meetstream_answers import facts_of, not_ready
 from worker.server.openapi import NEEDS_KEY, responses
-from worker.server.services import AnyRequest, Given, mix_of
+from worker.server.services import AnyRequest, Given
 
 Document = dict[str, Any]
 
@@ -71,9 +72,7 @@ def get_speaker_timeline(services: Given, request: AnyRequest, bot_id: FromPath[
     meeting = services.bots.meeting(facts)
     if facts.manifest is None or meeting is None:
         raise ApiError(404, "There is no recording of this bot.")
-    url, size = None, 0
-    if (path := mix_of(facts.manifest)) is not None:
-        url = services.file_url(request.scope, bot_id, path, "audio.wav", AUDIO_SECONDS)
-        key = f"{services.bots.keys_of(bot_id).folder}{path}"
-        size = next((item.size for item in services.bots.store.page(key, "", 1)), 0)
+    workspace = request.auth.name
+    url = services.mix_url(request.scope, workspace, bot_id, facts.manifest, WAV, AUDIO_SECONDS)
+    size = services.mix_size(bot_id, facts.manifest)
     return Response(speaker_timeline_document(meeting, url, size))

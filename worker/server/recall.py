@@ -18,13 +18,11 @@ from worker.contracts.recall_documents import (
     ARTIFACTS,
     AUDIO_MIXED,
     RECORDING,
-    WAV,
     DocumentUrl,
     artifact_document,
     bot_document,
     full_recording_document,
     mixed_form,
-    named_as,
     recording_document,
     status_code,
 )
@@ -35,7 +33,7 @@ from worker.server.cursors import read_cursor, write_cursor
 from worker.server.errors import NOT_FOUND, ApiError, Vendor
 from worker.server.openapi import NEEDS_KEY, body_of, responses
 from worker.server.records import BotRecord
-from worker.server.services import AnyRequest, Given, Services, mix_of, mix_seconds
+from worker.server.services import AnyRequest, Given, Services
 from worker.settings import DemoMeeting
 
 KEPT: Final = 3600.0
@@ -305,12 +303,10 @@ def _urls(services: Services, request: AnyRequest, facts: BotFacts) -> DocumentU
             path = f"/download/{what}/{facts.bot_id}"
             return services.signed_url(request.scope, path, LINK_SECONDS, workspace=request.auth.name)
         assert facts.manifest is not None
-        path, form = mix_of(facts.manifest) or "", mixed_form(facts)
-        name = named_as("audio.wav", form)
-        if form == WAV:
-            return services.file_url(request.scope, facts.bot_id, path, name, LINK_SECONDS)
-        duration = mix_seconds(facts.manifest)
-        return services.converted_url(request.scope, facts.bot_id, path, name, form, duration, LINK_SECONDS)
+        workspace, form = request.auth.name, mixed_form(facts)
+        return (
+            services.mix_url(request.scope, workspace, facts.bot_id, facts.manifest, form, LINK_SECONDS) or ""
+        )
 
     return url
 

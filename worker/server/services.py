@@ -13,6 +13,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.types import Scope
 
+from worker.contracts.recall_documents import WAV
 from worker.delivery.object_store import S3Store
 from worker.delivery.url_guard import UrlGuard
 from worker.delivery.webhook_deliveries import WebhookDeliveries
@@ -25,6 +26,7 @@ from worker.server.links import Links
 from worker.server.metrics import ServerMetrics
 from worker.server.rate_limits import RateLimits
 from worker.server.url_checks import UrlChecks
+from worker.server.whole_mix import whole_mix
 from worker.settings import DemoMeeting
 
 AnyRequest = Request[None, Workspace, State]
@@ -92,23 +94,34 @@ class Services:
             scope, f"/download/converted/{key}", seconds, name=filename, form=form, samples=samples
         )
 
+    def mix_url(
+        self, scope: Scope, workspace: str, bot_id: str, manifest: Manifest, form: str, seconds: int
+    ) -> str | None:
+        """A URL of everybody together in ``form`` (worker.contracts.recall_documents), as long as the recording; None: there is
+        no mix. What was recorded in several parts is put together by this server.
+        """
+        recording, name = manifest.recording, f"audio.{form}"
+        if recording.mixed_audio is None and recording.parts:
+            if all(part.mixed_audio is None for part in recording.parts):
+                return None
+            path = f"/download/mix/{bot_id}"
+            return self.signed_url(scope, path, seconds, workspace=workspace, form=form)
+        if recording.mixed_audio is None:
+            return None
+        if form == WAV:
+            return self.file_url(scope, bot_id, recording.mixed_audio, name, seconds)
+        duration = recording.duration_seconds
+        return self.converted_url(scope, bot_id, recording.mixed_audio, name, form, duration, seconds)
+
+    def mix_size(self, bot_id: str, manifest: Manifest) -> int:
+        """The bytes of the WAV behind ``mix_url``; 0: there is none. Blocks."""
+        store, folder = self.bots.store, self.bots.keys_of(bot_id).folder
+        if manifest.recording.mixed_audio is None and manifest.recording.parts:
+            mix = whole_mix(manifest, folder, store)
+            return 0 if mix is None else mix.size
+        path = manifest.recording.mixed_audio
+        return 0 if path is None else next((item.size for item in store.page(f"{folder}{path}", "", 1)), 0)
+
 
 Given: TypeAlias = NamedDependency[Services]
 """The services, as a parameter of a route."""
-
-
-def mix_seconds(manifest: Manifest) -> float:
-    """The length of the file that ``mix_of`` names."""
-    recording = manifest.recording
-    if not recording.parts:
-        return recording.duration_seconds
-    path = mix_of(manifest)
-    return next((part.duration_seconds for part in recording.parts if part.mixed_audio == path), 0.0)
-
-
-def mix_of(manifest: Manifest) -> str | None:
-    """The mix's path in the bot's folder: of the whole recording, or of its first part that has one."""
-    recording = manifest.recording
-    if recording.mixed_audio is not None or not recording.parts:
-        return recording.mixed_audio
-    return next((part.mixed_audio for part in recording.parts if part.mixed_audio is not None), None)
