@@ -21,6 +21,7 @@ NOT_THE_WORKERS = (
     "meetstems_queue_messages",
     "meetstems_queue_waiting",
     "meetstems_api_",
+    "meetstems:api_",
     "meetstems_webhook_",
 )
 """Metrics of `meetstems watch` and `meetstems serve`, as their names begin."""
