@@ -258,7 +258,7 @@ async def test_a_worker_without_time_leaves_the_document_of_the_meeting_to_the_n
 
 @pytest.mark.parametrize("step", ["files", "stopped", "meeting", "result"])
 async def test_a_worker_that_was_taken_over_ends_nothing(
-    store: MemoryStore, tmp_path: Path, step: str
+    store: MemoryStore, tmp_path: Path, step: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Wherever it was paused."""
     own = made(2, tmp_path, recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest)
@@ -279,6 +279,7 @@ async def test_a_worker_that_was_taken_over_ends_nothing(
     store.before = before
     with pytest.raises(LeaseLostError):
         await setup.finish.run(ENDED)
+    assert "meeting.json could not be written" not in caplog.text
     assert "bot.result" not in setup.sink.names
     assert f"{KEYS.folder}result.json" not in store.objects
 
