@@ -200,9 +200,12 @@ def test_a_stream_of_the_page_ends_in_order_when_the_server_is_told_to_stop(tmp_
 )
 def test_a_process_that_prints_no_line_is_ended(program: str) -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
-        with pytest.raises(AssertionError, match="did not begin"):
-            first_line(process, 1.0)
-        assert process.returncode is not None
+        try:
+            with pytest.raises(AssertionError, match="did not begin"):
+                first_line(process, 1.0)
+            assert process.returncode is not None
+        finally:
+            process.kill()
 
 
 def test_the_key_is_made_once_and_its_owners_alone(tmp_path: Path) -> None:
