@@ -201,6 +201,20 @@ MUTATIONS: Final = (
         (f"{JOBS}test_local_copy.py",),
     ),
     Mutation(
+        "a tape that was left is uploaded for any bot with the same id",
+        "worker/jobs/local_copy.py",
+        "owner_of(store, keys, number) == origin.owner for",
+        "owner_of(store, keys, number) is not None for",
+        (f"{JOBS}test_local_copy.py",),
+    ),
+    Mutation(
+        "a late upload of a tape counts as a bot at work",
+        "worker/jobs/earlier_attempts.py",
+        "    return min(known, default=None)\n",
+        "    return stored\n",
+        (f"{JOBS}test_earlier_attempts.py",),
+    ),
+    Mutation(
         "the only copy is removed while the bucket cannot be listed",
         "worker/jobs/local_copy.py",
         '        logger.warning("the bucket cannot be listed: %s", error)\n        return parts\n',

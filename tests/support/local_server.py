@@ -3,51 +3,50 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from queue import Empty, Queue
 from types import TracebackType
 
+from tests.support.first_line import first_line
 from tests.support.record_process import ROOT
 
-STARTED = 90.0
-"""Seconds that a server has to begin, on a machine that does much else."""
 ENDED = 60.0
+"""Seconds that a server has to end."""
 
 
 class LocalServer:
-    """``url`` and ``key`` are those that it prints."""
+    """``url`` and ``key`` are those that it prints. It ends with the block, and with an error at its start."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "worker.cli", "serve", "--local", "--data", str(folder), "--port", "0"],
+            [
+                *(sys.executable, "-m", "worker.cli", "serve", "--local"),
+                *("--data", str(folder), "--port", "0", *arguments),
+            ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             env={**os.environ, "MEETSTEMS_CHROMIUM": "/nowhere", "MEETSTEMS_PREFLIGHT_SECONDS": "0"},
         )
-        lines: Queue[str] = Queue()
-        self._reader = threading.Thread(target=self._read, args=(lines,), daemon=True)
-        self._reader.start()
         try:
-            self.url = lines.get(timeout=STARTED).removeprefix("serving on ").strip()
-        except Empty:
+            self.url = first_line(self.process).removeprefix("serving on ").strip()
+            self.key = (folder / "key").read_text().strip()
+        except BaseException:
             self.close()
             raise
-        self.key = (folder / "key").read_text().strip()
 
-    def _read(self, lines: Queue[str]) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            lines.put(line)
+    def stop(self) -> int:
+        """Tells it to end, and returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(ENDED)
 
     def close(self) -> None:
+        """Kills it, if it has not ended."""
         self.process.kill()
         self.process.wait(ENDED)
-        self._reader.join(ENDED)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

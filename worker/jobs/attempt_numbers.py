@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from worker.delivery.bucket_layout import BotKeys
-from worker.delivery.object_store import ObjectStore, PreconditionFailedError
+from worker.delivery.object_store import NotFoundError, ObjectStore, PreconditionFailedError
 
 _MOST_CLAIMS: Final = 100
 
@@ -42,6 +42,16 @@ def attempts_of(store: ObjectStore, keys: BotKeys) -> list[int]:
     """The numbers of all attempts so far, ascending. Blocks; raises what the store raises."""
     numbers = {keys.attempt_of(listed.key) for listed in store.list(keys.attempts)}
     return sorted(number for number in numbers if number is not None)
+
+
+def owner_of(store: ObjectStore, keys: BotKeys, number: int) -> str | None:
+    """The owner of an attempt; None where nobody has claimed it, or that cannot be read. Blocks; raises what the store
+    raises.
+    """
+    try:
+        return msgspec.json.decode(store.get(attempt_key(keys, number)).data, type=AttemptRecord).owner
+    except (NotFoundError, msgspec.DecodeError):
+        return None
 
 
 def attempt_key(keys: BotKeys, number: int) -> str:

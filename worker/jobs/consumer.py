@@ -38,7 +38,7 @@ from worker.jobs.context import WorkerContext, open_context
 from worker.jobs.disposition import Disposition
 from worker.jobs.job_outcome import given_up, make_result
 from worker.jobs.job_run import run_job
-from worker.jobs.local_copy import job_folder, remove_local_copy
+from worker.jobs.local_copy import Origin, job_folder, remove_local_copy
 from worker.jobs.preflight import preflight, until_able
 from worker.jobs.start_limits import FINISH_RESERVE, JOIN_LEAD, check_lengths, due_at
 from worker.reasons import Reason
@@ -380,7 +380,10 @@ async def _run_in_folder(
     logger.info(
         "job for bot %s (%s), ignored fields: %s", job.bot_id, job.vendor, ", ".join(job.ignored) or "none"
     )
-    with job_folder(context.worker_settings.work_folder, job.bot_id) as work:
+    settings = context.worker_settings
+    place = settings.bucket if settings.data_folder is None else str(settings.data_folder.resolve())
+    origin = Origin(owner=context.owner, bucket=place or "", prefix=settings.prefix.strip("/"))
+    with job_folder(settings.work_folder, job.bot_id, origin) as work:
         try:
             disposition = await run_job(
                 job, replace(context, work=work), sent_at=sent_at, ends_by=ends_by, give_up=give_up

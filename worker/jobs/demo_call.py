@@ -45,7 +45,12 @@ async def settings_for(
         yield settings
         return
     # In its own process group it gets no Ctrl-C: it has to outlast the bot, and ends with its standard input.
-    process = await asyncio.create_subprocess_exec(*demo.command, stdin=PIPE, stdout=PIPE, process_group=0)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *demo.command, stdin=PIPE, stdout=PIPE, process_group=0
+        )
+    except (OSError, ValueError) as error:
+        raise DemoError(f"the demo meeting did not begin: {error}") from error
     try:
         ready = await _ready(process)
         logger.info("the demo meeting begins")
@@ -59,7 +64,8 @@ async def _ready(process: Process) -> _Ready:
     try:
         line = await asyncio.wait_for(process.stdout.readline(), START)
         return msgspec.json.decode(line, type=_Ready)
-    except (TimeoutError, msgspec.DecodeError) as error:
+    # ValueError: the line is too long for the stream's limit (64 KiB), or no JSON.
+    except (TimeoutError, OSError, ValueError) as error:
         raise DemoError(f"the demo meeting did not begin: {error or f'no word in {START:g} s'}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -31,7 +32,8 @@ AT_ONCE: Final = 8
 class Earlier(NamedTuple):
     """The earlier attempts' numbers, ascending; the seconds they recorded together; why the last recording ended, if any.
 
-    ``active_until`` is when the last part of their tapes was stored, in Unix seconds by the store's clock; None without any.
+    ``active_until`` is when the last of them was at work, in Unix seconds: the time of the newest event on its tape, but not
+    later than the tape's newest part was stored. A tape without a readable event counts from that part; None without any part.
     ``parts`` is the number of parts of each attempt's tape.
     """
 
@@ -51,8 +53,11 @@ class Earlier(NamedTuple):
 
 
 class _Glance(NamedTuple):
-    seconds: float
-    ended_reason: str
+    """One attempt. ``ended_reason`` None: it recorded nothing. ``newest`` is the time of the newest event that is known."""
+
+    seconds: float = 0.0
+    ended_reason: str | None = None
+    newest: float | None = None
 
 
 def look_back(store: ObjectStore, keys: BotKeys, work: Path) -> Earlier:
@@ -61,19 +66,29 @@ def look_back(store: ObjectStore, keys: BotKeys, work: Path) -> Earlier:
     Blocks, though not for as long as rendering takes. Raises what the store raises, and OSError.
     """
     numbers = attempts_of(store, keys)
-    glances = [_glance(store, keys.attempt(number), work / f"attempt-{number:04d}") for number in numbers]
-    recorded = [glance for glance in glances if glance is not None]
     tapes = {number: store.list(keys.attempt(number).tape) for number in numbers}
+    glances = {
+        number: _glance(store, keys.attempt(number), tape, work / f"attempt-{number:04d}")
+        for number, tape in tapes.items()
+    }
+    reasons = [glance.ended_reason for glance in glances.values() if glance.ended_reason is not None]
+    active = [_active_until(glances[number], tape) for number, tape in tapes.items()]
     return Earlier(
         numbers,
-        sum(glance.seconds for glance in recorded),
-        recorded[-1].ended_reason if recorded else None,
-        max(
-            (part.modified for tape in tapes.values() for part in tape if part.modified is not None),
-            default=None,
-        ),
+        sum(glance.seconds for glance in glances.values()),
+        reasons[-1] if reasons else None,
+        max((at for at in active if at is not None), default=None),
         {number: len(tape) for number, tape in tapes.items()},
     )
+
+
+def _active_until(glance: _Glance, tape: list[Listed]) -> float | None:
+    """When an attempt was last at work. A part that its worker left on the disk may be stored days later, so the tape's own
+    time counts; no event is newer than its part, so a clock that was wrong cannot prolong a meeting.
+    """
+    stored = max((part.modified for part in tape if part.modified is not None), default=None)
+    known = [at for at in (glance.newest, stored) if at is not None]
+    return min(known, default=None)
 
 
 def grown_attempts(store: ObjectStore, keys: BotKeys, earlier: Earlier) -> list[int]:
@@ -115,20 +130,23 @@ def download_parts(store: ObjectStore, parts: list[Listed], folder: Path) -> Non
         list(pool.map(download, parts))
 
 
-def _glance(store: ObjectStore, keys: AttemptKeys, work: Path) -> _Glance | None:
+def _glance(store: ObjectStore, keys: AttemptKeys, parts: list[Listed], work: Path) -> _Glance:
     manifest = manifest_of(store, keys)
     if manifest is not None:
-        return _Glance(manifest.recording.duration_seconds, manifest.recording.ended_reason)
-    parts = store.list(keys.tape)
+        recording = manifest.recording
+        ended = datetime.fromisoformat(recording.started_at).timestamp() + recording.duration_seconds
+        return _Glance(recording.duration_seconds, recording.ended_reason, ended)
+    if not parts:
+        return _Glance()
     started = _started(store, parts, work)
-    if started is None:
-        return None
     last = _events(store, parts[-AT_ONCE:], work / "last")
+    newest = max((_time_of(event) for event in last), default=started)
+    if started is None or newest is None:
+        return _Glance(newest=newest)
     for event in reversed(last):
         if isinstance(event, RecordingEnded):
-            return _Glance(max(0.0, event.at - started), event.reason)
-    newest = max((_time_of(event) for event in last), default=started)
-    return _Glance(max(0.0, newest - started), NOT_ENDED)
+            return _Glance(max(0.0, event.at - started), event.reason, newest)
+    return _Glance(max(0.0, newest - started), NOT_ENDED, newest)
 
 
 def _started(store: ObjectStore, parts: list[Listed], work: Path) -> float | None:

@@ -6,37 +6,40 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
-
-import msgspec
+from functools import partial
+from typing import Final, TypeVar
 
 from worker.contracts.job import Job
 from worker.contracts.status import Result, ResultFile, result_event
 from worker.contracts.streams_document import mixed_only
 from worker.contracts.vendor_words import outcome_words
 from worker.delivery.bucket_layout import BotKeys
-from worker.delivery.errors import DeliveryError
+from worker.delivery.errors import DeliveryError, RefusedError, UnavailableError
 from worker.delivery.guarded_document import GuardedDocument
 from worker.delivery.lease import Lease, LeaseLostError
-from worker.delivery.object_store import Listed, ObjectStore
+from worker.delivery.object_store import Listed, NotFoundError, ObjectStore
 from worker.jobs.attempt import Attempt
 from worker.jobs.context import WorkerContext
 from worker.jobs.earlier_attempts import meeting_log_of
 from worker.jobs.job_outcome import JobOutcome, announcement_of, given_up, judge, make_result
+from worker.jobs.publish import MEETING_PATIENCE
 from worker.jobs.publish_attempts import AttemptsPublisher
 from worker.jobs.recovery import files_of
 from worker.jobs.reporter import Reporter
 from worker.jobs.result_file import keep_result
 from worker.lifecycle.ending import Ending
-from worker.manifest.meeting_schema import encode_meeting
+from worker.manifest.meeting_schema import MeetingLog, encode_meeting
 from worker.manifest.merge import RecordedAttempt, merge_attempts
 from worker.manifest.merge_meetings import merge_meetings
 from worker.manifest.schema import Announcement, Manifest, encode_manifest
 from worker.reasons import read_reason
+from worker.rendering.output import MEETING_FILE
+from worker.safe_text import printable, redact
 from worker.states import State, read_state
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
 REMOVAL_PATIENCE: Final = 10.0
 """Seconds for which a refused removal of a tape is tried again. The job is done; a worker may not be allowed to delete."""
@@ -72,10 +75,13 @@ class Finish:
         self._attempts = attempts
         self._out_of_time = out_of_time
         self._publisher = AttemptsPublisher(job, keys, store, context.metrics, attempts)
+        self._meeting_store = store.within(MEETING_PATIENCE)
         self._document, self._meeting = (
-            GuardedDocument(store, key, lambda: lease.may_speak(context.clock()))
-            for key in (keys.audio_streams, keys.meeting)
+            GuardedDocument(each, key, lambda: lease.may_speak(context.clock()))
+            for each, key in ((store, keys.audio_streams), (self._meeting_store, keys.meeting))
         )
+        self._left_out: list[str] = []
+        """Warnings for the result: what could not be written, without a loss of audio."""
 
     async def run(self, ending: Ending | None) -> Result | None:
         """Finishes the job. ``ending`` is that of the last attempt, None if this worker made no attempt.
@@ -160,21 +166,46 @@ class Finish:
         merged = merge_attempts(recorded)
         body = encode_manifest(merged if self._job.separate_audio else mixed_only(merged))
         await asyncio.to_thread(self._document.write, body)
-        await asyncio.to_thread(self._write_meeting, merged, recorded)
+        await self._publish_meeting(merged, recorded)
         await self._reporter.audio_ready()
         return merged
 
-    def _write_meeting(self, merged: Manifest, recorded: Sequence[RecordedAttempt]) -> None:
-        """Writes who was in the call and what was written. Raises what the store raises; what else is wrong costs no audio."""
+    async def _publish_meeting(self, merged: Manifest, recorded: Sequence[RecordedAttempt]) -> None:
+        """Writes meeting.json. What is wrong with it costs neither audio nor result: the result has a warning.
+
+        Raises LeaseLostError, and what the store raises once there is no time left: another worker then does all of it.
+        """
         logs = []
         for attempt in sorted(recorded, key=lambda each: each.attempt):
-            try:
-                log = meeting_log_of(self._store, self._keys.attempt(attempt.attempt))
-            except msgspec.DecodeError as error:
-                logger.error("the participants of attempt %d are left out: %s", attempt.attempt, error)
-                continue
+            what = f"The participants and messages of attempt {attempt.attempt} are missing"
+            log = await self._unless_it_fails(what, partial(self._meeting_log, attempt.attempt))
             logs += [] if log is None else [log]
+        write = partial(self._write_meeting, merged, logs)
+        await self._unless_it_fails("meeting.json could not be written", write)
+
+    def _meeting_log(self, number: int) -> MeetingLog:
+        keys = self._keys.attempt(number)
+        log = meeting_log_of(self._meeting_store, keys)
+        if log is None:
+            raise NotFoundError(f"{keys.file(MEETING_FILE)} does not exist")
+        return log
+
+    def _write_meeting(self, merged: Manifest, logs: list[MeetingLog]) -> None:
         self._meeting.write(encode_meeting(merge_meetings(merged, logs)))
+
+    async def _unless_it_fails(self, what: str, do: Callable[[], T]) -> T | None:
+        """Returns what ``do`` returns, in a thread; None, with a warning that begins with ``what``, where it raises."""
+        try:
+            return await asyncio.to_thread(do)
+        except LeaseLostError:
+            raise
+        except Exception as error:
+            if isinstance(error, RefusedError | UnavailableError) and self._out_of_time.is_set():
+                raise
+            logger.error("%s: %s", what, error)
+            why = printable(self._job.redactor().text(redact(str(error))), 300)
+            self._left_out.append(f"{what} ({why or type(error).__name__}).")
+            return None
 
     async def _make_result(
         self, manifest: Manifest | None, job_outcome: JobOutcome, announcement: Announcement | None
@@ -195,6 +226,7 @@ class Finish:
             sequence=self._reporter.next_sequence(),
             at=self._context.clock(),
             announcement=announcement,
+            left_out=self._left_out,
         )
 
     def _list(self, prefixes: list[str]) -> list[Listed]:

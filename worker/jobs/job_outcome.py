@@ -126,8 +126,11 @@ def make_result(
     sequence: int,
     at: float,
     announcement: Announcement | None = None,
+    left_out: Sequence[str] = (),
 ) -> Result:
-    """The result of ``job``; ``at`` is now, in Unix seconds. The idempotency key is the same for every worker."""
+    """The result of ``job``; ``at`` is now, in Unix seconds. ``left_out``: warnings of what could not be written.
+
+    The idempotency key is the same for every worker."""
     names = words(job_outcome.state, job_outcome.reason, job.platform)
     counters = {"tape_bytes": float(tape_bytes), "tape_parts": float(tape_parts), "attempts": float(attempt)}
     if manifest is not None:
@@ -155,7 +158,11 @@ def make_result(
         files=files,
         speakers=speaker_totals(manifest) if manifest else [],
         counters=counters,
-        warnings=[*(recording.warnings if recording else []), *_announcement_warnings(announcement)],
+        warnings=[
+            *(recording.warnings if recording else []),
+            *_announcement_warnings(announcement),
+            *left_out,
+        ],
         ignored=job.ignored,
         custom_attributes=job.custom_attributes,
         announcement=announcement,

@@ -1,7 +1,8 @@
 """The folder of a job's recordings on this machine. It is removed only when all tapes in it are in the bucket.
 
 A worker that is killed leaves its folder, and in it what it had not uploaded yet: the part of the tape that was being written.
-The next worker with the same job on the same disk uploads that.
+The next worker with the same job on the same disk uploads that, if the bucket says that the attempt is the killed worker's:
+a bot id alone is no proof. It may be that of a bot of another bucket, or of one whose data was deleted meanwhile.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.object_store import ObjectStore, PreconditionFailedError
+from worker.jobs.attempt_numbers import owner_of
 from worker.rendering.output import TAPE_FOLDER
 from worker.tape.parts import PART_PATTERN
 
@@ -28,25 +32,42 @@ _PREFIX: Final = "meetstems-"
 _RANDOM: Final = re.compile(r"-[a-z0-9_]{8}")
 """What tempfile.mkdtemp adds."""
 _LOCK: Final = "in-use.lock"
+_ORIGIN: Final = "origin.json"
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose a folder is: the worker, uniquely, as in ``attempt.json``; the bucket (or data folder) and the prefix in it."""
+
+    owner: str
+    bucket: str
+    prefix: str
+
+    def is_same_place(self, other: Origin) -> bool:
+        """Whether both workers write to the same bucket, under the same prefix."""
+        return (self.bucket, self.prefix) == (other.bucket, other.prefix)
 
 
 @contextmanager
-def job_folder(parent: Path | None, bot_id: str) -> Iterator[Path]:
+def job_folder(parent: Path | None, bot_id: str, origin: Origin) -> Iterator[Path]:
     """A new folder for a job of ``bot_id`` in ``parent`` (None: the system's for temporary files), which is marked as in use
-    for the block, and stays. Raises OSError.
+    for the block, and stays. ``origin`` is written into it. Raises OSError.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{bot_id}-", dir=parent))
     with (folder / _LOCK).open("wb") as lock:
         # The system unlocks it however this process ends.
         fcntl.flock(lock, fcntl.LOCK_EX)
+        (folder / _ORIGIN).write_bytes(msgspec.json.encode(origin))
         yield folder
 
 
 def upload_abandoned(own: Path, bot_id: str, store: ObjectStore, keys: BotKeys) -> int:
     """Uploads the parts of tapes that killed workers left beside the job folder ``own``, removes their folders, and returns how
-    many parts that were. Only for the lease's owner. Blocks. Raises what the store raises.
+    many parts that were. A folder with a part that does not belong to an attempt in this bucket stays as it is.
+
+    Only for the lease's owner. Blocks. Raises what the store raises.
     """
     uploaded = 0
+    place = _origin_of(own)
     for folder in sorted(own.parent.glob(f"{_PREFIX}*")):
         name = folder.name.removeprefix(_PREFIX)
         if folder == own or not name.startswith(bot_id) or not _RANDOM.fullmatch(name, len(bot_id)):
@@ -54,13 +75,32 @@ def upload_abandoned(own: Path, bot_id: str, store: ObjectStore, keys: BotKeys) 
         try:
             with (folder / _LOCK).open("ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                uploaded += _upload(folder, store, keys)
-                remove_local_copy(folder, store, keys)
+                if _is_of(folder, place, store, keys):
+                    uploaded += _upload(folder, store, keys)
+                    remove_local_copy(folder, store, keys)
+                else:
+                    logger.warning("%s is of no attempt in this bucket; it is kept", folder)
         except BlockingIOError:
             logger.warning("%s is in use by a worker that lost the bot", folder)
         except OSError as error:
             logger.warning("%s cannot be read: %s", folder, error)
     return uploaded
+
+
+def _origin_of(folder: Path) -> Origin | None:
+    try:
+        return msgspec.json.decode((folder / _ORIGIN).read_bytes(), type=Origin)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _is_of(folder: Path, place: Origin | None, store: ObjectStore, keys: BotKeys) -> bool:
+    """Whether all that ``folder`` holds was recorded by attempts that the bucket at ``place`` knows as its worker's."""
+    origin = _origin_of(folder)
+    if origin is None or place is None or not origin.is_same_place(place):
+        return False
+    numbers = [number for number, tape in _tapes(folder) if any(tape.glob(PART_PATTERN))]
+    return all(owner_of(store, keys, number) == origin.owner for number in numbers)
 
 
 def recording_folder(work: Path, number: int) -> Path:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from worker.delivery.bucket_layout import AttemptKeys
+from worker.delivery.errors import DeliveryError
+from worker.delivery.lease import LeaseLostError
 from worker.delivery.object_store import ObjectStore, PreconditionFailedError
 from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, MEETING_FILE, STREAMS_FOLDER, TIMELINE_FILE
 
@@ -25,6 +27,9 @@ CONTENT_TYPES: Final = {
     ".txt": "text/plain; charset=utf-8",
 }
 
+MEETING_PATIENCE: Final = 30.0
+"""Seconds for which a refused request for a meeting.json is tried again; the audio waits for it, and then goes without it."""
+
 _AT_ONCE: Final = 4
 """Parallel uploads."""
 
@@ -36,14 +41,14 @@ def publish_audio(
     store: ObjectStore, keys: AttemptKeys, output: Path, *, separate_audio: bool, done: Done | None = None
 ) -> None:
     """Uploads the speakers' files, if the job asks for them, and who was in the call, then the manifest: once it is there, all
-    of them are.
+    of them are, but for a meeting.json that could not be uploaded.
 
     Blocks; raises what the store raises, and OSError.
     """
     if separate_audio:
         _upload_all(store, keys, output, sorted((output / STREAMS_FOLDER).glob("*.webm")), done)
-    meeting = output / MEETING_FILE
-    _upload_all(store, keys, output, [meeting] if meeting.is_file() else [], done)
+    if (output / MEETING_FILE).is_file():
+        _upload_meeting(store, keys, output, done)
     _upload(store, keys, output, done, output / MANIFEST_FILE)
 
 
@@ -57,6 +62,15 @@ def publish_rest(
     names = (TIMELINE_FILE, AUDIO_FILE) if separate_audio else (AUDIO_FILE,)
     paths = [output / name for name in names]
     _upload_all(store, keys, output, [path for path in paths if path.is_file()], done)
+
+
+def _upload_meeting(store: ObjectStore, keys: AttemptKeys, output: Path, done: Done | None) -> None:
+    try:
+        _upload(store.within(MEETING_PATIENCE), keys, output, done, output / MEETING_FILE)
+    except LeaseLostError:
+        raise
+    except (DeliveryError, OSError) as error:
+        logger.error("%s is not uploaded: %s", keys.file(MEETING_FILE), error)
 
 
 def _upload_all(

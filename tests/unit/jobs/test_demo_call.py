@@ -56,10 +56,29 @@ async def test_any_other_call_is_joined_as_it_is(link: str, has_demo: bool) -> N
         assert settings is SETTINGS
 
 
-@pytest.mark.parametrize("program", ["", "print('no word')", "print('{}')", "raise SystemExit(2)"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        "",
+        "print('no word')",
+        "print('{}')",
+        "raise SystemExit(2)",
+        "print('x' * 70_000)",
+        "print('[' * 60_000)",
+        "import os; os.write(1, bytes([0xFF, 10]))",
+    ],
+)
 async def test_a_meeting_that_does_not_begin_is_an_error(program: str) -> None:
     with pytest.raises(DemoError, match="the demo meeting did not begin"):
         async with settings_for(parse_link(LINK), SETTINGS, demo("-c", program)):
+            raise AssertionError("there is no meeting")
+
+
+@pytest.mark.parametrize("command", ["/nowhere/program", "/", "a\0b"])
+async def test_a_program_that_cannot_be_started_is_an_error(command: str) -> None:
+    meeting = DemoMeeting(link=LINK, command=(command,))
+    with pytest.raises(DemoError, match="the demo meeting did not begin"):
+        async with settings_for(parse_link(LINK), SETTINGS, meeting):
             raise AssertionError("there is no meeting")
 
 

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from tests.support.tapes import STARTED_AT
 from tests.support.uploaded_tapes import KEYS, events, put_tape, write_tape
 from worker.delivery.object_store import S3Store
 from worker.jobs.earlier_attempts import Earlier, look_back
 from worker.jobs.recovery import recover
+from worker.jobs.start_limits import is_too_late
 from worker.platforms.registry import Platform
-from worker.tape.events import StateChanged, TapeEvent
+from worker.tape.events import FrameBatch, RecordingStarted, StateChanged, TapeEvent
 
 
 def test_look_back_of_a_first_attempt_is_empty(store: S3Store, tmp_path: Path) -> None:
@@ -45,7 +49,8 @@ def test_look_back_at_a_tape_agrees_with_its_rendered_files(
     assert earlier.meeting_may_go_on is goes_on
     later = look_back(store, KEYS, tmp_path / "again")
     assert later.recorded_seconds == pytest.approx(earlier.recorded_seconds, abs=0.03)
-    assert later._replace(recorded_seconds=0) == earlier._replace(recorded_seconds=0)
+    assert later.active_until == pytest.approx(earlier.active_until, abs=0.05)
+    assert later == earlier._replace(recorded_seconds=later.recorded_seconds, active_until=later.active_until)
     assert not (tmp_path / "again").exists()
 
 
@@ -71,3 +76,36 @@ def test_a_bot_whose_attempts_recorded_nothing_joins_again(store: S3Store, tmp_p
     (part,) = store.list(KEYS.attempt(3).tape)
     assert earlier == Earlier([1, 2, 3], 0.0, None, part.modified, {1: 1, 2: 0, 3: 1})
     assert earlier.meeting_may_go_on
+
+
+def silent(began: float) -> list[TapeEvent]:
+    """A recording without sound that began at this time."""
+    return [
+        msgspec.structs.replace(event, at=event.at + began - STARTED_AT)
+        for event in events()
+        if not isinstance(event, FrameBatch)
+    ]
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_bot_was_at_work_until_the_newest_event_of_its_tape_whenever_that_was_stored(
+    store: S3Store, tmp_path: Path, recorded: bool
+) -> None:
+    """A worker was killed a day ago; the parts that it left on the disk are uploaded today."""
+    day = 86_400.0
+    began = time.time() - day
+    tape = [event for event in silent(began) if recorded or not isinstance(event, RecordingStarted)]
+    last = StateChanged(at=began + 15, state="waiting_room")
+    put_tape(store, 1, write_tape(tmp_path / "tape", iter([*tape, last])))
+    earlier = look_back(store, KEYS, tmp_path / "look")
+    assert earlier.ended_reason == ("cut_off" if recorded else None)
+    assert earlier.active_until == pytest.approx(began + 15, abs=0.01)
+    assert is_too_late(began, earlier.active_until, time.time(), day / 2)
+    assert not is_too_late(began, earlier.active_until, time.time(), day)
+
+
+def test_an_event_of_the_future_prolongs_no_meeting(store: S3Store, tmp_path: Path) -> None:
+    tomorrow = time.time() + 86_400.0
+    put_tape(store, 1, write_tape(tmp_path / "tape", iter(silent(tomorrow))))
+    stored = max(part.modified or 0.0 for part in store.list(KEYS.attempt(1).tape))
+    assert look_back(store, KEYS, tmp_path / "look").active_until == stored

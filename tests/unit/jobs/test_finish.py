@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 import pytest
@@ -16,7 +16,7 @@ from tests.support.memory_store import Failing, MemoryStore
 from tests.support.sample_manifests import recorded, someone
 from worker.contracts.status import BotStatus, Result
 from worker.delivery.bucket_layout import bot_keys
-from worker.delivery.errors import RefusedError
+from worker.delivery.errors import RefusedError, UnavailableError
 from worker.delivery.fenced_store import FencedStore
 from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
 from worker.delivery.tape_upload import TapeUpload
@@ -24,10 +24,12 @@ from worker.errors import MeetstemsError
 from worker.jobs import finish
 from worker.jobs.attempt import Attempt
 from worker.jobs.finish import Finish
+from worker.jobs.publish import MEETING_PATIENCE
 from worker.jobs.recovery import files_of
 from worker.jobs.recovery_process import RecoveryError
 from worker.jobs.reporter import Reporter
 from worker.lifecycle.ending import Ending
+from worker.manifest.meeting_schema import MeetingLog
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
 from worker.monitoring.logs import LogTail
@@ -39,6 +41,9 @@ KEYS = bot_keys("", "bot-1")
 JOB = job(audio_separate_streams=True)
 TTL = 30.0
 ENDED = Ending(Reason.MEETING_ENDED, "", 5.0)
+GRACE = recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest
+LOG: Final = KEYS.attempt(2).file("meeting.json")
+MEETING_LOG = MeetingLog(started_at=GRACE.recording.started_at)
 EARLIER = recorded(1, 0.0, 10.0, someone(1, "Ada Lovelace", (1.0, 2.0)), reason="drained")
 
 
@@ -64,10 +69,11 @@ class Setup:
             context_with(self.sink), store=cast(Any, store), worker_settings=settings, work=folder
         )
         number = max((each.number for each in attempts), default=1)
+        self.out_of_time = threading.Event()
         fenced = FencedStore(store, lambda: self.lease.may_speak(time.time()))
         reporter = Reporter(fenced, KEYS, self.sink, self.lease, JOB, number, time.time)
         self.finish = Finish(
-            JOB, KEYS, context, fenced, self.lease, reporter, self._recover, attempts, threading.Event()
+            JOB, KEYS, context, fenced, self.lease, reporter, self._recover, attempts, self.out_of_time
         )
 
     async def _recover(self) -> list[RecordedAttempt]:
@@ -178,9 +184,81 @@ async def test_a_given_up_job_that_cannot_be_reported_is_recovered_all_the_same(
     assert KEYS.audio_streams in store.objects
 
 
-@pytest.mark.parametrize("step", ["files", "stopped", "result"])
+WRITE: Final = "meeting.json could not be written ("
+READ: Final = "The participants and messages of attempt 2 are missing ("
+
+
+@pytest.mark.parametrize(
+    ("request_", "warning"),
+    [(f"put {KEYS.meeting}", WRITE), (f"get {KEYS.meeting}", WRITE), (f"get {LOG}", READ)],
+)
+@pytest.mark.parametrize(
+    "problem", [RefusedError("no"), UnavailableError("no"), OSError("disk"), ValueError("no")], ids=repr
+)
+async def test_a_failing_document_of_the_meeting_costs_nothing_else(
+    store: MemoryStore, tmp_path: Path, request_: str, warning: str, problem: Exception
+) -> None:
+    def before(method: str, key: str) -> None:
+        if f"{method} {key}" == request_:
+            raise problem
+
+    store.overwrite(LOG, msgspec.json.encode(MEETING_LOG))
+    store.before = before
+    setup = Setup(store, tmp_path, made(2, tmp_path, GRACE))
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    assert setup.sink.names == ["bot.stopped", "audio.processed", "bot.done", "bot.result"]
+    assert KEYS.attempt(2).file("audio.wav") in store.objects
+    assert [each for each in result.warnings if each.startswith(warning)] == result.warnings
+    assert len(setup.result().warnings) == 1
+    assert (KEYS.meeting in store.objects) == (warning is READ)
+    # What only meeting.json waits for is not tried for ever.
+    assert MEETING_PATIENCE in store.budgets
+
+
+async def test_a_meeting_that_cannot_be_merged_costs_nothing_else(
+    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(finish, "merge_meetings", fail)
+    store.overwrite(LOG, msgspec.json.encode(MEETING_LOG))
+    setup = Setup(store, tmp_path, made(2, tmp_path, GRACE))
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    assert result.warnings == [f"{WRITE}ZeroDivisionError)."]
+    assert setup.sink.names == ["bot.stopped", "audio.processed", "bot.done", "bot.result"]
+
+
+async def test_a_meeting_log_that_cannot_be_uploaded_costs_no_audio(
+    store: MemoryStore, tmp_path: Path
+) -> None:
+    own = made(2, tmp_path, GRACE)
+    (own.files / "meeting.json").write_bytes(msgspec.json.encode(MEETING_LOG))
+    store.before = Failing(RefusedError("no"), wanted=(f"put {LOG}",))
+    setup = Setup(store, tmp_path, own)
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    assert [each.startswith(READ) for each in result.warnings] == [True]
+    assert KEYS.attempt(2).file("audio_streams.json") in store.objects
+
+
+@pytest.mark.parametrize("problem", [RefusedError("no"), UnavailableError("no")], ids=repr)
+async def test_a_worker_without_time_leaves_the_document_of_the_meeting_to_the_next(
+    store: MemoryStore, tmp_path: Path, problem: Exception
+) -> None:
+    store.before = Failing(problem, wanted=(f"put {KEYS.meeting}",))
+    setup = Setup(store, tmp_path, made(2, tmp_path, GRACE))
+    setup.out_of_time.set()
+    with pytest.raises(type(problem)):
+        await setup.finish.run(ENDED)
+    assert f"{KEYS.folder}result.json" not in store.objects
+
+
+@pytest.mark.parametrize("step", ["files", "stopped", "meeting", "result"])
 async def test_a_worker_that_was_taken_over_ends_nothing(
-    store: MemoryStore, tmp_path: Path, step: str
+    store: MemoryStore, tmp_path: Path, step: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Wherever it was paused."""
     own = made(2, tmp_path, recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest)
@@ -188,6 +266,7 @@ async def test_a_worker_that_was_taken_over_ends_nothing(
     marks = {
         "files": ("put", "/files/audio_streams.json"),
         "stopped": ("put", "bot-1/audio_streams.json"),
+        "meeting": ("get", "/files/meeting.json"),
         "result": ("list", "/tape/"),
     }
     wanted_method, wanted_key = marks[step]
@@ -200,6 +279,7 @@ async def test_a_worker_that_was_taken_over_ends_nothing(
     store.before = before
     with pytest.raises(LeaseLostError):
         await setup.finish.run(ENDED)
+    assert "meeting.json could not be written" not in caplog.text
     assert "bot.result" not in setup.sink.names
     assert f"{KEYS.folder}result.json" not in store.objects
 
@@ -233,7 +313,6 @@ async def test_a_result_that_cannot_be_sent_is_kept(store: MemoryStore, tmp_path
     assert setup.tapes() == {1}
 
 
-GRACE = recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))).manifest
 INCOMPLETE = msgspec.structs.replace(
     GRACE, recording=msgspec.structs.replace(GRACE.recording, incomplete_files=["audio.wav"])
 )

@@ -25,17 +25,21 @@ from tests.support.replayed_jobs import (
     Visit,
     handle_next,
     kind_of,
+    meeting,
     send_job,
     worker_context,
 )
-from tests.support.worker_process import Cloud
+from tests.support.uploaded_tapes import write_tape
+from tests.support.worker_process import BOT, Cloud
 from worker.contracts.commands import Command, Commands
 from worker.contracts.status import OutcomeKind, Result
 from worker.delivery import lease, patient_store
 from worker.delivery.lease import LeaseRecord
 from worker.jobs import attempt, command_inbox, finish, supervisor
+from worker.jobs.attempt_numbers import claim_attempt
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.context import WorkerContext
+from worker.jobs.local_copy import Origin, job_folder, recording_folder
 from worker.lifecycle.ending import Ending
 from worker.reasons import Reason
 from worker.tape.parts import PART_PATTERN
@@ -416,6 +420,34 @@ async def test_a_job_that_is_too_late_ends_without_joining(stage: Stage) -> None
     (result,) = cloud.results()
     assert (result.outcome, result.reason) == ("failed", "too_late")
     assert cloud.waiting_jobs() == 0
+
+
+async def test_a_tape_that_a_killed_worker_left_is_uploaded_and_leads_into_no_later_meeting(
+    stage: Stage,
+) -> None:
+    """Its worker was killed long ago; the job is received again after its latest start."""
+    cloud = stage.cloud
+    claim_attempt(cloud.store, cloud.keys, "killed", time.time())
+    stage.folder.mkdir()
+    origin = Origin(owner="killed", bucket=cloud.embedded.bucket, prefix="")
+    with job_folder(stage.folder, BOT, origin) as left:
+        tape = recording_folder(left, 1) / "tape"
+        parts = write_tape(tape, meeting())
+        uploaded, *missing = parts
+        cloud.store.put(cloud.keys.attempt(1).tape_part(uploaded.name), uploaded, content_type="any/type")
+        stage.call.parts = {("0001", part.name): part.read_bytes() for part in parts}
+    assert missing
+    send_job(cloud)
+    context = stage.worker(owner="worker-2")
+    delivery = cloud.jobs.receive(1)
+    assert delivery is not None
+    waited = delivery._replace(sent_at=time.time() - 3700)
+    assert await JobConsumer(cloud.jobs, waited, context).handle() == 1
+    stage.close()
+    (result,) = cloud.results()
+    assert (result.reason, result.audio_streams is not None) == ("too_late", True)
+    assert stage.stored_parts() == stage.call.parts
+    assert list(stage.folder.iterdir()) == []
 
 
 async def test_the_tape_is_removed_only_where_that_is_asked_for(stage: Stage) -> None:

@@ -7,10 +7,20 @@ import pytest
 from tests.support.memory_store import Failing, MemoryStore
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import RefusedError, UnavailableError
-from worker.jobs.local_copy import job_folder, recording_folder, remove_local_copy, upload_abandoned
+from worker.jobs.attempt_numbers import claim_attempt
+from worker.jobs.local_copy import (
+    Origin,
+    job_folder,
+    recording_folder,
+    remove_local_copy,
+    upload_abandoned,
+)
 
 KEYS = bot_keys("", "bot-1")
 PARTS = {(1, "part-000000.mcap"): b"one", (1, "part-000001.mcap"): b"two!", (2, "part-000000.mcap"): b"three"}
+
+KILLED = Origin(owner="killed", bucket="bucket", prefix="p")
+NEXT = Origin(owner="next", bucket="bucket", prefix="p")
 
 
 def recorded(work: Path) -> Path:
@@ -24,8 +34,16 @@ def recorded(work: Path) -> Path:
     return work
 
 
-def uploaded(without: tuple[int, str] | None = None) -> MemoryStore:
+def claimed(*owners: str) -> MemoryStore:
+    """A store with an attempt of each of these workers."""
     store = MemoryStore()
+    for owner in owners:
+        claim_attempt(store, KEYS, owner, 0.0)
+    return store
+
+
+def uploaded(without: tuple[int, str] | None = None) -> MemoryStore:
+    store = claimed("killed", "killed")
     for (number, name), data in PARTS.items():
         if (number, name) != without:
             store.overwrite(KEYS.attempt(number).tape_part(name), data)
@@ -82,9 +100,9 @@ def test_a_job_without_a_recording_leaves_nothing_and_asks_nothing(tmp_path: Pat
     assert (work.exists(), store.asked) == (False, [])
 
 
-def abandoned(parent: Path, bot_id: str = "bot-1") -> Path:
+def abandoned(parent: Path, bot_id: str = "bot-1", origin: Origin = KILLED) -> Path:
     """What a killed worker leaves."""
-    with job_folder(parent, bot_id) as work:
+    with job_folder(parent, bot_id, origin) as work:
         return recorded(work)
 
 
@@ -93,7 +111,7 @@ def test_what_a_killed_worker_left_is_uploaded_by_the_next_one(
     tmp_path: Path, missing: tuple[int, str] | None
 ) -> None:
     left, store = abandoned(tmp_path), uploaded(without=missing)
-    with job_folder(tmp_path, "bot-1") as own:
+    with job_folder(tmp_path, "bot-1", NEXT) as own:
         assert upload_abandoned(own, "bot-1", store, KEYS) == (0 if missing is None else 1)
         assert own.exists()
     assert not left.exists()
@@ -101,30 +119,90 @@ def test_what_a_killed_worker_left_is_uploaded_by_the_next_one(
 
 
 def test_what_another_worker_still_writes_is_left_alone(tmp_path: Path) -> None:
-    store = MemoryStore()
-    with job_folder(tmp_path, "bot-1") as paused:
+    store = claimed("killed", "killed")
+    before = dict(store.objects)
+    with job_folder(tmp_path, "bot-1", KILLED) as paused:
         recorded(paused)
-        with job_folder(tmp_path, "bot-1") as own:
+        with job_folder(tmp_path, "bot-1", NEXT) as own:
             assert upload_abandoned(own, "bot-1", store, KEYS) == 0
         assert (recording_folder(paused, 1) / "tape" / "part-000000.mcap").exists()
-    assert store.objects == {}
+    assert store.objects == before
 
 
 @pytest.mark.parametrize("other", ["bot-2", "bot", "bot-1-abcdefgh", "bot-11"])
 def test_what_belongs_to_another_bot_is_left_alone(tmp_path: Path, other: str) -> None:
-    left, store = abandoned(tmp_path, other), MemoryStore()
+    left, store = abandoned(tmp_path, other), claimed("killed", "killed")
+    before = dict(store.objects)
     (tmp_path / "meetstems-bot-1").mkdir()
-    with job_folder(tmp_path, "bot-1") as own:
+    with job_folder(tmp_path, "bot-1", NEXT) as own:
         assert upload_abandoned(own, "bot-1", store, KEYS) == 0
     assert left.exists()
-    assert store.objects == {}
+    assert store.objects == before
+
+
+@pytest.mark.parametrize(
+    ("origin", "owners"),
+    [
+        (Origin(owner="killed", bucket="other", prefix="p"), ("killed", "killed")),
+        (Origin(owner="killed", bucket="bucket", prefix=""), ("killed", "killed")),
+        (KILLED, ()),
+        (KILLED, ("another", "another")),
+        (KILLED, ("killed",)),
+        (KILLED, ("killed", "another")),
+    ],
+    ids=["other bucket", "other prefix", "deleted", "deleted, used again", "one gone", "one of another"],
+)
+@pytest.mark.parametrize("are_there", [False, True])
+def test_what_no_attempt_of_the_bucket_recorded_is_neither_uploaded_nor_removed(
+    tmp_path: Path, origin: Origin, owners: tuple[str, ...], are_there: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even where the bot's own parts have the same names and sizes."""
+    left, store = abandoned(tmp_path, origin=origin), claimed(*owners)
+    if are_there:
+        for (number, name), data in PARTS.items():
+            store.overwrite(KEYS.attempt(number).tape_part(name), data[::-1])
+    before = dict(store.objects)
+    with job_folder(tmp_path, "bot-1", NEXT) as own:
+        assert upload_abandoned(own, "bot-1", store, KEYS) == 0
+    assert store.objects == before
+    assert len(list(left.rglob("*.mcap"))) == len(PARTS)
+    assert [record.message for record in caplog.records] == [
+        f"{left} is of no attempt in this bucket; it is kept"
+    ]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}"])
+def test_a_folder_that_does_not_say_whose_it_is_stays(tmp_path: Path, content: bytes | None) -> None:
+    left, store = abandoned(tmp_path), claimed("killed", "killed")
+    (left / "origin.json").unlink()
+    if content is not None:
+        (left / "origin.json").write_bytes(content)
+    with job_folder(tmp_path, "bot-1", NEXT) as own:
+        assert upload_abandoned(own, "bot-1", store, KEYS) == 0
+    assert len(list(left.rglob("*.mcap"))) == len(PARTS)
+
+
+def test_an_attempt_that_cannot_be_read_proves_nothing(tmp_path: Path) -> None:
+    left, store = abandoned(tmp_path), claimed("killed", "killed")
+    store.overwrite(f"{KEYS.attempt(2).folder}attempt.json", b"{}")
+    with job_folder(tmp_path, "bot-1", NEXT) as own:
+        assert upload_abandoned(own, "bot-1", store, KEYS) == 0
+    assert left.exists()
+
+
+def test_a_folder_without_a_recording_is_removed(tmp_path: Path) -> None:
+    with job_folder(tmp_path, "bot-1", KILLED) as left:
+        pass
+    with job_folder(tmp_path, "bot-1", NEXT) as own:
+        assert upload_abandoned(own, "bot-1", MemoryStore(), KEYS) == 0
+    assert not left.exists()
 
 
 def test_a_part_that_differs_from_the_stored_one_is_kept(tmp_path: Path) -> None:
     left, store = abandoned(tmp_path), uploaded()
     key = KEYS.attempt(1).tape_part("part-000001.mcap")
     store.overwrite(key, b"another length")
-    with job_folder(tmp_path, "bot-1") as own:
+    with job_folder(tmp_path, "bot-1", NEXT) as own:
         assert upload_abandoned(own, "bot-1", store, KEYS) == 0
     assert left.exists()
     assert store.objects[key] == b"another length"

@@ -7,17 +7,16 @@ import signal
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from queue import Empty, Queue
 
 import httpx
 import msgspec
 import pytest
 
 from tests.support.api import KEY, MEETING, OTHER_KEY, Api
+from tests.support.first_line import first_line
 from tests.support.record_process import ROOT
 from tests.support.tls import Identity, identity
 from tests.support.worker_process import Cloud
@@ -26,9 +25,8 @@ from worker.contracts.parse_job import parse_job
 from worker.delivery.embedded_aws import Embedded, embedded_aws
 from worker.server.keys import key_sha256
 
-STARTED = 90.0
-"""Seconds that a server has to begin, on a machine that does much else."""
 ENDED = 60.0
+"""Seconds that a server has to end."""
 HEADERS = {"Authorization": f"Token {KEY}"}
 
 
@@ -44,26 +42,11 @@ class Server:
             text=True,
             env={**os.environ, **variables},
         )
-        lines: Queue[str] = Queue()
-        self._reader = threading.Thread(target=self._read, args=(lines,), daemon=True)
-        self._reader.start()
-        try:
-            self.url = lines.get(timeout=STARTED).removeprefix("serving on ").strip()
-            assert self.url, "it ended before it listened"
-        except (Empty, AssertionError):
-            self.kill()
-            raise
-
-    def _read(self, lines: Queue[str]) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            lines.put(line)
-        lines.put("")
+        self.url = first_line(self.process).removeprefix("serving on ").strip()
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(ENDED)
-        self._reader.join(ENDED)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

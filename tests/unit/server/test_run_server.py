@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import stat
 import subprocess
@@ -17,49 +16,13 @@ from meetstream import AsyncMeetStream, MeetStream
 from meetstream import _errors as errors
 
 from tests.support.api import MEETING, Api
-from tests.support.record_process import ROOT
+from tests.support.first_line import first_line
+from tests.support.local_server import LocalServer
 from worker.cli import main as cli
 from worker.server.keys import key_sha256
 from worker.server.local_key import local_key
 
 BODY = {"meeting_link": MEETING, "bot_name": "Notes", "audio_separate_streams": True}
-
-
-class Server:
-    """``meetstems serve`` in another process. Its bots are none: the executable of Chromium is missing."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "worker.cli",
-                "serve",
-                "--local",
-                "--data",
-                str(folder),
-                "--port",
-                "0",
-                *arguments,
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "MEETSTEMS_CHROMIUM": "/nowhere", "MEETSTEMS_PREFLIGHT_SECONDS": "0"},
-        )
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().removeprefix("serving on ").strip()
-        self.key = (folder / "key").read_text().strip()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=60)
-        return self.process.returncode
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Server]:
-    server = Server(folder / "data", "--prefix", "/r.recall.ai")
-    yield server
-    server.kill()
+def server(folder: Path) -> Iterator[LocalServer]:
+    with LocalServer(folder / "data", "--prefix", "/r.recall.ai") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +42,7 @@ def recorder(folder: Path) -> Api:
     return Api(folder)
 
 
-def test_meetstreams_own_client_works_unchanged(server: Server, recorder: Api) -> None:
+def test_meetstreams_own_client_works_unchanged(server: LocalServer, recorder: Api) -> None:
     with MeetStream(api_key=server.key, base_url=f"{server.url}/api/v1", max_retries=0) as client:
         use(client, server, recorder)
     wrong = MeetStream(api_key="wrong", base_url=f"{server.url}/api/v1", max_retries=0)
@@ -88,7 +50,7 @@ def test_meetstreams_own_client_works_unchanged(server: Server, recorder: Api) -
         wrong.bots.list()
 
 
-def use(client: MeetStream, server: Server, recorder: Api) -> None:
+def use(client: MeetStream, server: LocalServer, recorder: Api) -> None:
     created = client.bots.create(dict(BODY), idempotency_key="once")
     bot_id = created["bot_id"]
     assert client.bots.create(dict(BODY), idempotency_key="once")["bot_id"] == bot_id, "507 is a success"
@@ -128,7 +90,7 @@ def use(client: MeetStream, server: Server, recorder: Api) -> None:
         client.bots.remove(bot_id)
 
 
-def limited(server: Server, folder: Path) -> str:
+def limited(server: LocalServer, folder: Path) -> str:
     """Another key of the server, which may list bots once a minute."""
     keys_file = folder / "data" / "keys.json"
     keys = [each for each in json.loads(keys_file.read_text()) if each["name"] != "limited"]
@@ -155,7 +117,7 @@ ERRORS: list[tuple[type[Exception], int, str, Callable[[Any], Any]]] = [
 
 
 async def test_meetstreams_own_clients_raise_their_error_for_each_status(
-    server: Server, folder: Path
+    server: LocalServer, folder: Path
 ) -> None:
     keys = {"key": server.key, "limited": limited(server, folder)}
     with MeetStream(api_key=server.key, base_url=f"{server.url}/api/v1", max_retries=0) as client:
@@ -188,7 +150,9 @@ async def test_meetstreams_own_clients_raise_their_error_for_each_status(
             assert all(1 <= error.retry_after <= 60 for error in raised)
 
 
-async def test_meetstreams_own_asynchronous_client_works_unchanged(server: Server, recorder: Api) -> None:
+async def test_meetstreams_own_asynchronous_client_works_unchanged(
+    server: LocalServer, recorder: Api
+) -> None:
     async with AsyncMeetStream(api_key=server.key, base_url=f"{server.url}/api/v1", max_retries=0) as client:
         made = await asyncio.gather(*(client.bots.create(dict(BODY)) for _ in range(5)))
         ids = {each["bot_id"] for each in made}
@@ -204,24 +168,22 @@ async def test_meetstreams_own_asynchronous_client_works_unchanged(server: Serve
 
 
 def test_what_was_accepted_is_there_after_a_kill(tmp_path: Path) -> None:
-    first = Server(tmp_path)
-    headers = {"Authorization": first.key}
-    made = [
-        httpx.post(f"{first.url}/api/v1/bot", json={"meeting_url": MEETING}, headers=headers).json()["id"]
-        for _ in range(3)
-    ]
-    first.kill()
-    again = Server(tmp_path)
-    assert again.key == first.key
-    page = httpx.get(f"{again.url}/api/v1/bot/", headers=headers).json()
-    assert sorted(bot["id"] for bot in page["results"]) == sorted(made)
-    assert httpx.get(f"{again.url}/healthz").text == "ok\n"
-    assert again.stop() == 0
+    with LocalServer(tmp_path) as first:
+        headers = {"Authorization": first.key}
+        made = [
+            httpx.post(f"{first.url}/api/v1/bot", json={"meeting_url": MEETING}, headers=headers).json()["id"]
+            for _ in range(3)
+        ]
+    with LocalServer(tmp_path) as again:
+        assert again.key == first.key
+        page = httpx.get(f"{again.url}/api/v1/bot/", headers=headers).json()
+        assert sorted(bot["id"] for bot in page["results"]) == sorted(made)
+        assert httpx.get(f"{again.url}/healthz").text == "ok\n"
+        assert again.stop() == 0
 
 
 def test_a_stream_of_the_page_ends_in_order_when_the_server_is_told_to_stop(tmp_path: Path) -> None:
-    server = Server(tmp_path)
-    try:
+    with LocalServer(tmp_path) as server:
         with httpx.Client(base_url=server.url, headers={"Origin": server.url}, timeout=30) as client:
             assert client.post("/login", data={"key": server.key}).status_code == 303
             with client.stream("GET", "/live") as answer:
@@ -231,8 +193,19 @@ def test_a_stream_of_the_page_ends_in_order_when_the_server_is_told_to_stop(tmp_
                 for _ in lines:  # Raises where the connection is cut off.
                     pass
         assert server.stop() == 0
-    finally:
-        server.kill()
+
+
+@pytest.mark.parametrize(
+    "program", ["import time; print('half', end='', flush=True); time.sleep(600)", "print('half', end='')"]
+)
+def test_a_process_that_prints_no_line_is_ended(program: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            with pytest.raises(AssertionError, match="did not begin"):
+                first_line(process, 1.0)
+            assert process.returncode is not None
+        finally:
+            process.kill()
 
 
 def test_the_key_is_made_once_and_its_owners_alone(tmp_path: Path) -> None:
