@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from concurrent.futures import ThreadPoolExecutor
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx
@@ -22,7 +23,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     """Sends a request to a judged address of its host, with the host's name in ``Host``, and for SNI and the certificate.
 
     Raises what UrlGuard raises, before anything is sent. No connection is used twice: one to an address would otherwise serve
-    another host there. Redirects, proxies and cookies are the client's business (``guarded_client`` has none).
+    another host there. Redirects, proxies and cookies are the client's business (``guarded_client`` takes none).
     """
 
     def __init__(self, guard: UrlGuard, tls: ssl.SSLContext | None = None) -> None:
@@ -57,13 +58,15 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 
 def guarded_client(guard: UrlGuard, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
-    """A client that reads no proxy, no ``.netrc`` and no certificates from the environment, and follows no redirect.
+    """A client that reads no proxy, no ``.netrc`` and no certificates from the environment, follows no redirect and keeps no
+    cookie: one host's would be sent to others below the same domain, which may be another customer's.
 
     ``tls`` None: servers are checked against the authorities of certifi.
     """
     return httpx.AsyncClient(
         transport=GuardedTransport(guard, tls),
         trust_env=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,
         timeout=TIMEOUT,
     )

@@ -96,3 +96,21 @@ async def test_a_connection_is_not_used_for_another_host() -> None:
             "b.example",
         ]
         assert names.asked == ["a.example", "b.example"]
+
+
+async def test_no_cookie_is_kept() -> None:
+    async with (
+        receiving() as receiver,
+        guarded_client(UrlGuard(LOCAL, Names(["127.0.0.1"]))) as client,
+    ):
+        for cookie in (
+            "a=1",
+            "a=1; Path=/",
+            "a=1; Domain=hooks.example",
+            "a=1; Domain=.example; Max-Age=1000",
+        ):
+            receiver.cookie = cookie
+            for host in ("a.hooks.example", "a.hooks.example", "c.hooks.example"):
+                await client.post(f"http://{host}:{receiver.port}/", content=b"{}")
+        assert len(receiver.received) == 12
+        assert not any("cookie" in each.headers for each in receiver.received)
