@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, ParamSpec, Protocol, TypeVar
 import httpx
 
 from worker.delivery.errors import DeliveryError
+from worker.delivery.guarded_http import WORKSPACE, LookupsBusyError
 from worker.delivery.url_guard import UrlError
 from worker.delivery.webhook_deliveries import Attempt, Claimed, Delivery, Due, WebhookDeliveries
 from worker.safe_text import printable, redact
@@ -37,6 +38,9 @@ MOST_WAITING: Final = 1000
 
 MOST_SEEN: Final = 20_000
 """Entries of the list that one look reads at most."""
+
+PUT_BACK: Final = 30.0
+"""Seconds after which a delivery is tried whose host could not be looked up for want of a place."""
 
 LONGEST_ANSWER: Final = 500
 """Characters of an answer's body that are kept."""
@@ -207,7 +211,12 @@ class WebhookSender:
         if headers is None:
             await self._in_thread(self._deliveries.give_up, claimed, "the endpoint is not there any more")
             return
-        attempt = await self._attempt(delivery, headers)
+        try:
+            attempt = await self._attempt(delivery, headers)
+        except LookupsBusyError as busy:
+            logger.warning("the webhook %s of %s is put back: %s", delivery.event, delivery.bot_id, busy)
+            await self._in_thread(self._deliveries.put_back, claimed, PUT_BACK)
+            return
         after = await self._in_thread(self._deliveries.record, claimed, attempt)
         if after is None:
             logger.info("the webhook %s of %s was deleted meanwhile", delivery.id, delivery.bot_id)
@@ -244,7 +253,11 @@ class WebhookSender:
             async with (
                 asyncio.timeout(self._seconds),
                 self._client.stream(
-                    "POST", delivery.url, content=delivery.body.encode(), headers=headers
+                    "POST",
+                    delivery.url,
+                    content=delivery.body.encode(),
+                    headers=headers,
+                    extensions={WORKSPACE: delivery.workspace},
                 ) as response,
             ):
                 status = response.status_code

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import httpx
 import pytest
 
 from tests.support.memory_store import MemoryStore
 from tests.support.receivers import Receiver, receiving
 from tests.support.waits import until
-from worker.delivery.guarded_http import guarded_client
+from worker.delivery.guarded_http import WORKSPACE, LookupsBusyError, guarded_client
 from worker.delivery.object_store import PagedStore, StoreUnavailableError
 from worker.delivery.url_guard import UrlGuard, read_allowed
 from worker.delivery.webhook_deliveries import (
@@ -22,7 +23,7 @@ from worker.delivery.webhook_deliveries import (
     delivery_id,
     endpoint_id,
 )
-from worker.delivery.webhooks import LONGEST_ANSWER, PARALLEL, WebhookSender
+from worker.delivery.webhooks import LONGEST_ANSWER, PARALLEL, PUT_BACK, WebhookSender
 
 NOW = 1_790_000_000.0
 PATIENCE = 0.3
@@ -260,6 +261,42 @@ async def test_a_removed_endpoint_ends_its_deliveries(room: Room) -> None:
     there = room.found(made)
     assert (there.state, there.attempts[-1].error) == ("failed", "the endpoint is not there any more")
     assert receiver.received == []
+
+
+async def test_a_try_without_a_look_up_is_none(room: Room) -> None:
+    receiver, busy = await room.receiver(), True
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        assert request.extensions[WORKSPACE] == "anna"
+        if busy:
+            raise LookupsBusyError("many names")
+        return httpx.Response(200, stream=httpx.ByteStream(b""))
+
+    sender = WebhookSender(
+        room.deliveries,
+        httpx.AsyncClient(transport=httpx.MockTransport(answer)),
+        lambda delivery, now: {},
+        room.seen,
+        lambda: room.now,
+    )
+    room.stack.push_async_callback(sender.close)
+    made = room.offer(sender, receiver.url)
+    for _ in range(2 * len(SCHEDULE)):
+        await room.begun(sender)
+        there = room.found(made)
+        assert (there.state, there.tries, there.attempts) == ("pending", 0, [])
+        assert there.next_at == room.now + PUT_BACK
+        assert list(room.deliveries.due(room.now)) == []
+        room.now += PUT_BACK
+        await sender.look()
+    await room.begun(sender)
+    busy = False
+    room.now += PUT_BACK
+    await sender.look()
+    await room.begun(sender)
+    assert (room.found(made).state, room.found(made).tries) == ("delivered", 1)
+    assert room.seen.states == {"delivered": 1}
+    assert room.store.list("webhooks/") == []
 
 
 async def test_a_store_that_fails_for_a_moment_loses_nothing(room: Room) -> None:
