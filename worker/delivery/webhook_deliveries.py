@@ -248,10 +248,9 @@ class WebhookDeliveries:
         for item in self._store.list(self._bot(bot_id)):
             self._store.delete(item.key)
 
-    def due(self, now: float) -> Iterator[Due]:
-        """The entries of all deliveries that are due at ``now``, the earliest first."""
+    def due(self, now: float, after: str = "") -> Iterator[Due]:
+        """The entries of all deliveries that are due at ``now``, the earliest first; ``after``: only those behind this key."""
         folder = f"{self._start}due/"
-        after = ""
         while listed := self._store.page(folder, after, LARGEST_PAGE):
             for item in listed:
                 entry = _read_due(item.key)

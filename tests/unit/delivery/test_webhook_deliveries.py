@@ -304,6 +304,9 @@ def test_what_is_due_comes_by_time_over_minutes_and_pages(room: Room) -> None:
         room.now += 7
     assert room.due() == ids
     assert len(list(room.one.due(NOW + 70))) == 11
+    entries = list(room.one.due(room.now))
+    for index, entry in enumerate(entries):
+        assert list(room.one.due(room.now, entry.key)) == entries[index + 1 :]
 
 
 def test_a_delivery_that_cannot_be_read_and_an_entry_that_is_none_hold_up_nothing(room: Room) -> None:
