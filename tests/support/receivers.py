@@ -37,8 +37,8 @@ class Received(NamedTuple):
 class Receiver:
     """Keeps what it received in ``received``. ``status`` is what it answers; 0: it closes the connection without an answer.
 
-    ``hang``: it never answers. ``location``: the header of a redirect. ``answer`` is the body, ``drip`` sends one
-    that does not end. ``busy`` is how many requests are open, ``most`` how many were at once.
+    ``hang``: it never answers. ``location``: the header of a redirect. ``cookie``: that of Set-Cookie. ``answer`` is the
+    body, ``drip`` sends one that does not end. ``busy`` is how many requests are open, ``most`` how many were at once.
     """
 
     def __init__(self) -> None:
@@ -47,6 +47,7 @@ class Receiver:
         self.hang = False
         self.drip = False
         self.location: str | None = None
+        self.cookie: str | None = None
         self.answer = b"ok"
         self.busy = 0
         self.most = 0
@@ -96,6 +97,7 @@ class Receiver:
         if self.status == 0:
             return
         extra = f"Location: {self.location}\r\n" if self.location else ""
+        extra += f"Set-Cookie: {self.cookie}\r\n" if self.cookie else ""
         length = 1_000_000 if self.drip else len(self.answer)
         writer.write(f"HTTP/1.1 {self.status} X\r\n{extra}Content-Length: {length}\r\n\r\n".encode())
         writer.write(b"" if self.drip else self.answer)

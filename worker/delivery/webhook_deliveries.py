@@ -196,6 +196,15 @@ class WebhookDeliveries:
             return after
         raise PreconditionFailedError(f"{claimed.delivery.id}: changed {_CONFLICTS} times meanwhile")
 
+    def put_back(self, claimed: Claimed, seconds: float) -> None:
+        """Makes a delivery due in ``seconds``, without a try; not if it was changed meanwhile, by whom it is due then."""
+        later = msgspec.structs.replace(claimed.delivery, next_at=self._clock() + seconds, claimed_until=0.0)
+        try:
+            self._put(later, if_match=claimed.etag)
+        except PreconditionFailedError:
+            return
+        self._move_due(claimed.delivery, later)
+
     def give_up(self, claimed: Claimed, why: str) -> None:
         """Ends a delivery that cannot be sent any more, since there is no such endpoint."""
         attempt = Attempt(at=self._clock(), error=why)
@@ -239,10 +248,9 @@ class WebhookDeliveries:
         for item in self._store.list(self._bot(bot_id)):
             self._store.delete(item.key)
 
-    def due(self, now: float) -> Iterator[Due]:
-        """The entries of all deliveries that are due at ``now``, the earliest first."""
+    def due(self, now: float, after: str = "") -> Iterator[Due]:
+        """The entries of all deliveries that are due at ``now``, the earliest first; ``after``: only those behind this key."""
         folder = f"{self._start}due/"
-        after = ""
         while listed := self._store.page(folder, after, LARGEST_PAGE):
             for item in listed:
                 entry = _read_due(item.key)

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, ParamSpec, Protocol, TypeVar
 import httpx
 
 from worker.delivery.errors import DeliveryError
+from worker.delivery.guarded_http import WORKSPACE, LookupsBusyError
 from worker.delivery.url_guard import UrlError
 from worker.delivery.webhook_deliveries import Attempt, Claimed, Delivery, Due, WebhookDeliveries
 from worker.safe_text import printable, redact
@@ -33,10 +34,13 @@ PARALLEL: Final = 8
 """Requests to one endpoint at once. One that hangs keeps as many open, and no other endpoint waits for them."""
 
 MOST_WAITING: Final = 1000
-"""Deliveries for one endpoint that this server takes on; what is due beyond them stays in the list."""
+"""Deliveries for one endpoint that this server keeps in memory; what is due beyond them stays in the list."""
 
 MOST_SEEN: Final = 20_000
-"""Entries of the list that one look reads at most."""
+"""Entries of the list that one look reads at most; the next one goes on behind them, so that no endpoint hides the others."""
+
+PUT_BACK: Final = 30.0
+"""Seconds after which a delivery is tried whose host could not be looked up for want of a place."""
 
 LONGEST_ANSWER: Final = 500
 """Characters of an answer's body that are kept."""
@@ -100,12 +104,14 @@ class WebhookSender:
         self._tasks: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         """The ids of what waits or is sent here, by endpoint."""
+        self._seen = ""
+        """The key of the entry behind which the next look begins; empty: with the earliest."""
         self._closed = False
 
     def offer(self, claimed: Claimed) -> None:
         """Sends a new delivery at once, after those of its bot and endpoint that wait here. Thread-safe, never blocks.
 
-        What comes while the sender closes is left to the next look of any server.
+        What comes while MOST_WAITING of its endpoint wait, or while the sender closes, is left to the next look of any server.
         """
         self._loop.call_soon_threadsafe(self._enqueue, claimed, claimed.delivery)
 
@@ -127,13 +133,14 @@ class WebhookSender:
                 continue
 
     async def look(self) -> None:
-        """Begins all that is due and not under way here."""
-        now = self._clock()
-        found = await self._in_thread(lambda: list(islice(self._deliveries.due(now), MOST_SEEN)))
-        self._observer.set_oldest_due(max(0.0, now - found[0].at) if found else 0.0)
+        """Begins what is due and not under way here: MOST_SEEN entries, behind those of the look before if there are more."""
+        now, after = self._clock(), self._seen
+        found = await self._in_thread(lambda: list(islice(self._deliveries.due(now, after), MOST_SEEN)))
+        self._seen = found[-1].key if len(found) == MOST_SEEN else ""
+        if not after:
+            self._observer.set_oldest_due(max(0.0, now - found[0].at) if found else 0.0)
         for entry in found:
-            if len(self._known[entry.endpoint]) < MOST_WAITING:
-                self._enqueue(entry, entry)
+            self._enqueue(entry, entry)
 
     async def idle(self) -> None:
         """Waits until nothing that was begun is under way."""
@@ -155,9 +162,10 @@ class WebhookSender:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _enqueue(self, item: Claimed | Due, names: Delivery | Due) -> None:
-        if self._closed or names.id in self._known[names.endpoint]:
+        known = self._known[names.endpoint]
+        if self._closed or names.id in known or len(known) >= MOST_WAITING:
             return
-        self._known[names.endpoint].add(names.id)
+        known.add(names.id)
         lane = _Lane(names.endpoint, names.bot_id)
         waiting = self._lanes.get(lane)
         if waiting is not None:
@@ -207,7 +215,12 @@ class WebhookSender:
         if headers is None:
             await self._in_thread(self._deliveries.give_up, claimed, "the endpoint is not there any more")
             return
-        attempt = await self._attempt(delivery, headers)
+        try:
+            attempt = await self._attempt(delivery, headers)
+        except LookupsBusyError as busy:
+            logger.warning("the webhook %s of %s is put back: %s", delivery.event, delivery.bot_id, busy)
+            await self._in_thread(self._deliveries.put_back, claimed, PUT_BACK)
+            return
         after = await self._in_thread(self._deliveries.record, claimed, attempt)
         if after is None:
             logger.info("the webhook %s of %s was deleted meanwhile", delivery.id, delivery.bot_id)
@@ -244,7 +257,11 @@ class WebhookSender:
             async with (
                 asyncio.timeout(self._seconds),
                 self._client.stream(
-                    "POST", delivery.url, content=delivery.body.encode(), headers=headers
+                    "POST",
+                    delivery.url,
+                    content=delivery.body.encode(),
+                    headers=headers,
+                    extensions={WORKSPACE: delivery.workspace},
                 ) as response,
             ):
                 status = response.status_code

@@ -11,12 +11,15 @@ from litestar.params import FromPath
 
 from worker.delivery.webhook_deliveries import Attempt, Delivery
 from worker.iso_time import iso_utc
-from worker.safe_text import redact
 from worker.server.access import Access
+from worker.server.endpoints import is_of_workspace, shown_url
 from worker.server.errors import NOT_FOUND, ApiError, Vendor
 from worker.server.openapi import NEEDS_KEY, responses
 from worker.server.services import AnyRequest, Given, Services
 
+_OPERATORS: Final = (
+    "This webhook went to an endpoint of the operator of this server, who alone can send it again."
+)
 _ID: Final = re.compile(r"msg_[0-9a-f]{32}")
 
 
@@ -33,7 +36,8 @@ class AttemptEntry(msgspec.Struct, frozen=True, kw_only=True):
 class DeliveryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One event for one endpoint. ``id`` is its ``webhook-id``; ``url`` is shown without user, query and fragment.
 
-    ``state`` is ``pending``, ``delivered`` or ``failed``; ``next_attempt_at`` is null where none will be made.
+    ``state`` is ``pending``, ``delivered`` or ``failed``; ``next_attempt_at`` is null where none will be made. Of an endpoint
+    of the operator's, ``url`` is the host alone, ``body`` and ``next_attempt_at`` are null, and ``attempts`` is empty.
     """
 
     id: str
@@ -43,7 +47,7 @@ class DeliveryEntry(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     created_at: str
     next_attempt_at: str | None
-    body: dict[str, Any]
+    body: dict[str, Any] | None
     attempts: list[AttemptEntry]
 
 
@@ -77,27 +81,37 @@ def retrieve_delivery(
 ) -> DeliveryEntry:
     """Returns one webhook with all attempts."""
     _check_owner(services, request, bot_id)
-    delivery = services.deliveries.get(bot_id, delivery_id) if _ID.fullmatch(delivery_id) else None
-    if delivery is None:
-        raise ApiError(404, NOT_FOUND)
-    return _entry(delivery)
+    return _entry(_delivery(services, bot_id, delivery_id))
 
 
 @post(
     "/{delivery_id:str}/send_again",
     status_code=202,
-    responses=responses(Vendor.RECALL, 404),
+    responses=responses(Vendor.RECALL, 403, 404),
     sync_to_thread=True,
 )
 def send_again(
     services: Given, request: AnyRequest, bot_id: FromPath[str], delivery_id: FromPath[str]
 ) -> Response[DeliveryEntry]:
-    """Sends a webhook again within seconds, with the same id, whatever became of it before."""
+    """Sends a webhook again within seconds, with the same id, whatever became of it before.
+
+    The operator's endpoints get none again.
+    """
     _check_owner(services, request, bot_id)
-    delivery = services.deliveries.send_again(bot_id, delivery_id) if _ID.fullmatch(delivery_id) else None
+    there = _delivery(services, bot_id, delivery_id)
+    if not is_of_workspace(there):
+        raise ApiError(403, _OPERATORS, code="not_allowed")
+    delivery = services.deliveries.send_again(bot_id, delivery_id)
     if delivery is None:
         raise ApiError(404, NOT_FOUND)
     return Response(_entry(delivery), status_code=202)
+
+
+def _delivery(services: Services, bot_id: str, delivery_id: str) -> Delivery:
+    delivery = services.deliveries.get(bot_id, delivery_id) if _ID.fullmatch(delivery_id) else None
+    if delivery is None:
+        raise ApiError(404, NOT_FOUND)
+    return delivery
 
 
 def _check_owner(services: Services, request: AnyRequest, bot_id: str) -> None:
@@ -106,16 +120,17 @@ def _check_owner(services: Services, request: AnyRequest, bot_id: str) -> None:
 
 
 def _entry(delivery: Delivery) -> DeliveryEntry:
+    is_own = is_of_workspace(delivery)
     return DeliveryEntry(
         id=delivery.id,
         event=delivery.event,
         form=delivery.form,
-        url=redact(delivery.url),
+        url=shown_url(delivery),
         state=delivery.state,
         created_at=iso_utc(delivery.created_at),
-        next_attempt_at=None if delivery.next_at is None else iso_utc(delivery.next_at),
-        body=msgspec.json.decode(delivery.body),
-        attempts=[_attempt(each) for each in delivery.attempts],
+        next_attempt_at=iso_utc(delivery.next_at) if is_own and delivery.next_at is not None else None,
+        body=msgspec.json.decode(delivery.body) if is_own else None,
+        attempts=[_attempt(each) for each in delivery.attempts] if is_own else [],
     )
 
 

@@ -29,6 +29,7 @@ from worker.contracts.webhooks import Form
 from worker.delivery.url_guard import UrlError, read_url
 from worker.delivery.webhook_deliveries import Delivery, endpoint_id
 from worker.errors import InputError, cause
+from worker.safe_text import redact
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +149,23 @@ class Endpoints:
             logger.error("the endpoints of webhooks stay as they were: %s", error)
         else:
             logger.info("%d endpoints of webhooks are read", len(self._file.endpoints))
+
+
+def is_of_workspace(delivery: Delivery) -> bool:
+    """Whether the delivery goes to the URL of its bot's create body, or to an endpoint of its workspace in the file. Pure.
+
+    All others are the operator's. The workspace may not see their answers, nor their URLs, whose paths may hold secrets.
+    """
+    own = (endpoint_id(kind, delivery.form, delivery.url, delivery.workspace) for kind in (_CALLBACK, _FILE))
+    return delivery.endpoint in own
+
+
+def shown_url(delivery: Delivery) -> str:
+    """What the delivery's workspace sees of its URL: no user, query and fragment; of the operator's only the host. Pure."""
+    if is_of_workspace(delivery):
+        return redact(delivery.url)
+    parts = read_url(delivery.url)
+    return f"{parts.scheme}://{parts.host}"
 
 
 def _stamp(path: Path | None) -> tuple[int, int, int] | None:

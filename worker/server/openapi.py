@@ -39,7 +39,7 @@ _MEANING: Final = {
     202: "Not ready yet",
     400: "The request is wrong",
     401: "No valid key",
-    403: "The key is wrong",
+    403: "The key is wrong, or not allowed to do this",
     404: "There is no such thing",
     405: "Not in this state",
     409: "Conflicts with an earlier request",

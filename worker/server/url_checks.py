@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 PATIENCE: Final = 3.0
 """Seconds for which a name is looked up while a client waits. The URL is judged again at each delivery."""
 
-_LOOKUPS: Final = 32
+LOOKUPS: Final = 32
 """Names that are looked up at once."""
 
 
@@ -25,7 +25,7 @@ class UrlChecks:
 
     def __init__(self, guard: UrlGuard) -> None:
         self._guard = guard
-        self._lookups = ThreadPoolExecutor(_LOOKUPS, "url-checks")
+        self._lookups = ThreadPoolExecutor(LOOKUPS, "url-checks")
 
     def check(self, values: Mapping[str, Any], field: str) -> None:
         """Raises ApiError if ``values`` have a ``field`` that is set and no URL (400), or leads inside (MeetStream's form 400,
@@ -36,7 +36,7 @@ class UrlChecks:
             return
         try:
             read_url(url)
-            self._lookups.submit(self._guard.check, url).result(PATIENCE)
+            self._check(url)
         except TimeoutError:
             logger.warning("the host of %s is not found in time; it is judged again at each delivery", field)
         except UrlBlockedError as error:
@@ -44,3 +44,16 @@ class UrlChecks:
             raise ApiError(status, f"{field}: {error}", code="request_blocked") from error
         except UrlError as error:
             raise bad_body(JobError(f"job: {field}: {error}", field=[field])) from error
+
+    def close(self) -> None:
+        """Waits for the look-ups under way."""
+        self._lookups.shutdown()
+
+    def _check(self, url: str) -> None:
+        """Raises TimeoutError after PATIENCE, and what UrlGuard.check raises."""
+        look_up = self._lookups.submit(self._guard.check, url)
+        try:
+            look_up.result(PATIENCE)
+        finally:
+            # What no thread has begun by then would only hold up the next ones.
+            look_up.cancel()

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Sequence
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -9,7 +12,15 @@ import pytest
 
 from tests.support.receivers import receiving
 from tests.support.tls import NAME, identity
-from worker.delivery.guarded_http import guarded_client
+from tests.support.waits import until
+from worker.delivery import guarded_http
+from worker.delivery.guarded_http import (
+    MOST_LOOKUPS,
+    MOST_OF_WORKSPACE,
+    WORKSPACE,
+    LookupsBusyError,
+    guarded_client,
+)
 from worker.delivery.url_guard import UrlBlockedError, UrlGuard, read_allowed
 
 LOCAL = read_allowed(["127.0.0.1"])
@@ -25,6 +36,54 @@ class Names:
     def __call__(self, host: str, port: int) -> Sequence[str]:
         self.asked.append(host)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class SlowNames:
+    """A resolver that finds no host below ``slow.example`` until it is released. ``asked``: names in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.released = threading.Event()
+
+    def __call__(self, host: str, port: int) -> Sequence[str]:
+        self.asked.append(host)
+        if host.endswith("slow.example"):
+            self.released.wait(20)
+        return ["127.0.0.1"]
+
+
+class Posts:
+    """Requests to one receiver, by workspace and host."""
+
+    def __init__(self, client: httpx.AsyncClient, port: int, names: SlowNames) -> None:
+        self.client = client
+        self.port = port
+        self.names = names
+        self.begun: list[asyncio.Task[int]] = []
+
+    async def post(self, workspace: str, host: str) -> int:
+        url = f"http://{host}:{self.port}/"
+        return (await self.client.post(url, content=b"{}", extensions={WORKSPACE: workspace})).status_code
+
+    def begin(self, workspace: str, host: str) -> asyncio.Task[int]:
+        task = asyncio.create_task(self.post(workspace, host))
+        self.begun.append(task)
+        return task
+
+
+@asynccontextmanager
+async def posting() -> AsyncIterator[Posts]:
+    """Ends with all its requests and look-ups."""
+    names = SlowNames()
+    async with receiving() as receiver, guarded_client(UrlGuard(LOCAL, names)) as client:
+        posts = Posts(client, receiver.port, names)
+        try:
+            yield posts
+        finally:
+            names.released.set()
+            for task in posts.begun:
+                task.cancel()
+            await asyncio.gather(*posts.begun, return_exceptions=True)
 
 
 async def test_the_connection_goes_to_the_judged_address_with_the_hosts_name() -> None:
@@ -96,3 +155,69 @@ async def test_a_connection_is_not_used_for_another_host() -> None:
             "b.example",
         ]
         assert names.asked == ["a.example", "b.example"]
+
+
+async def test_no_cookie_is_kept() -> None:
+    async with (
+        receiving() as receiver,
+        guarded_client(UrlGuard(LOCAL, Names(["127.0.0.1"]))) as client,
+    ):
+        for cookie in (
+            "a=1",
+            "a=1; Path=/",
+            "a=1; Domain=hooks.example",
+            "a=1; Domain=.example; Max-Age=1000",
+        ):
+            receiver.cookie = cookie
+            for host in ("a.hooks.example", "a.hooks.example", "c.hooks.example"):
+                await client.post(f"http://{host}:{receiver.port}/", content=b"{}")
+        assert len(receiver.received) == 12
+        assert not any("cookie" in each.headers for each in receiver.received)
+
+
+async def test_a_slow_name_is_looked_up_once_for_all_requests_of_a_workspace() -> None:
+    async with posting() as posts:
+        slow = [posts.begin("anna", "slow.example") for _ in range(2 * MOST_LOOKUPS)]
+        await until(lambda: posts.names.asked)
+        assert await posts.post("anna", "well.example") == 200
+        assert posts.names.asked == ["slow.example", "well.example"]
+        posts.names.released.set()
+        assert await asyncio.gather(*slow) == [200] * len(slow)
+        assert posts.names.asked == ["slow.example", "well.example"]
+        assert await posts.post("anna", "slow.example") == 200
+        assert posts.names.asked[2:] == ["slow.example"], "what was found is not kept"
+
+
+async def test_slow_names_of_one_workspace_leave_places_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with posting() as posts:
+        slow = [posts.begin("anna", f"{index}.slow.example") for index in range(2 * MOST_LOOKUPS)]
+        await until(lambda: len(posts.names.asked) == MOST_OF_WORKSPACE)
+        assert await posts.post("bob", "well.example") == 200
+        assert len(posts.names.asked) == MOST_OF_WORKSPACE + 1
+        # Requests that are cut leave their threads behind, which still count.
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        monkeypatch.setattr(guarded_http, "LOOKUP_PATIENCE", 0.05)
+        with pytest.raises(LookupsBusyError):
+            await posts.post("anna", "well.example")
+        posts.names.released.set()
+        monkeypatch.setattr(guarded_http, "LOOKUP_PATIENCE", 20)
+        assert await posts.post("anna", "well.example") == 200
+
+
+async def test_where_all_places_are_taken_a_request_waits_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with posting() as posts:
+        for index in range(MOST_LOOKUPS):
+            posts.begin(f"w{index // MOST_OF_WORKSPACE}", f"{index}.slow.example")
+        await until(lambda: len(posts.names.asked) == MOST_LOOKUPS)
+        monkeypatch.setattr(guarded_http, "LOOKUP_PATIENCE", 0.05)
+        with pytest.raises(LookupsBusyError):
+            await posts.post("bob", "well.example")
+        monkeypatch.setattr(guarded_http, "LOOKUP_PATIENCE", 20)
+        waits = posts.begin("bob", "well.example")
+        await asyncio.sleep(0)
+        posts.names.released.set()
+        assert await waits == 200

@@ -240,6 +240,26 @@ def test_a_delivery_about_a_deleted_bot_leaves_nothing_once_it_is_done(room: Roo
     assert room.store.objects == {}
 
 
+def test_what_is_put_back_is_due_later_unless_it_was_changed(room: Room) -> None:
+    claimed = room.one.add(new())
+    assert claimed is not None
+    room.one.put_back(claimed, 30)
+    assert room.due() == []
+    assert room.two.claim("b1", new().id) is None
+    assert len(room.entries()) == 1
+    room.now += 30
+    assert room.due() == [new().id]
+    again = room.two.claim("b1", new().id)
+    assert again is not None
+    assert (again.delivery.state, again.delivery.tries, again.delivery.attempts) == ("pending", 0, [])
+    room.one.put_back(claimed, 30)
+    room.two.record(again, Attempt(at=room.now, status=200))
+    there = room.one.get("b1", new().id)
+    assert there is not None
+    assert there.state == "delivered"
+    assert room.entries() == []
+
+
 def test_send_again_begins_the_schedule_anew_with_the_same_id(room: Room) -> None:
     claimed = room.one.add(new())
     assert claimed is not None
@@ -284,6 +304,9 @@ def test_what_is_due_comes_by_time_over_minutes_and_pages(room: Room) -> None:
         room.now += 7
     assert room.due() == ids
     assert len(list(room.one.due(NOW + 70))) == 11
+    entries = list(room.one.due(room.now))
+    for index, entry in enumerate(entries):
+        assert list(room.one.due(room.now, entry.key)) == entries[index + 1 :]
 
 
 def test_a_delivery_that_cannot_be_read_and_an_entry_that_is_none_hold_up_nothing(room: Room) -> None:

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import httpx
 import pytest
 
 from tests.support.memory_store import MemoryStore
 from tests.support.receivers import Receiver, receiving
 from tests.support.waits import until
-from worker.delivery.guarded_http import guarded_client
+from worker.delivery import webhooks
+from worker.delivery.guarded_http import WORKSPACE, LookupsBusyError, guarded_client
 from worker.delivery.object_store import PagedStore, StoreUnavailableError
 from worker.delivery.url_guard import UrlGuard, read_allowed
 from worker.delivery.webhook_deliveries import (
@@ -22,7 +24,7 @@ from worker.delivery.webhook_deliveries import (
     delivery_id,
     endpoint_id,
 )
-from worker.delivery.webhooks import LONGEST_ANSWER, PARALLEL, WebhookSender
+from worker.delivery.webhooks import LONGEST_ANSWER, PARALLEL, PUT_BACK, WebhookSender
 
 NOW = 1_790_000_000.0
 PATIENCE = 0.3
@@ -204,6 +206,60 @@ async def test_an_endpoint_that_hangs_delays_no_other_and_has_few_connections(ro
     assert slow.most == PARALLEL
 
 
+async def test_due_entries_of_an_endpoint_that_hangs_hide_no_other(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "MOST_SEEN", 10)
+    monkeypatch.setattr(webhooks, "MOST_WAITING", 15)
+    slow, well, sender = await room.receiver(), await room.receiver(), room.server(seconds=60)
+    slow.hang = True
+    for index in range(45):
+        assert room.deliveries.add(room.make(slow.url, bot_id=f"b{index}")) is not None
+        room.now += 0.01
+    made = [room.make(well.url, bot_id=f"b{index}") for index in range(12)]
+    for each in made:
+        assert room.deliveries.add(each) is not None
+        room.now += 0.01
+    room.now += CLAIM
+    for _ in range(6):
+        await sender.look()
+        assert room.seen.lag == pytest.approx(room.now - NOW, abs=0.01), "of the earliest of all"
+    await until(lambda: room.seen.states["delivered"] == len(made))
+    assert (slow.busy, sorted(well.ids)) == (PARALLEL, sorted(each.id for each in made))
+    # The next look is at the earliest again, until all is done.
+    slow.hang = False
+    slow.released.set()
+    for _ in range(12):
+        await sender.idle()
+        room.now += CLAIM
+        await sender.look()
+    await sender.idle()
+    assert room.store.list("webhooks/") == []
+    assert len(well.received) == len(made)
+    assert room.seen.lag == 0
+
+
+async def test_offers_beyond_what_is_kept_for_an_endpoint_are_left_to_a_look(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "MOST_WAITING", 15)
+    slow, well, sender = await room.receiver(), await room.receiver(), room.server(seconds=60)
+    slow.hang = True
+    made = [room.offer(sender, slow.url, bot_id=f"b{index}") for index in range(40)]
+    room.offer(sender, well.url)
+    await until(lambda: slow.busy == PARALLEL and room.seen.states["delivered"] == 1)
+    slow.hang = False
+    slow.released.set()
+    await sender.idle()
+    assert len(slow.received) == 15
+    for _ in range(3):
+        room.now += CLAIM
+        await sender.look()
+        await sender.idle()
+    assert {each.id for each in made} == set(slow.ids)
+    assert room.store.list("webhooks/") == []
+
+
 async def test_an_answer_whose_body_never_ends_counts_by_its_status(room: Room) -> None:
     receiver, sender = await room.receiver(), room.server()
     receiver.drip = True
@@ -260,6 +316,42 @@ async def test_a_removed_endpoint_ends_its_deliveries(room: Room) -> None:
     there = room.found(made)
     assert (there.state, there.attempts[-1].error) == ("failed", "the endpoint is not there any more")
     assert receiver.received == []
+
+
+async def test_a_try_without_a_look_up_is_none(room: Room) -> None:
+    receiver, busy = await room.receiver(), True
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        assert request.extensions[WORKSPACE] == "anna"
+        if busy:
+            raise LookupsBusyError("many names")
+        return httpx.Response(200, stream=httpx.ByteStream(b""))
+
+    sender = WebhookSender(
+        room.deliveries,
+        httpx.AsyncClient(transport=httpx.MockTransport(answer)),
+        lambda delivery, now: {},
+        room.seen,
+        lambda: room.now,
+    )
+    room.stack.push_async_callback(sender.close)
+    made = room.offer(sender, receiver.url)
+    for _ in range(2 * len(SCHEDULE)):
+        await room.begun(sender)
+        there = room.found(made)
+        assert (there.state, there.tries, there.attempts) == ("pending", 0, [])
+        assert there.next_at == room.now + PUT_BACK
+        assert list(room.deliveries.due(room.now)) == []
+        room.now += PUT_BACK
+        await sender.look()
+    await room.begun(sender)
+    busy = False
+    room.now += PUT_BACK
+    await sender.look()
+    await room.begun(sender)
+    assert (room.found(made).state, room.found(made).tries) == ("delivered", 1)
+    assert room.seen.states == {"delivered": 1}
+    assert room.store.list("webhooks/") == []
 
 
 async def test_a_store_that_fails_for_a_moment_loses_nothing(room: Room) -> None:

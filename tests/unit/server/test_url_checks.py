@@ -65,13 +65,18 @@ async def test_what_is_public_or_not_known_yet_is_taken(api: Api, url: str | Non
 def test_a_name_server_that_does_not_answer_holds_up_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.01)
     answered = threading.Event()
+    asked: list[str] = []
 
     def hang(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
         answered.wait(20)
         return ["127.0.0.1"]
 
     checks = UrlChecks(UrlGuard(resolve=hang))
     try:
-        checks.check({"callback_url": "https://slow.example/"}, "callback_url")
+        for _ in range(module.LOOKUPS + 20):
+            checks.check({"callback_url": "https://slow.example/"}, "callback_url")
     finally:
         answered.set()
+        checks.close()
+    assert len(asked) <= module.LOOKUPS, "what found no thread in time is dropped"

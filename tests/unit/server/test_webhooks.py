@@ -271,6 +271,42 @@ async def test_the_log_is_the_workspaces_own(room: WebhookRoom) -> None:
         assert (await nobody.get(path)).status_code == 401
 
 
+async def test_of_the_operators_endpoints_the_log_shows_host_and_state(room: WebhookRoom) -> None:
+    own, mine, operators, bobs = [await room.receiver() for _ in range(4)]
+    operators.answer = mine.answer = b"an answer"
+    operators.status = mine.status = 500
+    room.write_file(
+        endpoints=[
+            {"url": mine.url, "workspace": "anna"},
+            {"url": f"{operators.url}/s3cret"},
+            {"url": bobs.url, "workspace": "bob"},
+        ]
+    )
+    bot_id = await room.create(webhook_url=own.url)
+    room.send(room.visit(bot_id)[0])
+    server = room.server()
+    path = f"/api/v1/bot/{bot_id}/deliveries"
+    async with server.running() as sender, room.api.client() as client:
+        await until(lambda: not list(room.queue._messages()))
+        await idle(sender)
+        results = (await client.get(path)).json()["results"]
+        for entry in results:
+            assert (await client.get(f"{path}/{entry['id']}")).json() == entry
+        by_url = {entry["url"]: entry for entry in results}
+        assert set(by_url) == {own.url, mine.url, "http://127.0.0.1"}
+        assert by_url[mine.url]["attempts"][0]["answer"] == "an answer"
+        hidden = by_url["http://127.0.0.1"]
+        assert (hidden["event"], hidden["state"]) == ("bot.joining_call", "pending")
+        assert (hidden["attempts"], hidden["body"], hidden["next_attempt_at"]) == ([], None, None)
+        for url in (own.url, mine.url):
+            assert (await client.post(f"{path}/{by_url[url]['id']}/send_again")).status_code == 202
+        refused = await client.post(f"{path}/{hidden['id']}/send_again")
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+        await sender.look()
+        await idle(sender)
+    assert [len(each.received) for each in (own, mine, operators, bobs)] == [2, 2, 1, 0]
+
+
 def written_down(room: WebhookRoom, bot_id: str) -> int:
     """How many deliveries of the bot are known to be done."""
     return sum(1 for each in room.api.services.deliveries.of_bot(bot_id) if each.state == "delivered")

@@ -6,14 +6,17 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from worker.delivery import webhook_deliveries
+from worker.delivery.webhook_deliveries import Attempt, Delivery
 from worker.manifest.filenames import display_name
-from worker.safe_text import redact
+from worker.server.endpoints import is_of_workspace, shown_url
 from worker.server.page.views import Moment, moment
 
 
 class Try(NamedTuple):
-    """One try to deliver an event. ``url``: without secrets. ``answer``: the status, or what went wrong."""
+    """One try to deliver an event. ``url``: without secrets. ``answer``: the status, or what went wrong.
+
+    Of a delivery to the operator's endpoint, all tries are one: ``url`` is the host, ``answer`` what became of it.
+    """
 
     at: Moment
     event: str
@@ -21,25 +24,28 @@ class Try(NamedTuple):
     answer: str
 
 
-def tries(deliveries: Iterable[webhook_deliveries.Delivery]) -> list[Try]:
+def tries(deliveries: Iterable[Delivery]) -> list[Try]:
     """All tries, the newest first."""
-    made = sorted(
-        ((attempt, delivery) for delivery in deliveries for attempt in delivery.attempts),
-        key=lambda each: each[0].at,
-        reverse=True,
-    )
+    made = [entry for delivery in deliveries for entry in _tries(delivery)]
+    made.sort(key=lambda each: each[0], reverse=True)
     return [
         Try(
-            at=moment(datetime.fromtimestamp(attempt.at, UTC).isoformat(), is_exact=True),
+            at=moment(datetime.fromtimestamp(at, UTC).isoformat(), is_exact=True),
             event=delivery.event,
-            url=display_name(redact(delivery.url)),
-            answer=_answer(attempt),
+            url=display_name(shown_url(delivery)),
+            answer=answer,
         )
-        for attempt, delivery in made
+        for at, delivery, answer in made
     ]
 
 
-def _answer(attempt: webhook_deliveries.Attempt) -> str:
+def _tries(delivery: Delivery) -> list[tuple[float, Delivery, str]]:
+    if is_of_workspace(delivery):
+        return [(attempt.at, delivery, _answer(attempt)) for attempt in delivery.attempts]
+    return [(delivery.created_at, delivery, delivery.state)]
+
+
+def _answer(attempt: Attempt) -> str:
     if attempt.status is None:
         return display_name(attempt.error or "") or "no answer"
     return f"delivered ({attempt.status})" if attempt.is_success else f"refused ({attempt.status})"
