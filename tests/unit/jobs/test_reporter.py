@@ -267,17 +267,17 @@ async def test_a_pause_is_reported_once_and_known_to_the_next_worker() -> None:
     desk = Desk()
     desk.reporter.paused(True)
     assert desk.sink.sent == []
-    desk.reporter.enter(State.IN_CALL_RECORDING)
-    for paused in (True, False, False, True):
+    assert not desk.reporter.enter(State.IN_CALL_RECORDING).paused
+    for paused in (True, True, False, False, True):
         desk.reporter.paused(paused)
     await until(lambda: is_written(desk, State.IN_CALL_RECORDING)() and desk.status.paused)
     names = [event["event"] for event in desk.sink.sent]
-    assert names == ["bot.recording", "recording.processing", "recording.paused"]
-    assert [event["code"] for event in desk.sink.sent[1:]] == ["processing", "paused"]
+    assert names == ["bot.recording", "recording.paused", "recording.processing", "recording.paused"]
+    assert [event["code"] for event in desk.sink.sent[1:]] == ["paused", "processing", "paused"]
     sequences = [event["sequence"] for event in desk.sink.sent]
     assert sequences == sorted(set(sequences))
     before = desk.status
     again = Reporter(desk.store, KEYS, desk.sink, desk.lease, job(), 3, time.time, before=before)
     again.paused(True)
     assert again.enter(State.IN_CALL_RECORDING).paused
-    assert len(desk.sink.sent) == 4
+    assert len(desk.sink.sent) == 5
