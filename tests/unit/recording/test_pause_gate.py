@@ -30,6 +30,7 @@ from worker.tape.events import (
     RecordingEnded,
     RecordingPaused,
     RecordingResumed,
+    RecordingStarted,
     TapeEvent,
 )
 
@@ -68,9 +69,12 @@ def speech(mime_type: str, delay: float) -> list[Frame]:
     return frames
 
 
-def recorded(platform: str, frames: list[Frame], pauses: Pauses, delivery: float) -> Logged:
-    """What is on the tape of a bot that is paused for each of ``pauses`` (seconds of meeting time, None: until the end),
-    where the page delivers its batches ``delivery`` seconds late."""
+def recorded(
+    platform: str, frames: list[Frame], pauses: Pauses, delivery: float, recognized: float = 0.0
+) -> Logged:
+    """What is on the tape of a bot that is paused for each of ``pauses`` (seconds of meeting time, inf: until the end), where
+    the page delivers its batches ``delivery`` seconds late, and the call is recognized ``recognized`` seconds after its begin.
+    """
     now = 0.0
     logged: Logged = []
     gate = PauseGate(lambda event: logged.append((event, now)), lambda: now)
@@ -79,7 +83,7 @@ def recorded(platform: str, frames: list[Frame], pauses: Pauses, delivery: float
         if isinstance(event, FrameBatch):
             steps.append((max(each.arrival for each in event.frames) + delivery, 2, event))
         else:
-            steps.append((event.at, 0, event))
+            steps.append((event.at + recognized * isinstance(event, RecordingStarted), 0, event))
     for start, end in pauses:
         steps.append((STARTED_AT + start, 1, RecordingPaused(at=STARTED_AT + start)))
         if end < inf:
@@ -116,10 +120,15 @@ moments = st.lists(
 
 @pytest.mark.parametrize("mime_type", [CODED, RED])
 @pytest.mark.parametrize("platform", Platform)
-@given(moments=moments, delay=st.sampled_from([0.0, 0.013]), delivery=st.sampled_from([0.0, 0.4, 3.0]))
-@example(moments=[3.0, 5.0, 5.1, 9.0], delay=0.013, delivery=0.4)
-@example(moments=[9.2, 9.55, 9.75, 10.6, 12.4], delay=0.013, delivery=3.0)
-@example(moments=[0.0, 2.0, 11.0], delay=0.0, delivery=3.0)
+@given(
+    moments=moments,
+    delay=st.sampled_from([0.0, 0.013]),
+    delivery=st.sampled_from([0.0, 0.4, 3.0]),
+    recognized=st.sampled_from([0.0, 6.0]),
+)
+@example(moments=[3.0, 5.0, 5.1, 9.0], delay=0.013, delivery=0.4, recognized=6.0)
+@example(moments=[9.2, 9.55, 9.75, 10.6, 12.4], delay=0.013, delivery=3.0, recognized=0.0)
+@example(moments=[0.0, 2.0, 11.0], delay=0.0, delivery=3.0, recognized=0.0)
 @settings(
     max_examples=10,
     phases=[Phase.explicit, Phase.generate],
@@ -132,12 +141,13 @@ def test_no_packet_of_a_pause_is_recorded_and_all_others_are_at_their_places(
     moments: list[float],
     delay: float,
     delivery: float,
+    recognized: float,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     bounds = [*sorted(moments), inf]
     pauses = [(bounds[index], bounds[index + 1]) for index in range(0, len(bounds) - 1, 2)]
     frames = speech(mime_type, delay)
-    events = recorded(platform, frames, pauses, delivery)
+    events = recorded(platform, frames, pauses, delivery, recognized)
     folder = tmp_path_factory.mktemp("paused")
     manifest = rendered(events, folder)
 
