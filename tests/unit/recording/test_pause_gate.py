@@ -18,7 +18,7 @@ from tests.support.deafness import report
 from tests.support.streams import Stream, tape
 from tests.support.tapes import STARTED_AT
 from worker.lifecycle.media_state import MediaMonitor
-from worker.manifest.schema import Manifest
+from worker.manifest.schema import Holes, Manifest
 from worker.platforms.registry import Platform
 from worker.recording.deafness_watch import DeafnessWatch
 from worker.recording.pause_gate import COPIES_REACH, LATEST_DELIVERY, GatedEvent, PauseGate
@@ -189,8 +189,31 @@ def test_the_page_that_delivers_too_late_is_not_believed_during_a_pause() -> Non
     passed: list[GatedEvent] = []
     gate = PauseGate(passed.append, lambda: STARTED_AT + 4 + LATEST_DELIVERY + 0.1)
     gate.close(STARTED_AT + 4)
-    gate.take(FrameBatch(1, 0, 0, Stream(0, 1).frames(1.0, 2.0, [101], [payload(101, 1)])))
-    assert passed == [FrameBatch(1, 0, 0, [])]
+    frames = Stream(0, 1).frames(1.0, 2.0, [101], [payload(101, 1)])
+    late, later = FrameBatch(1, 0, 3, frames), FrameBatch(1, 1, 4, frames[:7])
+    for batch in (late, later, FrameBatch(1, 2, 4, []), FrameBatch(2, 0, 1, [])):
+        gate.take(batch)
+    gate.open(STARTED_AT + 10)
+    gate.take(FrameBatch(1, 3, 5, []))
+    # Each batch counts what its document has dropped so far.
+    assert passed == [
+        FrameBatch(1, 0, 53, []),
+        FrameBatch(1, 1, 61, []),
+        FrameBatch(1, 2, 61, []),
+        FrameBatch(2, 0, 1, []),
+        FrameBatch(1, 3, 62, []),
+    ]
+
+
+def test_what_comes_too_late_is_a_hole_in_the_manifest(tmp_path: Path) -> None:
+    frames = speech(CODED, 0.0)
+    events = recorded("google_meet", frames, [(6.0, 13.0)], LATEST_DELIVERY + 1)
+    on_tape = {own(each) for event, _ in events if isinstance(event, FrameBatch) for each in event.frames}
+    missing = [each for each in frames if each.arrival < STARTED_AT + 6 and own(each) not in on_tape]
+    manifest = rendered(events, tmp_path)
+    assert isinstance(manifest.recording.holes, Holes)
+    assert manifest.recording.holes.frames_dropped == len(missing) > 0
+    assert not manifest.recording.complete
 
 
 def test_copies_are_left_out_only_right_after_a_pause() -> None:
