@@ -107,6 +107,7 @@ async def test_frames_from_before_the_call_was_recognized_count_unless_a_command
     first = media.now.first_frame
     assert first is not None
     parts: Any = SimpleNamespace(observers=[])
+    clock: Any = lambda: EPOCH  # noqa: E731
     attempt = session._Session(
         request,
         parts,
@@ -119,7 +120,7 @@ async def test_frames_from_before_the_call_was_recognized_count_unless_a_command
         media,
         RecordingObserver(),
         parts,
-        lambda: EPOCH,
+        clock,
     )
     if told == "now":
         controls.start_recording()
