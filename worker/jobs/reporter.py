@@ -53,7 +53,7 @@ def read_status(store: ObjectStore, keys: BotKeys) -> tuple[str | None, BotStatu
         return None, None
     try:
         return stored.etag, msgspec.json.decode(stored.data, type=BotStatus)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         logger.warning("%s: cannot be read: %s", keys.status, error)
         return stored.etag, None
 

@@ -36,6 +36,10 @@ from worker.recording.controls import Controls, Message, Screenshot
 KEYS = bot_keys("", "bot-1")
 TTL = 30.0
 JSON = "application/json"
+NOT_UTF8 = (
+    b'{"commands":[{"id":"\xff","kind":"leave","at":1}],'
+    b'"acknowledged":[{"id":"\xff","kind":"leave","outcome":"done","at":1}]}'
+)
 
 
 @pytest.fixture(autouse=True)
@@ -248,7 +252,7 @@ async def test_a_worker_that_lost_its_lease_does_nothing(tmp_path: Path) -> None
     assert read(store) == CommandState()
 
 
-@pytest.mark.parametrize("garbage", [b"{", b'{"acknowledged":[{"id":"\xff', b'{"x":' + b"[" * 100_000])
+@pytest.mark.parametrize("garbage", [b"{", NOT_UTF8, b'{"x":' + b"[" * 100_000])
 @pytest.mark.parametrize("key", [KEYS.commands, KEYS.command_state])
 async def test_a_document_that_cannot_be_read_costs_commands_only(
     key: str, garbage: bytes, tmp_path: Path

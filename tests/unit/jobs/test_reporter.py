@@ -17,7 +17,7 @@ from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import RefusedError
 from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
 from worker.jobs import reporter as module
-from worker.jobs.reporter import Reporter
+from worker.jobs.reporter import Reporter, read_status
 from worker.reasons import Reason
 from worker.states import State
 
@@ -261,6 +261,14 @@ async def test_a_successor_writes_over_bot_json_of_the_former_worker() -> None:
     successor = Desk("worker-2", former.store)
     successor.reporter.enter(State.JOINING)
     await until(is_written(successor, State.JOINING))
+
+
+@pytest.mark.parametrize("garbage", [b"{", b'{"bot_id":"\xff"}', b'{"x":' + b"[" * 100_000])
+def test_a_status_that_cannot_be_read_is_none(garbage: bytes) -> None:
+    store = MemoryStore()
+    store.overwrite(KEYS.status, garbage)
+    etag, status = read_status(store, KEYS)
+    assert (etag is None, status) == (False, None)
 
 
 async def test_a_pause_is_reported_once_and_known_to_the_next_worker() -> None:
