@@ -6,8 +6,9 @@ bounded, and each is replaced as a whole, on the condition that it is still the 
 
 from __future__ import annotations
 
+import logging
 from enum import StrEnum
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -16,8 +17,15 @@ from worker.contracts.fields import LONGEST_MESSAGE, NotServed
 from worker.contracts.recall import SendTo
 from worker.safe_text import printable
 
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=msgspec.Struct)
+
 MOST_WAITING: Final = 30
-"""Commands of a bot that may wait. More are refused."""
+"""Commands of a bot that may wait. More are refused, but for those to leave."""
+
+MOST_LISTED: Final = 300
+"""Commands of one object that a worker takes, far more than the API lists. Others are ignored."""
 
 MOST_REMEMBERED: Final = 100
 """Acknowledgements that are kept, beside those of commands that are still listed."""
@@ -48,7 +56,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Commands(msgspec.Struct, frozen=True, kw_only=True):
-    """``commands.json``: in the order in which they were given; without those that were acknowledged before the last one."""
+    """``commands.json``: one to leave before all others, those in the order in which they were given; without those that were
+    acknowledged before the last one."""
 
     commands: list[Command] = []
 
@@ -89,6 +98,10 @@ class CommandState(msgspec.Struct, frozen=True, kw_only=True):
         """What became of a command; None: it waits, or is not remembered."""
         return next((each for each in self.acknowledged if each.id == command_id), None)
 
+    def acknowledged_ids(self) -> set[str]:
+        """The ids of the commands whose acknowledgements are remembered."""
+        return {each.id for each in self.acknowledged}
+
     def with_acknowledgement(self, added: Acknowledgement, listed: Commands) -> CommandState:
         """With one more; ``listed`` are the commands whose acknowledgements must be kept."""
         ids = {command.id for command in listed.commands}
@@ -102,9 +115,27 @@ class TooManyCommandsError(Exception):
     """MOST_WAITING commands wait already."""
 
 
+def decoded(data: bytes, kind: type[T], key: str) -> T:
+    """One of the two objects; an empty one where this version cannot read it: that may cost commands, and nothing else.
+
+    ``key`` names it in the log.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        logger.error("%s: cannot be read: %s", key, error)
+        return kind()
+
+
 def with_command(listed: Commands, state: CommandState, added: Command) -> Commands:
-    """``listed`` with one more command, without those that are acknowledged. Raises TooManyCommandsError."""
-    waiting = [each for each in listed.commands if state.acknowledgement(each.id) is None]
+    """``listed`` with one more command, without those that are acknowledged; one to leave comes first and is never refused.
+
+    Raises TooManyCommandsError.
+    """
+    acknowledged = state.acknowledged_ids()
+    waiting = [each for each in listed.commands if each.id not in acknowledged]
+    if added.kind == CommandKind.LEAVE:
+        return Commands(commands=[added, *waiting])
     if len(waiting) >= MOST_WAITING:
         raise TooManyCommandsError
     return Commands(commands=[*waiting, added])

@@ -116,6 +116,8 @@ class Attempts:
             # The bot will be back, with this worker or the next one.
             if state in REPORTED_STATES and not (state is State.LEAVING and goes_on(reason)):
                 reporter.enter(state, reason)
+                # A session that begins in another state of the pause than the one before it writes no event of the change.
+                reporter.paused(self._controls.paused)
 
         plan = AttemptPlan(
             number, self._keys.attempt(number), self._request(number, reporter, ends_by), self._log

@@ -13,18 +13,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import msgspec
 
 from worker.contracts.commands import (
     LONGEST_DETAIL,
+    MOST_LISTED,
     Acknowledgement,
     Command,
     CommandKind,
     Commands,
     CommandState,
     Outcome,
+    decoded,
 )
 from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.errors import DeliveryError
@@ -37,8 +39,6 @@ from worker.recording.controls import Controls, Message, Screenshot
 from worker.safe_text import printable
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 POLL: Final = 1.0
 """Seconds between two looks for commands: 3,600 conditional reads an hour."""
@@ -53,6 +53,7 @@ UPLOAD_PATIENCE: Final = 20.0
 """Seconds of retries of a picture's upload."""
 
 TOLD_TO_LEAVE: Final = "the bot was told to leave"
+_BROKEN: Final = "an internal error"
 _NOT_IN_CALL: Final = "the bot is not in the call any more"
 
 
@@ -170,25 +171,36 @@ class CommandInbox:
         if not await asyncio.to_thread(self._may_speak):
             raise LeaseLostError(f"{self._keys.commands}: another worker has the bot")
         self._etag = stored.etag
-        self._take(_decoded(stored.data, Commands, self._keys.commands))
+        self._take(decoded(stored.data, Commands, self._keys.commands))
 
     def _take(self, listed: Commands) -> None:
-        self._listed = listed
-        for command in listed.commands:
-            if command.id not in self._taken and self._state.acknowledgement(command.id) is None:
+        if len(listed.commands) > MOST_LISTED:
+            logger.error("%d commands are listed; only the first %d count", len(listed.commands), MOST_LISTED)
+        self._listed = Commands(commands=listed.commands[:MOST_LISTED])
+        acknowledged = self._state.acknowledged_ids()
+        for command in self._listed.commands:
+            if command.id not in self._taken and command.id not in acknowledged:
                 self._taken.add(command.id)
-                self._carry_out(command)
-        self._taken &= {command.id for command in listed.commands}
+                self._try(command)
+        self._taken &= {command.id for command in self._listed.commands}
+
+    def _try(self, command: Command) -> None:
+        """Carries out a command. One that breaks something costs no other command anything, and is not repeated."""
+        logger.info("the bot is told: %s", printable(command.kind))
+        try:
+            self._carry_out(command)
+        except Exception:
+            logger.exception("internal error in a command")
+            self._acknowledge(command, Outcome.FAILED, _BROKEN)
 
     def _carry_out(self, command: Command) -> None:
-        logger.info("the bot is told: %s", printable(command.kind))
         if self._over and command.kind != CommandKind.LEAVE:
             self._acknowledge(command, Outcome.REFUSED, _NOT_IN_CALL)
             return
         match command.kind:
             case CommandKind.LEAVE:
-                self._acknowledge(command, Outcome.DONE, left=True)
                 self._leave(self._told_to_leave())
+                self._acknowledge(command, Outcome.DONE, left=True)
             case CommandKind.PAUSE:
                 self._controls.set_paused(True)
                 self._acknowledge(command, Outcome.DONE, paused=True)
@@ -262,10 +274,10 @@ class CommandInbox:
     def _find(self, store: ObjectStore) -> _Found:
         state, listed, etag = CommandState(), Commands(), None
         with suppress(NotFoundError):
-            state = _decoded(store.get(self._keys.command_state).data, CommandState, self._keys.command_state)
+            state = decoded(store.get(self._keys.command_state).data, CommandState, self._keys.command_state)
         with suppress(NotFoundError):
             stored = store.get(self._keys.commands)
-            listed, etag = _decoded(stored.data, Commands, self._keys.commands), stored.etag
+            listed, etag = decoded(stored.data, Commands, self._keys.commands), stored.etag
         return _Found(state, listed, etag)
 
     def _told_to_leave(self) -> Ending:
@@ -273,12 +285,3 @@ class CommandInbox:
 
     def _may_speak(self) -> bool:
         return self._lease.may_speak(self._clock())
-
-
-def _decoded(data: bytes, kind: type[T], key: str) -> T:
-    """The document; an empty one where this version cannot read it, which must not cost the recording anything."""
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
-        logger.error("%s: cannot be read: %s", key, error)
-        return kind()

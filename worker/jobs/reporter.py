@@ -53,7 +53,7 @@ def read_status(store: ObjectStore, keys: BotKeys) -> tuple[str | None, BotStatu
         return None, None
     try:
         return stored.etag, msgspec.json.decode(stored.data, type=BotStatus)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         logger.warning("%s: cannot be read: %s", keys.status, error)
         return stored.etag, None
 
@@ -139,18 +139,19 @@ class Reporter:
             self._write_soon(self._status)
 
     def paused(self, paused: bool) -> None:
-        """Reports that the recording is paused, or goes on: sends an event, and writes bot.json soon. Only changes are
-        reported."""
-        if paused == self._paused:
+        """Reports that the recording is paused, or goes on: sends an event, and writes bot.json soon.
+
+        Only changes are reported, and nothing before the first state.
+        """
+        if self._status is None or paused == self._paused:
             return
         self._paused = paused
-        if self._status is not None:
-            status = msgspec.structs.replace(
-                self._status, paused=paused, sequence=self.next_sequence(), updated_at=iso_utc(self._clock())
-            )
-            self._status = status
-            self._send(pause_event(status, self._job.custom_attributes))
-            self._write_soon(status)
+        status = msgspec.structs.replace(
+            self._status, paused=paused, sequence=self.next_sequence(), updated_at=iso_utc(self._clock())
+        )
+        self._status = status
+        self._send(pause_event(status, self._job.custom_attributes))
+        self._write_soon(status)
 
     async def audio_ready(self) -> None:
         """Reports that audio_streams.json is there: first in bot.json, then by an event.

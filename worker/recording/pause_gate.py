@@ -7,6 +7,7 @@ what arrived during the pause is not, also if it comes after the pause.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable
 from math import inf
 from typing import Final
@@ -14,6 +15,7 @@ from typing import Final
 import msgspec
 
 from worker.audio.red import RedError, without_copies
+from worker.manifest.recording_facts import MOST_DOCUMENTS
 from worker.tape.events import RED_MIME_TYPE, DocumentClosed, Frame, FrameBatch, PageEvent, TapDeaf
 
 LATEST_DELIVERY: Final = 5.0
@@ -30,8 +32,9 @@ GatedEvent = FrameBatch | PageEvent | DocumentClosed | TapDeaf
 class PauseGate:
     """Passes the page's events on to ``take``; of batches only the frames that arrived while it was open.
 
-    A batch keeps its number and its counts also where no frame of it is left, so nothing counts as missing. ``observers`` are
-    called with each batch of frames that were kept away. ``clock`` returns Unix seconds, as the frames have them.
+    A batch keeps its number and its counts also where no frame of it is left, so nothing counts as missing. Frames from before
+    a pause that come later than LATEST_DELIVERY are counted as dropped. ``observers`` are called with each batch of frames that
+    were kept away. ``clock`` returns Unix seconds, as the frames have them.
     """
 
     def __init__(self, take: Callable[[GatedEvent], None], clock: Callable[[], float]) -> None:
@@ -40,6 +43,8 @@ class PauseGate:
         self._clock = clock
         self._bounds: list[float] = []
         """When it was closed, opened, closed, … in ascending order."""
+        self._too_late: Counter[int] = Counter()
+        """By document, the frames from before a pause that came too late."""
 
     def close(self, at: float) -> None:
         """Frames that arrive from ``at`` on are kept away; -inf: all. Does nothing while it is closed."""
@@ -53,7 +58,7 @@ class PauseGate:
 
     def take(self, event: GatedEvent) -> None:
         """Takes the page's next event. Raises what ``take`` raises."""
-        if not isinstance(event, FrameBatch) or not self._bounds or not event.frames:
+        if not isinstance(event, FrameBatch) or not self._bounds:
             self._take(event)
             return
         is_late = self._is_closed and self._clock() > self._bounds[-1] + LATEST_DELIVERY
@@ -61,16 +66,25 @@ class PauseGate:
         kept_away: list[Frame] = []
         for frame in event.frames:
             passed = bisect_right(self._bounds, frame.arrival)
-            if passed % 2 or is_late:
+            if passed % 2:
                 kept_away.append(frame)
+            elif is_late:
+                kept_away.append(frame)
+                self._count_too_late(event.document)
             else:
                 opened = self._bounds[passed - 1] if passed else -inf
                 kept.append(_without_copies(frame) if frame.arrival < opened + COPIES_REACH else frame)
-        self._take(msgspec.structs.replace(event, frames=kept))
+        # The page's own count goes on; a batch's count is of all its document's batches so far.
+        dropped = event.dropped + self._too_late[event.document]
+        self._take(msgspec.structs.replace(event, frames=kept, dropped=dropped))
         if kept_away:
             batch = msgspec.structs.replace(event, frames=kept_away)
             for observe in self.observers:
                 observe(batch)
+
+    def _count_too_late(self, document: int) -> None:
+        if document in self._too_late or len(self._too_late) < MOST_DOCUMENTS:
+            self._too_late[document] += 1
 
     @property
     def _is_closed(self) -> bool:

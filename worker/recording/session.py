@@ -178,7 +178,9 @@ class _Session:
         self._controls = request.controls or Controls()
         self._paused = False
         """As the tape has it."""
-        self._waits_for_start = request.policy.start_on == "manual"
+        self._told_before = self._controls.told_to_record
+        """Whether an earlier attempt was told to record."""
+        self._waits_for_start = request.policy.start_on == "manual" and not self._told_before
         self._media = media
         self._observer = observer
         self._clock = clock
@@ -296,12 +298,13 @@ class _Session:
 
     def _meeting_start(self, at: float) -> float:
         """When the recording begins: with the frames from before the call was recognized, unless recording was denied then, or
-        a command made it begin.
+        a command in this attempt made it begin.
 
         Frames that may be the lobby's do not belong to the call.
         """
         start, first = at - IN_FLIGHT, self._media.now.first_frame
-        if self._lifecycle.recording_was_denied or self._waits_for_start or self._controls.told_to_record:
+        told_now = self._controls.told_to_record and not self._told_before
+        if self._lifecycle.recording_was_denied or self._waits_for_start or told_now:
             return at
         if first is not None:
             start = max(min(start, first), start - HELD_SECONDS)

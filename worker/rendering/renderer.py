@@ -98,6 +98,8 @@ class Renderer:
         """The mix is written up to here, in samples."""
         self._resumed: list[float] = []
         """When each pause ended, in seconds of meeting time."""
+        self._resumed_before: list[tuple[float, float]] = []
+        """(time, log time) of the ends of pauses before RecordingStarted was fed, in Unix seconds."""
         self._ended = False
 
     def feed(self, event: TapeEvent, logged: float) -> None:
@@ -114,13 +116,17 @@ class Renderer:
             self._clock = MeetingClock(min(event.at, logged + TOLERANCE))
             self._stem_set.begin(self._clock.zero)
             self._meeting.begin()
+            for resumed, its_log_time in self._resumed_before:
+                self._note_resumed(self._clock.event_time(resumed, its_log_time))
         if self._clock is None:
             self._meeting.observe(event, None)
+            if isinstance(event, RecordingResumed):
+                self._resumed_before.append((event.at, logged))
         elif not self._ended:
             at = self._clock.event_time(event.at, logged)
             self._meeting.observe(event, at)
             if isinstance(event, RecordingResumed):
-                self._resumed.append(max([at, *self._resumed[-1:]]))
+                self._note_resumed(at)
             if isinstance(event, RecordingEnded):
                 self._now = max(0.0, at)
                 self._ended = True
@@ -220,6 +226,11 @@ class Renderer:
             if arrival > now:
                 now = arrival
         self._advance(now, now)
+
+    def _note_resumed(self, at: float) -> None:
+        """A pause ended at ``at`` (seconds of meeting time); one before its beginning does not matter."""
+        if at > 0:
+            self._resumed.append(max([at, *self._resumed[-1:]]))
 
     def _was_paused(self, since: float, until: float) -> bool:
         """Whether a pause ended after ``since`` and by ``until``, both in seconds of meeting time."""

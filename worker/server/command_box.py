@@ -18,6 +18,7 @@ from worker.contracts.commands import (
     CommandState,
     Outcome,
     TooManyCommandsError,
+    decoded,
     with_command,
 )
 from worker.delivery.bucket_layout import BotKeys
@@ -71,7 +72,7 @@ def phase_of(bots: Bots, record: BotRecord) -> Phase:
 def give(store: ObjectStore, keys: BotKeys, kind: CommandKind, now: float, message: str = "") -> Given:
     """Stores a command; one to leave that waits already is not repeated. ``now`` is in Unix seconds. Blocks.
 
-    Raises ApiError where too many wait, and what the store raises.
+    Raises ApiError where too many others wait, and what the store raises.
     """
     for _ in range(MOST_CONFLICTS):
         listed, etag = _read(store, keys.commands, Commands)
@@ -142,9 +143,9 @@ def completed() -> ApiError:
 
 
 def _read(store: ObjectStore, key: str, kind: type[T]) -> tuple[T, str | None]:
-    """A document and its ETag; an empty one where there is none."""
+    """A document and its ETag; an empty one where there is none, or none that can be read."""
     try:
         stored = store.get(key)
     except NotFoundError:
         return kind(), None
-    return msgspec.json.decode(stored.data, type=kind), stored.etag
+    return decoded(stored.data, kind, key), stored.etag

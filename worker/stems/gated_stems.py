@@ -55,6 +55,10 @@ class GatedStems:
         self._users = users
         self._tracks: dict[int, _Track] = {}
         """By the number of their slot."""
+        self._streams: dict[tuple[int, int, int], list[MixSlot]] = {}
+        """The slots of each stream, by document, receiver and SSRC: one more after each pause of the recording."""
+        self._latest: dict[int, MixSlot] = {}
+        """By the number of their stream, the last slot of each."""
         self._numbers: dict[SlotAddress, int] = {}
         self._slots_opened = 0
         self._gate = Gate(self._write)
@@ -87,7 +91,11 @@ class GatedStems:
 
     def open_slot(self, address: SlotAddress) -> MixSlot:
         """Opens a slot for a new track of the mix, or a new SSRC."""
-        slot = MixSlot(self._slots_opened, address.ssrc)
+        slots = self._streams.setdefault(_stream(address), [])
+        stream = slots[0].stream if slots else self._slots_opened
+        slot = MixSlot(self._slots_opened, address.ssrc, stream)
+        slots.append(slot)
+        self._latest[stream] = slot
         self._slots_opened += 1
         slot.track.be_silent_until(self._settled)
         receiver = (address.document, address.receiver)
@@ -100,8 +108,13 @@ class GatedStems:
     def close_slot(self, address: SlotAddress) -> None:
         """Forgets a slot in which nothing waits, and whose packets are all decided; its counts stay."""
         number = self._numbers.pop(address)
-        self._totals.close_slot(self._tracks.pop(number).slot)
-        self._router.repeating.forget(number)
+        slot = self._tracks.pop(number).slot
+        self._totals.close_slot(slot)
+        slots = self._streams[_stream(address)]
+        slots.remove(slot)
+        if not slots:
+            del self._streams[_stream(address)], self._latest[slot.stream]
+            self._router.repeating.forget(slot.stream)
 
     def decide(self, now: float) -> None:
         """Writes the packets that can be attributed at meeting time ``now`` (seconds)."""
@@ -159,9 +172,9 @@ class GatedStems:
     def _tenure_at(self, source: int, moment: float) -> int:
         return self._tenure_of(source, self._zero + moment)
 
-    def _delivers(self, slot: int, position: int) -> bool:
-        track = self._tracks.get(slot)
-        return track is not None and track.slot.last_arrival * SAMPLE_RATE >= position
+    def _delivers(self, stream: int, position: int) -> bool:
+        slot = self._latest.get(stream)
+        return slot is not None and slot.last_arrival * SAMPLE_RATE >= position
 
     def _divided(self) -> list[int]:
         return divided_stems(self._router.stems, self._tenure_at)
@@ -182,12 +195,12 @@ class GatedStems:
     def _is_repeated(self, packet: MixPacket, attribution: Attribution) -> bool:
         """Writes a packet into the stems, unless another track had brought it; returns whether one had."""
         if self._slots_opened > 1 and self._repeated.is_repeated(
-            packet.slot, packet.position, packet.payload, packet.csrcs
+            packet.stream, packet.position, packet.payload, packet.csrcs
         ):
             return True
         if attribution == NOISE:
             self._totals.count_noise()
-            return packet.slot in self._router.repeating
+            return packet.stream in self._router.repeating
         routed = self._router.write(packet, attribution)
         if not routed.repeated:
             self._totals.count(packet.samples, routed.evidence, shared=len(attribution.speakers) > 1)
@@ -200,6 +213,10 @@ class _Track(NamedTuple):
     slot: MixSlot
     receiver: tuple[int, int]
     mix_input: SpeechSink | None
+
+
+def _stream(address: SlotAddress) -> tuple[int, int, int]:
+    return (address.document, address.receiver, address.ssrc)
 
 
 def _heard(source: int, stem: GatedStem, isolation: str) -> HeardSource:

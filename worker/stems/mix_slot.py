@@ -17,9 +17,10 @@ class MixPacket(msgspec.Struct, gc=False):
     """A packet of the mix at its place.
 
     ``position`` and ``samples`` count at 48 kHz from meeting time 0. ``csrcs`` are in wire order, the dominant speaker's first.
-    ``slot`` numbers the call's slots. ``lost`` packets of the slot are missing before it, and ``concealed`` samples at
-    ``concealed_at`` are to be concealed for them. ``voiced``: it lists a source, or its encoder found a voice in it, or
-    the payload does not show that. ``near_voice``: it or a packet nearby is voiced.
+    ``slot`` numbers the call's slots. ``stream`` is the number of the first slot of the same SSRC of the same receiver: a pause
+    of the recording divides a stream into slots. ``lost`` packets of the slot are missing before it, and ``concealed``
+    samples at ``concealed_at`` are to be concealed for them. ``voiced``: it lists a source, or its encoder found a voice in
+    it, or the payload does not show that. ``near_voice``: it or a packet nearby is voiced.
     """
 
     position: int
@@ -32,6 +33,7 @@ class MixPacket(msgspec.Struct, gc=False):
     voiced: bool
     near_voice: bool
     slot: int = 0
+    stream: int = 0
     concealed_at: int = 0
     concealed: int = 0
 
@@ -39,9 +41,10 @@ class MixPacket(msgspec.Struct, gc=False):
 class MixSlot:
     """The packets of one SSRC of a mix; placed packets are kept until ``take``."""
 
-    def __init__(self, number: int, ssrc: int) -> None:
-        """``number`` counts the call's slots."""
+    def __init__(self, number: int, ssrc: int, stream: int) -> None:
+        """``number`` counts the call's slots; ``stream`` is the number of the first one of the same stream."""
         self.number = number
+        self.stream = stream
         self.last_arrival = 0.0
         self.buffer = JitterBuffer(_one_clock)
         self.track = SpeakerTrack(self, [self])
@@ -83,6 +86,7 @@ class MixSlot:
                 voiced,
                 voiced,
                 self.number,
+                self.stream,
                 *self._concealed,
             )
         )

@@ -85,13 +85,13 @@ class GatedStem(Stem):
     def __init__(self, path: Path, sinks: Sequence[SpeechSink] = ()) -> None:
         super().__init__(path, sinks)
         self.attribution: list[Run] = []
-        self.slot = -1
-        """The slot that brought the last packet."""
+        self.stream = -1
+        """The stream that brought the last packet."""
 
     def add(self, source: Source, packet: MixPacket, evidence: str, others: tuple[int, ...]) -> None:
         """Writes a packet of the mix at its place. ``others`` are the keys of the stems that share it."""
         self.list_source(source)
-        self.slot = packet.slot
+        self.stream = packet.stream
         track = self.track
         position = track.speak(packet.position, packet.samples, packet.payload)
         if packet.recovered:

@@ -14,23 +14,23 @@ from worker.stems.attribution import SpeakerEvidence
 from worker.stems.gate import Attribution
 from worker.stems.mix_slot import MixPacket
 from worker.stems.overflow import MOST_SOURCES, OVERFLOW, OverflowFloor
-from worker.stems.repeating_slots import RepeatingSlots
+from worker.stems.repeating_streams import RepeatingStreams
 from worker.stems.stem import GatedStem
 from worker.stems.stem_set import SourceSinks
 
 MAX_STEP_BACK = SAMPLE_RATE // 20
-"""A packet at most 50 ms before the end of its stem (another slot's clock) is appended; one further back is in the stem
+"""A packet at most 50 ms before the end of its stem (another stream's clock) is appended; one further back is in the stem
 already, from another track."""
 
 MOST_DELAY = SAMPLE_RATE
-"""A slot that repeats another brings each moment at most a second after it."""
+"""A stream that repeats another brings each moment at most a second after it."""
 
 FIRST_UNKNOWN = -1
 """The source of the first unknown speaker; further ones count down."""
 
 
 class Routed(NamedTuple):
-    """The ``evidence`` that was used. A ``repeated`` packet brings a moment that another slot had brought of all speakers."""
+    """The ``evidence`` that was used. A ``repeated`` packet brings a moment that another stream had brought of all speakers."""
 
     evidence: SpeakerEvidence
     repeated: bool
@@ -40,7 +40,7 @@ class StemRouter:
     """The stems of a gated mix by key, in order of first speech.
 
     ``source_of_user`` returns the source of a captioned user; ``tenure_of`` the number of a source's tenure at a moment of
-    meeting time in seconds; ``delivers`` whether something arrived in a slot at or after a moment, in samples. Each of
+    meeting time in seconds; ``delivers`` whether something arrived in a stream at or after a moment, in samples. Each of
     ``sinks`` is opened for each stem.
     """
 
@@ -53,7 +53,7 @@ class StemRouter:
         sinks: Sequence[SourceSinks] = (),
     ) -> None:
         self.stems: dict[int, GatedStem] = {}
-        self.repeating = RepeatingSlots()
+        self.repeating = RepeatingStreams()
         """By the packets that list their sources."""
         self.overflow = OverflowFloor()
         self._folder = folder
@@ -79,7 +79,7 @@ class StemRouter:
         written = [self._write_to(key, speakers, packet, evidence) for key in speakers]
         if speakers and evidence is SpeakerEvidence.CSRC:
             copied = not any(written)
-            self.repeating.note(packet.slot, copied=copied)
+            self.repeating.note(packet.stream, copied=copied)
             return Routed(evidence, repeated=copied)
         if any(written):
             return Routed(evidence, repeated=False)
@@ -111,26 +111,26 @@ class StemRouter:
         return True
 
     def _has(self, stem: GatedStem, packet: MixPacket, evidence: SpeakerEvidence) -> bool:
-        """Whether the stem has the packet's moment already, or gets it from another slot.
+        """Whether the stem has the packet's moment already, or gets it from another stream.
 
-        A slot that repeats others is later than they are, by its delay: what it brings of a source after another slot brought
-        it last is the end of the same words, as long as that slot still delivers.
+        A stream that repeats others is later than they are, by its delay: what it brings of a source
+        after another one brought it last is the end of the same words, as long as that one still delivers.
         """
+        if packet.stream == stem.stream or packet.stream not in self.repeating:
+            return _is_behind(packet, stem)
         step_back = stem.track.end - packet.position
-        if packet.slot == stem.slot or packet.slot not in self.repeating:
-            return step_back > MAX_STEP_BACK
         if step_back > packet.samples // 2:
             return True
         return (
             evidence is SpeakerEvidence.CSRC
             and packet.position - stem.track.speech_end < MOST_DELAY
-            and self._delivers(stem.slot, packet.position)
+            and self._delivers(stem.stream, packet.position)
         )
 
     def _write_to_unknown(self, packet: MixPacket) -> None:
         """Writes into the first unknown speaker's stem that has room: two tracks at once are two unknown speakers."""
         key = FIRST_UNKNOWN
-        while key in self.stems and self.stems[key].track.end - packet.position > MAX_STEP_BACK:
+        while key in self.stems and _is_behind(packet, self.stems[key]):
             key -= 1
         stem = self._stem(key)
         listed = Source(ssrc=packet.ssrc, csrc=None)
@@ -142,9 +142,11 @@ class StemRouter:
     def _write_to_overflow(
         self, key: int, packet: MixPacket, listed: Source, evidence: SpeakerEvidence, others: tuple[int, ...]
     ) -> None:
-        """Writes into the stem of all sources past MOST_SOURCES, once, unless another slot brings them at that moment."""
+        """Writes into the stem of all sources past MOST_SOURCES, once, unless another stream brings them at that moment."""
         self.overflow.add_source(key)
-        if packet is self._overflowed or not self.overflow.take(packet.slot, packet.position, packet.samples):
+        if packet is self._overflowed or not self.overflow.take(
+            packet.stream, packet.position, packet.samples
+        ):
             return
         self._overflowed = packet
         stem = self.stems.get(OVERFLOW) or self._open(OVERFLOW)
@@ -162,3 +164,12 @@ class StemRouter:
         stem = self.stems[key] = GatedStem(path, [sinks.open_source(key) for sinks in self._sinks])
         stem.track.be_silent_until(self._settled)
         return stem
+
+
+def _is_behind(packet: MixPacket, stem: GatedStem) -> bool:
+    """Whether the stem holds the packet's moment from another stream.
+
+    A stream holds none of its own twice: after a pause of the recording its clock is anchored anew, so its first packets may
+    lie before its last ones.
+    """
+    return packet.stream != stem.stream and stem.track.end - packet.position > MAX_STEP_BACK

@@ -13,6 +13,7 @@ import pytest
 from tests.support.memory_store import Failing, MemoryStore
 from tests.support.waits import until
 from worker.contracts.commands import (
+    MOST_LISTED,
     MOST_REMEMBERED,
     Acknowledgement,
     Command,
@@ -35,6 +36,10 @@ from worker.recording.controls import Controls, Message, Screenshot
 KEYS = bot_keys("", "bot-1")
 TTL = 30.0
 JSON = "application/json"
+NOT_UTF8 = (
+    b'{"commands":[{"id":"\xff","kind":"leave","at":1}],'
+    b'"acknowledged":[{"id":"\xff","kind":"leave","outcome":"done","at":1}]}'
+)
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +99,12 @@ def give(store: PagedStore, *kinds: str, message: str = "") -> list[str]:
     return given
 
 
+def put(store: PagedStore, *listed: Command) -> list[str]:
+    """As one object; returns the ids."""
+    store.put(KEYS.commands, msgspec.json.encode(Commands(commands=list(listed))), content_type=JSON)
+    return [each.id for each in listed]
+
+
 async def acknowledged(store: PagedStore, command_id: str) -> Acknowledgement:
     await until(lambda: read(store).acknowledgement(command_id) is not None)
     found = read(store).acknowledgement(command_id)
@@ -116,7 +127,8 @@ async def test_each_command_is_done_once_and_acknowledged(store: PagedStore, tmp
         assert (worker.controls.paused, worker.controls.told_to_record, worker.followed) == (False, True, 3)
         assert [ending.reason for ending in worker.endings] == ["interrupted"]
     state = read(store)
-    assert [each.id for each in state.acknowledged] == [paused, resumed, started, left]
+    assert {each.id for each in state.acknowledged} == {paused, resumed, started, left}
+    assert len(state.acknowledged) == 4
     assert {each.outcome for each in state.acknowledged} == {Outcome.DONE}
     assert (state.paused, state.started, state.left) == (False, True, True)
 
@@ -206,13 +218,24 @@ async def test_a_command_that_breaks_something_costs_no_other_command(tmp_path: 
         raise RuntimeError("broken")
 
     store = MemoryStore()
-    async with Worker.running(store, tmp_path) as worker:
-        worker.controls.attach(broken)
-        give(store, "pause")
-        await until(lambda: worker.controls.paused)
-        (left,) = give(store, "leave")
-        assert (await acknowledged(store, left)).outcome is Outcome.DONE
-        assert len(worker.endings) == 1
+    ids = put(store, *[Command(id=f"c-{kind}", kind=kind, at=1.0) for kind in ("pause", "start", "leave")])
+    worker = Worker(store, tmp_path)
+    worker.controls.attach(broken)
+    await worker.inbox.load(store)
+    assert len(worker.endings) == 1
+    await worker.inbox.end()
+    done = [(each.id, each.outcome) for each in read(store).acknowledged]
+    assert done == list(zip(ids, (Outcome.FAILED, Outcome.FAILED, Outcome.DONE), strict=True))
+
+
+async def test_of_an_object_with_too_many_commands_the_first_count(tmp_path: Path) -> None:
+    store = MemoryStore()
+    ids = put(store, *[Command(id=f"c{number}", kind="pause", at=1.0) for number in range(3 * MOST_LISTED)])
+    worker = Worker(store, tmp_path)
+    await worker.inbox.load(store)
+    await worker.inbox.end()
+    assert [each.id for each in read(store).acknowledged] == ids[:MOST_LISTED]
+    assert worker.followed == MOST_LISTED
 
 
 async def test_a_worker_that_lost_its_lease_does_nothing(tmp_path: Path) -> None:
@@ -229,10 +252,13 @@ async def test_a_worker_that_lost_its_lease_does_nothing(tmp_path: Path) -> None
     assert read(store) == CommandState()
 
 
+@pytest.mark.parametrize("garbage", [b"{", NOT_UTF8, b'{"x":' + b"[" * 100_000])
 @pytest.mark.parametrize("key", [KEYS.commands, KEYS.command_state])
-async def test_a_document_that_cannot_be_read_costs_commands_only(key: str, tmp_path: Path) -> None:
+async def test_a_document_that_cannot_be_read_costs_commands_only(
+    key: str, garbage: bytes, tmp_path: Path
+) -> None:
     store = MemoryStore()
-    store.overwrite(key, b"{")
+    store.overwrite(key, garbage)
     async with Worker.running(store, tmp_path):
         store.objects.pop(key)
         (paused,) = give(store, "pause")

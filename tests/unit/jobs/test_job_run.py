@@ -692,3 +692,21 @@ async def test_a_paused_bot_is_paused_in_the_next_attempt(stage: Stage) -> None:
     controls = stage.call.requests[0].controls
     assert controls is not None
     assert controls.paused
+
+
+@pytest.mark.usefixtures("quick_commands")
+async def test_a_resume_between_two_workers_is_reported(stage: Stage) -> None:
+    """Neither of their sessions writes an event of it: one was over, the other begins so."""
+    give(stage.cloud, "pause")
+    await drained(stage)
+    stage.close()
+    status = stage.cloud.status()
+    assert status is not None
+    assert status.paused
+    give(stage.cloud, "resume")
+    send_job(stage.cloud)
+    assert await handle_next(stage.cloud, stage.worker(Visit(), owner="worker-2")) == 0
+    stage.close()
+    status = stage.cloud.status()
+    assert status is not None
+    assert not status.paused

@@ -17,7 +17,7 @@ from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import RefusedError
 from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
 from worker.jobs import reporter as module
-from worker.jobs.reporter import Reporter
+from worker.jobs.reporter import Reporter, read_status
 from worker.reasons import Reason
 from worker.states import State
 
@@ -263,21 +263,29 @@ async def test_a_successor_writes_over_bot_json_of_the_former_worker() -> None:
     await until(is_written(successor, State.JOINING))
 
 
+@pytest.mark.parametrize("garbage", [b"{", b'{"bot_id":"\xff"}', b'{"x":' + b"[" * 100_000])
+def test_a_status_that_cannot_be_read_is_none(garbage: bytes) -> None:
+    store = MemoryStore()
+    store.overwrite(KEYS.status, garbage)
+    etag, status = read_status(store, KEYS)
+    assert (etag is None, status) == (False, None)
+
+
 async def test_a_pause_is_reported_once_and_known_to_the_next_worker() -> None:
     desk = Desk()
     desk.reporter.paused(True)
     assert desk.sink.sent == []
-    desk.reporter.enter(State.IN_CALL_RECORDING)
-    for paused in (True, False, False, True):
+    assert not desk.reporter.enter(State.IN_CALL_RECORDING).paused
+    for paused in (True, True, False, False, True):
         desk.reporter.paused(paused)
     await until(lambda: is_written(desk, State.IN_CALL_RECORDING)() and desk.status.paused)
     names = [event["event"] for event in desk.sink.sent]
-    assert names == ["bot.recording", "recording.processing", "recording.paused"]
-    assert [event["code"] for event in desk.sink.sent[1:]] == ["processing", "paused"]
+    assert names == ["bot.recording", "recording.paused", "recording.processing", "recording.paused"]
+    assert [event["code"] for event in desk.sink.sent[1:]] == ["paused", "processing", "paused"]
     sequences = [event["sequence"] for event in desk.sink.sent]
     assert sequences == sorted(set(sequences))
     before = desk.status
     again = Reporter(desk.store, KEYS, desk.sink, desk.lease, job(), 3, time.time, before=before)
     again.paused(True)
     assert again.enter(State.IN_CALL_RECORDING).paused
-    assert len(desk.sink.sent) == 4
+    assert len(desk.sink.sent) == 5

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from itertools import pairwise
 from math import inf
@@ -14,24 +16,30 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from fixtures.replica.comparison.recording import read_stem
+from fixtures.replica.voices import load_voice
 from tests.support.deafness import report
 from tests.support.streams import Stream, tape
 from tests.support.tapes import STARTED_AT
+from worker.jobs.second_try import replay_twice
 from worker.lifecycle.media_state import MediaMonitor
-from worker.manifest.schema import Manifest
+from worker.manifest.schema import Holes, Manifest
 from worker.platforms.registry import Platform
 from worker.recording.deafness_watch import DeafnessWatch
 from worker.recording.pause_gate import COPIES_REACH, LATEST_DELIVERY, GatedEvent, PauseGate
+from worker.recording.recorder import Recorder
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
+from worker.rendering.replay import replay
 from worker.tape.events import (
     Frame,
     FrameBatch,
     RecordingEnded,
     RecordingPaused,
     RecordingResumed,
+    RecordingStarted,
     TapeEvent,
 )
+from worker.tape.writer import TapeWriter
 
 SECONDS = 14.0
 PEOPLE = (101, 102)
@@ -68,9 +76,12 @@ def speech(mime_type: str, delay: float) -> list[Frame]:
     return frames
 
 
-def recorded(platform: str, frames: list[Frame], pauses: Pauses, delivery: float) -> Logged:
-    """What is on the tape of a bot that is paused for each of ``pauses`` (seconds of meeting time, None: until the end),
-    where the page delivers its batches ``delivery`` seconds late."""
+def recorded(
+    platform: str, frames: list[Frame], pauses: Pauses, delivery: float, recognized: float = 0.0
+) -> Logged:
+    """What is on the tape of a bot that is paused for each of ``pauses`` (seconds of meeting time, inf: until the end), where
+    the page delivers its batches ``delivery`` seconds late, and the call is recognized ``recognized`` seconds after its begin.
+    """
     now = 0.0
     logged: Logged = []
     gate = PauseGate(lambda event: logged.append((event, now)), lambda: now)
@@ -79,7 +90,7 @@ def recorded(platform: str, frames: list[Frame], pauses: Pauses, delivery: float
         if isinstance(event, FrameBatch):
             steps.append((max(each.arrival for each in event.frames) + delivery, 2, event))
         else:
-            steps.append((event.at, 0, event))
+            steps.append((event.at + recognized * isinstance(event, RecordingStarted), 0, event))
     for start, end in pauses:
         steps.append((STARTED_AT + start, 1, RecordingPaused(at=STARTED_AT + start)))
         if end < inf:
@@ -105,6 +116,11 @@ def rendered(events: Logged, folder: Path) -> Manifest:
     return renderer.finish()
 
 
+def packets(stem: Path) -> set[str]:
+    """The hashes of a stem's packets of speech."""
+    return {packet.sha256 for packet in read_stem(stem) if not packet.silent}
+
+
 def hashes(payloads: set[bytes]) -> set[str]:
     return {sha256(each).hexdigest() for each in payloads}
 
@@ -116,10 +132,15 @@ moments = st.lists(
 
 @pytest.mark.parametrize("mime_type", [CODED, RED])
 @pytest.mark.parametrize("platform", Platform)
-@given(moments=moments, delay=st.sampled_from([0.0, 0.013]), delivery=st.sampled_from([0.0, 0.4, 3.0]))
-@example(moments=[3.0, 5.0, 5.1, 9.0], delay=0.013, delivery=0.4)
-@example(moments=[9.2, 9.55, 9.75, 10.6, 12.4], delay=0.013, delivery=3.0)
-@example(moments=[0.0, 2.0, 11.0], delay=0.0, delivery=3.0)
+@given(
+    moments=moments,
+    delay=st.sampled_from([0.0, 0.013]),
+    delivery=st.sampled_from([0.0, 0.4, 3.0]),
+    recognized=st.sampled_from([0.0, 6.0]),
+)
+@example(moments=[3.0, 5.0, 5.1, 9.0], delay=0.013, delivery=0.4, recognized=6.0)
+@example(moments=[9.2, 9.55, 9.75, 10.6, 12.4], delay=0.013, delivery=3.0, recognized=0.0)
+@example(moments=[0.0, 2.0, 11.0], delay=0.0, delivery=3.0, recognized=0.0)
 @settings(
     max_examples=10,
     phases=[Phase.explicit, Phase.generate],
@@ -132,12 +153,13 @@ def test_no_packet_of_a_pause_is_recorded_and_all_others_are_at_their_places(
     moments: list[float],
     delay: float,
     delivery: float,
+    recognized: float,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     bounds = [*sorted(moments), inf]
     pauses = [(bounds[index], bounds[index + 1]) for index in range(0, len(bounds) - 1, 2)]
     frames = speech(mime_type, delay)
-    events = recorded(platform, frames, pauses, delivery)
+    events = recorded(platform, frames, pauses, delivery, recognized)
     folder = tmp_path_factory.mktemp("paused")
     manifest = rendered(events, folder)
 
@@ -150,12 +172,7 @@ def test_no_packet_of_a_pause_is_recorded_and_all_others_are_at_their_places(
     assert {own(frame) for frame in on_tape} == wanted
     everything = b"|".join(frame.payload for frame in on_tape)
     assert not [each for each in kept_away if each in everything]
-    files = {
-        packet.sha256
-        for _, segment in manifest.segments()
-        for packet in read_stem(folder / segment.url)
-        if not packet.silent
-    }
+    files = set().union(*(packets(folder / segment.url) for _, segment in manifest.segments()))
     assert files == hashes(wanted)
     assert manifest.packets().lost == 0
     assert manifest.recording.duration_seconds == SECONDS
@@ -175,12 +192,91 @@ def own(frame: Frame) -> bytes:
     return frame.payload[-len(payload(0, 0)) :]
 
 
+@pytest.mark.parametrize("is_killed", [False, True], ids=["ended", "killed"])
+@pytest.mark.parametrize("platform", Platform)
+def test_a_paused_tape_gives_the_same_bytes_live_in_replay_and_in_recovery(
+    platform: Platform, is_killed: bool, tmp_path: Path
+) -> None:
+    aria = [packet.payload for packet in load_voice("aria").speech][:400]
+    frames = [
+        *Stream(0, 6666).frames(1.0, SECONDS - 1, PEOPLE[:1], aria),
+        *Stream(1, 6667).frames(2.0, SECONDS - 2, PEOPLE[1:], aria[200:], delay=0.013),
+    ]
+    pauses = [(-1.0, 2.0), (4.0, 6.0), (6.1, 9.0), (11.0, inf)]
+    now = 0.0
+    with TapeWriter(tmp_path / "tape") as tape_writer:
+        renderer = DeferredRenderer(lambda platform: Renderer(tmp_path / "live", platform))
+        recorder = Recorder(tape_writer, renderer, lambda: now)
+        for event, logged in recorded(platform, frames, pauses, 0.4, recognized=3.0):
+            now = logged
+            if not (is_killed and isinstance(event, RecordingEnded)):
+                recorder.take(event)
+        recorder.finish()
+    assert recorder.error is None
+    replay(tmp_path / "tape", tmp_path / "replay", partial(Renderer, tmp_path / "replay"))
+    replay_twice(tmp_path / "tape", tmp_path / "recovery")
+    live, replayed, recovered = (bytes_of(tmp_path / each) for each in ("live", "replay", "recovery"))
+    assert live == replayed == recovered
+    assert {"audio.wav", "audio_streams.json"} < live.keys()
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """All files of a recording, by their paths in it."""
+    files = [each for each in folder.rglob("*") if each.is_file()]
+    return {each.relative_to(folder).as_posix(): each.read_bytes() for each in files}
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "unlisted"])
+@pytest.mark.parametrize("seed", [4, 10])
+@pytest.mark.parametrize("platform", Platform)
+def test_no_packet_at_the_edge_of_a_pause_is_a_copy(
+    platform: Platform, seed: int, listed: bool, tmp_path: Path
+) -> None:
+    """Where the network delays packets, the clocks of the two sides of a pause differ."""
+    rng = random.Random(seed)
+    frames = []
+    for each in speech(CODED, 0.0):
+        delay = 0.06 * rng.random() + 0.25 * (rng.random() < 0.05)
+        csrcs = each.csrcs if listed else ()
+        frames.append(msgspec.structs.replace(each, arrival=each.arrival + delay, csrcs=csrcs))
+    manifest = rendered(recorded(platform, frames, [(4.0, 4.2)], 0.2), tmp_path)
+    wanted = {own(each) for each in frames if not 4.0 <= each.arrival - STARTED_AT < 4.2}
+    files = [packets(tmp_path / segment.url) for _, segment in manifest.segments()]
+    assert len(files) == len(PEOPLE)
+    assert set().union(*files) == hashes(wanted)
+    assert manifest.packets().duplicate == 0
+    assert not [each for each in manifest.recording.warnings if "second track" in each]
+
+
 def test_the_page_that_delivers_too_late_is_not_believed_during_a_pause() -> None:
     passed: list[GatedEvent] = []
     gate = PauseGate(passed.append, lambda: STARTED_AT + 4 + LATEST_DELIVERY + 0.1)
     gate.close(STARTED_AT + 4)
-    gate.take(FrameBatch(1, 0, 0, Stream(0, 1).frames(1.0, 2.0, [101], [payload(101, 1)])))
-    assert passed == [FrameBatch(1, 0, 0, [])]
+    frames = Stream(0, 1).frames(1.0, 2.0, [101], [payload(101, 1)])
+    late, later = FrameBatch(1, 0, 3, frames), FrameBatch(1, 1, 4, frames[:7])
+    for batch in (late, later, FrameBatch(1, 2, 4, []), FrameBatch(2, 0, 1, [])):
+        gate.take(batch)
+    gate.open(STARTED_AT + 10)
+    gate.take(FrameBatch(1, 3, 5, []))
+    # Each batch counts what its document has dropped so far.
+    assert passed == [
+        FrameBatch(1, 0, 53, []),
+        FrameBatch(1, 1, 61, []),
+        FrameBatch(1, 2, 61, []),
+        FrameBatch(2, 0, 1, []),
+        FrameBatch(1, 3, 62, []),
+    ]
+
+
+def test_what_comes_too_late_is_a_hole_in_the_manifest(tmp_path: Path) -> None:
+    frames = speech(CODED, 0.0)
+    events = recorded("google_meet", frames, [(6.0, 13.0)], LATEST_DELIVERY + 1)
+    on_tape = {own(each) for event, _ in events if isinstance(event, FrameBatch) for each in event.frames}
+    missing = [each for each in frames if each.arrival < STARTED_AT + 6 and own(each) not in on_tape]
+    manifest = rendered(events, tmp_path)
+    assert isinstance(manifest.recording.holes, Holes)
+    assert manifest.recording.holes.frames_dropped == len(missing) > 0
+    assert not manifest.recording.complete
 
 
 def test_copies_are_left_out_only_right_after_a_pause() -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import pytest
 from playwright.async_api import Error as PlaywrightError
@@ -15,11 +15,14 @@ from tests.support.tape_samples import EPOCH, batch
 from worker.browser.injected_scripts import LIVE_LIMITS, TapLimits
 from worker.browser.launch import ChromiumNotFoundError
 from worker.browser.tap import Tap
+from worker.lifecycle.leave_policy import LeavePolicy
+from worker.lifecycle.media_state import MediaMonitor
 from worker.lifecycle.state_machine import Lifecycle
 from worker.platforms.call import CallError
 from worker.platforms.links import parse_link
 from worker.reasons import Reason
 from worker.recording import interruptions, session
+from worker.recording.controls import Controls
 from worker.recording.observer import RecordingObserver
 from worker.recording.outcome import RecordingRequest
 from worker.recording.session import attend
@@ -70,6 +73,59 @@ async def test_a_terminal_that_takes_nothing_does_not_prevent_the_recording(
 @pytest.mark.parametrize("reckoned", [session.IN_FLIGHT, PLACED_AFTER - WINDOW_SECONDS])
 def test_a_wait_for_a_batch_is_longer_than_a_frame_waits_in_it(limits: TapLimits, reckoned: float) -> None:
     assert limits.batch_milliseconds / 1000 <= LONGEST_BATCH <= reckoned - 0.1
+
+
+Told = Literal["never", "before", "now"]
+"""When the bot was told to record: by a command to an earlier attempt, or to this one."""
+
+
+@pytest.mark.parametrize(
+    ("start_on", "told", "counts"),
+    [
+        ("call_join", "never", True),
+        ("call_join", "before", True),
+        ("call_join", "now", False),
+        ("manual", "never", False),
+        ("manual", "before", True),
+        ("manual", "now", False),
+    ],
+)
+async def test_frames_from_before_the_call_was_recognized_count_unless_a_command_begins_the_recording(
+    start_on: Any, told: Told, counts: bool, tmp_path: Path
+) -> None:
+    controls = Controls(told_to_record=told == "before")
+    request = RecordingRequest(
+        bot_id="bot-1",
+        link=parse_link("https://meet.google.com/abc-defg-hij"),
+        output=tmp_path,
+        bot_name="Notes",
+        policy=LeavePolicy(start_on=start_on),
+        controls=controls,
+    )
+    media = MediaMonitor()
+    media.observe(batch(0, EPOCH), EPOCH)
+    first = media.now.first_frame
+    assert first is not None
+    parts: Any = SimpleNamespace(observers=[])
+    clock: Any = lambda: EPOCH  # noqa: E731
+    attempt = session._Session(
+        request,
+        parts,
+        parts,
+        parts,
+        parts,
+        parts,
+        parts,
+        parts,
+        media,
+        RecordingObserver(),
+        parts,
+        clock,
+    )
+    if told == "now":
+        controls.start_recording()
+    at = first + 4.0
+    assert attempt._meeting_start(at) == (first if counts else at)
 
 
 class FakeTap:

@@ -35,6 +35,10 @@ KINDS = {
     "bot/{}/resume_recording": "resume",
     "bot/{}/start_recording": "start",
 }
+NOT_UTF8 = (
+    b'{"commands":[{"id":"\xff","kind":"leave","at":1}],'
+    b'"acknowledged":[{"id":"\xff","kind":"leave","outcome":"done","at":1}]}'
+)
 LEAVES = {"bots/{}/remove_bot": "GET", "bot/{}/leave_call": "POST"}
 
 
@@ -195,6 +199,31 @@ async def test_waiting_commands_are_bounded_and_done_ones_make_room(api: Api) ->
         acknowledge(api, bot_id, Outcome.DONE)
         assert (await tell(client, path, bot_id)).status_code == 200
     assert len(commands(api, bot_id)) == 1
+
+
+async def test_a_bot_is_told_to_leave_before_all_that_waits(api: Api) -> None:
+    async with api.client() as client:
+        for path in LEAVES:
+            bot_id = await create(client)
+            api.enter(bot_id, *IN_CALL)
+            for _ in range(MOST_WAITING):
+                assert (await tell(client, "bots/{}/send_message", bot_id)).status_code == 200
+            assert (await tell(client, path, bot_id)).status_code == 200
+            kinds = [each.kind for each in commands(api, bot_id)]
+            assert kinds == ["leave", *["send_message"] * MOST_WAITING]
+
+
+@pytest.mark.parametrize("garbage", [b"{", NOT_UTF8, b'{"x":' + b"[" * 100_000])
+async def test_a_document_that_cannot_be_read_is_replaced(garbage: bytes, api: Api) -> None:
+    async with api.client() as client:
+        for path in LEAVES:
+            bot_id = await create(client)
+            api.enter(bot_id, *IN_CALL)
+            keys = api.bots.keys_of(bot_id)
+            for key in (keys.commands, keys.command_state):
+                api.store.put(key, garbage, content_type="application/json")
+            assert (await tell(client, path, bot_id)).status_code == 200
+            assert [each.kind for each in commands(api, bot_id)] == ["leave"]
 
 
 async def test_commands_given_at_once_are_all_kept(api: Api) -> None:

@@ -19,7 +19,7 @@ def test_packets_and_seconds_are_counted_once_by_evidence() -> None:
 
 
 def test_the_mixs_own_packets_are_added_up_over_its_slots() -> None:
-    slots = [MixSlot(0, 6666), MixSlot(1, 6667)]
+    slots = [MixSlot(0, 6666, 0), MixSlot(1, 6667, 1)]
     for number, slot in enumerate(slots, start=1):
         slot.track.received, slot.track.lost = 10 * number, number
         slot.buffer.counts.late = {None: number}

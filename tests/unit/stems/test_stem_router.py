@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from worker.manifest.assemble import FIRST_CAPTION_SOURCE
@@ -12,7 +13,7 @@ from worker.stems.attribution import SpeakerEvidence
 from worker.stems.gate import UNKNOWN, Attribution
 from worker.stems.mix_slot import MixPacket
 from worker.stems.overflow import OVERFLOW
-from worker.stems.stem_router import StemRouter
+from worker.stems.stem_router import FIRST_UNKNOWN, StemRouter
 
 USERS = {"ann": 7, "bo": FIRST_CAPTION_SOURCE}
 """The sources of captioned users; the roster knows none for Bo."""
@@ -39,7 +40,7 @@ def router(tmp_path: Path, delivered: dict[int, int]) -> Iterator[StemRouter]:
 
 def packet(number: int, ssrc: int = 6666, slot: int = 0) -> MixPacket:
     """The packet of 20 ms in place ``number``."""
-    return MixPacket(number * 960, 960, b"\x78\x80\x00", (), ssrc, False, 0, True, True, slot)
+    return MixPacket(number * 960, 960, b"\x78\x80\x00", (), ssrc, False, 0, True, True, slot, slot)
 
 
 def by_csrc(*sources: int) -> Attribution:
@@ -75,7 +76,7 @@ def test_captioned_users_are_their_sources_and_have_no_csrc_where_the_roster_kno
 def test_a_second_packet_of_the_same_moment_is_a_copy_where_its_csrc_list_says_so(router: StemRouter) -> None:
     for number in range(5):
         router.write(packet(number), by_csrc(7))
-    assert router.write(packet(1, ssrc=6667), by_csrc(7)).evidence is SpeakerEvidence.CSRC
+    assert router.write(packet(1, ssrc=6667, slot=1), by_csrc(7)).evidence is SpeakerEvidence.CSRC
     assert packets(router) == {7: 5}
     assert router.stems[7].duplicates == 1
 
@@ -137,9 +138,21 @@ def test_a_second_packet_of_the_same_moment_is_an_unknown_speakers_where_only_hi
 ) -> None:
     for number in range(5):
         router.write(packet(number), by_history(7))
-    assert router.write(packet(1, ssrc=6667), by_history(7)).evidence is SpeakerEvidence.NONE
+    assert router.write(packet(1, ssrc=6667, slot=1), by_history(7)).evidence is SpeakerEvidence.NONE
     assert packets(router) == {7: 5, -1: 1}
     assert router.stems[7].duplicates == 0
+
+
+def test_a_stream_repeats_nothing_of_its_own(router: StemRouter) -> None:
+    """A pause of the recording divides it into slots, whose clocks differ by what the network delayed."""
+    for attribution in (by_csrc(7), by_history(8), UNKNOWN):
+        for number in range(20):
+            router.write(packet(number), attribution)
+        for number in range(10, 30):
+            routed = router.write(msgspec.structs.replace(packet(number), slot=2), attribution)
+            assert (routed.repeated, routed.evidence) == (False, attribution.evidence)
+    assert packets(router) == {7: 40, 8: 40, FIRST_UNKNOWN: 40}
+    assert sum(stem.duplicates for stem in router.stems.values()) == 0
 
 
 def test_a_packet_that_is_at_most_50_ms_too_early_goes_behind_the_last_one(router: StemRouter) -> None:
@@ -153,7 +166,7 @@ def test_a_packet_that_is_at_most_50_ms_too_early_goes_behind_the_last_one(route
 def test_unknown_speech_of_two_tracks_at_once_is_two_unknown_speakers(router: StemRouter) -> None:
     for number in range(5):
         assert router.write(packet(number), UNKNOWN).evidence is SpeakerEvidence.NONE
-    router.write(packet(0, ssrc=6667), UNKNOWN)
+    router.write(packet(0, ssrc=6667, slot=1), UNKNOWN)
     assert packets(router) == {-1: 5, -2: 1}
 
 

@@ -1,17 +1,17 @@
-"""Which slots of a mix repeat others."""
+"""Which streams of a mix repeat others."""
 
 from __future__ import annotations
 
 import pytest
 
-from worker.stems.repeating_slots import LEAST_COPIES, MOST_COPIES, RepeatingSlots
+from worker.stems.repeating_streams import LEAST_COPIES, MOST_COPIES, RepeatingStreams
 
 
-def noted(copies: int, new: int = 0) -> RepeatingSlots:
-    slots = RepeatingSlots()
+def noted(copies: int, new: int = 0) -> RepeatingStreams:
+    streams = RepeatingStreams()
     for number in range(copies + new):
-        slots.note(1, copied=number < copies)
-    return slots
+        streams.note(1, copied=number < copies)
+    return streams
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def noted(copies: int, new: int = 0) -> RepeatingSlots:
         (100_000, MOST_COPIES - LEAST_COPIES + 1, False),
     ],
 )
-def test_a_slot_repeats_others_while_most_of_what_it_brings_are_copies(
+def test_a_stream_repeats_others_while_most_of_what_it_brings_are_copies(
     copies: int, new: int, is_repeating: bool
 ) -> None:
     assert (1 in noted(copies, new)) is is_repeating
@@ -33,15 +33,15 @@ def test_a_slot_repeats_others_while_most_of_what_it_brings_are_copies(
 
 
 def test_new_packets_are_no_credit() -> None:
-    slots = noted(0, 1_000)
+    streams = noted(0, 1_000)
     for _ in range(LEAST_COPIES):
-        slots.note(1, copied=True)
-    assert 1 in slots
+        streams.note(1, copied=True)
+    assert 1 in streams
 
 
-def test_a_closed_slot_is_forgotten() -> None:
-    slots = noted(LEAST_COPIES)
-    slots.forget(1)
-    slots.forget(2)
-    assert 1 not in slots
-    assert not slots._copies
+def test_a_closed_stream_is_forgotten() -> None:
+    streams = noted(LEAST_COPIES)
+    streams.forget(1)
+    streams.forget(2)
+    assert 1 not in streams
+    assert not streams._copies
