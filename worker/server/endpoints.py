@@ -88,8 +88,8 @@ class Endpoints:
     """The endpoints of the file ``path``, None: there is none. It is read again when it changes. Thread-safe.
 
     A changed file that cannot be used is logged, and the endpoints stay as they were. At first, a file that is missing in a
-    folder that is there has no endpoints (an optional Secret may be made later). Raises WebhooksFileError at first for any other
-    file that cannot be used.
+    folder that is there has no endpoints (an optional Secret may be made later). Raises WebhooksFileError at first for any
+    other file that cannot be used.
     """
 
     def __init__(self, path: Path | None) -> None:

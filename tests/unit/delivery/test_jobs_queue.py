@@ -436,7 +436,7 @@ def test_an_unreadable_redrive_policy_is_named(cloud: Cloud, policy: str) -> Non
 def forbid(client: SQSClient, actions: set[str]) -> None:
     """Has ``client`` answer these as AWS does where the role does not allow them."""
 
-    def answer(**_: object) -> tuple[SimpleNamespace, dict[str, Any]]:
+    def answer(**_: object) -> Any:
         error = {"Code": "AccessDenied", "Message": "not authorized"}
         return SimpleNamespace(status_code=403), {
             "Error": error,
