@@ -66,8 +66,8 @@ def send_form(fields: dict[str, str]) -> SendForm:
 def send_bot(
     bots: Bots, workspace: str, form: SendForm, demo: DemoMeeting | None, now: float
 ) -> dict[str, str]:
-    """Sends the bot; returns the errors by field, none if it is sent. ``demo`` is the demo meeting, None: there is none. ``now``
-    is in Unix seconds. Blocks.
+    """Sends the bot; returns the errors by field, none if it is sent. ``demo`` is the demo meeting, None: there is none.
+    ``now`` is in Unix seconds. Blocks.
     """
     values: dict[str, Any] = with_demo_link({"meeting_link": form.link, "audio_separate_streams": True}, demo)
     errors = {} if not (why := _wrong_link(values["meeting_link"])) else {"link": why}
