@@ -16,6 +16,7 @@ import yaml
 
 from tests.deploy.tools import KUBERNETES, NODE_MODULES, ROOT, Manifest, build, kustomize, one, rendered, run
 from worker.contracts.json_body import MAX_BODY_BYTES
+from worker.delivery.jobs_queue import ACTIONS
 from worker.jobs.start_limits import JOIN_LEAD
 from worker.server.bots import LEAD
 from worker.server.run_server import SHUTDOWN
@@ -398,12 +399,29 @@ def test_the_server_has_minimal_rights_its_keys_and_probes_of_its_own_process(fo
     assert ServerSettings.from_environment(
         {each["name"]: each["value"] for each in only["env"]}
     ).keys_file == Path(mount["mountPath"], "keys.json")
+    (webhooks,) = (each for each in pod["volumes"] if each["name"] == "webhooks")
+    assert webhooks["secret"]["optional"] is True
+    (mount,) = (each for each in only["volumeMounts"] if each["name"] == "webhooks")
+    assert mount["readOnly"] is True
+    assert ServerSettings.from_environment(
+        {each["name"]: each["value"] for each in only["env"]}
+    ).webhooks_file == Path(mount["mountPath"], "webhooks.json")
     assert only["readinessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
     assert only["startupProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
     assert only["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "metrics"}
     # Requests under way end within SHUTDOWN once load balancers know of the end.
     gone = only["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert gone + SHUTDOWN + 10 <= pod["terminationGracePeriodSeconds"]
+
+
+def test_the_documented_role_of_the_server_allows_all_that_it_asks_of_its_queues() -> None:
+    text = (ROOT / "docs" / "deploy.md").read_text().split("The role of the server")[1]
+    statements = json.loads(text.split("```json")[1].split("```")[0])["Statement"]
+    allowed = {str(each["Resource"]).rpartition(":")[2]: set(each["Action"]) for each in statements[2:]}
+    assert allowed == {
+        "meetstems-jobs": {"sqs:SendMessage", "sqs:GetQueueAttributes"},
+        "meetstems-events": set(ACTIONS),
+    }
 
 
 @pytest.mark.parametrize("folder", QUEUED)

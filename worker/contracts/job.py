@@ -34,6 +34,12 @@ _OTHER_PLATFORMS: Final = {
 _LONGEST_WHY: Final = 100
 _EXPECTED_TIME: Final = "a time like 2026-01-31T09:30:00Z"
 
+FIRST_YEAR, LAST_YEAR = 1970, 2200
+"""The years, in UTC, that ``join_at`` may be in: a time at the edge of the calendar cannot be written in all zones."""
+
+_FIRST: Final = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp()
+_END: Final = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp()
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """The job of one bot.
@@ -108,7 +114,10 @@ def read_join_at(given: str | None) -> float | None:
         raise wrong(["join_at"], given, _EXPECTED_TIME) from error
     if len(given.strip()) <= len("2026-01-31"):
         raise wrong(["join_at"], given, _EXPECTED_TIME)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not _FIRST <= at < _END:
+        raise wrong(["join_at"], given, f"{_EXPECTED_TIME}, from {FIRST_YEAR} to {LAST_YEAR}")
+    return at
 
 
 def read_attributes(field: str, given: dict[str, Any] | None) -> dict[str, Any]:

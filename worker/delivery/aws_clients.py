@@ -40,7 +40,7 @@ LONGEST_POLL: Final = 20
 
 MOST_CONNECTIONS: Final = 72
 """Connections that a client keeps, each opened when it is needed: as many as a server uses at once. It has 40 threads for
-requests (https://anyio.readthedocs.io/en/stable/threads.html), 16 that read the bots of a page and 16 that dispatch."""
+requests (worker.server.app), 16 that read the bots of a page and 16 that dispatch."""
 
 DEFAULT_REGION: Final = "us-east-1"
 """For servers in place of AWS: they have no regions, but requests are signed for one."""

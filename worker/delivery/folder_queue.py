@@ -105,6 +105,10 @@ class FolderQueue:
         """See MessageQueue."""
         self.state()
 
+    def check_actions(self) -> None:
+        """See MessageQueue."""
+        self.check()
+
     def state(self) -> QueueState:
         """What waits, and what is worked on."""
         with self._locked("look"):

@@ -8,13 +8,22 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 from botocore.exceptions import ClientError
 
 from worker.delivery.aws_clients import LONGEST_POLL
-from worker.delivery.errors import DeliveryError, RefusedError, UnavailableError, describe, error_code, field
+from worker.delivery.errors import (
+    DeliveryError,
+    RefusedError,
+    UnavailableError,
+    describe,
+    error_code,
+    field,
+    http_status,
+)
 from worker.delivery.queue_text import attribute_text, queue_body
 from worker.delivery.retries import DEFAULT_RETRY, Retries, RetryPolicy
 
@@ -32,6 +41,15 @@ MAX_VISIBILITY: Final = 43_200
 
 LONGEST_DELAY: Final = 900
 """The longest delay of a new message in seconds."""
+
+ACTIONS: Final = (
+    "sqs:GetQueueAttributes",
+    "sqs:SendMessage",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+)
+"""What a role has to allow for all methods of a queue; ``dead_letter`` also asks its dead-letter queue."""
 
 LONGEST_GIVE_BACK: Final = MAX_VISIBILITY - 300
 """Seconds. Less than MAX_VISIBILITY by a reserve, since SQS counts from the receive."""
@@ -186,6 +204,37 @@ class JobsQueue:
     def check(self) -> None:
         """Asks for the queue's attributes, which fails where it does not exist or cannot be reached."""
         self._dead_letter_target()
+
+    def check_actions(self) -> None:
+        """Tries each of ACTIONS as well. Raises RefusedError, which names all that are not allowed.
+
+        No message is sent or taken: apart from the first, SQS refuses these requests for their parameters if it allows them.
+        """
+        client, url, no_receipt = self._client, self._url, "none"
+        requests: tuple[Callable[[], object], ...] = (
+            lambda: client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"]),
+            lambda: client.send_message(QueueUrl=url, MessageBody="", DelaySeconds=LONGEST_DELAY + 1),
+            lambda: client.receive_message(QueueUrl=url, MaxNumberOfMessages=0, VisibilityTimeout=0),
+            lambda: client.delete_message(QueueUrl=url, ReceiptHandle=no_receipt),
+            lambda: client.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=no_receipt, VisibilityTimeout=0
+            ),
+        )
+        forbidden = [
+            action
+            for action, request in zip(ACTIONS, requests, strict=True)
+            if self._is_forbidden(action, request)
+        ]
+        if forbidden:
+            raise RefusedError(f"SQS: {url}: not allowed: {', '.join(forbidden)}")
+        self.check()
+
+    def _is_forbidden(self, action: str, request: Callable[[], object]) -> bool:
+        try:
+            self._retries.call(f"try {action}", request)
+        except ClientError as error:
+            return http_status(error) == HTTPStatus.FORBIDDEN or error_code(error).startswith("AccessDenied")
+        return False
 
     def extend(self, receipt: str, seconds: int) -> None:
         """Hides the message for ``seconds`` from now. Raises MessageLostError and VisibilityCapError."""

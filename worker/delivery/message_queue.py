@@ -24,7 +24,10 @@ class MessageQueue(Protocol):
         """The same queue, which retries a request only while ``cancelled`` is not set."""
 
     def check(self) -> None:
-        """Tries whether the queue can be used."""
+        """Tries whether the queue is there."""
+
+    def check_actions(self) -> None:
+        """Tries whether all of these methods may be used, and sends and takes no message."""
 
     def send(self, body: str, delay: float = 0) -> str:
         """Puts a job on the queue, visible after ``delay`` seconds (0 to 900); returns the message's id."""

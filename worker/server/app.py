@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 from itertools import count
 from typing import Any, Final
@@ -46,6 +47,9 @@ EXPIRY_LOOK: Final = 60.0
 COUNTED: Final = 6
 """Looks from one count of the bots that wait to the next: a count lists all of them."""
 
+REQUEST_THREADS: Final = 40
+"""Requests whose routes block that are worked on at once; the others wait. worker.delivery.aws_clients counts them."""
+
 RETRY_AFTER: Final = 5
 """Seconds after which a client may try again when store or queue does not answer."""
 
@@ -65,6 +69,8 @@ def build_app(
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
+        # Litestar and asyncio.to_thread use the loop's own, which has only a few more threads than processors.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(REQUEST_THREADS, "requests"))
         await asyncio.to_thread(dispatcher.start)
         tasks = [
             asyncio.create_task(

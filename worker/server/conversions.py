@@ -13,7 +13,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Final, Self
 
 from worker.errors import MeetstemsError
 from worker.server.byte_ranges import ByteRange
@@ -25,6 +25,9 @@ MOST_AT_ONCE: Final = 2
 
 LONGEST_WAIT: Final = 20.0
 """Seconds that a download waits for another one to end."""
+
+PATIENCE: Final = 30.0
+"""Seconds that a client may take for one block, up to 256 KiB. A slower one would keep others from all conversions."""
 
 NICENESS: Final = 10
 """So that requests, and bots on the same machine, come first."""
@@ -43,9 +46,12 @@ class ConversionError(MeetstemsError):
 class Conversions:
     """All conversions of this server. To be used in one event loop."""
 
-    def __init__(self, most: int = MOST_AT_ONCE, longest_wait: float = LONGEST_WAIT) -> None:
+    def __init__(
+        self, most: int = MOST_AT_ONCE, longest_wait: float = LONGEST_WAIT, patience: float = PATIENCE
+    ) -> None:
         self._free = asyncio.Semaphore(most)
         self._longest_wait = longest_wait
+        self._patience = patience
 
     async def wait_for_room(self) -> None:
         """Waits until another conversion can begin. Raises ConversionBusyError."""
@@ -60,17 +66,51 @@ class Conversions:
     ) -> AsyncIterator[bytes]:
         """The bytes ``part`` of ``source`` in ``form`` (worker.audio.conversion).
 
-        ``source`` are the blocks of a stem or a mix of ``samples`` at 48 kHz. Raises ConversionError.
+        ``source`` are the blocks of a stem or a mix of ``samples`` at 48 kHz. Raises ConversionError, also if a block was not
+        taken for ``patience`` seconds: the process is killed then, and another conversion can begin.
         """
-        async with self._free, _process(form, samples) as process:
+        async with _Room(self._free) as room, _process(form, samples) as process:
             feeding = asyncio.create_task(_feed(process, source))
             try:
                 async for block in _part_of(process, part):
-                    yield block
+                    # This generator is suspended while the client takes the block, so it cannot end by itself.
+                    given_up = asyncio.get_running_loop().call_later(self._patience, _give_up, process, room)
+                    try:
+                        yield block
+                    finally:
+                        given_up.cancel()
             finally:
                 feeding.cancel()
                 with suppress(asyncio.CancelledError):
                     await feeding
+
+
+class _Room:
+    """One conversion of those that ``free`` counts; it is given back once."""
+
+    def __init__(self, free: asyncio.Semaphore) -> None:
+        self._free = free
+        self._is_taken = False
+
+    async def __aenter__(self) -> Self:
+        await self._free.acquire()
+        self._is_taken = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        if self._is_taken:
+            self._is_taken = False
+            self._free.release()
+
+
+def _give_up(process: Process, room: _Room) -> None:
+    logger.warning("a client does not take its file; the conversion is ended")
+    with suppress(ProcessLookupError):
+        process.kill()
+    room.give_back()
 
 
 @asynccontextmanager

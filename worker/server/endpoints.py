@@ -88,13 +88,15 @@ class Target(NamedTuple):
 class Endpoints:
     """The endpoints of the file ``path``, None: there is none. It is read again when it changes. Thread-safe.
 
-    A changed file that cannot be used is logged, and the endpoints stay as they were. Raises WebhooksFileError at first.
+    A changed file that cannot be used is logged, and the endpoints stay as they were. At first, a file that is missing in a
+    folder that is there has no endpoints (an optional Secret may be made later). Raises WebhooksFileError at first for any
+    other file that cannot be used.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._stamp = _stamp(path)
-        self._file = _File() if path is None else _read(path)
+        self._file = _File() if path is None else _read_first(path)
 
     def targets(self, workspace: str, form: Form, callback_url: str | None) -> list[Target]:
         """Where events of a bot go: ``callback_url`` of its create body in ``form``, and the endpoints of the file."""
@@ -175,6 +177,13 @@ def _stamp(path: Path | None) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return None if facts is None else (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+def _read_first(path: Path) -> _File:
+    if path.parent.is_dir() and not path.exists():
+        logger.warning("MEETSTEMS_WEBHOOKS_FILE=%r: is not there yet; it is read once it is", str(path))
+        return _File()
+    return _read(path)
 
 
 def _read(path: Path) -> _File:

@@ -21,8 +21,8 @@ class PreflightError(InputError):
     """This server cannot take jobs; the message lists everything that was found wrong."""
 
 
-def preflight(store: ObjectStore, prefix: str, queue: MessageQueue) -> None:
-    """Tries the store as a worker does, and the queue. Blocks.
+def preflight(store: ObjectStore, prefix: str, queue: MessageQueue, events: MessageQueue | None) -> None:
+    """Tries the store as a worker does, the queue of jobs, and that of events, None: there is none. Blocks.
 
     Raises PreflightError if one of them would refuse a request, and UnavailableError if one only does not answer.
     """
@@ -30,6 +30,7 @@ def preflight(store: ObjectStore, prefix: str, queue: MessageQueue) -> None:
     checks: tuple[Callable[[], None], ...] = (
         lambda: _check_store(store.within(PATIENCE), prefix),
         queue.within(PATIENCE).check,
+        lambda: _check_events(events),
     )
     for check in checks:
         try:
@@ -68,3 +69,13 @@ def _check_store(store: ObjectStore, prefix: str) -> None:
         check_store(store, prefix)
     else:
         check_access(store, prefix)
+
+
+def _check_events(events: MessageQueue | None) -> None:
+    """Deletions are reported there, and webhooks are made of what is taken from it."""
+    if events is None:
+        return
+    try:
+        events.within(PATIENCE).check_actions()
+    except RefusedError as error:
+        raise RefusedError(f"MEETSTEMS_EVENTS_QUEUE_URL: {error}") from error

@@ -45,6 +45,9 @@ LINK_SECONDS: Final = 6 * 3600
 PAGE: Final = 50
 """Bots, or artifacts of as many bots, on a page of a list."""
 
+SEARCH_RETRY: Final = 5
+"""Seconds after which a filtered list may be asked for again while the workspace's others are read."""
+
 _REQUIRED: Final = "This field is required."
 _METADATA: Final = "metadata__"
 
@@ -85,7 +88,7 @@ def create_bot(services: Given, request: AnyRequest, body: RawBody) -> Response[
     """Sends a bot. A replay of an Idempotency-Key gives the bot of the first request."""
     values = _body(body, services.demo)
     job = read_job(values, read_recall)
-    services.url_checks.check(values, "webhook_url")
+    services.url_checks.check(request.auth.name, values, "webhook_url")
     creation = create_once(
         services.bots,
         Request(
@@ -125,7 +128,7 @@ def list_bots(services: Given, request: AnyRequest, page: FromQuery[int] = 1) ->
             services.bots.page(workspace, start, PAGE, with_manifest=True).bots if start is not None else []
         )
     else:
-        matching = [facts for facts in services.bots.each(workspace) if wanted(facts)]
+        matching = _matching(services, workspace, wanted)
         count = len(matching)
         bots = [
             found
@@ -140,6 +143,16 @@ def list_bots(services: Given, request: AnyRequest, page: FromQuery[int] = 1) ->
         "previous": _page_url(services, request, page - 1) if page > 1 else None,
         "results": [_bot(services, request, facts) for facts in bots],
     }
+
+
+def _matching(services: Services, workspace: str, wanted: Callable[[BotFacts], bool]) -> list[BotFacts]:
+    """All bots that are ``wanted``. Raises ApiError while others of the workspace are looked for."""
+    if not services.searches.take(workspace):
+        raise ApiError(429, "Request was throttled.", headers={"Retry-After": str(SEARCH_RETRY)})
+    try:
+        return [facts for facts in services.bots.each(workspace) if wanted(facts)]
+    finally:
+        services.searches.give_back(workspace)
 
 
 @get("/bot/{bot_id:str}", responses=responses(Vendor.RECALL, 404), sync_to_thread=True)
@@ -162,7 +175,7 @@ def update_bot(services: Given, request: AnyRequest, bot_id: FromPath[str], body
         raise ApiError(400, "The bot was made in another form.", code="update_bot_failed")
     kept = {name: value for name, value in record.body.items() if name != "bot_id"}
     job = read_job({**kept, **changes}, read_recall, bot_id)
-    services.url_checks.check(changes, "webhook_url")
+    services.url_checks.check(request.auth.name, changes, "webhook_url")
     try:
         return _bot(services, request, services.bots.change(record, job))
     except BotBusyError as error:

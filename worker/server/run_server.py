@@ -97,7 +97,8 @@ def run_server(
     aws = aws_of(settings)
     store = open_results(settings, aws, REQUEST_RETRY)
     queue = open_jobs(settings, aws, REQUEST_RETRY)
-    preflight(store, settings.prefix, queue)
+    sent_events = open_sent_events(settings, aws, REQUEST_RETRY)
+    preflight(store, settings.prefix, queue, sent_events)
     dispatcher = _dispatcher(options, settings, os.environ, queue)
     registry = CollectorRegistry()
     guard = UrlGuard(read_allowed(server_settings.allowed_urls))
@@ -105,7 +106,7 @@ def run_server(
     bots = Bots(store, settings.prefix, dispatcher, time.time, events)
     webhooks = Webhooks(
         bots,
-        open_sent_events(settings, aws, REQUEST_RETRY),
+        sent_events,
         Endpoints(server_settings.webhooks_file),
         guard,
         WebhookMetrics(registry),

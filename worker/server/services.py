@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from litestar import Request
 from litestar.datastructures import State
@@ -25,6 +25,7 @@ from worker.server.keys import Keys, Workspace
 from worker.server.links import Links
 from worker.server.metrics import ServerMetrics
 from worker.server.rate_limits import RateLimits
+from worker.server.shares import Shares
 from worker.server.url_checks import UrlChecks
 from worker.server.whole_mix import whole_mix
 from worker.settings import DemoMeeting
@@ -37,6 +38,12 @@ SERVICES = "services"
 
 PUBLIC_PREFIX = "meetstems.public_prefix"
 """The scope's entry with the path that a trusted proxy has taken away before the server's own."""
+
+SEARCHES: Final = 16
+"""Lists that read all bots of a workspace, at once; less than the threads that serve requests."""
+
+SEARCHES_OF_ONE: Final = 4
+"""Of them, those of one workspace."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class Services:
     conversions: Conversions = field(default_factory=Conversions)
     limits: RateLimits = field(default_factory=lambda: RateLimits(time.monotonic))
     stopping: threading.Event = field(default_factory=threading.Event)
+    searches: Shares = field(default_factory=lambda: Shares(SEARCHES_OF_ONE, SEARCHES))
     url_checks: UrlChecks = field(default_factory=lambda: UrlChecks(UrlGuard()))
 
     @property

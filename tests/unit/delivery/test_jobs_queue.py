@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from contextlib import closing
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -12,8 +14,10 @@ from hypothesis import strategies as st
 from tests.support.fault_proxy import Answer, AnswerChange, Fault, Request
 from tests.support.sqs_rules import LARGEST, as_sqs_answers
 from tests.unit.delivery.conftest import IMPATIENT, PATIENT, Cloud
+from worker.delivery.aws_clients import sqs_client
 from worker.delivery.errors import IncompleteAnswerError, RefusedError
 from worker.delivery.jobs_queue import (
+    ACTIONS,
     LONGEST_GIVE_BACK,
     MAX_VISIBILITY,
     Delivery,
@@ -23,6 +27,9 @@ from worker.delivery.jobs_queue import (
     VisibilityCapError,
     decide,
 )
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 
 def hidden(cloud: Cloud, url: str | None = None) -> int:
@@ -424,3 +431,44 @@ def test_an_unreadable_redrive_policy_is_named(cloud: Cloud, policy: str) -> Non
         jobs.dead_letter(delivery, "x")
     cloud.proxy.reset()
     assert hidden(cloud) == 1
+
+
+def forbid(client: SQSClient, actions: set[str]) -> None:
+    """Has ``client`` answer these as AWS does where the role does not allow them."""
+
+    def answer(**_: object) -> Any:
+        error = {"Code": "AccessDenied", "Message": "not authorized"}
+        return SimpleNamespace(status_code=403), {
+            "Error": error,
+            "ResponseMetadata": {"HTTPStatusCode": 403},
+        }
+
+    for action in actions:
+        client.meta.events.register(f"before-call.sqs.{action.removeprefix('sqs:')}", answer)
+
+
+@pytest.mark.parametrize("forbidden", [{action} for action in ACTIONS] + [set(ACTIONS), set(ACTIONS[1:4])])
+def test_check_actions_names_all_that_a_role_does_not_allow(cloud: Cloud, forbidden: set[str]) -> None:
+    with closing(sqs_client(cloud.embedded.aws)) as client:
+        forbid(client, forbidden)
+        with pytest.raises(RefusedError, match="not allowed") as caught:
+            JobsQueue(client, cloud.embedded.events_url, retry=PATIENT).check_actions()
+    assert {action for action in ACTIONS if action in str(caught.value)} == forbidden
+    assert "\n" not in str(caught.value)
+
+
+def test_check_actions_sends_and_takes_no_message(cloud: Cloud) -> None:
+    jobs = cloud.jobs()
+    jobs.check_actions()
+    assert jobs.receive(0) is None
+    jobs.send("{}")
+    jobs.check_actions()
+    delivery = jobs.receive(1)
+    assert delivery is not None
+    assert (delivery.body, delivery.receive_count) == ("{}", 1)
+
+
+def test_check_actions_finds_a_missing_queue(cloud: Cloud) -> None:
+    jobs = JobsQueue(cloud.sqs, cloud.embedded.events_url + "-missing", retry=PATIENT)
+    with pytest.raises(RefusedError, match="NonExistentQueue"):
+        jobs.check_actions()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import threading
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,7 @@ from tests.support.serving import serving
 from tests.support.waits import until
 from worker.delivery.errors import RefusedError
 from worker.delivery.jobs_queue import QueueUnavailableError
+from worker.server.app import REQUEST_THREADS
 
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 LOOKS = "meetstems_api_due_looks_total"
@@ -190,3 +193,10 @@ async def test_looks_for_due_bots_and_what_waits_are_metrics(api: Api) -> None:
     waited = registry.get_sample_value("meetstems_api_oldest_due_seconds")
     assert waited is not None
     assert 1100 < waited <= 1200
+
+
+async def test_many_blocking_requests_are_worked_on_at_once_on_any_machine(api: Api) -> None:
+    many = REQUEST_THREADS - 5
+    met = threading.Barrier(many)
+    async with serving(api.app):
+        await asyncio.gather(*(asyncio.to_thread(met.wait, 30) for _ in range(many)))

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.support.api import MEETING, Api
+from tests.support.page_visitor import Visitor, location
 from worker.server.app import build_app
 from worker.server.demo_link import DEMO_LINK
 from worker.settings import DemoMeeting
@@ -46,3 +47,15 @@ async def test_the_link_to_the_demo_meeting_is_that_of_the_call_which_stands_for
         MEETING,
         "https://meet.google.com/xyz-defg-hij",
     ]
+
+
+async def test_the_page_takes_the_link_to_the_demo_meeting_as_the_routes_do(api: Api) -> None:
+    async with Visitor(api) as visitor:
+        await visitor.sign_in()
+        assert (await visitor.send(link=DEMO_LINK, name="", when="")).status_code == 400
+    api.app = build_app(replace(api.services, demo=DemoMeeting(link=MEETING, command=("play",))), api.desk)
+    async with Visitor(api) as visitor:
+        await visitor.sign_in()
+        assert location(await visitor.send(link=DEMO_LINK, name="", when="")) == "/"
+        assert (await visitor.send(link=f"{DEMO_LINK}other", name="", when="")).status_code == 400
+    assert [job.meeting_url for job in api.desk.jobs] == [MEETING]

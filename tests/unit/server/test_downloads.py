@@ -14,6 +14,7 @@ from fixtures.replica.voices import load_voice
 from tests.support.api import MEETING, NOW, Api
 from worker.audio.conversion import convert
 from worker.audio.converted_forms import converted_bytes
+from worker.audio.wav import header
 from worker.audio.webm import WebmWriter
 from worker.server.byte_ranges import ByteRange
 from worker.server.conversions import ConversionBusyError, ConversionError, Conversions
@@ -182,3 +183,28 @@ async def test_a_download_that_is_given_up_ends_its_conversion(tmp_path: Path) -
         assert set(psutil.Process().children()) <= before
     finally:
         given_up.set()
+
+
+async def test_a_client_that_takes_no_block_keeps_no_other_from_a_conversion() -> None:
+    conversions = Conversions(most=1, longest_wait=30, patience=0.05)
+    samples = 600 * 48_000
+    wav = header(2 * samples) + bytes(2 * samples)
+    whole = ByteRange(0, converted_bytes("raw", samples))
+    before = set(psutil.Process().children())
+    slow = conversions.converted("raw", samples, iter([wav]), whole)
+    try:
+        assert await anext(slow)
+        await conversions.wait_for_room()
+        # A second one would not begin if the first had only given back what it holds.
+        others = [
+            block async for block in conversions.converted("raw", samples, iter([wav]), ByteRange(0, 100))
+        ]
+        assert len(b"".join(others)) == 100
+        with pytest.raises(ConversionError):
+            async for _ in slow:
+                pass
+        assert set(psutil.Process().children()) <= before
+    finally:
+        await slow.aclose()  # type: ignore[attr-defined]
+    # What was given back early is not given back again.
+    assert conversions._free._value == 1

@@ -168,6 +168,15 @@ def test_a_wrong_file_is_one_line_that_names_the_field_and_no_secret(
     assert "hunter2" not in str(error.value)
 
 
-def test_a_missing_file_is_an_error_at_the_start(tmp_path: Path) -> None:
+def test_a_missing_file_in_a_missing_folder_is_an_error_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(WebhooksFileError, match="cannot be read"):
-        Endpoints(tmp_path / "none.json")
+        Endpoints(tmp_path / "none" / "webhooks.json")
+
+
+def test_a_missing_file_in_a_folder_is_read_once_it_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "webhooks.json"
+    endpoints = Endpoints(file)
+    assert endpoints.targets("anna", "recall", None) == []
+    file.write_text('{"endpoints": [{"url": "https://hooks.example/a"}]}')
+    (target,) = endpoints.targets("anna", "recall", None)
+    assert target.url == "https://hooks.example/a"

@@ -154,17 +154,19 @@ def recording_of(client: httpx.Client, bot_id: str) -> str:
     return str(recording["id"])
 
 
-def test_what_is_wrong_with_bucket_and_queue_is_said_in_one_line(
+def test_what_is_wrong_with_bucket_and_queues_is_said_in_one_line(
     variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MEETSTEMS_BUCKET", "not-there")
     monkeypatch.setenv("MEETSTEMS_JOBS_QUEUE_URL", f"{variables['MEETSTEMS_JOBS_QUEUE_URL']}-not-there")
+    monkeypatch.setenv("MEETSTEMS_EVENTS_QUEUE_URL", f"{variables['MEETSTEMS_JOBS_QUEUE_URL']}-events")
     assert cli.main(["serve", "--port", "0"]) == 2
     (line,) = (each for each in capsys.readouterr().err.splitlines() if "cannot take jobs" in each)
     assert "NoSuchBucket" in line
-    assert "NonExistentQueue" in line
+    assert line.count("NonExistentQueue") == 2
+    assert "MEETSTEMS_EVENTS_QUEUE_URL: " in line
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.support.api import MEETING, Api
+from tests.support.record_process import ROOT
 from worker.delivery.url_guard import UrlGuard
 from worker.server import url_checks as module
+from worker.server.errors import ApiError
 from worker.server.url_checks import UrlChecks
 
 BLOCKED = [
@@ -65,18 +70,61 @@ async def test_what_is_public_or_not_known_yet_is_taken(api: Api, url: str | Non
 def test_a_name_server_that_does_not_answer_holds_up_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.01)
     answered = threading.Event()
-    asked: list[str] = []
 
     def hang(host: str, port: int) -> Sequence[str]:
-        asked.append(host)
         answered.wait(20)
         return ["127.0.0.1"]
 
     checks = UrlChecks(UrlGuard(resolve=hang))
     try:
-        for _ in range(module.LOOKUPS + 20):
-            checks.check({"callback_url": "https://slow.example/"}, "callback_url")
+        checks.check("anna", {"callback_url": "https://slow.example/"}, "callback_url")
     finally:
         answered.set()
-        checks.close()
-    assert len(asked) <= module.LOOKUPS, "what found no thread in time is dropped"
+
+
+def test_slow_name_servers_of_one_workspace_take_few_threads_and_none_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More requests than LOOKUPS_OF_ONE pass at once, the others of the workspace wait; another workspace is judged."""
+    monkeypatch.setattr(module, "PATIENCE", 20.0)
+    asked, answered = threading.Semaphore(0), threading.Event()
+
+    def hang(host: str, port: int) -> Sequence[str]:
+        if host.startswith("private"):
+            return ["10.1.2.3"]
+        asked.release()
+        answered.wait(20)
+        return ["93.184.215.14"]
+
+    checks = UrlChecks(UrlGuard(resolve=hang))
+    slow, private = {"callback_url": "https://slow.example/"}, {"callback_url": "https://private.example/"}
+    with ThreadPoolExecutor(module.LOOKUPS_OF_ONE) as pool:
+        try:
+            waiting = [
+                pool.submit(checks.check, "anna", slow, "callback_url") for _ in range(module.LOOKUPS_OF_ONE)
+            ]
+            for _ in waiting:
+                assert asked.acquire(timeout=20)
+            checks.check("anna", slow, "callback_url")
+            assert not asked.acquire(blocking=False)
+            assert not any(each.done() for each in waiting)
+            with pytest.raises(ApiError):
+                checks.check("bob", private, "callback_url")
+        finally:
+            answered.set()
+        for each in waiting:
+            each.result(20)
+    with pytest.raises(ApiError):
+        checks.check("anna", private, "callback_url")
+
+
+def test_a_look_up_does_not_hold_up_the_end_of_the_process() -> None:
+    program = (
+        "import threading\n"
+        "from worker.delivery.url_guard import UrlGuard\n"
+        "from worker.server import url_checks as module\n"
+        "module.PATIENCE = 0.01\n"
+        "checks = module.UrlChecks(UrlGuard(resolve=lambda host, port: threading.Event().wait(600)))\n"
+        "checks.check('anna', {'callback_url': 'https://slow.example/'}, 'callback_url')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)

@@ -208,7 +208,7 @@ def list_page(services: Given, request: AnyRequest, cursor: FromQuery[str | None
 def send(services: Given, request: AnyRequest, body: RawBody) -> Response[Any]:
     """Sends a bot."""
     form = send_form(_own_form(request, body))
-    errors = send_bot(services.bots, request.auth.name, form, services.clock())
+    errors = send_bot(services.bots, request.auth.name, form, services.demo, services.clock())
     if errors:
         return _list(services, request, None, form._replace(errors=errors), status=400)
     services.metrics.bot_created("page")

@@ -14,7 +14,9 @@ from worker.platforms.registry import PLATFORMS
 from worker.safe_text import printable
 from worker.server.bots import Bots
 from worker.server.creation import Kind, Request, create_once, read_job
+from worker.server.demo_link import with_demo_link
 from worker.server.errors import ApiError
+from worker.settings import DemoMeeting
 
 MOST_FIELDS: Final = 20
 LONGEST_FORM: Final = 64 * 1024
@@ -61,10 +63,14 @@ def send_form(fields: dict[str, str]) -> SendForm:
     return SendForm(link, name, when, when_utc, once)
 
 
-def send_bot(bots: Bots, workspace: str, form: SendForm, now: float) -> dict[str, str]:
-    """Sends the bot; returns the errors by field, none if it is sent. ``now`` is in Unix seconds. Blocks."""
-    errors = {} if not (why := _wrong_link(form.link)) else {"link": why}
-    values: dict[str, Any] = {"meeting_link": form.link, "audio_separate_streams": True}
+def send_bot(
+    bots: Bots, workspace: str, form: SendForm, demo: DemoMeeting | None, now: float
+) -> dict[str, str]:
+    """Sends the bot; returns the errors by field, none if it is sent. ``demo`` is the demo meeting, None: there is none.
+    ``now`` is in Unix seconds. Blocks.
+    """
+    values: dict[str, Any] = with_demo_link({"meeting_link": form.link, "audio_separate_streams": True}, demo)
+    errors = {} if not (why := _wrong_link(values["meeting_link"])) else {"link": why}
     if form.name:
         values["bot_name"] = form.name
     if when := form.when_utc or form.when:
