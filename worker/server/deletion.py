@@ -6,15 +6,17 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from worker.contracts.deletion_events import deletion_events
-from worker.contracts.status import BotStatus
+from worker.contracts.status import AUDIO_SUCCESS, BotStatus
 from worker.delivery.bucket_layout import LayoutError
 from worker.delivery.errors import DeliveryError, UnavailableError
 from worker.delivery.event_sinks import EventSink
+from worker.delivery.lease import LeaseDamagedError, seconds_held
 from worker.delivery.object_store import LARGEST_PAGE, PreconditionFailedError
 from worker.jobs.bot_claim import JOB_FILE
 from worker.jobs.reporter import read_status
@@ -30,6 +32,10 @@ CLAIM: Final = 120.0
 
 LATER: Final = 3600.0
 """Seconds until a bot that is still at work is looked at again."""
+
+AUDIO_PATIENCE: Final = 3600.0
+"""Seconds after the end of a bot for which its audio may still come although no worker holds its lease: the one that recovered
+it may only be cut off from the store."""
 
 QUEUE_KEEPS: Final = 14 * 86_400.0
 """Seconds for which SQS keeps a message at most (its MessageRetentionPeriod)."""
@@ -107,14 +113,15 @@ class Deletions:
                 self._bots.store.delete(entry)
                 return False
             return self._go_on(found, now)
-        except PreconditionFailedError:
+        except (PreconditionFailedError, BotBusyError):
+            # Another server is at it.
             return False
         except UnfinishedDeletionError as error:
             logger.warning("the deletion of %s goes on later: %s", printable(bot_id), error)
             return False
         except UnavailableError:
             raise
-        except (*UNREADABLE, LayoutError, DeliveryError, BotBusyError) as error:
+        except (*UNREADABLE, LayoutError, DeliveryError, ValueError) as error:
             logger.error("%s cannot be looked at for deletion: %s", printable(bot_id), printable(str(error)))
             return False
 
@@ -135,7 +142,7 @@ class Deletions:
             self._complete(Found(marked, self._bots.write(marked, if_match=found.etag)))
             return True
         facts = self._bots.facts_of(record, with_manifest=False)
-        if facts.status is None or not facts.status.reported or facts.expires_at is None:
+        if facts.status is None or facts.expires_at is None or self._is_at_work(record, facts.status):
             self._move_entry(found, now + LATER)
             return False
         if facts.expires_at > now:
@@ -161,9 +168,23 @@ class Deletions:
         _, status = read_status(self._bots.store, keys)
         if status is None and self._bots.cancel(record):
             _, status = read_status(self._bots.store, keys)
-        if status is None or not status.reported:
+        if status is None or self._is_at_work(record, status):
             raise BotBusyError
         return status
+
+    def _is_at_work(self, record: BotRecord, status: BotStatus) -> bool:
+        """Whether a worker may still write something of the bot: the result can be reported before the audio is recovered."""
+        if not status.reported:
+            return True
+        now = self._clock()
+        ended = datetime.fromisoformat(status.updated_at).timestamp()
+        if status.audio_status != AUDIO_SUCCESS and now < ended + AUDIO_PATIENCE:
+            return True
+        try:
+            return seconds_held(self._bots.store, self._bots.keys_of(record.bot_id).lease, now) > 0
+        except LeaseDamagedError as error:
+            logger.error("taken for expired, since the bot has ended: %s", error)
+            return False
 
     def _begin(
         self, found: Found, status: BotStatus, *, is_expired: bool = False, forget: bool = False

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from tests.support.api import MEETING, Api
 from tests.support.memory_store import MemoryStore
 from worker.contracts.meetstream import read_meetstream
 from worker.contracts.recall import read_recall
-from worker.contracts.status import AUDIO_SUCCESS, Result
-from worker.delivery.lease import LeaseRecord
+from worker.contracts.status import AUDIO_IN_PROGRESS, AUDIO_SUCCESS, Result
+from worker.delivery.fenced_store import FencedStore
+from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
 from worker.jobs.bot_claim import claim_bot
 from worker.jobs.reporter import read_status
 from worker.jobs.result_file import read_result
@@ -210,6 +212,70 @@ def test_a_bot_at_work_is_not_deleted(api: Api, begun: bool) -> None:
             delete(record_of(api, bot_id))
     assert set(keys_with(api, bot_id)) >= set(before)
     assert api.events.sent == []
+
+
+@pytest.mark.parametrize("audio_status", [AUDIO_SUCCESS, AUDIO_IN_PROGRESS])
+def test_a_bot_whose_end_was_reported_is_not_deleted_while_its_worker_recovers_audio(
+    api: Api, audio_status: str
+) -> None:
+    bot_id = meetstream(api)
+    keys = api.bots.keys_of(bot_id)
+    lease = Lease.acquire(api.store, keys.lease, "worker", api.now, 30.0, time.monotonic)
+    fenced = FencedStore(api.store, lambda: lease.may_speak(api.now))
+    ended(api, bot_id, audio_status)
+    for delete in (api.deletions.delete_media, api.deletions.forget):
+        with pytest.raises(BotBusyError):
+            delete(record_of(api, bot_id))
+    api.now += 1000 * DAY
+    lease.renew(api.now)
+    assert api.deletions.look() == 0
+    assert [each.key for each in api.store.list("expiring/")] == [
+        api.bots.keys.expiring_entry(bot_id, api.now + LATER)
+    ]
+    fenced.put(keys.attempt(1).file("streams/anna.webm"), b"voice", content_type="audio/webm")
+    ended(api, bot_id, AUDIO_SUCCESS)
+    lease.release(api.now)
+    api.deletions.forget(record_of(api, bot_id))
+    assert api.store.list("") == []
+
+
+@pytest.mark.parametrize("by", ["forget", "look"])
+@pytest.mark.parametrize("lease", [b'{"owner":"w","attempt":1,"expires_at":0}', b"{"])
+def test_a_bot_whose_worker_died_after_its_end_was_reported_is_deleted(
+    api: Api, by: str, lease: bytes
+) -> None:
+    bot_id = meetstream(api)
+    keys = api.bots.keys_of(bot_id)
+    ended(api, bot_id, AUDIO_IN_PROGRESS)
+    api.store.put(keys.lease, lease, content_type="application/json")
+    with pytest.raises(BotBusyError):
+        api.deletions.forget(record_of(api, bot_id))
+    api.now += 1000 * DAY
+    if by == "look":
+        assert api.deletions.look() == 1
+        assert api.store.list(f"{keys.folder}lease") == []
+    else:
+        api.deletions.forget(record_of(api, bot_id))
+        assert api.store.list("") == []
+
+
+def test_nothing_of_a_deleted_bot_is_written_by_a_worker_that_had_lost_its_lease(api: Api) -> None:
+    bot_id = meetstream(api)
+    keys = api.bots.keys_of(bot_id)
+    steady = [0.0]
+    lease = Lease.acquire(api.store, keys.lease, "worker", api.now, -2.0, lambda: steady[0])
+    fenced = FencedStore(api.store, lambda: lease.may_speak(api.now))
+    ended(api, bot_id, AUDIO_SUCCESS)
+    api.deletions.forget(record_of(api, bot_id))
+    with pytest.raises(LeaseLostError):
+        fenced.put(keys.attempt(1).file("streams/anna.webm"), b"voice", content_type="audio/webm")
+    assert api.store.list("") == []
+
+
+def ended(api: Api, bot_id: str, audio_status: str) -> None:
+    """Writes bot.json as of a bot that was given up, which is reported before its audio is recovered."""
+    states = State.JOINING, State.IN_CALL_RECORDING, State.FATAL
+    api.enter(bot_id, *states, reason=Reason.TOO_MANY_ATTEMPTS, reported=True, audio_status=audio_status)
 
 
 def test_a_worker_that_still_receives_the_job_of_a_deleted_bot_does_not_begin_it(api: Api) -> None:
