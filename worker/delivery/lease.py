@@ -205,7 +205,7 @@ class Lease:
     def _write_over_own(self, record: LeaseRecord) -> str:
         """Writes ``record`` where the object is not the one that was last written: an earlier renewal, whose answer was lost.
 
-        Raises LeaseLostError if it is another owner's, or was removed: by a deletion of the bot, after which nothing may appear.
+        Raises LeaseLostError if it is another owner's, or was removed: by a deletion of the bot.
         """
         found = _read(self._store, self._key)
         if found is None:

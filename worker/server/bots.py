@@ -274,12 +274,34 @@ class Bots:
         if record.deletion is not None:
             # Nothing says any more that it has ended.
             return False
-        cancelled = cancel_job(self.store, self.keys_of(record.bot_id), record.job(), self._clock())
+        try:
+            cancelled = cancel_job(self.store, self.keys_of(record.bot_id), record.job(), self._clock())
+        except (NotFoundError, PreconditionFailedError):
+            # Another request cancels or deletes the bot at the same moment.
+            cancelled = False
+        if self.remove_if_deleted(record.bot_id):
+            return False
         if cancelled and record.dispatched_at is None:
             self.store.delete(self.due_entry(record))
         if cancelled and (result := read_result(self.store, self.keys_of(record.bot_id))) is not None:
             self._report(result_event(result))
         return cancelled
+
+    def remove_if_deleted(self, bot_id: str) -> bool:
+        """Whether the bot is deleted, or is being deleted; then removes what was written about it meanwhile.
+
+        To be called after a write to the bot's folder that no lease guards: the deletion may have looked before it.
+        """
+        found = self.found(bot_id)
+        if found is not None and (found.record.deletion is None or found.record.message_until is not None):
+            # What is left of a bot whose job is on a queue keeps workers from it, and has nothing of the user.
+            return found.record.deletion is not None
+        kept = self.keys.record(bot_id)
+        for prefix in self.keys.all_of(bot_id):
+            for item in self.store.list(prefix):
+                if item.key != kept:
+                    self.store.delete(item.key)
+        return True
 
     def dispatch_due(self) -> int:
         """Dispatches all jobs that are due, and those that a killed server left; returns how many."""

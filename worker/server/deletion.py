@@ -37,9 +37,6 @@ AUDIO_PATIENCE: Final = 3600.0
 """Seconds after the end of a bot for which its audio may still come although no worker holds its lease: the one that recovered
 it may only be cut off from the store."""
 
-QUEUE_KEEPS: Final = 14 * 86_400.0
-"""Seconds for which SQS keeps a message at most (its MessageRetentionPeriod)."""
-
 REPORT: Final = 10.0
 """Seconds that the events about a deletion have to be taken by their queue."""
 
@@ -159,6 +156,7 @@ class Deletions:
             return self._begin(found, deletion.status, forget=forget)
         status = self._status_at_end(found.record)
         if (found := self._bots.found(record.bot_id)) is None:
+            self._bots.remove_if_deleted(record.bot_id)
             return 0
         return self._begin(found, status, forget=forget)
 
@@ -192,6 +190,8 @@ class Deletions:
         """Decides the deletion, and does it. Raises BotBusyError where another server does."""
         now = self._clock()
         before = found.record.deletion
+        if before is not None and before.claimed_until > now:
+            raise BotBusyError
         if before is None:
             started_at = self._bots.facts_of(found.record).started_at
             before = Deletion(
@@ -201,7 +201,7 @@ class Deletions:
                 expiring_before=found.record.expiring_at,
                 is_expired=is_expired,
             )
-        deletion = msgspec.structs.replace(before, forget=forget, claimed_until=now + CLAIM)
+        deletion = msgspec.structs.replace(before, forget=forget or before.forget, claimed_until=now + CLAIM)
         marked = msgspec.structs.replace(found.record, deletion=deletion)
         try:
             found = self._move_entry(Found(marked, found.etag), now)
@@ -214,7 +214,7 @@ class Deletions:
         record, deletion = found.record, found.record.deletion
         assert deletion is not None
         now = self._clock()
-        until = _message_until(record)
+        until = record.message_until
         kept = self._tombstone(record) if until is not None and until > now else frozenset()
         removed = self._remove(record, kept)
         self._bots.expire_no_more(record, deletion.expiring_before)
@@ -291,12 +291,3 @@ class Deletions:
         etag = self._bots.write(moved, if_match=found.etag)
         self._bots.expire_no_more(moved, record.expiring_at)
         return Found(moved, etag)
-
-
-def _message_until(record: BotRecord) -> float | None:
-    """Until when a queue may have the job of a bot that no worker has begun, in Unix seconds; None: no queue has it."""
-    if record.deletion is None or record.deletion.status.attempt > 0:
-        return None
-    if record.dispatched_at is not None:
-        return record.dispatched_at + QUEUE_KEEPS
-    return record.claimed_until + QUEUE_KEEPS if record.claimed_until > record.deletion.at else None

@@ -35,6 +35,10 @@ _HOUR: Final = 3_600_000
 """Milliseconds."""
 
 
+QUEUE_KEEPS: Final = 14 * 86_400.0
+"""Seconds for which SQS keeps a message at most (its MessageRetentionPeriod)."""
+
+
 class Deletion(msgspec.Struct, frozen=True, kw_only=True):
     """That a bot's data is deleted. Times are in Unix seconds.
 
@@ -77,6 +81,15 @@ class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
     def is_forgotten(self) -> bool:
         """Whether the API knows the bot no more."""
         return self.deletion is not None and self.deletion.forget
+
+    @property
+    def message_until(self) -> float | None:
+        """Until when a queue may have the job of a deleted bot that never began (Unix seconds); None: no queue has it."""
+        if self.deletion is None or self.deletion.status.attempt > 0:
+            return None
+        if self.dispatched_at is not None:
+            return self.dispatched_at + QUEUE_KEEPS
+        return self.claimed_until + QUEUE_KEEPS if self.claimed_until > self.deletion.at else None
 
     def without_request(self) -> BotRecord:
         """The record without anything that the request said. Its job is one for another call."""

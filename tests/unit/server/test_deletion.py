@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +24,11 @@ from worker.jobs.reporter import read_status
 from worker.jobs.result_file import read_result
 from worker.reasons import Reason
 from worker.server.bots import BotBusyError
+from worker.server.command_box import tell_to_leave
 from worker.server.creation import Request, create_once
-from worker.server.deletion import CLAIM, LATER, QUEUE_KEEPS, UnfinishedDeletionError
-from worker.server.records import BotRecord
+from worker.server.deletion import CLAIM, LATER, UnfinishedDeletionError
+from worker.server.errors import ApiError
+from worker.server.records import QUEUE_KEEPS, BotRecord
 from worker.states import State
 
 OTHER_MEETING = "https://meet.google.com/xyz-xyzx-xyz"
@@ -510,3 +516,70 @@ def test_a_failed_bot_has_no_recording_to_report(api: Api) -> None:
     )
     api.deletions.delete_media(record_of(api, bot_id))
     assert api.events.sent == []
+
+
+def give_leave(api: Api, record: BotRecord) -> None:
+    """What remove_bot does, without the wait for the bot."""
+
+    async def leave() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("worker.server.command_box.ACKNOWLEDGED_WITHIN", 0.0)
+            await tell_to_leave(api.bots, record, api.now)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, leave()).result(30)
+
+
+REQUESTS: dict[str, Callable[[Api, BotRecord], object]] = {
+    "leave": give_leave,
+    "forget": lambda api, record: api.deletions.forget(record),
+    "delete_media": lambda api, record: api.deletions.delete_media(record),
+}
+
+
+class Between:
+    """Calls ``act`` before the request ``number`` (from 1) to the store, and not for the requests that it makes itself."""
+
+    def __init__(self, number: int, act: Callable[[], None]) -> None:
+        self._number = number
+        self._act = act
+        self.seen = 0
+
+    def __call__(self, _method: str, _key: str) -> None:
+        if self.seen < self._number:
+            self.seen += 1
+            if self.seen == self._number:
+                self._act()
+
+
+@pytest.mark.parametrize("second", ["forget", "delete_media", "leave"])
+@pytest.mark.parametrize("first", ["leave", "forget"])
+def test_two_requests_about_a_waiting_bot_at_once_leave_nothing_of_a_deleted_one(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    """``second`` comes between each two requests of ``first`` to the store."""
+    store = MemoryStore()
+    api = Api(tmp_path, store=store)
+    api.deletions._removers = InOneThread()  # type: ignore[assignment]
+    bot_id = meetstream(api, join_at="2030-01-01T00:00:00Z", custom_attributes={"customer": "secret"})
+    record = record_of(api, bot_id)
+    at_first, begun = dict(store.objects), api.now + 60
+    for number in range(1, 200):
+        store.objects, api.now = dict(at_first), begun
+        store.before = between = Between(number, lambda: attempt(api, second, record))
+        attempt(api, first, record)
+        store.before = lambda *_: None
+        api.now += 2 * HOUR
+        api.deletions.look()
+        found = api.bots.known(bot_id)
+        if found is None or found.deletion is not None:
+            named = [] if found is None else [api.bots.keys.record(bot_id), api.bots.keys.entry(found)]
+            assert keys_with(api, bot_id) == sorted(named), f"{second} before request {number}"
+        if between.seen < number:
+            break
+    assert 3 < number < 199
+
+
+def attempt(api: Api, name: str, record: BotRecord) -> None:
+    with suppress(BotBusyError, ApiError):
+        REQUESTS[name](api, record)
