@@ -193,7 +193,7 @@ class Deletions:
         if before is not None and before.claimed_until > now:
             raise BotBusyError
         if before is None:
-            started_at = self._bots.facts_of(found.record).started_at
+            started_at = self._bots.facts_of(found.record.readable()).started_at
             before = Deletion(
                 at=now,
                 status=status,
@@ -237,7 +237,13 @@ class Deletions:
         """What makes a worker that still receives the job end it at once; nothing in it is the user's."""
         keys = self._bots.keys_of(record.bot_id)
         result_key = f"{keys.folder}{RESULT_FILE}"
-        result = read_result(self._bots.store, keys)
+        try:
+            result = read_result(self._bots.store, keys)
+        except msgspec.DecodeError as error:
+            # A worker cannot read the empty one either, and so does not begin.
+            logger.error("%s cannot be read: %s", result_key, printable(str(error)))
+            self._bots.store.put(result_key, b"{}", content_type=JSON)
+            result = None
         if result is not None and result.custom_attributes:
             body = msgspec.json.encode(msgspec.structs.replace(result, custom_attributes={}, ignored=[]))
             self._bots.store.put(result_key, body, content_type=JSON)
@@ -246,9 +252,9 @@ class Deletions:
     def _remove(self, record: BotRecord, kept: frozenset[str]) -> int:
         """Removes everything but the record and ``kept``, until a listing shows that nothing else is left."""
         store, keys = self._bots.store, self._bots.keys
-        store.delete(self._bots.due_entry(record))
+        self._bots.remove_due_entry(record)
         for key in record.references:
-            if (reference := self._bots.reference(key)) is not None and reference.bot_id == record.bot_id:
+            if self._leads_to(record, key):
                 store.delete(key)
         kept = kept | {keys.record(record.bot_id)}
         removed = 0
@@ -261,8 +267,17 @@ class Deletions:
             removed += len(left)
         raise UnfinishedDeletionError(f"bot {record.bot_id}: objects appear again and again")
 
+    def _leads_to(self, record: BotRecord, key: str) -> bool:
+        """Whether the reference ``key`` is the bot's; one that cannot be read leads nowhere else."""
+        try:
+            reference = self._bots.reference(key)
+        except msgspec.DecodeError as error:
+            logger.error("%s cannot be read: %s", key, printable(str(error)))
+            return True
+        return reference is not None and reference.bot_id == record.bot_id
+
     def _report(self, record: BotRecord, deletion: Deletion) -> None:
-        events = deletion_events(self._bots.facts_of(record), record.workspace, deletion.at)
+        events = deletion_events(self._bots.facts_of(record.readable()), record.workspace, deletion.at)
         if not events:
             return
         with self._reporting:

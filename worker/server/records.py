@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from worker.contracts.job import Job, Vendor
+from worker.contracts.json_body import JobError
 from worker.contracts.meetstream import read_meetstream
 from worker.contracts.recall import read_recall
 from worker.contracts.status import BotStatus
@@ -93,10 +94,22 @@ class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def without_request(self) -> BotRecord:
         """The record without anything that the request said. Its job is one for another call."""
-        link = PLATFORMS[self.job().platform].example_link
+        try:
+            platform = self.job().platform
+        except JobError:
+            platform = next(iter(PLATFORMS))
+        link = PLATFORMS[platform].example_link
         field = "meeting_link" if self.vendor == "meetstream" else "meeting_url"
         body = {field: link, "bot_id": self.bot_id}
         return msgspec.structs.replace(self, body=body, references=[])
+
+    def readable(self) -> BotRecord:
+        """The record, without its request if that is one that this version does not take."""
+        try:
+            self.job()
+        except JobError:
+            return self.without_request()
+        return self
 
     def job(self) -> Job:
         """The job of ``body``. Raises JobError for one that an earlier version took and this one does not."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.api import MEETING, Api
+from tests.support.api import KEY, MEETING, Api
 from tests.support.memory_store import MemoryStore
 from worker.contracts.meetstream import read_meetstream
 from worker.contracts.recall import read_recall
@@ -404,6 +404,107 @@ def test_a_record_that_cannot_be_read_holds_up_no_other_deletion(
     assert api.deletions.look() + api.deletions.look() == 1
     assert f"{first} cannot be looked at for deletion" in caplog.text
     assert record_of(api, second).deletion is not None
+
+
+@pytest.mark.parametrize("by", ["forget", "delete_media", "look"])
+@pytest.mark.parametrize(
+    "broken", ["audio_streams.json", "meeting.json", "result.json", "reference", "lease.json", "job"]
+)
+def test_what_cannot_be_read_is_deleted(
+    api: Api, broken: str, by: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot_id = meetstream(api)
+    api.record(bot_id)
+    folder = api.bots.keys_of(bot_id).folder
+    reference = api.bots.keys.idempotency("anna", "/p", "k")
+    record = record_of(api, bot_id)
+    body = {**record.body, "meeting_link": "a later form"} if broken == "job" else record.body
+    api.bots.write(msgspec.structs.replace(record, references=[reference], body=body))
+    for key in (reference,) if broken == "reference" else (f"{folder}{broken}",):
+        api.store.put(key, b'{"a": "later version"}', content_type="application/json")
+    if by == "look":
+        api.now += 721 * HOUR
+        if broken == "job":
+            # How long it is to be kept cannot be read: nothing is deleted on a guess.
+            assert api.deletions.look() == 0
+            assert f"{bot_id} cannot be looked at for deletion" in caplog.text
+            return
+        assert api.deletions.look() == 1
+    else:
+        getattr(api.deletions, by)(record_of(api, bot_id))
+    known = api.bots.known(bot_id)
+    named = [] if known is None else [api.bots.keys.record(bot_id), api.bots.keys.entry(known)]
+    assert [each.key for each in api.store.list("")] == sorted(named)
+    assert [event["event"] for event in api.events.sent] == ["data_deletion"]
+
+
+@pytest.mark.parametrize("is_dispatched", [False, True])
+def test_a_bot_that_never_began_and_whose_job_cannot_be_read_is_deleted(
+    api: Api, is_dispatched: bool
+) -> None:
+    bot_id = meetstream(api, join_at="2030-01-01T00:00:00Z", custom_attributes={"customer": "secret"})
+    record = record_of(api, bot_id)
+    dispatched_at = api.now if is_dispatched else None
+    broken = msgspec.structs.replace(
+        record, body={**record.body, "meeting_link": "a later form"}, dispatched_at=dispatched_at
+    )
+    api.bots.write(broken)
+    api.deletions.forget(record_of(api, bot_id))
+    assert api.bots.find("anna", bot_id) is None
+    assert b"secret" not in b"".join(api.store.get(each.key).data for each in api.store.list(""))
+    api.now = 1_900_000_000.0
+    api.deletions.look()
+    api.bots.dispatch_due()
+    assert api.store.list("") == []
+
+
+def test_a_deletion_that_another_server_is_at_is_refused(api: Api) -> None:
+    bot_id = meetstream(api)
+    api.record(bot_id)
+    record = record_of(api, bot_id)
+    api.events.is_down = True
+    with pytest.raises(UnfinishedDeletionError):
+        api.deletions.forget(record)
+    api.events.is_down = False
+    with pytest.raises(BotBusyError):
+        api.deletions.delete_media(record)
+    api.now += CLAIM
+    api.deletions.delete_media(record)
+    assert api.store.list("") == [], "it was to be forgotten"
+
+
+@pytest.mark.parametrize("broken", ["meeting.json", "audio_streams.json"])
+async def test_a_bot_with_a_document_that_cannot_be_read_is_as_one_without_it(
+    api: Api, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot_id = meetstream(api)
+    api.attend(bot_id, api.record(bot_id))
+    key = f"{api.bots.keys_of(bot_id).folder}{broken}"
+    paths = [
+        f"/api/v1/bots/{bot_id}/{name}"
+        for name in (
+            "get_chats",
+            "get_participants",
+            "get_speaker_timeline",
+            "get_audio",
+            "get_audio_streams",
+        )
+    ]
+    async with api.client() as client:
+        api.store.delete(key)
+        without = [(answer := await client.get(path)).status_code for path in paths]
+        assert answer.status_code == 200
+        assert 500 not in without
+        caplog.clear()
+        api.store.put(key, b'{"a": "later version"}', content_type="application/json")
+        assert [(await client.get(path)).status_code for path in paths] == without
+        assert f"{key} cannot be read" in caplog.text
+    async with api.client(None, Origin="http://api.example") as browser:
+        cookie = (await browser.post("/login", content=f"key={KEY}")).headers["set-cookie"].split(";")[0]
+        answer = await browser.get(f"/bots/{bot_id}", headers={"cookie": cookie})
+        assert answer.status_code == 200
+        assert f"/bots/{bot_id}/delete" in answer.text
+        assert [facts.bot_id for facts in api.bots.each("anna", with_manifest=True)] == [bot_id]
 
 
 def test_a_changed_retention_counts(api: Api) -> None:
