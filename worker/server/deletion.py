@@ -91,6 +91,7 @@ class Deletions:
         """Deletes the data of all bots whose retention is over, goes on with what was interrupted, and returns how many bots
         that were. What is wrong with one is logged and holds up no other; raises UnavailableError, which would hit them all.
         """
+        self._bots.store.remove_unfinished()
         now = self._clock()
         done, after = 0, ""
         before = self._bots.keys.expiring_before(now)
