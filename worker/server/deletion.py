@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -63,7 +62,6 @@ class Deletions:
         self._bots = bots
         self._events = events
         self._clock = clock
-        self._reporting = threading.Lock()
         self._removers = ThreadPoolExecutor(_REMOVERS, "deletions")
 
     def delete_media(self, record: BotRecord) -> int:
@@ -281,11 +279,12 @@ class Deletions:
         events = deletion_events(self._bots.facts_of(record.readable()), record.workspace, deletion.at)
         if not events:
             return
-        with self._reporting:
-            for event in events:
-                self._events.send(event)
-            if not self._events.drain(REPORT):
-                raise UnfinishedDeletionError(f"bot {record.bot_id}: its deletion is not reported yet")
+        lost = self._events.lost
+        for event in events:
+            self._events.send(event)
+        # Others wait for theirs at the same time, and one that was lost may be of any of them.
+        if not self._events.drain(REPORT) or self._events.lost > lost:
+            raise UnfinishedDeletionError(f"bot {record.bot_id}: its deletion is not reported yet")
 
     def _drop(self, record: BotRecord) -> None:
         """Removes what leads to the bot; its record last but one, so that an interrupted deletion is gone on with."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -318,6 +319,40 @@ def test_a_deletion_that_is_not_reported_is_not_over(api: Api) -> None:
     api.now += CLAIM
     assert api.deletions.look() == 1
     assert [event["event"] for event in api.events.sent] == ["data_deletion"]
+    assert api.store.list("") == []
+
+
+def test_deletions_wait_for_their_events_at_the_same_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(2)
+
+    def drain(_: float) -> bool:
+        together.wait(10)
+        return True
+
+    bots = [meetstream(api) for _ in range(2)]
+    for bot_id in bots:
+        api.record(bot_id)
+    monkeypatch.setattr(api.events, "drain", drain)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(api.deletions.forget, [record_of(api, bot_id) for bot_id in bots]))
+    assert api.store.list("") == []
+
+
+def test_a_deletion_whose_event_was_lost_is_not_over(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where another deletion's call of drain() was told of it."""
+
+    def drain(_: float) -> bool:
+        api.events.lost_events += 1
+        return True
+
+    bot_id = meetstream(api)
+    api.record(bot_id)
+    monkeypatch.setattr(api.events, "drain", drain)
+    with pytest.raises(UnfinishedDeletionError):
+        api.deletions.forget(record_of(api, bot_id))
+    monkeypatch.undo()
+    api.now += CLAIM
+    assert api.deletions.look() == 1
     assert api.store.list("") == []
 
 
