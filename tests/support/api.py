@@ -80,6 +80,11 @@ class Events(EventSink):
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.is_down = False
+        self.lost_events = 0
+
+    @property
+    def lost(self) -> int:
+        return self.lost_events
 
     @property
     def waiting(self) -> int:

@@ -13,6 +13,11 @@ class EventSink(Protocol):
     def waiting(self) -> int:
         """How many events have not been delivered yet."""
 
+    @property
+    def lost(self) -> int:
+        """How many events will never be delivered. This one loses none."""
+        return 0
+
     def send(self, event: dict[str, Any]) -> None:
         """Queues an event, a JSON object; the caller may change it afterwards. Never blocks on the network. Raises TypeError
         for a value that is not JSON.

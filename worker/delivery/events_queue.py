@@ -93,6 +93,11 @@ class EventsQueue(EventSink):
         """How many events have not been sent yet."""
         return 0 if self._outbox is None else len(self._outbox.pending())
 
+    @property
+    def lost(self) -> int:
+        """How many events will never be sent."""
+        return 0 if self._outbox is None else self._outbox.given_up
+
     def _deliver(self, event: _Encoded) -> None:
         assert self._url is not None
         fifo: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -41,6 +42,7 @@ class FolderStore(PagedStore):
     A write is on the disk when it returns, and never partly visible, also after SIGKILL or a loss of power (POSIX: fsync of the
     file, rename, fsync of its folder). Conditions are checked and writes completed under one lock of the folder. ``clock``
     returns seconds since the Unix epoch. The file system needs locks (flock), so network file systems are not for this.
+    What killed writers left unfinished is removed when a store is opened.
 
     Methods raise as ObjectStore says, and StoreUnavailableError where the disk is full or cannot be read or written.
     """
@@ -55,6 +57,7 @@ class FolderStore(PagedStore):
             self._unfinished.mkdir(exist_ok=True)
         except OSError as error:
             raise StoreUnavailableError(f"folder: {root}: cannot be used: {cause(error)}") from error
+        self.remove_unfinished()
 
     def within(self, budget: float) -> FolderStore:
         """The same store: it does not retry."""
@@ -80,12 +83,11 @@ class FolderStore(PagedStore):
         if if_absent and if_match is not None:
             raise ValueError("if_absent and if_match exclude each other")
         path = self.path(key)
-        unfinished = self._unfinished / secrets.token_hex(16)
         # A file that cannot be read is the caller's trouble, not the store's.
         source = data.open("rb") if isinstance(data, Path) else data
         try:
-            with self._reporting(f"put {key}"):
-                etag, size = _write(unfinished, source)
+            with self._reporting(f"put {key}"), _unfinished_file(self._unfinished) as (unfinished, stream):
+                etag, size = _write(stream, source)
                 with file_lock(self.root / _LOCK):
                     self._check(key, path, if_absent, if_match)
                     if size == 0 and path.exists():
@@ -98,8 +100,6 @@ class FolderStore(PagedStore):
         finally:
             if not isinstance(source, bytes):
                 source.close()
-            with suppress(OSError):
-                unfinished.unlink()
         return etag
 
     def get(self, key: str) -> Stored:
@@ -151,6 +151,14 @@ class FolderStore(PagedStore):
         with self._reporting(f"list {prefix}"):
             return list(islice(self._walk(self._objects, "", prefix, after), limit))
 
+    def remove_unfinished(self) -> None:
+        """See PagedStore. A file whose writer lives is locked."""
+        with suppress(OSError):
+            for path in list(self._unfinished.iterdir()):
+                with suppress(OSError), path.open("rb") as stream:
+                    fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+
     def blocks(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """See PagedStore."""
         with self._reporting(f"get {key}"), self.path(key).open("rb") as stream:
@@ -201,16 +209,42 @@ class FolderStore(PagedStore):
             raise StoreUnavailableError(f"folder: {what}: {cause(error)}") from error
 
 
-def _write(path: Path, data: bytes | BinaryIO) -> tuple[str, int]:
+@contextmanager
+def _unfinished_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new file, locked until the end, at which it is removed if it is still in ``folder``. The system releases the lock of a
+    writer that is killed (flock(2)).
+    """
+    while True:
+        path = folder / secrets.token_hex(16)
+        with path.open("xb") as stream:
+            try:
+                if not _is_locked(stream):
+                    continue
+                yield path, stream
+                return
+            finally:
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _is_locked(stream: BinaryIO) -> bool:
+    """Locks the new file; False if another process has taken it for one that a killed writer left."""
+    try:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(stream.fileno()).st_nlink > 0
+
+
+def _write(stream: BinaryIO, data: bytes | BinaryIO) -> tuple[str, int]:
     """Writes ``data``, or what is left of a file, to the disk; returns its ETag and size."""
     digest = hashlib.sha256()
     size = 0
-    with path.open("xb") as stream:
-        for block in _blocks(data):
-            digest.update(block)
-            size += stream.write(block)
-        stream.flush()
-        os.fsync(stream.fileno())
+    for block in _blocks(data):
+        digest.update(block)
+        size += stream.write(block)
+    stream.flush()
+    os.fsync(stream.fileno())
     return _etag(digest), size
 
 

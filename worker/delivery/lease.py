@@ -64,7 +64,7 @@ class LeaseHeldError(DeliveryError):
 
 
 class LeaseLostError(DeliveryError):
-    """Another owner has the lease; its former owner must stop writing."""
+    """Another owner has the lease, or it was removed with all that the bot had; its former owner must stop writing."""
 
 
 class LeaseDamagedError(DeliveryError):
@@ -203,18 +203,31 @@ class Lease:
         self._etag, self._record, self._proven_at = etag, record, began
 
     def _write_over_own(self, record: LeaseRecord) -> str:
-        """Writes ``record`` where the object is not the one that was last written: it is removed, or an earlier renewal
-        whose answer was lost. Raises LeaseLostError if it is another owner's.
+        """Writes ``record`` where the object is not the one that was last written: an earlier renewal, whose answer was lost.
+
+        Raises LeaseLostError if it is another owner's, or was removed: by a deletion of the bot.
         """
         found = _read(self._store, self._key)
-        if found is not None and found[0].owner != record.owner:
+        if found is None:
+            self._lost = LeaseLostError(f"{self._key}: was removed")
+            raise self._lost
+        if found[0].owner != record.owner:
             self._lost = LeaseLostError(f"{self._key}: {found[0].owner} took it over from {record.owner}")
             raise self._lost
         try:
-            return _write(self._store, self._key, record, found[1].etag if found else None)
+            return _write(self._store, self._key, record, found[1].etag)
         except PreconditionFailedError as error:
             # It changed again meanwhile; the next renewal will see whose it is.
             raise DeliveryError(f"{self._key}: was written by somebody at the same time") from error
+
+
+def seconds_held(store: ObjectStore, key: str, now: float) -> float:
+    """Seconds until the lease ``key`` can be taken; 0 or less: nobody holds it. ``now`` is in Unix seconds.
+
+    Raises LeaseDamagedError, and what the store raises.
+    """
+    found = _read(store, key)
+    return 0.0 if found is None else found[0].seconds_left(found[1].age, now)
 
 
 def _read(store: ObjectStore, key: str) -> tuple[LeaseRecord, Stored] | None:

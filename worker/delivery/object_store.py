@@ -145,6 +145,10 @@ class PagedStore(ObjectStore, Protocol):
         order of their keys; ``after`` empty: from the first one. Fewer than ``limit``: there are no more.
         """
 
+    def remove_unfinished(self) -> None:
+        """Removes what killed writers left, where nothing else does; raises nothing. This one has nothing to remove."""
+        return
+
     def blocks(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The object's bytes from ``start`` on, ``length`` of them or all, in blocks that fit into memory. Closing the iterator
         lets go of the object. Raises NotFoundError, at once or with the first block.

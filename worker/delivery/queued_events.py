@@ -23,6 +23,11 @@ class QueuedEvents(EventSink):
         """See EventSink."""
         return len(self._outbox.pending())
 
+    @property
+    def lost(self) -> int:
+        """See EventSink."""
+        return self._outbox.given_up
+
     def send(self, event: dict[str, Any]) -> None:
         """See EventSink."""
         self._outbox.add(ascii_json(event))

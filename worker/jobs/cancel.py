@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -12,7 +13,7 @@ from worker.contracts.job import Job
 from worker.contracts.status import AUDIO_SUCCESS, OutcomeKind, bot_status, with_change
 from worker.contracts.vendor_words import words
 from worker.delivery.bucket_layout import BotKeys
-from worker.delivery.lease import Lease, LeaseHeldError
+from worker.delivery.lease import Lease, LeaseHeldError, LeaseLostError
 from worker.delivery.object_store import ObjectStore
 from worker.jobs.bot_claim import claim_bot
 from worker.jobs.job_outcome import JobOutcome, make_result
@@ -73,4 +74,6 @@ def cancel_job(store: ObjectStore, keys: BotKeys, job: Job, now: float) -> bool:
         store.put(keys.status, body, content_type=JSON, if_absent=etag is None, if_match=etag)
         return True
     finally:
-        lease.release(now)
+        # A deletion at the same moment may remove it.
+        with suppress(LeaseLostError):
+            lease.release(now)

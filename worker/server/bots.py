@@ -25,6 +25,7 @@ from worker.delivery.object_store import (
     PagedStore,
     PreconditionFailedError,
 )
+from worker.jobs.bot_claim import BotIdTakenError
 from worker.jobs.cancel import cancel_job
 from worker.jobs.reporter import read_status
 from worker.jobs.result_file import read_result
@@ -180,16 +181,15 @@ class Bots:
         return None if record is None else self.facts_of(record, with_manifest=with_manifest)
 
     def meeting(self, facts: BotFacts) -> Meeting | None:
-        """Who was in the call and what was written; None if nothing was recorded.
+        """Who was in the call and what was written; None if nothing was recorded. A document that cannot be read is logged, and
+        as if it were not there.
 
         ``facts`` are with the manifest, which alone tells of recordings from before meeting.json was written.
         """
         if facts.manifest is None:
             return None
-        try:
-            return self._read(self.keys_of(facts.bot_id).meeting, Meeting)[0]
-        except NotFoundError:
-            return merge_meetings(facts.manifest, [])
+        meeting = self._readable(self.keys_of(facts.bot_id).meeting, Meeting)
+        return merge_meetings(facts.manifest, []) if meeting is None else meeting
 
     def page(
         self,
@@ -270,16 +270,45 @@ class Bots:
         return self.facts_of(changed)
 
     def cancel(self, record: BotRecord) -> bool:
-        """Ends a bot that no worker has begun, so that it never joins; False if a worker has it, or it has ended."""
+        """Ends a bot that no worker has begun, so that it never joins; False if a worker has it, or it has ended.
+
+        A job that this version cannot read is ended, too: no worker of this version runs it.
+        """
         if record.deletion is not None:
             # Nothing says any more that it has ended.
             return False
-        cancelled = cancel_job(self.store, self.keys_of(record.bot_id), record.job(), self._clock())
+        try:
+            job = record.readable().job()
+            cancelled = cancel_job(self.store, self.keys_of(record.bot_id), job, self._clock())
+        except BotIdTakenError:
+            # A worker has received the job that cannot be read here.
+            return False
+        except (NotFoundError, PreconditionFailedError):
+            # Another request cancels or deletes the bot at the same moment.
+            cancelled = False
+        if self.remove_if_deleted(record.bot_id):
+            return False
         if cancelled and record.dispatched_at is None:
-            self.store.delete(self.due_entry(record))
+            self.remove_due_entry(record)
         if cancelled and (result := read_result(self.store, self.keys_of(record.bot_id))) is not None:
             self._report(result_event(result))
         return cancelled
+
+    def remove_if_deleted(self, bot_id: str) -> bool:
+        """Whether the bot is deleted, or is being deleted; then removes what was written about it meanwhile.
+
+        To be called after a write to the bot's folder that no lease guards: the deletion may have looked before it.
+        """
+        found = self.found(bot_id)
+        if found is not None and (found.record.deletion is None or found.record.message_until is not None):
+            # What is left of a bot whose job is on a queue keeps workers from it, and has nothing of the user.
+            return found.record.deletion is not None
+        kept = self.keys.record(bot_id)
+        for prefix in self.keys.all_of(bot_id):
+            for item in self.store.list(prefix):
+                if item.key != kept:
+                    self.store.delete(item.key)
+        return True
 
     def dispatch_due(self) -> int:
         """Dispatches all jobs that are due, and those that a killed server left; returns how many."""
@@ -343,6 +372,15 @@ class Bots:
     def due_entry(self, record: BotRecord) -> str:
         """The key under which the bot waits, if it does, until its job is dispatched."""
         return self.keys.due_entry(record.bot_id, self._due(record.job(), record.created_at))
+
+    def remove_due_entry(self, record: BotRecord) -> None:
+        """Removes the bot from those that wait. That of a job which cannot be read is removed when it is due."""
+        try:
+            entry = self.due_entry(record)
+        except JobError as error:
+            logger.error("the job of %s cannot be read: %s", record.bot_id, printable(str(error)))
+            return
+        self.store.delete(entry)
 
     def found(self, bot_id: str) -> Found | None:
         """The bot's record, whoever's it is; None if there is none. Raises LayoutError."""
@@ -411,15 +449,12 @@ class Bots:
         return created_at if job.join_at is None else max(created_at, job.join_at - LEAD)
 
     def facts_of(self, record: BotRecord, *, with_manifest: bool = True) -> BotFacts:
-        """What is known of the bot of ``record``."""
+        """What is known of the bot of ``record``; a manifest that cannot be read is logged, and as if it were not there."""
         keys = self.keys_of(record.bot_id)
-        deletion, manifest = record.deletion, None
+        deletion = record.deletion
         status = read_status(self.store, keys)[1] if deletion is None else deletion.status
-        if with_manifest and status is not None and deletion is None:
-            try:
-                manifest = self._read(keys.audio_streams, Manifest)[0]
-            except NotFoundError:
-                manifest = None
+        is_read = with_manifest and status is not None and deletion is None
+        manifest = self._readable(keys.audio_streams, Manifest) if is_read else None
         return BotFacts(
             job=record.job(),
             created_at=record.created_at,
@@ -434,6 +469,15 @@ class Bots:
     def _read(self, key: str, kind: type[T]) -> tuple[T, str]:
         stored = self.store.get(key)
         return msgspec.json.decode(stored.data, type=kind), stored.etag
+
+    def _readable(self, key: str, kind: type[T]) -> T | None:
+        try:
+            return self._read(key, kind)[0]
+        except NotFoundError:
+            return None
+        except msgspec.DecodeError as error:
+            logger.error("%s cannot be read: %s", key, printable(str(error)))
+            return None
 
     def _put(self, key: str, value: msgspec.Struct, **conditions: Any) -> str:
         return self.store.put(key, msgspec.json.encode(value), content_type=JSON, **conditions)

@@ -120,6 +120,8 @@ async def tell(
         raise completed()
     keys = bots.keys_of(record.bot_id)
     given = await asyncio.to_thread(give, bots.store, keys, kind, now, message)
+    if await asyncio.to_thread(bots.remove_if_deleted, record.bot_id):
+        raise completed()
     done = await acknowledgement(bots.store, given)
     if done is not None and done.outcome is not Outcome.DONE:
         raise ApiError(400, f"The bot did not do it: {done.detail}.", code=f"command_{done.outcome}")
@@ -133,6 +135,8 @@ async def tell_to_leave(bots: Bots, record: BotRecord, now: float) -> bool:
     if await asyncio.to_thread(phase_of, bots, record) is Phase.COMPLETED:
         raise completed()
     given = await asyncio.to_thread(give, bots.store, bots.keys_of(record.bot_id), CommandKind.LEAVE, now)
+    if await asyncio.to_thread(bots.remove_if_deleted, record.bot_id):
+        raise completed()
     await acknowledgement(bots.store, given)
     return False
 

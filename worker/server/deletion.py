@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from worker.contracts.deletion_events import deletion_events
-from worker.contracts.status import BotStatus
+from worker.contracts.status import AUDIO_SUCCESS, BotStatus
 from worker.delivery.bucket_layout import LayoutError
 from worker.delivery.errors import DeliveryError, UnavailableError
 from worker.delivery.event_sinks import EventSink
+from worker.delivery.lease import LeaseDamagedError, seconds_held
 from worker.delivery.object_store import LARGEST_PAGE, PreconditionFailedError
 from worker.jobs.bot_claim import JOB_FILE
 from worker.jobs.reporter import read_status
@@ -31,8 +32,9 @@ CLAIM: Final = 120.0
 LATER: Final = 3600.0
 """Seconds until a bot that is still at work is looked at again."""
 
-QUEUE_KEEPS: Final = 14 * 86_400.0
-"""Seconds for which SQS keeps a message at most (its MessageRetentionPeriod)."""
+AUDIO_PATIENCE: Final = 3600.0
+"""Seconds after the end of a bot for which its audio may still come although no worker holds its lease: the one that recovered
+it may only be cut off from the store."""
 
 REPORT: Final = 10.0
 """Seconds that the events about a deletion have to be taken by their queue."""
@@ -60,7 +62,6 @@ class Deletions:
         self._bots = bots
         self._events = events
         self._clock = clock
-        self._reporting = threading.Lock()
         self._removers = ThreadPoolExecutor(_REMOVERS, "deletions")
 
     def delete_media(self, record: BotRecord) -> int:
@@ -88,6 +89,7 @@ class Deletions:
         """Deletes the data of all bots whose retention is over, goes on with what was interrupted, and returns how many bots
         that were. What is wrong with one is logged and holds up no other; raises UnavailableError, which would hit them all.
         """
+        self._bots.store.remove_unfinished()
         now = self._clock()
         done, after = 0, ""
         before = self._bots.keys.expiring_before(now)
@@ -107,14 +109,15 @@ class Deletions:
                 self._bots.store.delete(entry)
                 return False
             return self._go_on(found, now)
-        except PreconditionFailedError:
+        except (PreconditionFailedError, BotBusyError):
+            # Another server is at it.
             return False
         except UnfinishedDeletionError as error:
             logger.warning("the deletion of %s goes on later: %s", printable(bot_id), error)
             return False
         except UnavailableError:
             raise
-        except (*UNREADABLE, LayoutError, DeliveryError, BotBusyError) as error:
+        except (*UNREADABLE, LayoutError, DeliveryError, ValueError) as error:
             logger.error("%s cannot be looked at for deletion: %s", printable(bot_id), printable(str(error)))
             return False
 
@@ -135,7 +138,7 @@ class Deletions:
             self._complete(Found(marked, self._bots.write(marked, if_match=found.etag)))
             return True
         facts = self._bots.facts_of(record, with_manifest=False)
-        if facts.status is None or not facts.status.reported or facts.expires_at is None:
+        if facts.status is None or facts.expires_at is None or self._is_at_work(record, facts.status):
             self._move_entry(found, now + LATER)
             return False
         if facts.expires_at > now:
@@ -152,6 +155,7 @@ class Deletions:
             return self._begin(found, deletion.status, forget=forget)
         status = self._status_at_end(found.record)
         if (found := self._bots.found(record.bot_id)) is None:
+            self._bots.remove_if_deleted(record.bot_id)
             return 0
         return self._begin(found, status, forget=forget)
 
@@ -161,9 +165,23 @@ class Deletions:
         _, status = read_status(self._bots.store, keys)
         if status is None and self._bots.cancel(record):
             _, status = read_status(self._bots.store, keys)
-        if status is None or not status.reported:
+        if status is None or self._is_at_work(record, status):
             raise BotBusyError
         return status
+
+    def _is_at_work(self, record: BotRecord, status: BotStatus) -> bool:
+        """Whether a worker may still write something of the bot: the result can be reported before the audio is recovered."""
+        if not status.reported:
+            return True
+        now = self._clock()
+        ended = datetime.fromisoformat(status.updated_at).timestamp()
+        if status.audio_status != AUDIO_SUCCESS and now < ended + AUDIO_PATIENCE:
+            return True
+        try:
+            return seconds_held(self._bots.store, self._bots.keys_of(record.bot_id).lease, now) > 0
+        except LeaseDamagedError as error:
+            logger.error("taken for expired, since the bot has ended: %s", error)
+            return False
 
     def _begin(
         self, found: Found, status: BotStatus, *, is_expired: bool = False, forget: bool = False
@@ -171,8 +189,10 @@ class Deletions:
         """Decides the deletion, and does it. Raises BotBusyError where another server does."""
         now = self._clock()
         before = found.record.deletion
+        if before is not None and before.claimed_until > now:
+            raise BotBusyError
         if before is None:
-            started_at = self._bots.facts_of(found.record).started_at
+            started_at = self._bots.facts_of(found.record.readable()).started_at
             before = Deletion(
                 at=now,
                 status=status,
@@ -180,7 +200,7 @@ class Deletions:
                 expiring_before=found.record.expiring_at,
                 is_expired=is_expired,
             )
-        deletion = msgspec.structs.replace(before, forget=forget, claimed_until=now + CLAIM)
+        deletion = msgspec.structs.replace(before, forget=forget or before.forget, claimed_until=now + CLAIM)
         marked = msgspec.structs.replace(found.record, deletion=deletion)
         try:
             found = self._move_entry(Found(marked, found.etag), now)
@@ -193,7 +213,7 @@ class Deletions:
         record, deletion = found.record, found.record.deletion
         assert deletion is not None
         now = self._clock()
-        until = _message_until(record)
+        until = record.message_until
         kept = self._tombstone(record) if until is not None and until > now else frozenset()
         removed = self._remove(record, kept)
         self._bots.expire_no_more(record, deletion.expiring_before)
@@ -216,7 +236,13 @@ class Deletions:
         """What makes a worker that still receives the job end it at once; nothing in it is the user's."""
         keys = self._bots.keys_of(record.bot_id)
         result_key = f"{keys.folder}{RESULT_FILE}"
-        result = read_result(self._bots.store, keys)
+        try:
+            result = read_result(self._bots.store, keys)
+        except msgspec.DecodeError as error:
+            # A worker cannot read the empty one either, and so does not begin.
+            logger.error("%s cannot be read: %s", result_key, printable(str(error)))
+            self._bots.store.put(result_key, b"{}", content_type=JSON)
+            result = None
         if result is not None and result.custom_attributes:
             body = msgspec.json.encode(msgspec.structs.replace(result, custom_attributes={}, ignored=[]))
             self._bots.store.put(result_key, body, content_type=JSON)
@@ -225,9 +251,9 @@ class Deletions:
     def _remove(self, record: BotRecord, kept: frozenset[str]) -> int:
         """Removes everything but the record and ``kept``, until a listing shows that nothing else is left."""
         store, keys = self._bots.store, self._bots.keys
-        store.delete(self._bots.due_entry(record))
+        self._bots.remove_due_entry(record)
         for key in record.references:
-            if (reference := self._bots.reference(key)) is not None and reference.bot_id == record.bot_id:
+            if self._leads_to(record, key):
                 store.delete(key)
         kept = kept | {keys.record(record.bot_id)}
         removed = 0
@@ -240,15 +266,25 @@ class Deletions:
             removed += len(left)
         raise UnfinishedDeletionError(f"bot {record.bot_id}: objects appear again and again")
 
+    def _leads_to(self, record: BotRecord, key: str) -> bool:
+        """Whether the reference ``key`` is the bot's; one that cannot be read leads nowhere else."""
+        try:
+            reference = self._bots.reference(key)
+        except msgspec.DecodeError as error:
+            logger.error("%s cannot be read: %s", key, printable(str(error)))
+            return True
+        return reference is not None and reference.bot_id == record.bot_id
+
     def _report(self, record: BotRecord, deletion: Deletion) -> None:
-        events = deletion_events(self._bots.facts_of(record), record.workspace, deletion.at)
+        events = deletion_events(self._bots.facts_of(record.readable()), record.workspace, deletion.at)
         if not events:
             return
-        with self._reporting:
-            for event in events:
-                self._events.send(event)
-            if not self._events.drain(REPORT):
-                raise UnfinishedDeletionError(f"bot {record.bot_id}: its deletion is not reported yet")
+        lost = self._events.lost
+        for event in events:
+            self._events.send(event)
+        # Others wait for theirs at the same time, and one that was lost may be of any of them.
+        if not self._events.drain(REPORT) or self._events.lost > lost:
+            raise UnfinishedDeletionError(f"bot {record.bot_id}: its deletion is not reported yet")
 
     def _drop(self, record: BotRecord) -> None:
         """Removes what leads to the bot; its record last but one, so that an interrupted deletion is gone on with."""
@@ -270,12 +306,3 @@ class Deletions:
         etag = self._bots.write(moved, if_match=found.etag)
         self._bots.expire_no_more(moved, record.expiring_at)
         return Found(moved, etag)
-
-
-def _message_until(record: BotRecord) -> float | None:
-    """Until when a queue may have the job of a bot that no worker has begun, in Unix seconds; None: no queue has it."""
-    if record.deletion is None or record.deletion.status.attempt > 0:
-        return None
-    if record.dispatched_at is not None:
-        return record.dispatched_at + QUEUE_KEEPS
-    return record.claimed_until + QUEUE_KEEPS if record.claimed_until > record.deletion.at else None

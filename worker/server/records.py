@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from worker.contracts.job import Job, Vendor
+from worker.contracts.json_body import JobError
 from worker.contracts.meetstream import read_meetstream
 from worker.contracts.recall import read_recall
 from worker.contracts.status import BotStatus
@@ -33,6 +34,10 @@ _END: Final = 10**13
 """Milliseconds since the Unix epoch, in the year 2286; moments count down from here."""
 _HOUR: Final = 3_600_000
 """Milliseconds."""
+
+
+QUEUE_KEEPS: Final = 14 * 86_400.0
+"""Seconds for which SQS keeps a message at most (its MessageRetentionPeriod)."""
 
 
 class Deletion(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,12 +83,33 @@ class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the API knows the bot no more."""
         return self.deletion is not None and self.deletion.forget
 
+    @property
+    def message_until(self) -> float | None:
+        """Until when a queue may have the job of a deleted bot that never began (Unix seconds); None: no queue has it."""
+        if self.deletion is None or self.deletion.status.attempt > 0:
+            return None
+        if self.dispatched_at is not None:
+            return self.dispatched_at + QUEUE_KEEPS
+        return self.claimed_until + QUEUE_KEEPS if self.claimed_until > self.deletion.at else None
+
     def without_request(self) -> BotRecord:
         """The record without anything that the request said. Its job is one for another call."""
-        link = PLATFORMS[self.job().platform].example_link
+        try:
+            platform = self.job().platform
+        except JobError:
+            platform = next(iter(PLATFORMS))
+        link = PLATFORMS[platform].example_link
         field = "meeting_link" if self.vendor == "meetstream" else "meeting_url"
         body = {field: link, "bot_id": self.bot_id}
         return msgspec.structs.replace(self, body=body, references=[])
+
+    def readable(self) -> BotRecord:
+        """The record, without its request if that is one that this version does not take."""
+        try:
+            self.job()
+        except JobError:
+            return self.without_request()
+        return self
 
     def job(self) -> Job:
         """The job of ``body``. Raises JobError for one that an earlier version took and this one does not."""

@@ -80,6 +80,7 @@ def test_drain_returns_false_after_an_event_was_given_up(
         events.send({"idempotency_key": "b-7", "text": "secret" * 300_000})
         events.send({"text": "small"})
         assert not events.drain(20)
+        assert events.lost == 1
         events.send({"text": "the next job's"})
         assert events.drain(20)
     assert received(cloud, url) == [{"text": "small"}, {"text": "the next job's"}]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import subprocess
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.record_process import ROOT
+from tests.support.waits import until
 from worker.delivery.folder_store import FolderStore
 from worker.delivery.object_store import (
     EmptyWriteError,
@@ -199,6 +201,43 @@ def test_a_killed_writer_leaves_a_whole_object_and_no_lock(store: FolderStore) -
     data = store.get("key").data
     assert data in (b"%09d" % number * 5000 for number in (written[-1], written[-1] + 1))
     store.put("key", b"next", content_type=TYPE)
+
+
+BIG_WRITER = """
+import sys
+from pathlib import Path
+from worker.delivery.folder_store import FolderStore
+FolderStore(Path(sys.argv[1])).put("audio.wav", Path(sys.argv[2]), content_type="")
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_of_one_that_lives(
+    store: FolderStore, tmp_path: Path
+) -> None:
+    pipe, unfinished = tmp_path / "pipe", store.root / "unfinished"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-c", BIG_WRITER, str(store.root), str(pipe)]
+    for is_killed in (False, True):
+        with subprocess.Popen(command, cwd=ROOT) as writer:
+            try:
+                # Opened without waiting for the writer, which waits for the pipe's other end.
+                source = os.fdopen(os.open(pipe, os.O_RDWR), "wb", buffering=0)
+                with source:
+                    source.write(b"voice" * 1000)
+                    asyncio.run(until(lambda: any(unfinished.iterdir())))
+                    store.remove_unfinished()
+                    FolderStore(store.root)
+                    assert len(list(unfinished.iterdir())) == 1, "its writer lives"
+                    if is_killed:
+                        writer.kill()
+                        writer.wait(10)
+                        assert len(list(unfinished.iterdir())) == 1
+                assert is_killed or writer.wait(10) == 0
+            finally:
+                writer.kill()
+        FolderStore(store.root)
+        assert list(unfinished.iterdir()) == []
+        assert store.get("audio.wav").data == b"voice" * 1000
 
 
 def test_blocks_are_the_part_that_is_asked_for(store: FolderStore) -> None:

@@ -18,6 +18,7 @@ from worker.delivery.lease import (
     LeaseHeldError,
     LeaseLostError,
     LeaseRecord,
+    seconds_held,
 )
 from worker.delivery.object_store import ObjectStore, S3Store, StoreUnavailableError
 
@@ -136,12 +137,22 @@ def test_a_lost_lease_stays_lost(store: S3Store, clock: Clock) -> None:
     assert not lease.may_speak(NOW)
 
 
-def test_a_removed_lease_is_written_again_by_its_owner(store: S3Store) -> None:
-    lease = acquire(store, "worker-1")
+def test_a_lease_that_was_removed_is_lost_and_not_written_again(store: S3Store, clock: Clock) -> None:
+    lease = acquire(store, "worker-1", clock=clock)
     store.delete(KEY)
-    lease.renew(NOW + 20)
-    with pytest.raises(LeaseHeldError):
-        acquire(store, "worker-2")
+    for act in (lease.renew, lease.release, lease.renew):
+        with pytest.raises(LeaseLostError, match="was removed"):
+            act(NOW + 20)
+    assert not lease.may_speak(NOW + 20)
+    assert store.list("") == []
+
+
+def test_seconds_held_of_a_lease(store: S3Store) -> None:
+    assert seconds_held(store, KEY, NOW) == 0.0
+    lease = acquire(store, "worker-1")
+    assert 0 < seconds_held(store, KEY, NOW) <= TTL + AGE_RESOLUTION
+    lease.release(NOW)
+    assert seconds_held(store, KEY, NOW) == 0.0
 
 
 @pytest.mark.parametrize("fault", [*REFUSALS, Fault.INTERNAL_ERROR, Fault.RESET, Fault.LOST_ANSWER])

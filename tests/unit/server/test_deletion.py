@@ -1,26 +1,36 @@
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.support.api import MEETING, Api
+from tests.support.api import KEY, MEETING, Api
 from tests.support.memory_store import MemoryStore
 from worker.contracts.meetstream import read_meetstream
 from worker.contracts.recall import read_recall
-from worker.contracts.status import AUDIO_SUCCESS, Result
-from worker.delivery.lease import LeaseRecord
+from worker.contracts.status import AUDIO_IN_PROGRESS, AUDIO_SUCCESS, Result
+from worker.delivery.fenced_store import FencedStore
+from worker.delivery.folder_store import FolderStore
+from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
 from worker.jobs.bot_claim import claim_bot
 from worker.jobs.reporter import read_status
 from worker.jobs.result_file import read_result
 from worker.reasons import Reason
 from worker.server.bots import BotBusyError
+from worker.server.command_box import tell_to_leave
 from worker.server.creation import Request, create_once
-from worker.server.deletion import CLAIM, LATER, QUEUE_KEEPS, UnfinishedDeletionError
-from worker.server.records import BotRecord
+from worker.server.deletion import CLAIM, LATER, UnfinishedDeletionError
+from worker.server.errors import ApiError
+from worker.server.records import QUEUE_KEEPS, BotRecord
 from worker.states import State
 
 OTHER_MEETING = "https://meet.google.com/xyz-xyzx-xyz"
@@ -212,6 +222,70 @@ def test_a_bot_at_work_is_not_deleted(api: Api, begun: bool) -> None:
     assert api.events.sent == []
 
 
+@pytest.mark.parametrize("audio_status", [AUDIO_SUCCESS, AUDIO_IN_PROGRESS])
+def test_a_bot_whose_end_was_reported_is_not_deleted_while_its_worker_recovers_audio(
+    api: Api, audio_status: str
+) -> None:
+    bot_id = meetstream(api)
+    keys = api.bots.keys_of(bot_id)
+    lease = Lease.acquire(api.store, keys.lease, "worker", api.now, 30.0, time.monotonic)
+    fenced = FencedStore(api.store, lambda: lease.may_speak(api.now))
+    ended(api, bot_id, audio_status)
+    for delete in (api.deletions.delete_media, api.deletions.forget):
+        with pytest.raises(BotBusyError):
+            delete(record_of(api, bot_id))
+    api.now += 1000 * DAY
+    lease.renew(api.now)
+    assert api.deletions.look() == 0
+    assert [each.key for each in api.store.list("expiring/")] == [
+        api.bots.keys.expiring_entry(bot_id, api.now + LATER)
+    ]
+    fenced.put(keys.attempt(1).file("streams/anna.webm"), b"voice", content_type="audio/webm")
+    ended(api, bot_id, AUDIO_SUCCESS)
+    lease.release(api.now)
+    api.deletions.forget(record_of(api, bot_id))
+    assert api.store.list("") == []
+
+
+@pytest.mark.parametrize("by", ["forget", "look"])
+@pytest.mark.parametrize("lease", [b'{"owner":"w","attempt":1,"expires_at":0}', b"{"])
+def test_a_bot_whose_worker_died_after_its_end_was_reported_is_deleted(
+    api: Api, by: str, lease: bytes
+) -> None:
+    bot_id = meetstream(api)
+    keys = api.bots.keys_of(bot_id)
+    ended(api, bot_id, AUDIO_IN_PROGRESS)
+    api.store.put(keys.lease, lease, content_type="application/json")
+    with pytest.raises(BotBusyError):
+        api.deletions.forget(record_of(api, bot_id))
+    api.now += 1000 * DAY
+    if by == "look":
+        assert api.deletions.look() == 1
+        assert api.store.list(f"{keys.folder}lease") == []
+    else:
+        api.deletions.forget(record_of(api, bot_id))
+        assert api.store.list("") == []
+
+
+def test_nothing_of_a_deleted_bot_is_written_by_a_worker_that_had_lost_its_lease(api: Api) -> None:
+    bot_id = meetstream(api)
+    keys = api.bots.keys_of(bot_id)
+    steady = [0.0]
+    lease = Lease.acquire(api.store, keys.lease, "worker", api.now, -2.0, lambda: steady[0])
+    fenced = FencedStore(api.store, lambda: lease.may_speak(api.now))
+    ended(api, bot_id, AUDIO_SUCCESS)
+    api.deletions.forget(record_of(api, bot_id))
+    with pytest.raises(LeaseLostError):
+        fenced.put(keys.attempt(1).file("streams/anna.webm"), b"voice", content_type="audio/webm")
+    assert api.store.list("") == []
+
+
+def ended(api: Api, bot_id: str, audio_status: str) -> None:
+    """Writes bot.json as of a bot that was given up, which is reported before its audio is recovered."""
+    states = State.JOINING, State.IN_CALL_RECORDING, State.FATAL
+    api.enter(bot_id, *states, reason=Reason.TOO_MANY_ATTEMPTS, reported=True, audio_status=audio_status)
+
+
 def test_a_worker_that_still_receives_the_job_of_a_deleted_bot_does_not_begin_it(api: Api) -> None:
     bot_id = meetstream(api, meeting_link=OTHER_MEETING, custom_attributes={"secret": "x"})
     (job,) = api.desk.jobs
@@ -245,6 +319,40 @@ def test_a_deletion_that_is_not_reported_is_not_over(api: Api) -> None:
     api.now += CLAIM
     assert api.deletions.look() == 1
     assert [event["event"] for event in api.events.sent] == ["data_deletion"]
+    assert api.store.list("") == []
+
+
+def test_deletions_wait_for_their_events_at_the_same_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(2)
+
+    def drain(_: float) -> bool:
+        together.wait(10)
+        return True
+
+    bots = [meetstream(api) for _ in range(2)]
+    for bot_id in bots:
+        api.record(bot_id)
+    monkeypatch.setattr(api.events, "drain", drain)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(api.deletions.forget, [record_of(api, bot_id) for bot_id in bots]))
+    assert api.store.list("") == []
+
+
+def test_a_deletion_whose_event_was_lost_is_not_over(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where another deletion's call of drain() was told of it."""
+
+    def drain(_: float) -> bool:
+        api.events.lost_events += 1
+        return True
+
+    bot_id = meetstream(api)
+    api.record(bot_id)
+    monkeypatch.setattr(api.events, "drain", drain)
+    with pytest.raises(UnfinishedDeletionError):
+        api.deletions.forget(record_of(api, bot_id))
+    monkeypatch.undo()
+    api.now += CLAIM
+    assert api.deletions.look() == 1
     assert api.store.list("") == []
 
 
@@ -332,6 +440,115 @@ def test_a_record_that_cannot_be_read_holds_up_no_other_deletion(
     assert api.deletions.look() + api.deletions.look() == 1
     assert f"{first} cannot be looked at for deletion" in caplog.text
     assert record_of(api, second).deletion is not None
+
+
+@pytest.mark.parametrize("by", ["forget", "delete_media", "look"])
+@pytest.mark.parametrize(
+    "broken", ["audio_streams.json", "meeting.json", "result.json", "reference", "lease.json", "job"]
+)
+def test_what_cannot_be_read_is_deleted(
+    api: Api, broken: str, by: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot_id = meetstream(api)
+    api.record(bot_id)
+    folder = api.bots.keys_of(bot_id).folder
+    reference = api.bots.keys.idempotency("anna", "/p", "k")
+    record = record_of(api, bot_id)
+    body = {**record.body, "meeting_link": "a later form"} if broken == "job" else record.body
+    api.bots.write(msgspec.structs.replace(record, references=[reference], body=body))
+    for key in (reference,) if broken == "reference" else (f"{folder}{broken}",):
+        api.store.put(key, b'{"a": "later version"}', content_type="application/json")
+    if by == "look":
+        api.now += 721 * HOUR
+        if broken == "job":
+            # How long it is to be kept cannot be read: nothing is deleted on a guess.
+            assert api.deletions.look() == 0
+            assert f"{bot_id} cannot be looked at for deletion" in caplog.text
+            return
+        assert api.deletions.look() == 1
+    else:
+        getattr(api.deletions, by)(record_of(api, bot_id))
+    known = api.bots.known(bot_id)
+    named = [] if known is None else [api.bots.keys.record(bot_id), api.bots.keys.entry(known)]
+    assert [each.key for each in api.store.list("")] == sorted(named)
+    assert [event["event"] for event in api.events.sent] == ["data_deletion"]
+
+
+@pytest.mark.parametrize("is_dispatched", [False, True])
+def test_a_bot_that_never_began_and_whose_job_cannot_be_read_is_deleted(
+    api: Api, is_dispatched: bool
+) -> None:
+    bot_id = meetstream(api, join_at="2030-01-01T00:00:00Z", custom_attributes={"customer": "secret"})
+    record = record_of(api, bot_id)
+    dispatched_at = api.now if is_dispatched else None
+    broken = msgspec.structs.replace(
+        record, body={**record.body, "meeting_link": "a later form"}, dispatched_at=dispatched_at
+    )
+    api.bots.write(broken)
+    api.deletions.forget(record_of(api, bot_id))
+    assert api.bots.find("anna", bot_id) is None
+    assert b"secret" not in b"".join(api.store.get(each.key).data for each in api.store.list(""))
+    api.now = 1_900_000_000.0
+    api.deletions.look()
+    api.bots.dispatch_due()
+    assert api.store.list("") == []
+
+
+def test_what_killed_writers_left_is_removed_with_what_expired(api: Api) -> None:
+    assert isinstance(api.store, FolderStore)
+    left = api.store.root / "unfinished" / "x"
+    left.write_bytes(b"voice")
+    api.deletions.look()
+    assert not left.exists()
+
+
+def test_a_deletion_that_another_server_is_at_is_refused(api: Api) -> None:
+    bot_id = meetstream(api)
+    api.record(bot_id)
+    record = record_of(api, bot_id)
+    api.events.is_down = True
+    with pytest.raises(UnfinishedDeletionError):
+        api.deletions.forget(record)
+    api.events.is_down = False
+    with pytest.raises(BotBusyError):
+        api.deletions.delete_media(record)
+    api.now += CLAIM
+    api.deletions.delete_media(record)
+    assert api.store.list("") == [], "it was to be forgotten"
+
+
+@pytest.mark.parametrize("broken", ["meeting.json", "audio_streams.json"])
+async def test_a_bot_with_a_document_that_cannot_be_read_is_as_one_without_it(
+    api: Api, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot_id = meetstream(api)
+    api.attend(bot_id, api.record(bot_id))
+    key = f"{api.bots.keys_of(bot_id).folder}{broken}"
+    paths = [
+        f"/api/v1/bots/{bot_id}/{name}"
+        for name in (
+            "get_chats",
+            "get_participants",
+            "get_speaker_timeline",
+            "get_audio",
+            "get_audio_streams",
+        )
+    ]
+    async with api.client() as client:
+        api.store.delete(key)
+        without = [(await client.get(path)).status_code for path in paths]
+        assert 500 not in without
+        assert without[0] == without[-1] == 200
+        caplog.clear()
+        api.store.put(key, b'{"a": "later version"}', content_type="application/json")
+        assert [(await client.get(path)).status_code for path in paths] == without
+        assert f"{key} cannot be read" in caplog.text
+    async with api.client(None, Origin="http://api.example") as browser:
+        cookie = (await browser.post("/login", content=f"key={KEY}")).headers["set-cookie"].split(";")[0]
+        answer = await browser.get(f"/bots/{bot_id}", headers={"cookie": cookie})
+        assert answer.status_code == 200
+        assert f"/bots/{bot_id}/delete" in answer.text
+        assert [facts.bot_id for facts in api.bots.each("anna", with_manifest=True)] == [bot_id]
 
 
 def test_a_changed_retention_counts(api: Api) -> None:
@@ -444,3 +661,70 @@ def test_a_failed_bot_has_no_recording_to_report(api: Api) -> None:
     )
     api.deletions.delete_media(record_of(api, bot_id))
     assert api.events.sent == []
+
+
+def give_leave(api: Api, record: BotRecord) -> None:
+    """What remove_bot does, without the wait for the bot."""
+
+    async def leave() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("worker.server.command_box.ACKNOWLEDGED_WITHIN", 0.0)
+            await tell_to_leave(api.bots, record, api.now)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, leave()).result(30)
+
+
+REQUESTS: dict[str, Callable[[Api, BotRecord], object]] = {
+    "leave": give_leave,
+    "forget": lambda api, record: api.deletions.forget(record),
+    "delete_media": lambda api, record: api.deletions.delete_media(record),
+}
+
+
+class Between:
+    """Calls ``act`` before the request ``number`` (from 1) to the store, and not for the requests that it makes itself."""
+
+    def __init__(self, number: int, act: Callable[[], None]) -> None:
+        self._number = number
+        self._act = act
+        self.seen = 0
+
+    def __call__(self, _method: str, _key: str) -> None:
+        if self.seen < self._number:
+            self.seen += 1
+            if self.seen == self._number:
+                self._act()
+
+
+@pytest.mark.parametrize("second", ["forget", "delete_media", "leave"])
+@pytest.mark.parametrize("first", ["leave", "forget"])
+def test_two_requests_about_a_waiting_bot_at_once_leave_nothing_of_a_deleted_one(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    """``second`` comes between each two requests of ``first`` to the store."""
+    store = MemoryStore()
+    api = Api(tmp_path, store=store)
+    api.deletions._removers = InOneThread()  # type: ignore[assignment]
+    bot_id = meetstream(api, join_at="2030-01-01T00:00:00Z", custom_attributes={"customer": "secret"})
+    record = record_of(api, bot_id)
+    at_first, begun = dict(store.objects), api.now + 60
+    for number in range(1, 200):
+        store.objects, api.now = dict(at_first), begun
+        store.before = between = Between(number, lambda: attempt(api, second, record))
+        attempt(api, first, record)
+        store.before = lambda *_: None
+        api.now += 2 * HOUR
+        api.deletions.look()
+        found = api.bots.known(bot_id)
+        if found is None or found.deletion is not None:
+            named = [] if found is None else [api.bots.keys.record(bot_id), api.bots.keys.entry(found)]
+            assert keys_with(api, bot_id) == sorted(named), f"{second} before request {number}"
+        if between.seen < number:
+            break
+    assert 3 < number < 199
+
+
+def attempt(api: Api, name: str, record: BotRecord) -> None:
+    with suppress(BotBusyError, ApiError):
+        REQUESTS[name](api, record)
