@@ -218,7 +218,7 @@ async def test_a_stop_before_joining_hands_the_job_on(aws: Cloud, tmp_path: Path
         Replica(meeting(60), tmp_path / "truth.jsonl") as replica,
         context_of(replica, aws, tmp_path / "work") as worker_context,
     ):
-        far_future = "2999-01-01T00:00:00Z"
+        far_future = "2199-01-01T00:00:00Z"
         running = asyncio.create_task(
             run_job(
                 job_for(replica, join_at=far_future),

@@ -265,8 +265,8 @@ MEDIA: Final = (
     _mutation(
         "a track that took over is left out as before",
         "worker/stems/gated_stems.py",
-        "track.slot.last_arrival * SAMPLE_RATE >= position",
-        "track.slot.last_arrival >= 0",
+        "slot.last_arrival * SAMPLE_RATE >= position",
+        "slot.last_arrival >= 0",
         f"{STEMS}test_repeated_packets.py",
     ),
     _mutation(

@@ -88,8 +88,8 @@ MUTATIONS: Final = (
     Mutation(
         "a renewal whose answer was lost counts as another owner",
         "worker/delivery/lease.py",
-        "if found is not None and found[0].owner != record.owner:",
-        "if found is not None:",
+        "if found[0].owner != record.owner:",
+        "if found[0] is not None:",
         (f"{DELIVERY}test_lease.py",),
     ),
     Mutation(

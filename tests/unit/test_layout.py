@@ -20,6 +20,7 @@ OF_NO_MODULE: Final = {
     "rendering/test_fuzzed_tapes.py",
     "rendering/test_golden_tapes.py",
     "server/page/test_hostile_visitors.py",
+    "server/test_accepted_jobs.py",
     "server/test_serve_webhooks.py",
     "server/test_two_keys.py",
     "stems/test_honest_senders.py",

@@ -38,7 +38,7 @@ def test_run_local_asks_a_proxy_of_the_environment_for_nothing(
 ) -> None:
     job = tmp_path / "job.json"
     job.write_text(
-        '{"meeting_link": "https://meet.google.com/abc-defg-hij", "bot_id": "b", "join_at": "2999-01-01T00:00:00Z"}'
+        '{"meeting_link": "https://meet.google.com/abc-defg-hij", "bot_id": "b", "join_at": "2199-01-01T00:00:00Z"}'
     )
     with noting_proxy() as proxy:
         for name, value in proxy.environment.items():

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -211,6 +213,16 @@ FolderStore(Path(sys.argv[1])).put("audio.wav", Path(sys.argv[2]), content_type=
 """
 
 
+def is_locked(path: Path) -> bool:
+    """Whether another process has the lock of the file, which it takes a moment after it has made it."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def test_what_a_killed_writer_left_is_removed_and_nothing_of_one_that_lives(
     store: FolderStore, tmp_path: Path
 ) -> None:
@@ -224,7 +236,7 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_of_one_that_lives(
                 source = os.fdopen(os.open(pipe, os.O_RDWR), "wb", buffering=0)
                 with source:
                     source.write(b"voice" * 1000)
-                    asyncio.run(until(lambda: any(unfinished.iterdir())))
+                    asyncio.run(until(lambda: any(map(is_locked, unfinished.iterdir()))))
                     store.remove_unfinished()
                     FolderStore(store.root)
                     assert len(list(unfinished.iterdir())) == 1, "its writer lives"
