@@ -19,10 +19,16 @@ from meetstream import _errors as errors
 
 from fixtures.replica.server import Replica
 from tests.support.audio_files import decoded, likeness
+from tests.support.receivers import receiving
 from tests.support.record_process import meeting
 from tests.support.serve_process import Server, stems_in, until, until_tape
 from worker.manifest.schema import Manifest
 from worker.server.demo_link import DEMO_LINK
+
+WEBHOOKS = {
+    *("bot.joining_call", "bot.in_call_recording", "bot.call_ended", "bot.done"),
+    *("recording.processing", "recording.done", "audio_separate.done", "audio_mixed.done"),
+}
 
 SCENARIO = """
 title = "Two people"
@@ -51,9 +57,14 @@ async def until_true(condition: Callable[[], bool]) -> None:
 
 async def test_a_bot_of_the_api_is_recorded_also_if_all_is_killed_meanwhile(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    async with Replica(meeting(30.0), tmp_path / "truth.jsonl") as replica:
-        async with Server.running(replica, folder) as server, server.client() as client:
-            body = {"meeting_url": replica.meeting_url, "recording_config": {"audio_separate_raw": {}}}
+    async with Replica(meeting(30.0), tmp_path / "truth.jsonl") as replica, receiving() as receiver:
+        local = {"MEETSTEMS_ALLOW_PRIVATE_URLS": "127.0.0.1"}
+        async with Server.running(replica, folder, **local) as server, server.client() as client:
+            body = {
+                "meeting_url": replica.meeting_url,
+                "recording_config": {"audio_separate_raw": {}},
+                "webhook_url": receiver.url,
+            }
             bot_id = (await client.post("/api/v1/bot", json=body)).json()["id"]
             assert (await client.get(f"/api/v1/bots/{bot_id}/get_audio_streams")).status_code == 202
             await until(
@@ -61,8 +72,14 @@ async def test_a_bot_of_the_api_is_recorded_also_if_all_is_killed_meanwhile(tmp_
             )
             await until_tape(folder / "objects" / "bots" / bot_id)
             await server.kill_all()
-        async with Server.running(replica, folder) as server, server.client() as client:
+        async with Server.running(replica, folder, **local) as server, server.client() as client:
             await _check_recording(client, bot_id, folder / "objects" / "bots" / bot_id)
+            await until_true(lambda: set(receiver.events) >= WEBHOOKS)
+    bodies = {each.id: each.body for each in receiver.received}
+    assert all(bodies[each.id] == each.body for each in receiver.received), "a repetition has the same id"
+    assert receiver.events.index("bot.in_call_recording") < receiver.events.index("bot.done")
+    (done,) = {each.id for each in receiver.received if each.event == "bot.done"}
+    assert msgspec.json.decode(bodies[done])["data"]["bot"]["id"] == bot_id
 
 
 async def test_the_printed_lines_give_the_files_of_the_demo_meeting(tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ class Server:
         self.folder = folder
 
     @classmethod
-    def running(cls, replica: Replica, folder: Path) -> AbstractAsyncContextManager[Server]:
+    def running(
+        cls, replica: Replica, folder: Path, **environment: str
+    ) -> AbstractAsyncContextManager[Server]:
         """One whose bots find the replica."""
         command = [
             sys.executable,
@@ -46,7 +48,7 @@ class Server:
             "0",
         ]
         arguments = shlex.join(settings_for(replica).chromium_args)
-        return cls._running(command, folder, {"MEETSTEMS_CHROMIUM_ARGS": arguments})
+        return cls._running(command, folder, {**environment, "MEETSTEMS_CHROMIUM_ARGS": arguments})
 
     @classmethod
     def with_demo(cls, folder: Path, scenario: Path) -> AbstractAsyncContextManager[Server]:
