@@ -104,6 +104,8 @@ class WebhookSender:
         self._tasks: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         """The ids of what waits or is sent here, by endpoint."""
+        self._offered: dict[str, Claimed] = {}
+        """By their ids, deliveries that were offered while a look had found their entries: their claims are ours."""
         self._seen = ""
         """The key of the entry behind which the next look begins; empty: with the earliest."""
         self._closed = False
@@ -163,6 +165,8 @@ class WebhookSender:
 
     def _enqueue(self, item: Claimed | Due, names: Delivery | Due) -> None:
         known = self._known[names.endpoint]
+        if names.id in known and isinstance(item, Claimed):
+            self._offered[names.id] = item
         if self._closed or names.id in known or len(known) >= MOST_WAITING:
             return
         known.add(names.id)
@@ -202,7 +206,9 @@ class WebhookSender:
                     # One that cannot be sent must not hold up the others.
                     logger.exception("a webhook of %s is tried again later", lane.bot_id)
                 finally:
-                    self._known[lane.endpoint].discard(item.id if isinstance(item, Due) else item.delivery.id)
+                    its_id = item.id if isinstance(item, Due) else item.delivery.id
+                    self._known[lane.endpoint].discard(its_id)
+                    self._offered.pop(its_id, None)
         finally:
             del self._lanes[lane]
 
@@ -244,9 +250,10 @@ class WebhookSender:
                 return item
             return await self._in_thread(self._deliveries.reclaim, item)
         claimed = await self._in_thread(self._deliveries.claim, item.bot_id, item.id)
-        if claimed is None:
+        if claimed is None and item.id not in self._offered:
             await self._in_thread(self._deliveries.tidy, item)
-        return claimed
+        # Another one's claim may be the one that this process made with the delivery, and offers meanwhile.
+        return claimed or self._offered.get(item.id)
 
     async def _attempt(self, delivery: Delivery, headers: dict[str, str]) -> Attempt:
         at, began = self._clock(), time.monotonic()

@@ -123,6 +123,27 @@ async def test_what_is_offered_is_sent_at_once_in_order(room: Room) -> None:
     assert room.seen.states == {"delivered": 10}
 
 
+async def test_what_a_look_finds_just_before_it_is_offered_is_sent_at_once_in_order(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver, sender = await room.receiver(), room.server()
+    first = room.make(receiver.url, "e0")
+    claimed = room.deliveries.add(first)
+    assert claimed is not None
+    claim = WebhookDeliveries.claim
+
+    def claim_while_it_is_offered(self: WebhookDeliveries, bot_id: str, webhook_id: str) -> object:
+        sender.offer(claimed)
+        room.offer(sender, receiver.url, "e1")
+        return claim(self, bot_id, webhook_id)
+
+    monkeypatch.setattr(WebhookDeliveries, "claim", claim_while_it_is_offered)
+    await sender.look()
+    await room.begun(sender)
+    assert receiver.events == ["e0", "e1"]
+    assert not sender._offered
+
+
 async def test_each_way_to_fail_is_in_the_log_and_is_tried_until_it_is_well(room: Room) -> None:
     inner = await room.receiver()
     ways: dict[str, Receiver] = {
