@@ -43,7 +43,8 @@ Send a bot, wait for its recording, and download a file for each speaker:
   {_WAIT}
   {_DOWNLOAD}
 
-{{address}}/healthz says "ok" once it is ready; {{address}}/docs lists what is served."""
+{{address}}/ shows the bots in a browser. {{address}}/healthz says "ok" once it is ready;
+{{address}}/docs lists what is served."""
 """Its lines can be copied into a shell, in any folder."""
 
 _DEMO: Final = (
