@@ -108,9 +108,12 @@ class Tap {
     await flushed;
   }
 
-  /** @param {AudioPath} path how the page receives its audio, as far as is known */
+  /**
+   * Once the page takes frames for itself, frames still under way or of other receivers change nothing.
+   * @param {AudioPath} path how the page receives its audio, as far as is known
+   */
   reportPath(path) {
-    if (this.#path === path) return;
+    if (this.#path === path || this.#path === "encoded") return;
     this.#path = path;
     this.#events.add("audio_path_seen", { path });
   }
@@ -118,6 +121,7 @@ class Tap {
   /** @param {any} message from tap_worker.js */
   #hear(message) {
     if ("frames" in message) {
+      this.reportPath("receivers");
       void this.#forward(`${message.sent} ${message.frames}`);
     } else if ("tally" in message) {
       this.tally = new KeptMap();

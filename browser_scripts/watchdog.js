@@ -63,7 +63,6 @@ class Watchdog {
    */
   #report(tapped, received, lost) {
     const frames = this.#tap.tally.get(tapped.index) ?? 0;
-    if (frames > 0) this.#tap.reportPath("receivers");
     const reading = `${received} ${lost} ${frames}`;
     if (reading === this.#reported.get(tapped)) return;
     this.#reported.set(tapped, reading);

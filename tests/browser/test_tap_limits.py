@@ -57,7 +57,7 @@ async def test_a_page_that_takes_the_encoded_audio_is_reported(browser_session: 
           heard.receivers[0].transform = new RTCRtpScriptTransform(worker);
         }"""
     )
-    await until(lambda: [event.path for event in loopback.of(AudioPathSeen)] == ["encoded"])
+    await until(lambda: [event.path for event in loopback.of(AudioPathSeen)] == ["receivers", "encoded"])
 
 
 async def test_flush_sends_the_held_frames_and_events(browser_session: BrowserSession) -> None:

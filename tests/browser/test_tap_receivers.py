@@ -151,9 +151,19 @@ async def test_the_page_still_plays_the_audio(browser_session: BrowserSession) -
           return totalAudioEnergy > 0.05 && audio.currentTime > 0.5 && heard.receivers[0].getSynchronizationSources().length;
         }"""
     )
-    await until(lambda: loopback.of(ReceiverReport))
-    assert [event.path for event in loopback.of(AudioPathSeen)] == ["receivers"]
+    await until(lambda: [event.path for event in loopback.of(AudioPathSeen)] == ["receivers"])
     loopback.assert_nothing_lost()
+
+
+async def test_the_audio_path_is_known_with_the_first_frames(browser_session: BrowserSession) -> None:
+    """Also where the connection, or the meeting, ends before the watchdog has looked at it."""
+    loopback = await Loopback.open(browser_session)
+    await loopback.page.evaluate("listenByOffer(tone(300))")
+    await loopback.until_frames(1)
+    await loopback.page.evaluate("() => { b.close(); a.close(); }")
+    assert await loopback.tap.flush()
+    assert loopback.of(ReceiverReport) == []
+    assert [event.path for event in loopback.of(AudioPathSeen)] == ["receivers"]
 
 
 async def test_receivers_of_an_iframe_are_tapped(browser_session: BrowserSession) -> None:
