@@ -10,7 +10,7 @@ from worker.audio.pcm_chunks import Chunk
 
 
 def values(chunks: list[Chunk]) -> list[int]:
-    return np.frombuffer(b"".join(chunk.pcm for chunk in chunks), "<i2").tolist()
+    return [int(value) for value in np.frombuffer(b"".join(chunk.pcm for chunk in chunks), "<i2")]
 
 
 def tone(value: int, count: int = 320) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
