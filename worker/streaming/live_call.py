@@ -10,7 +10,7 @@ from worker.tape.events import TapeEvent
 class LiveCall:
     """Makes live items of the events of one call, in order. Whatever the page sent, nothing raises.
 
-    ``rate`` is that of PCM, in samples per second. ``opus``: the packets are wanted as they came, ``mixed``: everybody together.
+    ``rate`` is that of PCM, in samples per second. ``opus``: packets are wanted as they came, ``mixed``: everybody together.
     Packets wait at most ``deadline`` seconds for earlier ones. ``continuous``: silence is sent as well. ``attempt`` is the
     worker's attempt at the job; ``relative_zero`` is when its first attempt's recording began (Unix seconds), None: this one is
     the first. ``failures`` counts the events that an internal error cost.
