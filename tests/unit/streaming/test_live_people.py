@@ -24,7 +24,7 @@ from worker.manifest.person_numbers import BOT_NUMBER, number_of_participant, nu
 from worker.platforms.registry import Platform
 from worker.roster.roster import Device, Evidence, Roster, SourceOwner, Status
 from worker.roster.tenures import tenure_key
-from worker.streaming.live_people import SPEECH_HANGOVER, UNNAMED_LINGER, LivePeople
+from worker.streaming.live_people import OURSELVES_WITHIN, SPEECH_HANGOVER, UNNAMED_LINGER, LivePeople
 from worker.tape.events import ChatReceived, RecordingPaused, TilesSeen
 
 ZERO = 1_000.0
@@ -71,8 +71,16 @@ def _owner(device_id: str) -> SourceOwner:
 class Room:
     """A call whose roster a test sets; times are seconds of meeting time."""
 
-    def __init__(self, platform: Platform = Platform.GOOGLE_MEET, known: Any = lambda roster: roster) -> None:
+    def __init__(
+        self,
+        platform: Platform = Platform.GOOGLE_MEET,
+        known: Any = lambda roster: roster,
+        *,
+        knows_us: bool = True,
+    ) -> None:
         self.decoder = SetRoster()
+        if knows_us:
+            self.decoder.devices["bot"] = Device(device_id="bot", status=Status.IN, is_us=True)
         self.people = LivePeople(platform, self.decoder, known)
 
     def show(self, device_id: str, at: float = 0.0, *, source: int | None = None, **facts: Any) -> None:
@@ -151,6 +159,26 @@ def chat(who: str, text: str, name: str | None = None) -> ChatReceived:
     return ChatReceived(at=ZERO, message_id="m", participant_id=who, name=name, text=text)
 
 
+def test_nobody_joins_before_it_is_known_who_the_bot_is() -> None:
+    room = Room(knows_us=False)
+    room.begin()
+    room.show("us", 0.5, name="Notes")
+    room.show("a", 0.6, name="Ada")
+    assert room.told() == []
+    room.show("us", 0.7, is_us=True)
+    assert room.told() == ["0.7 Ada join"]
+
+
+def test_a_roster_that_never_tells_who_the_bot_is_holds_nobody_up_for_long() -> None:
+    room = Room(knows_us=False)
+    room.show("a", name="Ada")
+    room.begin()
+    assert room.advance(OURSELVES_WITHIN - 0.1) == []
+    assert room.advance(OURSELVES_WITHIN) == ["0 Ada join"]
+    room.show("b", 4.0, name="Ben")
+    assert room.told() == ["4 Ben join"]
+
+
 def test_mute_unmute_leave_and_rejoin_come_in_their_order(room: Room) -> None:
     room.begin()
     room.show("a", 1.0, name="Ada", muted=False)
@@ -223,7 +251,7 @@ def test_speech_is_over_where_the_recording_or_the_speaker_is_gone(room: Room, h
         room.people.observe(RecordingPaused(at=ZERO + 1.1), 1.1, ZERO + 1.1)
         assert room.told() == [off]
     else:
-        room.people.be_silent()
+        room.people.end()
         assert room.told() == [off]
 
 
@@ -384,6 +412,11 @@ def test_a_large_roster_is_not_read_for_each_message(room: Room) -> None:
     assert room.decoder.readings - before <= 11
     room.show("d5", 2.0, muted=False)
     assert [each for each in room.advance(2.2) if "microphone" in each]
+    room.changed(2.3)
+    room.decoder.devices["d6"] = Device(device_id="d6", status=Status.OUT)
+    room.changed(2.31)
+    room.people.end()
+    assert [each for each in room.told() if "leave" in each]
 
 
 @pytest.mark.parametrize("heard", ["sources", "packets"])
@@ -442,7 +475,7 @@ def test_whatever_happens_each_thing_begins_before_it_ends(steps: list[tuple[Any
         room.people.advance(ZERO + at)
         items += room.people.drain()
         assert number >= begin or not items
-    room.people.be_silent()
+    room.people.end()
     items += room.people.drain()
     pairs = ((Action.JOIN, Action.LEAVE), (Action.SPEECH_ON, Action.SPEECH_OFF))
     for number in {item.person.number for item in items}:
