@@ -89,6 +89,29 @@ class DemoMeeting(msgspec.Struct, frozen=True, kw_only=True):
     command: tuple[str, ...]
 
 
+class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How live streams are sent; all times in seconds.
+
+    ``connections``: by Recall.ai's guide a WebSocket for each ``participant`` whose microphone is on, or one for the whole call
+    (``endpoint``). ``reorder_seconds`` is how long a packet is waited for that others overtook. ``buffer_seconds`` of sound are
+    kept for a receiver that is slow or away. ``retries`` of a WebSocket, ``retry_seconds`` apart, and ``webhook_retries`` of a
+    webhook, ``webhook_retry_seconds`` apart, then the endpoint failed. ``signing_secret`` (``whsec_…``) signs requests,
+    None: they are not signed. ``allow_plain``: also to URLs without TLS (``ws://``, ``http://``). ``continuous``: the silence
+    between what a speaker says is sent, too.
+    """
+
+    connections: Literal["participant", "endpoint"] = "participant"
+    reorder_seconds: float = 0.06
+    buffer_seconds: float = 5.0
+    retries: int = 30
+    retry_seconds: float = 3.0
+    webhook_retries: int = 60
+    webhook_retry_seconds: float = 1.0
+    signing_secret: Secret | None = None
+    allow_plain: bool = False
+    continuous: bool = False
+
+
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of ``meetstems run``, ``dispatch`` and ``streams``; durations in seconds, sizes in bytes.
 
