@@ -324,6 +324,8 @@ def _read_headers(path: Sequence[str], headers: dict[str, str] | None) -> dict[s
             raise _wrong(path, "a name that no header can have", "letters, digits and hyphens")
         if name.lower() in _RESERVED or name.lower().startswith(_RESERVED_START):
             raise _wrong([*path, name], "cannot be set", "a header that is not the request's own")
+        if value == _HIDDEN:
+            raise _wrong([*path, name], "the sign for a hidden value", "the value itself")
         if len(value) > LONGEST_HEADER or not _VALUE.fullmatch(value):
             words = f"1 to {LONGEST_HEADER} printable ASCII characters, no blank at either end"
             raise _wrong([*path, name], _HIDDEN, words)

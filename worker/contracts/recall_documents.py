@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from worker.contracts.bot_facts import BotFacts, related_id
+from worker.contracts.live_fields import without_headers
 from worker.contracts.meeting_documents import absolute, people, turns
 from worker.contracts.vendor_words import CALL_ENDED, DONE, FATAL
 from worker.iso_time import iso_utc
@@ -69,7 +70,7 @@ FileUrl = Callable[[str, str, str], str]
 
 def bot_document(facts: BotFacts, url: DocumentUrl) -> dict[str, Any]:
     """A Bot."""
-    body = facts.job.body
+    body = without_headers(facts.job.body)
     return {
         "id": facts.bot_id,
         "meeting_url": meeting_url_document(facts),

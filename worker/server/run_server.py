@@ -121,7 +121,7 @@ def run_server(
         metrics=ServerMetrics(registry),
         prefix=prefix,
         demo=settings.local_demo,
-        url_checks=UrlChecks(guard),
+        url_checks=UrlChecks(guard, plain_live=settings.live.allow_plain),
     )
     health = Health(CaptureHealth())
     app = build_app(services, dispatcher, trusted, health, webhooks)

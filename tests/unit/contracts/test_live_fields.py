@@ -194,6 +194,7 @@ WRONG: list[tuple[Any, str]] = [
             f"{S3CRET}\x00",
             f"{S3CRET}é",
             S3CRET + "x" * LONGEST_HEADER,
+            "***",
         )
     ),
 ]
