@@ -177,7 +177,7 @@ def _meetstream_change(change: StatusChange, facts: BotFacts) -> list[Webhook]:
 
 
 def _meetstream_endpoint(change: EndpointChange, event: Event, facts: BotFacts) -> Webhook:
-    """A webhook of ours, after Recall.ai's: MeetStream has none about its live streams. Of the bot's own status it says nothing."""
+    """A webhook of ours, after Recall.ai's: MeetStream has none about live streams. Of the bot's own status it says nothing."""
     shown: Event = {name: event[name] for name in ("message", "status_code")}
     webhook = _meetstream_body(str(event["event"]), {**shown, "updated_at": change.at}, facts)
     return msgspec.structs.replace(webhook, key=_endpoint_key(change))
