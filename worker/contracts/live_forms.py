@@ -34,12 +34,12 @@ class MessageForm(Protocol):
         """The first messages of each connection."""
 
     def encode(self, item: LiveItem) -> str | bytes | None:
-        """The message of an item; None: the endpoint does not get it. LiveStart comes first, LiveEnd last, each to every form."""
+        """The message of an item; None: the endpoint does not get it. LiveStart comes first, LiveEnd last, to every form."""
 
     def gap(self, seconds: float, person: LivePerson | None) -> str | bytes | None:
-        """Says that ``seconds`` of sound were left out before the next message: of ``person``, None: of all, or of nobody known.
+        """Says that ``seconds`` of sound were left out before the next message.
 
-        None: the vendor has no such message.
+        ``person`` is whose, None: of all, or of nobody known. Returns None where the vendor has no such message.
         """
 
 

@@ -59,6 +59,9 @@ SPEAKER_TIMELINE: Final = "speaker_timeline"
 PARTICIPANTS: Final = "participants"
 """Documents behind download URLs."""
 
+_PART_STEP: Final = 100_000
+"""Between the ids of two participants' parts, so that those of one count on from it."""
+
 _REPORTED_ONCE: Final = frozenset({CALL_ENDED, DONE, FATAL})
 
 DocumentUrl = Callable[[str], str]
@@ -183,17 +186,16 @@ def parts_document(
     manifest: Manifest, meeting: Meeting, form: str, file_url: FileUrl
 ) -> list[dict[str, Any]]:
     """The files of ``audio_separate`` in ``form``: one part for each segment of a participant."""
-    by_id = {person.id: person for person in meeting.participants}
     return [
         {
-            "id": number * 1000 + index,
-            "participant": _participant(by_id[number], meeting),
+            "id": number * _PART_STEP + index,
+            "participant": _participant(person, meeting),
             "start_timestamp": _timestamp(meeting, segment.start_seconds),
             "duration": segment.duration_seconds,
             "download_url": file_url(segment.url, named_as(segment.filename, form), form),
         }
-        for number, person in speakers(manifest)
-        for index, segment in enumerate(person.segments())
+        for number, (person, speaker) in enumerate(speakers(manifest, meeting), start=1)
+        for index, segment in enumerate(speaker.segments())
     ]
 
 
