@@ -12,7 +12,14 @@ from typing import Final, NamedTuple, Protocol
 
 import httpx
 
-from worker.contracts.live_endpoints import AUDIO_MIXED, AUDIO_OPUS, LiveEndpoint, Transport
+from worker.contracts.live_endpoints import (
+    AUDIO_MIXED,
+    AUDIO_OPUS,
+    AUDIO_SEPARATE,
+    LiveEndpoint,
+    LiveForm,
+    Transport,
+)
 from worker.contracts.live_forms import LiveBot, MessageForm, open_form
 from worker.contracts.live_items import LiveItem
 from worker.delivery.guarded_http import guarded_client
@@ -167,9 +174,11 @@ class LiveStreams:
             self._lookups.close()
 
     def _new_group(self, rate: int, endpoints: Sequence[LiveEndpoint]) -> _Group:
+        has_pcm = any(each.form is LiveForm.MEETSTREAM_AUDIO for each in endpoints)
+        has_pcm |= any(not {AUDIO_SEPARATE, AUDIO_MIXED}.isdisjoint(each.events) for each in endpoints)
         core = self._open_core(
             self._bot.platform,
-            rate=rate,
+            rate=rate if has_pcm else None,
             opus=any(AUDIO_OPUS in each.events for each in endpoints),
             mixed=any(AUDIO_MIXED in each.events for each in endpoints),
             deadline=self._options.reorder_seconds,
