@@ -6,8 +6,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from worker.contracts.live_endpoints import LiveEndpoint
+from worker.contracts.live_endpoints import LiveEndpoint, LiveForm
 from worker.contracts.live_items import LiveItem, LivePerson
+from worker.contracts.live_meetstream import MeetStreamAudioForm, MeetStreamEventsForm
+from worker.contracts.live_recall import RecallForm
 from worker.platforms.registry import Platform
 
 
@@ -34,15 +36,21 @@ class MessageForm(Protocol):
         """The first messages of each connection."""
 
     def encode(self, item: LiveItem) -> str | bytes | None:
-        """The message of an item; None: the endpoint does not get it. LiveStart comes first, LiveEnd last, each to every form."""
+        """The message of an item; None: the endpoint does not get it. LiveStart comes first, LiveEnd last, to every form."""
 
     def gap(self, seconds: float, person: LivePerson | None) -> str | bytes | None:
-        """Says that ``seconds`` of sound were left out before the next message: of ``person``, None: of all, or of nobody known.
+        """Says that ``seconds`` of sound were left out before the next message.
 
-        None: the vendor has no such message.
+        ``person`` is whose, None: of all, or of nobody known. Returns None where the vendor has no such message.
         """
 
 
 def open_form(endpoint: LiveEndpoint, bot: LiveBot) -> MessageForm:
     """The messages that ``endpoint`` gets."""
-    raise NotImplementedError
+    match endpoint.form:
+        case LiveForm.RECALL:
+            return RecallForm(endpoint, bot.bot_id, bot.platform, bot.metadata, bot.attempt)
+        case LiveForm.MEETSTREAM:
+            return MeetStreamEventsForm(endpoint, bot.bot_id, bot.platform, bot.metadata)
+        case LiveForm.MEETSTREAM_AUDIO:
+            return MeetStreamAudioForm(bot.bot_id)
