@@ -139,8 +139,6 @@ class LiveSessions:
                 done.append(number)
             else:
                 self._reports.endpoint(number, state, why)
-            if state is EndpointState.FAILED:
-                logger.warning("the live stream to endpoint %d failed: %s", number, why)
 
         try:
             session = LiveSession(self._open_streams(attempt, report))
@@ -176,6 +174,8 @@ class LiveSessions:
 
     async def _end(self) -> None:
         await self._all_closed()
+        if self._reports.recording_started_at is None:
+            return
         for number in self._done:
             self._reports.endpoint(number, ENDPOINT_DONE)
 

@@ -65,7 +65,7 @@ class FakeStreams:
 class Reports:
     def __init__(self) -> None:
         self.reported: list[tuple[int, str, str]] = []
-        self.recording_started_at: float | None = None
+        self.recording_started_at: float | None = 1.0
 
     def endpoint(self, number: int, code: str, message: str = "") -> None:
         self.reported.append((number, code, message))
@@ -167,6 +167,16 @@ async def test_a_job_that_is_handed_on_reports_nothing_as_done() -> None:
     session.event(ENDED)
     await room.sessions.close(wait=True)
     assert room.streams[0].calls == [ENDED, "close"]
+    assert room.reports.reported == []
+
+
+async def test_a_job_that_never_recorded_reports_nothing_as_done() -> None:
+    room = Room()
+    room.reports.recording_started_at = None
+    assert room.sessions.open(1) is not None
+    room.streams[0].report(0, EndpointState.DONE, "")
+    await room.sessions.ended()
+    await room.sessions.close(wait=True)
     assert room.reports.reported == []
 
 
