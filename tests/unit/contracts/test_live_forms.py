@@ -17,7 +17,7 @@ from tests.support.live_validators import (
     check_meetstream_text,
     check_recall,
 )
-from worker.contracts.bot_facts import related_id
+from worker.contracts.bot_facts import endpoint_id, related_id
 from worker.contracts.live_endpoints import (
     AUDIO_MIXED,
     AUDIO_OPUS,
@@ -185,7 +185,7 @@ def test_ids_are_those_of_the_api_and_metadata_are_texts() -> None:
     assert data["realtime_endpoint"]["metadata"] == {"c": "d"}
     assert data["recording"]["id"] == related_id("recording", BOT_ID)
     assert data["audio_separate"]["id"] == related_id("audio_separate", BOT_ID)
-    assert data["realtime_endpoint"]["id"] == related_id("realtime_endpoint_1", BOT_ID)
+    assert data["realtime_endpoint"]["id"] == endpoint_id(1, BOT_ID)
     mixed = check_recall(recall.encode(LiveMix(position=0, pcm=b"ab", arrived=0.0)))["data"]
     assert mixed["audio_mixed"]["id"] == related_id("audio_mixed", BOT_ID)
     joined = check_recall(recall.encode(JOINED))["data"]
