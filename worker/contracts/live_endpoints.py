@@ -11,6 +11,8 @@ AUDIO_SEPARATE: Final = "audio_separate_raw.data"
 AUDIO_MIXED: Final = "audio_mixed_raw.data"
 AUDIO_OPUS: Final = "audio_separate_opus.data"
 """An extension of ours: each speaker's Opus packets as they came."""
+GAP: Final = "realtime_endpoint.gap"
+"""An extension of ours: sound was left out, since the receiver was slow. Every endpoint that gets sound gets it."""
 PARTICIPANT_EVENTS: Final = "participant_events."
 """The beginning of the names of participant events; an Action of worker.contracts.live_items follows."""
 

@@ -6,8 +6,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from worker.contracts.live_endpoints import LiveEndpoint
+from worker.contracts.live_endpoints import LiveEndpoint, LiveForm
 from worker.contracts.live_items import LiveItem, LivePerson
+from worker.contracts.live_meetstream import MeetStreamAudioForm, MeetStreamEventsForm
+from worker.contracts.live_recall import RecallForm
 from worker.platforms.registry import Platform
 
 
@@ -45,4 +47,10 @@ class MessageForm(Protocol):
 
 def open_form(endpoint: LiveEndpoint, bot: LiveBot) -> MessageForm:
     """The messages that ``endpoint`` gets."""
-    raise NotImplementedError
+    match endpoint.form:
+        case LiveForm.RECALL:
+            return RecallForm(endpoint, bot.bot_id, bot.platform, bot.metadata, bot.attempt)
+        case LiveForm.MEETSTREAM:
+            return MeetStreamEventsForm(endpoint, bot.bot_id, bot.platform, bot.metadata)
+        case LiveForm.MEETSTREAM_AUDIO:
+            return MeetStreamAudioForm(bot.bot_id)

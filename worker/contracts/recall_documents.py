@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from worker.contracts.bot_facts import BotFacts, related_id
 from worker.contracts.meeting_documents import absolute, people, turns
+from worker.contracts.recall_participant import participant_document
 from worker.contracts.vendor_words import CALL_ENDED, DONE, FATAL
 from worker.iso_time import iso_utc
 from worker.manifest.meeting_schema import Meeting, Message, Person
@@ -320,14 +321,9 @@ def _status(facts: BotFacts) -> dict[str, Any]:
 
 
 def _participant(person: Person, meeting: Meeting) -> dict[str, Any]:
-    return {
-        "id": person.id,
-        "name": person.name,
-        "is_host": person.is_host,
-        "platform": "unknown",
-        "extra_data": {meeting.platform: {"participant_id": person.participant_id}},
-        "email": None,
-    }
+    return participant_document(
+        person.id, person.name, meeting.platform, person.participant_id, is_host=person.is_host
+    )
 
 
 def _timestamp(meeting: Meeting, seconds: float) -> dict[str, Any]:
