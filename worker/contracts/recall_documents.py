@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from worker.contracts.bot_facts import BotFacts, related_id
+from worker.contracts.bot_facts import BotFacts, endpoint_id, related_id
+from worker.contracts.live_fields import without_headers
 from worker.contracts.meeting_documents import absolute, people, turns
+from worker.contracts.recall_participant import participant_document
 from worker.contracts.vendor_words import CALL_ENDED, DONE, FATAL
 from worker.iso_time import iso_utc
 from worker.manifest.meeting_schema import Meeting, Message, Person
@@ -59,6 +61,9 @@ SPEAKER_TIMELINE: Final = "speaker_timeline"
 PARTICIPANTS: Final = "participants"
 """Documents behind download URLs."""
 
+_PART_STEP: Final = 100_000
+"""Between the ids of two participants' parts, so that those of one count on from it."""
+
 _REPORTED_ONCE: Final = frozenset({CALL_ENDED, DONE, FATAL})
 
 DocumentUrl = Callable[[str], str]
@@ -69,7 +74,7 @@ FileUrl = Callable[[str, str, str], str]
 
 def bot_document(facts: BotFacts, url: DocumentUrl) -> dict[str, Any]:
     """A Bot."""
-    body = facts.job.body
+    body = without_headers(facts.job.body)
     return {
         "id": facts.bot_id,
         "meeting_url": meeting_url_document(facts),
@@ -155,10 +160,39 @@ def full_recording_document(facts: BotFacts, url: DocumentUrl) -> dict[str, Any]
         return None
     return {
         **recording,
-        "realtime_endpoints": [],
+        "realtime_endpoints": endpoint_documents(facts),
         "bot": {"id": facts.bot_id, "metadata": facts.metadata},
         "desktop_sdk_upload": None,
     }
+
+
+def endpoint_documents(facts: BotFacts) -> list[dict[str, Any]]:
+    """The receivers of the bot's live streams, by number; none before there is a recording. Their URLs are not shown."""
+    started = facts.started_at
+    if started is None or facts.status is None:
+        return []
+    return [
+        {
+            "id": endpoint_id(endpoint.number, facts.bot_id),
+            "recording": {"id": related_id(RECORDING, facts.bot_id), "metadata": {}},
+            "created_at": started,
+            "status": _endpoint_status(facts, endpoint.number, started),
+            "metadata": endpoint.metadata,
+            "type": endpoint.transport,
+            "events": list(endpoint.events),
+        }
+        for endpoint in facts.job.live
+    ]
+
+
+def _endpoint_status(facts: BotFacts, number: int, started: str) -> dict[str, Any]:
+    """That of its last change; processing until it is reached first."""
+    if facts.media_deleted_at is not None:
+        return {"code": DELETED, "sub_code": None, "updated_at": iso_utc(facts.media_deleted_at)}
+    last = next((each for each in reversed(facts.endpoint_changes) if each.number == number), None)
+    if last is None:
+        return {"code": "processing", "sub_code": None, "updated_at": started}
+    return {"code": last.code, "sub_code": last.sub_code, "updated_at": last.at}
 
 
 def artifact_document(facts: BotFacts, kind: str, url: DocumentUrl) -> dict[str, Any] | None:
@@ -183,17 +217,16 @@ def parts_document(
     manifest: Manifest, meeting: Meeting, form: str, file_url: FileUrl
 ) -> list[dict[str, Any]]:
     """The files of ``audio_separate`` in ``form``: one part for each segment of a participant."""
-    by_id = {person.id: person for person in meeting.participants}
     return [
         {
-            "id": number * 1000 + index,
-            "participant": _participant(by_id[number], meeting),
+            "id": number * _PART_STEP + index,
+            "participant": _participant(person, meeting),
             "start_timestamp": _timestamp(meeting, segment.start_seconds),
             "duration": segment.duration_seconds,
             "download_url": file_url(segment.url, named_as(segment.filename, form), form),
         }
-        for number, person in speakers(manifest)
-        for index, segment in enumerate(person.segments())
+        for number, (person, speaker) in enumerate(speakers(manifest, meeting), start=1)
+        for index, segment in enumerate(speaker.segments())
     ]
 
 
@@ -246,8 +279,10 @@ def events_document(meeting: Meeting) -> list[dict[str, Any]]:
 
 
 def _sender(message: Message, by_id: Mapping[int, Person]) -> Person:
-    """Who wrote a message; somebody with the id 0 whom the roster does not know."""
-    return by_id.get(message.person or 0) or Person(id=0, participant_id=None, name=message.name)
+    """Who wrote a message, also if the roster does not know them."""
+    return by_id.get(message.person or 0) or Person(
+        id=message.stranger, participant_id=None, name=message.name
+    )
 
 
 def separate_form(facts: BotFacts) -> str:
@@ -318,14 +353,9 @@ def _status(facts: BotFacts) -> dict[str, Any]:
 
 
 def _participant(person: Person, meeting: Meeting) -> dict[str, Any]:
-    return {
-        "id": person.id,
-        "name": person.name,
-        "is_host": person.is_host,
-        "platform": "unknown",
-        "extra_data": {meeting.platform: {"participant_id": person.participant_id}},
-        "email": None,
-    }
+    return participant_document(
+        person.id, person.name, meeting.platform, person.participant_id, is_host=person.is_host
+    )
 
 
 def _timestamp(meeting: Meeting, seconds: float) -> dict[str, Any]:

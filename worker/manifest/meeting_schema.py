@@ -84,7 +84,8 @@ class MeetingLog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """A participant. ``id`` is 100, 200, … in this order: those who were heard as in the manifest, then all others.
+    """A participant: first those who were heard, as in the manifest, then all others. ``id`` is that of
+    worker.manifest.person_numbers; documents of older versions have 100, 200, ….
 
     ``participant_id`` is that of the platform, None where none is known. ``name`` is as in the manifest; an empty one: unknown.
     ``status`` and ``parent_id`` are those of Attendee. ``stream_ids`` are those of the manifest, and ``speech`` the stretches
@@ -114,7 +115,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A LoggedMessage. ``person`` is the id of its sender, None where the roster does not know one; ``name`` is theirs then."""
+    """A LoggedMessage. ``person`` is the id of its sender, None where the roster does not know one; ``name`` is theirs then.
+
+    ``stranger`` is the id of such a sender, whom the document does not list; else 0, as for all in documents of older versions.
+    """
 
     at_seconds: float
     message_id: str
@@ -122,6 +126,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     text: str
     sent_at: float | None
+    stranger: int = 0
 
 
 class Meeting(msgspec.Struct, frozen=True, kw_only=True):
