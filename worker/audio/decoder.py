@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from av.audio.codeccontext import AudioCodecContext
 
+from worker.audio.downsampling import Downsampler, step_of
 from worker.audio.opus import FRAME_SAMPLES, LONGEST_PACKET, SAMPLE_RATE, merge_packets
 
 MAX_CONCEALED = SAMPLE_RATE // 10
@@ -22,7 +23,10 @@ class PcmSink(Protocol):
     """Receives decoded speech."""
 
     def add(self, position: int, samples: Samples) -> None:
-        """Adds ``samples``, 48 kHz mono, from ``position`` (samples of meeting time) on; positions only grow."""
+        """Adds ``samples``, mono at the decoder's rate, from ``position`` on (samples of meeting time at 48 kHz).
+
+        Positions only grow.
+        """
 
 
 MOST_DECODERS = 64
@@ -67,9 +71,13 @@ class SpeechDecoder:
     A packet that cannot be decoded is silent and counted; no valid packet raises.
     """
 
-    def __init__(self, sink: PcmSink, pool: DecoderPool | None = None) -> None:
-        """``pool`` lends the decoder; without one it is this speaker's own."""
+    def __init__(self, sink: PcmSink, pool: DecoderPool | None = None, rate: int = SAMPLE_RATE) -> None:
+        """``pool`` lends the decoder; without one it is this speaker's own. ``rate`` is that of the PCM; it divides 48,000.
+
+        FFmpeg's libopus decodes at 48 kHz only.
+        """
         self._sink = sink
+        self._downsampler = Downsampler(rate) if step_of(rate) > 1 else None
         self._pool = pool or DecoderPool()
         self._decoder: AudioCodecContext | None = None
         self._group: list[bytes] = []
@@ -143,6 +151,8 @@ class SpeechDecoder:
         if self._decoder is None:
             self._decoder = self._pool.take(self)
         self._decoder.flush_buffers()
+        if self._downsampler is not None:
+            self._downsampler.reset()
         self._concealing_toc = -1
         self._group_start = position
 
@@ -154,8 +164,8 @@ class SpeechDecoder:
         except Exception:  # noqa: BLE001 - whatever the decoder raises, the other speakers go on
             return False
         for frame in frames:
-            pcm = np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples)
-            self._sink.add(position, pcm[:samples])
+            pcm = np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples)[:samples]
+            self._sink.add(position, pcm if self._downsampler is None else self._downsampler.reduce(pcm))
             position += frame.samples
         return True
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from worker.contracts.bot_facts import BotFacts, related_id
+from worker.contracts.live_fields import without_headers
 from worker.contracts.meeting_documents import absolute, people, turns
+from worker.contracts.recall_participant import participant_document
 from worker.contracts.vendor_words import CALL_ENDED, DONE, FATAL
 from worker.iso_time import iso_utc
 from worker.manifest.meeting_schema import Meeting, Message, Person
@@ -59,6 +61,9 @@ SPEAKER_TIMELINE: Final = "speaker_timeline"
 PARTICIPANTS: Final = "participants"
 """Documents behind download URLs."""
 
+_PART_STEP: Final = 100_000
+"""Between the ids of two participants' parts, so that those of one count on from it."""
+
 _REPORTED_ONCE: Final = frozenset({CALL_ENDED, DONE, FATAL})
 
 DocumentUrl = Callable[[str], str]
@@ -69,7 +74,7 @@ FileUrl = Callable[[str, str, str], str]
 
 def bot_document(facts: BotFacts, url: DocumentUrl) -> dict[str, Any]:
     """A Bot."""
-    body = facts.job.body
+    body = without_headers(facts.job.body)
     return {
         "id": facts.bot_id,
         "meeting_url": meeting_url_document(facts),
@@ -183,17 +188,16 @@ def parts_document(
     manifest: Manifest, meeting: Meeting, form: str, file_url: FileUrl
 ) -> list[dict[str, Any]]:
     """The files of ``audio_separate`` in ``form``: one part for each segment of a participant."""
-    by_id = {person.id: person for person in meeting.participants}
     return [
         {
-            "id": number * 1000 + index,
-            "participant": _participant(by_id[number], meeting),
+            "id": number * _PART_STEP + index,
+            "participant": _participant(person, meeting),
             "start_timestamp": _timestamp(meeting, segment.start_seconds),
             "duration": segment.duration_seconds,
             "download_url": file_url(segment.url, named_as(segment.filename, form), form),
         }
-        for number, person in speakers(manifest)
-        for index, segment in enumerate(person.segments())
+        for number, (person, speaker) in enumerate(speakers(manifest, meeting), start=1)
+        for index, segment in enumerate(speaker.segments())
     ]
 
 
@@ -318,14 +322,9 @@ def _status(facts: BotFacts) -> dict[str, Any]:
 
 
 def _participant(person: Person, meeting: Meeting) -> dict[str, Any]:
-    return {
-        "id": person.id,
-        "name": person.name,
-        "is_host": person.is_host,
-        "platform": "unknown",
-        "extra_data": {meeting.platform: {"participant_id": person.participant_id}},
-        "email": None,
-    }
+    return participant_document(
+        person.id, person.name, meeting.platform, person.participant_id, is_host=person.is_host
+    )
 
 
 def _timestamp(meeting: Meeting, seconds: float) -> dict[str, Any]:

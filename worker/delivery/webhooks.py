@@ -14,7 +14,8 @@ from typing import Final, NamedTuple, ParamSpec, Protocol, TypeVar
 import httpx
 
 from worker.delivery.errors import DeliveryError
-from worker.delivery.guarded_http import WORKSPACE, LookupsBusyError
+from worker.delivery.guarded_http import WORKSPACE
+from worker.delivery.lookups import LookupsBusyError
 from worker.delivery.url_guard import UrlError
 from worker.delivery.webhook_deliveries import Attempt, Claimed, Delivery, Due, WebhookDeliveries
 from worker.safe_text import printable, redact

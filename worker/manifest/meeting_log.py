@@ -113,8 +113,8 @@ class MeetingCollector:
         change = LoggedChange(
             at_seconds=_seconds(at),
             action=action,
-            participant_id=_text(event.participant_id, LONGEST_ID),
-            name=_name(event.name),
+            participant_id=written_text(event.participant_id, LONGEST_ID),
+            name=visible_name(event.name),
         )
         if action == JOIN and len(self._came) < MOST_PARTICIPANTS:
             self._came[change.participant_id] = None
@@ -136,7 +136,7 @@ class MeetingCollector:
         self._changes.append(change)
 
     def _take_message(self, event: ChatReceived, at: float | None) -> None:
-        text = _text(event.text, LONGEST_MESSAGE)
+        text = written_text(event.text, LONGEST_MESSAGE)
         if len(self._messages) >= MOST_MESSAGES or self._text + len(text) > MOST_TEXT:
             self._messages_left_out += 1
             return
@@ -144,9 +144,9 @@ class MeetingCollector:
         self._messages.append(
             LoggedMessage(
                 at_seconds=_seconds(at),
-                message_id=_text(event.message_id, LONGEST_ID),
-                participant_id=_text(event.participant_id, LONGEST_ID),
-                name=_name(event.name),
+                message_id=written_text(event.message_id, LONGEST_ID),
+                participant_id=written_text(event.participant_id, LONGEST_ID),
+                name=visible_name(event.name),
                 text=text,
                 sent_at=event.sent_at,
             )
@@ -165,15 +165,15 @@ def _belongs(device: Device, came: dict[str, None], roster: Roster) -> bool:
 
 def _attendee(device: Device) -> Attendee:
     return Attendee(
-        participant_id=_text(device.device_id, LONGEST_ID),
-        name=_name(device.name),
-        full_name=_name(device.full_name),
-        display_name=_name(device.display_name),
+        participant_id=written_text(device.device_id, LONGEST_ID),
+        name=visible_name(device.name),
+        full_name=visible_name(device.full_name),
+        display_name=visible_name(device.display_name),
         name_source=device.name_evidence.value,
         is_host=device.is_host,
         is_bot=device.is_us,
         status=device.status.value,
-        parent_id=None if device.parent_id is None else _text(device.parent_id, LONGEST_ID),
+        parent_id=None if device.parent_id is None else written_text(device.parent_id, LONGEST_ID),
     )
 
 
@@ -188,11 +188,11 @@ def _seconds(at: float | None) -> float:
     return 0.0 if at is None else round(max(0.0, at), 4)
 
 
-def _name(name: str | None) -> str | None:
-    """The name without surrounding blanks; None where nothing of it is visible."""
-    return _text(name.strip(), LONGEST_NAME) if name and display_name(name) else None
+def visible_name(name: str | None) -> str | None:
+    """The name without surrounding blanks, in LONGEST_NAME characters; None where nothing of it is visible."""
+    return written_text(name.strip(), LONGEST_NAME) if name and display_name(name) else None
 
 
-def _text(text: str, longest: int) -> str:
+def written_text(text: str, longest: int) -> str:
     """At most ``longest`` characters, without halves of surrogate pairs, which UTF-8 does not have."""
     return text[:longest].encode("utf-8", "replace").decode()

@@ -84,7 +84,8 @@ class MeetingLog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """A participant. ``id`` is 100, 200, … in this order: those who were heard as in the manifest, then all others.
+    """A participant: first those who were heard, as in the manifest, then all others. ``id`` is that of
+    worker.manifest.person_numbers; documents of older versions have 100, 200, ….
 
     ``participant_id`` is that of the platform, None where none is known. ``name`` is as in the manifest; an empty one: unknown.
     ``status`` and ``parent_id`` are those of Attendee. ``stream_ids`` are those of the manifest, and ``speech`` the stretches

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final
 
 import msgspec
 
 from worker.manifest.meeting_schema import Attendee, Change, LeftOut, Meeting, MeetingLog, Message, Person
+from worker.manifest.person_numbers import (
+    BOT_NUMBER,
+    PersonNumbers,
+    number_of_participant,
+    number_of_speaker,
+)
 from worker.manifest.schema import Manifest, ParticipantStreams
 
-PERSON_STEP: Final = 100
-"""Between two participants' ids: Recall.ai's are 100, 200, …"""
 
+def speakers(manifest: Manifest, meeting: Meeting) -> Iterator[tuple[Person, ParticipantStreams]]:
+    """Each participant of the manifest, in its order, with the person of the meeting's document that they are.
 
-def speakers(manifest: Manifest) -> Iterator[tuple[int, ParticipantStreams]]:
-    """Each participant of the manifest with their id, in its order."""
-    for number, person in enumerate(manifest.participants, start=1):
-        yield PERSON_STEP * number, person
+    Not by their numbers: a stored document keeps those that it was written with.
+    """
+    return zip(meeting.participants, manifest.participants, strict=False)
 
 
 def merge_meetings(manifest: Manifest, logs: Sequence[MeetingLog]) -> Meeting:
@@ -28,14 +32,16 @@ def merge_meetings(manifest: Manifest, logs: Sequence[MeetingLog]) -> Meeting:
     the latest log says of somebody counts.
     """
     attendees = _latest(logs)
-    people = [
-        _heard(number, person, attendees.pop(person.participant_id or "", None))
-        for number, person in speakers(manifest)
-    ]
-    people += [
-        _silent(PERSON_STEP * number, attendee)
-        for number, attendee in enumerate(attendees.values(), start=len(people) + 1)
-    ]
+    numbers = PersonNumbers()
+    people = []
+    for speaker in manifest.participants:
+        attendee = attendees.pop(speaker.participant_id or "", None)
+        is_bot = attendee is not None and attendee.is_bot
+        number = numbers.take(BOT_NUMBER if is_bot else number_of_speaker(speaker))
+        people.append(_heard(number, speaker, attendee))
+    for attendee in attendees.values():
+        number = BOT_NUMBER if attendee.is_bot else number_of_participant(attendee.participant_id)
+        people.append(_silent(numbers.take(number), attendee))
     ids = {person.participant_id: person.id for person in people if person.participant_id is not None}
     bot = next((person.id for person in people if person.is_bot), None)
     if bot is not None:

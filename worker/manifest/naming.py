@@ -41,7 +41,7 @@ def name_sources(keys: list[int], roster: Roster) -> list[NamedParticipant]:
     unknown = 0
     for group, owners in _by_device(keys, roster):
         device = roster.device(owners[0].device_id) if owners else None
-        name = _name(device, roster)
+        name = name_of(device, roster)
         if name is None:
             unknown += 1
         participants.append(
@@ -61,7 +61,7 @@ def _by_device(keys: list[int], roster: Roster) -> list[tuple[list[int], list[So
     """Keys grouped by the device that owns them, with the evidence for each; one without an owner is a group by itself."""
     groups: dict[str | int, tuple[list[int], list[SourceOwner]]] = {}
     for key in dict.fromkeys(keys):
-        owner = _owner(key, roster)
+        owner = owner_of(key, roster)
         group, owners = groups.setdefault(key if owner is None else owner.device_id, ([], []))
         group.append(key)
         if owner is not None:
@@ -69,8 +69,8 @@ def _by_device(keys: list[int], roster: Roster) -> list[tuple[list[int], list[So
     return list(groups.values())
 
 
-def _owner(key: int, roster: Roster) -> SourceOwner | None:
-    """The owner of a source in one of its tenures."""
+def owner_of(key: int, roster: Roster) -> SourceOwner | None:
+    """The owner of a source in one of its tenures, by its key; None if no evidence names one."""
     source, tenure = split_key(key)
     owners = roster.tenures.get(source)
     if owners is None:
@@ -78,7 +78,7 @@ def _owner(key: int, roster: Roster) -> SourceOwner | None:
     return owners[tenure] if tenure < len(owners) else None
 
 
-def _name(device: Device | None, roster: Roster) -> str | None:
+def name_of(device: Device | None, roster: Roster) -> str | None:
     """A device's name; a screen share without a name gets that of the participant who shares."""
     if device is None:
         return None

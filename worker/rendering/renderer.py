@@ -5,9 +5,7 @@ No clock is read: the events contain all times, so the same tape gives the same 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from math import inf
 from pathlib import Path
 
 from worker.audio.mixer import Mix, Mixer, OpenMix
@@ -19,6 +17,7 @@ from worker.manifest.recording_facts import SessionFacts
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import PLATFORMS, AudioKind, Platform, PlatformEntry
 from worker.rendering.completion import Completion
+from worker.rendering.frame_intake import FrameIntake
 from worker.rendering.meeting_clock import LONGEST_MEETING, TOLERANCE, MeetingClock
 from worker.rendering.mix_file import MixFile
 from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER
@@ -86,7 +85,7 @@ class Renderer:
         self._decoder = entry.open_roster_decoder()
         self._stem_set = _open_stem_set(entry, output / STREAMS_FOLDER, self._mixer, self._decoder, sinks)
         self._slots = SlotTable(self._stem_set)
-        self._unbelieved = 0
+        self._intake = FrameIntake(self._slots)
         self._clock: MeetingClock | None = None
         self._now = 0.0
         """Meeting time, in seconds."""
@@ -96,8 +95,6 @@ class Renderer:
         """Every stem is silent or written up to here, in samples."""
         self._mixed = 0
         """The mix is written up to here, in samples."""
-        self._resumed: list[float] = []
-        """When each pause ended, in seconds of meeting time."""
         self._resumed_before: list[tuple[float, float]] = []
         """(time, log time) of the ends of pauses before RecordingStarted was fed, in Unix seconds."""
         self._ended = False
@@ -107,7 +104,8 @@ class Renderer:
         if isinstance(event, FrameBatch):
             self._facts.observe_frames(event)
             if self._clock is not None and not self._ended and event.frames:
-                self._take_frames(event, logged, self._clock)
+                delivered = self._intake.take(event, logged, self._clock, self._delivered)
+                self._advance(delivered, delivered)
             return
         self._facts.observe(event)
         self._decoder.observe(event)
@@ -117,7 +115,7 @@ class Renderer:
             self._stem_set.begin(self._clock.zero)
             self._meeting.begin()
             for resumed, its_log_time in self._resumed_before:
-                self._note_resumed(self._clock.event_time(resumed, its_log_time))
+                self._intake.note_resumed(self._clock.event_time(resumed, its_log_time))
         if self._clock is None:
             self._meeting.observe(event, None)
             if isinstance(event, RecordingResumed):
@@ -126,7 +124,7 @@ class Renderer:
             at = self._clock.event_time(event.at, logged)
             self._meeting.observe(event, at)
             if isinstance(event, RecordingResumed):
-                self._note_resumed(at)
+                self._intake.note_resumed(at)
             if isinstance(event, RecordingEnded):
                 self._now = max(0.0, at)
                 self._ended = True
@@ -201,41 +199,6 @@ class Renderer:
             return self._mixed < self._settled
         return False
 
-    def _take_frames(self, batch: FrameBatch, logged: float, clock: MeetingClock) -> None:
-        slots = self._slots.by_address
-        document = batch.document
-        zero = clock.page_zero(batch, logged)
-        latest = clock.latest(logged)
-        now = self._delivered
-        resumed = self._resumed[-1] if self._resumed else -inf
-        for frame in batch.frames:
-            arrival = frame.arrival - zero
-            if arrival > latest:
-                self._unbelieved += 1
-                arrival = latest - TOLERANCE
-            if not arrival >= 0:
-                continue
-            key = (document, frame.receiver, frame.ssrc)
-            slot = slots.get(key)
-            if slot is None:
-                slot = self._slots.open(key)
-            elif slot.last_arrival < resumed and self._was_paused(slot.last_arrival, arrival):
-                slot = self._slots.reopen(key)
-            slot.last_arrival = arrival
-            slot.buffer.push(frame, arrival)
-            if arrival > now:
-                now = arrival
-        self._advance(now, now)
-
-    def _note_resumed(self, at: float) -> None:
-        """A pause ended at ``at`` (seconds of meeting time); one before its beginning does not matter."""
-        if at > 0:
-            self._resumed.append(max([at, *self._resumed[-1:]]))
-
-    def _was_paused(self, since: float, until: float) -> bool:
-        """Whether a pause ended after ``since`` and by ``until``, both in seconds of meeting time."""
-        return bisect_right(self._resumed, since) < bisect_right(self._resumed, until)
-
     def _advance(self, now: float, delivered: float) -> None:
         """Advances meeting time: places the packets whose wait is over, and writes silence up to SETTLED_AFTER before now."""
         self._now = max(now, self._now)
@@ -271,9 +234,10 @@ class Renderer:
             warnings.append(f"{self._decoder.undecodable} roster messages could not be read.")
         if self._decoder.harvested:
             warnings.append("The roster's form was not the known one; names were found by searching it.")
-        if self._unbelieved:
+        if self._intake.unbelieved:
             warnings.append(
-                f"{self._unbelieved} packets claimed to arrive after they were recorded; their time is that of the recording."
+                f"{self._intake.unbelieved} packets claimed to arrive after they were recorded; "
+                "their time is that of the recording."
             )
         return warnings
 

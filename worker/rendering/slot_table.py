@@ -6,11 +6,11 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
-from typing import Final
+from typing import Final, Protocol
 
 from worker.audio.payload_kinds import PayloadKind
 from worker.stems.jitter_buffer import Packet
-from worker.stems.stem_set import Slot, SlotAddress, StemSet
+from worker.stems.stem_set import Slot, SlotAddress
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +22,20 @@ MOST_SLOTS: Final = 4_096
 """Slots at the same time; for more, the one that is silent for longest is closed at once. A page has a few."""
 
 
-class SlotTable:
-    """The open slots of a ``StemSet``."""
+class SlotOwner(Protocol):
+    """Opens and closes slots, as a StemSet does."""
 
-    def __init__(self, stem_set: StemSet) -> None:
+    def open_slot(self, address: SlotAddress) -> Slot:
+        """Opens a slot for a new SSRC of a receiver."""
+
+    def close_slot(self, address: SlotAddress) -> None:
+        """Forgets an open slot in which nothing waits; if its SSRC comes again, it is a new slot."""
+
+
+class SlotTable:
+    """The open slots of ``owner``."""
+
+    def __init__(self, owner: SlotOwner) -> None:
         self.by_address: dict[tuple[int, int, int], Slot] = {}
         """By document, receiver and SSRC, those that take packets."""
         self._addresses: dict[tuple[int, int, int], SlotAddress] = {}
@@ -38,14 +48,14 @@ class SlotTable:
         self._left_out: Counter[PayloadKind] = Counter()
         """Payloads that closed slots left out."""
         self._ahead = 0
-        self._stem_set = stem_set
+        self._owner = owner
 
     def open(self, key: tuple[int, int, int]) -> Slot:
         """Opens a slot for a document, receiver and SSRC that have none."""
         if len(self.by_address) >= MOST_SLOTS:
             self._close([min(self.by_address, key=lambda each: self.by_address[each].last_arrival)])
         address = SlotAddress(*key, self._resumed)
-        slot = self.by_address[key] = self._stem_set.open_slot(address)
+        slot = self.by_address[key] = self._owner.open_slot(address)
         self._addresses[key] = address
         return slot
 
@@ -102,7 +112,7 @@ class SlotTable:
         self._place_waiting(slot)
         self._left_out.update(slot.buffer.payloads.left_out)
         self._ahead += slot.buffer.counts.ahead
-        self._stem_set.close_slot(address)
+        self._owner.close_slot(address)
 
     def _place_waiting(self, slot: Slot) -> None:
         while slot.buffer.pending:

@@ -13,19 +13,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 import logging
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
-from standardwebhooks import Webhook
 
 from worker.contracts.webhooks import Form
+from worker.delivery.signatures import meetstream_headers, standard_headers
 from worker.delivery.url_guard import UrlError, read_url
 from worker.delivery.webhook_deliveries import Delivery, endpoint_id
 from worker.errors import InputError, cause
@@ -114,7 +111,7 @@ class Endpoints:
     def headers(self, delivery: Delivery, now: float) -> dict[str, str] | None:
         """The headers of a request at ``now`` (Unix seconds); None if the endpoint is not in the file any more.
 
-        Recall.ai's form is signed by Standard Webhooks, MeetStream's by HMAC-SHA256 of the body; its key is the secret's text.
+        See worker.delivery.signatures.
         """
         self._reload()
         secret: str | None
@@ -126,19 +123,9 @@ class Endpoints:
             if not found:
                 return None
             secret = found[0].secret
-        moment = int(now)
-        headers = {"content-type": "application/json", "user-agent": _AGENT, "webhook-id": delivery.id}
-        if delivery.form == "meetstream":
-            headers["X-MeetStream-Timestamp"] = str(moment)
-            if secret is not None:
-                digest = hmac.new(secret.encode(), delivery.body.encode(), hashlib.sha256).hexdigest()
-                headers["X-MeetStream-Signature"] = f"sha256={digest}"
-            return headers
-        headers["webhook-timestamp"] = str(moment)
-        if secret is not None:
-            at = datetime.fromtimestamp(moment, UTC)
-            headers["webhook-signature"] = Webhook(secret).sign(delivery.id, at, delivery.body)
-        return headers
+        sign = meetstream_headers if delivery.form == "meetstream" else standard_headers
+        signed = sign(delivery.id, now, delivery.body, secret)
+        return {"content-type": "application/json", "user-agent": _AGENT, **signed}
 
     def _reload(self) -> None:
         stamp = _stamp(self._path)

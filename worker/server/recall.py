@@ -88,7 +88,7 @@ def create_bot(services: Given, request: AnyRequest, body: RawBody) -> Response[
     """Sends a bot. A replay of an Idempotency-Key gives the bot of the first request."""
     values = _body(body, services.demo)
     job = read_job(values, read_recall)
-    services.url_checks.check(request.auth.name, values, "webhook_url")
+    services.url_checks.check(request.auth.name, job, values)
     creation = create_once(
         services.bots,
         Request(
@@ -175,7 +175,7 @@ def update_bot(services: Given, request: AnyRequest, bot_id: FromPath[str], body
         raise ApiError(400, "The bot was made in another form.", code="update_bot_failed")
     kept = {name: value for name, value in record.body.items() if name != "bot_id"}
     job = read_job({**kept, **changes}, read_recall, bot_id)
-    services.url_checks.check(request.auth.name, changes, "webhook_url")
+    services.url_checks.check(request.auth.name, job, changes)
     try:
         return _bot(services, request, services.bots.change(record, job))
     except BotBusyError as error:

@@ -29,15 +29,23 @@ def packet_to_correct_at(drift: float, packet: Packet, waiting: Iterable[Packet]
 
     None if the drift is too small, or can wait for a quieter packet.
     """
-    if -DRIFTED_FAST < drift < DRIFTED_SLOW:
+    if not is_drifted(drift):
         return None
     candidates = [each for each in same_clock(packet, waiting)[1:] if not each.recovered]
     if not candidates:
         return None
     quietest = min(candidates, key=_loudness)
-    if _loudness(quietest) <= QUIET_LEVEL or drift >= FAR_SLOW:
-        return quietest
-    return None
+    return quietest if allows_correction(drift, quietest) else None
+
+
+def is_drifted(drift: float) -> bool:
+    """Whether a drift is large enough to correct it."""
+    return not -DRIFTED_FAST < drift < DRIFTED_SLOW
+
+
+def allows_correction(drift: float, packet: Packet) -> bool:
+    """Whether a packet is quiet enough to correct ``drift`` at it."""
+    return _loudness(packet) <= QUIET_LEVEL or drift >= FAR_SLOW
 
 
 def shift_at(drift: float, samples: int) -> int:

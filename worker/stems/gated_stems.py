@@ -64,7 +64,9 @@ class GatedStems:
         self._gate = Gate(self._write)
         self._hints = SpeakerHints(hints_in, self._gate.add_hint)
         self._tenure_of = tenure_of
-        self._router = StemRouter(folder, users.source, self._tenure_at, self._delivers, sinks)
+        self._folder = folder
+        self._sinks = sinks
+        self._router = StemRouter(self._open_stem, users.source, self._tenure_at, self._delivers)
         self._repeated = RepeatedPackets()
         self._repeated_packets = 0
         self._silent = SilentTracks()
@@ -168,6 +170,10 @@ class GatedStems:
                 f"{self._repeated_packets} packets came on a second track as well and are in the files once."
             )
         return warnings + divided_warning(self._divided())
+
+    def _open_stem(self, key: int) -> GatedStem:
+        path = self._folder / f"source-{len(self._router.stems)}.webm"
+        return GatedStem(path, [sinks.open_source(key) for sinks in self._sinks])
 
     def _tenure_at(self, source: int, moment: float) -> int:
         return self._tenure_of(source, self._zero + moment)

@@ -17,10 +17,11 @@ class MixPacket(msgspec.Struct, gc=False):
     """A packet of the mix at its place.
 
     ``position`` and ``samples`` count at 48 kHz from meeting time 0. ``csrcs`` are in wire order, the dominant speaker's first.
-    ``slot`` numbers the call's slots. ``stream`` is the number of the first slot of the same SSRC of the same receiver: a pause
-    of the recording divides a stream into slots. ``lost`` packets of the slot are missing before it, and ``concealed``
-    samples at ``concealed_at`` are to be concealed for them. ``voiced``: it lists a source, or its encoder found a voice in
-    it, or the payload does not show that. ``near_voice``: it or a packet nearby is voiced.
+    ``slot`` numbers the call's slots. ``stream`` is the number of the first slot of the same SSRC of the same receiver: a
+    pause of the recording divides a stream into slots. ``lost`` packets of the slot are missing before it, and ``concealed``
+    samples at ``concealed_at`` are to be concealed for them. ``arrival`` is in seconds of meeting time. ``voiced``: it lists
+    a source, or its encoder found a voice in it, or the payload does not show that. ``near_voice``: it or a packet nearby is
+    voiced.
     """
 
     position: int
@@ -36,22 +37,33 @@ class MixPacket(msgspec.Struct, gc=False):
     stream: int = 0
     concealed_at: int = 0
     concealed: int = 0
+    arrival: float = 0.0
 
 
 class MixSlot:
     """The packets of one SSRC of a mix; placed packets are kept until ``take``."""
 
-    def __init__(self, number: int, ssrc: int, stream: int) -> None:
-        """``number`` counts the call's slots; ``stream`` is the number of the first one of the same stream."""
+    def __init__(
+        self,
+        number: int,
+        ssrc: int,
+        stream: int,
+        buffer: JitterBuffer | None = None,
+        placement: type[SlotPlacement] = SlotPlacement,
+    ) -> None:
+        """``number`` counts the call's slots; ``stream`` is the number of the first one of the same stream.
+
+        ``buffer`` orders its packets, by ``one_clock``; None: one of its own. ``placement`` gives them their places.
+        """
         self.number = number
         self.stream = stream
         self.last_arrival = 0.0
-        self.buffer = JitterBuffer(_one_clock)
+        self.buffer = buffer or JitterBuffer(one_clock)
         self.track = SpeakerTrack(self, [self])
         """The mix as received."""
         self._placed: list[MixPacket] = []
         self._ssrc = ssrc
-        self._placement = SlotPlacement(self.buffer, lambda _: self.track)
+        self._placement = placement(self.buffer, lambda _: self.track)
         self._packet: Packet | None = None
         self._lost = 0
         self._concealed = (0, 0)
@@ -88,6 +100,7 @@ class MixSlot:
                 self.number,
                 self.stream,
                 *self._concealed,
+                packet.arrival,
             )
         )
         self._concealed = (0, 0)
@@ -103,5 +116,6 @@ class MixSlot:
         self._concealed = (position, samples)
 
 
-def _one_clock(_csrcs: tuple[int, ...]) -> int | None:
+def one_clock(_csrcs: tuple[int, ...]) -> int | None:
+    """The source of every packet of a mix, whose mixer has one clock for all."""
     return None

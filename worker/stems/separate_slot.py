@@ -16,8 +16,8 @@ class Tracks(Protocol):
     def key(self, csrc: int | None, ssrc: int, arrival: float) -> int:
         """The key of the stem of a packet that arrived at ``arrival`` (seconds of meeting time)."""
 
-    def track(self, key: int, csrc: int | None, ssrc: int) -> SpeakerTrack:
-        """The track with that key, opened when it is first heard."""
+    def track(self, key: int, csrc: int | None, ssrc: int) -> SpeakerTrack | None:
+        """The track with that key, opened when it is first heard; None: its packets are left out."""
 
     def share(self, placed: SpeakerTrack, packet: Packet, keys: list[int], ssrc: int) -> None:
         """Writes the packet that ``placed`` just took as the first of ``keys`` into the stems of the others as well."""
@@ -29,8 +29,9 @@ class SeparateSlot(SlotPlacement):
     A packet that lists several sources is placed as the first one's, and shared with the others.
     """
 
-    def __init__(self, ssrc: int, tracks: Tracks) -> None:
-        super().__init__(JitterBuffer(), self._open_track)
+    def __init__(self, ssrc: int, tracks: Tracks, buffer: JitterBuffer | None = None) -> None:
+        """``buffer`` orders its packets; None: one of its own."""
+        super().__init__(buffer or JitterBuffer(), self._open_track)
         self.ssrc = ssrc
         self.last_arrival = 0.0
         self._tracks = tracks
@@ -58,7 +59,7 @@ class SeparateSlot(SlotPlacement):
         if self._track is track:
             self._track = None
 
-    def _open_track(self, csrc: int | None) -> SpeakerTrack:
+    def _open_track(self, csrc: int | None) -> SpeakerTrack | None:
         assert self._key is not None
         return self._tracks.track(self._key, csrc, self.ssrc)
 

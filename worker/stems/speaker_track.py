@@ -145,6 +145,11 @@ class SpeakerTrack:
             return list(self._spurts)
         return [*self._spurts, (self._spurt_start, self.speech_end)]
 
+    def forget_intervals(self) -> None:
+        """Forgets the stretches of speech that are over, for a track that nobody asks for them."""
+        self._spurts.clear()
+        self._spurts_length = 0
+
     def _drop(self, sink: SpeechSink, error: Exception) -> None:
         self._sinks = tuple(each for each in self._sinks if each is not sink)
         self.failures.append(error)

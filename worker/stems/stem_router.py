@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from worker.audio.opus import SAMPLE_RATE
 from worker.manifest.assemble import FIRST_CAPTION_SOURCE
@@ -15,8 +14,7 @@ from worker.stems.gate import Attribution
 from worker.stems.mix_slot import MixPacket
 from worker.stems.overflow import MOST_SOURCES, OVERFLOW, OverflowFloor
 from worker.stems.repeating_streams import RepeatingStreams
-from worker.stems.stem import GatedStem
-from worker.stems.stem_set import SourceSinks
+from worker.stems.speaker_track import SpeakerTrack
 
 MAX_STEP_BACK = SAMPLE_RATE // 20
 """A packet at most 50 ms before the end of its stem (another stream's clock) is appended; one further back is in the stem
@@ -36,31 +34,49 @@ class Routed(NamedTuple):
     repeated: bool
 
 
-class StemRouter:
+class RoutedStem(Protocol):
+    """One source's stem of a mix."""
+
+    duplicates: int
+    """Packets that were left out because another slot had brought that moment of this source."""
+
+    @property
+    def stream(self) -> int:
+        """The stream that brought the last packet; -1 before the first."""
+
+    @property
+    def track(self) -> SpeakerTrack: ...
+
+    def add(self, source: Source, packet: MixPacket, evidence: str, others: tuple[int, ...]) -> None:
+        """Writes a packet of the mix at its place. ``others`` are the keys of the stems that share it."""
+
+
+StemT = TypeVar("StemT", bound=RoutedStem)
+
+
+class StemRouter(Generic[StemT]):
     """The stems of a gated mix by key, in order of first speech.
 
-    ``source_of_user`` returns the source of a captioned user; ``tenure_of`` the number of a source's tenure at a moment of
-    meeting time in seconds; ``delivers`` whether something arrived in a stream at or after a moment, in samples. Each of
-    ``sinks`` is opened for each stem.
+    ``open_stem`` creates the stem with a key. ``source_of_user`` returns the source of a captioned user; ``tenure_of`` the
+    number of a source's tenure at a moment of meeting time in seconds; ``delivers`` whether something arrived in a stream at
+    or after a moment, in samples.
     """
 
     def __init__(
         self,
-        folder: Path,
+        open_stem: Callable[[int], StemT],
         source_of_user: Callable[[str], int],
         tenure_of: Callable[[int, float], int],
         delivers: Callable[[int, int], bool],
-        sinks: Sequence[SourceSinks] = (),
     ) -> None:
-        self.stems: dict[int, GatedStem] = {}
+        self.stems: dict[int, StemT] = {}
         self.repeating = RepeatingStreams()
         """By the packets that list their sources."""
         self.overflow = OverflowFloor()
-        self._folder = folder
+        self._open_stem = open_stem
         self._source_of_user = source_of_user
         self._tenure_of = tenure_of
         self._delivers = delivers
-        self._sinks = sinks
         self._overflowed: MixPacket | None = None
         """The last packet in the overflow stem."""
         self._settled = 0
@@ -110,7 +126,7 @@ class StemRouter:
         stem.add(listed, packet, evidence, others)
         return True
 
-    def _has(self, stem: GatedStem, packet: MixPacket, evidence: SpeakerEvidence) -> bool:
+    def _has(self, stem: StemT, packet: MixPacket, evidence: SpeakerEvidence) -> bool:
         """Whether the stem has the packet's moment already, or gets it from another stream.
 
         A stream that repeats others is later than they are, by its delay: what it brings of a source
@@ -152,21 +168,20 @@ class StemRouter:
         stem = self.stems.get(OVERFLOW) or self._open(OVERFLOW)
         stem.add(listed, packet, evidence, others)
 
-    def _stem(self, key: int) -> GatedStem | None:
+    def _stem(self, key: int) -> StemT | None:
         """The stem with that key, opened when it is first heard; None past MOST_SOURCES."""
         stem = self.stems.get(key)
         if stem is None and len(self.stems) < MOST_SOURCES:
             stem = self._open(key)
         return stem
 
-    def _open(self, key: int) -> GatedStem:
-        path = self._folder / f"source-{len(self.stems)}.webm"
-        stem = self.stems[key] = GatedStem(path, [sinks.open_source(key) for sinks in self._sinks])
+    def _open(self, key: int) -> StemT:
+        stem = self.stems[key] = self._open_stem(key)
         stem.track.be_silent_until(self._settled)
         return stem
 
 
-def _is_behind(packet: MixPacket, stem: GatedStem) -> bool:
+def _is_behind(packet: MixPacket, stem: RoutedStem) -> bool:
     """Whether the stem holds the packet's moment from another stream.
 
     A stream holds none of its own twice: after a pause of the recording its clock is anchored anew, so its first packets may

@@ -2,5 +2,5 @@
 
 An observer of the recording like any other. The core is pure (``live_call``: events in, items out, time passed in); senders
 put the items, in each vendor's form, on WebSockets and webhooks. A receiver that fails or is slow costs itself alone.
-Floor: beside recording.
+Doors: ``live_streams.LiveStreams`` for jobs, ``live_call.LiveCall`` for the core. Floor: beside recording.
 """

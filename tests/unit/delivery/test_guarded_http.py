@@ -13,14 +13,9 @@ import pytest
 from tests.support.receivers import receiving
 from tests.support.tls import NAME, identity
 from tests.support.waits import until
-from worker.delivery import guarded_http
-from worker.delivery.guarded_http import (
-    MOST_LOOKUPS,
-    MOST_OF_WORKSPACE,
-    WORKSPACE,
-    LookupsBusyError,
-    guarded_client,
-)
+from worker.delivery import lookups
+from worker.delivery.guarded_http import WORKSPACE, guarded_client
+from worker.delivery.lookups import MOST_LOOKUPS, MOST_OF_WORKSPACE, LookupsBusyError
 from worker.delivery.url_guard import UrlBlockedError, UrlGuard, read_allowed
 
 LOCAL = read_allowed(["127.0.0.1"])
@@ -198,11 +193,11 @@ async def test_slow_names_of_one_workspace_leave_places_to_others(monkeypatch: p
         for task in slow:
             task.cancel()
         await asyncio.gather(*slow, return_exceptions=True)
-        monkeypatch.setattr(guarded_http, "LOOKUP_PATIENCE", 0.05)
+        monkeypatch.setattr(lookups, "LOOKUP_PATIENCE", 0.05)
         with pytest.raises(LookupsBusyError):
             await posts.post("anna", "well.example")
         posts.names.released.set()
-        monkeypatch.setattr(guarded_http, "LOOKUP_PATIENCE", 20)
+        monkeypatch.setattr(lookups, "LOOKUP_PATIENCE", 20)
         assert await posts.post("anna", "well.example") == 200
 
 
@@ -213,10 +208,10 @@ async def test_where_all_places_are_taken_a_request_waits_and_is_told(
         for index in range(MOST_LOOKUPS):
             posts.begin(f"w{index // MOST_OF_WORKSPACE}", f"{index}.slow.example")
         await until(lambda: len(posts.names.asked) == MOST_LOOKUPS)
-        monkeypatch.setattr(guarded_http, "LOOKUP_PATIENCE", 0.05)
+        monkeypatch.setattr(lookups, "LOOKUP_PATIENCE", 0.05)
         with pytest.raises(LookupsBusyError):
             await posts.post("bob", "well.example")
-        monkeypatch.setattr(guarded_http, "LOOKUP_PATIENCE", 20)
+        monkeypatch.setattr(lookups, "LOOKUP_PATIENCE", 20)
         waits = posts.begin("bob", "well.example")
         await asyncio.sleep(0)
         posts.names.released.set()

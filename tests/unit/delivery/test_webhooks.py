@@ -13,7 +13,8 @@ from tests.support.memory_store import MemoryStore
 from tests.support.receivers import Receiver, receiving
 from tests.support.waits import until
 from worker.delivery import webhooks
-from worker.delivery.guarded_http import WORKSPACE, LookupsBusyError, guarded_client
+from worker.delivery.guarded_http import WORKSPACE, guarded_client
+from worker.delivery.lookups import LookupsBusyError
 from worker.delivery.object_store import PagedStore, StoreUnavailableError
 from worker.delivery.url_guard import UrlGuard, read_allowed
 from worker.delivery.webhook_deliveries import (

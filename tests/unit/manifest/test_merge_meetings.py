@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,8 @@ from worker.manifest.meeting_schema import (
     MeetingLog,
     encode_meeting,
 )
-from worker.manifest.merge_meetings import merge_meetings
+from worker.manifest.merge_meetings import merge_meetings, speakers
+from worker.manifest.person_numbers import BOT_NUMBER, LARGEST, number_of_participant
 from worker.manifest.schema import Manifest
 
 
@@ -68,8 +70,12 @@ def test_speakers_come_first_and_the_silent_follow() -> None:
         ],
     )
     document = merge_meetings(recorded, [log])
-    assert [person.id for person in document.participants] == [100, 200, 300, 400]
     assert [person.participant_id for person in document.participants] == [*heard, "us", "silent"]
+    assert [person.id for person in document.participants] == [
+        *(number_of_participant(each or "") for each in heard),
+        BOT_NUMBER,
+        number_of_participant("silent"),
+    ]
     names = [person.participant_name for person in recorded.participants]
     assert [person.name for person in document.participants] == [*names, "Notes", "Cy"]
     assert [bool(person.speech) for person in document.participants] == [True, True, False, False]
@@ -93,11 +99,15 @@ def test_attempts_share_one_clock_and_their_people() -> None:
         left_out=LeftOut(events=1),
     )
     document = merge_meetings(recorded, [first, second])
-    assert [(person.id, person.name) for person in document.participants] == [(100, "Notes"), (200, "Ana")]
-    assert [(each.at_seconds, each.person) for each in document.events] == [(1.0, 200), (30.0, 200)]
+    ana = number_of_participant("ana")
+    assert [(person.id, person.name) for person in document.participants] == [
+        (BOT_NUMBER, "Notes"),
+        (ana, "Ana"),
+    ]
+    assert [(each.at_seconds, each.person) for each in document.events] == [(1.0, ana), (30.0, ana)]
     assert [(each.at_seconds, each.person, each.name) for each in document.messages] == [
-        (2.0, 100, "Notes"),
-        (32.0, 100, "Notes"),
+        (2.0, BOT_NUMBER, "Notes"),
+        (32.0, BOT_NUMBER, "Notes"),
         (33.0, None, ""),
     ]
     assert document.left_out.events == 3
@@ -106,11 +116,45 @@ def test_attempts_share_one_clock_and_their_people() -> None:
 def test_without_logs_there_are_the_speakers() -> None:
     recorded = manifest(3)
     document = merge_meetings(recorded, [])
-    assert [person.id for person in document.participants] == [100, 200, 300]
+    assert [person.id for person in document.participants] == [
+        number_of_participant(person.participant_id or "") for person in recorded.participants
+    ]
     assert [person.speech for person in document.participants] == [
         sorted(interval for segment in person.segments() for interval in segment.intervals)
         for person in recorded.participants
     ]
+
+
+def test_two_people_with_one_hash_stay_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.manifest.merge_meetings.number_of_participant", lambda _: LARGEST)
+    recorded = manifest(0)
+    log = MeetingLog(
+        started_at=zero(recorded),
+        participants=[attendee("ana", "Ana"), attendee("ben", "Ben")],
+        events=[change(1.0, "join", "ana"), change(2.0, "join", "ben")],
+        messages=[message(3.0, "ben")],
+    )
+    document = merge_meetings(recorded, [log])
+    assert [(person.id, person.name) for person in document.participants] == [(LARGEST, "Ana"), (1, "Ben")]
+    assert [each.person for each in document.events] == [LARGEST, 1]
+    assert [each.name for each in document.messages] == ["Ben"]
+
+
+def test_speakers_of_a_document_with_other_numbers_are_the_same_people() -> None:
+    recorded = manifest(2)
+    document = merge_meetings(recorded, [])
+    older = msgspec.structs.replace(
+        document,
+        participants=[
+            msgspec.structs.replace(person, id=100 * number)
+            for number, person in enumerate(document.participants, start=1)
+        ],
+    )
+    found = [
+        (person.id, person.name, speaker.participant_name) for person, speaker in speakers(recorded, older)
+    ]
+    names = [person.participant_name for person in recorded.participants]
+    assert found == [(100, names[0], names[0]), (200, names[1], names[1])]
 
 
 IDS = st.sampled_from(["a", "b", "c", "us", ""])
@@ -139,7 +183,8 @@ def test_any_logs_give_a_document_in_order_whose_people_are_all_listed(
     document = merge_meetings(recorded, logs)
     assert msgspec.json.decode(encode_meeting(document), type=Meeting) == document
     ids = [person.id for person in document.participants]
-    assert ids == [100 * number for number in range(1, len(ids) + 1)]
+    assert len(set(ids)) == len(ids)
+    assert all(0 < number <= LARGEST for number in ids)
     assert {each.person for each in document.events} <= set(ids)
     assert {each.person for each in document.messages} <= {*ids, None}
     for each in (document.events, document.messages):

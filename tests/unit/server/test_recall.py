@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.api import MEETING, STEM, Api
 from worker.iso_time import iso_utc
+from worker.manifest.person_numbers import BOT_NUMBER, number_of_participant
 from worker.reasons import Reason
 from worker.states import State
 
@@ -122,7 +123,9 @@ async def test_documents_and_files_are_behind_links_that_need_no_key(api: Api) -
         events = (await client.get("/api/v1/participant_events")).json()["results"][0]["data"]
     async with api.client(None) as client:
         parts = (await client.get(separate["data"]["download_url"])).json()
-        assert [part["participant"]["id"] for part in parts] == [100, 200, 300]
+        assert [part["participant"]["id"] for part in parts] == [
+            number_of_participant(person.participant_id or "") for person in manifest.participants
+        ]
         assert [part["participant"]["is_host"] for part in parts] == [True, False, False]
         assert [part["duration"] for part in parts] == [60.0, 60.0, 60.0]
         assert parts[0]["start_timestamp"] == {"absolute": "2026-11-21T09:30:00.250Z", "relative": 0.0}
@@ -167,20 +170,19 @@ async def test_documents_tell_of_those_who_never_spoke_and_of_the_chat(api: Api)
         data = (await client.get("/api/v1/participant_events")).json()["results"][0]["data"]
         people = (await client.get(data["participants_download_url"])).json()
         events = (await client.get(data["participant_events_download_url"])).json()
-    assert [(person["id"], person["name"], person["is_host"]) for person in people] == [
-        (100, heard, True),
-        (200, silent, False),
-    ]
+    assert [(person["name"], person["is_host"]) for person in people] == [(heard, True), (silent, False)]
+    assert len({person["id"] for person in people}) == 2
+    cy = people[1]["id"]
     told = [event for event in events if not event["action"].startswith("speech_")]
     assert [
         (event["action"], event["participant"]["id"], event["timestamp"]["relative"], event["data"])
         for event in told
     ] == [
-        ("join", 200, 1.0, None),
-        ("screenshare_on", 200, 2.0, None),
-        ("chat_message", 200, 3.0, {"text": "<b>hi</b>", "to": "everyone"}),
-        ("chat_message", 300, 4.0, {"text": "I record", "to": "everyone"}),
-        ("leave", 200, 5.0, None),
+        ("join", cy, 1.0, None),
+        ("screenshare_on", cy, 2.0, None),
+        ("chat_message", cy, 3.0, {"text": "<b>hi</b>", "to": "everyone"}),
+        ("chat_message", BOT_NUMBER, 4.0, {"text": "I record", "to": "everyone"}),
+        ("leave", cy, 5.0, None),
     ]
     moments = [event["timestamp"]["relative"] for event in events]
     assert moments == sorted(moments)

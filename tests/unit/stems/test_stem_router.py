@@ -13,7 +13,10 @@ from worker.stems.attribution import SpeakerEvidence
 from worker.stems.gate import UNKNOWN, Attribution
 from worker.stems.mix_slot import MixPacket
 from worker.stems.overflow import OVERFLOW
+from worker.stems.stem import GatedStem
 from worker.stems.stem_router import FIRST_UNKNOWN, StemRouter
+
+Router = StemRouter[GatedStem]
 
 USERS = {"ann": 7, "bo": FIRST_CAPTION_SOURCE}
 """The sources of captioned users; the roster knows none for Bo."""
@@ -26,9 +29,9 @@ def delivered() -> dict[int, int]:
 
 
 @pytest.fixture
-def router(tmp_path: Path, delivered: dict[int, int]) -> Iterator[StemRouter]:
-    router = StemRouter(
-        tmp_path,
+def router(tmp_path: Path, delivered: dict[int, int]) -> Iterator[Router]:
+    router: Router = StemRouter(
+        lambda key: GatedStem(tmp_path / f"{key}.webm"),
         USERS.__getitem__,
         lambda _source, _moment: 0,
         lambda slot, place: delivered.get(slot, 0) >= place,
@@ -51,11 +54,11 @@ def by_history(source: int) -> Attribution:
     return Attribution((source,), SpeakerEvidence.DSH)
 
 
-def packets(router: StemRouter) -> dict[int, int]:
+def packets(router: Router) -> dict[int, int]:
     return {source: stem.track.received for source, stem in router.stems.items()}
 
 
-def test_a_packet_goes_into_the_stems_of_all_its_speakers(router: StemRouter) -> None:
+def test_a_packet_goes_into_the_stems_of_all_its_speakers(router: Router) -> None:
     assert router.write(packet(0), by_csrc(8, 7)).evidence is SpeakerEvidence.CSRC
     assert packets(router) == {8: 1, 7: 1}
     assert router.stems[8].overlaps == [(0, 960, (7,))]
@@ -63,7 +66,7 @@ def test_a_packet_goes_into_the_stems_of_all_its_speakers(router: StemRouter) ->
 
 
 def test_captioned_users_are_their_sources_and_have_no_csrc_where_the_roster_knows_none(
-    router: StemRouter,
+    router: Router,
 ) -> None:
     assert (
         router.write(packet(0), Attribution(("ann", "bo"), SpeakerEvidence.CAPTIONS)).evidence
@@ -73,7 +76,7 @@ def test_captioned_users_are_their_sources_and_have_no_csrc_where_the_roster_kno
     assert list(router.stems[FIRST_CAPTION_SOURCE].sources) == [Source(ssrc=6666, csrc=None)]
 
 
-def test_a_second_packet_of_the_same_moment_is_a_copy_where_its_csrc_list_says_so(router: StemRouter) -> None:
+def test_a_second_packet_of_the_same_moment_is_a_copy_where_its_csrc_list_says_so(router: Router) -> None:
     for number in range(5):
         router.write(packet(number), by_csrc(7))
     assert router.write(packet(1, ssrc=6667, slot=1), by_csrc(7)).evidence is SpeakerEvidence.CSRC
@@ -81,7 +84,7 @@ def test_a_second_packet_of_the_same_moment_is_a_copy_where_its_csrc_list_says_s
     assert router.stems[7].duplicates == 1
 
 
-def repeat(router: StemRouter, numbers: range, delay: int, *sources: int) -> None:
+def repeat(router: Router, numbers: range, delay: int, *sources: int) -> None:
     """Slot 0 brings the sources at these places, and slot 1 the same, ``delay`` places later."""
     for number in range(numbers.start, numbers.stop + delay):
         if number < numbers.stop:
@@ -94,7 +97,7 @@ def repeat(router: StemRouter, numbers: range, delay: int, *sources: int) -> Non
     ("delivered_until", "echo"), [(115, 0), (104, 10), (99, 13)], ids=["goes on", "ends soon", "is gone"]
 )
 def test_the_late_end_of_words_on_a_slot_that_repeats_another_is_left_out_while_that_one_delivers(
-    delivered_until: int, echo: int, router: StemRouter, delivered: dict[int, int]
+    delivered_until: int, echo: int, router: Router, delivered: dict[int, int]
 ) -> None:
     delivered[0] = delivered_until * 960
     repeat(router, range(100), 15, 7)
@@ -103,7 +106,7 @@ def test_the_late_end_of_words_on_a_slot_that_repeats_another_is_left_out_while_
 
 
 def test_a_source_that_only_the_repeating_slot_brings_any_more_is_written_after_a_second(
-    router: StemRouter, delivered: dict[int, int]
+    router: Router, delivered: dict[int, int]
 ) -> None:
     delivered[0] = 1_000 * 960
     repeat(router, range(100), 0, 7)
@@ -113,7 +116,7 @@ def test_a_source_that_only_the_repeating_slot_brings_any_more_is_written_after_
 
 
 def test_another_source_on_a_slot_that_repeats_the_first_is_written(
-    router: StemRouter, delivered: dict[int, int]
+    router: Router, delivered: dict[int, int]
 ) -> None:
     delivered[0] = 1_000 * 960
     repeat(router, range(100), 0, 7)
@@ -122,9 +125,7 @@ def test_another_source_on_a_slot_that_repeats_the_first_is_written(
     assert packets(router)[8] == 100
 
 
-def test_a_source_that_moves_to_another_slot_loses_nothing(
-    router: StemRouter, delivered: dict[int, int]
-) -> None:
+def test_a_source_that_moves_to_another_slot_loses_nothing(router: Router, delivered: dict[int, int]) -> None:
     delivered[0] = 1_000 * 960
     for number in range(100):
         router.write(packet(number), by_csrc(7))
@@ -134,7 +135,7 @@ def test_a_source_that_moves_to_another_slot_loses_nothing(
 
 
 def test_a_second_packet_of_the_same_moment_is_an_unknown_speakers_where_only_hints_name_it(
-    router: StemRouter,
+    router: Router,
 ) -> None:
     for number in range(5):
         router.write(packet(number), by_history(7))
@@ -143,7 +144,7 @@ def test_a_second_packet_of_the_same_moment_is_an_unknown_speakers_where_only_hi
     assert router.stems[7].duplicates == 0
 
 
-def test_a_stream_repeats_nothing_of_its_own(router: StemRouter) -> None:
+def test_a_stream_repeats_nothing_of_its_own(router: Router) -> None:
     """A pause of the recording divides it into slots, whose clocks differ by what the network delayed."""
     for attribution in (by_csrc(7), by_history(8), UNKNOWN):
         for number in range(20):
@@ -155,7 +156,7 @@ def test_a_stream_repeats_nothing_of_its_own(router: StemRouter) -> None:
     assert sum(stem.duplicates for stem in router.stems.values()) == 0
 
 
-def test_a_packet_that_is_at_most_50_ms_too_early_goes_behind_the_last_one(router: StemRouter) -> None:
+def test_a_packet_that_is_at_most_50_ms_too_early_goes_behind_the_last_one(router: Router) -> None:
     for number in range(5):
         router.write(packet(number), by_csrc(7))
     assert router.write(packet(3, ssrc=6667), by_csrc(7)).evidence is SpeakerEvidence.CSRC
@@ -163,7 +164,7 @@ def test_a_packet_that_is_at_most_50_ms_too_early_goes_behind_the_last_one(route
     assert router.stems[7].track.end == 6 * 960
 
 
-def test_unknown_speech_of_two_tracks_at_once_is_two_unknown_speakers(router: StemRouter) -> None:
+def test_unknown_speech_of_two_tracks_at_once_is_two_unknown_speakers(router: Router) -> None:
     for number in range(5):
         assert router.write(packet(number), UNKNOWN).evidence is SpeakerEvidence.NONE
     router.write(packet(0, ssrc=6667, slot=1), UNKNOWN)
@@ -171,7 +172,7 @@ def test_unknown_speech_of_two_tracks_at_once_is_two_unknown_speakers(router: St
 
 
 def test_sources_past_the_limit_share_one_stem_each_packet_once(
-    router: StemRouter, monkeypatch: pytest.MonkeyPatch
+    router: Router, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stem_router, "MOST_SOURCES", 2)
     router.write(packet(0), by_csrc(1, 2, 3, 4))
@@ -181,7 +182,7 @@ def test_sources_past_the_limit_share_one_stem_each_packet_once(
 
 
 def test_of_two_tracks_with_sources_past_the_limit_one_is_written_until_it_pauses(
-    router: StemRouter, monkeypatch: pytest.MonkeyPatch
+    router: Router, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stem_router, "MOST_SOURCES", 0)
     for number in range(5):
@@ -192,7 +193,7 @@ def test_of_two_tracks_with_sources_past_the_limit_one_is_written_until_it_pause
     assert router.overflow.unwritten == 5
 
 
-def test_a_stem_that_is_opened_later_is_silent_up_to_where_the_others_are_settled(router: StemRouter) -> None:
+def test_a_stem_that_is_opened_later_is_silent_up_to_where_the_others_are_settled(router: Router) -> None:
     router.write(packet(0), by_csrc(7))
     router.settle(48_000)
     router.write(packet(60), by_csrc(8))

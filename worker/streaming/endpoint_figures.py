@@ -1,0 +1,38 @@
+"""Tells the metrics of one endpoint's connections and messages."""
+
+from __future__ import annotations
+
+from worker.contracts.live_endpoints import LiveEndpoint
+from worker.streaming.endpoint_state import LiveMetrics
+from worker.streaming.live_queue import Loss, Sound
+
+
+class EndpointFigures:
+    """What is counted of ``endpoint``; ``lost_seconds`` and ``lost_events`` are its sums."""
+
+    def __init__(self, endpoint: LiveEndpoint, metrics: LiveMetrics) -> None:
+        self._kind = (endpoint.transport, endpoint.form)
+        self._metrics = metrics
+        self.lost_seconds = 0.0
+        self.lost_events = 0
+
+    def connected(self, change: int) -> None:
+        """See LiveMetrics."""
+        self._metrics.connected(*self._kind, change)
+
+    def reconnected(self) -> None:
+        """See LiveMetrics."""
+        self._metrics.reconnected(*self._kind)
+
+    def sent(self, payload: str | bytes, sound: Sound | None, now: float) -> None:
+        """A message was sent at ``now`` (Unix seconds)."""
+        self._metrics.message(*self._kind, len(payload))
+        if sound is not None:
+            self._metrics.lag(*self._kind, max(0.0, now - sound.arrived))
+
+    def lost(self, loss: Loss) -> None:
+        """A queue lost something, or nothing."""
+        self.lost_events += loss.events
+        if loss.seconds:
+            self.lost_seconds += loss.seconds
+            self._metrics.dropped(*self._kind, loss.seconds)

@@ -1,0 +1,191 @@
+"""Everything that goes to one endpoint: items become messages, and messages go on connections."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from worker.contracts.live_endpoints import LiveEndpoint, Transport
+from worker.contracts.live_forms import MessageForm
+from worker.contracts.live_items import LiveItem, LiveMix, LiveOpus, LivePcm
+from worker.safe_text import printable
+from worker.settings import LiveOptions
+from worker.streaming.connections import Connection, Connections, Route
+from worker.streaming.endpoint_figures import EndpointFigures
+from worker.streaming.endpoint_state import EndpointState, LiveMetrics, Report
+from worker.streaming.live_queue import CLOCK_RATE, Loss, Message, Sound
+from worker.streaming.sender import Sender, SenderObserver
+
+logger = logging.getLogger(__name__)
+
+INTERNAL_ERROR: Final = "an internal error"
+_NEVER_REACHED: Final = "it was never reached"
+_LONGEST_CAUSE: Final = 200
+
+SenderFactory = Callable[[str, EndpointFigures, SenderObserver], Sender]
+"""Takes the name for the log, and what the sender tells."""
+
+
+class EndpointStream:
+    """Sends items to ``endpoint`` in ``form``. Nothing that is called raises; a fault costs this endpoint alone."""
+
+    def __init__(
+        self,
+        endpoint: LiveEndpoint,
+        form: MessageForm,
+        options: LiveOptions,
+        new_sender: SenderFactory,
+        metrics: LiveMetrics,
+        report: Report,
+    ) -> None:
+        self._endpoint = endpoint
+        self._name = f"live endpoint {endpoint.number} ({endpoint.form.value}, {endpoint.transport.value})"
+        self._form = form
+        self._new_sender = new_sender
+        self._report = report
+        self._connections = Connections(endpoint, options.connections)
+        self._figures = EndpointFigures(endpoint, metrics)
+        self._senders: dict[Connection, Sender] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        """Tasks of senders that were broken off."""
+        self._was_dialled = False
+        self._reached = False
+        self._ended = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether ``advance`` will have something to do."""
+        return not self._ended and self._connections.waiting
+
+    def take(self, item: LiveItem, now: float) -> None:
+        """Sends the next item, which came at ``now`` (Unix seconds). Never blocks."""
+        if self._ended:
+            return
+        try:
+            route = self._connections.route(item, now)
+            payload = self._form.encode(item)
+            self._follow(route, None if payload is None else Message(payload, self._sound(item)))
+        except Exception:
+            logger.exception("%s: an item cannot be sent", self._name)
+            self.fail(INTERNAL_ERROR)
+
+    def advance(self, now: float) -> None:
+        """Closes what is due at ``now``."""
+        if self.waiting:
+            self._follow(self._connections.advance(now), None)
+
+    def fail(self, cause: str) -> None:
+        """Ends everything, and reports the endpoint as failed. Does nothing once it has ended."""
+        if self._ended:
+            return
+        self._ended = True
+        current = asyncio.current_task()
+        for sender in self._senders.values():
+            if sender.task is not current:
+                self._ending.add(sender.task)
+                sender.task.cancel()
+        self._senders.clear()
+        logger.error("%s: failed: %s", self._name, cause)
+        self._tell(EndpointState.FAILED, cause)
+
+    async def close(self, within: float) -> None:
+        """Sends what waits, closes the connections and reports the last state; ends after about ``within`` seconds."""
+        senders = list(self._senders.values())
+        await asyncio.gather(*(sender.close(within) for sender in senders), return_exceptions=True)
+        await asyncio.gather(*self._ending, return_exceptions=True)
+        if self._figures.lost_seconds or self._figures.lost_events:
+            lost = (self._figures.lost_seconds, self._figures.lost_events)
+            logger.warning("%s: %.1f s of sound and %d events were not sent", self._name, *lost)
+        if self._ended:
+            return
+        is_socket = self._endpoint.transport is Transport.WEBSOCKET
+        if not self._reached and (self._was_dialled if is_socket else self._figures.lost_events):
+            self.fail(_NEVER_REACHED)
+            return
+        self._ended = True
+        self._tell(EndpointState.DONE)
+
+    def up(self) -> None:
+        """A sender reached the receiver."""
+        if not self._reached and not self._ended:
+            self._reached = True
+            self._tell(EndpointState.RUNNING)
+
+    def exhausted(self, connection: Connection, cause: str) -> None:
+        """The sender of ``connection`` gave up. If others are connected, the receiver may limit their number."""
+        others = [sender for name, sender in self._senders.items() if name != connection]
+        if any(sender.is_connected for sender in others):
+            logger.warning("%s: the connection of %s is given up: %s", self._name, connection, cause)
+        else:
+            self.fail(cause)
+
+    def _follow(self, route: Route, message: Message | None) -> None:
+        for connection in route.opened:
+            self._open(connection)
+        if message is not None:
+            for connection in route.to:
+                self._put(connection, message)
+        for connection in route.closed:
+            if (sender := self._senders.get(connection)) is not None:
+                sender.finish()
+
+    def _open(self, connection: Connection) -> None:
+        sender = self._senders.get(connection)
+        if sender is not None and not sender.task.done():
+            sender.open()
+            return
+        self._was_dialled = True
+        sender = self._new_sender(f"{self._name}, {connection}", self._figures, _Observer(self, connection))
+        self._senders[connection] = sender
+        sender.task.add_done_callback(lambda task: self._sender_ended(connection, task))
+
+    def _put(self, connection: Connection, message: Message) -> None:
+        sender = self._senders.get(connection)
+        if sender is not None and not sender.task.done():
+            sender.put(message)
+        elif message.sound is not None:
+            self._figures.lost(Loss(seconds=message.sound.seconds))
+        else:
+            self._figures.lost(Loss(events=1))
+
+    def _sender_ended(self, connection: Connection, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        sender = self._senders.get(connection)
+        if sender is not None and sender.task is task:
+            del self._senders[connection]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s: a sender ended", self._name, exc_info=error)
+            self.fail(INTERNAL_ERROR)
+
+    def _sound(self, item: LiveItem) -> Sound | None:
+        match item:
+            case LivePcm():
+                seconds = len(item.pcm) / 2 / self._endpoint.rate
+                return Sound(item.position, seconds, item.person, item.arrived)
+            case LiveMix():
+                return Sound(item.position, len(item.pcm) / 2 / self._endpoint.rate, None, item.arrived)
+            case LiveOpus():
+                return Sound(item.position, item.samples / CLOCK_RATE, item.person, item.arrived)
+        return None
+
+    def _tell(self, state: EndpointState, cause: str = "") -> None:
+        try:
+            self._report(self._endpoint.number, state, printable(cause, _LONGEST_CAUSE))
+        except Exception:
+            logger.exception("%s: the state %s cannot be reported", self._name, state.value)
+
+
+class _Observer:
+    """Tells an endpoint of one of its senders; a SenderObserver."""
+
+    def __init__(self, stream: EndpointStream, connection: Connection) -> None:
+        self._stream = stream
+        self._connection = connection
+
+    def up(self) -> None:
+        self._stream.up()
+
+    def exhausted(self, cause: str) -> None:
+        self._stream.exhausted(self._connection, cause)

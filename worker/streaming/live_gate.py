@@ -1,0 +1,60 @@
+"""Decides for each packet of a mix at once who speaks in it, by what is known when it arrives (pure).
+
+The evidence is that of worker.stems.gate, where a packet waits seconds for hints that come late. Live nothing waits: the latest
+hint counts. So the first words after a change of speakers without CSRCs may go to the one before, and a packet without a voice
+in it before the first voiced one is noise here.
+"""
+
+from __future__ import annotations
+
+from worker.audio.opus import SAMPLE_RATE
+from worker.roster.speaking import Caption, Said
+from worker.stems.attribution import SpeakerEvidence
+from worker.stems.captions import UNFINISHED
+from worker.stems.gate import NEARBY, NOISE, UNKNOWN, UNLISTED_SPEECH, Attribution
+from worker.stems.mix_slot import MixPacket
+
+
+class LiveGate:
+    """Attributes the packets of a mix. All times are seconds of meeting time."""
+
+    def __init__(self) -> None:
+        self._dominant: int | None = None
+        self._caption: Caption | None = None
+        self._voice_end = -NEARBY
+        self._has_listed = False
+        self._unlisted_speech = 0
+        """Samples of speech since a packet last listed a source."""
+
+    def add_hint(self, hint: Said, at: float) -> None:
+        """Takes a hint of who speaks, sent at ``at``."""
+        if not isinstance(hint, Caption):
+            self._dominant = hint.history[0]
+        elif self._caption is None or hint.end >= self._caption.end:
+            self._caption = hint
+
+    def attribution(self, packet: MixPacket) -> Attribution:
+        """Whose speech the next packet is; they come in order of their places, apart from jitter between slots.
+
+        A caption counts until UNFINISHED seconds after its end.
+        """
+        near_voice = packet.voiced or packet.position - self._voice_end < NEARBY
+        if packet.voiced:
+            self._voice_end = max(self._voice_end, packet.position + packet.samples)
+        if packet.csrcs:
+            self._has_listed = True
+            self._unlisted_speech = 0
+            return Attribution(packet.csrcs, SpeakerEvidence.CSRC)
+        if packet.voiced:
+            self._unlisted_speech += packet.samples
+        if self._has_listed and self._unlisted_speech < UNLISTED_SPEECH:
+            return UNKNOWN if packet.voiced else NOISE
+        return self._by_hints(packet.position / SAMPLE_RATE) if near_voice else NOISE
+
+    def _by_hints(self, moment: float) -> Attribution:
+        if self._dominant is not None:
+            return Attribution((self._dominant,), SpeakerEvidence.DSH)
+        caption = self._caption
+        if caption is not None and moment < caption.end + UNFINISHED:
+            return Attribution((caption.user_id,), SpeakerEvidence.CAPTIONS)
+        return UNKNOWN

@@ -1,0 +1,101 @@
+"""The live sound of one source while it is put together: its PCM in chunks, and its Opus packets (pure)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from worker.audio.decoder import Samples
+from worker.audio.live_mixer import LiveMixer
+from worker.audio.pcm_chunks import Chunk, PcmChunks
+from worker.contracts.live_items import Isolation, LiveOpus, LivePcm, LivePerson
+
+
+class PacketNow(msgspec.Struct):
+    """What is known of the packet that is being placed. ``arrived`` is in Unix seconds.
+
+    ``into_mix``: it is not in the mix yet, as another speaker's.
+    """
+
+    arrived: float = 0.0
+    isolation: Isolation = Isolation.SEPARATED
+    into_mix: bool = True
+
+
+class LiveSource:
+    """Collects what is sent of one source; ``key`` is one of worker.roster.tenures.
+
+    ``rate`` None: it has no PCM. ``mixer`` gets its PCM as well. ``opus``: its packets are sent, too. All positions are samples
+    of meeting time at 48 kHz.
+    """
+
+    def __init__(
+        self, key: int, now: PacketNow, rate: int | None, *, mixer: LiveMixer | None, opus: bool
+    ) -> None:
+        self.key = key
+        self._now = now
+        self._mixer = mixer
+        self._chunks = None if rate is None else PcmChunks(rate)
+        self._packets: list[LiveOpus] | None = [] if opus else None
+        self._cut: list[tuple[Chunk, Isolation]] = []
+        self._isolation = now.isolation
+        self._into_mix = True
+        self.arrived = now.arrived
+        """When the newest of its packets arrived, in Unix seconds."""
+
+    def begins_other(self, now: PacketNow) -> bool:
+        """Whether a packet of ``now`` is not like those before it, which must be decoded first."""
+        return now.isolation is not self._isolation or now.into_mix is not self._into_mix
+
+    def begin_packet(self, position: int, samples: int, payload: bytes, now: PacketNow) -> None:
+        """The next packet of the source; its PCM follows by ``add``."""
+        if now.isolation is not self._isolation and self._chunks is not None:
+            self._cut += [(chunk, self._isolation) for chunk in self._chunks.take()]
+        self._isolation = now.isolation
+        self._into_mix = now.into_mix
+        self.arrived = max(self.arrived, now.arrived)
+        if self._packets is not None:
+            self._packets.append(
+                LiveOpus(
+                    person=None,
+                    source=self.key,
+                    position=position,
+                    samples=samples,
+                    payload=payload,
+                    arrived=now.arrived,
+                    isolation=now.isolation,
+                )
+            )
+
+    def add(self, position: int, samples: Samples) -> None:
+        """Adds PCM at the session's rate at ``position``."""
+        if self._chunks is not None:
+            self._chunks.add(position, samples)
+        if self._mixer is not None and self._into_mix:
+            self._mixer.add(position, samples)
+
+    def be_silent_until(self, position: int, at: float) -> None:
+        """Adds silence after its speech up to ``position``, which is ``at`` in Unix seconds."""
+        if self._chunks is not None and self._chunks.be_silent_until(position):
+            self.arrived = max(self.arrived, at)
+
+    def take(self, person: LivePerson | None) -> list[LiveOpus | LivePcm]:
+        """Removes and returns what is there, as ``person``'s."""
+        items: list[LiveOpus | LivePcm] = []
+        if self._packets:
+            items += [msgspec.structs.replace(each, person=person) for each in self._packets]
+            self._packets.clear()
+        if self._chunks is not None:
+            cut, self._cut = self._cut, []
+            cut += [(chunk, self._isolation) for chunk in self._chunks.take()]
+            items += [
+                LivePcm(
+                    person=person,
+                    source=self.key,
+                    position=chunk.position,
+                    pcm=chunk.pcm,
+                    arrived=self.arrived,
+                    isolation=isolation,
+                )
+                for chunk, isolation in cut
+            ]
+        return items

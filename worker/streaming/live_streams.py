@@ -1,0 +1,282 @@
+"""Live streams of one recording: the door for jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+
+import httpx
+
+from worker.contracts.live_endpoints import (
+    AUDIO_MIXED,
+    AUDIO_OPUS,
+    AUDIO_SEPARATE,
+    LiveEndpoint,
+    LiveForm,
+    Transport,
+)
+from worker.contracts.live_forms import LiveBot, MessageForm, open_form
+from worker.contracts.live_items import LiveItem
+from worker.delivery.guarded_http import guarded_client
+from worker.delivery.lookups import Lookups
+from worker.delivery.url_guard import UrlGuard
+from worker.settings import LiveOptions
+from worker.streaming.endpoint_figures import EndpointFigures
+from worker.streaming.endpoint_state import LiveMetrics, Report
+from worker.streaming.endpoint_stream import INTERNAL_ERROR, EndpointStream
+from worker.streaming.live_call import LiveCall
+from worker.streaming.sender import Sender, SenderObserver
+from worker.streaming.webhook_sender import WebhookSender
+from worker.streaming.websocket_dialer import WebSocketDialer
+from worker.streaming.websocket_sender import WebSocketSender
+from worker.tape.events import MOST_FRAMES, FrameBatch, TapeEvent
+
+logger = logging.getLogger(__name__)
+
+TICK: Final = 0.02
+"""Seconds between two looks for what is due, while there is sound: a third of the time that a packet is waited for."""
+
+IDLE_TICK: Final = 0.5
+"""Seconds between two looks in silence."""
+
+SOUND_SECONDS: Final = 2.0
+"""After the last packet, for which something may become due."""
+
+MOST_WAITING: Final = 10_000
+"""Events that wait to be taken, beside MOST_FRAMES of sound: a loop that is that late drops the oldest."""
+
+_CLOSING: Final = 0.5
+"""Seconds of those for closing that are left for connections that have to be broken off."""
+
+
+class Core(Protocol):
+    """See LiveCall."""
+
+    def event(self, event: TapeEvent, logged: float) -> list[LiveItem]:
+        """Takes the next event."""
+
+    def advance(self, now: float) -> list[LiveItem]:
+        """What is due."""
+
+    def end(self, at: float) -> list[LiveItem]:
+        """The rest."""
+
+
+class _Group(NamedTuple):
+    """The endpoints that one core serves."""
+
+    core: Core
+    streams: tuple[EndpointStream, ...]
+
+
+class _Waiting(NamedTuple):
+    event: TapeEvent
+    logged: float
+
+
+class LiveStreams:
+    """Sends what happens in a recording to ``endpoints`` while it happens.
+
+    Used in one event loop. ``event`` takes the tape's events in order; it never raises, and only puts the event aside. A fault
+    costs the endpoint where it happens, or the live streams; never the recording. ``report`` learns of states. ``clock``
+    returns Unix seconds, as the frames have them. ``relative_zero``: see worker.streaming.live_call.LiveCall. ``tls`` None:
+    receivers are checked against the authorities of certifi. ``sleep`` waits between two tries.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[LiveEndpoint],
+        bot: LiveBot,
+        options: LiveOptions,
+        guard: UrlGuard,
+        metrics: LiveMetrics,
+        report: Report,
+        clock: Callable[[], float],
+        *,
+        relative_zero: float | None = None,
+        tls: ssl.SSLContext | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        open_core: Callable[..., Core] = LiveCall,
+        new_form: Callable[[LiveEndpoint, LiveBot], MessageForm] = open_form,
+    ) -> None:
+        self._endpoints = endpoints
+        self._bot = bot
+        self._options = options
+        self._guard = guard
+        self._metrics = metrics
+        self._report = report
+        self._clock = clock
+        self._relative_zero = relative_zero
+        self._tls = tls
+        self._sleep = sleep
+        self._open_core = open_core
+        self._new_form = new_form
+        self._always_ticks = options.continuous or any(AUDIO_MIXED in each.events for each in endpoints)
+        self._groups: list[_Group] = []
+        self._lookups: Lookups | None = None
+        self._client: httpx.AsyncClient | None = None
+        self._inbox: deque[_Waiting] = deque()
+        self._frames = 0
+        """In the inbox."""
+        self._has_dropped = False
+        self._arrived = asyncio.Event()
+        self._last_sound = float("-inf")
+        self._pump: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Begins to work in the running event loop."""
+        self._tls = self._tls or httpx.create_ssl_context(trust_env=False)
+        self._lookups = Lookups(self._guard)
+        if any(each.transport is Transport.WEBHOOK for each in self._endpoints):
+            self._client = guarded_client(self._guard, self._tls)
+        rates = {each.rate for each in self._endpoints if each.wants_audio}
+        first = min(rates, default=16_000)
+        for rate in sorted(rates | {first}):
+            members = [each for each in self._endpoints if (each.rate if each.wants_audio else first) == rate]
+            self._groups.append(self._new_group(rate, members))
+        self._pump = asyncio.create_task(self._run(), name="live streams")
+
+    def event(self, event: TapeEvent) -> None:
+        """Takes the tape's next event."""
+        if self._closed:
+            return
+        if isinstance(event, FrameBatch):
+            self._frames += len(event.frames)
+        self._inbox.append(_Waiting(event, self._clock()))
+        while len(self._inbox) > MOST_WAITING or self._frames > MOST_FRAMES:
+            self._drop_oldest()
+        self._arrived.set()
+
+    async def close(self, within: float) -> None:
+        """Sends what waits, closes all connections and reports the last states; returns within ``within`` seconds."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._pump is not None:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+        while self._inbox:
+            self._take_next()
+        self._each_core(lambda core: core.end(self._clock()))
+        streams = [stream for group in self._groups for stream in group.streams]
+        await asyncio.gather(
+            *(stream.close(max(0.0, within - _CLOSING)) for stream in streams), return_exceptions=True
+        )
+        if self._client is not None:
+            await self._client.aclose()
+        if self._lookups is not None:
+            self._lookups.close()
+
+    def _new_group(self, rate: int, endpoints: Sequence[LiveEndpoint]) -> _Group:
+        has_pcm = any(each.form is LiveForm.MEETSTREAM_AUDIO for each in endpoints)
+        has_pcm |= any(not {AUDIO_SEPARATE, AUDIO_MIXED}.isdisjoint(each.events) for each in endpoints)
+        core = self._open_core(
+            self._bot.platform,
+            rate=rate if has_pcm else None,
+            opus=any(AUDIO_OPUS in each.events for each in endpoints),
+            mixed=any(AUDIO_MIXED in each.events for each in endpoints),
+            deadline=self._options.reorder_seconds,
+            continuous=self._options.continuous,
+            attempt=self._bot.attempt,
+            relative_zero=self._relative_zero,
+        )
+        return _Group(core, tuple(self._new_stream(each) for each in endpoints))
+
+    def _new_stream(self, endpoint: LiveEndpoint) -> EndpointStream:
+        form = self._new_form(endpoint, self._bot)
+        new_sender = partial(self._new_sender, endpoint, form)
+        return EndpointStream(endpoint, form, self._options, new_sender, self._metrics, self._report)
+
+    def _new_sender(
+        self,
+        endpoint: LiveEndpoint,
+        form: MessageForm,
+        name: str,
+        figures: EndpointFigures,
+        observer: SenderObserver,
+    ) -> Sender:
+        told = (self._options, figures, observer, self._clock, self._sleep)
+        if self._client is not None and endpoint.transport is Transport.WEBHOOK:
+            return WebhookSender(name, endpoint, self._client, *told)
+        assert self._lookups is not None
+        assert self._tls is not None
+        dialer = WebSocketDialer(endpoint, self._lookups, self._options, self._tls, self._clock)
+        return WebSocketSender(name, dialer, form, *told)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._tick()):
+                    await self._arrived.wait()
+            except TimeoutError:
+                pass
+            self._arrived.clear()
+            while self._inbox:
+                self._take_next()
+                # The recording's work comes between.
+                await asyncio.sleep(0)
+            self._advance()
+
+    def _advance(self) -> None:
+        now = self._clock()
+        self._each_core(lambda core: core.advance(now))
+        for group in self._groups:
+            for stream in group.streams:
+                stream.advance(now)
+
+    def _tick(self) -> float:
+        is_busy = self._always_ticks or self._clock() < self._last_sound + SOUND_SECONDS
+        return TICK if is_busy else IDLE_TICK
+
+    def _take_next(self) -> None:
+        event, logged = self._pop()
+        if isinstance(event, FrameBatch):
+            self._last_sound = logged
+        self._each_core(lambda core: core.event(event, logged))
+
+    def _each_core(self, step: Callable[[Core], list[LiveItem]]) -> None:
+        """Sends what ``step`` gives for each core. A core that fails costs its endpoints."""
+        now = self._clock()
+        for index, (core, streams) in enumerate(self._groups):
+            try:
+                items = step(core)
+            except Exception:
+                logger.exception("live streams end here; the recording goes on")
+                for stream in streams:
+                    stream.fail(INTERNAL_ERROR)
+                self._groups[index] = _Group(_Ended(), streams)
+                continue
+            for item in items:
+                for stream in streams:
+                    stream.take(item, now)
+
+    def _pop(self) -> _Waiting:
+        waiting = self._inbox.popleft()
+        if isinstance(waiting.event, FrameBatch):
+            self._frames -= len(waiting.event.frames)
+        return waiting
+
+    def _drop_oldest(self) -> None:
+        self._pop()
+        if not self._has_dropped:
+            self._has_dropped = True
+            logger.error("live streams are too slow: events are left out")
+
+
+class _Ended:
+    """The core of live streams that failed; a Core."""
+
+    def event(self, event: TapeEvent, logged: float) -> list[LiveItem]:
+        return []
+
+    def advance(self, now: float) -> list[LiveItem]:
+        return []
+
+    def end(self, at: float) -> list[LiveItem]:
+        return []
