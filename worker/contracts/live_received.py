@@ -17,19 +17,13 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from worker.contracts.live_endpoints import AUDIO_MIXED, AUDIO_OPUS, AUDIO_SEPARATE, PARTICIPANT_EVENTS
+from worker.contracts.live_endpoints import AUDIO_MIXED, AUDIO_OPUS, AUDIO_SEPARATE, GAP, PARTICIPANT_EVENTS
 from worker.safe_text import printable
 
 RECALL_RATE: Final = 16_000
 """Samples per second of Recall.ai's PCM."""
 MEETSTREAM_RATE: Final = 48_000
 """Samples per second of MeetStream's PCM."""
-GAP: Final = "gap"
-"""An extension of ours: a message in place of sound that was left out."""
-READY: Final = "ready"
-"""The type of MeetStream's first message."""
-NO_SPEAKER: Final = "NoSpeaker"
-"""MeetStream's name for sound that belongs to nobody known."""
 ACK: Final = '{"type":"ack"}'
 """What MeetStream's receivers answer once the sender is ready."""
 

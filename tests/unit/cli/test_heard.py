@@ -5,6 +5,7 @@ import pytest
 from tests.support.live_messages import BEGAN, HOSTILE, meetstream, recall, separate, tone
 from worker.cli import heard as module
 from worker.cli.heard import Heard, HeardSpeaker, PlacedSound, SpeakerKey
+from worker.contracts.live_endpoints import GAP
 from worker.contracts.live_received import ACK, Happened
 
 ADA = SpeakerKey("bot-1", "100", 16_000)
@@ -78,9 +79,9 @@ def test_a_name_that_comes_late_or_changes_is_taken() -> None:
 def test_a_gap_is_the_speakers_or_everybodys() -> None:
     listening = Listening()
     listening.say(100, "Ada", 1.0)
-    listening.take(recall("gap", 100, "Ada", 1.1, seconds=1.5), 1.1)
-    listening.take(recall("gap", 100, "Ada", 1.1, seconds=0.5, bot="bot-2"), 1.1)
-    listening.take(recall("gap", None, None, 1.1, seconds=0.25), 1.1)
+    listening.take(recall(GAP, 100, "Ada", 1.1, seconds=1.5), 1.1)
+    listening.take(recall(GAP, 100, "Ada", 1.1, seconds=0.5, bot="bot-2"), 1.1)
+    listening.take(recall(GAP, None, None, 1.1, seconds=0.25), 1.1)
     assert (listening.ada.gaps, listening.ada.left_out, listening.heard.totals.left_out) == (1, 1.5, 0.25)
 
 

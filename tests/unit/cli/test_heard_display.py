@@ -17,6 +17,7 @@ from worker.cli.heard_display import (
     plain_line,
     summary,
 )
+from worker.contracts.live_endpoints import GAP
 from worker.contracts.live_received import Happened
 
 
@@ -47,7 +48,7 @@ def test_the_meter_counts_decibels(level: float, filled: int) -> None:
 
 def test_the_view_has_a_line_for_each_speaker_and_the_events() -> None:
     heard = heard_of("Ada", "Ben")
-    heard.take(heard.connect(), recall("gap", 1, "Ben", 1.6, seconds=1.5), BEGAN + 1.6)
+    heard.take(heard.connect(), recall(GAP, 1, "Ben", 1.6, seconds=1.5), BEGAN + 1.6)
     heard.take(heard.connect(), meetstream("m", "Cleo", tone(0.5, 48_000)), BEGAN + 1.6)
     heard.take(
         heard.connect(),
@@ -108,7 +109,7 @@ def test_the_summary_names_files_and_the_counts_what_was_wrong() -> None:
     heard.take(heard.connect(), "{", BEGAN)
     heard.take(heard.connect(), '{"event": "new"}', BEGAN)
     heard.take(heard.connect(), separate(0, "Ada", 5_000.0, tone(0.02)), BEGAN)
-    heard.take(heard.connect(), recall("gap", None, None, 1.0, seconds=2.0), BEGAN)
+    heard.take(heard.connect(), recall(GAP, None, None, 1.0, seconds=2.0), BEGAN)
     assert counts(heard) == (
         "5 connections, 6 messages, 1 event, 1 not understood, 1 of an unknown kind, 1 with impossible timestamps, "
         "2.0 s left out"

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.live_messages import BEGAN, meetstream, recall, separate, tone
+from worker.contracts.live_endpoints import GAP
 from worker.contracts.live_received import (
     Happened,
     LeftOut,
@@ -53,10 +54,10 @@ def test_opus_events_gaps_and_unknown_messages_are_read() -> None:
     joined = read_text(recall("participant_events.join", 100, "Ada", 2.0, data=None))
     assert isinstance(joined, Happened)
     assert joined.text is None
-    assert read_text(recall("gap", 100, "Ada", 2.0, seconds=1.5)) == LeftOut(
+    assert read_text(recall(GAP, 100, "Ada", 2.0, seconds=1.5)) == LeftOut(
         bot_id="bot-1", who=Who("100", "Ada"), seconds=1.5
     )
-    assert read_text(recall("gap", None, None, 2.0, seconds=1.5)) == LeftOut(
+    assert read_text(recall(GAP, None, None, 2.0, seconds=1.5)) == LeftOut(
         bot_id="bot-1", who=None, seconds=1.5
     )
     assert read_text(recall("transcript.data", 100, "Ada", 2.0)) == Unknown("transcript.data")
@@ -97,8 +98,8 @@ def test_meetstreams_messages_are_read() -> None:
             timestamp={"relative": 0, "absolute": "today"},
         ),
         recall("participant_events.join", 1, "A", 0.0, participant=[]),
-        recall("gap", 1, "A", 0.0, seconds=-1),
-        recall("gap", 1, "A", 0.0, seconds=None),
+        recall(GAP, 1, "A", 0.0, seconds=-1),
+        recall(GAP, 1, "A", 0.0, seconds=None),
         '{"event": "audio_separate_raw.data", "data": {"data": {"participant": {"name": "\\ud800"}}}}',
     ],
 )
