@@ -119,7 +119,8 @@ class GatedSound:
 
     def take(self) -> list[LiveSource]:
         """The sources of which there is something to send, decoded."""
-        touched, self._touched = list(self._touched.values()), {}
+        touched = list(self._touched.values())
+        self._touched.clear()
         return touched
 
     def all(self) -> Iterable[LiveSource]:

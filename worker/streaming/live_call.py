@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
 from worker.contracts.live_items import LiveEnd, LiveItem, LiveOpus, LiveStart
 from worker.platforms.registry import PLATFORMS, Platform
-from worker.rendering.deferred import HELD_SECONDS
 from worker.rendering.meeting_clock import TOLERANCE, MeetingClock
 from worker.roster.roster import Roster
 from worker.streaming.live_people import LivePeople
@@ -61,8 +59,6 @@ class LiveCall:
         self._attempt = attempt
         self._relative_zero = relative_zero
         self._clock: MeetingClock | None = None
-        self._held: deque[tuple[FrameBatch, float]] = deque()
-        """Batches from before the recording was known to begin, which may belong to it."""
         self._ended = False
 
     def event(self, event: TapeEvent, logged: float) -> list[LiveItem]:
@@ -73,7 +69,7 @@ class LiveCall:
         if self._ended:
             return []
         if isinstance(event, FrameBatch):
-            return self._take(event, logged)
+            return self._with_events(partial(self._sound.take, event, logged))
         out: list[LiveItem] = []
         if isinstance(event, RecordingStarted) and self._clock is None:
             out += self._begin(event, logged)
@@ -107,19 +103,7 @@ class LiveCall:
         out: list[LiveItem] = [LiveStart(zero=zero, relative_zero=relative_zero, attempt=self._attempt)]
         self._try(partial(self._sound.begin, zero), None)
         self._try(partial(self._people.begin, zero), None)
-        out += self._drained()
-        held, self._held = self._held, deque()
-        for batch, its_log_time in held:
-            out += self._take(batch, its_log_time)
-        return out
-
-    def _take(self, batch: FrameBatch, logged: float) -> list[LiveItem]:
-        if self._clock is None:
-            self._held.append((batch, logged))
-            while self._held[0][1] < logged - HELD_SECONDS:
-                self._held.popleft()
-            return []
-        return self._with_events(partial(self._sound.take, batch, logged))
+        return [*out, *self._drained()]
 
     def _with_events(self, make: Callable[[], list[SoundItem]]) -> list[LiveItem]:
         """The sound that ``make`` returns, and before it what it tells of the people."""
@@ -138,7 +122,7 @@ class LiveCall:
 
     def _end(self, at: float) -> list[LiveItem]:
         out = self._with_events(self._sound.end)
-        self._try(self._people.be_silent, None)
+        self._try(self._people.end, None)
         self._ended = True
         return [*out, *self._drained(), LiveEnd(at=at)]
 

@@ -53,6 +53,10 @@ from worker.tape.events import (
 SPEECH_HANGOVER: Final = 0.8
 """Seconds of silence after which somebody has stopped speaking; the breath between two sentences is shorter."""
 
+OURSELVES_WITHIN: Final = 3.0
+"""Seconds of the recording for which nobody joins until the roster tells which device is the bot's own: its tile is there
+first, and looks like anybody's."""
+
 REFRESH_PAUSE: Final = 1e-4
 """Seconds for each device of the roster between two readings of it: reading one takes about a tenth of that."""
 
@@ -95,6 +99,7 @@ class LivePeople:
         """When the roster was last read, in Unix seconds."""
         self._changed_at = 0.0
         """The time of the latest roster message."""
+        self._knows_us = False
         self._changes = RosterChanges()
         self._here: dict[str, None] = {}
         """The devices of those who are in the call, in order."""
@@ -162,8 +167,14 @@ class LivePeople:
         while self._unnamed and (oldest := next(iter(self._unnamed.values()))).spoke_until <= forgotten_since:
             self._remove(oldest, at)
 
+    def end(self) -> None:
+        """The recording ends: applies the roster's latest changes, and that nobody speaks any more."""
+        self._knows_us = True
+        self._refresh()
+        self.be_silent()
+
     def be_silent(self) -> None:
-        """Nobody speaks any more: the recording is paused, or ends."""
+        """Nobody speaks any more."""
         for member in list(self._speaking.values()):
             self._stop_speaking(member)
 
@@ -259,9 +270,14 @@ class LivePeople:
             self._described[device_id] = (device, person)
         return person
 
+    @property
+    def _meeting_time(self) -> float:
+        return 0.0 if self._zero is None else self._now - self._zero
+
     def _refresh_if_due(self) -> None:
         pause = REFRESH_PAUSE * len(self._roster.devices)
-        if self._is_outdated and self._now >= self._refreshed + pause:
+        is_outdated = self._is_outdated or not (self._knows_us or self._meeting_time < OURSELVES_WITHIN)
+        if is_outdated and self._now >= self._refreshed + pause:
             self._refresh()
 
     def _refresh(self) -> None:
@@ -270,6 +286,11 @@ class LivePeople:
         self._decoded = self._decoder.roster()
         self._roster = self._known(self._decoded)
         self._speakers.clear()
+        self._knows_us = (
+            self._knows_us or self._roster.us is not None or self._meeting_time >= OURSELVES_WITHIN
+        )
+        if not self._knows_us:
+            return
         at = self._changed_at
         for change in self._changes.changes(self._roster, 0.0):
             self._apply(change, at)

@@ -255,7 +255,7 @@ class LiveSound:
             LiveMix(
                 position=position,
                 pcm=pcm,
-                arrived=clock.zero + (position + len(pcm) // 2 * step) / SAMPLE_RATE,
+                arrived=clock.zero + min(self._delivered, (position + len(pcm) // 2 * step) / SAMPLE_RATE),
             )
             for position, pcm in mixed
         ]

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
+from websockets.protocol import Event
 from websockets.uri import parse_uri
 
 from worker.contracts.live_endpoints import LiveEndpoint
@@ -128,12 +129,20 @@ class _ThrottledConnection(ClientConnection):
     """
 
     _frames = 0
+    """Of this second."""
     _second = 0.0
+    _waits = False
 
-    def process_event(self, event: object) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        super().connection_made(transport)
+        # The buffer of messages holds up reading, too.
+        self.recv_messages.resume = self._resume
+
+    def process_event(self, event: Event) -> None:
         """See Connection."""
         self._frames += 1
-        super().process_event(event)  # type: ignore[arg-type]
+        super().process_event(event)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -144,9 +153,19 @@ class _ThrottledConnection(ClientConnection):
         now = self.loop.time()
         if now >= self._second + 1.0:
             self._second, self._frames = now, 0
-        elif self._frames > MOST_FRAMES and not self.transport.is_closing():
+        elif self._frames > MOST_FRAMES and not self._waits:
+            self._waits = True
             self.transport.pause_reading()
-            self.loop.call_at(self._second + 1.0, self.transport.resume_reading)
+            self.loop.call_at(self._second + 1.0, self._go_on)
+
+    def _go_on(self) -> None:
+        self._waits = False
+        if not self.recv_messages.paused:
+            self._resume()
+
+    def _resume(self) -> None:
+        if not self._waits:
+            self.transport.resume_reading()
 
 
 async def _connect_to(addresses: list[str], port: int) -> socket.socket:

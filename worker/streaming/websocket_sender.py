@@ -70,6 +70,11 @@ class WebSocketSender:
         self.is_connected = False
         self.task = asyncio.create_task(self._run(), name=f"live {name}")
 
+    @property
+    def queued_bytes(self) -> int:
+        """Of what waits."""
+        return self._queue.size
+
     def open(self) -> None:
         """The connection is wanted again, if it was not any more."""
         self._wanted = True

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from tests.support import tls
+from tests.support.live_receivers import LiveReceiver, free_port, live_receiver
+from tests.support.live_senders import LOCAL, NAME, Names, endpoint, options
+from tests.support.receivers import receiving
+from worker.contracts.live_endpoints import LiveEndpoint, LiveForm
+from worker.delivery.lookups import Lookups
+from worker.delivery.url_guard import UrlGuard, read_allowed
+from worker.safe_text import Secret
+from worker.settings import LiveOptions
+from worker.streaming import websocket_dialer
+from worker.streaming.websocket_dialer import DialError, WebSocketDialer
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLawS"
+HEADERS = {
+    "Authorization": "Bearer canary-1",
+    "X-Key": "canary-2",
+    "Host": "inner.example",
+    "Connection": "close",
+    "Sec-WebSocket-Key": "canary-3",
+    "Sec-WebSocket-Protocol": "canary-4",
+    "webhook-id": "canary-5",
+    "Transfer-Encoding": "chunked",
+    "X-Split": "a\r\nX-Injected: b",
+    "X Blank": "a",
+}
+
+
+@asynccontextmanager
+async def dialling(
+    where: LiveEndpoint,
+    names: Names | None = None,
+    settings: LiveOptions | None = None,
+    context: ssl.SSLContext | None = None,
+) -> AsyncIterator[WebSocketDialer]:
+    lookups = Lookups(UrlGuard(LOCAL, names or Names(["127.0.0.1"])))
+    tls_context = context or ssl.create_default_context()
+    try:
+        yield WebSocketDialer(where, lookups, settings or options(), tls_context, time.time)
+    finally:
+        lookups.close()
+
+
+async def refused(dialer: WebSocketDialer) -> DialError:
+    with pytest.raises(DialError) as raised:
+        await dialer.dial()
+    assert raised.value.__suppress_context__, "the library's text is in no traceback"
+    return raised.value
+
+
+async def hung_up(connection: ClientConnection) -> None:
+    await connection.close()
+    await connection.wait_closed()
+
+
+async def test_the_exact_url_is_dialled_at_the_judged_address_with_the_hosts_name() -> None:
+    names = Names(["127.0.0.1"], ["10.0.0.1"])
+    async with live_receiver() as receiver:
+        where = endpoint(receiver.named(NAME, "/a%20b/?token=c%2Fd&e"), headers=HEADERS)
+        async with dialling(where, names) as dialer:
+            await hung_up(await dialer.dial())
+            assert names.asked == [NAME], "one look-up for one connection"
+            error = await refused(dialer)
+        assert "private" in str(error)
+        assert not error.final, "the name may lead elsewhere later"
+        (request,) = receiver.upgrades
+        assert request.path == "/a%20b/?token=c%2Fd&e"
+        assert request.headers.get_all("Host") == [f"{NAME}:{receiver.port}"]
+        assert request.headers.get_all("Connection") == ["Upgrade"]
+        assert request.headers["User-Agent"] == "meetstems"
+        assert request.headers["Authorization"] == "Bearer canary-1"
+        assert request.headers["X-Key"] == "canary-2"
+        shown = {name for name, value in request.headers.raw_items() if "canary" in value}
+        assert shown == {"authorization", "x-key"}
+        left_out = ("X-Split", "X-Injected", "X Blank", "Transfer-Encoding", "Sec-WebSocket-Extensions")
+        assert not [name for name in left_out if name in request.headers]
+
+
+@pytest.mark.parametrize("form", [LiveForm.RECALL, LiveForm.MEETSTREAM_AUDIO])
+async def test_upgrades_are_signed_each_with_an_id_of_its_own(form: LiveForm) -> None:
+    async with live_receiver() as receiver:
+        settings = options(signing_secret=Secret(SECRET))
+        async with dialling(endpoint(receiver.url, form=form), settings=settings) as dialer:
+            for _ in range(2):
+                await hung_up(await dialer.dial())
+        ids = set()
+        for request in receiver.upgrades:
+            headers = {name.lower(): value for name, value in request.headers.raw_items()}
+            ids.add(headers["webhook-id"])
+            Webhook(SECRET).verify("", headers, json_parse=False)
+            with pytest.raises(WebhookVerificationError):
+                Webhook("whsec_AAAAAAAAAAAAAAAAAAAAAAAA").verify("", headers, json_parse=False)
+        assert len(ids) == 2
+
+
+async def test_without_a_secret_nothing_is_signed() -> None:
+    async with live_receiver() as receiver:
+        async with dialling(endpoint(receiver.url)) as dialer:
+            await hung_up(await dialer.dial())
+        assert "webhook-signature" not in receiver.upgrades[0].headers
+
+
+async def test_the_certificate_has_to_be_the_names(tmp_path: Path) -> None:
+    own = tls.identity(tmp_path)
+    trusting = ssl.create_default_context(cafile=own.authority)
+    async with live_receiver(own.context) as receiver:
+        async with dialling(endpoint(receiver.named(tls.NAME)), context=trusting) as dialer:
+            await hung_up(await dialer.dial())
+        assert receiver.upgrades[0].headers["Host"] == f"{tls.NAME}:{receiver.port}"
+        for name, context in ((NAME, trusting), (tls.NAME, None)):
+            async with dialling(endpoint(receiver.named(name)), context=context) as dialer:
+                assert str(await refused(dialer)) == "its certificate is not trusted"
+        assert len(receiver.upgrades) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404, 429, 500])
+async def test_another_answer_to_the_upgrade_is_said_by_its_number(status: int) -> None:
+    async with live_receiver() as receiver:
+        receiver.status = status
+        async with dialling(endpoint(receiver.url)) as dialer:
+            error = await refused(dialer)
+    assert (str(error), error.final) == (f"it answered HTTP {status} to the upgrade", False)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(status: int) -> None:
+    async with live_receiver() as inner, live_receiver() as receiver:
+        receiver.status = status
+        for location in (inner.url, "/other", "http://[", f"ws://{NAME}/"):
+            receiver.location = location
+            async with dialling(endpoint(receiver.url)) as dialer:
+                assert "HTTP" in str(await refused(dialer)) or location == "http://["
+        assert (len(inner.upgrades), len(receiver.upgrades)) == (0, 4)
+
+
+async def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with receiving() as proxy, live_receiver() as receiver:
+        for name in ("http_proxy", "https_proxy", "all_proxy", "ALL_PROXY", "socks_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        async with dialling(endpoint(receiver.named(NAME))) as dialer:
+            await hung_up(await dialer.dial())
+        assert (len(receiver.upgrades), len(proxy.received)) == (1, 0)
+
+
+FINAL = {
+    "without TLS": "ws://live.example/",
+    "another scheme": "https://live.example/",
+    "a fragment": "wss://live.example/#part",
+    "a user without a password": "wss://user@live.example/",
+    "no host": "wss:///path",
+    "blanks": "wss://live.example/ a",
+}
+
+
+@pytest.mark.parametrize("url", FINAL.values(), ids=FINAL.keys())
+async def test_a_url_that_can_never_be_dialled_is_not_tried_again(url: str) -> None:
+    names = Names(["127.0.0.1"])
+    async with dialling(endpoint(url), names, LiveOptions()) as dialer:
+        error = await refused(dialer)
+    assert error.final
+    assert not names.asked
+    assert url not in str(error)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "::1", "fd00::1", "::ffff:127.0.0.1"])
+async def test_a_name_that_leads_inside_is_refused(address: str) -> None:
+    names = Names(["127.0.0.1", address])
+    async with live_receiver() as receiver, dialling(endpoint(receiver.named(NAME)), names) as dialer:
+        error = await refused(dialer)
+    assert address not in str(error), "nobody maps a network by it"
+    assert not receiver.upgrades
+
+
+async def test_the_next_address_is_tried_where_one_does_not_answer() -> None:
+    async with live_receiver() as receiver:
+        guard = UrlGuard(read_allowed(["127.0.0.0/8"]), Names(["127.0.0.2", "127.0.0.1"]))
+        lookups = Lookups(guard)
+        dialer = WebSocketDialer(
+            endpoint(receiver.named(NAME)), lookups, options(), ssl.create_default_context(), time.time
+        )
+        await hung_up(await dialer.dial())
+        lookups.close()
+
+
+async def test_nobody_listens() -> None:
+    async with dialling(endpoint(f"ws://127.0.0.1:{free_port()}/")) as dialer:
+        assert str(await refused(dialer)) == "Connection refused"
+
+
+async def test_a_receiver_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket_dialer, "CONNECT_SECONDS", 0.05)
+    async with receiving() as receiver:
+        receiver.hang = True
+        async with dialling(endpoint(f"ws://127.0.0.1:{receiver.port}/")) as dialer:
+            assert str(await refused(dialer)) == "no answer within 0.05 s"
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 101 X\r\n\r\n", b"x" * 20_000])
+async def test_what_is_no_websocket_is_said_to_be_none(answer: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        async with dialling(endpoint(f"ws://127.0.0.1:{port}/")) as dialer:
+            assert str(await refused(dialer)) == "its answer to the upgrade is none of a WebSocket"
+
+
+@pytest.mark.parametrize("status", [101, 302, 500])
+async def test_no_secret_gets_into_the_log_or_an_error(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "websockets")
+    async with live_receiver() as receiver:
+        receiver.status, receiver.location = status, "wss://canary-location/?canary-token"
+        url = f"ws://canary-user:canary-password@127.0.0.1:{receiver.port}/?token=canary-query"
+        where = endpoint(url, headers={"Authorization": "canary-header"})
+        async with dialling(where, settings=options(signing_secret=Secret(SECRET))) as dialer:
+            if status == 101:
+                connection = await dialer.dial()
+                await connection.send("a")
+                await hung_up(connection)
+            else:
+                assert "canary" not in str(await refused(dialer))
+    ours = [record for record in caplog.records if not record.name.startswith("websockets.server")]
+    texts = [logging.Formatter().format(record) for record in ours]
+    assert not [text for text in texts if "canary" in text or SECRET in text]
+    assert "canary" not in repr(where)
+
+
+async def test_a_receiver_that_floods_the_worker_is_read_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket_dialer, "MOST_FRAMES", 100)
+
+    async def flood(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        while True:
+            await connection.send("x")
+            await asyncio.sleep(0)
+
+    async def read(connection: ClientConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await connection.recv()
+
+    async with live_receiver() as receiver:
+        receiver.behaviour = flood
+        async with dialling(endpoint(receiver.url)) as dialer:
+            connection = await dialer.dial()
+            reading = asyncio.create_task(read(connection))
+            is_held_up = False
+            async with asyncio.timeout(20):
+                while not is_held_up:
+                    await asyncio.sleep(0)
+                    # The library's own buffer is empty: what holds it up is the number of frames.
+                    is_held_up = not connection.transport.is_reading() and not connection.recv_messages.frames
+                while not connection.transport.is_reading():  # noqa: ASYNC110 - a timer changes it
+                    await asyncio.sleep(0)
+            connection.transport.abort()
+            await reading
+
+
+async def test_a_receiver_that_pings_and_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket_dialer, "MOST_ANSWERS", 1_000)
+    monkeypatch.setattr(websocket_dialer, "_SEND_BUFFER", 1)
+
+    async def ping(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        number = 0
+        while True:
+            number += 1
+            await connection.ping(f"{number}".rjust(100))
+
+    async with live_receiver(read_limit=1) as receiver:
+        receiver.behaviour = ping
+        async with dialling(endpoint(receiver.url)) as dialer:
+            connection = await dialer.dial()
+            async with asyncio.timeout(20):
+                await connection.wait_closed()

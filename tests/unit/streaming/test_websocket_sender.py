@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+
+from tests.support.live_receivers import LiveReceiver, free_port, live_receiver, reset, take
+from tests.support.live_senders import ANNA, Clock, Figures, PlainForm, Told, endpoint, local_guard, options
+from tests.support.waits import until
+from worker.contracts.live_endpoints import LiveForm, Transport
+from worker.delivery.lookups import Lookups
+from worker.streaming import websocket_sender
+from worker.streaming.endpoint_figures import EndpointFigures
+from worker.streaming.live_queue import CLOCK_RATE, Message, Sound
+from worker.streaming.websocket_dialer import WebSocketDialer
+from worker.streaming.websocket_sender import LIVED_SECONDS, WebSocketSender
+
+STEP = 0.02
+
+
+class Room:
+    """A sender with all that it tells."""
+
+    def __init__(self, url: str, first: tuple[str, ...], changes: dict[str, object]) -> None:
+        settings = options(**changes)
+        where = endpoint(url)
+        self.clock = Clock()
+        self.figures = Figures()
+        self.told = Told()
+        self.lookups = Lookups(local_guard())
+        dialer = WebSocketDialer(where, self.lookups, settings, ssl.create_default_context(), self.clock)
+        self.sender = WebSocketSender(
+            "live",
+            dialer,
+            PlainForm(first),
+            settings,
+            EndpointFigures(where, self.figures),
+            self.told,
+            self.clock,
+            self.clock.sleep,
+        )
+
+    def say(self, *indices: int, size: int = 1) -> None:
+        """Puts 20 ms of sound for each index."""
+        for index in indices:
+            sound = Sound(round(index * STEP * CLOCK_RATE), STEP, ANNA, self.clock.now - 0.5)
+            self.sender.put(Message(f"{index}".rjust(size), sound))
+
+    @property
+    def ended(self) -> bool:
+        return self.sender.task.done()
+
+
+@asynccontextmanager
+async def sending(url: str, *first: str, **changes: object) -> AsyncIterator[Room]:
+    room = Room(url, first, changes)
+    try:
+        yield room
+    finally:
+        await room.sender.close(0.0)
+        room.lookups.close()
+        assert room.figures.connections == 0
+
+
+async def test_messages_arrive_in_order_after_the_opening_and_the_connection_is_closed_with_1000() -> None:
+    async with live_receiver() as receiver, sending(receiver.url, "ready") as room:
+        room.say(0, 1)
+        room.sender.put(Message("joined"))
+        room.say(2)
+        room.sender.finish()
+        await until(lambda: room.ended and receiver.codes)
+        assert receiver.messages == ["ready", "0", "1", "joined", "2"]
+        assert receiver.codes == [1000]
+        assert (room.told.ups, room.told.causes, room.clock.slept) == (1, [], [])
+        figures = room.figures
+        assert (figures.messages, figures.bytes, figures.lags) == (4, 9, [0.5, 0.5, 0.5])
+        assert (figures.made, figures.reconnects, figures.dropped_seconds) == (1, 0, 0.0)
+        assert figures.kinds == {(Transport.WEBSOCKET, LiveForm.RECALL)}
+
+
+async def test_who_is_wanted_again_while_the_connection_closes_is_dialled_again() -> None:
+    closing = asyncio.Event()
+
+    async def leave_open(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        await take(receiver, connection)
+        closing.set()
+
+    async with live_receiver() as receiver, sending(receiver.url) as room:
+        receiver.behaviour = leave_open
+        room.say(0)
+        room.sender.finish()
+        await closing.wait()
+        room.sender.open()
+        room.say(1)
+        await until(lambda: receiver.messages == ["0", "1"])
+        assert len(receiver.upgrades) == 2
+        assert room.figures.reconnects == 0, "it did not break"
+
+
+async def test_a_receiver_that_is_not_there_gets_the_newest_sound_once_it_is_with_the_loss_before_it() -> (
+    None
+):
+    port = free_port()
+    async with sending(f"ws://127.0.0.1:{port}/live", "ready", buffer_seconds=0.1) as room:
+        room.say(*range(20))
+        await until(lambda: len(room.clock.slept) > 3)
+        assert set(room.clock.slept) == {3.0}
+        async with live_receiver(port=port) as receiver:
+            await until(lambda: len(receiver.messages) == 7)
+            assert receiver.messages == ["ready", "gap 0.30 Anna", "15", "16", "17", "18", "19"]
+            assert round(room.figures.dropped_seconds, 6) == 0.3
+            room.say(20)
+            await until(lambda: receiver.messages[-1] == "20")
+            await room.sender.close(5.0)
+
+
+async def test_after_all_retries_the_receiver_has_failed_and_nothing_is_kept() -> None:
+    async with sending(f"ws://127.0.0.1:{free_port()}/") as room:
+        room.say(0, 1)
+        await until(lambda: room.ended)
+        assert room.clock.slept == [3.0] * 30
+        assert room.told.causes == ["Connection refused"]
+        assert room.figures.dropped_seconds == 2 * STEP
+
+
+@pytest.mark.parametrize("status", [302, 403, 500])
+async def test_another_answer_to_each_upgrade_is_a_failure(status: int) -> None:
+    async with live_receiver() as receiver, sending(receiver.url, retries=4, retry_seconds=1.0) as room:
+        receiver.status, receiver.location = status, receiver.url
+        await until(lambda: room.ended)
+        assert (len(receiver.upgrades), room.clock.slept) == (5, [1.0] * 4)
+        assert room.told.causes == [f"it answered HTTP {status} to the upgrade"]
+        assert room.told.ups == 0
+
+
+async def test_a_url_that_can_never_be_dialled_fails_at_once() -> None:
+    async with sending("ws://127.0.0.1/#part") as room:
+        await until(lambda: room.ended)
+        assert (room.clock.slept, len(room.told.causes)) == ([], 1)
+
+
+BREAKS = {
+    "reset": (None, "the connection broke"),
+    "closes normally": (1000, "it closed the connection with code 1000"),
+    "closes with an error": (1011, "it closed the connection with code 1011"),
+}
+
+
+@pytest.mark.parametrize(("code", "cause"), BREAKS.values(), ids=BREAKS.keys())
+async def test_who_takes_each_upgrade_only_to_break_the_connection_fails(
+    code: int | None, cause: str
+) -> None:
+    async def refuse(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        if code is None:
+            reset(connection)
+        else:
+            await connection.close(code, "canary")
+
+    async with live_receiver() as receiver, sending(receiver.url, retries=4) as room:
+        receiver.behaviour = refuse
+        await until(lambda: room.ended)
+        assert len(receiver.upgrades) == 5
+        assert room.told.causes == [cause]
+        assert room.figures.connections == 0
+
+
+@pytest.mark.parametrize("code", [None, 1000, 1011])
+async def test_a_connection_that_lived_is_dialled_again_at_once_and_tries_are_counted_anew(
+    code: int | None,
+) -> None:
+    ending = asyncio.Event()
+
+    async def once(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        message = await connection.recv()
+        # The answer to the sender's ping, which it sent before, has arrived by then.
+        await (await connection.ping())
+        receiver.messages.append(message)
+        await ending.wait()
+        ending.clear()
+        if code is None:
+            reset(connection)
+        else:
+            await connection.close(code)
+
+    async with live_receiver() as receiver, sending(receiver.url, "ready", retries=2) as room:
+        receiver.behaviour = once
+        for number in range(1, 6):
+            await until(lambda count=number: len(receiver.messages) == count)  # type: ignore[misc]
+            room.clock.now += LIVED_SECONDS
+            ending.set()
+        await until(lambda: len(receiver.messages) == 6)
+        assert (room.told.causes, room.clock.slept) == ([], [])
+        assert room.figures.reconnects == 5
+
+
+async def test_what_was_queued_while_the_receiver_was_away_is_sent_on() -> None:
+    port = free_port()
+    async with sending(f"ws://127.0.0.1:{port}/live") as room:
+        async with live_receiver(port=port) as first:
+            room.say(0)
+            await until(lambda: first.messages == ["0"])
+        await until(lambda: not room.sender.is_connected)
+        room.say(1, 2)
+        async with live_receiver(port=port) as second:
+            await until(lambda: second.messages == ["1", "2"])
+            assert room.figures.reconnects == 1
+            await room.sender.close(5.0)
+
+
+async def test_a_receiver_that_stops_reading_costs_a_bounded_memory_and_goes_on_with_a_gap() -> None:
+    stopped, read_on = asyncio.Event(), asyncio.Event()
+
+    async def pause(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        receiver.messages.append(await connection.recv())
+        connection.transport.pause_reading()
+        stopped.set()
+        await read_on.wait()
+        connection.transport.resume_reading()
+        await take(receiver, connection)
+
+    async with (
+        live_receiver(read_limit=4096) as receiver,
+        sending(receiver.url, buffer_seconds=0.2) as room,
+    ):
+        receiver.behaviour = pause
+        room.say(0, size=20_000)
+        await stopped.wait()
+        said = 1
+        while room.figures.dropped_seconds < 1.0:
+            room.say(said, size=20_000)
+            said += 1
+            assert room.sender.queued_bytes <= 11 * 20_000
+            await asyncio.sleep(0)
+        read_on.set()
+        await until(lambda: receiver.messages and receiver.messages[-1].strip() == f"{said - 1}")
+        texts = [str(message).strip() for message in receiver.messages]
+        gaps = [text for text in texts if text.startswith("gap")]
+        numbers = [int(text) for text in texts if not text.startswith("gap")]
+        assert numbers == sorted(set(numbers))
+        told = sum(float(gap.split()[1]) for gap in gaps)
+        assert round(told / STEP) == said - len(numbers), "it is told all that it lost"
+        assert (len(receiver.upgrades), room.told.causes) == (1, [])
+
+
+async def test_a_receiver_that_reads_nothing_for_long_is_dialled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(websocket_sender, "SEND_SECONDS", 0.05)
+
+    async def stop(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await receiver.released.wait()
+
+    async with live_receiver(read_limit=4096) as receiver, sending(receiver.url, retries=1) as room:
+        receiver.behaviour = stop
+        room.say(*range(200), size=20_000)
+        await until(lambda: room.ended)
+        assert room.told.causes == ["it read nothing for 0.05 s"]
+        assert len(receiver.upgrades) == 2
+
+
+NOISE: dict[str, list[str | bytes]] = {
+    "acknowledgements": ['{"type":"ack"}'] * 50,
+    "garbage": [b"\xff\x00" * 100, "{", "", b"", "\N{PILE OF POO}"] * 10,
+}
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE.keys())
+async def test_what_a_receiver_sends_is_read_and_thrown_away(noise: list[str | bytes]) -> None:
+    async def talk(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        for message in noise:
+            await connection.send(message)
+            await connection.ping()
+        await take(receiver, connection)
+
+    async with live_receiver() as receiver, sending(receiver.url) as room:
+        receiver.behaviour = talk
+        room.say(0, 1)
+        await until(lambda: receiver.messages == ["0", "1"])
+        assert len(receiver.upgrades) == 1
+
+
+async def test_a_huge_message_breaks_the_connection_alone() -> None:
+    async def shout(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        if len(receiver.upgrades) == 1:
+            await connection.send(b"x" * 1_000_000)
+        await take(receiver, connection)
+
+    async with live_receiver() as receiver, sending(receiver.url) as room:
+        receiver.behaviour = shout
+        await until(lambda: len(receiver.upgrades) == 2)
+        room.say(0, 1)
+        await until(lambda: receiver.messages[-2:] == ["0", "1"])
+        assert receiver.codes == [1009]
+
+
+CLOSES = {"reads nothing": True, "is not there": False}
+
+
+@pytest.mark.parametrize("is_there", CLOSES.values(), ids=CLOSES.keys())
+async def test_closing_is_bounded_whatever_the_receiver_does(is_there: bool) -> None:
+    async def stop(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await receiver.released.wait()
+
+    async with live_receiver(read_limit=4096) as receiver:
+        receiver.behaviour = stop
+        url = receiver.url if is_there else f"ws://127.0.0.1:{free_port()}/"
+        async with sending(url) as room:
+            room.clock.most = 0
+            room.say(*range(100), size=20_000)
+            await until(lambda: room.sender.is_connected == is_there and (is_there or room.clock.slept))
+            async with asyncio.timeout(10):
+                await room.sender.close(0.05)
+            assert room.ended
+            assert room.figures.dropped_seconds > 1.0
+            assert room.sender.queued_bytes == 0
+
+
+async def test_with_nothing_to_send_closing_does_not_wait_for_who_is_away() -> None:
+    async with sending(f"ws://127.0.0.1:{free_port()}/") as room:
+        room.clock.most = 0
+        await until(lambda: room.clock.slept)
+        async with asyncio.timeout(10):
+            await room.sender.close(60.0)
