@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.mutations.listening import LISTENING
 from tests.mutations.media import MEDIA
 from tests.mutations.mutation import Mutation
 from tests.mutations.page import FAULTS_OF_PAGE
@@ -377,6 +378,8 @@ MUTATIONS: Final = (
     ),
     # What becomes of packets.
     *MEDIA,
+    # The receiver of live streams.
+    *LISTENING,
     # The server's page.
     *FAULTS_OF_PAGE,
 )
