@@ -1,6 +1,6 @@
 # Each target does its own set-up first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-queue serve test lint bench chaos fuzz outcomes image mutate
+.PHONY: help setup demo demo-queue demo-live serve test lint bench chaos fuzz outcomes image mutate
 
 # Images of Python set it. The tests start hundreds of processes, each of which would compile the same modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -50,6 +50,9 @@ demo: setup ## Record a local replica of a Meet call with a real Chromium
 
 demo-queue: setup ## Do the same as a job from a queue to a bucket, both embedded
 	@scripts/demo-queue
+
+demo-live: setup ## Do the same with live streams, and show who speaks while the meeting runs
+	@scripts/demo-live
 
 serve: setup ## Serve the HTTP API on this machine, with a demo meeting; results are in a folder (DATA, PORT)
 	@scripts/serve $(DATA) $(PORT)

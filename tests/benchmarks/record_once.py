@@ -28,6 +28,7 @@ from worker.browser.direct_binding import DirectBinding
 from worker.browser.injected_scripts import LIVE_LIMITS
 from worker.browser.page_window import REST_AFTER
 from worker.browser.processes import browser_processes, cpu_seconds
+from worker.manifest.schema import Manifest
 from worker.platforms.links import parse_link
 from worker.reasons import Reason
 from worker.recording import call_loop, session
@@ -46,20 +47,27 @@ MEASURED_SECONDS: Final = 35.0
 
 
 class Meter(RecordingObserver):
-    """Measures a stretch of the recording in which nothing but recording happens."""
+    """Measures ``seconds`` of the recording in which nothing but recording happens."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = MEASURED_SECONDS) -> None:
         self.result: dict[str, Any] = {}
+        self._seconds = seconds
         self._measuring: asyncio.Task[None] | None = None
 
     def state(self, state: State, reason: Reason | None = None) -> None:
         if state is State.IN_CALL_RECORDING:
             self._measuring = asyncio.create_task(self._measure())
 
+    def count_packets(self, manifest: Manifest) -> None:
+        """Adds the packets that were received and lost."""
+        packets = [segment.packets for _, segment in manifest.segments()]
+        self.result["received"] = sum(each.received for each in packets)
+        self.result["lost"] = sum(each.lost for each in packets)
+
     async def _measure(self) -> None:
         await asyncio.sleep(REST_AFTER + 5.0)
         before, began = _cpu(), time.monotonic()
-        await asyncio.sleep(MEASURED_SECONDS)
+        await asyncio.sleep(self._seconds)
         elapsed = time.monotonic() - began
         self.result["cores"] = {name: (used - before[name]) / elapsed for name, used in _cpu().items()}
         self.result["anonymous_mib"] = {
@@ -81,14 +89,7 @@ def main(mode: str, output: str) -> None:
         request = RecordingRequest(bot_id="bot", link=parse_link(url), output=folder, bot_name="Notes")
         outcome = asyncio.run(record(request, settings, meter, lambda platform: Renderer(folder, platform)))
     assert outcome.manifest is not None
-    segments = [
-        segment
-        for person in outcome.manifest.participants
-        for stream in person.streams
-        for segment in stream.segments
-    ]
-    meter.result["received"] = sum(segment.packets.received for segment in segments)
-    meter.result["lost"] = sum(segment.packets.lost for segment in segments)
+    meter.count_packets(outcome.manifest)
     print(json.dumps(meter.result))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.mutations.listening import LISTENING
 from tests.mutations.live_people import LIVE_PEOPLE
 from tests.mutations.live_sound import LIVE_SOUND
 from tests.mutations.media import MEDIA
@@ -381,6 +382,8 @@ MUTATIONS: Final = (
     *MEDIA,
     *LIVE_PEOPLE,
     *LIVE_SOUND,
+    # The receiver of live streams.
+    *LISTENING,
     # The server's page.
     *FAULTS_OF_PAGE,
 )

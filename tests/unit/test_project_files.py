@@ -55,7 +55,8 @@ def test_the_roster_module_was_generated_from_its_schema(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "script", ["setup", "setup-development", "lint", "demo", "demo-queue", "npm", "generate-protobuf"]
+    "script",
+    ["setup", "setup-development", "lint", "demo", "demo-queue", "demo-live", "npm", "generate-protobuf"],
 )
 def test_scripts_can_be_run(script: str) -> None:
     path = ROOT / "scripts" / script

@@ -18,15 +18,13 @@ LARGEST_RIFF = 0xFFFF_FFFE
 
 SAMPLE_BYTES = 2
 
-_FORMAT = struct.pack(
-    "<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * SAMPLE_BYTES, SAMPLE_BYTES, 16
-)
-"""The format chunk: PCM, one channel, sample rate, bytes a second, bytes a sample, bits a sample."""
+_FORMAT = struct.Struct("<4sIHHIIHH")
+"""The format chunk: its id and size, PCM, channels, sample rate, bytes a second, bytes a sample, bits a sample."""
 
 _DS64 = struct.Struct("<4sIQQQI")
 """Chunk id and size; the lengths of file, data and samples that are too long for 32 bits; the length of an empty table."""
 
-HEADER_BYTES = 12 + _DS64.size + len(_FORMAT) + 8
+HEADER_BYTES = 12 + _DS64.size + _FORMAT.size + 8
 
 _BEYOND_32_BITS = 0xFFFF_FFFF
 
@@ -74,8 +72,8 @@ class WavWriter:
             rest = rest[self._file.write(rest) :]
 
 
-def header(data_bytes: int) -> bytes:
-    """The header, HEADER_BYTES long, of a file with ``data_bytes`` of samples."""
+def header(data_bytes: int, rate: int = SAMPLE_RATE) -> bytes:
+    """The header, HEADER_BYTES long, of a file with ``data_bytes`` of samples, ``rate`` per second."""
     riff_bytes = HEADER_BYTES - 8 + data_bytes
     if riff_bytes <= LARGEST_RIFF:
         form, length, data_length = b"RIFF", riff_bytes, data_bytes
@@ -87,7 +85,7 @@ def header(data_bytes: int) -> bytes:
         (
             struct.pack("<4sI4s", form, length, b"WAVE"),
             room,
-            _FORMAT,
+            _FORMAT.pack(b"fmt ", 16, 1, 1, rate, rate * SAMPLE_BYTES, SAMPLE_BYTES, 16),
             struct.pack("<4sI", b"data", data_length),
         )
     )

@@ -30,6 +30,8 @@ LONGEST_BOT_NAME: Final = 60
 LONGEST_MESSAGE: Final = 4096
 """Characters that the chat of Microsoft Teams accepts; on Google Meet a message is cut to 500."""
 
+LOOPBACK: Final = "127.0.0.1"
+
 DEFAULT_DATA: Final = "meetstems-data"
 """The folder of ``serve --local``."""
 
@@ -75,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_dispatch(commands)
     _add_streams(commands)
     _add_serve(commands)
+    _add_listen(commands)
     commands.add_parser("watch", help="serve how many jobs, dead letters and events wait").set_defaults(
         run=_watch
     )
@@ -182,6 +185,18 @@ def _add_serve(commands: Any) -> None:
     parser.set_defaults(run=_serve)
 
 
+def _add_listen(commands: Any) -> None:
+    parser = commands.add_parser("listen", help="receive live streams, and show who speaks")
+    parser.add_argument("port", type=int, metavar="PORT", help="0: any free one")
+    parser.add_argument(
+        "--host", default=LOOPBACK, help=f"the address to listen on (default: {LOOPBACK}, this machine only)"
+    )
+    parser.add_argument(
+        "--save", type=Path, metavar="DIR", help="write a WAV for each speaker into a new or an empty folder"
+    )
+    parser.set_defaults(run=_listen)
+
+
 def _add_entry_point(commands: Any, entry_point: EntryPoint) -> None:
     try:
         register = entry_point.load()
@@ -283,7 +298,7 @@ def _serve(options: argparse.Namespace) -> int:
     return serve_command(
         ServerOptions(
             port=options.port,
-            host=options.host or ("127.0.0.1" if options.local else None),
+            host=options.host or (LOOPBACK if options.local else None),
             prefix=options.prefix,
             certificate=options.tls_cert,
             private_key=options.tls_key,
@@ -292,6 +307,12 @@ def _serve(options: argparse.Namespace) -> int:
             most_bots=options.bots or 4,
         )
     )
+
+
+def _listen(options: argparse.Namespace) -> int:
+    from worker.cli.listen import listen_command
+
+    return listen_command(options.port, options.host, options.save)
 
 
 def _watch(_: argparse.Namespace) -> int:

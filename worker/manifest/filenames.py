@@ -40,6 +40,11 @@ def file_name(name: str, participant_id: str | None, csrc: int, segment_index: i
     return _fit("_".join(_words(name)) or _NAMELESS, ending)
 
 
+def live_file_name(name: str, participant_id: str, rate: int) -> str:
+    """A file of somebody heard live: ``JohnDoe_abc123de.wav``. Safe as ``file_name`` is, unique by participant and rate."""
+    return _fit("".join(_words(name)) or _NAMELESS, f"_{_short_hash(participant_id, rate)}.wav")
+
+
 def display_name(name: str) -> str:
     """A name for display: without control characters, line breaks, direction marks and invisible characters.
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.manifest.filenames import MAX_FILE_NAME_BYTES, display_name, file_name, stream_id
+from worker.manifest.filenames import MAX_FILE_NAME_BYTES, display_name, file_name, live_file_name, stream_id
 
 DEVICE = "spaces/abc/devices/7"
 HOSTILE = [
@@ -78,7 +78,14 @@ def test_file_name_keeps_letters_digits_and_hyphens(name: str, front: str) -> No
 def test_file_names_and_stream_ids_are_safe_for_any_name(
     name: str, participant_id: str | None, csrc: int, segment: int
 ) -> None:
-    for text in (stream_id(name, participant_id, csrc), file_name(name, participant_id, csrc, segment)[:-5]):
+    live = live_file_name(name, participant_id or "", csrc)
+    assert live.endswith(".wav")
+    assert len(live.encode()) <= MAX_FILE_NAME_BYTES
+    for text in (
+        stream_id(name, participant_id, csrc),
+        file_name(name, participant_id, csrc, segment)[:-5],
+        live[:-4],
+    ):
         assert is_safe(text)
         assert not text.startswith(("-", "_"))
         assert len(text.encode()) <= MAX_FILE_NAME_BYTES
