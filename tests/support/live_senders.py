@@ -77,16 +77,20 @@ class Clock:
     def __init__(self) -> None:
         self.now = 1_000.0
         self.slept: list[float] = []
-        self.most = 10_000
-        """Waits, then one never ends: a loop of tries must not go on for ever."""
+        self.held_from = 10_000
+        """The number of the first wait, from 1 on, that lasts until ``released``."""
+        self.released = asyncio.Event()
+        self.at_wait: dict[int, Callable[[], None]] = {}
+        """What is done in a wait, by its number from 1 on."""
 
     def __call__(self) -> float:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        if len(self.slept) > self.most:
-            await asyncio.Event().wait()
+        self.at_wait.pop(len(self.slept), lambda: None)()
+        if len(self.slept) >= self.held_from:
+            await self.released.wait()
         self.now += seconds
         await asyncio.sleep(0)
 

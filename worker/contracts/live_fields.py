@@ -52,7 +52,10 @@ _SCHEMES: Final[Mapping[Transport, frozenset[str]]] = MappingProxyType(
 
 _WITH_TLS: Final = frozenset({"wss", "https"})
 
-_PARTICIPANTS: Final = frozenset(f"{PARTICIPANT_EVENTS}{action}" for action in Action)
+_PARTICIPANTS: Final = frozenset(
+    f"{PARTICIPANT_EVENTS}{action}" for action in set(Action) - {Action.WEBCAM_ON, Action.WEBCAM_OFF}
+)
+"""Who turned a camera on is not known: neither platform says so to one who receives no video."""
 _AUDIO: Final = frozenset({AUDIO_SEPARATE, AUDIO_MIXED, AUDIO_OPUS})
 
 RECALL_EVENTS: Final[Mapping[Transport, frozenset[str]]] = MappingProxyType(
@@ -83,13 +86,14 @@ _RESERVED: Final = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "user-agent",
         "webhook-id",
         "webhook-signature",
         "webhook-timestamp",
     }
 )
 """Headers that belong to the request itself (RFC 9110, RFC 6455) or to its signature."""
-_RESERVED_START: Final = ("sec-websocket-", "proxy-")
+_RESERVED_START: Final = ("sec-websocket-", "proxy-", "x-meetstream-")
 
 _LONG_SEGMENT: Final = 16
 """Characters from which on a part of a URL's path may be a token."""

@@ -37,6 +37,7 @@ from worker.contracts.status import (
     audio_event,
     endpoint_event,
 )
+from worker.contracts.text_values import text_values
 from worker.contracts.vendor_words import CALL_ENDED, STATES, end_words, status_code
 from worker.reasons import read_reason
 from worker.states import State, read_state
@@ -254,7 +255,7 @@ def _recall_bot(code: str, sub_code: str | None, at: str, facts: BotFacts) -> We
         "event": name,
         "data": {
             "data": {"code": code, "sub_code": sub_code, "updated_at": at},
-            "bot": {"id": facts.bot_id, "metadata": _texts(facts.metadata)},
+            "bot": {"id": facts.bot_id, "metadata": text_values(facts.metadata)},
         },
     }
     return Webhook(event=name, key=name, body=body)
@@ -285,7 +286,7 @@ def _recall_endpoint(change: EndpointChange, facts: BotFacts) -> Webhook:
             "data": {"code": change.code, "sub_code": change.sub_code, "updated_at": change.at},
             REALTIME_ENDPOINT: {"id": endpoint_id(change.number, facts.bot_id), "metadata": metadata},
             "recording": {"id": related_id(RECORDING, facts.bot_id), "metadata": {}},
-            "bot": {"id": facts.bot_id, "metadata": _texts(facts.metadata)},
+            "bot": {"id": facts.bot_id, "metadata": text_values(facts.metadata)},
         },
     }
     return Webhook(event=name, key=_endpoint_key(change), body=body)
@@ -305,7 +306,7 @@ def _artifact(kind: str, bot_id: str, metadata: Mapping[str, Any], status: Mappi
             "data": dict(status),
             **own,
             "recording": {"id": related_id(RECORDING, bot_id), "metadata": {}},
-            "bot": {"id": bot_id, "metadata": _texts(metadata)},
+            "bot": {"id": bot_id, "metadata": text_values(metadata)},
         },
     }
     return Webhook(event=name, key=name, body=body)
@@ -346,14 +347,6 @@ def _endpoint_change(event: Event) -> EndpointChange | None:
     if not str(event["event"]).startswith(f"{REALTIME_ENDPOINT}."):
         return None
     return msgspec.convert(event.get("endpoint"), EndpointChange)
-
-
-def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Recall.ai's metadata are texts, and its receivers refuse other values."""
-    return {
-        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        for name, value in metadata.items()
-    }
 
 
 def _no_url(_: str) -> str:

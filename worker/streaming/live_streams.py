@@ -41,8 +41,8 @@ logger = logging.getLogger(__name__)
 TICK: Final = 0.02
 """Seconds between two looks for what is due, while there is sound: a third of the time that a packet is waited for."""
 
-IDLE_TICK: Final = 0.5
-"""Seconds between two looks in silence."""
+IDLE_TICK: Final = 0.1
+"""Seconds between two looks in silence, when little is due: connections of those who muted themselves."""
 
 SOUND_SECONDS: Final = 2.0
 """After the last packet, for which something may become due."""
@@ -165,13 +165,14 @@ class LiveStreams:
             self._take_next()
         self._each_core(lambda core: core.end(self._clock()))
         streams = [stream for group in self._groups for stream in group.streams]
-        await asyncio.gather(
-            *(stream.close(max(0.0, within - _CLOSING)) for stream in streams), return_exceptions=True
-        )
-        if self._client is not None:
-            await self._client.aclose()
-        if self._lookups is not None:
-            self._lookups.close()
+        sending = max(0.0, within - _CLOSING)
+        try:
+            await asyncio.gather(*(stream.close(sending) for stream in streams), return_exceptions=True)
+        finally:
+            if self._client is not None:
+                await self._client.aclose()
+            if self._lookups is not None:
+                self._lookups.close()
 
     def _new_group(self, rate: int, endpoints: Sequence[LiveEndpoint]) -> _Group:
         has_pcm = any(each.form is LiveForm.MEETSTREAM_AUDIO for each in endpoints)
@@ -212,7 +213,7 @@ class LiveStreams:
     async def _run(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(self._tick()):
+                async with asyncio.timeout(self.tick):
                     await self._arrived.wait()
             except TimeoutError:
                 pass
@@ -230,7 +231,9 @@ class LiveStreams:
             for stream in group.streams:
                 stream.advance(now)
 
-    def _tick(self) -> float:
+    @property
+    def tick(self) -> float:
+        """Seconds until the next look for what is due."""
         is_busy = self._always_ticks or self._clock() < self._last_sound + SOUND_SECONDS
         return TICK if is_busy else IDLE_TICK
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from worker.roster.sources import contributing_source
 from worker.stems.drift_correction import allows_correction, is_drifted
-from worker.stems.jitter_buffer import JitterBuffer, Packet
+from worker.stems.jitter_buffer import MAX_MISORDER, JitterBuffer, Packet
 from worker.stems.placement import SlotPlacement
 
 
@@ -18,10 +18,8 @@ class PromptBuffer(JitterBuffer):
     """Releases packets in sequence at once.
 
     Those behind a gap, and the first of all, wait for ``deadline`` seconds after their arrival at most. Then the stream goes
-    on; what is missing and comes later is counted as late.
+    on; what is missing and comes later is counted as late. A packet that was put back is in sequence, so it does not wait on.
     """
-
-    can_put_back = False
 
     def __init__(
         self, deadline: float, source_of: Callable[[tuple[int, ...]], int | None] = contributing_source
@@ -35,6 +33,13 @@ class PromptBuffer(JitterBuffer):
         limit = now - self._deadline
         while pending and (pending[0].sequence == self._released_sequence + 1 or pending[0].due <= limit):
             yield self.take()
+
+    def take(self) -> Packet:
+        """See JitterBuffer. What was sent shortly before the first packet of all and comes later is late, and no new stream."""
+        if not self._has_released:
+            first = self.pending[0].sequence
+            self._lost.add(first - MAX_MISORDER, first)
+        return super().take()
 
 
 class PromptPlacement(SlotPlacement):

@@ -84,8 +84,10 @@ class WebhookSender:
     async def close(self, within: float) -> None:
         """Like ``finish``; what was not sent after ``within`` seconds is given up. Never raises."""
         self.finish()
-        await asyncio.wait({self.task}, timeout=within)
-        self.task.cancel()
+        try:
+            await asyncio.wait({self.task}, timeout=within)
+        finally:
+            self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         self._figures.lost(self._queue.clear())
 

@@ -92,9 +92,11 @@ class WebSocketSender:
     async def close(self, within: float) -> None:
         """Like ``finish``; what was not sent and closed after ``within`` seconds is broken off. Never raises."""
         self.finish()
-        if self.is_connected or self._queue:
-            await asyncio.wait({self.task}, timeout=within)
-        self.task.cancel()
+        try:
+            if self.is_connected or self._queue:
+                await asyncio.wait({self.task}, timeout=within)
+        finally:
+            self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         self._figures.lost(self._queue.clear())
 

@@ -21,9 +21,12 @@ def test_the_sum_is_clipped_and_silent_between() -> None:
     mixer = LiveMixer(16_000)
     mixer.add(0, tone(20_000))
     mixer.add(480, tone(20_000))
-    mixer.add(480, tone(-30_000))
-    chunks = mixer.take(1_920)
-    assert values(chunks) == [20_000] * 160 + [10_000] * 160 + [-10_000] * 160 + [0] * 160
+    mixer.add(960, tone(-30_000))
+    mixer.add(1_440, tone(-30_000))
+    chunks = mixer.take(2_880)
+    assert values(chunks) == [
+        each for value in (20_000, 32_767, -10_000, -32_768, -30_000, 0) for each in [value] * 160
+    ]
     assert mixer.left_out == 0
 
 

@@ -18,6 +18,7 @@ from worker.contracts.live_fields import (
     schemes_of,
     without_headers,
 )
+from worker.streaming.request_headers import user_headers
 
 CONFIG = "recording_config.realtime_endpoints"
 WEBSOCKET = {"type": "websocket", "url": "wss://live.example/x", "events": ["audio_separate_raw.data"]}
@@ -28,8 +29,6 @@ SERVED = [
     "participant_events.update",
     "participant_events.speech_on",
     "participant_events.speech_off",
-    "participant_events.webcam_on",
-    "participant_events.webcam_off",
     "participant_events.screenshare_on",
     "participant_events.screenshare_off",
     "participant_events.chat_message",
@@ -41,6 +40,8 @@ NOT_SERVED = [
     "transcript.data",
     "transcript.partial_data",
     "transcript.provider_data",
+    "participant_events.webcam_on",
+    "participant_events.webcam_off",
     "participant_events.waved",
     "nonsense",
 ]
@@ -243,6 +244,21 @@ def test_secrets_of_endpoints_are_hidden_wherever_the_job_hides_something() -> N
     assert [secret for secret in secrets if secret in hidden] == []
     assert "live.example" in hidden
     assert [secret for secret in secrets if secret in f"{job!r} {job.live!r}"] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["User-Agent", "X-MeetStream-Signature", "Proxy-Authorization", "Connection", "Expect", "TE"]
+)
+def test_a_header_that_the_sender_would_leave_out_is_refused(name: str) -> None:
+    assert user_headers({name: "x"}) == {}
+    with pytest.raises(JobError):
+        recall({**WEBHOOK, "headers": {name: "x"}})
+
+
+@pytest.mark.parametrize("headers", [{"X-Key": "a b"}, {"Authorization": "Bearer x"}, {"x.y!": "~"}])
+def test_a_header_that_is_taken_is_sent(headers: dict[str, str]) -> None:
+    given = recall({**WEBHOOK, "headers": headers}).live[0].headers
+    assert user_headers(given) == {name.lower(): value for name, value in headers.items()}
 
 
 def test_headers_are_shown_by_name_alone() -> None:

@@ -417,7 +417,10 @@ async def test_live_streams_begin_and_end_with_the_recording(stage: Stage) -> No
     assert stage.sample("live_messages_total", transport="websocket", form="meetstream_audio") > 10
 
 
-async def test_a_receiver_that_refuses_costs_the_recording_nothing_and_is_reported(stage: Stage) -> None:
+async def test_a_receiver_that_refuses_costs_the_recording_nothing_and_is_reported(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     over = asyncio.Event()
     async with live_receiver() as receiver:
         receiver.status = 503
@@ -435,6 +438,8 @@ async def test_a_receiver_that_refuses_costs_the_recording_nothing_and_is_report
     objects = [stage.cloud.store.get(stage.cloud.keys.folder + key).data for key in stage.cloud.objects()]
     reported = msgspec.json.encode(stage.cloud.events())
     assert not [each for each in (*objects, reported) if b"s3cret" in each]
+    assert "live" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 async def test_a_job_without_live_streams_has_the_batches_of_a_recording(stage: Stage) -> None:

@@ -248,6 +248,15 @@ def test_nothing_comes_before_the_recording_or_after_it() -> None:
     assert live.event(collections(3.0, person(2, "Ben")).event, START + 3) == []
 
 
+def test_what_waits_comes_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken = next(item for item in played("google_meet-2")[1] if isinstance(item, LivePcm))
+    live = call()
+    live.event(begin().event, START)
+    monkeypatch.setattr(live._sound, "end", lambda: [spoken])
+    items = live.event(RecordingEnded(at=START + 1, reason="meeting_ended"), START + 1)
+    assert items == [spoken, LiveEnd(at=1.0)]
+
+
 def test_a_recording_begins_once() -> None:
     live = call()
     live.event(begin().event, START)

@@ -282,10 +282,18 @@ def test_silence_is_sent_where_it_is_asked_for() -> None:
     assert all(logged - ZERO - item.position / 48_000 < 0.6 for logged, item in sent), "as time advances"
 
 
-def test_losses_are_concealed_and_their_length_is_kept() -> None:
-    driven = drive(a_call([frame(n) for n in range(100) if n not in (40, 41, 70)]), 48_000)
-    assert len(samples(driven.pcm[7])) == 100 * 960
-    assert numbers(driven) == [n for n in range(100) if n not in (40, 41, 70)]
+@pytest.mark.parametrize("platform", Platform)
+def test_losses_are_concealed_and_their_length_is_kept(platform: Platform) -> None:
+    lost = (40, 41, 70)
+    frames = [frame(n) for n in range(100) if n not in lost]
+    driven = drive(a_call(frames, platform=platform), 48_000, mixed=True)
+    assert numbers(driven) == [n for n in range(100) if n not in lost]
+    speech = samples(driven.pcm[7])
+    mix = samples([item for _, item in driven.items if isinstance(item, LiveMix)])
+    assert len(speech) == 100 * 960
+    for n in lost:
+        assert speech[960 * n : 960 * n + 960].any()
+    assert np.array_equal(mix[: len(speech)], speech)
 
 
 # Bad packets
@@ -388,13 +396,17 @@ def test_frames_from_before_the_beginning_count_if_they_arrived_after_it() -> No
 
 
 @pytest.mark.parametrize("platform", Platform)
-def test_after_a_pause_of_the_recording_the_sound_goes_on_at_its_place(platform: Platform) -> None:
+@pytest.mark.parametrize("missing", [20, 150])
+def test_after_a_pause_of_the_recording_the_sound_goes_on_at_its_place(
+    missing: int, platform: Platform
+) -> None:
     """Time and sequence go on while nothing arrives: what is missing is no loss."""
-    frames = [frame(n) for n in (*range(100), *range(250, 350))]
-    resumed = RecordingResumed(at=ZERO + 5)
+    goes_on = 100 + missing
+    frames = [frame(n) for n in (*range(100), *range(goes_on, goes_on + 100))]
+    resumed = RecordingResumed(at=ZERO + 0.02 * goes_on - 0.01)
     driven = drive(a_call(frames, resumed, platform=platform), 16_000, mixed=True)
-    assert numbers(driven) == [*range(100), *range(250, 350)]
-    assert places(driven)[250] == pytest.approx(5, abs=0.003)
+    assert numbers(driven) == [*range(100), *range(goes_on, goes_on + 100)]
+    assert places(driven)[goes_on] == pytest.approx(0.02 * goes_on, abs=0.003)
     assert len(samples(driven.pcm[7])) == 200 * 320, "nothing is concealed"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +64,17 @@ def test_behind_a_gap_packets_wait_for_the_deadline_of_the_first_of_them() -> No
     assert buffer.counts.late == {7: 1}
 
 
+def test_what_was_sent_before_the_first_packet_and_comes_later_is_late() -> None:
+    buffer = PromptBuffer(DEADLINE)
+    buffer.push(frame(3, 0.06), 0.06)
+    assert released(buffer, 0.06 + DEADLINE) == [3]
+    for number in (1, 2):
+        buffer.push(frame(number, 0.15), 0.15)
+    buffer.push(frame(4, 0.16), 0.16)
+    assert released(buffer, 0.16) == [4]
+    assert buffer.counts.late == {7: 2}
+
+
 def test_what_fills_the_gap_releases_what_waits() -> None:
     buffer = begun()
     buffer.push(frame(2, 0.04), 0.04)
@@ -90,7 +100,7 @@ def test_whatever_comes_within_the_deadline_is_released_once_and_in_order(
         while waiting and waiting[0].arrival < at:
             newest = waiting.pop(0)
             buffer.push(newest, newest.arrival)
-            if msgspec.structs.astuple(newest)[3] % 7 == 0:
+            if newest.sequence % 7 == 0:
                 buffer.push(newest, newest.arrival)
         if newest is not None:
             out += released(buffer, newest.arrival)
