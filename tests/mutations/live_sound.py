@@ -74,6 +74,13 @@ LIVE_SOUND: Final = (
         SOUND,
     ),
     _mutation(
+        "a slot that takes a source over labels its packets by the other slot's",
+        "worker/streaming/separate_sound.py",
+        "            self._sound.note_packet(packet)\n",
+        "            pass\n",
+        SOUND,
+    ),
+    _mutation(
         "live a source is never forgotten",
         "worker/streaming/separate_sound.py",
         "                del self._voices[key]\n",

@@ -18,6 +18,10 @@ MOST_BEHIND: Final = SAMPLE_RATE // 40
 """25 ms: pieces whose place is up to this much before the end of those before them follow them without a gap."""
 
 
+MOST_SILENCE: Final = 5 * SAMPLE_RATE
+"""Silence that is added at once; what is older is a pause: a worker that stood still for an hour must not send it all."""
+
+
 class Chunk(NamedTuple):
     """``pcm`` is S16LE, mono; its first sample belongs to ``position`` (samples of meeting time at 48 kHz)."""
 
@@ -61,6 +65,9 @@ class PcmChunks:
         """Adds silence up to ``position``, if speech has begun; returns whether any was missing."""
         if not self._begun or position <= self._end:
             return False
+        if position - self._end > MOST_SILENCE:
+            self.cut()
+            self._start = self._end = position - MOST_SILENCE
         self._fill(position - self._end)
         return True
 

@@ -181,6 +181,18 @@ def test_a_packet_that_lists_several_goes_to_each_and_says_so() -> None:
     assert np.array_equal(mix[: len(alone)], alone), "the mix has it once"
 
 
+def test_a_source_that_moves_to_another_slot_goes_on() -> None:
+    """Its last packet in the old slot waits at a gap: the new slot, which had another's, takes it over in order."""
+    old = [frame(n) for n in range(50) if n != 48]
+    another = [frame(n, slot=1, csrc=9) for n in range(50)]
+    new = [frame(n, slot=1, csrcs=(7, 8)) for n in range(50, 100)]
+    driven = drive(a_call([*old, *another, *new]), None)
+    assert numbers(driven) == [n for n in range(100) if n != 48]
+    isolations = [item.isolation for item in driven.packets[7]]
+    assert isolations == [Isolation.SEPARATED] * 49 + [Isolation.GATED_MIX] * 50
+    assert max(abs(place - 0.02 * n) for n, place in places(driven).items()) < 0.04
+
+
 def test_a_stream_without_csrcs_is_a_speaker_of_its_own() -> None:
     driven = drive(a_call([frame(number, csrcs=()) for number in range(20)]), None)
     assert list(driven.packets) == [~6666]
