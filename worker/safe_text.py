@@ -142,9 +142,10 @@ class Redactor:
     def __bool__(self) -> bool:
         return self._text is not None
 
-    def also(self, secret: Secret | None) -> Redactor:
-        """One that hides ``secret``, too; None: this one."""
-        return self if secret is None else Redactor((*self._secrets, secret.value))
+    def also(self, *secrets: Secret | None) -> Redactor:
+        """One that hides ``secrets``, too; None is none."""
+        values = tuple(secret.value for secret in secrets if secret is not None)
+        return Redactor((*self._secrets, *values)) if values else self
 
     def text(self, text: str) -> str:
         """``text`` without the secrets."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
 import re
 import shlex
@@ -12,7 +14,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from worker.errors import InputError
+from worker.errors import InputError, cause
 from worker.safe_text import Secret
 
 T = TypeVar("T")
@@ -22,6 +24,12 @@ DEFAULT_LOCALE: Final = "en-US"
 
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 """A language tag (BCP 47); rarer forms are not accepted."""
+
+_SECRET_PREFIX: Final = "whsec_"
+_SECRET_BYTES: Final = range(24, 65)
+"""Of a key of Standard Webhooks."""
+_LARGEST_SECRET: Final = 256
+"""Bytes of the file of such a key."""
 
 _TOKEN_LENGTHS: Final = "8 to 8192"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{8,8192}")
@@ -111,6 +119,27 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_plain: bool = False
     continuous: bool = False
 
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> LiveOptions:
+        """Reads the variables that README.md lists, and the file of ``signing_secret``; an empty value counts as unset.
+
+        Raises SettingsError.
+        """
+        given = _given(environ)
+        choices: dict[str, Literal["participant", "endpoint"]] = {
+            "participant": "participant",
+            "endpoint": "endpoint",
+        }
+        yes_or_no = {"1": True, "0": False}
+        return cls(
+            connections=_choice(given, "MEETSTEMS_LIVE_CONNECTIONS", choices, cls().connections),
+            reorder_seconds=_number(given, "MEETSTEMS_LIVE_REORDER_SECONDS", 0, 1, cls().reorder_seconds),
+            buffer_seconds=_number(given, "MEETSTEMS_LIVE_BUFFER_SECONDS", 0.5, 60, cls().buffer_seconds),
+            signing_secret=_secret_file(given, "MEETSTEMS_LIVE_SECRET_FILE"),
+            allow_plain=_choice(given, "MEETSTEMS_LIVE_ALLOW_PLAIN", yes_or_no, False),
+            continuous=_choice(given, "MEETSTEMS_LIVE_SILENCE", yes_or_no, False),
+        )
+
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of ``meetstems run``, ``dispatch`` and ``streams``; durations in seconds, sizes in bytes.
@@ -120,7 +149,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     stays in the bucket after all files are there. ``encryption`` None: writes ask for none, so the bucket's default applies.
     At most ``grace_seconds`` pass from SIGTERM to the end. A bot does not join any more ``latest_start_seconds`` after its job
     was due. ``log_json`` None: JSON lines, but text on a terminal. ``pod`` and ``node`` are where the worker runs, for
-    ``bot.json``. ``demo`` is for ``data_folder`` only: see ``local_demo``.
+    ``bot.json``. ``demo`` is for ``data_folder`` only: see ``local_demo``. ``live`` says how live streams are sent.
+    ``allowed_urls`` are hosts and networks that URLs of users may lead to although they are private;
+    worker.delivery.url_guard reads them.
     """
 
     jobs_queue_url: str | None = None
@@ -147,6 +178,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     pod: str = ""
     node: str = ""
     demo: DemoMeeting | None = None
+    live: LiveOptions = LiveOptions()
+    allowed_urls: tuple[str, ...] = ()
 
     @property
     def local_demo(self) -> DemoMeeting | None:
@@ -191,18 +224,18 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             pod=given.get("MEETSTEMS_POD", socket.gethostname()),
             node=given.get("MEETSTEMS_NODE", ""),
             demo=_demo(given),
+            live=LiveOptions.from_environment(environ),
+            allowed_urls=tuple(given.get("MEETSTEMS_ALLOW_PRIVATE_URLS", "").replace(",", " ").split()),
         )
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of ``meetstems serve`` beside those of the worker. ``keys_file`` is the file of keys, ``webhooks_file`` of
-    endpoints of webhooks, None: not set. ``allowed_urls`` are hosts and networks that URLs of users may lead to although they
-    are private; worker.delivery.url_guard reads them.
+    endpoints of webhooks, None: not set.
     """
 
     keys_file: Path | None = None
     webhooks_file: Path | None = None
-    allowed_urls: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> ServerSettings:
@@ -212,7 +245,6 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             keys_file=Path(keys) if keys else None,
             webhooks_file=Path(webhooks) if webhooks else None,
-            allowed_urls=tuple(given.get("MEETSTEMS_ALLOW_PRIVATE_URLS", "").replace(",", " ").split()),
         )
 
 
@@ -277,6 +309,26 @@ def _token(given: Mapping[str, str], name: str) -> Secret | None:
         return None
     if not _TOKEN.fullmatch(text):
         raise SettingsError(f"{name}: expected {_TOKEN_LENGTHS} letters, digits and -._~+/=")
+    return Secret(text)
+
+
+def _secret_file(given: Mapping[str, str], name: str) -> Secret | None:
+    """The key of Standard Webhooks in the file that ``name`` names; messages do not repeat it."""
+    path = given.get(name)
+    if path is None:
+        return None
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(_LARGEST_SECRET + 1).decode("ascii").strip()
+        key = base64.b64decode(text.removeprefix(_SECRET_PREFIX), validate=True)
+    except OSError as error:
+        raise SettingsError(f"{name}={path!r}: cannot be read: {cause(error)}") from error
+    except (UnicodeError, binascii.Error):
+        text, key = "", b""
+    if not text.startswith(_SECRET_PREFIX) or len(key) not in _SECRET_BYTES:
+        raise SettingsError(
+            f"{name}={path!r}: expected {_SECRET_PREFIX} and {_SECRET_BYTES[0]} to {_SECRET_BYTES[-1]} bytes in base64"
+        )
     return Secret(text)
 
 

@@ -32,6 +32,7 @@ from tests.support.serving import serving
 from tests.support.tapes import STARTED_AT, Talker, synthetic_tape
 from tests.support.waits import until
 from tests.support.worker_process import BOT, Cloud
+from worker.contracts.live_endpoints import LiveForm, Transport
 from worker.delivery import queue_counts
 from worker.delivery.aws_clients import s3_client, sqs_client
 from worker.delivery.errors import RefusedError
@@ -46,6 +47,7 @@ from worker.lifecycle.deafness import DeafnessJudge
 from worker.lifecycle.ending import Ending
 from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import Health, HealthServer
+from worker.monitoring.live_metrics import LiveMetrics
 from worker.monitoring.queue_watch import EVENTS, JOBS, QueueMetrics, QueueWatch
 from worker.reasons import Reason
 from worker.server import request_log
@@ -600,6 +602,34 @@ async def webhooks_wait(bench: Bench) -> list[Pod]:
 @fires("MeetstemsWebhooksGivenUp")
 async def webhooks_given_up(bench: Bench) -> list[Pod]:
     return await webhooks_of(lambda metrics: metrics.attempted("recall", "failed", 15.0))
+
+
+# Live streams.
+
+
+def live_of(*scrapes: Callable[[LiveMetrics], None]) -> list[Pod]:
+    """A worker whose live streams fare as each of ``scrapes`` says, APART seconds after the one before."""
+    registry, now = CollectorRegistry(), time.monotonic()
+    metrics = LiveMetrics(registry)
+    made: list[Scrape] = []
+    for number, happens in enumerate(scrapes):
+        happens(metrics)
+        made.append(Scrape(now + number * APART, generate_latest(registry).decode()))
+    return [Pod("a", made)]
+
+
+@fires("MeetstemsLiveFailed")
+async def live_failed(bench: Bench) -> list[Pod]:
+    return live_of(lambda metrics: metrics.failed(Transport.WEBSOCKET, LiveForm.RECALL))
+
+
+@fires("MeetstemsLiveLate")
+async def live_late(bench: Bench) -> list[Pod]:
+    def send(metrics: LiveMetrics) -> None:
+        for _ in range(50):
+            metrics.lag(Transport.WEBSOCKET, LiveForm.RECALL, 2.0)
+
+    return live_of(send, send)
 
 
 # Nothing.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.mutations.live_people import LIVE_PEOPLE
+from tests.mutations.live_sound import LIVE_SOUND
 from tests.mutations.media import MEDIA
 from tests.mutations.mutation import Mutation
 from tests.mutations.page import FAULTS_OF_PAGE
@@ -377,6 +379,8 @@ MUTATIONS: Final = (
     ),
     # What becomes of packets.
     *MEDIA,
+    *LIVE_PEOPLE,
+    *LIVE_SOUND,
     # The server's page.
     *FAULTS_OF_PAGE,
 )

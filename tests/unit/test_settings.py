@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import base64
 import socket
 from pathlib import Path
 
 import pytest
 
 from worker.safe_text import Secret
-from worker.settings import BrowserSettings, Encryption, SettingsError, WorkerSettings
+from worker.settings import BrowserSettings, Encryption, LiveOptions, SettingsError, WorkerSettings
 
 
 def test_unset_and_blank_variables_give_the_defaults() -> None:
@@ -139,3 +140,73 @@ def test_a_text_that_is_no_token_is_refused_and_not_repeated(value: str) -> None
     with pytest.raises(SettingsError) as caught:
         BrowserSettings.from_environment({"MEETSTEMS_TEAMS_BOT_TOKEN": value})
     assert str(caught.value) == ("MEETSTEMS_TEAMS_BOT_TOKEN: expected 8 to 8192 letters, digits and -._~+/=")
+
+
+KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
+
+
+def test_live_streams_have_the_defaults_of_the_documents() -> None:
+    assert LiveOptions.from_environment({}) == LiveOptions()
+    assert WorkerSettings.from_environment({}).live == LiveOptions()
+
+
+def test_how_live_streams_are_sent_comes_from_the_variables(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text(f"{KEY}\n")
+    environ = {
+        "MEETSTEMS_LIVE_CONNECTIONS": "endpoint",
+        "MEETSTEMS_LIVE_REORDER_SECONDS": "0",
+        "MEETSTEMS_LIVE_BUFFER_SECONDS": "10",
+        "MEETSTEMS_LIVE_SECRET_FILE": str(path),
+        "MEETSTEMS_LIVE_SILENCE": "1",
+        "MEETSTEMS_LIVE_ALLOW_PLAIN": "1",
+    }
+    options = WorkerSettings.from_environment(environ).live
+    assert options == LiveOptions(
+        connections="endpoint",
+        reorder_seconds=0.0,
+        buffer_seconds=10.0,
+        signing_secret=Secret(KEY),
+        allow_plain=True,
+        continuous=True,
+    )
+    assert KEY not in repr(options)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MEETSTEMS_LIVE_CONNECTIONS", "speaker"),
+        ("MEETSTEMS_LIVE_REORDER_SECONDS", "1.5"),
+        ("MEETSTEMS_LIVE_REORDER_SECONDS", "-1"),
+        ("MEETSTEMS_LIVE_BUFFER_SECONDS", "0"),
+        ("MEETSTEMS_LIVE_BUFFER_SECONDS", "inf"),
+        ("MEETSTEMS_LIVE_SILENCE", "yes"),
+        ("MEETSTEMS_LIVE_ALLOW_PLAIN", "2"),
+    ],
+)
+def test_wrong_settings_of_live_streams_are_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{name}='{value}': expected "):
+        WorkerSettings.from_environment({name: value})
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"0123456789" * 4, KEY[:20].encode(), KEY.encode() * 9, b"whsec_\xff", b"whsec_%%%%"]
+)
+def test_a_file_that_has_no_key_is_refused_and_not_repeated(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(text)
+    with pytest.raises(SettingsError) as caught:
+        LiveOptions.from_environment({"MEETSTEMS_LIVE_SECRET_FILE": str(path)})
+    expected = "expected whsec_ and 24 to 64 bytes in base64"
+    assert str(caught.value) == f"MEETSTEMS_LIVE_SECRET_FILE={str(path)!r}: {expected}"
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^MEETSTEMS_LIVE_SECRET_FILE=.*: cannot be read: "):
+        LiveOptions.from_environment({"MEETSTEMS_LIVE_SECRET_FILE": str(tmp_path / "missing")})
+
+
+def test_private_urls_are_allowed_by_words() -> None:
+    given = {"MEETSTEMS_ALLOW_PRIVATE_URLS": "10.0.0.0/8, .corp hooks.corp"}
+    assert WorkerSettings.from_environment(given).allowed_urls == ("10.0.0.0/8", ".corp", "hooks.corp")

@@ -164,7 +164,8 @@ class SpeechDecoder:
         except Exception:  # noqa: BLE001 - whatever the decoder raises, the other speakers go on
             return False
         for frame in frames:
-            pcm = np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples)[:samples]
+            pcm = np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples)
+            pcm = pcm[:samples]
             self._sink.add(position, pcm if self._downsampler is None else self._downsampler.reduce(pcm))
             position += frame.samples
         return True

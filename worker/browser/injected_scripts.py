@@ -44,7 +44,7 @@ class TapLimits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     queued_event_bytes: int = 8 * 1024 * 1024
 
 
-LIVE_LIMITS: Final = TapLimits(batch_milliseconds=100)
+LIVE_LIMITS: Final = TapLimits(batch_milliseconds=40)
 """For a recording whose frames are heard while it runs; each call of a binding costs the driver about as much as ten frames."""
 
 

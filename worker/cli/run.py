@@ -18,6 +18,7 @@ from worker.delivery.errors import RefusedError, UnavailableError
 from worker.delivery.jobs_queue import JobsQueue
 from worker.delivery.object_store import open_store
 from worker.delivery.retries import COMMAND_RETRY
+from worker.delivery.url_guard import read_allowed
 from worker.errors import InputError
 from worker.jobs.backend import aws_of
 from worker.jobs.consumer import BAD_CONFIGURATION, TRY_AGAIN, run_from_queue, run_one
@@ -39,6 +40,7 @@ def run_command(job: str | None, *, forever: bool, local: bool, output: Path | N
     )
     # Wrong settings are told before a job is received.
     _ = worker_settings.local_demo
+    _ = read_allowed(worker_settings.allowed_urls)
     if warning := check_storage_state(browser_settings.storage_state, time.time()):
         print_error(warning)
     body = None if job is None else read_job(job)

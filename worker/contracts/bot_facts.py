@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.contracts.job import Job
-from worker.contracts.status import AUDIO_SUCCESS, BotStatus, StatusChange
+from worker.contracts.status import AUDIO_SUCCESS, REALTIME_ENDPOINT, BotStatus, EndpointChange, StatusChange
 from worker.iso_time import iso_utc
 from worker.manifest.schema import Manifest
 from worker.states import State
@@ -46,6 +46,11 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     def history(self) -> list[StatusChange]:
         """The states so far."""
         return self.status.history if self.status is not None else []
+
+    @property
+    def endpoint_changes(self) -> list[EndpointChange]:
+        """The states that endpoints of live streams entered so far."""
+        return self.status.realtime_endpoints if self.status is not None else []
 
     @property
     def is_over(self) -> bool:
@@ -103,6 +108,16 @@ def related_id(kind: str, bot_id: str) -> str | None:
     except ValueError:
         return None
     return str(uuid.UUID(int=own.int ^ (uuid.uuid5(_KINDS, kind).int & _FREE_BITS)))
+
+
+def endpoint_id(number: int, bot_id: str) -> str | None:
+    """The id of a bot's endpoint of live streams; as ``related_id``, which leads back to the bot with ``endpoint_kind``."""
+    return related_id(endpoint_kind(number), bot_id)
+
+
+def endpoint_kind(number: int) -> str:
+    """The kind, for ``related_id`` and ``bot_of``, of a bot's endpoint with this number."""
+    return f"{REALTIME_ENDPOINT}_{number}"
 
 
 bot_of: Final = related_id

@@ -10,6 +10,8 @@ import msgspec
 
 from worker.contracts.fields import LONGEST_NAME
 from worker.contracts.json_body import JobError
+from worker.contracts.live_endpoints import LiveEndpoint
+from worker.contracts.live_fields import hide_live_secrets
 from worker.contracts.validation import wrong
 from worker.delivery.queue_text import ascii_json
 from worker.lifecycle.leave_policy import LeavePolicy
@@ -49,7 +51,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     wanted. ``retention``: for how many seconds after the bot's end the API keeps what was recorded, None: for ever. ``leave``
     says when the bot leaves by itself; ``announcement`` is its message to the chat once it is in the call, which the platform
     cuts to its limit. ``callback_url`` is where webhooks go, None: nowhere; it can hold a token. ``ignored`` are the dotted
-    names of the fields that have no effect (see ignored_fields), and ``body`` is the whole body as received.
+    names of the fields that have no effect (see ignored_fields), and ``body`` is the whole body as received. ``live`` are the
+    receivers of live streams, whose URLs and headers are secret.
     """
 
     bot_id: str
@@ -66,10 +69,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     custom_attributes: dict[str, Any]
     ignored: list[str]
     body: dict[str, Any]
+    live: tuple[LiveEndpoint, ...] = ()
 
     def redactor(self) -> Redactor:
-        """Hides what is secret in the meeting's link."""
-        return parse_link(self.meeting_url).redactor()
+        """Hides what is secret in the meeting's link, and what leads to the receivers of live streams."""
+        return hide_live_secrets(parse_link(self.meeting_url).redactor(), self.live)
 
     def __repr__(self) -> str:
         # Other fields can hold tokens and must not get into a log by mistake.

@@ -38,7 +38,7 @@ class LiveEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A receiver of live streams. ``number`` counts a job's endpoints from 0.
 
     ``events`` are the names it asked for, of those that are served. ``metadata`` comes back in each message. ``headers`` go
-    with each request, and are secret; so may be ``url``.
+    with each request, and are secret; so may be ``url``. ``field`` is the dotted name of the job's field that has the URL.
     """
 
     number: int
@@ -48,6 +48,7 @@ class LiveEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[str, ...] = ()
     metadata: dict[str, str] = {}
     headers: dict[str, str] = {}
+    field: str = ""
 
     def __repr__(self) -> str:
         return f"LiveEndpoint(number={self.number}, form={self.form!r}, transport={self.transport!r})"

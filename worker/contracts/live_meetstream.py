@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from worker.contracts.live_endpoints import PARTICIPANT_EVENTS, LiveEndpoint
 from worker.contracts.live_items import Action, LiveEvent, LiveItem, LivePcm, LivePerson, LiveStart
-from worker.contracts.live_texts import Moments, json_text, text_values, well_formed
+from worker.contracts.live_moments import Moments
+from worker.contracts.text_values import json_text, text_values, well_formed
 from worker.platforms.registry import Platform
 
 NO_SPEAKER: Final = "NoSpeaker"

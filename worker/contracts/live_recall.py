@@ -14,7 +14,7 @@ from __future__ import annotations
 from binascii import b2a_base64
 from typing import Any, Final
 
-from worker.contracts.bot_facts import related_id
+from worker.contracts.bot_facts import endpoint_kind, related_id
 from worker.contracts.live_endpoints import (
     AUDIO_MIXED,
     AUDIO_OPUS,
@@ -34,8 +34,9 @@ from worker.contracts.live_items import (
     LivePerson,
     LiveStart,
 )
-from worker.contracts.live_texts import SAMPLE_RATE, Moments, json_text, text_values, well_formed
+from worker.contracts.live_moments import SAMPLE_RATE, Moments
 from worker.contracts.recall_participant import participant_document
+from worker.contracts.text_values import json_text, text_values, well_formed
 from worker.manifest.person_numbers import number_of_source
 from worker.platforms.registry import Platform
 
@@ -57,7 +58,7 @@ class RecallForm:
         self._moments = Moments()
         self._prepared: dict[tuple[LivePerson, Isolation | None], str] = {}
         heads = {
-            "realtime_endpoint": _id_of(f"realtime_endpoint_{endpoint.number}", bot_id),
+            "realtime_endpoint": _id_of(endpoint_kind(endpoint.number), bot_id),
             "recording": _id_of("recording", bot_id),
             "bot": bot_id,
         }

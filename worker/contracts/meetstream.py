@@ -37,6 +37,14 @@ from worker.contracts.job import (
     read_webhook_url,
 )
 from worker.contracts.leave import bot_names, named_bots, patience_or, seconds_or
+from worker.contracts.live_endpoints import LiveForm
+from worker.contracts.live_fields import (
+    MEETSTREAM_EVENTS,
+    LiveAudioRequired,
+    RealtimeEndpoints,
+    read_endpoints,
+    read_live_audio,
+)
 from worker.contracts.retention import Retention, retention_seconds
 from worker.contracts.validation import check, ignored_fields, wrong
 from worker.lifecycle.leave_policy import LeavePolicy, Patience
@@ -60,6 +68,7 @@ class MeetStreamRecordingConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     audio_separate_streams: SeparateStreams | None = None
     retention: Retention | None = None
+    realtime_endpoints: RealtimeEndpoints | None = None
     video_separate_streams: NotServed = None
     transcript: NotServed = None
 
@@ -107,10 +116,10 @@ class MeetStreamBot(msgspec.Struct, frozen=True, kw_only=True):
     custom_attributes: Attributes | None = None
     callback_url: WebhookUrl = None
     deduplication_key: DeduplicationKey | None = None
+    live_audio_required: LiveAudioRequired | None = None
     video_required: NotServed = None
     video_separate_streams: NotServed = None
     bot_image_url: NotServed = None
-    live_audio_required: NotServed = None
     live_video_required: NotServed = None
     live_transcription_required: NotServed = None
     socket_connection_url: NotServed = None
@@ -137,6 +146,9 @@ def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Jo
     nested = form.recording_config and form.recording_config.audio_separate_streams
     separate = nested if form.audio_separate_streams is None else form.audio_separate_streams
     meeting_url, platform = read_meeting("meeting_link", form.meeting_link)
+    audio = read_live_audio(form.live_audio_required)
+    endpoints = form.recording_config.realtime_endpoints if form.recording_config else None
+    live = read_endpoints(endpoints, LiveForm.MEETSTREAM, MEETSTREAM_EVENTS, len(audio))
     return Job(
         bot_id=form.bot_id or new_bot_id(),
         vendor="meetstream",
@@ -152,8 +164,9 @@ def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Jo
         announcement=read_announcement(form.bot_message),
         callback_url=read_webhook_url(form.callback_url),
         custom_attributes=read_attributes("custom_attributes", form.custom_attributes),
-        ignored=ignored_fields(values, MeetStreamBot),
+        ignored=ignored_fields(values, MeetStreamBot, live.ignored),
         body=values,
+        live=(*audio, *live.endpoints),
     )
 
 

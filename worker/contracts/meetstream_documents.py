@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from worker.contracts.bot_facts import BotFacts
+from worker.contracts.live_fields import without_headers
 from worker.contracts.meeting_documents import absolute, sent_at, turns
 from worker.contracts.status import AUDIO_SUCCESS
 from worker.iso_time import iso_utc
@@ -103,7 +104,9 @@ def detail_document(facts: BotFacts) -> dict[str, Any]:
             "AudioStatus": AUDIO_SUCCESS if facts.has_audio else "Pending",
             "TranscriptStatus": "Skipped",
             "ManifestStatus": AUDIO_SUCCESS if facts.has_audio else "Pending",
-            "RequestPayload": {name: value for name, value in facts.job.body.items() if name != "bot_id"},
+            "RequestPayload": {
+                name: value for name, value in without_headers(facts.job.body).items() if name != "bot_id"
+            },
             "transcript_id": None,
             "custom_attributes": facts.metadata,
             "caption_file": None,

@@ -39,6 +39,8 @@ from worker.contracts.job import (
     read_webhook_url,
 )
 from worker.contracts.leave import bot_names, named_bots, patience_or, seconds_or
+from worker.contracts.live_endpoints import LiveForm
+from worker.contracts.live_fields import RECALL_EVENTS, RealtimeEndpoints, read_endpoints
 from worker.contracts.retention import Retention, retention_seconds
 from worker.contracts.validation import check, ignored_fields
 from worker.lifecycle.leave_policy import LeavePolicy, Patience, StartOn
@@ -84,7 +86,7 @@ class RecallRecordingConfig(msgspec.Struct, frozen=True, kw_only=True):
     video_separate_mp4: NotServed = None
     participant_events: Document = None
     meeting_metadata: Document = None
-    realtime_endpoints: NotServed = None
+    realtime_endpoints: RealtimeEndpoints | None = None
 
 
 class BotDetection(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +170,7 @@ def read_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
     recording = form.recording_config
     on_join = form.chat.on_bot_join if form.chat else None
     meeting_url, platform = read_meeting("meeting_url", form.meeting_url)
+    live = read_endpoints(recording.realtime_endpoints if recording else None, LiveForm.RECALL, RECALL_EVENTS)
     return Job(
         bot_id=form.bot_id or new_bot_id(),
         vendor="recall",
@@ -182,8 +185,9 @@ def read_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
         announcement=read_announcement(on_join.message if on_join else None),
         callback_url=read_webhook_url(form.webhook_url),
         custom_attributes=read_attributes("metadata", form.metadata),
-        ignored=ignored_fields(values, RecallBot),
+        ignored=ignored_fields(values, RecallBot, live.ignored),
         body=values,
+        live=live.endpoints,
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from worker.contracts.bot_facts import BotFacts, related_id
+from worker.contracts.bot_facts import BotFacts, endpoint_id, related_id
+from worker.contracts.live_fields import without_headers
 from worker.contracts.meeting_documents import absolute, people, turns
 from worker.contracts.recall_participant import participant_document
 from worker.contracts.vendor_words import CALL_ENDED, DONE, FATAL
@@ -73,7 +74,7 @@ FileUrl = Callable[[str, str, str], str]
 
 def bot_document(facts: BotFacts, url: DocumentUrl) -> dict[str, Any]:
     """A Bot."""
-    body = facts.job.body
+    body = without_headers(facts.job.body)
     return {
         "id": facts.bot_id,
         "meeting_url": meeting_url_document(facts),
@@ -159,10 +160,39 @@ def full_recording_document(facts: BotFacts, url: DocumentUrl) -> dict[str, Any]
         return None
     return {
         **recording,
-        "realtime_endpoints": [],
+        "realtime_endpoints": endpoint_documents(facts),
         "bot": {"id": facts.bot_id, "metadata": facts.metadata},
         "desktop_sdk_upload": None,
     }
+
+
+def endpoint_documents(facts: BotFacts) -> list[dict[str, Any]]:
+    """The receivers of the bot's live streams, by number; none before there is a recording. Their URLs are not shown."""
+    started = facts.started_at
+    if started is None or facts.status is None:
+        return []
+    return [
+        {
+            "id": endpoint_id(endpoint.number, facts.bot_id),
+            "recording": {"id": related_id(RECORDING, facts.bot_id), "metadata": {}},
+            "created_at": started,
+            "status": _endpoint_status(facts, endpoint.number, started),
+            "metadata": endpoint.metadata,
+            "type": endpoint.transport,
+            "events": list(endpoint.events),
+        }
+        for endpoint in facts.job.live
+    ]
+
+
+def _endpoint_status(facts: BotFacts, number: int, started: str) -> dict[str, Any]:
+    """That of its last change; processing until it is reached first."""
+    if facts.media_deleted_at is not None:
+        return {"code": DELETED, "sub_code": None, "updated_at": iso_utc(facts.media_deleted_at)}
+    last = next((each for each in reversed(facts.endpoint_changes) if each.number == number), None)
+    if last is None:
+        return {"code": "processing", "sub_code": None, "updated_at": started}
+    return {"code": last.code, "sub_code": last.sub_code, "updated_at": last.at}
 
 
 def artifact_document(facts: BotFacts, kind: str, url: DocumentUrl) -> dict[str, Any] | None:
@@ -249,8 +279,10 @@ def events_document(meeting: Meeting) -> list[dict[str, Any]]:
 
 
 def _sender(message: Message, by_id: Mapping[int, Person]) -> Person:
-    """Who wrote a message; somebody with the id 0 whom the roster does not know."""
-    return by_id.get(message.person or 0) or Person(id=0, participant_id=None, name=message.name)
+    """Who wrote a message, also if the roster does not know them."""
+    return by_id.get(message.person or 0) or Person(
+        id=message.stranger, participant_id=None, name=message.name
+    )
 
 
 def separate_form(facts: BotFacts) -> str:

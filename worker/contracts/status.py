@@ -30,6 +30,16 @@ LARGEST_EVENT: Final = LARGEST_MESSAGE
 MOST_CHANGES: Final = 200
 """Entries of a bot's history. An attempt has ten; a bot that goes on losing its connection may have many."""
 
+MOST_ENDPOINT_CHANGES: Final = 200
+"""Changes of endpoints of live streams in bot.json: with the most endpoints, those of four attempts at least."""
+
+REALTIME_ENDPOINT: Final = "realtime_endpoint"
+"""Recall.ai's name of a receiver of live streams."""
+ENDPOINT_RUNNING: Final = "running"
+ENDPOINT_DONE: Final = "done"
+ENDPOINT_FAILED: Final = "failed"
+"""Codes of its states."""
+
 AUDIO_SUCCESS: Final = "Success"
 AUDIO_IN_PROGRESS: Final = "in_progress"
 
@@ -59,6 +69,21 @@ class StatusChange(msgspec.Struct, frozen=True, kw_only=True):
     at: str
 
 
+class EndpointChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One state that an endpoint of live streams entered. ``number`` is the one of worker.contracts.live_endpoints.
+
+    ``code`` is Recall.ai's: running, done or failed; so is ``sub_code``. ``message`` says why it failed, in one line; ``at`` is
+    ISO 8601 in UTC.
+    """
+
+    number: int
+    code: str
+    sub_code: str | None
+    message: str
+    attempt: int
+    at: str
+
+
 class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     """``bot.json``: a bot's current status.
 
@@ -67,7 +92,9 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC. ``pod`` and ``node`` are where the worker ran
     that wrote this. ``announced_at`` is when the call was told of the recording, in the same form; None: it was not.
     ``paused``: the recording is paused, or was when it ended. ``history`` are the states so far, of all attempts, in order; of
-    more than MOST_CHANGES the first and the last ones.
+    more than MOST_CHANGES the first and the last ones. ``recording_started_at`` is when the first attempt's recording began
+    (ISO 8601). ``realtime_endpoints`` are the states that endpoints of live streams entered, of all attempts, in order; of more
+    than MOST_ENDPOINT_CHANGES the last ones.
     """
 
     bot_id: str
@@ -87,6 +114,8 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     announced_at: str | None = None
     paused: bool = False
     history: list[StatusChange] = []
+    recording_started_at: str | None = None
+    realtime_endpoints: list[EndpointChange] = []
 
 
 class SpeakerTotal(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,6 +236,26 @@ def pause_event(status: BotStatus, custom_attributes: dict[str, Any]) -> dict[st
         "sub_code": None,
         "state": status.state,
         "reason": status.reason,
+        **_common(status, custom_attributes),
+    }
+
+
+def endpoint_event(
+    status: BotStatus, change: EndpointChange, custom_attributes: dict[str, Any]
+) -> dict[str, Any]:
+    """``realtime_endpoint.running``, ``.done`` or ``.failed``: Recall.ai's events of an endpoint of live streams."""
+    shown = f"Live streams to endpoint {change.number}: {change.code}"
+    return {
+        "event": f"{REALTIME_ENDPOINT}.{change.code}",
+        "bot_id": status.bot_id,
+        "bot_status": status.bot_status,
+        "message": f"{shown} ({change.message})" if change.message else shown,
+        "status_code": 500 if change.code == ENDPOINT_FAILED else 200,
+        "code": change.code,
+        "sub_code": change.sub_code,
+        "state": status.state,
+        "reason": status.reason,
+        "endpoint": msgspec.to_builtins(change),
         **_common(status, custom_attributes),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -30,7 +30,11 @@ def check(values: Mapping[str, Any], form: type[T]) -> T:
         return msgspec.convert(values, form)
     except msgspec.ValidationError as error:
         path = _path(str(error))
-        raise wrong(path, _value_at(values, path), _expected(_type_at(form, path))) from error
+        steps = _types_on(form, path)
+        if any(_extra(step, "secret") for step in steps):
+            message = f"job: {dotted(path)}: a wrong value; expected {_expected(steps[-1])}"
+            raise JobError(message, field=path) from None
+        raise wrong(path, _value_at(values, path), _expected(steps[-1])) from error
 
 
 def wrong(path: Sequence[str], value: object, expected: str) -> JobError:
@@ -38,13 +42,15 @@ def wrong(path: Sequence[str], value: object, expected: str) -> JobError:
     return JobError(f"job: {dotted(path)}: {_shown(value)}; expected {expected}", field=path)
 
 
-def ignored_fields(values: Mapping[str, Any], form: type[msgspec.Struct]) -> list[str]:
-    """The dotted names of the fields that are set although this version does not serve or know them.
+def ignored_fields(
+    values: Mapping[str, Any], form: type[msgspec.Struct], also: Iterable[str] = ()
+) -> list[str]:
+    """The dotted names of the fields that are set although this version does not serve or know them, and those of ``also``.
 
     A field that is null, false, "" or [] counts as not set. An empty object counts as set: it is Recall.ai's way to turn a
-    feature on. Of an unserved object only the outermost name is listed.
+    feature on. Of an unserved object only the outermost name is listed. The place in a list is a name: ``endpoints.0.url``.
     """
-    names = [dotted(path) for path in _unserved_paths(values, _struct(_described(form)), [])]
+    names = [*(dotted(path) for path in _unserved_paths(values, _struct(_described(form)), [])), *also]
     if len(names) > MOST_IGNORED:
         return [*names[:MOST_IGNORED], f"… and {len(names) - MOST_IGNORED} more"]
     return names
@@ -71,6 +77,9 @@ def _unserved_paths(
                 yield [*path, name]
         elif isinstance(value, dict) and (inner := _struct(kind)):
             yield from _unserved_paths(value, inner, [*path, name])
+        elif isinstance(value, list) and (inner := _struct_in_list(kind)):
+            for index, item in enumerate(value):
+                yield from _unserved_paths(item, inner, [*path, name, str(index)])
 
 
 def _path(message: str) -> list[str]:
@@ -85,15 +94,18 @@ def _value_at(values: Any, path: Sequence[str]) -> object:
     return values
 
 
-def _type_at(form: type[msgspec.Struct], path: Sequence[str]) -> inspect.Type:
-    kind = _described(form)
+def _types_on(form: type[msgspec.Struct], path: Sequence[str]) -> list[inspect.Type]:
+    """The types of the form and of each field on ``path``."""
+    kinds = [_described(form)]
     for step in path:
-        struct = _struct(kind)
+        struct = _struct(kinds[-1])
         if struct is not None:
-            kind = next(field.type for field in struct.fields if field.encode_name == step)
+            kinds.append(next(field.type for field in struct.fields if field.encode_name == step))
         else:
-            kind = next(part.item_type for part in _parts(kind) if isinstance(part, inspect.ListType))
-    return kind
+            kinds.append(
+                next(part.item_type for part in _parts(kinds[-1]) if isinstance(part, inspect.ListType))
+            )
+    return kinds
 
 
 def _expected(kind: inspect.Type) -> str:
@@ -132,6 +144,12 @@ def _parts(kind: inspect.Type) -> Iterator[inspect.Type]:
 
 def _struct(kind: inspect.Type) -> inspect.StructType | None:
     return next((part for part in _parts(kind) if isinstance(part, inspect.StructType)), None)
+
+
+def _struct_in_list(kind: inspect.Type) -> inspect.StructType | None:
+    """The struct that items of a list are; None for another type."""
+    items = (part.item_type for part in _parts(kind) if isinstance(part, inspect.ListType))
+    return next(filter(None, map(_struct, items)), None)
 
 
 def _extra(kind: inspect.Type, key: str) -> object:

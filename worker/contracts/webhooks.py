@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from worker.contracts.bot_facts import BotFacts, related_id
+from worker.contracts.bot_facts import BotFacts, endpoint_id, related_id
 from worker.contracts.recall_documents import (
     AUDIO_MIXED,
     AUDIO_SEPARATE,
@@ -29,7 +29,15 @@ from worker.contracts.recall_documents import (
     artifact_document,
     recording_document,
 )
-from worker.contracts.status import BotStatus, StatusChange, audio_event
+from worker.contracts.status import (
+    REALTIME_ENDPOINT,
+    BotStatus,
+    EndpointChange,
+    StatusChange,
+    audio_event,
+    endpoint_event,
+)
+from worker.contracts.text_values import text_values
 from worker.contracts.vendor_words import CALL_ENDED, STATES, end_words, status_code
 from worker.reasons import read_reason
 from worker.states import State, read_state
@@ -121,6 +129,8 @@ def _meetstream(event: Event, facts: BotFacts) -> list[Webhook]:
         return _meetstream_audio(event, facts)
     if (change := _change(event)) is not None:
         return _meetstream_change(change, facts)
+    if (of_endpoint := _endpoint_change(event)) is not None:
+        return [_meetstream_endpoint(of_endpoint, event, facts)]
     name = str(event["event"])
     body = _meetstream_body(name, event, facts)
     return [msgspec.structs.replace(body, key=f"{name}@{event.get('idempotency_key')}")]
@@ -128,6 +138,11 @@ def _meetstream(event: Event, facts: BotFacts) -> list[Webhook]:
 
 def _meetstream_result(event: Event, facts: BotFacts) -> list[Webhook]:
     webhooks = [webhook for change in facts.history for webhook in _meetstream_change(change, facts)]
+    if facts.status is not None:
+        webhooks += [
+            _meetstream_endpoint(each, endpoint_event(facts.status, each, {}), facts)
+            for each in facts.endpoint_changes
+        ]
     webhooks += _meetstream_end(event["reason"], event["updated_at"], facts)
     # A bot that was given up may get its audio later.
     if facts.has_audio and facts.status is not None:
@@ -162,6 +177,13 @@ def _meetstream_change(change: StatusChange, facts: BotFacts) -> list[Webhook]:
     return [msgspec.structs.replace(webhook, key=f"{words.event}@{change.at}")]
 
 
+def _meetstream_endpoint(change: EndpointChange, event: Event, facts: BotFacts) -> Webhook:
+    """A webhook of ours, after Recall.ai's: MeetStream has none about live streams. Of the bot's own status it says nothing."""
+    shown: Event = {name: event[name] for name in ("message", "status_code")}
+    webhook = _meetstream_body(str(event["event"]), {**shown, "updated_at": change.at}, facts)
+    return msgspec.structs.replace(webhook, key=_endpoint_key(change))
+
+
 def _meetstream_end(reason: str, at: str, facts: BotFacts) -> list[Webhook]:
     known = read_reason(reason)
     if known is None:
@@ -194,6 +216,7 @@ def _meetstream_body(name: str, event: Event, facts: BotFacts, **changes: str) -
 def _recall(event: Event, facts: BotFacts) -> list[Webhook]:
     if event["event"] == RESULT:
         webhooks = [webhook for change in facts.history for webhook in _recall_change(change, facts)]
+        webhooks += [_recall_endpoint(change, facts) for change in facts.endpoint_changes]
         return [*webhooks, *_recall_artifacts(facts, _FINISHED), _recall_end(event, facts)]
     if event["event"] == AUDIO:
         return _recall_artifacts(facts, _FINISHED)
@@ -202,6 +225,8 @@ def _recall(event: Event, facts: BotFacts) -> list[Webhook]:
         data = {"code": code, "sub_code": None, "updated_at": at}
         webhook = _artifact(RECORDING, facts.bot_id, facts.metadata, data)
         return [msgspec.structs.replace(webhook, key=f"{webhook.key}@{at}")]
+    if (of_endpoint := _endpoint_change(event)) is not None:
+        return [_recall_endpoint(of_endpoint, facts)]
     change = _change(event)
     return [] if change is None else _recall_change(change, facts)
 
@@ -230,7 +255,7 @@ def _recall_bot(code: str, sub_code: str | None, at: str, facts: BotFacts) -> We
         "event": name,
         "data": {
             "data": {"code": code, "sub_code": sub_code, "updated_at": at},
-            "bot": {"id": facts.bot_id, "metadata": _texts(facts.metadata)},
+            "bot": {"id": facts.bot_id, "metadata": text_values(facts.metadata)},
         },
     }
     return Webhook(event=name, key=name, body=body)
@@ -252,6 +277,26 @@ def _recall_artifacts(facts: BotFacts, codes: tuple[str, ...]) -> list[Webhook]:
     ]
 
 
+def _recall_endpoint(change: EndpointChange, facts: BotFacts) -> Webhook:
+    name = f"{REALTIME_ENDPOINT}.{change.code}"
+    metadata = next((each.metadata for each in facts.job.live if each.number == change.number), {})
+    body = {
+        "event": name,
+        "data": {
+            "data": {"code": change.code, "sub_code": change.sub_code, "updated_at": change.at},
+            REALTIME_ENDPOINT: {"id": endpoint_id(change.number, facts.bot_id), "metadata": metadata},
+            "recording": {"id": related_id(RECORDING, facts.bot_id), "metadata": {}},
+            "bot": {"id": facts.bot_id, "metadata": text_values(facts.metadata)},
+        },
+    }
+    return Webhook(event=name, key=_endpoint_key(change), body=body)
+
+
+def _endpoint_key(change: EndpointChange) -> str:
+    """Several endpoints enter the same states, and each does so in each attempt."""
+    return f"{REALTIME_ENDPOINT}.{change.code}#{change.number}@{change.at}"
+
+
 def _artifact(kind: str, bot_id: str, metadata: Mapping[str, Any], status: Mapping[str, Any]) -> Webhook:
     name = f"{kind}.{status['code']}"
     own: Event = {} if kind == RECORDING else {kind: {"id": related_id(kind, bot_id), "metadata": {}}}
@@ -261,7 +306,7 @@ def _artifact(kind: str, bot_id: str, metadata: Mapping[str, Any], status: Mappi
             "data": dict(status),
             **own,
             "recording": {"id": related_id(RECORDING, bot_id), "metadata": {}},
-            "bot": {"id": bot_id, "metadata": _texts(metadata)},
+            "bot": {"id": bot_id, "metadata": text_values(metadata)},
         },
     }
     return Webhook(event=name, key=name, body=body)
@@ -297,12 +342,11 @@ def _change(event: Event) -> StatusChange | None:
         return None
 
 
-def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Recall.ai's metadata are texts, and its receivers refuse other values."""
-    return {
-        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        for name, value in metadata.items()
-    }
+def _endpoint_change(event: Event) -> EndpointChange | None:
+    """The change of an endpoint of live streams that ``event`` reports; None for another event."""
+    if not str(event["event"]).startswith(f"{REALTIME_ENDPOINT}."):
+        return None
+    return msgspec.convert(event.get("endpoint"), EndpointChange)
 
 
 def _no_url(_: str) -> str:

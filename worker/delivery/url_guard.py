@@ -180,6 +180,11 @@ def system_resolver(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+def has_name(parts: Parts) -> bool:
+    """Whether the host is a name that has to be looked up. Pure."""
+    return _literal(parts.host) is None
+
+
 class UrlGuard:
     """Resolves and judges. Thread-safe, if ``resolve`` is."""
 

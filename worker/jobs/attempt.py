@@ -14,6 +14,7 @@ from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.tape_upload import TapeUpload
 from worker.jobs.context import WorkerContext
 from worker.jobs.demo_call import settings_for
+from worker.jobs.live_sessions import LiveSession
 from worker.jobs.second_try import replay_twice
 from worker.lifecycle.ending import Ending
 from worker.manifest.schema import Manifest
@@ -28,7 +29,7 @@ from worker.rendering.output import TAPE_FOLDER
 from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
 from worker.states import State
-from worker.tape.events import Announced, RecordingPaused, RecordingResumed, TapeEvent
+from worker.tape.events import Announced, RecordingPaused, RecordingResumed, RecordingStarted, TapeEvent
 from worker.tape.parts import PART_PATTERN
 
 logger = logging.getLogger(__name__)
@@ -49,14 +50,18 @@ class Reports(Protocol):
     def paused(self, paused: bool) -> None:
         """The recording was paused, or goes on."""
 
+    def recording_began(self, at: float) -> None:
+        """The recording began at ``at`` (Unix seconds)."""
+
 
 class AttemptPlan(NamedTuple):
-    """An attempt to make: its number, its keys in the bucket, what to record, and the log lines about it."""
+    """An attempt to make: its number, its keys in the bucket, what to record, the log lines about it, and its live streams."""
 
     number: int
     keys: AttemptKeys
     request: RecordingRequest
     log: LogTail
+    live: LiveSession | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,8 @@ class Attempt:
 
 
 class _AttemptObserver(RecordingObserver):
-    """Forwards states, the announcement and pauses to the reporter, progress and events to the metrics, and closed parts of the
-    tape to the upload."""
+    """Forwards states, the announcement and pauses to the reporter, progress to the metrics, events to them and to the live
+    streams, and closed parts of the tape to the upload."""
 
     interval = PROGRESS_INTERVAL
 
@@ -89,12 +94,14 @@ class _AttemptObserver(RecordingObserver):
         metrics: Metrics,
         upload: TapeUpload,
         closed: set[Path],
+        live: LiveSession | None,
     ) -> None:
         self._report_state = report_state
         self._reports = reports
         self._metrics = metrics
         self._upload = upload
         self._closed = closed
+        self._live = live
 
     def state(self, state: State, reason: Reason | None = None) -> None:
         self._report_state(state, reason)
@@ -109,8 +116,12 @@ class _AttemptObserver(RecordingObserver):
                 self._reports.announced(event.at)
             case RecordingPaused() | RecordingResumed():
                 self._reports.paused(isinstance(event, RecordingPaused))
+            case RecordingStarted():
+                self._reports.recording_began(event.at)
             case _:
                 pass
+        if self._live is not None:
+            self._live.event(event)
 
     def part_closed(self, path: Path) -> None:
         self._closed.add(path)
@@ -128,21 +139,27 @@ async def run_attempt(
 ) -> Attempt:
     """Joins, records into ``plan.request.output``, and renders the files. Raises what attend() raises.
 
-    ``reports`` learn what else happens in the call.
-    ``upload`` gets the tape's parts; the caller closes it.
+    The live streams begin to close with the recording's end, and nothing here waits for them. ``reports`` learn what else
+    happens in the call. ``upload`` gets the tape's parts; the caller closes it.
     """
     folder = plan.request.output
     failure = folder.with_name("failure")
     closed: set[Path] = set()
     demo = context.worker_settings.local_demo
-    async with settings_for(plan.request.link, context.browser_settings, demo) as browser_settings:
-        outcome = await attend(
-            plan.request._replace(failure=failure),
-            browser_settings,
-            _AttemptObserver(report_state, reports, context.metrics, upload, closed),
-            lambda platform: Renderer(folder, platform),
-            stopped,
-        )
+    if plan.live is not None:
+        plan.live.begin()
+    try:
+        async with settings_for(plan.request.link, context.browser_settings, demo) as browser_settings:
+            outcome = await attend(
+                plan.request._replace(failure=failure),
+                browser_settings,
+                _AttemptObserver(report_state, reports, context.metrics, upload, closed, plan.live),
+                lambda platform: Renderer(folder, platform),
+                stopped,
+            )
+    finally:
+        if plan.live is not None:
+            plan.live.end()
     manifest, files = outcome.manifest, folder
     if outcome.error is not None and (manifest is None or manifest.recording.incomplete_files):
         files = folder.with_name("files")

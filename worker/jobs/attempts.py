@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from worker.browser.injected_scripts import LIVE_LIMITS
 from worker.contracts.job import Job
 from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.object_store import ObjectStore
@@ -15,6 +16,7 @@ from worker.delivery.tape_upload import TapeUpload
 from worker.jobs.attempt import Attempt, AttemptPlan, run_attempt
 from worker.jobs.attempt_numbers import claim_attempt
 from worker.jobs.context import WorkerContext
+from worker.jobs.live_sessions import LiveSessions
 from worker.jobs.local_copy import recording_folder
 from worker.jobs.reporter import Reporter
 from worker.jobs.retry_budget import RetryBudget
@@ -77,10 +79,12 @@ class Attempts:
         self._log = self._context.log_about(self._job.bot_id, number, self._job.redactor())
         return number
 
-    async def attend(self, number: int, reporter: Reporter, ends_by: float | None) -> Ending:
+    async def attend(
+        self, number: int, reporter: Reporter, live: LiveSessions, ends_by: float | None
+    ) -> Ending:
         """Makes an attempt, and another one after each end that a new Chromium may cure, as the retry budget allows."""
         while True:
-            ending, healthy = await self._make_attempt(number, reporter, ends_by)
+            ending, healthy = await self._make_attempt(number, reporter, live, ends_by)
             if not (ending.reason.is_retried and self._budget.allows(healthy)):
                 return ending
             if self._supervisor.left.done():
@@ -95,7 +99,7 @@ class Attempts:
             reporter.attempt = number
 
     async def _make_attempt(
-        self, number: int, reporter: Reporter, ends_by: float | None
+        self, number: int, reporter: Reporter, live: LiveSessions, ends_by: float | None
     ) -> tuple[Ending, float]:
         """Returns why the attempt ended, and for how many seconds it recorded."""
         steady = self._context.steady
@@ -120,7 +124,11 @@ class Attempts:
                 reporter.paused(self._controls.paused)
 
         plan = AttemptPlan(
-            number, self._keys.attempt(number), self._request(number, reporter, ends_by), self._log
+            number,
+            self._keys.attempt(number),
+            self._request(number, reporter, ends_by),
+            self._log,
+            live.open(number),
         )
         upload = TapeUpload(self._context.store, plan.keys)
         self.uploads.append(upload)
@@ -161,4 +169,5 @@ class Attempts:
             announcement=None if reporter.announced_at else self._job.announcement,
             comes_back=self._budget.allows(0.0),
             controls=self._controls,
+            limits=LIVE_LIMITS if any(endpoint.wants_audio for endpoint in self._job.live) else None,
         )

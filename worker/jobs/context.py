@@ -82,7 +82,7 @@ async def open_context(
     json_lines = worker_settings.log_json if worker_settings.log_json is not None else not sys.stderr.isatty()
 
     def log_about(bot_id: str | None, attempt: int | None, redactor: Redactor) -> LogTail:
-        redactor = redactor.also(browser_settings.teams_bot_token)
+        redactor = redactor.also(browser_settings.teams_bot_token, worker_settings.live.signing_secret)
         return configure_logging(bot_id, attempt, sys.stderr, json_lines, redactor)
 
     log_about(None, None, NO_SECRETS)

@@ -21,7 +21,14 @@ from worker.delivery.object_store import Listed, NotFoundError, ObjectStore
 from worker.jobs.attempt import Attempt
 from worker.jobs.context import WorkerContext
 from worker.jobs.earlier_attempts import meeting_log_of
-from worker.jobs.job_outcome import JobOutcome, announcement_of, given_up, judge, make_result
+from worker.jobs.job_outcome import (
+    JobOutcome,
+    announcement_of,
+    endpoint_warnings,
+    given_up,
+    judge,
+    make_result,
+)
 from worker.jobs.publish import MEETING_PATIENCE
 from worker.jobs.publish_attempts import AttemptsPublisher
 from worker.jobs.recovery import files_of
@@ -49,8 +56,9 @@ class Finish:
     """The end of a job whose ``lease`` is held. ``attempts`` are this worker's attempts, whose tapes are in the store.
 
     ``recovered`` returns the recorded attempts of earlier workers, once their files are in ``store``, which is fenced by the
-    lease (worker.delivery.fenced_store). Once another worker has the lease, that one finishes the job. Once ``out_of_time`` is
-    set, nothing is waited for any more.
+    lease (worker.delivery.fenced_store). ``live_ended`` waits, within bounds, until the live streams have
+    ended and their last states are reported. Once another worker has the lease, that one finishes the job. Once ``out_of_time``
+    is set, nothing is waited for any more.
     """
 
     def __init__(
@@ -64,6 +72,7 @@ class Finish:
         recovered: Callable[[], Awaitable[list[RecordedAttempt]]],
         attempts: Sequence[Attempt],
         out_of_time: threading.Event,
+        live_ended: Callable[[], Awaitable[None]],
     ) -> None:
         self._job = job
         self._keys = keys
@@ -72,6 +81,7 @@ class Finish:
         self._lease = lease
         self._reporter = reporter
         self._recovered = recovered
+        self._live_ended = live_ended
         self._attempts = attempts
         self._out_of_time = out_of_time
         self._publisher = AttemptsPublisher(job, keys, store, context.metrics, attempts)
@@ -133,8 +143,10 @@ class Finish:
     ) -> Result | None:
         """Writes and sends the result; None if it could not be sent."""
         context = self._context
+        await self._live_ended()
         await self._check_lease()
         self._reporter.enter(job_outcome.state, job_outcome.reason)
+        self._reporter.end_endpoints()
         outcomes = [attempt.outcome for attempt in self._attempts]
         announcement = announcement_of(self._job, recorded, outcomes, self._reporter.announced_at)
         result = await self._make_result(manifest, job_outcome, announcement)
@@ -226,7 +238,7 @@ class Finish:
             sequence=self._reporter.next_sequence(),
             at=self._context.clock(),
             announcement=announcement,
-            left_out=self._left_out,
+            left_out=[*self._left_out, *endpoint_warnings(self._job, self._reporter.endpoint_changes)],
         )
 
     def _list(self, prefixes: list[str]) -> list[Listed]:

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from worker.contracts.job import Job
-from worker.contracts.status import OutcomeKind, Result, ResultFile, packet_counters, speaker_totals
+from worker.contracts.status import (
+    ENDPOINT_FAILED,
+    EndpointChange,
+    OutcomeKind,
+    Result,
+    ResultFile,
+    packet_counters,
+    speaker_totals,
+)
 from worker.contracts.vendor_words import status_code, words
 from worker.iso_time import iso_utc
 from worker.lifecycle.announcement import NotAnnounced
@@ -93,6 +101,16 @@ def announcement_of(
         return Announcement(written_at=announced_at)
     unknown = NotAnnounced.UNKNOWN if recorded else NotAnnounced.NEVER_RECORDED
     return told or Announcement(written_at=None, failure=unknown)
+
+
+def endpoint_warnings(job: Job, changes: Sequence[EndpointChange]) -> list[str]:
+    """A warning for each endpoint of live streams that failed, by the name of its field."""
+    last = {change.number: change for change in changes}
+    return [
+        f"The live stream to {endpoint.field} failed{f' ({why.message})' if why.message else ''}."
+        for endpoint in job.live
+        if (why := last.get(endpoint.number)) is not None and why.code == ENDPOINT_FAILED
+    ]
 
 
 _NOT_ANNOUNCED: Final[Mapping[str, str]] = {

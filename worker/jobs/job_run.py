@@ -26,6 +26,7 @@ from worker.jobs.earlier_attempts import Earlier, look_back
 from worker.jobs.earlier_recovery import EarlierRecovery, RecoveryUnderWayError
 from worker.jobs.finish import Finish
 from worker.jobs.known_result import disposition_if_reported, report_again
+from worker.jobs.live_sessions import LiveSessions, open_live
 from worker.jobs.local_copy import upload_abandoned
 from worker.jobs.publish_attempts import AttemptsPublisher
 from worker.jobs.reporter import Reporter, read_status
@@ -147,6 +148,7 @@ class _JobRun:
             context.worker_settings.node,
             before,
         )
+        self._live = LiveSessions(self._job, self._reporter, open_live(self._job, context, self._reporter))
         inbox = CommandInbox(
             FencedStore(context.store, lambda: self._lease.may_speak(context.clock())),
             self._keys,
@@ -171,7 +173,7 @@ class _JobRun:
                 elif self._supervisor.left.done():
                     ending = self._supervisor.left.result()
                 else:
-                    ending = await self._attempts.attend(number, self._reporter, ends_by)
+                    ending = await self._attempts.attend(number, self._reporter, self._live, ends_by)
             if not self._stopped.done():
                 await inbox.end()
             return await self._conclude(ending, recovery)
@@ -180,6 +182,7 @@ class _JobRun:
             self._supervisor.out_of_time.set()
             raise
         finally:
+            await self._live.close(wait=not self._supervisor.out_of_time.is_set())
             await inbox.close()
             await recovery.cancel()
             await self._drain_tapes()
@@ -204,6 +207,7 @@ class _JobRun:
         return Disposition.TAKEN_OVER if self._supervisor.lost else Disposition.HANDED_ON
 
     async def _complete(self, ending: Ending | None, recovery: EarlierRecovery) -> Disposition:
+        self._live.end()
         try:
             result = await self._finish(recovery).run(ending)
         except LeaseLostError as error:
@@ -239,6 +243,7 @@ class _JobRun:
             recovery.recorded,
             self._attempts.made,
             self._supervisor.out_of_time,
+            self._live.ended,
         )
 
     async def _drain_tapes(self) -> bool:

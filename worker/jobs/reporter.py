@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -14,10 +15,15 @@ import msgspec
 from worker.contracts.job import Job
 from worker.contracts.status import (
     AUDIO_SUCCESS,
+    ENDPOINT_FAILED,
+    ENDPOINT_RUNNING,
+    MOST_ENDPOINT_CHANGES,
     SEQUENCES_PER_ATTEMPT,
     BotStatus,
+    EndpointChange,
     audio_event,
     bot_status,
+    endpoint_event,
     pause_event,
     state_event,
     upload_delayed_event,
@@ -32,11 +38,15 @@ from worker.delivery.lease import Lease, LeaseLostError
 from worker.delivery.object_store import NotFoundError, ObjectStore
 from worker.iso_time import iso_utc
 from worker.reasons import Reason
+from worker.safe_text import printable, redact
 from worker.states import State
 
 logger = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
+
+LONGEST_WHY: Final = 200
+"""Characters of why an endpoint of live streams failed."""
 
 DRAIN_ROUND: Final = 2.0
 """Seconds of one wait for events; between two of them it is noticed that the worker is out of time."""
@@ -90,9 +100,13 @@ class Reporter:
         """When the call was told of the recording, by any attempt (ISO 8601); None: it was not."""
         self._paused = before.paused if before is not None else False
         self.attempt = attempt
+        self.endpoint_changes = before.realtime_endpoints if before is not None else []
+        """The states that endpoints of live streams entered, in all attempts."""
+        self._recording_started_at = before.recording_started_at if before is not None else None
         self._history = before.history if before is not None else []
         self._count = 0
         self._upload_delayed = 0
+        self._result_is_sent = False
         self._status: BotStatus | None = None
         self._unwritten: BotStatus | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -113,7 +127,13 @@ class Reporter:
             self._job, state, reason, names, self.attempt, self.next_sequence(), self._clock()
         )
         status = msgspec.structs.replace(
-            status, pod=self._pod, node=self._node, announced_at=self.announced_at, paused=self._paused
+            status,
+            pod=self._pod,
+            node=self._node,
+            announced_at=self.announced_at,
+            paused=self._paused,
+            recording_started_at=self._recording_started_at,
+            realtime_endpoints=self.endpoint_changes,
         )
         status = with_change(status, self._history)
         self._history = status.history
@@ -153,6 +173,56 @@ class Reporter:
         self._send(pause_event(status, self._job.custom_attributes))
         self._write_soon(status)
 
+    @property
+    def recording_started_at(self) -> float | None:
+        """When the recording of the first attempt that recorded began (Unix seconds); None: none has."""
+        recording = (each.at for each in self._history if each.state == State.IN_CALL_RECORDING)
+        began = self._recording_started_at or next(recording, None)
+        return None if began is None else datetime.fromisoformat(began).timestamp()
+
+    def recording_began(self, at: float) -> None:
+        """Writes into bot.json, soon, that a recording began at ``at`` (Unix seconds), unless an earlier one did."""
+        if self._recording_started_at is None:
+            self._recording_started_at = iso_utc(at, "microseconds")
+            if self._status is not None:
+                self._status = msgspec.structs.replace(
+                    self._status, recording_started_at=self._recording_started_at
+                )
+                self._write_soon(self._status)
+
+    def endpoint(self, number: int, code: str, message: str = "") -> None:
+        """Reports that an endpoint of live streams entered the state ``code``: sends an event, and writes bot.json soon.
+
+        Nothing is reported before the first state, and with the result nothing more.
+        """
+        if self._status is None or self._result_is_sent:
+            return
+        at = iso_utc(self._clock())
+        shown = printable(self._job.redactor().text(redact(message)), LONGEST_WHY)
+        change = EndpointChange(
+            number=number, code=code, sub_code=None, message=shown, attempt=self.attempt, at=at
+        )
+        self.endpoint_changes = [*self.endpoint_changes, change][-MOST_ENDPOINT_CHANGES:]
+        self._status = msgspec.structs.replace(
+            self._status,
+            sequence=self.next_sequence(),
+            updated_at=at,
+            realtime_endpoints=self.endpoint_changes,
+        )
+        self._send(endpoint_event(self._status, change, self._job.custom_attributes))
+        self._write_soon(self._status)
+
+    def end_endpoints(self) -> None:
+        """Reports that endpoints failed whose end nobody reported: what sent to them was lost."""
+        if self._recording_started_at is None:
+            return
+        last = {change.number: change.code for change in self.endpoint_changes}
+        for endpoint in self._job.live:
+            if last.get(endpoint.number, ENDPOINT_RUNNING) == ENDPOINT_RUNNING:
+                self.endpoint(
+                    endpoint.number, ENDPOINT_FAILED, "its end is not known: what sent to it was lost"
+                )
+
     async def audio_ready(self) -> None:
         """Reports that audio_streams.json is there: first in bot.json, then by an event.
 
@@ -179,6 +249,7 @@ class Reporter:
             await self._sending
         if not await self._may_speak():
             raise LeaseLostError("the result is not sent: another worker has the bot")
+        self._result_is_sent = True
         self._events.send(result)
         if not await self._drain_events(seconds, out_of_time):
             return False

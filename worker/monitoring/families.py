@@ -30,9 +30,9 @@ def counter(registry: CollectorRegistry, name: str, text: str, *labels: str) -> 
     return Counter(name, text, labels, namespace=NAMESPACE, registry=registry)
 
 
-def gauge(registry: CollectorRegistry, name: str, text: str) -> Gauge:
+def gauge(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:
     """A gauge in our namespace."""
-    return Gauge(name, text, namespace=NAMESPACE, registry=registry)
+    return Gauge(name, text, labels, namespace=NAMESPACE, registry=registry)
 
 
 def histogram(

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from worker.monitoring.capture_metrics import CaptureMetrics
 from worker.monitoring.delivery_metrics import DeliveryMetrics
 from worker.monitoring.job_metrics import JobMetrics
+from worker.monitoring.live_metrics import LiveMetrics
 from worker.tape.events import TapeEvent
 
 
@@ -22,6 +23,7 @@ class Metrics:
         self.job = JobMetrics(registry)
         self.capture = CaptureMetrics(registry)
         self.delivery = DeliveryMetrics(registry)
+        self.live = LiveMetrics(registry)
 
     def observe(self, event: TapeEvent) -> None:
         """Takes the tape's next event, live or replayed."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from worker.browser.injected_scripts import TapLimits
 from worker.lifecycle.ending import Ending
 from worker.lifecycle.leave_policy import STANDALONE, LeavePolicy
 from worker.manifest.schema import Announcement, Manifest
@@ -19,7 +20,8 @@ class RecordingRequest(NamedTuple):
     ``output`` is the folder of the tape and the files. ``policy`` says when to leave; ``announcement`` is written into the
     chat, None: nothing. ``failure`` is the folder for a snapshot of the page if the bot is not admitted or something fails,
     None: no snapshot. ``comes_back``: another attempt follows if this one ends with a fault. ``controls``: what the bot is told
-    meanwhile, None: nothing.
+    meanwhile, None: nothing. ``limits`` are those of what the page buffers, None: of a recording that nobody hears while it
+    runs.
     """
 
     bot_id: str
@@ -31,6 +33,7 @@ class RecordingRequest(NamedTuple):
     failure: Path | None = None
     comes_back: bool = False
     controls: Controls | None = None
+    limits: TapLimits | None = None
 
 
 class Cost(NamedTuple):

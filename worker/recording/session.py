@@ -123,7 +123,9 @@ async def attend(
             gate.observers.append(lambda batch: media.observe(batch, clock()))
             take = DeafnessWatch(gate.take).take
             scripts = PLATFORMS[request.link.platform].page_scripts
-            tap = await Tap.attach(context, take, scripts, clock=clock, read_clocks=clock.read)
+            tap = await Tap.attach(
+                context, take, scripts, request.limits, clock=clock, read_clocks=clock.read
+            )
             page = await tap.open_page()
             window = PageWindow(page, minimizes=settings.minimize)
             signed_in = settings.storage_state is not None

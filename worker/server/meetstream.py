@@ -85,7 +85,7 @@ def create_bot(services: Given, request: AnyRequest, body: RawBody) -> Response[
         raise ApiError(400, "meeting_link is required.")
     values.pop("meeting_url", None)
     job = read_job(values, read_meetstream)
-    services.url_checks.check(request.auth.name, values, "callback_url")
+    services.url_checks.check(request.auth.name, job, values)
     creation = create_once(
         services.bots,
         Request(

@@ -12,7 +12,8 @@ from litestar import Response, Router, delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, RawBody
 
-from worker.contracts.bot_facts import BotFacts, bot_of
+from worker.contracts.bot_facts import BotFacts, bot_of, endpoint_kind
+from worker.contracts.live_fields import MOST_ENDPOINTS
 from worker.contracts.recall import RecallBot, read_recall
 from worker.contracts.recall_documents import (
     ARTIFACTS,
@@ -21,6 +22,7 @@ from worker.contracts.recall_documents import (
     DocumentUrl,
     artifact_document,
     bot_document,
+    endpoint_documents,
     full_recording_document,
     mixed_form,
     recording_document,
@@ -70,6 +72,8 @@ def recall_router() -> Router:
             retrieve_recording,
             delete_recording,
             *(handler for kind in ARTIFACTS for handler in _artifact_routes(kind)),
+            list_realtime_endpoints,
+            retrieve_realtime_endpoint,
         ],
         guards=[Access(Vendor.RECALL)],
         security=NEEDS_KEY,
@@ -88,7 +92,7 @@ def create_bot(services: Given, request: AnyRequest, body: RawBody) -> Response[
     """Sends a bot. A replay of an Idempotency-Key gives the bot of the first request."""
     values = _body(body, services.demo)
     job = read_job(values, read_recall)
-    services.url_checks.check(request.auth.name, values, "webhook_url")
+    services.url_checks.check(request.auth.name, job, values)
     creation = create_once(
         services.bots,
         Request(
@@ -175,7 +179,7 @@ def update_bot(services: Given, request: AnyRequest, bot_id: FromPath[str], body
         raise ApiError(400, "The bot was made in another form.", code="update_bot_failed")
     kept = {name: value for name, value in record.body.items() if name != "bot_id"}
     job = read_job({**kept, **changes}, read_recall, bot_id)
-    services.url_checks.check(request.auth.name, changes, "webhook_url")
+    services.url_checks.check(request.auth.name, job, changes)
     try:
         return _bot(services, request, services.bots.change(record, job))
     except BotBusyError as error:
@@ -221,7 +225,7 @@ def list_recordings(
         request,
         bot_id,
         cursor,
-        lambda facts: full_recording_document(facts, _urls(services, request, facts)),
+        lambda facts: _listed(full_recording_document(facts, _urls(services, request, facts))),
     )
 
 
@@ -278,7 +282,7 @@ def _artifact_routes(kind: str) -> list[HTTPRouteHandler]:
             request,
             bot_id,
             cursor,
-            lambda facts: artifact_document(facts, kind, _urls(services, request, facts)),
+            lambda facts: _listed(artifact_document(facts, kind, _urls(services, request, facts))),
         )
 
     @get(
@@ -297,6 +301,33 @@ def _artifact_routes(kind: str) -> list[HTTPRouteHandler]:
         return document
 
     return [list_artifacts, retrieve_artifact]
+
+
+@get("/realtime_endpoint", opt={LIMIT: "list"}, responses=responses(Vendor.RECALL, 400), sync_to_thread=True)
+def list_realtime_endpoints(
+    services: Given,
+    request: AnyRequest,
+    recording_id: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+) -> Document:
+    """Lists receivers of live streams by cursor, those of the newest bots first; filters as for artifacts."""
+    bot_id = None if recording_id is None else bot_of(RECORDING, recording_id) or ""
+    return _cursor_page(services, request, bot_id, cursor, endpoint_documents)
+
+
+@get("/realtime_endpoint/{endpoint_id:str}", responses=responses(Vendor.RECALL, 404), sync_to_thread=True)
+def retrieve_realtime_endpoint(services: Given, request: AnyRequest, endpoint_id: FromPath[str]) -> Document:
+    """Returns a receiver of live streams."""
+    # The id leads to one bot for each number that the endpoint can have; one of them is there.
+    for number in range(MOST_ENDPOINTS + 1):
+        bot_id = bot_of(endpoint_kind(number), endpoint_id)
+        if bot_id is None or services.bots.find(request.auth.name, bot_id) is None:
+            continue
+        documents = endpoint_documents(_facts(services, request, bot_id))
+        for document in documents:
+            if document["id"] == endpoint_id.lower():
+                return document
+    raise ApiError(404, NOT_FOUND)
 
 
 def bot_answer(services: Services, request: AnyRequest, bot_id: str) -> Document:
@@ -329,9 +360,9 @@ def _cursor_page(
     request: AnyRequest,
     bot_id: str | None,
     cursor: str | None,
-    document_of: Callable[[BotFacts], Document | None],
+    documents_of: Callable[[BotFacts], list[Document]],
 ) -> Document:
-    """A page of what ``document_of`` makes of bots: of one bot, or of the next PAGE bots."""
+    """A page of what ``documents_of`` makes of bots: of one bot, or of the next PAGE bots."""
     workspace = request.auth.name
     next_entry = None
     bots: Iterator[BotFacts] | list[BotFacts]
@@ -341,7 +372,7 @@ def _cursor_page(
     else:
         bots, next_entry = services.bots.page(workspace, read_cursor(cursor), PAGE, with_manifest=True)
     wanted = _document_filter(request)
-    documents = [document for facts in bots if (document := document_of(facts)) is not None]
+    documents = [document for facts in bots for document in documents_of(facts)]
     return {
         "next": None
         if next_entry is None
@@ -349,6 +380,10 @@ def _cursor_page(
         "previous": None,
         "results": [document for document in documents if wanted(document)],
     }
+
+
+def _listed(document: Document | None) -> list[Document]:
+    return [] if document is None else [document]
 
 
 def _document_filter(request: AnyRequest) -> Callable[[Document], bool]:

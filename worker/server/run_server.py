@@ -101,7 +101,7 @@ def run_server(
     preflight(store, settings.prefix, queue, sent_events)
     dispatcher = _dispatcher(options, settings, os.environ, queue)
     registry = CollectorRegistry()
-    guard = UrlGuard(read_allowed(server_settings.allowed_urls))
+    guard = UrlGuard(read_allowed(settings.allowed_urls))
     events = open_events(settings, aws, REQUEST_RETRY)
     bots = Bots(store, settings.prefix, dispatcher, time.time, events)
     webhooks = Webhooks(
@@ -121,7 +121,7 @@ def run_server(
         metrics=ServerMetrics(registry),
         prefix=prefix,
         demo=settings.local_demo,
-        url_checks=UrlChecks(guard),
+        url_checks=UrlChecks(guard, plain_live=settings.live.allow_plain),
     )
     health = Health(CaptureHealth())
     app = build_app(services, dispatcher, trusted, health, webhooks)

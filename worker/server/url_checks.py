@@ -1,60 +1,98 @@
-"""Refuses bots whose webhooks would lead inside, when they are made: in the vendor's words."""
+"""Refuses bots whose webhooks or live streams would lead inside, when they are made: in the vendor's words."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
+from worker.contracts.job import Job, Vendor
 from worker.contracts.json_body import JobError
-from worker.delivery.url_guard import UrlBlockedError, UrlError, UrlGuard, read_url
+from worker.contracts.live_fields import schemes_of
+from worker.delivery.url_guard import (
+    HTTP_SCHEMES,
+    UrlBlockedError,
+    UrlError,
+    UrlGuard,
+    has_name,
+    read_url,
+)
 from worker.server.errors import ApiError, bad_body
 from worker.server.shares import Shares
 
 logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 3.0
-"""Seconds for which a name is looked up while a client waits. The URL is judged again at each delivery."""
+"""Seconds for which a request's names are looked up while a client waits. Each URL is judged again when it is called."""
 
 LOOKUPS: Final = 32
-"""Names that are looked up at once."""
+"""Requests whose names are looked up at once."""
 
 LOOKUPS_OF_ONE: Final = 4
 """Of them, those of one workspace: each holds a thread of requests for up to PATIENCE."""
 
+_BLOCKED_STATUS: Final[Mapping[Vendor, int]] = MappingProxyType({"meetstream": 400, "recall": 403})
+_WEBHOOK_FIELDS: Final[Mapping[Vendor, str]] = MappingProxyType(
+    {"meetstream": "callback_url", "recall": "webhook_url"}
+)
+
+
+class _Url(NamedTuple):
+    """A URL of a request, the dotted name of its field, and the schemes that it may have."""
+
+    field: str
+    url: Any
+    schemes: frozenset[str]
+
 
 class UrlChecks:
-    """Checks URLs of requests by ``guard``. Thread-safe."""
+    """Checks URLs of requests by ``guard``. ``plain_live``: live streams may go to URLs without TLS. Thread-safe."""
 
-    def __init__(self, guard: UrlGuard) -> None:
+    def __init__(self, guard: UrlGuard, *, plain_live: bool = False) -> None:
         self._guard = guard
+        self._plain_live = plain_live
         self._shares = Shares(LOOKUPS_OF_ONE, LOOKUPS)
 
-    def check(self, workspace: str, values: Mapping[str, Any], field: str) -> None:
-        """Raises ApiError if ``values`` have a ``field`` that is set and no URL (400), or leads inside (MeetStream's form 400,
-        Recall.ai's 403 ``request_blocked``). Blocks.
+    def check(self, workspace: str, job: Job, values: Mapping[str, Any]) -> None:
+        """Raises ApiError if a URL that ``values`` set is none (400), or leads inside (MeetStream's form 400, Recall.ai's 403
+        ``request_blocked``). ``job`` is the one that they are of. Blocks.
 
-        A host that is not found within PATIENCE passes, and so does any URL at once while LOOKUPS_OF_ONE of the workspace are
-        looked up: a slow name server is no fault of the request, and each delivery judges its URL again.
+        A host that is not found within PATIENCE passes, and so does any name at once while LOOKUPS_OF_ONE of the workspace are
+        looked up: a slow name server is no fault of the request, and each URL is judged again when it is called.
         """
-        url = values.get(field)
-        if url is None or url == "":
+        names: list[_Url] = []
+        for url in self._urls(job, values):
+            try:
+                if has_name(read_url(url.url, url.schemes)):
+                    names.append(url)
+                else:
+                    self._guard.check(url.url, url.schemes)
+            except UrlError as error:
+                raise _refusal(job.vendor, url.field, error) from error
+        if not names:
             return
         try:
-            read_url(url)
-            self._look_up(workspace, url)
+            self._look_up(workspace, job.vendor, names)
         except TimeoutError:
-            logger.warning("the host of %s is not found in time; it is judged again at each delivery", field)
-        except UrlBlockedError as error:
-            status = 400 if field == "callback_url" else 403
-            raise ApiError(status, f"{field}: {error}", code="request_blocked") from error
-        except UrlError as error:
-            raise bad_body(JobError(f"job: {field}: {error}", field=[field])) from error
+            logger.warning(
+                "hosts of a request are not found in time; they are judged again when they are called"
+            )
 
-    def _look_up(self, workspace: str, url: str) -> None:
-        """Raises what the guard raises, and TimeoutError."""
+    def _urls(self, job: Job, values: Mapping[str, Any]) -> list[_Url]:
+        field = _WEBHOOK_FIELDS[job.vendor]
+        given = values.get(field)
+        urls = [] if given is None or given == "" else [_Url(field, given, HTTP_SCHEMES)]
+        for endpoint in job.live:
+            if endpoint.field.partition(".")[0] in values:
+                schemes = schemes_of(endpoint.transport, plain=self._plain_live)
+                urls.append(_Url(endpoint.field, endpoint.url, schemes))
+        return urls
+
+    def _look_up(self, workspace: str, vendor: Vendor, urls: Sequence[_Url]) -> None:
+        """Raises ApiError, what the guard raises, and TimeoutError."""
         if not self._shares.take(workspace):
             raise TimeoutError
         found: Future[None] = Future()
@@ -62,7 +100,7 @@ class UrlChecks:
         def look_up() -> None:
             why: Exception | None = None
             try:
-                self._guard.check(url)
+                self._judge(vendor, urls)
             except Exception as error:  # noqa: BLE001 - the request raises it
                 why = error
             self._shares.give_back(workspace)
@@ -79,3 +117,16 @@ class UrlChecks:
             self._shares.give_back(workspace)
             raise
         found.result(PATIENCE)
+
+    def _judge(self, vendor: Vendor, urls: Sequence[_Url]) -> None:
+        for url in urls:
+            try:
+                self._guard.check(url.url, url.schemes)
+            except UrlError as error:
+                raise _refusal(vendor, url.field, error) from error
+
+
+def _refusal(vendor: Vendor, field: str, error: UrlError) -> ApiError:
+    if isinstance(error, UrlBlockedError):
+        return ApiError(_BLOCKED_STATUS[vendor], f"{field}: {error}", code="request_blocked")
+    return bad_body(JobError(f"job: {field}: {error}", field=field.split(".")))

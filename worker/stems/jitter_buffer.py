@@ -69,9 +69,6 @@ class SlotCounts(msgspec.Struct):
 class JitterBuffer:
     """Orders the packets of one slot (SSRC), which arrive in any order, by sequence."""
 
-    can_put_back = True
-    """Whether a packet that was taken may wait on."""
-
     def __init__(self, source_of: Callable[[tuple[int, ...]], int | None] = contributing_source) -> None:
         """``source_of`` returns the source of a packet by its CSRC list; packets of two sources have two clocks."""
         self._source_of = source_of

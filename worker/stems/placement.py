@@ -220,7 +220,7 @@ class SlotPlacement:
     def _waits_on(self, packet: Packet, offset: float) -> bool:
         """Whether a late packet must wait for more packets to show why it is late; each waits once."""
         gap = packet.timestamp - self._clock_timestamp
-        if packet.due > packet.arrival or not 0 <= gap <= FORGOTTEN or not self.buffer.can_put_back:
+        if packet.due > packet.arrival or not 0 <= gap <= FORGOTTEN:
             return False
         goes_on = self._next_timestamp >= 0 and gap <= self._missing(packet) * self._last_samples
         least = STALL_IN_SPEECH if goes_on else STALL

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from worker.audio.opus import SAMPLE_RATE
 from worker.roster.sources import contributing_source
 from worker.stems.drift_correction import allows_correction, is_drifted
-from worker.stems.jitter_buffer import JitterBuffer, Packet
+from worker.stems.jitter_buffer import MAX_MISORDER, JitterBuffer, Packet
 from worker.stems.placement import SlotPlacement
 
 
@@ -18,10 +19,8 @@ class PromptBuffer(JitterBuffer):
     """Releases packets in sequence at once.
 
     Those behind a gap, and the first of all, wait for ``deadline`` seconds after their arrival at most. Then the stream goes
-    on; what is missing and comes later is counted as late.
+    on; what is missing and comes later is counted as late. A packet that was put back is in sequence, so it does not wait on.
     """
-
-    can_put_back = False
 
     def __init__(
         self, deadline: float, source_of: Callable[[tuple[int, ...]], int | None] = contributing_source
@@ -36,9 +35,20 @@ class PromptBuffer(JitterBuffer):
         while pending and (pending[0].sequence == self._released_sequence + 1 or pending[0].due <= limit):
             yield self.take()
 
+    def take(self) -> Packet:
+        """See JitterBuffer. What was sent shortly before the first packet of all and comes later is late, and no new stream."""
+        if not self._has_released:
+            first = self.pending[0].sequence
+            self._lost.add(first - MAX_MISORDER, first)
+        return super().take()
+
 
 class PromptPlacement(SlotPlacement):
-    """Corrects drift at the next packet that is quiet enough: few are known in advance from which to choose the quietest."""
+    """Places packets of which few behind them are known in advance.
+
+    Drift is corrected at the next packet that is quiet enough. A late packet seldom shows why it is late: as soon as later
+    ones show that it was queued, and that no clock stood still, they go back to their places, before what was placed too late.
+    """
 
     _awaits_quiet = False
     """Whether a drift is to be corrected."""
@@ -51,6 +61,10 @@ class PromptPlacement(SlotPlacement):
                 self._awaits_quiet = False
             elif allows_correction(drift, packet):
                 self._correct_at = packet.sequence
+        if packet.payload and packet.csrc == self._csrc and self._track is not None:
+            offset = packet.arrival * SAMPLE_RATE - packet.timestamp
+            if self._clock.undo_standstill(packet.timestamp, offset):
+                self._track.go_back(self._clock.base + packet.timestamp)
         super().place(packet)
 
     def _check_drift(self, packet: Packet) -> None:

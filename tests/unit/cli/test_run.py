@@ -33,6 +33,16 @@ def test_missing_settings_and_arguments_are_named_in_one_line(capsys: pytest.Cap
     assert "cannot be read: No such file" in error_of(capsys, "run", "--job", "/nowhere/job.json")
 
 
+def test_wrong_settings_of_live_streams_are_told_before_a_job_is_received(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEETSTEMS_ALLOW_PRIVATE_URLS", "10.0.0.0/99")
+    assert "MEETSTEMS_ALLOW_PRIVATE_URLS: '10.0.0.0/99'" in error_of(capsys, "run")
+    monkeypatch.setenv("MEETSTEMS_ALLOW_PRIVATE_URLS", "10.0.0.0/8")
+    monkeypatch.setenv("MEETSTEMS_LIVE_SECRET_FILE", "/nowhere/secret")
+    assert "MEETSTEMS_LIVE_SECRET_FILE='/nowhere/secret': cannot be read" in error_of(capsys, "run")
+
+
 def test_run_local_asks_a_proxy_of_the_environment_for_nothing(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from tests.support.live_validators import (
     check_meetstream_text,
     check_recall,
 )
-from worker.contracts.bot_facts import related_id
+from worker.contracts.bot_facts import endpoint_id, related_id
 from worker.contracts.live_endpoints import (
     AUDIO_MIXED,
     AUDIO_OPUS,
@@ -65,10 +65,15 @@ def form(
     events: tuple[str, ...] = ALL,
     metadata: dict[str, Any] | None = None,
     bot_id: str = BOT_ID,
-    **endpoint: Any,
+    metadata_of_endpoint: dict[str, str] | None = None,
 ) -> MessageForm:
     place = LiveEndpoint(
-        number=1, form=kind, transport=Transport.WEBSOCKET, url="wss://example.com", events=events, **endpoint
+        number=1,
+        form=kind,
+        transport=Transport.WEBSOCKET,
+        url="wss://example.com",
+        events=events,
+        metadata=metadata_of_endpoint or {},
     )
     bot = LiveBot(bot_id=bot_id, platform=Platform.GOOGLE_MEET, metadata=metadata or {}, attempt=2)
     opened = open_form(place, bot)
@@ -172,12 +177,15 @@ def test_a_separate_message_tells_whose_sound_it_is_and_when_it_was() -> None:
 
 
 def test_ids_are_those_of_the_api_and_metadata_are_texts() -> None:
-    recall = form(metadata={"a": "b", "n": 1, "deep": {"x": [True, None]}})
+    recall = form(
+        metadata={"a": "b\ud800", "n": 1, "deep": {"x": [True, None]}}, metadata_of_endpoint={"c": "d"}
+    )
     data = check_recall(recall.encode(PCM))["data"]
-    assert data["bot"] == {"id": BOT_ID, "metadata": {"a": "b", "n": "1", "deep": '{"x":[true,null]}'}}
+    assert data["bot"] == {"id": BOT_ID, "metadata": {"a": "b?", "n": "1", "deep": '{"x":[true,null]}'}}
+    assert data["realtime_endpoint"]["metadata"] == {"c": "d"}
     assert data["recording"]["id"] == related_id("recording", BOT_ID)
     assert data["audio_separate"]["id"] == related_id("audio_separate", BOT_ID)
-    assert data["realtime_endpoint"]["id"] == related_id("realtime_endpoint_1", BOT_ID)
+    assert data["realtime_endpoint"]["id"] == endpoint_id(1, BOT_ID)
     mixed = check_recall(recall.encode(LiveMix(position=0, pcm=b"ab", arrived=0.0)))["data"]
     assert mixed["audio_mixed"]["id"] == related_id("audio_mixed", BOT_ID)
     joined = check_recall(recall.encode(JOINED))["data"]
@@ -253,6 +261,16 @@ def test_a_new_name_is_in_the_next_message() -> None:
         assert check_meetstream_frame(meetstream.encode(item)).speaker_name == (name or "")
 
 
+def test_each_message_says_how_far_its_own_sound_is_the_speakers() -> None:
+    recall = form()
+    gated = msgspec.structs.replace(PCM, isolation=Isolation.GATED_MIX)
+    extras = [
+        check_recall(recall.encode(item))["data"]["data"]["participant"]["extra_data"]
+        for item in (JOINED, PCM, gated, JOINED, PCM)
+    ]
+    assert [extra.get("isolation") for extra in extras] == [None, "separated", "gated-mix", None, "separated"]
+
+
 def test_a_gap_is_told_to_those_who_get_sound() -> None:
     whole = check_recall(form().gap(1.23456, None))
     assert (whole["event"], whole["data"]["data"]) == (
@@ -287,9 +305,9 @@ def test_a_frame_names_its_speaker(person: LivePerson | None, speaker: tuple[str
 
 
 def test_a_frame_cuts_a_long_name_between_characters() -> None:
-    item = msgspec.structs.replace(PCM, person=msgspec.structs.replace(ADA, name="x" + "é" * 40_000))
+    item = msgspec.structs.replace(PCM, person=msgspec.structs.replace(ADA, name="é" * 40_000))
     frame = check_meetstream_frame(form(LiveForm.MEETSTREAM_AUDIO).encode(item))
-    assert frame.speaker_name == "x" + "é" * 32_767
+    assert frame.speaker_name == "é" * 32_767
     assert frame.pcm == PCM.pcm
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import inspect
 
@@ -158,7 +158,7 @@ UNSERVED = [
 def test_the_fields_without_effect_are_found() -> None:
     assert ("meeting_link", ("video_required",)) in UNSERVED
     assert ("meeting_url", ("chat", "on_bot_join", "send_to")) in UNSERVED
-    assert len(UNSERVED) >= 15
+    assert len(UNSERVED) >= 13
 
 
 @pytest.mark.parametrize(("link", "path"), UNSERVED)
@@ -208,12 +208,16 @@ def test_only_bodies_up_to_the_largest_size_are_accepted() -> None:
     assert f"expected at most {MAX_BODY_BYTES}" in str(refusal(body + " "))
 
 
+JOINERS = {0x200C: None, 0x200D: None}
+"""Characters that some scripts need: worker.safe_text.printable leaves them, and str.isprintable does not count them."""
+
+
 def check_accepted_or_refused(body: bytes | str) -> None:
     """The body is accepted and its values can be parsed again, or it is refused in one line; nothing else happens."""
     try:
         job = parse_job(body, lambda: "new-id")
     except JobError as error:
-        assert str(error).isprintable()
+        assert str(error).translate(JOINERS).isprintable()
         assert len(str(error)) < 400
     else:
         again = parse_job(msgspec.json.encode(job.body), lambda: job.bot_id)
@@ -249,6 +253,7 @@ def test_any_json_is_accepted_or_refused(value: object) -> None:
         max_size=5,
     ),
 )
+@example("meeting_link", {"audio_separate_streams": {"\u200c": None}})
 def test_any_value_in_any_field_is_accepted_or_refused(link: str, fields: dict[str, Any]) -> None:
     check_accepted_or_refused(json.dumps({**fields, link: LINK}))
 

@@ -36,7 +36,7 @@ GUIDES: list[tuple[dict[str, Any], bool, list[str]]] = [
             },
         },
         True,
-        ["recording_config.realtime_endpoints"],
+        [],
     ),
     ({"meeting_url": LINK, "recording_config": {"audio_separate_raw": {}}}, True, []),
     (

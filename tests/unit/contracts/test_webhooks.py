@@ -6,14 +6,16 @@ import msgspec
 import pytest
 
 from tests.support.sample_manifests import meeting
-from worker.contracts.bot_facts import BotFacts, related_id
+from worker.contracts.bot_facts import BotFacts, endpoint_id, related_id
 from worker.contracts.meetstream import read_meetstream
 from worker.contracts.recall import read_recall
 from worker.contracts.status import (
     BotStatus,
+    EndpointChange,
     audio_event,
     bot_status,
     delayed_event,
+    endpoint_event,
     state_event,
     with_change,
 )
@@ -71,7 +73,8 @@ class Visit:
             entered = bot_status(self.job, state, reason, names, 1, 1000 + self.count, NOW + self.count)
             status = with_change(entered, self.status.history if self.status else [])
             audio = self.status.audio_status if self.status else status.audio_status
-            status = msgspec.structs.replace(status, audio_status=audio)
+            endpoints = self.status.realtime_endpoints if self.status else []
+            status = msgspec.structs.replace(status, audio_status=audio, realtime_endpoints=endpoints)
             # bot.json is written after the event was sent.
             self.send(state_event(status, names.event, self.job.custom_attributes))
             self.status = status
@@ -300,6 +303,80 @@ def test_a_pause_is_told_in_recalls_words() -> None:
         assert (webhook.event, webhook.body["data"]["data"]["code"]) == (f"recording.{code}", code)
         assert set(webhook.body["data"]) == {"data", "recording", "bot"}
         assert webhook.key not in {each.key for each in visit.once}
+
+
+ENDPOINTS: dict[str, Any] = {
+    "recording_config": {
+        "realtime_endpoints": [
+            {
+                "type": "webhook",
+                "url": f"https://live.example/{number}",
+                "events": ["participant_events.join"],
+                "metadata": {"shard": str(number)},
+            }
+            for number in range(2)
+        ]
+    }
+}
+
+
+def with_endpoints(form: Form) -> Visit:
+    """In the call, where endpoint 0 was reached in each of two attempts, and 1 failed."""
+    visit = Visit(form, **ENDPOINTS).enter(*TO_RECORDING)
+    for seconds, number, code in ((1, 0, "running"), (2, 1, "failed"), (3, 0, "running"), (4, 0, "done")):
+        assert visit.status is not None
+        change = EndpointChange(
+            number=number,
+            code=code,
+            sub_code=None,
+            message="refused" if code == "failed" else "",
+            attempt=1,
+            at=f"2026-09-21T14:14:0{seconds}.000Z",
+        )
+        changes = [*visit.status.realtime_endpoints, change]
+        visit.status = msgspec.structs.replace(
+            visit.status, realtime_endpoints=changes, sequence=visit.status.sequence + 1, updated_at=change.at
+        )
+        visit.send(endpoint_event(visit.status, change, visit.job.custom_attributes))
+    return visit
+
+
+def test_states_of_endpoints_are_told_in_recalls_words() -> None:
+    visit = with_endpoints("recall")
+    told = [each for each in visit.once if each.event.startswith("realtime_endpoint.")]
+    assert [(each.event, each.body["data"]["realtime_endpoint"]["metadata"]) for each in told] == [
+        ("realtime_endpoint.running", {"shard": "0"}),
+        ("realtime_endpoint.failed", {"shard": "1"}),
+        ("realtime_endpoint.running", {"shard": "0"}),
+        ("realtime_endpoint.done", {"shard": "0"}),
+    ]
+    assert told[1].body == {
+        "event": "realtime_endpoint.failed",
+        "data": {
+            "data": {"code": "failed", "sub_code": None, "updated_at": "2026-09-21T14:14:02.000Z"},
+            "realtime_endpoint": {"id": endpoint_id(1, BOT), "metadata": {"shard": "1"}},
+            "recording": {"id": related_id("recording", BOT), "metadata": {}},
+            "bot": {"id": BOT, "metadata": {"customer": "7", "tags": '["a"]'}},
+        },
+    }
+
+
+def test_states_of_endpoints_reach_meetstreams_receivers() -> None:
+    told = [each for each in with_endpoints("meetstream").once if each.event == "realtime_endpoint.failed"]
+    assert [(each.body["message"], each.body["status_code"]) for each in told] == [
+        ("Live streams to endpoint 1: failed (refused)", 500)
+    ]
+
+
+@pytest.mark.parametrize("form", ["recall", "meetstream"])
+def test_the_result_gives_the_states_of_endpoints_whose_events_were_lost(form: Form) -> None:
+    visit = with_endpoints(form)
+    visit.enter(State.LEAVING, State.STOPPED, reason=Reason.MEETING_ENDED)
+    visit.record().end(State.DONE, Reason.MEETING_ENDED)
+    again = webhooks_of(form, visit.events[-1], visit.facts)
+    told = [each for each in visit.once if each.event.startswith("realtime_endpoint.")]
+    repeated = [each for each in again if each.event.startswith("realtime_endpoint.")]
+    assert repeated == told
 
 
 def test_other_events_reach_meetstreams_receivers_only() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from worker.delivery.aws_clients import Aws, Credentials
@@ -19,7 +20,7 @@ from worker.jobs.context import WorkerContext, open_context, owner_name
 from worker.monitoring.health import HealthServer
 from worker.reasons import Reason
 from worker.safe_text import Redactor, Secret
-from worker.settings import BrowserSettings, SettingsError, WorkerSettings
+from worker.settings import BrowserSettings, LiveOptions, SettingsError, WorkerSettings
 from worker.states import State
 
 AWS = Aws(
@@ -129,6 +130,13 @@ async def test_the_log_hides_the_bots_token(capsys: pytest.CaptureFixture[str]) 
         context.log_about("bot", 1, Redactor(["passcode"]))
         logging.getLogger("worker").warning("t0ken-of-the-bot and passcode")
     assert capsys.readouterr().err.count("x" * 16 + " and " + "x" * 8) == 1
+
+
+async def test_the_log_hides_the_key_that_signs_live_streams(capsys: pytest.CaptureFixture[str]) -> None:
+    live = LiveOptions(signing_secret=Secret("whsec_s3cret"))
+    async with open_context(BrowserSettings(), msgspec.structs.replace(PLAIN, live=live), AWS):
+        logging.getLogger("worker").warning("signed with whsec_s3cret")
+    assert "s3cret" not in capsys.readouterr().err
 
 
 async def test_a_data_folder_is_used_in_place_of_s3_and_sqs(tmp_path: Path) -> None:

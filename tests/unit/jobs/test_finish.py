@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.support.event_sinks import ListSink
 from tests.support.job_parts import context_with, job
 from tests.support.memory_store import Failing, MemoryStore
 from tests.support.sample_manifests import recorded, someone
+from worker.contracts.job import Job
 from worker.contracts.status import BotStatus, Result
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import RefusedError, UnavailableError
@@ -36,6 +38,7 @@ from worker.monitoring.logs import LogTail
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
 from worker.settings import WorkerSettings
+from worker.states import State
 
 KEYS = bot_keys("", "bot-1")
 JOB = job(audio_separate_streams=True)
@@ -57,8 +60,13 @@ class Setup:
         *attempts: Attempt,
         recovered: list[RecordedAttempt] | Exception | None = None,
         keep_tape: bool = True,
+        job: Job = JOB,
+        ends: Sequence[int] = (),
+        before: BotStatus | None = None,
     ) -> None:
         self.store = store
+        self.ends = ends
+        """Endpoints of live streams that are done."""
         self.sink = ListSink()
         self.steady = 0.0
         self.names_at_recovery: list[str] = []
@@ -71,10 +79,25 @@ class Setup:
         number = max((each.number for each in attempts), default=1)
         self.out_of_time = threading.Event()
         fenced = FencedStore(store, lambda: self.lease.may_speak(time.time()))
-        reporter = Reporter(fenced, KEYS, self.sink, self.lease, JOB, number, time.time)
+        reporter = Reporter(fenced, KEYS, self.sink, self.lease, job, number, time.time, before=before)
+        self.reporter = reporter
         self.finish = Finish(
-            JOB, KEYS, context, fenced, self.lease, reporter, self._recover, attempts, self.out_of_time
+            job,
+            KEYS,
+            context,
+            fenced,
+            self.lease,
+            reporter,
+            self._recover,
+            attempts,
+            self.out_of_time,
+            self._live_ended,
         )
+
+    async def _live_ended(self) -> None:
+        self.names_at_live_end = list(self.sink.names)
+        for number in self.ends:
+            self.reporter.endpoint(number, "done")
 
     async def _recover(self) -> list[RecordedAttempt]:
         self.names_at_recovery = list(self.sink.names)
@@ -182,6 +205,52 @@ async def test_a_given_up_job_that_cannot_be_reported_is_recovered_all_the_same(
     setup.sink.reachable = False
     assert await setup.finish.give_up() is None
     assert KEYS.audio_streams in store.objects
+
+
+WEBHOOKS: Final = [
+    {"type": "webhook", "url": f"https://live.example/{path}", "events": ["participant_events.join"]}
+    for path in "ab"
+]
+LIVE: Final = job(recording_config={"realtime_endpoints": WEBHOOKS})
+
+
+async def test_live_streams_end_before_the_result_which_warns_of_those_that_failed(
+    store: MemoryStore, tmp_path: Path
+) -> None:
+    setup = Setup(store, tmp_path, made(2, tmp_path, GRACE), job=LIVE, ends=[0])
+    setup.reporter.enter(State.IN_CALL_RECORDING)
+    setup.reporter.recording_began(time.time())
+    setup.reporter.endpoint(1, "failed", "refused by https://user:passw0rd@live.example/b")
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    # The files are there before anything waits for a receiver.
+    assert setup.names_at_live_end[-2:] == ["bot.stopped", "audio.processed"]
+    assert setup.sink.names[-3:] == ["realtime_endpoint.done", "bot.done", "bot.result"]
+    field = "recording_config.realtime_endpoints.1.url"
+    warning = f"The live stream to {field} failed (refused by https://***@live.example/b)."
+    assert [each for each in result.warnings if "live" in each] == [warning]
+    status = msgspec.json.decode(store.objects[KEYS.status], type=BotStatus)
+    changes = [(change.number, change.code) for change in status.realtime_endpoints]
+    assert changes == [(1, "failed"), (0, "done")]
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+async def test_what_a_lost_worker_streamed_to_has_failed(
+    store: MemoryStore, tmp_path: Path, gives_up: bool
+) -> None:
+    """Endpoint 0 had failed before the worker was lost, 1 was reached."""
+    before = Setup(store, tmp_path, job=LIVE)
+    before.reporter.enter(State.IN_CALL_RECORDING)
+    before.reporter.recording_began(time.time())
+    before.reporter.endpoint(0, "failed", "refused")
+    before.reporter.endpoint(1, "running")
+    lost = before.reporter._status
+    setup = Setup(MemoryStore(), tmp_path, recovered=[EARLIER], job=LIVE, before=lost)
+    result = await (setup.finish.give_up() if gives_up else setup.finish.run(None))
+    assert result is not None
+    assert setup.sink.names.count("realtime_endpoint.failed") == 1
+    failed = [each.partition(" failed")[0][-5:] for each in result.warnings if "live stream" in each]
+    assert failed == ["0.url", "1.url"]
 
 
 WRITE: Final = "meeting.json could not be written ("

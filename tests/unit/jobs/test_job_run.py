@@ -18,6 +18,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.support.fault_proxy import Exchange, Fault, FaultProxy, Request, is_s3
+from tests.support.live_receivers import live_receiver
 from tests.support.replayed_jobs import (
     JOB,
     SECONDS,
@@ -31,6 +32,7 @@ from tests.support.replayed_jobs import (
 )
 from tests.support.uploaded_tapes import write_tape
 from tests.support.worker_process import BOT, Cloud
+from worker.browser.injected_scripts import LIVE_LIMITS
 from worker.contracts.commands import Command, Commands
 from worker.contracts.status import OutcomeKind, Result
 from worker.delivery import lease, patient_store
@@ -42,6 +44,7 @@ from worker.jobs.context import WorkerContext
 from worker.jobs.local_copy import Origin, job_folder, recording_folder
 from worker.lifecycle.ending import Ending
 from worker.reasons import Reason
+from worker.settings import LiveOptions
 from worker.tape.parts import PART_PATTERN
 
 pytestmark = pytest.mark.usefixtures("short_waits")
@@ -380,6 +383,71 @@ async def test_too_much_memory_gets_a_new_chromium(stage: Stage, monkeypatch: py
     assert await running == 0
     stage.check_recorded()
     assert stage.sample("restarts_total", reason="oom_soft_limit") == 1
+
+
+LIVE: Final = LiveOptions(allow_plain=True, buffer_seconds=60.0, retry_seconds=0.05, retries=2)
+
+
+async def test_live_streams_begin_and_end_with_the_recording(stage: Stage) -> None:
+    over = asyncio.Event()
+    async with live_receiver() as receiver:
+        send_job(stage.cloud, live_audio_required={"websocket_url": receiver.url})
+        context = stage.worker(Visit(after=over), live=LIVE, allowed_urls=("127.0.0.1",))
+        running = asyncio.create_task(handle_next(stage.cloud, context))
+        await stage.cloud.until(lambda: len(receiver.messages) > 10)
+        over.set()
+        assert await running == 0
+        assert receiver.codes == [1000]
+    ready = msgspec.json.decode(receiver.messages[0])
+    assert (ready["type"], ready["bot_id"]) == ("ready", BOT)
+    assert all(isinstance(frame, bytes) and frame[0] == 1 for frame in receiver.messages[1:])
+    # The page sends sound at once.
+    (request,) = stage.call.requests
+    assert request.limits == LIVE_LIMITS
+    stage.check_recorded()
+    names = stage.cloud.event_names()
+    assert names.index("realtime_endpoint.running") > names.index("bot.recording")
+    assert names.index("realtime_endpoint.done") < names.index("bot.result")
+    (result,) = stage.cloud.results()
+    assert (result.warnings, result.ignored) == ([], [])
+    status = stage.cloud.status()
+    assert status is not None
+    assert [each.code for each in status.realtime_endpoints] == ["running", "done"]
+    assert status.recording_started_at is not None
+    assert stage.sample("live_messages_total", transport="websocket", form="meetstream_audio") > 10
+
+
+async def test_a_receiver_that_refuses_costs_the_recording_nothing_and_is_reported(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    over = asyncio.Event()
+    async with live_receiver() as receiver:
+        receiver.status = 503
+        send_job(stage.cloud, live_audio_required={"websocket_url": f"{receiver.url}?token=s3cret-t0ken"})
+        context = stage.worker(Visit(after=over), live=LIVE, allowed_urls=("127.0.0.1",))
+        running = asyncio.create_task(handle_next(stage.cloud, context))
+        await stage.cloud.until(lambda: "realtime_endpoint.failed" in stage.cloud.event_names())
+        over.set()
+        assert await running == 0
+    stage.check_recorded()
+    (result,) = stage.cloud.results()
+    (warning,) = result.warnings
+    assert warning.startswith("The live stream to live_audio_required.websocket_url failed (")
+    assert stage.sample("live_failed_endpoints_total", transport="websocket", form="meetstream_audio") == 1
+    objects = [stage.cloud.store.get(stage.cloud.keys.folder + key).data for key in stage.cloud.objects()]
+    reported = msgspec.json.encode(stage.cloud.events())
+    assert not [each for each in (*objects, reported) if b"s3cret" in each]
+    assert "live" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+async def test_a_job_without_live_streams_has_the_batches_of_a_recording(stage: Stage) -> None:
+    send_job(stage.cloud)
+    assert await handle_next(stage.cloud, stage.worker(Visit())) == 0
+    (request,) = stage.call.requests
+    assert request.limits is None
+    stage.close()
 
 
 async def test_the_result_comes_after_the_last_part_of_the_tape(stage: Stage) -> None:

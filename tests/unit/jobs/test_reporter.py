@@ -12,7 +12,8 @@ from tests.support.event_sinks import ListSink
 from tests.support.job_parts import job
 from tests.support.memory_store import Failing, MemoryStore
 from tests.support.waits import until
-from worker.contracts.status import BotStatus
+from worker.contracts.job import Job
+from worker.contracts.status import MOST_ENDPOINT_CHANGES, BotStatus
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.errors import RefusedError
 from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
@@ -29,12 +30,14 @@ RESULT = {"event": "bot.result", "bot_id": "bot-1"}
 class Desk:
     """A reporter of attempt 2, whose lease and bot.json are in one store."""
 
-    def __init__(self, owner: str = "worker-1", store: MemoryStore | None = None) -> None:
+    def __init__(
+        self, owner: str = "worker-1", store: MemoryStore | None = None, its_job: Job | None = None
+    ) -> None:
         self.store = store or MemoryStore()
         self.steady = 0.0
         self.sink = ListSink()
         self.lease = Lease.acquire(self.store, KEYS.lease, owner, time.time(), TTL, lambda: self.steady)
-        self.reporter = Reporter(self.store, KEYS, self.sink, self.lease, job(), 2, time.time)
+        self.reporter = Reporter(self.store, KEYS, self.sink, self.lease, its_job or job(), 2, time.time)
 
     def pause(self) -> None:
         """The worker is stopped for longer than its lease."""
@@ -289,3 +292,96 @@ async def test_a_pause_is_reported_once_and_known_to_the_next_worker() -> None:
     again.paused(True)
     assert again.enter(State.IN_CALL_RECORDING).paused
     assert len(desk.sink.sent) == 5
+
+
+TOKEN = "q4Zx9kPw2LmN8vBt"
+LIVE = job(
+    recording_config={
+        "realtime_endpoints": [
+            {
+                "type": "webhook",
+                "url": f"https://live.example/{TOKEN}?key={TOKEN}",
+                "events": ["participant_events.join"],
+                "headers": {"X-Key": TOKEN},
+            }
+        ]
+    }
+)
+
+
+async def test_states_of_endpoints_are_sent_and_known_to_the_next_worker() -> None:
+    desk = Desk(its_job=LIVE)
+    desk.reporter.endpoint(0, "running")
+    assert desk.sink.sent == []
+    desk.reporter.enter(State.IN_CALL_RECORDING)
+    desk.reporter.endpoint(0, "running")
+    desk.reporter.endpoint(0, "failed", "refused\nby the receiver")
+    desk.reporter.enter(State.LEAVING, Reason.SILENCE)
+    await until(is_written(desk, State.LEAVING))
+    names = ["bot.recording", "realtime_endpoint.running", "realtime_endpoint.failed", "bot.leaving"]
+    assert desk.sink.names == names
+    changes = [
+        (each.number, each.code, each.message, each.attempt) for each in desk.status.realtime_endpoints
+    ]
+    assert changes == [(0, "running", "", 2), (0, "failed", "refused by the receiver", 2)]
+    events = desk.sink.sent[1:3]
+    assert [(event["code"], event["status_code"]) for event in events] == [("running", 200), ("failed", 500)]
+    assert [event["endpoint"] for event in events] == msgspec.to_builtins(desk.status.realtime_endpoints)
+    assert [event["updated_at"] for event in events] == [each.at for each in desk.status.realtime_endpoints]
+    later = Reporter(desk.store, KEYS, desk.sink, desk.lease, LIVE, 3, time.time, before=desk.status)
+    later.enter(State.JOINING)
+    await until(is_written(desk, State.JOINING))
+    assert len(desk.status.realtime_endpoints) == 2
+
+
+async def test_states_of_endpoints_are_bounded_in_bot_json() -> None:
+    desk = Desk(its_job=LIVE)
+    desk.reporter.enter(State.IN_CALL_RECORDING)
+    for _ in range(MOST_ENDPOINT_CHANGES + 5):
+        desk.reporter.endpoint(0, "running")
+    desk.reporter.endpoint(0, "done")
+    await until(
+        lambda: (
+            is_written(desk, State.IN_CALL_RECORDING)() and desk.status.realtime_endpoints[-1].code == "done"
+        )
+    )
+    assert len(desk.status.realtime_endpoints) == MOST_ENDPOINT_CHANGES
+
+
+async def test_nothing_of_an_endpoint_follows_the_result() -> None:
+    desk = Desk(its_job=LIVE)
+    desk.reporter.enter(State.DONE, Reason.SILENCE)
+    await desk.reporter.send_result(RESULT, 1.0, threading.Event())
+    desk.reporter.endpoint(0, "failed")
+    assert desk.sink.names[-1] == "bot.result"
+
+
+async def test_what_leads_to_an_endpoint_is_in_no_report() -> None:
+    desk = Desk(its_job=LIVE)
+    desk.reporter.enter(State.IN_CALL_RECORDING)
+    endpoint = LIVE.live[0]
+    desk.reporter.endpoint(0, "failed", f"{endpoint.url} answered 401 to {endpoint.headers}")
+    await until(lambda: is_written(desk, State.IN_CALL_RECORDING)() and bool(desk.status.realtime_endpoints))
+    assert "answered 401" in desk.status.realtime_endpoints[0].message
+    for text in (desk.store.objects[KEYS.status].decode(), str(desk.sink.sent)):
+        assert TOKEN not in text
+
+
+async def test_the_clock_of_live_streams_is_that_of_the_first_attempt_that_recorded() -> None:
+    desk = Desk()
+    assert desk.reporter.recording_started_at is None
+    desk.reporter.enter(State.IN_CALL_RECORDING)
+    desk.reporter.recording_began(1_790_000_000.123456)
+    desk.reporter.recording_began(1_790_000_100.0)
+    assert desk.reporter.recording_started_at == 1_790_000_000.123456
+    await until(is_written(desk, State.IN_CALL_RECORDING))
+    desk.reporter.enter(State.LEAVING, Reason.SILENCE)
+    await until(is_written(desk, State.LEAVING))
+    before = desk.status
+    later = Reporter(desk.store, KEYS, desk.sink, desk.lease, job(), 3, time.time, before=before)
+    assert later.recording_started_at == 1_790_000_000.123456
+    # A worker of an earlier version wrote only the states.
+    before = msgspec.structs.replace(before, recording_started_at=None)
+    later = Reporter(desk.store, KEYS, desk.sink, desk.lease, job(), 3, time.time, before=before)
+    began = later.recording_started_at
+    assert began is not None and abs(began - time.time()) < 60

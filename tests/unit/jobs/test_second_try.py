@@ -52,6 +52,9 @@ class NoReports:
     def paused(self, paused: bool) -> None:
         raise NotImplementedError
 
+    def recording_began(self, at: float) -> None:
+        raise NotImplementedError
+
 
 def written(output: Path) -> Manifest:
     return msgspec.json.decode((output / "audio_streams.json").read_bytes(), type=Manifest)

@@ -82,6 +82,14 @@ def test_speakers_come_first_and_the_silent_follow() -> None:
     assert document.participants[1].is_host
 
 
+def test_the_bot_has_its_number_also_if_it_was_heard() -> None:
+    recorded = manifest()
+    heard = recorded.participants[1].participant_id or ""
+    log = MeetingLog(started_at=zero(recorded), participants=[attendee(heard, "Notes", is_bot=True)])
+    document = merge_meetings(recorded, [log])
+    assert [person.id for person in document.participants if person.is_bot] == [BOT_NUMBER]
+
+
 def test_attempts_share_one_clock_and_their_people() -> None:
     recorded = manifest(0)
     first = MeetingLog(
@@ -110,6 +118,7 @@ def test_attempts_share_one_clock_and_their_people() -> None:
         (32.0, BOT_NUMBER, "Notes"),
         (33.0, None, ""),
     ]
+    assert [each.stranger for each in document.messages] == [0, 0, number_of_participant("stranger")]
     assert document.left_out.events == 3
 
 

@@ -5,7 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.api import MEETING, STEM, Api
+from tests.support.api import MEETING, OTHER_KEY, STEM, Api
+from worker.contracts.bot_facts import endpoint_id, related_id
+from worker.contracts.status import EndpointChange
 from worker.iso_time import iso_utc
 from worker.manifest.person_numbers import BOT_NUMBER, number_of_participant
 from worker.reasons import Reason
@@ -350,3 +352,64 @@ async def test_a_second_attempt_ends_the_call_once(api: Api) -> None:
     codes = [change["code"] for change in bot["status_changes"]]
     assert codes.count("call_ended") == codes.count("done") == 1
     assert codes[-1] == "done"
+
+
+LIVE: dict[str, Any] = {
+    "realtime_endpoints": [
+        {
+            "type": "websocket",
+            "url": "wss://public.example/s3cret-path-of-16?key=s3cret",
+            "events": ["audio_separate_raw.data", "transcript.data"],
+            "metadata": {"shard": "7"},
+        },
+        {"type": "rtmp", "url": "rtmp://public.example/"},
+        {"type": "webhook", "url": "https://public.example/", "events": ["participant_events.join"]},
+    ]
+}
+
+
+async def test_receivers_of_live_streams_are_listed_with_their_states(api: Api) -> None:
+    async with api.client() as client, api.client(OTHER_KEY) as stranger:
+        made = await client.post("/api/v1/bot", json={"meeting_url": MEETING, "recording_config": LIVE})
+        bot_id = made.json()["id"]
+        ignored = ["realtime_endpoints.0.events.transcript.data", "realtime_endpoints.1"]
+        assert made.json()["ignored"] == [f"recording_config.{each}" for each in ignored]
+        assert (await client.get("/api/v1/realtime_endpoint/")).json()["results"] == []
+        changes = [
+            EndpointChange(number=0, code="running", sub_code=None, message="", attempt=1, at=at)
+            for at in ("2026-09-21T14:13:25.000Z", "2026-09-21T14:13:26.000Z")
+        ]
+        api.enter(bot_id, State.IN_CALL_RECORDING, realtime_endpoints=changes)
+        listed = (await client.get("/api/v1/realtime_endpoint/")).json()
+        first, second = listed["results"]
+        assert (listed["next"], listed["previous"]) == (None, None)
+        assert first == {
+            "id": endpoint_id(0, bot_id),
+            "recording": {"id": related_id("recording", bot_id), "metadata": {}},
+            "created_at": first["created_at"],
+            "status": {"code": "running", "sub_code": None, "updated_at": "2026-09-21T14:13:26.000Z"},
+            "metadata": {"shard": "7"},
+            "type": "websocket",
+            "events": ["audio_separate_raw.data"],
+        }
+        assert (second["type"], second["status"]["code"]) == ("webhook", "processing")
+        assert "s3cret" not in str(listed)
+        for document in (first, second):
+            assert (await client.get(f"/api/v1/realtime_endpoint/{document['id']}/")).json() == document
+            assert (await stranger.get(f"/api/v1/realtime_endpoint/{document['id']}")).status_code == 404
+        recording = (await client.get(f"/api/v1/recording/{first['recording']['id']}/")).json()
+        assert recording["realtime_endpoints"] == [first, second]
+        path = f"/api/v1/realtime_endpoint/?recording_id={first['recording']['id']}"
+        assert len((await client.get(path)).json()["results"]) == 2
+        running = (await client.get(f"{path}&status_code=running")).json()["results"]
+        assert running == [first]
+        assert (await stranger.get(path)).json()["results"] == []
+
+
+async def test_other_ids_are_no_receivers_of_live_streams(api: Api) -> None:
+    async with api.client() as client:
+        made = await client.post("/api/v1/bot", json={"meeting_url": MEETING})
+        bot_id = made.json()["id"]
+        api.enter(bot_id, State.IN_CALL_RECORDING)
+        for other in (bot_id, endpoint_id(0, bot_id), related_id("recording", bot_id), "7", "x" * 500):
+            assert (await client.get(f"/api/v1/realtime_endpoint/{other}/")).status_code == 404

@@ -24,7 +24,13 @@ from worker.manifest.person_numbers import BOT_NUMBER, number_of_participant, nu
 from worker.platforms.registry import Platform
 from worker.roster.roster import Device, Evidence, Roster, SourceOwner, Status
 from worker.roster.tenures import tenure_key
-from worker.streaming.live_people import OURSELVES_WITHIN, SPEECH_HANGOVER, UNNAMED_LINGER, LivePeople
+from worker.streaming.live_people import (
+    MOST_EARLY_MESSAGES,
+    OURSELVES_WITHIN,
+    SPEECH_HANGOVER,
+    UNNAMED_LINGER,
+    LivePeople,
+)
 from worker.tape.events import ChatReceived, RecordingPaused, TilesSeen
 
 ZERO = 1_000.0
@@ -335,15 +341,17 @@ def test_a_screen_share_is_somebody_while_it_is_heard(room: Room) -> None:
     room.begin()
     room.show("screen", 1.0, parent_id="a", source=2)
     room.hear(2.0, source=2)
+    room.show("a", 2.5, name="Ada L")
     room.show("screen", 3.0, status=Status.OUT)
     room.hear(3.1, source=2)
     assert room.told() == [
         "1 Ada screenshare_on",
         "2 Ada (screen share) microphone on",
         "2 Ada (screen share) speech_on",
-        "3 Ada screenshare_off",
-        "2.02 Ada (screen share) speech_off",
-        "3 Ada (screen share) microphone off",
+        "2.5 Ada L update",
+        "3 Ada L screenshare_off",
+        "2.02 Ada L (screen share) speech_off",
+        "3 Ada L (screen share) microphone off",
     ]
 
 
@@ -401,6 +409,22 @@ def test_two_people_with_one_hash_have_two_numbers(room: Room, monkeypatch: pyte
     ]
 
 
+def test_nobody_has_the_number_of_the_bot(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.streaming.live_people.number_of_participant", lambda _: BOT_NUMBER)
+    room.show("a", name="Ada")
+    room.begin()
+    room.show("a", 1.0, status=Status.OUT)
+    assert {item.person.number for item in room.people.drain()} == {BOT_NUMBER + 1}
+
+
+def test_of_what_was_written_early_the_latest_is_kept(room: Room) -> None:
+    for number in range(MOST_EARLY_MESSAGES + 5):
+        room.people.observe(chat("", f"{number}", name="Ada"), 0.0, ZERO)
+    told = room.begin()
+    assert len(told) == MOST_EARLY_MESSAGES
+    assert told[0] == "0 Ada chat_message: 5"
+
+
 def test_a_large_roster_is_not_read_for_each_message(room: Room) -> None:
     for number in range(1_000):
         room.decoder.devices[f"d{number}"] = Device(device_id=f"d{number}", status=Status.IN)
@@ -428,7 +452,8 @@ def test_memory_is_bounded_whoever_speaks(room: Room, heard: str) -> None:
         else:
             room.hear(1.0, source=source)
     room.people.drain()
-    held = [each for each in vars(room.people).values() if isinstance(each, dict)]
+    parts = (room.people, room.people._numbers)
+    held = [each for part in parts for each in vars(part).values() if isinstance(each, dict | set)]
     assert all(len(each) <= 2 * MOST_PARTICIPANTS for each in held)
 
 

@@ -1,41 +1,13 @@
-"""What both vendors' live messages have in common (pure)."""
+"""Moments of a call in both vendors' live messages (pure)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import msgspec
+from typing import Any, Final
 
 from worker.iso_time import iso_utc
 
-SAMPLE_RATE = 48_000
+SAMPLE_RATE: Final = 48_000
 """Samples in a second of meeting time, by which positions count."""
-
-
-def well_formed(text: str) -> str:
-    """The text without halves of surrogate pairs, which UTF-8 does not have."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def json_text(value: Any) -> str:
-    """Compact JSON, in which only what JSON demands is escaped."""
-    return msgspec.json.encode(value).decode()
-
-
-def text_values(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """The metadata with texts only, as receivers demand: another value is its JSON."""
-    return {
-        well_formed(str(key)): well_formed(value) if isinstance(value, str) else _as_text(value)
-        for key, value in metadata.items()
-    }
-
-
-def _as_text(value: Any) -> str:
-    try:
-        return json_text(value)
-    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
-        return well_formed(str(value))
 
 
 class Moments:

@@ -1,0 +1,58 @@
+"""Whose speech a packet of a mix is by what is known when it arrives."""
+
+from __future__ import annotations
+
+from worker.roster.speaking import Caption, Dominance
+from worker.stems.attribution import SpeakerEvidence
+from worker.stems.gate import NOISE, UNKNOWN, Attribution
+from worker.stems.mix_slot import MixPacket
+from worker.streaming.live_gate import LiveGate
+
+
+def packet(at: float, csrcs: tuple[int, ...] = (), *, voiced: bool = True) -> MixPacket:
+    return MixPacket(round(at * 48_000), 960, b"\x78\x80\x00", csrcs, 7001, False, 0, voiced, voiced)
+
+
+def caption(user: str, start: float, end: float) -> Caption:
+    return Caption(user_id=user, start=start, end=end, final=True)
+
+
+def test_a_packets_own_list_decides_whatever_hints_say() -> None:
+    gate = LiveGate()
+    gate.add_hint(Dominance((9,)), 0.0)
+    assert gate.attribution(packet(1.0, (7, 8))) == Attribution((7, 8), SpeakerEvidence.CSRC)
+
+
+def test_in_a_call_that_lists_sources_a_packet_without_is_unknown_or_noise() -> None:
+    gate = LiveGate()
+    gate.add_hint(Dominance((9,)), 0.0)
+    gate.attribution(packet(1.0, (7,)))
+    assert gate.attribution(packet(1.02)) == UNKNOWN
+    assert gate.attribution(packet(1.04, voiced=False)) == NOISE
+
+
+def test_the_latest_dominant_speaker_counts_from_its_arrival_on() -> None:
+    gate = LiveGate()
+    assert gate.attribution(packet(1.0)) == UNKNOWN
+    gate.add_hint(Dominance((9,)), 1.01)
+    assert gate.attribution(packet(1.02)) == Attribution((9,), SpeakerEvidence.DSH)
+    gate.add_hint(Dominance((8, 9)), 1.03)
+    assert gate.attribution(packet(1.04)) == Attribution((8,), SpeakerEvidence.DSH)
+
+
+def test_the_latest_caption_counts_until_three_seconds_after_its_end() -> None:
+    gate = LiveGate()
+    gate.add_hint(caption("ann", 0.0, 2.0), 2.5)
+    gate.add_hint(caption("bo", -3.0, -1.0), 2.6)
+    assert gate.attribution(packet(2.6)) == Attribution(("ann",), SpeakerEvidence.CAPTIONS)
+    assert gate.attribution(packet(4.99)) == Attribution(("ann",), SpeakerEvidence.CAPTIONS)
+    assert gate.attribution(packet(5.0)) == UNKNOWN
+
+
+def test_unvoiced_packets_are_speech_only_shortly_after_a_voice() -> None:
+    gate = LiveGate()
+    gate.add_hint(Dominance((9,)), 0.0)
+    assert gate.attribution(packet(0.5, voiced=False)) == NOISE
+    gate.attribution(packet(1.0))
+    assert gate.attribution(packet(1.5, voiced=False)).speakers == (9,)
+    assert gate.attribution(packet(1.52, voiced=False)) == NOISE
