@@ -24,6 +24,8 @@ class LiveMixer:
         self.step = step_of(rate)
         """Samples at 48 kHz in one sample of the mix."""
         self._sums = np.zeros(MOST_AHEAD // self.step, np.int32)
+        self._silence = bytes(2 * (LONGEST_CHUNK // self.step))
+        """A chunk of silence, the same for all: there may be hours of it."""
         self._start = 0
         """The place of the first sum."""
         self._filled = 0
@@ -60,7 +62,7 @@ class LiveMixer:
         """Removes the first ``count`` sums."""
         filled = self._filled
         if not filled:
-            return bytes(2 * count)
+            return self._silence if 2 * count == len(self._silence) else self._silence[: 2 * count]
         pcm = np.clip(self._sums[:count], -32_768, 32_767).astype("<i2").tobytes()
         left = max(0, filled - count)
         self._sums[:left] = self._sums[count : count + left]

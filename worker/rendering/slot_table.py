@@ -48,6 +48,7 @@ class SlotTable:
         self._left_out: Counter[PayloadKind] = Counter()
         """Payloads that closed slots left out."""
         self._ahead = 0
+        self._late = 0
         self._owner = owner
 
     def open(self, key: tuple[int, int, int]) -> Slot:
@@ -86,6 +87,10 @@ class SlotTable:
         """The packets that all slots left out because they would have lain too far ahead."""
         return self._ahead + sum(slot.buffer.counts.ahead for slot in self._all())
 
+    def late(self) -> int:
+        """The packets that all slots left out because they came too late."""
+        return self._late + sum(_late(slot) for slot in self._all())
+
     def close_idle(self, now: float) -> None:
         """Closes the slots without a packet for IDLE_SECONDS before meeting time ``now`` (seconds)."""
         limit = now - IDLE_SECONDS
@@ -112,6 +117,7 @@ class SlotTable:
         self._place_waiting(slot)
         self._left_out.update(slot.buffer.payloads.left_out)
         self._ahead += slot.buffer.counts.ahead
+        self._late += _late(slot)
         self._owner.close_slot(address)
 
     def _place_waiting(self, slot: Slot) -> None:
@@ -127,3 +133,7 @@ class SlotTable:
                 if not self.misplaced:
                     logger.exception("a packet could not be placed")
                 self.misplaced += 1
+
+
+def _late(slot: Slot) -> int:
+    return sum(slot.buffer.counts.late.values())

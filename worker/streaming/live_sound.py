@@ -143,8 +143,8 @@ class LiveSound:
 
     @property
     def late(self) -> int:
-        """Packets that came after the deadline, in the slots that are open; they are not in the sound."""
-        return sum(sum(slot.buffer.counts.late.values()) for slot in self._slots.by_address.values())
+        """Packets that came after the deadline; they are not in the sound."""
+        return self._slots.late()
 
     @property
     def undecodable(self) -> int:

@@ -15,7 +15,7 @@ from worker.roster.tenures import tenure_key
 from worker.roster.voice import may_be_comfort_noise
 from worker.stems.jitter_buffer import Packet
 from worker.stems.overflow import MOST_SOURCES
-from worker.stems.separate_slot import SeparateSlot, Tracks
+from worker.stems.separate_slot import SeparateSlot
 from worker.stems.speaker_track import SPURT_GAP, SpeakerTrack
 from worker.stems.stem_set import SlotAddress
 from worker.streaming.live_source import LiveSource, PacketNow
@@ -54,6 +54,8 @@ class SeparateSound:
         self._keeps = keeps
         self._zero = 0.0
         self._now = PacketNow()
+        self.packet: Packet | None = None
+        """The packet that is being placed."""
         self._pool = DecoderPool()
         self._voices: dict[int, _Voice] = {}
         self._touched: dict[int, _Voice] = {}
@@ -75,7 +77,6 @@ class SeparateSound:
     def open_slot(self, address: SlotAddress) -> SeparateSlot:
         """Opens a slot for a new virtual stream."""
         slot = self._slots[address] = _LiveSlot(address.ssrc, self, PromptBuffer(self._deadline))
-        slot.before_packet = self._note_packet
         return slot
 
     def close_slot(self, address: SlotAddress) -> None:
@@ -138,7 +139,9 @@ class SeparateSound:
                 voice.track.speak(start, samples, packet.payload)
         self._now.into_mix = True
 
-    def _note_packet(self, packet: Packet) -> None:
+    def note_packet(self, packet: Packet) -> None:
+        """``packet`` is the one that is being placed."""
+        self.packet = packet
         now = self._now
         now.arrived = self._zero + packet.arrival
         shared = len(packet.csrcs) > 1 and len(contributing_sources(packet.csrcs)) > 1
@@ -163,17 +166,23 @@ class SeparateSound:
 
 
 class _LiveSlot(SeparateSlot, PromptPlacement):
-    """A slot whose packets are placed at once; ``before_packet`` is called with each packet before it is placed."""
+    """A slot whose packets are placed at once."""
 
-    before_packet: Callable[[Packet], None]
-
-    def __init__(self, ssrc: int, tracks: Tracks, buffer: PromptBuffer) -> None:
-        super().__init__(ssrc, tracks, buffer)
+    def __init__(self, ssrc: int, sound: SeparateSound, buffer: PromptBuffer) -> None:
+        super().__init__(ssrc, sound, buffer)
+        self._sound = sound
 
     def place(self, packet: Packet) -> None:
         """Places the slot's next packet in sequence order."""
-        self.before_packet(packet)
+        self._sound.note_packet(packet)
         super().place(packet)
+
+    def hand_over(self, csrc: int | None) -> None:
+        """See worker.stems.placement.SlotPlacement; called while another slot places a packet."""
+        packet = self._sound.packet
+        super().hand_over(csrc)
+        if packet is not None:
+            self._sound.note_packet(packet)
 
 
 class _Held(NamedTuple):

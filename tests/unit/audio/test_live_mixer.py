@@ -58,6 +58,12 @@ def test_what_lies_far_ahead_takes_no_memory(position: int) -> None:
     assert mixer.end == 0
 
 
+def test_hours_of_silence_take_little_memory() -> None:
+    chunks = LiveMixer(16_000).take(48_000 * 3_600)
+    assert len(chunks) == 36_000
+    assert len({id(chunk.pcm) for chunk in chunks}) == 1
+
+
 def test_a_taken_moment_leaves_nothing_behind() -> None:
     mixer = LiveMixer(16_000)
     rng = np.random.default_rng(1)

@@ -1,16 +1,25 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
 from tests.support.live_receivers import LiveReceiver, free_port, live_receiver, reset
-from tests.support.live_senders import ANNA, Clock, Figures, PlainForm, endpoint, local_guard, options
+from tests.support.live_senders import (
+    ANNA,
+    Clock,
+    Figures,
+    PlainForm,
+    endpoint,
+    local_guard,
+    no_authorities,
+    options,
+)
 from tests.support.receivers import receiving
 from tests.support.waits import until
 from worker.contracts.live_endpoints import AUDIO_MIXED, AUDIO_OPUS, AUDIO_SEPARATE, LiveEndpoint, LiveForm
@@ -24,14 +33,16 @@ from worker.contracts.live_items import (
     LiveMicrophone,
     LiveMix,
     LivePcm,
+    LivePerson,
     LiveStart,
 )
+from worker.platforms.registry import Platform
 from worker.streaming import live_streams
 from worker.streaming.endpoint_state import EndpointState
 from worker.streaming.live_streams import LiveStreams
 from worker.tape.events import Frame, FrameBatch, RecordingStarted, TapeEvent, Tick
 
-BOT = LiveBot(bot_id="bot", platform="google_meet")
+BOT = LiveBot(bot_id="bot", platform=Platform.GOOGLE_MEET)
 START = LiveStart(zero=1_000.0, relative_zero=1_000.0)
 PCM = LivePcm(
     person=ANNA,
@@ -94,7 +105,7 @@ class Room:
             self.figures,
             self.tell,
             self.clock,
-            tls=ssl.create_default_context(),
+            tls=no_authorities(),
             sleep=self.clock.sleep,
             open_core=self.open_core,
             new_form=self.new_form,
@@ -226,8 +237,9 @@ async def test_a_fault_of_a_form_costs_its_endpoint_alone() -> None:
 async def test_a_fault_of_the_core_ends_the_streams_and_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    faults: list[Step] = [ValueError("a fault")] * 5
     async with live_receiver() as receiver:
-        async with streaming([endpoint(receiver.url)], [START], [PCM], ValueError("a fault"), [PCM]) as room:
+        async with streaming([endpoint(receiver.url)], [START], [PCM], *faults) as room:
             room.events(2)
             await until(lambda: receiver.messages)
             room.events(5)
@@ -261,6 +273,35 @@ async def test_participants_connect_while_their_microphone_is_on() -> None:
             room.events()
             await until(lambda: receiver.is_open)
             assert room.states_of(0) == ["running"]
+
+
+async def test_a_connection_that_is_refused_beside_others_is_given_up_alone() -> None:
+    bela = LivePerson(number=2, participant_id="p2", name="Bela")
+    first, second = (LiveMicrophone(person=who, on=True, at=0.0) for who in (ANNA, bela))
+    off = LiveMicrophone(person=bela, on=False, at=0.0)
+    async with live_receiver() as receiver:
+        where = endpoint(receiver.url, events=(AUDIO_SEPARATE,))
+        theirs = msgspec.structs.replace(PCM, person=bela)
+        script: list[Step] = [[START, first], [second, theirs], [PCM, theirs], [off], [second, theirs]]
+        async with streaming([where], *script, connections="participant", retries=3) as room:
+            room.events()
+            await until(lambda: receiver.is_open == 1)
+            receiver.status = 503
+            room.events()
+            await until(lambda: len(room.clock.slept) == 3)
+            await until(lambda: room.figures.dropped_seconds)
+            room.events()
+            await until(lambda: receiver.messages == ["LivePcm"])
+            assert room.states_of(0) == ["running"]
+            receiver.status = 101
+            room.events()
+            await until(lambda: len(room.cores[0].events) == 4)
+            room.clock.now += 1.0
+            looks = room.cores[0].looks
+            await until(lambda: room.cores[0].looks > looks + 1)
+            room.events()
+            await until(lambda: receiver.messages == ["LivePcm"] * 2)
+            assert receiver.is_open == 2
 
 
 async def test_what_was_never_reached_has_failed_at_the_end() -> None:
