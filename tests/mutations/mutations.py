@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.mutations.listening import LISTENING
+from tests.mutations.live_jobs import LIVE_JOBS
 from tests.mutations.live_people import LIVE_PEOPLE
 from tests.mutations.live_sound import LIVE_SOUND
 from tests.mutations.media import MEDIA
@@ -380,6 +381,7 @@ MUTATIONS: Final = (
     ),
     # What becomes of packets.
     *MEDIA,
+    *LIVE_JOBS,
     *LIVE_PEOPLE,
     *LIVE_SOUND,
     # The receiver of live streams.
