@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.mutations.listening import LISTENING
+from tests.mutations.live_people import LIVE_PEOPLE
 from tests.mutations.live_sound import LIVE_SOUND
 from tests.mutations.media import MEDIA
 from tests.mutations.mutation import Mutation
@@ -381,6 +382,7 @@ MUTATIONS: Final = (
     *MEDIA,
     # The receiver of live streams.
     *LISTENING,
+    *LIVE_PEOPLE,
     *LIVE_SOUND,
     # The server's page.
     *FAULTS_OF_PAGE,

@@ -279,8 +279,10 @@ def events_document(meeting: Meeting) -> list[dict[str, Any]]:
 
 
 def _sender(message: Message, by_id: Mapping[int, Person]) -> Person:
-    """Who wrote a message; somebody with the id 0 whom the roster does not know."""
-    return by_id.get(message.person or 0) or Person(id=0, participant_id=None, name=message.name)
+    """Who wrote a message, also if the roster does not know them."""
+    return by_id.get(message.person or 0) or Person(
+        id=message.stranger, participant_id=None, name=message.name
+    )
 
 
 def separate_form(facts: BotFacts) -> str:

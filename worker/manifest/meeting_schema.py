@@ -115,7 +115,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A LoggedMessage. ``person`` is the id of its sender, None where the roster does not know one; ``name`` is theirs then."""
+    """A LoggedMessage. ``person`` is the id of its sender, None where the roster does not know one; ``name`` is theirs then.
+
+    ``stranger`` is the id of such a sender, whom the document does not list; else 0, as for all in documents of older versions.
+    """
 
     at_seconds: float
     message_id: str
@@ -123,6 +126,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     text: str
     sent_at: float | None
+    stranger: int = 0
 
 
 class Meeting(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,6 +67,7 @@ def merge_meetings(manifest: Manifest, logs: Sequence[MeetingLog]) -> Meeting:
                     name=message.name or names.get(sender or 0, ""),
                     text=message.text,
                     sent_at=message.sent_at,
+                    stranger=number_of_participant(message.participant_id) if sender is None else 0,
                 )
             )
     return Meeting(

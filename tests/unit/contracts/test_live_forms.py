@@ -261,6 +261,16 @@ def test_a_new_name_is_in_the_next_message() -> None:
         assert check_meetstream_frame(meetstream.encode(item)).speaker_name == (name or "")
 
 
+def test_each_message_says_how_far_its_own_sound_is_the_speakers() -> None:
+    recall = form()
+    gated = msgspec.structs.replace(PCM, isolation=Isolation.GATED_MIX)
+    extras = [
+        check_recall(recall.encode(item))["data"]["data"]["participant"]["extra_data"]
+        for item in (JOINED, PCM, gated, JOINED, PCM)
+    ]
+    assert [extra.get("isolation") for extra in extras] == [None, "separated", "gated-mix", None, "separated"]
+
+
 def test_a_gap_is_told_to_those_who_get_sound() -> None:
     whole = check_recall(form().gap(1.23456, None))
     assert (whole["event"], whole["data"]["data"]) == (

@@ -118,6 +118,7 @@ def test_attempts_share_one_clock_and_their_people() -> None:
         (32.0, BOT_NUMBER, "Notes"),
         (33.0, None, ""),
     ]
+    assert [each.stranger for each in document.messages] == [0, 0, number_of_participant("stranger")]
     assert document.left_out.events == 3
 
 

@@ -41,13 +41,15 @@ from worker.contracts.live_items import (
     LivePcm,
     LiveStart,
 )
-from worker.manifest.meeting_schema import MeetingLog
+from worker.manifest.meeting_schema import Meeting, MeetingLog
 from worker.manifest.merge_meetings import merge_meetings
+from worker.manifest.schema import Interval
 from worker.platforms.registry import Platform, read_platform
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.output import MEETING_FILE
 from worker.rendering.renderer import Renderer
 from worker.streaming.live_call import LiveCall
+from worker.streaming.live_people import SPEECH_HANGOVER
 from worker.tape.codec import LoggedEvent
 from worker.tape.events import (
     ChannelMessage,
@@ -60,6 +62,8 @@ from worker.tape.reader import TapeReader
 TAPES: Final = {folder.name: folder for folder in expect.golden_tapes()}
 EVENTS: Final = tuple(f"{PARTICIPANT_EVENTS}{action}" for action in Action)
 TICK: Final = 0.02
+NEAR: Final = 0.04
+"""Seconds that a place may be off."""
 START: Final = 1_000.0
 
 
@@ -107,12 +111,7 @@ def test_a_tape_gives_valid_messages_under_the_numbers_of_its_documents(name: st
     assert Counter(map(type, items))[LiveStart] == Counter(map(type, items))[LiveEnd] == 1
     check_messages(items, live)
 
-    renderer = DeferredRenderer(lambda platform: Renderer(tmp_path, platform, mix=False))
-    for logged, event in TapeReader(TAPES[name] / "tape").logged_events():
-        renderer.feed(event, logged)
-    manifest = renderer.finish()
-    log = msgspec.json.decode((tmp_path / MEETING_FILE).read_bytes(), type=MeetingLog)
-    documented = {person.id: person.name for person in merge_meetings(manifest, [log]).participants}
+    documented = {person.id: person.name for person in meeting_of(name, tmp_path).participants}
     last_words = {
         item.person.number: item.person.name
         for item in items
@@ -126,6 +125,50 @@ def test_a_tape_gives_valid_messages_under_the_numbers_of_its_documents(name: st
     assert {item.person.number for item in spoke} <= {
         item.person.number for item in items if isinstance(item, LivePcm) and item.person is not None
     }
+
+
+def meeting_of(name: str, folder: Path) -> Meeting:
+    """The document that the tape renders to."""
+    renderer = DeferredRenderer(lambda platform: Renderer(folder, platform, mix=False))
+    for logged, event in TapeReader(TAPES[name] / "tape").logged_events():
+        renderer.feed(event, logged)
+    manifest = renderer.finish()
+    log = msgspec.json.decode((folder / MEETING_FILE).read_bytes(), type=MeetingLog)
+    return merge_meetings(manifest, [log])
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in TAPES if name.startswith("google_meet")] + ["microsoft_teams-2"]
+)
+def test_speech_is_told_of_where_the_documents_have_it(name: str, tmp_path: Path) -> None:
+    """Where the packets name their speakers. Before a name is found, speech is an unknown speaker's."""
+    _, items = played(name)
+    documents = meeting_of(name, tmp_path)
+    told = [item for item in items if isinstance(item, LiveEvent)]
+    ends = {person.id: [end for _, end in turns(person.speech)] for person in documents.participants}
+    begins = sorted(begin for person in documents.participants for begin, _ in turns(person.speech))
+    for item in told:
+        if item.action is Action.SPEECH_OFF and item.person.number in ends:
+            assert min(abs(item.at - end) for end in ends[item.person.number]) < NEAR
+    on = [item.at for item in told if item.action is Action.SPEECH_ON]
+    assert all(min(abs(begin - at) for at in on) < NEAR for begin in begins)
+    last = {
+        item.person.number: item.action
+        for item in told
+        if item.action in (Action.SPEECH_ON, Action.SPEECH_OFF)
+    }
+    assert set(last.values()) == {Action.SPEECH_OFF}
+
+
+def turns(speech: list[Interval]) -> list[Interval]:
+    """The stretches of speech without the pauses that are too short to be told of."""
+    joined: list[Interval] = []
+    for start, end in speech:
+        if joined and start - joined[-1][1] < SPEECH_HANGOVER:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def check_messages(items: list[LiveItem], live: LiveCall) -> None:
