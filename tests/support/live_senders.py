@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
 from worker.contracts.live_endpoints import AUDIO_SEPARATE, LiveEndpoint, LiveForm, Transport
@@ -25,6 +26,11 @@ class Names:
     def __call__(self, host: str, port: int) -> Sequence[str]:
         self.asked.append(host)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def no_authorities() -> ssl.SSLContext:
+    """Trusts nobody, and is made at once: reading the system's authorities takes longer than most tests."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def local_guard() -> UrlGuard:

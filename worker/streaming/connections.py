@@ -16,7 +16,6 @@ from worker.contracts.live_endpoints import (
     AUDIO_SEPARATE,
     PARTICIPANT_EVENTS,
     LiveEndpoint,
-    LiveForm,
 )
 from worker.contracts.live_items import (
     Action,
@@ -84,7 +83,7 @@ class Connections:
         most: int = MOST_CONNECTIONS,
     ) -> None:
         separate = not {AUDIO_SEPARATE, AUDIO_OPUS}.isdisjoint(endpoint.events)
-        self._by_participant = mode == "participant" and separate and endpoint.form is LiveForm.RECALL
+        self._by_participant = mode == "participant" and separate
         shared = any(name == AUDIO_MIXED or name.startswith(PARTICIPANT_EVENTS) for name in endpoint.events)
         self._has_shared = shared or not self._by_participant
         self._places = most - 1 - self._has_shared

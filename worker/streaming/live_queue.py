@@ -21,6 +21,9 @@ MOST_EVENTS: Final = 1_000
 MOST_EVENT_BYTES: Final = 1 << 20
 """Events of a queue; the oldest are lost beyond."""
 
+_FIRST: Final = -1
+"""The number of an entry before all others, which count from 0."""
+
 MOST_GAPS: Final = 64
 """People whose losses are told apart; those of all others are added up."""
 
@@ -79,7 +82,6 @@ class LiveQueue:
         self._events: _Entries = deque()
         self._sound_bytes = 0
         self._event_bytes = 0
-        self._first = 0
         self._next = 0
         self._newest = 0
         """Where the sound that came last ends."""
@@ -103,12 +105,11 @@ class LiveQueue:
         return self._trim()
 
     def put_back(self, queued: Queued) -> Loss:
-        """Puts what ``take`` gave to the front again; returns what was lost for it, which may be the very message."""
+        """Puts what ``take`` gave last to the front again; returns what was lost for it, which may be the very message."""
         if isinstance(queued, Gap):
             self._add_gap(queued.seconds, queued.person)
             return Loss()
-        self._first -= 1
-        self._entries_of(queued).appendleft((self._first, queued))
+        self._entries_of(queued).appendleft((_FIRST, queued))
         self._count(queued, 1)
         return self._trim()
 

@@ -39,7 +39,8 @@ MOST_INCOMING: Final = 64 << 10
 """Bytes of a message that a receiver sends; more breaks the connection."""
 
 MOST_FRAMES: Final = 1_000
-"""Frames that are read in a second: a receiver that floods the worker takes a few percent of a core."""
+FRAMES_SECONDS: Final = 1.0
+"""MOST_FRAMES are read in FRAMES_SECONDS: a receiver that floods the worker takes a few percent of a core."""
 
 WRITE_LIMIT: Final = 32 << 10
 """Bytes that wait for the system at most."""
@@ -94,7 +95,7 @@ class WebSocketDialer:
         parts = read_url(url, frozenset(schemes))
         # It is read by the library, too, which takes less.
         parse_uri(url)
-        addresses = await self._lookups.addresses("", parts)
+        addresses = await self._lookups.addresses(str(self._endpoint.number), parts)
         sock = await _connect_to(addresses, parts.port)
         is_secure = parts.scheme == "wss"
         return await connect(
@@ -124,13 +125,13 @@ class WebSocketDialer:
 
 
 class _ThrottledConnection(ClientConnection):
-    """Reads on in the next second once a receiver has sent MOST_FRAMES. Breaks once more than MOST_ANSWERS wait: pongs that the
-    receiver does not read.
+    """Reads at most MOST_FRAMES in FRAMES_SECONDS, and what came with the last of them. Breaks once more than MOST_ANSWERS
+    wait: pongs that the receiver does not read.
     """
 
     _frames = 0
-    """Of this second."""
-    _second = 0.0
+    """Since ``_began``."""
+    _began = 0.0
     _waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -151,12 +152,12 @@ class _ThrottledConnection(ClientConnection):
             self.transport.abort()
             return
         now = self.loop.time()
-        if now >= self._second + 1.0:
-            self._second, self._frames = now, 0
+        if now >= self._began + FRAMES_SECONDS:
+            self._began, self._frames = now, 0
         elif self._frames > MOST_FRAMES and not self._waits:
             self._waits = True
             self.transport.pause_reading()
-            self.loop.call_at(self._second + 1.0, self._go_on)
+            self.loop.call_at(self._began + FRAMES_SECONDS, self._go_on)
 
     def _go_on(self) -> None:
         self._waits = False

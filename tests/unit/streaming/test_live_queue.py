@@ -96,6 +96,23 @@ def test_events_are_bounded_by_count_and_bytes() -> None:
     assert drained(queue) == [event(4), event(5, size=95)]
 
 
+def test_what_is_put_back_is_before_events_that_came_later() -> None:
+    queue = LiveQueue(5.0)
+    queue.put(sound(0))
+    queue.put(event(0))
+    taken = queue.take()
+    assert taken is not None
+    queue.put_back(taken)
+    assert drained(queue) == [sound(0), event(0)]
+
+
+def test_sound_is_bounded_by_bytes() -> None:
+    queue = LiveQueue(5.0, most_sound_bytes=100)
+    assert [queue.put(sound(index, size=40)).seconds for index in range(4)] == [0.0, 0.0, STEP, STEP]
+    assert queue.put(sound(4, size=101)).seconds == 3 * STEP, "also a message that is too large by itself"
+    assert (len(queue), queue.size) == (0, 0)
+
+
 def test_clear_says_what_is_lost() -> None:
     queue = LiveQueue(5.0)
     for each in (sound(0), event(0), sound(1)):

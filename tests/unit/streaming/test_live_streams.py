@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
@@ -10,7 +9,16 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from tests.support.live_receivers import LiveReceiver, free_port, live_receiver, reset
-from tests.support.live_senders import ANNA, Clock, Figures, PlainForm, endpoint, local_guard, options
+from tests.support.live_senders import (
+    ANNA,
+    Clock,
+    Figures,
+    PlainForm,
+    endpoint,
+    local_guard,
+    no_authorities,
+    options,
+)
 from tests.support.receivers import receiving
 from tests.support.waits import until
 from worker.contracts.live_endpoints import AUDIO_MIXED, AUDIO_OPUS, AUDIO_SEPARATE, LiveEndpoint, LiveForm
@@ -26,12 +34,13 @@ from worker.contracts.live_items import (
     LivePcm,
     LiveStart,
 )
+from worker.platforms.registry import Platform
 from worker.streaming import live_streams
 from worker.streaming.endpoint_state import EndpointState
 from worker.streaming.live_streams import LiveStreams
 from worker.tape.events import Frame, FrameBatch, RecordingStarted, TapeEvent, Tick
 
-BOT = LiveBot(bot_id="bot", platform="google_meet")
+BOT = LiveBot(bot_id="bot", platform=Platform.GOOGLE_MEET)
 START = LiveStart(zero=1_000.0, relative_zero=1_000.0)
 PCM = LivePcm(
     person=ANNA,
@@ -94,7 +103,7 @@ class Room:
             self.figures,
             self.tell,
             self.clock,
-            tls=ssl.create_default_context(),
+            tls=no_authorities(),
             sleep=self.clock.sleep,
             open_core=self.open_core,
             new_form=self.new_form,

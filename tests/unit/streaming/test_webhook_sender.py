@@ -11,7 +11,17 @@ from meetstream.webhooks import verify_webhook_signature
 from standardwebhooks import Webhook
 
 from tests.support.live_receivers import free_port
-from tests.support.live_senders import LOCAL, NAME, Clock, Figures, Names, Told, endpoint, options
+from tests.support.live_senders import (
+    LOCAL,
+    NAME,
+    Clock,
+    Figures,
+    Names,
+    Told,
+    endpoint,
+    no_authorities,
+    options,
+)
 from tests.support.receivers import receiving
 from tests.support.waits import until
 from worker.contracts.live_endpoints import LiveForm
@@ -37,7 +47,7 @@ class Room:
         self.clock.now = time.time()
         self.figures = Figures()
         self.told = Told()
-        self.client = guarded_client(UrlGuard(LOCAL, names))
+        self.client = guarded_client(UrlGuard(LOCAL, names), no_authorities())
         figures = EndpointFigures(where, self.figures)
         self.sender = WebhookSender(
             "live", where, self.client, settings, figures, self.told, self.clock, self.clock.sleep

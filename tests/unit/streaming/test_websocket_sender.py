@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,7 +8,17 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from tests.support.live_receivers import LiveReceiver, free_port, live_receiver, reset, take
-from tests.support.live_senders import ANNA, Clock, Figures, PlainForm, Told, endpoint, local_guard, options
+from tests.support.live_senders import (
+    ANNA,
+    Clock,
+    Figures,
+    PlainForm,
+    Told,
+    endpoint,
+    local_guard,
+    no_authorities,
+    options,
+)
 from tests.support.waits import until
 from worker.contracts.live_endpoints import LiveForm, Transport
 from worker.delivery.lookups import Lookups
@@ -32,7 +41,7 @@ class Room:
         self.figures = Figures()
         self.told = Told()
         self.lookups = Lookups(local_guard())
-        dialer = WebSocketDialer(where, self.lookups, settings, ssl.create_default_context(), self.clock)
+        dialer = WebSocketDialer(where, self.lookups, settings, no_authorities(), self.clock)
         self.sender = WebSocketSender(
             "live",
             dialer,
