@@ -1,6 +1,6 @@
 """What live streams cost while three people talk without a pause, beside the recording's own.
 
-Cores depend on the machine, differences of recordings in turn less. What worker and driver need is printed for each kind; what
+Cores depend on the machine, differences of recordings at the same time less. What worker and driver need is printed for each kind; what
 is asserted is how much more one receiver costs, and how much more each further one.
 """
 
@@ -18,7 +18,7 @@ import pytest
 from tests.support.timed_connections import timed_connections
 
 ROUNDS: Final = 2
-"""Recordings of each kind, one after the other in turn: what else the machine does falls on all."""
+"""Of recordings, one of each kind at the same time: what else the machine does falls on all."""
 
 MOST_MORE: Final = 0.05
 """Core of worker and driver that one receiver may cost, the page's smaller batches included."""
@@ -51,8 +51,13 @@ async def test_a_receiver_costs_a_twentieth_of_a_core_at_most(tmp_path: Path) ->
     print()
     runs: dict[Kind, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
     for number in range(ROUNDS):
-        for index, (kind, done) in enumerate(runs.items()):
-            done.append(await recorded(kind, tmp_path / f"{index}-{number}"))
+        async with asyncio.TaskGroup() as group:
+            tasks = {
+                kind: group.create_task(recorded(kind, tmp_path / f"{number}-{index}"))
+                for index, kind in enumerate(KINDS)
+            }
+        for kind, task in tasks.items():
+            runs[kind].append(task.result())
     alone = cores(runs[KINDS[0]])
     for kind, done in runs.items():
         chromium = statistics.median(run["cores"]["chromium"] for run in done)
