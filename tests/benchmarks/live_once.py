@@ -16,7 +16,7 @@ from typing import Final
 
 from fixtures.replica.demo import running_replica
 from tests.benchmarks.record_once import Meter
-from worker.browser.injected_scripts import TapLimits
+from worker.browser.injected_scripts import limits_for
 from worker.contracts.live_endpoints import AUDIO_SEPARATE, LiveEndpoint, LiveForm, Transport
 from worker.contracts.live_forms import LiveBot
 from worker.delivery.url_guard import UrlGuard, read_allowed
@@ -99,7 +99,7 @@ async def _record(batch: int, output: Path, url: str, urls: list[str]) -> dict[s
         link=parse_link(url),
         output=output,
         bot_name="Notes",
-        limits=TapLimits(batch_milliseconds=batch),
+        limits=limits_for(batch),
     )
     settings = BrowserSettings.from_environment(os.environ)
     try:

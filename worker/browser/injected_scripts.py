@@ -44,7 +44,16 @@ class TapLimits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     queued_event_bytes: int = 8 * 1024 * 1024
 
 
-LIVE_LIMITS: Final = TapLimits(batch_milliseconds=40)
+def limits_for(batch_milliseconds: int) -> TapLimits:
+    """Limits with other batches, of which as many seconds may be in flight. On a busy machine an answer may take seconds; what
+    may not leave the page before it comes would fall behind for good.
+    """
+    usual = TapLimits()
+    in_flight = usual.batches_in_flight * usual.batch_milliseconds // batch_milliseconds
+    return TapLimits(batch_milliseconds=batch_milliseconds, batches_in_flight=in_flight)
+
+
+LIVE_LIMITS: Final = limits_for(40)
 """For a recording whose frames are heard while it runs; each call of a binding costs the driver about as much as ten frames."""
 
 
