@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection
 
 from tests.support import tls
-from tests.support.live_receivers import LiveReceiver, free_port, live_receiver
+from tests.support.live_receivers import LiveReceiver, live_receiver, nobody
 from tests.support.live_senders import LOCAL, NAME, Names, endpoint, no_authorities, options
 from tests.support.receivers import receiving
 from worker.contracts.live_endpoints import LiveEndpoint, LiveForm
@@ -199,8 +199,9 @@ async def test_the_next_address_is_tried_where_one_does_not_answer() -> None:
 
 
 async def test_nobody_listens() -> None:
-    async with dialling(endpoint(f"ws://127.0.0.1:{free_port()}/")) as dialer:
-        assert str(await refused(dialer)) == "Connection refused"
+    with nobody() as (_, port):
+        async with dialling(endpoint(f"ws://127.0.0.1:{port}/")) as dialer:
+            assert str(await refused(dialer)) == "Connection refused"
 
 
 async def test_a_receiver_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
