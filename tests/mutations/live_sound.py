@@ -38,6 +38,13 @@ LIVE_SOUND: Final = (
         SOUND,
     ),
     _mutation(
+        "live what was queued stays where a clock that stood still would have put it",
+        "worker/streaming/prompt_placement.py",
+        "                self._track.go_back(self._clock.base + packet.timestamp)\n",
+        "                pass\n",
+        SOUND,
+    ),
+    _mutation(
         "a lone refresh of comfort noise is sent live",
         "worker/streaming/separate_sound.py",
         "        if not goes_on and may_be_comfort_noise(payload):\n",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.mutations.listening import LISTENING
+from tests.mutations.live_jobs import LIVE_JOBS
 from tests.mutations.live_people import LIVE_PEOPLE
 from tests.mutations.live_sound import LIVE_SOUND
 from tests.mutations.media import MEDIA
@@ -382,6 +383,7 @@ MUTATIONS: Final = (
     *MEDIA,
     # The receiver of live streams.
     *LISTENING,
+    *LIVE_JOBS,
     *LIVE_PEOPLE,
     *LIVE_SOUND,
     # The server's page.

@@ -40,6 +40,8 @@ class PcmChunks:
         """The place of the first piece that waits."""
         self._end = 0
         """Where the next piece goes."""
+        self._furthest = 0
+        """The end of the piece that ended last in meeting time."""
         self._waiting = bytearray()
         self._cut: list[Chunk] = []
         """Chunks that are complete."""
@@ -60,14 +62,16 @@ class PcmChunks:
             self._fill(gap)
         self._waiting += samples.tobytes()
         self._end += len(samples) * self._step
+        self._furthest = max(self._furthest, self._end)
 
     def be_silent_until(self, position: int) -> bool:
         """Adds silence up to ``position``, if speech has begun; returns whether any was missing."""
-        if not self._begun or position <= self._end:
+        begin = max(self._end, self._furthest, position - MOST_SILENCE)
+        if not self._begun or position <= begin:
             return False
-        if position - self._end > MOST_SILENCE:
+        if begin > self._end:
             self.cut()
-            self._start = self._end = position - MOST_SILENCE
+            self._start = self._end = begin
         self._fill(position - self._end)
         return True
 
@@ -88,3 +92,4 @@ class PcmChunks:
     def _fill(self, gap: int) -> None:
         self._waiting += bytes(gap // self._step * 2)
         self._end += gap // self._step * self._step
+        self._furthest = max(self._furthest, self._end)

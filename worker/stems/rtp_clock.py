@@ -111,9 +111,7 @@ class RtpClock:
         if not 0 <= gap <= FORGOTTEN:
             self.anchor(packet.timestamp, lowest)
             return
-        stood = self._standstill
-        if stood is not None and stood.is_refuted_by(packet.timestamp, lowest):
-            self.anchor(packet.timestamp, stood.before)
+        if self.undo_standstill(packet.timestamp, lowest):
             floor = self.floor
         if lowest - floor.value > STALL:
             self._judge(packet, waiting, step, STALL)
@@ -124,6 +122,16 @@ class RtpClock:
             self.base = _whole(floor.value, packet.timestamp)
             floor.drift_from(0.0)
             self._late = None
+
+    def undo_standstill(self, timestamp: int, offset: float) -> bool:
+        """Anchors as before an assumed standstill if the packet at ``timestamp`` shows by its ``offset`` that it was a queue;
+        returns whether.
+        """
+        stood = self._standstill
+        if stood is None or not stood.is_refuted_by(timestamp, offset):
+            return False
+        self.anchor(timestamp, stood.before)
+        return True
 
     def check_stall(self, packet: Packet, waiting: Iterable[Packet], step: float) -> bool:
         """Anchors anew at ``packet``, in the middle of speech, if the sender's clock stood still before it; returns whether.

@@ -145,6 +145,10 @@ class SpeakerTrack:
             return list(self._spurts)
         return [*self._spurts, (self._spurt_start, self.speech_end)]
 
+    def go_back(self, position: int) -> None:
+        """The next packet may be placed from ``position`` on, before where speech ended: live, where that was too late."""
+        self.end = self.speech_end = min(self.end, position)
+
     def forget_intervals(self) -> None:
         """Forgets the stretches of speech that are over, for a track that nobody asks for them."""
         self._spurts.clear()

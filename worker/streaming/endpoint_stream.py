@@ -81,11 +81,9 @@ class EndpointStream:
         if self._ended:
             return
         self._ended = True
-        current = asyncio.current_task()
         for sender in self._senders.values():
-            if sender.task is not current:
-                self._ending.add(sender.task)
-                sender.task.cancel()
+            self._ending.add(sender.task)
+            sender.task.cancel()
         self._senders.clear()
         logger.error("%s: failed: %s", self._name, cause)
         self._tell(EndpointState.FAILED, cause)

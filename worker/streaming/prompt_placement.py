@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from worker.audio.opus import SAMPLE_RATE
 from worker.roster.sources import contributing_source
 from worker.stems.drift_correction import allows_correction, is_drifted
 from worker.stems.jitter_buffer import MAX_MISORDER, JitterBuffer, Packet
@@ -43,7 +44,11 @@ class PromptBuffer(JitterBuffer):
 
 
 class PromptPlacement(SlotPlacement):
-    """Corrects drift at the next packet that is quiet enough: few are known in advance from which to choose the quietest."""
+    """Places packets of which few behind them are known in advance.
+
+    Drift is corrected at the next packet that is quiet enough. A late packet seldom shows why it is late: as soon as later
+    ones show that it was queued, and that no clock stood still, they go back to their places, before what was placed too late.
+    """
 
     _awaits_quiet = False
     """Whether a drift is to be corrected."""
@@ -56,6 +61,10 @@ class PromptPlacement(SlotPlacement):
                 self._awaits_quiet = False
             elif allows_correction(drift, packet):
                 self._correct_at = packet.sequence
+        if packet.payload and packet.csrc == self._csrc and self._track is not None:
+            offset = packet.arrival * SAMPLE_RATE - packet.timestamp
+            if self._clock.undo_standstill(packet.timestamp, offset):
+                self._track.go_back(self._clock.base + packet.timestamp)
         super().place(packet)
 
     def _check_drift(self, packet: Packet) -> None:

@@ -53,6 +53,16 @@ def test_silence_follows_only_what_has_begun() -> None:
     assert [chunk.position for chunk in chunks.take()] == [24_000], "too far behind to follow"
 
 
+def test_silence_goes_on_behind_what_was_sent_also_after_a_step_back() -> None:
+    chunks = PcmChunks(16_000)
+    chunks.add(48_000, piece(1))
+    chunks.take()
+    chunks.add(9_600, piece(2))
+    assert not chunks.be_silent_until(48_960)
+    assert chunks.be_silent_until(49_920)
+    assert [(chunk.position, len(chunk.pcm)) for chunk in chunks.take()] == [(9_600, 640), (48_960, 640)]
+
+
 def test_a_long_time_of_silence_is_a_pause_but_for_its_end() -> None:
     chunks = PcmChunks(16_000)
     chunks.add(0, piece(1))

@@ -394,9 +394,12 @@ async def test_live_streams_begin_and_end_with_the_recording(stage: Stage) -> No
         send_job(stage.cloud, live_audio_required={"websocket_url": receiver.url})
         context = stage.worker(Visit(after=over), live=LIVE, allowed_urls=("127.0.0.1",))
         running = asyncio.create_task(handle_next(stage.cloud, context))
-        await stage.cloud.until(lambda: len(receiver.messages) > 10)
-        over.set()
+        try:
+            await stage.cloud.until(lambda: len(receiver.messages) > 10)
+        finally:
+            over.set()
         assert await running == 0
+        await stage.cloud.until(lambda: receiver.codes)
         assert receiver.codes == [1000]
     ready = msgspec.json.decode(receiver.messages[0])
     assert (ready["type"], ready["bot_id"]) == ("ready", BOT)
@@ -427,8 +430,10 @@ async def test_a_receiver_that_refuses_costs_the_recording_nothing_and_is_report
         send_job(stage.cloud, live_audio_required={"websocket_url": f"{receiver.url}?token=s3cret-t0ken"})
         context = stage.worker(Visit(after=over), live=LIVE, allowed_urls=("127.0.0.1",))
         running = asyncio.create_task(handle_next(stage.cloud, context))
-        await stage.cloud.until(lambda: "realtime_endpoint.failed" in stage.cloud.event_names())
-        over.set()
+        try:
+            await stage.cloud.until(lambda: "realtime_endpoint.failed" in stage.cloud.event_names())
+        finally:
+            over.set()
         assert await running == 0
     stage.check_recorded()
     (result,) = stage.cloud.results()

@@ -442,6 +442,55 @@ def test_without_a_rate_nothing_is_decoded() -> None:
     assert {type(item) for _, item in driven.items} == {LiveOpus}
 
 
+# Packets that are late
+
+
+@pytest.mark.parametrize("platform", Platform)
+@pytest.mark.parametrize(("length", "speed"), [(0.5, 1.5), (4.0, 1.5), (2.0, 4.0), (8.0, 1_000.0)])
+@pytest.mark.parametrize("pause", [0.0, 1.0])
+def test_what_a_stalled_network_delivers_late_is_sent_and_goes_back_to_its_place(
+    pause: float, length: float, speed: float, platform: Platform
+) -> None:
+    """The first late packets may be those of a clock that stood still; those after them show that they were queued."""
+    frames = []
+    sent: dict[int, float] = {}
+    for n in range(1_000):
+        at = sent[n] = 0.02 * n + (pause if n >= 250 else 0)
+        late = at - 5.0
+        arrival = at if late < 0 else max(at, 5.0 + length + late / speed)
+        frames.append(frame(n, at=arrival, timestamp=round(48_000 * at)))
+    driven = drive(a_call(frames, seconds=40, platform=platform), 16_000, mixed=True, continuous=True)
+    errors = [abs(place - sent[n]) for n, place in places(driven).items()]
+    assert numbers(driven) == list(range(1_000))
+    assert sum(error > 0.04 for error in errors) <= 40, "less than a second of speech"
+    assert max(errors[300:]) <= 0.01
+    end = 0.0
+    for chunk in driven.pcm[7]:
+        if not samples([chunk]).any():
+            assert chunk.position >= end, "silence is never where something was sent"
+        end = max(end, chunk.position + len(chunk.pcm) // 2 * 3)
+    spoken = sum(np.count_nonzero(samples([chunk])) for chunk in driven.pcm[7])
+    assert spoken >= 0.9 * 1_000 * 320
+
+
+@pytest.mark.parametrize("words", [1, 5, 25])
+@pytest.mark.parametrize("pause", [1.5, 60.0])
+def test_a_clock_that_stood_still_in_mute_places_words_by_their_arrival(words: int, pause: float) -> None:
+    """Timestamps and sequence numbers go on as if there had been no pause."""
+    rng = random.Random(words)
+    frames: list[Frame] = []
+    meant: list[float] = []
+    at = 1.0
+    for count in (150, words, words, words):
+        for _ in range(count):
+            frames.append(frame(len(frames), at=at, timestamp=960 * len(frames), delay=rng.random() * 0.01))
+            meant.append(at)
+            at += 0.02
+        at += pause
+    driven = drive(a_call(frames, seconds=at), None)
+    assert [places(driven)[n] for n in range(len(meant))] == pytest.approx(meant, abs=0.03)
+
+
 # Long streams
 
 

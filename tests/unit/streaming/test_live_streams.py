@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
@@ -32,6 +33,7 @@ from worker.contracts.live_items import (
     LiveMicrophone,
     LiveMix,
     LivePcm,
+    LivePerson,
     LiveStart,
 )
 from worker.platforms.registry import Platform
@@ -235,8 +237,9 @@ async def test_a_fault_of_a_form_costs_its_endpoint_alone() -> None:
 async def test_a_fault_of_the_core_ends_the_streams_and_nothing_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    faults: list[Step] = [ValueError("a fault")] * 5
     async with live_receiver() as receiver:
-        async with streaming([endpoint(receiver.url)], [START], [PCM], ValueError("a fault"), [PCM]) as room:
+        async with streaming([endpoint(receiver.url)], [START], [PCM], *faults) as room:
             room.events(2)
             await until(lambda: receiver.messages)
             room.events(5)
@@ -270,6 +273,35 @@ async def test_participants_connect_while_their_microphone_is_on() -> None:
             room.events()
             await until(lambda: receiver.is_open)
             assert room.states_of(0) == ["running"]
+
+
+async def test_a_connection_that_is_refused_beside_others_is_given_up_alone() -> None:
+    bela = LivePerson(number=2, participant_id="p2", name="Bela")
+    first, second = (LiveMicrophone(person=who, on=True, at=0.0) for who in (ANNA, bela))
+    off = LiveMicrophone(person=bela, on=False, at=0.0)
+    async with live_receiver() as receiver:
+        where = endpoint(receiver.url, events=(AUDIO_SEPARATE,))
+        theirs = msgspec.structs.replace(PCM, person=bela)
+        script: list[Step] = [[START, first], [second, theirs], [PCM, theirs], [off], [second, theirs]]
+        async with streaming([where], *script, connections="participant", retries=3) as room:
+            room.events()
+            await until(lambda: receiver.is_open == 1)
+            receiver.status = 503
+            room.events()
+            await until(lambda: len(room.clock.slept) == 3)
+            await until(lambda: room.figures.dropped_seconds)
+            room.events()
+            await until(lambda: receiver.messages == ["LivePcm"])
+            assert room.states_of(0) == ["running"]
+            receiver.status = 101
+            room.events()
+            await until(lambda: len(room.cores[0].events) == 4)
+            room.clock.now += 1.0
+            looks = room.cores[0].looks
+            await until(lambda: room.cores[0].looks > looks + 1)
+            room.events()
+            await until(lambda: receiver.messages == ["LivePcm"] * 2)
+            assert receiver.is_open == 2
 
 
 async def test_what_was_never_reached_has_failed_at_the_end() -> None:

@@ -94,20 +94,46 @@ async def test_messages_arrive_in_order_after_the_opening_and_the_connection_is_
 async def test_who_is_wanted_again_while_the_connection_closes_is_dialled_again() -> None:
     closing = asyncio.Event()
 
-    async def leave_open(receiver: LiveReceiver, connection: ServerConnection) -> None:
+    async def break_once(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        if len(receiver.upgrades) == 1:
+            reset(connection)
         await take(receiver, connection)
         closing.set()
 
     async with live_receiver() as receiver, sending(receiver.url) as room:
-        receiver.behaviour = leave_open
+        receiver.behaviour = break_once
+        await until(lambda: room.figures.reconnects == 1)
+        closing.clear()
         room.say(0)
         room.sender.finish()
         await closing.wait()
         room.sender.open()
         room.say(1)
         await until(lambda: receiver.messages == ["0", "1"])
-        assert len(receiver.upgrades) == 2
-        assert room.figures.reconnects == 0, "it did not break"
+        assert len(receiver.upgrades) == 3
+        assert room.figures.reconnects == 1, "the second one did not break"
+
+
+async def test_a_message_on_the_way_when_the_connection_breaks_is_sent_again() -> None:
+    breaks = asyncio.Event()
+
+    async def stop(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        if len(receiver.upgrades) > 1:
+            await take(receiver, connection)
+        connection.transport.pause_reading()
+        await breaks.wait()
+        reset(connection)
+
+    async with live_receiver(read_limit=4096) as receiver, sending(receiver.url) as room:
+        receiver.behaviour = stop
+        room.say(*range(100), size=50_000)
+        await until(lambda: room.figures.messages >= 3)
+        breaks.set()
+        await until(lambda: receiver.messages and str(receiver.messages[-1]).strip() == "99")
+        again = len(receiver.messages)
+        await until(lambda: room.figures.messages >= again)
+        before = room.figures.messages - again
+        assert [int(message) for message in receiver.messages] == [*range(before, 100)]
 
 
 async def test_a_receiver_that_is_not_there_gets_the_newest_sound_once_it_is_with_the_loss_before_it() -> (

@@ -1,0 +1,126 @@
+"""Faults between jobs and their live streams."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutations.mutation import Mutation
+
+CONTRACTS: Final = "tests/unit/contracts/"
+JOBS: Final = "tests/unit/jobs/"
+FIELDS: Final = f"{CONTRACTS}test_live_fields.py"
+SESSIONS: Final = f"{JOBS}test_live_sessions.py"
+CHECKS: Final = "tests/unit/server/test_url_checks.py"
+
+
+def _mutation(breaks: str, file: str, old: str, new: str, *tests: str) -> Mutation:
+    return Mutation(breaks, file, old, new, tests, browser=())
+
+
+LIVE_JOBS: Final = (
+    _mutation(
+        "events of a live stream that are not served are dropped silently",
+        "worker/contracts/live_fields.py",
+        '        ignored += [dotted([*path, "events", name]) for name in names if name not in events]\n',
+        "",
+        FIELDS,
+    ),
+    _mutation(
+        "a wrong value of a receiver is repeated in the error",
+        "worker/contracts/validation.py",
+        '        if any(_extra(step, "secret") for step in steps):\n',
+        "        if False:\n",
+        FIELDS,
+    ),
+    _mutation(
+        "headers of receivers are in the log",
+        "worker/contracts/live_fields.py",
+        '        found += [value, *value.split(" ")[1:]]\n',
+        "        pass\n",
+        FIELDS,
+    ),
+    _mutation(
+        "the API shows headers of receivers",
+        "worker/contracts/live_fields.py",
+        "dict.fromkeys(headers, _HIDDEN) if isinstance(headers, Mapping) else _HIDDEN",
+        "headers",
+        FIELDS,
+    ),
+    _mutation(
+        "live streams may go without TLS",
+        "worker/contracts/live_fields.py",
+        "return _SCHEMES[transport] if plain else _SCHEMES[transport] & _WITH_TLS",
+        "return _SCHEMES[transport]",
+        FIELDS,
+    ),
+    _mutation(
+        "live streams that lead inside are taken when a bot is made",
+        "worker/server/url_checks.py",
+        "        for endpoint in job.live:\n",
+        "        for endpoint in ():\n",
+        CHECKS,
+    ),
+    _mutation(
+        "a slow name hides a receiver inside",
+        "worker/server/url_checks.py",
+        "                if has_name(read_url(url.url, url.schemes)):\n",
+        "                if read_url(url.url, url.schemes):\n",
+        CHECKS,
+    ),
+    _mutation(
+        "live streams end only with the files",
+        "worker/jobs/live_sessions.py",
+        "            if isinstance(event, RecordingEnded):\n                self.end()\n",
+        "",
+        SESSIONS,
+    ),
+    _mutation(
+        "a fault of live streams ends the recording",
+        "worker/jobs/live_sessions.py",
+        "        try:\n            do(*args)\n        except Exception as error:",
+        "        try:\n            do(*args)\n        except MemoryError as error:",
+        SESSIONS,
+    ),
+    _mutation(
+        "receivers are done although a bot comes back",
+        "worker/jobs/live_sessions.py",
+        "            if state is EndpointState.DONE:\n",
+        "            if False:\n",
+        SESSIONS,
+    ),
+    _mutation(
+        "the page sends late for receivers of sound",
+        "worker/jobs/attempts.py",
+        "limits=LIVE_LIMITS if any(endpoint.wants_audio for endpoint in self._job.live) else None,",
+        "limits=None,",
+        f"{JOBS}test_job_run.py",
+    ),
+    _mutation(
+        "nobody is told of a receiver that failed",
+        "worker/jobs/finish.py",
+        "left_out=[*self._left_out, *endpoint_warnings(self._job, self._reporter.endpoint_changes)],",
+        "left_out=self._left_out,",
+        f"{JOBS}test_finish.py",
+    ),
+    _mutation(
+        "a receiver of a lost worker stays running for ever",
+        "worker/jobs/finish.py",
+        "        self._reporter.end_endpoints()\n",
+        "",
+        f"{JOBS}test_finish.py",
+    ),
+    _mutation(
+        "live streams of a later attempt begin a clock of their own",
+        "worker/jobs/live_sessions.py",
+        "relative_zero=reports.recording_started_at,",
+        "relative_zero=None,",
+        SESSIONS,
+    ),
+    _mutation(
+        "the result does not repeat what webhooks of receivers were lost",
+        "worker/contracts/webhooks.py",
+        "        webhooks += [_recall_endpoint(change, facts) for change in facts.endpoint_changes]\n",
+        "",
+        f"{CONTRACTS}test_webhooks.py",
+    ),
+)
