@@ -8,7 +8,7 @@ import http
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
@@ -78,15 +78,16 @@ class LiveReceiver:
 
 @contextlib.asynccontextmanager
 async def live_receiver(
-    tls: ssl.SSLContext | None = None, port: int = 0, read_limit: int | None = None
+    tls: ssl.SSLContext | None = None, where: socket.socket | None = None, read_limit: int | None = None
 ) -> AsyncIterator[LiveReceiver]:
-    """A receiver, which has ended with all its connections afterwards. ``read_limit``: bytes of its socket's buffer."""
+    """A receiver, which has ended with all its connections afterwards. ``read_limit``: bytes of its socket's buffer.
+
+    ``where`` is a socket from ``nobody``, on which it listens from then on.
+    """
     receiver = LiveReceiver()
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening = where or _bound()
     if read_limit is not None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, read_limit)
-    listening.bind(("127.0.0.1", port))
     receiver.port = listening.getsockname()[1]
     receiver.scheme = "ws" if tls is None else "wss"
     server = await serve(
@@ -116,9 +117,14 @@ def reset(connection: ServerConnection) -> None:
     connection.transport.abort()
 
 
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    return port
+@contextlib.contextmanager
+def nobody() -> Iterator[tuple[socket.socket, int]]:
+    """A port that is taken, and on which nobody listens."""
+    with _bound() as sock:
+        yield sock, sock.getsockname()[1]
+
+
+def _bound() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.bind(("127.0.0.1", 0))
+    return sock

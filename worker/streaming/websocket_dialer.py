@@ -147,13 +147,12 @@ class _ThrottledConnection(ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        super().data_received(data)
-        if self.transport.get_write_buffer_size() > MOST_ANSWERS:
-            self.transport.abort()
-            return
         now = self.loop.time()
         if now >= self._began + FRAMES_SECONDS:
             self._began, self._frames = now, 0
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > MOST_ANSWERS:
+            self.transport.abort()
         elif self._frames > MOST_FRAMES and not self._waits:
             self._waits = True
             self.transport.pause_reading()

@@ -10,7 +10,7 @@ import pytest
 from meetstream.webhooks import verify_webhook_signature
 from standardwebhooks import Webhook
 
-from tests.support.live_receivers import free_port
+from tests.support.live_receivers import nobody
 from tests.support.live_senders import (
     LOCAL,
     NAME,
@@ -144,7 +144,7 @@ async def test_tries_are_counted_anew_for_each_message() -> None:
 
 
 CAUSES = {
-    "nobody listens": (f"http://127.0.0.1:{free_port()}/", "the connection failed (ConnectError)"),
+    "nobody listens": ("http://127.0.0.1:{port}/", "the connection failed (ConnectError)"),
     "an address inside": (
         f"http://{NAME}/?token=canary",
         "the URL: leads to an address that is local, private or reserved",
@@ -160,10 +160,12 @@ async def test_the_cause_is_said_without_the_url(
     caplog.set_level(logging.INFO, "worker")
     names = Names(["10.0.0.1"])
     plain = "canary.example" not in url
-    async with posting(url, names=names, webhook_retries=2, allow_plain=plain) as room:
-        room.put("{}")
-        await until(lambda: room.ended)
-        assert room.told.causes == [cause]
+    with nobody() as (_, port):
+        url = url.replace("{port}", f"{port}")
+        async with posting(url, names=names, webhook_retries=2, allow_plain=plain) as room:
+            room.put("{}")
+            await until(lambda: room.ended)
+            assert room.told.causes == [cause]
     assert "canary" not in caplog.text
 
 

@@ -12,11 +12,13 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
 from tests.support import tls
-from tests.support.live_receivers import LiveReceiver, free_port, live_receiver
+from tests.support.live_receivers import LiveReceiver, live_receiver, nobody
 from tests.support.live_senders import LOCAL, NAME, Names, endpoint, no_authorities, options
 from tests.support.receivers import receiving
+from tests.support.waits import until
 from worker.contracts.live_endpoints import LiveEndpoint, LiveForm
 from worker.delivery.lookups import Lookups
 from worker.delivery.url_guard import UrlGuard, read_allowed
@@ -199,8 +201,9 @@ async def test_the_next_address_is_tried_where_one_does_not_answer() -> None:
 
 
 async def test_nobody_listens() -> None:
-    async with dialling(endpoint(f"ws://127.0.0.1:{free_port()}/")) as dialer:
-        assert str(await refused(dialer)) == "Connection refused"
+    with nobody() as (_, port):
+        async with dialling(endpoint(f"ws://127.0.0.1:{port}/")) as dialer:
+            assert str(await refused(dialer)) == "Connection refused"
 
 
 async def test_a_receiver_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,32 +268,43 @@ async def test_a_receiver_that_floods_the_worker_is_read_slowly(
         receiver.behaviour = flood
         async with dialling(endpoint(receiver.url)) as dialer:
             connection = await dialer.dial()
-            async with asyncio.timeout(20):
-                for _ in range(100):
-                    await connection.recv()
-                if seconds < 1:
+            try:
+                async with asyncio.timeout(20):
                     for _ in range(100):
                         await connection.recv()
-                else:
-                    assert not connection.transport.is_reading()
-            connection.transport.abort()
-            await connection.wait_closed()
+                    if seconds < 1:
+                        for _ in range(100):
+                            await connection.recv()
+                    else:
+                        assert not connection.transport.is_reading()
+            finally:
+                connection.transport.abort()
+                await connection.wait_closed()
 
 
 async def test_a_receiver_that_pings_and_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket_dialer, "MOST_ANSWERS", 1_000)
-    monkeypatch.setattr(websocket_dialer, "_SEND_BUFFER", 1)
+    async def ping_when_told(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        for _ in range(2):
+            await connection.recv()
+            await connection.ping()
+            receiver.messages.append("pinged")
+        await receiver.released.wait()
 
-    async def ping(receiver: LiveReceiver, connection: ServerConnection) -> None:
-        connection.transport.pause_reading()
-        number = 0
-        while True:
-            number += 1
-            await connection.ping(f"{number}".rjust(100))
-
-    async with live_receiver(read_limit=1) as receiver:
-        receiver.behaviour = ping
+    async with live_receiver() as receiver:
+        receiver.behaviour = ping_when_told
         async with dialling(endpoint(receiver.url)) as dialer:
             connection = await dialer.dial()
-            async with asyncio.timeout(20):
+            waiting = [websocket_dialer.MOST_ANSWERS]
+            monkeypatch.setattr(connection.transport, "get_write_buffer_size", lambda: waiting[0])
+            try:
+                async with asyncio.timeout(20):
+                    await connection.send("ping")
+                    await until(lambda: receiver.messages)
+                    await (await connection.ping())
+                    waiting[0] += 1
+                    with pytest.raises(ConnectionClosed):
+                        await connection.send("ping")
+                        await connection.recv()
+            finally:
+                connection.transport.abort()
                 await connection.wait_closed()
