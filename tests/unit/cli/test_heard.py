@@ -24,7 +24,7 @@ class Listening:
     def say(
         self, person: int, name: str | None, at: float, seconds: float = 0.02, bot: str = "bot-1"
     ) -> None:
-        self.take(separate(person, name, at, tone(seconds), bot=bot), at + seconds + self.late)
+        self.take(separate(person, name, at, tone(seconds), bot=bot), at + self.late)
 
     def take(self, message: str | bytes, at: float) -> str | None:
         return self.heard.take(self.connection, message, BEGAN + at)
