@@ -282,6 +282,26 @@ async def test_a_receiver_that_floods_the_worker_is_read_slowly(
                 await connection.wait_closed()
 
 
+async def test_pings_are_frames_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket_dialer, "MOST_FRAMES", 60)
+    monkeypatch.setattr(websocket_dialer, "FRAMES_SECONDS", 1_000.0)
+
+    async def ping(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        for _ in range(100):
+            await connection.ping()
+        await receiver.released.wait()
+
+    async with live_receiver() as receiver:
+        receiver.behaviour = ping
+        async with dialling(endpoint(receiver.url)) as dialer:
+            connection = await dialer.dial()
+            try:
+                await until(lambda: not connection.transport.is_reading())
+            finally:
+                connection.transport.abort()
+                await connection.wait_closed()
+
+
 async def test_a_receiver_that_pings_and_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     async def ping_when_told(receiver: LiveReceiver, connection: ServerConnection) -> None:
         for _ in range(2):
