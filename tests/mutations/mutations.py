@@ -381,6 +381,8 @@ MUTATIONS: Final = (
     ),
     # What becomes of packets.
     *MEDIA,
+    # The receiver of live streams.
+    *LISTENING,
     *LIVE_JOBS,
     *LIVE_PEOPLE,
     *LIVE_SOUND,

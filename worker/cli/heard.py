@@ -52,9 +52,9 @@ class SpeakerKey(NamedTuple):
 class HeardSpeaker(msgspec.Struct):
     """One speaker, or the mix. Times are Unix seconds.
 
-    ``level`` is the highest sample since the last call of Heard.levels_shown, 0 to 1. ``lag`` is how long after its last sample
-    was spoken the newest sound came, ``worst_lag`` the longest; None where the vendor gives no timestamps. ``left_out`` are
-    seconds that the sender left out, ``misplaced`` the messages whose timestamps cannot be.
+    ``level`` is the highest sample since the last call of Heard.levels_shown, 0 to 1. ``lag`` is the age of the first sample of the
+    newest sound when it came, ``worst_lag`` the longest; None where the vendor gives no timestamps. ``left_out`` are seconds that
+    the sender left out, ``misplaced`` the messages whose timestamps cannot be.
     """
 
     key: SpeakerKey
@@ -196,7 +196,7 @@ class Heard:
         speaker.level = max(speaker.level, _peak(sound.pcm))
         speaker.heard_at = at
         if sound.absolute is not None:
-            speaker.lag = at - (sound.absolute + sound.seconds)
+            speaker.lag = at - sound.absolute
             speaker.worst_lag = max(speaker.lag, speaker.worst_lag or speaker.lag)
         self._ends[speaker.key] = place + len(sound.pcm) // 2
         self._on_sound(PlacedSound(speaker, place, sound.pcm))

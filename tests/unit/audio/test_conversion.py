@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Final
 
 import av
 import numpy as np
@@ -91,6 +90,8 @@ def test_a_packet_that_cannot_be_decoded_is_silent_and_moves_nothing(stem: bytes
 
 READABLE: Final = 48
 """Samples: FFmpeg takes a shorter MP3, which is one almost empty frame, for no MP3."""
+ONE_FRAME = 48
+"""Samples: fewer, less than a millisecond, are one frame, and FFmpeg refuses an MP3 of one frame."""
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -99,6 +100,7 @@ def test_any_length_is_kept_to_the_byte(stem: bytes, samples: int, form: str) ->
     data = converted(form, stem, samples)
     assert len(data) == converted_bytes(form, samples)
     if form == "mp3" and samples >= READABLE:
+    if form == "mp3" and samples >= ONE_FRAME:
         assert len(decoded(data)) == samples
 
 

@@ -24,7 +24,7 @@ class Listening:
     def say(
         self, person: int, name: str | None, at: float, seconds: float = 0.02, bot: str = "bot-1"
     ) -> None:
-        self.take(separate(person, name, at, tone(seconds), bot=bot), at + seconds + self.late)
+        self.take(separate(person, name, at, tone(seconds), bot=bot), at + self.late)
 
     def take(self, message: str | bytes, at: float) -> str | None:
         return self.heard.take(self.connection, message, BEGAN + at)
@@ -89,9 +89,9 @@ def test_meetstreams_sound_is_placed_when_it_comes_and_pieces_that_follow_are_jo
     listening = Listening()
     assert listening.take('{"type": "ready", "bot_id": "m"}', 0.0) == ACK
     frame = meetstream("a", "Ada", tone(0.1, 48_000))
-    for at in (0.1, 0.25, 0.28, 2.1):
+    for at in (0.1, 0.25, 0.28, 0.6, 2.1):
         assert listening.take(frame, at) is None
-    assert [sound.position for sound in listening.sounds] == [0, 4800, 9600, 91_200]
+    assert [sound.position for sound in listening.sounds] == [0, 4800, 9600, 14_400, 91_200]
     assert {sound.speaker.key for sound in listening.sounds} == {SpeakerKey("m", "a", 48_000)}
     assert listening.sounds[0].speaker.lag is None
 

@@ -32,7 +32,7 @@ def heard_of(*names: str | None) -> Heard:
     heard = Heard(lambda _: None, lambda _: None)
     connection = heard.connect()
     for number, name in enumerate(names):
-        heard.take(connection, separate(number, name, 1.0, tone(0.5)), BEGAN + 1.55)
+        heard.take(connection, separate(number, name, 1.0, tone(0.5)), BEGAN + 1.05)
         heard.take(connection, recall("participant_events.join", number, name, 75.0), BEGAN)
     return heard
 
