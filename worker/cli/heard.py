@@ -52,9 +52,9 @@ class SpeakerKey(NamedTuple):
 class HeardSpeaker(msgspec.Struct):
     """One speaker, or the mix. Times are Unix seconds.
 
-    ``level`` is the highest sample since the last call of Heard.levels_shown, 0 to 1. ``lag`` is the age of the first sample of the
-    newest sound when it came, ``worst_lag`` the longest; None where the vendor gives no timestamps. ``left_out`` are seconds that
-    the sender left out, ``misplaced`` the messages whose timestamps cannot be.
+    ``level`` is the highest sample since the last call of Heard.levels_shown, 0 to 1. ``lag`` is the age of the first sample of
+    the newest sound when it came, ``worst_lag`` the longest; None where the vendor gives no timestamps. ``left_out`` is what
+    the sender left out, in seconds, ``misplaced`` the messages whose timestamps cannot be.
     """
 
     key: SpeakerKey
