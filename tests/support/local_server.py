@@ -17,12 +17,15 @@ ENDED = 60.0
 
 
 class LocalServer:
-    """``url`` and ``key`` are those that it prints. It ends with the block, and with an error at its start."""
+    """``url`` and ``key`` are those that it prints. It ends with the block, and with an error at its start.
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    ``module`` is what is run in place of the command line, with the same arguments.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, module: str = "worker.cli") -> None:
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "worker.cli", "serve", "--local"),
+                *(sys.executable, "-m", module, "serve", "--local"),
                 *("--data", str(folder), "--port", "0", *arguments),
             ],
             cwd=ROOT,

@@ -38,8 +38,8 @@ LONGEST_POLL: Final = 20
 """The longest time in seconds that SQS holds a receive open
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html)."""
 
-MOST_CONNECTIONS: Final = 72
-"""Connections that a client keeps, each opened when it is needed: as many as a server uses at once. It has 40 threads for
+MOST_CONNECTIONS: Final = 96
+"""Connections that a client keeps, each opened when it is needed: as many as a server uses at once. It has 64 threads for
 requests (worker.server.app), 16 that read the bots of a page and 16 that dispatch."""
 
 DEFAULT_REGION: Final = "us-east-1"

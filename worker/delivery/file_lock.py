@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -16,26 +18,46 @@ answer, takes longer."""
 _LONGEST_PAUSE: Final = 0.02
 
 
-@contextmanager
-def file_lock(path: Path, longest: float = LONGEST) -> Iterator[None]:
-    """Holds the lock of the file ``path``, which is made; the system releases it where the process is killed (flock(2)).
+class FileLock:
+    """The lock of the file ``path``, which is made; the system releases it where the process is killed (flock(2)).
 
-    Each opening of the file is a holder of its own, so threads exclude each other as well, and the lock cannot be taken twice.
-    Raises TimeoutError after ``longest`` seconds, and other errors of type OSError.
+    Threads that share a FileLock wait for each other, and only one of them at a time looks whether another process, or another
+    FileLock of the same file, has the lock. It cannot be taken twice.
     """
-    with path.open("ab") as file:
-        _acquire(file.fileno(), longest)
-        yield
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = threading.Lock()
+
+    @contextmanager
+    def held(self, longest: float = LONGEST) -> Iterator[None]:
+        """Holds the lock. Raises TimeoutError after ``longest`` seconds, and other errors of type OSError."""
+        deadline = time.monotonic() + longest
+        if not self._threads.acquire(timeout=longest):
+            raise _not_in_time(longest)
+        try:
+            with FileIO(self._path, "a") as file:
+                if not _acquire(file.fileno(), deadline):
+                    raise _not_in_time(longest)
+                yield
+        finally:
+            self._threads.release()
 
 
-def _acquire(descriptor: int, longest: float) -> None:
-    deadline, pause = time.monotonic() + longest, 0.001
+def _acquire(descriptor: int, deadline: float) -> bool:
+    """Whether the lock was free before ``deadline``, of time.monotonic; it is looked at once at least."""
+    pause = 0.001
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError as error:
+        except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise TimeoutError(f"another process has the lock for {longest:g} s") from error
+                return False
+        else:
+            return True
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _not_in_time(longest: float) -> TimeoutError:
+    return TimeoutError(f"another process has the lock for {longest:g} s")

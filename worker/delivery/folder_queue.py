@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 import psutil
 
-from worker.delivery.file_lock import file_lock
+from worker.delivery.file_lock import FileLock
 from worker.delivery.jobs_queue import Delivery, MessageLostError, QueueUnavailableError
 from worker.errors import cause
 
@@ -88,6 +88,7 @@ class FolderQueue:
         self._folder = folder
         self._clock = clock
         self._cancelled = threading.Event()
+        self._lock = FileLock(folder / _LOCK)
         with _reporting("open"):
             (folder / _DEAD).mkdir(parents=True, exist_ok=True)
 
@@ -99,6 +100,7 @@ class FolderQueue:
         """The same queue, whose receives stop waiting once ``cancelled`` is set."""
         queue = FolderQueue(self._folder, visibility=self.visibility, clock=self._clock)
         queue._cancelled = cancelled
+        queue._lock = self._lock
         return queue
 
     def check(self) -> None:
@@ -226,7 +228,7 @@ class FolderQueue:
 
     @contextmanager
     def _locked(self, what: str) -> Iterator[None]:
-        with _reporting(what), file_lock(self._folder / _LOCK):
+        with _reporting(what), self._lock.held():
             yield
 
 

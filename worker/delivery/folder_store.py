@@ -10,11 +10,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
-from worker.delivery.file_lock import file_lock
+from worker.delivery.file_lock import FileLock
+from worker.delivery.folder_sync import FolderSync
 from worker.delivery.object_store import (
     EmptyWriteError,
     Listed,
@@ -52,6 +54,8 @@ class FolderStore(PagedStore):
         self._clock = clock
         self._objects = root / _OBJECTS
         self._unfinished = root / _UNFINISHED
+        self._lock = FileLock(root / _LOCK)
+        self._syncs = FolderSync()
         try:
             self._objects.mkdir(parents=True, exist_ok=True)
             self._unfinished.mkdir(exist_ok=True)
@@ -86,17 +90,21 @@ class FolderStore(PagedStore):
         # A file that cannot be read is the caller's trouble, not the store's.
         source = data.open("rb") if isinstance(data, Path) else data
         try:
-            with self._reporting(f"put {key}"), _unfinished_file(self._unfinished) as (unfinished, stream):
-                etag, size = _write(stream, source)
-                with file_lock(self.root / _LOCK):
-                    self._check(key, path, if_absent, if_match)
-                    if size == 0 and path.exists():
-                        raise EmptyWriteError(
-                            f"folder: put {key}: an empty object would replace the existing one"
-                        )
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    unfinished.replace(path)
-                    _sync_folders(path.parent, self._objects)
+            with self._reporting(f"put {key}"), _unfinished_file(self._unfinished) as unfinished:
+                etag, size = unfinished.write(source)
+                try:
+                    with self._lock.held():
+                        self._check(key, path, if_absent, if_match)
+                        if size == 0 and path.exists():
+                            raise EmptyWriteError(
+                                f"folder: put {key}: an empty object would replace the existing one"
+                            )
+                        unfinished.complete(path)
+                except PreconditionFailedError:
+                    # What another writer has just put there is on the disk, too, before anybody relies on it.
+                    self._sync_folders(path)
+                    raise
+                self._sync_folders(path)
         finally:
             if not isinstance(source, bytes):
                 source.close()
@@ -125,7 +133,7 @@ class FolderStore(PagedStore):
     def delete(self, key: str) -> None:
         """See ObjectStore."""
         path = self.path(key)
-        with self._reporting(f"delete {key}"), file_lock(self.root / _LOCK):
+        with self._reporting(f"delete {key}"), self._lock.held():
             path.unlink(missing_ok=True)
             for folder in path.parents:
                 if folder == self._objects:
@@ -186,6 +194,14 @@ class FolderStore(PagedStore):
                     facts = entry.stat()
                     yield Listed(key, facts.st_size, facts.st_mtime)
 
+    def _sync_folders(self, path: Path) -> None:
+        """Makes the name of an object, and those of the folders above it, survive a loss of power.
+
+        To be called without the lock: a disk takes long, and one round of syncs serves many writers.
+        """
+        above = len(self._objects.parts)
+        self._syncs.sync(folder for folder in path.parents if len(folder.parts) >= above)
+
     def _check(self, key: str, path: Path, if_absent: bool, if_match: str | None) -> None:
         if if_absent and path.exists():
             raise PreconditionFailedError(f"folder: put {key}: not written: it exists already")
@@ -209,43 +225,64 @@ class FolderStore(PagedStore):
             raise StoreUnavailableError(f"folder: {what}: {cause(error)}") from error
 
 
+class _UnfinishedFile:
+    """A new file that is locked as long as ``stream`` is open."""
+
+    def __init__(self, path: Path, stream: FileIO) -> None:
+        self.path = path
+        self.stream = stream
+        self.is_complete = False
+
+    def write(self, data: bytes | BinaryIO) -> tuple[str, int]:
+        """Writes ``data``, or what is left of a file, to the disk; returns its ETag and size."""
+        digest = hashlib.sha256()
+        size = 0
+        for block in _blocks(data):
+            digest.update(block)
+            size += len(block)
+            left = memoryview(block)
+            while left:
+                left = left[self.stream.write(left) :]
+        os.fsync(self.stream.fileno())
+        return _etag(digest), size
+
+    def complete(self, path: Path) -> None:
+        """Moves the file to ``path``, whose folder is made."""
+        try:
+            self.path.replace(path)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.replace(path)
+        self.is_complete = True
+
+
 @contextmanager
-def _unfinished_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A new file, locked until the end, at which it is removed if it is still in ``folder``. The system releases the lock of a
-    writer that is killed (flock(2)).
+def _unfinished_file(folder: Path) -> Iterator[_UnfinishedFile]:
+    """A file in ``folder``, which is removed at the end if it is not complete. The system releases the lock of a writer that is
+    killed (flock(2)).
     """
     while True:
         path = folder / secrets.token_hex(16)
-        with path.open("xb") as stream:
+        with FileIO(path, "x") as stream:
+            unfinished = _UnfinishedFile(path, stream)
             try:
                 if not _is_locked(stream):
                     continue
-                yield path, stream
+                yield unfinished
                 return
             finally:
-                with suppress(OSError):
-                    path.unlink()
+                if not unfinished.is_complete:
+                    with suppress(OSError):
+                        path.unlink()
 
 
-def _is_locked(stream: BinaryIO) -> bool:
+def _is_locked(stream: FileIO) -> bool:
     """Locks the new file; False if another process has taken it for one that a killed writer left."""
     try:
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return os.fstat(stream.fileno()).st_nlink > 0
-
-
-def _write(stream: BinaryIO, data: bytes | BinaryIO) -> tuple[str, int]:
-    """Writes ``data``, or what is left of a file, to the disk; returns its ETag and size."""
-    digest = hashlib.sha256()
-    size = 0
-    for block in _blocks(data):
-        digest.update(block)
-        size += stream.write(block)
-    stream.flush()
-    os.fsync(stream.fileno())
-    return _etag(digest), size
 
 
 def _blocks(data: bytes | BinaryIO) -> Iterator[bytes]:
@@ -258,15 +295,3 @@ def _blocks(data: bytes | BinaryIO) -> Iterator[bytes]:
 
 def _etag(digest: hashlib._Hash) -> str:
     return f'"{digest.hexdigest()[:32]}"'
-
-
-def _sync_folders(folder: Path, top: Path) -> None:
-    """Makes the new names in ``folder``, and in those above it up to ``top``, survive a loss of power."""
-    for each in (folder, *folder.parents):
-        handle = os.open(each, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if each == top:
-            return

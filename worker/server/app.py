@@ -47,7 +47,7 @@ EXPIRY_LOOK: Final = 60.0
 COUNTED: Final = 6
 """Looks from one count of the bots that wait to the next: a count lists all of them."""
 
-REQUEST_THREADS: Final = 40
+REQUEST_THREADS: Final = 64
 """Requests whose routes block that are worked on at once; the others wait. worker.delivery.aws_clients counts them."""
 
 RETRY_AFTER: Final = 5

@@ -137,12 +137,14 @@ class Bots:
         if expiring_at is not None:
             # First, so that no bot is kept for ever because a server was killed. An entry without its bot is removed in time.
             self.expire(job.bot_id, expiring_at)
+        is_new = True
         try:
             etag = self.write(record, if_absent=True)
         except PreconditionFailedError:
             found = self.found(job.bot_id)
             if found is None:
                 raise
+            is_new = False
             record, etag = found
             due = self._due(job, record.created_at)
         due_entry = self.keys.due_entry(job.bot_id, due)
@@ -155,7 +157,8 @@ class Bots:
             except DeliveryError as error:
                 # The bot is made and its job is kept; a refusal now would make the client send another one.
                 logger.warning("the job of %s is dispatched later: %s", job.bot_id, error)
-        return self.facts_of(record)
+        # No worker can have written more of a new bot than that it begins.
+        return _facts_of_new(record) if is_new else self.facts_of(record)
 
     def known(self, bot_id: str) -> BotRecord | None:
         """The bot's record, whosever it is; None if there is none."""
@@ -481,6 +484,12 @@ class Bots:
 
     def _put(self, key: str, value: msgspec.Struct, **conditions: Any) -> str:
         return self.store.put(key, msgspec.json.encode(value), content_type=JSON, **conditions)
+
+
+def _facts_of_new(record: BotRecord) -> BotFacts:
+    return BotFacts(
+        job=record.job(), created_at=record.created_at, is_dispatched=record.dispatched_at is not None
+    )
 
 
 def _expiring_at(job: Job, due: float) -> float | None:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support.record_process import ROOT
 from tests.support.waits import until
+from worker.delivery.file_lock import FileLock
 from worker.delivery.folder_store import FolderStore
 from worker.delivery.object_store import (
     EmptyWriteError,
@@ -185,6 +187,7 @@ def test_of_many_writers_one_creates_and_one_replaces_each_version(store: Folder
 WRITER = """
 import sys
 from pathlib import Path
+from worker.delivery.file_lock import FileLock
 from worker.delivery.folder_store import FolderStore
 store = FolderStore(Path(sys.argv[1]))
 for number in range(10**9):
@@ -208,6 +211,7 @@ def test_a_killed_writer_leaves_a_whole_object_and_no_lock(store: FolderStore) -
 BIG_WRITER = """
 import sys
 from pathlib import Path
+from worker.delivery.file_lock import FileLock
 from worker.delivery.folder_store import FolderStore
 FolderStore(Path(sys.argv[1])).put("audio.wav", Path(sys.argv[2]), content_type="")
 """
@@ -250,6 +254,24 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_of_one_that_lives(
         FolderStore(store.root)
         assert list(unfinished.iterdir()) == []
         assert store.get("audio.wav").data == b"voice" * 1000
+
+
+def test_a_write_is_synced_with_all_folders_above_it_after_it_and_not_under_the_lock(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[list[str]] = []
+    path, lock = store.path("a/b/key"), FileLock(store.root / "objects.lock")
+
+    def sync(folders: Iterable[Path]) -> None:
+        with lock.held(0):
+            assert path.exists()
+        synced.append([folder.name for folder in folders])
+
+    monkeypatch.setattr(store._syncs, "sync", sync)
+    store.put("a/b/key", b"1", content_type=TYPE, if_absent=True)
+    with pytest.raises(PreconditionFailedError):
+        store.put("a/b/key", b"2", content_type=TYPE, if_absent=True)
+    assert synced == [["b", "a", "objects"]] * 2
 
 
 def test_blocks_are_the_part_that_is_asked_for(store: FolderStore) -> None:
