@@ -40,6 +40,7 @@ from worker.server.rate_limits import RateLimits
 from worker.server.request_log import Network
 from worker.server.services import Services
 from worker.server.url_checks import UrlChecks
+from worker.server.wrong_keys import WrongKeys
 from worker.states import State
 
 KEY, OTHER_KEY = "key-of-anna", "key-of-bob"
@@ -136,6 +137,7 @@ class Api:
             prefix=prefix,
             clock=lambda: self.now,
             limits=RateLimits(lambda: self.steady),
+            wrong_keys=WrongKeys(lambda: self.steady),
             url_checks=UrlChecks(UrlGuard(resolve=resolve)),
         )
         self.app = build_app(self.services, self.desk, trusted)

@@ -23,13 +23,17 @@ class Access:
         self._vendor = vendor
 
     def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Raises ApiError without a valid key, or when its limit is used up."""
+        """Raises ApiError without a valid key, when its limit is used up, and after too many wrong keys from its address."""
         services: Services = connection.app.state[SERVICES]
         given = connection.headers.get("authorization", "").strip()
         key = given[len(SCHEME) :].strip() if given.lower().startswith(SCHEME) else given
         if not key or key.lower() == SCHEME.strip():
             raise ApiError(401, "Authentication credentials were not provided.")
+        address = connection.client.host if connection.client is not None else ""
+        if (wait := services.wrong_keys.wait(address, key)) is not None:
+            raise _throttled(wait)
         workspace = services.keys.find(key)
+        services.wrong_keys.found(address, key, workspace is not None)
         if workspace is None:
             if self._vendor is Vendor.MEETSTREAM:
                 raise ApiError(403, "Invalid token.")
@@ -37,5 +41,9 @@ class Access:
         kind = str(handler.opt.get(LIMIT, "retrieve"))
         wait = services.limits.take(workspace.name, kind, workspace.limits.of(kind))
         if wait is not None:
-            raise ApiError(429, "Request was throttled.", headers={"Retry-After": str(wait)})
+            raise _throttled(wait)
         connection.scope["auth"] = workspace
+
+
+def _throttled(wait: int) -> ApiError:
+    return ApiError(429, "Request was throttled.", headers={"Retry-After": str(wait)})

@@ -10,17 +10,19 @@ from contextlib import asynccontextmanager, nullcontext
 from itertools import count
 from typing import Any, Final
 
+import msgspec
 from litestar import Litestar, MediaType, Request, Response, get
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 
-from worker.contracts.json_body import MAX_BODY_BYTES
+from worker.contracts.json_body import MAX_BODY_BYTES, JobError
 from worker.delivery.errors import DeliveryError
 from worker.delivery.object_store import NotFoundError
 from worker.errors import MeetstemsError
 from worker.monitoring.health import Health
+from worker.safe_text import printable
 from worker.server.deliveries import deliveries_router
 from worker.server.dispatcher import Dispatcher
 from worker.server.downloads import download_router
@@ -49,6 +51,8 @@ COUNTED: Final = 6
 
 REQUEST_THREADS: Final = 64
 """Requests whose routes block that are worked on at once; the others wait. worker.delivery.aws_clients counts them."""
+
+_OTHER_VERSION: Final = "Another version of this server made this bot, and this one cannot read it."
 
 RETRY_AFTER: Final = 5
 """Seconds after which a client may try again when store or queue does not answer."""
@@ -151,14 +155,16 @@ def _shown(error: Exception) -> ApiError:
     match error:
         case ApiError():
             return error
-        case NotFoundError():
+        case NotFoundError() | HTTPException(status_code=404):
             return ApiError(404, NOT_FOUND)
         case DeliveryError():
             logger.error("a request was not answered: %s", error)
             message = "The service is not available at the moment."
             return ApiError(503, message, headers={"Retry-After": str(RETRY_AFTER)})
-        case HTTPException(status_code=404):
-            return ApiError(404, NOT_FOUND)
+        case JobError() | msgspec.DecodeError():
+            # Bodies of requests are judged where they are read: this is what the store has.
+            logger.error("a bot cannot be read: %s", printable(str(error)))
+            return ApiError(409, _OTHER_VERSION)
         case HTTPException():
             return ApiError(error.status_code, error.detail)
         case _:

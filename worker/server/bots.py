@@ -252,7 +252,7 @@ class Bots:
         return after.removeprefix(prefix)
 
     def change(self, record: BotRecord, job: Job) -> BotFacts:
-        """Replaces the job of a bot that is not dispatched. Raises BotBusyError."""
+        """Replaces the job of a bot that is not dispatched. Raises BotBusyError, and JobError where its job cannot be read."""
         found = self.undispatched(record)
         before = self.due_entry(record)
         due = self._due(job, record.created_at)
@@ -398,7 +398,11 @@ class Bots:
         found = self.found(record.bot_id)
         if found is None:
             raise NotFoundError(f"bot {record.bot_id}: was deleted meanwhile")
-        is_soon = self._due(found.record.job(), found.record.created_at) <= self._clock()
+        try:
+            is_soon = self._due(found.record.job(), found.record.created_at) <= self._clock()
+        except JobError:
+            # No server of this version dispatches it.
+            is_soon = False
         if found.record.dispatched_at is not None or found.record.deletion is not None or is_soon:
             raise BotBusyError
         return found

@@ -42,7 +42,7 @@ _MEANING: Final = {
     403: "The key is wrong, or not allowed to do this",
     404: "There is no such thing",
     405: "Not in this state",
-    409: "Conflicts with an earlier request",
+    409: "Conflicts with an earlier request, or the bot is one of another version of the server",
     413: "The body is too large",
     429: "Too many requests; see Retry-After",
     501: "Not served yet",
@@ -55,7 +55,7 @@ _REFERENCE: Final = "#/definitions/"
 _ALWAYS: Final = (400,)
 """Statuses that every route answers: a request whose Host is none."""
 
-_WITH_KEY: Final = (401, 429, 503)
+_WITH_KEY: Final = (401, 409, 429, 503)
 
 NEEDS_KEY: Final[list[dict[str, list[str]]]] = [{"key": []}]
 """The ``security`` of routes behind worker.server.access."""

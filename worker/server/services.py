@@ -28,6 +28,7 @@ from worker.server.rate_limits import RateLimits
 from worker.server.shares import Shares
 from worker.server.url_checks import UrlChecks
 from worker.server.whole_mix import whole_mix
+from worker.server.wrong_keys import WrongKeys
 from worker.settings import DemoMeeting
 
 AnyRequest = Request[None, Workspace, State]
@@ -63,6 +64,7 @@ class Services:
     clock: Callable[[], float] = time.time
     conversions: Conversions = field(default_factory=Conversions)
     limits: RateLimits = field(default_factory=lambda: RateLimits(time.monotonic))
+    wrong_keys: WrongKeys = field(default_factory=lambda: WrongKeys(time.monotonic))
     stopping: threading.Event = field(default_factory=threading.Event)
     searches: Shares = field(default_factory=lambda: Shares(SEARCHES_OF_ONE, SEARCHES))
     url_checks: UrlChecks = field(default_factory=lambda: UrlChecks(UrlGuard()))

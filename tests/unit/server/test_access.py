@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import json
 import logging
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.api import KEY, OTHER_KEY, Api
 from worker.delivery.object_store import StoreUnavailableError
 from worker.server.keys import Keys, KeysError, key_sha256
 from worker.server.rate_limits import RateLimits
+from worker.server.wrong_keys import PER_MINUTE
 
 MEETSTREAM, RECALL = "/api/v1/bots", "/api/v1/bot/"
 
@@ -81,6 +84,79 @@ async def test_a_key_that_is_used_up_waits(tmp_path: Path) -> None:
         assert (await client.get(MEETSTREAM)).status_code == 429
     async with api.client(OTHER_KEY) as client:
         assert (await client.get(MEETSTREAM)).status_code == 200
+
+
+def from_address(api: Api, address: str, key: str, **headers: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(api.app, raise_app_exceptions=False, client=(address, 40_000)),
+        base_url="http://api.example",
+        headers={"authorization": key, **headers},
+    )
+
+
+async def statuses(api: Api, address: str, *keys: str, path: str = MEETSTREAM, **headers: str) -> list[int]:
+    """Of a request with each key from an address."""
+    found = []
+    for key in keys:
+        async with from_address(api, address, key, **headers) as client:
+            found.append((await client.get(path)).status_code)
+    return found
+
+
+ONE, OTHER = "192.0.2.1", "192.0.2.2"
+GUESSES = [f"guess {number}" for number in range(PER_MINUTE)]
+
+
+async def test_after_too_many_wrong_keys_of_an_address_not_even_a_right_one_is_found(api: Api) -> None:
+    assert await statuses(api, ONE, *GUESSES[: PER_MINUTE // 2]) == [403] * (PER_MINUTE // 2)
+    assert await statuses(api, ONE, *GUESSES[: PER_MINUTE // 2], path=RECALL) == [401] * (PER_MINUTE // 2)
+    async with from_address(api, ONE, OTHER_KEY) as client:
+        meetstream, recall = await client.get(MEETSTREAM), await client.get(RECALL)
+    assert (meetstream.status_code, meetstream.json()) == (429, {"message": "Request was throttled."})
+    assert (recall.status_code, recall.json()["code"]) == (429, "throttled")
+    assert meetstream.headers["retry-after"] == recall.headers["retry-after"] == "3"
+    assert await statuses(api, OTHER, OTHER_KEY) == [200]
+    api.steady += 3
+    assert await statuses(api, ONE, "guess", OTHER_KEY) == [403, 429], "one more guess"
+    api.steady += 3
+    assert await statuses(api, ONE, OTHER_KEY, "guess", KEY) == [200, 403, 429]
+
+
+async def test_a_key_that_was_right_before_is_not_locked_out_by_others_of_its_address(api: Api) -> None:
+    assert await statuses(api, ONE, KEY, *GUESSES, KEY) == [200, *[403] * PER_MINUTE, 200]
+    assert await statuses(api, ONE, OTHER_KEY, KEY) == [429, 200]
+    api.write_keys()
+    assert await statuses(api, ONE, KEY) == [403], "and is looked up each time"
+
+
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::2", "2001:db8:1:3::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.2"),
+        ("a socket", "a socket", "another"),
+    ],
+)
+async def test_what_one_client_can_choose_of_its_address_makes_no_other(
+    api: Api, one: str, same: str, other: str
+) -> None:
+    await statuses(api, one, *GUESSES)
+    assert await statuses(api, same, KEY) == [429]
+    assert await statuses(api, other, KEY) == [200]
+
+
+async def test_behind_a_trusted_proxy_its_clients_are_counted_and_behind_another_the_proxy(
+    tmp_path: Path,
+) -> None:
+    api = Api(tmp_path, trusted=[ipaddress.ip_network("10.0.0.0/8")])
+    for proxy, expected in (("10.0.0.1", 200), ("192.0.2.9", 429)):
+        for number, guess in enumerate(GUESSES):
+            await statuses(api, proxy, guess, **{"x-forwarded-for": f"198.51.100.1, 203.0.113.{number % 2}"})
+        assert await statuses(api, proxy, KEY, **{"x-forwarded-for": "198.51.100.1"}) == [expected]
+
+
+async def test_a_missing_key_is_no_guess(api: Api) -> None:
+    assert await statuses(api, ONE, *[""] * 2 * PER_MINUTE, KEY) == [*[401] * 2 * PER_MINUTE, 200]
 
 
 def test_a_minutes_requests_may_come_at_once_or_evenly() -> None:

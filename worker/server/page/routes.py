@@ -22,6 +22,7 @@ from worker.errors import MeetstemsError
 from worker.manifest.schema import Manifest, encode_manifest
 from worker.rendering.timeline.page import timeline_html
 from worker.server.access import LIMIT
+from worker.server.client_groups import client_group
 from worker.server.cursors import read_cursor, write_cursor
 from worker.server.errors import NOT_FOUND, ApiError
 from worker.server.page.call_events import events
@@ -38,9 +39,6 @@ from worker.server.services import SERVICES, AnyRequest, Given, Services
 
 SIGN_INS: Final = 20
 """Keys that one address may enter in a minute, right or wrong."""
-
-_ADDRESS_GROUPS: Final = 4096
-"""Addresses are counted in so many groups, so that an attacker with many of them fills no memory."""
 
 FILE_SECONDS: Final = 3600
 """Seconds for which the link behind a file is valid. A new one is made whenever the file is asked for."""
@@ -161,7 +159,7 @@ def sign_in(services: Given, request: AnyRequest, body: RawBody) -> Response[Any
     fields = read_form(body)
     base, to = services.public_path(request.scope), fields.get("to", "/")
     address = request.client.host if request.client is not None else ""
-    wait = services.limits.take(f"sign-in {hash(address) % _ADDRESS_GROUPS}", "sign-in", SIGN_INS)
+    wait = services.limits.take(f"sign-in {client_group(address)}", "sign-in", SIGN_INS)
     if wait is not None:
         headers = {"Retry-After": str(wait)}
         return page("login.html", base=base, to=to, error=_MOST_RETRY, status=429, headers=headers)
