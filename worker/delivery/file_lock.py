@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -36,10 +36,13 @@ class FileLock:
         if not self._threads.acquire(timeout=longest):
             raise _not_in_time(longest)
         try:
-            with FileIO(self._path, "a") as file:
-                if not _acquire(file.fileno(), deadline):
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CREAT, 0o666)
+            try:
+                if not _acquire(descriptor, deadline):
                     raise _not_in_time(longest)
                 yield
+            finally:
+                os.close(descriptor)
         finally:
             self._threads.release()
 
