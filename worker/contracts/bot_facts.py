@@ -25,7 +25,9 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``status`` is bot.json, None before a worker has the job. ``manifest`` is audio_streams.json, None where there is none, or
     where it was not asked for. ``is_dispatched``: workers can receive the job, so it can no longer be changed.
     ``media_deleted_at`` is when all that was recorded was deleted (Unix seconds), None: it was not; ``media_expired``: because
-    its retention was over; ``started_before``: the manifest's ``started_at`` before that.
+    its retention was over; ``started_before``: the manifest's ``started_at`` before that. ``deleted_kinds``: the kinds of
+    artifacts (worker.contracts.recall_documents.ARTIFACTS) that were deleted by themselves, and when (Unix seconds); the
+    manifest is without them.
     """
 
     job: Job
@@ -36,6 +38,7 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     media_deleted_at: float | None = None
     media_expired: bool = False
     started_before: str | None = None
+    deleted_kinds: dict[str, float] = {}
 
     @property
     def bot_id(self) -> str:

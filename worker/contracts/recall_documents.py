@@ -164,15 +164,16 @@ def full_recording_document(facts: BotFacts, url: DocumentUrl) -> dict[str, Any]
 def artifact_document(facts: BotFacts, kind: str, url: DocumentUrl) -> dict[str, Any] | None:
     """The bot's artifact of ``kind``; None if there is none, or none was asked for. Its URLs are None until it is done."""
     started = facts.started_at
-    if started is None or facts.status is None or not _is_made(facts, kind):
+    deleted_at = facts.deleted_kinds.get(kind)
+    if started is None or facts.status is None or (deleted_at is None and not _is_made(facts, kind)):
         return None
-    ready = url if facts.has_audio and facts.manifest is not None else None
+    ready = url if facts.has_audio and facts.manifest is not None and deleted_at is None else None
     data, form = _data(facts, kind, ready)
     document: dict[str, Any] = {
         "id": related_id(kind, facts.bot_id),
         "recording": {"id": related_id(RECORDING, facts.bot_id), "metadata": {}},
         "created_at": started,
-        "status": _status(facts),
+        "status": _status(facts) if deleted_at is None else _deleted(deleted_at),
         "metadata": {},
         "data": data,
     }
@@ -309,12 +310,16 @@ def _status(facts: BotFacts) -> dict[str, Any]:
     """Processing, or paused, until the files are final; failed where the bot ended without a recording; deleted for ever."""
     assert facts.status is not None
     if facts.media_deleted_at is not None:
-        return {"code": DELETED, "sub_code": None, "updated_at": iso_utc(facts.media_deleted_at)}
+        return _deleted(facts.media_deleted_at)
     ended = "done" if facts.manifest is not None else "failed"
     is_paused = facts.status.paused and facts.status.state == State.IN_CALL_RECORDING
     code = ended if facts.has_audio else "paused" if is_paused else "processing"
     sub_code = facts.status.sub_code if code == "failed" else None
     return {"code": code, "sub_code": sub_code, "updated_at": facts.status.updated_at}
+
+
+def _deleted(at: float) -> dict[str, Any]:
+    return {"code": DELETED, "sub_code": None, "updated_at": iso_utc(at)}
 
 
 def _participant(person: Person, meeting: Meeting) -> dict[str, Any]:

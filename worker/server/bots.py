@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
@@ -14,7 +14,9 @@ import msgspec
 from worker.contracts.bot_facts import BotFacts
 from worker.contracts.job import Job
 from worker.contracts.json_body import JobError
+from worker.contracts.recall_documents import AUDIO_MIXED, AUDIO_SEPARATE
 from worker.contracts.status import result_event
+from worker.contracts.streams_document import mixed_only
 from worker.delivery.bucket_layout import BotKeys, LayoutError, bot_keys
 from worker.delivery.errors import DeliveryError, UnavailableError
 from worker.delivery.event_sinks import EventSink, NoEvents
@@ -63,6 +65,8 @@ _DISPATCHERS: Final = 16
 
 _TO_SEND: Final = 5.0
 """Seconds for which an answer waits until its event is on the queue."""
+
+_DELETED: Final = "The speakers' files were deleted."
 
 _NO_EVENTS: Final = NoEvents()
 
@@ -462,6 +466,8 @@ class Bots:
         status = read_status(self.store, keys)[1] if deletion is None else deletion.status
         is_read = with_manifest and status is not None and deletion is None
         manifest = self._readable(keys.audio_streams, Manifest) if is_read else None
+        if manifest is not None:
+            manifest = _without(manifest, record.deleted_kinds)
         return BotFacts(
             job=record.job(),
             created_at=record.created_at,
@@ -471,6 +477,7 @@ class Bots:
             media_deleted_at=None if deletion is None else deletion.at,
             started_before=None if deletion is None else deletion.started_at,
             media_expired=deletion is not None and deletion.is_expired,
+            deleted_kinds=record.deleted_kinds,
         )
 
     def _read(self, key: str, kind: type[T]) -> tuple[T, str]:
@@ -494,6 +501,19 @@ def _facts_of_new(record: BotRecord) -> BotFacts:
     return BotFacts(
         job=record.job(), created_at=record.created_at, is_dispatched=record.dispatched_at is not None
     )
+
+
+def _without(manifest: Manifest, kinds: Collection[str]) -> Manifest:
+    """``manifest`` without the files of these kinds of artifacts."""
+    if AUDIO_SEPARATE in kinds:
+        manifest = msgspec.structs.replace(mixed_only(manifest), message=_DELETED)
+    if AUDIO_MIXED in kinds:
+        recording = msgspec.structs.replace(manifest.recording, mixed_audio=None)
+        if recording.parts:
+            parts = [msgspec.structs.replace(part, mixed_audio=None) for part in recording.parts]
+            recording = msgspec.structs.replace(recording, parts=parts)
+        manifest = msgspec.structs.replace(manifest, recording=recording)
+    return manifest
 
 
 def _expiring_at(job: Job, due: float) -> float | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
 
 from worker.contracts.deletion_events import deletion_events
+from worker.contracts.recall_documents import AUDIO_MIXED, AUDIO_SEPARATE, DELETED, PARTICIPANT_EVENTS
 from worker.contracts.status import AUDIO_SUCCESS, BotStatus
 from worker.delivery.bucket_layout import LayoutError
 from worker.delivery.errors import DeliveryError, UnavailableError
@@ -20,6 +24,13 @@ from worker.delivery.object_store import LARGEST_PAGE, PreconditionFailedError
 from worker.jobs.bot_claim import JOB_FILE
 from worker.jobs.reporter import read_status
 from worker.jobs.result_file import RESULT_FILE, read_result
+from worker.rendering.output import (
+    AUDIO_FILE,
+    MEETING_FILE,
+    STREAMS_FOLDER,
+    TAPE_FOLDER,
+    TIMELINE_FILE,
+)
 from worker.safe_text import printable
 from worker.server.bots import UNREADABLE, BotBusyError, Bots, Found
 from worker.server.records import JSON, BotRecord, Deletion, bot_id_of_entry
@@ -44,6 +55,20 @@ MOST_ROUNDS: Final = 20
 
 _REMOVERS: Final = 16
 """Parallel requests of one deletion."""
+
+
+_ARTIFACT_FILES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
+    {
+        AUDIO_SEPARATE: re.compile(rf"/attempts/\d+/files/{STREAMS_FOLDER}/"),
+        AUDIO_MIXED: re.compile(rf"/attempts/\d+/files/{re.escape(AUDIO_FILE)}$"),
+        PARTICIPANT_EVENTS: re.compile(
+            rf"/({re.escape(MEETING_FILE)}|attempts/\d+/files/{re.escape(TIMELINE_FILE)})$"
+        ),
+    }
+)
+"""The keys that only one kind of artifact is made of. Of the others, no file is kept."""
+
+_TAPE: Final = re.compile(rf"/attempts/\d+/{TAPE_FOLDER}/")
 
 
 class UnfinishedDeletionError(UnavailableError):
@@ -73,6 +98,32 @@ class Deletions:
     def forget(self, record: BotRecord) -> int:
         """As ``delete_media``, and the bot is known no more."""
         return self._delete(record, forget=True)
+
+    def delete_artifact(self, record: BotRecord, kind: str) -> None:
+        """Removes the files of one kind of artifact (worker.contracts.recall_documents.ARTIFACTS), and the tape, which has the
+        content of all of them; the others stay. Raises BotBusyError while the bot works.
+
+        The record says so at last: an interrupted deletion is gone on with when it is asked for again.
+        """
+        keys = self._bots.keys_of(record.bot_id)
+        status = read_status(self._bots.store, keys)[1]
+        if record.deletion is not None:
+            return
+        if status is None or self._is_at_work(record, status):
+            raise BotBusyError
+        self._remove_listed(
+            record.bot_id, (keys.attempts, keys.meeting), lambda key: _is_of_artifact(key, kind)
+        )
+        if kind not in record.deleted_kinds:
+            events = deletion_events(self._bots.facts_of(record), record.workspace, self._clock())
+            self._report(record, [event for event in events if event["event"] == f"{kind}.{DELETED}"])
+        while (found := self._bots.found(record.bot_id)) is not None and found.record.deletion is None:
+            deleted = {**found.record.deleted_kinds, kind: self._clock()}
+            with suppress(PreconditionFailedError):
+                self._bots.write(
+                    msgspec.structs.replace(found.record, deleted_kinds=deleted), if_match=found.etag
+                )
+                return
 
     def withdraw(self, record: BotRecord) -> None:
         """Removes a bot that is not dispatched. Raises BotBusyError."""
@@ -218,7 +269,8 @@ class Deletions:
         removed = self._remove(record, kept)
         self._bots.expire_no_more(record, deletion.expiring_before)
         if deletion.done_at is None:
-            self._report(record, deletion)
+            facts = self._bots.facts_of(record.readable())
+            self._report(record, deletion_events(facts, record.workspace, deletion.at))
         if deletion.forget:
             self._bots.store.delete(self._bots.keys.entry(record))
             if not kept:
@@ -256,15 +308,19 @@ class Deletions:
             if self._leads_to(record, key):
                 store.delete(key)
         kept = kept | {keys.record(record.bot_id)}
-        removed = 0
+        return self._remove_listed(record.bot_id, keys.all_of(record.bot_id), lambda key: key not in kept)
+
+    def _remove_listed(self, bot_id: str, prefixes: Iterable[str], is_removed: Callable[[str], bool]) -> int:
+        """Removes objects of these prefixes until a listing shows none that ``is_removed``; returns how many."""
+        store, removed = self._bots.store, 0
         for _ in range(MOST_ROUNDS):
-            listed = [item.key for prefix in keys.all_of(record.bot_id) for item in store.list(prefix)]
-            left = [key for key in listed if key not in kept]
+            listed = [item.key for prefix in prefixes for item in store.list(prefix)]
+            left = [key for key in listed if is_removed(key)]
             if not left:
                 return removed
             list(self._removers.map(store.delete, left))
             removed += len(left)
-        raise UnfinishedDeletionError(f"bot {record.bot_id}: objects appear again and again")
+        raise UnfinishedDeletionError(f"bot {bot_id}: objects appear again and again")
 
     def _leads_to(self, record: BotRecord, key: str) -> bool:
         """Whether the reference ``key`` is the bot's; one that cannot be read leads nowhere else."""
@@ -275,8 +331,7 @@ class Deletions:
             return True
         return reference is not None and reference.bot_id == record.bot_id
 
-    def _report(self, record: BotRecord, deletion: Deletion) -> None:
-        events = deletion_events(self._bots.facts_of(record.readable()), record.workspace, deletion.at)
+    def _report(self, record: BotRecord, events: list[dict[str, Any]]) -> None:
         if not events:
             return
         lost = self._events.lost
@@ -306,3 +361,8 @@ class Deletions:
         etag = self._bots.write(moved, if_match=found.etag)
         self._bots.expire_no_more(moved, record.expiring_at)
         return Found(moved, etag)
+
+
+def _is_of_artifact(key: str, kind: str) -> bool:
+    own = _ARTIFACT_FILES.get(kind)
+    return _TAPE.search(key) is not None or (own is not None and own.search(key) is not None)

@@ -17,7 +17,9 @@ from litestar.response import Stream
 
 from worker.audio.converted_forms import converted_bytes
 from worker.contracts.recall_documents import (
+    AUDIO_SEPARATE,
     EVENTS,
+    PARTICIPANT_EVENTS,
     PARTICIPANTS,
     PARTS,
     SPEAKER_TIMELINE,
@@ -77,6 +79,7 @@ def get_document(
     if (
         facts is None
         or facts.media_deleted_at is not None
+        or (AUDIO_SEPARATE if document == PARTS else PARTICIPANT_EVENTS) in facts.deleted_kinds
         or not (document == PARTS or document in _DOCUMENTS)
     ):
         raise ApiError(404, NOT_FOUND)

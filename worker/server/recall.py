@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -250,8 +251,15 @@ def delete_recording(services: Given, request: AnyRequest, recording_id: FromPat
 
 
 def _delete_media(services: Services, record: BotRecord) -> None:
-    try:
+    with _finished():
         services.deletions.delete_media(record)
+
+
+@contextmanager
+def _finished() -> Iterator[None]:
+    """Raises ApiError for a deletion that has to wait for the bot."""
+    try:
+        yield
     except BotBusyError as error:
         raise ApiError(400, "The bot is still at work.", code="cannot_command_unfinished_bot") from error
 
@@ -296,7 +304,23 @@ def _artifact_routes(kind: str) -> list[HTTPRouteHandler]:
             raise ApiError(404, NOT_FOUND)
         return document
 
-    return [list_artifacts, retrieve_artifact]
+    @delete(
+        f"/{kind}/{{artifact_id:str}}",
+        name=f"{kind}_delete",
+        operation_id=f"{kind}_delete",
+        status_code=204,
+        responses=responses(Vendor.RECALL, 400, 404),
+        sync_to_thread=True,
+    )
+    def delete_artifact(services: Given, request: AnyRequest, artifact_id: FromPath[str]) -> None:
+        """Removes the artifact's files, and the tape, for good; the bot's other artifacts stay."""
+        bot_id = bot_of(kind, artifact_id) or ""
+        if artifact_document(_facts(services, request, bot_id), kind, lambda _: "") is None:
+            raise ApiError(404, NOT_FOUND)
+        with _finished():
+            services.deletions.delete_artifact(_record(services, request, bot_id), kind)
+
+    return [list_artifacts, retrieve_artifact, delete_artifact]
 
 
 def bot_answer(services: Services, request: AnyRequest, bot_id: str) -> Document:

@@ -64,7 +64,8 @@ class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     ``claimed_until``: until then one server alone dispatches the job. ``dispatched_at``: None while the job is not on the
     queue, and can be changed. ``expiring_at``: the moment of the bot's entry among those that expire, None: it has none.
-    ``references`` are the keys of the references that its request made. ``deletion`` None: its data is kept.
+    ``references`` are the keys of the references that its request made. ``deleted_kinds`` are artifacts that were deleted by
+    themselves, by their kind, with the time. ``deletion`` None: its data is kept.
     """
 
     bot_id: str
@@ -76,6 +77,7 @@ class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
     dispatched_at: float | None = None
     expiring_at: float | None = None
     references: list[str] = []
+    deleted_kinds: dict[str, float] = {}
     deletion: Deletion | None = None
 
     @property
