@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from fixtures.replica.voices import load_voice
 from tests.deploy.prometheus import alert_queries, dashboard_queries, prometheus, recorded_queries
 from tests.support.tapes import STARTED_AT, Talker, synthetic_tape, with_log_times
+from worker.contracts.live_endpoints import LiveForm, Transport
 from worker.delivery.queue_counts import QueueCounts, QueueState
 from worker.monitoring.capture_health import CaptureHealth
 from worker.monitoring.health import Health, HealthServer
@@ -87,6 +88,7 @@ class Recording(Worker):
         self.metrics.delivery.uploaded(20_000)
         self.metrics.delivery.queue_operation("extend", "ok")
         self.metrics.delivery.lease_operation("renew", "ok")
+        self.metrics.live.lag(Transport.WEBSOCKET, LiveForm.RECALL, 0.03)
 
 
 class Watch:

@@ -381,13 +381,11 @@ MUTATIONS: Final = (
     ),
     # What becomes of packets.
     *MEDIA,
-    # The receiver of live streams.
+    # Live streams, and their receiver.
     *LISTENING,
     *LIVE_JOBS,
     *LIVE_PEOPLE,
     *LIVE_SOUND,
-    # The receiver of live streams.
-    *LISTENING,
     # The server's page.
     *FAULTS_OF_PAGE,
 )

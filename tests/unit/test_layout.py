@@ -21,8 +21,10 @@ OF_NO_MODULE: Final = {
     "rendering/test_golden_tapes.py",
     "server/page/test_hostile_visitors.py",
     "server/test_accepted_jobs.py",
+    "server/test_artifact_deletion.py",
     "server/test_serve_webhooks.py",
     "server/test_two_keys.py",
+    "server/test_unreadable_bots.py",
     "stems/test_honest_senders.py",
     "streaming/test_live_tapes.py",
 }
