@@ -52,10 +52,7 @@ _SCHEMES: Final[Mapping[Transport, frozenset[str]]] = MappingProxyType(
 
 _WITH_TLS: Final = frozenset({"wss", "https"})
 
-_PARTICIPANTS: Final = frozenset(
-    f"{PARTICIPANT_EVENTS}{action}" for action in set(Action) - {Action.WEBCAM_ON, Action.WEBCAM_OFF}
-)
-"""Who turned a camera on is not known: neither platform says so to one who receives no video."""
+_PARTICIPANTS: Final = frozenset(f"{PARTICIPANT_EVENTS}{action}" for action in Action)
 _AUDIO: Final = frozenset({AUDIO_SEPARATE, AUDIO_MIXED, AUDIO_OPUS})
 
 RECALL_EVENTS: Final[Mapping[Transport, frozenset[str]]] = MappingProxyType(

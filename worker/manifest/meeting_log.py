@@ -15,13 +15,15 @@ from worker.manifest.meeting_schema import (
     SCREENSHARE_OFF,
     SCREENSHARE_ON,
     UPDATE,
+    WEBCAM_OFF,
+    WEBCAM_ON,
     Attendee,
     LeftOut,
     LoggedChange,
     LoggedMessage,
     MeetingLog,
 )
-from worker.roster.changes import SHARES, STOPS_SHARING
+from worker.roster.changes import CAMERA_OFF, CAMERA_ON, SHARES, STOPS_SHARING
 from worker.roster.roster import Device, Roster, Status
 from worker.tape.events import ChatReceived, PageEvent, RosterChanged, WorkerEvent
 
@@ -47,12 +49,14 @@ _ACTIONS: Final = {
     "rename": UPDATE,
     SHARES: SCREENSHARE_ON,
     STOPS_SHARING: SCREENSHARE_OFF,
+    CAMERA_ON: WEBCAM_ON,
+    CAMERA_OFF: WEBCAM_OFF,
 }
 """Changes of the roster → actions. Who is muted is left out: the stems show who speaks."""
 
 Logged = TypeVar("Logged", LoggedChange, LoggedMessage)
 
-_BEGINS_AND_ENDS: Final = ((JOIN, LEAVE), (SCREENSHARE_ON, SCREENSHARE_OFF))
+_BEGINS_AND_ENDS: Final = ((JOIN, LEAVE), (SCREENSHARE_ON, SCREENSHARE_OFF), (WEBCAM_ON, WEBCAM_OFF))
 
 
 class MeetingCollector:

@@ -16,6 +16,8 @@ LEAVE = "leave"
 UPDATE = "update"
 SCREENSHARE_ON = "screenshare_on"
 SCREENSHARE_OFF = "screenshare_off"
+WEBCAM_ON = "webcam_on"
+WEBCAM_OFF = "webcam_off"
 
 
 class Attendee(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +40,7 @@ class Attendee(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggedChange(msgspec.Struct, frozen=True, kw_only=True):
-    """``action`` is JOIN, LEAVE, UPDATE (of the name), SCREENSHARE_ON or SCREENSHARE_OFF; ``name`` was the name then."""
+    """``action`` is one of the constants above, UPDATE for a new name; ``name`` was the name then."""
 
     at_seconds: float
     action: str

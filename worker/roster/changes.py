@@ -1,4 +1,4 @@
-"""Compares rosters: who joined, left, was renamed, muted or unmuted, or shares their screen (pure)."""
+"""Compares rosters: who joined, left, was renamed, muted or unmuted, or shows their camera or screen (pure)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from worker.tape.events import RosterChanged
 
 SHARES: Final = "screenshare_on"
 STOPS_SHARING: Final = "screenshare_off"
+CAMERA_ON: Final = "webcam_on"
+CAMERA_OFF: Final = "webcam_off"
 
 
 class RosterChanges:
@@ -54,16 +56,30 @@ class RosterChanges:
 
 
 def _changes(before: Device | None, now: Device) -> list[str]:
+    """Of one participant. What somebody shows ends before they leave."""
     was_here = before is not None and before.status.is_here
     is_here = now.status.is_here
+    shown = _shown_changes(before if was_here else None, now if is_here else None)
     changes = []
     if is_here and not was_here:
         changes.append("join")
     if was_here and not is_here:
-        changes.append("leave")
+        changes += [*shown, "leave"]
     if before is not None and before.name != now.name:
         changes.append("rename")
     muted_before = before.muted if before is not None else None
     if now.muted is not None and now.muted != muted_before:
         changes.append("mute" if now.muted else "unmute")
+    if is_here:
+        changes += shown
+    return changes
+
+
+def _shown_changes(before: Device | None, now: Device | None) -> list[str]:
+    """What somebody began or ceased to show; None: they were not, or are not, in the call."""
+    changes = []
+    if (is_on := now is not None and now.camera is True) != (before is not None and before.camera is True):
+        changes.append(CAMERA_ON if is_on else CAMERA_OFF)
+    if (is_on := now is not None and now.shares is True) != (before is not None and before.shares is True):
+        changes.append(SHARES if is_on else STOPS_SHARING)
     return changes

@@ -70,7 +70,8 @@ class Status(StrEnum):
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """One device of one participant. ``name`` is the full name, else the display name; None while neither is known.
 
-    ``parent_id`` is the participant's own device where this one is a screen share. ``muted`` is None until a message shows it.
+    ``parent_id`` is the participant's own device where this one is a screen share. ``muted``, ``camera`` (whether it is on) and
+    ``shares`` (the screen, where that has no device of its own) are None until a message shows them.
     """
 
     device_id: str
@@ -83,6 +84,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     status: Status = Status.UNKNOWN
     parent_id: str | None = None
     muted: bool | None = None
+    camera: bool | None = None
+    shares: bool | None = None
 
 
 class SourceOwner(msgspec.Struct, frozen=True, kw_only=True):

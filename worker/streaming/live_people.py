@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Final
 
 from worker.audio.opus import SAMPLE_RATE
@@ -31,7 +32,7 @@ from worker.manifest.person_numbers import (
     number_of_source,
 )
 from worker.platforms.registry import PLATFORMS, AudioKind, Platform
-from worker.roster.changes import SHARES, STOPS_SHARING, RosterChanges
+from worker.roster.changes import CAMERA_OFF, CAMERA_ON, SHARES, STOPS_SHARING, RosterChanges
 from worker.roster.decoder import RosterDecoder
 from worker.roster.roster import Device, Roster
 from worker.roster.tenures import split_key
@@ -71,6 +72,11 @@ _ROSTER_EVENTS: Final = (
     *(TapeStarted, DocumentClosed),
 )
 
+_ENDS: Final = MappingProxyType({CAMERA_OFF: CAMERA_ON, STOPS_SHARING: SHARES})
+"""What ends what."""
+
+_BEGINS: Final = frozenset(_ENDS.values())
+
 
 class LivePeople:
     """The people of one call. Takes events after ``decoder`` has, whose roster ``known`` completes.
@@ -103,8 +109,8 @@ class LivePeople:
         self._changes = RosterChanges()
         self._here: dict[str, None] = {}
         """The devices of those who are in the call, in order."""
-        self._sharing: dict[str, None] = {}
-        """The devices of those who share their screen."""
+        self._showing: dict[tuple[str, str], None] = {}
+        """Devices and what they show: a camera (CAMERA_ON) or a screen (SHARES)."""
         self._early: deque[ChatReceived] = deque(maxlen=MOST_EARLY_MESSAGES)
         self._numbers = _Numbers()
         self._described: dict[str, tuple[Device, LivePerson]] = {}
@@ -131,8 +137,8 @@ class LivePeople:
         self._zero = zero
         for device_id in self._here:
             self._join(device_id, 0.0)
-        for device_id in self._sharing:
-            self._add(Action.SCREENSHARE_ON, self._person(device_id), 0.0)
+        for device_id, change in self._showing:
+            self._add(Action(change), self._person(device_id), 0.0)
         early, self._early = self._early, deque(maxlen=0)
         for message in early:
             self._take_message(message, 0.0)
@@ -316,8 +322,8 @@ class LivePeople:
                 member = self._members.get(self._person(device_id).number)
                 if member is not None:
                     self._turn_microphone(member, on=change.change == "unmute", at=at)
-            case "screenshare_on" | "screenshare_off":
-                self._share(device_id, change.change, at)
+            case _ if change.change in _ENDS or change.change in _BEGINS:
+                self._show(device_id, change.change, at)
             case _:
                 pass
 
@@ -342,14 +348,14 @@ class LivePeople:
             self._remove(member, at)
             self._add(Action.LEAVE, member.person, at)
 
-    def _share(self, device_id: str, change: str, at: float) -> None:
-        if change == SHARES and len(self._sharing) < MOST_PARTICIPANTS:
-            self._sharing[device_id] = None
-        elif change == STOPS_SHARING:
-            self._sharing.pop(device_id, None)
+    def _show(self, device_id: str, change: str, at: float) -> None:
+        """Takes that somebody's camera or screen began or ceased to be shown."""
+        if change in _ENDS:
+            self._showing.pop((device_id, _ENDS[change]), None)
+        elif len(self._showing) < 2 * MOST_PARTICIPANTS:
+            self._showing[device_id, change] = None
         if self._zero is not None:
-            action = Action.SCREENSHARE_ON if change == SHARES else Action.SCREENSHARE_OFF
-            self._add(action, self._person(device_id), at)
+            self._add(Action(change), self._person(device_id), at)
 
     def _update_members(self, at: float) -> None:
         """Notes names that were found or changed and new hosts; removes screen shares that are over."""

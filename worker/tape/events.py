@@ -111,9 +111,10 @@ class PageSeen(Event, frozen=True, kw_only=True):
 
 
 class RosterChanged(Event, frozen=True, kw_only=True):
-    """A participant joined, left, was renamed, muted or unmuted, or began or stopped to share their screen by the decoded
-    roster: ``change`` is ``join``, ``leave``, ``rename``, ``mute``, ``unmute``, ``screenshare_on`` or ``screenshare_off``; the
-    last two are not on older tapes. The raw messages are on the tape as well."""
+    """A participant joined, left, was renamed, muted or unmuted, or began or ceased to show screen or camera by the decoded
+    roster: ``change`` is ``join``, ``leave``, ``rename``, ``mute``, ``unmute``, ``screenshare_on``,
+    ``screenshare_off``, ``webcam_on`` or ``webcam_off``; the last four are not on older tapes. The raw messages are on the
+    tape as well."""
 
     change: str
     participant_id: str

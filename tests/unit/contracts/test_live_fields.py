@@ -31,6 +31,8 @@ SERVED = [
     "participant_events.speech_off",
     "participant_events.screenshare_on",
     "participant_events.screenshare_off",
+    "participant_events.webcam_on",
+    "participant_events.webcam_off",
     "participant_events.chat_message",
 ]
 AUDIO = ["audio_separate_raw.data", "audio_mixed_raw.data", AUDIO_OPUS]
@@ -40,8 +42,6 @@ NOT_SERVED = [
     "transcript.data",
     "transcript.partial_data",
     "transcript.provider_data",
-    "participant_events.webcam_on",
-    "participant_events.webcam_off",
     "participant_events.waved",
     "nonsense",
 ]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from worker.roster.changes import RosterChanges
 from worker.roster.roster import Device, Roster, Status
 
@@ -8,8 +10,8 @@ def roster(**devices: Device) -> Roster:
     return Roster(devices=devices)
 
 
-def device(status: Status = Status.IN, name: str | None = "Ana", muted: bool | None = None) -> Device:
-    return Device(device_id="ana", name=name, status=status, muted=muted)
+def device(status: Status = Status.IN, name: str | None = "Ana", **facts: Any) -> Device:
+    return Device(device_id="ana", name=name, status=status, **facts)
 
 
 def changes_to(roster_changes: RosterChanges, now: Roster) -> list[tuple[str, str | None]]:
@@ -44,6 +46,22 @@ def test_mute_and_unmute_are_changes() -> None:
     roster_changes = RosterChanges()
     assert changes_to(roster_changes, roster(ana=device(muted=True))) == [("join", "Ana"), ("mute", "Ana")]
     assert changes_to(roster_changes, roster(ana=device(muted=False))) == [("unmute", "Ana")]
+
+
+def test_a_camera_and_a_screen_without_a_device_are_changes_while_somebody_is_there() -> None:
+    roster_changes = RosterChanges()
+
+    def shown(status: Status = Status.IN, **shows: Any) -> list[str]:
+        return [
+            change for change, _ in changes_to(roster_changes, roster(ana=device(status, "Ana", **shows)))
+        ]
+
+    assert shown(camera=False, shares=None) == ["join"]
+    assert shown(camera=True, shares=False) == ["webcam_on"]
+    assert shown(camera=True, shares=True) == ["screenshare_on"]
+    assert shown(Status.OUT, camera=True, shares=True) == ["webcam_off", "screenshare_off", "leave"]
+    assert shown(camera=True, shares=False) == ["join", "webcam_on"]
+    assert shown(camera=None) == ["webcam_off"]
 
 
 def test_the_bot_is_left_out() -> None:

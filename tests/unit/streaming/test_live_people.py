@@ -336,6 +336,23 @@ def test_a_speaker_whom_a_caption_names_is_found_without_a_change_of_the_roster(
     assert person.name == "Ada"
 
 
+def test_cameras_are_told_of_while_somebody_is_there(room: Room) -> None:
+    room.show("a", name="Ada", camera=True)
+    room.show("b", name="Ben", camera=True, shares=True)
+    room.show("b", camera=False)
+    assert room.begin() == ["0 Ada join", "0 Ben join", "0 Ada webcam_on", "0 Ben screenshare_on"]
+    room.show("b", 1.0, camera=True)
+    room.show("a", 2.0, camera=False)
+    room.show("b", 3.0, status=Status.OUT)
+    assert room.told() == [
+        "1 Ben webcam_on",
+        "2 Ada webcam_off",
+        "3 Ben webcam_off",
+        "3 Ben screenshare_off",
+        "3 Ben leave",
+    ]
+
+
 def test_a_screen_share_is_somebody_while_it_is_heard(room: Room) -> None:
     room.show("a", name="Ada", muted=False)
     room.begin()

@@ -129,6 +129,7 @@ class MeetRosterDecoder:
         outputs, users = update.device_outputs.outputs, update.people.list.users
         self._apply_outputs(outputs, Evidence.COLLECTIONS)
         self._apply_users(users, Evidence.COLLECTIONS)
+        self._apply_cameras(outputs)
         if not outputs:
             self._harvest(data, Evidence.COLLECTIONS, names_too=not users)
 
@@ -193,6 +194,13 @@ class MeetRosterDecoder:
             if facts is not None and output.HasField("state"):
                 facts.muted = output.state.disabled
 
+    def _apply_cameras(self, outputs: Iterable[DeviceOutput]) -> None:
+        """A camera says nothing about whether its device is in the call, so none is known from it alone."""
+        for output in outputs:
+            facts = self._devices.get(output.device_id)
+            if output.type == _VIDEO and facts is not None and output.HasField("state"):
+                facts.camera = not output.state.disabled
+
     def _apply_users(self, users: Iterable[User], evidence: Evidence) -> None:
         for user in users:
             facts = self._device(user.device_id)
@@ -253,6 +261,7 @@ class _DeviceFacts:
         self.is_host = False
         self.parent_id: str | None = None
         self.muted: bool | None = None
+        self.camera: bool | None = None
         self._full: dict[Evidence, str] = {}
         self._display: dict[Evidence, str] = {}
 
@@ -293,6 +302,7 @@ class _DeviceFacts:
             status=Status.WAITING if self.waits and self.status is Status.UNKNOWN else self.status,
             parent_id=self.parent_id,
             muted=self.muted,
+            camera=self.camera,
         )
 
 

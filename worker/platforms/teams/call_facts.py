@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from worker.platforms.teams.main_channel import parse_source
 from worker.platforms.teams.roster_entries import (
+    CAMERA_STREAM,
+    SHARE_STREAM,
     audio_streams,
     device_id_of,
     endpoints_of,
@@ -11,6 +13,7 @@ from worker.platforms.teams.roster_entries import (
     is_hidden_endpoint,
     named_endpoints,
     places_of,
+    streams,
 )
 from worker.platforms.teams.trouter import parse_whole, well_formed
 from worker.roster.roster import CallOver, Evidence, Status
@@ -44,6 +47,8 @@ class DeviceFacts:
         """Whether they were ever in the lobby."""
         self.is_host = False
         self.muted: bool | None = None
+        self.camera: bool | None = None
+        self.shares: bool | None = None
         self.version = 0
         """Of the entry that was applied last."""
         self._muted_by_client: dict[str, bool] = {}
@@ -81,6 +86,11 @@ class DeviceFacts:
         if muted:
             self.muted = all(muted)
 
+    def learn_shown(self, endpoints: object) -> None:
+        """Applies what an update says of the cameras and the screen: one that is on sends."""
+        self.camera = self.camera if (on := _sends(endpoints, CAMERA_STREAM)) is None else on
+        self.shares = self.shares if (on := _sends(endpoints, SHARE_STREAM)) is None else on
+
     def _is_muted(self, name: str, endpoint: dict[str, object]) -> bool | None:
         """Whether an endpoint is muted; None where that is not known. The stream of a muted client still sends."""
         said = inner(endpoint, "endpointState", "state", "isMuted")
@@ -97,6 +107,16 @@ class DeviceFacts:
         if known and not any(known):
             return True
         return by_client if by_client is not None or not known else False
+
+
+def _sends(endpoints: object, kind: str) -> bool | None:
+    """Whether a stream of that kind sends, of any endpoint; None where an update does not say."""
+    known = [
+        direction in _SENDING
+        for stream in streams(endpoints, kind)
+        if (direction := str(stream.get("direction")).lower()) in _SENDING | _NOT_SENDING
+    ]
+    return any(known) if known else None
 
 
 class CallFacts:
@@ -139,6 +159,7 @@ class CallFacts:
             facts.places = places_of(entry.get("endpoints")) or facts.places
             facts.waited |= "lobby" in facts.places
             facts.learn_mute(entry.get("endpoints"))
+            facts.learn_shown(entry.get("endpoints"))
             for stream in audio_streams(entry.get("endpoints")):
                 self.assign(parse_source(stream.get("sourceId")), device_id, at)
 

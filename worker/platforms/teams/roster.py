@@ -207,6 +207,8 @@ class TeamsRosterDecoder:
             is_host=any(facts.is_host for _, facts in known),
             status=_status([facts for _, facts in known], is_us=is_us),
             muted=next((facts.muted for _, facts in known if facts.muted is not None), None),
+            camera=next((facts.camera for _, facts in known if facts.camera is not None), None),
+            shares=next((facts.shares for _, facts in known if facts.shares is not None), None),
         )
 
     def _observe_objects(self, payload: bytes) -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from worker.platforms.teams.trouter import well_formed
+
+CAMERA_STREAM: Final = "video"
+SHARE_STREAM: Final = "applicationsharing-video"
+"""Types of streams."""
 
 
 def device_id_of(key: str, entry: object) -> str:
@@ -29,10 +34,15 @@ def named_endpoints(endpoints: object) -> Iterator[tuple[str, dict[str, object]]
 
 def audio_streams(endpoints: object) -> Iterator[dict[str, object]]:
     """The audio streams of all of a participant's endpoints. Video streams are left out: their ids are not audio sources."""
+    return streams(endpoints, "audio")
+
+
+def streams(endpoints: object, kind: str) -> Iterator[dict[str, object]]:
+    """The streams of one type of all of a participant's endpoints that are in the call."""
     for endpoint in endpoints_of(endpoints):
         call = endpoint.get("call")
         for stream in as_list(call.get("mediaStreams") if isinstance(call, dict) else None):
-            if isinstance(stream, dict) and str(stream.get("type")).lower() == "audio":
+            if isinstance(stream, dict) and str(stream.get("type")).lower() == kind:
                 yield stream
 
 

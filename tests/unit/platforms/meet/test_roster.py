@@ -88,6 +88,29 @@ def test_a_muted_camera_does_not_mute_the_device() -> None:
     assert observed(collections(output(1, "100") + video)).roster().devices[device(1)].muted is None
 
 
+@pytest.mark.parametrize("named_first", [True, False])
+@pytest.mark.parametrize(
+    ("state", "camera"), [(field(1, 1), False), (field(1, 0), True), (b"", True), (None, None)]
+)
+def test_field_10_of_a_video_output_says_whether_the_camera_is_on(
+    state: bytes | None, camera: bool | None, named_first: bool
+) -> None:
+    states = [] if state is None else [(10, state)]
+    video = nested("1.2.3.2", message((2, 2), (4, "77"), (6, device(1)), *states))
+    named = listed(user(1, "Ada", (4, 1)))
+    decoder = (
+        observed(collections(named), collections(video))
+        if named_first
+        else observed(collections(video + named))
+    )
+    assert decoder.roster().devices[device(1)].camera is camera
+
+
+def test_a_camera_alone_brings_nobody_into_the_call() -> None:
+    video = nested("1.2.3.2", message((2, 2), (4, "77"), (6, device(1)), (10, field(1, 0))))
+    assert observed(collections(video)).roster().devices == {}
+
+
 def test_our_own_removal_ends_the_call() -> None:
     us, ada = user(1, "Bot", (4, 1), (7, "")), user(2, "Ada", (4, 7))
     decoder = observed(collections(listed(us) + listed(ada)))

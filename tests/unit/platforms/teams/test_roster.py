@@ -211,6 +211,29 @@ def test_a_participant_muted_on_one_of_two_endpoints_is_not_muted() -> None:
     assert observed(roster(ada)).roster().devices[identity(1)].muted is False
 
 
+def test_cameras_and_screens_are_on_while_their_streams_send() -> None:
+    def showing(*streams: tuple[str, str], endpoint: str = "e1") -> TapeEvent:
+        ada = person(1, "Ada", source=414)
+        media = [{"type": kind, "direction": direction, "sourceId": 1} for kind, direction in streams]
+        ada["endpoints"] = {endpoint: {"call": {"mediaStreams": media}}}
+        return roster(ada)
+
+    teams = observed()
+
+    def after(event: TapeEvent) -> tuple[bool | None, bool | None]:
+        teams.observe(event)
+        ada = teams.roster().devices[identity(1)]
+        return ada.camera, ada.shares
+
+    assert after(showing(("audio", "sendrecv"))) == (None, None)
+    assert after(showing(("video", "recvonly"))) == (False, None)
+    assert after(showing(("video", "sendrecv"), ("applicationsharing-video", "inactive"))) == (True, False)
+    assert after(showing(("applicationsharing-video", "sendonly"))) == (True, True)
+    assert after(showing(("audio", "sendrecv"))) == (True, True)
+    assert after(showing(("video", "sideways"), ("data", "sendrecv"))) == (True, True)
+    assert after(showing(("Video", "inactive"), ("applicationsharing-video", "recvonly"))) == (False, False)
+
+
 EVERYBODY = listed(person(1, "Ada", source=201), person(2, BOT, source=414), person(3, "Bob", source=627))
 
 
