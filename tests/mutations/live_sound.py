@@ -90,7 +90,7 @@ LIVE_SOUND: Final = (
     _mutation(
         "live a source is never forgotten",
         "worker/streaming/separate_sound.py",
-        "                del self._voices[key]\n",
+        "                self._forget(voice)\n",
         "                pass\n",
         SOUND,
     ),
