@@ -375,7 +375,7 @@ def test_jitter_does_not_cost_the_stream_a_word(platform: Platform) -> None:
     rng = random.Random(4)
     frames, last = [], 0.0
     for sequence, n in enumerate(n for n in range(3_000) if n % 100 < 60):
-        last = max(last + 0.0005, 0.02 * n + rng.random() * 0.1)
+        last = max(last + 0.0005, 0.02 * n + rng.random() * 0.2)
         frames.append(frame(n, sequence=sequence, at=last))
     ticks = [Tick(at=ZERO + number / 50, wall=0, elapsed=0) for number in range(1, 3_000)]
     driven = drive(a_call(frames, *ticks, platform=platform.value, seconds=61), 16_000, continuous=True)
