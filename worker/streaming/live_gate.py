@@ -28,7 +28,7 @@ class LiveGate:
         self._captioned: str | None = None
         """The user of the caption that counts."""
         self._caption_span = (-inf, -inf)
-        """Where it begins and ends on the server's clock; what lies too far ahead to be believed is at -inf."""
+        """Where it begins and ends on the server's clock; an end that lies too far ahead to be believed is -inf."""
         self._caption_until = 0.0
         """Until when it counts."""
         self._voice_end = -NEARBY
@@ -44,11 +44,7 @@ class LiveGate:
         start, end = self._caption_span
         if hint.start < start and hint.end < end and at < self._caption_until:
             return
-        believed = at + MAX_OFFSET
-        self._caption_span = (
-            hint.start if hint.start <= believed else -inf,
-            hint.end if hint.end <= believed else -inf,
-        )
+        self._caption_span = (hint.start, hint.end if hint.end <= at + MAX_OFFSET else -inf)
         self._captioned, self._caption_until = hint.user_id, at + UNFINISHED
 
     def attribution(self, packet: MixPacket) -> Attribution:

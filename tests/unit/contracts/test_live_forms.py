@@ -182,6 +182,7 @@ def test_a_separate_message_tells_whose_sound_it_is_and_when_it_was() -> None:
         (10, 10, (True, True)),
         (2_000, 2_000, (True, True)),
         (10, 60_000, (True, False)),
+        (2_500, 2_500, (True, False)),
         (10, 1_500 * 3, (True, False)),
         (16_000, 10, (False, True)),
         (16_000, 60_000, (False, False)),

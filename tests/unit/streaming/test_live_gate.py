@@ -75,6 +75,16 @@ def test_captions_count_when_they_come_whatever_their_clock_says(
     assert wrong <= 50, "the strange one counts until the next"
 
 
+def test_a_caption_that_does_not_count_any_more_holds_nobody_up() -> None:
+    """The server's clock went back."""
+    gate = LiveGate()
+    gate.add_hint(caption("ann", 38.0, 40.0), 40.5)
+    gate.add_hint(caption("bo", 8.0, 10.0), 43.4)
+    assert gate.attribution(packet(43.45)).speakers == ("ann",)
+    gate.add_hint(caption("bo", 8.0, 13.0), 43.5)
+    assert gate.attribution(packet(43.6)).speakers == ("bo",)
+
+
 def test_the_final_words_of_an_utterance_do_not_interrupt_the_next_one() -> None:
     gate = LiveGate()
     gate.add_hint(caption("bo", 5.0, 5.8), 6.0)
