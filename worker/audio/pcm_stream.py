@@ -18,26 +18,32 @@ class PcmStream:
     the one before it ended. All positions are samples of meeting time at 48 kHz.
     """
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, earliest: int = 0) -> None:
+        """It does not begin before ``earliest``."""
         self._step = step_of(rate)
         self._longest = LONGEST_CHUNK // self._step
         self._silence = bytes(2 * self._longest)
         """A chunk of silence, the same for all: there may be a minute of it."""
         self._trimmed = 0
         self._begun = False
-        self._start = 0
+        self._start = earliest
         """The place of the first sample that waits."""
-        self._end = 0
+        self._end = earliest
         """Where the next sample goes."""
         self._waiting = bytearray()
         self._cut: list[Chunk] = []
         """Chunks that are complete."""
 
+    @property
+    def end(self) -> int:
+        """Where the next sample goes."""
+        return self._end
+
     def add(self, position: int, samples: Samples) -> None:
         """Adds ``samples``, which belong to ``position``. Up to MOST_BEHIND before the end they follow it whole."""
         if not self._begun:
             self._begun = True
-            self._start = self._end = position
+            self._start = self._end = max(position, self._end)
         behind = self._end - position
         if behind > MOST_BEHIND:
             late = min(-(-behind // self._step), len(samples))

@@ -31,8 +31,8 @@ class GatedSound:
     """The sources of a call; see worker.streaming.live_sound.SoundSources.
 
     The mix is decoded once, whoever speaks in it, and goes once into ``mixer``. ``tenure_of`` returns the number of a source's
-    tenure at a time in Unix seconds; ``hints_in`` finds the hints of who speaks in an event of the tape. ``continuous``: see
-    LiveSource. Of MOST_SOURCES the one that was silent for longest gives way; where all speak, new ones share one source.
+    tenure at a time in Unix seconds; ``hints_in`` finds the hints of who speaks in an event of the tape. ``continuous``: each
+    source is one stream. Of MOST_SOURCES the one that was silent for longest gives way; where all speak, new ones share one.
     """
 
     def __init__(
@@ -55,7 +55,8 @@ class GatedSound:
         self._tenure_of = tenure_of
         self._deadline = deadline
         self._opus = opus
-        self._continuous = continuous
+        self._stream_from = 0 if continuous else None
+        """Streams that are over were sent up to here: none that follows them may begin before."""
         self._zero = 0.0
         self._now = PacketNow(isolation=Isolation.GATED_MIX)
         self._pool = DecoderPool()
@@ -141,7 +142,7 @@ class GatedSound:
         for key, stem in list(self._router.stems.items()):
             stem.track.forget_intervals()
             if stem.source.is_over(at, self._tenure_of(split_key(key)[0], at)):
-                del self._router.stems[key]
+                self._forget(key)
 
     def known(self, roster: Roster) -> Roster:
         """The roster with the sources of users known from captions alone."""
@@ -183,11 +184,16 @@ class GatedSound:
         if len(self._router.stems) >= MOST_SOURCES:
             silent = longest_silent(self.all(), self._now.arrived)
             if silent is not None:
-                del self._router.stems[silent.key]
+                self._forget(silent.key)
+
+    def _forget(self, key: int) -> None:
+        stem = self._router.stems.pop(key)
+        if self._stream_from is not None:
+            self._stream_from = max(self._stream_from, stem.source.stream_end)
 
     def _open_stem(self, key: int) -> _LiveStem:
         source = LiveSource(
-            key, self._now, self._rate, mixer=None, opus=self._opus, continuous=self._continuous
+            key, self._now, self._rate, mixer=None, opus=self._opus, stream_from=self._stream_from
         )
         return _LiveStem(source, self._now, self._pieces, self._touched)
 

@@ -39,7 +39,8 @@ class LiveSource:
     """Collects what is sent of one source; ``key`` is one of worker.roster.tenures.
 
     ``rate`` None: it has no PCM. ``mixer`` gets its PCM as well. ``opus``: its packets are sent, too. All positions are samples
-    of meeting time at 48 kHz. ``continuous``: its PCM is one stream without gaps (worker.audio.pcm_stream).
+    of meeting time at 48 kHz. ``stream_from``: its PCM is one stream without gaps (worker.audio.pcm_stream), which
+    does not begin before that; None: it is not.
     """
 
     def __init__(
@@ -50,12 +51,12 @@ class LiveSource:
         *,
         mixer: LiveMixer | None,
         opus: bool,
-        continuous: bool,
+        stream_from: int | None,
     ) -> None:
         self.key = key
         self._now = now
         self._mixer = mixer
-        self._stream = PcmStream(rate) if continuous and rate is not None else None
+        self._stream = PcmStream(rate, stream_from) if stream_from is not None and rate is not None else None
         self._chunks = self._stream or (None if rate is None else PcmChunks(rate))
         self._packets: list[LiveOpus] | None = [] if opus else None
         self._cut: list[tuple[Chunk, Isolation]] = []
@@ -65,6 +66,11 @@ class LiveSource:
         """When the newest of what is sent arrived, in Unix seconds; of silence, the time up to which it is known."""
         self.heard = now.arrived
         """When the newest of its packets arrived, in Unix seconds."""
+
+    @property
+    def stream_end(self) -> int:
+        """Up to where its stream was sent; 0 where it has none."""
+        return 0 if self._stream is None else self._stream.end
 
     def take_trimmed(self) -> int:
         """The samples since the last call that are not in the stream, because it had passed their place."""

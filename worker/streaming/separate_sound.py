@@ -26,9 +26,9 @@ from worker.tape.events import PageEvent, WorkerEvent
 class SeparateSound:
     """The sources of a call; see worker.streaming.live_sound.SoundSources.
 
-    ``tenure_of`` returns the number of a source's tenure at a time in Unix seconds. ``continuous``: see LiveSource. There are
-    at most MOST_SOURCES, of which the one that was silent for longest gives way to a new one; where all speak, the packets of
-    new ones are counted in ``refused``.
+    ``tenure_of`` returns the number of a source's tenure at a time in Unix seconds. ``continuous``: each is one stream.
+    There are at most MOST_SOURCES, of which the one that was silent for longest gives way to a new one; where all speak, the
+    packets of new ones are counted in ``refused``.
     """
 
     def __init__(
@@ -49,7 +49,8 @@ class SeparateSound:
         self._tenure_of = tenure_of
         self._deadline = deadline
         self._opus = opus
-        self._continuous = continuous
+        self._stream_from = 0 if continuous else None
+        """Streams that are over were sent up to here: none that follows them may begin before."""
         self._zero = 0.0
         self._now = PacketNow()
         self.packet: Packet | None = None
@@ -158,7 +159,7 @@ class SeparateSound:
                 self._rate,
                 mixer=self._mixer,
                 opus=self._opus,
-                continuous=self._continuous,
+                stream_from=self._stream_from,
             )
             decoder = None if self._rate is None else SpeechDecoder(source, self._pool, self._rate)
             voice = self._voices[key] = _Voice(source, decoder, self._now, self._touch, self._count_noise)
@@ -169,6 +170,8 @@ class SeparateSound:
         if isinstance(slot, SeparateSlot):
             slot.drop_track(voice.track)
         del self._voices[voice.source.key]
+        if self._stream_from is not None:
+            self._stream_from = max(self._stream_from, voice.source.stream_end)
 
     def _touch(self, voice: _Voice) -> None:
         self._touched[voice.source.key] = voice

@@ -371,6 +371,24 @@ def test_the_silent_stream_of_a_source_has_as_many_samples_as_time_passes(
 
 
 @pytest.mark.parametrize("platform", Platform)
+@pytest.mark.parametrize("frozen", [30, 70, 130])
+def test_what_a_network_brings_that_stood_still_for_long_is_not_before_what_was_sent(
+    frozen: int, platform: Platform
+) -> None:
+    """After a minute of silence a source is over, and its next word begins another stream."""
+    frames = [
+        frame(n, at=at if at < 10 else max(at, 10 + frozen + (at - 10) / 1_000), timestamp=960 * n)
+        for n, at in ((n, 0.02 * n) for n in range(50 * (frozen + 20)))
+    ]
+    ticks = [Tick(at=ZERO + number / 5, wall=0, elapsed=0) for number in range(1, 5 * (frozen + 25))]
+    events = a_call(frames, *ticks, platform=platform.value, seconds=frozen + 25)
+    driven = drive(events, 16_000, continuous=True)
+    for one, other in pairwise(driven.pcm[7]):
+        assert other.position >= one.position + len(one.pcm) // 2 * 3
+    assert driven.sound.trimmed > 0
+
+
+@pytest.mark.parametrize("platform", Platform)
 def test_jitter_does_not_cost_the_stream_a_word(platform: Platform) -> None:
     rng = random.Random(4)
     frames, last = [], 0.0
