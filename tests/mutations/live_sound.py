@@ -8,6 +8,7 @@ from tests.mutations.mutation import Mutation
 
 STREAMING: Final = "tests/unit/streaming/"
 SOUND: Final = f"{STREAMING}test_live_sound.py"
+GATED: Final = f"{STREAMING}test_gated_sound.py"
 TAPES: Final = f"{STREAMING}test_live_tapes.py"
 
 
@@ -90,7 +91,7 @@ LIVE_SOUND: Final = (
     _mutation(
         "live a source is never forgotten",
         "worker/streaming/separate_sound.py",
-        "                del self._voices[key]\n",
+        "                self._forget(voice)\n",
         "                pass\n",
         SOUND,
     ),
@@ -125,8 +126,8 @@ LIVE_SOUND: Final = (
     _mutation(
         "a caption counts for ever",
         "worker/streaming/live_gate.py",
-        "moment < caption.end + UNFINISHED",
-        "moment < moment + caption.end + UNFINISHED",
+        "moment < self._caption_until",
+        "moment < moment + self._caption_until",
         f"{STREAMING}test_live_gate.py",
     ),
     _mutation(
@@ -164,6 +165,62 @@ LIVE_SOUND: Final = (
         "FILLED: Final = SAMPLE_RATE // 5\n",
         "FILLED: Final = 0\n",
         SOUND,
+    ),
+    _mutation(
+        "a stream with silence goes back in time",
+        "worker/audio/pcm_stream.py",
+        "        if behind > MOST_BEHIND:\n",
+        "        if False:\n",
+        "tests/unit/audio/test_pcm_stream.py",
+    ),
+    _mutation(
+        "silence is sent where words still come by jitter",
+        "worker/audio/pcm_stream.py",
+        "self._fill(position - SILENT_AFTER)",
+        "self._fill(position)",
+        SOUND,
+    ),
+    _mutation(
+        "who left is sent as silence",
+        "worker/streaming/live_source.py",
+        "passed_on and silence > ",
+        "False and silence > ",
+        SOUND,
+    ),
+    _mutation(
+        "new speakers are not heard live once there are many",
+        "worker/streaming/live_source.py",
+        "longest is not None and longest.heard < at - GIVES_WAY",
+        "False",
+        SOUND,
+    ),
+    _mutation(
+        "live what was lost before somebody spoke is theirs",
+        "worker/streaming/gated_sound.py",
+        "spoke_until >= packet.concealed_at",
+        "True",
+        GATED,
+    ),
+    _mutation(
+        "copies are twice in the live mix of Teams",
+        "worker/streaming/gated_sound.py",
+        "self._mixer is not None and not repeated",
+        "self._mixer is not None",
+        GATED,
+    ),
+    _mutation(
+        "live the packets of two streams of Teams come one stream after the other",
+        "worker/streaming/gated_sound.py",
+        "        if len(self._tracks) > 1:\n",
+        "        if False:\n",
+        GATED,
+    ),
+    _mutation(
+        "live captions expire by the server's clock",
+        "worker/streaming/live_gate.py",
+        "at + UNFINISHED",
+        "hint.end + UNFINISHED",
+        f"{STREAMING}test_live_gate.py",
     ),
     _mutation(
         "the live mix is not clipped",

@@ -18,10 +18,6 @@ MOST_BEHIND: Final = SAMPLE_RATE // 40
 """25 ms: pieces whose place is up to this much before the end of those before them follow them without a gap."""
 
 
-MOST_SILENCE: Final = 5 * SAMPLE_RATE
-"""Silence that is added at once; what is older is a pause: a worker that stood still for an hour must not send it all."""
-
-
 class Chunk(NamedTuple):
     """``pcm`` is S16LE, mono; its first sample belongs to ``position`` (samples of meeting time at 48 kHz)."""
 
@@ -40,42 +36,29 @@ class PcmChunks:
         """The place of the first piece that waits."""
         self._end = 0
         """Where the next piece goes."""
-        self._furthest = 0
-        """The end of the piece that ended last in meeting time."""
         self._waiting = bytearray()
         self._cut: list[Chunk] = []
         """Chunks that are complete."""
-
-    @property
-    def begun(self) -> bool:
-        """Whether anything was added."""
-        return self._begun
 
     def add(self, position: int, samples: Samples) -> None:
         """Adds ``samples``, which belong to ``position``."""
         gap = position - self._end
         if not self._begun or gap > FILLED or gap < -MOST_BEHIND:
             self._begun = True
-            self.cut()
+            self._cut_off()
             self._start = self._end = position
         elif gap > 0:
             self._fill(gap)
         self._waiting += samples.tobytes()
         self._end += len(samples) * self._step
-        self._furthest = max(self._furthest, self._end)
 
-    def be_silent_until(self, position: int) -> bool:
-        """Adds silence up to ``position``, if speech has begun; returns whether any was missing."""
-        begin = max(self._end, self._furthest, position - MOST_SILENCE)
-        if not self._begun or position <= begin:
-            return False
-        if begin > self._end:
-            self.cut()
-            self._start = self._end = begin
-        self._fill(position - self._end)
-        return True
+    def take(self) -> list[Chunk]:
+        """Removes and returns all that was added, in chunks of at most LONGEST_CHUNK."""
+        self._cut_off()
+        taken, self._cut = self._cut, []
+        return taken
 
-    def cut(self) -> None:
+    def _cut_off(self) -> None:
         """What is added from here on goes into another chunk."""
         waiting, longest = bytes(self._waiting), self._longest
         for at in range(0, len(waiting), longest):
@@ -83,13 +66,6 @@ class PcmChunks:
         self._waiting.clear()
         self._start = self._end
 
-    def take(self) -> list[Chunk]:
-        """Removes and returns all that was added, in chunks of at most LONGEST_CHUNK."""
-        self.cut()
-        taken, self._cut = self._cut, []
-        return taken
-
     def _fill(self, gap: int) -> None:
         self._waiting += bytes(gap // self._step * 2)
         self._end += gap // self._step * self._step
-        self._furthest = max(self._furthest, self._end)

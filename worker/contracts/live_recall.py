@@ -40,6 +40,9 @@ from worker.contracts.text_values import json_text, text_values, well_formed
 from worker.manifest.person_numbers import number_of_source
 from worker.platforms.registry import Platform
 
+MOST_REPEATED_METADATA: Final = 4 * 1024
+"""Bytes of JSON; more metadata of an endpoint and its bot is in events only. Messages of sound come 50 times a second."""
+
 MOST_PREPARED: Final = 1_000
 """Participants whose JSON is kept; then it is made anew."""
 
@@ -63,18 +66,21 @@ class RecallForm:
             "bot": bot_id,
         }
         shown = {"realtime_endpoint": text_values(endpoint.metadata), "bot": text_values(metadata)}
-        common = {name: {"id": own_id, "metadata": shown.get(name, {})} for name, own_id in heads.items()}
+        repeated = _repeated(shown)
 
-        def tail(*kinds: str) -> str:
+        def tail(metadata: dict[str, dict[str, str]], *kinds: str) -> str:
+            common = {
+                name: {"id": own_id, "metadata": metadata.get(name, {})} for name, own_id in heads.items()
+            }
             artifacts = {
                 kind: {"id": _id_of(kind.removesuffix("_raw"), bot_id), "metadata": {}} for kind in kinds
             }
             return f",{json_text({**common, **artifacts})[1:]}}}"
 
-        self._separate = tail("audio_separate")
-        self._mixed = tail("audio_mixed", "audio_mixed_raw")
-        self._participant_events = tail("participant_events")
-        self._alone = tail()
+        self._separate = tail(repeated, "audio_separate")
+        self._mixed = tail(repeated, "audio_mixed", "audio_mixed_raw")
+        self._participant_events = tail(shown, "participant_events")
+        self._gap = tail(repeated)
 
     def opening(self) -> list[str | bytes]:
         """Nothing: the vendor's connections begin with what is asked for."""
@@ -109,7 +115,7 @@ class RecallForm:
             return None
         who = "null" if person is None else self._participant(person, None)
         data = f'"seconds":{json_text(round(float(seconds), 3))},"participant":{who}'
-        return f'{{"event":"{GAP}","data":{{"data":{{{data}}}{self._alone}'
+        return f'{{"event":"{GAP}","data":{{"data":{{{data}}}{self._gap}'
 
     def _sound(self, sound: bytes, position: int) -> str:
         at = position / SAMPLE_RATE
@@ -147,6 +153,18 @@ class RecallForm:
                 )
             )
         return prepared
+
+
+def _repeated(shown: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """The metadata that messages of sound have, by what it is of: each that fits, in order, into MOST_REPEATED_METADATA."""
+    repeated: dict[str, dict[str, str]] = {}
+    left = MOST_REPEATED_METADATA
+    for name, metadata in shown.items():
+        size = len(json_text(metadata).encode())
+        if size <= left:
+            repeated[name] = metadata
+            left -= size
+    return repeated
 
 
 def _person(person: LivePerson | None, source: int) -> LivePerson:

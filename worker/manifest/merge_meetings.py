@@ -20,9 +20,20 @@ from worker.manifest.schema import Manifest, ParticipantStreams
 def speakers(manifest: Manifest, meeting: Meeting) -> Iterator[tuple[Person, ParticipantStreams]]:
     """Each participant of the manifest, in its order, with the person of the meeting's document that they are.
 
-    Not by their numbers: a stored document keeps those that it was written with.
+    They are the same by the platform's id, else by the hash in a stream's id (worker.manifest.filenames): not by their numbers,
+    as a stored document keeps those that it was written with, nor by their place in it. One whom the document lacks is a person
+    with the number of their own, or the next that is free.
     """
-    return zip(meeting.participants, manifest.participants, strict=False)
+    by_id = {person.participant_id: person for person in meeting.participants if person.participant_id}
+    by_stream = {_hash(stream): person for person in meeting.participants for stream in person.stream_ids}
+    numbers = PersonNumbers()
+    for person in meeting.participants:
+        numbers.take(person.id)
+    for speaker in manifest.participants:
+        known = by_id.get(speaker.participant_id or "")
+        for stream in speaker.streams:
+            known = known or by_stream.get(_hash(stream.stream_id))
+        yield known or _heard(numbers.take(number_of_speaker(speaker)), speaker, None), speaker
 
 
 def merge_meetings(manifest: Manifest, logs: Sequence[MeetingLog]) -> Meeting:
@@ -146,6 +157,11 @@ def _silent(number: int, attendee: Attendee) -> Person:
         status=attendee.status,
         parent_id=attendee.parent_id,
     )
+
+
+def _hash(stream_id: str) -> str:
+    """The end of a stream's id, which stays the same under another name."""
+    return stream_id.rpartition("_")[2]
 
 
 def _unix(started_at: str) -> float:

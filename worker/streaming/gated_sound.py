@@ -11,16 +11,18 @@ from worker.contracts.live_items import Isolation
 from worker.manifest.schema import Source
 from worker.roster.roster import Roster
 from worker.roster.speaking import Said
+from worker.roster.tenures import split_key
 from worker.stems.caption_users import CaptionUsers
 from worker.stems.gate import NOISE
 from worker.stems.mix_slot import MixPacket, MixSlot, one_clock
+from worker.stems.overflow import MOST_SOURCES
 from worker.stems.repeated_packets import RepeatedPackets
 from worker.stems.speaker_hints import SpeakerHints
 from worker.stems.speaker_track import SpeakerTrack
 from worker.stems.stem_router import MAX_STEP_BACK, StemRouter
 from worker.stems.stem_set import SlotAddress
 from worker.streaming.live_gate import LiveGate
-from worker.streaming.live_source import LiveSource, PacketNow
+from worker.streaming.live_source import LiveSource, PacketNow, longest_silent
 from worker.streaming.prompt_placement import PromptBuffer, PromptPlacement
 from worker.tape.events import PageEvent, WorkerEvent
 
@@ -29,7 +31,8 @@ class GatedSound:
     """The sources of a call; see worker.streaming.live_sound.SoundSources.
 
     The mix is decoded once, whoever speaks in it, and goes once into ``mixer``. ``tenure_of`` returns the number of a source's
-    tenure at a time in Unix seconds; ``hints_in`` finds the hints of who speaks in an event of the tape.
+    tenure at a time in Unix seconds; ``hints_in`` finds the hints of who speaks in an event of the tape. ``continuous``: each
+    source is one stream. Of MOST_SOURCES the one that was silent for longest gives way; where all speak, new ones share one.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class GatedSound:
         deadline: float,
         *,
         opus: bool,
+        continuous: bool,
     ) -> None:
         self.noise = 0
         """Packets that are nobody's speech."""
@@ -51,6 +55,8 @@ class GatedSound:
         self._tenure_of = tenure_of
         self._deadline = deadline
         self._opus = opus
+        self._stream_from = 0 if continuous else None
+        """Streams that are over were sent up to here: none that follows them may begin before."""
         self._zero = 0.0
         self._now = PacketNow(isolation=Isolation.GATED_MIX)
         self._pool = DecoderPool()
@@ -124,16 +130,19 @@ class GatedSound:
         return touched
 
     def all(self) -> Iterable[LiveSource]:
-        """All sources that have spoken."""
+        """All sources that have spoken and are not over."""
         return [stem.source for stem in self._router.stems.values()]
 
     def settle(self, position: int) -> None:
-        """Ends the talk-spurts that ended before ``position`` (samples of meeting time)."""
+        """Ends the talk-spurts that ended before ``position`` (samples of meeting time), and forgets sources that are over."""
         self._pool.settle(position)
         for track in self._tracks.values():
             track.slot.track.forget_intervals()
-        for stem in self._router.stems.values():
+        at = self._zero + position / SAMPLE_RATE
+        for key, stem in list(self._router.stems.items()):
             stem.track.forget_intervals()
+            if stem.source.is_over(at, self._tenure_of(split_key(key)[0], at)):
+                self._forget(key)
 
     def known(self, roster: Roster) -> Roster:
         """The roster with the sources of users known from captions alone."""
@@ -155,6 +164,7 @@ class GatedSound:
             self.noise += 1
             repeated = packet.stream in self._router.repeating
         else:
+            self._make_room()
             repeated = self._router.write(packet, attribution).repeated
         if self._mixer is not None and not repeated:
             for position, samples in self._pieces:
@@ -169,8 +179,22 @@ class GatedSound:
         decoder.speak(packet.position, packet.samples, packet.payload)
         decoder.settle()
 
+    def _make_room(self) -> None:
+        """Keeps a place for a new source."""
+        if len(self._router.stems) >= MOST_SOURCES:
+            silent = longest_silent(self.all(), self._now.arrived)
+            if silent is not None:
+                self._forget(silent.key)
+
+    def _forget(self, key: int) -> None:
+        stem = self._router.stems.pop(key)
+        if self._stream_from is not None:
+            self._stream_from = max(self._stream_from, stem.source.stream_end)
+
     def _open_stem(self, key: int) -> _LiveStem:
-        source = LiveSource(key, self._now, self._rate, mixer=None, opus=self._opus)
+        source = LiveSource(
+            key, self._now, self._rate, mixer=None, opus=self._opus, stream_from=self._stream_from
+        )
         return _LiveStem(source, self._now, self._pieces, self._touched)
 
     def _tenure_at(self, source: int, moment: float) -> int:

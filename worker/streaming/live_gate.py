@@ -3,14 +3,19 @@
 The evidence is that of worker.stems.gate, where a packet waits seconds for hints that come late. Live nothing waits: the latest
 hint counts. So the first words after a change of speakers without CSRCs may go to the one before, and a packet without a voice
 in it before the first voiced one is noise here.
+
+A caption's own times are those of the server's clock. Its arrival says when it holds; they only show that
+it is of an earlier utterance, whose final words came after the first words of the next.
 """
 
 from __future__ import annotations
 
+from math import inf
+
 from worker.audio.opus import SAMPLE_RATE
 from worker.roster.speaking import Caption, Said
 from worker.stems.attribution import SpeakerEvidence
-from worker.stems.captions import UNFINISHED
+from worker.stems.captions import MAX_OFFSET, UNFINISHED
 from worker.stems.gate import NEARBY, NOISE, UNKNOWN, UNLISTED_SPEECH, Attribution
 from worker.stems.mix_slot import MixPacket
 
@@ -20,23 +25,32 @@ class LiveGate:
 
     def __init__(self) -> None:
         self._dominant: int | None = None
-        self._caption: Caption | None = None
+        self._captioned: str | None = None
+        """The user of the caption that counts."""
+        self._caption_span = (-inf, -inf)
+        """Where it begins and ends on the server's clock; an end that lies too far ahead to be believed is -inf."""
+        self._caption_until = 0.0
+        """Until when it counts."""
         self._voice_end = -NEARBY
         self._has_listed = False
         self._unlisted_speech = 0
         """Samples of speech since a packet last listed a source."""
 
     def add_hint(self, hint: Said, at: float) -> None:
-        """Takes a hint of who speaks, sent at ``at``."""
+        """Takes a hint of who speaks, which came at ``at``."""
         if not isinstance(hint, Caption):
             self._dominant = hint.history[0]
-        elif self._caption is None or hint.end >= self._caption.end:
-            self._caption = hint
+            return
+        start, end = self._caption_span
+        if hint.start < start and hint.end < end and at < self._caption_until:
+            return
+        self._caption_span = (hint.start, hint.end if hint.end <= at + MAX_OFFSET else -inf)
+        self._captioned, self._caption_until = hint.user_id, at + UNFINISHED
 
     def attribution(self, packet: MixPacket) -> Attribution:
         """Whose speech the next packet is; they come in order of their places, apart from jitter between slots.
 
-        A caption counts until UNFINISHED seconds after its end.
+        A caption counts until UNFINISHED seconds after it came.
         """
         near_voice = packet.voiced or packet.position - self._voice_end < NEARBY
         if packet.voiced:
@@ -54,7 +68,6 @@ class LiveGate:
     def _by_hints(self, moment: float) -> Attribution:
         if self._dominant is not None:
             return Attribution((self._dominant,), SpeakerEvidence.DSH)
-        caption = self._caption
-        if caption is not None and moment < caption.end + UNFINISHED:
-            return Attribution((caption.user_id,), SpeakerEvidence.CAPTIONS)
+        if self._captioned is not None and moment < self._caption_until:
+            return Attribution((self._captioned,), SpeakerEvidence.CAPTIONS)
         return UNKNOWN

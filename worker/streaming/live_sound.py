@@ -9,7 +9,8 @@ Recall.ai connects a participant's audio only while they are unmuted, and gives 
 (docs.recall.ai/docs/real-time-websocket-endpoints); whether it sends silence while somebody is unmuted and does not speak is
 not documented. MeetStream says that frames come "continuously for the duration of the meeting", those of nobody under
 "NoSpeaker" (docs.meetstream.ai/guides/get-started/real-time-audio-streaming). ``continuous`` is for receivers that expect
-that: from its first word on, a source is silent between its talk-spurts. The mix has no gap in any case.
+that: from its first word on, each source is one stream without gaps (worker.audio.pcm_stream), until its person left or was
+silent for a minute. What comes when the stream has passed its place is left out. The mix has no gap in any case.
 
 **Whose sound it is.** Where the platform sends speakers apart, each source is a speaker; a packet that lists several is in
 each of them, and says so by its isolation. Where it sends a mix, the packet's CSRCs decide, else the latest hint (a dominant
@@ -83,10 +84,10 @@ class SoundSources(Protocol):
         """The sources of which there is something to send, decoded."""
 
     def all(self) -> Iterable[LiveSource]:
-        """All sources that have spoken."""
+        """All sources that have spoken and are not over."""
 
     def settle(self, position: int) -> None:
-        """Ends what ended before ``position`` (samples of meeting time)."""
+        """Ends what ended before ``position`` (samples of meeting time), and forgets sources that are over."""
 
     def known(self, roster: Roster) -> Roster:
         """The roster, completed with the owners of sources that these added."""
@@ -113,6 +114,8 @@ class LiveSound:
         continuous: bool = False,
     ) -> None:
         """Nothing is sent before ``begin``."""
+        self.trimmed = 0
+        """Samples at ``rate`` that came when the stream of their source had passed their place; they are left out."""
         self._person_of = person_of
         self._deadline = deadline
         self._continuous = continuous
@@ -123,11 +126,18 @@ class LiveSound:
             users = CaptionUsers(decoder.roster)
             hints_in = PLATFORMS[platform].hints_in
             self._sources = GatedSound(
-                rate, self._mixer, users, decoder.tenure, hints_in, deadline, opus=opus
+                rate,
+                self._mixer,
+                users,
+                decoder.tenure,
+                hints_in,
+                deadline,
+                opus=opus,
+                continuous=continuous,
             )
         else:
             self._sources = SeparateSound(
-                rate, self._mixer, decoder.tenure, deadline, opus=opus, keeps=continuous
+                rate, self._mixer, decoder.tenure, deadline, opus=opus, continuous=continuous
             )
         self._slots = SlotTable(self._sources)
         self._intake = FrameIntake(self._slots)
@@ -230,6 +240,7 @@ class LiveSound:
             sources |= dict.fromkeys(self._sources.all())
         for source in sources:
             if self._continuous:
+                self.trimmed += source.take_trimmed()
                 source.be_silent_until(until, clock.zero + until / SAMPLE_RATE)
             items += source.take(self._person_of(source.key, source.arrived))
         if self._mixer is not None:

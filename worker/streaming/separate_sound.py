@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from worker.audio.decoder import DecoderPool, SpeechDecoder
 from worker.audio.live_mixer import LiveMixer
@@ -11,26 +11,24 @@ from worker.audio.opus import SAMPLE_RATE, packet_samples
 from worker.contracts.live_items import Isolation
 from worker.roster.roster import Roster
 from worker.roster.sources import contributing_sources
-from worker.roster.tenures import tenure_key
+from worker.roster.tenures import split_key, tenure_key
 from worker.roster.voice import may_be_comfort_noise
 from worker.stems.jitter_buffer import Packet
 from worker.stems.overflow import MOST_SOURCES
 from worker.stems.separate_slot import SeparateSlot
 from worker.stems.speaker_track import SPURT_GAP, SpeakerTrack
 from worker.stems.stem_set import SlotAddress
-from worker.streaming.live_source import LiveSource, PacketNow
+from worker.streaming.live_source import LiveSource, PacketNow, longest_silent
 from worker.streaming.prompt_placement import PromptBuffer, PromptPlacement
 from worker.tape.events import PageEvent, WorkerEvent
-
-FORGOTTEN: Final = 31 * SAMPLE_RATE
-"""A source that was silent for 31 s is forgotten: after a pause of 30 s its clock is anchored anew in any case."""
 
 
 class SeparateSound:
     """The sources of a call; see worker.streaming.live_sound.SoundSources.
 
-    ``tenure_of`` returns the number of a source's tenure at a time in Unix seconds. ``keeps``: sources are not forgotten. At
-    most MOST_SOURCES are heard at the same time; packets of others are counted in ``refused``.
+    ``tenure_of`` returns the number of a source's tenure at a time in Unix seconds. ``continuous``: each is one stream.
+    There are at most MOST_SOURCES, of which the one that was silent for longest gives way to a new one; where all speak, the
+    packets of new ones are counted in ``refused``.
     """
 
     def __init__(
@@ -41,7 +39,7 @@ class SeparateSound:
         deadline: float,
         *,
         opus: bool,
-        keeps: bool,
+        continuous: bool,
     ) -> None:
         self.refused = 0
         self.noise = 0
@@ -51,7 +49,8 @@ class SeparateSound:
         self._tenure_of = tenure_of
         self._deadline = deadline
         self._opus = opus
-        self._keeps = keeps
+        self._stream_from = 0 if continuous else None
+        """Streams that are over were sent up to here: none that follows them may begin before."""
         self._zero = 0.0
         self._now = PacketNow()
         self.packet: Packet | None = None
@@ -102,15 +101,13 @@ class SeparateSound:
         return [voice.source for voice in self._voices.values()]
 
     def settle(self, position: int) -> None:
-        """Ends the talk-spurts that ended before ``position`` (samples of meeting time), and forgets who is silent for long."""
+        """Ends the talk-spurts that ended before ``position`` (samples of meeting time), and forgets sources that are over."""
         self._pool.settle(position)
+        at = self._zero + position / SAMPLE_RATE
         for key, voice in list(self._voices.items()):
             voice.track.forget_intervals()
-            if not self._keeps and voice.track.speech_end < position - FORGOTTEN:
-                slot = voice.track.slot
-                if isinstance(slot, SeparateSlot):
-                    slot.drop_track(voice.track)
-                del self._voices[key]
+            if voice.source.is_over(at, self._tenure_of(split_key(key)[0], at)):
+                self._forget(voice)
 
     def known(self, roster: Roster) -> Roster:
         """The roster as it is."""
@@ -151,12 +148,30 @@ class SeparateSound:
         voice = self._voices.get(key)
         if voice is None:
             if len(self._voices) >= MOST_SOURCES:
-                self.refused += 1
-                return None
-            source = LiveSource(key, self._now, self._rate, mixer=self._mixer, opus=self._opus)
+                silent = longest_silent(self.all(), self._now.arrived)
+                if silent is None:
+                    self.refused += 1
+                    return None
+                self._forget(self._voices[silent.key])
+            source = LiveSource(
+                key,
+                self._now,
+                self._rate,
+                mixer=self._mixer,
+                opus=self._opus,
+                stream_from=self._stream_from,
+            )
             decoder = None if self._rate is None else SpeechDecoder(source, self._pool, self._rate)
             voice = self._voices[key] = _Voice(source, decoder, self._now, self._touch, self._count_noise)
         return voice
+
+    def _forget(self, voice: _Voice) -> None:
+        slot = voice.track.slot
+        if isinstance(slot, SeparateSlot):
+            slot.drop_track(voice.track)
+        del self._voices[voice.source.key]
+        if self._stream_from is not None:
+            self._stream_from = max(self._stream_from, voice.source.stream_end)
 
     def _touch(self, voice: _Voice) -> None:
         self._touched[voice.source.key] = voice

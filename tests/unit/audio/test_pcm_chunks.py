@@ -41,38 +41,6 @@ def test_a_pause_is_not_filled() -> None:
     assert [chunk.position for chunk in chunks.take()] == [0, 960 + FILLED + 120]
 
 
-def test_silence_follows_only_what_has_begun() -> None:
-    chunks = PcmChunks(16_000)
-    assert not chunks.be_silent_until(4_800)
-    chunks.add(4_800, piece(1))
-    assert not chunks.be_silent_until(4_800)
-    assert chunks.be_silent_until(48_000)
-    taken = chunks.take()
-    assert sum(len(chunk.pcm) for chunk in taken) == 2 * 14_400
-    chunks.add(24_000, piece(2))
-    assert [chunk.position for chunk in chunks.take()] == [24_000], "too far behind to follow"
-
-
-def test_silence_goes_on_behind_what_was_sent_also_after_a_step_back() -> None:
-    chunks = PcmChunks(16_000)
-    chunks.add(48_000, piece(1))
-    chunks.take()
-    chunks.add(9_600, piece(2))
-    assert not chunks.be_silent_until(48_960)
-    assert chunks.be_silent_until(49_920)
-    assert [(chunk.position, len(chunk.pcm)) for chunk in chunks.take()] == [(9_600, 640), (48_960, 640)]
-
-
-def test_a_long_time_of_silence_is_a_pause_but_for_its_end() -> None:
-    chunks = PcmChunks(16_000)
-    chunks.add(0, piece(1))
-    chunks.take()
-    assert chunks.be_silent_until(48_000 * 3_600)
-    taken = chunks.take()
-    assert taken[0].position == 48_000 * 3_595
-    assert sum(len(chunk.pcm) for chunk in taken) == 5 * 32_000
-
-
 @given(st.lists(st.tuples(st.integers(-20, 200), st.sampled_from([40, 320, 1_920])), min_size=1, max_size=60))
 def test_each_sample_is_there_at_its_place(steps: list[tuple[int, int]]) -> None:
     """``steps`` are (quanta from the end of the piece before, samples at 16 kHz) of pieces."""

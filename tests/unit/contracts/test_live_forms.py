@@ -176,6 +176,36 @@ def test_a_separate_message_tells_whose_sound_it_is_and_when_it_was() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("own", "bots", "repeats"),
+    [
+        (10, 10, (True, True)),
+        (2_000, 2_000, (True, True)),
+        (10, 60_000, (True, False)),
+        (2_500, 2_500, (True, False)),
+        (10, 1_500 * 3, (True, False)),
+        (16_000, 10, (False, True)),
+        (16_000, 60_000, (False, False)),
+    ],
+)
+def test_long_metadata_are_in_events_and_not_in_each_message_of_sound(
+    own: int, bots: int, repeats: tuple[bool, bool]
+) -> None:
+    metadata = {"realtime_endpoint": {"a": "x" * own}, "bot": {"b": "é" * (bots // 2)}}
+    recall = form(metadata=metadata["bot"], metadata_of_endpoint=metadata["realtime_endpoint"])
+    opus = LiveOpus(
+        person=ADA, source=1, position=0, samples=960, payload=b"\xf8", arrived=0, isolation=PCM.isolation
+    )
+    mix = LiveMix(position=0, pcm=b"\1\2", arrived=0)
+    sound = [*(recall.encode(item) for item in (PCM, opus, mix)), recall.gap(1.0, ADA)]
+    for message, expected in [*((each, repeats) for each in sound), (recall.encode(JOINED), (True, True))]:
+        data = check_recall(message)["data"]
+        found = [data[name]["metadata"] for name in metadata]
+        assert found == [metadata[name] if has else {} for name, has in zip(metadata, expected, strict=True)]
+        assert isinstance(message, str)
+        assert expected == (True, True) or len(message) < 8_000
+
+
 def test_ids_are_those_of_the_api_and_metadata_are_texts() -> None:
     recall = form(
         metadata={"a": "b\ud800", "n": 1, "deep": {"x": [True, None]}}, metadata_of_endpoint={"c": "d"}

@@ -166,6 +166,59 @@ def test_speakers_of_a_document_with_other_numbers_are_the_same_people() -> None
     assert found == [(100, names[0], names[0]), (200, names[1], names[1])]
 
 
+def test_speakers_are_found_in_a_document_of_another_order() -> None:
+    """A recovered attempt may bring others who spoke first, and further sources."""
+    recorded = manifest(4)
+    document = merge_meetings(recorded, [])
+    people = [msgspec.structs.replace(each, stream_ids=[]) for each in document.participants]
+    document = msgspec.structs.replace(document, participants=people)
+    other = msgspec.structs.replace(document, participants=document.participants[::-1])
+    assert [person for person, _ in speakers(recorded, other)] == document.participants
+
+
+def test_speakers_without_an_id_are_found_by_their_streams_under_any_name() -> None:
+    named = manifest(3)
+    people = [
+        msgspec.structs.replace(
+            each,
+            participant_id=None,
+            participant_name=f"Speaker {number}",
+            streams=[
+                msgspec.structs.replace(stream, stream_id=f"Speaker{number}_{stream.stream_id[-8:]}")
+                for stream in each.streams
+            ],
+        )
+        for number, each in enumerate(named.participants, start=1)
+    ]
+    document = merge_meetings(msgspec.structs.replace(named, participants=people), [])
+    again = [
+        msgspec.structs.replace(
+            each,
+            streams=[
+                msgspec.structs.replace(stream, stream_id=f"Speaker{number}_{stream.stream_id[-8:]}")
+                for stream in each.streams
+            ],
+        )
+        for number, each in enumerate(people[::-1], start=1)
+    ]
+    found = list(speakers(msgspec.structs.replace(named, participants=again), document))
+    assert [person for person, _ in found] == document.participants[::-1]
+    assert [speaker for _, speaker in found] == again
+
+
+def test_a_speaker_whom_the_document_lacks_keeps_their_part_and_number() -> None:
+    recorded = manifest(3)
+    document = merge_meetings(recorded, [])
+    for lacking in range(3):
+        kept = [person for at, person in enumerate(document.participants) if at != lacking]
+        found = list(speakers(recorded, msgspec.structs.replace(document, participants=kept)))
+        assert [speaker for _, speaker in found] == recorded.participants
+        assert [person for person, _ in found] == document.participants
+        taken = msgspec.structs.replace(kept[0], id=document.participants[lacking].id)
+        found = list(speakers(recorded, msgspec.structs.replace(document, participants=[taken, kept[1]])))
+        assert len({person.id for person, _ in found}) == 3
+
+
 IDS = st.sampled_from(["a", "b", "c", "us", ""])
 
 
