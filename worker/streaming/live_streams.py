@@ -31,6 +31,8 @@ from worker.streaming.endpoint_state import LiveMetrics, Report
 from worker.streaming.endpoint_stream import INTERNAL_ERROR, EndpointStream
 from worker.streaming.live_call import LiveCall
 from worker.streaming.sender import Sender, SenderObserver
+from worker.streaming.throttled_connection import MOST_FRAMES as MOST_FRAMES_READ
+from worker.streaming.throttled_connection import ReadBudget
 from worker.streaming.webhook_sender import WebhookSender
 from worker.streaming.websocket_dialer import WebSocketDialer
 from worker.streaming.websocket_sender import WebSocketSender
@@ -192,13 +194,15 @@ class LiveStreams:
 
     def _new_stream(self, endpoint: LiveEndpoint) -> EndpointStream:
         form = self._new_form(endpoint, self._bot)
-        new_sender = partial(self._new_sender, endpoint, form)
+        budget = ReadBudget(MOST_FRAMES_READ / len(self._endpoints))
+        new_sender = partial(self._new_sender, endpoint, form, budget)
         return EndpointStream(endpoint, form, self._options, new_sender, self._metrics, self._report)
 
     def _new_sender(
         self,
         endpoint: LiveEndpoint,
         form: MessageForm,
+        budget: ReadBudget,
         name: str,
         figures: EndpointFigures,
         observer: SenderObserver,
@@ -208,7 +212,7 @@ class LiveStreams:
             return WebhookSender(name, endpoint, self._client, *told)
         assert self._lookups is not None
         assert self._tls is not None
-        dialer = WebSocketDialer(endpoint, self._lookups, self._options, self._tls, self._clock)
+        dialer = WebSocketDialer(endpoint, self._lookups, self._options, self._tls, self._clock, budget)
         return WebSocketSender(name, dialer, form, *told)
 
     async def _run(self) -> None:

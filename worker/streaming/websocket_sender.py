@@ -133,13 +133,13 @@ class WebSocketSender:
     async def _use(self, connection: ClientConnection) -> None:
         """Sends until all is sent and nothing more is wanted. Raises _BrokenError."""
         began = self._clock()
-        reading = asyncio.create_task(_discard(connection))
-        reading.add_done_callback(lambda _: self._changed.set())
+        ended = asyncio.create_task(connection.wait_closed())
+        ended.add_done_callback(lambda _: self._changed.set())
         self._begin()
         cause = "the connection broke"
         try:
             await connection.ping()
-            await self._send_queue(connection, reading)
+            await self._send_queue(connection, ended)
             async with asyncio.timeout(SEND_SECONDS):
                 await connection.close()
         except ConnectionClosed as closed:
@@ -153,8 +153,8 @@ class WebSocketSender:
             self.is_connected = False
             self._figures.connected(-1)
             connection.transport.abort()
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)
         has_answered = connection.latency > 0
         raise _BrokenError(cause, lived=has_answered and self._clock() - began >= LIVED_SECONDS)
 
@@ -167,13 +167,13 @@ class WebSocketSender:
             logger.info("%s: is connected", self._name)
         self._observer.up()
 
-    async def _send_queue(self, connection: ClientConnection, reading: asyncio.Task[None]) -> None:
+    async def _send_queue(self, connection: ClientConnection, ended: asyncio.Task[None]) -> None:
         """Raises ConnectionClosed and TimeoutError."""
         for payload in self._form.opening():
             await _send(connection, payload)
         while True:
-            if reading.done():
-                reading.result()
+            if ended.done():
+                raise connection.close_exc
             queued = self._queue.take()
             if queued is not None:
                 await self._send_queued(connection, queued)
@@ -199,9 +199,3 @@ class WebSocketSender:
 async def _send(connection: ClientConnection, payload: str | bytes) -> None:
     async with asyncio.timeout(SEND_SECONDS):
         await connection.send(payload)
-
-
-async def _discard(connection: ClientConnection) -> None:
-    """Reads what the receiver sends: it asks for nothing. Raises ConnectionClosed."""
-    while True:
-        await connection.recv(decode=False)

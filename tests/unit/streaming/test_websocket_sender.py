@@ -25,6 +25,7 @@ from worker.delivery.lookups import Lookups
 from worker.streaming import websocket_sender
 from worker.streaming.endpoint_figures import EndpointFigures
 from worker.streaming.live_queue import CLOCK_RATE, Message, Sound
+from worker.streaming.throttled_connection import MOST_FRAMES, ReadBudget
 from worker.streaming.websocket_dialer import WebSocketDialer
 from worker.streaming.websocket_sender import LIVED_SECONDS, WebSocketSender
 
@@ -41,7 +42,8 @@ class Room:
         self.figures = Figures()
         self.told = Told()
         self.lookups = Lookups(local_guard())
-        dialer = WebSocketDialer(where, self.lookups, settings, no_authorities(), self.clock)
+        budget = ReadBudget(MOST_FRAMES)
+        dialer = WebSocketDialer(where, self.lookups, settings, no_authorities(), self.clock, budget)
         self.sender = WebSocketSender(
             "live",
             dialer,
