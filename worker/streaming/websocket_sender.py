@@ -9,13 +9,14 @@ from typing import Final
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 
 from worker.contracts.live_forms import MessageForm
 from worker.settings import LiveOptions
 from worker.streaming.endpoint_figures import EndpointFigures
-from worker.streaming.live_queue import Gap, LiveQueue, Message, Queued
+from worker.streaming.live_queue import Gap, LiveQueue, Message, Queued, SoundBuffer
 from worker.streaming.sender import SenderObserver
-from worker.streaming.websocket_dialer import DialError, WebSocketDialer
+from worker.streaming.websocket_dialer import PING_SECONDS, DialError, WebSocketDialer
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,11 @@ SEND_SECONDS: Final = 20.0
 
 LIVED_SECONDS: Final = 5.0
 """After which a connection whose receiver answered a ping has lived: tries are counted anew when it breaks. Otherwise a
-receiver that takes each upgrade only to break the connection would be dialled for ever."""
+receiver that takes each upgrade only to break the connection would be dialled for ever. The time without an answer before it
+broke, of two pings at most, is not counted: one that takes each upgrade and then reads nothing would be, too."""
+
+SELDOM: Final = 10
+"""Times as long is the pause between two tries once all retries failed, while the receiver takes other connections."""
 
 
 class _BrokenError(Exception):
@@ -38,7 +43,7 @@ class _BrokenError(Exception):
 class WebSocketSender:
     """Sends what is put into its queue on one connection at a time; a Sender.
 
-    ``name`` is for the log. ``clock`` returns Unix seconds, ``sleep`` waits between two tries.
+    ``name`` is for the log. ``clock`` returns Unix seconds, ``sleep`` waits between two tries. ``buffer``: see LiveQueue.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class WebSocketSender:
         observer: SenderObserver,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
+        buffer: SoundBuffer | None = None,
     ) -> None:
         self._name = name
         self._dialer = dialer
@@ -60,7 +66,7 @@ class WebSocketSender:
         self._observer = observer
         self._clock = clock
         self._sleep = sleep
-        self._queue = LiveQueue(options.buffer_seconds)
+        self._queue = LiveQueue(options.buffer_seconds, buffer)
         self._wanted = True
         self._changed = asyncio.Event()
         self._failures = 0
@@ -120,19 +126,21 @@ class WebSocketSender:
     async def _try_again(self, cause: str, *, final: bool = False) -> bool:
         """Waits until the next try; False: there is none."""
         self._failures += 1
+        seconds = self._options.retry_seconds
         if final or self._failures > self._options.retries:
-            self._figures.lost(self._queue.clear())
-            self._observer.exhausted(cause)
-            return False
+            if not self._observer.exhausted(cause) or final:
+                self._figures.lost(self._queue.clear())
+                return False
+            seconds *= SELDOM
         if self._failures == 1:
-            seconds = self._options.retry_seconds
             logger.warning("%s: %s; it is dialled again every %g s", self._name, cause, seconds)
-        await self._sleep(self._options.retry_seconds)
+        await self._sleep(seconds)
         return True
 
     async def _use(self, connection: ClientConnection) -> None:
         """Sends until all is sent and nothing more is wanted. Raises _BrokenError."""
         began = self._clock()
+        stalled = 0.0
         ended = asyncio.create_task(connection.wait_closed())
         ended.add_done_callback(lambda _: self._changed.set())
         self._begin()
@@ -145,8 +153,10 @@ class WebSocketSender:
         except ConnectionClosed as closed:
             if closed.rcvd is not None:
                 cause = f"it closed the connection with code {int(closed.rcvd.code)}"
+            elif closed.sent is not None and closed.sent.code == CloseCode.INTERNAL_ERROR:
+                cause, stalled = f"it answered no ping for {PING_SECONDS:g} s", 2 * PING_SECONDS
         except TimeoutError:
-            cause = f"it read nothing for {SEND_SECONDS:g} s"
+            cause, stalled = f"it read nothing for {SEND_SECONDS:g} s", 2 * PING_SECONDS
         else:
             return
         finally:
@@ -156,7 +166,8 @@ class WebSocketSender:
             ended.cancel()
             await asyncio.gather(ended, return_exceptions=True)
         has_answered = connection.latency > 0
-        raise _BrokenError(cause, lived=has_answered and self._clock() - began >= LIVED_SECONDS)
+        lived = has_answered and self._clock() - began - stalled >= LIVED_SECONDS
+        raise _BrokenError(cause, lived=lived)
 
     def _begin(self) -> None:
         self.is_connected = True

@@ -280,33 +280,89 @@ async def test_participants_connect_while_their_microphone_is_on() -> None:
             assert room.states_of(0) == ["running"]
 
 
-async def test_a_connection_that_is_refused_beside_others_is_given_up_alone() -> None:
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_connection_that_is_refused_beside_others_is_tried_seldom_and_its_loss_is_told(
+    comes_back: bool,
+) -> None:
     bela = LivePerson(number=2, participant_id="p2", name="Bela")
     first, second = (LiveMicrophone(person=who, on=True, at=0.0) for who in (ANNA, bela))
-    off = LiveMicrophone(person=bela, on=False, at=0.0)
     async with live_receiver() as receiver:
         where = endpoint(receiver.url, events=(AUDIO_SEPARATE,))
-        theirs = msgspec.structs.replace(PCM, person=bela)
-        script: list[Step] = [[START, first], [second, theirs], [PCM, theirs], [off], [second, theirs]]
-        async with streaming([where], *script, connections="participant", retries=3) as room:
+        theirs = [msgspec.structs.replace(PCM, person=bela, position=number * 960) for number in range(20)]
+        script: list[Step] = [[START, first], [second, *theirs], [PCM]]
+        changes = {"connections": "participant", "retries": 3, "buffer_seconds": 0.1}
+        async with streaming([where], *script, **changes) as room:
+            room.clock.held_from = 5
             room.events()
             await until(lambda: receiver.is_open == 1)
             receiver.status = 503
             room.events()
-            await until(lambda: len(room.clock.slept) == 3)
-            await until(lambda: room.figures.dropped_seconds)
-            room.events()
-            await until(lambda: receiver.messages == ["LivePcm"])
+            await until(lambda: len(room.clock.slept) == 5)
+            assert room.clock.slept == [3.0] * 3 + [30.0] * 2
             assert room.states_of(0) == ["running"]
-            receiver.status = 101
+            if comes_back:
+                receiver.status = 101
+                room.clock.released.set()
+                await until(lambda: len(receiver.messages) == 6)
+                assert receiver.messages == ["gap 0.30 Bela", *["LivePcm"] * 5]
             room.events()
-            await until(lambda: len(room.cores[0].events) == 4)
+            await until(lambda: receiver.messages[-1:] == ["LivePcm"])
+            async with asyncio.timeout(20):
+                await room.streams.close(20.0 if comes_back else 0.0)
+            cause = "not all connections could be made: it answered HTTP 503 to the upgrade"
+            last = (EndpointState.DONE, "") if comes_back else (EndpointState.FAILED, cause)
+            assert room.states == [(0, EndpointState.RUNNING, ""), (0, *last)]
+
+
+async def test_a_connection_that_is_refused_after_the_others_closed_fails_the_endpoint() -> None:
+    bela = LivePerson(number=2, participant_id="p2", name="Bela")
+    first, second = (LiveMicrophone(person=who, on=True, at=0.0) for who in (ANNA, bela))
+    off = LiveMicrophone(person=ANNA, on=False, at=0.0)
+    async with live_receiver() as receiver:
+        where = endpoint(receiver.url, events=(AUDIO_SEPARATE,))
+        script: list[Step] = [[START, first], [second], [off]]
+        async with streaming([where], *script, connections="participant", retries=3) as room:
+            room.clock.held_from = 5
+            room.events()
+            await until(lambda: receiver.is_open == 1)
+            receiver.status = 503
+            room.events()
+            await until(lambda: len(room.clock.slept) == 5)
+            room.events()
+            await until(lambda: len(room.cores[0].events) == 3)
             room.clock.now += 1.0
-            looks = room.cores[0].looks
-            await until(lambda: room.cores[0].looks > looks + 1)
+            await until(lambda: receiver.codes == [1000] and not room.figures.connections)
+            room.clock.released.set()
+            await until(lambda: room.states_of(0) == ["running", "failed"])
+
+
+async def test_all_endpoints_together_have_a_bounded_number_of_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_streams, "MOST_SOCKETS", 20)
+    people = [LivePerson(number=number, participant_id=None, name=None) for number in range(10)]
+    on = [LiveMicrophone(person=who, on=True, at=0.0) for who in people]
+    said = [msgspec.structs.replace(PCM, person=who) for who in people]
+    async with live_receiver() as receiver:
+        endpoints = [endpoint(receiver.url, number) for number in range(4)]
+        script: list[Step] = [[START, *on], list(said)]
+        async with streaming(endpoints, *script, connections="participant") as room:
+            room.events(2)
+            await until(lambda: len(receiver.messages) == 40)
+            assert receiver.most_open == 20
+
+
+async def test_all_endpoints_together_keep_a_bounded_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_streams, "MOST_BUFFERED", 10 * len("LivePcm"))
+    people = [LivePerson(number=number, participant_id=None, name=None) for number in range(10)]
+    said = [msgspec.structs.replace(PCM, person=who) for who in people]
+    with nobody() as (_, port):
+        endpoints = [endpoint(f"ws://127.0.0.1:{port}/", number) for number in range(2)]
+        async with streaming(endpoints, [START, *said], connections="participant") as room:
+            room.clock.held_from = 1
             room.events()
-            await until(lambda: receiver.messages == ["LivePcm"] * 2)
-            assert receiver.is_open == 2
+            await until(lambda: room.figures.dropped_seconds)
+            assert round(room.figures.dropped_seconds / 0.02) == 10
 
 
 async def test_what_was_never_reached_has_failed_at_the_end() -> None:

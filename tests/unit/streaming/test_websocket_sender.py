@@ -26,7 +26,7 @@ from worker.streaming import websocket_sender
 from worker.streaming.endpoint_figures import EndpointFigures
 from worker.streaming.live_queue import CLOCK_RATE, Message, Sound
 from worker.streaming.throttled_connection import MOST_FRAMES, ReadBudget
-from worker.streaming.websocket_dialer import WebSocketDialer
+from worker.streaming.websocket_dialer import PING_SECONDS, WebSocketDialer
 from worker.streaming.websocket_sender import LIVED_SECONDS, WebSocketSender
 
 STEP = 0.02
@@ -310,6 +310,51 @@ async def test_a_receiver_that_reads_nothing_for_long_is_dialled_again(
         await until(lambda: room.ended)
         assert room.told.causes == ["it read nothing for 0.05 s"]
         assert len(receiver.upgrades) == 2
+
+
+@pytest.mark.parametrize("read_for", [LIVED_SECONDS - 1.0, LIVED_SECONDS])
+async def test_a_receiver_that_takes_each_upgrade_and_then_reads_nothing_fails(
+    read_for: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket_sender, "SEND_SECONDS", 0.05)
+
+    async def stall(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        message = await connection.recv()
+        # The answer to the sender's ping has arrived by then.
+        await (await connection.ping())
+        receiver.messages.append(message)
+        connection.transport.pause_reading()
+        await receiver.released.wait()
+
+    async with live_receiver(read_limit=4096) as receiver, sending(receiver.url, "ready", retries=2) as room:
+        receiver.behaviour = stall
+        for number in range(1, 4):
+            await until(lambda count=number: len(receiver.messages) == count)  # type: ignore[misc]
+            room.clock.now += read_for + 2 * PING_SECONDS
+            room.say(*range(100 * number, 100 * number + 100), size=20_000)
+        if read_for < LIVED_SECONDS:
+            await until(lambda: room.ended)
+            assert room.told.causes == ["it read nothing for 0.05 s"]
+        else:
+            await until(lambda: len(receiver.messages) == 4)
+            assert (room.clock.slept, room.told.causes) == ([], []), "it read for long enough"
+
+
+@pytest.mark.parametrize("final", [False, True])
+async def test_a_sender_goes_on_seldom_where_it_may(final: bool) -> None:
+    with nobody() as (_, port):
+        url = f"ws://127.0.0.1:{port}/" + ("#part" if final else "")
+        async with sending(url, retries=2) as room:
+            room.told.goes_on = True
+            room.clock.held_from = 4
+            room.say(0)
+            if final:
+                await until(lambda: room.ended)
+                assert room.figures.dropped_seconds == STEP
+            else:
+                await until(lambda: len(room.clock.slept) == 4)
+                assert room.clock.slept == [3.0, 3.0, 30.0, 30.0]
+                assert room.sender.queued_bytes == 1, "what waits is kept"
 
 
 NOISE: dict[str, list[str | bytes]] = {
