@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
 
+import httpx
 import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -12,6 +14,7 @@ from websockets.asyncio.server import ServerConnection
 from tests.support.live_receivers import LiveReceiver, live_receiver, nobody, reset
 from tests.support.live_senders import (
     ANNA,
+    NAME,
     Clock,
     Figures,
     PlainForm,
@@ -36,6 +39,7 @@ from worker.contracts.live_items import (
     LivePerson,
     LiveStart,
 )
+from worker.delivery.guarded_http import guarded_client
 from worker.platforms.registry import Platform
 from worker.streaming import live_streams
 from worker.streaming.endpoint_state import EndpointState
@@ -350,6 +354,58 @@ async def test_all_endpoints_together_have_a_bounded_number_of_connections(
             room.events(2)
             await until(lambda: len(receiver.messages) == 40)
             assert receiver.most_open == 20
+
+
+async def test_what_one_said_gets_old_while_another_speaks() -> None:
+    bela = LivePerson(number=2, participant_id="p2", name="Bela")
+    early = [msgspec.structs.replace(PCM, position=number * 960) for number in range(5)]
+    late = [msgspec.structs.replace(each, person=bela, position=each.position + 48_000) for each in early]
+    with nobody() as (_, port):
+        where = endpoint(f"ws://127.0.0.1:{port}/")
+        changes = {"connections": "participant", "buffer_seconds": 0.1}
+        async with streaming([where], [START, *early], [*late], **changes) as room:
+            room.clock.held_from = 1
+            room.events(2)
+            await until(lambda: room.figures.dropped_seconds)
+            assert round(room.figures.dropped_seconds, 6) == 0.1
+
+
+async def test_nothing_is_left_open_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients: list[httpx.AsyncClient] = []
+
+    def client(*arguments: Any) -> httpx.AsyncClient:
+        clients.append(guarded_client(*arguments))
+        return clients[-1]
+
+    def look_ups() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name.startswith("lookups")}
+
+    monkeypatch.setattr(live_streams, "guarded_client", client)
+    before = look_ups()
+    async with live_receiver() as socket, receiving() as webhook, live_receiver(read_limit=4096) as hung:
+
+        async def hang(receiver: LiveReceiver, connection: ServerConnection) -> None:
+            connection.transport.pause_reading()
+            await receiver.released.wait()
+
+        hung.behaviour = hang
+        both = (AUDIO_SEPARATE, *EVENTS)
+        endpoints = [
+            endpoint(socket.named(NAME), 0, events=both),
+            endpoint(f"http://{NAME}:{webhook.port}/", 1, events=EVENTS),
+            endpoint(hung.named(NAME), 2, events=both),
+        ]
+        async with streaming(endpoints, [START], [JOIN, *[PCM] * 300], connections="participant") as room:
+            room.events(2)
+            await until(lambda: socket.messages and webhook.received and hung.upgrades)
+            own = look_ups() - before
+            assert len(own) >= 2, "sockets and webhooks look names up"
+            async with asyncio.timeout(20):
+                await room.streams.close(1.0)
+            assert [each.is_closed for each in clients] == [True]
+            await until(lambda: not any(thread.is_alive() for thread in own))
+            await until(lambda: not socket.is_open)
+            assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("live")]
 
 
 async def test_all_endpoints_together_keep_a_bounded_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

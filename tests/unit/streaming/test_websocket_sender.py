@@ -22,7 +22,7 @@ from tests.support.live_senders import (
 from tests.support.waits import until
 from worker.contracts.live_endpoints import LiveForm, Transport
 from worker.delivery.lookups import Lookups
-from worker.streaming import websocket_sender
+from worker.streaming import websocket_dialer, websocket_sender
 from worker.streaming.endpoint_figures import EndpointFigures
 from worker.streaming.live_queue import CLOCK_RATE, Message, Sound
 from worker.streaming.throttled_connection import MOST_FRAMES, ReadBudget
@@ -335,9 +335,32 @@ async def test_a_receiver_that_takes_each_upgrade_and_then_reads_nothing_fails(
         if read_for < LIVED_SECONDS:
             await until(lambda: room.ended)
             assert room.told.causes == ["it read nothing for 0.05 s"]
+            assert len(receiver.upgrades) == 3
         else:
             await until(lambda: len(receiver.messages) == 4)
             assert (room.clock.slept, room.told.causes) == ([], []), "it read for long enough"
+
+
+async def test_a_receiver_that_answers_no_ping_has_not_lived_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(websocket_dialer, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(websocket_dialer, "CLOSE_SECONDS", 0.05)
+
+    async def stall(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        message = await connection.recv()
+        await (await connection.ping())
+        receiver.messages.append(message)
+        connection.transport.pause_reading()
+        await receiver.released.wait()
+
+    async with live_receiver() as receiver, sending(receiver.url, "ready", retries=0) as room:
+        receiver.behaviour = stall
+        await until(lambda: receiver.messages or room.ended)
+        room.clock.now += 2 * PING_SECONDS + LIVED_SECONDS - 1.0
+        await until(lambda: room.ended)
+        assert room.told.causes == ["it answered no ping for 20 s"]
+        assert len(receiver.upgrades) == 1
 
 
 @pytest.mark.parametrize("final", [False, True])
