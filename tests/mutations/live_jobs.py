@@ -21,15 +21,15 @@ LIVE_JOBS: Final = (
     _mutation(
         "events of a live stream that are not served are dropped silently",
         "worker/contracts/live_fields.py",
-        '        ignored += [dotted([*path, "events", name]) for name in names if name not in events]\n',
-        "",
+        'tuple(dotted([*path, "events", name]) for name in names if name not in events)',
+        "()",
         FIELDS,
     ),
     _mutation(
         "a wrong value of a receiver is repeated in the error",
         "worker/contracts/validation.py",
-        '        if any(_extra(step, "secret") for step in steps):\n',
-        "        if False:\n",
+        ": a wrong value; expected {expected}",
+        ": {value}; expected {expected}",
         FIELDS,
     ),
     _mutation(
