@@ -102,8 +102,8 @@ def test_any_range_is_of_one_wav_in_which_each_part_has_its_place(
     with wave.open(io.BytesIO(whole)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (SECOND, 1, 2)
         found = np.frombuffer(file.readframes(file.getnframes()), "<i2").tolist()
-    last = [(start, length) for start, length in parts if length is not None][-1]
-    kept = [*parts[: parts.index(last) + 1]]
+    last = max(index for index, (_, length) in enumerate(parts) if length is not None)
+    kept = parts[: last + 1]
     assert found == expected(kept, at + more)
     for first, most in ranges:
         start = first % mix.size
