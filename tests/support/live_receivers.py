@@ -68,7 +68,7 @@ class LiveReceiver:
         self.most_open = max(self.most_open, self.is_open)
         try:
             await self.behaviour(self, connection)
-        except ConnectionClosed:
+        except (ConnectionClosed, ConnectionError):
             pass
         finally:
             self.tasks.discard(task)

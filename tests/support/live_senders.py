@@ -139,12 +139,15 @@ class Told:
     def __init__(self) -> None:
         self.ups = 0
         self.causes: list[str] = []
+        self.goes_on = False
+        """Whether its sender may go on to try."""
 
     def up(self) -> None:
         self.ups += 1
 
-    def exhausted(self, cause: str) -> None:
+    def exhausted(self, cause: str) -> bool:
         self.causes.append(cause)
+        return self.goes_on
 
 
 Sleep = Callable[[float], Awaitable[None]]

@@ -40,8 +40,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         addresses = await self._lookups.addresses(request.extensions.get(WORKSPACE, ""), parts)
         for index, address in enumerate(addresses):
             try:
-                return await self._inner.handle_async_request(_directed(request, parts, address))
-            except httpx.ConnectError:
+                return await self._inner.handle_async_request(
+                    _directed(request, parts, address, len(addresses))
+                )
+            except (httpx.ConnectError, httpx.ConnectTimeout):
                 if index == len(addresses) - 1:
                     raise
         raise AssertionError("UrlGuard gives at least one address")
@@ -67,12 +69,17 @@ def guarded_client(guard: UrlGuard, tls: ssl.SSLContext | None = None) -> httpx.
     )
 
 
-def _directed(request: httpx.Request, parts: Parts, address: str) -> httpx.Request:
-    """``request``, whose header ``Host`` is set already, to one address."""
+def _directed(request: httpx.Request, parts: Parts, address: str, count: int) -> httpx.Request:
+    """``request``, whose header ``Host`` is set already, to one address of ``count``. Each has a share of the time to connect,
+    as one may swallow all packets.
+    """
+    timeout = dict(request.extensions.get("timeout", {}))
+    if (seconds := timeout.get("connect")) is not None:
+        timeout["connect"] = seconds / count
     return httpx.Request(
         request.method,
         request.url.copy_with(host=address),
         headers=request.headers,
         stream=request.stream,
-        extensions={**request.extensions, "sni_hostname": parts.host},
+        extensions={**request.extensions, "sni_hostname": parts.host, "timeout": timeout},
     )

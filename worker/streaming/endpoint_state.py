@@ -17,7 +17,7 @@ class EndpointState(StrEnum):
     DONE = "done"
     """The recording ended, and nothing failed for good."""
     FAILED = "failed"
-    """It could not be reached, in all its retries; nothing more is sent there."""
+    """It, or one of its connections, could not be reached in all retries; nothing more is sent there."""
 
 
 Report: TypeAlias = Callable[[int, EndpointState, str], None]

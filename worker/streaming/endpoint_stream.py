@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from worker.contracts.live_endpoints import LiveEndpoint, Transport
 from worker.contracts.live_forms import MessageForm
 from worker.contracts.live_items import LiveItem, LiveMix, LiveOpus, LivePcm
 from worker.safe_text import printable
 from worker.settings import LiveOptions
-from worker.streaming.connections import Connection, Connections, Route
+from worker.streaming.connections import MOST_CONNECTIONS, Connection, Connections, Route
 from worker.streaming.endpoint_figures import EndpointFigures
 from worker.streaming.endpoint_state import EndpointState, LiveMetrics, Report
-from worker.streaming.live_queue import CLOCK_RATE, Loss, Message, Sound
+from worker.streaming.live_queue import CLOCK_RATE, MOST_SOUND_BYTES, Loss, Message, Sound, SoundBuffer
 from worker.streaming.sender import Sender, SenderObserver
 
 logger = logging.getLogger(__name__)
@@ -24,8 +24,19 @@ INTERNAL_ERROR: Final = "an internal error"
 _NEVER_REACHED: Final = "it was never reached"
 _LONGEST_CAUSE: Final = 200
 
-SenderFactory = Callable[[str, EndpointFigures, SenderObserver], Sender]
-"""Takes the name for the log, and what the sender tells."""
+SenderFactory = Callable[[str, EndpointFigures, SenderObserver, SoundBuffer], Sender]
+"""Takes the name for the log, what the sender tells, and where its sound is counted."""
+
+
+class Share(NamedTuple):
+    """What an endpoint may have at once, so that all endpoints together have no more than the worker bears."""
+
+    connections: int = MOST_CONNECTIONS
+    sound_bytes: int = MOST_SOUND_BYTES
+
+
+WHOLE: Final = Share()
+"""Of one endpoint alone."""
 
 
 class EndpointStream:
@@ -39,25 +50,24 @@ class EndpointStream:
         new_sender: SenderFactory,
         metrics: LiveMetrics,
         report: Report,
+        share: Share = WHOLE,
     ) -> None:
         self._endpoint = endpoint
         self._name = f"live endpoint {endpoint.number} ({endpoint.form.value}, {endpoint.transport.value})"
         self._form = form
         self._new_sender = new_sender
         self._report = report
-        self._connections = Connections(endpoint, options.connections)
+        self._connections = Connections(endpoint, options.connections, share.connections)
         self._figures = EndpointFigures(endpoint, metrics)
+        self._buffer = SoundBuffer(share.sound_bytes)
         self._senders: dict[Connection, Sender] = {}
+        self._given_up: dict[Connection, str] = {}
+        """Why connections were not reached in all retries, nor later."""
         self._ending: set[asyncio.Task[None]] = set()
         """Tasks of senders that were broken off."""
         self._was_dialled = False
         self._reached = False
         self._ended = False
-
-    @property
-    def waiting(self) -> bool:
-        """Whether ``advance`` will have something to do."""
-        return not self._ended and self._connections.waiting
 
     def take(self, item: LiveItem, now: float) -> None:
         """Sends the next item, which came at ``now`` (Unix seconds). Never blocks."""
@@ -72,8 +82,9 @@ class EndpointStream:
             self.fail(INTERNAL_ERROR)
 
     def advance(self, now: float) -> None:
-        """Closes what is due at ``now``."""
-        if self.waiting:
+        """Closes what is due at ``now``, and drops sound that is too old."""
+        self._figures.lost(self._buffer.advance())
+        if not self._ended and self._connections.waiting:
             self._follow(self._connections.advance(now), None)
 
     def fail(self, cause: str) -> None:
@@ -102,22 +113,32 @@ class EndpointStream:
         if not self._reached and (self._was_dialled if is_socket else self._figures.lost_events):
             self.fail(_NEVER_REACHED)
             return
+        if self._given_up and (self._figures.lost_seconds or self._figures.lost_events):
+            # What should have gone there is lost for good, and the receiver knows nothing of it.
+            self.fail(f"not all connections could be made: {next(iter(self._given_up.values()))}")
+            return
         self._ended = True
         self._tell(EndpointState.DONE)
 
-    def up(self) -> None:
-        """A sender reached the receiver."""
+    def up(self, connection: Connection) -> None:
+        """The sender of ``connection`` reached the receiver."""
+        self._given_up.pop(connection, None)
         if not self._reached and not self._ended:
             self._reached = True
             self._tell(EndpointState.RUNNING)
 
-    def exhausted(self, connection: Connection, cause: str) -> None:
-        """The sender of ``connection`` gave up. If others are connected, the receiver may limit their number."""
+    def exhausted(self, connection: Connection, cause: str) -> bool:
+        """The sender of ``connection`` failed in all its retries. If others are connected, the receiver may limit their number:
+        True, it goes on to try.
+        """
         others = [sender for name, sender in self._senders.items() if name != connection]
-        if any(sender.is_connected for sender in others):
-            logger.warning("%s: the connection of %s is given up: %s", self._name, connection, cause)
-        else:
+        if not any(sender.is_connected for sender in others):
             self.fail(cause)
+            return False
+        if connection not in self._given_up:
+            logger.warning("%s: the connection of %s is tried seldom: %s", self._name, connection, cause)
+        self._given_up[connection] = cause
+        return True
 
     def _follow(self, route: Route, message: Message | None) -> None:
         for connection in route.opened:
@@ -135,7 +156,8 @@ class EndpointStream:
             sender.open()
             return
         self._was_dialled = True
-        sender = self._new_sender(f"{self._name}, {connection}", self._figures, _Observer(self, connection))
+        name, observer = f"{self._name}, {connection}", _Observer(self, connection)
+        sender = self._new_sender(name, self._figures, observer, self._buffer)
         self._senders[connection] = sender
         sender.task.add_done_callback(lambda task: self._sender_ended(connection, task))
 
@@ -183,7 +205,7 @@ class _Observer:
         self._connection = connection
 
     def up(self) -> None:
-        self._stream.up()
+        self._stream.up(self._connection)
 
-    def exhausted(self, cause: str) -> None:
-        self._stream.exhausted(self._connection, cause)
+    def exhausted(self, cause: str) -> bool:
+        return self._stream.exhausted(self._connection, cause)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from typing import Final, NamedTuple, TypeAlias
+from weakref import WeakSet
 
 from worker.contracts.live_items import LivePerson
 
@@ -15,7 +16,7 @@ CLOCK_RATE: Final = 48_000
 """Positions per second."""
 
 MOST_SOUND_BYTES: Final = 8 << 20
-"""Sound of a queue: 16 people who talk at once for 5 s at 48 kHz are 7.7 MB."""
+"""Sound of all queues of an endpoint: 16 people who talk at once for 5 s at 48 kHz are 7.7 MB."""
 
 MOST_EVENTS: Final = 1_000
 MOST_EVENT_BYTES: Final = 1 << 20
@@ -59,32 +60,65 @@ class Loss(NamedTuple):
     events: int = 0
 
 
+NO_LOSS: Final = Loss()
+
 Queued: TypeAlias = Message | Gap
 
 _Entries: TypeAlias = deque[tuple[int, Message]]
 
 
+class SoundBuffer:
+    """The sound in all queues of one endpoint, at most ``most_bytes``. It is as old as the newest sound of any of them says:
+    one whose speaker is silent keeps nothing longer than the others.
+    """
+
+    def __init__(self, most_bytes: int = MOST_SOUND_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._queues: WeakSet[LiveQueue] = WeakSet()
+        self.bytes = 0
+        """Of all payloads; a character of a text counts as one."""
+        self.newest = 0
+        """Where the sound that came last ends, in samples at 48 kHz."""
+
+    def add(self, queue: LiveQueue) -> None:
+        """``queue`` counts from here on."""
+        self._queues.add(queue)
+
+    def advance(self) -> Loss:
+        """Drops what is too old in any queue; returns how much that was."""
+        return Loss(sum(queue.drop_old() for queue in self._queues))
+
+    def fit(self) -> float:
+        """Drops the oldest sound of the longest queue until the bytes are few enough; returns its seconds."""
+        seconds = 0.0
+        while self.bytes > self._most_bytes:
+            seconds += max(self._queues, key=lambda queue: queue.sound_bytes).drop_oldest()
+        return seconds
+
+
 class LiveQueue:
-    """Messages in order. Sound that is more than ``buffer_seconds`` of meeting time older than the newest is lost."""
+    """Messages in order. Sound that is more than ``buffer_seconds`` of meeting time older than the newest is lost.
+
+    ``buffer`` is that of all queues of the endpoint, None: it has one queue.
+    """
 
     def __init__(
         self,
         buffer_seconds: float,
-        most_sound_bytes: int = MOST_SOUND_BYTES,
+        buffer: SoundBuffer | None = None,
         most_events: int = MOST_EVENTS,
         most_event_bytes: int = MOST_EVENT_BYTES,
     ) -> None:
         self._window = round(buffer_seconds * CLOCK_RATE)
-        self._most_sound_bytes = most_sound_bytes
+        self._buffer = buffer if buffer is not None else SoundBuffer()
+        self._buffer.add(self)
         self._most_events = most_events
         self._most_event_bytes = most_event_bytes
         self._sounds: _Entries = deque()
         self._events: _Entries = deque()
-        self._sound_bytes = 0
+        self.sound_bytes = 0
         self._event_bytes = 0
         self._next = 0
-        self._newest = 0
-        """Where the sound that came last ends."""
         self._gaps: dict[int | None, Gap] = {}
 
     def __len__(self) -> int:
@@ -93,12 +127,12 @@ class LiveQueue:
     @property
     def size(self) -> int:
         """The bytes of all payloads; a character of a text counts as one."""
-        return self._sound_bytes + self._event_bytes
+        return self.sound_bytes + self._event_bytes
 
     def put(self, message: Message) -> Loss:
-        """Adds ``message`` at the end; returns what was lost for it."""
+        """Adds ``message`` at the end; returns what was lost for it, also in other queues of the endpoint."""
         if message.sound is not None:
-            self._newest = message.sound.position + round(message.sound.seconds * CLOCK_RATE)
+            self._buffer.newest = message.sound.position + round(message.sound.seconds * CLOCK_RATE)
         self._entries_of(message).append((self._next, message))
         self._next += 1
         self._count(message, 1)
@@ -130,10 +164,11 @@ class LiveQueue:
         """Drops all; returns how much that was."""
         seconds = sum(message.sound.seconds for _, message in self._sounds if message.sound is not None)
         loss = Loss(seconds, len(self._events))
+        self._buffer.bytes -= self.sound_bytes
         self._sounds.clear()
         self._events.clear()
         self._gaps.clear()
-        self._sound_bytes = self._event_bytes = 0
+        self.sound_bytes = self._event_bytes = 0
         return loss
 
     def _entries_of(self, message: Message) -> _Entries:
@@ -143,26 +178,35 @@ class LiveQueue:
         if message.sound is None:
             self._event_bytes += sign * len(message.payload)
         else:
-            self._sound_bytes += sign * len(message.payload)
+            self.sound_bytes += sign * len(message.payload)
+            self._buffer.bytes += sign * len(message.payload)
+
+    def drop_old(self) -> float:
+        """Drops the sound that is too old; returns its seconds."""
+        seconds = 0.0
+        while self._sounds and self._is_old(self._sounds[0][1]):
+            seconds += self.drop_oldest()
+        return seconds
+
+    def drop_oldest(self) -> float:
+        """Drops the oldest sound, of which there is some; returns its seconds."""
+        _, message = self._sounds.popleft()
+        self._count(message, -1)
+        assert message.sound is not None
+        self._add_gap(message.sound.seconds, message.sound.person)
+        return message.sound.seconds
 
     def _trim(self) -> Loss:
-        seconds, events = 0.0, 0
-        while self._sounds and self._has_too_much_sound():
-            _, message = self._sounds.popleft()
-            self._count(message, -1)
-            if message.sound is not None:
-                seconds += message.sound.seconds
-                self._add_gap(message.sound.seconds, message.sound.person)
+        events = 0
         while len(self._events) > self._most_events or self._event_bytes > self._most_event_bytes:
             _, message = self._events.popleft()
             self._count(message, -1)
             events += 1
-        return Loss(seconds, events)
+        seconds = self.drop_old() + self._buffer.fit()
+        return Loss(seconds, events) if seconds or events else NO_LOSS
 
-    def _has_too_much_sound(self) -> bool:
-        oldest = self._sounds[0][1].sound
-        is_old = oldest is not None and self._newest - oldest.position > self._window
-        return is_old or self._sound_bytes > self._most_sound_bytes
+    def _is_old(self, message: Message) -> bool:
+        return message.sound is not None and self._buffer.newest - message.sound.position > self._window
 
     def _add_gap(self, seconds: float, person: LivePerson | None) -> None:
         key = None if person is None else person.number

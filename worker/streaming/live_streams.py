@@ -26,11 +26,15 @@ from worker.delivery.guarded_http import guarded_client
 from worker.delivery.lookups import Lookups
 from worker.delivery.url_guard import UrlGuard
 from worker.settings import LiveOptions
+from worker.streaming.connections import MOST_CONNECTIONS
 from worker.streaming.endpoint_figures import EndpointFigures
 from worker.streaming.endpoint_state import LiveMetrics, Report
-from worker.streaming.endpoint_stream import INTERNAL_ERROR, EndpointStream
+from worker.streaming.endpoint_stream import INTERNAL_ERROR, EndpointStream, Share
 from worker.streaming.live_call import LiveCall
+from worker.streaming.live_queue import MOST_SOUND_BYTES, SoundBuffer
 from worker.streaming.sender import Sender, SenderObserver
+from worker.streaming.throttled_connection import MOST_FRAMES as MOST_FRAMES_READ
+from worker.streaming.throttled_connection import ReadBudget
 from worker.streaming.webhook_sender import WebhookSender
 from worker.streaming.websocket_dialer import WebSocketDialer
 from worker.streaming.websocket_sender import WebSocketSender
@@ -50,6 +54,13 @@ SOUND_SECONDS: Final = 2.0
 
 MOST_WAITING: Final = 10_000
 """Events that wait to be taken, beside MOST_FRAMES of sound: a loop that is that late drops the oldest."""
+
+MOST_SOCKETS: Final = 200
+"""Connections of a recording, an equal share of each endpoint: a process has 1,024 open files by default, and the recording
+needs some."""
+
+MOST_BUFFERED: Final = 64 << 20
+"""Bytes of sound that wait in a recording, an equal share of each endpoint."""
 
 _CLOSING: Final = 0.5
 """Seconds of those for closing that are left for connections that have to be broken off."""
@@ -192,24 +203,31 @@ class LiveStreams:
 
     def _new_stream(self, endpoint: LiveEndpoint) -> EndpointStream:
         form = self._new_form(endpoint, self._bot)
-        new_sender = partial(self._new_sender, endpoint, form)
-        return EndpointStream(endpoint, form, self._options, new_sender, self._metrics, self._report)
+        budget = ReadBudget(MOST_FRAMES_READ / len(self._endpoints))
+        new_sender = partial(self._new_sender, endpoint, form, budget)
+        count = len(self._endpoints)
+        share = Share(
+            min(MOST_CONNECTIONS, MOST_SOCKETS // count), min(MOST_SOUND_BYTES, MOST_BUFFERED // count)
+        )
+        return EndpointStream(endpoint, form, self._options, new_sender, self._metrics, self._report, share)
 
     def _new_sender(
         self,
         endpoint: LiveEndpoint,
         form: MessageForm,
+        budget: ReadBudget,
         name: str,
         figures: EndpointFigures,
         observer: SenderObserver,
+        buffer: SoundBuffer,
     ) -> Sender:
         told = (self._options, figures, observer, self._clock, self._sleep)
         if self._client is not None and endpoint.transport is Transport.WEBHOOK:
             return WebhookSender(name, endpoint, self._client, *told)
         assert self._lookups is not None
         assert self._tls is not None
-        dialer = WebSocketDialer(endpoint, self._lookups, self._options, self._tls, self._clock)
-        return WebSocketSender(name, dialer, form, *told)
+        dialer = WebSocketDialer(endpoint, self._lookups, self._options, self._tls, self._clock, budget)
+        return WebSocketSender(name, dialer, form, *told, buffer)
 
     async def _run(self) -> None:
         while True:

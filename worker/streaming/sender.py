@@ -14,8 +14,11 @@ class SenderObserver(Protocol):
     def up(self) -> None:
         """The receiver was reached; also each time after the first."""
 
-    def exhausted(self, cause: str) -> None:
-        """The receiver was not reached in all retries, or never will be; ``cause`` has no secrets. The sender ends."""
+    def exhausted(self, cause: str) -> bool:
+        """The receiver was not reached in all retries, or never will be; ``cause`` has no secrets.
+
+        True: the sender may go on to try, seldom; otherwise it ends.
+        """
 
 
 class Sender(Protocol):

@@ -11,12 +11,12 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Final
+from functools import partial
+from typing import Final, cast
 from uuid import uuid4
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
-from websockets.protocol import Event
 from websockets.uri import parse_uri
 
 from worker.contracts.live_endpoints import LiveEndpoint
@@ -25,6 +25,7 @@ from worker.delivery.url_guard import UnresolvedError, UrlBlockedError, UrlError
 from worker.errors import MeetstemsError
 from worker.settings import LiveOptions
 from worker.streaming.request_headers import AGENT, request_headers
+from worker.streaming.throttled_connection import MOST_INCOMING, ReadBudget, ThrottledConnection
 
 CONNECT_SECONDS: Final = 10.0
 """For the look-up, the connection and the upgrade together."""
@@ -35,18 +36,8 @@ CLOSE_SECONDS: Final = 2.0
 PING_SECONDS: Final = 20.0
 """Between two pings, and until the answer to one."""
 
-MOST_INCOMING: Final = 64 << 10
-"""Bytes of a message that a receiver sends; more breaks the connection."""
-
-MOST_FRAMES: Final = 1_000
-FRAMES_SECONDS: Final = 1.0
-"""MOST_FRAMES are read in FRAMES_SECONDS: a receiver that floods the worker takes a few percent of a core."""
-
 WRITE_LIMIT: Final = 32 << 10
 """Bytes that wait for the system at most."""
-
-MOST_ANSWERS: Final = 1 << 20
-"""Bytes that wait for the system, with a message of ours and the library's answers to pings."""
 
 _SEND_BUFFER: Final = 128 << 10
 """Bytes that the system keeps for a slow receiver. By itself it takes megabytes: minutes of speech that nobody drops."""
@@ -65,7 +56,9 @@ class DialError(MeetstemsError):
 
 
 class WebSocketDialer:
-    """Dials the URL of ``endpoint``. ``tls`` is the client's context. ``clock`` returns Unix seconds."""
+    """Dials the URL of ``endpoint``. ``tls`` is the client's context. ``clock`` returns Unix seconds. ``budget`` is that of all
+    connections of the endpoint.
+    """
 
     def __init__(
         self,
@@ -74,12 +67,15 @@ class WebSocketDialer:
         options: LiveOptions,
         tls: ssl.SSLContext,
         clock: Callable[[], float],
+        budget: ReadBudget,
     ) -> None:
         self._endpoint = endpoint
         self._lookups = lookups
         self._options = options
         self._tls = tls
         self._clock = clock
+        # The library asks for a class only to call it.
+        self._new_connection = cast("type[ClientConnection]", partial(ThrottledConnection, budget))
 
     async def dial(self) -> ClientConnection:
         """A new connection, after the upgrade. Raises DialError within CONNECT_SECONDS."""
@@ -93,8 +89,7 @@ class WebSocketDialer:
         url = self._endpoint.url
         schemes = {"ws", "wss"} if self._options.allow_plain else {"wss"}
         parts = read_url(url, frozenset(schemes))
-        # It is read by the library, too, which takes less.
-        parse_uri(url)
+        _check_as_library(url)
         addresses = await self._lookups.addresses(str(self._endpoint.number), parts)
         sock = await _connect_to(addresses, parts.port)
         is_secure = parts.scheme == "wss"
@@ -112,7 +107,7 @@ class WebSocketDialer:
             max_size=MOST_INCOMING,
             write_limit=WRITE_LIMIT,
             logger=_QUIET,
-            create_connection=_ThrottledConnection,
+            create_connection=self._new_connection,
             ssl=self._tls if is_secure else None,
             server_hostname=parts.host if is_secure else None,
         )
@@ -124,84 +119,65 @@ class WebSocketDialer:
         return headers
 
 
-class _ThrottledConnection(ClientConnection):
-    """Reads at most MOST_FRAMES in FRAMES_SECONDS, and what came with the last of them. Breaks once more than MOST_ANSWERS
-    wait: pongs that the receiver does not read.
-    """
-
-    _frames = 0
-    """Since ``_began``."""
-    _began = 0.0
-    _waits = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio.Protocol."""
-        super().connection_made(transport)
-        # The buffer of messages holds up reading, too.
-        self.recv_messages.resume = self._resume
-
-    def process_event(self, event: Event) -> None:
-        """See Connection."""
-        self._frames += 1
-        super().process_event(event)
-
-    def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
-        now = self.loop.time()
-        if now >= self._began + FRAMES_SECONDS:
-            self._began, self._frames = now, 0
-        super().data_received(data)
-        if self.transport.get_write_buffer_size() > MOST_ANSWERS:
-            self.transport.abort()
-        elif self._frames > MOST_FRAMES and not self._waits:
-            self._waits = True
-            self.transport.pause_reading()
-            self.loop.call_at(self._began + FRAMES_SECONDS, self._go_on)
-
-    def _go_on(self) -> None:
-        self._waits = False
-        if not self.recv_messages.paused:
-            self._resume()
-
-    def _resume(self) -> None:
-        if not self._waits:
-            self.transport.resume_reading()
+def _check_as_library(url: str) -> None:
+    """Raises a final DialError for what the library does not take, which is more than UrlGuard."""
+    try:
+        parse_uri(url)
+    except InvalidURI:
+        raise DialError("the URL is none of a WebSocket", final=True) from None
 
 
 async def _connect_to(addresses: list[str], port: int) -> socket.socket:
-    """A socket connected to the first address that answers. Raises OSError."""
+    """A socket connected to the first address that answers. Each has its share of the time that is left of CONNECT_SECONDS: one
+    may swallow all packets. Raises OSError and TimeoutError.
+    """
     loop = asyncio.get_running_loop()
-    for index, address in enumerate(addresses):
-        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    ends_at = loop.time() + CONNECT_SECONDS
+    for left in range(len(addresses), 0, -1):
+        now = loop.time()
         try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-            await loop.sock_connect(sock, (address, port))
+            async with asyncio.timeout_at(now + (ends_at - now) / left):
+                return await _connect(addresses[-left], port)
         except OSError:
-            sock.close()
-            if index == len(addresses) - 1:
+            if left == 1:
                 raise
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
     raise AssertionError("UrlGuard gives at least one address")
+
+
+async def _connect(address: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _dial_error(error: Exception) -> DialError:
     """What may be said of ``error``: nothing that its text has from the URL, the headers or the receiver."""
-    cause = error if isinstance(error, InvalidStatus) else error.__cause__
-    if isinstance(cause, InvalidStatus):
-        # A redirect that the library would follow is the cause of a ValueError, as the socket was given.
-        return DialError(f"it answered HTTP {cause.response.status_code} to the upgrade")
+    if isinstance(error, DialError):
+        return DialError(str(error), final=error.final)
+    status = _status(error)
+    if status is not None:
+        return DialError(f"it answered HTTP {status} to the upgrade")
     if isinstance(error, UnresolvedError | UrlBlockedError):
         return DialError(f"the URL: {error}")
-    if isinstance(error, UrlError | InvalidURI):
-        text = str(error) if isinstance(error, UrlError) else "is none of a WebSocket"
-        return DialError(f"the URL {text}", final=True)
+    if isinstance(error, UrlError):
+        return DialError(f"the URL {error}", final=True)
     return DialError(_cause(error))
+
+
+def _status(error: BaseException | None) -> int | None:
+    """The answer to the upgrade that led to ``error``. The library reads where a redirect leads, and raises errors of that."""
+    while error is not None:
+        if isinstance(error, InvalidStatus):
+            return error.response.status_code
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _cause(error: Exception) -> str:

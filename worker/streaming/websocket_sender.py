@@ -9,13 +9,14 @@ from typing import Final
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 
 from worker.contracts.live_forms import MessageForm
 from worker.settings import LiveOptions
 from worker.streaming.endpoint_figures import EndpointFigures
-from worker.streaming.live_queue import Gap, LiveQueue, Message, Queued
+from worker.streaming.live_queue import Gap, LiveQueue, Message, Queued, SoundBuffer
 from worker.streaming.sender import SenderObserver
-from worker.streaming.websocket_dialer import DialError, WebSocketDialer
+from worker.streaming.websocket_dialer import PING_SECONDS, DialError, WebSocketDialer
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,11 @@ SEND_SECONDS: Final = 20.0
 
 LIVED_SECONDS: Final = 5.0
 """After which a connection whose receiver answered a ping has lived: tries are counted anew when it breaks. Otherwise a
-receiver that takes each upgrade only to break the connection would be dialled for ever."""
+receiver that takes each upgrade only to break the connection would be dialled for ever. The time without an answer before it
+broke, of two pings at most, is not counted: one that takes each upgrade and then reads nothing would be, too."""
+
+SELDOM: Final = 10
+"""Times as long is the pause between two tries once all retries failed, while the receiver takes other connections."""
 
 
 class _BrokenError(Exception):
@@ -38,7 +43,7 @@ class _BrokenError(Exception):
 class WebSocketSender:
     """Sends what is put into its queue on one connection at a time; a Sender.
 
-    ``name`` is for the log. ``clock`` returns Unix seconds, ``sleep`` waits between two tries.
+    ``name`` is for the log. ``clock`` returns Unix seconds, ``sleep`` waits between two tries. ``buffer``: see LiveQueue.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class WebSocketSender:
         observer: SenderObserver,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
+        buffer: SoundBuffer | None = None,
     ) -> None:
         self._name = name
         self._dialer = dialer
@@ -60,7 +66,7 @@ class WebSocketSender:
         self._observer = observer
         self._clock = clock
         self._sleep = sleep
-        self._queue = LiveQueue(options.buffer_seconds)
+        self._queue = LiveQueue(options.buffer_seconds, buffer)
         self._wanted = True
         self._changed = asyncio.Event()
         self._failures = 0
@@ -120,43 +126,48 @@ class WebSocketSender:
     async def _try_again(self, cause: str, *, final: bool = False) -> bool:
         """Waits until the next try; False: there is none."""
         self._failures += 1
+        seconds = self._options.retry_seconds
         if final or self._failures > self._options.retries:
-            self._figures.lost(self._queue.clear())
-            self._observer.exhausted(cause)
-            return False
+            if not self._observer.exhausted(cause) or final:
+                self._figures.lost(self._queue.clear())
+                return False
+            seconds *= SELDOM
         if self._failures == 1:
-            seconds = self._options.retry_seconds
             logger.warning("%s: %s; it is dialled again every %g s", self._name, cause, seconds)
-        await self._sleep(self._options.retry_seconds)
+        await self._sleep(seconds)
         return True
 
     async def _use(self, connection: ClientConnection) -> None:
         """Sends until all is sent and nothing more is wanted. Raises _BrokenError."""
         began = self._clock()
-        reading = asyncio.create_task(_discard(connection))
-        reading.add_done_callback(lambda _: self._changed.set())
+        stalled = 0.0
+        ended = asyncio.create_task(connection.wait_closed())
+        ended.add_done_callback(lambda _: self._changed.set())
         self._begin()
         cause = "the connection broke"
         try:
             await connection.ping()
-            await self._send_queue(connection, reading)
+            await self._send_queue(connection, ended)
             async with asyncio.timeout(SEND_SECONDS):
                 await connection.close()
         except ConnectionClosed as closed:
             if closed.rcvd is not None:
                 cause = f"it closed the connection with code {int(closed.rcvd.code)}"
+            elif closed.sent is not None and closed.sent.code == CloseCode.INTERNAL_ERROR:
+                cause, stalled = f"it answered no ping for {PING_SECONDS:g} s", 2 * PING_SECONDS
         except TimeoutError:
-            cause = f"it read nothing for {SEND_SECONDS:g} s"
+            cause, stalled = f"it read nothing for {SEND_SECONDS:g} s", 2 * PING_SECONDS
         else:
             return
         finally:
             self.is_connected = False
             self._figures.connected(-1)
             connection.transport.abort()
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)
         has_answered = connection.latency > 0
-        raise _BrokenError(cause, lived=has_answered and self._clock() - began >= LIVED_SECONDS)
+        lived = has_answered and self._clock() - began - stalled >= LIVED_SECONDS
+        raise _BrokenError(cause, lived=lived)
 
     def _begin(self) -> None:
         self.is_connected = True
@@ -167,13 +178,13 @@ class WebSocketSender:
             logger.info("%s: is connected", self._name)
         self._observer.up()
 
-    async def _send_queue(self, connection: ClientConnection, reading: asyncio.Task[None]) -> None:
+    async def _send_queue(self, connection: ClientConnection, ended: asyncio.Task[None]) -> None:
         """Raises ConnectionClosed and TimeoutError."""
         for payload in self._form.opening():
             await _send(connection, payload)
         while True:
-            if reading.done():
-                reading.result()
+            if ended.done():
+                raise connection.close_exc
             queued = self._queue.take()
             if queued is not None:
                 await self._send_queued(connection, queued)
@@ -199,9 +210,3 @@ class WebSocketSender:
 async def _send(connection: ClientConnection, payload: str | bytes) -> None:
     async with asyncio.timeout(SEND_SECONDS):
         await connection.send(payload)
-
-
-async def _discard(connection: ClientConnection) -> None:
-    """Reads what the receiver sends: it asks for nothing. Raises ConnectionClosed."""
-    while True:
-        await connection.recv(decode=False)

@@ -143,6 +143,26 @@ async def test_the_next_address_is_tried_where_nothing_listens() -> None:
             await client.post(f"http://{NAME}:{receiver.port}/", content=b"{}")
 
 
+async def test_an_address_that_swallows_packets_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[tuple[str, float]] = []
+    send = httpx.AsyncHTTPTransport.handle_async_request
+
+    async def swallow(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        tried.append((request.url.host, request.extensions["timeout"]["connect"]))
+        if len(tried) == 1:
+            raise httpx.ConnectTimeout("swallowed")
+        return await send(self, request)
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", swallow)
+    guard = UrlGuard(read_allowed(["127.0.0.0/8"]), Names(["127.0.0.2", "127.0.0.1"]))
+    async with receiving() as receiver, guarded_client(guard) as client:
+        answer = await client.post(f"http://hooks.example:{receiver.port}/", timeout=10.0)
+        assert answer.is_success
+    assert tried == [("127.0.0.2", 5.0), ("127.0.0.1", 5.0)], "each has its share"
+
+
 async def test_a_connection_is_not_used_for_another_host() -> None:
     names = Names(["127.0.0.1"])
     async with receiving() as receiver, guarded_client(UrlGuard(LOCAL, names)) as client:

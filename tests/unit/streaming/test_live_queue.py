@@ -4,7 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.contracts.live_items import LivePerson
-from worker.streaming.live_queue import CLOCK_RATE, MOST_GAPS, Gap, LiveQueue, Loss, Message, Queued, Sound
+from worker.streaming.live_queue import (
+    CLOCK_RATE,
+    MOST_GAPS,
+    Gap,
+    LiveQueue,
+    Loss,
+    Message,
+    Queued,
+    Sound,
+    SoundBuffer,
+)
 
 ANNA, BELA = (LivePerson(number=number, participant_id=f"p{number}", name=None) for number in (1, 2))
 STEP = 0.02
@@ -107,10 +117,61 @@ def test_what_is_put_back_is_before_events_that_came_later() -> None:
 
 
 def test_sound_is_bounded_by_bytes() -> None:
-    queue = LiveQueue(5.0, most_sound_bytes=100)
+    queue = LiveQueue(5.0, SoundBuffer(100))
     assert [queue.put(sound(index, size=40)).seconds for index in range(4)] == [0.0, 0.0, STEP, STEP]
     assert queue.put(sound(4, size=101)).seconds == 3 * STEP, "also a message that is too large by itself"
     assert (len(queue), queue.size) == (0, 0)
+
+
+def test_sound_of_one_who_is_silent_is_as_old_as_what_others_said_since() -> None:
+    buffer = SoundBuffer()
+    anna, bela = LiveQueue(0.1, buffer), LiveQueue(0.1, buffer)
+    anna.put(event(0))
+    for index in range(3):
+        anna.put(sound(index))
+    for index in range(3, 7):
+        assert bela.put(sound(index, BELA)) == Loss()
+    assert round(buffer.advance().seconds / STEP) == 2
+    assert drained(anna) == [Gap(2 * STEP, ANNA), event(0), sound(2)]
+    bela.put(sound(1_000, BELA))
+    assert buffer.advance() == Loss()
+    assert buffer.bytes == bela.size == len(sound(1_000).payload)
+
+
+def test_the_queues_of_an_endpoint_share_their_bytes_and_the_longest_loses() -> None:
+    buffer = SoundBuffer(100)
+    stalled, well = LiveQueue(5.0, buffer), LiveQueue(5.0, buffer)
+    for index in range(4):
+        stalled.put(sound(index, size=20))
+    assert [well.put(sound(4, BELA, size=20)), well.put(sound(5, BELA, size=20))] == [Loss(), Loss(STEP)]
+    assert drained(stalled)[0] == Gap(STEP, ANNA)
+    assert drained(well) == [sound(4, BELA, size=20), sound(5, BELA, size=20)]
+    assert buffer.bytes == 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["put", "take", "fail", "clear"]), st.integers(1, 60))
+    )
+)
+def test_all_queues_of_an_endpoint_are_bounded_together(actions: list[tuple[int, str, int]]) -> None:
+    buffer = SoundBuffer(150)
+    queues = [LiveQueue(0.2, buffer) for _ in range(4)]
+    put, taken, lost = 0, 0, 0.0
+    for number, (who, kind, size) in enumerate(actions):
+        if kind == "put":
+            put += 1
+            lost += queues[who].put(sound(number, size=size)).seconds
+        elif kind == "clear":
+            lost += queues[who].clear().seconds
+        elif isinstance(queued := queues[who].take(), Message):
+            taken += 1
+            if kind == "fail":
+                taken -= 1
+                lost += queues[who].put_back(queued).seconds
+        assert buffer.bytes == sum(queue.size for queue in queues) <= 150
+        lost += buffer.advance().seconds
+    assert put == taken + round(lost / STEP) + sum(len(queue) for queue in queues)
 
 
 def test_clear_says_what_is_lost() -> None:
@@ -134,7 +195,7 @@ steps = st.lists(
 
 @given(steps)
 def test_nothing_is_lost_without_being_told_and_the_bounds_hold(actions: list[tuple[str, int, int]]) -> None:
-    queue = LiveQueue(0.2, most_sound_bytes=300, most_events=5, most_event_bytes=150)
+    queue = LiveQueue(0.2, SoundBuffer(300), most_events=5, most_event_bytes=150)
     people = [LivePerson(number=number, participant_id=None, name=None) for number in range(4)]
     put: list[Message] = []
     out: list[Queued] = []

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
 
+import httpx
 import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -12,6 +14,7 @@ from websockets.asyncio.server import ServerConnection
 from tests.support.live_receivers import LiveReceiver, live_receiver, nobody, reset
 from tests.support.live_senders import (
     ANNA,
+    NAME,
     Clock,
     Figures,
     PlainForm,
@@ -36,6 +39,7 @@ from worker.contracts.live_items import (
     LivePerson,
     LiveStart,
 )
+from worker.delivery.guarded_http import guarded_client
 from worker.platforms.registry import Platform
 from worker.streaming import live_streams
 from worker.streaming.endpoint_state import EndpointState
@@ -280,33 +284,141 @@ async def test_participants_connect_while_their_microphone_is_on() -> None:
             assert room.states_of(0) == ["running"]
 
 
-async def test_a_connection_that_is_refused_beside_others_is_given_up_alone() -> None:
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_connection_that_is_refused_beside_others_is_tried_seldom_and_its_loss_is_told(
+    comes_back: bool,
+) -> None:
     bela = LivePerson(number=2, participant_id="p2", name="Bela")
     first, second = (LiveMicrophone(person=who, on=True, at=0.0) for who in (ANNA, bela))
-    off = LiveMicrophone(person=bela, on=False, at=0.0)
     async with live_receiver() as receiver:
         where = endpoint(receiver.url, events=(AUDIO_SEPARATE,))
-        theirs = msgspec.structs.replace(PCM, person=bela)
-        script: list[Step] = [[START, first], [second, theirs], [PCM, theirs], [off], [second, theirs]]
-        async with streaming([where], *script, connections="participant", retries=3) as room:
+        theirs = [msgspec.structs.replace(PCM, person=bela, position=number * 960) for number in range(20)]
+        script: list[Step] = [[START, first], [second, *theirs], [PCM]]
+        changes = {"connections": "participant", "retries": 3, "buffer_seconds": 0.1}
+        async with streaming([where], *script, **changes) as room:
+            room.clock.held_from = 5
             room.events()
             await until(lambda: receiver.is_open == 1)
             receiver.status = 503
             room.events()
-            await until(lambda: len(room.clock.slept) == 3)
-            await until(lambda: room.figures.dropped_seconds)
-            room.events()
-            await until(lambda: receiver.messages == ["LivePcm"])
+            await until(lambda: len(room.clock.slept) == 5)
+            assert room.clock.slept == [3.0] * 3 + [30.0] * 2
             assert room.states_of(0) == ["running"]
-            receiver.status = 101
+            if comes_back:
+                receiver.status = 101
+                room.clock.released.set()
+                await until(lambda: len(receiver.messages) == 6)
+                assert receiver.messages == ["gap 0.30 Bela", *["LivePcm"] * 5]
             room.events()
-            await until(lambda: len(room.cores[0].events) == 4)
+            await until(lambda: receiver.messages[-1:] == ["LivePcm"])
+            async with asyncio.timeout(20):
+                await room.streams.close(20.0 if comes_back else 0.0)
+            cause = "not all connections could be made: it answered HTTP 503 to the upgrade"
+            last = (EndpointState.DONE, "") if comes_back else (EndpointState.FAILED, cause)
+            assert room.states == [(0, EndpointState.RUNNING, ""), (0, *last)]
+
+
+async def test_a_connection_that_is_refused_after_the_others_closed_fails_the_endpoint() -> None:
+    bela = LivePerson(number=2, participant_id="p2", name="Bela")
+    first, second = (LiveMicrophone(person=who, on=True, at=0.0) for who in (ANNA, bela))
+    off = LiveMicrophone(person=ANNA, on=False, at=0.0)
+    async with live_receiver() as receiver:
+        where = endpoint(receiver.url, events=(AUDIO_SEPARATE,))
+        script: list[Step] = [[START, first], [second], [off]]
+        async with streaming([where], *script, connections="participant", retries=3) as room:
+            room.clock.held_from = 5
+            room.events()
+            await until(lambda: receiver.is_open == 1)
+            receiver.status = 503
+            room.events()
+            await until(lambda: len(room.clock.slept) == 5)
+            room.events()
+            await until(lambda: len(room.cores[0].events) == 3)
             room.clock.now += 1.0
-            looks = room.cores[0].looks
-            await until(lambda: room.cores[0].looks > looks + 1)
+            await until(lambda: receiver.codes == [1000] and not room.figures.connections)
+            room.clock.released.set()
+            await until(lambda: room.states_of(0) == ["running", "failed"])
+
+
+async def test_all_endpoints_together_have_a_bounded_number_of_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_streams, "MOST_SOCKETS", 20)
+    people = [LivePerson(number=number, participant_id=None, name=None) for number in range(10)]
+    on = [LiveMicrophone(person=who, on=True, at=0.0) for who in people]
+    said = [msgspec.structs.replace(PCM, person=who) for who in people]
+    async with live_receiver() as receiver:
+        endpoints = [endpoint(receiver.url, number) for number in range(4)]
+        script: list[Step] = [[START, *on], list(said)]
+        async with streaming(endpoints, *script, connections="participant") as room:
+            room.events(2)
+            await until(lambda: len(receiver.messages) == 40)
+            assert receiver.most_open == 20
+
+
+async def test_what_one_said_gets_old_while_another_speaks() -> None:
+    bela = LivePerson(number=2, participant_id="p2", name="Bela")
+    early = [msgspec.structs.replace(PCM, position=number * 960) for number in range(5)]
+    late = [msgspec.structs.replace(each, person=bela, position=each.position + 48_000) for each in early]
+    with nobody() as (_, port):
+        where = endpoint(f"ws://127.0.0.1:{port}/")
+        changes = {"connections": "participant", "buffer_seconds": 0.1}
+        async with streaming([where], [START, *early], [*late], **changes) as room:
+            room.clock.held_from = 1
+            room.events(2)
+            await until(lambda: room.figures.dropped_seconds)
+            assert round(room.figures.dropped_seconds, 6) == 0.1
+
+
+async def test_nothing_is_left_open_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients: list[httpx.AsyncClient] = []
+
+    def client(*arguments: Any) -> httpx.AsyncClient:
+        clients.append(guarded_client(*arguments))
+        return clients[-1]
+
+    def look_ups() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name.startswith("lookups")}
+
+    monkeypatch.setattr(live_streams, "guarded_client", client)
+    before = look_ups()
+    async with live_receiver() as socket, receiving() as webhook, live_receiver(read_limit=4096) as hung:
+
+        async def hang(receiver: LiveReceiver, connection: ServerConnection) -> None:
+            connection.transport.pause_reading()
+            await receiver.released.wait()
+
+        hung.behaviour = hang
+        both = (AUDIO_SEPARATE, *EVENTS)
+        endpoints = [
+            endpoint(socket.named(NAME), 0, events=both),
+            endpoint(f"http://{NAME}:{webhook.port}/", 1, events=EVENTS),
+            endpoint(hung.named(NAME), 2, events=both),
+        ]
+        async with streaming(endpoints, [START], [JOIN, *[PCM] * 300], connections="participant") as room:
+            room.events(2)
+            await until(lambda: socket.messages and webhook.received and hung.upgrades)
+            own = look_ups() - before
+            assert len(own) >= 2, "sockets and webhooks look names up"
+            async with asyncio.timeout(20):
+                await room.streams.close(1.0)
+            assert [each.is_closed for each in clients] == [True]
+            await until(lambda: not any(thread.is_alive() for thread in own))
+            await until(lambda: not socket.is_open)
+            assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("live")]
+
+
+async def test_all_endpoints_together_keep_a_bounded_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_streams, "MOST_BUFFERED", 10 * len("LivePcm"))
+    people = [LivePerson(number=number, participant_id=None, name=None) for number in range(10)]
+    said = [msgspec.structs.replace(PCM, person=who) for who in people]
+    with nobody() as (_, port):
+        endpoints = [endpoint(f"ws://127.0.0.1:{port}/", number) for number in range(2)]
+        async with streaming(endpoints, [START, *said], connections="participant") as room:
+            room.clock.held_from = 1
             room.events()
-            await until(lambda: receiver.messages == ["LivePcm"] * 2)
-            assert receiver.is_open == 2
+            await until(lambda: room.figures.dropped_seconds)
+            assert round(room.figures.dropped_seconds / 0.02) == 10
 
 
 async def test_what_was_never_reached_has_failed_at_the_end() -> None:

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.protocol import Event
 
 from tests.support import tls
 from tests.support.live_receivers import LiveReceiver, live_receiver, nobody
@@ -25,6 +26,7 @@ from worker.delivery.url_guard import UrlGuard, read_allowed
 from worker.safe_text import Secret
 from worker.settings import LiveOptions
 from worker.streaming import websocket_dialer
+from worker.streaming.throttled_connection import MOST_ANSWERS, MOST_FRAMES, ReadBudget, ThrottledConnection
 from worker.streaming.websocket_dialer import DialError, WebSocketDialer
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLawS"
@@ -48,11 +50,14 @@ async def dialling(
     names: Names | None = None,
     settings: LiveOptions | None = None,
     context: ssl.SSLContext | None = None,
+    budget: ReadBudget | None = None,
 ) -> AsyncIterator[WebSocketDialer]:
     lookups = Lookups(UrlGuard(LOCAL, names or Names(["127.0.0.1"])))
     tls_context = context or no_authorities()
     try:
-        yield WebSocketDialer(where, lookups, settings or options(), tls_context, time.time)
+        yield WebSocketDialer(
+            where, lookups, settings or options(), tls_context, time.time, budget or ReadBudget(MOST_FRAMES)
+        )
     finally:
         lookups.close()
 
@@ -139,15 +144,31 @@ async def test_another_answer_to_the_upgrade_is_said_by_its_number(status: int) 
     assert (str(error), error.final) == (f"it answered HTTP {status} to the upgrade", False)
 
 
+LOCATIONS = (
+    "/other",
+    "//",
+    "http://[",
+    "https://login.example/?next=canary",
+    "http://10.0.0.1/",
+    "ftp://files.example/",
+    "mailto:a",
+    f"ws://{NAME}/",
+    "wss://live.example/#part",
+    "wss://user@live.example/",
+    "wss://live.example:99999/",
+)
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_are_not_followed(status: int) -> None:
     async with live_receiver() as inner, live_receiver() as receiver:
         receiver.status = status
-        for location in (inner.url, "/other", "http://[", f"ws://{NAME}/"):
+        for location in (inner.url, *LOCATIONS):
             receiver.location = location
             async with dialling(endpoint(receiver.url)) as dialer:
-                assert "HTTP" in str(await refused(dialer)) or location == "http://["
-        assert (len(inner.upgrades), len(receiver.upgrades)) == (0, 4)
+                error = await refused(dialer)
+            assert (str(error), error.final) == (f"it answered HTTP {status} to the upgrade", False), location
+        assert (len(inner.upgrades), len(receiver.upgrades)) == (0, 1 + len(LOCATIONS))
 
 
 async def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,10 +215,40 @@ async def test_the_next_address_is_tried_where_one_does_not_answer() -> None:
         guard = UrlGuard(read_allowed(["127.0.0.0/8"]), Names(["127.0.0.2", "127.0.0.1"]))
         lookups = Lookups(guard)
         dialer = WebSocketDialer(
-            endpoint(receiver.named(NAME)), lookups, options(), no_authorities(), time.time
+            endpoint(receiver.named(NAME)),
+            lookups,
+            options(),
+            no_authorities(),
+            time.time,
+            ReadBudget(MOST_FRAMES),
         )
         await hung_up(await dialer.dial())
         lookups.close()
+
+
+async def test_an_address_that_swallows_packets_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(websocket_dialer, "CONNECT_SECONDS", 2.0)
+    async with live_receiver() as receiver:
+        connect = asyncio.get_running_loop().sock_connect
+
+        async def swallow(sock: socket.socket, address: tuple[str, int]) -> None:
+            if address[0] != "127.0.0.3":
+                await receiver.released.wait()
+            await connect(sock, address)
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", swallow)
+        guard = UrlGuard(read_allowed(["127.0.0.0/8"]), Names(["127.0.0.2", "127.0.0.3"]))
+        lookups = Lookups(guard)
+        where = endpoint(receiver.named(NAME))
+        budget = ReadBudget(MOST_FRAMES)
+        try:
+            dialer = WebSocketDialer(where, lookups, options(), no_authorities(), time.time, budget)
+            with pytest.raises(DialError, match="refused"):
+                await dialer.dial()
+        finally:
+            lookups.close()
 
 
 async def test_nobody_listens() -> None:
@@ -250,56 +301,77 @@ async def test_no_secret_gets_into_the_log_or_an_error(status: int, caplog: pyte
     assert "canary" not in repr(where)
 
 
-async def flood(receiver: LiveReceiver, connection: ServerConnection) -> None:
-    for number in range(4):
-        # Each is more than the library's own buffer takes.
-        for _ in range(50):
-            await connection.send(f"{number}")
-        await (await connection.ping())
+FLOODS = {
+    "empty texts": b"\x81\x00",
+    "pings": b"\x89\x00",
+    "pieces of one text": b"\x00\x00",
+    "long messages": b"\x82\x7e\xff\xff" + bytes(65_535),
+}
 
 
-@pytest.mark.parametrize("seconds", [0.2, 1_000.0])
-async def test_a_receiver_that_floods_the_worker_is_read_slowly(
-    seconds: float, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("frame", FLOODS.values(), ids=FLOODS.keys())
+async def test_a_receiver_that_floods_the_worker_holds_it_for_few_frames_at_once(
+    frame: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket_dialer, "MOST_FRAMES", 60)
-    monkeypatch.setattr(websocket_dialer, "FRAMES_SECONDS", seconds)
+    async def flood(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        if frame[0] == 0:
+            connection.transport.write(b"\x01\x00")
+        while not receiver.released.is_set():
+            connection.transport.write(frame * (1 + 60_000 // len(frame)))
+            await connection.drain()
+
+    parsed: list[int] = []
+    budget = ReadBudget(MOST_FRAMES)
+    serve = ReadBudget._serve
+    events = ThrottledConnection.process_event
+
+    def count_turn(self: ReadBudget, loop: asyncio.AbstractEventLoop) -> None:
+        parsed.append(0)
+        serve(self, loop)
+
+    def count_frame(self: ThrottledConnection, event: Event) -> None:
+        parsed[-1] += 1
+        events(self, event)
+
+    monkeypatch.setattr(ReadBudget, "_serve", count_turn)
+    monkeypatch.setattr(ThrottledConnection, "process_event", count_frame)
+    began = asyncio.get_running_loop().time()
     async with live_receiver() as receiver:
         receiver.behaviour = flood
-        async with dialling(endpoint(receiver.url)) as dialer:
-            connection = await dialer.dial()
-            try:
-                async with asyncio.timeout(20):
-                    for _ in range(100):
-                        await connection.recv()
-                    if seconds < 1:
-                        for _ in range(100):
-                            await connection.recv()
-                    else:
-                        assert not connection.transport.is_reading()
-            finally:
-                connection.transport.abort()
-                await connection.wait_closed()
+        async with dialling(endpoint(receiver.url), budget=budget) as dialer, AsyncExitStack() as stack:
+            for _ in range(3):
+                connection = await dialer.dial()
+                stack.push_async_callback(connection.wait_closed)
+                stack.callback(connection.transport.abort)
+            until_frames = 20 if len(frame) > 2 else 1_000
+            await until(lambda: sum(parsed) > until_frames)
+            spent = asyncio.get_running_loop().time() - began
+            assert max(parsed) <= MOST_FRAMES * 0.1 + 64
+            assert sum(parsed) <= MOST_FRAMES * (spent + 0.1) + 3 * 64, "all connections share a budget"
 
 
-async def test_pings_are_frames_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket_dialer, "MOST_FRAMES", 60)
-    monkeypatch.setattr(websocket_dialer, "FRAMES_SECONDS", 1_000.0)
-
-    async def ping(receiver: LiveReceiver, connection: ServerConnection) -> None:
-        for _ in range(100):
-            await connection.ping()
-        await receiver.released.wait()
+async def test_what_a_receiver_sends_behind_a_flood_is_read_in_its_turn() -> None:
+    async def flood(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        if len(receiver.upgrades) == 1:
+            connection.transport.write(b"\x81\x00" * 100_000)
+            await receiver.released.wait()
+        connection.transport.write(b"\x81\x00" * 300)
+        await connection.close(1001)
 
     async with live_receiver() as receiver:
-        receiver.behaviour = ping
-        async with dialling(endpoint(receiver.url)) as dialer:
-            connection = await dialer.dial()
+        receiver.behaviour = flood
+        budget = ReadBudget(1_000)
+        async with dialling(endpoint(receiver.url), budget=budget) as dialer:
+            flooding, closing = await dialer.dial(), await dialer.dial()
             try:
-                await until(lambda: not connection.transport.is_reading())
+                async with asyncio.timeout(20):
+                    await closing.wait_closed()
+                assert closing.close_code == 1001
+                assert not flooding.transport.is_reading()
             finally:
-                connection.transport.abort()
-                await connection.wait_closed()
+                for connection in (flooding, closing):
+                    connection.transport.abort()
+                    await connection.wait_closed()
 
 
 async def test_a_receiver_that_pings_and_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +386,7 @@ async def test_a_receiver_that_pings_and_never_reads_is_cut_off(monkeypatch: pyt
         receiver.behaviour = ping_when_told
         async with dialling(endpoint(receiver.url)) as dialer:
             connection = await dialer.dial()
-            waiting = [websocket_dialer.MOST_ANSWERS]
+            waiting = [MOST_ANSWERS]
             monkeypatch.setattr(connection.transport, "get_write_buffer_size", lambda: waiting[0])
             try:
                 async with asyncio.timeout(20):
@@ -322,9 +394,8 @@ async def test_a_receiver_that_pings_and_never_reads_is_cut_off(monkeypatch: pyt
                     await until(lambda: receiver.messages)
                     await (await connection.ping())
                     waiting[0] += 1
-                    with pytest.raises(ConnectionClosed):
-                        await connection.send("ping")
-                        await connection.recv()
+                    await connection.send("ping")
+                    await connection.wait_closed()
             finally:
                 connection.transport.abort()
                 await connection.wait_closed()

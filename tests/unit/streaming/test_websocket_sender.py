@@ -22,10 +22,11 @@ from tests.support.live_senders import (
 from tests.support.waits import until
 from worker.contracts.live_endpoints import LiveForm, Transport
 from worker.delivery.lookups import Lookups
-from worker.streaming import websocket_sender
+from worker.streaming import websocket_dialer, websocket_sender
 from worker.streaming.endpoint_figures import EndpointFigures
 from worker.streaming.live_queue import CLOCK_RATE, Message, Sound
-from worker.streaming.websocket_dialer import WebSocketDialer
+from worker.streaming.throttled_connection import MOST_FRAMES, ReadBudget
+from worker.streaming.websocket_dialer import PING_SECONDS, WebSocketDialer
 from worker.streaming.websocket_sender import LIVED_SECONDS, WebSocketSender
 
 STEP = 0.02
@@ -41,7 +42,8 @@ class Room:
         self.figures = Figures()
         self.told = Told()
         self.lookups = Lookups(local_guard())
-        dialer = WebSocketDialer(where, self.lookups, settings, no_authorities(), self.clock)
+        budget = ReadBudget(MOST_FRAMES)
+        dialer = WebSocketDialer(where, self.lookups, settings, no_authorities(), self.clock, budget)
         self.sender = WebSocketSender(
             "live",
             dialer,
@@ -308,6 +310,74 @@ async def test_a_receiver_that_reads_nothing_for_long_is_dialled_again(
         await until(lambda: room.ended)
         assert room.told.causes == ["it read nothing for 0.05 s"]
         assert len(receiver.upgrades) == 2
+
+
+@pytest.mark.parametrize("read_for", [LIVED_SECONDS - 1.0, LIVED_SECONDS])
+async def test_a_receiver_that_takes_each_upgrade_and_then_reads_nothing_fails(
+    read_for: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket_sender, "SEND_SECONDS", 0.05)
+
+    async def stall(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        message = await connection.recv()
+        # The answer to the sender's ping has arrived by then.
+        await (await connection.ping())
+        receiver.messages.append(message)
+        connection.transport.pause_reading()
+        await receiver.released.wait()
+
+    async with live_receiver(read_limit=4096) as receiver, sending(receiver.url, "ready", retries=2) as room:
+        receiver.behaviour = stall
+        for number in range(1, 4):
+            await until(lambda count=number: len(receiver.messages) == count)  # type: ignore[misc]
+            room.clock.now += read_for + 2 * PING_SECONDS
+            room.say(*range(100 * number, 100 * number + 100), size=20_000)
+        if read_for < LIVED_SECONDS:
+            await until(lambda: room.ended)
+            assert room.told.causes == ["it read nothing for 0.05 s"]
+            assert len(receiver.upgrades) == 3
+        else:
+            await until(lambda: len(receiver.messages) == 4)
+            assert (room.clock.slept, room.told.causes) == ([], []), "it read for long enough"
+
+
+async def test_a_receiver_that_answers_no_ping_has_not_lived_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(websocket_dialer, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(websocket_dialer, "CLOSE_SECONDS", 0.05)
+
+    async def stall(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        message = await connection.recv()
+        await (await connection.ping())
+        receiver.messages.append(message)
+        connection.transport.pause_reading()
+        await receiver.released.wait()
+
+    async with live_receiver() as receiver, sending(receiver.url, "ready", retries=0) as room:
+        receiver.behaviour = stall
+        await until(lambda: receiver.messages or room.ended)
+        room.clock.now += 2 * PING_SECONDS + LIVED_SECONDS - 1.0
+        await until(lambda: room.ended)
+        assert room.told.causes == ["it answered no ping for 20 s"]
+        assert len(receiver.upgrades) == 1
+
+
+@pytest.mark.parametrize("final", [False, True])
+async def test_a_sender_goes_on_seldom_where_it_may(final: bool) -> None:
+    with nobody() as (_, port):
+        url = f"ws://127.0.0.1:{port}/" + ("#part" if final else "")
+        async with sending(url, retries=2) as room:
+            room.told.goes_on = True
+            room.clock.held_from = 4
+            room.say(0)
+            if final:
+                await until(lambda: room.ended)
+                assert room.figures.dropped_seconds == STEP
+            else:
+                await until(lambda: len(room.clock.slept) == 4)
+                assert room.clock.slept == [3.0, 3.0, 30.0, 30.0]
+                assert room.sender.queued_bytes == 1, "what waits is kept"
 
 
 NOISE: dict[str, list[str | bytes]] = {
