@@ -24,7 +24,10 @@ OF_NO_MODULE: Final = {
     "server/test_artifact_deletion.py",
     "server/test_serve_webhooks.py",
     "server/test_two_keys.py",
+    "server/test_plain_live.py",
     "server/test_unreadable_bots.py",
+    "server/test_wrong_live_fields.py",
+    "streaming/test_slow_names.py",
     "stems/test_honest_senders.py",
     "streaming/test_live_tapes.py",
 }

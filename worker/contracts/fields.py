@@ -5,7 +5,7 @@ worker.contracts.recall.
 
 ``extra`` of a Meta holds what msgspec does not know: ``served`` (False: the field takes any value, has no effect and is listed
 as ignored), ``served_value`` (the one value of such a field that is not listed), ``unit`` and ``expected`` (words for the
-message about a wrong value), and ``secret`` (that message does not repeat the value, nor any that is inside it).
+message about a wrong value).
 """
 
 from __future__ import annotations

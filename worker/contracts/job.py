@@ -10,7 +10,7 @@ import msgspec
 
 from worker.contracts.fields import LONGEST_NAME
 from worker.contracts.json_body import JobError
-from worker.contracts.live_endpoints import LiveEndpoint
+from worker.contracts.live_endpoints import LiveEndpoint, LiveFault
 from worker.contracts.live_fields import hide_live_secrets
 from worker.contracts.validation import wrong
 from worker.delivery.queue_text import ascii_json
@@ -52,7 +52,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     says when the bot leaves by itself; ``announcement`` is its message to the chat once it is in the call, which the platform
     cuts to its limit. ``callback_url`` is where webhooks go, None: nowhere; it can hold a token. ``ignored`` are the dotted
     names of the fields that have no effect (see ignored_fields), and ``body`` is the whole body as received. ``live`` are the
-    receivers of live streams, whose URLs and headers are secret.
+    receivers of live streams, whose URLs and headers are secret; ``live_faults`` say which were left out as they are wrong.
     """
 
     bot_id: str
@@ -70,6 +70,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ignored: list[str]
     body: dict[str, Any]
     live: tuple[LiveEndpoint, ...] = ()
+    live_faults: tuple[LiveFault, ...] = ()
 
     def redactor(self) -> Redactor:
         """Hides what is secret in the meeting's link, and what leads to the receivers of live streams."""

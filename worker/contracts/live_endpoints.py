@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,13 @@ GAP: Final = "realtime_endpoint.gap"
 """An extension of ours: sound was left out, since the receiver was slow. Every endpoint that gets sound gets it."""
 PARTICIPANT_EVENTS: Final = "participant_events."
 """The beginning of the names of participant events; an Action of worker.contracts.live_items follows."""
+
+
+class LiveFault(NamedTuple):
+    """What is wrong with a field of live streams: the path of the field, and one line that repeats no secret."""
+
+    field: tuple[str, ...]
+    message: str
 
 
 class Transport(StrEnum):

@@ -3,7 +3,8 @@
 Sources: Recall.ai's "Real-Time Endpoints", "Real-Time Websocket Endpoints" and "Real-Time Webhook Endpoints"
 (docs.recall.ai); MeetStream's guide to live audio and its plugin for agents (docs.meetstream.ai).
 
-What leads to a receiver, or lets somebody into it, is secret: no message repeats a value of these fields.
+What leads to a receiver, or lets somebody into it, is secret: no message repeats a value of these fields. A wrong value costs
+its endpoint, not the recording: a job that comes by the queue has no one to refuse it. The API refuses it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from worker.contracts.live_endpoints import (
     AUDIO_SEPARATE,
     PARTICIPANT_EVENTS,
     LiveEndpoint,
+    LiveFault,
     LiveForm,
     Transport,
 )
 from worker.contracts.live_items import Action
+from worker.contracts.validation import check_secret
 from worker.delivery.queue_text import ascii_json
 from worker.safe_text import SHORTEST_SECRET, Redactor, Secret
 
@@ -97,15 +100,16 @@ _LONG_SEGMENT: Final = 16
 
 _HIDDEN: Final = "***"
 
+_ENDPOINTS: Final = ("recording_config", "realtime_endpoints")
+_LIVE_AUDIO: Final = "live_audio_required"
+"""The fields."""
+
 _URL_WORDS: Final[Mapping[Transport, str]] = MappingProxyType(
     {
         Transport.WEBSOCKET: f"an address like wss://live.example/path of at most {LONGEST_URL} ASCII characters",
         Transport.WEBHOOK: f"an address like https://live.example/path of at most {LONGEST_URL} ASCII characters",
     }
 )
-
-SECRET: Final = {"secret": True}
-"""``extra`` of a field whose value, and what is in it, no message repeats."""
 
 EndpointUrl: TypeAlias = Annotated[
     str,
@@ -162,7 +166,6 @@ RealtimeEndpoints: TypeAlias = Annotated[
     Meta(
         max_length=MOST_ENDPOINTS,
         description="Where what is said and what happens is sent while the meeting runs.",
-        extra={**SECRET, "expected": f"a list of at most {MOST_ENDPOINTS} endpoints"},
     ),
 ]
 
@@ -177,76 +180,72 @@ LiveAudioRequired: TypeAlias = Annotated[
     LiveAudio,
     Meta(
         description="Where each speaker's sound is sent while the meeting runs.",
-        extra={**SECRET, "expected": "an object with a websocket_url"},
     ),
 ]
 
 
 class LiveFields(NamedTuple):
-    """Endpoints that are served, and the dotted names of what is not."""
+    """Endpoints that are served, the dotted names of what is not, and what is wrong; that is ignored, too."""
 
     endpoints: tuple[LiveEndpoint, ...] = ()
     ignored: tuple[str, ...] = ()
+    faults: tuple[LiveFault, ...] = ()
+
+    def and_those_of(self, other: LiveFields) -> LiveFields:
+        """Both together."""
+        return LiveFields(
+            self.endpoints + other.endpoints, self.ignored + other.ignored, self.faults + other.faults
+        )
+
+
+def without_live(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A create-bot body without the fields that are read here."""
+    kept = {name: value for name, value in values.items() if name != _LIVE_AUDIO}
+    config = kept.get(_ENDPOINTS[0])
+    if isinstance(config, Mapping):
+        kept[_ENDPOINTS[0]] = {name: value for name, value in config.items() if name != _ENDPOINTS[1]}
+    return kept
 
 
 def read_endpoints(
-    given: Sequence[RealtimeEndpoint] | None,
-    form: LiveForm,
-    served: Mapping[Transport, Collection[str]],
-    first: int = 0,
+    values: Mapping[str, Any], form: LiveForm, served: Mapping[Transport, Collection[str]], first: int = 0
 ) -> LiveFields:
-    """The endpoints of ``recording_config.realtime_endpoints``, numbered from ``first`` on. ``served`` are the events of each
-    type; an endpoint without any of them is ignored. Raises JobError.
+    """The endpoints of ``recording_config.realtime_endpoints`` in the body ``values``, numbered from ``first`` on. ``served``
+    are the events of each type; an endpoint without any of them is ignored.
     """
-    endpoints: list[LiveEndpoint] = []
-    ignored: list[str] = []
-    for index, endpoint in enumerate(given or ()):
-        path = ["recording_config", "realtime_endpoints", str(index)]
-        if endpoint.type is None:
-            raise _wrong([*path, "type"], "missing", "websocket or webhook")
-        transport = next((each for each in served if each == endpoint.type), None)
-        if transport is None:
-            ignored.append(dotted(path))
-            continue
-        url = _read_url([*path, "url"], endpoint.url, transport)
-        metadata = _read_metadata([*path, "metadata"], endpoint.metadata)
-        headers = _read_headers([*path, "headers"], endpoint.headers)
-        names = list(dict.fromkeys(endpoint.events or ()))
-        events = tuple(name for name in names if name in served[transport])
-        ignored += [dotted([*path, "events", name]) for name in names if name not in events]
-        if not events:
-            ignored += [] if names else [dotted(path)]
-            continue
-        endpoints.append(
-            LiveEndpoint(
-                number=first + len(endpoints),
-                form=form,
-                transport=transport,
-                url=url,
-                events=events,
-                metadata=metadata,
-                headers=headers,
-                field=dotted([*path, "url"]),
-            )
-        )
-    return LiveFields(tuple(endpoints), tuple(ignored))
+    given = (values.get(_ENDPOINTS[0]) or {}).get(_ENDPOINTS[1])
+    if _is_not_set(given):
+        return LiveFields()
+    if not isinstance(given, list) or len(given) > MOST_ENDPOINTS:
+        words = f"a list of at most {MOST_ENDPOINTS} endpoints"
+        return _left_out(_ENDPOINTS, _wrong(_ENDPOINTS, "a wrong value", words))
+    found = LiveFields()
+    for index, value in enumerate(given):
+        path = [*_ENDPOINTS, str(index)]
+        number = first + len(found.endpoints)
+        try:
+            more = _read_endpoint(path, value, form, served, number)
+        except JobError as error:
+            more = _left_out(path, error)
+        found = found.and_those_of(more)
+    return found
 
 
-def read_live_audio(given: LiveAudio | None) -> tuple[LiveEndpoint, ...]:
-    """The endpoint of MeetStream's ``live_audio_required``, the first of its job. Raises JobError."""
-    if given is None:
-        return ()
-    path = ["live_audio_required", "websocket_url"]
-    url = _read_url(path, given.websocket_url, Transport.WEBSOCKET)
-    return (
-        LiveEndpoint(
-            number=0,
-            form=LiveForm.MEETSTREAM_AUDIO,
-            transport=Transport.WEBSOCKET,
-            url=url,
-            field=dotted(path),
-        ),
+def read_live_audio(values: Mapping[str, Any]) -> LiveFields:
+    """The endpoint of MeetStream's ``live_audio_required`` in the body ``values``, the first of its job."""
+    given = values.get(_LIVE_AUDIO)
+    if _is_not_set(given):
+        return LiveFields()
+    path = [_LIVE_AUDIO, "websocket_url"]
+    try:
+        url = check_secret(given, LiveAudio, path[:1]).websocket_url
+        url = _read_url(path, url, Transport.WEBSOCKET, "in the path or the query")
+    except JobError as error:
+        return _left_out(path[:1], error)
+    endpoint = LiveEndpoint(
+        number=0, form=LiveForm.MEETSTREAM_AUDIO, transport=Transport.WEBSOCKET, url=url, field=dotted(path)
     )
+    return LiveFields((endpoint,))
 
 
 def hide_live_secrets(redactor: Redactor, endpoints: Sequence[LiveEndpoint]) -> Redactor:
@@ -265,6 +264,12 @@ def without_headers(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**body, "recording_config": {**config, "realtime_endpoints": shown}}
 
 
+def is_of_request(header: str) -> bool:
+    """Whether a header belongs to the request itself, its connection or its signature, so that nobody else sets it."""
+    name = header.lower()
+    return name in _RESERVED or name.startswith(_RESERVED_START)
+
+
 def schemes_of(transport: Transport, *, plain: bool) -> frozenset[str]:
     """The schemes of URLs that are dialled; ``plain``: those without TLS, too."""
     return _SCHEMES[transport] if plain else _SCHEMES[transport] & _WITH_TLS
@@ -280,7 +285,7 @@ def _without_headers(endpoint: Any) -> Any:
 
 def _secrets(endpoint: LiveEndpoint) -> list[str]:
     parts = urlsplit(endpoint.url)
-    found = [parts.query, parts.username or "", parts.password or ""]
+    found = [parts.query]
     found += [value for _, value in parse_qsl(parts.query)]
     found += [segment for segment in parts.path.split("/") if len(segment) >= _LONG_SEGMENT]
     for value in endpoint.headers.values():
@@ -289,11 +294,60 @@ def _secrets(endpoint: LiveEndpoint) -> list[str]:
     return [secret for secret in found if len(secret) >= SHORTEST_SECRET]
 
 
-def _read_url(path: Sequence[str], url: str | None, transport: Transport) -> str:
+def _is_not_set(value: object) -> bool:
+    """As worker.contracts.validation.ignored_fields has it."""
+    return value is None or value is False or value in ("", [])
+
+
+def _left_out(path: Sequence[str], error: JobError) -> LiveFields:
+    return LiveFields(ignored=(dotted(path),), faults=(LiveFault(error.field, str(error)),))
+
+
+def _read_endpoint(
+    path: Sequence[str],
+    value: object,
+    form: LiveForm,
+    served: Mapping[Transport, Collection[str]],
+    number: int,
+) -> LiveFields:
+    """Raises JobError."""
+    given = check_secret(value, RealtimeEndpoint, path)
+    if given.type is None:
+        raise _wrong([*path, "type"], "missing", "websocket or webhook")
+    transport = next((each for each in served if each == given.type), None)
+    if transport is None:
+        return LiveFields(ignored=(dotted(path),))
+    url = _read_url([*path, "url"], given.url, transport, "in headers")
+    metadata = _read_metadata([*path, "metadata"], given.metadata)
+    headers = _read_headers([*path, "headers"], given.headers)
+    names = list(dict.fromkeys(given.events or ()))
+    events = tuple(name for name in names if name in served[transport])
+    ignored = tuple(dotted([*path, "events", name]) for name in names if name not in events)
+    if not events:
+        return LiveFields(ignored=ignored or (dotted(path),))
+    endpoint = LiveEndpoint(
+        number=number,
+        form=form,
+        transport=transport,
+        url=url,
+        events=events,
+        metadata=metadata,
+        headers=headers,
+        field=dotted([*path, "url"]),
+    )
+    return LiveFields((endpoint,), ignored)
+
+
+def _read_url(path: Sequence[str], url: str | None, transport: Transport, secrets: str) -> str:
+    """``secrets`` says where they belong, as they are not taken before the host: a library may drop them, or send them in
+    place of a header. Raises JobError.
+    """
     if not url:
         raise _wrong(path, "missing", _URL_WORDS[transport])
     if len(url) > LONGEST_URL or not _PRINTABLE.fullmatch(url) or not _leads(url, _SCHEMES[transport]):
         raise _wrong(path, _HIDDEN, _URL_WORDS[transport])
+    if "@" in urlsplit(url).netloc:
+        raise _wrong(path, "a user name or password before the host", f"none there, but {secrets}")
     return url
 
 
@@ -323,7 +377,7 @@ def _read_headers(path: Sequence[str], headers: dict[str, str] | None) -> dict[s
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name):
             raise _wrong(path, "a name that no header can have", "letters, digits and hyphens")
-        if name.lower() in _RESERVED or name.lower().startswith(_RESERVED_START):
+        if is_of_request(name):
             raise _wrong([*path, name], "cannot be set", "a header that is not the request's own")
         if value == _HIDDEN:
             raise _wrong([*path, name], "the sign for a hidden value", "the value itself")

@@ -44,6 +44,7 @@ from worker.contracts.live_fields import (
     RealtimeEndpoints,
     read_endpoints,
     read_live_audio,
+    without_live,
 )
 from worker.contracts.retention import Retention, retention_seconds
 from worker.contracts.validation import check, ignored_fields, wrong
@@ -142,13 +143,14 @@ DEFAULT_RETENTION: Final = 720.0
 
 def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
     """The job in ``values``, a body in MeetStream's form; ``new_bot_id`` is called if it has no bot_id. Raises JobError."""
-    form = check(values, MeetStreamBot)
+    form = check(without_live(values), MeetStreamBot)
     nested = form.recording_config and form.recording_config.audio_separate_streams
     separate = nested if form.audio_separate_streams is None else form.audio_separate_streams
     meeting_url, platform = read_meeting("meeting_link", form.meeting_link)
-    audio = read_live_audio(form.live_audio_required)
-    endpoints = form.recording_config.realtime_endpoints if form.recording_config else None
-    live = read_endpoints(endpoints, LiveForm.MEETSTREAM, MEETSTREAM_EVENTS, len(audio))
+    audio = read_live_audio(values)
+    live = audio.and_those_of(
+        read_endpoints(values, LiveForm.MEETSTREAM, MEETSTREAM_EVENTS, len(audio.endpoints))
+    )
     return Job(
         bot_id=form.bot_id or new_bot_id(),
         vendor="meetstream",
@@ -166,7 +168,8 @@ def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Jo
         custom_attributes=read_attributes("custom_attributes", form.custom_attributes),
         ignored=ignored_fields(values, MeetStreamBot, live.ignored),
         body=values,
-        live=(*audio, *live.endpoints),
+        live=live.endpoints,
+        live_faults=live.faults,
     )
 
 

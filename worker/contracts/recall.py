@@ -40,7 +40,7 @@ from worker.contracts.job import (
 )
 from worker.contracts.leave import bot_names, named_bots, patience_or, seconds_or
 from worker.contracts.live_endpoints import LiveForm
-from worker.contracts.live_fields import RECALL_EVENTS, RealtimeEndpoints, read_endpoints
+from worker.contracts.live_fields import RECALL_EVENTS, RealtimeEndpoints, read_endpoints, without_live
 from worker.contracts.retention import Retention, retention_seconds
 from worker.contracts.validation import check, ignored_fields
 from worker.lifecycle.leave_policy import LeavePolicy, Patience, StartOn
@@ -166,11 +166,11 @@ DEFAULT_RETENTION: Final = 168.0
 
 def read_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
     """The job in ``values``, a body in Recall.ai's form; ``new_bot_id`` is called if it has no bot_id. Raises JobError."""
-    form = check(values, RecallBot)
+    form = check(without_live(values), RecallBot)
     recording = form.recording_config
     on_join = form.chat.on_bot_join if form.chat else None
     meeting_url, platform = read_meeting("meeting_url", form.meeting_url)
-    live = read_endpoints(recording.realtime_endpoints if recording else None, LiveForm.RECALL, RECALL_EVENTS)
+    live = read_endpoints(values, LiveForm.RECALL, RECALL_EVENTS)
     return Job(
         bot_id=form.bot_id or new_bot_id(),
         vendor="recall",
@@ -188,6 +188,7 @@ def read_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
         ignored=ignored_fields(values, RecallBot, live.ignored),
         body=values,
         live=live.endpoints,
+        live_faults=live.faults,
     )
 
 

@@ -30,11 +30,18 @@ def check(values: Mapping[str, Any], form: type[T]) -> T:
         return msgspec.convert(values, form)
     except msgspec.ValidationError as error:
         path = _path(str(error))
-        steps = _types_on(form, path)
-        if any(_extra(step, "secret") for step in steps):
-            message = f"job: {dotted(path)}: a wrong value; expected {_expected(steps[-1])}"
-            raise JobError(message, field=path) from None
-        raise wrong(path, _value_at(values, path), _expected(steps[-1])) from error
+        raise wrong(path, _value_at(values, path), _expected(_types_on(form, path)[-1])) from error
+
+
+def check_secret(value: object, form: type[T], at: Sequence[str]) -> T:
+    """``value``, the part of a job at ``at``, as a ``form``. Raises JobError, whose message does not repeat the value."""
+    try:
+        return msgspec.convert(value, form)
+    except msgspec.ValidationError as error:
+        inner = _path(str(error))
+        path = [*at, *inner]
+        expected = _expected(_types_on(form, inner)[-1])
+        raise JobError(f"job: {dotted(path)}: a wrong value; expected {expected}", field=path) from None
 
 
 def wrong(path: Sequence[str], value: object, expected: str) -> JobError:
@@ -79,7 +86,8 @@ def _unserved_paths(
             yield from _unserved_paths(value, inner, [*path, name])
         elif isinstance(value, list) and (inner := _struct_in_list(kind)):
             for index, item in enumerate(value):
-                yield from _unserved_paths(item, inner, [*path, name, str(index)])
+                if isinstance(item, dict):
+                    yield from _unserved_paths(item, inner, [*path, name, str(index)])
 
 
 def _path(message: str) -> list[str]:

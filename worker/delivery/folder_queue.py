@@ -15,6 +15,7 @@ import msgspec
 import psutil
 
 from worker.delivery.file_lock import FileLock
+from worker.delivery.folder_sync import FolderSync
 from worker.delivery.jobs_queue import Delivery, MessageLostError, QueueUnavailableError
 from worker.errors import cause
 
@@ -80,7 +81,8 @@ class FolderQueue:
     """Jobs as files in ``folder``, which is created; the oldest one is received first. See MessageQueue.
 
     Safe for threads and for processes of one machine. A job that was sent is on the disk, and never partly visible. A message
-    whose receiver was killed becomes visible again at once. ``clock`` returns seconds since the Unix epoch.
+    whose receiver was killed becomes visible again at once. ``clock`` returns seconds since the Unix epoch. Folders are synced
+    without the lock, in one round for all threads that wait.
     """
 
     def __init__(self, folder: Path, *, visibility: int = 45, clock: Callable[[], float] = time.time) -> None:
@@ -89,6 +91,7 @@ class FolderQueue:
         self._clock = clock
         self._cancelled = threading.Event()
         self._lock = FileLock(folder / _LOCK)
+        self._syncs = FolderSync()
         with _reporting("open"):
             (folder / _DEAD).mkdir(parents=True, exist_ok=True)
 
@@ -100,7 +103,7 @@ class FolderQueue:
         """The same queue, whose receives stop waiting once ``cancelled`` is set."""
         queue = FolderQueue(self._folder, visibility=self.visibility, clock=self._clock)
         queue._cancelled = cancelled
-        queue._lock = self._lock
+        queue._lock, queue._syncs = self._lock, self._syncs
         return queue
 
     def check(self) -> None:
@@ -124,8 +127,10 @@ class FolderQueue:
         """See MessageQueue."""
         now = self._clock()
         name = f"{int(now * 1e6):017d}-{secrets.token_hex(8)}"
-        with self._locked("send"):
+        with _reporting("send"):
+            # The name is new, so that nobody else changes its file.
             self._write(name, _Message(body=body, sent_at=now, visible_at=now + delay))
+            self._syncs.sync([self._folder])
         return name
 
     def receive(self, wait_seconds: float) -> Delivery | None:
@@ -171,11 +176,21 @@ class FolderQueue:
     def dead_letter(self, delivery: Delivery, reason: str) -> bool:
         """See MessageQueue. It is kept in the folder ``dead``, and is not worked on again."""
         letter = msgspec.json.encode({"reason": reason, "sent_at": delivery.sent_at, "body": delivery.body})
-        with self._locked("keep a dead letter"):
-            _write_file(self._folder / _DEAD / f"{delivery.message_id}{_ENDING}", letter)
+        dead = self._folder / _DEAD
+        with _reporting("keep a dead letter"):
+            with self._lock.held():
+                _write_file(dead / f"{delivery.message_id}{_ENDING}", letter)
+            self._syncs.sync([dead])
         return True
 
     def _receive(self) -> Delivery | None:
+        delivery = self._take()
+        if delivery is not None:
+            with _reporting("receive"):
+                self._syncs.sync([self._folder])
+        return delivery
+
+    def _take(self) -> Delivery | None:
         with self._locked("receive"):
             now = self._clock()
             for name, message in self._messages():
@@ -205,6 +220,8 @@ class FolderQueue:
             if message is None or message.receipt != receipt:
                 raise MessageLostError(f"folder: {what}: another receive has the message, or it was deleted")
             yield name, message
+        with _reporting(what):
+            self._syncs.sync([self._folder])
 
     def _messages(self) -> Iterator[tuple[str, _Message]]:
         """All messages, the oldest first."""
@@ -233,7 +250,7 @@ class FolderQueue:
 
 
 def _write_file(path: Path, data: bytes) -> None:
-    """Replaces the file; it is on the disk then. To be called under the lock: the unfinished file has a fixed name."""
+    """Replaces the file; what is in it is on the disk then. Not for two at once: the unfinished file has a fixed name."""
     unfinished = path.with_suffix(".unfinished")
     try:
         with unfinished.open("wb") as stream:
@@ -241,11 +258,6 @@ def _write_file(path: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.replace(path)
-        handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
     except OSError:
         with suppress(OSError):
             unfinished.unlink()

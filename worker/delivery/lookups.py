@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
+from worker.delivery.daemon_call import call_in_daemon
 from worker.delivery.url_guard import Parts, UrlGuard
 from worker.errors import MeetstemsError
 
@@ -40,7 +40,6 @@ class Lookups:
 
     def __init__(self, guard: UrlGuard) -> None:
         self._guard = guard
-        self._threads = ThreadPoolExecutor(MOST_LOOKUPS, "lookups")
         self._places = asyncio.Semaphore(MOST_LOOKUPS)
         self._of_workspace: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._under_way: dict[_Name, asyncio.Task[list[str]]] = {}
@@ -55,10 +54,9 @@ class Lookups:
         return list(await asyncio.shield(task))
 
     def close(self) -> None:
-        """Ends what waits. A thread at work cannot be ended."""
+        """Ends what waits. A thread at work cannot be ended; it does not hold up the end of the process."""
         for task in self._under_way.values():
             task.cancel()
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _look_up(self, name: _Name, parts: Parts) -> list[str]:
         own = self._of_workspace.get(name.workspace)
@@ -72,8 +70,7 @@ class Lookups:
                     await stack.enter_async_context(self._places)
             except TimeoutError as error:
                 raise LookupsBusyError("too many names are looked up") from error
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._guard.addresses, parts)
+            return await asyncio.wrap_future(call_in_daemon(lambda: self._guard.addresses(parts), "lookup"))
 
     def _ended(self, name: _Name, task: asyncio.Task[list[str]]) -> None:
         del self._under_way[name]

@@ -380,6 +380,8 @@ async def _run_in_folder(
     logger.info(
         "job for bot %s (%s), ignored fields: %s", job.bot_id, job.vendor, ", ".join(job.ignored) or "none"
     )
+    for fault in job.live_faults:
+        logger.warning("a live stream is left out: %s", fault.message)
     settings = context.worker_settings
     place = settings.bucket if settings.data_folder is None else str(settings.data_folder.resolve())
     origin = Origin(owner=context.owner, bucket=place or "", prefix=settings.prefix.strip("/"))

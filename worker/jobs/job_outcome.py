@@ -104,9 +104,12 @@ def announcement_of(
 
 
 def endpoint_warnings(job: Job, changes: Sequence[EndpointChange]) -> list[str]:
-    """A warning for each endpoint of live streams that failed, by the name of its field."""
+    """A warning for each endpoint of live streams that was left out or failed, by the name of its field."""
     last = {change.number: change for change in changes}
-    return [
+    left_out = [
+        f"A live stream was left out: {fault.message.removeprefix('job: ')}." for fault in job.live_faults
+    ]
+    return left_out + [
         f"The live stream to {endpoint.field} failed{f' ({why.message})' if why.message else ''}."
         for endpoint in job.live
         if (why := last.get(endpoint.number)) is not None and why.code == ENDPOINT_FAILED

@@ -17,7 +17,7 @@ from worker.recording.steady_clock import SteadyClock
 from worker.safe_text import printable, redact
 from worker.streaming.endpoint_state import EndpointState, Report
 from worker.streaming.live_streams import LiveStreams
-from worker.tape.events import RecordingEnded, TapeEvent
+from worker.tape.events import RecordingEnded, RecordingStarted, TapeEvent
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ class EndpointReports(Protocol):
     def recording_started_at(self) -> float | None:
         """When the first attempt's recording began (Unix seconds); None: none has."""
 
-    def endpoint(self, number: int, code: str, message: str = "") -> None:
-        """An endpoint entered a state."""
+    def endpoint(self, number: int, code: str, message: str = "", attempt: int | None = None) -> None:
+        """An endpoint entered a state in ``attempt``."""
 
 
 class Streams(Protocol):
@@ -58,12 +58,16 @@ OpenStreams = Callable[[int, Report], Streams]
 
 
 class LiveSession:
-    """The live streams of one attempt. Nothing raises but ``closed``, when it is cancelled."""
+    """The live streams of one attempt. Nothing raises but ``closed``, when it is cancelled. ``began`` is called when its
+    recording begins.
+    """
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, began: Callable[[], None]) -> None:
         self._streams = streams
+        self._began = began
         self._failed = False
         self._closing: asyncio.Task[None] | None = None
+        self._close_was_called = False
 
     def begin(self) -> None:
         """Begins to work in the running event loop."""
@@ -73,13 +77,15 @@ class LiveSession:
         """Takes the tape's next event. With the end of the recording the streams begin to close."""
         if self._closing is None:
             self._try(self._streams.event, event)
+            if isinstance(event, RecordingStarted):
+                self._began()
             if isinstance(event, RecordingEnded):
                 self.end()
 
     def end(self) -> None:
         """Begins to close what is open."""
         if self._closing is None:
-            self._closing = asyncio.create_task(self._close(), name="live-close")
+            self._closing = asyncio.create_task(self._close(CLOSE_SECONDS), name="live-close")
 
     async def closed(self) -> None:
         """Waits until all is closed, for CLOSE_SECONDS and CANCEL_SECONDS from ``end`` on at most."""
@@ -93,11 +99,15 @@ class LiveSession:
             self._closing.cancel()
             with suppress(asyncio.CancelledError):
                 await self._closing
+        if not self._close_was_called:
+            # A task that is cancelled before its first step does nothing.
+            await self._close(0.0)
 
-    async def _close(self) -> None:
+    async def _close(self, within: float) -> None:
+        self._close_was_called = True
         try:
-            async with asyncio.timeout(CLOSE_SECONDS + CANCEL_SECONDS):
-                await self._streams.close(CLOSE_SECONDS)
+            async with asyncio.timeout(within + CANCEL_SECONDS):
+                await self._streams.close(within)
         except Exception as error:  # noqa: BLE001 - the recording goes on
             self._log(error)
 
@@ -116,7 +126,8 @@ class LiveSession:
 
 class LiveSessions:
     """The sessions of a job's attempts. ``reports`` learn at once of endpoints that are reached or fail, and of those that are
-    done once the job is: a bot that comes back goes on sending.
+    done once the job is: a bot that comes back goes on sending. What counts is the last session whose recording began: an
+    attempt that is not admitted changes nothing for a receiver, and what is left of an earlier session is over.
     """
 
     def __init__(self, job: Job, reports: EndpointReports, open_streams: OpenStreams) -> None:
@@ -124,24 +135,32 @@ class LiveSessions:
         self._reports = reports
         self._open_streams = open_streams
         self._sessions: list[LiveSession] = []
+        self._last = 0
+        """The last attempt whose recording began."""
         self._done: list[int] = []
-        """Endpoints of the last session that are done."""
+        """Endpoints that are done in it."""
+        self._is_over = False
         self._ending: asyncio.Task[None] | None = None
 
     def open(self, attempt: int) -> LiveSession | None:
         """The session of the next attempt; None for a job without live streams."""
         if not self._job.live:
             return None
-        self._done = done = []
+
+        def began() -> None:
+            self._last, self._done = attempt, []
 
         def report(number: int, state: EndpointState, why: str) -> None:
+            if self._is_over or attempt < self._last:
+                return
             if state is EndpointState.DONE:
-                done.append(number)
+                # Without a recording nothing was sent, so that nothing was done.
+                self._done += [number] if attempt == self._last else []
             else:
-                self._reports.endpoint(number, state, why)
+                self._reports.endpoint(number, state, why, attempt)
 
         try:
-            session = LiveSession(self._open_streams(attempt, report))
+            session = LiveSession(self._open_streams(attempt, report), began)
         except Exception as error:  # noqa: BLE001 - the recording goes on
             logger.error("live streams: %s: %s", type(error).__name__, printable(redact(str(error)), 200))
             return None
@@ -165,6 +184,7 @@ class LiveSessions:
             if wait:
                 await self._all_closed()
         finally:
+            self._is_over = True
             if self._ending is not None:
                 self._ending.cancel()
                 with suppress(asyncio.CancelledError):
@@ -174,10 +194,8 @@ class LiveSessions:
 
     async def _end(self) -> None:
         await self._all_closed()
-        if self._reports.recording_started_at is None:
-            return
         for number in self._done:
-            self._reports.endpoint(number, ENDPOINT_DONE)
+            self._reports.endpoint(number, ENDPOINT_DONE, attempt=self._last)
 
     async def _all_closed(self) -> None:
         for session in self._sessions:

@@ -190,8 +190,9 @@ class Reporter:
                 )
                 self._write_soon(self._status)
 
-    def endpoint(self, number: int, code: str, message: str = "") -> None:
-        """Reports that an endpoint of live streams entered the state ``code``: sends an event, and writes bot.json soon.
+    def endpoint(self, number: int, code: str, message: str = "", attempt: int | None = None) -> None:
+        """Reports that an endpoint of live streams entered the state ``code`` in ``attempt`` (None: this one): sends an event,
+        and writes bot.json soon.
 
         Nothing is reported before the first state, and with the result nothing more.
         """
@@ -200,7 +201,7 @@ class Reporter:
         at = iso_utc(self._clock())
         shown = printable(self._job.redactor().text(redact(message)), LONGEST_WHY)
         change = EndpointChange(
-            number=number, code=code, sub_code=None, message=shown, attempt=self.attempt, at=at
+            number=number, code=code, sub_code=None, message=shown, attempt=attempt or self.attempt, at=at
         )
         self.endpoint_changes = [*self.endpoint_changes, change][-MOST_ENDPOINT_CHANGES:]
         self._status = msgspec.structs.replace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -80,11 +80,18 @@ def read_body(body: bytes, demo: DemoMeeting | None = None) -> dict[str, Any]:
     return with_demo_link({name: value for name, value in values.items() if name != "bot_id"}, demo)
 
 
-def read_job(values: dict[str, Any], read: ReadJob, bot_id: str | None = None) -> Job:
-    """The job in ``values``, of a new bot without ``bot_id``. Raises ApiError."""
+def read_job(
+    values: dict[str, Any], read: ReadJob, bot_id: str | None = None, kept: Collection[str] = ()
+) -> Job:
+    """The job in ``values``, of a new bot without ``bot_id``. ``kept`` are fields that an earlier request set, and that are
+    not refused for what live streams demand of them. Raises ApiError.
+    """
     try:
         job = read(values, lambda: bot_id or str(uuid.uuid4()))
         check_lengths(job)
+        for fault in job.live_faults:
+            if fault.field[0] not in kept:
+                raise JobError(fault.message, field=fault.field)
     except JobError as error:
         raise bad_body(error) from error
     return job

@@ -179,7 +179,7 @@ def update_bot(services: Given, request: AnyRequest, bot_id: FromPath[str], body
     if record.vendor != "recall":
         raise ApiError(400, "The bot was made in another form.", code="update_bot_failed")
     kept = {name: value for name, value in record.body.items() if name != "bot_id"}
-    job = read_job({**kept, **changes}, read_recall, bot_id)
+    job = read_job({**kept, **changes}, read_recall, bot_id, kept.keys() - changes.keys())
     services.url_checks.check(request.auth.name, job, changes)
     try:
         return _bot(services, request, services.bots.change(record, job))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from worker.contracts.job import Job, Vendor
 from worker.contracts.json_body import JobError
 from worker.contracts.live_fields import schemes_of
+from worker.delivery.daemon_call import call_in_daemon
 from worker.delivery.url_guard import (
     HTTP_SCHEMES,
     UrlBlockedError,
@@ -95,24 +94,15 @@ class UrlChecks:
         """Raises ApiError, what the guard raises, and TimeoutError."""
         if not self._shares.take(workspace):
             raise TimeoutError
-        found: Future[None] = Future()
 
         def look_up() -> None:
-            why: Exception | None = None
             try:
                 self._judge(vendor, urls)
-            except Exception as error:  # noqa: BLE001 - the request raises it
-                why = error
-            self._shares.give_back(workspace)
-            if why is None:
-                found.set_result(None)
-            else:
-                found.set_exception(why)
+            finally:
+                self._shares.give_back(workspace)
 
-        # A pool would have the end of the process wait for a name server, which can take half a minute.
-        thread = threading.Thread(target=look_up, name="url-check", daemon=True)
         try:
-            thread.start()
+            found = call_in_daemon(look_up, "url-check")
         except RuntimeError:
             self._shares.give_back(workspace)
             raise

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from worker.contracts.live_endpoints import LiveEndpoint, LiveForm
+from worker.contracts.live_fields import is_of_request
 from worker.delivery.signatures import meetstream_headers, standard_headers
 from worker.safe_text import Secret
 
@@ -17,24 +18,6 @@ _NAME: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9a-z]{1,100}", re.ASCII)
 _VALUE: Final = re.compile(r"[\x20-\x7e\x80-\xff]{0,4096}")
 """Visible characters and blanks (RFC 9110 §5.5): no line end begins another header."""
 
-_OURS: Final = frozenset(
-    {
-        *(
-            "connection",
-            "host",
-            "keep-alive",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "upgrade",
-        ),  # RFC 9110 §7.6.1
-        *("content-length", "content-type", "expect", "user-agent"),
-        *("webhook-id", "webhook-timestamp", "webhook-signature"),
-    }
-)
-_OURS_BEGIN: Final = ("proxy-", "sec-websocket-", "x-meetstream-")
-"""Headers that belong to the connection, to its handshake, or to signatures."""
-
 
 def user_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Those of ``headers`` that a user may set; the others, and malformed ones, are left out. Names are in lower case."""
@@ -42,10 +25,7 @@ def user_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in lower.items()
-        if _NAME.fullmatch(name)
-        and _VALUE.fullmatch(value)
-        and name not in _OURS
-        and not name.startswith(_OURS_BEGIN)
+        if _NAME.fullmatch(name) and _VALUE.fullmatch(value) and not is_of_request(name)
     }
 
 

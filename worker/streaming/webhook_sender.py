@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 
 from worker.contracts.live_endpoints import LiveEndpoint
+from worker.delivery.guarded_http import WORKSPACE
 from worker.delivery.lookups import LookupsBusyError
 from worker.delivery.url_guard import UnresolvedError, UrlBlockedError, UrlError, read_url
 from worker.settings import LiveOptions
@@ -96,40 +97,48 @@ class WebhookSender:
             while True:
                 message = self._queue.take()
                 if isinstance(message, Message):
-                    if not await self._deliver(message):
-                        return
+                    await self._deliver(message)
                 elif message is None and self._wanted:
                     self._changed.clear()
                     await self._changed.wait()
                 elif message is None:
                     return
+        except _RefusedError as error:
+            self._figures.lost(self._queue.clear())
+            self._observer.exhausted(str(error))
         finally:
             if self.is_connected:
                 self.is_connected = False
                 self._figures.connected(-1)
 
-    async def _deliver(self, message: Message) -> bool:
-        """Posts until it is taken; False: the endpoint failed."""
+    async def _deliver(self, message: Message) -> None:
+        """Posts until it is taken. Raises _RefusedError once the endpoint failed."""
+        try:
+            await self._post_until_taken(message)
+        except BaseException:
+            # It may have arrived; what is not known to be there counts as lost.
+            self._figures.lost(self._queue.put_back(message))
+            raise
+        if not self.is_connected:
+            self.is_connected = True
+            self._figures.connected(1)
+        self._observer.up()
+        self._figures.sent(message.payload, message.sound, self._clock())
+
+    async def _post_until_taken(self, message: Message) -> None:
+        """Raises _RefusedError after all retries."""
         message_id = f"msg_{uuid4().hex}"
         for failures in range(1, self._options.webhook_retries + 2):
             try:
                 await self._post(message, message_id)
             except _RefusedError as error:
                 if error.final or failures > self._options.webhook_retries:
-                    self._figures.lost(self._queue.clear())
-                    self._observer.exhausted(str(error))
-                    return False
+                    raise
                 if failures == 1:
                     logger.warning("%s: %s; it is tried again", self._name, error)
                 await self._sleep(self._options.webhook_retry_seconds)
             else:
-                break
-        if not self.is_connected:
-            self.is_connected = True
-            self._figures.connected(1)
-        self._observer.up()
-        self._figures.sent(message.payload, message.sound, self._clock())
-        return True
+                return
 
     async def _post(self, message: Message, message_id: str) -> None:
         """Raises _RefusedError."""
@@ -139,7 +148,12 @@ class WebhookSender:
             read_url(url, frozenset({"http", "https"} if self._options.allow_plain else {"https"}))
             async with asyncio.timeout(ANSWER_SECONDS):
                 async with self._client.stream(
-                    "POST", url, content=body.encode(), headers=self._headers(message_id, body)
+                    "POST",
+                    url,
+                    content=body.encode(),
+                    headers=self._headers(message_id, body),
+                    # Slow names of other endpoints do not hold it up.
+                    extensions={WORKSPACE: str(self._endpoint.number)},
                 ) as response:
                     status = response.status_code
         except Exception as error:  # noqa: BLE001 - of the system, TLS, the library, or what a receiver makes it do

@@ -122,7 +122,9 @@ def test_what_a_holder_never_gives_back_is_an_error_that_may_pass(
     queue, store = FolderQueue(tmp_path / "queue"), FolderStore(tmp_path / "store")
     queue.send("one")
     monkeypatch.setattr(module, "_acquire", lambda _descriptor, _deadline: False)
-    for request in (queue.state, lambda: queue.send("two"), lambda: queue.receive(0)):
+    # A new message changes no other one.
+    queue.send("two")
+    for request in (queue.state, lambda: queue.extend("one/receipt", 1), lambda: queue.receive(0)):
         with pytest.raises(QueueUnavailableError, match="another process has the lock"):
             request()
     for change in (

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,34 @@ def test_what_is_no_message_is_named(queue: FolderQueue, tmp_path: Path) -> None
         queue.receive(0)
     with pytest.raises(QueueUnavailableError):
         FolderQueue(tmp_path / "queue" / "x.json")
+
+
+def test_each_change_is_synced_after_it_and_not_under_the_lock(
+    queue: FolderQueue, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, int]] = []
+
+    def sync(folders: Iterable[Path]) -> None:
+        with queue._lock.held(0):
+            pass
+        synced.extend((folder.name, len(list(folder.glob("*.json")))) for folder in folders)
+
+    monkeypatch.setattr(queue._syncs, "sync", sync)
+    queue.send("a")
+    assert queue.receive(0) is not None
+    clock.now += 60
+    delivery = queue.receive(0)
+    assert delivery is not None
+    queue.extend(delivery.receipt, 45)
+    queue.postpone(delivery, 0)
+    delivery = queue.receive(0)
+    assert delivery is not None
+    queue.dead_letter(delivery, "poison")
+    queue.delete(delivery.receipt)
+    assert synced == [*[("queue", 1)] * 6, ("dead", 1), ("queue", 0)]
+    assert queue.receive(0) is None
+    assert len(synced) == 8, "where nothing is received, nothing is synced"
+
+
+def test_queues_that_stop_by_themselves_share_their_syncs(queue: FolderQueue) -> None:
+    assert queue.until(threading.Event())._syncs is queue._syncs

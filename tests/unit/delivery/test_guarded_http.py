@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +13,7 @@ import httpx
 import pytest
 
 from tests.support.receivers import receiving
+from tests.support.record_process import ROOT
 from tests.support.tls import NAME, identity
 from tests.support.waits import until
 from worker.delivery import lookups
@@ -236,3 +239,26 @@ async def test_where_all_places_are_taken_a_request_waits_and_is_told(
         await asyncio.sleep(0)
         posts.names.released.set()
         assert await waits == 200
+
+
+def test_a_look_up_does_not_hold_up_the_end_of_the_process() -> None:
+    program = (
+        "import asyncio, threading\n"
+        "from worker.delivery.guarded_http import guarded_client\n"
+        "from worker.delivery.url_guard import UrlGuard\n"
+        "asked = threading.Event()\n"
+        "def hang(host, port):\n"
+        "    asked.set()\n"
+        "    threading.Event().wait(600)\n"
+        "async def main():\n"
+        "    async with guarded_client(UrlGuard(resolve=hang)) as client:\n"
+        "        task = asyncio.create_task(client.post('https://slow.example/'))\n"
+        "        while not asked.is_set():\n"
+        "            await asyncio.sleep(0)\n"
+        "        task.cancel()\n"
+        "asyncio.run(main())\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60, capture_output=True
+    )
+    assert ended.stderr == b""

@@ -13,6 +13,7 @@ from worker.contracts.status import OutcomeKind, packet_counters, speaker_totals
 from worker.jobs.job_outcome import (
     JobOutcome,
     announcement_of,
+    endpoint_warnings,
     error_reason,
     given_up,
     judge,
@@ -314,3 +315,11 @@ def test_recordings_that_cannot_be_read_again_are_a_failure() -> None:
     """Their end was read from the tape, but recovery found nothing that it could render."""
     outcome = judge([], None, [])
     assert (outcome.kind, outcome.reason) == (OutcomeKind.FAILED, Reason.WORKER_LOST)
+
+
+def test_a_live_stream_that_was_left_out_is_a_warning_that_repeats_no_value() -> None:
+    endpoint = {"type": "webhook", "url": "https://x.example/", "metadata": {"order": "s3cret", "n": 7}}
+    body = {"meeting_url": JOB.meeting_url, "recording_config": {"realtime_endpoints": [endpoint]}}
+    (warning,) = endpoint_warnings(parse_job(msgspec.json.encode(body), lambda: "b1"), [])
+    assert warning.startswith("A live stream was left out: recording_config.realtime_endpoints.0.metadata: ")
+    assert "s3cret" not in warning

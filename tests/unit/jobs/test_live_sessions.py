@@ -65,10 +65,13 @@ class FakeStreams:
 class Reports:
     def __init__(self) -> None:
         self.reported: list[tuple[int, str, str]] = []
+        self.attempts: list[int | None] = []
+        """Of what was reported."""
         self.recording_started_at: float | None = 1.0
 
-    def endpoint(self, number: int, code: str, message: str = "") -> None:
+    def endpoint(self, number: int, code: str, message: str = "", attempt: int | None = None) -> None:
         self.reported.append((number, code, message))
+        self.attempts.append(attempt)
 
 
 class Room:
@@ -147,6 +150,7 @@ async def test_what_fails_is_reported_at_once_and_what_is_done_once_the_job_is()
         session = room.sessions.open(attempt)
         assert session is not None
         report = room.streams[-1].report
+        session.event(STARTED)
         report(0, EndpointState.RUNNING, "")
         report(1, EndpointState.FAILED, "refused")
         report(0, EndpointState.DONE, "")
@@ -156,23 +160,88 @@ async def test_what_fails_is_reported_at_once_and_what_is_done_once_the_job_is()
     await room.sessions.ended()
     first = [(0, "running", ""), (1, "failed", "refused")]
     assert room.reports.reported == [*first, *first, (0, "done", "")]
+    assert room.reports.attempts == [1, 1, 2, 2, 2]
     await room.sessions.close(wait=True)
+
+
+RUNNING, FAILED, DONE = EndpointState.RUNNING, EndpointState.FAILED, EndpointState.DONE
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "begins", "last"),
+    [
+        (FAILED, DONE, False, [(1, "failed")]),
+        (FAILED, DONE, True, [(1, "failed"), (2, "done")]),
+        (DONE, DONE, False, [(1, "done")]),
+        (DONE, DONE, True, [(2, "done")]),
+        (DONE, FAILED, True, [(2, "failed")]),
+        # A fault before the recording.
+        (DONE, FAILED, False, [(2, "failed"), (1, "done")]),
+        # Its streams did not close in time.
+        (DONE, RUNNING, True, [(2, "running")]),
+    ],
+)
+async def test_the_last_session_that_recorded_says_what_became_of_an_endpoint(
+    first: EndpointState, second: EndpointState, begins: bool, last: list[tuple[int, str]]
+) -> None:
+    room = Room()
+    for attempt, state in ((1, first), (2, second)):
+        session = room.sessions.open(attempt)
+        assert session is not None
+        if attempt == 1 or begins:
+            session.event(STARTED)
+        room.streams[-1].report(0, state, "")
+    await room.sessions.ended()
+    codes = [code for _, code, _ in room.reports.reported]
+    assert list(zip(room.reports.attempts, codes, strict=True)) == last
+    await room.sessions.close(wait=True)
+
+
+async def test_what_an_earlier_session_says_late_is_not_taken_for_the_last_ones() -> None:
+    room = Room()
+    sessions = [room.sessions.open(attempt) for attempt in (1, 2)]
+    assert sessions[0] is not None
+    assert sessions[1] is not None
+    sessions[0].event(STARTED)
+    room.streams[0].report(0, RUNNING, "")
+    sessions[1].event(STARTED)
+    for state in EndpointState:
+        room.streams[0].report(0, state, "")
+    room.streams[1].report(0, RUNNING, "")
+    await room.sessions.ended()
+    assert room.reports.reported == [(0, "running", ""), (0, "running", "")]
+    assert room.reports.attempts == [1, 2]
+    await room.sessions.close(wait=True)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_streams_are_closed_also_if_nothing_is_waited_for(ends: bool) -> None:
+    room = Room()
+    session = room.sessions.open(1)
+    assert session is not None
+    session.event(STARTED)
+    if ends:
+        session.end()
+    await room.sessions.close(wait=False)
+    assert room.streams[0].calls == [STARTED, "close"]
+    room.streams[0].report(0, FAILED, "")
+    assert room.reports.reported == []
 
 
 async def test_a_job_that_is_handed_on_reports_nothing_as_done() -> None:
     room = Room()
     session = room.sessions.open(1)
     assert session is not None
+    session.event(STARTED)
     room.streams[0].report(0, EndpointState.DONE, "")
     session.event(ENDED)
     await room.sessions.close(wait=True)
-    assert room.streams[0].calls == [ENDED, "close"]
+    assert room.streams[0].calls == [STARTED, ENDED, "close"]
     assert room.reports.reported == []
 
 
 async def test_a_job_that_never_recorded_reports_nothing_as_done() -> None:
     room = Room()
-    room.reports.recording_started_at = None
     assert room.sessions.open(1) is not None
     room.streams[0].report(0, EndpointState.DONE, "")
     await room.sessions.ended()

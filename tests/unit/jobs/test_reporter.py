@@ -315,7 +315,7 @@ async def test_states_of_endpoints_are_sent_and_known_to_the_next_worker() -> No
     assert desk.sink.sent == []
     desk.reporter.enter(State.IN_CALL_RECORDING)
     desk.reporter.endpoint(0, "running")
-    desk.reporter.endpoint(0, "failed", "refused\nby the receiver")
+    desk.reporter.endpoint(0, "failed", "refused\nby the receiver", 1)
     desk.reporter.enter(State.LEAVING, Reason.SILENCE)
     await until(is_written(desk, State.LEAVING))
     names = ["bot.recording", "realtime_endpoint.running", "realtime_endpoint.failed", "bot.leaving"]
@@ -323,7 +323,7 @@ async def test_states_of_endpoints_are_sent_and_known_to_the_next_worker() -> No
     changes = [
         (each.number, each.code, each.message, each.attempt) for each in desk.status.realtime_endpoints
     ]
-    assert changes == [(0, "running", "", 2), (0, "failed", "refused by the receiver", 2)]
+    assert changes == [(0, "running", "", 2), (0, "failed", "refused by the receiver", 1)]
     events = desk.sink.sent[1:3]
     assert [(event["code"], event["status_code"]) for event in events] == [("running", 200), ("failed", 500)]
     assert [event["endpoint"] for event in events] == msgspec.to_builtins(desk.status.realtime_endpoints)

@@ -48,9 +48,9 @@ class Room:
         self.figures = Figures()
         self.told = Told()
         self.client = guarded_client(UrlGuard(LOCAL, names), no_authorities())
-        figures = EndpointFigures(where, self.figures)
+        self.counts = EndpointFigures(where, self.figures)
         self.sender = WebhookSender(
-            "live", where, self.client, settings, figures, self.told, self.clock, self.clock.sleep
+            "live", where, self.client, settings, self.counts, self.told, self.clock, self.clock.sleep
         )
 
     def put(self, *texts: str) -> None:
@@ -130,6 +130,7 @@ async def test_after_all_retries_of_a_message_the_endpoint_has_failed() -> None:
         await until(lambda: room.ended)
         assert (len(receiver.received), room.clock.slept) == (61, [1.0] * 60)
         assert (room.told.causes, room.told.ups) == (["it answered HTTP 500"], 0)
+        assert room.counts.lost_events == 2
 
 
 async def test_tries_are_counted_anew_for_each_message() -> None:
@@ -177,3 +178,14 @@ async def test_closing_gives_up_what_a_receiver_does_not_take() -> None:
         await room.sender.close(0.01)
         assert room.ended
         assert receiver.events == ["a"]
+        assert room.counts.lost_events == 2, "one that is not known to be there is lost, too"
+
+
+async def test_what_waits_for_another_try_at_the_end_is_lost() -> None:
+    async with receiving() as receiver, posting(receiver.url) as room:
+        receiver.status = 500
+        room.clock.held_from = 1
+        room.put('{"event":"a"}')
+        await until(lambda: room.clock.slept)
+        await room.sender.close(0.01)
+        assert (room.counts.lost_events, room.told.ups) == (1, 0)
