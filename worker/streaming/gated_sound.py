@@ -17,7 +17,7 @@ from worker.stems.mix_slot import MixPacket, MixSlot, one_clock
 from worker.stems.repeated_packets import RepeatedPackets
 from worker.stems.speaker_hints import SpeakerHints
 from worker.stems.speaker_track import SpeakerTrack
-from worker.stems.stem_router import MAX_STEP_BACK, StemRouter
+from worker.stems.stem_router import StemRouter
 from worker.stems.stem_set import SlotAddress
 from worker.streaming.live_gate import LiveGate
 from worker.streaming.live_source import LiveSource, PacketNow
@@ -215,7 +215,7 @@ class _LiveStem:
 
     def add(self, source: Source, packet: MixPacket, evidence: str, others: tuple[int, ...]) -> None:
         """Takes a packet of the mix with its PCM. What was lost before it is this source's if it spoke until then."""
-        if packet.stream == self.stream and packet.position < self.track.end - MAX_STEP_BACK:
+        if packet.stream == self.stream:
             self.track.go_back(packet.position)
         spoke_until = self.track.speech_end
         position = self.track.speak(packet.position, packet.samples, packet.payload)
