@@ -75,10 +75,9 @@ class PromptPlacement(SlotPlacement):
             elif allows_correction(drift, packet):
                 self._correct_at = packet.sequence
         if packet.payload and packet.csrc == self._csrc and self._track is not None:
-            clock = self._clock
-            offset = packet.arrival * SAMPLE_RATE - packet.timestamp
-            if not clock.undo_standstill(packet.timestamp, offset) and clock.base - offset > EARLIER:
-                clock.move_earlier(packet.timestamp, offset)
+            if self._is_earlier(packet):
+                # What was lost has no length that is known: concealed, it would lie where this packet goes.
+                self._next_sequence = packet.sequence
             self._go_back(self._track, packet)
         super().place(packet)
 
@@ -97,6 +96,17 @@ class PromptPlacement(SlotPlacement):
             self._left = None
             self._go_back(track, packet)
         return track
+
+    def _is_earlier(self, packet: Packet) -> bool:
+        """Anchors anew if the packet shows that places are too late; returns whether."""
+        clock = self._clock
+        offset = packet.arrival * SAMPLE_RATE - packet.timestamp
+        if clock.undo_standstill(packet.timestamp, offset):
+            return True
+        if clock.base - offset <= EARLIER:
+            return False
+        clock.move_earlier(packet.timestamp, offset)
+        return True
 
     def _is_tail(self, packet: Packet) -> bool:
         """Whether the packet belongs to the talk-spurt that moved to another slot, and was late."""

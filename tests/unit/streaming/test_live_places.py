@@ -117,6 +117,18 @@ def test_places_are_right_from_the_packet_on_that_shows_the_path(
     assert not wrong
 
 
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_nothing_is_concealed_before_a_packet_that_goes_back(missing: int) -> None:
+    """It would lie where that packet goes."""
+    late = [PATH + (0.02 * missing if n < 50 else 0.0) for n in range(100)]
+    frames = [frame(n, delay=late[n]) for n in range(100) if not 50 <= n < 50 + missing]
+    driven = drive(a_call(frames), 16_000)
+    spoken = sum(len(chunk.pcm) for chunk in driven.pcm[7])
+    assert spoken == 2 * 320 * (len(frames) + (missing if missing == 1 else 0)), (
+        "20 ms are no reason to go back"
+    )
+
+
 @pytest.mark.parametrize("late", [0.2, 0.5, 1.0])
 @pytest.mark.parametrize("copies", [0, 1])
 def test_the_late_end_of_speech_in_the_slot_that_a_source_has_left_is_at_its_place(
