@@ -24,6 +24,7 @@ OF_NO_MODULE: Final = {
     "server/test_serve_webhooks.py",
     "server/test_two_keys.py",
     "stems/test_honest_senders.py",
+    "streaming/test_live_places.py",
     "streaming/test_live_tapes.py",
 }
 """Unit tests that are of a package as a whole."""

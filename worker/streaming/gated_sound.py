@@ -43,6 +43,8 @@ class GatedSound:
         *,
         opus: bool,
     ) -> None:
+        self.refused = 0
+        """No packet is: those of too many sources share one."""
         self.noise = 0
         """Packets that are nobody's speech."""
         self._rate = rate
