@@ -41,8 +41,8 @@ LIVE_SOUND: Final = (
     _mutation(
         "live what was queued stays where a clock that stood still would have put it",
         "worker/streaming/prompt_placement.py",
-        "                self._track.go_back(self._clock.base + packet.timestamp)\n",
-        "                pass\n",
+        "            track.go_back(place)\n",
+        "            pass\n",
         SOUND,
     ),
     _mutation(
@@ -147,7 +147,7 @@ LIVE_SOUND: Final = (
     _mutation(
         "the mix does not wait for packets that are on their way",
         "worker/streaming/live_sound.py",
-        "        delay = self._deadline * (2 if waits else 1)\n",
+        "        delay = max(self._deadline * (2 if waits else 1), self._lateness.value)\n",
         "        delay = 0.0\n",
         TAPES,
         SOUND,

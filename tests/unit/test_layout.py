@@ -29,6 +29,7 @@ OF_NO_MODULE: Final = {
     "server/test_wrong_live_fields.py",
     "streaming/test_slow_names.py",
     "stems/test_honest_senders.py",
+    "streaming/test_live_places.py",
     "streaming/test_live_tapes.py",
 }
 """Unit tests that are of a package as a whole."""

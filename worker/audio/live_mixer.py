@@ -21,6 +21,8 @@ class LiveMixer:
     def __init__(self, rate: int) -> None:
         self.left_out = 0
         """Samples at ``rate`` that came after their moment was taken, or too far ahead; they are not in the mix."""
+        self.earliest: int | None = None
+        """Where the first of the sound lies that was added since the last ``take``; None: none was."""
         self.step = step_of(rate)
         """Samples at 48 kHz in one sample of the mix."""
         self._sums = np.zeros(MOST_AHEAD // self.step, np.int32)
@@ -38,6 +40,7 @@ class LiveMixer:
 
     def add(self, position: int, samples: Samples) -> None:
         """Adds ``samples`` at ``position``."""
+        self.earliest = position if self.earliest is None else min(self.earliest, position)
         at = (position - self._start) // self.step
         if at < 0:
             self.left_out += min(-at, len(samples))
@@ -51,6 +54,7 @@ class LiveMixer:
 
     def take(self, until: int) -> list[Chunk]:
         """Removes and returns the mix up to ``until`` in chunks of at most LONGEST_CHUNK, one after the other."""
+        self.earliest = None
         taken = []
         longest = LONGEST_CHUNK // self.step
         while (count := min(longest, (until - self._start) // self.step)) > 0:

@@ -45,7 +45,7 @@ class LiveMetrics:
         dropped = counter(
             registry,
             "live_dropped_seconds",
-            "Seconds of sound that were not sent, as the receiver was slow or away.",
+            "Seconds of sound that were not sent: the receiver was slow or away, or they came too late to be live.",
             "transport",
             "form",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Final, Protocol
 
@@ -70,6 +70,13 @@ class SlotTable:
         """Places the packets whose wait is over at meeting time ``now`` (seconds)."""
         for slot in self._waiting():
             self._place(slot, slot.buffer.release(now))
+
+    def place_delivered(self, until: Mapping[int, float]) -> None:
+        """Places the packets whose wait is over by what their document has delivered: ``until`` (seconds of meeting time)."""
+        documents = {id(slot): document for (document, _, _), slot in self.by_address.items()}
+        documents |= {id(slot): address.document for address, slot in self._ended.items()}
+        for slot in self._waiting():
+            self._place(slot, slot.buffer.release(until[documents[id(slot)]]))
 
     def place_all(self) -> None:
         """Places all packets that wait."""

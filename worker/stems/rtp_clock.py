@@ -133,6 +133,12 @@ class RtpClock:
         self.anchor(timestamp, stood.before)
         return True
 
+    def move_earlier(self, timestamp: int, offset: float) -> None:
+        """Anchors anew at a packet whose ``offset`` shows that places are too late; a standstill may still be undone."""
+        stood = self._standstill
+        self.anchor(timestamp, offset)
+        self._standstill = stood
+
     def check_stall(self, packet: Packet, waiting: Iterable[Packet], step: float) -> bool:
         """Anchors anew at ``packet``, in the middle of speech, if the sender's clock stood still before it; returns whether.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from worker.contracts.live_endpoints import LiveEndpoint
+from worker.contracts.live_endpoints import AUDIO_MIXED, AUDIO_OPUS, AUDIO_SEPARATE, LiveEndpoint, LiveForm
 from worker.streaming.endpoint_state import LiveMetrics
 from worker.streaming.live_queue import Loss, Sound
+from worker.streaming.live_sound import LostSound
 
 
 class EndpointFigures:
@@ -13,6 +14,11 @@ class EndpointFigures:
     def __init__(self, endpoint: LiveEndpoint, metrics: LiveMetrics) -> None:
         self._kind = (endpoint.transport, endpoint.form)
         self._metrics = metrics
+        self._has_separate = endpoint.form is LiveForm.MEETSTREAM_AUDIO
+        self._has_separate |= not {AUDIO_SEPARATE, AUDIO_OPUS}.isdisjoint(endpoint.events)
+        self._has_mix = AUDIO_MIXED in endpoint.events
+        self._missed = 0.0
+        """Seconds of the sound that it wants of which no items came."""
         self.lost_seconds = 0.0
         self.lost_events = 0
 
@@ -29,6 +35,13 @@ class EndpointFigures:
         self._metrics.message(*self._kind, len(payload))
         if sound is not None:
             self._metrics.lag(*self._kind, max(0.0, now - sound.arrived))
+
+    def missed(self, lost: LostSound) -> None:
+        """In all, so much sound of the call did not become items."""
+        seconds = self._has_separate * lost.separate + self._has_mix * lost.mixed
+        if seconds > self._missed:
+            more, self._missed = seconds - self._missed, seconds
+            self.lost(Loss(more))
 
     def lost(self, loss: Loss) -> None:
         """A queue lost something, or nothing."""

@@ -38,7 +38,7 @@ class LiveMetrics(Protocol):
         """Sound was sent ``seconds`` after the arrival of its newest packet."""
 
     def dropped(self, transport: Transport, form: LiveForm, seconds: float) -> None:
-        """So many ``seconds`` of sound were not sent, as the endpoint was slow or away."""
+        """So many ``seconds`` of sound were not sent: the endpoint was slow or away, or they came too late to be live."""
 
     def reconnected(self, transport: Transport, form: LiveForm) -> None:
         """A connection that had broken was made again."""

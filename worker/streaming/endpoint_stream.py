@@ -16,6 +16,7 @@ from worker.streaming.connections import MOST_CONNECTIONS, Connection, Connectio
 from worker.streaming.endpoint_figures import EndpointFigures
 from worker.streaming.endpoint_state import EndpointState, LiveMetrics, Report
 from worker.streaming.live_queue import CLOCK_RATE, MOST_SOUND_BYTES, Loss, Message, Sound, SoundBuffer
+from worker.streaming.live_sound import LostSound
 from worker.streaming.sender import Sender, SenderObserver
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,11 @@ class EndpointStream:
         self._senders.clear()
         logger.error("%s: failed: %s", self._name, cause)
         self._tell(EndpointState.FAILED, cause)
+
+    def miss(self, lost: LostSound) -> None:
+        """So much sound of the call did not become items, in all."""
+        if not self._ended:
+            self._figures.missed(lost)
 
     async def close(self, within: float) -> None:
         """Sends what waits, closes the connections and reports the last state; ends after about ``within`` seconds."""

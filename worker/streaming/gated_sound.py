@@ -19,7 +19,7 @@ from worker.stems.overflow import MOST_SOURCES
 from worker.stems.repeated_packets import RepeatedPackets
 from worker.stems.speaker_hints import SpeakerHints
 from worker.stems.speaker_track import SpeakerTrack
-from worker.stems.stem_router import MAX_STEP_BACK, StemRouter
+from worker.stems.stem_router import StemRouter
 from worker.stems.stem_set import SlotAddress
 from worker.streaming.live_gate import LiveGate
 from worker.streaming.live_source import LiveSource, PacketNow, longest_silent
@@ -47,6 +47,8 @@ class GatedSound:
         opus: bool,
         continuous: bool,
     ) -> None:
+        self.refused = 0
+        """No packet is: those of too many sources share one."""
         self.noise = 0
         """Packets that are nobody's speech."""
         self._rate = rate
@@ -239,7 +241,7 @@ class _LiveStem:
 
     def add(self, source: Source, packet: MixPacket, evidence: str, others: tuple[int, ...]) -> None:
         """Takes a packet of the mix with its PCM. What was lost before it is this source's if it spoke until then."""
-        if packet.stream == self.stream and packet.position < self.track.end - MAX_STEP_BACK:
+        if packet.stream == self.stream:
             self.track.go_back(packet.position)
         spoke_until = self.track.speech_end
         position = self.track.speak(packet.position, packet.samples, packet.payload)

@@ -12,7 +12,7 @@ from worker.platforms.registry import PLATFORMS, Platform
 from worker.rendering.meeting_clock import TOLERANCE, MeetingClock
 from worker.roster.roster import Roster
 from worker.streaming.live_people import LivePeople
-from worker.streaming.live_sound import LiveSound, SoundItem
+from worker.streaming.live_sound import LiveSound, LostSound, SoundItem
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,11 @@ class LiveCall:
         self._relative_zero = relative_zero
         self._clock: MeetingClock | None = None
         self._ended = False
+
+    @property
+    def lost(self) -> LostSound:
+        """What arrived and is not live."""
+        return self._sound.lost
 
     def event(self, event: TapeEvent, logged: float) -> list[LiveItem]:
         """Takes the tape's next event, with its log time in Unix seconds; returns what it gives, in order.
@@ -124,7 +129,14 @@ class LiveCall:
         out = self._with_events(self._sound.end)
         self._try(self._people.end, None)
         self._ended = True
+        self._try(self._log_lost, None)
         return [*out, *self._drained(), LiveEnd(at=at)]
+
+    def _log_lost(self) -> None:
+        if any(lost := self.lost):
+            logger.info(
+                "live sound: %.2f s of speakers and %.2f s of the mix came too late or were no sound", *lost
+            )
 
     def _known(self, roster: Roster) -> Roster:
         return self._sound.known(roster)

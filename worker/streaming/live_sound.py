@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from worker.audio.live_mixer import LiveMixer
 from worker.audio.opus import QUANTUM, SAMPLE_RATE
@@ -35,20 +35,24 @@ from worker.roster.decoder import RosterDecoder
 from worker.roster.roster import Roster
 from worker.stems.caption_users import CaptionUsers
 from worker.stems.stem_set import Slot, SlotAddress
+from worker.streaming.deliveries import Deliveries
 from worker.streaming.gated_sound import GatedSound
 from worker.streaming.live_source import LiveSource
+from worker.streaming.recent_peak import RecentPeak
 from worker.streaming.separate_sound import SeparateSound
 from worker.tape.events import FrameBatch, PageEvent, RecordingResumed, WorkerEvent
 
 DEADLINE: Final = 0.06
 """Seconds of arrival that packets behind a gap wait for those that are missing."""
 
-DELIVERY: Final = 0.1
-"""Seconds. By then the page has delivered what arrived: two batches, and their way. Time that passes without frames counts
-only after that, so that it separates no packets that came together."""
+MOST_LATENESS: Final = 1.0
+"""Seconds that the mix lies behind what was delivered, at most, where sound has come late."""
 
 SETTLED: Final = 1.0
 """A talk-spurt that ended this many seconds ago is over; slots and sources are looked through as often."""
+
+PACKET_SECONDS: Final = 0.02
+"""Seconds of sound in a packet, as the platforms send it."""
 
 HELD_FRAMES: Final = 50_000
 """Bound on the frames that are kept until the recording begins."""
@@ -59,11 +63,21 @@ PersonOf: TypeAlias = Callable[[int, float], LivePerson | None]
 SoundItem: TypeAlias = LivePcm | LiveOpus | LiveMix
 
 
+class LostSound(NamedTuple):
+    """Seconds of sound that arrived and are not live: of speakers apart, and of the mix."""
+
+    separate: float
+    mixed: float
+
+
 class SoundSources(Protocol):
     """The sources of a call: packets go in by the buffers of slots, and come out decoded."""
 
     @property
     def undecodable(self) -> int: ...
+
+    @property
+    def refused(self) -> int: ...
 
     def observe(self, event: PageEvent | WorkerEvent) -> None:
         """Takes the tape's next event that is not audio."""
@@ -116,6 +130,7 @@ class LiveSound:
         """Nothing is sent before ``begin``."""
         self.trimmed = 0
         """Samples at ``rate`` that came when the stream of their source had passed their place; they are left out."""
+        self._rate = rate
         self._person_of = person_of
         self._deadline = deadline
         self._continuous = continuous
@@ -142,8 +157,9 @@ class LiveSound:
         self._slots = SlotTable(self._sources)
         self._intake = FrameIntake(self._slots)
         self._clock: MeetingClock | None = None
-        self._delivered = 0.0
-        """Meeting time up to which the page has delivered what arrived, in seconds."""
+        self._deliveries = Deliveries()
+        self._lateness = RecentPeak(0.0)
+        """How long before what was delivered the sound of the mix begins that comes then, in seconds."""
         self._settled = 0.0
         self._held: deque[tuple[FrameBatch, float]] = deque()
         """Frames from before ``begin``, with their log times."""
@@ -157,9 +173,17 @@ class LiveSound:
         return self._slots.late()
 
     @property
-    def undecodable(self) -> int:
-        """Packets that could not be decoded; they are silent."""
-        return self._sources.undecodable
+    def lost(self) -> LostSound:
+        """What came after the deadline or had no place, was of too many sources, or could not be decoded; what a stream without
+        gaps had passed; and what came after its moment in the mix."""
+        slots, sources = self._slots, self._sources
+        packets = slots.late() + slots.ahead() + slots.misplaced + sources.refused + sources.undecodable
+        everywhere = packets * PACKET_SECONDS
+        mixer = self._mixer
+        return LostSound(
+            everywhere + (0.0 if self._rate is None else self.trimmed / self._rate),
+            everywhere + (0.0 if mixer is None else mixer.left_out * mixer.step / SAMPLE_RATE),
+        )
 
     def begin(self, zero: float) -> None:
         """The recording begins: ``zero`` is meeting time 0 in Unix seconds. Frames that arrived since then count.
@@ -194,10 +218,10 @@ class LiveSound:
         return self._send(self._clock)
 
     def advance(self, now: float) -> list[SoundItem]:
-        """Returns what is due at ``now`` (Unix seconds) without further frames; DELIVERY seconds count as not passed."""
+        """Returns what is due at ``now`` (Unix seconds) without further frames; see worker.streaming.deliveries."""
         if self._clock is None:
             return []
-        self._delivered = max(self._delivered, now - self._clock.zero - DELIVERY)
+        self._deliveries.advance(now - self._clock.zero)
         return self._send(self._clock)
 
     def end(self) -> list[SoundItem]:
@@ -205,7 +229,7 @@ class LiveSound:
         if self._clock is None:
             return []
         self._slots.place_all()
-        self._delivered += self._deadline
+        self._deliveries.end(self._deadline)
         items = self._send(self._clock)
         if self._mixer is not None:
             items += self._mix(self._mixer, self._mixer.end, self._clock)
@@ -222,20 +246,25 @@ class LiveSound:
             self._held_frames -= len(self._held.popleft()[0].frames)
 
     def _push(self, batch: FrameBatch, logged: float, clock: MeetingClock) -> None:
-        if batch.frames:
-            self._delivered = self._intake.take(batch, logged, clock, self._delivered)
+        if not batch.frames:
+            return
+        before = self._deliveries.until.get(batch.document, 0.0)
+        newest = self._intake.take(batch, logged, clock, before)
+        oldest = batch.frames[0].arrival - clock.page_zero(batch, logged)
+        self._deliveries.take(batch.document, oldest, newest, logged - clock.zero)
 
     def _send(self, clock: MeetingClock) -> list[SoundItem]:
         """Places, decodes and returns what is due."""
-        self._slots.place_due(self._delivered)
+        self._slots.place_delivered(self._deliveries.until)
         self._sources.decide()
-        if self._delivered >= self._settled + SETTLED:
-            self._settled = self._delivered
-            self._sources.settle(int((self._delivered - SETTLED) * SAMPLE_RATE))
-            self._slots.close_idle(self._delivered)
-        until = self._complete_until()
+        complete = self._deliveries.complete
+        if complete >= self._settled + SETTLED:
+            self._settled = complete
+            self._sources.settle(int((complete - SETTLED) * SAMPLE_RATE))
+            self._slots.close_idle(complete)
         items: list[SoundItem] = []
         sources = dict.fromkeys(self._sources.take())
+        until = self._complete_until(complete)
         if self._continuous:
             sources |= dict.fromkeys(self._sources.all())
         for source in sources:
@@ -249,24 +278,25 @@ class LiveSound:
             items += self._mix(self._mixer, until, clock)
         return items
 
-    def _complete_until(self) -> int:
-        """Where no more sound is expected before, in samples of meeting time.
+    def _complete_until(self, complete: float) -> int:
+        """Where no more sound is expected before, in samples of meeting time; ``complete`` is what was delivered, in seconds.
 
         A packet is placed at most its jitter before its arrival. One that waits for others is placed after the deadline, and
-        what is concealed before it lies as much earlier.
+        what is concealed before it lies as much earlier. What was later recently may be again.
         """
+        earliest = None if self._mixer is None else self._mixer.earliest
+        if earliest is not None:
+            self._lateness.note(complete, min(complete - earliest / SAMPLE_RATE, MOST_LATENESS))
         waits = any(slot.buffer.pending for slot in self._slots.by_address.values())
-        delay = self._deadline * (2 if waits else 1)
-        return int((self._delivered - delay) * SAMPLE_RATE) // QUANTUM * QUANTUM
+        delay = max(self._deadline * (2 if waits else 1), self._lateness.value)
+        return int((complete - delay) * SAMPLE_RATE) // QUANTUM * QUANTUM
 
     def _mix(self, mixer: LiveMixer, until: int, clock: MeetingClock) -> list[LiveMix]:
-        mixed = mixer.take(until)
-        step = mixer.step
-        return [
-            LiveMix(
-                position=position,
-                pcm=pcm,
-                arrived=clock.zero + min(self._delivered, (position + len(pcm) // 2 * step) / SAMPLE_RATE),
-            )
-            for position, pcm in mixed
-        ]
+        latest = self._deliveries.latest
+        items = []
+        for position, pcm in mixer.take(until):
+            end = (position + len(pcm) // 2 * mixer.step) / SAMPLE_RATE
+            # Nothing has arrived of silence, so it is not late.
+            arrived = latest if pcm.count(0) == len(pcm) else min(latest, end)
+            items.append(LiveMix(position=position, pcm=pcm, arrived=clock.zero + arrived))
+        return items

@@ -32,6 +32,7 @@ from worker.streaming.endpoint_state import LiveMetrics, Report
 from worker.streaming.endpoint_stream import INTERNAL_ERROR, EndpointStream, Share
 from worker.streaming.live_call import LiveCall
 from worker.streaming.live_queue import MOST_SOUND_BYTES, SoundBuffer
+from worker.streaming.live_sound import LostSound
 from worker.streaming.sender import Sender, SenderObserver
 from worker.streaming.throttled_connection import MOST_FRAMES as MOST_FRAMES_READ
 from worker.streaming.throttled_connection import ReadBudget
@@ -68,6 +69,10 @@ _CLOSING: Final = 0.5
 
 class Core(Protocol):
     """See LiveCall."""
+
+    @property
+    def lost(self) -> LostSound:
+        """What arrived and is not live."""
 
     def event(self, event: TapeEvent, logged: float) -> list[LiveItem]:
         """Takes the next event."""
@@ -176,6 +181,7 @@ class LiveStreams:
         while self._inbox:
             self._take_next()
         self._each_core(lambda core: core.end(self._clock()))
+        self._tell_lost()
         streams = [stream for group in self._groups for stream in group.streams]
         sending = max(0.0, within - _CLOSING)
         try:
@@ -246,6 +252,7 @@ class LiveStreams:
     def _advance(self) -> None:
         now = self._clock()
         self._each_core(lambda core: core.advance(now))
+        self._tell_lost()
         for group in self._groups:
             for stream in group.streams:
                 stream.advance(now)
@@ -278,6 +285,13 @@ class LiveStreams:
                 for stream in streams:
                     stream.take(item, now)
 
+    def _tell_lost(self) -> None:
+        """Tells the endpoints what their core has lost in all."""
+        for core, streams in self._groups:
+            lost = core.lost
+            for stream in streams:
+                stream.miss(lost)
+
     def _pop(self) -> _Waiting:
         waiting = self._inbox.popleft()
         if isinstance(waiting.event, FrameBatch):
@@ -293,6 +307,8 @@ class LiveStreams:
 
 class _Ended:
     """The core of live streams that failed; a Core."""
+
+    lost = LostSound(0.0, 0.0)
 
     def event(self, event: TapeEvent, logged: float) -> list[LiveItem]:
         return []

@@ -42,6 +42,7 @@ class SeparateSound:
         continuous: bool,
     ) -> None:
         self.refused = 0
+        """Packets of more sources than are heard at the same time."""
         self.noise = 0
         """Refreshes of comfort noise, which are nobody's speech."""
         self._rate = rate

@@ -45,7 +45,10 @@ def test_chunks_follow_one_another_and_are_100_ms_at_most() -> None:
 def test_what_comes_after_its_moment_is_left_out_and_counted() -> None:
     mixer = LiveMixer(16_000)
     mixer.take(960)
+    assert mixer.earliest is None
+    mixer.add(1_440, tone(0))
     mixer.add(480, tone(5))
+    assert mixer.earliest == 480
     assert values(mixer.take(1_920)) == [5] * 160 + [0] * 160
     assert mixer.left_out == 160
 

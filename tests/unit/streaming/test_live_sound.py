@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +21,8 @@ from worker.audio.opus import is_silence
 from worker.contracts.live_items import Isolation, LiveMix, LiveOpus, LivePcm
 from worker.platforms.registry import Platform
 from worker.stems.overflow import MOST_SOURCES
-from worker.streaming.live_sound import DEADLINE
+from worker.streaming.deliveries import PATIENCE
+from worker.streaming.live_sound import DEADLINE, PACKET_SECONDS, LostSound
 from worker.streaming.separate_sound import SeparateSound
 from worker.tape.codec import LoggedEvent
 from worker.tape.events import DocumentClosed, Frame, FrameBatch, RecordingResumed, RecordingStarted, Tick
@@ -243,6 +244,7 @@ def test_more_sources_than_are_served_take_no_memory_and_no_place_of_others() ->
     assert all(numbers(driven, source) == list(range(8)) for source in driven.packets)
     assert isinstance(driven.sound._sources, SeparateSound)
     assert driven.sound._sources.refused == 8 * 20
+    assert driven.sound.lost == pytest.approx((8 * 20 * PACKET_SECONDS,) * 2)
 
 
 @pytest.mark.parametrize("continuous", [False, True])
@@ -298,6 +300,15 @@ def test_who_was_silent_for_longest_gives_way_to_who_is_new(platform: Platform, 
     assert driven.packets.keys() == heard
     assert len(numbers(driven)) == 3 * 40
     assert len(list(driven.sound._sources.all())) <= MOST_SOURCES
+
+
+def test_a_source_that_comes_back_into_its_slot_is_known_there() -> None:
+    """Its new track is the one that has its slot, so a copy from another connection is one."""
+    spoken = [*range(50), *range(2_250, 2_400)]
+    frames = [frame(n) for n in spoken] + [frame(n, slot=1, delay=0.03) for n in spoken[50:]]
+    others = [Tick(at=ZERO + second, wall=0, elapsed=0) for second in range(1, 50)]
+    driven = drive(a_call(frames, *others, seconds=50), None)
+    assert numbers(driven) == spoken
 
 
 # Silence
@@ -386,6 +397,7 @@ def test_what_a_network_brings_that_stood_still_for_long_is_not_before_what_was_
     for one, other in pairwise(driven.pcm[7]):
         assert other.position >= one.position + len(one.pcm) // 2 * 3
     assert driven.sound.trimmed > 0
+    assert driven.sound.lost.separate >= driven.sound.trimmed / 16_000
 
 
 @pytest.mark.parametrize("platform", Platform)
@@ -460,8 +472,106 @@ def test_the_mix_is_the_sum_of_all_and_is_sent_as_time_advances() -> None:
     assert np.array_equal(mix, expected.clip(-32_768, 32_767))
     assert np.abs(mix).max() > 0
     lags = [logged - ZERO - item.position / 48_000 for logged, item in mixed if item.position > 0]
-    assert max(lags) < 0.55
+    assert max(lags) < PATIENCE + 0.2 + DEADLINE, "the next look after it is clear that no frames come"
     assert max(lags[:40]) < 0.04 + 2 * DEADLINE + 0.02 + 0.04
+
+
+def ticking(events: list[LoggedEvent], every: float = 0.04) -> list[LoggedEvent]:
+    """The events of a call, and looks for what is due between them."""
+    count = int((events[-1].logged - ZERO) / every)
+    times = [ZERO + number * every for number in range(1, count)]
+    looks = [LoggedEvent(at, Tick(at=at, wall=0, elapsed=0)) for at in times]
+    return sorted([*events, *looks], key=lambda each: each.logged)
+
+
+def logged_later(events: list[LoggedEvent], lag: Callable[[int], float]) -> list[LoggedEvent]:
+    """The events with each batch of frames ``lag`` of its number later, in order."""
+    last, out = 0.0, []
+    for number, (logged, event) in enumerate(events):
+        last = max(last, logged + (lag(number) if isinstance(event, FrameBatch) else 0))
+        out.append(LoggedEvent(last, event))
+    return out
+
+
+def talk(jitter: float = 0.0, freezes: tuple[float, float] = (0.0, 0.0)) -> list[Frame]:
+    """12 s of two speakers, who pause; what is sent during a freeze of the network arrives at its end, at 4 times real time."""
+    rng = random.Random(8)
+    begin, length = freezes
+    frames = []
+    for csrc, slot in ((7, 0), (8, 1)):
+        last = 0.0
+        for n in (n for n in range(600) if n % 200 < 170 + 10 * slot):
+            at = 0.02 * n + 0.03 + rng.random() * jitter
+            at = (
+                max(at, begin + length + (0.02 * n - begin) / 4)
+                if begin <= at < begin + length * 4 / 3
+                else at
+            )
+            last = max(at, last + 0.000_5)
+            frames.append(
+                frame(
+                    n, csrc=csrc, slot=slot, sequence=n - n // 200 * (30 - 10 * slot), delay=last - 0.02 * n
+                )
+            )
+    return frames
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.1])
+@pytest.mark.parametrize("freeze", [0.2, 0.4])
+def test_the_mix_has_all_that_a_network_that_stands_still_delivers_late(jitter: float, freeze: float) -> None:
+    driven = drive(ticking(a_call(talk(jitter, (5.0, freeze)), seconds=14)), 16_000, mixed=True)
+    assert driven.sound.lost == LostSound(0.0, 0.0)
+    assert sum(map(len, driven.packets.values())) == len(talk())
+
+
+@pytest.mark.parametrize("lag", [0.05, 0.2, 0.4, 0.8])
+def test_the_mix_has_all_that_comes_late_from_the_page(lag: float) -> None:
+    events = [
+        logged_later(a_call(talk(), seconds=14), lag_of)
+        for lag_of in (lambda _: lag, lambda n: lag * (n % 50 == 20))
+    ]
+    steady, at_times = (drive(ticking(each), 16_000, mixed=True) for each in events)
+    assert steady.sound.lost.mixed <= 2 * max(0.0, lag - PATIENCE), (
+        "of both, until the first frames have shown it"
+    )
+    if lag < PATIENCE:
+        assert at_times.sound.lost == LostSound(0.0, 0.0)
+
+
+@pytest.mark.parametrize("ahead", [-0.8, -0.2, 0.05, 0.2, 0.9])
+def test_a_document_whose_clock_is_wrong_costs_the_others_nothing(ahead: float) -> None:
+    """Every tenth packet is overtaken by others, within the deadline."""
+    frames = [frame(n, delay=0.05 if n % 10 == 5 else 0.0) for n in range(500)]
+    alone = a_call(frames, seconds=12)
+    batches = [each.logged for each in alone if isinstance(each.event, FrameBatch)]
+    others = [
+        LoggedEvent(
+            logged,
+            FrameBatch(2, 0, 0, [frame(2 * n, csrc=9, sequence=n, at=logged - ZERO - 0.005, delay=ahead)]),
+        )
+        for n, logged in enumerate(batches)
+    ]
+    events = sorted([*alone, *others], key=lambda each: each.logged)
+    driven = drive(ticking(events), 16_000, mixed=True)
+    assert numbers(driven) == list(range(500))
+    assert driven.sound.lost == LostSound(0.0, 0.0)
+
+
+def test_the_mix_waits_for_what_waits_for_missing_packets() -> None:
+    """Others speak on meanwhile."""
+    late = {100: 0.11, 101: 0.09, 102: 0.07}
+    frames = [frame(n, delay=late.get(n, 0.0)) for n in range(200)]
+    frames += [frame(n, csrc=8, slot=1) for n in range(200)]
+    driven = drive(a_call(frames, batch=0.02), 16_000, mixed=True)
+    assert numbers(driven) == list(range(200))
+    assert driven.sound.lost == LostSound(0.0, 0.0)
+
+
+@pytest.mark.parametrize("platform", Platform)
+def test_what_came_too_late_is_counted_in_seconds(platform: Platform) -> None:
+    frames = [frame(n, delay=0.2 if n in (20, 30) else 0) for n in range(100)]
+    driven = drive(a_call(frames, platform=platform), 16_000, mixed=True)
+    assert driven.sound.lost == pytest.approx((2 * PACKET_SECONDS,) * 2)
 
 
 def test_on_teams_the_mix_is_the_track_without_a_wait() -> None:
@@ -527,6 +637,20 @@ def test_after_a_pause_of_the_recording_the_sound_goes_on_at_its_place(
     assert numbers(driven) == [*range(100), *range(goes_on, goes_on + 100)]
     assert places(driven)[goes_on] == pytest.approx(0.02 * goes_on, abs=0.003)
     assert len(samples(driven.pcm[7])) == 200 * 320, "nothing is concealed"
+
+
+@pytest.mark.parametrize("platform", Platform)
+def test_a_pause_before_the_beginning_is_no_loss_either(platform: Platform) -> None:
+    """The recording is paused and goes on, before it is known when it began."""
+    driven = LiveDrive(platform, 16_000)
+    frames = [frame(n) for n in (*range(10), *range(30, 130))]
+    events = a_call(frames, RecordingResumed(at=ZERO + 0.59), platform=platform.value)
+    for logged, event in events[2:-1]:
+        driven.feed(event, logged)
+    driven.sound.begin(ZERO)
+    driven.feed(events[-1].event, events[-1].logged)
+    assert numbers(driven) == [*range(10), *range(30, 130)]
+    assert len(samples(driven.pcm[7])) == 110 * 320, "nothing is concealed"
 
 
 def test_the_end_sends_what_waits() -> None:

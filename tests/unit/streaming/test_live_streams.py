@@ -43,6 +43,7 @@ from worker.delivery.guarded_http import guarded_client
 from worker.platforms.registry import Platform
 from worker.streaming import live_streams
 from worker.streaming.endpoint_state import EndpointState
+from worker.streaming.live_sound import LostSound
 from worker.streaming.live_streams import LiveStreams
 from worker.tape.events import Frame, FrameBatch, RecordingStarted, TapeEvent, Tick
 
@@ -71,6 +72,7 @@ class ScriptedCore:
         self.events: list[TapeEvent] = []
         self.looks = 0
         self.ended = False
+        self.lost = LostSound(0.0, 0.0)
 
     def event(self, event: TapeEvent, logged: float) -> list[LiveItem]:
         self.events.append(event)
@@ -489,3 +491,21 @@ async def test_the_mix_and_sound_have_their_length_by_the_rate() -> None:
             room.events()
             await until(lambda: room.figures.dropped_seconds)
             assert round(room.figures.dropped_seconds, 6) == 0.12
+
+
+async def test_what_a_call_lost_is_told_once_to_each_that_wants_it() -> None:
+    """In seconds of the sound that goes there."""
+    wanted = {
+        (AUDIO_SEPARATE,): 0.3,
+        (AUDIO_MIXED,): 0.5,
+        (AUDIO_SEPARATE, AUDIO_MIXED): 0.8,
+        ("participant_events.join",): 0.0,
+    }
+    for events, seconds in wanted.items():
+        async with streaming([endpoint("ws://127.0.0.1/", events=events)]) as room:
+            looks = room.cores[0].looks
+            room.cores[0].lost = LostSound(0.1, 0.1)
+            await until(lambda: room.cores[0].looks > looks + 2)  # noqa: B023
+            room.cores[0].lost = LostSound(0.3, 0.5)
+            await room.streams.close(0.0)
+            assert room.figures.dropped_seconds == pytest.approx(seconds)

@@ -27,6 +27,7 @@ from worker.delivery.lookups import MOST_OF_WORKSPACE
 from worker.delivery.url_guard import UrlGuard
 from worker.platforms.registry import Platform
 from worker.streaming.endpoint_state import EndpointState
+from worker.streaming.live_sound import LostSound
 from worker.streaming.live_streams import LiveStreams
 from worker.tape.events import RecordingStarted, TapeEvent
 
@@ -35,6 +36,8 @@ EVENTS = ("participant_events.join",)
 
 class OneEvent:
     """A core that gives somebody's joining with the recording's beginning."""
+
+    lost = LostSound(0.0, 0.0)
 
     def event(self, event: TapeEvent, logged: float) -> list[LiveItem]:
         return [LiveStart(zero=1.0, relative_zero=1.0), LiveEvent(action=Action.JOIN, person=ANNA, at=0.0)]
