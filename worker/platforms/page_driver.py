@@ -70,7 +70,12 @@ class Reading(Generic[T]):
 
     async def look(self, page: Page | Frame) -> T:
         """The script's result. Raises PlaywrightError, and ValueError where it is not of the type."""
-        changed = await self._changed(page)
+        try:
+            changed = await self._changed(page)
+        except asyncio.CancelledError:
+            # The document may have told what it does not tell again.
+            self._prepared = None
+            raise
         if changed is not None:
             try:
                 self._seen = msgspec.convert(json.loads(changed), self._kind)

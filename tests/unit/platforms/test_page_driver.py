@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import cast
 
@@ -79,6 +80,39 @@ async def test_each_wanted_value_has_separate_changes() -> None:
     driver = PageDriver(cast(Page, page), "Stems")
     wanted = [{"text": True}, {"text": False}] * 2
     assert [(await driver.observe("read", each, Shown)).count for each in wanted] == [1, 2, 1, 2]
+
+
+class SlowDocument:
+    """A page with one state, which each preparation returns once; an answer may be held on its way."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+        self.on_its_way = asyncio.Event()
+        self._known: bool | None = None
+
+    async def evaluate_handle(self, script: str, wanted: object) -> SlowDocument:
+        self._known = False
+        return self
+
+    async def evaluate(self, script: str) -> str | None:
+        known, self._known = self._known, True
+        self.told.set()
+        await self.on_its_way.wait()
+        return None if known else '{"count": 1}'
+
+    def is_closed(self) -> bool:
+        return False
+
+
+async def test_what_a_document_told_to_a_look_that_was_cut_is_not_lost() -> None:
+    page = SlowDocument()
+    driver = PageDriver(cast(Page, page), "Stems")
+    cut = asyncio.create_task(driver.observe("read", {}, Shown))
+    await page.told.wait()
+    cut.cancel()
+    await asyncio.gather(cut, return_exceptions=True)
+    page.on_its_way.set()
+    assert (await driver.observe("read", {}, Shown)).count == 1
 
 
 class PageWithWaysOut(FakePage):
