@@ -15,17 +15,21 @@ from playwright.async_api import Locator
 from worker.browser.page_errors import first_line
 from worker.lifecycle.page_tasks import TaskOutcome
 from worker.platforms.meet import signs as meet
-from worker.platforms.page_driver import CLICK_TIMEOUT, PageDriver
+from worker.platforms.page_driver import PageDriver
 
 logger = logging.getLogger(__name__)
 
 PANEL_TIMEOUT: Final = 3.0
 """Seconds for the panel to show its first row, or to be gone. The page asks for the roster before it can show one."""
 
+PRESS_TIMEOUT: Final = 5.0
+"""Seconds for the page to take a press of the button: on a busy machine it draws the panel first, and one that was not pressed
+again stays open."""
+
 _ONE_NUMBER: Final = re.compile(r"^\D*\d+\D*$")
 
 _BESIDE: Final = (10.0, 10.0)
-"""CSS pixels from the window's corner: the pointer must not rest on the button, where it shows a card."""
+"""CSS pixels from the window's corner: the pointer must not rest on the button, where it shows a card that covers it."""
 
 
 async def open_and_close_people(driver: PageDriver) -> TaskOutcome:
@@ -39,13 +43,12 @@ async def open_and_close_people(driver: PageDriver) -> TaskOutcome:
         if not await button.count():
             logger.info("the page offers no panel of people")
             return TaskOutcome.ABSENT
-        if await button.get_attribute("aria-expanded", timeout=CLICK_TIMEOUT * 1000) == "true":
+        if await button.get_attribute("aria-expanded", timeout=PRESS_TIMEOUT * 1000) == "true":
             return TaskOutcome.DONE
         before = await rows.count()
-        await button.click(timeout=CLICK_TIMEOUT * 1000)
+        await _press(driver, button)
         opened = await _until(rows, lambda count: count > before)
-        await button.click(timeout=CLICK_TIMEOUT * 1000)
-        await driver.move_mouse(*_BESIDE)
+        await _press(driver, button)
         closed = await _until(rows, lambda count: count <= before)
     except PlaywrightError as error:
         driver.check_alive(error)
@@ -63,6 +66,11 @@ async def _button(driver: PageDriver) -> Locator:
     if await button.count():
         return button
     return driver.page.locator(meet.PEOPLE_CHIP.selector).filter(visible=True, has_text=_ONE_NUMBER).first
+
+
+async def _press(driver: PageDriver, button: Locator) -> None:
+    await button.click(timeout=PRESS_TIMEOUT * 1000)
+    await driver.move_mouse(*_BESIDE)
 
 
 async def _until(rows: Locator, condition: Callable[[int], bool]) -> bool:
