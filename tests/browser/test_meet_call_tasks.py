@@ -87,13 +87,13 @@ def roster_and_chat_are_there(
 
 
 ROWS = [
-    row("empty-call", scenario(Page(lobby=0.5)))._replace(
+    row("empty-call", scenario(Page(lobby=2.0)))._replace(
         steer=ends_once(lambda _, report: not report.leaves_empty_calls and not report.dialogs),
         check=page_is_as_it_was,
     ),
     row(
         "foreign-empty-call",
-        scenario(Page(lobby=0.5, still_there=0.5, still_there_patience=LONG, language="x-backwards")),
+        scenario(Page(lobby=2.0, still_there=0.5, still_there_patience=LONG, language="x-backwards")),
     )._replace(
         reason=Reason.ENDED_UNKNOWN,
         sub_code=None,
@@ -104,7 +104,7 @@ ROWS = [
         "roster-behind-the-panel",
         scenario(
             Page(
-                lobby=0.5,
+                lobby=2.0,
                 collections_need_panel=True,
                 waiting=[Waiting(name="Zoe Knock", at=0.0, until=LONG)],
                 chat=[SAID],

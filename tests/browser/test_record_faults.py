@@ -172,7 +172,7 @@ def crash_renderers() -> None:
 
 async def test_states_and_the_end_are_on_the_tape(tmp_path: Path) -> None:
     output, observer = tmp_path / "out", StateObserver()
-    async with Replica(meeting(2), tmp_path / "truth.jsonl") as replica:
+    async with Replica(meeting(2, lobby=2.0), tmp_path / "truth.jsonl") as replica:
         outcome = await recorded(replica, output, observer)
     events = events_of(output)
     states = [event.state for event in events if isinstance(event, StateChanged)]

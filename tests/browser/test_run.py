@@ -36,7 +36,7 @@ def aws() -> Iterator[Cloud]:
 async def test_a_job_is_recorded_and_reported_and_a_redelivery_changes_nothing(
     aws: Cloud, tmp_path: Path
 ) -> None:
-    scenario = conversation(7)
+    scenario = conversation(7, lobby=2.0)
     async with Replica(scenario, tmp_path / "truth.jsonl") as replica:
         more = {
             "custom_attributes": {"order": "7"},
