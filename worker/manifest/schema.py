@@ -129,6 +129,44 @@ class ParticipantStreams(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, streams=streams)
 
 
+class VideoSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """One video file, from meeting time ``start_seconds`` on, without sound.
+
+    ``codec`` is ``h264``, ``vp8``, ``vp9`` or ``av1``; the file's container is that of its name. ``width`` and ``height`` are
+    the largest in it, in pixels; ``fps`` is the frames per second of its ``intervals``, which are the stretches that hold
+    frames. ``lost`` counts the frames that arrived and are in no file, because they need others that did not arrive.
+    ``owner_evidence`` is how the owner was learned: ``stream_id``, ``csrc``, ``request`` or ``none``.
+    """
+
+    segment_index: int
+    url: str
+    filename: str
+    duration_seconds: float
+    width: int
+    height: int
+    codec: str
+    start_seconds: float
+    fps: float
+    frames: int
+    key_frames: int
+    lost: int
+    size_bytes: int
+    intervals: list[Interval]
+    owner_evidence: str
+
+
+class VideoStreams(msgspec.Struct, frozen=True, kw_only=True):
+    """What one participant showed: ``kind`` is ``webcam`` or ``screenshare``. The other fields are those of
+    ParticipantStreams; a screen share is its presenter's."""
+
+    participant_name: str
+    participant_id: str | None
+    name_source: str
+    is_host: bool
+    kind: str
+    segments: list[VideoSegment]
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The vendor's totals."""
 
@@ -235,7 +273,8 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole document. ``message`` exists only if there are no streams."""
+    """The whole document. ``message`` exists only if there are no audio streams, ``video_streams`` only if the job asks for
+    video."""
 
     bot_id: str
     audio_status: str = "Success"
@@ -244,6 +283,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     participants: list[ParticipantStreams]
     summary: Summary
     recording: Recording
+    video_streams: list[VideoStreams] | msgspec.UnsetType = msgspec.UNSET
 
     def segments(self) -> Iterator[tuple[ParticipantStreams, Segment]]:
         """Each segment with its participant, in the document's order."""

@@ -21,7 +21,7 @@ class RecordingRequest(NamedTuple):
     chat, None: nothing. ``failure`` is the folder for a snapshot of the page if the bot is not admitted or something fails,
     None: no snapshot. ``comes_back``: another attempt follows if this one ends with a fault. ``controls``: what the bot is told
     meanwhile, None: nothing. ``limits`` are those of what the page buffers, None: of a recording that nobody hears while it
-    runs.
+    runs. ``separate_video``: cameras and screen shares are recorded, too.
     """
 
     bot_id: str
@@ -34,6 +34,7 @@ class RecordingRequest(NamedTuple):
     comes_back: bool = False
     controls: Controls | None = None
     limits: TapLimits | None = None
+    separate_video: bool = False
 
 
 class Cost(NamedTuple):

@@ -1,7 +1,7 @@
 """The events of a tape, typed (pure).
 
-Two topics share a tape. ``frames`` holds MessagePack batches of encoded audio as the page's Web Worker sent them;
-``events`` holds everything else as JSON. All ``at`` and ``arrival`` times are seconds since the Unix epoch by the worker's
+Three topics share a tape. ``frames`` holds MessagePack batches of encoded audio as the page's Web Worker sent them; ``video``
+holds those of encoded video, where the job asks for it; ``events`` holds everything else as JSON. All ``at`` and ``arrival`` times are seconds since the Unix epoch by the worker's
 steady clock, which begins with the machine's time and is not set with it (a double resolves 0.24 µs there). On older tapes the
 page's times are by the page's own clock.
 """
@@ -69,6 +69,46 @@ class FrameBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
     sequence: int
     dropped: int
     frames: Annotated[list[Frame], msgspec.Meta(max_length=MOST_FRAMES)]
+
+
+class VideoFrame(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One encoded video frame, as RTCRtpScriptTransform gives it: whole, after reordering and RTX.
+
+    ``receiver``, ``ssrc``, ``csrcs`` and ``arrival`` are as in Frame. ``timestamp`` is 32-bit in RTP ticks (90 kHz).
+    ``frame_id`` is that of the dependency descriptor; None where the sender has none. ``spatial`` and ``temporal`` are the
+    layer's ids, 0 without layers. ``key``: it can be decoded by itself. ``width`` and ``height`` are in pixels, 0 where the
+    frame does not say them.
+    """
+
+    receiver: int
+    ssrc: int
+    csrcs: tuple[int, ...]
+    timestamp: int
+    frame_id: int | None
+    spatial: int
+    temporal: int
+    key: bool
+    width: int
+    height: int
+    payload_type: int
+    mime_type: str
+    arrival: UnixSeconds
+    payload: bytes
+
+
+MOST_VIDEO_FRAMES = 2_000
+"""Bound on the frames of a batch; 17 streams of 60 frames a second give 510 in half a second."""
+
+
+class VideoBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Video frames in arrival order, at most LONGEST_BATCH of them. The fields are those of FrameBatch; the batches of video
+    have their own ``sequence`` and ``dropped``.
+    """
+
+    document: int
+    sequence: int
+    dropped: int
+    frames: Annotated[list[VideoFrame], msgspec.Meta(max_length=MOST_VIDEO_FRAMES)]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake):
@@ -234,6 +274,21 @@ class ReceiverTapped(Event, frozen=True, kw_only=True):
     via: str
 
 
+class VideoTrackSeen(Event, frozen=True, kw_only=True):
+    """A ``track`` event of a video receiver, or a new description of its line; only on tapes of jobs that ask for video.
+
+    ``streams`` are the ids of the track's media streams, ``mid`` is the line's, ``slot`` its ``a=x-source-streamid``; both are
+    empty where there is none yet.
+    """
+
+    document: int
+    connection: int
+    receiver: int
+    streams: list[str]
+    mid: str = ""
+    slot: str = ""
+
+
 class ReceiverReport(Event, frozen=True, kw_only=True):
     """The watchdog's report on one audio receiver: inbound-rtp.packetsReceived, and the number of frames that were tapped."""
 
@@ -334,6 +389,7 @@ PageEvent: TypeAlias = (
     | ConnectionClosed
     | ConnectionStateChanged
     | ReceiverTapped
+    | VideoTrackSeen
     | ReceiverReport
     | ChannelMessage
     | SocketMessage
@@ -364,4 +420,4 @@ WorkerEvent: TypeAlias = (
 )
 """Events that the worker adds itself."""
 
-TapeEvent: TypeAlias = FrameBatch | PageEvent | WorkerEvent
+TapeEvent: TypeAlias = FrameBatch | VideoBatch | PageEvent | WorkerEvent
