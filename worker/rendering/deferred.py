@@ -14,7 +14,14 @@ from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform, UnknownPlatformError, read_platform
 from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
-from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, TapeStarted
+from worker.tape.events import (
+    FrameBatch,
+    RecordingEnded,
+    RecordingStarted,
+    TapeEvent,
+    TapeStarted,
+    VideoBatch,
+)
 from worker.tape.reader import TapeDamage
 
 
@@ -92,6 +99,8 @@ class DeferredRenderer:
         """Keeps an event; frames may arrive before the worker finds that it is in the call, so the latest may count."""
         if isinstance(event, TapeStarted):
             self._platform = read_platform(event.platform)
+        if isinstance(event, VideoBatch):
+            return
         if not isinstance(event, FrameBatch):
             self._held.append((event, logged))
         else:

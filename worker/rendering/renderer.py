@@ -35,6 +35,7 @@ from worker.tape.events import (
     RecordingResumed,
     RecordingStarted,
     TapeEvent,
+    VideoBatch,
 )
 from worker.tape.reader import TapeDamage
 
@@ -101,6 +102,8 @@ class Renderer:
 
     def feed(self, event: TapeEvent, logged: float) -> None:
         """Takes the tape's next event, with its log time in Unix seconds; frames before RecordingStarted do not count."""
+        if isinstance(event, VideoBatch):
+            return
         if isinstance(event, FrameBatch):
             self._facts.observe_frames(event)
             if self._clock is not None and not self._ended and event.frames:

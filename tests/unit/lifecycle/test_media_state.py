@@ -21,6 +21,7 @@ from worker.tape.events import (
     SocketMessage,
     TapDeaf,
     TapeEvent,
+    VideoBatch,
 )
 
 SPEECH = bytes([31 << 3]) + bytes(40)
@@ -49,7 +50,7 @@ def media(*events: TapeEvent) -> MediaState:
         if isinstance(event, FrameBatch):
             for each in event.frames:
                 media.observe(frames(each), each.arrival)
-        else:
+        elif not isinstance(event, VideoBatch):
             media.observe(event, event.at)
     return media.now
 
@@ -285,7 +286,9 @@ def test_speech_is_missed_at_a_deaf_receiver_until_speech_is_tapped_elsewhere(
 ) -> None:
     monitor = MediaMonitor()
     for event in (*ONE_DEAF, *events):
-        monitor.observe(event, event.frames[0].arrival if isinstance(event, FrameBatch) else event.at)
+        monitor.observe(
+            event, event.frames[0].arrival if isinstance(event, FrameBatch | VideoBatch) else event.at
+        )
     assert (monitor.now.missed_since, monitor.now.last_speech) == (missed_since, last_speech)
 
 

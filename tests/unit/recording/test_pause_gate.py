@@ -38,6 +38,7 @@ from worker.tape.events import (
     RecordingResumed,
     RecordingStarted,
     TapeEvent,
+    VideoBatch,
 )
 from worker.tape.writer import TapeWriter
 
@@ -87,7 +88,7 @@ def recorded(
     gate = PauseGate(lambda event: logged.append((event, now)), lambda: now)
     steps: list[tuple[float, int, TapeEvent]] = []
     for event in tape(platform, SECONDS, frames):
-        if isinstance(event, FrameBatch):
+        if isinstance(event, FrameBatch | VideoBatch):
             steps.append((max(each.arrival for each in event.frames) + delivery, 2, event))
         else:
             steps.append((event.at + recognized * isinstance(event, RecordingStarted), 0, event))
@@ -97,7 +98,7 @@ def recorded(
             steps.append((STARTED_AT + end, 1, RecordingResumed(at=STARTED_AT + end)))
     for at, _, event in sorted(steps, key=lambda step: step[:2]):
         now = at
-        if isinstance(event, FrameBatch):
+        if isinstance(event, FrameBatch | VideoBatch):
             gate.take(event)
             continue
         logged.append((event, now))

@@ -89,7 +89,7 @@ def test_a_part_that_a_tool_rewrote_in_chunks_is_read(tmp_path: Path, compressio
 
 def test_unknown_topics_are_skipped_and_unknown_events_reported(tmp_path: Path) -> None:
     messages = [
-        ("video", b"\x00"),
+        ("subtitles", b"\x00"),
         codec.encode(EVENTS[0]),
         ("events", b'{"type":"volcano","at":1}'),
         ("events", b'{"type":"state_changed","at":1}'),
