@@ -47,7 +47,7 @@ class _Picture(NamedTuple):
 
 
 def read_key_frame(payload: bytes) -> KeyFrame | None:
-    """What a key frame says, which is an IDR picture with its parameter sets; None for another frame. Raises VideoFrameError."""
+    """What a key frame says: an IDR picture and its parameter sets; None for another frame. Raises VideoFrameError."""
     sequences: dict[int, _Sequence] = {}
     pictures: dict[int, _Picture] = {}
     for count, unit in enumerate(_units(payload)):

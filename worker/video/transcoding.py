@@ -22,14 +22,14 @@ class TranscodeError(MeetstemsError):
 async def transcode(source: Path, target: Path) -> None:
     """Writes ``target``, H264 in MP4, from the video of ``source``, with the same frame times and end.
 
-    A file whose size changes becomes one of the largest width and height, to which smaller frames are scaled. ``target`` is there
-    when all of it is, and replaces a file of that name. Memory is bounded. Cancelling ends the process. Raises TranscodeError.
+    A file whose size changes becomes one of the largest width and height, to which smaller frames are scaled. ``target``
+    replaces a file of that name once all of it is written. Memory is bounded. Cancelling ends the process. Raises TranscodeError.
     """
     partial = target.with_name(f".{target.name}.partial")
     try:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", transcoding_process.__name__),
-            *(str(source.absolute()), str(partial.absolute())),
+            *(str(source), str(partial)),
             stdin=PIPE,
             stdout=PIPE,
             # Ctrl-C must reach the worker only, which decides when this process ends.

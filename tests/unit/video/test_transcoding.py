@@ -11,6 +11,10 @@ from worker.video.codecs import Container, VideoCodec
 from worker.video.transcoding import TranscodeError, transcode
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 async def test_a_file_becomes_h264_with_the_same_frame_times(tmp_path: Path) -> None:
     source, target = tmp_path / "a.webm", tmp_path / "a.mp4"
     write_stream(source, VideoCodec.VP8, Container.WEBM)
@@ -23,7 +27,7 @@ async def test_a_file_becomes_h264_with_the_same_frame_times(tmp_path: Path) -> 
     assert made.times == pytest.approx(original.times, abs=0.001)
     assert made.seconds == pytest.approx(original.seconds, abs=0.001)
     assert len(decoded(target)) == len(original.times)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "a.webm"]
+    assert names_in(tmp_path) == ["a.mp4", "a.webm"]
 
 
 async def test_what_cannot_be_transcoded_fails_alone(tmp_path: Path) -> None:
@@ -32,7 +36,7 @@ async def test_what_cannot_be_transcoded_fails_alone(tmp_path: Path) -> None:
         await transcode(tmp_path / "a.webm", tmp_path / "a.mp4")
     with pytest.raises(TranscodeError, match=r"b\.webm: cannot be transcoded: No such file"):
         await transcode(tmp_path / "b.webm", tmp_path / "a.mp4")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.webm"]
+    assert names_in(tmp_path) == ["a.webm"]
 
 
 async def test_a_target_that_cannot_be_written_fails_alone(tmp_path: Path) -> None:
@@ -48,4 +52,4 @@ async def test_cancelling_ends_the_process(tmp_path: Path) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert [path.name for path in tmp_path.iterdir()] == ["a.webm"]
+    assert names_in(tmp_path) == ["a.webm"]
