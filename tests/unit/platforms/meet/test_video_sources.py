@@ -173,7 +173,7 @@ def test_a_hostile_page_does_not_fill_the_memory() -> None:
 TEXTS = st.sampled_from(["", "s1", "s2", "\x00", "5.0.0/1s1"])
 EVENTS = st.one_of(
     st.builds(video_track, st.integers(0, 2), TEXTS, at=st.floats(0, 10)),
-    st.builds(lambda data, at: pushed(data, at), st.binary(max_size=60), st.floats(0, 10)),
+    st.builds(pushed, st.binary(max_size=60), st.floats(0, 10)),
     st.builds(
         lambda number, stream, kind, at: pushed(output(number, stream, kind), at),
         st.integers(1, 3),
