@@ -21,10 +21,21 @@ os.environ.setdefault("SVT_LOG", "1")
 _ENCODERS: Final = {
     VideoCodec.H264: (
         "libx264",
-        {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline", "x264-params": "scenecut=0:repeat-headers=1"},
+        {
+            "preset": "ultrafast",
+            "tune": "zerolatency",
+            "profile": "baseline",
+            "x264-params": "scenecut=0:repeat-headers=1",
+        },
     ),
-    VideoCodec.VP8: ("libvpx", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "error-resilient": "1"}),
-    VideoCodec.VP9: ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "error-resilient": "1"}),
+    VideoCodec.VP8: (
+        "libvpx",
+        {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "error-resilient": "1"},
+    ),
+    VideoCodec.VP9: (
+        "libvpx-vp9",
+        {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "error-resilient": "1"},
+    ),
     VideoCodec.AV1: ("libsvtav1", {"preset": "11", "crf": "40", "svtav1-params": "pred-struct=1:lp=1:scm=0"}),
 }
 
@@ -40,7 +51,13 @@ class Encoded(NamedTuple):
 
 @cache
 def encoded(
-    codec: VideoCodec, count: int = 20, width: int = 160, height: int = 90, *, keys_every: int = 10, shade: int = 0
+    codec: VideoCodec,
+    count: int = 20,
+    width: int = 160,
+    height: int = 90,
+    *,
+    keys_every: int = 10,
+    shade: int = 0,
 ) -> tuple[Encoded, ...]:
     """``count`` frames, each of another colour that grows with its number plus ``shade``; a key frame each ``keys_every``."""
     name, options = _ENCODERS[codec]
@@ -66,7 +83,9 @@ def encoded(
             frame.pict_type = av.video.frame.PictureType.I
         made += context.encode(frame)
     made += context.encode(None)
-    return tuple(Encoded(_as_delivered(codec, bytes(packet)), packet.is_keyframe, width, height) for packet in made)
+    return tuple(
+        Encoded(_as_delivered(codec, bytes(packet)), packet.is_keyframe, width, height) for packet in made
+    )
 
 
 def _as_delivered(codec: VideoCodec, payload: bytes) -> bytes:

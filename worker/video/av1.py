@@ -135,7 +135,9 @@ def _skip_operating_points(bits: BitReader) -> None:
 
 def _skip_tools(bits: BitReader) -> None:
     """Reads the flags from enable_interintra_compound to order_hint_bits."""
-    bits.read(4)  # enable_interintra_compound, enable_masked_compound, enable_warped_motion, enable_dual_filter
+    bits.read(
+        4
+    )  # enable_interintra_compound, enable_masked_compound, enable_warped_motion, enable_dual_filter
     order_hint = bits.flag()
     if order_hint:
         bits.read(2)  # enable_jnt_comp, enable_ref_frame_mvs

@@ -42,7 +42,9 @@ def read_header(codec: VideoCodec, payload: bytes) -> FrameHeader:
     if key is None:
         return FrameHeader(codec, key=False)
     if not (0 < key.width <= LARGEST and 0 < key.height <= LARGEST):
-        raise VideoFrameError(f"{codec}: a frame of {key.width}×{key.height}, expected sides of 1 to {LARGEST}")
+        raise VideoFrameError(
+            f"{codec}: a frame of {key.width}×{key.height}, expected sides of 1 to {LARGEST}"
+        )
     return FrameHeader(codec, True, *key)
 
 

@@ -125,7 +125,18 @@ def _sequence(unit: bytes) -> _Sequence:
         width -= unit_x * (left + right)
         height -= unit_y * (top + bottom)
     decoded = pixel_format(luma_bits, **_CHROMA[chroma])
-    reading = (profile, chroma, separate, luma_bits, chroma_bits, lossless, frame_number_bits, *order, references, gaps)
+    reading = (
+        profile,
+        chroma,
+        separate,
+        luma_bits,
+        chroma_bits,
+        lossless,
+        frame_number_bits,
+        *order,
+        references,
+        gaps,
+    )
     return _Sequence(number, width, height, decoded, (*reading, frames_only, fields, direct))
 
 

@@ -118,7 +118,9 @@ class VideoFile:
         if self.codec is VideoCodec.VP9 and self._container is Container.MP4:
             self._stream = _vp9_stream(self._output, header)
         else:
-            self._stream = self._output.add_mux_stream(self.codec.value, width=header.width, height=header.height)
+            self._stream = self._output.add_mux_stream(
+                self.codec.value, width=header.width, height=header.height
+            )
         self._stream.time_base = Fraction(1, TICKS)
 
     def _write_last(self, until_seconds: float) -> int:
@@ -151,7 +153,9 @@ class VideoFile:
 def _vp9_stream(output: OutputContainer, header: FrameHeader) -> Stream:
     """A stream with a pixel format, which the head of VP9 in MP4 says. PyAV can set one in a copy only: here of an IVF file's
     that has no frames."""
-    empty = b"DKIF\0\0\x20\0VP90" + bytes(4) + TICKS.to_bytes(4, "little") + (1).to_bytes(4, "little") + bytes(8)
+    empty = (
+        b"DKIF\0\0\x20\0VP90" + bytes(4) + TICKS.to_bytes(4, "little") + (1).to_bytes(4, "little") + bytes(8)
+    )
     with av.open(io.BytesIO(empty), "r", format="ivf") as template:
         stream = output.add_stream_from_template(template.streams.video[0], opaque=True)
     stream.codec_context.width, stream.codec_context.height = header.width, header.height
