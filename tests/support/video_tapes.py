@@ -18,7 +18,7 @@ from worker.platforms.registry import PLATFORMS, Platform
 from worker.rendering import renderer as renderer_module
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
-from worker.roster.video_sources import VideoEvidence, VideoKind, VideoOwner
+from worker.roster.video_sources import NOBODYS, VideoOwner, VideoSources
 from worker.tape.events import (
     TAPE_VERSION,
     RecordingEnded,
@@ -29,8 +29,6 @@ from worker.tape.events import (
     VideoFrame,
 )
 from worker.video.codecs import VideoCodec
-
-NOBODY = VideoOwner(None, VideoKind.WEBCAM, VideoEvidence.NONE)
 
 
 class ListedSources:
@@ -46,17 +44,19 @@ class ListedSources:
         return str(frame.csrcs[0]) if frame.csrcs else None
 
     def owner_of(self, key: str) -> VideoOwner:
-        return self._owners.get(key, NOBODY)
+        return self._owners.get(key, NOBODYS)
 
     def warnings(self) -> list[str]:
         return []
 
 
 def use_sources(
-    patch: pytest.MonkeyPatch, open_sources: Callable[[], object], platform: Platform = Platform.GOOGLE_MEET
+    patch: pytest.MonkeyPatch,
+    open_sources: Callable[[], VideoSources],
+    platform: Platform = Platform.GOOGLE_MEET,
 ) -> None:
     """Lets renderers of ``platform`` take ``open_sources`` in place of its own."""
-    entry = dataclasses.replace(PLATFORMS[platform], open_video_sources=open_sources)  # type: ignore[arg-type]
+    entry = dataclasses.replace(PLATFORMS[platform], open_video_sources=open_sources)
     patch.setattr(renderer_module, "PLATFORMS", MappingProxyType({**PLATFORMS, platform: entry}))
 
 
@@ -131,7 +131,9 @@ def _time(event: TapeEvent) -> float:
     return max((frame.arrival for frame in frames), default=0.0)
 
 
-def render_video(events: Iterable[TapeEvent], output: Path, *, mix: bool = False) -> tuple[Manifest, Exception | None]:
+def render_video(
+    events: Iterable[TapeEvent], output: Path, *, mix: bool = False
+) -> tuple[Manifest, Exception | None]:
     """Renders a tape; returns the manifest and the first failure."""
     deferred = DeferredRenderer(lambda platform: Renderer(output, platform, mix=mix))
     feed_all(deferred, events)

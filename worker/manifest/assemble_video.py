@@ -117,8 +117,10 @@ def _people(
         if showing[:2] in people:
             continue
         person = known.get(showing.device) if showing.device is not None else None
-        people[showing[:2]] = person or _person(showing.device, roster) or _Person(
-            next(free), Evidence.NONE.value, _is_host(showing.device, roster)
+        people[showing[:2]] = (
+            person
+            or _person(showing.device, roster)
+            or _Person(next(free), Evidence.NONE.value, _is_host(showing.device, roster))
         )
     return people
 

@@ -118,9 +118,7 @@ class DeferredRenderer:
         held = self._held_video
         held.append((batch, logged))
         self._held_video_bytes += _payload_bytes(batch)
-        while held and (
-            held[0][1] < logged - HELD_SECONDS or self._held_video_bytes > HELD_VIDEO_BYTES
-        ):
+        while held and (held[0][1] < logged - HELD_SECONDS or self._held_video_bytes > HELD_VIDEO_BYTES):
             self._held_video_bytes -= _payload_bytes(held.popleft()[0])
 
     def _pass(self, batch: FrameBatch, logged: float) -> None:

@@ -227,8 +227,7 @@ class Renderer:
     def _open_video(self) -> VideoRecording:
         """The recording's video, which is opened when something tells that there is any."""
         if self._video is None:
-            self._video = VideoRecording(self._output / STREAMS_FOLDER, getattr(self._entry, "open_video_sources")()  # noqa: B009
-            )
+            self._video = VideoRecording(self._output / STREAMS_FOLDER, self._entry.open_video_sources())
             if self._clock is not None:
                 self._video.begin(self._clock.zero)
         return self._video

@@ -18,7 +18,7 @@ from worker.manifest.schema import ParticipantStreams, VideoStreams
 from worker.rendering.meeting_clock import TOLERANCE, MeetingClock
 from worker.rendering.output import STREAMS_FOLDER
 from worker.roster.roster import Roster
-from worker.roster.video_sources import VideoEvidence, VideoKind, VideoOwner, VideoSources
+from worker.roster.video_sources import NOBODYS, VideoOwner, VideoSources
 from worker.stems.video_reordering import OrderedFrame, VideoReordering
 from worker.stems.video_track import StreamAddress, VideoPart, VideoTrack
 from worker.tape.events import (
@@ -217,7 +217,9 @@ class VideoRecording:
     def incomplete_files(self) -> list[str]:
         """The files that are not whole, or have not their final name."""
         parts = [part for part in self._parts() if part.failure is not None]
-        return [f"{STREAMS_FOLDER}/{part.path.name}" for part in parts + [each.part for each in self._unnamed]]
+        return [
+            f"{STREAMS_FOLDER}/{part.path.name}" for part in parts + [each.part for each in self._unnamed]
+        ]
 
     def warnings(self, streams: Sequence[VideoStreams]) -> list[str]:
         """Sentences about missing or doubtful video. ``streams`` are the manifest's."""
@@ -229,7 +231,7 @@ class VideoRecording:
         for count, sentence in (
             (self._missing, "batches of video frames are missing on the tape."),
             (self._dropped, "video frames were dropped by the page, which had no room for them."),
-            (self._unattributed, "video frames came before it was known what they show and were left out."),
+            (self._unattributed, "video frames came before it was known whose they are and were left out."),
             (self._foreign, "video frames have a codec that cannot be written and were left out."),
             (unreadable, "video frames could not be read and were left out."),
             (self._crowded, f"video frames were left out: more than {MOST_TRACKS} sources were shown."),
@@ -237,12 +239,17 @@ class VideoRecording:
         ):
             if count:
                 warnings.append(f"{count} {sentence}")
-        return warnings
+        return warnings + self._doubts()
+
+    def _doubts(self) -> list[str]:
+        try:
+            return [f"{_capitalized(each)}." for each in self._sources.warnings()]
+        except Exception as error:  # noqa: BLE001 - whatever it is costs these sentences alone
+            self._note_fault(error)
+            return []
 
     def _failures(self, streams: Sequence[VideoStreams]) -> Iterator[str]:
-        names = {
-            segment.filename: shown.participant_name for shown in streams for segment in shown.segments
-        }
+        names = {segment.filename: shown.participant_name for shown in streams for segment in shown.segments}
         for track in self._tracks.values():
             failed = [part for part in track.parts if part.failure is not None]
             for part in failed:
@@ -270,7 +277,7 @@ class VideoRecording:
             return self._sources.owner_of(source)
         except Exception as error:  # noqa: BLE001 - whatever it is costs this source its owner alone
             self._note_fault(error)
-            return VideoOwner(None, VideoKind.WEBCAM, VideoEvidence.NONE)
+            return NOBODYS
 
     def _parts(self) -> Iterator[VideoPart]:
         for track in self._tracks.values():
@@ -391,6 +398,10 @@ class _Unnamed(NamedTuple):
     part: VideoPart
     name: str
     error: Exception
+
+
+def _capitalized(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _run(track: VideoTrack, action: Callable[[], None]) -> None:

@@ -62,7 +62,9 @@ class VideoReordering:
             self._newest = self._last = None
             timestamp = frame.timestamp
         place = (timestamp, frame.spatial)
-        if (self._last is not None and place <= self._last) or any(each[:2] == place for each in self._waiting):
+        if (self._last is not None and place <= self._last) or any(
+            each[:2] == place for each in self._waiting
+        ):
             self.late += 1
             return
         self._newest = timestamp if self._newest is None else max(timestamp, self._newest)
