@@ -39,6 +39,7 @@ from worker.tape.events import (
     TapeStarted,
     VideoBatch,
     VideoTrackSeen,
+    WorkerEvent,
 )
 from worker.tape.reader import TapeDamage
 
@@ -64,8 +65,8 @@ class Renderer:
     """Writes stems, mix, manifest, meeting and timeline into ``output`` while events are fed; ``finish`` completes them.
 
     ``platform`` decides the roster decoder and the kind of stems. ``sinks`` are opened for each source and receive it while it
-    is written. ``video``: cameras and screen shares get files, too, as they do if the tape has any. A file that cannot be written
-    ends there, alone. Raises OSError if the folder cannot be made.
+    is written. ``video``: cameras and screen shares get files, too, as they do if the tape has any. A file that cannot be
+    written ends there, alone. Raises OSError if the folder cannot be made.
     """
 
     failure: Exception | None = None
@@ -116,41 +117,10 @@ class Renderer:
             if self._clock is not None and not self._ended and event.frames:
                 delivered = self._intake.take(event, logged, self._clock, self._delivered)
                 self._advance(delivered, delivered)
-            return
-        if isinstance(event, VideoBatch):
+        elif isinstance(event, VideoBatch):
             self._open_video().take(event, logged)
-            return
-        self._facts.observe(event)
-        self._decoder.observe(event)
-        self._stem_set.observe(event)
-        if self._video is not None:
-            self._video.observe(event, logged)
-        elif isinstance(event, VideoTrackSeen) or (isinstance(event, TapeStarted) and event.separate_video):
-            self._open_video().observe(event, logged)
-        if isinstance(event, RecordingStarted) and self._clock is None:
-            self._clock = MeetingClock(min(event.at, logged + TOLERANCE))
-            self._stem_set.begin(self._clock.zero)
-            if self._video is not None:
-                self._video.begin(self._clock.zero)
-            self._meeting.begin()
-            for resumed, its_log_time in self._resumed_before:
-                self._intake.note_resumed(self._clock.event_time(resumed, its_log_time))
-        if self._clock is None:
-            self._meeting.observe(event, None)
-            if isinstance(event, RecordingResumed):
-                self._resumed_before.append((event.at, logged))
-        elif not self._ended:
-            at = self._clock.event_time(event.at, logged)
-            self._meeting.observe(event, at)
-            if isinstance(event, RecordingResumed):
-                self._intake.note_resumed(at)
-            if isinstance(event, RecordingEnded):
-                self._now = max(0.0, at)
-                self._ended = True
-                if self._video is not None:
-                    self._video.close()
-            else:
-                self._advance(at, at if isinstance(event, PageEvent) else at - SLOWEST_DELIVERY)
+        else:
+            self._take_event(event, logged)
 
     def report_damage(self, damage: Sequence[TapeDamage]) -> None:
         """Takes what could not be read of the tape, for the manifest."""
@@ -224,6 +194,37 @@ class Renderer:
             return self._mixed < self._settled
         return False
 
+    def _take_event(self, event: PageEvent | WorkerEvent, logged: float) -> None:
+        self._facts.observe(event)
+        self._decoder.observe(event)
+        self._stem_set.observe(event)
+        if self._video is not None or _tells_of_video(event):
+            self._open_video().observe(event, logged)
+        if isinstance(event, RecordingStarted) and self._clock is None:
+            self._clock = MeetingClock(min(event.at, logged + TOLERANCE))
+            self._stem_set.begin(self._clock.zero)
+            if self._video is not None:
+                self._video.begin(self._clock.zero)
+            self._meeting.begin()
+            for resumed, its_log_time in self._resumed_before:
+                self._intake.note_resumed(self._clock.event_time(resumed, its_log_time))
+        if self._clock is None:
+            self._meeting.observe(event, None)
+            if isinstance(event, RecordingResumed):
+                self._resumed_before.append((event.at, logged))
+        elif not self._ended:
+            at = self._clock.event_time(event.at, logged)
+            self._meeting.observe(event, at)
+            if isinstance(event, RecordingResumed):
+                self._intake.note_resumed(at)
+            if isinstance(event, RecordingEnded):
+                self._now = max(0.0, at)
+                self._ended = True
+                if self._video is not None:
+                    self._video.close()
+            else:
+                self._advance(at, at if isinstance(event, PageEvent) else at - SLOWEST_DELIVERY)
+
     def _open_video(self) -> VideoRecording:
         """The recording's video, which is opened when something tells that there is any."""
         if self._video is None:
@@ -273,6 +274,12 @@ class Renderer:
                 "their time is that of the recording."
             )
         return warnings
+
+
+def _tells_of_video(event: PageEvent | WorkerEvent) -> bool:
+    return isinstance(event, VideoTrackSeen) or (
+        isinstance(event, TapeStarted) and bool(event.separate_video)
+    )
 
 
 def _open_stem_set(

@@ -38,7 +38,8 @@ WAIT: Final = 1.0
 its arrival, which tell what it shows. Both come up to half a second later (worker.tape.events.LONGEST_BATCH)."""
 
 MOST_STREAMS: Final = 512
-"""Streams (SSRCs of a receiver) that are followed at the same time; for more, the one that is silent for longest is given up."""
+"""Streams (SSRCs of a receiver) that are followed at the same time; for more, the one that is silent for longest is given
+up."""
 
 MOST_TRACKS: Final = 1_000
 """Sources that get files; a meeting shows some hundred people at most."""

@@ -23,7 +23,7 @@ LONGEST_PAUSE: Final = 3_600.0
 """Seconds without a frame after which another file begins; containers do not bear every gap."""
 
 MOST_FRAMES: Final = 400_000
-"""Frames of a file, 7 hours of 15 a second, after which another one begins at a key frame: an open file's index is in memory."""
+"""Frames of a file, 7 hours of 15 a second, after which another begins at a key frame: an open file's index is in memory."""
 
 MOST_AHEAD: Final = 1.0
 """Seconds after its arrival that a frame is shown at most, whatever its timestamp says."""
@@ -108,7 +108,7 @@ class VideoTrack:
         return self._file is not None
 
     def take(self, address: StreamAddress, frame: VideoFrame, arrival: float) -> None:
-        """Takes the next frame of the stream ``address``, in decoding order; it arrived at ``arrival`` (seconds of meeting time).
+        """Takes the next frame of the stream ``address``, in decoding order; ``arrival`` is in seconds of meeting time.
 
         Raises what reading or writing it raises; the caller has to call ``fail`` then.
         """
