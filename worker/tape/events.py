@@ -122,13 +122,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_sn
 
 
 class TapeStarted(Event, frozen=True, kw_only=True):
-    """The first event of every tape."""
+    """The first event of every tape. ``separate_video`` is there, and true, only if the job asks for video."""
 
     version: int
     bot_id: str = ""
     platform: str
     meeting_url: str
     bot_name: str
+    separate_video: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class StateChanged(Event, frozen=True, kw_only=True):
