@@ -11,6 +11,7 @@ from fixtures.replica.sdp import ABS_SEND_TIME, TRANSPORT_CC, Local
 from fixtures.replica.teams import sdp
 from fixtures.replica.teams.mix_scenario import AddedTrack, MixMedia, audio_lines
 from fixtures.replica.teams.video_lines import LOBBY_FIRST_SSRC, video_lines
+from fixtures.replica.video.sdp import VideoNumbers
 
 LOCAL = Local("user", "password", "AA:BB", "127.0.0.1", 5000)
 ONE = MixMedia()
@@ -185,9 +186,12 @@ def test_the_answer_takes_the_pages_h264_and_sends_on_all_lines() -> None:
 
 def test_the_pages_answer_tells_on_which_lines_it_takes_pictures() -> None:
     session = sdp.answered_session(H264_OFFER, audio_lines(ONE)[:1], VIDEOS, OWN_SOURCE, ONE)
-    assert sdp.video_mids(H264_OFFER, session) == {place: f"v{place}" for place in range(11)}
+    lines = sdp.sent_lines(H264_OFFER, session)
+    assert [(line.slot, line.mid) for line in lines] == [(place, f"v{place}") for place in range(1, 11)]
+    assert [line.rtx_ssrc - line.ssrc for line in lines] == [50] * 10
+    assert all(line.numbers == VideoNumbers("h264", 108, 109, {MID: 7}) for line in lines)
     without = H264_OFFER.replace("a=mid:v3\r\na=recvonly", "a=mid:v3\r\na=inactive")
-    assert 3 not in sdp.video_mids(without, session)
+    assert 3 not in {line.slot for line in sdp.sent_lines(without, session)}
 
 
 def test_the_lobby_numbers_its_lines_anew() -> None:
@@ -195,3 +199,13 @@ def test_the_lobby_numbers_its_lines_anew() -> None:
     assert [line.slot for line in in_lobby] == [*range(202, 213)]
     assert (in_lobby[0].stream, in_lobby[0].rtx_ssrc) == ("mainVideo-1001", 1051)
     assert in_lobby[-1].stream == "applicationsharingVideo-2001"
+
+
+def test_without_repeats_nothing_says_rtx() -> None:
+    quiet = video_lines(OWN_SOURCE, repeats=False)
+    offered = sdp.describe(sdp.offered_session(audio_lines(ONE), quiet, OWN_SOURCE, ONE), LOCAL, ONE)
+    session = sdp.answered_session(H264_OFFER, audio_lines(ONE)[:1], quiet, OWN_SOURCE, ONE)
+    for text in (offered, sdp.describe(session, LOCAL, ONE)):
+        assert "rtx" not in text
+        assert "FID" not in text
+    assert {line.numbers.rtx for line in sdp.sent_lines(H264_OFFER, session)} == {None}
