@@ -38,6 +38,13 @@ interface TappedReceiver {
   readonly receiver: RTCRtpReceiver;
 }
 
+/** What a description says of a line of video. */
+interface VideoLine {
+  /** Ids of media streams; without a prototype. */
+  readonly streams: string[];
+  slot: string;
+}
+
 interface Tile {
   participant_id: string;
   name: string;

@@ -87,6 +87,14 @@ class Tap {
     this.#events.add("receiver_tapped", { connection, receiver: tapped.index, kind, via });
   }
 
+  /**
+   * What is known of a receiver that was adopted.
+   * @param {RTCRtpReceiver} receiver
+   */
+  tapped(receiver) {
+    return this.#known.get(receiver);
+  }
+
   /** @param {number} connection */
   release(connection) {
     this.listening.forEach((tapped) => void (tapped.connection === connection && this.listening.delete(tapped)));

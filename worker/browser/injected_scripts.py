@@ -25,6 +25,9 @@ PAGE_FILES: Final = (
 )
 """In this order: a file uses what the files before it define. A platform's own files follow, then START_FILE."""
 
+VIDEO_PAGE_FILE: Final = "video_tracks.js"
+"""Comes after PAGE_FILES where video is asked for."""
+
 START_FILE: Final = "start.js"
 
 WORKER_FILES: Final = ("message_pack.js", "frame_batch.js", "batch_queue.js", "tap_worker.js")
@@ -93,8 +96,8 @@ def page_script(
     limits: TapLimits,
     video: VideoLimits | None = None,
 ) -> str:
-    """The init script of every document, with ``platform_files`` of browser_scripts among its files. Without ``video``, no video
-    is copied.
+    """The init script of every document, with ``platform_files`` of browser_scripts among its files. Without ``video``, it
+    copies no video.
 
     Its names stay inside a function, invisible to the page.
     """
@@ -103,7 +106,8 @@ def page_script(
     worker_limits = f"const LIMITS = {_json(limits)}, VIDEO_LIMITS = {_json(video)};"
     worker_source = _wrap(worker_limits, worker_files)
     config = _Config(binding, direct_binding, flush, worker_source, video is not None, limits)
-    return _wrap(f"const CONFIG = {_json(config)};", (*PAGE_FILES, *platform_files, START_FILE))
+    video_files = (VIDEO_PAGE_FILE,) if video else ()
+    return _wrap(f"const CONFIG = {_json(config)};", (*PAGE_FILES, *video_files, *platform_files, START_FILE))
 
 
 def _wrap(preamble: str, names: tuple[str, ...]) -> str:
