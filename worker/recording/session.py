@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from playwright.async_api import Page
 
+from worker.browser.injected_scripts import VideoLimits
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.page_snapshot import take_screenshot, take_snapshot
 from worker.browser.page_window import PageWindow
@@ -110,7 +111,10 @@ async def attend(
     _notify(partial(observer.state, State.STARTING))
     async with launch_browser(settings) as browser:
         context = await new_context(browser)
-        with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
+        video = request.separate_video
+        with TapeWriter(
+            request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS, video=video
+        ) as tape:
             clock = SteadyClock()
             media = MediaMonitor()
             recorder = Recorder(
@@ -125,7 +129,13 @@ async def attend(
             take = DeafnessWatch(gate.take).take
             scripts = PLATFORMS[request.link.platform].page_scripts
             tap = await Tap.attach(
-                context, take, scripts, request.limits, clock=clock, read_clocks=clock.read
+                context,
+                take,
+                scripts,
+                request.limits,
+                clock=clock,
+                read_clocks=clock.read,
+                video=VideoLimits() if video else None,
             )
             page = await tap.open_page()
             window = PageWindow(page, minimizes=settings.minimize)
