@@ -89,7 +89,7 @@ def write_files(folder: Path, frames: list[dict[str, Any]], *, webm: bool = Fals
         written.times.append(seconds)
         if header.key:
             last = header
-            if [header.width, header.height] != (written.sizes or [None])[-1]:
+            if [header.width, header.height] not in written.sizes[-1:]:
                 written.sizes.append([header.width, header.height])
     end = placed[-1].seconds + 0.05
     files[-1][0].close(end)
