@@ -77,7 +77,8 @@ def test_what_is_no_temporal_unit_is_refused(payload: bytes, reason: str) -> Non
 
 
 def sequence(bits: str) -> bytes:
-    """A sequence header as an OBU with a frame behind it."""
+    """A sequence header and its trailing bits (section 5.3.4) as an OBU, with a frame behind it."""
+    bits += "0" + "1"  # no film grain
     body = int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
     return bytes([0x0A, len(body)]) + body + FRAME
 
@@ -90,13 +91,25 @@ TOOLS = "000" + "0000" + "0" + "1" + "1" + "000"
 @pytest.mark.parametrize(
     ("head", "colour", "form"),
     [
-        ("000" + "00" + "00" + "00000" + "0" * 12 + "00100", "0" + "0" + "0" + "0", "yuv420p"),
-        ("000" + "00" + "00" + "00000" + "0" * 12 + "01000" + "1", "0" + "1", "gray"),
-        ("001" + "00" + "00" + "00000" + "0" * 12 + "00100", "0" + "0" + "0", "yuv444p"),
-        ("001" + "00" + "00" + "00000" + "0" * 12 + "00100", "0" + "1" + f"{1:08b}{13:08b}{0:08b}", "gbrp"),
-        ("010" + "00" + "00" + "00000" + "0" * 12 + "00100", "0" + "0" + "0" + "0", "yuv422p"),
-        ("010" + "00" + "00" + "00000" + "0" * 12 + "00100", "11" + "0" + "0" + "0" + "11", "yuv420p12le"),
-        ("010" + "00" + "00" + "00000" + "0" * 12 + "00100", "11" + "0" + "0" + "0" + "0", "yuv444p12le"),
+        ("000" + "00" + "00" + "00000" + "0" * 12 + "00100", "0" + "0" + "0" + "0" + "00" + "0", "yuv420p"),
+        ("000" + "00" + "00" + "00000" + "0" * 12 + "01000" + "1", "0" + "1" + "0" + "0", "gray"),
+        ("001" + "00" + "00" + "00000" + "0" * 12 + "00100", "0" + "0" + "0" + "0", "yuv444p"),
+        (
+            "001" + "00" + "00" + "00000" + "0" * 12 + "00100",
+            "0" + "1" + f"{1:08b}{13:08b}{0:08b}" + "0",
+            "gbrp",
+        ),
+        ("010" + "00" + "00" + "00000" + "0" * 12 + "00100", "0" + "0" + "0" + "0" + "0", "yuv422p"),
+        (
+            "010" + "00" + "00" + "00000" + "0" * 12 + "00100",
+            "11" + "0" + "0" + "0" + "11" + "00" + "0",
+            "yuv420p12le",
+        ),
+        (
+            "010" + "00" + "00" + "00000" + "0" * 12 + "00100",
+            "11" + "0" + "0" + "0" + "0" + "0",
+            "yuv444p12le",
+        ),
         (
             # Timing with equal intervals and a decoder model, two operating points with delays.
             "000"
@@ -111,7 +124,7 @@ TOOLS = "000" + "0000" + "0" + "1" + "1" + "000"
             + "1"
             + "00001"
             + ("0" * 12 + "00100" + "1" + "0" * 13 + "1" + "0000") * 2,
-            "1" + "0" + "0" + "0",
+            "1" + "0" + "0" + "0" + "00" + "0",
             "yuv420p10le",
         ),
     ],
@@ -123,7 +136,9 @@ def test_sequence_headers_of_all_forms(head: str, colour: str, form: str) -> Non
 
 
 def test_a_reduced_header_is_of_a_still_picture() -> None:
-    key = read_key_frame(sequence("000" + "1" + "1" + "00100" + SIZE + "000" + "000" + "0" + "0" + "0" + "0"))
+    key = read_key_frame(
+        sequence("000" + "1" + "1" + "00100" + SIZE + "000" + "000" + "0" + "0" + "0" + "0" + "00" + "0")
+    )
     assert key is not None
     assert (key.width, key.height) == (160, 90)
 
@@ -131,6 +146,6 @@ def test_a_reduced_header_is_of_a_still_picture() -> None:
 def test_frame_ids_and_order_hints_may_be_there() -> None:
     tools = "1" + "0000000" + "000" + "0000" + "1" + "00" + "0" + "1" + "0" + "1" + "000" + "000"
     head = "000" + "00" + "00" + "00000" + "0" * 12 + "00100"
-    key = read_key_frame(sequence(head + SIZE + tools + "1" + "0" + "0" + "0"))
+    key = read_key_frame(sequence(head + SIZE + tools + "1" + "0" + "0" + "0" + "00" + "0"))
     assert key is not None
     assert key.pixel_format == "yuv420p10le"
