@@ -68,7 +68,7 @@ class VideoFile:
         """Adds a frame that is shown from ``seconds`` on, on any clock: the first frame's are the file's time 0. Frames come in
         order; one that is not later than the one before is put right behind it. ``header`` is that of ``payload``.
 
-        Raises VideoWriteError if the file cannot be written, FFmpeg refuses a frame, or it is more than LONGEST_GAP behind the one
+        Raises VideoWriteError if the file cannot be written, FFmpeg refuses a frame, or it is LONGEST_GAP behind the one
         before; then ``close`` alone may be called. Raises ValueError if the first frame is no key frame, and for another codec.
         """
         if header.codec is not self.codec:
