@@ -101,7 +101,7 @@ def steps(facts: Facts) -> Iterator[Step]:
 
 
 def layout_steps(facts: Facts) -> Iterator[Step]:
-    """The steps to the layout with the most videos, and out of its dialog again. Whatever else asks for an answer comes first."""
+    """The steps to the layout with the most videos, and out of its dialog again. What else asks for an answer comes first."""
     if any(not dialog.layouts for dialog in facts.dialogs):
         return
     if meet.LAYOUT.name in facts.elements:
