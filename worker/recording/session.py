@@ -17,7 +17,7 @@ from playwright.async_api import Page
 from worker.browser.injected_scripts import VideoLimits
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.page_snapshot import take_screenshot, take_snapshot
-from worker.browser.page_window import PageWindow
+from worker.browser.page_window import MINIMIZES_WITH_VIDEO, PageWindow
 from worker.browser.tap import Tap
 from worker.contracts.vendor_words import words
 from worker.errors import cause
@@ -138,9 +138,17 @@ async def attend(
                 video=VideoLimits() if video else None,
             )
             page = await tap.open_page()
-            window = PageWindow(page, minimizes=settings.minimize)
+            minimizes = settings.minimize and (MINIMIZES_WITH_VIDEO or not request.separate_video)
+            window = PageWindow(page, minimizes=minimizes)
             signed_in = settings.storage_state is not None
-            call = open_call(request.link, page, request.bot_name, signed_in=signed_in, window=window)
+            call = open_call(
+                request.link,
+                page,
+                request.bot_name,
+                signed_in=signed_in,
+                window=window,
+                separate_video=request.separate_video,
+            )
             session = _Session(
                 request, browser, tap, page, window, call, recorder, gate, media, observer, stopped, clock
             )
