@@ -60,7 +60,7 @@ def video_request(
     slot: int | str, source: int, sequence: int, *, at: float, connection: int = 0, document: int = 1
 ) -> ChannelMessage:
     """The page's request (``sr``) for a source in a slot."""
-    info = {"sourceId": source, "streamMsid": slot, "fmtParams": []}
+    info: dict[str, object] = {"sourceId": source, "streamMsid": slot, "fmtParams": []}
     control = {"sequenceNumber": sequence, "controlInfo": info}
     entry = {"type": "sr", "controlVideoStreaming": control}
     return main_channel(entry, at=at, sent=True, connection=connection, document=document)

@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from worker.video.codecs import VideoCodec
+from worker.video.codecs import Container, VideoCodec
+from worker.video.frame_header import read_header
+from worker.video.video_file import VideoFile
 
 FPS: Final = 15
 
@@ -96,3 +99,12 @@ def _as_delivered(codec: VideoCodec, payload: bytes) -> bytes:
 def joined(*streams: Iterable[Encoded]) -> list[Encoded]:
     """One stream after the other."""
     return [frame for stream in streams for frame in stream]
+
+
+def write_stream(path: Path, codec: VideoCodec, container: Container, frames: Iterable[Encoded] = ()) -> None:
+    """Writes a file of ``frames``, or of twenty, at FPS."""
+    file = VideoFile(path, codec, container)
+    number = 0
+    for number, frame in enumerate(frames or encoded(codec)):
+        file.write(number / FPS, frame.payload, read_header(codec, frame.payload))
+    file.close((number + 1) / FPS)

@@ -109,6 +109,8 @@ class Renderer:
 
     def feed(self, event: TapeEvent, logged: float) -> None:
         """Takes the tape's next event, with its log time in Unix seconds; frames before RecordingStarted do not count."""
+        if isinstance(event, VideoBatch):
+            return
         if isinstance(event, FrameBatch):
             self._facts.observe_frames(event)
             if self._clock is not None and not self._ended and event.frames:

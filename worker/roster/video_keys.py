@@ -56,7 +56,7 @@ class Bounded(Generic[K, V]):
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._entries: dict[K, V] = {}
+        self._entries: OrderedDict[K, V] = OrderedDict()
 
     def __contains__(self, key: K) -> bool:
         return key in self._entries
@@ -68,6 +68,6 @@ class Bounded(Generic[K, V]):
     def put(self, key: K, value: V) -> V:
         """Adds the value, and returns it."""
         if key not in self._entries and len(self._entries) >= self._limit:
-            del self._entries[next(iter(self._entries))]
+            self._entries.popitem(last=False)
         self._entries[key] = value
         return value

@@ -20,7 +20,7 @@ _READERS: Final = {
 
 
 class FrameHeader(NamedTuple):
-    """A frame's header. ``key``: decoding can begin with it, and the other fields are set; without ``key`` they are 0 and empty.
+    """A frame's header. ``key``: decoding can begin with it; then the other fields are set, else they are 0 and empty.
 
     ``width`` and ``height`` are in pixels (1 to LARGEST), ``pixel_format`` is FFmpeg's name of the decoded form
     (``yuv420p``), ``configuration`` is opaque: what a decoder is set up with, for ``needs_new_file``.

@@ -19,7 +19,12 @@ MOST_UNITS: Final = 300
 _WITH_CHROMA: Final = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 """profile_idc values whose sequence parameter sets say the chroma format (section 7.3.2.1.1)."""
 
-_CHROMA: Final = ({"mono": True}, {}, {"halved_y": False}, {"halved_x": False, "halved_y": False})
+_CHROMA: Final[tuple[dict[str, bool], ...]] = (
+    {"mono": True},
+    {},
+    {"halved_y": False},
+    {"halved_x": False, "halved_y": False},
+)
 """By chroma_format_idc."""
 
 
@@ -42,7 +47,7 @@ class _Picture(NamedTuple):
 
 
 def read_key_frame(payload: bytes) -> KeyFrame | None:
-    """What a key frame says: an IDR picture that comes with its parameter sets; None for another frame. Raises VideoFrameError."""
+    """What a key frame says: an IDR picture and its parameter sets; None for another frame. Raises VideoFrameError."""
     sequences: dict[int, _Sequence] = {}
     pictures: dict[int, _Picture] = {}
     for count, unit in enumerate(_units(payload)):

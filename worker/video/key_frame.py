@@ -22,7 +22,7 @@ class KeyFrame(NamedTuple):
 
 
 def pixel_format(bit_depth: int, *, mono: bool = False, halved_x: bool = True, halved_y: bool = True) -> str:
-    """FFmpeg's name of a planar format: 8, 10 or 12 bits a sample, and whether its colour planes have half the width and height.
+    """FFmpeg's name of a planar format: its bits a sample, and whether its colour planes have half the width and height.
 
     Raises VideoFrameError for a form that has no name.
     """

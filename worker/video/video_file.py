@@ -26,8 +26,8 @@ LONGEST_GAP: Final = 6 * 3_600
 """Seconds between two frames of a file at most: MP4 has 31 bits for a frame's duration."""
 
 _OPTIONS: Final = {
-    # While it is written, an MP4 file is a row of fragments of two seconds, each readable; ``close`` makes it a plain one with an
-    # index. So a file whose disk is full can be played, and no more than a fragment is in memory.
+    # While it is written, an MP4 file is a row of fragments of two seconds, each readable; ``close`` makes it a plain one with
+    # an index. So a file whose disk is full can be played, and no more than a fragment is in memory.
     Container.MP4: {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": "2000000"},
     # A cluster is in memory until it is full.
     Container.WEBM: {"cluster_size_limit": "1000000", "cluster_time_limit": "2000"},
@@ -94,8 +94,8 @@ class VideoFile:
         self.key_frames += header.key
 
     def close(self, end_seconds: float) -> None:
-        """Ends the file: the last frame is shown until ``end_seconds``, at least for one tick. Raises VideoWriteError; after that,
-        and when it is called again, it does nothing."""
+        """Ends the file: the last frame is shown until ``end_seconds``, at least for one tick. Raises VideoWriteError. After an
+        error, and when it is called again, it does nothing."""
         if self._closed:
             return
         if self._last is not None:

@@ -3,15 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.support.full_disk import files_limited_to
 from tests.support.video_checks import decoded, decoded_frames, probed
 from tests.support.video_streams import FPS, Encoded, encoded, joined
 from worker.video.codecs import Container, VideoCodec
 from worker.video.frame_header import read_header
-from worker.video.video_file import TICKS, VideoFile, VideoWriteError
+from worker.video.video_file import TICKS, VideoFile
 
 FORMS = [
     (VideoCodec.H264, Container.MP4),

@@ -124,8 +124,8 @@ class MeetRosterDecoder:
         return self._owners.tenure(source, at)
 
     def owner_in(self, source: int, tenure: int) -> str | None:
-        """The device whose source that is in this tenure, by the platform's messages; None: not known. Numbers in tiles may be of
-        sound or of video.
+        """The device whose source that is in this tenure, by the platform's messages; None: not known. A number in a tile may
+        be its sound's or its video's.
         """
         owner = self._owners.owner_in(source, tenure)
         named = owner is not None and any(each.strength > Evidence.TILES.strength for each in owner.evidence)

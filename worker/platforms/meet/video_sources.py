@@ -1,11 +1,11 @@
 """Finds whose video each receiver of a Google Meet call shows (pure).
 
-The id of a track's media stream is the stream id of a device's video output, which ``collections`` names, sooner or later. Where
-frames list a contributing source (CSRC) that is a known device's, it is decisive: a receiver may be a slot whose person changes,
-and what is in the packets is stronger than what was said of the line.
+The id of a track's media stream is the stream id of a device's video output, which ``collections`` names, sooner or later.
+Where frames list a contributing source (CSRC) that is a known device's, it is decisive: a receiver may be a slot whose person
+changes, and what is in the packets is stronger than what was said of the line.
 
-Assumed, and nowhere documented: a new ``track`` event precedes the frames of another source on its receiver, and these begin with
-a key frame. Frames of the next source that came before the event cannot be told from those of the last.
+Assumed, and nowhere documented: a new ``track`` event precedes the frames of another source on its receiver, and these begin
+with a key frame. Frames of the next source that came before the event cannot be told from those of the last.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Finds whose video each receiver of a Microsoft Teams call shows (pure).
 
-A receiver belongs to a slot (``a=x-source-streamid`` of its line), the page requests a person's source for a slot by ``sr`` on the
-main channel, and the roster says whose source that is. Sources are numbered anew in each session; the lobby's numbers are other
-people's in the call, so what the page requests while the bot waits there is nobody's.
+A receiver belongs to a slot (``a=x-source-streamid`` of its line), the page requests a person's source for a slot by ``sr`` on
+the main channel, and the roster says whose source that is. Sources are numbered anew in each session; the lobby's numbers are
+other people's in the call, so what the page requests while the bot waits there is nobody's.
 
 After a request the slot goes on showing the former source for a while. A receiver's source changes with a key frame only, so
 
@@ -10,13 +10,14 @@ After a request the slot goes on showing the former source for a while. A receiv
 - the first key frame after its answer (``sr_res``) is the requested source's, or that of a later request,
 - a key frame in between may be of either, and so may all frames after it: they are nobody's until the next key frame.
 
-Assumed, and not to be seen from here: the service begins to send the requested source, by a key frame, after it has answered, and
-no key frame of the former source comes after the answer. Where the service never answers at all, a request counts as answered
-UNANSWERED seconds after it was sent. A slot whose page requests "whoever is worth showing", one that was never requested and one
-that is not known have a source without an owner, unless the frames list a contributing source that is a known camera or screen.
+Assumed, and not to be seen from here: the service begins to send the requested source, by a key frame, after it has answered,
+and no key frame of the former source comes after the answer. Where the service never answers at all, a request counts as
+answered UNANSWERED seconds after it was sent. A slot for which the page requests "whoever is worth showing", one that was never
+requested and one that is not known have a source without an owner, unless the frames list a contributing source that is a known
+camera or screen.
 
-Chromium holds frames of H.264 back while packets before them are missing, so a lost key frame hides what follows; of other codecs
-it passes them on, and they would be taken for the former source's.
+Chromium holds frames of H.264 back while packets before them are missing, so a lost key frame hides what follows; of other
+codecs it passes them on, and they would be taken for the former source's.
 """
 
 from __future__ import annotations
@@ -127,12 +128,10 @@ class TeamsVideoSources:
         if named is not None:
             if requested is not None and requested not in (named, ANY_SOURCE):
                 self._warn(CONTRADICTION)
-            evidence, source = VideoEvidence.CSRC, named
-        else:
-            evidence, source = VideoEvidence.REQUEST, requested
-        if source is None:
+            return self._key_of(document, line, named, VideoEvidence.CSRC, frame)
+        if requested is None:
             return self._keys.key_of(document, frame, None)
-        return self._key_of(document, line, source, evidence, frame)
+        return self._key_of(document, line, requested, VideoEvidence.REQUEST, frame)
 
     def owner_of(self, key: str) -> VideoOwner:
         """See VideoSources."""
@@ -256,7 +255,9 @@ _UNKNOWN_LINE: Final = _Line(0.0, -1, "", "")
 
 
 class _Receiver:
-    """The lines of one receiver, and the requests of which one is shown: those with numbers from ``low`` to ``high``. Both are None until a key frame."""
+    """The lines of one receiver, and the requests of which one is shown: those with numbers from ``low`` to ``high``. Both are
+    None until a key frame.
+    """
 
     def __init__(self) -> None:
         self.low: int | None = None
