@@ -11,7 +11,6 @@ from math import inf
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from playwright.async_api import Page
 
 from worker.browser.launch import BrowserSession, launch_browser, new_context
@@ -58,6 +57,7 @@ from worker.tape.events import (
     RecordingStarted,
     StateChanged,
     TapeStarted,
+    VideoRequested,
     WorkerEvent,
 )
 from worker.tape.writer import TapeWriter
@@ -222,9 +222,10 @@ class _Session:
                 platform=self._platform,
                 meeting_url=self._request.link.shown,
                 bot_name=self._request.bot_name,
-                separate_video=self._request.separate_video or msgspec.UNSET,
             )
         )
+        if self._request.separate_video:
+            self._recorder.take(VideoRequested(at=self._clock()))
         if self._controls.paused or self._waits_for_start:
             self._gate.close(-inf)
         self._controls.attach(self._follow_controls)

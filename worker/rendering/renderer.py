@@ -36,8 +36,8 @@ from worker.tape.events import (
     RecordingResumed,
     RecordingStarted,
     TapeEvent,
-    TapeStarted,
     VideoBatch,
+    VideoRequested,
     VideoTrackSeen,
     WorkerEvent,
 )
@@ -109,8 +109,6 @@ class Renderer:
 
     def feed(self, event: TapeEvent, logged: float) -> None:
         """Takes the tape's next event, with its log time in Unix seconds; frames before RecordingStarted do not count."""
-        if isinstance(event, VideoBatch):
-            return
         if isinstance(event, FrameBatch):
             self._facts.observe_frames(event)
             if self._clock is not None and not self._ended and event.frames:
@@ -276,9 +274,7 @@ class Renderer:
 
 
 def _tells_of_video(event: PageEvent | WorkerEvent) -> bool:
-    return isinstance(event, VideoTrackSeen) or (
-        isinstance(event, TapeStarted) and bool(event.separate_video)
-    )
+    return isinstance(event, VideoRequested | VideoTrackSeen)
 
 
 def _open_stem_set(
