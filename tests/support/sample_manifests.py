@@ -6,7 +6,7 @@ import random
 
 import msgspec
 
-from worker.manifest.filenames import file_name, stream_id
+from worker.manifest.filenames import file_name, stream_id, video_file_name
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import (
     Interval,
@@ -18,6 +18,8 @@ from worker.manifest.schema import (
     Source,
     Stream,
     Summary,
+    VideoSegment,
+    VideoStreams,
 )
 
 NAMES = (
@@ -88,6 +90,41 @@ def participant(
         name_source=named_by,
         is_host=number == 1,
         streams=[Stream(stream_id=stream_id(name, device, 1000 + number), segments=list(segments))],
+    )
+
+
+def video_segment(name: str, intervals: list[Interval], *, url: str | None = None) -> VideoSegment:
+    """A file from the first of ``intervals`` to the end of the last."""
+    file = video_file_name(name, f"spaces/demo/devices/{name}", "", 0, "webcam", "mp4")
+    start, end = intervals[0][0], intervals[-1][1]
+    return VideoSegment(
+        segment_index=0,
+        url=f"streams/{file}" if url is None else url,
+        filename=file,
+        duration_seconds=end - start,
+        width=640,
+        height=360,
+        codec="vp9",
+        start_seconds=start,
+        fps=15.0,
+        frames=round(15 * sum(to - since for since, to in intervals)),
+        key_frames=3,
+        lost=2,
+        size_bytes=12_345,
+        intervals=intervals,
+        owner_evidence="stream_id",
+    )
+
+
+def shown(number: int, name: str, kind: str, *segments: VideoSegment) -> VideoStreams:
+    """What a participant showed; with ``number`` the same as ``participant``."""
+    return VideoStreams(
+        participant_name=name,
+        participant_id=f"spaces/demo/devices/{number}",
+        name_source="collections",
+        is_host=number == 1,
+        kind=kind,
+        segments=list(segments),
     )
 
 

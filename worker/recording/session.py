@@ -11,7 +11,6 @@ from math import inf
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from playwright.async_api import Page
 
 from worker.browser.injected_scripts import VideoLimits
@@ -59,6 +58,7 @@ from worker.tape.events import (
     RecordingStarted,
     StateChanged,
     TapeStarted,
+    VideoRequested,
     WorkerEvent,
 )
 from worker.tape.writer import TapeWriter
@@ -240,9 +240,10 @@ class _Session:
                 platform=self._platform,
                 meeting_url=self._request.link.shown,
                 bot_name=self._request.bot_name,
-                separate_video=self._request.separate_video or msgspec.UNSET,
             )
         )
+        if self._request.separate_video:
+            self._recorder.take(VideoRequested(at=self._clock()))
         if self._controls.paused or self._waits_for_start:
             self._gate.close(-inf)
         self._controls.attach(self._follow_controls)
