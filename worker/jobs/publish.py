@@ -1,4 +1,4 @@
-"""Uploads a recording's finished files: first the speakers' files and the manifest, then the rest."""
+"""Uploads a recording's finished files: first the speakers' files and the manifest, then the rest, then the videos."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.lease import LeaseLostError
 from worker.delivery.object_store import ObjectStore, PreconditionFailedError
+from worker.manifest.schema import Manifest, encode_manifest
 from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, MEETING_FILE, STREAMS_FOLDER, TIMELINE_FILE
 
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPES: Final = {
     ".webm": "audio/webm",
+    ".mp4": "video/mp4",
     ".wav": "audio/wav",
     ".json": "application/json",
     ".html": "text/html; charset=utf-8",
@@ -50,6 +52,14 @@ def publish_audio(
     if (output / MEETING_FILE).is_file():
         _upload_meeting(store, keys, output, done)
     _upload(store, keys, output, done, output / MANIFEST_FILE)
+
+
+def publish_manifest_again(store: ObjectStore, keys: AttemptKeys, manifest: Manifest) -> None:
+    """Uploads the manifest in the place of the one that is there: its videos have become other files.
+
+    Blocks; raises what the store raises.
+    """
+    store.put(keys.file(MANIFEST_FILE), encode_manifest(manifest), content_type=CONTENT_TYPES[".json"])
 
 
 def publish_rest(

@@ -54,6 +54,7 @@ class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
     attempts: list[int]
     platform: Platform
     separate_audio: bool
+    transcode_video: bool = False
     work: str
     log_json: bool | None
 
@@ -74,6 +75,7 @@ def recovery_task(
         attempts=attempts,
         platform=job.platform,
         separate_audio=job.separate_audio,
+        transcode_video=worker_settings.transcode_video,
         work=str(work),
         log_json=worker_settings.log_json,
     )
