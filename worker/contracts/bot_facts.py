@@ -9,7 +9,15 @@ from typing import Any, Final
 import msgspec
 
 from worker.contracts.job import Job
-from worker.contracts.status import AUDIO_SUCCESS, REALTIME_ENDPOINT, BotStatus, EndpointChange, StatusChange
+from worker.contracts.status import (
+    AUDIO_SUCCESS,
+    REALTIME_ENDPOINT,
+    VIDEO_FAILED,
+    VIDEO_IN_PROGRESS,
+    BotStatus,
+    EndpointChange,
+    StatusChange,
+)
 from worker.iso_time import iso_utc
 from worker.manifest.schema import Manifest
 from worker.states import State
@@ -64,6 +72,16 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     def has_audio(self) -> bool:
         """Whether the document of the audio streams is final."""
         return self.status is not None and self.status.audio_status == AUDIO_SUCCESS
+
+    @property
+    def has_video(self) -> bool:
+        """Whether the document of the audio streams is final with its videos, also if there are none."""
+        return self.has_audio and self.status is not None and self.status.video_status != VIDEO_IN_PROGRESS
+
+    @property
+    def video_failed(self) -> bool:
+        """Whether somebody showed a video, and no file of it could be kept."""
+        return self.status is not None and self.status.video_status == VIDEO_FAILED
 
     @property
     def is_in_call(self) -> bool:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from worker.delivery.bucket_layout import AttemptKeys
@@ -14,13 +14,19 @@ from worker.delivery.errors import DeliveryError
 from worker.delivery.lease import LeaseLostError
 from worker.delivery.object_store import ObjectStore, PreconditionFailedError
 from worker.manifest.schema import Manifest, encode_manifest
-from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, MEETING_FILE, STREAMS_FOLDER, TIMELINE_FILE
+from worker.rendering.output import (
+    AUDIO_FILE,
+    MANIFEST_FILE,
+    MEETING_FILE,
+    STREAMS_FOLDER,
+    TIMELINE_FILE,
+    VIDEO_FOLDER,
+)
 
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPES: Final = {
     ".webm": "audio/webm",
-    ".mp4": "video/mp4",
     ".wav": "audio/wav",
     ".json": "application/json",
     ".html": "text/html; charset=utf-8",
@@ -28,6 +34,9 @@ CONTENT_TYPES: Final = {
     ".png": "image/png",
     ".txt": "text/plain; charset=utf-8",
 }
+
+VIDEO_TYPES: Final = {".mp4": "video/mp4", ".webm": "video/webm"}
+"""Of the files in VIDEO_FOLDER."""
 
 MEETING_PATIENCE: Final = 30.0
 """Seconds for which a refused request for a meeting.json is tried again; the audio waits for it, and then goes without it."""
@@ -37,6 +46,13 @@ _AT_ONCE: Final = 4
 
 Done = Callable[[int], None]
 """Called with the size in bytes of each file that was uploaded, from any thread."""
+
+
+def content_type_of(key: str) -> str:
+    """The content type of a file of a recording, by its key."""
+    path = PurePosixPath(key)
+    known = VIDEO_TYPES if path.parent.name == VIDEO_FOLDER else CONTENT_TYPES
+    return known.get(path.suffix, "application/octet-stream")
 
 
 def publish_audio(

@@ -13,14 +13,12 @@ from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.lease import LeaseLostError
 from worker.delivery.object_store import ObjectStore, PreconditionFailedError
+from worker.jobs.publish import VIDEO_TYPES
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.merge_videos import only_videos
 from worker.manifest.schema import Manifest
 
 logger = logging.getLogger(__name__)
-
-VIDEO_TYPES: Final = {".mp4": "video/mp4", ".webm": "video/webm"}
-"""Content types of video files."""
 
 PATIENCE_AFTER_LOSS: Final = 30.0
 """Seconds for which a refused upload is tried again once another video could not be uploaded in all its time."""

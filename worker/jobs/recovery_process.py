@@ -30,6 +30,7 @@ from worker.manifest.merge import RecordedAttempt
 from worker.monitoring.logs import configure_logging
 from worker.platforms.registry import Platform
 from worker.settings import Encryption, WorkerSettings
+from worker.video.transcoding import transcode
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ def main() -> int:
             Path(task.work),
             platform=task.platform,
             separate_audio=task.separate_audio,
+            transcode=transcode if task.transcode_video else None,
         )
     except (MeetstemsError, OSError) as error:
         logger.error("the earlier attempts cannot be recovered: %s", error)

@@ -14,7 +14,7 @@ import msgspec
 from worker.contracts.bot_facts import BotFacts
 from worker.contracts.job import Job
 from worker.contracts.json_body import JobError
-from worker.contracts.recall_documents import AUDIO_MIXED, AUDIO_SEPARATE
+from worker.contracts.recall_documents import AUDIO_MIXED, AUDIO_SEPARATE, VIDEO_SEPARATE
 from worker.contracts.status import result_event
 from worker.contracts.streams_document import mixed_only
 from worker.delivery.bucket_layout import BotKeys, LayoutError, bot_keys
@@ -34,6 +34,7 @@ from worker.jobs.result_file import read_result
 from worker.jobs.start_limits import JOIN_LEAD
 from worker.manifest.meeting_schema import Meeting
 from worker.manifest.merge_meetings import merge_meetings
+from worker.manifest.merge_videos import only_videos
 from worker.manifest.schema import Manifest
 from worker.safe_text import printable
 from worker.server.dispatcher import Dispatcher
@@ -513,6 +514,8 @@ def _without(manifest: Manifest, kinds: Collection[str]) -> Manifest:
             parts = [msgspec.structs.replace(part, mixed_audio=None) for part in recording.parts]
             recording = msgspec.structs.replace(recording, parts=parts)
         manifest = msgspec.structs.replace(manifest, recording=recording)
+    if VIDEO_SEPARATE in kinds:
+        manifest = only_videos(manifest, ())
     return manifest
 
 
