@@ -35,7 +35,7 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``media_deleted_at`` is when all that was recorded was deleted (Unix seconds), None: it was not; ``media_expired``: because
     its retention was over; ``started_before``: the manifest's ``started_at`` before that. ``deleted_kinds``: the kinds of
     artifacts (worker.contracts.recall_documents.ARTIFACTS) that were deleted by themselves, and when (Unix seconds); the
-    manifest is without them.
+    manifest is without them. ``artifact_metadata`` are what users noted about artifacts, by their kind.
     """
 
     job: Job
@@ -47,6 +47,7 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     media_expired: bool = False
     started_before: str | None = None
     deleted_kinds: dict[str, float] = {}
+    artifact_metadata: dict[str, dict[str, Any]] = {}
 
     @property
     def bot_id(self) -> str:

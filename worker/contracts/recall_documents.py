@@ -215,7 +215,7 @@ def artifact_document(facts: BotFacts, kind: str, url: DocumentUrl) -> dict[str,
         "recording": {"id": related_id(RECORDING, facts.bot_id), "metadata": {}},
         "created_at": started,
         "status": _status(facts, kind) if deleted_at is None else _deleted(deleted_at),
-        "metadata": {},
+        "metadata": facts.artifact_metadata.get(kind, {}),
         "data": data,
     }
     return document if form is None else {**document, "format": form}

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -277,6 +278,16 @@ class Bots:
         self.expire_no_more(changed, expiring_before)
         return self.facts_of(changed)
 
+    def note(self, record: BotRecord, kind: str, metadata: dict[str, Any]) -> BotFacts | None:
+        """Replaces the metadata of the bot's artifact of ``kind``; None if the bot was deleted meanwhile."""
+        while (found := self.found(record.bot_id)) is not None and not found.record.is_forgotten:
+            noted = {**found.record.artifact_metadata, kind: metadata}
+            changed = msgspec.structs.replace(found.record, artifact_metadata=noted)
+            with suppress(PreconditionFailedError):
+                self.write(changed, if_match=found.etag)
+                return self.facts_of(changed)
+        return None
+
     def cancel(self, record: BotRecord) -> bool:
         """Ends a bot that no worker has begun, so that it never joins; False if a worker has it, or it has ended.
 
@@ -479,6 +490,7 @@ class Bots:
             started_before=None if deletion is None else deletion.started_at,
             media_expired=deletion is not None and deletion.is_expired,
             deleted_kinds=record.deleted_kinds,
+            artifact_metadata=record.artifact_metadata,
         )
 
     def _read(self, key: str, kind: type[T]) -> tuple[T, str]:
