@@ -33,7 +33,7 @@ from worker.rendering.deferred import DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER
 from worker.settings import BrowserSettings, WorkerSettings
 from worker.states import State
-from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
+from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent, VideoBatch
 from worker.tape.parts import PART_PATTERN
 from worker.tape.writer import TapeWriter
 
@@ -105,7 +105,11 @@ class ReplayedCall:
             observer.state(State.JOINING)
             observer.state(State.IN_CALL_RECORDING)
             for event in meeting():
-                now = event.frames[-1].arrival if isinstance(event, FrameBatch) else max(now, event.at)
+                now = (
+                    event.frames[-1].arrival
+                    if isinstance(event, FrameBatch | VideoBatch)
+                    else max(now, event.at)
+                )
                 recorder.take(event)
             self.on_tape.set()
             ending = await self._ending(visit, stopped)

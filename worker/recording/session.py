@@ -11,6 +11,7 @@ from math import inf
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from playwright.async_api import Page
 
 from worker.browser.launch import BrowserSession, launch_browser, new_context
@@ -221,6 +222,7 @@ class _Session:
                 platform=self._platform,
                 meeting_url=self._request.link.shown,
                 bot_name=self._request.bot_name,
+                separate_video=self._request.separate_video or msgspec.UNSET,
             )
         )
         if self._controls.paused or self._waits_for_start:

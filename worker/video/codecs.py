@@ -30,7 +30,7 @@ _CODECS = {f"video/{codec.value}": codec for codec in VideoCodec}
 
 
 def codec_of(mime_type: str) -> VideoCodec | None:
-    """The codec of an RTP MIME type (``video/VP8``; letter case does not count); None for all others, ``video/rtx`` among them."""
+    """The codec of an RTP MIME type (``video/VP8``, in any letter case); None for others, such as ``video/rtx``."""
     return _CODECS.get(mime_type.lower())
 
 
