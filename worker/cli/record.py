@@ -67,7 +67,10 @@ async def record_and_report(request: RecordingRequest, settings: BrowserSettings
     display = open_display(console, request.link.shown)
     try:
         outcome = await record(
-            request, settings, display, lambda platform: Renderer(request.output, platform)
+            request,
+            settings,
+            display,
+            lambda platform: Renderer(request.output, platform, video=request.separate_video),
         )
     finally:
         display.close()
