@@ -150,6 +150,7 @@ def _add_dispatch(commands: Any) -> None:
 def _add_streams(commands: Any) -> None:
     parser = commands.add_parser("streams", help="print a bot's audio streams, with URLs for ten minutes")
     parser.add_argument("bot_id", metavar="BOT_ID")
+    parser.add_argument("--video", action="store_true", help="its cameras and screen shares instead")
     parser.set_defaults(run=_streams)
 
 
@@ -292,7 +293,7 @@ def _dispatch(options: argparse.Namespace) -> int:
 def _streams(options: argparse.Namespace) -> int:
     from worker.cli.streams import streams_command
 
-    return streams_command(options.bot_id)
+    return streams_command(options.bot_id, video=options.video)
 
 
 def _serve(options: argparse.Namespace) -> int:
