@@ -72,7 +72,8 @@ _PART_STEP: Final = 100_000
 _REPORTED_ONCE: Final = frozenset({CALL_ENDED, DONE, FATAL})
 
 DocumentUrl = Callable[[str], str]
-"""Takes PARTS, VIDEO_PARTS, EVENTS, SPEAKER_TIMELINE, PARTICIPANTS or AUDIO_MIXED; returns the URL of this document, or of the mix."""
+"""Takes PARTS, VIDEO_PARTS, EVENTS, SPEAKER_TIMELINE, PARTICIPANTS or AUDIO_MIXED; returns the URL of this document, or of the
+mix."""
 FileUrl = Callable[[str, str, str], str]
 """Takes a file's path relative to the manifest, the name to save it as, and its form; returns a URL."""
 

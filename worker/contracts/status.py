@@ -95,12 +95,12 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     ``state`` and ``reason`` are values of State and Reason, ``bot_status`` is MeetStream's, ``code`` and ``sub_code`` are
     Recall.ai's. ``audio_status`` is ``Success`` once audio_streams.json is final, also if there is none, but for its videos,
     which ``video_status`` is about: ``in_progress``, then ``Success``, also if there are none, or ``Failed``; None: no video is
-    asked for. ``reported``: the result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC. ``pod`` and ``node`` are where the worker ran
-    that wrote this. ``announced_at`` is when the call was told of the recording, in the same form; None: it was not.
-    ``paused``: the recording is paused, or was when it ended. ``history`` are the states so far, of all attempts, in order; of
-    more than MOST_CHANGES the first and the last ones. ``recording_started_at`` is when the first attempt's recording began
-    (ISO 8601). ``realtime_endpoints`` are the states that endpoints of live streams entered, of all attempts, in order; of more
-    than MOST_ENDPOINT_CHANGES the last ones.
+    asked for. ``reported``: the result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC. ``pod`` and
+    ``node`` are where the worker ran that wrote this. ``announced_at`` is when the call was told of the recording, in the same
+    form; None: it was not. ``paused``: the recording is paused, or was when it ended. ``history`` are the states so far, of all
+    attempts, in order; of more than MOST_CHANGES the first and the last ones. ``recording_started_at`` is when the first
+    attempt's recording began (ISO 8601). ``realtime_endpoints`` are the states that endpoints of live streams entered, of all
+    attempts, in order; of more than MOST_ENDPOINT_CHANGES the last ones.
     """
 
     bot_id: str

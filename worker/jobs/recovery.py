@@ -41,9 +41,10 @@ def recover(
     """Renders and uploads the missing files of the attempts ``numbers``, and returns the attempts that recorded anything.
 
     ``work`` is a new or empty folder for it. ``platform`` is the job's. ``separate_audio``: the job asks for one file per
-    speaker. ``transcode`` makes H.264 in MP4 of other videos, None: they stay as they were sent. Blocks for as long as rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and of what
-    was uploaded only files of a tape that has grown since, or that could not be written in full, are replaced. The attempts
-    must have ended. Raises what the store raises; the first error of an attempt's own after the others.
+    speaker. ``transcode`` makes H.264 in MP4 of other videos, None: they stay as they were sent. Blocks for as long as
+    rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and of what was uploaded only files of a
+    tape that has grown since, or that could not be written in full, are replaced. The attempts must have ended. Raises what the
+    store raises; the first error of an attempt's own after the others.
     """
     recorded = []
     failure: Exception | None = None

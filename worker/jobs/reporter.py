@@ -251,8 +251,8 @@ class Reporter:
         await self._put(status)
 
     async def video_ready(self, *, failed: bool = False) -> None:
-        """Reports that all videos that there will be are there, or, with ``failed``, that none could be kept: first in bot.json,
-        then by an event.
+        """Reports that all videos that there will be are there, or, with ``failed``, that none could be kept: first in
+        bot.json, then by an event.
 
         Raises LeaseLostError and what the store raises.
         """

@@ -34,7 +34,8 @@ def merged_videos(attempts: Iterable[list[VideoStreams]], named: Manifest) -> li
 
     Videos of one kind are one participant's if their ids are the same; those of a participant without an id stay apart. A
     participant of ``named``, the merged audio, has the name and the evidence that they have there; any other one those of the
-    strongest evidence. Those whom none names are counted on from the unknown speakers. Segments are numbered from 0 on for each participant and kind, in order of time.
+    strongest evidence. Those whom none names are counted on from the unknown speakers. Segments are numbered from 0 on for
+    each participant and kind, in order of time.
     """
     known = {person.participant_id: person for person in named.participants if person.participant_id}
     groups: dict[tuple[str, str | int], list[VideoStreams]] = {}

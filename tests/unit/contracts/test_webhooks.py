@@ -75,10 +75,8 @@ class Visit:
             status = with_change(entered, self.status.history if self.status else [])
             audio = self.status.audio_status if self.status else status.audio_status
             endpoints = self.status.realtime_endpoints if self.status else []
-            if self.status is None:
-                video = "in_progress" if self.job.separate_video else None
-            else:
-                video = self.status.video_status
+            at_first = "in_progress" if self.job.separate_video else None
+            video = at_first if self.status is None else self.status.video_status
             status = msgspec.structs.replace(
                 status, audio_status=audio, video_status=video, realtime_endpoints=endpoints
             )

@@ -576,8 +576,11 @@ async def test_a_worker_without_time_leaves_videos_to_the_next(store: MemoryStor
 async def test_videos_are_transcoded_before_their_upload_when_asked_for(
     store: MemoryStore, tmp_path: Path
 ) -> None:
-    async def transcode(source: Path, target: Path) -> None:
+    def copy(source: Path, target: Path) -> None:
         target.write_bytes(b"mp4 of " + source.read_bytes())
+
+    async def transcode(source: Path, target: Path) -> None:
+        copy(source, target)
 
     put_tape(store, 2)
     own = made(2, tmp_path, SHOWN)
