@@ -80,12 +80,18 @@ async def browser(others: list[int]) -> AsyncIterator[tuple[BrowserSession, list
     """A Chromium with its processes and those of its driver."""
     async with launch_browser(BrowserSettings.from_environment(os.environ)) as session:
         drivers = [pid for pid in browser_processes().driver if pid not in others]
-        yield session, drivers, [child.pid for pid in drivers for child in psutil.Process(pid).children(recursive=True)]
+        yield (
+            session,
+            drivers,
+            [child.pid for pid in drivers for child in psutil.Process(pid).children(recursive=True)],
+        )
 
 
 async def open_page(page: Page) -> Page:
     html = f"<!doctype html><title>Call</title><body><script>{PAGE}</script></body>"
-    await page.context.route("https://call.test/**", lambda route: route.fulfill(body=html, content_type="text/html"))
+    await page.context.route(
+        "https://call.test/**", lambda route: route.fulfill(body=html, content_type="text/html")
+    )
     await page.goto("https://call.test/")
     return page
 
@@ -124,12 +130,16 @@ async def measure(way: Way, mime_type: str, sender: BrowserSession, monkeypatch:
             window = PageWindow(page)
             sending = await open_page(await (await new_context(sender)).new_page())
             offer = await sending.evaluate(f"offer({STREAMS}, {mime_type!r})")
-            answer = await page.evaluate("([sdp, shown]) => answer(sdp, shown)", [reachable(offer), way.shown])
+            answer = await page.evaluate(
+                "([sdp, shown]) => answer(sdp, shown)", [reachable(offer), way.shown]
+            )
             await sending.evaluate("accept", reachable(answer))
             if way.minimized:
                 await window._set("minimized")
             await asyncio.sleep(SETTLE)
-            chromium = [child.pid for pid in drivers for child in psutil.Process(pid).children(recursive=True)]
+            chromium = [
+                child.pid for pid in drivers for child in psutil.Process(pid).children(recursive=True)
+            ]
             first, before, cpu = await page.evaluate("totals()"), tapped, cpu_seconds(chromium)
             ours = cpu_seconds([os.getpid(), *drivers])
             await asyncio.sleep(MEASURE)
@@ -158,7 +168,9 @@ async def test_what_chromium_must_decode(mime_type: str, monkeypatch: pytest.Mon
             costs[name] = await measure(way, mime_type, sender, monkeypatch)
             print(f"\n{mime_type} {name}: {costs[name]}", end="")
     print(f"\n\n{mime_type}, {STREAMS} streams of 640 × 360 at 15 frames a second, {MEASURE:.0f} s each")
-    print(f"{'':32}{'Chromium':>10}{'worker':>8}{'MiB':>6}{'PLI/min':>9}{'tapped':>8}{'decoded':>9}{'dropped':>9}")
+    print(
+        f"{'':32}{'Chromium':>10}{'worker':>8}{'MiB':>6}{'PLI/min':>9}{'tapped':>8}{'decoded':>9}{'dropped':>9}"
+    )
     for name, cost in costs.items():
         print(
             f"{name:32}{cost.chromium:10.3f}{cost.worker:8.3f}{cost.mib:6.0f}{cost.plis:9.1f}"

@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Page, Request, expect
 
 from tests.support.audio_files import write_tone
-from tests.support.sample_manifests import manifest, meeting, participant, segment, shown, video_segment
+from tests.support.sample_manifests import manifest, meeting, participant, segment, shown_segment, video
 from tests.support.video_files import write_video
 from worker.browser.launch import BrowserSession
 from worker.manifest.schema import Manifest
@@ -199,9 +199,9 @@ async def test_an_injected_script_is_refused(opened: Opened) -> None:
 async def test_the_player_shows_what_is_shown_at_the_playhead_in_step_with_the_sound(opened: Opened) -> None:
     """Ada's camera in 1–5 s, Bob's screen in 2–4 s; Eve, who says nothing, shows hers from 4 s on, from no file."""
     videos = [
-        shown(1, "Ada", "webcam", video_segment("Ada", [(1.0, 5.0)])),
-        shown(2, "<b>Bob", "screenshare", video_segment("Bob", [(2.0, 4.0)])),
-        shown(3, "Eve", "webcam", video_segment("Eve", [(4.0, 6.0)])),
+        video(1, "Ada", shown_segment("Ada", [(1.0, 5.0)]), kind="webcam"),
+        video(2, "<b>Bob", shown_segment("Bob", [(2.0, 4.0)]), kind="screenshare"),
+        video(3, "Eve", shown_segment("Eve", [(4.0, 6.0)]), kind="webcam"),
     ]
     for video in videos[:2]:
         write_video(opened.folder / video.segments[0].url, video.segments[0].duration_seconds)
@@ -247,7 +247,7 @@ async def test_the_player_shows_what_is_shown_at_the_playhead_in_step_with_the_s
     await expect(stage).to_be_hidden()
     await page.get_by_role("button", name="Show camera of Eve").click()
     await go_to(5.5)
-    await expect(caption).to_contain_text("Cannot show streams/")
+    await expect(caption).to_contain_text("Cannot show video/")
     assert all("ERR_FILE_NOT_FOUND" in complaint for complaint in opened.complaints)
     opened.complaints.clear()
 

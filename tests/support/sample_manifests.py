@@ -6,7 +6,7 @@ import random
 
 import msgspec
 
-from worker.manifest.filenames import file_name, stream_id, video_file_name
+from worker.manifest.filenames import file_name, stream_id
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import (
     Interval,
@@ -93,39 +93,66 @@ def participant(
     )
 
 
-def video_segment(name: str, intervals: list[Interval], *, url: str | None = None) -> VideoSegment:
-    """A file from the first of ``intervals`` to the end of the last."""
-    file = video_file_name(name, f"spaces/demo/devices/{name}", "", 0, "webcam", "mp4")
-    start, end = intervals[0][0], intervals[-1][1]
+def video_segment(
+    name: str,
+    start: float = 0.0,
+    duration: float = 5.0,
+    *,
+    index: int = 0,
+    url: str | None = None,
+    ending: str = "mp4",
+    codec: str = "h264",
+) -> VideoSegment:
+    """A part of 360p with 15 frames a second."""
+    file = f"{name.replace(' ', '_')}_{index}.{ending}"
     return VideoSegment(
-        segment_index=0,
-        url=f"streams/{file}" if url is None else url,
+        segment_index=index,
+        url=f"video/{file}" if url is None else url,
         filename=file,
-        duration_seconds=end - start,
+        duration_seconds=duration,
         width=640,
         height=360,
-        codec="vp9",
+        codec=codec,
         start_seconds=start,
         fps=15.0,
-        frames=round(15 * sum(to - since for since, to in intervals)),
-        key_frames=3,
-        lost=2,
-        size_bytes=12_345,
-        intervals=intervals,
+        frames=round(duration * 15),
+        key_frames=1,
+        lost=0,
+        size_bytes=10_000,
+        intervals=[(start, start + duration)],
         owner_evidence="stream_id",
     )
 
 
-def shown(number: int, name: str, kind: str, *segments: VideoSegment) -> VideoStreams:
-    """What a participant showed; with ``number`` the same as ``participant``."""
+def shown_segment(name: str, intervals: list[Interval], *, url: str | None = None) -> VideoSegment:
+    """A part from the first of ``intervals`` to the end of the last."""
+    start, end = intervals[0][0], intervals[-1][1]
+    part = video_segment(name, start, end - start, url=url)
+    return msgspec.structs.replace(part, intervals=intervals)
+
+
+def video(
+    number: int,
+    name: str,
+    *segments: VideoSegment,
+    kind: str = "webcam",
+    named_by: str = "collections",
+) -> VideoStreams:
+    """What the participant that ``participant`` makes of the same number showed."""
     return VideoStreams(
         participant_name=name,
-        participant_id=f"spaces/demo/devices/{number}",
-        name_source="collections",
+        participant_id=None if named_by == "none" else f"spaces/demo/devices/{number}",
+        name_source=named_by,
         is_host=number == 1,
         kind=kind,
         segments=list(segments),
     )
+
+
+def with_videos(recording: RecordedAttempt, *videos: VideoStreams) -> RecordedAttempt:
+    """The attempt as that of a job that asks for video."""
+    shown = msgspec.structs.replace(recording.manifest, video_streams=list(videos))
+    return recording._replace(manifest=shown)
 
 
 def manifest(

@@ -6,6 +6,7 @@ No clock is read: the events contain all times, so the same tape gives the same 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from worker.audio.mixer import Mix, Mixer, OpenMix
@@ -20,7 +21,7 @@ from worker.rendering.completion import Completion
 from worker.rendering.frame_intake import FrameIntake
 from worker.rendering.meeting_clock import LONGEST_MEETING, TOLERANCE, MeetingClock
 from worker.rendering.mix_file import MixFile
-from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER
+from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER, VIDEO_FOLDER
 from worker.rendering.progress import Progress, SpeakerProgress
 from worker.rendering.slot_table import SlotTable
 from worker.rendering.video_recording import VideoRecording
@@ -225,7 +226,11 @@ class Renderer:
     def _open_video(self) -> VideoRecording:
         """The recording's video, which is opened when something tells that there is any."""
         if self._video is None:
-            self._video = VideoRecording(self._output / STREAMS_FOLDER, self._entry.open_video_sources())
+            folder = self._output / VIDEO_FOLDER
+            # Without the folder no file can be opened, which costs the video alone.
+            with suppress(OSError):
+                folder.mkdir(exist_ok=True)
+            self._video = VideoRecording(folder, self._entry.open_video_sources())
             if self._clock is not None:
                 self._video.begin(self._clock.zero)
         return self._video

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.sample_manifests import manifest, meeting, participant, segment, shown, video_segment
+from tests.support.sample_manifests import manifest, meeting, participant, segment, shown_segment, video
 from worker.manifest.schema import Manifest, VideoStreams
 from worker.rendering.timeline.page import timeline_html
 
@@ -34,8 +34,8 @@ def tags(page: str) -> list[tuple[str, list[str]]]:
 
 
 def one(name: str = "Ada", kind: str = "webcam", url: str | None = None, **more: str) -> Manifest:
-    changed = msgspec.structs.replace(video_segment(name, [(-0.5, 2.0), (4.0, 11.0)], url=url), **more)
-    return with_video(manifest([], 10.0), shown(1, name, kind, changed))
+    changed = msgspec.structs.replace(shown_segment(name, [(-0.5, 2.0), (4.0, 11.0)], url=url), **more)
+    return with_video(manifest([], 10.0), video(1, name, changed, kind=kind))
 
 
 def test_without_video_the_page_is_as_it_was() -> None:
@@ -52,9 +52,9 @@ def test_lanes_are_under_their_speaker_and_those_of_others_at_the_end() -> None:
     page = timeline_html(
         with_video(
             manifest(people, 10.0),
-            shown(3, "Eve", "webcam", video_segment("Eve", [(0.0, 4.0)])),
-            shown(1, "Ada", "webcam", video_segment("Ada", [(0.0, 4.0)])),
-            shown(1, "Ada", "screenshare", video_segment("Ada", [(5.0, 6.0)])),
+            video(3, "Eve", shown_segment("Eve", [(0.0, 4.0)]), kind="webcam"),
+            video(1, "Ada", shown_segment("Ada", [(0.0, 4.0)]), kind="webcam"),
+            video(1, "Ada", shown_segment("Ada", [(5.0, 6.0)]), kind="screenshare"),
         )
     )
     assert re.findall(r'aria-label="When ([^"]*) (?:speaks|is shown)"', page) == [
@@ -94,7 +94,7 @@ def test_the_row_sums_up_the_files() -> None:
     cells = dict(re.findall(r'data-label="([^"]*)" class="[^"]*">(.*?)</td>', page))
     assert cells["Shown"] == "0:09" and cells["Size"] == "640×360" and cells["Frames/s"] == "14.9"
     assert (cells["Lost"], cells["Told by"], cells["Format"]) == ("2", "stream of the track", "vp9")
-    assert cells["Files"].startswith('<a href="streams/Ada_')
+    assert cells["Files"].startswith('<a href="video/Ada_')
 
 
 @pytest.mark.parametrize(
