@@ -129,7 +129,7 @@ def _owner(live: list[LiveOpus], owned: Mapping[_Owner, Sequence[TruthPacket]]) 
 
 
 def _paired(sent: list[TruthPacket], live: list[LiveOpus], zero: float) -> tuple[list[_Pair], int]:
-    """Each packet that was sent with the live one of its payload that is nearest to its place; and how many live ones are over."""
+    """Each packet that was sent with the live one of its payload that is nearest to its place; and how many are over."""
     there: defaultdict[str, list[LiveOpus]] = defaultdict(list)
     for item in live:
         there[digest(item.payload)].append(item)
