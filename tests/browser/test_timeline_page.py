@@ -203,8 +203,8 @@ async def test_the_player_shows_what_is_shown_at_the_playhead_in_step_with_the_s
         video(2, "<b>Bob", shown_segment("Bob", [(2.0, 4.0)]), kind="screenshare"),
         video(3, "Eve", shown_segment("Eve", [(4.0, 6.0)]), kind="webcam"),
     ]
-    for video in videos[:2]:
-        write_video(opened.folder / video.segments[0].url, video.segments[0].duration_seconds)
+    for each in videos[:2]:
+        write_video(opened.folder / each.segments[0].url, each.segments[0].duration_seconds)
     page = await opened.show(msgspec.structs.replace(two_speakers(opened.folder), video_streams=videos))
     stage, caption = page.locator("#stage"), page.locator("#pictured")
     box = await page.locator("#canvas").bounding_box()

@@ -144,6 +144,9 @@ def meeting(seconds: float = SECONDS, began: float = STARTED_AT) -> Iterator[Tap
 
 
 def _moved(event: TapeEvent, seconds: float) -> TapeEvent:
+    if isinstance(event, VideoBatch):
+        shown = [msgspec.structs.replace(each, arrival=each.arrival + seconds) for each in event.frames]
+        return msgspec.structs.replace(event, frames=shown)
     if not isinstance(event, FrameBatch):
         return msgspec.structs.replace(event, at=event.at + seconds)
     frames = [msgspec.structs.replace(each, arrival=each.arrival + seconds) for each in event.frames]

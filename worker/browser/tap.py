@@ -48,9 +48,10 @@ TappedEvent: TypeAlias = Batch | PageEvent | DocumentClosed
 
 
 class TapCounters(msgspec.Struct):
-    """What the page sent so far; the names with ``video_`` are the same of video. ``dropped``: frames that documents had no
-    room for. ``batches_missing``: gaps in the batches' sequence numbers. ``invalid``: calls that were not a valid batch. ``odd``:
-    frames and events that were left out of a batch.
+    """What the page sent so far; the names with ``video_`` are the same of video.
+
+    ``dropped``: frames that documents had no room for. ``batches_missing``: gaps in the batches' sequence numbers.
+    ``invalid``: calls that were not a valid batch. ``odd``: frames and events that were left out of a batch.
     """
 
     frames: int = 0
