@@ -89,7 +89,7 @@ def test_each_camera_and_screen_has_a_file_under_its_owners_name(tmp_path: Path)
         assert segment.start_seconds == pytest.approx(0.5, abs=0.005)
         assert segment.duration_seconds == pytest.approx(30 / FPS, abs=0.005)
         assert segment.filename.endswith(f"_0_{key[1]}.webm")
-    assert len(list((tmp_path / "streams").iterdir())) == 3
+    assert len(list((tmp_path / "video").iterdir())) == 3
     assert msgspec.json.decode((tmp_path / "audio_streams.json").read_bytes(), type=Manifest) == manifest
     assert manifest.recording.warnings == []
 
@@ -274,9 +274,9 @@ def test_a_file_that_cannot_be_renamed_keeps_its_name(
     monkeypatch.setattr(Path, "rename", refuse)
     manifest, failure = render_video(video_tape(batches(camera()), 4.0), tmp_path)
     assert isinstance(failure, OSError)
-    assert only(manifest).url == "streams/video-0.webm"
-    assert (tmp_path / "streams/video-0.webm").is_file()
-    assert manifest.recording.incomplete_files == ["streams/video-0.webm"]
+    assert only(manifest).url == "video/video-0.webm"
+    assert (tmp_path / "video/video-0.webm").is_file()
+    assert manifest.recording.incomplete_files == ["video/video-0.webm"]
     assert len(manifest.recording.warnings) == 1
 
 
@@ -319,7 +319,7 @@ def test_ten_thousand_streams_open_no_ten_thousand_files(
     manifest, failure = render_video(video_tape([hostile(10_000)], 4.0), tmp_path)
     assert failure is None
     assert 0 < peak <= 8
-    assert len(list((tmp_path / "streams").iterdir())) <= FILES_AT_ONCE + 1
+    assert len(list((tmp_path / "video").iterdir())) <= FILES_AT_ONCE + 1
     assert any("video frames were left out: more than" in each for each in manifest.recording.warnings)
 
 
@@ -392,7 +392,7 @@ def test_no_frame_is_in_another_persons_file_whatever_the_page_sends(
         frame = VideoFrame(
             receiver, 9000 + receiver, () if source is None else (source,),
             (int(arrival * 90_000) + offsets[receiver]) & 0xFFFF_FFFF, None, 0, 0, is_key, 0, 0, 96, "video/VP8",
-            STARTED_AT + arrival + (lateness if event == "late" else 0), payload,
+            STARTED_AT + arrival + (lateness if event == "late" and not is_key else 0), payload,
         )  # fmt: skip
         if event == "lost batch":
             sequence += 1
