@@ -31,7 +31,7 @@ from worker.rendering.replay import replay
 from worker.rendering.video_recording import FILES_AT_ONCE
 from worker.roster.video_sources import VideoEvidence, VideoKind, VideoOwner
 from worker.stems import video_track
-from worker.tape.events import RecordingPaused, RecordingResumed, TapeEvent, VideoBatch, VideoFrame
+from worker.tape.events import RecordingPaused, RecordingResumed, VideoBatch, VideoFrame
 from worker.tape.writer import TapeWriter
 from worker.video.codecs import VideoCodec
 from worker.video.video_file import VideoFile, VideoWriteError
@@ -174,13 +174,14 @@ def test_frames_that_the_page_dropped_are_a_gap_too(tmp_path: Path) -> None:
 def test_after_a_pause_the_streams_go_on_with_key_frames(tmp_path: Path) -> None:
     before, after = camera(count=15), camera(count=35)[19:]
     events = list(video_tape(batches(before), 4.0))
-    gap: list[TapeEvent] = [RecordingPaused(at=STARTED_AT + 1.5), RecordingResumed(at=STARTED_AT + 1.76)]
+    # The page delivers its last frames from before the pause after it.
+    gap = [RecordingPaused(at=STARTED_AT + 1.5), RecordingResumed(at=STARTED_AT + 1.76), events[-2]]
     # Their numbers go on, as those of batches that a pause has emptied.
     gap += [
         msgspec.structs.replace(each, sequence=number + len(batches(before)))
         for number, each in enumerate(batches(after))
     ]
-    manifest, _ = render_video([*events[:-1], *gap, events[-1]], tmp_path)
+    manifest, _ = render_video([*events[:-2], *gap, events[-1]], tmp_path)
     segment = only(manifest)
     assert (segment.frames, segment.lost) == (15 + 15, 1)
 
