@@ -414,10 +414,10 @@ def test_no_frame_is_in_another_persons_file_whatever_the_page_sends(
         for (owner, kind), segments in shown(manifest).items() if videos else ():
             whole: list[Made] = []
             for segment in segments:
-                content = [made[payload] for payload in packets(output / "video" / segment.url)]
-                assert content[0].key
-                assert len(content) == segment.frames
-                whole += content
+                written = [made[payload] for payload in packets(output / "video" / segment.url)]
+                assert written[0].key
+                assert len(written) == segment.frames
+                whole += written
             assert {
                 (OWNERS[str(each.source)].device_id, OWNERS[str(each.source)].kind) for each in whole
             } == {(owner, kind)}
