@@ -281,13 +281,6 @@ def test_a_file_that_cannot_be_renamed_keeps_its_name(
     assert len(manifest.recording.warnings) == 1
 
 
-class Hostile(NamedTuple):
-    """A page that claims many streams at once."""
-
-    batch: VideoBatch
-    sources: int
-
-
 def hostile(count: int) -> VideoBatch:
     key = encoded(VP8, 1)[0]
     frames = [
