@@ -6,6 +6,7 @@ No clock is read: the events contain all times, so the same tape gives the same 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from worker.audio.mixer import Mix, Mixer, OpenMix
@@ -20,7 +21,7 @@ from worker.rendering.completion import Completion
 from worker.rendering.frame_intake import FrameIntake
 from worker.rendering.meeting_clock import LONGEST_MEETING, TOLERANCE, MeetingClock
 from worker.rendering.mix_file import MixFile
-from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER
+from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER, VIDEO_FOLDER
 from worker.rendering.progress import Progress, SpeakerProgress
 from worker.rendering.slot_table import SlotTable
 from worker.rendering.video_recording import VideoRecording
@@ -36,8 +37,8 @@ from worker.tape.events import (
     RecordingResumed,
     RecordingStarted,
     TapeEvent,
-    TapeStarted,
     VideoBatch,
+    VideoRequested,
     VideoTrackSeen,
     WorkerEvent,
 )
@@ -65,8 +66,8 @@ class Renderer:
     """Writes stems, mix, manifest, meeting and timeline into ``output`` while events are fed; ``finish`` completes them.
 
     ``platform`` decides the roster decoder and the kind of stems. ``sinks`` are opened for each source and receive it while it
-    is written. ``video``: cameras and screen shares get files, too, as they do if the tape has any. A file that cannot be
-    written ends there, alone. Raises OSError if the folder cannot be made.
+    is written. Cameras and screen shares get files, too, if the tape says that its job asks for them, or has any. A file that
+    cannot be written ends there, alone. Raises OSError if the folder cannot be made.
     """
 
     failure: Exception | None = None
@@ -80,7 +81,6 @@ class Renderer:
         mix: bool = True,
         open_mix: OpenMix = Mixer,
         sinks: Sequence[SourceSinks] = (),
-        video: bool = False,
     ) -> None:
         self._output = output
         (output / STREAMS_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -95,8 +95,6 @@ class Renderer:
         self._slots = SlotTable(self._stem_set)
         self._intake = FrameIntake(self._slots)
         self._video: VideoRecording | None = None
-        if video:
-            self._open_video()
         self._clock: MeetingClock | None = None
         self._now = 0.0
         """Meeting time, in seconds."""
@@ -228,7 +226,11 @@ class Renderer:
     def _open_video(self) -> VideoRecording:
         """The recording's video, which is opened when something tells that there is any."""
         if self._video is None:
-            self._video = VideoRecording(self._output / STREAMS_FOLDER, self._entry.open_video_sources())
+            folder = self._output / VIDEO_FOLDER
+            # Without the folder no file can be opened, which costs the video alone.
+            with suppress(OSError):
+                folder.mkdir(exist_ok=True)
+            self._video = VideoRecording(folder, self._entry.open_video_sources())
             if self._clock is not None:
                 self._video.begin(self._clock.zero)
         return self._video
@@ -277,9 +279,7 @@ class Renderer:
 
 
 def _tells_of_video(event: PageEvent | WorkerEvent) -> bool:
-    return isinstance(event, VideoTrackSeen) or (
-        isinstance(event, TapeStarted) and bool(event.separate_video)
-    )
+    return isinstance(event, VideoRequested | VideoTrackSeen)
 
 
 def _open_stem_set(

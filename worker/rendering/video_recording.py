@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, repeat
 from math import inf
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,7 +17,7 @@ from worker.manifest.assemble_video import ShownSource, VideoFileFacts, assemble
 from worker.manifest.recording_facts import MOST_DOCUMENTS
 from worker.manifest.schema import ParticipantStreams, VideoStreams
 from worker.rendering.meeting_clock import TOLERANCE, MeetingClock
-from worker.rendering.output import STREAMS_FOLDER
+from worker.rendering.output import VIDEO_FOLDER
 from worker.roster.roster import Roster
 from worker.roster.video_sources import NOBODYS, VideoOwner, VideoSources
 from worker.stems.video_reordering import OrderedFrame, VideoReordering
@@ -184,7 +185,7 @@ class VideoRecording:
     def name_files(self, roster: Roster, heard: Sequence[ParticipantStreams]) -> None:
         """Gives the files their final names; one that cannot be renamed keeps the name that it has."""
         try:
-            names = assemble_video(self._shown_sources(), roster, heard, STREAMS_FOLDER)[1]
+            names = assemble_video(self._shown_sources(), roster, heard, VIDEO_FOLDER)[1]
         except Exception as error:  # noqa: BLE001 - whatever it is costs the names alone
             self._note_fault(error)
             return
@@ -203,7 +204,7 @@ class VideoRecording:
     def streams(self, roster: Roster, heard: Sequence[ParticipantStreams]) -> list[VideoStreams]:
         """The manifest's list. ``heard`` are its participants, whose names are those of their video, too."""
         try:
-            return assemble_video(self._shown_sources(), roster, heard, STREAMS_FOLDER)[0]
+            return assemble_video(self._shown_sources(), roster, heard, VIDEO_FOLDER)[0]
         except Exception as error:  # noqa: BLE001 - whatever it is costs this list alone
             self._note_fault(error)
             return []
@@ -218,9 +219,7 @@ class VideoRecording:
     def incomplete_files(self) -> list[str]:
         """The files that are not whole, or have not their final name."""
         parts = [part for part in self._parts() if part.failure is not None]
-        return [
-            f"{STREAMS_FOLDER}/{part.path.name}" for part in parts + [each.part for each in self._unnamed]
-        ]
+        return [f"{VIDEO_FOLDER}/{part.path.name}" for part in parts + [each.part for each in self._unnamed]]
 
     def warnings(self, streams: Sequence[VideoStreams]) -> list[str]:
         """Sentences about missing or doubtful video. ``streams`` are the manifest's."""
@@ -332,10 +331,10 @@ class VideoRecording:
         """Places the frames of all streams that were logged by ``until`` (Unix seconds), in the order of their arrival."""
         released: list[tuple[float, _Stream, OrderedFrame]] = []
         for stream in self._streams.values():
-            arrived = EARLIEST
-            for each in stream.reordering.release(until):
-                arrived = max(each.arrival, arrived)
-                released.append((arrived, stream, each))
+            ordered = stream.reordering.release(until)
+            # A frame was sent before those that follow it, even if it arrived after them.
+            times = accumulate((each.arrival for each in reversed(ordered)), min)
+            released += zip(reversed(list(times)), repeat(stream), ordered, strict=False)
         released.sort(key=lambda entry: entry[0])
         for _, stream, each in released:
             self._place(stream, each)
