@@ -60,10 +60,11 @@ def encoded(
     height: int = 90,
     *,
     keys_every: int = 10,
+    shade: int = 0,
     pixel_format: str = "yuv420p",
     parameter_sets: int = 0,
 ) -> tuple[Encoded, ...]:
-    """``count`` frames, each of another brightness; a key frame each ``keys_every``.
+    """``count`` frames, each of another brightness, which begins with ``shade``; a key frame each ``keys_every``.
 
     ``parameter_sets`` is the number of H264's; ``pixel_format`` is another only for VP9, of profile 1.
     """
@@ -87,7 +88,7 @@ def encoded(
     made = []
     for number in range(count):
         frame = av.VideoFrame(width, height, "yuv420p")
-        for plane, level in zip(frame.planes, (16 + 9 * number % 200, 100, 150), strict=True):
+        for plane, level in zip(frame.planes, (16 + (shade + 9 * number) % 200, 100, 150), strict=True):
             plane.update(bytes([level]) * plane.buffer_size)
         frame = frame.reformat(format=pixel_format)
         frame.pts = number

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple, Protocol
 from worker.tape.events import VideoFrame
 from worker.video.codecs import Container, VideoCodec, codec_of, container_for
 from worker.video.frame_clock import FrameClock, PlacedFrame
-from worker.video.frame_header import FrameHeader, VideoFrameError, needs_new_file, read_header
+from worker.video.frame_header import FrameHeader, needs_new_file, read_header
+from worker.video.key_frame import VideoFrameError
 from worker.video.video_file import VideoFile
 
 logger = logging.getLogger(__name__)
