@@ -132,7 +132,9 @@ def test_a_source_without_files_is_not_listed() -> None:
     ),
     st.text(max_size=200),
 )
-def test_final_names_are_different_and_safe(shown: list[tuple[str | None, VideoKind, int]], name: str) -> None:
+def test_final_names_are_different_and_safe(
+    shown: list[tuple[str | None, VideoKind, int]], name: str
+) -> None:
     roster = Roster(devices={**ROSTER.devices, "ada": Device(device_id="ada", name=name)})
     number = 0
     sources = []
