@@ -82,8 +82,8 @@ def steps(facts: Facts, past: Past, *, with_video: bool) -> Iterator[Step]:
 
 
 def layout_steps(facts: Facts) -> Iterator[Step]:
-    """The steps to the layout with the most videos; the last also closes the menu where that layout is chosen already. What asks
-    for an answer comes first.
+    """The steps to the layout with the most videos; the last also closes the menu where that is chosen already. What asks for
+    an answer comes first.
     """
     if any(notice.modal for notice in facts.notices):
         return
