@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -24,7 +25,7 @@ CHOSEN = "() => document.querySelector('input[name=layout]:checked')?.value ?? '
 OPEN = "() => document.querySelectorAll('[role=menu], [role=dialog]').length"
 
 
-def meeting(platform: str) -> Scenario:
+def meeting(platform: Literal["google_meet", "microsoft_teams"]) -> Scenario:
     return Scenario(
         title="test",
         platform=platform,
@@ -35,9 +36,14 @@ def meeting(platform: str) -> Scenario:
     )
 
 
-@pytest.mark.parametrize(("platform", "chosen"), [("google_meet", "tiled"), ("microsoft_teams", "view_gallery")])
+@pytest.mark.parametrize(
+    ("platform", "chosen"), [("google_meet", "tiled"), ("microsoft_teams", "view_gallery")]
+)
 async def test_a_recording_of_video_chooses_the_layout_with_the_most(
-    platform: str, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platform: Literal["google_meet", "microsoft_teams"],
+    chosen: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(layout_keeper, "SETTLE", 1.0)
     async with (
