@@ -9,7 +9,8 @@ from fixtures.replica.scenario import Scenario, ScenarioError, load_scenario, sc
 from fixtures.replica.voices import VoiceError
 
 PERSON = '[[participants]]\nname = "A"\nvoice = "aria"\ncsrc = 7\n'
-EXPECTED = """crowd dtx encoded-path handover late-names lossy reconnect rejoin silent skewed slot-moves standup standup-video wrap"""
+EXPECTED = """crowd dtx encoded-path handover late-names lossy reconnect rejoin silent skewed slot-moves
+standup standup-video wrap"""
 
 
 def write(tmp_path: Path, text: str) -> str:

@@ -68,7 +68,7 @@ def test_a_line_without_the_codec_is_refused() -> None:
 def test_what_is_described_is_read_again(codec: Codec) -> None:
     numbers = OFFERED[codec]
     text = [
-        *PAGE.split("m=")[0].splitlines(),
+        *PAGE.split("m=", maxsplit=1)[0].splitlines(),
         f"m=video 9 UDP/TLS/RTP/SAVPF {format_list(numbers)}",
         "c=IN IP4 0.0.0.0",
         "a=mid:v",
