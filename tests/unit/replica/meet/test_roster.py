@@ -254,7 +254,9 @@ def test_all_updates_together_give_the_roster(participants: list[Participant]) -
     assert roster.collections_update(final, [replace(member) for member in final]) is None
 
 
-FILMED = msgspec.structs.replace(ADA, cameras=[(0.0, 10.0), (20.0, 60.0)], presents=[(5.0, 9.0), (30.0, 40.0)])
+FILMED = msgspec.structs.replace(
+    ADA, cameras=[(0.0, 10.0), (20.0, 60.0)], presents=[(5.0, 9.0), (30.0, 40.0)]
+)
 
 
 def video_outputs(message: bytes | None) -> list[tuple[str, bool]]:

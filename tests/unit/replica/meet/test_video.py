@@ -67,7 +67,9 @@ def test_a_screen_takes_the_place_of_a_camera_and_each_has_a_stream() -> None:
 
 
 SPANS = st.lists(st.integers(0, 30), min_size=2, max_size=4, unique=True).map(
-    lambda edges: [(float(early), float(late)) for early, late in zip(*[iter(sorted(edges))] * 2, strict=False)]
+    lambda edges: [
+        (float(early), float(late)) for early, late in zip(*[iter(sorted(edges))] * 2, strict=False)
+    ]
 )
 
 

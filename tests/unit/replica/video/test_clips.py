@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import av
 import pytest
 
 from fixtures.replica.video import annexb, clips, obu
 from fixtures.replica.video.clips import CLIPS, KEY_EVERY, Clip, ClipError, load_clip, next_key
-from fixtures.replica.video.counter import PICTURES, Mark, read_mark
+from fixtures.replica.video.counter import PICTURES, Mark, Picture, read_mark
 from fixtures.replica.video.head import PATTERNS
 from fixtures.replica.video.scenario import MOST_LAYERS, PEOPLE_OF, Codec, Height, Layers
 from fixtures.replica.video.sources import SCREEN_HEIGHT, Kind
@@ -22,9 +22,9 @@ def decoded(codec: Codec, frames: list[bytes]) -> list[Mark]:
     """The marks of these frames, decoded in this order."""
     decoder = cast(av.VideoCodecContext, av.CodecContext.create(DECODERS[codec], "r"))
     decoder.thread_count = 1
-    packets: list[av.Packet | None] = [*(av.Packet(frame) for frame in frames), None]
+    packets: list[av.Packet[Any] | None] = [*(av.Packet(frame) for frame in frames), None]
     return [
-        read_mark(picture.to_ndarray(format="gray8"))
+        read_mark(cast(Picture, picture.to_ndarray(format="gray8")))
         for packet in packets
         for picture in decoder.decode(packet)
     ]

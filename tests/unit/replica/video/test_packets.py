@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.replica.video import annexb, av1, h264, obu, vp8, vp9
-from fixtures.replica.video.clips import KEY_EVERY, PICTURES, load_clip
+from fixtures.replica.video.clips import KEY_EVERY, load_clip
+from fixtures.replica.video.counter import PICTURES
 from fixtures.replica.video.head import Head, next_head
 from fixtures.replica.video.packets import packetize
 from fixtures.replica.video.scenario import MOST_LAYERS, Codec, Layers
