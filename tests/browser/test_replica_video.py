@@ -11,14 +11,13 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import pytest
 from playwright.async_api import Page as BrowserPage
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import async_playwright
 
 from fixtures.replica.meet.media import MeetingMedia
-from fixtures.replica.scenario import Media, Page, Participant, Scenario
+from fixtures.replica.scenario import Media, Participant, Scenario
 from fixtures.replica.truth import TruthFrame, read_truth
 from fixtures.replica.video.counter import Mark, read_mark
 from fixtures.replica.video.scenario import MOST_LAYERS, CameraSize, Codec, VideoMedia
-from tests.browser.test_replica_pages import ask_to_join, visiting
 from worker.browser.launch import find_chromium
 from worker.settings import BrowserSettings
 
