@@ -173,20 +173,22 @@ async def test_the_guide_of_separate_video_gives_the_hosts_camera(tmp_path: Path
     """The steps of Recall.ai's guide, and MeetStream's document of the same bot."""
     scenario = load_scenario("standup-video")
     (host,) = (person.name for person in scenario.participants if person.host)
-    async with Replica(scenario, tmp_path / "truth.jsonl") as replica:
-        async with Server.running(replica, tmp_path / "data") as server, server.client() as client:
-            config = {"video_mixed_layout": "gallery_view_v2", "video_separate_mp4": {}}
-            body = {"meeting_url": replica.meeting_url, "recording_config": config}
-            bot_id = (await client.post("/api/v1/bot", json=body)).json()["id"]
-            is_done = _has_code("done")
-            bot = await until(client, f"/api/v1/bot/{bot_id}", is_done, seconds=120)
-            listed = await client.get(f"/api/v1/video_separate?recording_id={bot['recordings'][0]['id']}")
-            (video,) = listed.json()["results"]
-            streams = (await client.get(f"/api/v1/bots/{bot_id}/get_recording_streams")).json()
-            async with httpx.AsyncClient() as web:
-                parts = (await web.get(video["data"]["download_url"])).json()
-                part = next(part for part in parts if part["participant"]["is_host"] is True)
-                file = await web.get(part["download_url"])
+    async with (
+        Replica(scenario, tmp_path / "truth.jsonl") as replica,
+        Server.running(replica, tmp_path / "data") as server,
+        server.client() as client,
+        httpx.AsyncClient() as web,
+    ):
+        config = {"video_mixed_layout": "gallery_view_v2", "video_separate_mp4": {}}
+        body = {"meeting_url": replica.meeting_url, "recording_config": config}
+        bot_id = (await client.post("/api/v1/bot", json=body)).json()["id"]
+        bot = await until(client, f"/api/v1/bot/{bot_id}", _has_code("done"), seconds=120)
+        listed = await client.get(f"/api/v1/video_separate?recording_id={bot['recordings'][0]['id']}")
+        (video,) = listed.json()["results"]
+        streams = (await client.get(f"/api/v1/bots/{bot_id}/get_recording_streams")).json()
+        parts = (await web.get(video["data"]["download_url"])).json()
+        part = next(part for part in parts if part["participant"]["is_host"] is True)
+        file = await web.get(part["download_url"])
     assert (part["participant"]["name"], part["type"]) == (host, "webcam")
     shown = {each["participant"]["name"] for each in parts}
     assert shown == {person.name for person in scenario.participants if person.cameras}
