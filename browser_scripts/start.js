@@ -14,7 +14,8 @@ function start() {
     const tap = new Tap(documentNumber, link, events);
     const channels = new DataChannels(events);
     channels.install();
-    new Connections(tap, channels, events).install();
+    const videoTracks = CONFIG.video ? new VideoTracks(tap, events) : undefined;
+    new Connections(tap, channels, events, videoTracks).install();
     for (const start of PLATFORM_PARTS) start({ tap, events, channels });
     new Watchdog(tap, events).start();
     const flush = async () => {

@@ -19,25 +19,23 @@ from fixtures.replica.teams.scenario import TeamsPage
 from fixtures.replica.truth import read_truth
 from fixtures.replica.video.counter import CounterError, read_mark
 from fixtures.replica.video.scenario import CameraSize, VideoMedia
-from tests.support.replica_browser import ReplicaBrowser, replica_browser
+from tests.support.replica_browser import replica_browser
 
 PATIENCE = 15.0
 ALWAYS = [(0.0, 60.0)]
 
 TILES = """() => [...document.querySelectorAll("[data-cid=calling-participant-stream] video")].map((video) => {
   const tile = video.closest("[data-cid=calling-participant-stream]");
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-  const shown = { name: tile.dataset.tid, kind: tile.dataset.streamType, width: video.videoWidth, height: video.videoHeight };
-  if (!canvas.width) return { ...shown, pixels: "" };
-  const context = canvas.getContext("2d");
-  context.drawImage(video, 0, 0);
-  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  const shown = { name: tile.dataset.tid, kind: tile.dataset.streamType, height: video.videoHeight };
+  if (!video.videoWidth) return { ...shown, pixels: "" };
+  const context = new OffscreenCanvas(320, 180).getContext("2d", { willReadFrequently: true });
+  context.drawImage(video, 0, 0, 320, 180);
+  const { data } = context.getImageData(0, 0, 320, 180);
   let bytes = "";
   for (let at = 1; at < data.length; at += 4) bytes += String.fromCharCode(data[at]);
   return { ...shown, pixels: btoa(bytes) };
 })"""
-"""The pictures in the tiles, as the green of each pixel."""
+"""The pictures in the tiles, made as small as the smallest, as the green of each pixel."""
 
 
 class Tile(NamedTuple):
@@ -70,7 +68,7 @@ def read(shown: dict[str, Any], people: list[Participant]) -> Tile:
     if shown["pixels"]:
         grey = np.frombuffer(base64.b64decode(shown["pixels"]), np.uint8)
         try:
-            mark = read_mark(grey.reshape(shown["height"], shown["width"]))
+            mark = read_mark(grey.reshape(180, 320))
         except CounterError:
             whose = "?"
         else:
@@ -105,7 +103,7 @@ def shows(*names: str) -> Callable[[dict[str, Tile]], bool]:
     return met
 
 
-async def join(browser: ReplicaBrowser, page: BrowserPage, url: str) -> None:
+async def join(page: BrowserPage, url: str) -> None:
     await page.goto(url)
     await page.fill("[data-tid=prejoin-display-name-input]", "Test bot")
     await page.click("[data-tid=prejoin-join-button]:enabled")
@@ -124,20 +122,19 @@ async def test_tiles_show_their_people(tmp_path: Path) -> None:
             "Ada Ray",
             cameras=ALWAYS,
             camera_sizes=[CameraSize(at=0.0, height=360)],
-            presents=[(9.0, 60.0)],
+            presents=[(5.0, 60.0)],
             says=ALWAYS,
         ),
-        person(1, "Ben Oak", cameras=ALWAYS, presents=[(0.0, 9.0)]),
-        person(2, "Cleo Finch", cameras=[(4.0, 60.0)]),
+        person(1, "Ben Oak", cameras=ALWAYS, presents=[(0.0, 5.0)]),
+        person(2, "Cleo Finch", cameras=[(2.0, 60.0)]),
     ]
+    everything = shows("Ada Ray", "Ben Oak", "Cleo Finch", "screen Ada Ray")
     async with replica_browser(HOSTS, "") as browser:
-        truth = tmp_path / "gallery.jsonl"
-        async with browser.visiting(meeting(trio, mix=MixMedia(reconnects=[6.5])), truth) as (replica, page):
-            await join(browser, page, replica.meeting_url)
-            tiles = await tiles_until(page, trio, shows("Ada Ray", "Ben Oak", "screen Ben Oak"))
-            assert (tiles["Ada Ray"].height, tiles["screen Ben Oak"].height) == (180, 720)
-            await tiles_until(page, trio, shows("Ada Ray", "Ben Oak", "Cleo Finch", "screen Ben Oak"))
-            await tiles_until(page, trio, shows("Ada Ray", "Ben Oak", "Cleo Finch", "screen Ada Ray"))
+        truth = tmp_path / "offer.jsonl"
+        async with browser.visiting(meeting(trio, mix=MixMedia(reconnects=[3.5])), truth) as (replica, page):
+            await join(page, replica.meeting_url)
+            tiles = await tiles_until(page, trio, everything)
+            assert (tiles["Ada Ray"].height, tiles["screen Ada Ray"].height) == (180, 720)
             await choose(page, "#custom-view-button-SpeakerViewButton")
             await tiles_until(page, trio, lambda tiles: tiles["Ada Ray"].height == 360)
             await choose(page, "#incoming-video-button")
@@ -147,5 +144,16 @@ async def test_tiles_show_their_people(tmp_path: Path) -> None:
             assert replica.page_reports[-1].errors == []
         frames = read_truth(truth).frames
         assert {frame.connection for frame in frames} == {0, 1}
-        assert {frame.slot for frame in frames if frame.kind == "screenshare"} == {10}
+        screens = [frame for frame in frames if frame.kind == "screenshare"]
+        assert [frame.participant for frame in screens] == sorted(
+            (frame.participant for frame in screens), reverse=True
+        ), "Ben shows his, then Ada hers"
+        assert {frame.slot for frame in screens} == {10}
+        assert {frame.slot for frame in frames} == {1, 2, 3, 10}
         assert any(frame.repeated for frame in frames), "lost packets were sent again"
+
+        own_offer = meeting(trio, mix=MixMedia(signalling="add_transceiver"))
+        async with browser.visiting(own_offer, tmp_path / "answer.jsonl") as (replica, page):
+            await join(page, replica.meeting_url)
+            await tiles_until(page, trio, everything)
+            assert replica.page_reports[-1].errors == []

@@ -124,6 +124,13 @@ def video_segment(
     )
 
 
+def shown_segment(name: str, intervals: list[Interval], *, url: str | None = None) -> VideoSegment:
+    """A part from the first of ``intervals`` to the end of the last."""
+    start, end = intervals[0][0], intervals[-1][1]
+    part = video_segment(name, start, end - start, url=url)
+    return msgspec.structs.replace(part, intervals=intervals)
+
+
 def video(
     number: int,
     name: str,

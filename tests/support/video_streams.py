@@ -60,14 +60,18 @@ def encoded(
     height: int = 90,
     *,
     keys_every: int = 10,
-    shade: int = 0,
+    pixel_format: str = "yuv420p",
+    parameter_sets: int = 0,
 ) -> tuple[Encoded, ...]:
-    """``count`` frames, each of another colour that grows with its number plus ``shade``; a key frame each ``keys_every``."""
+    """``count`` frames, each of another brightness; a key frame each ``keys_every``.
+
+    ``parameter_sets`` is the number of H264's; ``pixel_format`` is another only for VP9, of profile 1.
+    """
     name, options = _ENCODERS[codec]
     context = av.CodecContext.create(name, "w")
     assert isinstance(context, VideoCodecContext)
     context.width, context.height = width, height
-    context.pix_fmt = "yuv420p"
+    context.pix_fmt = pixel_format
     context.time_base = Fraction(1, FPS)
     context.framerate = Fraction(FPS)
     if codec is not VideoCodec.AV1:  # its encoder takes none at low delay
@@ -76,11 +80,16 @@ def encoded(
     context.max_b_frames = 0
     context.thread_count = 1
     context.options = options
+    if codec is VideoCodec.H264:
+        context.options = options | {"x264-params": f"{options['x264-params']}:sps-id={parameter_sets}"}
+    if codec is VideoCodec.VP9 and pixel_format != "yuv420p":
+        context.profile = "Profile 1"
     made = []
     for number in range(count):
         frame = av.VideoFrame(width, height, "yuv420p")
-        for plane, level in zip(frame.planes, (16 + (shade + 9 * number) % 200, 100, 150), strict=True):
+        for plane, level in zip(frame.planes, (16 + 9 * number % 200, 100, 150), strict=True):
             plane.update(bytes([level]) * plane.buffer_size)
+        frame = frame.reformat(format=pixel_format)
         frame.pts = number
         if number % keys_every == 0:
             frame.pict_type = av.video.frame.PictureType.I

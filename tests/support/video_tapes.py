@@ -8,7 +8,6 @@ from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 
-import msgspec
 import pytest
 
 from tests.support.tapes import STARTED_AT, feed_all
@@ -27,6 +26,7 @@ from worker.tape.events import (
     TapeStarted,
     VideoBatch,
     VideoFrame,
+    VideoRequested,
 )
 from worker.video.codecs import VideoCodec
 
@@ -101,15 +101,16 @@ def batches(frames: Iterable[VideoFrame], *, document: int = 1, seconds: float =
 
 
 def video_tape(videos: Iterable[VideoBatch], seconds: float, *, told: bool = True) -> Iterator[TapeEvent]:
-    """A meeting in which nobody speaks. ``told``: the tape's first event says that the job asks for video."""
+    """A meeting in which nobody speaks. ``told``: the tape says that its job asks for video."""
     yield TapeStarted(
         at=STARTED_AT - 20,
         version=TAPE_VERSION,
         platform="google_meet",
         meeting_url="synthetic",
         bot_name="bot",
-        separate_video=True if told else msgspec.UNSET,
     )
+    if told:
+        yield VideoRequested(at=STARTED_AT - 20)
     yield from with_video([RecordingStarted(at=STARTED_AT)], videos)
     yield RecordingEnded(at=STARTED_AT + seconds, reason="meeting_ended")
 

@@ -32,6 +32,7 @@ OF_NO_MODULE: Final = {
     "stems/test_honest_senders.py",
     "streaming/test_live_places.py",
     "streaming/test_live_tapes.py",
+    "streaming/test_live_truth.py",
 }
 """Unit tests that are of a package as a whole."""
 

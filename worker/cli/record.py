@@ -70,7 +70,7 @@ async def record_and_report(request: RecordingRequest, settings: BrowserSettings
             request,
             settings,
             display,
-            lambda platform: Renderer(request.output, platform, video=request.separate_video),
+            lambda platform: Renderer(request.output, platform),
         )
     finally:
         display.close()

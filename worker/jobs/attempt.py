@@ -154,7 +154,7 @@ async def run_attempt(
                 plan.request._replace(failure=failure),
                 browser_settings,
                 _AttemptObserver(report_state, reports, context.metrics, upload, closed, plan.live),
-                lambda platform: Renderer(folder, platform, video=plan.request.separate_video),
+                lambda platform: Renderer(folder, platform),
                 stopped,
             )
     finally:

@@ -11,12 +11,12 @@ from math import inf
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from playwright.async_api import Page
 
+from worker.browser.injected_scripts import VideoLimits
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.page_snapshot import take_screenshot, take_snapshot
-from worker.browser.page_window import PageWindow
+from worker.browser.page_window import MINIMIZES_WITH_VIDEO, PageWindow
 from worker.browser.tap import Tap
 from worker.contracts.vendor_words import words
 from worker.errors import cause
@@ -58,6 +58,7 @@ from worker.tape.events import (
     RecordingStarted,
     StateChanged,
     TapeStarted,
+    VideoRequested,
     WorkerEvent,
 )
 from worker.tape.writer import TapeWriter
@@ -110,7 +111,10 @@ async def attend(
     _notify(partial(observer.state, State.STARTING))
     async with launch_browser(settings) as browser:
         context = await new_context(browser)
-        with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
+        video = request.separate_video
+        with TapeWriter(
+            request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS, video=video
+        ) as tape:
             clock = SteadyClock()
             media = MediaMonitor()
             recorder = Recorder(
@@ -125,12 +129,26 @@ async def attend(
             take = DeafnessWatch(gate.take).take
             scripts = PLATFORMS[request.link.platform].page_scripts
             tap = await Tap.attach(
-                context, take, scripts, request.limits, clock=clock, read_clocks=clock.read
+                context,
+                take,
+                scripts,
+                request.limits,
+                clock=clock,
+                read_clocks=clock.read,
+                video=VideoLimits() if video else None,
             )
             page = await tap.open_page()
-            window = PageWindow(page, minimizes=settings.minimize)
+            minimizes = settings.minimize and (MINIMIZES_WITH_VIDEO or not request.separate_video)
+            window = PageWindow(page, minimizes=minimizes)
             signed_in = settings.storage_state is not None
-            call = open_call(request.link, page, request.bot_name, signed_in=signed_in, window=window)
+            call = open_call(
+                request.link,
+                page,
+                request.bot_name,
+                signed_in=signed_in,
+                window=window,
+                separate_video=request.separate_video,
+            )
             session = _Session(
                 request, browser, tap, page, window, call, recorder, gate, media, observer, stopped, clock
             )
@@ -222,9 +240,10 @@ class _Session:
                 platform=self._platform,
                 meeting_url=self._request.link.shown,
                 bot_name=self._request.bot_name,
-                separate_video=self._request.separate_video or msgspec.UNSET,
             )
         )
+        if self._request.separate_video:
+            self._recorder.take(VideoRequested(at=self._clock()))
         if self._controls.paused or self._waits_for_start:
             self._gate.close(-inf)
         self._controls.attach(self._follow_controls)

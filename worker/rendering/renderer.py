@@ -37,8 +37,8 @@ from worker.tape.events import (
     RecordingResumed,
     RecordingStarted,
     TapeEvent,
-    TapeStarted,
     VideoBatch,
+    VideoRequested,
     VideoTrackSeen,
     WorkerEvent,
 )
@@ -66,8 +66,8 @@ class Renderer:
     """Writes stems, mix, manifest, meeting and timeline into ``output`` while events are fed; ``finish`` completes them.
 
     ``platform`` decides the roster decoder and the kind of stems. ``sinks`` are opened for each source and receive it while it
-    is written. ``video``: cameras and screen shares get files, too, as they do if the tape has any. A file that cannot be
-    written ends there, alone. Raises OSError if the folder cannot be made.
+    is written. Cameras and screen shares get files, too, if the tape says that its job asks for them, or has any. A file that
+    cannot be written ends there, alone. Raises OSError if the folder cannot be made.
     """
 
     failure: Exception | None = None
@@ -81,7 +81,6 @@ class Renderer:
         mix: bool = True,
         open_mix: OpenMix = Mixer,
         sinks: Sequence[SourceSinks] = (),
-        video: bool = False,
     ) -> None:
         self._output = output
         (output / STREAMS_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -96,8 +95,6 @@ class Renderer:
         self._slots = SlotTable(self._stem_set)
         self._intake = FrameIntake(self._slots)
         self._video: VideoRecording | None = None
-        if video:
-            self._open_video()
         self._clock: MeetingClock | None = None
         self._now = 0.0
         """Meeting time, in seconds."""
@@ -282,9 +279,7 @@ class Renderer:
 
 
 def _tells_of_video(event: PageEvent | WorkerEvent) -> bool:
-    return isinstance(event, VideoTrackSeen) or (
-        isinstance(event, TapeStarted) and bool(event.separate_video)
-    )
+    return isinstance(event, VideoRequested | VideoTrackSeen)
 
 
 def _open_stem_set(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, repeat
 from math import inf
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -330,10 +331,10 @@ class VideoRecording:
         """Places the frames of all streams that were logged by ``until`` (Unix seconds), in the order of their arrival."""
         released: list[tuple[float, _Stream, OrderedFrame]] = []
         for stream in self._streams.values():
-            arrived = EARLIEST
-            for each in stream.reordering.release(until):
-                arrived = max(each.arrival, arrived)
-                released.append((arrived, stream, each))
+            ordered = stream.reordering.release(until)
+            # A frame was sent before those that follow it, even if it arrived after them.
+            times = accumulate((each.arrival for each in reversed(ordered)), min)
+            released += zip(reversed(list(times)), repeat(stream), ordered, strict=False)
         released.sort(key=lambda entry: entry[0])
         for _, stream, each in released:
             self._place(stream, each)

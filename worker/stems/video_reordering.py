@@ -13,8 +13,12 @@ from typing import Final, NamedTuple
 
 from worker.tape.events import VideoFrame
 
-RESTART: Final = 3 * 90_000
-"""Ticks. A timestamp that is 3 s or more before the newest is not late: the sender's timestamps begin anew."""
+TICKS: Final = 90_000
+"""RTP ticks a second, of all video codecs."""
+
+RESTART: Final = 3 * TICKS
+"""A timestamp that is 3 s or more before the newest is not late, and one that is so much more after it than it arrived has not
+followed it: the sender's timestamps begin anew."""
 
 MOST_WAITING: Final = 500
 """Frames that wait at most, about 8 s of 60 a second."""
@@ -44,30 +48,34 @@ class VideoReordering:
         self.waiting_bytes = 0
         self.gap = False
         """Whether frames are missing before the next one; the caller sets it."""
-        self._ready: list[OrderedFrame] = []
-        """Frames from before the timestamps began anew: they wait for none."""
+        self._before_restart: list[OrderedFrame] = []
+        """Frames from before the timestamps began anew."""
         self._waiting: list[OrderedFrame] = []
         self._number = 0
         self._newest: int | None = None
         """The newest timestamp, unwrapped."""
+        self._newest_arrived = 0.0
         self._last: tuple[int, int] | None = None
         """The place of the last frame that was given out."""
 
     def push(self, frame: VideoFrame, arrival: float, logged: float) -> None:
         """Takes the next frame by arrival."""
         timestamp = self._unwrapped(frame.timestamp)
-        if self._begins_anew(frame, timestamp):
-            self._ready += self._waiting
+        if self._begins_anew(frame, timestamp, arrival):
+            self._before_restart += self._waiting
             self._waiting = []
             self._newest = self._last = None
             timestamp = frame.timestamp
+            # Where it needs others, those of the new timestamps are missing.
+            self.gap |= not frame.key
         place = (timestamp, frame.spatial)
         if (self._last is not None and place <= self._last) or any(
             each[:2] == place for each in self._waiting
         ):
             self.late += 1
             return
-        self._newest = timestamp if self._newest is None else max(timestamp, self._newest)
+        if self._newest is None or timestamp > self._newest:
+            self._newest, self._newest_arrived = timestamp, arrival
         self._number += 1
         insort(
             self._waiting,
@@ -79,16 +87,15 @@ class VideoReordering:
     def release(self, until: float = inf) -> list[OrderedFrame]:
         """Gives out the frames that were logged by ``until`` (Unix seconds), in decoding order, as far as none before them
         still waits."""
-        released, self._ready = self._ready, []
-        waiting = self._waiting
+        queue = self._before_restart + self._waiting
         count = 0
-        while count < len(waiting) and (
-            waiting[count].logged <= until or len(waiting) - count > MOST_WAITING
-        ):
+        while count < len(queue) and (queue[count].logged <= until or len(queue) - count > MOST_WAITING):
             count += 1
-        if count:
-            released += waiting[:count]
-            del waiting[:count]
+        released = queue[:count]
+        of_before = len(self._before_restart)
+        del self._before_restart[:count]
+        if count > of_before:
+            del self._waiting[: count - of_before]
             self._last = released[-1][:2]
         self.waiting_bytes -= sum(len(each.frame.payload) for each in released)
         return released
@@ -99,9 +106,11 @@ class VideoReordering:
             return timestamp
         return self._newest + ((timestamp - self._newest + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
 
-    def _begins_anew(self, frame: VideoFrame, timestamp: int) -> bool:
+    def _begins_anew(self, frame: VideoFrame, timestamp: int, arrival: float) -> bool:
         """Whether the sender's timestamps begin anew; a key frame needs nothing before it, so it is never late."""
         if self._newest is None:
             return False
-        is_late_key = frame.key and self._last is not None and timestamp < self._last[0]
-        return is_late_key or timestamp <= self._newest - RESTART
+        if frame.key and self._last is not None and timestamp < self._last[0]:
+            return True
+        paused = max(0.0, arrival - self._newest_arrived) * TICKS
+        return not -RESTART < timestamp - self._newest < paused + RESTART

@@ -122,14 +122,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_sn
 
 
 class TapeStarted(Event, frozen=True, kw_only=True):
-    """The first event of every tape. ``separate_video`` is there, and true, only if the job asks for video."""
+    """The first event of every tape."""
 
     version: int
     bot_id: str = ""
     platform: str
     meeting_url: str
     bot_name: str
-    separate_video: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class VideoRequested(Event, frozen=True, kw_only=True):
+    """The job asks for separate video. The second event of its tape; other tapes have none."""
 
 
 class StateChanged(Event, frozen=True, kw_only=True):
@@ -409,6 +412,7 @@ PageEvent: TypeAlias = (
 
 WorkerEvent: TypeAlias = (
     TapeStarted
+    | VideoRequested
     | StateChanged
     | Tick
     | PageSeen

@@ -149,21 +149,19 @@ def _skip_tools(bits: BitReader) -> None:
 
 
 def _decoded_form(bits: BitReader, profile: int) -> str:
-    """Reads color_config (section 5.5.2)."""
+    """Reads color_config (section 5.5.2) as far as the form is said."""
     bit_depth = 10 if bits.flag() else 8  # high_bitdepth
     if profile == 2 and bit_depth == 10 and bits.flag():
         bit_depth = 12
-    if profile != 1 and bits.flag():
-        return pixel_format(bit_depth, mono=True)
+    mono = profile != 1 and bits.flag()
     described = (bits.read(8), bits.read(8), bits.read(8)) if bits.flag() else (2, 2, 2)
+    if mono:
+        return pixel_format(bit_depth, mono=True)
     if described == _SRGB:
         return "gbrp" if bit_depth == 8 else f"gbrp{bit_depth}le"
     bits.read(1)  # color_range
-    if profile == 0:
-        return pixel_format(bit_depth)
-    if profile == 1:
-        return pixel_format(bit_depth, halved_x=False, halved_y=False)
-    if bit_depth < 12:
-        return pixel_format(bit_depth, halved_y=False)
-    halved_x = bits.flag()
-    return pixel_format(bit_depth, halved_x=halved_x, halved_y=halved_x and bits.flag())
+    halved_x, halved_y = profile != 1, profile == 0
+    if bit_depth == 12:
+        halved_x = bits.flag()
+        halved_y = halved_x and bits.flag()
+    return pixel_format(bit_depth, halved_x=halved_x, halved_y=halved_y)

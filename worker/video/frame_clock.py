@@ -73,6 +73,8 @@ class FrameClock(Generic[Item]):
         """The last frame's, unwrapped."""
         self._last: _Held[Item] | None = None
         self._held: list[_Held[Item]] = []
+        self._held_since = 0.0
+        """The earliest arrival of those that are held."""
         self._paused = 0.0
         """How long no frame came before those that are held, in seconds."""
         self._floor: float | None = None
@@ -81,8 +83,11 @@ class FrameClock(Generic[Item]):
         self._placed = float("-inf")
 
     def put(self, timestamp: int, arrival: float, item: Item) -> list[PlacedFrame[Item]]:
-        """Takes the next frame, in decoding order: its 32-bit RTP timestamp (90 kHz) and its arrival in seconds. Returns the
-        frames that are placed by now, in order: mostly this one alone."""
+        """Takes the next frame, in decoding order: its 32-bit RTP timestamp (90 kHz) and its arrival in seconds, which is later
+        than that of frames behind it where its packets were sent again.
+
+        Returns the frames that are placed by now, in order: mostly this one alone.
+        """
         if self._last is None:
             self._timestamp = timestamp
         # The nearest number with these 32 bits.
@@ -99,8 +104,9 @@ class FrameClock(Generic[Item]):
                 self._follow(frame)
                 return [self._place(frame)]
             self._paused = paused
+        self._held_since = min(arrival, self._held_since) if self._held else arrival
         self._held.append(frame)
-        if arrival - self._held[0].arrival >= HOLD or len(self._held) >= MOST_HELD:
+        if arrival - self._held_since >= HOLD or len(self._held) >= MOST_HELD:
             placed += self.flush()
         return placed
 

@@ -26,10 +26,10 @@ def pixel_format(bit_depth: int, *, mono: bool = False, halved_x: bool = True, h
 
     Raises VideoFrameError for a form that has no name.
     """
+    if bit_depth not in {8, 10, 12}:
+        raise VideoFrameError(f"samples have {bit_depth} bits, expected 8, 10 or 12")
     suffix = "" if bit_depth == 8 else f"{bit_depth}le"
     if mono:
         return f"gray{suffix}"
     planes = {(True, True): "420", (True, False): "422", (False, True): "440", (False, False): "444"}
-    if bit_depth not in {8, 10, 12}:
-        raise VideoFrameError(f"samples have {bit_depth} bits, expected 8, 10 or 12")
     return f"yuv{planes[halved_x, halved_y]}p{suffix}"

@@ -23,7 +23,9 @@ async def transcode(source: Path, target: Path) -> None:
     """Writes ``target``, H264 in MP4, from the video of ``source``, with the same frame times and end.
 
     A file whose size changes becomes one of the largest width and height, to which smaller frames are scaled. ``target``
-    replaces a file of that name once all of it is written. Memory is bounded. Cancelling ends the process. Raises TranscodeError.
+    replaces a file of that name once all of it is written. Memory is bounded. Cancelling ends the process.
+
+    Raises TranscodeError.
     """
     partial = target.with_name(f".{target.name}.partial")
     try:

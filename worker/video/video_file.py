@@ -68,8 +68,8 @@ class VideoFile:
         """Adds a frame that is shown from ``seconds`` on, on any clock: the first frame's are the file's time 0. Frames come in
         order; one that is not later than the one before is put right behind it. ``header`` is that of ``payload``.
 
-        Raises VideoWriteError if the file cannot be written, after which ``close`` alone may be called, and ValueError if the
-        first frame is no key frame, or a frame is of another codec or more than LONGEST_GAP behind the one before.
+        Raises VideoWriteError if the file cannot be written, FFmpeg refuses a frame, or it is LONGEST_GAP behind the one
+        before; then ``close`` alone may be called. Raises ValueError if the first frame is no key frame, and for another codec.
         """
         if header.codec is not self.codec:
             raise ValueError(f"a frame of {header.codec} in a file of {self.codec}")
@@ -80,7 +80,7 @@ class VideoFile:
             tick = 0
         else:
             if not seconds - self._origin - self._last_tick / TICKS <= LONGEST_GAP:
-                raise ValueError(f"{self._path.name}: no frame for more than {LONGEST_GAP} seconds")
+                raise VideoWriteError(f"{self._path.name}: no frame for more than {LONGEST_GAP} seconds")
             tick = self._write_last(seconds)
         packet: av.Packet[Stream] = av.Packet(payload)
         packet.is_keyframe = header.key

@@ -42,9 +42,11 @@ def _decoded_form(bits: BitReader, profile: int) -> str:
         if halved:
             return pixel_format(bit_depth)
         x, y = bits.flag(), bits.flag()
+        bits.read(1)  # reserved_zero
         if x and y:
             raise VideoFrameError(f"vp9: 4:2:0 in profile {profile}")
         return pixel_format(bit_depth, halved_x=x, halved_y=y)
     if halved:
         raise VideoFrameError(f"vp9: RGB in profile {profile}")
+    bits.read(1)  # reserved_zero
     return "gbrp" if bit_depth == 8 else f"gbrp{bit_depth}le"

@@ -58,6 +58,10 @@ def test_late_names_has_a_late_name_one_after_leaving_and_a_missing_one() -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            'title = "t"\nduration = 1.0\nplatform = "microsoft_teams"\n[video]\ncodec = "vp8"\n',
+            "scenario own.toml: video.codec: 'vp8' on Teams, expected 'h264'",
+        ),
         ("duration = ", "own.toml"),
         ('title = "x"\nduration = 0', "$.duration"),
         ('title = "x"\nduration = 1\ncolour = 3', "colour"),

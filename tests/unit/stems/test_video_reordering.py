@@ -61,6 +61,18 @@ def test_timestamps_that_begin_anew_are_no_late_frames() -> None:
     assert reordering.late == 0
 
 
+def test_a_leap_that_took_no_time_is_a_gap_but_for_a_key_frame() -> None:
+    reordering = VideoReordering()
+    for timestamp, arrival, key in (
+        (0, 0.0, True),
+        (RESTART, 3.0, False),
+        (9 * RESTART, 3.1, False),
+        (0, 3.2, True),
+    ):
+        reordering.push(frame(timestamp, key=key), arrival, 0.0)
+    assert [each.after_gap for each in reordering.release()] == [False, False, True, False]
+
+
 def test_spatial_layers_follow_each_other() -> None:
     reordering = VideoReordering()
     for spatial in (1, 0, 2):

@@ -233,9 +233,9 @@ def test_a_tape_with_video_has_it_on_a_topic_of_its_own(tmp_path: Path) -> None:
             for _, channel, message in reader.iter_messages():
                 expected = VideoBatch if channel.topic == "video" else object
                 assert isinstance(codec.decode(channel.topic, message.data), expected)
-    reader = TapeReader(tmp_path)
-    assert list(reader) == [event for _, event in a_meeting_with_video()]
-    assert reader.warnings == []
+    read = TapeReader(tmp_path)
+    assert list(read) == [event for _, event in a_meeting_with_video()]
+    assert read.warnings == []
 
 
 def test_a_tape_without_video_is_the_same_bytes_as_before_video_was_known(tmp_path: Path) -> None:

@@ -173,3 +173,18 @@ def test_places_are_never_later_than_arrivals_once_known() -> None:
     sent = Sent(7)
     sent.talk(0, 60, 30, jitter=0.05)
     assert max(sent.errors()) < 0.05
+
+
+@pytest.mark.parametrize("late", [0.3, 0.9, 1.5, 4.0])
+def test_frames_that_were_sent_again_come_after_those_behind_them(late: float) -> None:
+    """One frame in thirty; the caller puts them into order."""
+    clock: FrameClock[float] = FrameClock()
+    errors = []
+    for number in range(900):
+        sent = number / 15
+        arrival = MEETING + sent + PATH + (late if number % 30 == 7 else 0.0)
+        errors += [
+            frame.seconds - MEETING - PATH - frame.item for frame in clock.put(number * 6_000, arrival, sent)
+        ]
+        assert number - len(errors) < 20
+    assert max(map(abs, errors)) < 0.001

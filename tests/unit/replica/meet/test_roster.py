@@ -107,6 +107,20 @@ def test_updates_contain_only_changes() -> None:
     assert update(scenario, 41.0, 60.0) is None
 
 
+def test_a_new_name_is_an_update_of_the_same_device() -> None:
+    ada = Participant(
+        name="Ada", voice="elif", csrc=1001, renames=[(10.0, "Ada L"), (12.0, "Bea")], presents=[(5.0, 20.0)]
+    )
+    scenario = meeting(ada)
+    (before,) = users(update(scenario, None, 0.0))
+    after = users(update(scenario, 9.0, 10.0))
+    assert {user.full_name for user in after} == {"Ada L"}, "of the screen as well"
+    assert before.device_id in {user.device_id for user in after}
+    assert {10.0, 12.0} <= set(roster.change_times(scenario))
+    with pytest.raises(ValueError, match="renames"):
+        Participant(name="Ada", voice="elif", csrc=1001, renames=[(2.0, "B"), (1.0, "C")])
+
+
 def test_a_rejoined_device_keeps_its_id() -> None:
     ada = Participant(name="Ada", voice="elif", csrc=1001, csrc_changes=[(15.0, 2001)])
     scenario = meeting(ada)

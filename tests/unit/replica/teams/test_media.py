@@ -199,3 +199,15 @@ def test_the_latest_of_several_changes_counts(sending: Sending) -> None:
     sending.sender.show(1, CAMERA_OF_ADA, lag=0.3)
     sending.sender.show(1, None)
     assert sending.play(0.5) == []
+
+
+def test_a_sender_that_is_late_catches_up_or_begins_anew(sending: Sending) -> None:
+    sending.sender.show(1, CAMERA_OF_BEN)
+    before = sending.play(1.0)[-1]
+    sending.now += 0.5
+    late = sending.play(0.01)
+    assert [frame.counter - before.counter for frame in late] == list(range(1, len(late) + 1))
+    assert len(late) in (7, 8)
+    sending.now += 3.0
+    (anew,) = sending.play(0.01)
+    assert anew.key

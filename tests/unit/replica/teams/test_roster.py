@@ -99,7 +99,9 @@ def test_later_frames_have_only_those_who_changed() -> None:
     assert set(update(1.0, 2.5)) == {ada}
     assert update(2.5, 3.5)[ben]["details"]["displayName"] is None, "he is not named before 5 s"
     assert update(4.5, 5.5)[ben]["details"]["displayName"] == "Ben"
-    assert streams(update(5.5, 6.5)[ben])["audio"]["sourceId"] == 1266
+    rejoined = update(5.5, 6.5)[ben]
+    assert streams(rejoined)["audio"]["sourceId"] == 1266
+    assert set(rejoined["endpoints"]).isdisjoint(update(4.5, 5.5)[ben]["endpoints"])
     gone = update(7.5, 8.5)[ada]
     assert gone["state"] == "inactive"
     assert "endpoints" not in gone

@@ -19,8 +19,15 @@ from fixtures.replica.video.sources import Source
 
 ALWAYS = [(0.0, 60.0)]
 ADA = Participant(name="Ada", voice="elif", csrc=414, cameras=ALWAYS, presents=[(5.0, 10.0)])
-BEN = Participant(name="Ben", voice="nuno", csrc=1053, cameras=[(0.0, 20.0)], csrc_changes=[(8.0, 1266)])
-CLEO = Participant(name="Cleo", voice="chiara", csrc=840, cameras=ALWAYS, presents=[(10.0, 15.0)])
+BEN = Participant(
+    name="Ben",
+    voice="nuno",
+    csrc=1053,
+    csrc_changes=[(8.0, 1266)],
+    cameras=[(0.0, 20.0)],
+    presents=[(10.0, 15.0)],
+)
+CLEO = Participant(name="Cleo", voice="chiara", csrc=840, cameras=ALWAYS)
 OWN = 201
 FIRST, SECOND, SHARE = OWN + 2, OWN + 3, OWN + 11
 """The numbers of two slots for cameras and of the share's; their places are 1, 2 and 10."""
@@ -90,7 +97,7 @@ def test_anybody_is_the_dominant_speaker_and_in_a_second_slot_the_next_one() -> 
     made.take(request(ANYBODY, SECOND))
     assert shown(made, 7.5) == {1: Source(0, "webcam"), 2: Source(2, "webcam")}
     made.take(request(ANYBODY, SHARE))
-    assert shown(made, 12.0)[10] == Source(2, "screenshare")
+    assert shown(made, 12.0)[10] == Source(1, "screenshare")
     assert set(shown(made, 16.0)) == {1, 2}
 
 
