@@ -194,7 +194,7 @@ async def test_the_guide_of_separate_video_gives_the_hosts_camera(tmp_path: Path
     assert shown == {person.name for person in scenario.participants if person.cameras}
     assert file.headers["content-type"].startswith("video/")
     assert streams["summary"]["total_segments"] == len(parts)
-    with av.open(io.BytesIO(file.content)) as container:
+    with av.open(io.BytesIO(file.content), "r") as container:
         frames = sum(1 for _ in container.decode(video=0))
     # The replica sends more than ten a second.
     assert frames > part["duration"] * 5

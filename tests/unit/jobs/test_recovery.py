@@ -382,7 +382,7 @@ def test_videos_are_transcoded_when_asked_for(
     assert (segment.codec, segment.url.rpartition(".")[2]) == ("h264", "mp4")
     ((key, film),) = videos_in(store).items()
     assert key == f"attempts/0001/files/{segment.url}"
-    with av.open(io.BytesIO(film)) as container:
+    with av.open(io.BytesIO(film), "r") as container:
         (track,) = container.streams.video
         assert track.codec_context.name == "h264"
         assert sum(1 for _ in container.decode(track)) == segment.frames == 30
