@@ -563,7 +563,7 @@ async def test_a_video_that_cannot_be_kept_costs_nothing_else(
     result = await setup.finish.run(ENDED)
     assert result is not None
     assert (result.outcome, result.reason) == ("recorded", "meeting_ended")
-    assert "1 video files of the webcam of Grace Hopper could not be kept." in result.warnings
+    assert "1 video file of the webcam of Grace Hopper could not be kept." in result.warnings
     assert [stream.kind for stream, _ in document(store).video_segments()] == left
     assert status_of(store).video_status == status
     assert KEYS.attempt(2).file("audio.wav") in store.objects
