@@ -13,10 +13,11 @@ from playwright.async_api import Page, Request, expect
 
 from tests.support.audio_files import write_tone
 from tests.support.sample_manifests import manifest, meeting, participant, segment, shown_segment, video
-from tests.support.video_files import write_video
+from tests.support.video_streams import FPS, encoded, write_stream
 from worker.browser.launch import BrowserSession
 from worker.manifest.schema import Manifest
 from worker.rendering.timeline.page import timeline_html
+from worker.video.codecs import Container, VideoCodec
 
 SECONDS = 6.0
 LANES = "svg.lane:not(.all)"
@@ -205,7 +206,7 @@ async def test_the_player_shows_what_is_shown_at_the_playhead_in_step_with_the_s
     ]
     for each in videos[:2]:
         write_video(opened.folder / each.segments[0].url, each.segments[0].duration_seconds)
-    page = await opened.show(msgspec.structs.replace(two_speakers(opened.folder), video_streams=videos))
+    page = await opened.show(msgspec.structs.replace(heard, video_streams=videos))
     stage, caption = page.locator("#stage"), page.locator("#pictured")
     box = await page.locator("#canvas").bounding_box()
     assert box
