@@ -1,4 +1,4 @@
-"""The replica's video in a real Chromium, without any of the worker's scripts: what arrives, what is decoded, what is asked for."""
+"""The replica's video in a real Chromium, without any of the worker's scripts: what arrives, and what is decoded of it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import pytest
 from playwright.async_api import Page as BrowserPage
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 from fixtures.replica.meet.media import MeetingMedia
-from fixtures.replica.scenario import Media, Participant, Scenario
+from fixtures.replica.scenario import Media, Page, Participant, Scenario
 from fixtures.replica.truth import TruthFrame, read_truth
 from fixtures.replica.video.counter import Mark, read_mark
 from fixtures.replica.video.scenario import MOST_LAYERS, CameraSize, Codec, VideoMedia
+from tests.browser.test_replica_pages import ask_to_join, visiting
 from worker.browser.launch import find_chromium
 from worker.settings import BrowserSettings
 
@@ -28,8 +29,10 @@ ASK_AFTER = 1000
 RECEIVE = """
 async ({ sdp, name }) => {
     const source = `
-        const hex = async (data) =>
-            [...new Uint8Array(await crypto.subtle.digest("SHA-256", data))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+        const hex = async (data) => {
+            const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
+            return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+        };
         onrtctransform = ({ transformer }) => {
             let asks = true;
             const transform = async (frame, controller) => {
@@ -74,7 +77,7 @@ RESULT = """
 async (name) => {
     const { pc, frames, pictures, streams } = window.all[name];
     const stats = [...(await pc.getStats()).values()];
-    const codecs = Object.fromEntries(stats.filter(({ type }) => type === "codec").map((each) => [each.id, each.mimeType]));
+    const codecs = Object.fromEntries(stats.map(({ id, mimeType }) => [id, mimeType]));
     const inbound = stats.filter(({ type, kind }) => type === "inbound-rtp" && kind === "video");
     const decoded = inbound.map(({ framesDecoded, codecId }) => [framesDecoded, codecs[codecId]]);
     pc.close();
@@ -173,3 +176,36 @@ async def test_chromium_decodes_each_codec_and_gets_a_key_frame_that_it_asks_for
         await asyncio.wait(running.values())
     for codec, task in running.items():
         check(codec, task.result())
+
+
+async def test_the_page_of_meet_shows_what_its_layout_asks_for(tmp_path: Path) -> None:
+    people = [
+        Participant(name=f"Guest {number}", voice="elif", csrc=100 + number, cameras=[(0, 90)])
+        for number in range(6)
+    ]
+    scenario = Scenario(
+        title="t", duration=90.0, participants=people, page=Page(lobby=0.0), video=VideoMedia(fps=5.0)
+    )
+    async with visiting(scenario, tmp_path / "truth") as (replica, page):
+        await ask_to_join(page)
+        filmed = page.locator(".tile.filmed")
+        playing = "count => [...document.querySelectorAll('.filmed video')].filter((v) => v.videoWidth).length === count"
+        await expect(filmed).to_have_count(4, timeout=20_000)
+        await page.wait_for_function(playing, arg=4)
+        await page.click("button[aria-label='More options']")
+        await page.click("li:has-text('Adjust view')")
+        await page.click("label:has-text('Tiled')")
+        await page.click("[role=dialog] button[aria-label=Close]")
+        await expect(filmed).to_have_count(6)
+        await page.wait_for_function(playing, arg=6)
+        for tile in await filmed.all():
+            stream = await tile.locator("video").evaluate("(video) => video.srcObject.id")
+            assert stream == await tile.get_attribute("data-video")
+        await page.click("button[aria-label='More options']")
+        await page.click("li:has-text('Settings')")
+        await page.click("button[role=tab][aria-label=Video]")
+        await page.click("li[aria-label='Audio only']")
+        await expect(filmed).to_have_count(0)
+        assert replica.page_reports[-1].errors == []
+    frames = read_truth(tmp_path / "truth").frames
+    assert {(frame.slot, frame.participant) for frame in frames} == {(number, number) for number in range(6)}
