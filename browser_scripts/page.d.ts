@@ -10,6 +10,8 @@ declare const CONFIG: {
   flush: string;
   /** The whole text of the Web Worker. */
   workerSource: string;
+  /** Name of the function by which the worker process requests key frames of all video. */
+  keyFrames: string;
   /** Whether the job asks for video. */
   video: boolean;
   limits: {

@@ -19,8 +19,20 @@ class VideoTap {
     }).map(([mimeType, encoded]) => [mimeType, Uint8Array.fromBase64(encoded)]),
   );
 
+  static #NEW = Object.freeze({
+    needsKeyFrame: false,
+    requestedAt: -Infinity,
+    keyFrameAt: -Infinity,
+    hurriedKeyFrames: 0,
+    isReplaced: true,
+  });
+
   /** Milliseconds between two key frames that are requested of a receiver at least; what comes sooner waits for the next. */
   static KEY_FRAME_PAUSE = 1000;
+
+  /** Key frames, each less than KEY_FRAME_HURRY milliseconds after the one before, that show that Chromium requests them. */
+  static MOST_HURRIED = 6;
+  static KEY_FRAME_HURRY = 1000;
 
   queue;
 
@@ -45,7 +57,7 @@ class VideoTap {
    * @param {RTCRtpScriptTransformer} transformer
    */
   transform(index, transformer) {
-    const receiver = { index, transformer, needsKeyFrame: false, requestedAt: -VideoTap.KEY_FRAME_PAUSE };
+    const receiver = { index, transformer, ...VideoTap.#NEW };
     this.#receivers.set(index, receiver);
     this.#copy(receiver)
       .catch((error) => this.#fault("video", error))
@@ -69,10 +81,27 @@ class VideoTap {
       } catch (error) {
         this.#fault("recordVideo", error);
       }
-      VideoTap.#replace(value);
+      if (this.#mayReplace(receiver, value)) VideoTap.#replace(value);
       await writer.write(value);
     }
     await writer.close();
+  }
+
+  /**
+   * Whether Chromium decodes what it gets in place of the frames, as far as is known: where it does not, it requests key frames
+   * about twice a second.
+   * @param {VideoReceiver} receiver
+   * @param {RTCEncodedVideoFrame} frame
+   */
+  #mayReplace(receiver, frame) {
+    if (receiver.isReplaced && frame.type === "key") {
+      const now = performance.now();
+      receiver.hurriedKeyFrames = now - receiver.keyFrameAt < VideoTap.KEY_FRAME_HURRY ? receiver.hurriedKeyFrames + 1 : 0;
+      receiver.keyFrameAt = now;
+      receiver.isReplaced = receiver.hurriedKeyFrames < VideoTap.MOST_HURRIED;
+      if (!receiver.isReplaced) this.#fault("replace", `a receiver of ${frame.getMetadata().mimeType} gets its own frames now`);
+    }
+    return receiver.isReplaced;
   }
 
   /**

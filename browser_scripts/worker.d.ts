@@ -32,6 +32,11 @@ interface VideoReceiver {
   needsKeyFrame: boolean;
   /** When a key frame was last requested, in milliseconds. */
   requestedAt: number;
+  /** When the last key frame came, in milliseconds, and how many came in a hurry until then. */
+  keyFrameAt: number;
+  hurriedKeyFrames: number;
+  /** Chromium gets something else in place of each frame. */
+  isReplaced: boolean;
 }
 
 /** Fields of Chromium that TypeScript's library lacks; times are in milliseconds from the worker's timeOrigin. */

@@ -35,7 +35,8 @@ async function offer(count, mimeType) {
   const codecs = RTCRtpSender.getCapabilities("video").codecs.filter((codec) => codec.mimeType === mimeType);
   const track = picture();
   for (let n = 0; n < count; n += 1) {
-    const sendEncodings = [{ maxBitrate: 400_000 }];
+    const layers = mimeType === "video/VP9" ? { scalabilityMode: "L1T3" } : {};
+    const sendEncodings = [{ maxBitrate: 400_000, ...layers }];
     const stream = new MediaStream();
     connection.addTransceiver(track, { direction: "sendonly", sendEncodings, streams: [stream] }).setCodecPreferences(codecs);
   }
@@ -48,7 +49,7 @@ async function accept(sdp) {
   await connection.setRemoteDescription({ type: "answer", sdp });
 }
 
-/** Watches as `shown` says: drawn, small, hidden, detached or disabled. */
+/** Watches as `shown` says: drawn, small, hidden, invisible, detached or disabled. */
 async function answer(sdp, shown) {
   connection = new RTCPeerConnection();
   connection.ontrack = ({ track }) => {
@@ -58,6 +59,7 @@ async function answer(sdp, shown) {
     video.autoplay = video.muted = true;
     video.width = shown === "small" ? 64 : 320;
     if (shown === "hidden") video.style.display = "none";
+    if (shown === "invisible") video.style.visibility = "hidden";
     video.srcObject = new MediaStream([track]);
     document.body.append(video);
   };

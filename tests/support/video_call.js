@@ -19,7 +19,6 @@ function drawn() {
 }
 
 const WORKER = `onrtctransform = ({ transformer: { readable, writable, options } }) => {
-  let began;
   readable.pipeThrough(new TransformStream({
     transform(frame, controller) {
       const { rtpTimestamp, mimeType, width, height } = frame.getMetadata();

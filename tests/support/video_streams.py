@@ -64,7 +64,7 @@ def encoded(
     pixel_format: str = "yuv420p",
     parameter_sets: int = 0,
 ) -> tuple[Encoded, ...]:
-    """``count`` frames, each of another brightness, which grows with its number and ``shade``; a key frame each ``keys_every``.
+    """``count`` frames, each of another brightness, which begins with ``shade``; a key frame each ``keys_every``.
 
     ``parameter_sets`` is the number of H264's; ``pixel_format`` is another only for VP9, of profile 1.
     """

@@ -83,6 +83,7 @@ class _Config(msgspec.Struct, frozen=True, rename="camel"):
     binding: str
     direct_binding: str
     flush: str
+    key_frames: str
     worker_source: str
     video: bool
     limits: TapLimits
@@ -92,6 +93,7 @@ def page_script(
     binding: str,
     direct_binding: str,
     flush: str,
+    key_frames: str,
     platform_files: tuple[str, ...],
     limits: TapLimits,
     video: VideoLimits | None = None,
@@ -105,7 +107,7 @@ def page_script(
     worker_files = (*first, *(VIDEO_WORKER_FILES if video else ()), last)
     worker_limits = f"const LIMITS = {_json(limits)}, VIDEO_LIMITS = {_json(video)};"
     worker_source = _wrap(worker_limits, worker_files)
-    config = _Config(binding, direct_binding, flush, worker_source, video is not None, limits)
+    config = _Config(binding, direct_binding, flush, key_frames, worker_source, video is not None, limits)
     video_files = (VIDEO_PAGE_FILE,) if video else ()
     return _wrap(f"const CONFIG = {_json(config)};", (*PAGE_FILES, *video_files, *platform_files, START_FILE))
 

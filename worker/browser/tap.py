@@ -48,10 +48,9 @@ TappedEvent: TypeAlias = Batch | PageEvent | DocumentClosed
 
 
 class TapCounters(msgspec.Struct):
-    """What the page sent so far; the names with ``video_`` are the same of video.
-
-    ``dropped``: frames that documents had no room for. ``batches_missing``: gaps in the batches' sequence numbers.
-    ``invalid``: calls that were not a valid batch. ``odd``: frames and events that were left out of a batch.
+    """What the page sent so far; the names with ``video_`` are those of video. ``dropped``: frames that documents had no room
+    for. ``batches_missing``: gaps in the batches' sequence numbers. ``invalid``: calls that were not a valid batch. ``odd``:
+    frames and events that were left out of a batch.
     """
 
     frames: int = 0
@@ -101,6 +100,7 @@ class Tap:
         self._page_clock = PageClock(self._read_clocks())
         self._documents: dict[int, _Document] = {}
         self._flush = f"flush-{secrets.token_hex(8)}"
+        self._key_frames = f"key-frames-{secrets.token_hex(8)}"
         self._direct = DirectBinding(self._receive_direct)
         self._video = video
         self._batches: dict[tuple[type[Batch], int], tuple[int, int]] = {}
@@ -131,7 +131,13 @@ class Tap:
         binding = f"tap{secrets.token_hex(8)}"
         await context.expose_binding(binding, lambda source, *args: tap._answer(*args, frame=source["frame"]))
         script = page_script(
-            binding, tap._direct.name, tap._flush, platform_files, limits or TapLimits(), video
+            binding,
+            tap._direct.name,
+            tap._flush,
+            tap._key_frames,
+            platform_files,
+            limits or TapLimits(),
+            video,
         )
         await context.add_init_script(script)
         return tap
@@ -146,12 +152,21 @@ class Tap:
         """Makes all documents send what they hold. Returns True when all of it has arrived, False after ``within`` seconds or
         when a document went away meanwhile.
         """
+        return await self._call_documents(self._flush, within)
+
+    async def request_key_frames(self, within: float = FLUSH_TIMEOUT) -> bool:
+        """Has the senders of all video send a key frame soon, without which what follows cannot be decoded. Returns what
+        flush() does; without video it does nothing.
+        """
+        return not self._video or await self._call_documents(self._key_frames, within)
+
+    async def _call_documents(self, name: str, within: float) -> bool:
+        """Calls the function that browser_scripts/start.js has put into each document under that name."""
         frames = [frame for page in self._context.pages for frame in page.frames if not frame.is_detached()]
-        # browser_scripts/start.js puts it there.
         script = "name => (async function* () {}).prototype[name]?.()"
         try:
             async with asyncio.timeout(within):
-                answers = (frame.evaluate(script, self._flush) for frame in frames)
+                answers = (frame.evaluate(script, name) for frame in frames)
                 results = await asyncio.gather(*answers, return_exceptions=True)
         except TimeoutError:
             return False

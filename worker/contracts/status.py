@@ -372,6 +372,19 @@ def packet_counters(manifest: Manifest) -> dict[str, float]:
     return {**counters, "packets_unattributed": float(manifest.recording.unattributed_packets)}
 
 
+def video_counters(manifest: Manifest) -> dict[str, float]:
+    """Files and frames of all videos; none where no video was asked for."""
+    if manifest.video_streams is msgspec.UNSET:
+        return {}
+    segments = [segment for _, segment in manifest.video_segments()]
+    return {
+        "video_files": float(len(segments)),
+        "video_bytes": float(sum(segment.size_bytes for segment in segments)),
+        "video_frames": float(sum(segment.frames for segment in segments)),
+        "video_frames_lost": float(sum(segment.lost for segment in segments)),
+    }
+
+
 def result_event(result: Result) -> dict[str, Any]:
     """The result as an event of at most LARGEST_EVENT bytes: fields that do not fit are emptied, ``files`` first."""
     event: dict[str, Any] = msgspec.to_builtins(result)

@@ -60,7 +60,10 @@ def with_stored_videos(
             if segment.url not in there:
                 what = f"the {stream.kind} of {stream.participant_name}"
                 missing[what] = missing.get(what, 0) + 1
-    return kept, [f"{count} video files of {what} could not be kept." for what, count in missing.items()]
+    return kept, [
+        f"{count} video file{'s' if count > 1 else ''} of {what} could not be kept."
+        for what, count in missing.items()
+    ]
 
 
 class _Upload:

@@ -46,7 +46,8 @@ async def transcode_videos(
         else:
             replaced[segment.url] = made
     if failed:
-        warning = f"{failed} video files could not be transcoded to MP4 and are as they were sent."
+        files = "A video file" if failed == 1 else f"{failed} video files"
+        warning = f"{files} could not be transcoded to MP4: as sent."
         recording = manifest.recording
         recording = msgspec.structs.replace(recording, warnings=[*recording.warnings, warning])
         manifest = msgspec.structs.replace(manifest, recording=recording)

@@ -47,7 +47,7 @@ def merged_videos(attempts: Iterable[list[VideoStreams]], named: Manifest) -> li
     for group in groups.values():
         # Of equally strong evidence the latest counts.
         best = max(enumerate(group), key=lambda pair: (_STRENGTH.get(pair[1].name_source, 0), pair[0]))[1]
-        person = known.get(best.participant_id)
+        person = known.get(best.participant_id or "")
         name = best.participant_name if person is None else person.participant_name
         if person is None and best.name_source == "none":
             unknown += 1

@@ -60,4 +60,5 @@ class LayoutKeeper:
         self._tries = 0 if done else self._tries + 1
         self.failed = self._tries >= MOST_TRIES
         again = RECHECK_AFTER if done or self.failed else RETRY_AFTER
-        self._due = min(self._due, now + again)
+        # A share that began meanwhile is due, too, but no sooner than any other.
+        self._due = max(min(self._due, now + again), now + RETRY_AFTER)

@@ -230,6 +230,8 @@ class _Session:
         self._ending: Ending | None = None
         self._cpu_meter: CpuMeter | None = None
         self._updates: asyncio.Task[None] | None = None
+        self._requests: set[asyncio.Task[None]] = set()
+        """Of key frames."""
 
     async def run(self) -> RecordingOutcome:
         self._recorder.take(
@@ -304,6 +306,7 @@ class _Session:
             self._write(RecordingStarted(at=self._meeting_start(transition.at)))
             self._controls.recording, self._waits_for_start = True, False
             self._move_gate(transition.at)
+            self._request_key_frames()
             self._cpu_meter = CpuMeter()
             self._updates = asyncio.create_task(self._update_observer())
         reason = ending.reason if ending is not None else None
@@ -343,6 +346,8 @@ class _Session:
             self._paused = self._controls.paused
             self._write(RecordingPaused(at=at) if self._paused else RecordingResumed(at=at))
             logger.info("the recording %s", "is paused" if self._paused else "goes on")
+            if not self._paused:
+                self._request_key_frames()
         self._move_gate(at)
 
     def _move_gate(self, at: float) -> None:
@@ -351,8 +356,18 @@ class _Session:
         else:
             self._gate.open(at)
 
+    def _request_key_frames(self) -> None:
+        """Of what began before the recording, or before its pause ended, a file of video can hold only what comes after a key
+        frame, and senders may send none for minutes."""
+        if self._request.separate_video:
+            request = self._try_in_browser("request key frames", self._tap.request_key_frames)
+            self._requests.add(task := asyncio.create_task(request))
+            task.add_done_callback(self._requests.discard)
+
     async def _wind_up(self, ending: Ending) -> None:
         self._controls.detach()
+        for request in self._requests:
+            request.cancel()
         await self._try_in_browser("get what the page holds", self._tap.flush)
         self._call_loop.log_pushes(ending.at)
         self._announcer.end(recorded=self._recorder.begun)

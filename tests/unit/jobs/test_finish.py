@@ -502,6 +502,13 @@ async def test_videos_come_after_all_else_and_the_document_names_only_what_is_th
     assert status_of(store).video_status == "Success"
     assert not any("could not be kept" in each for each in result.warnings)
     assert FILM in {file.key for file in result.files}
+    counters = {name: count for name, count in result.counters.items() if name.startswith("video")}
+    assert counters == {
+        "video_files": 3.0,
+        "video_bytes": 30_000.0,
+        "video_frames": 180.0,
+        "video_frames_lost": 0.0,
+    }
 
 
 async def test_a_job_without_video_says_nothing_of_it(store: MemoryStore, tmp_path: Path) -> None:
@@ -509,6 +516,7 @@ async def test_a_job_without_video_says_nothing_of_it(store: MemoryStore, tmp_pa
     assert await setup.finish.run(ENDED) is not None
     assert document(store).video_streams is msgspec.UNSET
     assert status_of(store).video_status is None
+    assert not any(name.startswith("video") for name in setup.result().counters)
 
 
 @pytest.mark.parametrize("manifest", [GRACE, with_videos(EARLIER).manifest], ids=["old tape", "nobody"])
@@ -555,7 +563,7 @@ async def test_a_video_that_cannot_be_kept_costs_nothing_else(
     result = await setup.finish.run(ENDED)
     assert result is not None
     assert (result.outcome, result.reason) == ("recorded", "meeting_ended")
-    assert "1 video files of the webcam of Grace Hopper could not be kept." in result.warnings
+    assert "1 video file of the webcam of Grace Hopper could not be kept." in result.warnings
     assert [stream.kind for stream, _ in document(store).video_segments()] == left
     assert status_of(store).video_status == status
     assert KEYS.attempt(2).file("audio.wav") in store.objects

@@ -102,5 +102,5 @@ def test_videos_that_are_not_stored_are_left_out_with_a_warning() -> None:
     assert kept[2] is plain
     assert warnings == [
         "2 video files of the webcam of Ada could not be kept.",
-        "1 video files of the screenshare of Grace could not be kept.",
+        "1 video file of the screenshare of Grace could not be kept.",
     ]

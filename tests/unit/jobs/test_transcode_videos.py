@@ -62,9 +62,7 @@ async def test_one_that_cannot_be_transcoded_stays_with_a_warning(tmp_path: Path
     manifest = await transcode_videos(shown(tmp_path, VP8, AV1), tmp_path, fail_vp8, threading.Event())
     assert contents(tmp_path) == {"av1_0.mp4": b"h264 of av1", "vp8_0.webm": b"vp8"}
     assert [segment.codec for _, segment in manifest.video_segments()] == ["vp8", "h264"]
-    assert manifest.recording.warnings == [
-        "1 video files could not be transcoded to MP4 and are as they were sent."
-    ]
+    assert manifest.recording.warnings == ["A video file could not be transcoded to MP4: as sent."]
 
 
 async def test_nothing_is_transcoded_without_time(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ how reliable a sign is: ``observed`` was seen by several public bots, ``public b
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from worker.platforms.signs import Sign
 from worker.reasons import Reason
@@ -576,7 +576,7 @@ ELEMENTS: Final = (*IN_CALL_VIEW, MICROPHONE_ON, CAMERA_ON, JOIN_BUTTON, CAPTCHA
 LAYOUT_ELEMENTS: Final = (MORE_OPTIONS, MENU, LAYOUT_ITEM, LAYOUT, CLOSE_LAYOUT)
 """Those that it can contain beside them where video is recorded."""
 
-OBSERVED: Final = {
+OBSERVED: Final[dict[str, Any]] = {
     "elements": {sign.name: sign.selector for sign in ELEMENTS},
     "inCallView": [sign.name for sign in IN_CALL_VIEW],
     "tile": TILE.selector,
@@ -591,7 +591,7 @@ OBSERVED: Final = {
 }
 """The argument of read_page.js, but for ``withText``."""
 
-OBSERVED_WITH_VIDEO: Final = {
+OBSERVED_WITH_VIDEO: Final[dict[str, Any]] = {
     **OBSERVED,
     "elements": {sign.name: sign.selector for sign in (*ELEMENTS, *LAYOUT_ELEMENTS)},
     "layouts": {

@@ -47,9 +47,12 @@ NO_STREAM: Final = "a video has no media stream: only contributing sources can t
 
 
 class _Source(NamedTuple):
-    """What a key stands for; ``stream`` is empty where the track has none, ``csrc`` None where the frames list none."""
+    """What a key stands for; ``stream`` is empty where the track has none, and None where it had none yet: it is the first one
+    of the ``receiver``. ``csrc`` is None where the frames list none.
+    """
 
-    stream: str
+    receiver: tuple[int, int]
+    stream: str | None
     tenure: int
     csrc: int | None
     csrc_tenure: int
@@ -77,8 +80,6 @@ class MeetVideoSources:
                 stream = event.streams[0] if event.streams else ""
                 if len(stream) > MAX_STREAM_CHARACTERS:
                     stream = ""
-                if not stream:
-                    self._warn(NO_STREAM)
                 tracks = self._tracks.get(receiver)
                 if tracks is None:
                     tracks = self._tracks.put(receiver, _Tracks())
@@ -91,24 +92,26 @@ class MeetVideoSources:
 
     def source_of(self, document: int, frame: VideoFrame) -> str | None:
         """See VideoSources."""
-        tracks = self._tracks.get((document, frame.receiver))
-        stream = "" if tracks is None else tracks.stream(frame.arrival)
+        receiver = (document, frame.receiver)
+        tracks = self._tracks.get(receiver) or self._tracks.put(receiver, _Tracks())
+        stream = tracks.stream_of_frame(frame.arrival)
         csrc = contributing_source(frame.csrcs)
         source = _Source(
+            receiver=receiver,
             stream=stream,
-            tenure=self._decoder.video_tenure(stream, frame.arrival),
+            tenure=self._decoder.video_tenure(stream or tracks.first, frame.arrival),
             csrc=csrc,
             csrc_tenure=0 if csrc is None else self._decoder.tenure(csrc, frame.arrival),
         )
-        # A stream without an id is its receiver's alone.
-        named = stream or f"{document}.{frame.receiver}"
-        key = f"{'' if csrc is None else csrc}.{source.csrc_tenure}.{source.tenure}/{bool(stream):d}{named}"
+        # What has no id is its receiver's alone.
+        named = f"1{stream}" if stream else f"{'' if stream is None else 0}.{document}.{frame.receiver}"
+        key = f"{'' if csrc is None else csrc}.{source.csrc_tenure}.{source.tenure}/{named}"
         known = key in self._sources or len(self._sources) < MOST_KEYS
         shown = self._keys.key_of(document, frame, key if known else None)
         if shown is not None and shown not in self._sources:
             self._sources[shown] = source
-            if csrc is not None and stream:
-                self._note_contributor(stream, csrc, source.csrc_tenure)
+            if csrc is not None and (stream or tracks.first):
+                self._note_contributor(stream or tracks.first, csrc, source.csrc_tenure)
         return shown
 
     def owner_of(self, key: str) -> VideoOwner:
@@ -116,13 +119,16 @@ class MeetVideoSources:
         source = self._sources.get(key)
         if source is None:
             return NOBODYS
-        of_stream = self._decoder.video_owner_in(source.stream, source.tenure) if source.stream else None
+        stream = self._first_stream(source.receiver) if source.stream is None else source.stream
+        if not stream:
+            self._warn(NO_STREAM)
+        of_stream = self._decoder.video_owner_in(stream, source.tenure) if stream else None
         of_csrc = None if source.csrc is None else self._decoder.owner_in(source.csrc, source.csrc_tenure)
         if of_csrc is not None and not self._is_presenter(of_csrc, of_stream):
             if of_stream is not None and of_stream != of_csrc:
                 self._warn(CONTRADICTION)
             return self._owner(of_csrc, VideoEvidence.CSRC)
-        if of_csrc is None and self._is_contradicted(source.stream, of_stream):
+        if of_csrc is None and self._is_contradicted(stream, of_stream):
             self._warn(CONTRADICTION)
             return NOBODYS
         return self._owner(of_stream, VideoEvidence.STREAM_ID)
@@ -142,6 +148,11 @@ class MeetVideoSources:
         if device.parent_id not in devices:
             return VideoOwner(None, VideoKind.SCREENSHARE, VideoEvidence.NONE)
         return VideoOwner(device.parent_id, VideoKind.SCREENSHARE, evidence)
+
+    def _first_stream(self, receiver: tuple[int, int]) -> str:
+        """The first media stream of a receiver; empty while it has none."""
+        tracks = self._tracks.get(receiver)
+        return "" if tracks is None else tracks.first
 
     def _is_presenter(self, device_id: str, presentation: str | None) -> bool:
         """Whether ``presentation`` is a presentation of that device: its frames may list the presenter."""
@@ -177,20 +188,37 @@ class MeetVideoSources:
 
 
 class _Tracks:
-    """The media streams of one receiver's tracks, in the order of their events."""
+    """The media streams of one receiver's tracks, in the order of their events.
+
+    A receiver that had no media stream yet has shown nobody else: what it receives before its first one, which a connection's
+    first frames may overtake, is that stream's.
+    """
 
     def __init__(self) -> None:
+        self.first = ""
+        """The first stream; empty while there is none."""
         self._begins: list[float] = []
-        self._streams: list[str] = []
+        self._streams: list[str | None] = []
+        self._latest = ""
+        self._gave_unnamed = False
+        """Whether frames came before the first stream."""
 
     def add(self, at: float, stream: str) -> None:
-        if self._streams and self._streams[-1] == stream:
+        if stream == self._latest:
             return
-        self._begins.append(max([at, *self._begins[-1:]]))
+        self._latest = stream
+        if not self.first:
+            self.first = stream
+            self._begins, self._streams = [at], [None if self._gave_unnamed else stream]
+            return
+        self._begins.append(max(at, self._begins[-1]))
         self._streams.append(stream)
         if len(self._streams) > MOST_TRACKS:
             del self._begins[0], self._streams[0]
 
-    def stream(self, at: float) -> str:
-        """The stream at ``at``; the first one's before."""
+    def stream_of_frame(self, at: float) -> str | None:
+        """The stream at ``at``, the first one's before; None for the first where frames came before its name."""
+        if not self._streams:
+            self._gave_unnamed = True
+            return None
         return self._streams[max(bisect_right(self._begins, at) - 1, 0)]

@@ -112,7 +112,8 @@ class TeamsCall:
             await self._check_video_timeout(now)
             await self._move_mouse(now)
         with_video = self._past.entered and not self._video_done
-        await self._check_layout(now)
+        if self._layout.is_overdue(now):
+            await self._end_layout()
         to_layout = layout_steps(self._facts) if self._layout.is_active else ()
         step = self._retries.choose(
             chain(steps(self._facts, self._past, with_video=with_video), to_layout), now
@@ -122,7 +123,7 @@ class TeamsCall:
 
     async def announce(self, message: str) -> NotAnnounced | None:
         """Writes ``message`` into the chat, cut to CHAT_LIMIT; says why where the page does not take it."""
-        await self._end_layout(done=False)
+        await self._end_layout()
         return await write_message(self._driver, _CHAT, message)
 
     async def carry_out(self, task: PageTask) -> TaskOutcome:
@@ -131,7 +132,7 @@ class TeamsCall:
 
     async def leave(self) -> None:
         """Hangs up, or cancels the request to join; does nothing where the page offers neither."""
-        await self._end_layout(done=False)
+        await self._end_layout()
         await self._driver.leave_by((teams.HANG_UP, teams.CANCEL), self._visible)
 
     async def _observe(self, *, with_text: bool) -> Facts:
@@ -151,8 +152,8 @@ class TeamsCall:
         elif step == press(teams.VIDEO_OFF):
             await self._finish_video("incoming video is turned off")
         elif step == press(teams.GALLERY):
-            # The menu closes by itself.
             self._layout.finish(time.monotonic(), done=True)
+            self._layout_failed = False
 
     def _enter(self, now: float) -> None:
         self._past = self._past._replace(asked=True, entered=True)
@@ -174,18 +175,11 @@ class TeamsCall:
             # The menu may still be open.
             await self._driver.press_key("Escape")
 
-    async def _check_layout(self, now: float) -> None:
-        """Ends the attempt to set the layout where the menu shows that it is set, or nothing comes of it."""
-        if teams.GALLERY_ON.name in self._facts.elements:
-            await self._end_layout(done=True)
-        elif self._layout.is_overdue(now):
-            await self._end_layout(done=False)
-
-    async def _end_layout(self, *, done: bool) -> None:
-        """Ends what is under way to the layout with the most videos, and closes its menu."""
+    async def _end_layout(self) -> None:
+        """Gives up what is under way to the layout with the most videos, and closes its menu."""
         if not self._layout.is_active:
             return
-        self._layout.finish(time.monotonic(), done=done)
+        self._layout.finish(time.monotonic(), done=False)
         if self._layout.failed and not self._layout_failed:
             logger.warning("the page does not offer the gallery: fewer videos may be recorded")
         self._layout_failed = self._layout.failed

@@ -82,8 +82,10 @@ def steps(facts: Facts, past: Past, *, with_video: bool) -> Iterator[Step]:
 
 
 def layout_steps(facts: Facts) -> Iterator[Step]:
-    """The steps to the layout with the most videos. What asks for an answer comes first."""
-    if any(notice.modal for notice in facts.notices) or teams.GALLERY_ON.name in facts.elements:
+    """The steps to the layout with the most videos; the last also closes the menu where that is chosen already. What asks for
+    an answer comes first.
+    """
+    if any(notice.modal for notice in facts.notices):
         return
     for sign in (teams.GALLERY, teams.VIEW):
         if sign.name in facts.elements:

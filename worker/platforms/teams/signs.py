@@ -216,12 +216,6 @@ GALLERY: Final = Sign(
     evidence_for="the menu of layouts is open, and offers the one with the most videos",
     source="Microsoft's help names it; ids and roles are inference",
 )
-GALLERY_ON: Final = Sign(
-    name="layout.gallery_on",
-    selectors=tuple(f'{selector}[aria-checked="true"]' for selector in GALLERY.selectors),
-    evidence_for="the menu of layouts is open, and the layout is the one with the most videos",
-    source="inference",
-)
 SHARED: Final = Sign(
     name="call.shared",
     selectors=('[data-cid="calling-participant-stream"][data-stream-type="ScreenSharing"]',),
@@ -464,7 +458,7 @@ ENDS: Final = (REMOVED, ENDED, LEFT)
 
 _BEFORE: Final = (LAUNCHER, MICROPHONE_ON, CAMERA_ON, JOIN, CANCEL, SIGN_IN_LINK, WITHOUT_MEDIA)
 _VIDEO: Final = (VIDEO_MENU, VIEW_MORE, VIDEO_OFF)
-_LAYOUTS: Final = (VIEW, GALLERY, GALLERY_ON, SHARED)
+_LAYOUTS: Final = (VIEW, GALLERY, SHARED)
 SIGNS: Final = (
     *(*_BEFORE, APP_PROMPT, NAME_FIELD, *WAITING, LOBBY_SCREEN, CONNECTING_SCREEN),
     *(*CALL_VIEW, *CERTAIN, *_VIDEO, *_LAYOUTS, CHAT, CHAT_FIELD, CHAT_SEND),

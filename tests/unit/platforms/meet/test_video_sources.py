@@ -156,6 +156,35 @@ def test_tracks_without_a_stream_are_kept_apart_as_nobodys() -> None:
     assert sources.owner_of("another") == NOBODYS
 
 
+@pytest.mark.parametrize("tells_empty", [False, True], ids=["no event", "an event without a stream"])
+@pytest.mark.parametrize("overtaken", [False, True], ids=["frames came later", "frames came first"])
+def test_what_a_receiver_shows_before_its_first_stream_is_that_streams(
+    tells_empty: bool, overtaken: bool
+) -> None:
+    """The first frames of a connection may overtake the track event that names them."""
+    sources = observed(call(ADA), pushed(output(1, "s1", VIDEO)))
+    if tells_empty:
+        sources.observe(video_track(7, at=0.5))
+    first = key_of(sources, video_frame(7, 1.0, key=True)) if overtaken else None
+    sources.observe(video_track(7, "s1", at=1.1))
+    if first is None:
+        first = key_of(sources, video_frame(7, 1.0, key=True))
+    assert sources.source_of(1, video_frame(7, 1.05)) == first
+    assert sources.source_of(1, video_frame(7, 1.2)) == first
+    assert sources.owner_of(first) == webcam(1)
+    assert sources.warnings() == []
+
+
+def test_a_receiver_that_loses_its_stream_shows_nobody() -> None:
+    sources = observed(call(ADA), pushed(output(1, "s1", VIDEO)), video_track(7, at=0.5))
+    first = key_of(sources, video_frame(7, 1.0, key=True))
+    for at, stream in ((1.1, "s1"), (2.0, None)):
+        sources.observe(video_track(7, *filter(None, [stream]), at=at))
+    assert sources.source_of(1, video_frame(7, 2.1)) is None
+    second = key_of(sources, video_frame(7, 2.2, key=True))
+    assert (sources.owner_of(first), sources.owner_of(second)) == (webcam(1), NOBODYS)
+
+
 def test_a_hostile_page_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_sources, "MOST_KEYS", 500)
     sources = MeetVideoSources()

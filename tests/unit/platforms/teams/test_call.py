@@ -26,10 +26,9 @@ def call(page: FakePage, *, signed_in: bool = False, separate_video: bool = Fals
 class ViewPage(FakePage):
     """A call with the menu View; an item of it chooses the gallery. ``pressed`` names what was pressed."""
 
-    def __init__(self, *, gallery: bool) -> None:
+    def __init__(self) -> None:
         self.pressed: list[str] = []
         self.open = False
-        self.gallery = gallery
         self.keyboard = self
         elements = {
             press(teams.VIEW).selector: FakeElement(lambda: self._press("view")),
@@ -45,35 +44,28 @@ class ViewPage(FakePage):
     def _press(self, name: str) -> None:
         self.pressed.append(name)
         self.open = name == "view"
-        self.gallery |= name == "gallery"
 
     def _look(self) -> object:
         shown = [teams.HANG_UP, teams.VIEW, teams.VIDEO_MENU]
-        if self.open:
-            shown += [teams.GALLERY, *([teams.GALLERY_ON] if self.gallery else [])]
+        shown += [teams.GALLERY] if self.open else []
         return {"elements": [sign.name for sign in shown]}
 
 
-@pytest.mark.parametrize(
-    ("gallery", "pressed"),
-    [(False, ["view", "gallery"]), (True, ["view", "Escape"])],
-    ids=["other", "gallery"],
-)
 async def test_a_recording_of_video_keeps_it_and_chooses_the_gallery(
-    gallery: bool, pressed: list[str], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(layout_keeper, "SETTLE", 0.0)
-    page = ViewPage(gallery=gallery)
+    page = ViewPage()
     meeting = call(page, separate_video=True)
     for _ in range(6):
         await meeting.look(thorough=False)
         await meeting.act()
-    assert page.pressed == pressed
+    assert page.pressed == ["view", "gallery"]
 
 
 async def test_leaving_closes_the_menu_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout_keeper, "SETTLE", 0.0)
-    page = ViewPage(gallery=False)
+    page = ViewPage()
     meeting = call(page, separate_video=True)
     await meeting.look(thorough=False)
     await meeting.act()

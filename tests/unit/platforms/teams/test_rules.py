@@ -413,7 +413,5 @@ def test_steps_lead_through_the_menu_to_the_gallery() -> None:
     gallery = Facts(elements=elements(teams.VIEW, teams.GALLERY))
     assert list(layout_steps(Facts(elements=elements(teams.VIEW)))) == [press(teams.VIEW)]
     assert list(layout_steps(gallery)) == [press(teams.GALLERY)]
-    chosen = Facts(elements=elements(teams.VIEW, teams.GALLERY, teams.GALLERY_ON))
-    assert list(layout_steps(chosen)) == []
     assert list(layout_steps(replace(gallery, notices=[Notice(text="?", modal=True)]))) == []
     assert list(layout_steps(Facts())) == []
