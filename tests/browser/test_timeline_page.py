@@ -204,8 +204,11 @@ async def test_the_player_shows_what_is_shown_at_the_playhead_in_step_with_the_s
         video(2, "<b>Bob", shown_segment("Bob", [(2.0, 4.0)]), kind="screenshare"),
         video(3, "Eve", shown_segment("Eve", [(4.0, 6.0)]), kind="webcam"),
     ]
+    heard = two_speakers(opened.folder)
     for each in videos[:2]:
-        write_video(opened.folder / each.segments[0].url, each.segments[0].duration_seconds)
+        frames = encoded(VideoCodec.VP9, round(each.segments[0].duration_seconds * FPS), keys_every=FPS)
+        (opened.folder / each.segments[0].url).parent.mkdir(exist_ok=True)
+        write_stream(opened.folder / each.segments[0].url, VideoCodec.VP9, Container.MP4, frames)
     page = await opened.show(msgspec.structs.replace(heard, video_streams=videos))
     stage, caption = page.locator("#stage"), page.locator("#pictured")
     box = await page.locator("#canvas").bounding_box()

@@ -130,7 +130,8 @@ class ParticipantStreams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VideoSegment(msgspec.Struct, frozen=True, kw_only=True):
-    """One video file, from meeting time ``start_seconds`` on, without sound.
+    """One video file, from meeting time ``start_seconds`` on, without sound. It can begin before 0: a file begins with a key
+    frame.
 
     ``codec`` is ``h264``, ``vp8``, ``vp9`` or ``av1``; the file's container is that of its name. ``width`` and ``height`` are
     the largest in it, in pixels; ``fps`` is the frames per second of its ``intervals``, which are the stretches that hold

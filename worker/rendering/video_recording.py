@@ -24,7 +24,6 @@ from worker.stems.video_reordering import OrderedFrame, VideoReordering
 from worker.stems.video_track import StreamAddress, VideoPart, VideoTrack
 from worker.tape.events import (
     PageEvent,
-    RecordingPaused,
     RecordingResumed,
     VideoBatch,
     VideoFrame,
@@ -74,6 +73,8 @@ class _Stream:
     def __init__(self, address: StreamAddress) -> None:
         self.address = address
         self.reordering = VideoReordering()
+        self.arrived = 0.0
+        """When its last frame arrived, in Unix seconds."""
         self.early: list[OrderedFrame] = []
         self.early_bytes = 0
 
@@ -117,6 +118,8 @@ class VideoRecording:
         """The one that is silent for longest first."""
         self._shown: dict[tuple[int, int], tuple[_Stream, str | None]] = {}
         """By document and receiver, the stream and the source of its last frame; the one that is silent for longest first."""
+        self._resumed_at = 0.0
+        """When the last pause ended, in Unix seconds."""
         self._logged = 0.0
         """The latest log time, in Unix seconds."""
         self._batches: dict[int, tuple[int, int]] = {}
@@ -138,9 +141,8 @@ class VideoRecording:
         """Takes the tape's next event that is no batch of frames, logged at ``logged`` (Unix seconds)."""
         try:
             self._sources.observe(event)
-            if isinstance(event, RecordingPaused | RecordingResumed):
-                for stream in self._streams.values():
-                    stream.reordering.gap = True
+            if isinstance(event, RecordingResumed):
+                self._resumed_at = event.at
             self._logged = max(logged, self._logged)
         except Exception as error:  # noqa: BLE001 - whatever it is must not cost the audio anything
             self._note_fault(error)
@@ -321,11 +323,15 @@ class VideoRecording:
         address = StreamAddress(document, frame.receiver, frame.ssrc)
         stream = self._streams.pop(address, None) or _Stream(address)
         self._streams[address] = stream
+        if stream.arrived < self._resumed_at <= frame.arrival:
+            stream.reordering.gap = True
+        stream.arrived = max(frame.arrival, stream.arrived)
         stream.reordering.push(frame, arrival, logged)
         if len(self._streams) > MOST_STREAMS:
             given_up = self._streams.pop(next(iter(self._streams)))
             for each in given_up.reordering.release():
                 self._place(given_up, each)
+            given_up.drop_early()
 
     def _release(self, until: float) -> None:
         """Places the frames of all streams that were logged by ``until`` (Unix seconds), in the order of their arrival."""

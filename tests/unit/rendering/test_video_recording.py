@@ -31,7 +31,7 @@ from worker.rendering.replay import replay
 from worker.rendering.video_recording import FILES_AT_ONCE
 from worker.roster.video_sources import VideoEvidence, VideoKind, VideoOwner
 from worker.stems import video_track
-from worker.tape.events import RecordingPaused, RecordingResumed, TapeEvent, VideoBatch, VideoFrame
+from worker.tape.events import RecordingPaused, RecordingResumed, VideoBatch, VideoFrame
 from worker.tape.writer import TapeWriter
 from worker.video.codecs import VideoCodec
 from worker.video.video_file import VideoFile, VideoWriteError
@@ -89,7 +89,7 @@ def test_each_camera_and_screen_has_a_file_under_its_owners_name(tmp_path: Path)
         assert segment.start_seconds == pytest.approx(0.5, abs=0.005)
         assert segment.duration_seconds == pytest.approx(30 / FPS, abs=0.005)
         assert segment.filename.endswith(f"_0_{key[1]}.webm")
-    assert len(list((tmp_path / "streams").iterdir())) == 3
+    assert len(list((tmp_path / "video").iterdir())) == 3
     assert msgspec.json.decode((tmp_path / "audio_streams.json").read_bytes(), type=Manifest) == manifest
     assert manifest.recording.warnings == []
 
@@ -174,13 +174,14 @@ def test_frames_that_the_page_dropped_are_a_gap_too(tmp_path: Path) -> None:
 def test_after_a_pause_the_streams_go_on_with_key_frames(tmp_path: Path) -> None:
     before, after = camera(count=15), camera(count=35)[19:]
     events = list(video_tape(batches(before), 4.0))
-    gap: list[TapeEvent] = [RecordingPaused(at=STARTED_AT + 1.5), RecordingResumed(at=STARTED_AT + 1.76)]
+    # The page delivers its last frames from before the pause after it.
+    gap = [RecordingPaused(at=STARTED_AT + 1.5), RecordingResumed(at=STARTED_AT + 1.76), events[-2]]
     # Their numbers go on, as those of batches that a pause has emptied.
     gap += [
         msgspec.structs.replace(each, sequence=number + len(batches(before)))
         for number, each in enumerate(batches(after))
     ]
-    manifest, _ = render_video([*events[:-1], *gap, events[-1]], tmp_path)
+    manifest, _ = render_video([*events[:-2], *gap, events[-1]], tmp_path)
     segment = only(manifest)
     assert (segment.frames, segment.lost) == (15 + 15, 1)
 
@@ -274,17 +275,10 @@ def test_a_file_that_cannot_be_renamed_keeps_its_name(
     monkeypatch.setattr(Path, "rename", refuse)
     manifest, failure = render_video(video_tape(batches(camera()), 4.0), tmp_path)
     assert isinstance(failure, OSError)
-    assert only(manifest).url == "streams/video-0.webm"
-    assert (tmp_path / "streams/video-0.webm").is_file()
-    assert manifest.recording.incomplete_files == ["streams/video-0.webm"]
+    assert only(manifest).url == "video/video-0.webm"
+    assert (tmp_path / "video/video-0.webm").is_file()
+    assert manifest.recording.incomplete_files == ["video/video-0.webm"]
     assert len(manifest.recording.warnings) == 1
-
-
-class Hostile(NamedTuple):
-    """A page that claims many streams at once."""
-
-    batch: VideoBatch
-    sources: int
 
 
 def hostile(count: int) -> VideoBatch:
@@ -319,7 +313,7 @@ def test_ten_thousand_streams_open_no_ten_thousand_files(
     manifest, failure = render_video(video_tape([hostile(10_000)], 4.0), tmp_path)
     assert failure is None
     assert 0 < peak <= 8
-    assert len(list((tmp_path / "streams").iterdir())) <= FILES_AT_ONCE + 1
+    assert len(list((tmp_path / "video").iterdir())) <= FILES_AT_ONCE + 1
     assert any("video frames were left out: more than" in each for each in manifest.recording.warnings)
 
 
@@ -392,7 +386,7 @@ def test_no_frame_is_in_another_persons_file_whatever_the_page_sends(
         frame = VideoFrame(
             receiver, 9000 + receiver, () if source is None else (source,),
             (int(arrival * 90_000) + offsets[receiver]) & 0xFFFF_FFFF, None, 0, 0, is_key, 0, 0, 96, "video/VP8",
-            STARTED_AT + arrival + (lateness if event == "late" else 0), payload,
+            STARTED_AT + arrival + (lateness if event == "late" and not is_key else 0), payload,
         )  # fmt: skip
         if event == "lost batch":
             sequence += 1
@@ -413,10 +407,10 @@ def test_no_frame_is_in_another_persons_file_whatever_the_page_sends(
         for (owner, kind), segments in shown(manifest).items() if videos else ():
             whole: list[Made] = []
             for segment in segments:
-                content = [made[payload] for payload in packets(output / "video" / segment.url)]
-                assert content[0].key
-                assert len(content) == segment.frames
-                whole += content
+                written = [made[payload] for payload in packets(output / "video" / segment.url)]
+                assert written[0].key
+                assert len(written) == segment.frames
+                whole += written
             assert {
                 (OWNERS[str(each.source)].device_id, OWNERS[str(each.source)].kind) for each in whole
             } == {(owner, kind)}

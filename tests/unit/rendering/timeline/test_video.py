@@ -33,7 +33,7 @@ def tags(page: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def one(name: str = "Ada", kind: str = "webcam", url: str | None = None, **more: str) -> Manifest:
+def one(name: str = "Ada", kind: str = "webcam", url: str | None = None, **more: str | int) -> Manifest:
     changed = msgspec.structs.replace(shown_segment(name, [(-0.5, 2.0), (4.0, 11.0)], url=url), **more)
     return with_video(manifest([], 10.0), video(1, name, changed, kind=kind))
 
@@ -90,7 +90,7 @@ def test_the_policy_allows_the_players_script_and_the_hosts_of_its_files() -> No
 
 
 def test_the_row_sums_up_the_files() -> None:
-    page = timeline_html(one())
+    page = timeline_html(one(frames=142, lost=2, codec="vp9"))
     cells = dict(re.findall(r'data-label="([^"]*)" class="[^"]*">(.*?)</td>', page))
     assert cells["Shown"] == "0:09" and cells["Size"] == "640×360" and cells["Frames/s"] == "14.9"
     assert (cells["Lost"], cells["Told by"], cells["Format"]) == ("2", "stream of the track", "vp9")
