@@ -11,6 +11,7 @@ class Connections {
   #tap;
   #channels;
   #events;
+  #videoTracks;
   /** @type {WeakMap<RTCPeerConnection, number>} */
   #numbers = new KeptWeakMap();
   #getReceivers = keptMethod(RTCPeerConnection.prototype, "getReceivers");
@@ -31,8 +32,10 @@ class Connections {
    * @param {Tap} tap
    * @param {DataChannels} channels
    * @param {PageEvents} events
+   * @param {VideoTracks} [videoTracks] where the job asks for video
    */
-  constructor(tap, channels, events) {
+  constructor(tap, channels, events, videoTracks) {
+    this.#videoTracks = videoTracks;
     this.#tap = tap;
     this.#channels = channels;
     this.#events = events;
@@ -47,9 +50,14 @@ class Connections {
       observeMethod(
         prototype,
         name,
-        (connection, result) => {
+        (connection, result, args) => {
           this.#adoptAll(connection, name);
-          void whenFulfilled(result, () => this.#events.guard(name, () => this.#adoptAll(connection, name)));
+          const described = name === "setRemoteDescription" ? this.#videoTracks : undefined;
+          if (described) this.#events.guard("VideoTracks", () => described.describe(connection, args[0]));
+          void whenFulfilled(result, () => {
+            this.#events.guard(name, () => this.#adoptAll(connection, name));
+            if (described) this.#events.guard("VideoTracks", () => described.check(connection));
+          });
         },
         this.#events,
       );
@@ -125,6 +133,7 @@ class Connections {
     kept.addListener(connection, "track", (/** @type {Event} */ event) => {
       if (!kept.isInstance(this.#TrackEvent, event)) return;
       this.#events.guard("track", () => this.#tap.adopt(this.#receiver(event), number, "track"));
+      this.#events.guard("VideoTracks", () => this.#videoTracks?.take(connection, event));
     });
     kept.addListener(connection, "datachannel", (/** @type {Event} */ event) => {
       if (!kept.isInstance(this.#ChannelEvent, event)) return;

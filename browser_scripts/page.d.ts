@@ -10,6 +10,10 @@ declare const CONFIG: {
   flush: string;
   /** The whole text of the Web Worker. */
   workerSource: string;
+  /** Name of the function by which the worker process requests key frames of all video. */
+  keyFrames: string;
+  /** Whether the job asks for video. */
+  video: boolean;
   limits: {
     /** Longest time that an event waits, in milliseconds. */
     batchMilliseconds: number;
@@ -21,10 +25,10 @@ declare const CONFIG: {
 };
 
 /**
- * Sends a batch of frames or events, or the document's number with `document` or `heartbeat`, to the worker process; resolves
+ * Sends a batch of frames, of video or of events, or the document's number with `document` or `heartbeat`, to the worker process; resolves
  * once it has been received, and is rejected where the worker process has ended.
  */
-type Post = (kind: "frames" | "events" | "document" | "heartbeat", body: string) => Promise<unknown>;
+type Post = (kind: "frames" | "video" | "events" | "document" | "heartbeat", body: string) => Promise<unknown>;
 
 type AudioPath = "receivers" | "encoded";
 
@@ -34,6 +38,13 @@ interface TappedReceiver {
   readonly kind: string;
   readonly connection: number;
   readonly receiver: RTCRtpReceiver;
+}
+
+/** What a description says of a line of video. */
+interface VideoLine {
+  /** Ids of media streams; without a prototype. */
+  readonly streams: string[];
+  slot: string;
 }
 
 interface Tile {

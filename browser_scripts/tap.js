@@ -87,6 +87,14 @@ class Tap {
     this.#events.add("receiver_tapped", { connection, receiver: tapped.index, kind, via });
   }
 
+  /**
+   * What is known of a receiver that was adopted.
+   * @param {RTCRtpReceiver} receiver
+   */
+  tapped(receiver) {
+    return this.#known.get(receiver);
+  }
+
   /** @param {number} connection */
   release(connection) {
     this.listening.forEach((tapped) => void (tapped.connection === connection && this.listening.delete(tapped)));
@@ -95,6 +103,11 @@ class Tap {
   /** Asks the Web Worker to bring `tally` up to date. */
   askTally() {
     if (this.#worker) WebWorker.post(this.#worker, { tally: true });
+  }
+
+  /** Has the senders of all video send a key frame soon. */
+  requestKeyFrames() {
+    if (this.#worker) WebWorker.post(this.#worker, { keyFrames: true });
   }
 
   /** Resolves when the worker process has every frame that was tapped before the call. */
@@ -122,7 +135,9 @@ class Tap {
   #hear(message) {
     if ("frames" in message) {
       this.reportPath("receivers");
-      void this.#forward(`${message.sent} ${message.frames}`);
+      void this.#forward("frames", `${message.sent} ${message.frames}`);
+    } else if ("video" in message) {
+      void this.#forward("video", `${message.sent} ${message.video}`);
     } else if ("tally" in message) {
       this.tally = new KeptMap();
       for (let index = 0; index < message.tally.length; index += 1) {
@@ -136,16 +151,19 @@ class Tap {
     }
   }
 
-  /** @param {string} frames */
-  async #forward(frames) {
-    const sent = this.#link.post("frames", frames);
+  /**
+   * @param {"frames" | "video"} kind
+   * @param {string} batch
+   */
+  async #forward(kind, batch) {
+    const sent = this.#link.post(kind, batch);
     if (this.#flushing.size) void this.#link.settle();
     try {
       await sent;
     } catch {
       // The worker process has ended, and this document with it.
     }
-    if (this.#worker) WebWorker.post(this.#worker, { taken: true });
+    if (this.#worker) WebWorker.post(this.#worker, { taken: kind });
   }
 
   /** Detects that the page sets its own transform, which takes the frames away from ours. Returns the native setter, kept. */

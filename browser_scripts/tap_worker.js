@@ -2,20 +2,14 @@
 
 /**
  * Reads the encoded frames of all receivers of a document, in its own thread. It sends to the page
- * {frames, sent} (a batch in base64, and when it is sent, in Unix seconds), {tally} ([[receiver, frames], …] since the start), {flushed} or {fault}, and receives
- * {document}, {taken} (the worker process has received a batch), {tally} and {flush}.
+ * {frames, sent} (a batch of audio in base64, and when it is sent, in Unix seconds), {video, sent} (one of video), {tally}
+ * ([[receiver, frames], …] of audio since the start), {flushed} or {fault}, and receives {document}, {taken} (the worker process
+ * has received a batch of this kind, "frames" or "video"), {tally}, {keyFrames} (of each video a key frame is wanted) and {flush}.
  */
 class TapWorker {
-  #batch = new FrameBatch(performance.timeOrigin);
-  #document = 0;
-  #sequence = 0;
-  #dropped = 0;
-  #reportedDropped = 0;
-  #inFlight = 0;
-  /** @type {string[]} */
-  #queue = [];
-  #queuedBytes = 0;
-  #timer = 0;
+  #audio;
+  /** @type {VideoTap | undefined} */
+  #video;
   /** @type {number[]} */
   #flushes = [];
   /** @type {Map<number, number>} */
@@ -25,28 +19,44 @@ class TapWorker {
   /** @param {(message: object) => void} post */
   constructor(post) {
     this.#post = post;
+    const origin = performance.timeOrigin;
+    const sent = () => (origin + performance.now()) / 1000;
+    const drained = () => this.#endFlushes();
+    this.#audio = new BatchQueue(new FrameBatch(origin), LIMITS, {
+      send: (frames) => post({ frames, sent: sent() }),
+      drained,
+    });
+    if (VIDEO_LIMITS) {
+      this.#video = new VideoTap(VIDEO_LIMITS, {
+        send: (video) => post({ video, sent: sent() }),
+        drained,
+        fault: (where, error) => this.#fault(where, error),
+      });
+    }
   }
 
   /** @param {any} message */
   hear(message) {
     if ("document" in message) {
-      this.#document = message.document;
+      for (const queue of this.#queues) queue.document = message.document;
     } else if ("taken" in message) {
-      this.#inFlight -= 1;
-      this.#pump();
+      (message.taken === "video" ? this.#video?.queue : this.#audio)?.taken();
     } else if ("tally" in message) {
       this.#post({ tally: [...this.#tally] });
+    } else if ("keyFrames" in message) {
+      this.#video?.requestKeyFrames();
     } else if ("flush" in message) {
       this.#flushes.push(message.flush);
-      this.#close();
-      this.#pump();
+      for (const queue of this.#queues) queue.close();
     }
   }
 
   /** @param {RTCRtpScriptTransformer} transformer */
   transform(transformer) {
     const { receiver, kind } = transformer.options;
-    if (kind !== "audio") return; // Video that is not read is not decoded.
+    // Video that is not read is not decoded.
+    if (kind === "video") this.#video?.transform(receiver, transformer);
+    if (kind !== "audio") return;
     this.#tally.set(receiver, 0);
     this.#copy(receiver, transformer).catch((error) => this.#fault("transform", error));
   }
@@ -79,42 +89,16 @@ class TapWorker {
    */
   #record(receiver, frame) {
     this.#tally.set(receiver, (this.#tally.get(receiver) ?? 0) + 1);
-    this.#batch.append(receiver, frame, performance.now());
-    if (!this.#timer) this.#timer = setTimeout(() => this.#close(), LIMITS.batchMilliseconds);
+    this.#audio.batch.append(receiver, frame, performance.now());
+    this.#audio.added();
   }
 
-  /** Ends the batch: it is sent, or waits in the queue, or is dropped where the queue is full. */
-  #close() {
-    clearTimeout(this.#timer);
-    this.#timer = 0;
-    if (!this.#batch.frames) return;
-    if (this.#queuedBytes >= LIMITS.queuedFrameBytes) {
-      this.#dropped += this.#batch.frames;
-      this.#batch.clear();
-    } else {
-      this.#enqueue();
-    }
-    this.#pump();
+  get #queues() {
+    return this.#video ? [this.#audio, this.#video.queue] : [this.#audio];
   }
 
-  #enqueue() {
-    this.#reportedDropped = this.#dropped;
-    const encoded = this.#batch.close(this.#document, this.#sequence++, this.#dropped);
-    this.#queue.push(encoded);
-    this.#queuedBytes += encoded.length;
-  }
-
-  #pump() {
-    while (this.#inFlight < LIMITS.batchesInFlight) {
-      // Where no further frames follow, an empty batch reports the dropped ones.
-      if (!this.#queue.length && this.#reportedDropped !== this.#dropped && !this.#batch.frames) this.#enqueue();
-      const encoded = this.#queue.shift();
-      if (encoded === undefined) break;
-      this.#queuedBytes -= encoded.length;
-      this.#inFlight += 1;
-      this.#post({ frames: encoded, sent: (performance.timeOrigin + performance.now()) / 1000 });
-    }
-    if (this.#inFlight || this.#queue.length) return;
+  #endFlushes() {
+    if (!this.#flushes.length || !this.#queues.every((queue) => queue.isDrained)) return;
     for (const flush of this.#flushes.splice(0)) this.#post({ flushed: flush });
   }
 

@@ -10,10 +10,43 @@ declare const LIMITS: {
   queuedFrameBytes: number;
 };
 
+interface VideoLimits {
+  /** The same of video. */
+  batchMilliseconds: number;
+  batchesInFlight: number;
+  queuedFrameBytes: number;
+  /** A batch that has this much is sent, in bytes. */
+  batchBytes: number;
+  /** A larger frame is dropped, in bytes. */
+  frameBytes: number;
+}
+
+/** Null: the job asks for no video. */
+declare const VIDEO_LIMITS: VideoLimits | null;
+
+/** What the tap keeps of a receiver of video. */
+interface VideoReceiver {
+  readonly index: number;
+  readonly transformer: RTCRtpScriptTransformer;
+  /** The frames up to the next key frame need some that were dropped. */
+  needsKeyFrame: boolean;
+  /** When a key frame was last requested, in milliseconds. */
+  requestedAt: number;
+  /** When the last key frame came, in milliseconds, and how many came in a hurry until then. */
+  keyFrameAt: number;
+  hurriedKeyFrames: number;
+  /** Chromium gets something else in place of each frame. */
+  isReplaced: boolean;
+}
+
 /** Fields of Chromium that TypeScript's library lacks; times are in milliseconds from the worker's timeOrigin. */
 interface RTCEncodedAudioFrameMetadata {
   /** Linear, 0 to 1; absent where ssrc-audio-level was not sent. */
   audioLevel?: number;
   receiveTime?: number;
   captureTime?: number;
+}
+
+interface RTCEncodedVideoFrameMetadata {
+  receiveTime?: number;
 }

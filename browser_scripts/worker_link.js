@@ -35,7 +35,7 @@ class WorkerLink {
    * @type {Post}
    */
   post = async (kind, body) => {
-    if (!this.#direct || (kind !== "frames" && kind !== "events")) return this.#call(kind, body);
+    if (!this.#direct || (kind !== "frames" && kind !== "video" && kind !== "events")) return this.#call(kind, body);
     this.#direct(`${this.#document} ${kind} ${body}`);
     const number = this.#sent++;
     /** @type {Promise<void>} */

@@ -24,7 +24,7 @@ from worker.contracts.status import Result
 from worker.manifest.schema import Manifest
 from worker.recording.session import PART_SECONDS
 from worker.states import State
-from worker.tape.events import FrameBatch, RecordingEnded
+from worker.tape.events import FrameBatch, RecordingEnded, VideoBatch
 from worker.tape.writer import TapeWriter
 
 pytestmark = pytest.mark.timeout(1800)
@@ -134,7 +134,9 @@ def put_earlier_attempt(aws: Cloud, seconds: float, folder: Path) -> None:
         for event in tapes.synthetic_tape(long_conversation(seconds), seconds, jitter=0.005):
             if isinstance(event, RecordingEnded):
                 break
-            now = event.frames[-1].arrival if isinstance(event, FrameBatch) else max(now, event.at)
+            now = (
+                event.frames[-1].arrival if isinstance(event, FrameBatch | VideoBatch) else max(now, event.at)
+            )
             tape.write(event, now)
 
     def put(part: Path) -> None:

@@ -37,7 +37,7 @@ from worker.recording.session import PART_SECONDS
 from worker.rendering.deferred import DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER
 from worker.settings import BrowserSettings, WorkerSettings
-from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
+from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent, VideoBatch
 from worker.tape.writer import TapeWriter
 
 pytestmark = pytest.mark.timeout(1800)
@@ -72,7 +72,11 @@ class Replayed:
         with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
             recorder = Recorder(tape, DeferredRenderer(open_renderer), clock, [observer.event])
             for number, event in enumerate(_events(self._seconds)):
-                now = event.frames[-1].arrival if isinstance(event, FrameBatch) else max(now, event.at)
+                now = (
+                    event.frames[-1].arrival
+                    if isinstance(event, FrameBatch | VideoBatch)
+                    else max(now, event.at)
+                )
                 recorder.take(event)
                 if number % 100 == 0:
                     await asyncio.sleep(0)

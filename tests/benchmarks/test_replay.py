@@ -18,7 +18,7 @@ from fixtures.replica.comparison.recording import read_stem
 from tests.support.conversation import conversation, monologues
 from tests.support.tapes import Talker, meant_places, synthetic_tape
 from worker.rendering.processors import usable_processors
-from worker.tape.events import FrameBatch
+from worker.tape.events import FrameBatch, VideoBatch
 from worker.tape.reader import read_tape
 from worker.tape.writer import TapeWriter
 
@@ -35,7 +35,7 @@ def write_tape(folder: Path, talkers: list[Talker], seconds: float, jitter: floa
     with TapeWriter(folder) as writer:
         at = 0.0
         for event in synthetic_tape(talkers, seconds, jitter=jitter):
-            if isinstance(event, FrameBatch):
+            if isinstance(event, FrameBatch | VideoBatch):
                 count += len(event.frames)
                 at = event.frames[-1].arrival
             else:

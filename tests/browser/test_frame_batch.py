@@ -49,6 +49,11 @@ FULL = Frame(
 )
 
 
+def script_of(*names: str) -> str:
+    folder = resources.files("browser_scripts")
+    return "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
+
+
 def chromium_frame(frame: Frame) -> dict[str, object]:
     metadata: dict[str, object] = {"receiver": frame.receiver, "payload": list(frame.payload)}
     if frame is BARE:
@@ -71,7 +76,7 @@ async def test_python_decodes_the_batches_of_the_page(
     browser_session: BrowserSession, frames: list[Frame]
 ) -> None:
     page = await (await new_context(browser_session)).new_page()
-    source = resources.files("browser_scripts").joinpath("frame_batch.js").read_text("utf-8")
+    source = script_of("message_pack.js", "frame_batch.js")
     given = [chromium_frame(frame) for frame in frames]
     first, second = await page.evaluate(WRITE, [source, given, 0xFFFFFFFF, 7, 70_000])
     batch = msgspec.msgpack.decode(base64.b64decode(first), type=FrameBatch)

@@ -37,6 +37,7 @@ from worker.tape.events import (
     RosterChanged,
     StateChanged,
     TapeEvent,
+    VideoBatch,
 )
 
 LOBBY = 1.2
@@ -171,7 +172,7 @@ def nothing_of_the_lobby_is_the_call(
 
 
 def event_time(event: TapeEvent) -> float:
-    return event.frames[0].arrival if isinstance(event, FrameBatch) else event.at
+    return event.frames[0].arrival if isinstance(event, FrameBatch | VideoBatch) else event.at
 
 
 def notes_and_chats(language: Language) -> Check:

@@ -19,7 +19,7 @@ from tests.browser.test_scenarios import files_of, run
 from tests.support.places import assert_in_place
 from worker.lifecycle.media_state import MediaMonitor
 from worker.manifest.schema import Manifest
-from worker.tape.events import ConnectionStateChanged, FrameBatch
+from worker.tape.events import ConnectionStateChanged, FrameBatch, VideoBatch
 from worker.tape.reader import read_tape
 
 ODDITIES = (
@@ -111,6 +111,8 @@ def test_a_connection_that_came_back_is_not_lost(recordings: Path) -> None:
         if isinstance(event, FrameBatch):
             monitor.observe(event, event.frames[-1].arrival)
             lost_since = monitor.now.disconnected_since
+            continue
+        if isinstance(event, VideoBatch):
             continue
         monitor.observe(event, event.at)
         if isinstance(event, ConnectionStateChanged):

@@ -12,7 +12,14 @@ from worker.contracts.live_items import LiveOpus, LivePcm, LivePerson
 from worker.platforms.registry import PLATFORMS, Platform, read_platform
 from worker.streaming.live_sound import DEADLINE, LiveSound, SoundItem
 from worker.tape.codec import LoggedEvent
-from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, TapeStarted
+from worker.tape.events import (
+    FrameBatch,
+    RecordingEnded,
+    RecordingStarted,
+    TapeEvent,
+    TapeStarted,
+    VideoBatch,
+)
 
 BATCH = 0.04
 """Seconds of arrivals in a batch."""
@@ -76,6 +83,8 @@ class LiveDrive:
         """Takes the next event."""
         if isinstance(event, FrameBatch):
             items = self.sound.take(event, logged)
+        elif isinstance(event, VideoBatch):
+            return
         else:
             self.decoder.observe(event)
             self.sound.observe(event)

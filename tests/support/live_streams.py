@@ -17,6 +17,7 @@ from worker.tape.events import (
     RecordingStarted,
     TapeEvent,
     TapeStarted,
+    VideoBatch,
 )
 
 ZERO = 1_790_000_000.0
@@ -96,7 +97,7 @@ def a_call(
         at=ZERO - 5, version=TAPE_VERSION, platform=platform, meeting_url="synthetic", bot_name="bot"
     )
     timed = [*batches(frames, batch)]
-    timed += [LoggedEvent(each.at, each) for each in others if not isinstance(each, FrameBatch)]
+    timed += [LoggedEvent(each.at, each) for each in others if not isinstance(each, FrameBatch | VideoBatch)]
     timed.sort(key=lambda each: each.logged)
     end = RecordingEnded(at=ZERO + seconds, reason="meeting_ended")
     return [

@@ -11,11 +11,21 @@ from typing import TypeVar
 
 from playwright.async_api import Page, Route
 
-from worker.browser.injected_scripts import TapLimits
+from worker.browser.injected_scripts import TapLimits, VideoLimits
 from worker.browser.launch import BrowserSession, new_context
 from worker.browser.tap import Tap, TappedEvent
 from worker.platforms.registry import PLATFORMS
-from worker.tape.events import DocumentClosed, Frame, FrameBatch, PageEvent, PageFault, ReceiverTapped
+from worker.tape.events import (
+    Batch,
+    DocumentClosed,
+    Frame,
+    FrameBatch,
+    PageEvent,
+    PageFault,
+    ReceiverTapped,
+    VideoBatch,
+    VideoFrame,
+)
 
 ORIGIN = "https://example.test"
 CSP = "require-trusted-types-for 'script'; script-src 'nonce-a'; worker-src 'none'; object-src 'none'"
@@ -42,17 +52,22 @@ class Loopback:
 
     def __init__(self) -> None:
         self.batches: list[tuple[float, FrameBatch]] = []
+        self.videos: list[VideoBatch] = []
         self.events: list[PageEvent | DocumentClosed] = []
 
     @classmethod
     async def open(
-        cls, session: BrowserSession, limits: TapLimits | None = None, init_script: str = ""
+        cls,
+        session: BrowserSession,
+        limits: TapLimits | None = None,
+        init_script: str = "",
+        video: VideoLimits | None = None,
     ) -> Loopback:
         """``init_script`` runs in each document before the tap's scripts."""
         context = await new_context(session)
         await context.add_init_script(init_script)
         self = cls()
-        self.tap = await Tap.attach(context, self.hear, ALL_SCRIPTS, limits)
+        self.tap = await Tap.attach(context, self.hear, ALL_SCRIPTS, limits, video=video)
         self.page = await self.tap.open_page()
         await context.route(f"{ORIGIN}/**", _serve)
         await self.page.goto(f"{ORIGIN}/")
@@ -61,6 +76,8 @@ class Loopback:
     def hear(self, event: TappedEvent) -> None:
         if isinstance(event, FrameBatch):
             self.batches.append((time.time(), event))
+        elif isinstance(event, VideoBatch):
+            self.videos.append(event)
         else:
             self.events.append(event)
 
@@ -70,6 +87,10 @@ class Loopback:
     @property
     def frames(self) -> list[Frame]:
         return [frame for _, batch in self.batches for frame in batch.frames]
+
+    @property
+    def video_frames(self) -> list[VideoFrame]:
+        return [frame for batch in self.videos for frame in batch.frames]
 
     def frames_of(self, receiver: int) -> list[Frame]:
         return [frame for frame in self.frames if frame.receiver == receiver]
@@ -103,8 +124,11 @@ class Loopback:
         )
         assert not self.tap.failed.done()
         numbers = defaultdict(list)
-        for _, batch in self.batches:
-            numbers[batch.document].append(batch.sequence)
+        batches: list[Batch] = [*(batch for _, batch in self.batches), *self.videos]
+        for batch in batches:
+            numbers[type(batch), batch.document].append(batch.sequence)
+        counters = self.tap.counters
+        assert counters.video_batches_missing == counters.video_dropped == 0
         for sequences in numbers.values():
             assert sequences == list(range(len(sequences)))
         for ssrc in {frame.ssrc for frame in self.frames}:

@@ -24,7 +24,8 @@ def an_mcap(
     writer.start(profile=profile)
     if version:
         writer.add_metadata(METADATA, {VERSION_KEY: version})
-    channels = {topic: writer.register_channel(topic, "", 0) for topic in ("events", "frames", "video")}
+    topics = dict.fromkeys(("events", "frames", "video", *(topic for topic, _ in messages or [])))
+    channels = {topic: writer.register_channel(topic, "", 0) for topic in topics}
     for topic, data in messages or []:
         writer.add_message(channels[topic], round(EPOCH * 1e9), data, round(EPOCH * 1e9))
     writer.finish()  # type: ignore[no-untyped-call]

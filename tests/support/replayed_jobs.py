@@ -33,7 +33,7 @@ from worker.rendering.deferred import DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER
 from worker.settings import BrowserSettings, WorkerSettings
 from worker.states import State
-from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent
+from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent, VideoBatch
 from worker.tape.parts import PART_PATTERN
 from worker.tape.writer import TapeWriter
 
@@ -109,7 +109,11 @@ class ReplayedCall:
             observer.state(State.JOINING)
             observer.state(State.IN_CALL_RECORDING)
             for event in meeting(began=began):
-                now = event.frames[-1].arrival if isinstance(event, FrameBatch) else max(now, event.at)
+                now = (
+                    event.frames[-1].arrival
+                    if isinstance(event, FrameBatch | VideoBatch)
+                    else max(now, event.at)
+                )
                 recorder.take(event)
             self.on_tape.set()
             ending = await self._ending(visit, stopped)
@@ -140,6 +144,9 @@ def meeting(seconds: float = SECONDS, began: float = STARTED_AT) -> Iterator[Tap
 
 
 def _moved(event: TapeEvent, seconds: float) -> TapeEvent:
+    if isinstance(event, VideoBatch):
+        shown = [msgspec.structs.replace(each, arrival=each.arrival + seconds) for each in event.frames]
+        return msgspec.structs.replace(event, frames=shown)
     if not isinstance(event, FrameBatch):
         return msgspec.structs.replace(event, at=event.at + seconds)
     frames = [msgspec.structs.replace(each, arrival=each.arrival + seconds) for each in event.frames]

@@ -15,6 +15,9 @@ from worker.tape.events import (
     TapeStarted,
     Tile,
     TilesSeen,
+    VideoBatch,
+    VideoFrame,
+    VideoTrackSeen,
 )
 
 EPOCH = 1_790_000_000.0
@@ -43,6 +46,45 @@ def batch(number: int, at: float, frames: int = 15) -> FrameBatch:
         dropped=0,
         frames=[frame(number * frames + index, at + 0.02 * index) for index in range(frames)],
     )
+
+
+def video_frame(number: int, arrival: float, receiver: int = 3, payload: bytes = b"picture") -> VideoFrame:
+    """The frame of this number, of 15 a second; every 30th is a key frame."""
+    return VideoFrame(
+        receiver=receiver,
+        ssrc=0xFFFF_FFF0 + receiver,
+        csrcs=(),
+        timestamp=(number * 6_000) % 2**32,
+        frame_id=number % 65_536,
+        spatial=0,
+        temporal=number % 2,
+        key=number % 30 == 0,
+        width=640,
+        height=360,
+        payload_type=98,
+        mime_type="video/VP9",
+        arrival=arrival,
+        payload=payload,
+    )
+
+
+def video_batch(number: int, at: float, frames: int = 7, dropped: int = 0) -> VideoBatch:
+    """A batch whose frames arrived from ``at`` on."""
+    each = [video_frame(number * frames + index, at + index / 15) for index in range(frames)]
+    return VideoBatch(document=7, sequence=number, dropped=dropped, frames=each)
+
+
+def a_meeting_with_video(seconds: float = 12.0) -> list[tuple[float, TapeEvent]]:
+    """The events of a_meeting with a camera's between them, as many batches as there are of audio."""
+    events: list[tuple[float, TapeEvent]] = []
+    for at, event in a_meeting(seconds):
+        events.append((at, event))
+        if isinstance(event, FrameBatch):
+            events.append((at, video_batch(event.sequence, at - 0.5)))
+        if isinstance(event, RecordingStarted):
+            track = VideoTrackSeen(at=at, document=7, connection=0, receiver=3, streams=["s"], mid="2")
+            events.append((at, track))
+    return events
 
 
 def a_meeting(seconds: float = 12.0) -> list[tuple[float, TapeEvent]]:

@@ -19,6 +19,7 @@ from worker.tape.events import (
     RecordingStarted,
     TapeEvent,
     TapeStarted,
+    VideoBatch,
 )
 
 STARTED_AT = 1_790_000_000.0
@@ -83,7 +84,7 @@ def with_log_times(events: Iterable[TapeEvent]) -> Iterator[tuple[TapeEvent, flo
     for event in events:
         at = (
             event.at
-            if not isinstance(event, FrameBatch)
+            if not isinstance(event, FrameBatch | VideoBatch)
             else max((f.arrival for f in event.frames), default=0)
         )
         if logged < at < logged + 3_600 or not logged:

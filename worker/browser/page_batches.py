@@ -17,7 +17,16 @@ import msgspec
 
 from worker.safe_text import printable
 from worker.tape import codec
-from worker.tape.events import MOST_FRAMES, Frame, FrameBatch, PageEvent
+from worker.tape.events import (
+    MOST_FRAMES,
+    MOST_VIDEO_FRAMES,
+    Batch,
+    Frame,
+    FrameBatch,
+    PageEvent,
+    VideoBatch,
+    VideoFrame,
+)
 
 _MAX_UINT32: Final = 0xFFFFFFFF
 _SENT: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
@@ -27,9 +36,16 @@ _MOST_LISTED_BYTES: Final = codec.MOST_LISTED_BYTES // 2
 _SMALL: Final = _MOST_LISTED_BYTES // 3
 """Characters: none has more than 3 bytes in UTF-8 beside its surrogate."""
 _MESSAGE_LENGTH: Final = 200
+_MOST_LAYERS: Final = 7
+"""Highest id of a spatial or temporal layer (three bits in VP9 and AV1)."""
+
+_MOST_VIDEO_BYTES: Final = codec.MOST_VIDEO_BYTES - 64 * 1024
+"""Less than a tape may hold, as it writes integers and times otherwise than the page."""
 
 _frames_decoder = msgspec.msgpack.Decoder(FrameBatch)
 _frame_decoder = msgspec.msgpack.Decoder(Frame)
+_video_decoder = msgspec.msgpack.Decoder(VideoBatch)
+_video_frame_decoder = msgspec.msgpack.Decoder(VideoFrame)
 _raw_frames_decoder = msgspec.msgpack.Decoder(tuple[int, int, int, list[msgspec.Raw]])
 _events_decoder = msgspec.json.Decoder(list[PageEvent])
 _event_decoder = msgspec.json.Decoder(PageEvent)
@@ -73,9 +89,7 @@ def decode_frames(content: str) -> tuple[FrameBatch, Odd]:
         batch, odd = _decode_batch(data)
     except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError) as error:
         raise BatchError(f"frames {shorten(content)}: expected a FrameBatch ({error})") from error
-    for name in ("document", "sequence", "dropped"):
-        _expect_range(name, getattr(batch, name), _MAX_UINT32)
-    _expect_range("frames of a batch", len(batch.frames), MOST_FRAMES)
+    _check_batch(batch, MOST_FRAMES)
     frames = []
     for frame in batch.frames:
         try:
@@ -85,6 +99,26 @@ def decode_frames(content: str) -> tuple[FrameBatch, Odd]:
         else:
             frames.append(frame)
     return FrameBatch(batch.document, batch.sequence, batch.dropped, frames), odd
+
+
+def decode_video(content: str) -> tuple[VideoBatch, Odd]:
+    """A batch of video in base64. Raises BatchError."""
+    try:
+        # Before it is decoded: a hostile page may send as much as it likes.
+        _expect_range("bytes of a batch", len(content) * 3 // 4, _MOST_VIDEO_BYTES)
+        batch, odd = _decode_video_batch(base64.b64decode(content, validate=True))
+    except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError) as error:
+        raise BatchError(f"video {shorten(content[:100])}: expected a VideoBatch ({error})") from error
+    _check_batch(batch, MOST_VIDEO_FRAMES)
+    frames = []
+    for frame in batch.frames:
+        try:
+            _check_video(frame)
+        except BatchError as error:
+            odd = odd.add(error)
+        else:
+            frames.append(frame)
+    return VideoBatch(batch.document, batch.sequence, batch.dropped, frames), odd
 
 
 def decode_events(content: str) -> tuple[list[PageEvent], Odd]:
@@ -125,6 +159,20 @@ def _decode_batch(data: bytes) -> tuple[FrameBatch, Odd]:
     return FrameBatch(document, sequence, dropped, frames), odd
 
 
+def _decode_video_batch(data: bytes) -> tuple[VideoBatch, Odd]:
+    try:
+        return _video_decoder.decode(data), Odd()
+    except (msgspec.ValidationError, UnicodeError):
+        document, sequence, dropped, raw = _raw_frames_decoder.decode(data)
+    frames, odd = [], Odd()
+    for each in raw:
+        try:
+            frames.append(_video_frame_decoder.decode(each))
+        except (msgspec.DecodeError, UnicodeError) as error:
+            odd = odd.add(error)
+    return VideoBatch(document, sequence, dropped, frames), odd
+
+
 def _decode_each_event(content: str) -> tuple[list[PageEvent], Odd]:
     # msgspec cannot pass over what is invalid Unicode.
     try:
@@ -143,20 +191,45 @@ def _decode_each_event(content: str) -> tuple[list[PageEvent], Odd]:
     return events, odd
 
 
+def _check_batch(batch: Batch, most_frames: int) -> None:
+    for name in ("document", "sequence", "dropped"):
+        _expect_range(name, getattr(batch, name), _MAX_UINT32)
+    _expect_range("frames of a batch", len(batch.frames), most_frames)
+
+
 def _check(frame: Frame) -> None:
     _expect_range("receiver", frame.receiver, _MAX_UINT32)
     _expect_range("ssrc", frame.ssrc, _MAX_UINT32)
     _expect_range("sequence", frame.sequence, 0xFFFF)
     _expect_range("timestamp", frame.timestamp, _MAX_UINT32)
     _expect_range("payload_type", frame.payload_type, 0x7F)
-    if len(frame.csrcs) > 15:
-        raise BatchError(f"csrcs: got {len(frame.csrcs)} of them, expected at most 15")
-    for csrc in frame.csrcs:
-        _expect_range("csrc", csrc, _MAX_UINT32)
+    _check_csrcs(frame.csrcs)
     for name in ("audio_level", "arrival", "captured"):
         value = getattr(frame, name)
         if value is not None and not math.isfinite(value):
             raise BatchError(f"{name} {value}: expected a finite number")
+
+
+def _check_video(frame: VideoFrame) -> None:
+    _expect_range("receiver", frame.receiver, _MAX_UINT32)
+    _expect_range("ssrc", frame.ssrc, _MAX_UINT32)
+    _expect_range("timestamp", frame.timestamp, _MAX_UINT32)
+    _expect_range("payload_type", frame.payload_type, 0x7F)
+    _expect_range("frame_id", frame.frame_id or 0, 0xFFFF)
+    for name in ("spatial", "temporal"):
+        _expect_range(name, getattr(frame, name), _MOST_LAYERS)
+    for name in ("width", "height"):
+        _expect_range(name, getattr(frame, name), 0xFFFF)
+    _check_csrcs(frame.csrcs)
+    if not math.isfinite(frame.arrival):
+        raise BatchError(f"arrival {frame.arrival}: expected a finite number")
+
+
+def _check_csrcs(csrcs: tuple[int, ...]) -> None:
+    if len(csrcs) > 15:
+        raise BatchError(f"csrcs: got {len(csrcs)} of them, expected at most 15")
+    for csrc in csrcs:
+        _expect_range("csrc", csrc, _MAX_UINT32)
 
 
 def _expect_range(name: str, value: int, highest: int) -> None:

@@ -16,31 +16,41 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Frame as PageFrame
 
 from worker.browser.direct_binding import DirectBinding
-from worker.browser.injected_scripts import TapLimits, page_script
+from worker.browser.injected_scripts import TapLimits, VideoLimits, page_script
 from worker.browser.page_batches import (
     BatchError,
     Odd,
     decode_document,
     decode_events,
     decode_frames,
+    decode_video,
     shorten,
     split_sent,
 )
 from worker.browser.page_clock import MOST_DOCUMENTS, Context, PageClock, Reading, Translation
-from worker.tape.events import DocumentClosed, Frame, FrameBatch, PageEvent, PageFault
+from worker.tape.events import (
+    Batch,
+    DocumentClosed,
+    Frame,
+    FrameBatch,
+    PageEvent,
+    PageFault,
+    VideoBatch,
+)
 
 logger = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT: Final = 0.5
 """Seconds that flush() waits for the documents."""
 
-TappedEvent: TypeAlias = FrameBatch | PageEvent | DocumentClosed
+TappedEvent: TypeAlias = Batch | PageEvent | DocumentClosed
 """What a tap hands on."""
 
 
 class TapCounters(msgspec.Struct):
-    """What the page sent so far. ``dropped``: frames that documents had no room for. ``batches_missing``: gaps in the batches'
-    sequence numbers. ``invalid``: calls that were not a valid batch. ``odd``: frames and events that were left out of a batch.
+    """What the page sent so far; the names with ``video_`` are those of video. ``dropped``: frames that documents had no room
+    for. ``batches_missing``: gaps in the batches' sequence numbers. ``invalid``: calls that were not a valid batch. ``odd``:
+    frames and events that were left out of a batch.
     """
 
     frames: int = 0
@@ -48,6 +58,10 @@ class TapCounters(msgspec.Struct):
     events: int = 0
     dropped: int = 0
     batches_missing: int = 0
+    video_frames: int = 0
+    video_batches: int = 0
+    video_dropped: int = 0
+    video_batches_missing: int = 0
     invalid: int = 0
     odd: int = 0
 
@@ -71,6 +85,8 @@ class Tap:
         on_event: Callable[[TappedEvent], None],
         clock: Callable[[], float] = time.time,
         read_clocks: Callable[[], Reading] | None = None,
+        *,
+        video: bool = False,
     ) -> None:
         self.counters = TapCounters()
         self.last_heartbeat: float | None = None
@@ -84,9 +100,11 @@ class Tap:
         self._page_clock = PageClock(self._read_clocks())
         self._documents: dict[int, _Document] = {}
         self._flush = f"flush-{secrets.token_hex(8)}"
+        self._key_frames = f"key-frames-{secrets.token_hex(8)}"
         self._direct = DirectBinding(self._receive_direct)
-        self._expected: dict[int, int] = {}
-        self._dropped: dict[int, int] = {}
+        self._video = video
+        self._batches: dict[tuple[type[Batch], int], tuple[int, int]] = {}
+        """By kind and document, the next batch's number, and the frames that were dropped so far."""
 
     @classmethod
     async def attach(
@@ -97,20 +115,30 @@ class Tap:
         limits: TapLimits | None = None,
         clock: Callable[[], float] = time.time,
         read_clocks: Callable[[], Reading] | None = None,
+        *,
+        video: VideoLimits | None = None,
     ) -> Tap:
         """Injects the scripts, ``platform_files`` of browser_scripts among them, into every document that ``context`` opens
         from now on.
 
         ``on_event`` is called in the event loop, in the order in which each document sent its batches. All times in the events
         are by ``clock``, which returns Unix seconds; ``read_clocks`` reads it with the machine's other clocks, by default as if
-        the system's clock was never set and the machine never suspended. The context must bypass the pages' CSP
-        (worker.browser.launch.new_context does).
+        the system's clock was never set and the machine never suspended. With ``video``, video is handed on too; without, it is
+        neither copied nor decoded. The context must bypass the pages' CSP (worker.browser.launch.new_context does).
         """
-        tap = cls(context, on_event, clock, read_clocks)
+        tap = cls(context, on_event, clock, read_clocks, video=video is not None)
         context.on("page", tap._watch_page)
         binding = f"tap{secrets.token_hex(8)}"
         await context.expose_binding(binding, lambda source, *args: tap._answer(*args, frame=source["frame"]))
-        script = page_script(binding, tap._direct.name, tap._flush, platform_files, limits or TapLimits())
+        script = page_script(
+            binding,
+            tap._direct.name,
+            tap._flush,
+            tap._key_frames,
+            platform_files,
+            limits or TapLimits(),
+            video,
+        )
         await context.add_init_script(script)
         return tap
 
@@ -124,12 +152,21 @@ class Tap:
         """Makes all documents send what they hold. Returns True when all of it has arrived, False after ``within`` seconds or
         when a document went away meanwhile.
         """
+        return await self._call_documents(self._flush, within)
+
+    async def request_key_frames(self, within: float = FLUSH_TIMEOUT) -> bool:
+        """Has the senders of all video send a key frame soon, without which what follows cannot be decoded. Returns what
+        flush() does; without video it does nothing.
+        """
+        return not self._video or await self._call_documents(self._key_frames, within)
+
+    async def _call_documents(self, name: str, within: float) -> bool:
+        """Calls the function that browser_scripts/start.js has put into each document under that name."""
         frames = [frame for page in self._context.pages for frame in page.frames if not frame.is_detached()]
-        # browser_scripts/start.js puts it there.
         script = "name => (async function* () {}).prototype[name]?.()"
         try:
             async with asyncio.timeout(within):
-                answers = (frame.evaluate(script, self._flush) for frame in frames)
+                answers = (frame.evaluate(script, name) for frame in frames)
                 results = await asyncio.gather(*answers, return_exceptions=True)
         except TimeoutError:
             return False
@@ -221,6 +258,12 @@ class Tap:
                 self._count(batch)
                 self._hand_on(_translate_frames(batch, self._sync(batch.document, Context.WEB_WORKER, sent)))
                 self._report_odd(batch.document, odd)
+            case ("video", str(body)) if self._video:
+                sent, content = split_sent(body)
+                video, odd = decode_video(content)
+                self._count(video)
+                self._hand_on(_translate_video(video, self._sync(video.document, Context.WEB_WORKER, sent)))
+                self._report_odd(video.document, odd)
             case ("events", str(body)):
                 sent, content = split_sent(body)
                 self._take_events(*decode_events(content), sent)
@@ -249,16 +292,24 @@ class Tap:
     def _report_fault(self, document: int, message: str) -> None:
         self._hand_on(PageFault(at=self._clock(), document=document, where="Tap.receive", message=message))
 
-    def _count(self, batch: FrameBatch) -> None:
-        if batch.document not in self._expected and len(self._expected) >= MOST_DOCUMENTS:
+    def _count(self, batch: Batch) -> None:
+        key = type(batch), batch.document
+        if key not in self._batches and len(self._batches) >= MOST_DOCUMENTS:
             raise BatchError(f"document {batch.document}: expected at most {MOST_DOCUMENTS} documents")
+        expected, dropped_before = self._batches.get(key, (0, 0))
+        self._batches[key] = batch.sequence + 1, batch.dropped
+        missing, dropped = max(0, batch.sequence - expected), batch.dropped - dropped_before
         counters = self.counters
-        counters.batches += 1
-        counters.frames += len(batch.frames)
-        counters.batches_missing += max(0, batch.sequence - self._expected.get(batch.document, 0))
-        counters.dropped += batch.dropped - self._dropped.get(batch.document, 0)
-        self._expected[batch.document] = batch.sequence + 1
-        self._dropped[batch.document] = batch.dropped
+        if isinstance(batch, VideoBatch):
+            counters.video_batches += 1
+            counters.video_frames += len(batch.frames)
+            counters.video_batches_missing += missing
+            counters.video_dropped += dropped
+        else:
+            counters.batches += 1
+            counters.frames += len(batch.frames)
+            counters.batches_missing += missing
+            counters.dropped += dropped
 
 
 def _translate_frames(batch: FrameBatch, translate: Callable[[float], float]) -> FrameBatch:
@@ -279,3 +330,8 @@ def _translate_frames(batch: FrameBatch, translate: Callable[[float], float]) ->
         for frame in batch.frames
     ]
     return FrameBatch(batch.document, batch.sequence, batch.dropped, frames)
+
+
+def _translate_video(batch: VideoBatch, translate: Callable[[float], float]) -> VideoBatch:
+    frames = [msgspec.structs.replace(frame, arrival=translate(frame.arrival)) for frame in batch.frames]
+    return VideoBatch(batch.document, batch.sequence, batch.dropped, frames)

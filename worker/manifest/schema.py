@@ -291,6 +291,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             for segment in participant.segments():
                 yield participant, segment
 
+    def video_segments(self) -> Iterator[tuple[VideoStreams, VideoSegment]]:
+        """Each video file with its participant, in the document's order."""
+        for stream in self.video_streams or []:
+            for segment in stream.segments:
+                yield stream, segment
+
     def packets(self) -> Packets:
         """The packets of all participants together."""
         return sum((participant.packets() for participant in self.participants), Packets())

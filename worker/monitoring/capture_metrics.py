@@ -24,6 +24,7 @@ from worker.tape.events import (
     StateChanged,
     TapeEvent,
     TapeStarted,
+    VideoBatch,
 )
 
 FATES: Final = ("received", "recovered", "lost", "late", "duplicate", "trimmed")
@@ -36,6 +37,9 @@ CHANNELS: Final = frozenset(
     {"captions", "collections", "dcrpc", "main-channel", "media-director", "meet_messages"}
 )
 """Labels of data channels that Meet and Teams are known to use; the page chooses them, so others share one value."""
+
+VIDEO_CODECS: Final = {"video/av1": "av1", "video/h264": "h264", "video/vp8": "vp8", "video/vp9": "vp9"}
+"""Labels of the formats of video, by MIME type in lower case; the page says them, so others share one value."""
 
 _DOCUMENT: Final = "document"
 """The first part of the keys of totals that a page's document counts."""
@@ -56,6 +60,10 @@ class CaptureMetrics:
         for fate in FATES:
             self._packets.labels(fate)
         self._frames = counter(registry, "frames_tapped", "Encoded frames that came from the page.")
+        self._video_frames = counter(
+            registry, "video_frames_tapped", "Encoded video frames that came from the page.", "codec"
+        )
+        self._video_bytes = counter(registry, "video_tapped_bytes", "Encoded video that came from the page.")
         self._unattributed = counter(registry, "unattributed_packets", "Packets of unknown speakers.")
         self._slots = counter(
             registry, "slot_packets", "Packets of a receiver: expected, received, tapped.", "slot", "stage"
@@ -76,7 +84,7 @@ class CaptureMetrics:
         self._page_dropped = counter(
             registry, "page_dropped", "Items that the page dropped: a buffer was full.", "what"
         )
-        for what in ("frames", "events"):
+        for what in ("frames", "video_frames", "events"):
             self._page_dropped.labels(what)
         self._channel_messages = counter(
             registry, "channel_messages", "Messages received on the page's data channels.", "channel"
@@ -95,6 +103,8 @@ class CaptureMetrics:
                 self._in_call.enter(read_state(event.state))
             case FrameBatch():
                 self._take_frames(event)
+            case VideoBatch():
+                self._take_video(event)
             case TapeStarted():
                 # Documents have random numbers, so no total of an earlier tape comes again.
                 self._encoded_path.set(0)
@@ -145,6 +155,13 @@ class CaptureMetrics:
         self._totals.read(self._page_dropped.labels("frames"), batch.dropped, _DOCUMENT, str(batch.document))
         if self.health.last_frame is not None:
             self._last_frame.set(self.health.last_frame)
+
+    def _take_video(self, batch: VideoBatch) -> None:
+        for frame in batch.frames:
+            self._video_frames.labels(VIDEO_CODECS.get(frame.mime_type.lower(), OTHER)).inc()
+        self._video_bytes.inc(sum(len(frame.payload) for frame in batch.frames))
+        key = (_DOCUMENT, str(batch.document), "video")
+        self._totals.read(self._page_dropped.labels("video_frames"), batch.dropped, *key)
 
     def _take_report(self, report: ReceiverReport) -> None:
         counts = self.health.counts.get(ReceiverId(report.document, report.receiver))

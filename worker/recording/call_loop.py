@@ -33,6 +33,7 @@ from worker.tape.events import (
     TapeEvent,
     TapeStarted,
     TilesSeen,
+    VideoBatch,
     WorkerEvent,
 )
 
@@ -112,7 +113,7 @@ class CallLoop:
     def observe(self, event: TapeEvent) -> None:
         """Takes an event that was written to the tape."""
         self._tasks.observe(event)
-        if isinstance(event, FrameBatch):
+        if isinstance(event, FrameBatch | VideoBatch):
             return
         if isinstance(event, _ROSTER_EVENTS):
             self._decoder.observe(event)

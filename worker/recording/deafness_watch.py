@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from worker.lifecycle.deafness import DeafnessJudge
-from worker.tape.events import DocumentClosed, FrameBatch, PageEvent, ReceiverReport, TapDeaf
+from worker.tape.events import Batch, DocumentClosed, PageEvent, ReceiverReport, TapDeaf
 
 logger = logging.getLogger(__name__)
 
@@ -17,11 +17,11 @@ class DeafnessWatch:
     A finding that came later could follow the frames that show the receiver well again, and would undo them.
     """
 
-    def __init__(self, take: Callable[[FrameBatch | PageEvent | DocumentClosed | TapDeaf], None]) -> None:
+    def __init__(self, take: Callable[[Batch | PageEvent | DocumentClosed | TapDeaf], None]) -> None:
         self._take = take
         self._judge = DeafnessJudge()
 
-    def take(self, event: FrameBatch | PageEvent | DocumentClosed) -> None:
+    def take(self, event: Batch | PageEvent | DocumentClosed) -> None:
         """Takes the page's next event. Raises what ``take`` raises."""
         self._take(event)
         if isinstance(event, DocumentClosed):

@@ -14,7 +14,7 @@ from worker.rendering.progress import Progress
 from worker.safe_text import NO_SECRETS, Redactor, printable
 from worker.tape.codec import LoggedEvent
 from worker.tape.errors import TapeWriteError, UnwritableEventError
-from worker.tape.events import FrameBatch, PageEvent, PageFault, TapeEvent
+from worker.tape.events import FrameBatch, PageEvent, PageFault, TapeEvent, VideoBatch
 from worker.tape.writer import TapeWriter
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ itself finds neither its code nor its data in the processor's caches, which cost
 RUN_FRAMES: Final = 1_000
 """Frames that wait at most, about 40 ms of processor time: the event loop must not wait longer."""
 
-_FROM_PAGE: Final = (FrameBatch, *get_args(PageEvent))
+_FROM_PAGE: Final = (FrameBatch, VideoBatch, *get_args(PageEvent))
 
 
 class Recorder:
@@ -62,7 +62,7 @@ class Recorder:
         """What is on the tape and not rendered yet."""
         self._waiting_frames = 0
         self.first_frame_logged: float | None = None
-        """When the first frames were written to the tape, in seconds since the Unix epoch."""
+        """When the first frames of audio were written to the tape, in seconds since the Unix epoch."""
 
     @property
     def begun(self) -> bool:
@@ -111,7 +111,7 @@ class Recorder:
         """Renders an event after all before it, or lets it wait for its run."""
         logged, event = written
         self._waiting.append(written)
-        if isinstance(event, FrameBatch):
+        if isinstance(event, FrameBatch | VideoBatch):
             self._waiting_frames += len(event.frames)
         if (
             not isinstance(event, _FROM_PAGE)

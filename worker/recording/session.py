@@ -13,9 +13,10 @@ from typing import Final
 
 from playwright.async_api import Page
 
+from worker.browser.injected_scripts import VideoLimits
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.page_snapshot import take_screenshot, take_snapshot
-from worker.browser.page_window import PageWindow
+from worker.browser.page_window import MINIMIZES_WITH_VIDEO, PageWindow
 from worker.browser.tap import Tap
 from worker.contracts.vendor_words import words
 from worker.errors import cause
@@ -57,6 +58,7 @@ from worker.tape.events import (
     RecordingStarted,
     StateChanged,
     TapeStarted,
+    VideoRequested,
     WorkerEvent,
 )
 from worker.tape.writer import TapeWriter
@@ -109,7 +111,10 @@ async def attend(
     _notify(partial(observer.state, State.STARTING))
     async with launch_browser(settings) as browser:
         context = await new_context(browser)
-        with TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS) as tape:
+        video = request.separate_video
+        with TapeWriter(
+            request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS, video=video
+        ) as tape:
             clock = SteadyClock()
             media = MediaMonitor()
             recorder = Recorder(
@@ -124,12 +129,26 @@ async def attend(
             take = DeafnessWatch(gate.take).take
             scripts = PLATFORMS[request.link.platform].page_scripts
             tap = await Tap.attach(
-                context, take, scripts, request.limits, clock=clock, read_clocks=clock.read
+                context,
+                take,
+                scripts,
+                request.limits,
+                clock=clock,
+                read_clocks=clock.read,
+                video=VideoLimits() if video else None,
             )
             page = await tap.open_page()
-            window = PageWindow(page, minimizes=settings.minimize)
+            minimizes = settings.minimize and (MINIMIZES_WITH_VIDEO or not request.separate_video)
+            window = PageWindow(page, minimizes=minimizes)
             signed_in = settings.storage_state is not None
-            call = open_call(request.link, page, request.bot_name, signed_in=signed_in, window=window)
+            call = open_call(
+                request.link,
+                page,
+                request.bot_name,
+                signed_in=signed_in,
+                window=window,
+                separate_video=request.separate_video,
+            )
             session = _Session(
                 request, browser, tap, page, window, call, recorder, gate, media, observer, stopped, clock
             )
@@ -211,6 +230,8 @@ class _Session:
         self._ending: Ending | None = None
         self._cpu_meter: CpuMeter | None = None
         self._updates: asyncio.Task[None] | None = None
+        self._requests: set[asyncio.Task[None]] = set()
+        """Of key frames."""
 
     async def run(self) -> RecordingOutcome:
         self._recorder.take(
@@ -223,6 +244,8 @@ class _Session:
                 bot_name=self._request.bot_name,
             )
         )
+        if self._request.separate_video:
+            self._recorder.take(VideoRequested(at=self._clock()))
         if self._controls.paused or self._waits_for_start:
             self._gate.close(-inf)
         self._controls.attach(self._follow_controls)
@@ -283,6 +306,7 @@ class _Session:
             self._write(RecordingStarted(at=self._meeting_start(transition.at)))
             self._controls.recording, self._waits_for_start = True, False
             self._move_gate(transition.at)
+            self._request_key_frames()
             self._cpu_meter = CpuMeter()
             self._updates = asyncio.create_task(self._update_observer())
         reason = ending.reason if ending is not None else None
@@ -322,6 +346,8 @@ class _Session:
             self._paused = self._controls.paused
             self._write(RecordingPaused(at=at) if self._paused else RecordingResumed(at=at))
             logger.info("the recording %s", "is paused" if self._paused else "goes on")
+            if not self._paused:
+                self._request_key_frames()
         self._move_gate(at)
 
     def _move_gate(self, at: float) -> None:
@@ -330,8 +356,18 @@ class _Session:
         else:
             self._gate.open(at)
 
+    def _request_key_frames(self) -> None:
+        """Of what began before the recording, or before its pause ended, a file of video can hold only what comes after a key
+        frame, and senders may send none for minutes."""
+        if self._request.separate_video:
+            request = self._try_in_browser("request key frames", self._tap.request_key_frames)
+            self._requests.add(task := asyncio.create_task(request))
+            task.add_done_callback(self._requests.discard)
+
     async def _wind_up(self, ending: Ending) -> None:
         self._controls.detach()
+        for request in self._requests:
+            request.cancel()
         await self._try_in_browser("get what the page holds", self._tap.flush)
         self._call_loop.log_pushes(ending.at)
         self._announcer.end(recorded=self._recorder.begun)

@@ -13,7 +13,7 @@ from worker.rendering.meeting_clock import TOLERANCE, MeetingClock
 from worker.roster.roster import Roster
 from worker.streaming.live_people import LivePeople
 from worker.streaming.live_sound import LiveSound, LostSound, SoundItem
-from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent
+from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, VideoBatch
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class LiveCall:
 
         LiveStart comes with RecordingStarted, LiveEnd with RecordingEnded; there is nothing before and after them.
         """
-        if self._ended:
+        if self._ended or isinstance(event, VideoBatch):
             return []
         if isinstance(event, FrameBatch):
             return self._with_events(partial(self._sound.take, event, logged))

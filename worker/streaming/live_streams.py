@@ -39,7 +39,7 @@ from worker.streaming.throttled_connection import ReadBudget
 from worker.streaming.webhook_sender import WebhookSender
 from worker.streaming.websocket_dialer import WebSocketDialer
 from worker.streaming.websocket_sender import WebSocketSender
-from worker.tape.events import MOST_FRAMES, FrameBatch, TapeEvent
+from worker.tape.events import MOST_FRAMES, FrameBatch, TapeEvent, VideoBatch
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class LiveStreams:
 
     def event(self, event: TapeEvent) -> None:
         """Takes the tape's next event."""
-        if self._closed:
+        if self._closed or isinstance(event, VideoBatch):
             return
         if isinstance(event, FrameBatch):
             self._frames += len(event.frames)

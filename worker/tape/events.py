@@ -1,9 +1,9 @@
 """The events of a tape, typed (pure).
 
 Three topics share a tape. ``frames`` holds MessagePack batches of encoded audio as the page's Web Worker sent them; ``video``
-holds those of encoded video, where the job asks for it; ``events`` holds everything else as JSON. All ``at`` and ``arrival`` times are seconds since the Unix epoch by the worker's
-steady clock, which begins with the machine's time and is not set with it (a double resolves 0.24 µs there). On older tapes the
-page's times are by the page's own clock.
+holds those of encoded video, where the job asks for it; ``events`` holds everything else as JSON. All ``at`` and ``arrival``
+times are seconds since the Unix epoch by the worker's steady clock, which begins with the machine's time and is not set with it
+(a double resolves 0.24 µs there). On older tapes the page's times are by the page's own clock.
 """
 
 from __future__ import annotations
@@ -111,6 +111,10 @@ class VideoBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
     frames: Annotated[list[VideoFrame], msgspec.Meta(max_length=MOST_VIDEO_FRAMES)]
 
 
+Batch: TypeAlias = FrameBatch | VideoBatch
+"""What has frames, which have the times, in place of one time."""
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake):
     """The base of every event of the ``events`` topic. ``at`` is in seconds since the Unix epoch."""
 
@@ -125,6 +129,10 @@ class TapeStarted(Event, frozen=True, kw_only=True):
     platform: str
     meeting_url: str
     bot_name: str
+
+
+class VideoRequested(Event, frozen=True, kw_only=True):
+    """The job asks for separate video. The second event of its tape; other tapes have none."""
 
 
 class StateChanged(Event, frozen=True, kw_only=True):
@@ -404,6 +412,7 @@ PageEvent: TypeAlias = (
 
 WorkerEvent: TypeAlias = (
     TapeStarted
+    | VideoRequested
     | StateChanged
     | Tick
     | PageSeen
@@ -420,4 +429,4 @@ WorkerEvent: TypeAlias = (
 )
 """Events that the worker adds itself."""
 
-TapeEvent: TypeAlias = FrameBatch | VideoBatch | PageEvent | WorkerEvent
+TapeEvent: TypeAlias = Batch | PageEvent | WorkerEvent

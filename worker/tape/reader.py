@@ -18,7 +18,7 @@ from mcap.records import Channel, Header
 from worker.tape import codec
 from worker.tape.codec import LoggedEvent
 from worker.tape.errors import NewerTapeError, NotATapeError, TapeNotFoundError, TapeReadError
-from worker.tape.events import TAPE_VERSION, FrameBatch, TapeEvent
+from worker.tape.events import TAPE_VERSION, FrameBatch, TapeEvent, VideoBatch
 from worker.tape.mcap_records import DamagedError, Message, TornError, records
 from worker.tape.parts import METADATA, MOST_PART_BYTES, PART_PATTERN, PROFILE, VERSION_KEY, part_number
 
@@ -27,11 +27,6 @@ MOST_TAPE_SECONDS: Final = 7 * 24 * 3600.0
 
 MOST_UNREADABLE: Final = 1000
 """Bound on the unreadable messages of a part; the rest of it is not read."""
-
-_DECODERS: dict[str, Callable[[memoryview], TapeEvent]] = {
-    codec.FRAMES: codec.decode_frames,
-    codec.EVENTS: codec.decode_event,
-}
 
 
 def read_tape(folder: Path) -> Iterator[TapeEvent]:
@@ -117,7 +112,7 @@ class _Span:
 
     def check(self, logged: float, event: TapeEvent) -> None:
         """Raises msgspec.ValidationError if the message is not of the tape's time."""
-        if not isinstance(event, FrameBatch):
+        if not isinstance(event, FrameBatch | VideoBatch):
             at = event.at
         elif self._first is None and event.frames:
             at = event.frames[0].arrival
@@ -164,8 +159,8 @@ class _PartReader:
             elif isinstance(record, Header):
                 self._recognize(record)
             elif isinstance(record, Channel):
-                if record.topic in _DECODERS:
-                    self._decoders[record.id] = _DECODERS[record.topic]
+                if record.topic in codec.DECODERS:
+                    self._decoders[record.id] = codec.DECODERS[record.topic]
             elif record.name == METADATA:
                 self._check_version(record.metadata.get(VERSION_KEY, ""))
 

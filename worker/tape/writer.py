@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from mcap.writer import CompressionType, Writer
 
@@ -19,17 +19,20 @@ from worker.errors import cause
 from worker.tape import codec
 from worker.tape.codec import LoggedEvent
 from worker.tape.errors import TapeWriteError, UnwritableEventError
-from worker.tape.events import TAPE_VERSION, TapeEvent
+from worker.tape.events import TAPE_VERSION, TapeEvent, VideoBatch
 from worker.tape.parts import METADATA, PART_BYTES, PART_SECONDS, PROFILE, VERSION_KEY, part_path
+
+_OF_VIDEO: Final = (VideoBatch, *codec.VIDEO_EVENTS)
 
 
 class TapeWriter:
     """Writes one tape into ``folder``, which is created if needed and must hold no tape yet.
 
     A part spans less than ``part_seconds`` of log time, PART_SECONDS at most, and ends once it has PART_BYTES.
-    ``on_part_closed`` is called with the path of each part once it is complete. Every method raises TapeWriteError if the
-    bytes cannot be written, for any error of the operating system or the MCAP library; the writer is closed then, and what was
-    written before can be read.
+    ``on_part_closed`` is called with the path of each part once it is complete. Only with ``video`` it takes video and the
+    events about it; without, its parts are the same to the byte as if video were not known. Every method raises TapeWriteError
+    if the bytes cannot be written, for any error of the operating system or the MCAP library; the writer is closed then, and
+    what was written before can be read.
     """
 
     def __init__(
@@ -37,10 +40,13 @@ class TapeWriter:
         folder: Path,
         on_part_closed: Callable[[Path], None] | None = None,
         part_seconds: float = PART_SECONDS,
+        *,
+        video: bool = False,
     ) -> None:
         self._folder = folder
         self._part_seconds = min(part_seconds, PART_SECONDS)
         self._on_part_closed = on_part_closed
+        self._video = video
         self._part: _Part | None = None
         self._part_count = 0
         self._closed = False
@@ -57,6 +63,8 @@ class TapeWriter:
         Returns the event and its log time as a reader of the tape will get them. Raises UnwritableEventError, with the tape as
         it was, for an event that no reader would get.
         """
+        if not self._video and isinstance(event, _OF_VIDEO):
+            raise UnwritableEventError(f"{type(event).__name__}: cannot be put on a tape without video")
         try:
             topic, data = codec.encode(event)
             recorded = codec.decode(topic, data)
@@ -86,7 +94,7 @@ class TapeWriter:
             self._close_part()
         try:
             if self._part is None:
-                self._part = _Part(part_path(self._folder, self._part_count), logged_at)
+                self._part = _Part(part_path(self._folder, self._part_count), logged_at, video=self._video)
                 self._part_count += 1
             self._part.append(topic, data, logged_at)
         except Exception as error:  # of values that no field holds, mcap raises errors of struct
@@ -116,7 +124,7 @@ class TapeWriter:
 class _Part:
     """One MCAP file with its own header, schema, channels, statistics and footer."""
 
-    def __init__(self, path: Path, opened_at: float) -> None:
+    def __init__(self, path: Path, opened_at: float, *, video: bool) -> None:
         self.path = path
         self._opened_at = opened_at
         self._stream: IO[bytes] = path.open("xb")
@@ -125,11 +133,16 @@ class _Part:
         )
         self._writer.start(profile=PROFILE)
         self._writer.add_metadata(METADATA, {VERSION_KEY: str(TAPE_VERSION)})
-        schema: int = self._writer.register_schema("Event", "jsonschema", codec.EVENT_SCHEMA)
+        event_schema = codec.VIDEO_EVENT_SCHEMA if video else codec.EVENT_SCHEMA
+        schema: int = self._writer.register_schema("Event", "jsonschema", event_schema)
         self._channels = {
             codec.EVENTS: self._writer.register_channel(codec.EVENTS, "json", schema),
             codec.FRAMES: self._writer.register_channel(codec.FRAMES, "msgpack", 0, codec.FRAME_FIELDS),
         }
+        if video:
+            self._channels[codec.VIDEO] = self._writer.register_channel(
+                codec.VIDEO, "msgpack", 0, codec.VIDEO_FIELDS
+            )
         self._sequences = dict.fromkeys(self._channels, 0)
 
     def accepts(self, logged_at: float, part_seconds: float) -> bool:

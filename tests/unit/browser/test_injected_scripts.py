@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from worker.browser.injected_scripts import LIVE_LIMITS, TapLimits, limits_for
+from worker.browser.injected_scripts import LIVE_LIMITS, TapLimits, VideoLimits, limits_for, page_script
+from worker.tape import codec
 
 
 @pytest.mark.parametrize("milliseconds", [20, LIVE_LIMITS.batch_milliseconds, 100, 500])
@@ -17,3 +18,18 @@ def test_as_much_sound_may_be_in_flight_in_small_batches(milliseconds: int) -> N
         usual.queued_frame_bytes,
         usual.queued_event_bytes,
     )
+
+
+@pytest.mark.parametrize("word", ["class VideoBatch", "class VideoTap", "class VideoTracks", "STAND_INS"])
+def test_only_a_job_that_asks_for_video_gets_its_scripts(word: str) -> None:
+    plain, video = (
+        page_script("a", "b", "c", "d", (), TapLimits(), limits) for limits in (None, VideoLimits())
+    )
+    assert word not in plain
+    assert word in video
+    assert plain.count("VIDEO_LIMITS = null") == video.count("VIDEO_LIMITS = {") == 1
+
+
+def test_a_batch_of_video_fits_its_bound_with_the_largest_frame() -> None:
+    limits = VideoLimits()
+    assert limits.batch_bytes + limits.frame_bytes < codec.MOST_VIDEO_BYTES - 64 * 1024

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from playwright.async_api import BrowserContext, Page
 from playwright.async_api import Frame as PageFrame
 
+from tests.support.tape_samples import video_batch, video_frame
 from worker.browser.page_clock import Reading
 from worker.browser.tap import Tap, TappedEvent
 from worker.tape.events import (
@@ -39,6 +40,7 @@ from worker.tape.events import (
     Tick,
     Tile,
     TilesSeen,
+    VideoBatch,
     WorkerEvent,
 )
 
@@ -57,10 +59,10 @@ FRAME = Frame(
 )
 
 
-def open_tap() -> tuple[Tap, list[TappedEvent]]:
+def open_tap(*, video: bool = False) -> tuple[Tap, list[TappedEvent]]:
     received: list[TappedEvent] = []
     clock = itertools.chain([NOW - 60], itertools.repeat(NOW))
-    return Tap(cast(BrowserContext, None), received.append, clock.__next__), received
+    return Tap(cast(BrowserContext, None), received.append, clock.__next__, video=video), received
 
 
 NOW = 1_800_000_100.0
@@ -95,6 +97,45 @@ async def test_drops_and_gaps_are_counted_per_document() -> None:
     tap.receive("frames", encoded(document=1, sequence=3, dropped=5))
     assert tap.counters.dropped == 6
     assert tap.counters.batches_missing == 2
+
+
+def encoded_video(batch: VideoBatch) -> str:
+    return sent(base64.b64encode(msgspec.msgpack.encode(batch)).decode())
+
+
+async def test_video_is_counted_apart_from_audio() -> None:
+    tap, received = open_tap(video=True)
+    tap.receive("frames", encoded(FRAME))
+    first, second = video_batch(0, NOW - 1), video_batch(3, NOW - 1, frames=2, dropped=5)
+    for batch in (first, second):
+        tap.receive("video", encoded_video(batch))
+    tap.receive("frames", encoded(FRAME, sequence=1))
+    assert [type(each) for each in received] == [FrameBatch, VideoBatch, VideoBatch, FrameBatch]
+    assert received[1:3] == [first, second]
+    counters = tap.counters
+    assert (counters.frames, counters.batches, counters.dropped, counters.batches_missing) == (2, 2, 0, 0)
+    assert (counters.video_frames, counters.video_batches) == (9, 2)
+    assert (counters.video_dropped, counters.video_batches_missing) == (5, 2)
+
+
+async def test_an_odd_frame_of_video_is_left_out_alone() -> None:
+    tap, received = open_tap(video=True)
+    odd = msgspec.structs.replace(video_frame(1, NOW), ssrc=-1)
+    tap.receive("video", encoded_video(VideoBatch(7, 0, 0, [video_frame(0, NOW), odd])))
+    batch, fault = received
+    assert batch == VideoBatch(7, 0, 0, [video_frame(0, NOW)])
+    assert isinstance(fault, PageFault)
+    assert fault.message.startswith("1 items of a batch were left out: ssrc -1")
+    assert (tap.counters.odd, tap.counters.video_frames) == (1, 1)
+
+
+async def test_a_page_that_was_not_asked_for_video_can_send_none() -> None:
+    tap, received = open_tap()
+    tap.receive("video", encoded_video(video_batch(0, NOW)))
+    (fault,) = received
+    assert isinstance(fault, PageFault)
+    assert tap.counters.invalid == 1
+    assert await tap.request_key_frames()
 
 
 @pytest.mark.parametrize(
@@ -414,12 +455,12 @@ async def test_a_call_that_names_its_document_is_answered_with_its_direct_calls(
 class SteppedMachine:
     """A tap on a machine whose system clock is ``step`` seconds off its steady clock from the tap's beginning on."""
 
-    def __init__(self, step: float) -> None:
+    def __init__(self, step: float, *, video: bool = False) -> None:
         self.now = NOW
         self.step = 0.0
         self.received: list[TappedEvent] = []
         context = cast(BrowserContext, None)
-        self.tap = Tap(context, self.received.append, lambda: self.now, self.read)
+        self.tap = Tap(context, self.received.append, lambda: self.now, self.read, video=video)
         self.now, self.step = NOW + 60, step
 
     def read(self) -> Reading:
@@ -449,6 +490,19 @@ async def test_times_of_a_page_are_translated(step: float) -> None:
     assert event.at == pytest.approx(NOW + 60.75, abs=0.001)
     assert [frame.arrival for frame in batch.frames] == pytest.approx([NOW + 60.5, NOW + 60.75], abs=0.001)
     assert batch.frames[0].captured == pytest.approx(NOW + 60.45, abs=0.001)
+
+
+async def test_times_of_video_are_translated() -> None:
+    machine = SteppedMachine(20.0, video=True)
+    origin = machine.now + 20.0
+    machine.receive("document", "1", origin)
+    machine.now += 1.0
+    content = encoded_video(msgspec.structs.replace(video_batch(0, origin + 0.5, frames=2), document=1))
+    machine.receive("video", content.split(" ")[1], origin + 0.99)
+    (batch,) = machine.received
+    assert isinstance(batch, VideoBatch)
+    times = [NOW + 60.5, NOW + 60.5 + 1 / 15]
+    assert [frame.arrival for frame in batch.frames] == pytest.approx(times, abs=0.001)
 
 
 async def test_the_web_workers_clock_is_another_one_than_the_windows() -> None:

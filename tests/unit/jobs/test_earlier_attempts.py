@@ -14,7 +14,7 @@ from worker.jobs.earlier_attempts import Earlier, look_back
 from worker.jobs.recovery import recover
 from worker.jobs.start_limits import is_too_late
 from worker.platforms.registry import Platform
-from worker.tape.events import FrameBatch, RecordingStarted, StateChanged, TapeEvent
+from worker.tape.events import FrameBatch, RecordingStarted, StateChanged, TapeEvent, VideoBatch
 
 
 def test_look_back_of_a_first_attempt_is_empty(store: S3Store, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def silent(began: float) -> list[TapeEvent]:
     return [
         msgspec.structs.replace(event, at=event.at + began - STARTED_AT)
         for event in events()
-        if not isinstance(event, FrameBatch)
+        if not isinstance(event, FrameBatch | VideoBatch)
     ]
 
 

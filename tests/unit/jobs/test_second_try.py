@@ -28,7 +28,7 @@ from worker.rendering import completion, mix_file
 from worker.rendering.deferred import NothingRecordedError
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError
-from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent, TapeStarted
+from worker.tape.events import FrameBatch, RecordingEnded, TapeEvent, TapeStarted, VideoBatch
 from worker.tape.writer import TapeWriter
 
 SPEECH = [bytes([0xF8, number, 7]) * 20 for number in range(50)]
@@ -39,7 +39,9 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 def tape(tmp_path: Path) -> Path:
     with TapeWriter(tmp_path / "recording" / "tape") as writer:
         for event in synthetic_tape([Talker(csrc=1001, slot=0, turns=[(0.5, 11.0)], payloads=SPEECH)], 12.0):
-            writer.write(event, event.frames[-1].arrival if isinstance(event, FrameBatch) else event.at)
+            writer.write(
+                event, event.frames[-1].arrival if isinstance(event, FrameBatch | VideoBatch) else event.at
+            )
     return tmp_path / "recording" / "tape"
 
 

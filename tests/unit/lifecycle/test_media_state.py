@@ -6,6 +6,7 @@ import pytest
 from fixtures.replica.opus_encoder import OpusEncoder
 from fixtures.replica.teams.mix_audio import NOISE_BIT_RATE, comfort_noise
 from fixtures.replica.voices import load_voice
+from tests.support.tape_samples import video_batch
 from worker.lifecycle.deafness import MOST_RECEIVERS
 from worker.lifecycle.media_state import MOST_CONNECTIONS, MOST_SOURCES, MediaMonitor, MediaState
 from worker.tape.events import (
@@ -21,6 +22,7 @@ from worker.tape.events import (
     SocketMessage,
     TapDeaf,
     TapeEvent,
+    VideoBatch,
 )
 
 SPEECH = bytes([31 << 3]) + bytes(40)
@@ -49,7 +51,7 @@ def media(*events: TapeEvent) -> MediaState:
         if isinstance(event, FrameBatch):
             for each in event.frames:
                 media.observe(frames(each), each.arrival)
-        else:
+        elif not isinstance(event, VideoBatch):
             media.observe(event, event.at)
     return media.now
 
@@ -239,6 +241,17 @@ def test_a_frame_cures_deafness() -> None:
     assert media(deaf, frames(frame(6.0))).alive
 
 
+def test_a_frame_of_video_is_no_sign_that_audio_arrives() -> None:
+    deaf = TapDeaf(at=5, document=7, receiver=3, packets_received=100, frames_tapped=0)
+    for before in ((), (deaf,)):
+        monitor = MediaMonitor()
+        for event in before:
+            monitor.observe(event, event.at)
+        seen = monitor.now
+        monitor.observe(video_batch(0, 6.0), 6.0)
+        assert monitor.now == seen
+
+
 ONE_DEAF = (
     ReceiverTapped(at=1, document=1, connection=0, receiver=0, kind="audio", via="track"),
     ReceiverTapped(at=1, document=1, connection=1, receiver=1, kind="audio", via="track"),
@@ -265,6 +278,7 @@ def reported(at: float, packets: int, *, receiver: int = 0, tapped: int = 100) -
     [
         ([], 5, None),
         ([SILENCE], 5, None),
+        ([video_batch(0, 6.0)], 5, None),
         ([SPOKEN], None, 6),
         ([SPOKEN, reported(8, 349)], None, 6),
         ([SPOKEN, reported(8, 350)], 8, 8),
@@ -285,7 +299,9 @@ def test_speech_is_missed_at_a_deaf_receiver_until_speech_is_tapped_elsewhere(
 ) -> None:
     monitor = MediaMonitor()
     for event in (*ONE_DEAF, *events):
-        monitor.observe(event, event.frames[0].arrival if isinstance(event, FrameBatch) else event.at)
+        monitor.observe(
+            event, event.frames[0].arrival if isinstance(event, FrameBatch | VideoBatch) else event.at
+        )
     assert (monitor.now.missed_since, monitor.now.last_speech) == (missed_since, last_speech)
 
 

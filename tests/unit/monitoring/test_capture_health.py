@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.deafness import report
+from tests.support.tape_samples import video_batch
 from worker.lifecycle.deafness import MOST_RECEIVERS, ReceiverId
 from worker.monitoring.capture_health import CaptureHealth, ReceiverCounts
 from worker.tape.events import (
@@ -66,6 +67,7 @@ def test_the_newest_frame_is_remembered() -> None:
     frame = Frame(0, 6666, (1,), 1, 960, 111, "audio/opus", None, 12.5, None, b"x")
     watched.observe(FrameBatch(7, 0, 0, [frame]))
     watched.observe(FrameBatch(7, 1, 0, []))
+    watched.observe(video_batch(0, 20.0))
     assert watched.last_frame == 12.5
 
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
 from tests.support.deafness import report
+from tests.support.tape_samples import video_batch, video_frame
 from worker.cli.display import STATES as SHOWN_STATES
 from worker.manifest.schema import (
     Manifest,
@@ -160,6 +161,21 @@ def test_the_pages_running_total_of_dropped_frames_is_counted_once(reading: Read
     reading.metrics.observe(PageDropped(at=1, document=7, what="channel_message", count=4))
     assert reading.value("page_dropped_total", what="frames") == 7
     assert reading.value("page_dropped_total", what="channel_message") == 4
+
+
+def test_video_is_counted_apart_from_audio(reading: Reading) -> None:
+    odd = msgspec.structs.replace(video_frame(1, 20.0), mime_type="video/h265")
+    batch = video_batch(0, 20.0, frames=3, dropped=4)
+    reading.metrics.observe(msgspec.structs.replace(batch, frames=[*batch.frames, odd]))
+    reading.metrics.observe(video_batch(1, 20.0, frames=0, dropped=6))
+    reading.metrics.observe(FrameBatch(7, 0, 1, []))
+    assert reading.value("video_frames_tapped_total", codec="vp9") == 3
+    assert reading.value("video_frames_tapped_total", codec="other") == 1
+    assert reading.value("video_tapped_bytes_total") == 4 * len(odd.payload)
+    assert reading.value("page_dropped_total", what="video_frames") == 6
+    assert reading.value("page_dropped_total", what="frames") == 1
+    assert reading.value("frames_tapped_total") == 0
+    assert reading.value("last_frame_timestamp_seconds") == 0
 
 
 def test_progress_is_turned_into_counters(reading: Reading) -> None:

@@ -19,6 +19,7 @@ from fixtures.replica.comparison.recording import read_stem
 from fixtures.replica.voices import load_voice
 from tests.support.deafness import report
 from tests.support.streams import Stream, tape
+from tests.support.tape_samples import video_batch, video_frame
 from tests.support.tapes import STARTED_AT
 from worker.jobs.second_try import replay_twice
 from worker.lifecycle.media_state import MediaMonitor
@@ -31,6 +32,7 @@ from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
 from worker.tape.events import (
+    Batch,
     Frame,
     FrameBatch,
     RecordingEnded,
@@ -38,6 +40,8 @@ from worker.tape.events import (
     RecordingResumed,
     RecordingStarted,
     TapeEvent,
+    VideoBatch,
+    VideoFrame,
 )
 from worker.tape.writer import TapeWriter
 
@@ -87,7 +91,7 @@ def recorded(
     gate = PauseGate(lambda event: logged.append((event, now)), lambda: now)
     steps: list[tuple[float, int, TapeEvent]] = []
     for event in tape(platform, SECONDS, frames):
-        if isinstance(event, FrameBatch):
+        if isinstance(event, FrameBatch | VideoBatch):
             steps.append((max(each.arrival for each in event.frames) + delivery, 2, event))
         else:
             steps.append((event.at + recognized * isinstance(event, RecordingStarted), 0, event))
@@ -97,7 +101,7 @@ def recorded(
             steps.append((STARTED_AT + end, 1, RecordingResumed(at=STARTED_AT + end)))
     for at, _, event in sorted(steps, key=lambda step: step[:2]):
         now = at
-        if isinstance(event, FrameBatch):
+        if isinstance(event, FrameBatch | VideoBatch):
             gate.take(event)
             continue
         logged.append((event, now))
@@ -293,6 +297,37 @@ def test_copies_are_left_out_only_right_after_a_pause() -> None:
         after = frame.arrival - STARTED_AT - 5
         whole = next(each for each in frames if each.sequence == frame.sequence)
         assert (frame == whole) == (not 0 <= after < COPIES_REACH)
+
+
+@given(st.lists(st.floats(0, 100), max_size=6).map(sorted), st.lists(st.floats(-1, 101), max_size=30))
+def test_a_paused_recording_gets_no_video(bounds: list[float], arrivals: list[float]) -> None:
+    passed: list[GatedEvent] = []
+    kept_away: list[Batch] = []
+    gate = PauseGate(passed.append, lambda: STARTED_AT)
+    gate.observers.append(kept_away.append)
+    for number, bound in enumerate(bounds):
+        (gate.open if number % 2 else gate.close)(STARTED_AT + bound)
+    frames = [video_frame(number, STARTED_AT + each) for number, each in enumerate(arrivals)]
+    gate.take(VideoBatch(7, 3, 2, frames))
+
+    def is_paused(frame: VideoFrame) -> bool:
+        return sum(STARTED_AT + bound <= frame.arrival for bound in bounds) % 2 == 1
+
+    (batch,) = passed
+    assert batch == VideoBatch(7, 3, 2, [each for each in frames if not is_paused(each)])
+    assert [each for away in kept_away for each in away.frames] == [
+        each for each in frames if is_paused(each)
+    ]
+
+
+def test_video_and_audio_that_come_too_late_are_counted_apart() -> None:
+    passed: list[GatedEvent] = []
+    gate = PauseGate(passed.append, lambda: STARTED_AT + 4 + LATEST_DELIVERY + 0.1)
+    gate.close(STARTED_AT + 4)
+    gate.take(video_batch(0, STARTED_AT, frames=3, dropped=2))
+    gate.take(FrameBatch(7, 0, 0, Stream(0, 1).frames(1.0, 2.0, [101], [payload(101, 1)])))
+    gate.take(video_batch(1, STARTED_AT, frames=0, dropped=2))
+    assert passed == [VideoBatch(7, 0, 5, []), FrameBatch(7, 0, 50, []), VideoBatch(7, 1, 5, [])]
 
 
 def test_what_is_kept_away_is_seen_as_media_and_a_pause_is_no_deafness() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.tapes import expect
-from tests.support.tape_samples import EPOCH, batch
+from tests.support.tape_samples import EPOCH, batch, video_batch
 from worker.recording import recorder as recorder_module
 from worker.recording.recorder import RUN_SECONDS, Recorder
 from worker.rendering.deferred import DeferredRenderer
@@ -129,6 +129,32 @@ def test_many_frames_do_not_wait(rendering: Rendering, monkeypatch: pytest.Monke
     for number in range(6):
         rendering.take(batch(number, EPOCH, frames=15))
         assert len(rendering.rendered) == (number + 1) // 3 * 3
+
+
+def test_video_waits_in_runs_as_audio_and_is_no_first_frame_of_it(tmp_path: Path) -> None:
+    tape = TapeWriter(tmp_path / "tape", video=True)
+    renderer = DeferredRenderer(lambda platform: Renderer(tmp_path / "out", platform))
+    rendered: list[TapeEvent] = []
+    with pytest.MonkeyPatch.context() as patch, tape:
+        patch.setattr(renderer, "feed", lambda event, logged: rendered.append(event))
+        patch.setattr(recorder_module, "RUN_FRAMES", 40)
+        recorder = Recorder(tape, renderer, lambda: EPOCH)
+        recorder.take(video_batch(0, EPOCH, frames=20))
+        assert recorder.first_frame_logged is None
+        assert rendered == []
+        recorder.take(batch(0, EPOCH, frames=20))
+        assert recorder.first_frame_logged == EPOCH
+        assert rendered == [video_batch(0, EPOCH, frames=20), batch(0, EPOCH, frames=20)]
+
+
+def test_video_of_a_page_that_was_not_asked_for_any_leaves_a_fault(
+    rendering: Rendering, tmp_path: Path
+) -> None:
+    rendering.take(video_batch(0, EPOCH), batch(0, EPOCH))
+    fault, audio = read_tape(tmp_path / "tape")
+    assert isinstance(fault, PageFault)
+    assert fault.message == "VideoBatch: cannot be put on a tape without video"
+    assert audio == batch(0, EPOCH)
 
 
 def test_a_clock_that_goes_back_makes_nothing_wait(rendering: Rendering) -> None:

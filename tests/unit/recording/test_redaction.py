@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.support.canaries import files_in, found_in, leaks
+from tests.support.tape_samples import batch, video_batch
 from worker.lifecycle.ending import Ending
 from worker.reasons import Reason
 from worker.recording.recorder import Recorder
@@ -46,6 +47,11 @@ def test_no_event_holds_a_secret_afterwards(kind: type[Event]) -> None:
     payload = getattr(clean, "payload", b"")
     assert not list(found_in(payload, [SECRET]))
     assert len(payload) == len(getattr(event, "payload", b""))
+
+
+@pytest.mark.parametrize("event", [batch(0, 1.0), video_batch(0, 1.0)], ids=["audio", "video"])
+def test_encoded_media_is_left_as_it_is(event: TapeEvent) -> None:
+    assert redacted_event(event, Redactor(["picture", SECRET])) is event
 
 
 @pytest.mark.parametrize("writable", [True, False], ids=["tape", "full disk"])

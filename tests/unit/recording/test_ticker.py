@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.support.tape_samples import video_batch
 from worker.recording.steady_clock import SteadyClock
 from worker.recording.ticker import TICK_SECONDS, Ticker
 from worker.tape.events import (
@@ -31,6 +32,8 @@ def frames(*arrivals: float) -> FrameBatch:
         ([DocumentClosed(at=90, document=1)], None),
         ([frames()], None),
         ([frames(20.0, 22.0, 21.0)], 22.0),
+        ([frames(20.0), video_batch(0, 21.0, frames=16)], 22.0),
+        ([video_batch(0, 21.0, frames=0)], None),
         ([frames(20.0), ConnectionOpened(at=30, document=1, connection=0), frames(25.0)], 30.0),
     ],
 )

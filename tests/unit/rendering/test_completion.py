@@ -30,7 +30,7 @@ from worker.stems import stem_file
 from worker.stems.jitter_buffer import Packet
 from worker.stems.placement import SlotPlacement
 from worker.stems.speaker_track import SpeakerTrack, SpeechSink
-from worker.tape.events import FrameBatch, RecordingEnded
+from worker.tape.events import FrameBatch, RecordingEnded, VideoBatch
 from worker.tape.writer import TapeWriter
 
 TWO = [
@@ -391,7 +391,9 @@ def test_a_packet_that_cannot_be_placed_is_lost_alone(
 def write_tape(folder: Path) -> None:
     with TapeWriter(folder) as tape:
         for event in synthetic_tape(TWO, SECONDS):
-            tape.write(event, event.frames[-1].arrival if isinstance(event, FrameBatch) else event.at)
+            tape.write(
+                event, event.frames[-1].arrival if isinstance(event, FrameBatch | VideoBatch) else event.at
+            )
 
 
 def test_replay_tells_which_error_cost_a_file(
@@ -430,7 +432,7 @@ def test_a_recorder_reports_an_incomplete_file_beside_the_manifest(
         lambda: now,
     )
     for event in synthetic_tape(TWO, SECONDS):
-        now = event.frames[-1].arrival if isinstance(event, FrameBatch) else event.at
+        now = event.frames[-1].arrival if isinstance(event, FrameBatch | VideoBatch) else event.at
         recorder.take(event)
         assert recorder.error is None
         if isinstance(event, RecordingEnded):

@@ -34,6 +34,7 @@ from worker.tape.events import (
     StateChanged,
     TapeEvent,
     TapeStarted,
+    VideoBatch,
 )
 
 
@@ -229,7 +230,7 @@ def parts(manifest: Manifest) -> list[list[tuple[float, float]]]:
 
 def later(event: TapeEvent, seconds: float, document: int = 1) -> TapeEvent:
     """The same event ``seconds`` later, frames in the given document."""
-    if not isinstance(event, FrameBatch):
+    if not isinstance(event, FrameBatch | VideoBatch):
         return msgspec.structs.replace(event, at=event.at + seconds)
     frames = [msgspec.structs.replace(frame, arrival=frame.arrival + seconds) for frame in event.frames]
     return msgspec.structs.replace(event, frames=frames, document=document)

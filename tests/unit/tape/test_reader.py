@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mcap.writer import CompressionType
 
 from tests.support.mcap_files import an_mcap
-from tests.support.tape_samples import EPOCH, a_meeting, batch
+from tests.support.tape_samples import EPOCH, a_meeting, a_meeting_with_video, batch, video_batch
 from worker.tape import codec
 from worker.tape.errors import NewerTapeError, NotATapeError, TapeNotFoundError, TapeReadError
 from worker.tape.events import TAPE_VERSION, TapeEvent
@@ -28,6 +28,18 @@ def parts() -> list[bytes]:
             for at, event in a_meeting(12):
                 tape.write(event, at)
         return [path.read_bytes() for path in sorted(Path(folder).iterdir())]
+
+
+@cache
+def a_part_with_video() -> tuple[bytes, list[TapeEvent]]:
+    """One part, and its events."""
+    events = [(at, event) for at, event in a_meeting_with_video(3.0)]
+    with TemporaryDirectory() as folder:
+        with TapeWriter(Path(folder), video=True) as tape:
+            for at, event in events:
+                tape.write(event, at)
+        (path,) = Path(folder).iterdir()
+        return path.read_bytes(), [event for _, event in events]
 
 
 def write_parts(folder: Path, contents: list[bytes]) -> Path:
@@ -89,7 +101,7 @@ def test_a_part_that_a_tool_rewrote_in_chunks_is_read(tmp_path: Path, compressio
 
 def test_unknown_topics_are_skipped_and_unknown_events_reported(tmp_path: Path) -> None:
     messages = [
-        ("video", b"\x00"),
+        ("subtitles", b"\x00"),
         codec.encode(EVENTS[0]),
         ("events", b'{"type":"volcano","at":1}'),
         ("events", b'{"type":"state_changed","at":1}'),
@@ -105,7 +117,13 @@ def test_unknown_topics_are_skipped_and_unknown_events_reported(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("topic", "data", "sound"),
-    [("events", b'{"type":"volcano","at":1}', False), ("frames", b"\x93\x01", True)],
+    [
+        ("events", b'{"type":"volcano","at":1}', False),
+        ("frames", b"\x93\x01", True),
+        ("video", b"\x93\x01", False),
+        ("video", b"\x94\x01\x00\x00\x91\x01", False),
+        ("video", bytes(codec.MOST_VIDEO_BYTES + 1), False),
+    ],
 )
 def test_sound_may_be_missing_where_frames_cannot_be_read(
     topic: str, data: bytes, sound: bool, tmp_path: Path
@@ -159,6 +177,31 @@ def test_a_part_that_cannot_be_opened_is_an_error(tmp_path: Path, monkeypatch: p
 def _read(part: bytes) -> list[TapeEvent]:
     with TemporaryDirectory() as folder:
         return list(read_tape(write_parts(Path(folder), [part])))
+
+
+def test_a_tape_that_begins_with_video_spans_its_time(tmp_path: Path) -> None:
+    first, late = video_batch(0, EPOCH), video_batch(1, EPOCH + 1)
+    far = video_batch(2, EPOCH + 1e6)
+    with TapeWriter(tmp_path, video=True) as tape:
+        tape.write(first, EPOCH)
+        tape.write(far, EPOCH + 1)
+        tape.write(late, EPOCH + 9e5)
+    reader = TapeReader(tmp_path)
+    # The log time counts, not what the page said of its frames.
+    assert list(reader) == [first, far]
+    assert [damage.sound for damage in reader.damage] == [False]
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_any_truncation_of_a_part_with_video_yields_a_prefix(data: st.DataObject) -> None:
+    part, events = a_part_with_video()
+    length = data.draw(st.integers(0, len(part) - 1))
+    with TemporaryDirectory() as folder:
+        reader = TapeReader(write_parts(Path(folder), [part[:length]]))
+        read = list(reader)
+    assert read == events[: len(read)]
+    assert reader.torn == (length < len(part) - 8)
 
 
 @given(data=st.data(), count=st.integers(1, 3))
