@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,7 +86,7 @@ def test_what_fills_the_gap_releases_what_waits() -> None:
 
 def test_the_first_packet_of_another_source_waits_for_the_jitter_or_the_deadline() -> None:
     for jitter, waits in ((0.0, 0.0), (0.03, 0.03), (0.5, DEADLINE)):
-        buffer = PromptBuffer(DEADLINE, jitter=lambda jitter=jitter: jitter)
+        buffer = PromptBuffer(DEADLINE, jitter=partial(float, jitter))
         buffer.push(frame(0, 0.0), 0.0)
         assert released(buffer, DEADLINE) == [0]
         for number, arrival in ((1, 1.0), (2, 1.01)):
