@@ -61,7 +61,9 @@ async ({ sdp, name }) => {
         const look = () => {
             context.drawImage(video, 0, 0, 80, 45);
             const { data } = context.getImageData(0, 0, 80, 45);
-            one.pictures.push([stream.id, video.videoHeight, [...data.filter((_, at) => at % 4 === 1)]]);
+            const grey = [...data.filter((_, at) => at % 4 === 1)];
+            // Nothing is drawn of a frame that the compositor has not taken yet.
+            if (grey.some((value) => value > 0)) one.pictures.push([stream.id, video.videoHeight, grey]);
             video.requestVideoFrameCallback(look);
         };
         video.requestVideoFrameCallback(look);
