@@ -77,6 +77,8 @@ class _Stream:
         """When its last frame arrived, in Unix seconds."""
         self.early: list[OrderedFrame] = []
         self.early_bytes = 0
+        self.left_key_frame = False
+        """Whether its latest key frame was given to nobody."""
 
     @property
     def waiting_bytes(self) -> int:
@@ -349,8 +351,11 @@ class VideoRecording:
         try:
             source = self._sources.source_of(stream.address.document, ordered.frame)
             self._follow_source(stream, source)
+            stream.left_key_frame &= source is None
             if source is None:
-                self._unattributed += ordered.arrival >= 0
+                stream.left_key_frame |= ordered.frame.key
+                # What comes before a key frame cannot be shown, whoever's it is.
+                self._unattributed += ordered.arrival >= 0 and stream.left_key_frame
             elif ordered.arrival < 0:
                 stream.hold_early(ordered)
             else:
