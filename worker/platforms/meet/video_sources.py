@@ -4,14 +4,17 @@ The id of a track's media stream is the stream id of a device's video output, wh
 Where frames list a contributing source (CSRC) that is a known device's, it is decisive: a receiver may be a slot whose person
 changes, and what is in the packets is stronger than what was said of the line.
 
-Assumed, and nowhere documented: a new ``track`` event precedes the frames of another source on its receiver, and these begin
-with a key frame. Frames of the next source that came before the event cannot be told from those of the last.
+Assumed, and nowhere documented: the frames of another source on a receiver begin with a key frame, and a new ``track`` event
+comes before them or, as packets may overtake the page's events, at most LEAD after. A key frame so shortly before the event
+can be the next source's or the last one's: after a pause it is the next one's, else nobody's, with all up to the next key frame
+after the event.
 """
 
 from __future__ import annotations
 
 import logging
 from bisect import bisect_right
+from math import inf
 from typing import Final, NamedTuple
 
 from worker.platforms.meet.roster import MAX_STREAM_CHARACTERS, MeetRosterDecoder
@@ -39,6 +42,11 @@ MOST_KEYS: Final = 8_192
 """Sources that are kept; frames of further ones are nobody's."""
 MOST_CONTRIBUTORS: Final = 64
 """Contributing sources that are kept of one media stream."""
+
+LEAD: Final = 0.5
+"""Seconds by which frames may arrive before the track event that names their source."""
+PAUSE: Final = 0.5
+"""Seconds without frames, after which the last source has stopped."""
 
 CONTRADICTION: Final = (
     "the frames of a video name another device than the output of its media stream: the frames count"
@@ -94,7 +102,9 @@ class MeetVideoSources:
         """See VideoSources."""
         receiver = (document, frame.receiver)
         tracks = self._tracks.get(receiver) or self._tracks.put(receiver, _Tracks())
-        stream = tracks.stream_of_frame(frame.arrival)
+        if tracks.is_uncertain(frame):
+            return self._keys.key_of(document, frame, None)
+        stream = tracks.stream_at(frame.arrival)
         csrc = contributing_source(frame.csrcs)
         source = _Source(
             receiver=receiver,
@@ -200,6 +210,9 @@ class _Tracks:
         self._begins: list[float] = []
         self._streams: list[str | None] = []
         self._latest = ""
+        self._arrived = -inf
+        """When the last frame arrived, in Unix seconds."""
+        self._uncertain_until = -inf
         self._gave_unnamed = False
         """Whether frames came before the first stream."""
 
@@ -216,7 +229,18 @@ class _Tracks:
         if len(self._streams) > MOST_TRACKS:
             del self._begins[0], self._streams[0]
 
-    def stream_of_frame(self, at: float) -> str | None:
+    def is_uncertain(self, frame: VideoFrame) -> bool:
+        """Whether ``frame``, the receiver's next, can be of the stream of a track event to come as well as of that before."""
+        paused, self._arrived = frame.arrival - self._arrived >= PAUSE, frame.arrival
+        change = bisect_right(self._begins, frame.arrival)
+        if frame.key and 0 < change < len(self._begins) and self._begins[change] - frame.arrival <= LEAD:
+            if paused:
+                self._begins[change] = frame.arrival
+            else:
+                self._uncertain_until = self._begins[change]
+        return frame.arrival < self._uncertain_until
+
+    def stream_at(self, at: float) -> str | None:
         """The stream at ``at``, the first one's before; None for the first where frames came before its name."""
         if not self._streams:
             self._gave_unnamed = True

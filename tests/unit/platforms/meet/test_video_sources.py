@@ -175,6 +175,41 @@ def test_what_a_receiver_shows_before_its_first_stream_is_that_streams(
     assert sources.warnings() == []
 
 
+def switched(
+    *, last: float, key_frames: list[float], event: float
+) -> tuple[MeetVideoSources, str, list[str | None]]:
+    """Ada's frames until ``last``, then key frames; Bob's track event comes at ``event``. Returns the sources, Ada's key, and
+    those of the key frames with a frame after each."""
+    sources = observed(call(ADA, BOB), pushed(output(1, "s1", VIDEO) + output(2, "s2", VIDEO)))
+    sources.observe(video_track(7, "s1"))
+    sources.observe(video_track(7, "s2", at=event))
+    first = key_of(sources, video_frame(7, 1.0, key=True))
+    assert sources.source_of(1, video_frame(7, last)) == first
+    frames = [video_frame(7, at + late, key=not late) for at in key_frames for late in (0.0, 0.03)]
+    return sources, first, [sources.source_of(1, frame) for frame in frames]
+
+
+def test_what_comes_after_a_pause_shortly_before_a_track_event_is_of_its_stream() -> None:
+    sources, first, [key, following] = switched(last=1.4, key_frames=[1.95], event=2.0)
+    assert key == following != first
+    assert key is not None
+    assert sources.owner_of(key) == webcam(2)
+
+
+def test_a_key_frame_in_a_stream_shortly_before_a_track_event_is_nobodys() -> None:
+    sources, first, keys = switched(last=1.9, key_frames=[1.95, 2.1], event=2.0)
+    assert keys[:2] == [None, None]
+    assert keys[2] == keys[3] != first
+    assert keys[2] is not None
+    assert sources.owner_of(keys[2]) == webcam(2)
+
+
+def test_a_key_frame_long_before_a_track_event_is_of_the_stream_before() -> None:
+    _, first, keys = switched(last=1.1, key_frames=[1.2, 2.1], event=2.0)
+    assert keys[:2] == [first, first]
+    assert keys[2] not in (None, first)
+
+
 def test_a_receiver_that_loses_its_stream_shows_nobody() -> None:
     sources = observed(call(ADA), pushed(output(1, "s1", VIDEO)), video_track(7, at=0.5))
     first = key_of(sources, video_frame(7, 1.0, key=True))
