@@ -146,7 +146,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``bucket`` and ``jobs_queue_url`` are None where they are not set: not every command needs them. ``data_folder`` is used in
     place of S3 and SQS, None: they are used. ``keep_tape``: the tape
-    stays in the bucket after all files are there. ``encryption`` None: writes ask for none, so the bucket's default applies.
+    stays in the bucket after all files are there. ``transcode_video``: video files that are not H.264 in MP4 are transcoded
+    before their upload. ``encryption`` None: writes ask for none, so the bucket's default applies.
     At most ``grace_seconds`` pass from SIGTERM to the end. A bot does not join any more ``latest_start_seconds`` after its job
     was due. ``log_json`` None: JSON lines, but text on a terminal. ``pod`` and ``node`` are where the worker runs, for
     ``bot.json``. ``demo`` is for ``data_folder`` only: see ``local_demo``. ``live`` says how live streams are sent.
@@ -163,6 +164,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     encryption: Encryption | None = None
     work_folder: Path | None = None
     keep_tape: bool = True
+    transcode_video: bool = False
     receive_seconds: float = 5.0
     visibility_seconds: int = 45
     lease_seconds: float = 30.0
@@ -209,6 +211,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
             encryption=_encryption(given),
             work_folder=Path(folder) if folder else None,
             keep_tape=_choice(given, "MEETSTEMS_TAPE", {"keep": True, "remove": False}, True),
+            transcode_video=_choice(given, "MEETSTEMS_VIDEO", {"mp4": True, "as_sent": False}, False),
             receive_seconds=_number(given, "MEETSTEMS_RECEIVE_SECONDS", 0, 20, 5),
             visibility_seconds=int(_number(given, "MEETSTEMS_VISIBILITY_SECONDS", 1, 3600, 45)),
             lease_seconds=_number(given, "MEETSTEMS_LEASE_SECONDS", 1, 3600, 30),

@@ -41,13 +41,14 @@ from worker.delivery.url_guard import UrlGuard, read_allowed
 from worker.lifecycle.ending import Ending
 from worker.manifest.schema import Manifest
 from worker.platforms.links import parse_link
-from worker.platforms.registry import Platform
+from worker.platforms.registry import PLATFORMS, Platform
 from worker.recording.observer import RecordingObserver
 from worker.recording.outcome import RecordingRequest
 from worker.recording.session import attend
 from worker.recording.steady_clock import SteadyClock
 from worker.rendering.output import TAPE_FOLDER
 from worker.rendering.renderer import Renderer
+from worker.roster.changes import RosterChanges
 from worker.settings import LiveOptions
 from worker.streaming.endpoint_state import EndpointState
 from worker.streaming.live_streams import LiveStreams
@@ -61,6 +62,12 @@ ROUNDED: Final = 0.003
 """Seconds; timestamps are rounded to milliseconds."""
 
 RATE: Final = 16_000
+
+WITHIN: Final = 1.0
+"""Seconds in which receivers learn what the roster says, beside the time that this machine needs for sound."""
+
+PROMPT: Final = 0.15
+"""Seconds that sound needs from its end to a receiver where nothing else is at work."""
 
 EVENTS: Final = tuple(f"{PARTICIPANT_EVENTS}{action}" for action in Action)
 
@@ -210,17 +217,20 @@ async def record_live(scenario: Scenario, folder: Path) -> Recorded:
 
 
 MEETING: Final = Scenario(
-    title="mute, unmute, leave, rejoin, and a name that comes late",
+    title="mute, unmute, leave, rejoin, rename, and a name that comes late",
     duration=11.0,
     page=msgspec.convert({"lobby": 0.2}, Page),
     participants=[
-        Participant(name="Ada Ray", voice="aria", csrc=7001, host=True, says=[(0.5, 3.4), (6.6, 9.8)], mutes=[(4.0, 6.0)]),
+        Participant(name="Ada Ray", voice="aria", csrc=7001, host=True, says=[(0.5, 3.4), (6.6, 9.8)], mutes=[(4.0, 6.0)],
+                    renames=[(8.2, "Ada Roy")]),
         Participant(name="Ben Oak", voice="bruno", csrc=7002, says=[(1.0, 4.4)], leaves=5.2),
         Participant(name="Cleo Fir", voice="chiara", csrc=7003, says=[(1.6, 6.4)], named_at=3.0),
         Participant(name="Ben Oak", voice="dmitri", csrc=7004, says=[(7.4, 10.2)], joins=6.8),
     ],
 )  # fmt: skip
 
+
+RENAMED: Final = {"Ada Ray": "Ada Roy"}
 
 TEAMS: Final = Scenario(
     title="three people on Teams, who talk at once at times",
@@ -241,6 +251,7 @@ async def test_receivers_hear_each_speaker_while_others_stall_and_reset(tmp_path
     assert_pcm_is_that_of_the_files(recorded, heard)
     assert_connections_follow_the_microphones(recorded, heard)
     assert_events_are_in_order(recorded)
+    assert_all_is_known_within_a_second(recorded, heard)
     assert_meetstream_hears_the_same(recorded, heard)
     assert_nothing_else_was_harmed(recorded)
 
@@ -406,7 +417,7 @@ def assert_connections_follow_the_microphones(recorded: Recorded, heard: Heard) 
             sum(sound.seconds for each in numbers for sound in pcm[each]) for pcm in (heard.pcm, together.pcm)
         ]
         assert seconds[0] == pytest.approx(seconds[1], abs=0.1)
-    ada = next(number for number, name in heard.names.items() if name == "Ada Ray")
+    ada = next(number for number, name in heard.names.items() if name == "Ada Roy")
     before, after = of[ada]
     muted, unmuted = (zero + at for at in MEETING.participants[0].mutes[0])
     assert muted < (before.closed_at or 0.0)
@@ -445,6 +456,83 @@ def assert_events_are_in_order(recorded: Recorded) -> None:
         assert {number for number, _ in ben} > {left}
 
 
+class Change(NamedTuple):
+    """A change of the roster, and when the recorder had the message that shows it (Unix seconds)."""
+
+    action: str
+    participant_id: str
+    at: float
+
+
+def roster_changes(recorded: Recorded) -> list[Change]:
+    """What the platform's messages on the tape say, from the recording's beginning on."""
+    decoder = PLATFORMS[Platform.GOOGLE_MEET].open_roster_decoder()
+    changes = RosterChanges()
+    found: list[Change] = []
+    for logged, event in TapeReader(recorded.folder / TAPE_FOLDER).logged_events():
+        if not isinstance(event, FrameBatch):
+            decoder.observe(event)
+            at = max(logged, recorded.began)
+            found += [
+                Change(each.change, each.participant_id, at)
+                for each in changes.changes(decoder.roster(), at)
+                # Who is there when the recording begins joins then, by the name that is known.
+                if at > recorded.began or each.change == "join"
+            ]
+    us = decoder.roster().us
+    assert us is not None
+    return [each for each in found if each.participant_id != us.device_id]
+
+
+def assert_all_is_known_within_a_second(recorded: Recorded, heard: Heard) -> None:
+    """Of each change of the roster, from the moment when the recorder had it."""
+    (connection,) = recorded.consumers.good.connections
+    came: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    slowest = 0.0
+    for at, message in connection.messages:
+        assert isinstance(message, str)
+        if PARTICIPANT_EVENTS in message:
+            came[action_of(check_recall(message))].append(at)
+        elif isinstance(sound := read_text(message), Sound) and not sound.mixed:
+            slowest = max(slowest, at - start_of(sound) - sound.seconds)
+    within = WITHIN + max(0.0, slowest - PROMPT)
+    told = {"join": "join", "leave": "leave", "rename": "update"}
+    changes = roster_changes(recorded)
+    for change in changes:
+        if change.action in told:
+            times = came[told[change.action], change.participant_id]
+            assert any(change.at <= at <= change.at + within for at in times), (change, times, within)
+    assert {change.action for change in changes} == {*told, "mute", "unmute"}
+    (ada,) = {change.participant_id for change in changes if change.action == "mute"}
+    (muted,) = (change.at for change in changes if change[:2] == ("mute", ada))
+    unmuted = next(each.at for each in changes if each[:2] == ("unmute", ada) and each.at > muted)
+    (renamed,) = (change.at for change in changes if change[:2] == ("rename", ada))
+    first, second = [
+        each
+        for each in recorded.consumers.each.connections
+        if ada in str(participants_of(each.texts, AUDIO_SEPARATE)[0]["extra_data"])
+    ]
+    assert first.closed_at is not None
+    assert muted <= first.closed_at <= muted + within
+    assert unmuted <= second.opened_at <= unmuted + within
+    names = [(at, sound.who.name) for at, sound in sounds_at(second)]
+    assert {name for at, name in names if at > renamed + within} == {"Ada Roy"}
+    assert {name for at, name in names if at < renamed} == {"Ada Ray"}
+
+
+def sounds_at(connection: TimedConnection) -> list[tuple[float, Sound]]:
+    read = [
+        (each.at, read_text(each.message)) for each in connection.messages if isinstance(each.message, str)
+    ]
+    return [(at, sound) for at, sound in read if isinstance(sound, Sound)]
+
+
+def action_of(event: dict[str, Any]) -> tuple[str, str]:
+    """The action and the platform's id of the participant."""
+    extra = event["data"]["data"]["participant"]["extra_data"]
+    return event["event"].removeprefix(PARTICIPANT_EVENTS), extra["google_meet"]["participant_id"]
+
+
 def brief(event: dict[str, Any]) -> tuple[str | None, int, str]:
     """Name, number and action."""
     participant = event["data"]["data"]["participant"]
@@ -457,10 +545,11 @@ def assert_meetstream_hears_the_same(recorded: Recorded, heard: Heard) -> None:
     assert check_meetstream_text(connection.messages[0].message)["type"] == "ready"
     seconds: defaultdict[str, float] = defaultdict(float)
     for frame in map(check_meetstream_frame, connection.frames):
-        seconds[frame.speaker_name] += len(frame.pcm) / 2 / 48_000
+        seconds[RENAMED.get(frame.speaker_name, frame.speaker_name)] += len(frame.pcm) / 2 / 48_000
     expected: defaultdict[str, float] = defaultdict(float)
     for number, sounds in heard.pcm.items():
-        expected[heard.names[number] or "NoSpeaker"] += sum(sound.seconds for sound in sounds)
+        name = heard.names[number] or "NoSpeaker"
+        expected[RENAMED.get(name, name)] += sum(sound.seconds for sound in sounds)
     assert seconds == pytest.approx(expected, abs=0.021)
 
 

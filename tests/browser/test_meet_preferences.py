@@ -19,6 +19,16 @@ PAGE = """<!doctype html><html lang="en"><head><script>
 AUDIO_ONLY = [None] * 5 + [1]
 
 
+def with_video(preferences: Any) -> Any:
+    """Preferences that the page finds where video is recorded: those that switched it off do so no more."""
+    off = isinstance(preferences, list) and isinstance(preferences[8], list)
+    return (
+        [*preferences[:8], [*preferences[8][:5], None, *preferences[8][6:]], *preferences[9:]]
+        if off
+        else preferences
+    )
+
+
 @pytest.mark.parametrize(
     ("before", "found"),
     [
@@ -45,4 +55,7 @@ async def test_incoming_video_is_off_before_the_page_reads_its_preferences(
         await page.evaluate("(text) => localStorage.setItem('meet-preferences', text)", json.dumps(before))
     await MeetCall(page, LINK, "Stems").open()
     assert json.loads(await page.evaluate("window.found")) == found
+    on = await context.new_page()
+    await MeetCall(on, LINK, "Stems", separate_video=True).open()
+    assert json.loads(await on.evaluate("window.found")) == with_video(found)
     await context.close()

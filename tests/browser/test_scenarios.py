@@ -14,6 +14,7 @@ from fixtures.replica.comparison.recording import TRUTH_FILE, compare
 from fixtures.replica.comparison.summed import compare_sum
 from fixtures.replica.scenario import load_scenario, scenario_names
 from fixtures.replica.truth import read_truth
+from tests.support.live_truth import compare_recorded
 from tests.support.places import assert_in_place
 from worker.manifest.schema import Manifest
 
@@ -21,6 +22,9 @@ NAMES_TO_FIND = {"late-names": {"Anna Kowalska", "Sam O'Neill", "Beatriz Fonseca
 """The expected names in scenarios where a name is missing."""
 
 LOSSY = {"lossy", "reconnect"}
+
+LIVE_PLACE = 0.040
+"""Seconds by which a packet of live sound may be away from its place."""
 
 
 def run(*arguments: object) -> str:
@@ -69,6 +73,12 @@ def test_a_recorded_scenario_matches_the_truth(name: str, tmp_path: Path) -> Non
         assert stem.exact, stem
         assert_in_place(stem, scenario.network.jitter)
         assert stem.timestamp_error <= 0.0025, stem.name
+
+    for source in compare_recorded(output, truth):
+        assert (source.missing, source.foreign) == (0, 0), source
+        assert not source.too_late or name in LOSSY, source
+        assert max(map(abs, source.place_errors)) <= LIVE_PLACE, source
+        assert source.runs and not source.unequal, source
 
     named = {person.participant_name for person in manifest.participants}
     expected = {scenario.participants[index].name for index in truth.speakers()}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
 import msgspec
 import numpy as np
@@ -17,6 +19,7 @@ import pytest
 from meetstream import AsyncMeetStream, MeetStream
 from meetstream import _errors as errors
 
+from fixtures.replica.scenario import load_scenario
 from fixtures.replica.server import Replica
 from tests.support.audio_files import decoded, likeness
 from tests.support.receivers import receiving
@@ -164,6 +167,47 @@ def _delete_with_client(api: dict[str, Any], bot_id: str) -> None:
         for call in (client.bots.status, client.bots.audio_streams, client.bots.delete_data):
             with pytest.raises(errors.NotFoundError):
                 call(bot_id)
+
+
+async def test_the_guide_of_separate_video_gives_the_hosts_camera(tmp_path: Path) -> None:
+    """The steps of Recall.ai's guide, and MeetStream's document of the same bot."""
+    scenario = load_scenario("standup-video")
+    (host,) = (person.name for person in scenario.participants if person.host)
+    async with (
+        Replica(scenario, tmp_path / "truth.jsonl") as replica,
+        Server.running(replica, tmp_path / "data") as server,
+        server.client() as client,
+        httpx.AsyncClient() as web,
+    ):
+        config = {"video_mixed_layout": "gallery_view_v2", "video_separate_mp4": {}}
+        body = {"meeting_url": replica.meeting_url, "recording_config": config}
+        bot_id = (await client.post("/api/v1/bot", json=body)).json()["id"]
+        bot = await until(client, f"/api/v1/bot/{bot_id}", _has_code("done"), seconds=120)
+        listed = await client.get(f"/api/v1/video_separate?recording_id={bot['recordings'][0]['id']}")
+        (video,) = listed.json()["results"]
+        streams = (await client.get(f"/api/v1/bots/{bot_id}/get_recording_streams")).json()
+        parts = (await web.get(video["data"]["download_url"])).json()
+        part = next(part for part in parts if part["participant"]["is_host"] is True)
+        file = await web.get(part["download_url"])
+    assert (part["participant"]["name"], part["type"]) == (host, "webcam")
+    shown = {each["participant"]["name"] for each in parts}
+    assert shown == {person.name for person in scenario.participants if person.cameras}
+    assert file.headers["content-type"].startswith("video/")
+    assert streams["summary"]["total_segments"] == len(parts)
+    with av.open(io.BytesIO(file.content), "r") as container:
+        frames = sum(1 for _ in container.decode(video=0))
+    # The replica sends more than ten a second.
+    assert frames > part["duration"] * 5
+
+
+def _has_code(code: str) -> Callable[[httpx.Response], bool]:
+    """Whether an answer is a bot of Recall.ai's whose last state is ``code``."""
+
+    def has_code(answer: httpx.Response) -> bool:
+        changes = answer.json()["status_changes"]
+        return bool(changes) and changes[-1]["code"] == code
+
+    return has_code
 
 
 async def test_a_bot_in_a_call_does_what_it_is_told(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ EDITS: Final = {
             "from worker.platforms.example.roster import ExampleRosterDecoder\n"
             "from worker.platforms.example.signs import PRIVATE as EXAMPLE_PRIVATE\n"
             "from worker.platforms.meet import link as meet_link\n"
-            "from worker.roster.chat import no_chat\n",
+            "from worker.roster.chat import no_chat\n"
+            "from worker.roster.video_sources import NoVideoSources\n",
         ),
         ('    GOOGLE_MEET = "google_meet"\n', '    EXAMPLE = "example"\n    GOOGLE_MEET = "google_meet"\n'),
         (
@@ -52,6 +53,7 @@ EDITS: Final = {
             "            identify=None,\n"
             "            longest_alone=None,\n"
             "            is_roster_push=None,\n"
+            "            open_video_sources=NoVideoSources,\n"
             "        ),\n"
             "        Platform.GOOGLE_MEET: PlatformEntry(\n",
         ),

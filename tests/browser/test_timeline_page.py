@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 from playwright.async_api import Page, Request, expect
 
 from tests.support.audio_files import write_tone
-from tests.support.sample_manifests import manifest, meeting, participant, segment
+from tests.support.sample_manifests import manifest, meeting, participant, segment, shown_segment, video
+from tests.support.video_streams import FPS, encoded, write_stream
 from worker.browser.launch import BrowserSession
 from worker.manifest.schema import Manifest
 from worker.rendering.timeline.page import timeline_html
+from worker.video.codecs import Container, VideoCodec
 
 SECONDS = 6.0
 LANES = "svg.lane:not(.all)"
@@ -191,6 +194,65 @@ async def test_an_injected_script_is_refused(opened: Opened) -> None:
     )
     assert await page.evaluate("window.hit") is None
     assert any("Content Security Policy" in complaint for complaint in opened.complaints)
+    opened.complaints.clear()
+
+
+async def test_the_player_shows_what_is_shown_at_the_playhead_in_step_with_the_sound(opened: Opened) -> None:
+    """Ada's camera in 1–5 s, Bob's screen in 2–4 s; Eve, who says nothing, shows hers from 4 s on, from no file."""
+    videos = [
+        video(1, "Ada", shown_segment("Ada", [(1.0, 5.0)]), kind="webcam"),
+        video(2, "<b>Bob", shown_segment("Bob", [(2.0, 4.0)]), kind="screenshare"),
+        video(3, "Eve", shown_segment("Eve", [(4.0, 6.0)]), kind="webcam"),
+    ]
+    heard = two_speakers(opened.folder)
+    for each in videos[:2]:
+        frames = encoded(VideoCodec.VP9, round(each.segments[0].duration_seconds * FPS), keys_every=FPS)
+        (opened.folder / each.segments[0].url).parent.mkdir(exist_ok=True)
+        write_stream(opened.folder / each.segments[0].url, VideoCodec.VP9, Container.MP4, frames)
+    page = await opened.show(msgspec.structs.replace(heard, video_streams=videos))
+    stage, caption = page.locator("#stage"), page.locator("#pictured")
+    box = await page.locator("#canvas").bounding_box()
+    assert box
+    await expect(stage).to_be_hidden()
+    assert opened.requests == []
+
+    async def go_to(seconds: float) -> None:
+        assert box
+        await page.mouse.click(box["x"] + box["width"] * seconds / SECONDS, box["y"] + 60)
+
+    async def shows(seconds: float) -> None:
+        """The frame that was shown ``seconds`` after its file began is there."""
+        await page.wait_for_function(
+            "at => picture.readyState >= 2 && !picture.seeking && Math.abs(picture.currentTime - at) < 0.1",
+            arg=seconds,
+        )
+
+    await go_to(0.5)
+    await expect(stage).to_be_hidden()
+    await go_to(1.5)
+    await expect(caption).to_have_text("Ada · camera")
+    await shows(0.5)
+    await go_to(3.0)
+    await expect(caption).to_have_text("<b>Bob · screen")
+    await shows(1.0)
+    await page.get_by_role("button", name="Show camera of Ada").click()
+    await expect(caption).to_have_text("Ada · camera")
+    await shows(2.0)
+    await page.get_by_role("button", name="Play everyone").click()
+    await page.wait_for_function(
+        """() => {
+          const at = (parseFloat(playhead.style.left) / 100) * 6 - 1;
+          return at > 2.3 && !picture.paused && Math.abs(picture.currentTime - at) < 0.08;
+        }"""
+    )
+    await page.get_by_role("button", name="Play everyone").click()
+    await page.wait_for_function("picture.paused")
+    await page.get_by_role("button", name="Close the video").click()
+    await expect(stage).to_be_hidden()
+    await page.get_by_role("button", name="Show camera of Eve").click()
+    await go_to(5.5)
+    await expect(caption).to_contain_text("Cannot show video/")
+    assert all("ERR_FILE_NOT_FOUND" in complaint for complaint in opened.complaints)
     opened.complaints.clear()
 
 

@@ -576,6 +576,35 @@ def test_production_lets_bots_be_evicted_unless_the_component_is_used(tmp_path: 
     assert budget["spec"]["minAvailable"] > one("overlays/production", "ScaledJob")["spec"]["maxReplicaCount"]
 
 
+def test_the_component_for_video_gives_bots_more_room(tmp_path: Path) -> None:
+    shutil.copytree(KUBERNETES, tmp_path / "k8s")
+    overlay = tmp_path / "k8s" / "overlays" / "production" / "kustomization.yaml"
+    text = overlay.read_text("utf-8")
+    used = re.sub(r"^# (  - \.\./\.\./components/video)$", r"\1", text, flags=re.MULTILINE)
+    assert used.count("\n  - ../../components/video\n") == 1
+    overlay.write_text(used, "utf-8")
+    (scaled,) = (
+        each
+        for each in rendered(run(kustomize(), "build", str(overlay.parent)))
+        if each["kind"] == "ScaledJob"
+    )
+    plain = one("overlays/production", "ScaledJob")["spec"]["jobTargetRef"]
+    job = scaled["spec"]["jobTargetRef"]
+    for version in VERSIONS:
+        whole = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "x"}, "spec": job}
+        kubernetes_validate.validate(whole, version, strict=True)
+    (bot,) = job["template"]["spec"].pop("containers")
+    (plain_bot,) = plain["template"]["spec"]["containers"]
+    assert {**bot, "resources": None} == {**plain_bot, "resources": None}
+    assert "cpu" not in bot["resources"]["limits"]
+    tmp = next(each for each in job["template"]["spec"]["volumes"] if each["name"] == "tmp")
+    disk = int(bot["resources"]["limits"]["ephemeral-storage"].removesuffix("Gi"))
+    # Below the container's limit, by the other volume on the disk.
+    assert int(tmp["emptyDir"]["sizeLimit"].removesuffix("Gi")) < disk
+    # Nine cameras of 0.5 Mbit/s on the tape and in the files, beside the audio.
+    assert disk * 2**30 > 2 * 9 * 500_000 / 8 * LONGEST_FROM_A_QUEUE + 7e9
+
+
 def test_production_names_roles_and_an_image() -> None:
     folder = "overlays/production"
     roles = {

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from tests.support.sample_manifests import meeting
+from tests.support.sample_manifests import meeting, video_segment
 from worker.contracts.job import Job
 from worker.contracts.status import BotStatus, bot_status, with_change
 from worker.contracts.vendor_words import words
@@ -27,7 +27,7 @@ from worker.manifest.meeting_schema import (
     encode_meeting,
 )
 from worker.manifest.merge_meetings import merge_meetings
-from worker.manifest.schema import Manifest, encode_manifest
+from worker.manifest.schema import Manifest, VideoStreams, encode_manifest
 from worker.reasons import Reason
 from worker.server.app import build_app
 from worker.server.bots import Bots
@@ -49,6 +49,7 @@ WORKSPACES = ("anna", "bob", "local")
 NOW = 1_790_000_000.0
 MEETING = "https://meet.google.com/abc-defg-hij"
 STEM = b"\x1a\x45\xdf\xa3 a stem"
+FILM = b"a film of "
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
@@ -183,7 +184,10 @@ class Api:
         return status
 
     def record(self, bot_id: str, speakers: int = 2) -> Manifest:
-        """Writes what a worker leaves of a meeting of a minute that it recorded."""
+        """Writes what a worker leaves of a meeting of a minute that it recorded: of a bot that was asked for video, the first
+        speaker's camera, in two parts, and the last one's screen.
+        """
+        (found,) = [record for name in WORKSPACES if (record := self.bots.find(name, bot_id)) is not None]
         keys = self.bots.keys_of(bot_id)
         manifest = meeting(speakers, 60.0)
         recording = msgspec.structs.replace(manifest.recording, mixed_audio="attempts/0001/files/audio.wav")
@@ -191,8 +195,11 @@ class Api:
         def placed(segment: Any) -> Any:
             return msgspec.structs.replace(segment, url=f"attempts/0001/files/streams/{segment.filename}")
 
+        videos = self._put_videos(keys.folder, manifest) if found.job().separate_video else msgspec.UNSET
         people = [person.with_segments(placed) for person in manifest.participants]
-        manifest = msgspec.structs.replace(manifest, bot_id=bot_id, recording=recording, participants=people)
+        manifest = msgspec.structs.replace(
+            manifest, bot_id=bot_id, recording=recording, participants=people, video_streams=videos
+        )
         for _, segment in manifest.segments():
             data = STEM + segment.filename.encode()
             self.store.put(f"{keys.folder}{segment.url}", data, content_type="audio/webm")
@@ -209,9 +216,35 @@ class Api:
             State.DONE,
             reason=Reason.MEETING_ENDED,
             audio_status="Success",
+            video_status="Success" if found.job().separate_video else None,
             reported=True,
         )
         return manifest
+
+    def _put_videos(self, folder: str, manifest: Manifest) -> list[VideoStreams]:
+        first, last = manifest.participants[0], manifest.participants[-1]
+        at = "attempts/0001/files/video"
+        shown = [
+            (first, "webcam", 0, 2.0, "mp4", "h264"),
+            (first, "webcam", 1, 20.0, "webm", "vp8"),
+            (last, "screenshare", 0, 5.0, "mp4", "av1"),
+        ]
+        streams: dict[str, VideoStreams] = {}
+        for person, kind, index, start, ending, codec in shown:
+            name = f"{person.participant_name.replace(' ', '_')}_{kind}"
+            url = f"{at}/{name}_{index}.{ending}"
+            segment = video_segment(name, start, index=index, url=url, ending=ending, codec=codec)
+            self.store.put(f"{folder}{url}", FILM + url.encode(), content_type=f"video/{ending}")
+            before = streams.get(kind)
+            streams[kind] = VideoStreams(
+                participant_name=person.participant_name,
+                participant_id=person.participant_id,
+                name_source=person.name_source,
+                is_host=person.is_host,
+                kind=kind,
+                segments=[*(before.segments if before else ()), segment],
+            )
+        return list(streams.values())
 
     def attend(self, bot_id: str, manifest: Manifest) -> tuple[str, str]:
         """Writes who was in a recorded meeting: its speakers, the bot, and one who joined, shared their screen, wrote and left.

@@ -173,7 +173,8 @@ def _words_of_code() -> set[str]:
         "pyproject.toml",
         "Makefile",
     )
-    texts = tracked(*places, ":!*.md", ":!*.mcap", ":!*.opus", ":!tests/unit/test_documents.py")
+    binary = (":!*.mcap", ":!*.opus", ":!*.msgpack")
+    texts = tracked(*places, ":!*.md", *binary, ":!tests/unit/test_documents.py")
     return {word for name in texts for word in re.findall(r"\w+", (ROOT / name).read_text("utf-8"))}
 
 

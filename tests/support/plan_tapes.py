@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 
@@ -96,6 +97,11 @@ def _ticks(scenario: Scenario) -> Iterator[Tick]:
     for number in range(1, int(scenario.duration / TICK_SECONDS) + 1):
         at = STARTED_AT + number * TICK_SECONDS
         yield Tick(at=at, wall=at, elapsed=number * TICK_SECONDS)
+
+
+def plan_payloads(scenario: Scenario) -> dict[str, bytes]:
+    """The payloads of the scenario's packets, by SHA-256 as in its truth."""
+    return {sha256(packet.payload).hexdigest(): packet.payload for packet in _plan(scenario)}
 
 
 def write_plan_truth(scenario: Scenario, path: Path) -> Truth:

@@ -52,12 +52,13 @@ JOB: Final = {
 
 class Visit(NamedTuple):
     """A bot's time in the call. ``reason``: why it ends; None: it lasts until the bot is stopped. ``after`` is set from outside
-    before it ends by itself; ``error``: raised instead of a recording.
+    before it ends by itself; ``error``: raised instead of a recording. ``is_now``: the meeting ends now, by the worker's clock.
     """
 
     reason: Reason | None = Reason.MEETING_ENDED
     after: asyncio.Event | None = None
     error: Exception | None = None
+    is_now: bool = False
 
 
 class ReplayedCall:
@@ -70,6 +71,8 @@ class ReplayedCall:
         self.parts: dict[tuple[str, str], bytes] = {}
         """Each part of each tape by the names of attempt and part."""
         self.requests: list[RecordingRequest] = []
+        self.began: list[float] = []
+        """When each recording began, in Unix seconds."""
 
     async def attend(
         self,
@@ -99,12 +102,13 @@ class ReplayedCall:
         open_renderer: OpenRenderer,
         stopped: asyncio.Future[Ending],
     ) -> RecordingOutcome:
-        now = STARTED_AT
+        now = began = time.time() - SECONDS if visit.is_now else STARTED_AT
+        self.began.append(began)
         with TapeWriter(folder, observer.part_closed, PART_SECONDS) as tape:
             recorder = Recorder(tape, DeferredRenderer(open_renderer), lambda: now, [observer.event])
             observer.state(State.JOINING)
             observer.state(State.IN_CALL_RECORDING)
-            for event in meeting():
+            for event in meeting(began=began):
                 now = (
                     event.frames[-1].arrival
                     if isinstance(event, FrameBatch | VideoBatch)
@@ -131,12 +135,22 @@ class ReplayedCall:
         return Ending(visit.reason, "as the test has it", time.time())
 
 
-def meeting(seconds: float = SECONDS) -> Iterator[TapeEvent]:
+def meeting(seconds: float = SECONDS, began: float = STARTED_AT) -> Iterator[TapeEvent]:
     """One person talks nearly all the time. Without an end."""
     talker = Talker(csrc=1001, slot=0, turns=[(0.5, seconds - 0.5)], payloads=PAYLOADS)
     for event in synthetic_tape([talker], seconds):
         if not isinstance(event, RecordingEnded):
-            yield event
+            yield _moved(event, began - STARTED_AT) if began != STARTED_AT else event
+
+
+def _moved(event: TapeEvent, seconds: float) -> TapeEvent:
+    if isinstance(event, VideoBatch):
+        shown = [msgspec.structs.replace(each, arrival=each.arrival + seconds) for each in event.frames]
+        return msgspec.structs.replace(event, frames=shown)
+    if not isinstance(event, FrameBatch):
+        return msgspec.structs.replace(event, at=event.at + seconds)
+    frames = [msgspec.structs.replace(each, arrival=each.arrival + seconds) for each in event.frames]
+    return msgspec.structs.replace(event, frames=frames)
 
 
 def send_job(cloud: Cloud, **fields: object) -> None:

@@ -18,6 +18,8 @@ from worker.manifest.schema import (
     Source,
     Stream,
     Summary,
+    VideoSegment,
+    VideoStreams,
 )
 
 NAMES = (
@@ -89,6 +91,68 @@ def participant(
         is_host=number == 1,
         streams=[Stream(stream_id=stream_id(name, device, 1000 + number), segments=list(segments))],
     )
+
+
+def video_segment(
+    name: str,
+    start: float = 0.0,
+    duration: float = 5.0,
+    *,
+    index: int = 0,
+    url: str | None = None,
+    ending: str = "mp4",
+    codec: str = "h264",
+) -> VideoSegment:
+    """A part of 360p with 15 frames a second."""
+    file = f"{name.replace(' ', '_')}_{index}.{ending}"
+    return VideoSegment(
+        segment_index=index,
+        url=f"video/{file}" if url is None else url,
+        filename=file,
+        duration_seconds=duration,
+        width=640,
+        height=360,
+        codec=codec,
+        start_seconds=start,
+        fps=15.0,
+        frames=round(duration * 15),
+        key_frames=1,
+        lost=0,
+        size_bytes=10_000,
+        intervals=[(start, start + duration)],
+        owner_evidence="stream_id",
+    )
+
+
+def shown_segment(name: str, intervals: list[Interval], *, url: str | None = None) -> VideoSegment:
+    """A part from the first of ``intervals`` to the end of the last."""
+    start, end = intervals[0][0], intervals[-1][1]
+    part = video_segment(name, start, end - start, url=url)
+    return msgspec.structs.replace(part, intervals=intervals)
+
+
+def video(
+    number: int,
+    name: str,
+    *segments: VideoSegment,
+    kind: str = "webcam",
+    named_by: str = "collections",
+) -> VideoStreams:
+    """What the participant that ``participant`` makes of the same number showed."""
+    return VideoStreams(
+        participant_name=name,
+        participant_id=None if named_by == "none" else f"spaces/demo/devices/{number}",
+        name_source=named_by,
+        is_host=number == 1,
+        kind=kind,
+        segments=list(segments),
+    )
+
+
+def with_videos(recording: RecordedAttempt, *videos: VideoStreams) -> RecordedAttempt:
+    """The attempt as that of a job that asks for video."""
+    shown = msgspec.structs.replace(recording.manifest, video_streams=list(videos))
+    return recording._replace(manifest=shown)
 
 
 def manifest(

@@ -32,10 +32,10 @@ def events(seconds: float = 12.0, reason: str | None = None) -> Iterator[TapeEve
             yield event
 
 
-def write_tape(folder: Path, tape_events: Iterator[TapeEvent]) -> list[Path]:
+def write_tape(folder: Path, tape_events: Iterator[TapeEvent], *, video: bool = False) -> list[Path]:
     """Parts of four seconds, as the events' own clock has it."""
     now = 0.0
-    with TapeWriter(folder, part_seconds=4.0) as tape:
+    with TapeWriter(folder, part_seconds=4.0, video=video) as tape:
         for event in tape_events:
             now = event.frames[-1].arrival if isinstance(event, FrameBatch | VideoBatch) else event.at
             tape.write(event, now)

@@ -25,7 +25,13 @@ from tests.support.mentions import (
 DOCUMENTS = tracked("*.md")
 
 TEXTS = tracked(
-    "*", ":!*.lock", ":!*package-lock.json", ":!*.opus", ":!*.mcap", f":!{__name__.replace('.', '/')}.py"
+    "*",
+    ":!*.lock",
+    ":!*package-lock.json",
+    ":!*.opus",
+    ":!*.mcap",
+    ":!*.msgpack",
+    f":!{__name__.replace('.', '/')}.py",
 )
 """Without this file: it names what does not exist."""
 

@@ -22,6 +22,7 @@ OF_NO_MODULE: Final = {
     "server/page/test_hostile_visitors.py",
     "server/test_accepted_jobs.py",
     "server/test_artifact_deletion.py",
+    "server/test_separate_video.py",
     "server/test_serve_webhooks.py",
     "server/test_two_keys.py",
     "server/test_plain_live.py",
@@ -31,6 +32,7 @@ OF_NO_MODULE: Final = {
     "stems/test_honest_senders.py",
     "streaming/test_live_places.py",
     "streaming/test_live_tapes.py",
+    "streaming/test_live_truth.py",
 }
 """Unit tests that are of a package as a whole."""
 

@@ -14,8 +14,8 @@ LONGEST_CHUNK: Final = SAMPLE_RATE // 10
 FILLED: Final = SAMPLE_RATE // 5
 """A gap of up to 200 ms inside speech is filled with silence once speech goes on; a longer one is a pause."""
 
-MOST_BEHIND: Final = SAMPLE_RATE // 40
-"""25 ms: pieces whose place is up to this much before the end of those before them follow them without a gap."""
+MOST_BEHIND: Final = SAMPLE_RATE // 100
+"""10 ms: pieces whose place is up to this much before the end of those before them follow them without a gap."""
 
 
 class Chunk(NamedTuple):

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 REST_AFTER: Final = 3.0
 """Seconds after a step in the page until its window is minimized: menus may close with it, and steps come in series."""
 
+MINIMIZES_WITH_VIDEO: Final = False
+"""Whether the window is minimized while video is recorded: pages ask only for what they show, and a minimized one may stop."""
+
 
 class PageWindow:
     """The window of ``page``. ``minimizes`` False: it stays as it is. ``clock`` returns seconds that are never set.

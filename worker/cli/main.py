@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="meetstems",
-        description="Records a Google Meet or Microsoft Teams call into one WebM per speaker.",
+        description="Records a Google Meet or Microsoft Teams call into one file per speaker, and per camera.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_record(commands)
@@ -106,6 +106,9 @@ def _add_record(commands: Any) -> None:
         type=seconds,
         metavar="SECONDS",
         help="the longest time alone in the call (default: 600 before anyone joins, 300 after all have left)",
+    )
+    parser.add_argument(
+        "--video", action="store_true", help="one video file per camera and screen share, too"
     )
     parser.set_defaults(run=_record)
 
@@ -147,6 +150,7 @@ def _add_dispatch(commands: Any) -> None:
 def _add_streams(commands: Any) -> None:
     parser = commands.add_parser("streams", help="print a bot's audio streams, with URLs for ten minutes")
     parser.add_argument("bot_id", metavar="BOT_ID")
+    parser.add_argument("--video", action="store_true", help="its cameras and screen shares instead")
     parser.set_defaults(run=_streams)
 
 
@@ -243,7 +247,14 @@ def _record(options: argparse.Namespace) -> int:
     from worker.cli.record import record_command
 
     policy = _policy(options.max_duration, options.wait, options.alone)
-    return record_command(options.url, options.output, options.bot_name, policy, options.announce)
+    return record_command(
+        options.url,
+        options.output,
+        options.bot_name,
+        policy,
+        options.announce,
+        separate_video=options.video,
+    )
 
 
 def _policy(max_duration: float | None, wait: float | None, alone: float | None) -> LeavePolicy:
@@ -282,7 +293,7 @@ def _dispatch(options: argparse.Namespace) -> int:
 def _streams(options: argparse.Namespace) -> int:
     from worker.cli.streams import streams_command
 
-    return streams_command(options.bot_id)
+    return streams_command(options.bot_id, video=options.video)
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -34,9 +34,18 @@ FAILURE_FOLDER: Final = "failure"
 
 
 def record_command(
-    url: str, output: Path, bot_name: str, policy: LeavePolicy, announcement: str | None
+    url: str,
+    output: Path,
+    bot_name: str,
+    policy: LeavePolicy,
+    announcement: str | None,
+    *,
+    separate_video: bool = False,
 ) -> int:
-    """Records the call behind ``url``; returns the exit code. Raises MeetstemsError."""
+    """Records the call behind ``url``, with ``separate_video`` cameras and screen shares, too; returns the exit code.
+
+    Raises MeetstemsError.
+    """
     request = RecordingRequest(
         bot_id=str(uuid.uuid4()),
         link=parse_link(url),
@@ -45,6 +54,7 @@ def record_command(
         policy=policy,
         announcement=announcement,
         failure=output / FAILURE_FOLDER,
+        separate_video=separate_video,
     )
     settings = BrowserSettings.from_environment(os.environ)
     check_storage_state(settings.storage_state, time.time())
@@ -57,7 +67,10 @@ async def record_and_report(request: RecordingRequest, settings: BrowserSettings
     display = open_display(console, request.link.shown)
     try:
         outcome = await record(
-            request, settings, display, lambda platform: Renderer(request.output, platform)
+            request,
+            settings,
+            display,
+            lambda platform: Renderer(request.output, platform),
         )
     finally:
         display.close()

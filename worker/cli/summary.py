@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +19,7 @@ PLAIN_WIDTH: Final = 160
 
 
 def print_summary(console: Console, manifest: Manifest, output: Path, notes: list[tuple[str, str]]) -> None:
-    """Prints the table of speakers, the warnings, and ``notes`` (label, value)."""
+    """Prints the table of speakers, that of videos if there were to be some, the warnings, and ``notes`` (label, value)."""
     recording = manifest.recording
     lines = [
         ("recorded", f"{clock(round(recording.duration_seconds))} ({recording.duration_seconds:.2f} s)"),
@@ -32,6 +33,9 @@ def print_summary(console: Console, manifest: Manifest, output: Path, notes: lis
         ("files", str(output)),
     ]
     console.print(speakers_table(manifest))
+    if manifest.video_streams is not msgspec.UNSET:
+        console.print()
+        console.print(videos_table(manifest))
     console.print()
     for label, value in lines:
         console.print(Text.assemble((f"{label:<24}", "dim"), value), soft_wrap=True)
@@ -60,4 +64,31 @@ def speakers_table(manifest: Manifest) -> Table:
         )
     if not manifest.participants:
         table.add_row(Text("nobody spoke", "dim"))
+    return table
+
+
+def videos_table(manifest: Manifest) -> Table:
+    """One row per video file."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("video", overflow="ellipsis", no_wrap=True, max_width=40)
+    table.add_column("kind", no_wrap=True)
+    for heading in ("from", "length", "size", "fps", "frames", "lost"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("codec", no_wrap=True)
+    table.add_column("file", overflow="fold")
+    for stream, segment in manifest.video_segments():
+        table.add_row(
+            Text(printable(stream.participant_name)),
+            stream.kind,
+            f"{segment.start_seconds:.1f} s",
+            f"{segment.duration_seconds:.1f} s",
+            f"{segment.width}×{segment.height}",
+            f"{segment.fps:.1f}",
+            f"{segment.frames:,}",
+            Text(f"{segment.lost:,}", "red" if segment.lost else ""),
+            segment.codec,
+            Text(printable(segment.url, 300)),
+        )
+    if not manifest.video_streams:
+        table.add_row(Text("nobody showed a video", "dim"))
     return table

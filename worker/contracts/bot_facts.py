@@ -9,7 +9,15 @@ from typing import Any, Final
 import msgspec
 
 from worker.contracts.job import Job
-from worker.contracts.status import AUDIO_SUCCESS, REALTIME_ENDPOINT, BotStatus, EndpointChange, StatusChange
+from worker.contracts.status import (
+    AUDIO_SUCCESS,
+    REALTIME_ENDPOINT,
+    VIDEO_FAILED,
+    VIDEO_IN_PROGRESS,
+    BotStatus,
+    EndpointChange,
+    StatusChange,
+)
 from worker.iso_time import iso_utc
 from worker.manifest.schema import Manifest
 from worker.states import State
@@ -27,7 +35,7 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``media_deleted_at`` is when all that was recorded was deleted (Unix seconds), None: it was not; ``media_expired``: because
     its retention was over; ``started_before``: the manifest's ``started_at`` before that. ``deleted_kinds``: the kinds of
     artifacts (worker.contracts.recall_documents.ARTIFACTS) that were deleted by themselves, and when (Unix seconds); the
-    manifest is without them.
+    manifest is without them. ``artifact_metadata`` are what users noted about artifacts, by their kind.
     """
 
     job: Job
@@ -39,6 +47,7 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     media_expired: bool = False
     started_before: str | None = None
     deleted_kinds: dict[str, float] = {}
+    artifact_metadata: dict[str, dict[str, Any]] = {}
 
     @property
     def bot_id(self) -> str:
@@ -64,6 +73,16 @@ class BotFacts(msgspec.Struct, frozen=True, kw_only=True):
     def has_audio(self) -> bool:
         """Whether the document of the audio streams is final."""
         return self.status is not None and self.status.audio_status == AUDIO_SUCCESS
+
+    @property
+    def has_video(self) -> bool:
+        """Whether the document of the audio streams is final with its videos, also if there are none."""
+        return self.has_audio and self.status is not None and self.status.video_status != VIDEO_IN_PROGRESS
+
+    @property
+    def video_failed(self) -> bool:
+        """Whether somebody showed a video, and no file of it could be kept."""
+        return self.status is not None and self.status.video_status == VIDEO_FAILED
 
     @property
     def is_in_call(self) -> bool:

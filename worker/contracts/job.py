@@ -48,11 +48,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     ``meeting_url`` is as given without surrounding blanks, ``platform`` is the one of that link; ``bot_name`` is cut to
     LONGEST_BOT_NAME. ``join_at`` is in seconds since the Unix epoch, None: at once. ``separate_audio``: one file per speaker is
-    wanted; ``separate_video``: one per camera and screen share. ``retention``: for how many seconds after the bot's end the API keeps what was recorded, None: for ever. ``leave``
-    says when the bot leaves by itself; ``announcement`` is its message to the chat once it is in the call, which the platform
-    cuts to its limit. ``callback_url`` is where webhooks go, None: nowhere; it can hold a token. ``ignored`` are the dotted
-    names of the fields that have no effect (see ignored_fields), and ``body`` is the whole body as received. ``live`` are the
-    receivers of live streams, whose URLs and headers are secret; ``live_faults`` say which were left out as they are wrong.
+    wanted; ``separate_video``: one per camera and screen share. ``retention``: for how many seconds after the bot's end the API
+    keeps what was recorded, None: for ever. ``leave`` says when the bot leaves by itself; ``announcement`` is its message to
+    the chat once it is in the call, which the platform cuts to its limit. ``callback_url`` is where webhooks go, None: nowhere;
+    it can hold a token. ``ignored`` are the dotted names of the fields that have no effect (see ignored_fields), and ``body``
+    is the whole body as received. ``live`` are the receivers of live streams, whose URLs and headers are secret;
+    ``live_faults`` say which were left out as they are wrong.
     """
 
     bot_id: str

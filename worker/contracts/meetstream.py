@@ -63,6 +63,8 @@ DeduplicationKey: TypeAlias = Annotated[
 
 SeparateStreams: TypeAlias = Annotated[bool, Meta(description="One audio file per speaker.")]
 
+SeparateVideo: TypeAlias = Annotated[bool, Meta(description="One video file per camera and screen share.")]
+
 
 class MeetStreamRecordingConfig(msgspec.Struct, frozen=True, kw_only=True):
     """``recording_config`` of MeetStream; what is set at the top of the body wins."""
@@ -70,7 +72,7 @@ class MeetStreamRecordingConfig(msgspec.Struct, frozen=True, kw_only=True):
     audio_separate_streams: SeparateStreams | None = None
     retention: Retention | None = None
     realtime_endpoints: RealtimeEndpoints | None = None
-    video_separate_streams: NotServed = None
+    video_separate_streams: SeparateVideo | None = None
     transcript: NotServed = None
 
 
@@ -119,7 +121,7 @@ class MeetStreamBot(msgspec.Struct, frozen=True, kw_only=True):
     deduplication_key: DeduplicationKey | None = None
     live_audio_required: LiveAudioRequired | None = None
     video_required: NotServed = None
-    video_separate_streams: NotServed = None
+    video_separate_streams: SeparateVideo | None = None
     bot_image_url: NotServed = None
     live_video_required: NotServed = None
     live_transcription_required: NotServed = None
@@ -144,8 +146,14 @@ DEFAULT_RETENTION: Final = 720.0
 def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
     """The job in ``values``, a body in MeetStream's form; ``new_bot_id`` is called if it has no bot_id. Raises JobError."""
     form = check(without_live(values), MeetStreamBot)
-    nested = form.recording_config and form.recording_config.audio_separate_streams
-    separate = nested if form.audio_separate_streams is None else form.audio_separate_streams
+    config = form.recording_config or MeetStreamRecordingConfig()
+    audio_wanted, video_wanted = (
+        nested if top is None else top
+        for top, nested in (
+            (form.audio_separate_streams, config.audio_separate_streams),
+            (form.video_separate_streams, config.video_separate_streams),
+        )
+    )
     meeting_url, platform = read_meeting("meeting_link", form.meeting_link)
     audio = read_live_audio(values)
     live = audio.and_those_of(
@@ -158,10 +166,9 @@ def read_meetstream(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Jo
         platform=platform,
         bot_name=read_bot_name(form.bot_name),
         join_at=read_join_at(form.join_at),
-        separate_audio=bool(separate),
-        retention=retention_seconds(
-            form.recording_config.retention if form.recording_config else None, DEFAULT_RETENTION
-        ),
+        separate_audio=bool(audio_wanted),
+        separate_video=bool(video_wanted),
+        retention=retention_seconds(config.retention, DEFAULT_RETENTION),
         leave=meetstream_leave(form.automatic_leave, platform),
         announcement=read_announcement(form.bot_message),
         callback_url=read_webhook_url(form.callback_url),

@@ -11,7 +11,7 @@ from typing import Any, Final
 from worker.contracts.bot_facts import BotFacts
 from worker.contracts.live_fields import without_headers
 from worker.contracts.meeting_documents import absolute, sent_at, turns
-from worker.contracts.status import AUDIO_SUCCESS
+from worker.contracts.status import AUDIO_SUCCESS, VIDEO_FAILED, VIDEO_SUCCESS
 from worker.iso_time import iso_utc
 from worker.manifest.meeting_schema import Meeting, Person
 from worker.manifest.schema import SAMPLE_RATE
@@ -200,6 +200,8 @@ def _status_timeline(facts: BotFacts) -> dict[str, Any]:
             else "There are no audio streams"
         )
         timeline["AudioProcessing"] = _entry(message, AUDIO_SUCCESS, facts.status.updated_at)
+    if facts.status is not None and facts.job.separate_video and facts.has_video:
+        timeline["VideoProcessing"] = _video_entry(facts, facts.status.updated_at)
     if facts.media_deleted_at is not None and facts.media_expired:
         at = iso_utc(facts.media_deleted_at)
         timeline["MediaExpired"] = _entry(
@@ -210,6 +212,14 @@ def _status_timeline(facts: BotFacts) -> dict[str, Any]:
 
 def _entry(message: str, status: str, timestamp: str) -> dict[str, Any]:
     return {"message": message, "status": status, "timestamp": timestamp}
+
+
+def _video_entry(facts: BotFacts, at: str) -> dict[str, Any]:
+    if facts.video_failed:
+        return _entry("The video streams could not be kept", VIDEO_FAILED, at)
+    shown = facts.manifest is not None and bool(facts.manifest.video_streams)
+    message = "Video streams are ready" if shown or facts.media_deleted_at else "There are no video streams"
+    return _entry(message, VIDEO_SUCCESS, at)
 
 
 def _end(facts: BotFacts) -> str | None:

@@ -1,7 +1,7 @@
 """Recall.ai's create-bot body: its form, its defaults of automatic leave, and its reader.
 
-Sources: Recall.ai's "Create Bot", "Automatic Leaving Behavior", "Detecting Other Bots", "Sending Chat Messages" and "How to get
-Separate Audio per Participant" (docs.recall.ai). All durations are in seconds.
+Sources: Recall.ai's "Create Bot", "Automatic Leaving Behavior", "Detecting Other Bots", "Sending Chat Messages", "How to get
+Separate Audio per Participant" and "How to get Separate Videos per Participant" (docs.recall.ai). All durations are in seconds.
 """
 
 from __future__ import annotations
@@ -50,6 +50,18 @@ class SeparateAudio(msgspec.Struct, frozen=True, kw_only=True):
     """Asks for one audio file per speaker by being there. The stored files are WebM with Opus; the API converts them."""
 
 
+class SeparateVideo(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks for one video file per camera and screen share by being there. The frames are stored as they were sent."""
+
+
+VideoLayout: TypeAlias = Annotated[
+    Any,
+    Meta(
+        description="There is no mixed video, so that it has no effect; separate video needs gallery_view_v2 at Recall.ai.",
+        extra={**UNSERVED, "served_value": "gallery_view_v2"},
+    ),
+]
+
 MixedAudio: TypeAlias = Annotated[
     Any, Meta(description="Everyone together; the stored WAV is made in any case, the API converts it.")
 ]
@@ -82,8 +94,8 @@ class RecallRecordingConfig(msgspec.Struct, frozen=True, kw_only=True):
     audio_mixed_mp3: MixedAudio = None
     start_recording_on: RecordingStart | None = None
     retention: Retention | None = None
-    video_mixed_layout: NotServed = None
-    video_separate_mp4: NotServed = None
+    video_mixed_layout: VideoLayout = None
+    video_separate_mp4: SeparateVideo | None = None
     participant_events: Document = None
     meeting_metadata: Document = None
     realtime_endpoints: RealtimeEndpoints | None = None
@@ -180,6 +192,7 @@ def read_recall(values: dict[str, Any], new_bot_id: Callable[[], str]) -> Job:
         join_at=read_join_at(form.join_at),
         separate_audio=recording is not None
         and (recording.audio_separate_raw is not None or recording.audio_separate_mp3 is not None),
+        separate_video=recording is not None and recording.video_separate_mp4 is not None,
         retention=retention_seconds(recording.retention if recording else None, DEFAULT_RETENTION),
         leave=recall_leave(form.automatic_leave, recording),
         announcement=read_announcement(on_join.message if on_join else None),

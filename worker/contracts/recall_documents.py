@@ -1,7 +1,8 @@
 """Documents of Recall.ai's API about a bot, its recording and what was made of it (pure).
 
 A bot has one recording, of all its attempts together, and one artifact of each kind. Source: Recall.ai's API reference and its
-guides "How to get Separate Audio per Participant" and "Download Schemas" (docs.recall.ai).
+guides "How to get Separate Audio per Participant", "How to get Separate Videos per Participant" and "Download Schemas"
+(docs.recall.ai).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from worker.contracts.recall_participant import participant_document
 from worker.contracts.vendor_words import CALL_ENDED, DONE, FATAL
 from worker.iso_time import iso_utc
 from worker.manifest.meeting_schema import Meeting, Message, Person
-from worker.manifest.merge_meetings import speakers
+from worker.manifest.merge_meetings import presenters, speakers
 from worker.manifest.schema import Manifest, Recording
 from worker.platforms.links import parse_link
 from worker.platforms.registry import Platform
@@ -40,7 +41,7 @@ ARTIFACTS: Final = (
     VIDEO_MIXED,
     TRANSCRIPT,
 )
-"""Kinds of artifacts that can be listed. The last three are never there yet, so their lists are empty."""
+"""Kinds of artifacts that can be listed. The last two are never there yet, so their lists are empty."""
 
 SHORTCUTS: Final = (VIDEO_MIXED, TRANSCRIPT, PARTICIPANT_EVENTS, MEETING_METADATA, AUDIO_MIXED)
 """Kinds that a recording's ``media_shortcuts`` name. Recall.ai leaves out separate audio and video there."""
@@ -55,7 +56,11 @@ WAV: Final = "wav"
 DELETED: Final = "deleted"
 """The status of a recording, and of its artifacts, after their deletion."""
 
+MP4: Final = "mp4"
+"""The form of separate video that is asked for; a file whose codec does not go into it is WEBM, and named so."""
+
 PARTS: Final = "parts"
+VIDEO_PARTS: Final = "video_parts"
 EVENTS: Final = "events"
 SPEAKER_TIMELINE: Final = "speaker_timeline"
 PARTICIPANTS: Final = "participants"
@@ -67,7 +72,8 @@ _PART_STEP: Final = 100_000
 _REPORTED_ONCE: Final = frozenset({CALL_ENDED, DONE, FATAL})
 
 DocumentUrl = Callable[[str], str]
-"""Takes PARTS, EVENTS, SPEAKER_TIMELINE, PARTICIPANTS or AUDIO_MIXED; returns the URL of this document, or of the mix."""
+"""Takes PARTS, VIDEO_PARTS, EVENTS, SPEAKER_TIMELINE, PARTICIPANTS or AUDIO_MIXED; returns the URL of this document, or of the
+mix."""
 FileUrl = Callable[[str, str, str], str]
 """Takes a file's path relative to the manifest, the name to save it as, and its form; returns a URL."""
 
@@ -201,14 +207,16 @@ def artifact_document(facts: BotFacts, kind: str, url: DocumentUrl) -> dict[str,
     deleted_at = facts.deleted_kinds.get(kind)
     if started is None or facts.status is None or (deleted_at is None and not _is_made(facts, kind)):
         return None
-    ready = url if facts.has_audio and facts.manifest is not None and deleted_at is None else None
+    is_final = facts.has_video if kind == VIDEO_SEPARATE else facts.has_audio
+    is_kept = facts.manifest is not None and not (kind == VIDEO_SEPARATE and facts.video_failed)
+    ready = url if is_final and is_kept and deleted_at is None else None
     data, form = _data(facts, kind, ready)
     document: dict[str, Any] = {
         "id": related_id(kind, facts.bot_id),
         "recording": {"id": related_id(RECORDING, facts.bot_id), "metadata": {}},
         "created_at": started,
-        "status": _status(facts) if deleted_at is None else _deleted(deleted_at),
-        "metadata": {},
+        "status": _status(facts, kind) if deleted_at is None else _deleted(deleted_at),
+        "metadata": facts.artifact_metadata.get(kind, {}),
         "data": data,
     }
     return document if form is None else {**document, "format": form}
@@ -228,6 +236,27 @@ def parts_document(
         }
         for number, (person, speaker) in enumerate(speakers(manifest, meeting), start=1)
         for index, segment in enumerate(speaker.segments())
+    ]
+
+
+def video_parts_document(
+    manifest: Manifest, meeting: Meeting, file_url: Callable[[str, str], str]
+) -> list[dict[str, Any]]:
+    """The files of ``video_separate``: one part for each segment of a participant's camera or screen share.
+
+    ``file_url`` takes a file's path relative to the manifest and the name to save it as; returns a URL.
+    """
+    return [
+        {
+            "id": number * _PART_STEP + index,
+            "participant": _participant(person, meeting),
+            "type": stream.kind,
+            "start_timestamp": _timestamp(meeting, segment.start_seconds),
+            "duration": segment.duration_seconds,
+            "download_url": file_url(segment.url, segment.filename),
+        }
+        for number, (person, stream) in enumerate(presenters(manifest, meeting), start=1)
+        for index, segment in enumerate(stream.segments)
     ]
 
 
@@ -310,6 +339,8 @@ def _is_made(facts: BotFacts, kind: str) -> bool:
     match kind:
         case "audio_separate":
             return facts.job.separate_audio
+        case "video_separate":
+            return facts.job.separate_video
         case "audio_mixed":
             return facts.manifest is None or _has_mix(facts.manifest.recording)
         case "participant_events" | "meeting_metadata":
@@ -329,6 +360,8 @@ def _data(facts: BotFacts, kind: str, url: DocumentUrl | None) -> tuple[dict[str
     match kind:
         case "audio_separate":
             return {"download_url": url and url(PARTS)}, separate_form(facts)
+        case "video_separate":
+            return {"download_url": url and url(VIDEO_PARTS)}, MP4
         case "audio_mixed":
             return {"download_url": url and url(AUDIO_MIXED)}, mixed_form(facts)
         case "participant_events":
@@ -341,14 +374,17 @@ def _data(facts: BotFacts, kind: str, url: DocumentUrl | None) -> tuple[dict[str
             return {"title": None, "zoom": None}, None
 
 
-def _status(facts: BotFacts) -> dict[str, Any]:
-    """Processing, or paused, until the files are final; failed where the bot ended without a recording; deleted for ever."""
+def _status(facts: BotFacts, kind: str = RECORDING) -> dict[str, Any]:
+    """Processing, or paused, until the files are final; failed where the bot ended without a recording, or no video could be
+    kept; deleted for ever."""
     assert facts.status is not None
     if facts.media_deleted_at is not None:
         return _deleted(facts.media_deleted_at)
-    ended = "done" if facts.manifest is not None else "failed"
+    is_video = kind == VIDEO_SEPARATE
+    ended = "failed" if facts.manifest is None or (is_video and facts.video_failed) else "done"
     is_paused = facts.status.paused and facts.status.state == State.IN_CALL_RECORDING
-    code = ended if facts.has_audio else "paused" if is_paused else "processing"
+    is_final = facts.has_video if is_video else facts.has_audio
+    code = ended if is_final else "paused" if is_paused else "processing"
     sub_code = facts.status.sub_code if code == "failed" else None
     return {"code": code, "sub_code": sub_code, "updated_at": facts.status.updated_at}
 

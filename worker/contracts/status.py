@@ -43,6 +43,11 @@ ENDPOINT_FAILED: Final = "failed"
 AUDIO_SUCCESS: Final = "Success"
 AUDIO_IN_PROGRESS: Final = "in_progress"
 
+VIDEO_SUCCESS: Final = "Success"
+VIDEO_IN_PROGRESS: Final = "in_progress"
+VIDEO_FAILED: Final = "Failed"
+"""The job asked for video and somebody showed some, and no file of it could be kept."""
+
 
 class OutcomeKind(StrEnum):
     """How a job ended; the value is written to ``result.json``."""
@@ -88,13 +93,14 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     """``bot.json``: a bot's current status.
 
     ``state`` and ``reason`` are values of State and Reason, ``bot_status`` is MeetStream's, ``code`` and ``sub_code`` are
-    Recall.ai's. ``audio_status`` is ``Success`` once audio_streams.json is final, also if there is none. ``reported``: the
-    result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC. ``pod`` and ``node`` are where the worker ran
-    that wrote this. ``announced_at`` is when the call was told of the recording, in the same form; None: it was not.
-    ``paused``: the recording is paused, or was when it ended. ``history`` are the states so far, of all attempts, in order; of
-    more than MOST_CHANGES the first and the last ones. ``recording_started_at`` is when the first attempt's recording began
-    (ISO 8601). ``realtime_endpoints`` are the states that endpoints of live streams entered, of all attempts, in order; of more
-    than MOST_ENDPOINT_CHANGES the last ones.
+    Recall.ai's. ``audio_status`` is ``Success`` once audio_streams.json is final, also if there is none, but for its videos,
+    which ``video_status`` is about: ``in_progress``, then ``Success``, also if there are none, or ``Failed``; None: no video is
+    asked for. ``reported``: the result was sent, nothing more will happen. ``updated_at`` is ISO 8601 in UTC. ``pod`` and
+    ``node`` are where the worker ran that wrote this. ``announced_at`` is when the call was told of the recording, in the same
+    form; None: it was not. ``paused``: the recording is paused, or was when it ended. ``history`` are the states so far, of all
+    attempts, in order; of more than MOST_CHANGES the first and the last ones. ``recording_started_at`` is when the first
+    attempt's recording began (ISO 8601). ``realtime_endpoints`` are the states that endpoints of live streams entered, of all
+    attempts, in order; of more than MOST_ENDPOINT_CHANGES the last ones.
     """
 
     bot_id: str
@@ -108,6 +114,7 @@ class BotStatus(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     updated_at: str
     audio_status: str = AUDIO_IN_PROGRESS
+    video_status: str | None = None
     reported: bool = False
     pod: str = ""
     node: str = ""
@@ -274,6 +281,21 @@ def audio_event(status: BotStatus, custom_attributes: dict[str, Any]) -> dict[st
     }
 
 
+def video_event(status: BotStatus, custom_attributes: dict[str, Any]) -> dict[str, Any]:
+    """``video.processed``: all video files that there will be are there; ``status`` says whether any could be kept."""
+    failed = status.video_status == VIDEO_FAILED
+    return {
+        "event": "video.processed",
+        "bot_id": status.bot_id,
+        "bot_status": status.bot_status,
+        "status": "failed" if failed else "success",
+        "video_status": status.video_status,
+        "message": "The video streams could not be kept" if failed else "Video streams are ready",
+        "status_code": 500 if failed else 200,
+        **_common(status, custom_attributes),
+    }
+
+
 def invalid_job_event(
     body_hash: str, bot_id: str | None, names: Words, problem: str, at: float
 ) -> dict[str, Any]:
@@ -348,6 +370,19 @@ def packet_counters(manifest: Manifest) -> dict[str, float]:
     total = msgspec.structs.asdict(manifest.packets())
     counters = {f"packets_{fate}": float(count) for fate, count in total.items()}
     return {**counters, "packets_unattributed": float(manifest.recording.unattributed_packets)}
+
+
+def video_counters(manifest: Manifest) -> dict[str, float]:
+    """Files and frames of all videos; none where no video was asked for."""
+    if manifest.video_streams is msgspec.UNSET:
+        return {}
+    segments = [segment for _, segment in manifest.video_segments()]
+    return {
+        "video_files": float(len(segments)),
+        "video_bytes": float(sum(segment.size_bytes for segment in segments)),
+        "video_frames": float(sum(segment.frames for segment in segments)),
+        "video_frames_lost": float(sum(segment.lost for segment in segments)),
+    }
 
 
 def result_event(result: Result) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from worker.contracts.status import (
     StatusChange,
     audio_event,
     endpoint_event,
+    video_event,
 )
 from worker.contracts.text_values import text_values
 from worker.contracts.vendor_words import CALL_ENDED, STATES, end_words, status_code
@@ -50,6 +51,7 @@ Event: TypeAlias = dict[str, Any]
 
 RESULT: Final = "bot.result"
 AUDIO: Final = "audio.processed"
+VIDEO: Final = "video.processed"
 DELETION: Final = "data_deletion"
 """MeetStream's event of a bot all of whose data was deleted."""
 _DELETED: Final = ".deleted"
@@ -71,7 +73,15 @@ _FINISHED: Final = ("done", "failed")
 _LAST: Final = frozenset({State.DONE, State.FATAL})
 """Their webhooks come with the result, after all others."""
 
-_PUBLIC: Final = ("bot_status", "message", "status", "audio_status", "status_code", "retry_at")
+_PUBLIC: Final = (
+    "bot_status",
+    "message",
+    "status",
+    "audio_status",
+    "video_status",
+    "status_code",
+    "retry_at",
+)
 """Fields of an event that MeetStream's form passes on."""
 
 
@@ -127,6 +137,8 @@ def _meetstream(event: Event, facts: BotFacts) -> list[Webhook]:
         return _meetstream_result(event, facts)
     if event["event"] == AUDIO:
         return _meetstream_audio(event, facts)
+    if event["event"] == VIDEO:
+        return [_meetstream_body(VIDEO, event, facts)]
     if (change := _change(event)) is not None:
         return _meetstream_change(change, facts)
     if (of_endpoint := _endpoint_change(event)) is not None:
@@ -152,6 +164,8 @@ def _meetstream_result(event: Event, facts: BotFacts) -> list[Webhook]:
             webhooks += [_meetstream_body(name, nothing, facts) for name in skipped]
         else:
             webhooks += _meetstream_audio(audio_event(facts.status, {}), facts)
+            if facts.job.separate_video and facts.has_video:
+                webhooks.append(_meetstream_body(VIDEO, video_event(facts.status, {}), facts))
     return [*webhooks, _meetstream_body("bot.done", event, facts)]
 
 
@@ -218,7 +232,7 @@ def _recall(event: Event, facts: BotFacts) -> list[Webhook]:
         webhooks = [webhook for change in facts.history for webhook in _recall_change(change, facts)]
         webhooks += [_recall_endpoint(change, facts) for change in facts.endpoint_changes]
         return [*webhooks, *_recall_artifacts(facts, _FINISHED), _recall_end(event, facts)]
-    if event["event"] == AUDIO:
+    if event["event"] in {AUDIO, VIDEO}:
         return _recall_artifacts(facts, _FINISHED)
     if event["event"] in PAUSES:
         code, at = str(event["event"]).rpartition(".")[2], event["updated_at"]

@@ -12,7 +12,8 @@
                           screenshots/1790000000000-4c1e….png       pictures of the page that were asked for
                           attempts/0001/attempt.json                the worker that claimed the number
                                         tape/part-000000.mcap       as written, part by part
-                                        files/streams/….webm        finished files
+                                        files/streams/….webm        finished files: the speakers'
+                                        files/video/….mp4           cameras and screen shares, if they were asked for
                                         files/meeting.json          participants, their changes, and chat of the attempt
                                         failure/screenshot.png      what the page showed when it failed
                           deliveries/msg_….json                     a webhook: worker.delivery.webhook_deliveries

@@ -170,4 +170,5 @@ class Attempts:
             comes_back=self._budget.allows(0.0),
             controls=self._controls,
             limits=LIVE_LIMITS if any(endpoint.wants_audio for endpoint in self._job.live) else None,
+            separate_video=self._job.separate_video,
         )

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
+import msgspec
+
 from worker.contracts.job import Job
 from worker.contracts.status import Result, ResultFile, result_event
 from worker.contracts.streams_document import mixed_only
@@ -31,13 +33,16 @@ from worker.jobs.job_outcome import (
 )
 from worker.jobs.publish import MEETING_PATIENCE
 from worker.jobs.publish_attempts import AttemptsPublisher
+from worker.jobs.publish_videos import with_stored_videos
 from worker.jobs.recovery import files_of
 from worker.jobs.reporter import Reporter
 from worker.jobs.result_file import keep_result
+from worker.jobs.transcode_videos import Transcode
 from worker.lifecycle.ending import Ending
 from worker.manifest.meeting_schema import MeetingLog, encode_meeting
 from worker.manifest.merge import RecordedAttempt, merge_attempts
 from worker.manifest.merge_meetings import merge_meetings
+from worker.manifest.merge_videos import without_videos
 from worker.manifest.schema import Announcement, Manifest, encode_manifest
 from worker.reasons import read_reason
 from worker.rendering.output import MEETING_FILE
@@ -57,8 +62,9 @@ class Finish:
 
     ``recovered`` returns the recorded attempts of earlier workers, once their files are in ``store``, which is fenced by the
     lease (worker.delivery.fenced_store). ``live_ended`` waits, within bounds, until the live streams have
-    ended and their last states are reported. Once another worker has the lease, that one finishes the job. Once ``out_of_time``
-    is set, nothing is waited for any more.
+    ended and their last states are reported. ``transcode`` makes H.264 in MP4 of other videos, None: they stay as they were
+    sent. Once another worker has the lease, that one finishes the job. Once ``out_of_time`` is set, nothing is waited for any
+    more.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class Finish:
         attempts: Sequence[Attempt],
         out_of_time: threading.Event,
         live_ended: Callable[[], Awaitable[None]],
+        transcode: Transcode | None = None,
     ) -> None:
         self._job = job
         self._keys = keys
@@ -84,6 +91,7 @@ class Finish:
         self._live_ended = live_ended
         self._attempts = attempts
         self._out_of_time = out_of_time
+        self._transcode = transcode
         self._publisher = AttemptsPublisher(job, keys, store, context.metrics, attempts)
         self._meeting_store = store.within(MEETING_PATIENCE)
         self._document, self._meeting = (
@@ -106,6 +114,7 @@ class Finish:
             recorded = [*await self._recovered(), *recorded]
         except Exception:
             await self._publisher.publish_rest()
+            await self._publisher.publish_videos(self._transcode, self._out_of_time)
             raise
         outcomes = [attempt.outcome for attempt in self._attempts]
         job_outcome = judge(recorded, ending, outcomes)
@@ -113,6 +122,13 @@ class Finish:
         self._reporter.enter(State.STOPPED, job_outcome.reason)
         manifest = await self._publish_document(recorded)
         await self._publisher.publish_rest()
+        if manifest is not None and self._job.separate_video:
+            own = {
+                each.attempt: each
+                for each in await self._publisher.publish_videos(self._transcode, self._out_of_time)
+            }
+            recorded = [own.get(each.attempt, each) for each in recorded]
+            manifest = await self._publish_videos(recorded)
         await self._publisher.publish_failures(job_outcome.kind)
         result = await self._report(job_outcome, manifest, recorded)
         if result is not None and not context.worker_settings.keep_tape:
@@ -126,7 +142,10 @@ class Finish:
         """
         result = await self._report(given_up(), None, [])
         try:
-            await self._publish_document(list(await self._recovered()))
+            recorded = list(await self._recovered())
+            await self._publish_document(recorded)
+            if recorded and self._job.separate_video:
+                await self._publish_videos(recorded)
         except Exception as error:  # noqa: BLE001 - whatever failed, the job is reported, and nobody may wait for its audio
             logger.error("reported, but what was recorded could not be recovered: %s", error)
             await self._end_waiting_for_audio()
@@ -170,17 +189,42 @@ class Finish:
     async def _publish_document(self, recorded: list[RecordedAttempt]) -> Manifest | None:
         """Writes the bot's audio_streams.json and meeting.json, if anything was recorded, and reports that the audio is final.
 
-        Returns the merged manifest, with its speakers even if the job asks for no separate files.
+        The document is without videos: it names only files that are there. Returns the merged manifest, with its speakers even
+        if the job asks for no separate files.
         """
         if not recorded:
             await self._reporter.audio_missing()
             return None
         merged = merge_attempts(recorded)
-        body = encode_manifest(merged if self._job.separate_audio else mixed_only(merged))
-        await asyncio.to_thread(self._document.write, body)
+        await asyncio.to_thread(self._document.write, self._document_of(without_videos(merged)))
         await self._publish_meeting(merged, recorded)
         await self._reporter.audio_ready()
         return merged
+
+    async def _publish_videos(self, recorded: Sequence[RecordedAttempt]) -> Manifest:
+        """Writes audio_streams.json with the videos that are in the store, and reports that they are final.
+
+        Returns that manifest, with its speakers even if the job asks for no separate files. A video that is missing costs
+        nothing else: the result has a warning.
+        """
+        stored, missing = await asyncio.to_thread(with_stored_videos, recorded, self._stored_files)
+        if missing and self._out_of_time.is_set():
+            raise UnavailableError(f"{self._keys.folder}: another worker uploads the videos that are missing")
+        self._left_out += missing
+        merged = merge_attempts(stored)
+        if merged.video_streams is msgspec.UNSET:
+            merged = msgspec.structs.replace(merged, video_streams=[])
+        await asyncio.to_thread(self._document.write, self._document_of(merged))
+        await self._reporter.video_ready(failed=bool(missing) and not merged.video_streams)
+        return merged
+
+    def _document_of(self, merged: Manifest) -> bytes:
+        return encode_manifest(merged if self._job.separate_audio else mixed_only(merged))
+
+    def _stored_files(self, number: int) -> frozenset[str]:
+        """The files of an attempt that are in the store, relative to its manifest."""
+        files = self._keys.attempt(number).files
+        return frozenset(listed.key.removeprefix(files) for listed in self._store.list(files))
 
     async def _publish_meeting(self, merged: Manifest, recorded: Sequence[RecordedAttempt]) -> None:
         """Writes meeting.json. What is wrong with it costs neither audio nor result: the result has a warning.

@@ -15,6 +15,7 @@ from worker.contracts.status import (
     ResultFile,
     packet_counters,
     speaker_totals,
+    video_counters,
 )
 from worker.contracts.vendor_words import status_code, words
 from worker.iso_time import iso_utc
@@ -155,7 +156,7 @@ def make_result(
     names = words(job_outcome.state, job_outcome.reason, job.platform)
     counters = {"tape_bytes": float(tape_bytes), "tape_parts": float(tape_parts), "attempts": float(attempt)}
     if manifest is not None:
-        counters |= packet_counters(manifest)
+        counters |= packet_counters(manifest) | video_counters(manifest)
     recording = manifest.recording if manifest else None
     return Result(
         bot_id=job.bot_id,

@@ -36,6 +36,7 @@ from worker.jobs.tape_drain import STUCK_SECONDS, drain_tapes
 from worker.lifecycle.ending import Ending
 from worker.reasons import Reason
 from worker.recording.controls import Controls
+from worker.video.transcoding import transcode
 
 logger = logging.getLogger(__name__)
 
@@ -244,6 +245,7 @@ class _JobRun:
             self._attempts.made,
             self._supervisor.out_of_time,
             self._live.ended,
+            transcode if self._context.worker_settings.transcode_video else None,
         )
 
     async def _drain_tapes(self) -> bool:
@@ -277,6 +279,8 @@ class _JobRun:
         try:
             await publisher.publish_audio()
             await publisher.publish_rest()
+            if not self._context.worker_settings.transcode_video:
+                await publisher.publish_videos(None, self._supervisor.out_of_time)
         except Exception as error:  # noqa: BLE001 - the tape is there, and the next worker renders it
             logger.warning("files are left to the next worker: %s", error)
 

@@ -1,4 +1,4 @@
-"""Uploads a recording's finished files: first the speakers' files and the manifest, then the rest."""
+"""Uploads a recording's finished files: first the speakers' files and the manifest, then the rest, then the videos."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.lease import LeaseLostError
 from worker.delivery.object_store import ObjectStore, PreconditionFailedError
-from worker.rendering.output import AUDIO_FILE, MANIFEST_FILE, MEETING_FILE, STREAMS_FOLDER, TIMELINE_FILE
+from worker.manifest.schema import Manifest, encode_manifest
+from worker.rendering.output import (
+    AUDIO_FILE,
+    MANIFEST_FILE,
+    MEETING_FILE,
+    STREAMS_FOLDER,
+    TIMELINE_FILE,
+    VIDEO_FOLDER,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +35,9 @@ CONTENT_TYPES: Final = {
     ".txt": "text/plain; charset=utf-8",
 }
 
+VIDEO_TYPES: Final = {".mp4": "video/mp4", ".webm": "video/webm"}
+"""Of the files in VIDEO_FOLDER."""
+
 MEETING_PATIENCE: Final = 30.0
 """Seconds for which a refused request for a meeting.json is tried again; the audio waits for it, and then goes without it."""
 
@@ -35,6 +46,13 @@ _AT_ONCE: Final = 4
 
 Done = Callable[[int], None]
 """Called with the size in bytes of each file that was uploaded, from any thread."""
+
+
+def content_type_of(key: str) -> str:
+    """The content type of a file of a recording, by its key."""
+    path = PurePosixPath(key)
+    known = VIDEO_TYPES if path.parent.name == VIDEO_FOLDER else CONTENT_TYPES
+    return known.get(path.suffix, "application/octet-stream")
 
 
 def publish_audio(
@@ -50,6 +68,14 @@ def publish_audio(
     if (output / MEETING_FILE).is_file():
         _upload_meeting(store, keys, output, done)
     _upload(store, keys, output, done, output / MANIFEST_FILE)
+
+
+def publish_manifest_again(store: ObjectStore, keys: AttemptKeys, manifest: Manifest) -> None:
+    """Uploads the manifest in the place of the one that is there: its videos have become other files.
+
+    Blocks; raises what the store raises.
+    """
+    store.put(keys.file(MANIFEST_FILE), encode_manifest(manifest), content_type=CONTENT_TYPES[".json"])
 
 
 def publish_rest(

@@ -1,8 +1,11 @@
-"""Uploads what this worker's attempts made: speakers' files and manifests first, then the rest, then what shows a failure."""
+"""Uploads what this worker's attempts made: speakers' files and manifests first, then the rest, the videos, and what shows a
+failure.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 
 from worker.browser.page_snapshot import LOG_FILE
@@ -11,8 +14,10 @@ from worker.contracts.status import OutcomeKind
 from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.object_store import ObjectStore
 from worker.jobs.attempt import Attempt
-from worker.jobs.publish import CONTENT_TYPES, publish_audio, publish_rest
+from worker.jobs.publish import CONTENT_TYPES, publish_audio, publish_manifest_again, publish_rest
+from worker.jobs.publish_videos import publish_videos
 from worker.jobs.recovery import recorded_attempt
+from worker.jobs.transcode_videos import Transcode, transcode_videos
 from worker.manifest.merge import RecordedAttempt
 from worker.monitoring.metrics import Metrics
 
@@ -43,6 +48,33 @@ class AttemptsPublisher:
         for attempt in self._attempts:
             if attempt.manifest is not None:
                 await self._publish(publish_rest, attempt)
+
+    async def publish_videos(
+        self, transcode: Transcode | None, out_of_time: threading.Event
+    ) -> list[RecordedAttempt]:
+        """Uploads the videos of each attempt that has some, with ``transcode`` as H.264 in MP4, and returns those attempts.
+
+        ``out_of_time`` ends transcoding.
+        """
+        recorded = []
+        for attempt in self._attempts:
+            manifest = attempt.manifest
+            if manifest is None or not any(manifest.video_segments()):
+                continue
+            if transcode is not None:
+                manifest = await transcode_videos(manifest, attempt.files, transcode, out_of_time)
+            await asyncio.to_thread(
+                publish_videos,
+                self._store,
+                attempt.keys,
+                attempt.files,
+                manifest,
+                done=self._metrics.delivery.uploaded,
+            )
+            if manifest is not attempt.manifest:
+                await asyncio.to_thread(publish_manifest_again, self._store, attempt.keys, manifest)
+            recorded.append(recorded_attempt(self._keys, attempt.number, manifest))
+        return recorded
 
     async def publish_failures(self, kind: OutcomeKind) -> None:
         """Uploads snapshot and log of each attempt that failed, or of all attempts where the job's outcome ``kind`` is not

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
+import threading
 from pathlib import Path
+
+import msgspec
 
 from worker.delivery.bucket_layout import AttemptKeys, BotKeys
 from worker.delivery.errors import DeliveryError, RefusedError
 from worker.delivery.object_store import Listed, Listing, ObjectStore
 from worker.jobs.earlier_attempts import download_parts, manifest_of
-from worker.jobs.publish import publish_audio, publish_rest
+from worker.jobs.publish import publish_audio, publish_manifest_again, publish_rest
+from worker.jobs.publish_videos import publish_videos
 from worker.jobs.second_try import replay_twice
+from worker.jobs.transcode_videos import Transcode, transcode_videos
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
@@ -30,20 +36,24 @@ def recover(
     *,
     platform: Platform,
     separate_audio: bool,
+    transcode: Transcode | None = None,
 ) -> list[RecordedAttempt]:
     """Renders and uploads the missing files of the attempts ``numbers``, and returns the attempts that recorded anything.
 
     ``work`` is a new or empty folder for it. ``platform`` is the job's. ``separate_audio``: the job asks for one file per
-    speaker. Blocks for as long as rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and of what
-    was uploaded only files of a tape that has grown since, or that could not be written in full, are replaced. The attempts
-    must have ended. Raises what the store raises; the first error of an attempt's own after the others.
+    speaker. ``transcode`` makes H.264 in MP4 of other videos, None: they stay as they were sent. Blocks for as long as
+    rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and of what was uploaded only files of a
+    tape that has grown since, or that could not be written in full, are replaced. The attempts must have ended. Raises what the
+    store raises; the first error of an attempt's own after the others.
     """
     recorded = []
     failure: Exception | None = None
     for number in numbers:
         folder = work / f"attempt-{number:04d}"
         try:
-            manifest = _recover_attempt(store, keys.attempt(number), folder, platform, separate_audio)
+            manifest = _recover_attempt(
+                store, keys.attempt(number), folder, platform, separate_audio, transcode
+            )
         except DeliveryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one attempt costs the others nothing
@@ -65,7 +75,12 @@ def recorded_attempt(keys: BotKeys, number: int, manifest: Manifest) -> Recorded
 
 
 def _recover_attempt(
-    store: ObjectStore, keys: AttemptKeys, work: Path, platform: Platform, separate_audio: bool
+    store: ObjectStore,
+    keys: AttemptKeys,
+    work: Path,
+    platform: Platform,
+    separate_audio: bool,
+    transcode: Transcode | None,
 ) -> Manifest | None:
     uploaded = {listed.key: listed for listed in store.list(keys.files)}
     manifest, parts = manifest_of(store, keys), store.list(keys.tape)
@@ -93,7 +108,23 @@ def _recover_attempt(
         return manifest
     publish_audio(store, keys, output, separate_audio=separate_audio)
     publish_rest(store, keys, output, separate_audio=separate_audio)
-    return replayed.manifest if replaces or manifest is None else manifest
+    uploaded_now = replayed.manifest if replaces or manifest is None else manifest
+    with_videos = _publish_videos(store, keys, output, replayed.manifest, transcode)
+    if uploaded_now is manifest:
+        with_videos = msgspec.structs.replace(manifest, video_streams=with_videos.video_streams)
+    if with_videos.video_streams != uploaded_now.video_streams:
+        publish_manifest_again(store, keys, with_videos)
+    return with_videos
+
+
+def _publish_videos(
+    store: ObjectStore, keys: AttemptKeys, output: Path, manifest: Manifest, transcode: Transcode | None
+) -> Manifest:
+    """Uploads the videos that were just rendered, and returns the manifest with what they have become."""
+    if transcode is not None:
+        manifest = asyncio.run(transcode_videos(manifest, output, transcode, threading.Event()))
+    publish_videos(store, keys, output, manifest)
+    return manifest
 
 
 def _has_grown(parts: Listing, manifest: Listed | None) -> bool:
@@ -119,6 +150,10 @@ def _remove(store: ObjectStore, files: list[str]) -> bool:
 
 
 def files_of(manifest: Manifest, *, separate_audio: bool) -> list[str]:
-    """The files that a manifest names, relative to it; the speakers' only if the job asks for them."""
+    """The files that a manifest names, relative to it; the speakers' only if the job asks for them.
+
+    The manifest of a job that asks for no video names none.
+    """
     urls = [segment.url for _, segment in manifest.segments()] if separate_audio else []
+    urls += [segment.url for _, segment in manifest.video_segments()]
     return urls + ([manifest.recording.mixed_audio] if manifest.recording.mixed_audio else [])

@@ -30,6 +30,7 @@ from worker.manifest.merge import RecordedAttempt
 from worker.monitoring.logs import configure_logging
 from worker.platforms.registry import Platform
 from worker.settings import Encryption, WorkerSettings
+from worker.video.transcoding import transcode
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
     attempts: list[int]
     platform: Platform
     separate_audio: bool
+    transcode_video: bool = False
     work: str
     log_json: bool | None
 
@@ -74,6 +76,7 @@ def recovery_task(
         attempts=attempts,
         platform=job.platform,
         separate_audio=job.separate_audio,
+        transcode_video=worker_settings.transcode_video,
         work=str(work),
         log_json=worker_settings.log_json,
     )
@@ -134,6 +137,7 @@ def main() -> int:
             Path(task.work),
             platform=task.platform,
             separate_audio=task.separate_audio,
+            transcode=transcode if task.transcode_video else None,
         )
     except (MeetstemsError, OSError) as error:
         logger.error("the earlier attempts cannot be recovered: %s", error)

@@ -19,6 +19,9 @@ from worker.contracts.status import (
     ENDPOINT_RUNNING,
     MOST_ENDPOINT_CHANGES,
     SEQUENCES_PER_ATTEMPT,
+    VIDEO_FAILED,
+    VIDEO_IN_PROGRESS,
+    VIDEO_SUCCESS,
     BotStatus,
     EndpointChange,
     audio_event,
@@ -27,6 +30,7 @@ from worker.contracts.status import (
     pause_event,
     state_event,
     upload_delayed_event,
+    video_event,
     with_change,
 )
 from worker.contracts.vendor_words import words
@@ -134,11 +138,14 @@ class Reporter:
             paused=self._paused,
             recording_started_at=self._recording_started_at,
             realtime_endpoints=self.endpoint_changes,
+            video_status=VIDEO_IN_PROGRESS if self._job.separate_video else None,
         )
         status = with_change(status, self._history)
         self._history = status.history
         if self._status is not None:
-            status = msgspec.structs.replace(status, audio_status=self._status.audio_status)
+            status = msgspec.structs.replace(
+                status, audio_status=self._status.audio_status, video_status=self._status.video_status
+            )
         self._status = status
         self._send(state_event(status, names.event, self._job.custom_attributes))
         self._write_soon(status)
@@ -235,10 +242,24 @@ class Reporter:
         self._send(audio_event(status, self._job.custom_attributes))
 
     async def audio_missing(self) -> None:
-        """Writes to bot.json that there will be no audio streams. Raises LeaseLostError and what the store raises."""
-        status = self._updated(audio_status=AUDIO_SUCCESS)
+        """Writes to bot.json that there will be no audio streams, and no videos. Raises LeaseLostError and what the store
+        raises.
+        """
+        video = VIDEO_SUCCESS if self._job.separate_video else None
+        status = self._updated(audio_status=AUDIO_SUCCESS, video_status=video)
         await self._finish_writing()
         await self._put(status)
+
+    async def video_ready(self, *, failed: bool = False) -> None:
+        """Reports that all videos that there will be are there, or, with ``failed``, that none could be kept: first in
+        bot.json, then by an event.
+
+        Raises LeaseLostError and what the store raises.
+        """
+        status = self._updated(video_status=VIDEO_FAILED if failed else VIDEO_SUCCESS)
+        await self._finish_writing()
+        await self._put(status)
+        self._send(video_event(status, self._job.custom_attributes))
 
     async def send_result(self, result: dict[str, Any], seconds: float, out_of_time: threading.Event) -> bool:
         """Sends the result and writes to bot.json that it was sent; False if it could not be sent within ``seconds``, or until

@@ -40,6 +40,18 @@ def file_name(name: str, participant_id: str | None, csrc: int, segment_index: i
     return _fit("_".join(_words(name)) or _NAMELESS, ending)
 
 
+def video_file_name(
+    name: str, participant_id: str | None, source: str, segment_index: int, kind: str, suffix: str
+) -> str:
+    """The file name of a video segment: ``John_Doe_abc123de_0_webcam.mp4``; ``suffix`` is without the dot.
+
+    Safe as ``file_name`` is. Unique within a recording by (participant, segment, kind); ``source`` stands for a participant
+    that is not known.
+    """
+    digest = _hash(f"{participant_id or ''}\n{source}\n{kind}")
+    return _fit("_".join(_words(name)) or _NAMELESS, f"_{digest}_{segment_index}_{kind}.{suffix}")
+
+
 def live_file_name(name: str, participant_id: str, rate: int) -> str:
     """A file of somebody heard live: ``JohnDoe_abc123de.wav``. Safe as ``file_name`` is, unique by participant and rate."""
     return _fit("".join(_words(name)) or _NAMELESS, f"_{_short_hash(participant_id, rate)}.wav")
@@ -92,6 +104,10 @@ def _fit(front: str, ending: str) -> str:
 
 
 def _short_hash(participant_id: str | None, csrc: int) -> str:
+    return _hash(f"{participant_id or ''}\n{csrc}")
+
+
+def _hash(text: str) -> str:
     """Eight characters of a–z and 2–7: 40 bits. Two of a thousand sources have the same hash once in two million recordings."""
-    digest = hashlib.sha256(f"{participant_id or ''}\n{csrc}".encode("utf-8", "surrogatepass")).digest()
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return base64.b32encode(digest[:5]).decode().lower()

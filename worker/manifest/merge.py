@@ -19,6 +19,7 @@ from worker.manifest.merge_mixes import (
     renamed_overlaps,
     reused_sources,
 )
+from worker.manifest.merge_videos import merged_videos, moved_videos
 from worker.manifest.schema import (
     Announcement,
     Holes,
@@ -53,7 +54,8 @@ def merge_attempts(attempts: list[RecordedAttempt]) -> Manifest:
 
     Meeting time 0 is that of the first attempt; a segment's ``start_seconds`` and ``intervals`` are on that clock. Participants
     are the same if their ids are, or if one has no id and a CSRC is the same that only one participant of each attempt had; the
-    strongest evidence names them in all segments. Raises ValueError for an empty list.
+    strongest evidence names them in all segments. Videos are those of all attempts that were asked for some. Raises ValueError
+    for an empty list.
     """
     if not attempts:
         raise ValueError("attempts: got none, expected at least one that was recorded")
@@ -65,7 +67,7 @@ def merge_attempts(attempts: list[RecordedAttempt]) -> Manifest:
     people = [person for each in attempts_people for person in each]
     groups = _same_people(people, changed_hands)
     participants = renamed_overlaps(_renumbered([_joined(group) for group in groups]))
-    return Manifest(
+    merged = Manifest(
         bot_id=ordered[-1].manifest.bot_id,
         audio_streams_available=bool(participants),
         message=msgspec.UNSET if participants else NOBODY_SPOKE,
@@ -76,6 +78,10 @@ def merge_attempts(attempts: list[RecordedAttempt]) -> Manifest:
         ),
         recording=_recording(ordered, zero),
     )
+    if all(each.manifest.video_streams is msgspec.UNSET for each in ordered):
+        return merged
+    videos = [moved_videos(each.manifest, each.folder, _after(each, zero)) for each in ordered]
+    return msgspec.structs.replace(merged, video_streams=merged_videos(videos, merged))
 
 
 def _placed(number: int, attempt: RecordedAttempt, offset: float) -> Iterator[ParticipantStreams]:

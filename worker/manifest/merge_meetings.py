@@ -12,9 +12,10 @@ from worker.manifest.person_numbers import (
     BOT_NUMBER,
     PersonNumbers,
     number_of_participant,
+    number_of_shown,
     number_of_speaker,
 )
-from worker.manifest.schema import Manifest, ParticipantStreams
+from worker.manifest.schema import Manifest, ParticipantStreams, VideoStreams
 
 
 def speakers(manifest: Manifest, meeting: Meeting) -> Iterator[tuple[Person, ParticipantStreams]]:
@@ -34,6 +35,32 @@ def speakers(manifest: Manifest, meeting: Meeting) -> Iterator[tuple[Person, Par
         for stream in speaker.streams:
             known = known or by_stream.get(_hash(stream.stream_id))
         yield known or _heard(numbers.take(number_of_speaker(speaker)), speaker, None), speaker
+
+
+def presenters(manifest: Manifest, meeting: Meeting) -> Iterator[tuple[Person, VideoStreams]]:
+    """Each entry of the manifest's videos, in its order, with the person of the meeting's document whose it is.
+
+    They are the same by the platform's id. One whom the document lacks is a person with a number that no other one has.
+    """
+    by_id = {person.participant_id: person for person in meeting.participants if person.participant_id}
+    numbers = PersonNumbers()
+    for person in meeting.participants:
+        numbers.take(person.id)
+    for position, stream in enumerate(manifest.video_streams or []):
+        identity = stream.participant_id
+        known = by_id.get(identity or "")
+        if known is None:
+            number = number_of_shown(position) if identity is None else number_of_participant(identity)
+            known = Person(
+                id=numbers.take(number),
+                participant_id=identity,
+                name=stream.participant_name,
+                name_source=stream.name_source,
+                is_host=stream.is_host,
+            )
+            if identity is not None:
+                by_id[identity] = known
+        yield known, stream
 
 
 def merge_meetings(manifest: Manifest, logs: Sequence[MeetingLog]) -> Meeting:

@@ -18,6 +18,7 @@ LARGEST: Final = 2**31 - 1
 
 _BOT: Final = "\nbot"
 _SOURCE: Final = "\nsource "
+_VIDEO: Final = "\nvideo "
 """No participant's id begins with a line break."""
 
 
@@ -43,6 +44,11 @@ def number_of_speaker(person: ParticipantStreams) -> int:
     if first is None:
         return _hashed(_SOURCE)
     return number_of_source(first.ssrc if first.csrc is None else first.csrc)
+
+
+def number_of_shown(position: int) -> int:
+    """The number of somebody whom no evidence names, and of whom only a video is known: by its place in the manifest."""
+    return _hashed(f"{_VIDEO}{position}")
 
 
 class PersonNumbers:

@@ -130,7 +130,8 @@ class ParticipantStreams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VideoSegment(msgspec.Struct, frozen=True, kw_only=True):
-    """One video file, from meeting time ``start_seconds`` on, without sound.
+    """One video file, from meeting time ``start_seconds`` on, without sound. It can begin before 0: a file begins with a key
+    frame.
 
     ``codec`` is ``h264``, ``vp8``, ``vp9`` or ``av1``; the file's container is that of its name. ``width`` and ``height`` are
     the largest in it, in pixels; ``fps`` is the frames per second of its ``intervals``, which are the stretches that hold
@@ -290,6 +291,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         for participant in self.participants:
             for segment in participant.segments():
                 yield participant, segment
+
+    def video_segments(self) -> Iterator[tuple[VideoStreams, VideoSegment]]:
+        """Each video file with its participant, in the document's order."""
+        for stream in self.video_streams or []:
+            for segment in stream.segments:
+                yield stream, segment
 
     def packets(self) -> Packets:
         """The packets of all participants together."""

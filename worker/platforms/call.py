@@ -56,7 +56,9 @@ class CallFactory(Protocol):
         *,
         signed_in: bool = ...,
         window: PageWindow | None = ...,
+        separate_video: bool = ...,
     ) -> Call:
         """The call at ``address`` in ``page``, not yet joined. ``signed_in``: the browser carries an account. ``window``: the
-        page's, for PageDriver; None: it is never minimized.
+        page's, for PageDriver; None: it is never minimized. ``separate_video``: incoming video stays on, in the layout that
+        shows the most.
         """

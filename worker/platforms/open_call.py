@@ -23,7 +23,19 @@ def identified_link(link: Link, token: Secret | None) -> Link:
     )
 
 
-def open_call(link: Link, page: Page, bot_name: str, *, signed_in: bool, window: PageWindow) -> Call:
-    """The call behind ``link``, not yet joined. ``signed_in``: the browser carries an account. ``window`` is the page's."""
+def open_call(
+    link: Link,
+    page: Page,
+    bot_name: str,
+    *,
+    signed_in: bool,
+    window: PageWindow,
+    separate_video: bool = False,
+) -> Call:
+    """The call behind ``link``, not yet joined. ``signed_in``: the browser carries an account. ``window`` is the page's.
+    ``separate_video``: the page is to show as many videos as it can.
+    """
     factory: CallFactory = resolve_name(PLATFORMS[link.platform].call)
-    return factory(page, link.address, bot_name, signed_in=signed_in, window=window)
+    return factory(
+        page, link.address, bot_name, signed_in=signed_in, window=window, separate_video=separate_video
+    )

@@ -20,7 +20,14 @@ class Click(NamedTuple):
     selector: str
 
 
-Step: TypeAlias = FillName | Click
+class MoveSlider(NamedTuple):
+    """Move a slider to a whole number."""
+
+    selector: str
+    value: int
+
+
+Step: TypeAlias = FillName | Click | MoveSlider
 
 
 def press(sign: Sign) -> Click:

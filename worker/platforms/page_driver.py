@@ -21,7 +21,7 @@ from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 from worker.browser.page_errors import first_line
 from worker.browser.page_window import PageWindow
 from worker.platforms.call import CallError
-from worker.platforms.page_actions import Click, FillName, Step, press
+from worker.platforms.page_actions import Click, FillName, MoveSlider, Step, press
 from worker.platforms.signs import Sign
 from worker.reasons import Reason
 
@@ -211,6 +211,8 @@ class PageDriver:
                 match step:
                     case FillName():
                         await target.fill(self._bot_name, timeout=CLICK_TIMEOUT * 1000)
+                    case MoveSlider():
+                        await target.fill(str(step.value), timeout=CLICK_TIMEOUT * 1000)
                     case Click() if again:
                         await target.dispatch_event("click", timeout=CLICK_TIMEOUT * 1000)
                     case Click():

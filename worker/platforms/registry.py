@@ -18,15 +18,18 @@ from worker.platforms.meet import link as meet_link
 from worker.platforms.meet.roster import MeetRosterDecoder, is_roster_push
 from worker.platforms.meet.signs import LONGEST_ALONE as MEET_LONGEST_ALONE
 from worker.platforms.meet.signs import PRIVATE as MEET_PRIVATE
+from worker.platforms.meet.video_sources import MeetVideoSources
 from worker.platforms.teams import chat_messages as teams_chat
 from worker.platforms.teams import link as teams_link
 from worker.platforms.teams.identification import identified
 from worker.platforms.teams.main_channel import speaking_hints
 from worker.platforms.teams.roster import TeamsRosterDecoder
 from worker.platforms.teams.signs import PRIVATE as TEAMS_PRIVATE
+from worker.platforms.teams.video_sources import TeamsVideoSources
 from worker.roster.chat import ChatMessage
 from worker.roster.decoder import RosterDecoder
 from worker.roster.speaking import Said, no_hints
+from worker.roster.video_sources import VideoSources
 from worker.tape.events import TapeEvent
 
 
@@ -73,7 +76,7 @@ class PlatformEntry:
     registered bot's token to an address, None: the platform knows none. ``longest_alone`` is the seconds after which the
     platform asks one who is alone in a call whether to go on, and ends it for them where they do not answer; None: not known
     to. ``is_roster_push`` tells the messages by which the platform pushes its roster; None: it pushes none that can go missing
-    by themselves.
+    by themselves. ``open_video_sources`` makes what tells whose video each receiver shows.
     """
 
     title: str
@@ -92,6 +95,7 @@ class PlatformEntry:
     identify: Callable[[MeetingAddress, str], MeetingAddress] | None
     longest_alone: float | None
     is_roster_push: Callable[[TapeEvent], bool] | None
+    open_video_sources: Callable[[], VideoSources]
 
 
 PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
@@ -113,6 +117,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             identify=None,
             longest_alone=MEET_LONGEST_ALONE,
             is_roster_push=is_roster_push,
+            open_video_sources=MeetVideoSources,
         ),
         Platform.MICROSOFT_TEAMS: PlatformEntry(
             title="Microsoft Teams",
@@ -131,6 +136,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             identify=identified,
             longest_alone=None,
             is_roster_push=None,
+            open_video_sources=TeamsVideoSources,
         ),
     }
 )

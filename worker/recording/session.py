@@ -16,7 +16,7 @@ from playwright.async_api import Page
 from worker.browser.injected_scripts import VideoLimits
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.page_snapshot import take_screenshot, take_snapshot
-from worker.browser.page_window import PageWindow
+from worker.browser.page_window import MINIMIZES_WITH_VIDEO, PageWindow
 from worker.browser.tap import Tap
 from worker.contracts.vendor_words import words
 from worker.errors import cause
@@ -58,6 +58,7 @@ from worker.tape.events import (
     RecordingStarted,
     StateChanged,
     TapeStarted,
+    VideoRequested,
     WorkerEvent,
 )
 from worker.tape.writer import TapeWriter
@@ -137,9 +138,17 @@ async def attend(
                 video=VideoLimits() if video else None,
             )
             page = await tap.open_page()
-            window = PageWindow(page, minimizes=settings.minimize)
+            minimizes = settings.minimize and (MINIMIZES_WITH_VIDEO or not request.separate_video)
+            window = PageWindow(page, minimizes=minimizes)
             signed_in = settings.storage_state is not None
-            call = open_call(request.link, page, request.bot_name, signed_in=signed_in, window=window)
+            call = open_call(
+                request.link,
+                page,
+                request.bot_name,
+                signed_in=signed_in,
+                window=window,
+                separate_video=request.separate_video,
+            )
             session = _Session(
                 request, browser, tap, page, window, call, recorder, gate, media, observer, stopped, clock
             )
@@ -235,6 +244,8 @@ class _Session:
                 bot_name=self._request.bot_name,
             )
         )
+        if self._request.separate_video:
+            self._recorder.take(VideoRequested(at=self._clock()))
         if self._controls.paused or self._waits_for_start:
             self._gate.close(-inf)
         self._controls.attach(self._follow_controls)

@@ -29,6 +29,7 @@ from worker.rendering.output import (
     replace_file,
 )
 from worker.rendering.timeline.page import timeline_html
+from worker.rendering.video_recording import VideoRecording
 from worker.roster.decoder import RosterDecoder
 from worker.roster.roster import Roster
 from worker.stems.stem_set import StemSet
@@ -45,7 +46,8 @@ class _Failed(NamedTuple):
 
 
 class Completion:
-    """The end of a recording in ``output``: its stems are closed already, ``mixer`` is not, which writes ``mix_file``.
+    """The end of a recording in ``output``: its stems and ``video`` (None: it has none) are closed already, ``mixer`` is not,
+    which writes ``mix_file``.
 
     ``warnings`` are sentences for the manifest about what was received.
     """
@@ -60,6 +62,7 @@ class Completion:
         meeting: MeetingCollector,
         decoder: RosterDecoder,
         warnings: Callable[[], list[str]],
+        video: VideoRecording | None = None,
     ) -> None:
         self._output = output
         self._stem_set = stem_set
@@ -69,6 +72,7 @@ class Completion:
         self._meeting = meeting
         self._decoder = decoder
         self._warnings = warnings
+        self._video = video
         self._failed: list[_Failed] = []
 
     @property
@@ -80,6 +84,8 @@ class Completion:
         ]
         if self._mix_file:
             errors.append(self._mix_file.failure)
+        if self._video:
+            errors.append(self._video.failure)
         return next((error for error in errors if error is not None), None)
 
     def complete(self, end: int) -> Manifest:
@@ -104,7 +110,10 @@ class Completion:
         names: dict[int, str] = {}
         # It fails again where the manifest is written, after the other files.
         with suppress(Exception):
-            names = self._assemble(end)[1]
+            manifest, names = self._assemble(end)
+            if self._video:
+                roster = self._stem_set.known(self._decoder.roster())
+                self._video.name_files(roster, manifest.participants)
         for source, name in names.items():
             path = stems[source].path
             try:
@@ -173,6 +182,8 @@ class Completion:
         manifest = _with_present_names(
             manifest, {name: stems[source].path.name for source, name in names.items()}
         )
+        if self._video:
+            manifest = _with_video(manifest, self._video, roster)
         incomplete = self._incomplete_files()
         if incomplete:
             recording = msgspec.structs.replace(manifest.recording, incomplete_files=incomplete)
@@ -184,6 +195,8 @@ class Completion:
         files = [f"{STREAMS_FOLDER}/{stem.path.name}" for stem in stems if stem.file.failure is not None]
         if self._mix_file and self._mix_file.failure is not None:
             files.append(AUDIO_FILE)
+        if self._video:
+            files += self._video.incomplete_files()
         return list(dict.fromkeys([*files, *(each.file for each in self._failed)]))
 
     def _stem_failures(self, roster: Roster) -> Iterator[str]:
@@ -214,6 +227,16 @@ class Completion:
                 yield f"There is no mixed audio: it could not be created ({why})."
         if self._mixer and self._mixer.undecodable:
             yield f"{self._mixer.undecodable} packets could not be decoded and are silent in the mixed audio."
+
+
+def _with_video(manifest: Manifest, video: VideoRecording, roster: Roster) -> Manifest:
+    """The manifest with its video streams, and the warnings about them."""
+    streams = video.streams(roster, manifest.participants)
+    recording = manifest.recording
+    warnings = [*recording.warnings, *video.warnings(streams)]
+    if warnings != recording.warnings:
+        recording = msgspec.structs.replace(recording, warnings=warnings)
+    return msgspec.structs.replace(manifest, recording=recording, video_streams=streams)
 
 
 def _with_present_names(manifest: Manifest, present: dict[str, str]) -> Manifest:

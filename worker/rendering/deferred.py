@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -32,6 +32,9 @@ class NothingRecordedError(InputError):
 HELD_SECONDS = 10.0
 """Seconds of frames that are kept until it is known when the recording began."""
 
+HELD_VIDEO_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of video frames that are kept until then: ten seconds of 16 cameras have 10 to 20 MB."""
+
 OpenRenderer: TypeAlias = Callable[[Platform], Renderer]
 """Creates the renderer of a recording on a platform, which may write its first files then."""
 
@@ -48,6 +51,8 @@ class DeferredRenderer:
         self._renderer: Renderer | None = None
         self._held: list[tuple[TapeEvent, float]] = []
         self._held_frames: deque[tuple[FrameBatch, float]] = deque()
+        self._held_video: deque[tuple[VideoBatch, float]] = deque()
+        self._held_video_bytes = 0
         self._passed: dict[int, tuple[FrameBatch, float]] = {}
         """The last batch of each document that is too old to be held, without its frames: what follows it is not missing."""
         self.ended = False
@@ -100,13 +105,21 @@ class DeferredRenderer:
         if isinstance(event, TapeStarted):
             self._platform = read_platform(event.platform)
         if isinstance(event, VideoBatch):
-            return
-        if not isinstance(event, FrameBatch):
+            self._hold_video(event, logged)
+        elif not isinstance(event, FrameBatch):
             self._held.append((event, logged))
         else:
             self._held_frames.append((event, logged))
             while self._held_frames[0][1] < logged - HELD_SECONDS:
                 self._pass(*self._held_frames.popleft())
+
+    def _hold_video(self, batch: VideoBatch, logged: float) -> None:
+        """Keeps frames of video: those of the recording may need some from before it."""
+        held = self._held_video
+        held.append((batch, logged))
+        self._held_video_bytes += _payload_bytes(batch)
+        while held and (held[0][1] < logged - HELD_SECONDS or self._held_video_bytes > HELD_VIDEO_BYTES):
+            self._held_video_bytes -= _payload_bytes(held.popleft()[0])
 
     def _pass(self, batch: FrameBatch, logged: float) -> None:
         if batch.document in self._passed or len(self._passed) < MOST_DOCUMENTS:
@@ -126,7 +139,14 @@ class DeferredRenderer:
         renderer.feed(start, logged)
         for batch, its_log_time in self._held_frames:
             renderer.feed(batch, its_log_time)
+        for video, its_log_time in self._held_video:
+            renderer.feed(video, its_log_time)
         self._held.clear()
         self._held_frames.clear()
+        self._held_video.clear()
         self._passed.clear()
         self._renderer = renderer
+
+
+def _payload_bytes(batch: VideoBatch) -> int:
+    return sum(len(frame.payload) for frame in batch.frames)

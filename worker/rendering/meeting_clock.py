@@ -7,7 +7,7 @@ whose times are all far in the past has a clock that is behind.
 
 from __future__ import annotations
 
-from worker.tape.events import FrameBatch
+from worker.tape.events import FrameBatch, VideoBatch
 
 TOLERANCE = 1.0
 """Seconds; a time up to this much after its log time is believed: two clocks are never exactly the same."""
@@ -32,7 +32,7 @@ class MeetingClock:
         """The meeting time of an event that claims ``at``: its log time at most, give or take TOLERANCE."""
         return min(at - self.zero, self.latest(logged))
 
-    def page_zero(self, batch: FrameBatch, logged: float) -> float:
+    def page_zero(self, batch: FrameBatch | VideoBatch, logged: float) -> float:
         """Meeting time 0 on the clock of the batch's document, in seconds. ``batch`` holds at least one frame."""
         delay = logged - batch.frames[-1].arrival
         least = self._least_delays.get(batch.document)

@@ -14,6 +14,7 @@ MANIFEST_FILE: Final = "audio_streams.json"
 MEETING_FILE: Final = "meeting.json"
 TIMELINE_FILE: Final = "timeline.html"
 STREAMS_FOLDER: Final = "streams"
+VIDEO_FOLDER: Final = "video"
 TAPE_FOLDER: Final = "tape"
 
 _PROBE: Final = bytes(4096)

@@ -17,11 +17,13 @@ class SpeakerProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording's progress. ``elapsed_seconds`` is meeting time; ``unattributed`` counts packets without a known source."""
+    """A recording's progress. ``elapsed_seconds`` is meeting time; ``unattributed`` counts packets without a known source,
+    ``video_sources`` the cameras and screens that have a file."""
 
     elapsed_seconds: float
     speakers: list[SpeakerProgress]
     unattributed: int = 0
+    video_sources: int = 0
 
     @property
     def packets_received(self) -> int:

@@ -6,6 +6,7 @@ No clock is read: the events contain all times, so the same tape gives the same 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from worker.audio.mixer import Mix, Mixer, OpenMix
@@ -20,9 +21,10 @@ from worker.rendering.completion import Completion
 from worker.rendering.frame_intake import FrameIntake
 from worker.rendering.meeting_clock import LONGEST_MEETING, TOLERANCE, MeetingClock
 from worker.rendering.mix_file import MixFile
-from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER
+from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER, VIDEO_FOLDER
 from worker.rendering.progress import Progress, SpeakerProgress
 from worker.rendering.slot_table import SlotTable
+from worker.rendering.video_recording import VideoRecording
 from worker.roster.decoder import RosterDecoder
 from worker.stems.caption_users import CaptionUsers
 from worker.stems.gated_stems import GatedStems
@@ -36,6 +38,9 @@ from worker.tape.events import (
     RecordingStarted,
     TapeEvent,
     VideoBatch,
+    VideoRequested,
+    VideoTrackSeen,
+    WorkerEvent,
 )
 from worker.tape.reader import TapeDamage
 
@@ -61,7 +66,8 @@ class Renderer:
     """Writes stems, mix, manifest, meeting and timeline into ``output`` while events are fed; ``finish`` completes them.
 
     ``platform`` decides the roster decoder and the kind of stems. ``sinks`` are opened for each source and receive it while it
-    is written. A file that cannot be written ends there, alone. Raises OSError if the folder cannot be made.
+    is written. Cameras and screen shares get files, too, if the tape says that its job asks for them, or has any. A file that
+    cannot be written ends there, alone. Raises OSError if the folder cannot be made.
     """
 
     failure: Exception | None = None
@@ -83,10 +89,12 @@ class Renderer:
         self._facts = SessionFacts()
         self._meeting = MeetingCollector()
         entry = PLATFORMS[platform]
+        self._entry = entry
         self._decoder = entry.open_roster_decoder()
         self._stem_set = _open_stem_set(entry, output / STREAMS_FOLDER, self._mixer, self._decoder, sinks)
         self._slots = SlotTable(self._stem_set)
         self._intake = FrameIntake(self._slots)
+        self._video: VideoRecording | None = None
         self._clock: MeetingClock | None = None
         self._now = 0.0
         """Meeting time, in seconds."""
@@ -102,37 +110,15 @@ class Renderer:
 
     def feed(self, event: TapeEvent, logged: float) -> None:
         """Takes the tape's next event, with its log time in Unix seconds; frames before RecordingStarted do not count."""
-        if isinstance(event, VideoBatch):
-            return
         if isinstance(event, FrameBatch):
             self._facts.observe_frames(event)
             if self._clock is not None and not self._ended and event.frames:
                 delivered = self._intake.take(event, logged, self._clock, self._delivered)
                 self._advance(delivered, delivered)
-            return
-        self._facts.observe(event)
-        self._decoder.observe(event)
-        self._stem_set.observe(event)
-        if isinstance(event, RecordingStarted) and self._clock is None:
-            self._clock = MeetingClock(min(event.at, logged + TOLERANCE))
-            self._stem_set.begin(self._clock.zero)
-            self._meeting.begin()
-            for resumed, its_log_time in self._resumed_before:
-                self._intake.note_resumed(self._clock.event_time(resumed, its_log_time))
-        if self._clock is None:
-            self._meeting.observe(event, None)
-            if isinstance(event, RecordingResumed):
-                self._resumed_before.append((event.at, logged))
-        elif not self._ended:
-            at = self._clock.event_time(event.at, logged)
-            self._meeting.observe(event, at)
-            if isinstance(event, RecordingResumed):
-                self._intake.note_resumed(at)
-            if isinstance(event, RecordingEnded):
-                self._now = max(0.0, at)
-                self._ended = True
-            else:
-                self._advance(at, at if isinstance(event, PageEvent) else at - SLOWEST_DELIVERY)
+        elif isinstance(event, VideoBatch):
+            self._open_video().take(event, logged)
+        else:
+            self._take_event(event, logged)
 
     def report_damage(self, damage: Sequence[TapeDamage]) -> None:
         """Takes what could not be read of the tape, for the manifest."""
@@ -160,6 +146,7 @@ class Renderer:
             unattributed=sum(
                 stem.track.received + stem.track.recovered for source, stem in stems.items() if source < 0
             ),
+            video_sources=self._video.showing if self._video is not None else 0,
         )
 
     def finish(self) -> Manifest:
@@ -168,6 +155,8 @@ class Renderer:
         Raises the error that makes the manifest impossible, after the others. They fail alone, and the manifest says so.
         """
         self._conclude()
+        if self._video is not None:
+            self._video.close()
         end = self._stem_set.close(round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM)
         completion = Completion(
             self._output,
@@ -178,6 +167,7 @@ class Renderer:
             self._meeting,
             self._decoder,
             self._warnings,
+            self._video,
         )
         manifest = completion.complete(end)
         self.failure = completion.failure
@@ -201,6 +191,49 @@ class Renderer:
             self._mixer.write_until(self._mixed)
             return self._mixed < self._settled
         return False
+
+    def _take_event(self, event: PageEvent | WorkerEvent, logged: float) -> None:
+        self._facts.observe(event)
+        self._decoder.observe(event)
+        self._stem_set.observe(event)
+        if self._video is not None or _tells_of_video(event):
+            self._open_video().observe(event, logged)
+        if isinstance(event, RecordingStarted) and self._clock is None:
+            self._clock = MeetingClock(min(event.at, logged + TOLERANCE))
+            self._stem_set.begin(self._clock.zero)
+            if self._video is not None:
+                self._video.begin(self._clock.zero)
+            self._meeting.begin()
+            for resumed, its_log_time in self._resumed_before:
+                self._intake.note_resumed(self._clock.event_time(resumed, its_log_time))
+        if self._clock is None:
+            self._meeting.observe(event, None)
+            if isinstance(event, RecordingResumed):
+                self._resumed_before.append((event.at, logged))
+        elif not self._ended:
+            at = self._clock.event_time(event.at, logged)
+            self._meeting.observe(event, at)
+            if isinstance(event, RecordingResumed):
+                self._intake.note_resumed(at)
+            if isinstance(event, RecordingEnded):
+                self._now = max(0.0, at)
+                self._ended = True
+                if self._video is not None:
+                    self._video.close()
+            else:
+                self._advance(at, at if isinstance(event, PageEvent) else at - SLOWEST_DELIVERY)
+
+    def _open_video(self) -> VideoRecording:
+        """The recording's video, which is opened when something tells that there is any."""
+        if self._video is None:
+            folder = self._output / VIDEO_FOLDER
+            # Without the folder no file can be opened, which costs the video alone.
+            with suppress(OSError):
+                folder.mkdir(exist_ok=True)
+            self._video = VideoRecording(folder, self._entry.open_video_sources())
+            if self._clock is not None:
+                self._video.begin(self._clock.zero)
+        return self._video
 
     def _advance(self, now: float, delivered: float) -> None:
         """Advances meeting time: places the packets whose wait is over, and writes silence up to SETTLED_AFTER before now."""
@@ -243,6 +276,10 @@ class Renderer:
                 "their time is that of the recording."
             )
         return warnings
+
+
+def _tells_of_video(event: PageEvent | WorkerEvent) -> bool:
+    return isinstance(event, VideoRequested | VideoTrackSeen)
 
 
 def _open_stem_set(

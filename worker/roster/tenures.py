@@ -91,6 +91,12 @@ class SourceOwners:
         """The latest owner of ``source``. Raises KeyError for a source that was never assigned."""
         return self._sources[source].owner()
 
+    def owner_in(self, source: int, tenure: int) -> SourceOwner | None:
+        """The owner of ``source`` in that tenure; None: nobody's, as far as is known."""
+        facts = self._sources.get(source)
+        owners = () if facts is None else facts.owners(self._gone)
+        return owners[tenure] if tenure < len(owners) else None
+
     def changed_hands(self) -> dict[int, tuple[SourceOwner | None, ...]]:
         """The owners of all tenures of each source that had more than one, or whose owner is gone."""
         owners = ((source, facts.owners(self._gone)) for source, facts in self._sources.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from worker.tape.events import TapeEvent, VideoFrame
 
@@ -35,8 +35,16 @@ class VideoOwner(NamedTuple):
     evidence: VideoEvidence
 
 
+NOBODYS: Final = VideoOwner(None, VideoKind.WEBCAM, VideoEvidence.NONE)
+"""Of a source of which nothing is known."""
+
+
 class VideoSources(Protocol):
-    """Follows which source each video receiver shows, event by event. Nothing raises."""
+    """Follows which source each video receiver shows, event by event. Nothing raises.
+
+    A frame is judged by its arrival, so the events until then must have been observed before it is asked about; that later ones
+    were, too, changes nothing.
+    """
 
     def observe(self, event: TapeEvent) -> None:
         """Takes the tape's next event; ignores those that say nothing of video."""
@@ -44,8 +52,30 @@ class VideoSources(Protocol):
     def source_of(self, document: int, frame: VideoFrame) -> str | None:
         """The key of the source that ``frame``, the next of its receiver, shows; None while it cannot be told, where the frame
         must be given to nobody. A source that is known, and whose owner is not yet, has a key. A new key for a receiver begins
-        with a key frame.
+        with a key frame, and takes the key from another receiver that showed it.
         """
 
     def owner_of(self, key: str) -> VideoOwner:
         """Whose the source of that key is, as known by now."""
+
+    def warnings(self) -> list[str]:
+        """What was not as is known of the platform, each once; it is logged as well."""
+
+
+class NoVideoSources:
+    """Of a platform whose video is not known: no frame has a source. See VideoSources."""
+
+    def observe(self, event: TapeEvent) -> None:
+        """See VideoSources."""
+
+    def source_of(self, document: int, frame: VideoFrame) -> str | None:
+        """See VideoSources."""
+        return None
+
+    def owner_of(self, key: str) -> VideoOwner:
+        """See VideoSources."""
+        return NOBODYS
+
+    def warnings(self) -> list[str]:
+        """See VideoSources."""
+        return []

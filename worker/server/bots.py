@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -14,7 +15,7 @@ import msgspec
 from worker.contracts.bot_facts import BotFacts
 from worker.contracts.job import Job
 from worker.contracts.json_body import JobError
-from worker.contracts.recall_documents import AUDIO_MIXED, AUDIO_SEPARATE
+from worker.contracts.recall_documents import AUDIO_MIXED, AUDIO_SEPARATE, VIDEO_SEPARATE
 from worker.contracts.status import result_event
 from worker.contracts.streams_document import mixed_only
 from worker.delivery.bucket_layout import BotKeys, LayoutError, bot_keys
@@ -34,6 +35,7 @@ from worker.jobs.result_file import read_result
 from worker.jobs.start_limits import JOIN_LEAD
 from worker.manifest.meeting_schema import Meeting
 from worker.manifest.merge_meetings import merge_meetings
+from worker.manifest.merge_videos import only_videos
 from worker.manifest.schema import Manifest
 from worker.safe_text import printable
 from worker.server.dispatcher import Dispatcher
@@ -276,6 +278,16 @@ class Bots:
         self.expire_no_more(changed, expiring_before)
         return self.facts_of(changed)
 
+    def note(self, record: BotRecord, kind: str, metadata: dict[str, Any]) -> BotFacts | None:
+        """Replaces the metadata of the bot's artifact of ``kind``; None if the bot was deleted meanwhile."""
+        while (found := self.found(record.bot_id)) is not None and not found.record.is_forgotten:
+            noted = {**found.record.artifact_metadata, kind: metadata}
+            changed = msgspec.structs.replace(found.record, artifact_metadata=noted)
+            with suppress(PreconditionFailedError):
+                self.write(changed, if_match=found.etag)
+                return self.facts_of(changed)
+        return None
+
     def cancel(self, record: BotRecord) -> bool:
         """Ends a bot that no worker has begun, so that it never joins; False if a worker has it, or it has ended.
 
@@ -478,6 +490,7 @@ class Bots:
             started_before=None if deletion is None else deletion.started_at,
             media_expired=deletion is not None and deletion.is_expired,
             deleted_kinds=record.deleted_kinds,
+            artifact_metadata=record.artifact_metadata,
         )
 
     def _read(self, key: str, kind: type[T]) -> tuple[T, str]:
@@ -513,6 +526,8 @@ def _without(manifest: Manifest, kinds: Collection[str]) -> Manifest:
             parts = [msgspec.structs.replace(part, mixed_audio=None) for part in recording.parts]
             recording = msgspec.structs.replace(recording, parts=parts)
         manifest = msgspec.structs.replace(manifest, recording=recording)
+    if VIDEO_SEPARATE in kinds:
+        manifest = only_videos(manifest, ())
     return manifest
 
 

@@ -14,7 +14,13 @@ from typing import Any, Final
 import msgspec
 
 from worker.contracts.deletion_events import deletion_events
-from worker.contracts.recall_documents import AUDIO_MIXED, AUDIO_SEPARATE, DELETED, PARTICIPANT_EVENTS
+from worker.contracts.recall_documents import (
+    AUDIO_MIXED,
+    AUDIO_SEPARATE,
+    DELETED,
+    PARTICIPANT_EVENTS,
+    VIDEO_SEPARATE,
+)
 from worker.contracts.status import AUDIO_SUCCESS, BotStatus
 from worker.delivery.bucket_layout import LayoutError
 from worker.delivery.errors import DeliveryError, UnavailableError
@@ -30,6 +36,7 @@ from worker.rendering.output import (
     STREAMS_FOLDER,
     TAPE_FOLDER,
     TIMELINE_FILE,
+    VIDEO_FOLDER,
 )
 from worker.safe_text import printable
 from worker.server.bots import UNREADABLE, BotBusyError, Bots, Found
@@ -60,6 +67,7 @@ _REMOVERS: Final = 16
 _ARTIFACT_FILES: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
     {
         AUDIO_SEPARATE: re.compile(rf"/attempts/\d+/files/{STREAMS_FOLDER}/"),
+        VIDEO_SEPARATE: re.compile(rf"/attempts/\d+/files/{VIDEO_FOLDER}/"),
         AUDIO_MIXED: re.compile(rf"/attempts/\d+/files/{re.escape(AUDIO_FILE)}$"),
         PARTICIPANT_EVENTS: re.compile(
             rf"/({re.escape(MEETING_FILE)}|attempts/\d+/files/{re.escape(TIMELINE_FILE)})$"

@@ -23,6 +23,8 @@ from worker.contracts.recall_documents import (
     PARTICIPANTS,
     PARTS,
     SPEAKER_TIMELINE,
+    VIDEO_PARTS,
+    VIDEO_SEPARATE,
     WAV,
     WEBM,
     events_document,
@@ -30,9 +32,10 @@ from worker.contracts.recall_documents import (
     parts_document,
     separate_form,
     speaker_timeline_document,
+    video_parts_document,
 )
 from worker.delivery.object_store import Listed, attachment
-from worker.jobs.publish import CONTENT_TYPES
+from worker.jobs.publish import content_type_of
 from worker.manifest.meeting_schema import Meeting
 from worker.manifest.schema import Manifest
 from worker.server.byte_ranges import ByteRange, UnsatisfiableError, asked_range
@@ -50,6 +53,13 @@ _DOCUMENTS: Final[Mapping[str, Callable[[Meeting], Document]]] = {
     PARTICIPANTS: participants_document,
     SPEAKER_TIMELINE: speaker_timeline_document,
 }
+
+_KINDS: Final[Mapping[str, str]] = {
+    PARTS: AUDIO_SEPARATE,
+    VIDEO_PARTS: VIDEO_SEPARATE,
+    **dict.fromkeys(_DOCUMENTS, PARTICIPANT_EVENTS),
+}
+"""The kind of artifact of each document."""
 
 _CONVERTED_TYPES: Final = {"raw": "application/octet-stream", "mp3": "audio/mpeg"}
 
@@ -79,20 +89,26 @@ def get_document(
     if (
         facts is None
         or facts.media_deleted_at is not None
-        or (AUDIO_SEPARATE if document == PARTS else PARTICIPANT_EVENTS) in facts.deleted_kinds
-        or not (document == PARTS or document in _DOCUMENTS)
+        or (kind := _KINDS.get(document)) is None
+        or kind in facts.deleted_kinds
     ):
         raise ApiError(404, NOT_FOUND)
     meeting = services.bots.meeting(facts)
     if facts.manifest is None or meeting is None:
         return []
-    if document != PARTS:
+
+    def stored_url(path: str, filename: str) -> str:
+        return services.file_url(request.scope, bot_id, path, filename, LINK_SECONDS)
+
+    if document in _DOCUMENTS:
         return _DOCUMENTS[document](meeting)
+    if document == VIDEO_PARTS:
+        return video_parts_document(facts.manifest, meeting, stored_url)
     durations = _durations(facts.manifest)
 
     def file_url(path: str, filename: str, form: str) -> str:
         if form == WEBM:
-            return services.file_url(request.scope, bot_id, path, filename, LINK_SECONDS)
+            return stored_url(path, filename)
         duration = durations[path]
         return services.converted_url(request.scope, bot_id, path, filename, form, duration, LINK_SECONDS)
 
@@ -109,7 +125,7 @@ def get_file(services: Given, request: AnyRequest, key: FromPath[str]) -> Respon
     """Returns a file of a recording, or a range of its bytes."""
     query = _checked(services, request)
     item = _found(services, str(key).lstrip("/"))
-    kind = CONTENT_TYPES.get(PurePosixPath(item.key).suffix, "application/octet-stream")
+    kind = content_type_of(item.key)
     name = query.get("name") or PurePosixPath(item.key).name
     store = services.bots.store
     file = _File(item.size, _etag(item), kind, name)

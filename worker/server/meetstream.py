@@ -18,7 +18,7 @@ from worker.contracts.meetstream_documents import (
     status_document,
 )
 from worker.contracts.recall_documents import WAV
-from worker.contracts.streams_document import URL_SECONDS, streams_document
+from worker.contracts.streams_document import URL_SECONDS, recording_streams_document, streams_document
 from worker.server.access import LIMIT, Access
 from worker.server.bots import BotBusyError, Bots
 from worker.server.creation import Kind, Request, create_once, read_body, read_job
@@ -198,21 +198,15 @@ def get_audio_streams(services: Given, request: AnyRequest, bot_id: FromPath[str
     sync_to_thread=True,
 )
 def get_recording_streams(services: Given, request: AnyRequest, bot_id: FromPath[str]) -> Response[Document]:
-    """Returns the speakers' videos: there are none yet."""
-    facts = _facts(services, request, bot_id, with_manifest=False)
-    if not facts.has_audio:
+    """Returns the files of cameras and screen shares, with URLs for ten minutes."""
+    facts = _facts(services, request, bot_id)
+    if facts.status is None or not facts.has_video:
         return _not_ready(facts, "video_status", "Video streams")
-    return Response(
-        {
-            "bot_id": bot_id,
-            "video_status": "Success",
-            "recording_streams_available": False,
-            "message": "No per-participant video streams available for this bot.",
-            "participants": [],
-            "screenshares": [],
-            "summary": {"total_participants": 0, "total_screenshares": 0, "total_segments": 0},
-        }
-    )
+
+    def presign(path: str, filename: str) -> str:
+        return services.file_url(request.scope, bot_id, path, filename, URL_SECONDS)
+
+    return Response(recording_streams_document(facts.status, facts.manifest, presign))
 
 
 @get("/bots/{bot_id:str}/transcriptions", responses=responses(Vendor.MEETSTREAM, 404), sync_to_thread=True)

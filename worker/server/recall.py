@@ -9,11 +9,15 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import msgspec
 from litestar import Response, Router, delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, RawBody
 
 from worker.contracts.bot_facts import BotFacts, bot_of, endpoint_kind
+from worker.contracts.fields import Attributes
+from worker.contracts.job import read_attributes
+from worker.contracts.json_body import JobError
 from worker.contracts.live_fields import MOST_ENDPOINTS
 from worker.contracts.recall import RecallBot, read_recall
 from worker.contracts.recall_documents import (
@@ -31,9 +35,9 @@ from worker.contracts.recall_documents import (
 )
 from worker.server.access import LIMIT, Access
 from worker.server.bots import BotBusyError
-from worker.server.creation import Creation, Kind, Request, create_once, read_body, read_job
+from worker.server.creation import Creation, Kind, Request, create_once, read_body, read_form, read_job
 from worker.server.cursors import read_cursor, write_cursor
-from worker.server.errors import NOT_FOUND, ApiError, Vendor
+from worker.server.errors import NOT_FOUND, ApiError, Vendor, bad_body
 from worker.server.openapi import NEEDS_KEY, body_of, responses
 from worker.server.records import BotRecord
 from worker.server.services import AnyRequest, Given, Services
@@ -56,6 +60,12 @@ _METADATA: Final = "metadata__"
 
 Document = dict[str, Any]
 Wanted = Callable[[BotFacts], bool]
+
+
+class ArtifactChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be changed of an artifact."""
+
+    metadata: Attributes | None = None
 
 
 def recall_router() -> Router:
@@ -308,6 +318,32 @@ def _artifact_routes(kind: str) -> list[HTTPRouteHandler]:
             raise ApiError(404, NOT_FOUND)
         return document
 
+    @patch(
+        f"/{kind}/{{artifact_id:str}}",
+        name=f"{kind}_update",
+        operation_id=f"{kind}_update",
+        operation_class=body_of(ArtifactChanges, partial=True),
+        responses=responses(Vendor.RECALL, 400, 404, 413),
+        sync_to_thread=True,
+    )
+    def update_artifact(
+        services: Given, request: AnyRequest, artifact_id: FromPath[str], body: RawBody
+    ) -> Document:
+        """Replaces the artifact's metadata."""
+        bot_id = bot_of(kind, artifact_id) or ""
+        if artifact_document(_facts(services, request, bot_id), kind, lambda _: "") is None:
+            raise ApiError(404, NOT_FOUND)
+        metadata = _noted(body)
+        record = _record(services, request, bot_id)
+        if metadata is None:
+            facts: BotFacts | None = services.bots.facts_of(record)
+        else:
+            facts = services.bots.note(record, kind, metadata)
+        document = None if facts is None else artifact_document(facts, kind, _urls(services, request, facts))
+        if document is None:
+            raise ApiError(404, NOT_FOUND)
+        return document
+
     @delete(
         f"/{kind}/{{artifact_id:str}}",
         name=f"{kind}_delete",
@@ -324,7 +360,7 @@ def _artifact_routes(kind: str) -> list[HTTPRouteHandler]:
         with _finished():
             services.deletions.delete_artifact(_record(services, request, bot_id), kind)
 
-    return [list_artifacts, retrieve_artifact, delete_artifact]
+    return [list_artifacts, retrieve_artifact, update_artifact, delete_artifact]
 
 
 @get("/realtime_endpoint", opt={LIMIT: "list"}, responses=responses(Vendor.RECALL, 400), sync_to_thread=True)
@@ -479,6 +515,15 @@ def _body(body: bytes, demo: DemoMeeting | None) -> Document:
     if not values.get("meeting_url"):
         raise _bad_field("meeting_url", _REQUIRED)
     return values
+
+
+def _noted(body: bytes) -> dict[str, Any] | None:
+    """The metadata in a body that changes an artifact, None if it has none. Raises ApiError."""
+    changes = read_form(read_body(body), ArtifactChanges)
+    try:
+        return None if changes.metadata is None else read_attributes("metadata", changes.metadata)
+    except JobError as error:
+        raise bad_body(error) from error
 
 
 def _bad_field(field: str, text: str) -> ApiError:

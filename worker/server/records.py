@@ -65,7 +65,8 @@ class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
     ``claimed_until``: until then one server alone dispatches the job. ``dispatched_at``: None while the job is not on the
     queue, and can be changed. ``expiring_at``: the moment of the bot's entry among those that expire, None: it has none.
     ``references`` are the keys of the references that its request made. ``deleted_kinds`` are artifacts that were deleted by
-    themselves, by their kind, with the time. ``deletion`` None: its data is kept.
+    themselves, by their kind, with the time. ``artifact_metadata`` are what users noted about artifacts, by their kind.
+    ``deletion`` None: its data is kept.
     """
 
     bot_id: str
@@ -78,6 +79,7 @@ class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
     expiring_at: float | None = None
     references: list[str] = []
     deleted_kinds: dict[str, float] = {}
+    artifact_metadata: dict[str, dict[str, Any]] = {}
     deletion: Deletion | None = None
 
     @property
@@ -103,7 +105,7 @@ class BotRecord(msgspec.Struct, frozen=True, kw_only=True):
         link = PLATFORMS[platform].example_link
         field = "meeting_link" if self.vendor == "meetstream" else "meeting_url"
         body = {field: link, "bot_id": self.bot_id}
-        return msgspec.structs.replace(self, body=body, references=[])
+        return msgspec.structs.replace(self, body=body, references=[], artifact_metadata={})
 
     def readable(self) -> BotRecord:
         """The record, without its request if that is one that this version does not take."""

@@ -13,7 +13,15 @@ from typing import Any, Final
 import msgspec
 
 from worker.contracts.json_body import JobError
-from worker.contracts.webhooks import AUDIO, RESULT, Webhook, deletion_webhooks, is_deletion, webhooks_of
+from worker.contracts.webhooks import (
+    AUDIO,
+    RESULT,
+    VIDEO,
+    Webhook,
+    deletion_webhooks,
+    is_deletion,
+    webhooks_of,
+)
 from worker.delivery.bucket_layout import LayoutError
 from worker.delivery.errors import DeliveryError
 from worker.delivery.guarded_http import guarded_client
@@ -146,7 +154,7 @@ class Webhooks:
         targets = self._endpoints.targets(record.workspace, record.vendor, record.job().callback_url)
         if not targets:
             return []
-        facts = self._bots.facts(record.workspace, bot_id, with_manifest=name in {AUDIO, RESULT})
+        facts = self._bots.facts(record.workspace, bot_id, with_manifest=name in {AUDIO, VIDEO, RESULT})
         if facts is None:
             return []
         made = [(target, webhooks_of(target.form, event, facts)) for target in targets]

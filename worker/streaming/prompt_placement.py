@@ -20,21 +20,43 @@ class PromptBuffer(JitterBuffer):
     """Releases packets in sequence at once.
 
     Those behind a gap, and the first of all, wait for ``deadline`` seconds after their arrival at most. Then the stream goes
-    on; what is missing and comes later is counted as late. A packet that was put back is in sequence, so it does not wait on.
+    on; what is missing and comes later is counted as late. A packet that was put back waits as long. The first of another
+    source waits for ``jitter`` seconds, or ``deadline`` if that is less: those behind it show by how much it was delayed.
     """
 
     def __init__(
-        self, deadline: float, source_of: Callable[[tuple[int, ...]], int | None] = contributing_source
+        self,
+        deadline: float,
+        source_of: Callable[[tuple[int, ...]], int | None] = contributing_source,
+        jitter: Callable[[], float] = lambda: 0.0,
     ) -> None:
         super().__init__(source_of)
         self._deadline = deadline
+        self._jitter = jitter
+        self._put_back = -1
+        """The sequence number of a packet that waits for those behind it to show why it is late."""
 
     def release(self, now: float) -> Iterator[Packet]:
         """See JitterBuffer."""
         pending = self.pending
         limit = now - self._deadline
-        while pending and (pending[0].sequence == self._released_sequence + 1 or pending[0].due <= limit):
+        while pending and (pending[0].due <= limit or self._goes_on(pending[0], now)):
             yield self.take()
+
+    def _goes_on(self, packet: Packet, now: float) -> bool:
+        """Whether ``packet`` is the next in sequence, and has no reason to wait."""
+        if packet.sequence != self._released_sequence + 1:
+            return False
+        if packet.sequence == self._put_back:
+            return packet.arrival <= now - self._deadline
+        if packet.csrc == self._released_csrc or not packet.payload:
+            return True
+        return packet.due <= now - self._jitter()
+
+    def put_back(self, packet: Packet, due: float) -> None:
+        """See JitterBuffer; here the packet waits for ``deadline``, whatever ``due`` is."""
+        self._put_back = packet.sequence
+        super().put_back(packet, due)
 
     def take(self) -> Packet:
         """See JitterBuffer. What was sent shortly before the first packet of all and comes later is late, and no new stream."""
@@ -44,8 +66,8 @@ class PromptBuffer(JitterBuffer):
         return super().take()
 
 
-EARLIER = 11 * QUANTUM
-"""Places that are more than 27.5 ms later than a packet's arrival shows are corrected at that packet: by more than the PCM
+EARLIER = 5 * QUANTUM
+"""Places that are more than 12.5 ms later than a packet's arrival shows are corrected at that packet: by more than the PCM
 follows without a gap (worker.audio.pcm_chunks.MOST_BEHIND)."""
 
 LATEST_TAIL = SAMPLE_RATE * 6 // 5

@@ -20,6 +20,7 @@ from worker.stems.speaker_track import SPURT_GAP, SpeakerTrack
 from worker.stems.stem_set import SlotAddress
 from worker.streaming.live_source import LiveSource, PacketNow, longest_silent
 from worker.streaming.prompt_placement import PromptBuffer, PromptPlacement
+from worker.streaming.recent_peak import RecentPeak
 from worker.tape.events import PageEvent, WorkerEvent
 
 
@@ -61,6 +62,8 @@ class SeparateSound:
         self._touched: dict[int, _Voice] = {}
         """Those that got packets since the last ``take``, by key, in order."""
         self._slots: dict[SlotAddress, _LiveSlot] = {}
+        self.lateness = RecentPeak(0.0)
+        """By how much packets came later than the least delayed ones of their source, in seconds."""
 
     @property
     def undecodable(self) -> int:
@@ -76,8 +79,11 @@ class SeparateSound:
 
     def open_slot(self, address: SlotAddress) -> SeparateSlot:
         """Opens a slot for a new virtual stream."""
-        slot = self._slots[address] = _LiveSlot(address.ssrc, self, PromptBuffer(self._deadline))
+        slot = self._slots[address] = _LiveSlot(address.ssrc, self, self._new_buffer())
         return slot
+
+    def _new_buffer(self) -> PromptBuffer:
+        return PromptBuffer(self._deadline, jitter=lambda: self.lateness.value)
 
     def close_slot(self, address: SlotAddress) -> None:
         """Forgets a slot in which nothing waits."""
@@ -192,6 +198,9 @@ class _LiveSlot(SeparateSlot, PromptPlacement):
         """Places the slot's next packet in sequence order."""
         self._sound.note_packet(packet)
         super().place(packet)
+        if packet.payload:
+            late = packet.arrival - (packet.timestamp + self._clock.floor.value) / SAMPLE_RATE
+            self._sound.lateness.note(packet.arrival, late)
 
     def hand_over(self, csrc: int | None) -> None:
         """See worker.stems.placement.SlotPlacement; called while another slot places a packet."""

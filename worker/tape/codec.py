@@ -14,6 +14,7 @@ from worker.tape.events import (
     TapeEvent,
     VideoBatch,
     VideoFrame,
+    VideoRequested,
     VideoTrackSeen,
     WorkerEvent,
 )
@@ -29,7 +30,7 @@ EVENTS: Final = "events"
 
 JsonEvent: TypeAlias = PageEvent | WorkerEvent
 
-VIDEO_EVENTS: Final = (VideoTrackSeen,)
+VIDEO_EVENTS: Final = (VideoRequested, VideoTrackSeen)
 """The events that only tapes with video have."""
 
 MOST_EVENT_BYTES: Final = 12 * 1024 * 1024

@@ -131,6 +131,10 @@ class TapeStarted(Event, frozen=True, kw_only=True):
     bot_name: str
 
 
+class VideoRequested(Event, frozen=True, kw_only=True):
+    """The job asks for separate video. The second event of its tape; other tapes have none."""
+
+
 class StateChanged(Event, frozen=True, kw_only=True):
     """The bot's state changed: joining, waiting_room, in_call_not_recording, in_call_recording, leaving, done or fatal.
 
@@ -408,6 +412,7 @@ PageEvent: TypeAlias = (
 
 WorkerEvent: TypeAlias = (
     TapeStarted
+    | VideoRequested
     | StateChanged
     | Tick
     | PageSeen

@@ -40,6 +40,7 @@ class ExampleCall:
         *,
         signed_in: bool = False,
         window: PageWindow | None = None,
+        separate_video: bool = False,
     ) -> None:
         self._page = PageDriver(page, bot_name, window)
         self._address = address

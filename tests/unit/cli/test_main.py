@@ -116,6 +116,21 @@ def test_record_options_set_policy_and_announcement(
     assert (request.policy, request.announcement, request.bot_name) == (policy, "Hello", cli.DEFAULT_BOT_NAME)
 
 
+@pytest.mark.parametrize(("arguments", "separate"), [([], False), (["--video"], True)])
+def test_record_takes_video_only_when_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], separate: bool
+) -> None:
+    requests: list[RecordingRequest] = []
+
+    async def record_and_report(request: RecordingRequest, _: BrowserSettings) -> int:
+        requests.append(request)
+        return 0
+
+    monkeypatch.setattr("worker.cli.record.record_and_report", record_and_report)
+    assert run("record", LINK, "--output", tmp_path, *arguments) == 0
+    assert [request.separate_video for request in requests] == [separate]
+
+
 def test_record_names_the_setting_of_a_missing_chromium(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,7 @@ def test_worker_settings_have_defaults_and_are_read() -> None:
             "MEETSTEMS_BUCKET": "recordings",
             "MEETSTEMS_PREFIX": "team",
             "MEETSTEMS_TAPE": "remove",
+            "MEETSTEMS_VIDEO": "mp4",
             "MEETSTEMS_LOG": "text",
             "MEETSTEMS_MEMORY_LIMIT": "2000000000",
             "MEETSTEMS_METRICS_PORT": "9090",
@@ -93,8 +94,9 @@ def test_worker_settings_have_defaults_and_are_read() -> None:
         worker_settings.bucket,
         worker_settings.prefix,
         worker_settings.keep_tape,
+        worker_settings.transcode_video,
         worker_settings.log_json,
-    ) == ("recordings", "team", False, False)
+    ) == ("recordings", "team", False, True, False)
     assert (
         worker_settings.memory_limit,
         worker_settings.metrics_port,
@@ -109,6 +111,7 @@ def test_worker_settings_have_defaults_and_are_read() -> None:
         ("MEETSTEMS_METRICS_PORT", "http", "expected a number from 0 to 65535"),
         ("MEETSTEMS_RECEIVE_SECONDS", "21", "expected a number from 0 to 20"),
         ("MEETSTEMS_TAPE", "maybe", "expected keep or remove"),
+        ("MEETSTEMS_VIDEO", "webm", "expected mp4 or as_sent"),
         ("MEETSTEMS_LEASE_SECONDS", "nan", "expected a number from 1 to 3600"),
     ],
 )

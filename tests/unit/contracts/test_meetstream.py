@@ -40,7 +40,7 @@ GUIDES: list[tuple[dict[str, Any], bool, list[str]]] = [
     (
         {"meeting_link": LINK, "audio_separate_streams": True, "video_separate_streams": True},
         True,
-        ["video_separate_streams"],
+        [],
     ),
 ]
 """The create-bot bodies of MeetStream's guides, with a link in the place of the placeholder."""
@@ -120,15 +120,15 @@ def test_every_served_field_is_read() -> None:
         (True, False, True),
     ],
 )
-def test_audio_separate_streams_at_the_top_level_wins(
-    top: bool | None, nested: bool | None, separate: bool
+@pytest.mark.parametrize("what", ["audio", "video"])
+def test_what_the_top_level_says_of_separate_streams_wins(
+    what: str, top: bool | None, nested: bool | None, separate: bool
 ) -> None:
-    job = parse(
-        meeting_link=LINK,
-        audio_separate_streams=top,
-        recording_config={"audio_separate_streams": nested},
-    )
-    assert job.separate_audio is separate
+    name = f"{what}_separate_streams"
+    job = parse(**{"meeting_link": LINK, name: top, "recording_config": {name: nested}})
+    wanted = {"audio": job.separate_audio, "video": job.separate_video}
+    assert wanted == {"audio": False, "video": False, what: separate}
+    assert job.ignored == []
 
 
 @pytest.mark.parametrize(
@@ -145,6 +145,10 @@ def test_audio_separate_streams_at_the_top_level_wins(
         (
             {"meeting_link": LINK, "audio_separate_streams": "true"},
             "job: audio_separate_streams: 'true'; expected true or false",
+        ),
+        (
+            {"meeting_link": LINK, "recording_config": {"video_separate_streams": 1}},
+            "job: recording_config.video_separate_streams: 1; expected true or false",
         ),
         ({"meeting_link": LINK, "recording_config": [1]}, "job: recording_config: [1]; expected an object"),
     ],

@@ -45,12 +45,12 @@ GUIDES: list[tuple[dict[str, Any], bool, list[str]]] = [
             "recording_config": {"video_mixed_layout": "gallery_view_v2", "video_separate_mp4": {}},
         },
         False,
-        ["recording_config.video_mixed_layout", "recording_config.video_separate_mp4"],
+        [],
     ),
     (
         {"meeting_url": LINK, "recording_config": {"video_separate_mp4": {}}},
         False,
-        ["recording_config.video_separate_mp4"],
+        [],
     ),
 ]
 """The create-bot bodies of Recall.ai's guides, with a link in the place of the placeholder."""
@@ -76,7 +76,8 @@ def test_every_served_field_is_read() -> None:
             "audio_separate_mp3": {"metadata": {"a": "b"}},
             "audio_mixed_raw": {},
             "start_recording_on": "participant_join",
-            "video_mixed_layout": None,
+            "video_mixed_layout": "speaker_view",
+            "video_separate_mp4": {"metadata": {"a": "b"}},
             "retention": {"type": "timed", "hours": 1},
         },
         "automatic_leave": {
@@ -106,6 +107,7 @@ def test_every_served_field_is_read() -> None:
         bot_name="Recorder",
         join_at=1769851800.5,
         separate_audio=True,
+        separate_video=True,
         retention=3600.0,
         leave=LeavePolicy(
             waiting_room=2400.0,
@@ -125,6 +127,8 @@ def test_every_served_field_is_read() -> None:
         custom_attributes={"customer": "7"},
         ignored=[
             "recording_config.audio_separate_mp3.metadata",
+            "recording_config.video_mixed_layout",
+            "recording_config.video_separate_mp4.metadata",
             "chat.on_bot_join.pin",
             "chat.on_participant_join",
             "output_media",
@@ -137,6 +141,10 @@ def test_every_served_field_is_read() -> None:
     ("fields", "line"),
     [
         (
+            {"meeting_url": LINK, "recording_config": {"video_separate_mp4": True}},
+            "job: recording_config.video_separate_mp4: true; expected an object",
+        ),
+        (
             {"meeting_url": LINK, "automatic_leave": {"everyone_left_timeout": "2"}},
             "job: automatic_leave.everyone_left_timeout: '2'; expected an object or a number of seconds from 0 to 86400",
         ),
@@ -146,6 +154,30 @@ def test_a_wrong_value_is_refused_by_field_value_and_expectation(fields: dict[st
     with pytest.raises(JobError) as caught:
         parse(**fields)
     assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    ("config", "separate"),
+    [
+        ({"video_separate_mp4": {}}, True),
+        ({"video_separate_mp4": {}, "video_mixed_layout": "gallery_view_v2"}, True),
+        ({"video_separate_mp4": None}, False),
+        ({"audio_separate_raw": {}, "video_mixed_layout": "gallery_view_v2"}, False),
+        (None, False),
+    ],
+)
+def test_an_object_turns_separate_video_on(config: dict[str, Any] | None, separate: bool) -> None:
+    job = parse(meeting_url=LINK, recording_config=config)
+    assert job.separate_video is separate
+    assert job.ignored == []
+
+
+@pytest.mark.parametrize("layout", ["speaker_view", "gallery_view", "audio_only", "another", 3])
+def test_other_layouts_are_accepted_and_have_no_effect(layout: object) -> None:
+    config = {"video_mixed_layout": layout, "video_separate_mp4": {}}
+    job = parse(meeting_url=LINK, recording_config=config)
+    assert job.separate_video
+    assert job.ignored == ["recording_config.video_mixed_layout"]
 
 
 @pytest.mark.parametrize(

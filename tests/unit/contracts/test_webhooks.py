@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -17,6 +17,7 @@ from worker.contracts.status import (
     delayed_event,
     endpoint_event,
     state_event,
+    video_event,
     with_change,
 )
 from worker.contracts.vendor_words import status_code, words
@@ -74,7 +75,11 @@ class Visit:
             status = with_change(entered, self.status.history if self.status else [])
             audio = self.status.audio_status if self.status else status.audio_status
             endpoints = self.status.realtime_endpoints if self.status else []
-            status = msgspec.structs.replace(status, audio_status=audio, realtime_endpoints=endpoints)
+            at_first = "in_progress" if self.job.separate_video else None
+            video = at_first if self.status is None else self.status.video_status
+            status = msgspec.structs.replace(
+                status, audio_status=audio, video_status=video, realtime_endpoints=endpoints
+            )
             # bot.json is written after the event was sent.
             self.send(state_event(status, names.event, self.job.custom_attributes))
             self.status = status
@@ -87,6 +92,16 @@ class Visit:
         self.manifest = msgspec.structs.replace(self.manifest, recording=recording)
         self.status = msgspec.structs.replace(self.status, audio_status="Success")
         self.send(audio_event(self.status, self.job.custom_attributes))
+        return self
+
+    def show(self, video_status: str = "Success", *, is_sent: bool = True) -> Visit:
+        """Publishes the videos; the worker is lost before it sends the event where it is not ``is_sent``."""
+        assert self.status is not None
+        assert self.manifest is not None
+        self.manifest = msgspec.structs.replace(self.manifest, video_streams=[])
+        self.status = msgspec.structs.replace(self.status, video_status=video_status)
+        if is_sent:
+            self.send(video_event(self.status, self.job.custom_attributes))
         return self
 
     def end(self, state: State, reason: Reason) -> Visit:
@@ -194,6 +209,54 @@ def test_recalls_order_and_bodies() -> None:
     }
     assert set(bodies["recording.done"]["data"]) == {"data", "recording", "bot"}
     assert bodies["bot.done"]["data"]["data"]["code"] == "done"
+
+
+VIDEO_BODIES: Final[dict[Form, dict[str, Any]]] = {
+    "recall": {"recording_config": {"video_separate_mp4": {}}},
+    "meetstream": {"video_separate_streams": True},
+}
+
+
+def with_video(form: Form, video_status: str = "Success", *, is_sent: bool = True) -> Visit:
+    visit = Visit(form, **VIDEO_BODIES[form]).enter(*TO_RECORDING)
+    visit.enter(State.LEAVING, State.STOPPED, reason=Reason.MEETING_ENDED).record()
+    visit.show(video_status, is_sent=is_sent)
+    return visit.end(State.DONE, Reason.MEETING_ENDED)
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+@pytest.mark.parametrize(("video_status", "code"), [("Success", "done"), ("Failed", "failed")])
+def test_recalls_video_is_done_after_the_other_artifacts(
+    video_status: str, code: str, *, is_sent: bool
+) -> None:
+    visit = with_video("recall", video_status, is_sent=is_sent)
+    names = visit.names
+    assert [name for name in names if name.startswith("video")] == [
+        "video_separate.processing",
+        f"video_separate.{code}",
+    ]
+    assert names.index("recording.done") < names.index(f"video_separate.{code}") < names.index("bot.done")
+    (end,) = (each.body["data"] for each in visit.once if each.event == f"video_separate.{code}")
+    assert (end["data"]["code"], end["video_separate"]) == (
+        code,
+        {"id": related_id("video_separate", BOT), "metadata": {}},
+    )
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+@pytest.mark.parametrize(("video_status", "code"), [("Success", 200), ("Failed", 500)])
+def test_meetstreams_video_is_processed_between_audio_and_the_end(
+    video_status: str, code: int, *, is_sent: bool
+) -> None:
+    visit = with_video("meetstream", video_status, is_sent=is_sent)
+    assert visit.names[-3:] == ["audio.processed", "video.processed", "bot.done"]
+    (body,) = (each.body for each in visit.once if each.event == "video.processed")
+    assert (body["video_status"], body["status_code"]) == (video_status, code)
+
+
+@pytest.mark.parametrize("form", ["recall", "meetstream"])
+def test_video_that_was_not_asked_for_has_no_webhooks(form: Form) -> None:
+    assert not [name for name in recorded(form).names if name.startswith("video")]
 
 
 def test_an_artifact_that_was_not_asked_for_has_no_webhooks() -> None:

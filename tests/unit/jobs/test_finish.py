@@ -14,7 +14,7 @@ import pytest
 from tests.support.event_sinks import ListSink
 from tests.support.job_parts import context_with, job
 from tests.support.memory_store import Failing, MemoryStore
-from tests.support.sample_manifests import recorded, someone
+from tests.support.sample_manifests import recorded, someone, video, video_segment, with_videos
 from worker.contracts.job import Job
 from worker.contracts.status import BotStatus, Result
 from worker.delivery.bucket_layout import bot_keys
@@ -30,6 +30,7 @@ from worker.jobs.publish import MEETING_PATIENCE
 from worker.jobs.recovery import files_of
 from worker.jobs.recovery_process import RecoveryError
 from worker.jobs.reporter import Reporter
+from worker.jobs.transcode_videos import Transcode
 from worker.lifecycle.ending import Ending
 from worker.manifest.meeting_schema import MeetingLog
 from worker.manifest.merge import RecordedAttempt
@@ -63,6 +64,7 @@ class Setup:
         job: Job = JOB,
         ends: Sequence[int] = (),
         before: BotStatus | None = None,
+        transcode: Transcode | None = None,
     ) -> None:
         self.store = store
         self.ends = ends
@@ -92,6 +94,7 @@ class Setup:
             attempts,
             self.out_of_time,
             self._live_ended,
+            transcode,
         )
 
     async def _live_ended(self) -> None:
@@ -135,6 +138,7 @@ def made(
     (files / "streams").mkdir(parents=True)
     if manifest is not None:
         for name in files_of(manifest, separate_audio=True):
+            (files / name).parent.mkdir(exist_ok=True)
             (files / name).write_bytes(b"sound of " + name.encode())
         (files / "audio_streams.json").write_bytes(msgspec.json.encode(manifest))
     ending = Ending(reason, "", 5.0)
@@ -445,3 +449,171 @@ async def test_a_tape_that_cannot_be_removed_is_no_failure(
     store.before = Failing(RefusedError("no"), wanted=("delete ",))
     assert await setup.finish.run(ENDED) is not None
     assert setup.tapes() == {2}
+
+
+VIDEO_JOB: Final = job(audio_separate_streams=True, video_separate_streams=True)
+ADA: Final = video(1, "Ada Lovelace", video_segment("Ada_webcam", 1.0))
+SHOWN: Final = with_videos(
+    recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))),
+    video(2, "Grace Hopper", video_segment("Grace_webcam", ending="webm", codec="vp8")),
+    video(2, "Grace Hopper", video_segment("Grace_screen", 4.0, 2.0), kind="screenshare"),
+).manifest
+FILM: Final = KEYS.attempt(2).file("video/Grace_webcam_0.webm")
+
+
+def document(store: MemoryStore) -> Manifest:
+    return msgspec.json.decode(store.objects[KEYS.audio_streams], type=Manifest)
+
+
+def status_of(store: MemoryStore) -> BotStatus:
+    return msgspec.json.decode(store.objects[KEYS.status], type=BotStatus)
+
+
+async def test_videos_come_after_all_else_and_the_document_names_only_what_is_there(
+    store: MemoryStore, tmp_path: Path
+) -> None:
+    earlier = with_videos(EARLIER, ADA)
+    store.overwrite(KEYS.attempt(1).file("video/Ada_webcam_0.mp4"), b"film")
+    setup = Setup(store, tmp_path, made(2, tmp_path, SHOWN), recovered=[earlier], job=VIDEO_JOB)
+    seen: list[tuple[str, bool, str | None]] = []
+
+    def before(method: str, key: str) -> None:
+        if method == "put" and "/video/" in key:
+            urls = [segment.url for _, segment in document(store).video_segments()]
+            seen.append((key.rpartition("/")[2], bool(urls), status_of(store).video_status))
+            assert KEYS.attempt(2).file("audio.wav") in store.objects
+
+    store.before = before
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    assert sorted(seen) == [
+        ("Grace_screen_0.mp4", False, "in_progress"),
+        ("Grace_webcam_0.webm", False, "in_progress"),
+    ]
+    assert setup.sink.names == ["bot.stopped", "audio.processed", "video.processed", "bot.done", "bot.result"]
+    merged = document(store)
+    assert [(stream.participant_name, stream.kind) for stream, _ in merged.video_segments()] == [
+        ("Ada Lovelace", "webcam"),
+        ("Grace Hopper", "webcam"),
+        ("Grace Hopper", "screenshare"),
+    ]
+    assert [segment.start_seconds for _, segment in merged.video_segments()] == [1.0, 12.0, 16.0]
+    assert all(f"{KEYS.folder}{segment.url}" in store.objects for _, segment in merged.video_segments())
+    assert status_of(store).video_status == "Success"
+    assert not any("could not be kept" in each for each in result.warnings)
+    assert FILM in {file.key for file in result.files}
+    counters = {name: count for name, count in result.counters.items() if name.startswith("video")}
+    assert counters == {
+        "video_files": 3.0,
+        "video_bytes": 30_000.0,
+        "video_frames": 180.0,
+        "video_frames_lost": 0.0,
+    }
+
+
+async def test_a_job_without_video_says_nothing_of_it(store: MemoryStore, tmp_path: Path) -> None:
+    setup = Setup(store, tmp_path, made(2, tmp_path, GRACE))
+    assert await setup.finish.run(ENDED) is not None
+    assert document(store).video_streams is msgspec.UNSET
+    assert status_of(store).video_status is None
+    assert not any(name.startswith("video") for name in setup.result().counters)
+
+
+@pytest.mark.parametrize("manifest", [GRACE, with_videos(EARLIER).manifest], ids=["old tape", "nobody"])
+async def test_where_nobody_showed_a_video_the_list_is_empty(
+    store: MemoryStore, tmp_path: Path, manifest: Manifest
+) -> None:
+    setup = Setup(store, tmp_path, made(2, tmp_path, manifest), job=VIDEO_JOB)
+    assert await setup.finish.run(ENDED) is not None
+    assert document(store).video_streams == []
+    assert "video.processed" in setup.sink.names
+    assert status_of(store).video_status == "Success"
+
+
+async def test_where_nothing_was_recorded_nobody_waits_for_video(store: MemoryStore, tmp_path: Path) -> None:
+    setup = Setup(store, tmp_path, made(2, tmp_path, None), job=VIDEO_JOB)
+    assert await setup.finish.run(ENDED) is not None
+    assert "video.processed" not in setup.sink.names
+    assert status_of(store).video_status == "Success"
+
+
+@pytest.mark.parametrize(
+    ("lost", "status", "left"),
+    [(("/video/Grace_webcam",), "Success", ["screenshare"]), (("/video/",), "Failed", [])],
+    ids=["one", "all"],
+)
+@pytest.mark.parametrize(
+    "problem", [RefusedError("no"), UnavailableError("no"), OSError("no file")], ids=repr
+)
+async def test_a_video_that_cannot_be_kept_costs_nothing_else(
+    store: MemoryStore,
+    tmp_path: Path,
+    problem: Exception,
+    lost: tuple[str, ...],
+    status: str,
+    left: list[str],
+) -> None:
+    def before(method: str, key: str) -> None:
+        if method == "put" and any(mark in key for mark in lost):
+            raise problem
+
+    put_tape(store, 2)
+    store.before = before
+    setup = Setup(store, tmp_path, made(2, tmp_path, SHOWN), job=VIDEO_JOB, keep_tape=False)
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    assert (result.outcome, result.reason) == ("recorded", "meeting_ended")
+    assert "1 video file of the webcam of Grace Hopper could not be kept." in result.warnings
+    assert [stream.kind for stream, _ in document(store).video_segments()] == left
+    assert status_of(store).video_status == status
+    assert KEYS.attempt(2).file("audio.wav") in store.objects
+    # Another version, or another store, can still make the video of it.
+    assert setup.tapes() == {2}
+
+
+async def test_a_worker_without_time_leaves_videos_to_the_next(store: MemoryStore, tmp_path: Path) -> None:
+    store.before = Failing(UnavailableError("no"), wanted=(f"put {FILM}",))
+    setup = Setup(store, tmp_path, made(2, tmp_path, SHOWN), job=VIDEO_JOB)
+    setup.out_of_time.set()
+    with pytest.raises(UnavailableError, match="another worker"):
+        await setup.finish.run(ENDED)
+    assert f"{KEYS.folder}result.json" not in store.objects
+    assert "audio.processed" in setup.sink.names
+
+
+async def test_videos_are_transcoded_before_their_upload_when_asked_for(
+    store: MemoryStore, tmp_path: Path
+) -> None:
+    def copy(source: Path, target: Path) -> None:
+        target.write_bytes(b"mp4 of " + source.read_bytes())
+
+    async def transcode(source: Path, target: Path) -> None:
+        copy(source, target)
+
+    put_tape(store, 2)
+    own = made(2, tmp_path, SHOWN)
+    setup = Setup(store, tmp_path, own, job=VIDEO_JOB, transcode=transcode, keep_tape=False)
+    assert await setup.finish.run(ENDED) is not None
+    assert FILM not in store.objects
+    film = KEYS.attempt(2).file("video/Grace_webcam_0.mp4")
+    assert store.objects[film] == b"mp4 of sound of video/Grace_webcam_0.webm"
+    # H.264 in MP4 is uploaded as it was sent.
+    share = KEYS.attempt(2).file("video/Grace_screen_0.mp4")
+    assert store.objects[share] == b"sound of video/Grace_screen_0.mp4"
+    own_manifest = msgspec.json.decode(
+        store.objects[KEYS.attempt(2).file("audio_streams.json")], type=Manifest
+    )
+    for manifest in (own_manifest, document(store)):
+        camera, _ = (segment for _, segment in manifest.video_segments())
+        assert (camera.codec, camera.filename) == ("h264", "Grace_webcam_0.mp4")
+        assert camera.size_bytes == len(store.objects[film])
+    # The manifest names what is there, so nothing needs the tape any more.
+    assert setup.tapes() == set()
+
+
+async def test_a_recovered_job_that_was_given_up_has_its_videos(store: MemoryStore, tmp_path: Path) -> None:
+    store.overwrite(KEYS.attempt(1).file("video/Ada_webcam_0.mp4"), b"film")
+    setup = Setup(store, tmp_path, recovered=[with_videos(EARLIER, ADA)], job=VIDEO_JOB)
+    assert await setup.finish.give_up() is not None
+    assert [stream.participant_name for stream, _ in document(store).video_segments()] == ["Ada Lovelace"]
+    assert status_of(store).video_status == "Success"

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.support.fault_proxy import Exchange, Fault, FaultProxy, Request, is_s3
 from tests.support.live_receivers import live_receiver
+from tests.support.live_validators import check_recall
 from tests.support.replayed_jobs import (
     JOB,
     SECONDS,
@@ -30,6 +31,7 @@ from tests.support.replayed_jobs import (
     send_job,
     worker_context,
 )
+from tests.support.timed_connections import TimedConnections, timed_connections
 from tests.support.uploaded_tapes import write_tape
 from tests.support.worker_process import BOT, Cloud
 from worker.browser.injected_scripts import LIVE_LIMITS
@@ -418,6 +420,77 @@ async def test_live_streams_begin_and_end_with_the_recording(stage: Stage) -> No
     assert [each.code for each in status.realtime_endpoints] == ["running", "done"]
     assert status.recording_started_at is not None
     assert stage.sample("live_messages_total", transport="websocket", form="meetstream_audio") > 10
+
+
+async def test_live_streams_begin_anew_in_each_attempt_on_the_clock_of_the_first(stage: Stage) -> None:
+    """The browser dies, then the worker is stopped; another worker finishes the job."""
+    over = asyncio.Event()
+    async with timed_connections() as receiver:
+        endpoint = {
+            "type": "websocket",
+            "url": receiver.url,
+            "events": ["audio_separate_raw.data", "participant_events.speech_on"],
+        }
+        body = {"bot_id": BOT, "meeting_url": JOB["meeting_link"], "bot_name": "Notes"}
+        stage.cloud.jobs.send(
+            msgspec.json.encode(body | {"recording_config": {"realtime_endpoints": [endpoint]}}).decode()
+        )
+        live: dict[str, Any] = {"live": LIVE, "allowed_urls": ("127.0.0.1",)}
+
+        def has_heard(attempt: int) -> bool:
+            return attempt in {each["extra_data"]["attempt"] for each in speakers(receiver)}
+
+        died = asyncio.Event()
+        first = stage.worker(Visit(Reason.BROWSER_DIED, died, is_now=True), Visit(None, is_now=True), **live)
+        running = asyncio.create_task(handle_next(stage.cloud, first))
+        await stage.cloud.until(lambda: has_heard(1))
+        died.set()
+        await stage.cloud.until(lambda: has_heard(2) and stage.call.on_tape.is_set())
+        stage.stop(first)
+        assert await running == 75
+        began = stage.call.began
+        second = stage.worker(Visit(after=over, is_now=True), owner="worker-2", **live)
+        running = asyncio.create_task(handle_next(stage.cloud, second))
+        try:
+            await stage.cloud.until(lambda: has_heard(3))
+        finally:
+            over.set()
+        assert await running == 0
+        await stage.cloud.until(lambda: all(each.closed_at for each in receiver.connections))
+    stage.close()
+    heard = [Counter(who(each) for each in connection.texts) for connection in receiver.connections]
+    assert len(heard) == 6, "events, and one speaker, of each attempt"
+    assert all(len(attempts) == 1 for attempts in heard)
+    assert [each.code for each in receiver.connections] == [1000] * 6
+    assert len({each["id"] for each in speakers(receiver)}) == 1
+    began += stage.call.began
+    for number, start in enumerate(began, start=1):
+        relative = min(at for of, at in sounds(receiver) if of == number)
+        assert relative == pytest.approx(start - began[0] + 0.5, abs=0.05)
+    status = stage.cloud.status()
+    assert status is not None
+    reported = [(each.code, each.attempt) for each in status.realtime_endpoints]
+    assert reported == [("running", 1), ("running", 2), ("running", 3), ("done", 3)]
+
+
+def documents(receiver: TimedConnections) -> list[Any]:
+    return [check_recall(text) for connection in receiver.connections for text in connection.texts]
+
+
+def speakers(receiver: TimedConnections) -> list[Any]:
+    return [each["data"]["data"]["participant"] for each in documents(receiver)]
+
+
+def who(text: str) -> int:
+    """The attempt that a message is of."""
+    attempt: int = check_recall(text)["data"]["data"]["participant"]["extra_data"]["attempt"]
+    return attempt
+
+
+def sounds(receiver: TimedConnections) -> list[tuple[int, float]]:
+    """The attempt and the relative time of each message of sound."""
+    inner = [each["data"]["data"] for each in documents(receiver) if "audio" in each["event"]]
+    return [(each["participant"]["extra_data"]["attempt"], each["timestamp"]["relative"]) for each in inner]
 
 
 async def test_a_receiver_that_refuses_costs_the_recording_nothing_and_is_reported(

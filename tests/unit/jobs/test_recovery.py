@@ -2,18 +2,24 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
+import re
 import socket
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any, Final
 
+import av
 import msgspec
 import psutil
 import pytest
 
 from tests.support.uploaded_tapes import KEYS, events, put_tape, write_tape
+from tests.support.video_streams import encoded
+from tests.support.video_tapes import ListedSources, batches, sent, use_sources, with_video
 from worker.audio.mixer import Sums
 from worker.audio.wav import WavWriter
 from worker.contracts.parse_job import parse_job
@@ -35,7 +41,10 @@ from worker.platforms.registry import Platform
 from worker.rendering import mix_file
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError, ReplayResult, replay
+from worker.roster.video_sources import VideoEvidence, VideoKind, VideoOwner
 from worker.settings import WorkerSettings
+from worker.video.codecs import VideoCodec
+from worker.video.transcoding import transcode
 
 JOB = parse_job(
     b'{"bot_id": "bot-1", "meeting_link": "https://meet.google.com/abc-defg-hij", "audio_separate_streams": true}',
@@ -319,3 +328,84 @@ async def test_the_recovery_process_ends_when_its_standard_input_closes(
         process.stdin.write(msgspec.json.encode(task) + b"\n")
         process.stdin.close()
         assert await asyncio.wait_for(process.wait(), 20) == 1
+
+
+def put_video_tape(store: S3Store, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One person talks for twelve seconds and shows VP8 for two of them."""
+    owner = VideoOwner("spaces/demo/devices/1", VideoKind.WEBCAM, VideoEvidence.STREAM_ID)
+    use_sources(monkeypatch, lambda: ListedSources({"7": owner}))
+    frames = sent(encoded(VideoCodec.VP8, 30), VideoCodec.VP8, 7, begin=3.0)
+    shown = with_video(events(reason="meeting_ended"), batches(frames))
+    put_tape(store, 1, write_tape(folder, shown, video=True))
+
+
+VIDEO: Final = re.compile(r"attempts/0001/files/video/.*\.(webm|mp4)")
+
+
+def videos_in(store: S3Store) -> dict[str, bytes]:
+    return {key: store.get(f"{KEYS.folder}{key}").data for key in keys_in(store) if VIDEO.fullmatch(key)}
+
+
+def test_videos_of_a_tape_are_rendered_and_uploaded_once(
+    store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_video_tape(store, tmp_path / "tape", monkeypatch)
+    (attempt,) = recovered(store, tmp_path / "first")
+    ((stream, segment),) = attempt.manifest.video_segments()
+    assert (stream.kind, segment.codec) == ("webcam", "vp8")
+    assert list(videos_in(store)) == [f"attempts/0001/files/{segment.url}"]
+    before = store.list(KEYS.folder)
+    assert recovered(store, tmp_path / "second") == [attempt]
+    assert store.list(KEYS.folder) == before
+    assert not (tmp_path / "second").exists()
+    # One that a killed worker had not uploaded is made again, and nothing else is touched.
+    (lost,) = (each for each in before if each.key.endswith(segment.url))
+    store.delete(lost.key)
+    assert recovered(store, tmp_path / "third") == [attempt]
+    assert [each._replace(modified=None) for each in store.list(KEYS.folder)] == [
+        each._replace(modified=None) for each in before
+    ]
+
+
+def test_videos_are_transcoded_when_asked_for(
+    store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_video_tape(store, tmp_path / "tape", monkeypatch)
+
+    def recovered_as_mp4(work: Path) -> list[RecordedAttempt]:
+        return recover(
+            store, KEYS, [1], work, platform=Platform.GOOGLE_MEET, separate_audio=True, transcode=transcode
+        )
+
+    (attempt,) = recovered_as_mp4(tmp_path / "first")
+    ((_, segment),) = attempt.manifest.video_segments()
+    assert (segment.codec, segment.url.rpartition(".")[2]) == ("h264", "mp4")
+    ((key, film),) = videos_in(store).items()
+    assert key == f"attempts/0001/files/{segment.url}"
+    with av.open(io.BytesIO(film), "r") as container:
+        (track,) = container.streams.video
+        assert track.codec_context.name == "h264"
+        assert sum(1 for _ in container.decode(track)) == segment.frames == 30
+    assert manifest_of(store, KEYS.attempt(1)) == attempt.manifest
+    assert recovered_as_mp4(tmp_path / "second") == [attempt]
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_video_that_cannot_be_uploaded_costs_no_audio(
+    store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_video_tape(store, tmp_path / "tape", monkeypatch)
+    real = S3Store.put
+
+    def put(self: S3Store, key: str, data: bytes | Path, **options: Any) -> str:
+        if "/video/" in key:
+            raise RefusedError(f"S3: put {key}: AccessDenied")
+        return real(self, key, data, **options)
+
+    monkeypatch.setattr(S3Store, "put", put)
+    (attempt,) = recovered(store, tmp_path / "first")
+    assert videos_in(store) == {}
+    assert {f"attempts/0001/files/{name}" for name in ("audio.wav", "audio_streams.json")} <= keys_in(store)
+    monkeypatch.setattr(S3Store, "put", real)
+    assert recovered(store, tmp_path / "second") == [attempt]
+    assert len(videos_in(store)) == 1

@@ -212,6 +212,37 @@ async def test_the_end_is_written_in_order() -> None:
     assert (desk.status.state, desk.status.audio_status, desk.status.reported) == ("done", "Success", True)
 
 
+@pytest.mark.parametrize(("failed", "video_status"), [(False, "Success"), (True, "Failed")])
+async def test_videos_are_final_after_the_audio(failed: bool, video_status: str) -> None:
+    desk = Desk(its_job=job(video_separate_streams=True))
+    desk.reporter.enter(State.STOPPED, Reason.MEETING_ENDED)
+    await desk.reporter.audio_ready()
+    assert desk.status.video_status == "in_progress"
+    await desk.reporter.video_ready(failed=failed)
+    assert desk.status.video_status == video_status
+    desk.reporter.enter(State.DONE, Reason.MEETING_ENDED)
+    await until(is_written(desk, State.DONE))
+    assert (desk.status.audio_status, desk.status.video_status) == ("Success", video_status)
+    assert desk.sink.names == ["bot.stopped", "audio.processed", "video.processed", "bot.done"]
+    sent = desk.sink.sent[2]
+    assert (sent["video_status"], sent["status_code"]) == (video_status, 500 if failed else 200)
+
+
+@pytest.mark.parametrize(
+    ("asked", "before", "after"), [(True, "in_progress", "Success"), (False, None, None)]
+)
+async def test_where_nothing_was_recorded_no_video_is_waited_for(
+    asked: bool, before: str | None, after: str | None
+) -> None:
+    desk = Desk(its_job=job(video_separate_streams=asked))
+    desk.reporter.enter(State.JOINING)
+    await until(is_written(desk, State.JOINING))
+    assert desk.status.video_status == before
+    await desk.reporter.audio_missing()
+    assert desk.status.video_status == after
+    assert desk.sink.names == ["bot.joining"]
+
+
 async def test_a_result_that_cannot_be_sent_is_not_written_as_reported() -> None:
     desk = Desk()
     desk.reporter.enter(State.DONE, Reason.MEETING_ENDED)

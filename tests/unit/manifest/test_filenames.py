@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.manifest.filenames import MAX_FILE_NAME_BYTES, display_name, file_name, live_file_name, stream_id
+from worker.manifest.filenames import (
+    MAX_FILE_NAME_BYTES,
+    display_name,
+    file_name,
+    live_file_name,
+    stream_id,
+    video_file_name,
+)
 
 DEVICE = "spaces/abc/devices/7"
 HOSTILE = [
@@ -81,10 +88,14 @@ def test_file_names_and_stream_ids_are_safe_for_any_name(
     live = live_file_name(name, participant_id or "", csrc)
     assert live.endswith(".wav")
     assert len(live.encode()) <= MAX_FILE_NAME_BYTES
+    video = video_file_name(name, participant_id, str(csrc), segment, "screenshare", "webm")
+    assert video.endswith(f"_{segment}_screenshare.webm")
+    assert len(video.encode()) <= MAX_FILE_NAME_BYTES
     for text in (
         stream_id(name, participant_id, csrc),
         file_name(name, participant_id, csrc, segment)[:-5],
         live[:-4],
+        video[:-5],
     ):
         assert is_safe(text)
         assert not text.startswith(("-", "_"))

@@ -25,6 +25,7 @@ CALLS: dict[Platform, CallFactory] = {
 ENTRY: Final = """
 from worker.platforms.address import MeetingAddress
 from worker.platforms.meet.roster import MeetRosterDecoder
+from worker.platforms.meet.video_sources import MeetVideoSources
 from worker.platforms.registry import AudioKind, PlatformEntry, no_short_form
 from worker.roster.chat import no_chat
 from worker.roster.speaking import no_hints
@@ -50,6 +51,7 @@ entry = PlatformEntry(
     identify=None,
     longest_alone=None,
     is_roster_push=None,
+    open_video_sources=MeetVideoSources,
     {selectors}
 )
 """

@@ -12,7 +12,7 @@ from tests.support.tapes import feed_all
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform, UnknownPlatformError
 from worker.recording.recorder import Recorder
-from worker.rendering.deferred import DeferredRenderer, NothingRecordedError
+from worker.rendering.deferred import HELD_VIDEO_BYTES, DeferredRenderer, NothingRecordedError
 from worker.rendering.progress import Progress
 from worker.rendering.renderer import Renderer
 from worker.tape.events import (
@@ -21,6 +21,8 @@ from worker.tape.events import (
     StateChanged,
     TapeEvent,
     TapeStarted,
+    VideoBatch,
+    VideoFrame,
 )
 from worker.tape.reader import read_tape
 from worker.tape.writer import TapeWriter
@@ -165,3 +167,34 @@ def test_first_frame_logged_is_when_the_first_frames_were_written(tmp_path: Path
     assert recorder.first_frame_logged == EPOCH + 9
     assert [type(event) for event in seen] == [StateChanged, FrameBatch]
     recorder.finish()
+
+
+def video(number: int, at: float, size: int = 1) -> VideoBatch:
+    frame = VideoFrame(0, 1, (), 0, None, 0, 0, True, 0, 0, 96, "video/VP8", at, bytes(size))
+    return VideoBatch(1, number, 0, [frame])
+
+
+def held_video(*batches: tuple[VideoBatch, float]) -> list[int]:
+    """The numbers of the batches that a renderer gets of those logged before the recording began."""
+    renderer = RendererDouble(Platform.GOOGLE_MEET)
+    deferred = DeferredRenderer(lambda _: renderer, Platform.GOOGLE_MEET)
+    for event, logged in batches:
+        deferred.feed(event, logged)
+    deferred.feed(RecordingStarted(at=EPOCH), EPOCH)
+    assert isinstance(renderer.fed[0], RecordingStarted)
+    return [event.sequence for event in renderer.fed if isinstance(event, VideoBatch)]
+
+
+def test_video_from_shortly_before_the_recording_is_kept() -> None:
+    ages = (20.0, 12.0, 9.0, 1.0)
+    assert held_video(*((video(number, EPOCH - age), EPOCH - age) for number, age in enumerate(ages))) == [
+        2,
+        3,
+    ]
+
+
+def test_video_from_before_the_recording_is_kept_up_to_a_number_of_bytes() -> None:
+    third = HELD_VIDEO_BYTES // 3
+    early = [(video(number, EPOCH - 1, third), EPOCH - 1) for number in range(5)]
+    assert held_video(*early) == [2, 3, 4]
+    assert held_video((video(0, EPOCH - 1, HELD_VIDEO_BYTES + 1), EPOCH - 1)) == []

@@ -49,8 +49,22 @@ def test_the_recording_gets_the_replicas_url_and_chromium_arguments(
     assert os.environ[demo.CHROMIUM_ARGS] == "--mine"
 
 
-def cli_demo(tmp_path: Path) -> int:
+def test_video_is_recorded_when_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    def record(arguments: list[str]) -> int:
+        seen.append(arguments)
+        return 2
+
+    monkeypatch.setattr(demo, "main", record)
+    assert cli_demo(tmp_path, "--video") == 2
+    assert [arguments[-1] for arguments in seen] == ["--video"]
+
+
+def cli_demo(tmp_path: Path, *more: str) -> int:
     """Runs ``meetstems demo`` without the handling of errors in the command line."""
-    options = cli._parser().parse_args(["demo", "--scenario", "silent", "--output", str(tmp_path / "out")])
+    options = cli._parser().parse_args(
+        ["demo", "--scenario", "silent", "--output", str(tmp_path / "out"), *more]
+    )
     exit_code: int = options.run(options)
     return exit_code

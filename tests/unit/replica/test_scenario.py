@@ -9,7 +9,8 @@ from fixtures.replica.scenario import Scenario, ScenarioError, load_scenario, sc
 from fixtures.replica.voices import VoiceError
 
 PERSON = '[[participants]]\nname = "A"\nvoice = "aria"\ncsrc = 7\n'
-EXPECTED = """crowd dtx encoded-path handover late-names lossy reconnect rejoin silent skewed slot-moves standup wrap"""
+EXPECTED = """crowd dtx encoded-path handover late-names lossy reconnect rejoin silent skewed slot-moves
+standup standup-video wrap"""
 
 
 def write(tmp_path: Path, text: str) -> str:
@@ -26,13 +27,14 @@ def test_all_expected_scenarios_exist() -> None:
 def test_a_committed_scenario_is_valid(name: str) -> None:
     scenario = load_scenario(name)
     assert scenario.participants
-    assert scenario.duration == 42 if name == "standup" else 12 <= scenario.duration <= 25
+    assert scenario.duration == 42 if name == "standup" else 12 <= scenario.duration <= 26
     for person in scenario.participants:
         assert all(end <= scenario.duration for _, end in person.says)
 
 
 @pytest.mark.parametrize(
-    "name", [name for folder in ("tape", "teams", "teams-wire", "wire") for name in scenario_names(folder)]
+    "name",
+    [name for folder in ("tape", "teams", "teams-wire", "video", "wire") for name in scenario_names(folder)],
 )
 def test_everybody_in_a_committed_scenario_speaks_before_its_end(name: str) -> None:
     scenario = load_scenario(name)
@@ -58,6 +60,10 @@ def test_late_names_has_a_late_name_one_after_leaving_and_a_missing_one() -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            'title = "t"\nduration = 1.0\nplatform = "microsoft_teams"\n[video]\ncodec = "vp8"\n',
+            "scenario own.toml: video.codec: 'vp8' on Teams, expected 'h264'",
+        ),
         ("duration = ", "own.toml"),
         ('title = "x"\nduration = 0', "$.duration"),
         ('title = "x"\nduration = 1\ncolour = 3', "colour"),

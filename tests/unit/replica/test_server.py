@@ -21,6 +21,7 @@ from fixtures.replica.meet import roster
 from fixtures.replica.meet.chat_pb2 import OutgoingMessage
 from fixtures.replica.meet.roster_pb2 import CollectionsMessage, SyncResponse, User
 from fixtures.replica.meet.site import SYNC_PATH
+from fixtures.replica.meet.video import Shown, VideoLayout
 from fixtures.replica.scenario import Media, Page, Participant, Roster, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.site import PageProtocolError
@@ -40,6 +41,7 @@ class SilentMedia:
         self.on_retire: Callable[[], Awaitable[None]] | None = None
         self.on_renegotiate: Callable[[], Awaitable[None]] | None = None
         self.started_at: float | None = None
+        self.layout = VideoLayout(MEETING)
         self.answers: list[str] = []
         """The page's, to the server's offers."""
         self.offers: list[str] = []
@@ -63,6 +65,12 @@ class SilentMedia:
     async def answer(self, offer_sdp: str) -> str:
         self.offers.append(offer_sdp)
         return f"answer to {offer_sdp}"
+
+    async def renegotiation_answer(self, offer_sdp: str) -> str:
+        return await self.answer(offer_sdp)
+
+    def set_video(self, lines: list[Shown | None]) -> None:
+        self.layout.lines = lines
 
     def allow_start(self) -> None:
         self.started_at = time.time()

@@ -105,7 +105,7 @@ async def test_nothing_is_deleted_of_a_bot_at_work_of_others_or_of_none(api: Api
             assert (answer.status_code, answer.json()["code"]) == (400, "cannot_command_unfinished_bot")
             others = "audio_mixed" if kind == "audio_separate" else "audio_separate"
             assert (await client.delete(f"/api/v1/{others}/{document['id']}")).status_code == 404
-        for kind in ("transcript", "video_mixed", "video_separate"):
+        for kind in ("transcript", "video_mixed"):
             assert (await client.delete(f"/api/v1/{kind}/{found['audio_mixed']['id']}")).status_code == 404
     assert listed(api, bot_id) == files
 

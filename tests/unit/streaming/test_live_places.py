@@ -118,15 +118,29 @@ def test_places_are_right_from_the_packet_on_that_shows_the_path(
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])
-def test_nothing_is_concealed_before_a_packet_that_goes_back(missing: int) -> None:
-    """It would lie where that packet goes."""
-    late = [PATH + (0.02 * missing if n < 50 else 0.0) for n in range(100)]
+@pytest.mark.parametrize("earlier", [0.01, 0.02, 0.06])
+def test_nothing_is_concealed_before_a_packet_that_goes_back(missing: int, earlier: float) -> None:
+    """It would lie where that packet goes. What is missing beyond that is silent. 10 ms are no reason to go back."""
+    late = [PATH + (earlier if n < 50 else 0.0) for n in range(100)]
     frames = [frame(n, delay=late[n]) for n in range(100) if not 50 <= n < 50 + missing]
     driven = drive(a_call(frames), 16_000)
     spoken = sum(len(chunk.pcm) for chunk in driven.pcm[7])
-    assert spoken == 2 * 320 * (len(frames) + (missing if missing == 1 else 0)), (
-        "20 ms are no reason to go back"
-    )
+    back = 0 if earlier == 0.01 else round(earlier / 0.02)
+    assert spoken == 2 * 320 * (len(frames) + max(0, missing - back))
+
+
+@pytest.mark.parametrize("jitter", [0.02, 0.04, 0.06])
+def test_turns_begin_at_their_places_although_their_first_packets_are_late(jitter: float) -> None:
+    """The first packets of a turn wait for those behind them by as much as packets are late on this network."""
+    late = delays(Weather(jitter, 0.0, 0.0, 1.0, 4.0, 5), 3_000)
+    spoken = [n for n in range(3_000) if n % TURN < TURN - 20]
+    frames = [
+        frame(n, csrc=7 + (n // TURN) % 2, sequence=sequence, delay=late[n])
+        for sequence, n in enumerate(spoken)
+    ]
+    found = errors(drive(a_call(frames), None))
+    assert found.keys() == set(spoken)
+    assert max(map(abs, found.values())) <= 0.04
 
 
 @pytest.mark.parametrize("late", [0.2, 0.5, 1.0])

@@ -18,6 +18,7 @@ from tests.support.live_driving import LiveDrive, drive, recut
 from tests.support.live_streams import ZERO, a_call, frame, sent_by
 from tests.support.tapes import with_log_times
 from worker.audio.opus import is_silence
+from worker.audio.pcm_chunks import MOST_BEHIND
 from worker.contracts.live_items import Isolation, LiveMix, LiveOpus, LivePcm
 from worker.platforms.registry import Platform
 from worker.stems.overflow import MOST_SOURCES
@@ -125,7 +126,7 @@ def test_inside_speech_the_pcm_has_no_gap_and_as_many_samples_as_time_passes(
     for source, chunks in driven.pcm.items():
         for one, other in pairwise(chunks):
             end = one.position + len(one.pcm) // 2 * 3
-            assert other.position == end or other.position - end > 9_600 or other.position < end - 1_200
+            assert other.position == end or other.position - end > 9_600 or other.position < end - MOST_BEHIND
         packets = driven.packets[source]
         assert chunks[0].position == packets[0].position
         end = chunks[-1].position + len(chunks[-1].pcm) // 2 * 3

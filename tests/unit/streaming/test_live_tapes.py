@@ -14,6 +14,7 @@ import pytest
 from fixtures.tapes import expect
 from tests.support.live_driving import LiveDrive, drive, recut
 from worker.audio.decoder import Samples, SpeechDecoder
+from worker.audio.pcm_chunks import MOST_BEHIND
 from worker.contracts.live_items import Isolation, LiveMix, LiveOpus, LivePcm
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
@@ -216,7 +217,7 @@ def test_chunks_are_short_and_follow_one_another(name: str, pairs: dict[str, Pai
         for chunk in chunks:
             assert 0 < len(chunk.pcm) <= 9_600
             if end is not None:
-                assert chunk.position >= end - 1_200 or chunk.position in starts
+                assert chunk.position >= end - MOST_BEHIND or chunk.position in starts
             end = chunk.position + len(chunk.pcm) // 2
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,12 +14,12 @@ from worker.tape.events import OPUS_MIME_TYPE, Frame
 DEADLINE = 0.06
 
 
-def frame(number: int, arrival: float) -> Frame:
+def frame(number: int, arrival: float, csrc: int = 7) -> Frame:
     payload = b"\xf8" + number.to_bytes(4, "big") + bytes(20)
     return Frame(
         0,
         6666,
-        (7,),
+        (csrc,),
         (65_500 + number) & 0xFFFF,
         960 * number,
         111,
@@ -80,6 +82,31 @@ def test_what_fills_the_gap_releases_what_waits() -> None:
     buffer.push(frame(2, 0.04), 0.04)
     buffer.push(frame(1, 0.05), 0.05)
     assert released(buffer, 0.05) == [1, 2]
+
+
+def test_the_first_packet_of_another_source_waits_for_the_jitter_or_the_deadline() -> None:
+    for jitter, waits in ((0.0, 0.0), (0.03, 0.03), (0.5, DEADLINE)):
+        buffer = PromptBuffer(DEADLINE, jitter=partial(float, jitter))
+        buffer.push(frame(0, 0.0), 0.0)
+        assert released(buffer, DEADLINE) == [0]
+        for number, arrival in ((1, 1.0), (2, 1.01)):
+            buffer.push(frame(number, arrival, csrc=8), arrival)
+        if waits:
+            assert released(buffer, 1.0 + waits - 0.001) == []
+        assert released(buffer, 1.0 + waits) == [1, 2], "the second is in sequence"
+        buffer.push(frame(3, 1.04, csrc=8), 1.04)
+        assert released(buffer, 1.04) == [3]
+
+
+def test_a_packet_that_was_put_back_waits_for_the_deadline() -> None:
+    buffer = begun()
+    for number in (1, 2):
+        buffer.push(frame(number, 5.0), 5.0)
+    for packet in buffer.release(5.0):
+        buffer.put_back(packet, packet.arrival + 1.5)
+        break
+    assert released(buffer, 5.0 + DEADLINE - 0.001) == []
+    assert released(buffer, 5.0 + DEADLINE) == [1, 2]
 
 
 @settings(max_examples=200, deadline=None)

@@ -8,7 +8,8 @@ import msgspec
 class Dialog(msgspec.Struct, frozen=True, kw_only=True):
     """A modal dialog: its visible text, and labels and texts of its buttons. ``ok``: it has a button that acknowledges it.
 
-    ``question`` is the text outside of buttons, ``answers`` has one label for each button.
+    ``question`` is the text outside of buttons, ``answers`` has one label for each button. ``layouts``: it is the dialog of
+    layouts, which only the bot opens.
     """
 
     text: str
@@ -16,6 +17,21 @@ class Dialog(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool = False
     question: str = ""
     answers: list[str] = []
+    layouts: bool = False
+
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice in the dialog of layouts."""
+
+    label: str
+    chosen: bool
+
+
+class Slider(msgspec.Struct, frozen=True, kw_only=True):
+    """The slider for the number of tiles, in the dialog of layouts."""
+
+    value: int
+    most: int
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +42,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     ``name`` is the content of the name field, None without one; ``buttons`` are labels and texts of buttons that are visible
     and can be pressed. ``text`` is the visible text outside live regions, ``announced`` the text in them; both are empty where
     the text was not read.
+
+    Only where video is recorded: ``layouts`` are the choices of the dialog of layouts and ``slider`` is its slider, where it
+    is open, and ``presented`` counts the presentations that are shown.
 
     Whatever lies in an element of signs.WRITTEN is left out of buttons, headings, dialogs and texts: people wrote it. Live
     regions (WAI-ARIA) hold texts of the platform's own, too: a lobby's, and notices with names and messages.
@@ -43,3 +62,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     dialogs: list[Dialog] = []
     text: str = ""
     announced: str = ""
+    layouts: list[Layout] = []
+    slider: Slider | None = None
+    presented: int = 0

@@ -64,6 +64,18 @@ def harvest_outputs(data: bytes) -> list[tuple[str, str]]:
     return pairs
 
 
+def harvest_video_outputs(data: bytes) -> list[tuple[str, str]]:
+    """All (stream id, device id) pairs of videos: messages whose field 2 says video, with a text in field 4 and a device id in
+    field 6.
+    """
+    pairs = []
+    for fields in _messages(data):
+        stream_id, device_id = _text(fields, 4), _device_id(fields, 6)
+        if stream_id and device_id and fields.get(2) == [_VIDEO]:
+            pairs.append((stream_id, device_id))
+    return pairs
+
+
 def harvest_names(data: bytes) -> list[tuple[str, str]]:
     """All (device id, name) pairs: messages with a device id in field 1 and a name in field 2, else in field 29."""
     pairs = []

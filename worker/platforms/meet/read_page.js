@@ -3,14 +3,16 @@
  * costs the browser a layout, only when asked to or when no call is visible.
  *
  * @param {{elements: Record<string, string>, inCallView: string[], tile: string, phantomTile: string, nameField: string,
- *          leave: string, dialog: string, dialogOk: string, written: string, live: string, withText: boolean}} wanted  CSS selectors;
- *          `inCallView` holds names of elements
+ *          leave: string, dialog: string, dialogOk: string, written: string, live: string, withText: boolean,
+ *          layouts: {dialog: string, choice: string, slider: string} | null}} wanted  CSS selectors; `inCallView` holds names of
+ *          elements
  * @param {(root: HTMLElement, leftOut: string) => string} textWithout  page_text.js
  */
 (wanted, textWithout) => {
   const MAX_TEXT = 20000;
   const MAX_BUTTONS = 200;
   const MAX_LABEL = 100;
+  const MAX_CHOICES = 20;
   /** @param {Element} element */
   const visible = (element) => element.checkVisibility({ visibilityProperty: true });
   /** @param {string} selector */
@@ -38,6 +40,16 @@
   const live = withText
     ? [...document.querySelectorAll(wanted.live)].filter((region) => visible(region) && !region.parentElement?.closest(wanted.live))
     : [];
+  /** @param {string} selector */
+  const inputs = (selector) => /** @type {HTMLInputElement[]} */ ([...document.querySelectorAll(selector)]);
+  const layouts = wanted.layouts ? [...document.querySelectorAll(wanted.layouts.dialog)].filter(visible) : [];
+  const choices = wanted.layouts && layouts.length ? inputs(wanted.layouts.choice).slice(0, MAX_CHOICES) : [];
+  const [slider] = wanted.layouts && layouts.length ? inputs(wanted.layouts.slider).filter(visible) : [];
+  /** @param {Element} tile */
+  const isPresentation = (tile) => {
+    const media = tile.getAttribute("data-tile-media-id");
+    return media !== null && media !== tile.getAttribute("data-participant-id") && visible(tile);
+  };
   const name = /** @type {HTMLInputElement | undefined} */ (
     [...document.querySelectorAll(wanted.nameField)].find(visible)
   );
@@ -58,9 +70,16 @@
       question: text(dialog, `${wanted.written}, ${BUTTONS}`),
       buttons: labelsOfButtons(dialog).flat(),
       answers: labelsOfButtons(dialog).map((labels) => labels[0] ?? ""),
+      layouts: layouts.includes(dialog),
       ok: [...document.querySelectorAll(wanted.dialogOk)].some((button) => dialog.contains(button) && usable(button)),
     })),
     text: withText ? text(document.body, `${wanted.written}, ${wanted.live}`) : "",
     announced: live.map((region) => text(region, wanted.written)).join("\n"),
+    layouts: choices.map((choice) => ({
+      label: (choice.labels?.[0]?.textContent ?? choice.getAttribute("aria-label") ?? "").trim().slice(0, MAX_LABEL),
+      chosen: choice.checked,
+    })),
+    slider: slider ? { value: Math.round(Number(slider.value)), most: Math.round(Number(slider.max) || 0) } : null,
+    presented: wanted.layouts ? tiles.filter(isPresentation).length : 0,
   };
 }

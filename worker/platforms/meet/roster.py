@@ -31,17 +31,20 @@ from worker.platforms.meet.protobuf_harvest import (
     harvest_names,
     harvest_outputs,
     harvest_users,
+    harvest_video_outputs,
     is_protobuf,
 )
 from worker.platforms.meet.tiles import presenter, shown_name, waits
 from worker.reasons import Reason
 from worker.roster.roster import CallOver, Device, Evidence, Roster, Status
 from worker.roster.sources import LOUDEST_MARKER
-from worker.roster.tenures import SourceOwners
+from worker.roster.tenures import MAX_SOURCES, SourceOwners
 from worker.tape.events import ChannelMessage, DocumentClosed, RosterResponse, TapeEvent, TilesSeen
 
 MAX_DEVICES = 10_000
 MAX_NAME_CHARACTERS = 1_000
+MAX_STREAM_CHARACTERS = 200
+"""Of a video's stream id; one that is longer is ignored."""
 
 _VIDEO = 2
 _IS_US_FIELD = 7
@@ -76,6 +79,9 @@ class MeetRosterDecoder:
         self.harvested = 0
         self._devices: dict[str, _DeviceFacts] = {}
         self._owners = SourceOwners()
+        self._video_owners = SourceOwners()
+        """By the number that ``_videos`` gives a stream id."""
+        self._videos: dict[str, int] = {}
         self._document = 0
         """The document of the message that is being read."""
         self._at = 0.0
@@ -117,6 +123,25 @@ class MeetRosterDecoder:
         """See RosterDecoder."""
         return self._owners.tenure(source, at)
 
+    def owner_in(self, source: int, tenure: int) -> str | None:
+        """The device whose source that is in this tenure, by the platform's messages; None: not known. A number in a tile may
+        be its sound's or its video's.
+        """
+        owner = self._owners.owner_in(source, tenure)
+        named = owner is not None and any(each.strength > Evidence.TILES.strength for each in owner.evidence)
+        return owner.device_id if owner is not None and named else None
+
+    def video_tenure(self, stream_id: str, at: float) -> int:
+        """The number of the tenure of a video's media stream at ``at``, as known by now; 0 for its first owner."""
+        number = self._videos.get(stream_id)
+        return 0 if number is None else self._video_owners.tenure(number, at)
+
+    def video_owner_in(self, stream_id: str, tenure: int) -> str | None:
+        """The device whose output the media stream is in this tenure; None: not known."""
+        number = self._videos.get(stream_id)
+        owner = None if number is None else self._video_owners.owner_in(number, tenure)
+        return None if owner is None else owner.device_id
+
     def _observe_collections(self, payload: bytes) -> None:
         data = unpack(payload)
         if data is None:
@@ -130,6 +155,9 @@ class MeetRosterDecoder:
         self._apply_outputs(outputs, Evidence.COLLECTIONS)
         self._apply_users(users, Evidence.COLLECTIONS)
         self._apply_cameras(outputs)
+        videos = [(each.stream_id, each.device_id) for each in outputs if each.type == _VIDEO]
+        for stream_id, device_id in videos if outputs else harvest_video_outputs(data):
+            self._assign_video(stream_id, device_id)
         if not outputs:
             self._harvest(data, Evidence.COLLECTIONS, names_too=not users)
 
@@ -171,7 +199,7 @@ class MeetRosterDecoder:
                 facts.missing_since = self._at
             elif self._at - facts.missing_since >= MISSING_FOR:
                 facts.show(Status.OUT, Evidence.RPC, self._document, self._at)
-                self._owners.show(device_id, gone=True, at=self._at)
+                self._show(device_id, gone=True)
 
     def _observe_tiles(self, event: TilesSeen) -> None:
         for tile in event.tiles:
@@ -211,7 +239,7 @@ class MeetRosterDecoder:
                 evidence is Evidence.RPC and facts.left_before(self._document, self._at)
             ):
                 facts.show(_STATUS[user.status], evidence, self._document, self._at)
-                self._owners.show(user.device_id, gone=facts.status.is_gone, at=self._at)
+                self._show(user.device_id, gone=facts.status.is_gone)
             facts.is_us |= user.HasField("is_us") or _has_unknown(user, _IS_US_FIELD)
             facts.is_host |= bool(user.is_host)
             facts.parent_id = user.parent_device_id or facts.parent_id
@@ -235,6 +263,18 @@ class MeetRosterDecoder:
         if known is None and device_id and len(self._devices) < MAX_DEVICES:
             known = self._devices[device_id] = _DeviceFacts(device_id)
         return known
+
+    def _show(self, device_id: str, *, gone: bool) -> None:
+        self._owners.show(device_id, gone=gone, at=self._at)
+        self._video_owners.show(device_id, gone=gone, at=self._at)
+
+    def _assign_video(self, stream_id: str, device_id: str) -> None:
+        if not (0 < len(stream_id) <= MAX_STREAM_CHARACTERS and DEVICE_ID.fullmatch(device_id)):
+            return
+        if stream_id not in self._videos and len(self._videos) >= MAX_SOURCES:
+            return
+        number = self._videos.setdefault(stream_id, len(self._videos))
+        self._video_owners.assign(number, device_id, Evidence.COLLECTIONS, self._at)
 
     def _assign(self, stream_id: str, device_id: str, evidence: Evidence) -> None:
         source = _parse_source(stream_id)

@@ -10,9 +10,9 @@ from msgspec import structs
 
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.meet import signs as meet
-from worker.platforms.meet.facts import Dialog, Facts
+from worker.platforms.meet.facts import Dialog, Facts, Layout
 from worker.platforms.meet.idle_question import is_asked_alone, staying_answer
-from worker.platforms.page_actions import Click, FillName, Step
+from worker.platforms.page_actions import Click, FillName, MoveSlider, Step
 from worker.platforms.signs import Sign, button, first_said, plain
 from worker.reasons import Reason
 
@@ -22,6 +22,10 @@ _NO_WAY_IN: Final = "page.no_way_in"
 _CERTAIN_TILES: Final = 2
 """Participants with a tile, ourselves among them, that no lobby shows."""
 
+
+_LAYOUTS: Final = 4
+_PLACE_OF_TILED: Final = 1
+"""In the dialog of layouts: Auto, Tiled, Spotlight, Sidebar."""
 
 _MORE_THAN_A_LABEL: Final = re.compile(
     r"(?: without (?:your )?(?:microphone|camera)(?:(?:,? and| &) (?:microphone|camera))?)?(?:\s*[-\u2013\u2014,(:\u00b7].*)?",
@@ -74,6 +78,8 @@ def steps(facts: Facts) -> Iterator[Step]:
     for dialog in facts.dialogs:
         words = _own_words(dialog, facts)
         yield from _dialog_steps(dialog, words)
+        if dialog.layouts:
+            continue
         if in_call_view and not _is_known(words) and (answer := staying_answer(dialog, facts)) is not None:
             yield _in_dialog(answer)
     in_the_way = (meet.GOT_IT,) if in_call_view else (meet.WITHOUT_ACCOUNT, meet.IN_THE_WAY)
@@ -94,11 +100,36 @@ def steps(facts: Facts) -> Iterator[Step]:
         yield Click(button(label))
 
 
+def layout_steps(facts: Facts) -> Iterator[Step]:
+    """The steps to the layout with the most videos, and out of its dialog again. What else asks for an answer comes first."""
+    if any(not dialog.layouts for dialog in facts.dialogs):
+        return
+    if meet.LAYOUT.name in facts.elements:
+        tiled = _tiled(facts.layouts)
+        if tiled is not None and not facts.layouts[tiled].chosen:
+            yield Click(f'{meet.LAYOUT.selector} >> input[type="radio"] >> nth={tiled}')
+        elif (most := _missing_tiles(facts)) is not None:
+            yield MoveSlider(meet.LAYOUT_SLIDER.selector, most)
+        yield Click(meet.CLOSE_LAYOUT.selector)
+    elif meet.LAYOUT_ITEM.name in facts.elements:
+        yield Click(meet.LAYOUT_ITEM.selector)
+    elif label := _offered(meet.LAYOUT_ITEM.labels, facts.buttons):
+        yield Click(button(label))
+    elif meet.MORE_OPTIONS.name in facts.elements:
+        yield Click(meet.MORE_OPTIONS.selector)
+
+
+def has_most_tiles(facts: Facts) -> bool:
+    """Whether the dialog of layouts shows that the wanted layout is chosen."""
+    tiled = _tiled(facts.layouts)
+    return tiled is not None and facts.layouts[tiled].chosen and _missing_tiles(facts) is None
+
+
 def is_unanswerable(facts: Facts) -> bool:
     """Whether the page asks the bot, alone in a call, something of which neither words nor structure tell the answer."""
     in_call_view = any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW)
     return in_call_view and any(
-        not _is_known(_own_words(dialog, facts))
+        not (dialog.layouts or _is_known(_own_words(dialog, facts)))
         and is_asked_alone(dialog, facts)
         and staying_answer(dialog, facts) is None
         for dialog in facts.dialogs
@@ -108,6 +139,23 @@ def is_unanswerable(facts: Facts) -> bool:
 def asks(step: Step, facts: Facts) -> bool:
     """Whether the step, chosen from ``facts``, asks to join, or joins."""
     return isinstance(step, Click) and step == _joining(facts)
+
+
+def _tiled(layouts: list[Layout]) -> int | None:
+    """The place of the layout with tiles; None where it is not known."""
+    labels = [layout.label for layout in layouts]
+    by_label = next((at for at, label in enumerate(labels) if label in meet.TILED.labels), None)
+    if by_label is not None:
+        return by_label
+    return _PLACE_OF_TILED if len(labels) == _LAYOUTS else None
+
+
+def _missing_tiles(facts: Facts) -> int | None:
+    """The number to which the slider is to be moved; None where it need not be, or there is none."""
+    if facts.slider is None:
+        return None
+    most = min(facts.slider.most, meet.MOST_TILES)
+    return most if facts.slider.value < most else None
 
 
 def _joining(facts: Facts) -> Click | None:

@@ -7,13 +7,16 @@ how reliable a sign is: ``observed`` was seen by several public bots, ``public b
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from worker.platforms.signs import Sign
 from worker.reasons import Reason
 
 CHAT_LIMIT: Final = 500
 """UTF-16 code units of one chat message, by Meet's own field."""
+
+MOST_TILES: Final = 16
+"""Tiles that the bot asks for; Meet offers up to 49, of which a window of 1280 by 720 pixels does not show more."""
 
 LONGEST_ALONE: Final = 300.0
 """Seconds that one may be alone in a call before Meet asks whether they are still there; unanswered for two minutes more, it
@@ -189,6 +192,44 @@ MENU: Final = Sign(
     selectors=('[role="menu"]',),
     evidence_for="a menu is open",
     source="observed in captures of 2026",
+)
+LAYOUT_ITEM: Final = Sign(
+    name="call.layout_item",
+    selectors=(
+        '[role="menuitem"][jsname="WZerud"]',
+        '[role="menuitem"][aria-label="Adjust view"]',
+        '[role="menuitem"][aria-label="Change layout"]',
+    ),
+    labels=("Adjust view", "Change layout"),
+    evidence_for="opens the dialog of layouts",
+    source="observed; the first, for pages in other languages, public bot",
+)
+LAYOUT: Final = Sign(
+    name="layout",
+    selectors=('[role="dialog"]:has(input[type="radio"])',),
+    evidence_for="the dialog of layouts is open",
+    source="public bots choose in it; that its choices are radio buttons is inference",
+)
+TILED: Final = Sign(
+    name="layout.tiled",
+    labels=("Tiled", "Tiled (legacy)"),
+    evidence_for="the layout with the most videos of one size",
+    source="observed. In other languages its place is: the second of four, which is inference",
+)
+LAYOUT_SLIDER: Final = Sign(
+    name="layout.tiles",
+    selectors=('[role="dialog"]:has(input[type="radio"]) input[type="range"]',),
+    evidence_for="how many tiles are shown at most, in the dialog of layouts",
+    source="Google's help names the slider; its markup is inference",
+)
+CLOSE_LAYOUT: Final = Sign(
+    name="layout.close",
+    selectors=(
+        '[role="dialog"]:has(input[type="radio"]) button[aria-label^="Close"]',
+        '[role="dialog"]:has(input[type="radio"]) button[data-mdc-dialog-action="close"]',
+    ),
+    evidence_for="closes the dialog of layouts, beside Escape",
+    source="public bot; the second inference",
 )
 SETTINGS_ITEM: Final = Sign(
     name="call.settings_item",
@@ -519,7 +560,8 @@ SIGNS: Final = (
     *WAITING,
     *(CALL_CONTROLS, LEAVE, TILE, PHANTOM_TILE, CHAT, CHAT_FIELD),
     *(PEOPLE, PEOPLE_CHIP, PEOPLE_ROW),
-    *(MORE_OPTIONS, MENU, SETTINGS_ITEM, SETTINGS, GENERAL_TAB, LEAVE_EMPTY_CALLS, CLOSE_SETTINGS),
+    *(MORE_OPTIONS, MENU, LAYOUT_ITEM, LAYOUT, TILED, LAYOUT_SLIDER, CLOSE_LAYOUT),
+    *(SETTINGS_ITEM, SETTINGS, GENERAL_TAB, LEAVE_EMPTY_CALLS, CLOSE_SETTINGS),
     *(DIALOG, DIALOG_OK, CONSENT, NOTICE, STILL_THERE, GOT_IT, RECORDING_DENIED),
     *REFUSALS,
     *ENDS,
@@ -531,8 +573,10 @@ SIGNS: Final = (
 IN_CALL_VIEW: Final = (CALL_CONTROLS, LEAVE)
 ELEMENTS: Final = (*IN_CALL_VIEW, MICROPHONE_ON, CAMERA_ON, JOIN_BUTTON, CAPTCHA, LAST_PAGE, COUNTDOWN, HOME)
 """The signs whose names Facts.elements can contain."""
+LAYOUT_ELEMENTS: Final = (MORE_OPTIONS, MENU, LAYOUT_ITEM, LAYOUT, CLOSE_LAYOUT)
+"""Those that it can contain beside them where video is recorded."""
 
-OBSERVED: Final = {
+OBSERVED: Final[dict[str, Any]] = {
     "elements": {sign.name: sign.selector for sign in ELEMENTS},
     "inCallView": [sign.name for sign in IN_CALL_VIEW],
     "tile": TILE.selector,
@@ -541,7 +585,19 @@ OBSERVED: Final = {
     "leave": LEAVE.selector,
     "dialog": DIALOG.selector,
     "dialogOk": DIALOG_OK.selector,
+    "layouts": None,
     "written": WRITTEN.selector,
     "live": LIVE,
 }
 """The argument of read_page.js, but for ``withText``."""
+
+OBSERVED_WITH_VIDEO: Final[dict[str, Any]] = {
+    **OBSERVED,
+    "elements": {sign.name: sign.selector for sign in (*ELEMENTS, *LAYOUT_ELEMENTS)},
+    "layouts": {
+        "dialog": LAYOUT.selector,
+        "choice": f"{LAYOUT.selector} input[type=radio]",
+        "slider": LAYOUT_SLIDER.selector,
+    },
+}
+"""The same for a recording of video."""

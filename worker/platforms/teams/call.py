@@ -6,6 +6,7 @@ import logging
 import time
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from typing import Final
 
 from playwright.async_api import Error as PlaywrightError
@@ -18,13 +19,22 @@ from worker.lifecycle.page_tasks import PageTask, TaskOutcome
 from worker.lifecycle.page_view import Scene, View
 from worker.platforms.address import MeetingAddress
 from worker.platforms.chat import Chat, write_message
+from worker.platforms.layout_keeper import LayoutKeeper
 from worker.platforms.page_actions import ActionRetries, Step, press
 from worker.platforms.page_driver import PageDriver, reading_script
 from worker.platforms.signs import judge_sign_in
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts, joined
 from worker.platforms.teams.link import HOSTS
-from worker.platforms.teams.rules import HELD_AS_BOT, Past, asks, steps, view, waits_for_name
+from worker.platforms.teams.rules import (
+    HELD_AS_BOT,
+    Past,
+    asks,
+    layout_steps,
+    steps,
+    view,
+    waits_for_name,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +63,7 @@ class TeamsCall:
         *,
         signed_in: bool = False,
         window: PageWindow | None = None,
+        separate_video: bool = False,
     ) -> None:
         self._driver = PageDriver(page, bot_name, window, frame_hosts=frozenset(HOSTS))
         self._address = address
@@ -62,7 +73,10 @@ class TeamsCall:
         self._past = Past()
         self._nameless_since: float | None = None
         self._video_until: float | None = None
-        self._video_done = False
+        self._video_done = separate_video
+        self._observed = teams.OBSERVED_WITH_VIDEO if separate_video else teams.OBSERVED
+        self._layout = LayoutKeeper(wanted=separate_video)
+        self._layout_failed = False
         self._suspected = False
         self._mouse_moved = 0.0
         self._mouse_moves = 0
@@ -85,6 +99,7 @@ class TeamsCall:
         seen = view(facts, self._past)
         if seen.scene is Scene.CALL:
             self._enter(now)
+            self._layout.follow(now, shares=teams.SHARED.name in facts.elements)
         elif teams.SUSPECTED.name in seen.evidence and not self._suspected:
             self._suspected = True
             logger.warning("%s; MEETSTEMS_TEAMS_BOT_TOKEN identifies registered bots", HELD_AS_BOT)
@@ -97,12 +112,18 @@ class TeamsCall:
             await self._check_video_timeout(now)
             await self._move_mouse(now)
         with_video = self._past.entered and not self._video_done
-        step = self._retries.choose(steps(self._facts, self._past, with_video=with_video), now)
+        if self._layout.is_overdue(now):
+            await self._end_layout()
+        to_layout = layout_steps(self._facts) if self._layout.is_active else ()
+        step = self._retries.choose(
+            chain(steps(self._facts, self._past, with_video=with_video), to_layout), now
+        )
         if step is not None and await self._driver.perform(step):
             await self._record_step(step)
 
     async def announce(self, message: str) -> NotAnnounced | None:
         """Writes ``message`` into the chat, cut to CHAT_LIMIT; says why where the page does not take it."""
+        await self._end_layout()
         return await write_message(self._driver, _CHAT, message)
 
     async def carry_out(self, task: PageTask) -> TaskOutcome:
@@ -111,10 +132,11 @@ class TeamsCall:
 
     async def leave(self) -> None:
         """Hangs up, or cancels the request to join; does nothing where the page offers neither."""
+        await self._end_layout()
         await self._driver.leave_by((teams.HANG_UP, teams.CANCEL), self._visible)
 
     async def _observe(self, *, with_text: bool) -> Facts:
-        reading = (reading_script("worker.platforms.teams"), {**teams.OBSERVED, "withText": with_text}, Facts)
+        reading = (reading_script("worker.platforms.teams"), {**self._observed, "withText": with_text}, Facts)
         page = await self._driver.observe(*reading)
         frames = await self._driver.observe_frames(*reading)
         return joined(page, frames, with_text=not self._past.entered)
@@ -129,6 +151,9 @@ class TeamsCall:
             self._past = self._past._replace(asked=True)
         elif step == press(teams.VIDEO_OFF):
             await self._finish_video("incoming video is turned off")
+        elif step == press(teams.GALLERY):
+            self._layout.finish(time.monotonic(), done=True)
+            self._layout_failed = False
 
     def _enter(self, now: float) -> None:
         self._past = self._past._replace(asked=True, entered=True)
@@ -148,6 +173,17 @@ class TeamsCall:
         self._video_done = True
         if teams.VIEW_MORE.name in self._facts.elements:
             # The menu may still be open.
+            await self._driver.press_key("Escape")
+
+    async def _end_layout(self) -> None:
+        """Gives up what is under way to the layout with the most videos, and closes its menu."""
+        if not self._layout.is_active:
+            return
+        self._layout.finish(time.monotonic(), done=False)
+        if self._layout.failed and not self._layout_failed:
+            logger.warning("the page does not offer the gallery: fewer videos may be recorded")
+        self._layout_failed = self._layout.failed
+        if not {teams.GALLERY.name, teams.VIEW_MORE.name}.isdisjoint(await self._visible()):
             await self._driver.press_key("Escape")
 
     async def _move_mouse(self, now: float) -> None:

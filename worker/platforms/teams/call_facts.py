@@ -14,6 +14,7 @@ from worker.platforms.teams.roster_entries import (
     named_endpoints,
     places_of,
     streams,
+    video_streams,
 )
 from worker.platforms.teams.trouter import parse_whole, well_formed
 from worker.roster.roster import CallOver, Evidence, Status
@@ -125,6 +126,8 @@ class CallFacts:
     def __init__(self, evidence: Evidence) -> None:
         self.devices: dict[str, DeviceFacts] = {}
         self.owners = SourceOwners()
+        self.cameras = SourceOwners()
+        self.shares = SourceOwners()
         self.over: CallOver | None = None
         self.leg_over: CallOver | None = None
         """The end of our connection to the call, until the roster shows us in it again."""
@@ -154,7 +157,7 @@ class CallFacts:
                 continue
             facts.learn(details.get("displayName"), entry.get("state"), entry.get("meetingRole"), document)
             if facts.state is not Status.UNKNOWN:
-                self.owners.show(device_id, gone=facts.state.is_gone, at=at)
+                self.show(device_id, gone=facts.state.is_gone, at=at)
             facts.version = version
             facts.places = places_of(entry.get("endpoints")) or facts.places
             facts.waited |= "lobby" in facts.places
@@ -162,6 +165,11 @@ class CallFacts:
             facts.learn_shown(entry.get("endpoints"))
             for stream in audio_streams(entry.get("endpoints")):
                 self.assign(parse_source(stream.get("sourceId")), device_id, at)
+            for kind, stream in video_streams(entry.get("endpoints")):
+                source = parse_source(stream.get("sourceId"))
+                if source is not None:
+                    owners = self.cameras if kind == CAMERA_STREAM else self.shares
+                    owners.assign(source, device_id, self._evidence, at)
 
     def _is_hidden(self, device_id: str, details: dict[str, object], endpoints: object) -> bool:
         """Whether an entry is of no person: the client does not list it, or it is an application that never had a name."""
@@ -177,6 +185,11 @@ class CallFacts:
         if known is None and device_id and len(self.devices) < MAX_DEVICES:
             known = self.devices[device_id] = DeviceFacts()
         return known
+
+    def show(self, device_id: str, *, gone: bool, at: float) -> None:
+        """Notes that a participant was shown as gone, or as not gone, at ``at``."""
+        for owners in (self.owners, self.cameras, self.shares):
+            owners.show(device_id, gone=gone, at=at)
 
     def assign(self, source: int | None, device_id: str, at: float) -> None:
         """Assigns a source to a participant; the latest assignment counts."""

@@ -1,4 +1,4 @@
-"""Reads messages of the ``main-channel`` of a Teams call: dominant speakers and live captions.
+"""Reads messages of the ``main-channel`` of a Teams call: dominant speakers, live captions, and requests for video.
 
 A message is a binary prefix of unknown length, then JSON. All of it is hostile input: what cannot be read is ignored.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Final
+from itertools import islice
+from typing import Final, NamedTuple
 
 from worker.platforms.teams.trouter import parse_whole, well_formed
 from worker.roster.speaking import Caption, Dominance, Said
@@ -19,6 +20,14 @@ MAX_MESSAGE_BYTES: Final = 256 * 1024
 MAX_HISTORY: Final = 64
 MAX_RESULTS: Final = 64
 MAX_USER_ID: Final = 500
+MAX_REQUESTS: Final = 64
+"""Requests in one message that are read."""
+MAX_SLOT: Final = 64
+"""Characters of a slot's id."""
+NO_SOURCE: Final = -1
+"""What a page requests to free a slot."""
+ANY_SOURCE: Final = -2
+"""What a page requests to be shown whoever is worth showing."""
 
 _MAX_PREFIX: Final = 256
 """Bytes of the longest prefix: JSON that begins later is not found."""
@@ -30,7 +39,27 @@ _TICKS: Final = 10_000_000
 _LONGEST_CAPTION: Final = 120.0
 """Seconds."""
 
+_SEQUENCE: Final = "sequenceNumber"
+_DEEPEST: Final = 4
+"""Levels of an answer in which its number is looked for: its form is not known."""
+
 _decoder = json.JSONDecoder()
+
+
+class VideoRequest(NamedTuple):
+    """A page's request (``sr``) for a source in a slot. ``source`` may be NO_SOURCE or ANY_SOURCE; ``sequence`` is the
+    request's number, None where it has none.
+    """
+
+    slot: str
+    source: int
+    sequence: int | None
+
+
+class VideoAnswer(NamedTuple):
+    """An answer (``sr_res``) to a request. ``sequence`` is the request's number, None where the answer names none."""
+
+    sequence: int | None
 
 
 def speaking_hints(event: TapeEvent) -> list[Said]:
@@ -51,6 +80,54 @@ def read_main_channel(payload: bytes) -> list[Said]:
             for result in results[:MAX_RESULTS]:
                 said += _caption(result)
     return said
+
+
+def video_requests(payload: bytes) -> list[VideoRequest]:
+    """The requests for video in a message that the page sent, in its order. Never raises."""
+    requests = []
+    for entry in islice(_entries(_find_json(payload)), MAX_REQUESTS):
+        control = entry.get("controlVideoStreaming")
+        if entry.get("type") != "sr" or not isinstance(control, dict):
+            continue
+        infos = control.get("controlInfo")
+        for info in (infos if isinstance(infos, list) else [infos])[:MAX_REQUESTS]:
+            if not isinstance(info, dict):
+                continue
+            source, slot = _wanted(info.get("sourceId")), parse_slot(info.get("streamMsid"))
+            if source is not None and slot:
+                requests.append(VideoRequest(slot, source, parse_whole(control.get(_SEQUENCE))))
+    return requests
+
+
+def video_answers(payload: bytes) -> list[VideoAnswer]:
+    """The answers to requests for video in a message that the page received, in its order. Never raises."""
+    entries = islice(_entries(_find_json(payload)), MAX_REQUESTS)
+    return [VideoAnswer(_sequence(entry)) for entry in entries if entry.get("type") == "sr_res"]
+
+
+def parse_slot(value: object) -> str:
+    """A slot's id, given as text or as a number; empty for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**20:
+        value = str(value)
+    return well_formed(value) if isinstance(value, str) and len(value) <= MAX_SLOT else ""
+
+
+def _wanted(value: object) -> int | None:
+    """The source of a request, NO_SOURCE and ANY_SOURCE included; None for anything else."""
+    if value in (NO_SOURCE, str(NO_SOURCE)):
+        return NO_SOURCE
+    return ANY_SOURCE if value in (ANY_SOURCE, str(ANY_SOURCE)) else parse_source(value)
+
+
+def _sequence(value: object, depth: int = 0) -> int | None:
+    """The first number of a request in an answer."""
+    if not isinstance(value, dict) or depth > _DEEPEST:
+        return None
+    number = parse_whole(value.get(_SEQUENCE))
+    if number is not None:
+        return number
+    inner = (_sequence(each, depth + 1) for each in islice(value.values(), MAX_REQUESTS))
+    return next((each for each in inner if each is not None), None)
 
 
 def _find_json(payload: bytes) -> object:

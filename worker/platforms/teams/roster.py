@@ -113,10 +113,36 @@ class TeamsRosterDecoder:
                 return call.owners.tenure(source, at)
         return 0
 
+    def camera_tenure(self, source: int, at: float) -> int:
+        """The number of the tenure of a camera's source at ``at``, as known by now; 0 for its first owner."""
+        return self._call_now().cameras.tenure(source, at)
+
+    def share_tenure(self, source: int, at: float) -> int:
+        """The same of a screen's source."""
+        return self._call_now().shares.tenure(source, at)
+
+    def camera_owner(self, source: int, tenure: int) -> str | None:
+        """The participant whose camera that source is in this tenure; None: not known."""
+        owner = self._call_now().cameras.owner_in(source, tenure)
+        return None if owner is None else owner.device_id
+
+    def share_owner(self, source: int, tenure: int) -> str | None:
+        """The participant whose screen that source is in this tenure; None: not known."""
+        owner = self._call_now().shares.owner_in(source, tenure)
+        return None if owner is None else owner.device_id
+
+    def has_video(self, source: int) -> bool:
+        """Whether ``source`` is a known camera or screen."""
+        call = self._call_now()
+        return source in call.cameras or source in call.shares
+
     def _layers(self) -> list[tuple[Evidence, CallFacts]]:
         """What is known of our call, the strongest evidence first."""
-        ours = self._calls.get(self._ours or "") or CallFacts(Evidence.FRAMES)
-        return [(Evidence.FRAMES, ours), (Evidence.OBJECTS, self._objects)]
+        return [(Evidence.FRAMES, self._call_now()), (Evidence.OBJECTS, self._objects)]
+
+    def _call_now(self) -> CallFacts:
+        """What the frames say of our call, as far as it is known which one is ours."""
+        return self._calls.get(self._ours or "") or CallFacts(Evidence.FRAMES)
 
     def _observe_frame(self, payload: bytes) -> None:
         frame = read_frame(payload)
@@ -234,14 +260,14 @@ class TeamsRosterDecoder:
             facts = self._objects.device(device_id)
             if facts is not None:
                 facts.state, facts.status_from = Status.IN, self._document
-                self._objects.owners.show(device_id, gone=False, at=self._at)
+                self._objects.show(device_id, gone=False, at=self._at)
                 facts.learn(entry.get("name"), entry.get("state"), entry.get("role"), self._document)
                 for source in as_list(entry.get("sources")):
                     self._objects.assign(parse_source(source), device_id, self._at)
         for device_id, facts in self._objects.devices.items():
             if present and device_id not in present:
                 facts.state = Status.OUT
-                self._objects.owners.show(device_id, gone=True, at=self._at)
+                self._objects.show(device_id, gone=True, at=self._at)
 
 
 class _List(NamedTuple):

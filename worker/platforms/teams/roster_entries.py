@@ -46,6 +46,13 @@ def streams(endpoints: object, kind: str) -> Iterator[dict[str, object]]:
                 yield stream
 
 
+def video_streams(endpoints: object) -> Iterator[tuple[str, dict[str, object]]]:
+    """The cameras and screens of all of a participant's endpoints that are in the call, each with its type."""
+    for kind in (CAMERA_STREAM, SHARE_STREAM):
+        for stream in streams(endpoints, kind):
+            yield kind, stream
+
+
 def is_hidden_endpoint(endpoint: dict[str, object]) -> bool:
     """Whether clients must not list the participant: ``endpointMetadata.__platform.ui.hidden``."""
     return inner(endpoint, "endpointMetadata", "__platform", "ui", "hidden") is True

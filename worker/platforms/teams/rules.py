@@ -81,6 +81,18 @@ def steps(facts: Facts, past: Past, *, with_video: bool) -> Iterator[Step]:
             yield from _video_steps(facts)
 
 
+def layout_steps(facts: Facts) -> Iterator[Step]:
+    """The steps to the layout with the most videos; the last also closes the menu where that is chosen already. What asks for
+    an answer comes first.
+    """
+    if any(notice.modal for notice in facts.notices):
+        return
+    for sign in (teams.GALLERY, teams.VIEW):
+        if sign.name in facts.elements:
+            yield press(sign)
+            return
+
+
 def asks(step: Step) -> bool:
     """Whether the step asks to join, or joins."""
     return step == press(teams.JOIN)

@@ -199,6 +199,29 @@ VIDEO_OFF: Final = Sign(
     evidence_for="video comes in, which costs most of the CPU",
     source="observed; the second and fourth public bot",
 )
+VIEW: Final = Sign(
+    name="layout.view",
+    selectors=("#view-mode-button", "#custom-view-button"),
+    evidence_for="opens the menu of layouts",
+    source="public bot; the second is the light client's",
+)
+GALLERY: Final = Sign(
+    name="layout.gallery",
+    selectors=(
+        "#MixedGridView-button",
+        "#custom-view-button-MixedGridButton",
+        '[role="menuitemradio"][aria-label="Gallery"]',
+        '[role="menuitem"][aria-label="Gallery"]',
+    ),
+    evidence_for="the menu of layouts is open, and offers the one with the most videos",
+    source="Microsoft's help names it; ids and roles are inference",
+)
+SHARED: Final = Sign(
+    name="call.shared",
+    selectors=('[data-cid="calling-participant-stream"][data-stream-type="ScreenSharing"]',),
+    evidence_for="somebody shares a screen",
+    source="observed in captures of 2026",
+)
 CHAT: Final = Sign(
     name="chat.open",
     selectors=("#chat-button", '[data-tid="chat-button"]', 'button[aria-label="Chat"]'),
@@ -435,9 +458,10 @@ ENDS: Final = (REMOVED, ENDED, LEFT)
 
 _BEFORE: Final = (LAUNCHER, MICROPHONE_ON, CAMERA_ON, JOIN, CANCEL, SIGN_IN_LINK, WITHOUT_MEDIA)
 _VIDEO: Final = (VIDEO_MENU, VIEW_MORE, VIDEO_OFF)
+_LAYOUTS: Final = (VIEW, GALLERY, SHARED)
 SIGNS: Final = (
     *(*_BEFORE, APP_PROMPT, NAME_FIELD, *WAITING, LOBBY_SCREEN, CONNECTING_SCREEN),
-    *(*CALL_VIEW, *CERTAIN, *_VIDEO, CHAT, CHAT_FIELD, CHAT_SEND),
+    *(*CALL_VIEW, *CERTAIN, *_VIDEO, *_LAYOUTS, CHAT, CHAT_FIELD, CHAT_SEND),
     *(WRITTEN, ALERT, NOTICE_BOX, RECORDED, MODAL),
     *(*REFUSALS, LAST_PAGE, ENCRYPTED, *ENDS),
 )
@@ -448,6 +472,8 @@ ELEMENTS: Final = (
     *(SIGN_IN_FORM, CAPTCHA, LAST_PAGE, ENCRYPTED),
 )
 """The signs whose names Facts.elements can contain."""
+LAYOUT_ELEMENTS: Final = _LAYOUTS
+"""Those that it can contain beside them where video is recorded."""
 
 OBSERVED: Final = {
     "elements": [[sign.name, sign.selector, list(sign.labels)] for sign in ELEMENTS],
@@ -461,3 +487,9 @@ OBSERVED: Final = {
     "live": LIVE,
 }
 """The argument of read_page.js, but for ``withText``."""
+
+OBSERVED_WITH_VIDEO: Final = {
+    **OBSERVED,
+    "elements": [[sign.name, sign.selector, list(sign.labels)] for sign in (*ELEMENTS, *LAYOUT_ELEMENTS)],
+}
+"""The same for a recording of video."""

@@ -26,6 +26,14 @@ from worker.rendering.timeline.gated_mix import attribution_tile, mix_legend, mi
 from worker.rendering.timeline.intervals import at_least, seconds
 from worker.rendering.timeline.pauses import pause_band, pause_legend, pause_notice
 from worker.rendering.timeline.speaker import Speaker, clock_time, percent, safe_url, svg_path
+from worker.rendering.timeline.video import (
+    VideoLane,
+    video_lanes,
+    video_legend,
+    video_player,
+    video_table,
+    video_tile,
+)
 
 _HUES = 24
 _FIRST_HUE = 262.0
@@ -67,18 +75,22 @@ def timeline_html(manifest: Manifest, media_origins: Sequence[str] = ()) -> str:
         Speaker(number, streams, hue_class=f"h{(number - 1) % _HUES}")
         for number, streams in enumerate(manifest.participants, start=1)
     ]
-    lanes = [speaker.speech for speaker in speakers]
-    anybody, two, three = (at_least(count, lanes) for count in (1, 2, 3))
+    videos = video_lanes(manifest.video_streams or [], speakers, _HUES)
+    speech = [speaker.speech for speaker in speakers]
+    anybody, two, three = (at_least(count, speech) for count in (1, 2, 3))
     all_speech = sum(speaker.speech_seconds for speaker in speakers)
     gated = isinstance(recording.gated_mix, GatedMix)
     styles = ["timeline.css"]
     styles += ["timeline_mix.css"] if gated else []
     styles += ["timeline_pauses.css"] if recording.pauses else []
+    styles += ["timeline_video.css"] if videos else []
     style = "".join(map(_asset, styles)) + _hue_classes()
     script = _asset("timeline.js")
+    video_script = _asset("timeline_video.js") if videos else ""
+    labels, lanes = _rows(speakers, videos, duration, all_speech)
     meeting = _meeting(recording)
     return Template(_asset("timeline.html")).substitute(
-        policy=escape(_policy(manifest, style, script, media_origins)),
+        policy=escape(_policy(manifest, style, [script, *([video_script] if videos else [])], media_origins)),
         style=style,
         script=script,
         title=escape(f"{meeting} · recording"),
@@ -86,22 +98,27 @@ def timeline_html(manifest: Manifest, media_origins: Sequence[str] = ()) -> str:
         meeting=escape(meeting),
         when=_when(recording),
         notices=_notices(recording),
-        tiles=_tiles(speakers, recording, anybody, two) + attribution_tile(recording.gated_mix),
+        tiles=_tiles(speakers, recording, anybody, two)
+        + attribution_tile(recording.gated_mix)
+        + video_tile(videos),
         mix_legend=mix_legend(recording.gated_mix),
         paused=pause_band(recording),
         pause_legend=pause_legend(recording),
+        video_legend=video_legend(videos),
         icons=_ICONS,
         main_disabled="" if _mix_url(recording) else " disabled",
         duration=clock_time(recording.duration_seconds),
         seconds=f"{duration:.3f}",
         overlap_label=f"{percent(seconds(two), seconds(anybody))} overlap",
-        labels="\n".join(speaker.label(_ICONS, all_speech) for speaker in speakers),
-        lanes="\n".join(speaker.lane(f"{duration:.3f}") for speaker in speakers),
+        labels=labels,
+        lanes=lanes,
         anybody=svg_path(anybody),
         two=svg_path(two),
         three=svg_path(three),
         bands=svg_path(two),
         speakers=_table(speakers, all_speech, _MIX_COLUMNS if gated else _COLUMNS),
+        video_table=video_table(videos),
+        video_player=video_player(videos, _json([video.data() for video in videos]), video_script),
         footer=_footer(manifest),
         data=_json(
             {
@@ -116,13 +133,31 @@ def _asset(name: str) -> str:
     return files("worker.rendering.timeline").joinpath(name).read_text("utf-8")
 
 
-def _policy(manifest: Manifest, style: str, script: str, media_origins: Sequence[str]) -> str:
-    """Content-Security-Policy (CSP level 3, §2.4): this style and script, audio of this origin or of the manifest's hosts."""
+def _rows(
+    speakers: list[Speaker], videos: list[VideoLane], duration: float, all_speech: float
+) -> tuple[str, str]:
+    """Labels and lanes: each speaker's with those of the speaker's video, then the video of those who were not heard."""
+    labels: list[str] = []
+    lanes: list[str] = []
+    for speaker in [*speakers, None]:
+        if speaker is not None:
+            labels.append(speaker.label(_ICONS, all_speech))
+            lanes.append(speaker.lane(f"{duration:.3f}"))
+        own = [video for video in videos if video.speaker is speaker]
+        labels += [video.label() for video in own]
+        lanes += [video.lane(duration) for video in own]
+    return "\n".join(labels), "\n".join(lanes)
+
+
+def _policy(manifest: Manifest, style: str, scripts: Sequence[str], media_origins: Sequence[str]) -> str:
+    """Content-Security-Policy (CSP level 3, §2.4): this style and these scripts, media of this origin or of the manifest's
+    hosts."""
     urls = [segment.url for _, segment in manifest.segments()]
+    urls += [segment.url for shown in manifest.video_streams or [] for segment in shown.segments]
     hosts = {_origin(url) for url in [*urls, manifest.recording.mixed_audio or ""]} - {None}
     media = " ".join(["'self'", *sorted({*(host for host in hosts if host), *media_origins})])
     return (
-        f"default-src 'none'; style-src {_csp_hash(style)}; script-src {_csp_hash(script)}; "
+        f"default-src 'none'; style-src {_csp_hash(style)}; script-src {' '.join(map(_csp_hash, scripts))}; "
         f"media-src {media}; base-uri 'none'; form-action 'none'"
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -10,7 +10,7 @@ from worker.contracts.bot_facts import BotFacts
 from worker.contracts.status import StatusChange
 from worker.iso_time import iso_utc
 from worker.manifest.filenames import display_name
-from worker.manifest.schema import Manifest, ParticipantStreams, Segment
+from worker.manifest.schema import Manifest, ParticipantStreams, Segment, VideoSegment
 from worker.platforms.links import parse_link
 from worker.platforms.registry import PLATFORMS
 from worker.reasons import Fault, read_reason
@@ -72,7 +72,7 @@ class Step(NamedTuple):
 
 
 class FileView(NamedTuple):
-    """An audio file: ``path`` in the bot's folder, ``name`` to save it as, ``part``: which stretch, empty for the only one."""
+    """A file: ``path`` in the bot's folder, ``name`` to save it as, ``part``: which stretch, empty for the only one."""
 
     path: str
     name: str
@@ -91,6 +91,15 @@ class SpeakerView(NamedTuple):
     files: list[FileView]
 
 
+class VideoView(NamedTuple):
+    """What somebody showed: ``what`` is Camera or Screen."""
+
+    name: str
+    what: str
+    lasted: str
+    files: list[FileView]
+
+
 class RecordingView(NamedTuple):
     """``seconds`` is the width of the lanes; ``lane`` is of anybody. ``notices``: what is wrong with the recording."""
 
@@ -101,6 +110,7 @@ class RecordingView(NamedTuple):
     notices: list[str]
     mixes: list[FileView]
     speakers: list[SpeakerView]
+    videos: list[VideoView]
 
 
 def listed(facts: BotFacts) -> ListedBot:
@@ -184,13 +194,23 @@ def recording(manifest: Manifest) -> RecordingView:
             )
             for index, person in enumerate(manifest.participants, start=1)
         ],
+        videos=[
+            VideoView(
+                name=display_name(stream.participant_name) or "Unnamed",
+                what="Screen" if stream.kind == "screenshare" else "Camera",
+                lasted=clock_time(sum(segment.duration_seconds for segment in stream.segments)),
+                files=_files(stream.segments),
+            )
+            for stream in manifest.video_streams or []
+        ],
     )
 
 
 def files_of(manifest: Manifest) -> dict[str, str]:
     """The paths in the bot's folder that may be asked for, each with the name to save it as."""
     streams = {segment.url: segment.filename for _, segment in manifest.segments()}
-    return {**streams, **{mix.path: mix.name for mix in _mixes(manifest)}}
+    videos = {segment.url: segment.filename for _, segment in manifest.video_segments()}
+    return {**streams, **videos, **{mix.path: mix.name for mix in _mixes(manifest)}}
 
 
 def moment(iso: str, *, is_exact: bool = False) -> Moment:
@@ -226,7 +246,7 @@ def _mixes(manifest: Manifest) -> Iterator[FileView]:
             yield FileView(part.mixed_audio, name, f"Part {number} of {len(parts)}")
 
 
-def _files(segments: list[Segment]) -> list[FileView]:
+def _files(segments: Sequence[Segment | VideoSegment]) -> list[FileView]:
     several = len(segments) > 1
     return [
         FileView(segment.url, segment.filename, f"Part {number} of {len(segments)}" if several else "")

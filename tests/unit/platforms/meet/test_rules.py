@@ -7,9 +7,17 @@ from msgspec.structs import replace
 
 from worker.lifecycle.page_view import Scene
 from worker.platforms.meet import signs as meet
-from worker.platforms.meet.facts import Dialog, Facts
-from worker.platforms.meet.rules import Past, asks, steps, view
-from worker.platforms.page_actions import Click, FillName
+from worker.platforms.meet.facts import Dialog, Facts, Layout, Slider
+from worker.platforms.meet.rules import (
+    Past,
+    asks,
+    has_most_tiles,
+    is_unanswerable,
+    layout_steps,
+    steps,
+    view,
+)
+from worker.platforms.page_actions import Click, FillName, MoveSlider
 from worker.platforms.signs import Sign, button, plain
 from worker.reasons import Reason
 
@@ -530,3 +538,58 @@ def test_view_and_steps_are_consistent_for_any_facts(facts: Facts, asked: bool, 
     if facts.name is not None or any(sign.name in facts.elements for sign in meet.IN_CALL_VIEW):
         assert seen.scene not in (Scene.REFUSED, Scene.OVER)
     list(steps(facts))
+
+
+LAYOUTS = [Layout(label=label, chosen=label == "Auto") for label in ("Auto", "Tiled", "Spotlight", "Sidebar")]
+IN_LAYOUTS = Facts(
+    elements=frozenset({meet.LEAVE.name, meet.MORE_OPTIONS.name, meet.LAYOUT.name, meet.CLOSE_LAYOUT.name}),
+    layouts=LAYOUTS,
+    dialogs=[Dialog(text="Adjust view", buttons=["Close"], answers=["Close", "Leave"], layouts=True)],
+)
+
+
+def chosen(place: int) -> list[Layout]:
+    return [replace(layout, chosen=at == place) for at, layout in enumerate(LAYOUTS)]
+
+
+def test_steps_lead_through_the_menu_to_the_layout_with_tiles() -> None:
+    bar = Facts(elements=frozenset({meet.LEAVE.name, meet.MORE_OPTIONS.name}))
+    menu = replace(bar, elements=bar.elements | {meet.LAYOUT_ITEM.name})
+    close = Click(meet.CLOSE_LAYOUT.selector)
+    assert list(layout_steps(bar)) == [Click(meet.MORE_OPTIONS.selector)]
+    assert list(layout_steps(menu)) == [Click(meet.LAYOUT_ITEM.selector)]
+    assert list(layout_steps(replace(bar, buttons=["Change layout"]))) == [Click(button("Change layout"))]
+    radio = f'{meet.LAYOUT.selector} >> input[type="radio"] >> nth=1'
+    assert list(layout_steps(IN_LAYOUTS)) == [Click(radio), close]
+    assert not has_most_tiles(IN_LAYOUTS)
+    tiled = replace(IN_LAYOUTS, layouts=chosen(1))
+    assert list(layout_steps(tiled)) == [close]
+    assert has_most_tiles(tiled)
+
+
+@pytest.mark.parametrize(
+    ("value", "most", "wanted"), [(6, 49, meet.MOST_TILES), (16, 49, None), (49, 49, None), (6, 9, 9)]
+)
+def test_as_many_tiles_are_asked_for_as_are_offered(value: int, most: int, wanted: int | None) -> None:
+    facts = replace(IN_LAYOUTS, layouts=chosen(1), slider=Slider(value=value, most=most))
+    moved = [step for step in layout_steps(facts) if isinstance(step, MoveSlider)]
+    assert moved == ([] if wanted is None else [MoveSlider(meet.LAYOUT_SLIDER.selector, wanted)])
+    assert has_most_tiles(facts) == (wanted is None)
+
+
+def test_the_layout_with_tiles_is_known_by_its_place_in_other_languages() -> None:
+    foreign = [replace(layout, label=label) for layout, label in zip(chosen(3), "abcd", strict=True)]
+    radio = f'{meet.LAYOUT.selector} >> input[type="radio"] >> nth=1'
+    assert next(layout_steps(replace(IN_LAYOUTS, layouts=foreign))) == Click(radio)
+    assert list(layout_steps(replace(IN_LAYOUTS, layouts=foreign[:3]))) == [Click(meet.CLOSE_LAYOUT.selector)]
+
+
+def test_what_asks_for_an_answer_comes_before_the_layout() -> None:
+    asked = Dialog(text="Are you still there?", buttons=["Stay in the call", "Leave now"])
+    facts = replace(IN_LAYOUTS, dialogs=[*IN_LAYOUTS.dialogs, asked])
+    assert list(layout_steps(facts)) == []
+
+
+def test_the_dialog_of_layouts_is_no_question() -> None:
+    assert list(steps(IN_LAYOUTS)) == []
+    assert not is_unanswerable(IN_LAYOUTS)

@@ -7,6 +7,7 @@ from playwright.async_api import Page
 
 from tests.support.fake_page import FakeElement, FakePage
 from worker.lifecycle.announcement import NotAnnounced
+from worker.platforms import layout_keeper, page_driver
 from worker.platforms.page_actions import press
 from worker.platforms.signs import Sign
 from worker.platforms.teams import signs as teams
@@ -18,8 +19,60 @@ LINK = parse_teams_link("https://teams.microsoft.com/meet/1234567890123?p=passco
 SIGN_IN = {"elements": [teams.SIGN_IN_FORM.name]}
 
 
-def call(page: FakePage, *, signed_in: bool = False) -> TeamsCall:
-    return TeamsCall(cast(Page, page), LINK, "Stems", signed_in=signed_in)
+def call(page: FakePage, *, signed_in: bool = False, separate_video: bool = False) -> TeamsCall:
+    return TeamsCall(cast(Page, page), LINK, "Stems", signed_in=signed_in, separate_video=separate_video)
+
+
+class ViewPage(FakePage):
+    """A call with the menu View; an item of it chooses the gallery. ``pressed`` names what was pressed."""
+
+    def __init__(self) -> None:
+        self.pressed: list[str] = []
+        self.open = False
+        self.keyboard = self
+        elements = {
+            press(teams.VIEW).selector: FakeElement(lambda: self._press("view")),
+            press(teams.GALLERY).selector: FakeElement(lambda: self._press("gallery")),
+            press(teams.VIDEO_MENU).selector: FakeElement(lambda: self._press("video menu")),
+        }
+        super().__init__(None, elements=elements)
+
+    async def press(self, key: str) -> None:
+        self.pressed.append(key)
+        self.open = False
+
+    def _press(self, name: str) -> None:
+        self.pressed.append(name)
+        self.open = name == "view"
+
+    def _look(self) -> object:
+        shown = [teams.HANG_UP, teams.VIEW, teams.VIDEO_MENU]
+        shown += [teams.GALLERY] if self.open else []
+        return {"elements": [sign.name for sign in shown]}
+
+
+async def test_a_recording_of_video_keeps_it_and_chooses_the_gallery(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(layout_keeper, "SETTLE", 0.0)
+    page = ViewPage()
+    meeting = call(page, separate_video=True)
+    for _ in range(6):
+        await meeting.look(thorough=False)
+        await meeting.act()
+    assert page.pressed == ["view", "gallery"]
+
+
+async def test_leaving_closes_the_menu_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout_keeper, "SETTLE", 0.0)
+    page = ViewPage()
+    meeting = call(page, separate_video=True)
+    await meeting.look(thorough=False)
+    await meeting.act()
+    assert page.open
+    monkeypatch.setattr(page_driver, "LEAVE_TIMEOUT", 0.0)
+    await meeting.leave()
+    assert page.pressed == ["view", "Escape"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,15 @@ from worker.platforms.page_actions import Click, FillName, Step, press
 from worker.platforms.signs import Sign, button, plain
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.facts import Facts, Notice
-from worker.platforms.teams.rules import HELD_AS_BOT, NAME_FIELD_PATIENCE, Past, asks, steps, view
+from worker.platforms.teams.rules import (
+    HELD_AS_BOT,
+    NAME_FIELD_PATIENCE,
+    Past,
+    asks,
+    layout_steps,
+    steps,
+    view,
+)
 from worker.reasons import Reason
 
 LIGHT = "https://teams.microsoft.com/light-meetings/launch?coords=eyJ9"
@@ -399,3 +407,11 @@ def test_view_and_steps_are_consistent_for_any_facts(facts: Facts, past: Past, w
         assert not any(map(asks, todo))
     if facts.name == "":
         assert not any(map(asks, todo))
+
+
+def test_steps_lead_through_the_menu_to_the_gallery() -> None:
+    gallery = Facts(elements=elements(teams.VIEW, teams.GALLERY))
+    assert list(layout_steps(Facts(elements=elements(teams.VIEW)))) == [press(teams.VIEW)]
+    assert list(layout_steps(gallery)) == [press(teams.GALLERY)]
+    assert list(layout_steps(replace(gallery, notices=[Notice(text="?", modal=True)]))) == []
+    assert list(layout_steps(Facts())) == []

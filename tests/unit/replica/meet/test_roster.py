@@ -17,6 +17,8 @@ from fixtures.replica.meet import roster
 from fixtures.replica.meet.roster_pb2 import CollectionsMessage, DeviceOutput, SyncResponse, User
 from fixtures.replica.meet.scenario import Page, Waiting
 from fixtures.replica.scenario import Participant, Roster, Scenario
+from fixtures.replica.video.scenario import VideoMedia
+from fixtures.replica.video.sources import Source
 
 ADA = Participant(name="Ada", voice="elif", csrc=1001, host=True)
 BEN = Participant(name="Ben", voice="nuno", csrc=1002, joins=10.0, leaves=40.0, mutes=[(20.0, 30.0)])
@@ -105,6 +107,20 @@ def test_updates_contain_only_changes() -> None:
     assert [(user.full_name, user.status) for user in users(left)] == [("Ben", User.Status.LEFT)]
     assert audio(left) == []
     assert update(scenario, 41.0, 60.0) is None
+
+
+def test_a_new_name_is_an_update_of_the_same_device() -> None:
+    ada = Participant(
+        name="Ada", voice="elif", csrc=1001, renames=[(10.0, "Ada L"), (12.0, "Bea")], presents=[(5.0, 20.0)]
+    )
+    scenario = meeting(ada)
+    (before,) = users(update(scenario, None, 0.0))
+    after = users(update(scenario, 9.0, 10.0))
+    assert {user.full_name for user in after} == {"Ada L"}, "of the screen as well"
+    assert before.device_id in {user.device_id for user in after}
+    assert {10.0, 12.0} <= set(roster.change_times(scenario))
+    with pytest.raises(ValueError, match="renames"):
+        Participant(name="Ada", voice="elif", csrc=1001, renames=[(2.0, "B"), (1.0, "C")])
 
 
 def test_a_rejoined_device_keeps_its_id() -> None:
@@ -250,3 +266,48 @@ def test_all_updates_together_give_the_roster(participants: list[Participant]) -
     }
     assert set(seen_sources) == {str(csrc) for member in final for csrc in member.csrcs}
     assert roster.collections_update(final, [replace(member) for member in final]) is None
+
+
+FILMED = msgspec.structs.replace(
+    ADA, cameras=[(0.0, 10.0), (20.0, 60.0)], presents=[(5.0, 9.0), (30.0, 40.0)]
+)
+
+
+def video_outputs(message: bytes | None) -> list[tuple[str, bool]]:
+    outputs = parsed(message).envelope.collections.device_outputs.outputs
+    return [
+        (output.stream_id, output.state.disabled)
+        for output in outputs
+        if output.kind == DeviceOutput.Kind.VIDEO
+    ]
+
+
+def test_a_camera_that_goes_on_and_off_switches_its_output() -> None:
+    scenario = msgspec.structs.replace(meeting(FILMED), video=VideoMedia())
+    at_start, off, on = (roster.members(scenario, now, 0.0)[:1] for now in (0.0, 10.0, 20.0))
+    assert {0.0, 10.0, 20.0} <= set(roster.change_times(scenario))
+    assert video_outputs(roster.collections_update([], at_start)) == [("501001", False)]
+    assert video_outputs(roster.collections_update(at_start, off)) == [("501001", True)]
+    assert video_outputs(roster.collections_update(off, on)) == [("501001", False)]
+    assert video_outputs(roster.collections_update([], off)) == [("501001", True)]
+
+
+def test_without_video_a_camera_changes_nothing() -> None:
+    filmed, bare = meeting(FILMED), meeting(msgspec.structs.replace(FILMED, cameras=[]))
+    assert roster.change_times(filmed) == roster.change_times(bare)
+    assert [roster.members(filmed, now, 0.0) for now in (0.0, 10.0, 20.0)] == [
+        roster.members(bare, now, 0.0) for now in (0.0, 10.0, 20.0)
+    ]
+
+
+def test_a_stream_of_video_is_that_of_an_output() -> None:
+    scenario = msgspec.structs.replace(meeting(FILMED), video=VideoMedia())
+    for now, source, stream in (
+        (0.0, Source(0, "webcam"), "501001"),
+        (5.0, Source(0, "screenshare"), "701001"),
+        (30.0, Source(0, "screenshare"), "701002"),
+    ):
+        assert roster.video_stream(scenario, source, now) == stream
+        known = roster.members(scenario, now, 0.0)
+        assert (stream, False) in video_outputs(roster.collections_update([], known))
+        assert stream in [tile.video for tile in roster.tiles(known)]

@@ -16,7 +16,8 @@ from fixtures.replica.teams import roster
 from tests.support import captured_frames as captured
 
 FOLDERS = ("teams", "teams-wire", "teams-outcomes")
-SCENARIOS = [name for folder in FOLDERS for name in scenario_names(folder)]
+FILMED = [name for name in scenario_names("video") if name.startswith("video/teams-")]
+SCENARIOS = [name for folder in FOLDERS for name in scenario_names(folder)] + FILMED
 NAME = "Foreign"
 
 

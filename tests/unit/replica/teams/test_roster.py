@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fixtures.replica.scenario import Participant, Scenario
 from fixtures.replica.teams import roster
 from fixtures.replica.teams.scenario import TeamsPage, TeamsSignals
+from fixtures.replica.video.scenario import VideoMedia
 
 ADA = Participant(name="Ada", voice="elif", csrc=414, host=True, mutes=[(2.0, 4.0)], leaves=8.0)
 BEN = Participant(name="Ben", voice="nuno", csrc=1053, joins=3.0, named_at=5.0, csrc_changes=[(6.0, 1266)])
@@ -98,7 +99,9 @@ def test_later_frames_have_only_those_who_changed() -> None:
     assert set(update(1.0, 2.5)) == {ada}
     assert update(2.5, 3.5)[ben]["details"]["displayName"] is None, "he is not named before 5 s"
     assert update(4.5, 5.5)[ben]["details"]["displayName"] == "Ben"
-    assert streams(update(5.5, 6.5)[ben])["audio"]["sourceId"] == 1266
+    rejoined = update(5.5, 6.5)[ben]
+    assert streams(rejoined)["audio"]["sourceId"] == 1266
+    assert set(rejoined["endpoints"]).isdisjoint(update(4.5, 5.5)[ben]["endpoints"])
     gone = update(7.5, 8.5)[ada]
     assert gone["state"] == "inactive"
     assert "endpoints" not in gone
@@ -194,3 +197,39 @@ def test_ids_have_the_forms_of_guests_accounts_and_applications() -> None:
     ]
     assert roster.self_id(MEETING).startswith("8:teamsvisitor:")
     assert len({*forms, roster.self_id(MEETING)}) == 5
+
+
+def test_cameras_and_screens_are_directions_of_streams_and_move_with_the_endpoint() -> None:
+    filmed = Scenario(
+        title="t",
+        platform="microsoft_teams",
+        duration=10.0,
+        participants=[
+            Participant(
+                name="Ada",
+                voice="elif",
+                csrc=414,
+                cameras=[(1.0, 9.0)],
+                presents=[(2.0, 4.0)],
+                csrc_changes=[(6.0, 1266)],
+            )
+        ],
+        video=VideoMedia(codec="h264"),
+    )
+    assert set(roster.change_times(filmed)) == {0.0, 1.0, 2.0, 4.0, 6.0, 9.0}
+    seen = {}
+    for before, now in ((-1.0, 0.0), (0.0, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 6.0), (6.0, 9.0)):
+        known = roster.members(filmed, before) if before >= 0 else []
+        (entry,) = (roster.roster_body(known, roster.members(filmed, now)) or {})["participants"].values()
+        found = streams(entry)
+        camera, share = found["video"], found["applicationsharing-video"]
+        assert share["sourceId"] - camera["sourceId"] == 10
+        seen[now] = (camera["sourceId"], camera["direction"], share["direction"])
+    assert seen == {
+        0.0: (415, "recvonly", "recvonly"),
+        1.0: (415, "sendrecv", "recvonly"),
+        2.0: (415, "sendrecv", "sendonly"),
+        4.0: (415, "sendrecv", "recvonly"),
+        6.0: (1267, "sendrecv", "recvonly"),
+        9.0: (1267, "recvonly", "recvonly"),
+    }

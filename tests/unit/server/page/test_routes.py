@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from tests.support.api import KEY, MEETING, OTHER_KEY, Api
+from tests.support.api import FILM, KEY, MEETING, OTHER_KEY, Api
 from tests.support.page_visitor import HOST, Visitor, field, location
 from worker.contracts.commands import Commands
 from worker.reasons import Reason
@@ -414,6 +414,22 @@ async def test_a_recorded_bots_page_has_its_history_players_and_downloads(api: A
         assert "Ada Lovelace</bdi> began to speak" in page
         for secret in ("record.json", "lease.json", "../record.json", "attempts/0001/tape/part-000000.mcap"):
             assert (await visitor.get(f"/bots/{bot_id}/files/{secret}")).status_code == 404
+
+
+async def test_videos_are_listed_and_can_be_downloaded(api: Api) -> None:
+    bot_id = await make(api, more={"video_separate_streams": True})
+    manifest = api.record(bot_id)
+    async with Visitor(api) as visitor:
+        await visitor.sign_in()
+        page = (await visitor.get(f"/bots/{bot_id}")).text
+        assert "Camera · 0:10" in page
+        for stream, segment in manifest.video_segments():
+            assert f"<bdi>{stream.participant_name}</bdi>" in page
+            path = f"/bots/{bot_id}/files/{segment.url}"
+            assert f'href="{path}" download="{segment.filename}"' in page
+            leads = await visitor.get(path)
+            assert leads.status_code == 302
+            assert (await visitor.client.get(leads.headers["location"])).content.startswith(FILM)
 
 
 async def test_words_of_people_are_shown_and_never_obeyed(api: Api) -> None:

@@ -1,0 +1,419 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import av
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fixtures.replica.voices import load_voice
+from tests.support.tapes import STARTED_AT, Talker, synthetic_tape, with_log_times
+from tests.support.video_streams import FPS, encoded
+from tests.support.video_tapes import (
+    ListedSources,
+    batches,
+    render_video,
+    sent,
+    use_sources,
+    video_tape,
+    with_video,
+)
+from worker.manifest.schema import Manifest, VideoSegment
+from worker.rendering import video_recording
+from worker.rendering.deferred import DeferredRenderer
+from worker.rendering.renderer import Renderer
+from worker.rendering.replay import replay
+from worker.rendering.video_recording import FILES_AT_ONCE
+from worker.roster.video_sources import VideoEvidence, VideoKind, VideoOwner
+from worker.stems import video_track
+from worker.tape.events import RecordingPaused, RecordingResumed, VideoBatch, VideoFrame
+from worker.tape.writer import TapeWriter
+from worker.video.codecs import VideoCodec
+from worker.video.video_file import VideoFile, VideoWriteError
+
+VP8, H264 = VideoCodec.VP8, VideoCodec.H264
+OWNERS = {
+    "1": VideoOwner("ada", VideoKind.WEBCAM, VideoEvidence.STREAM_ID),
+    "2": VideoOwner("bob", VideoKind.WEBCAM, VideoEvidence.STREAM_ID),
+    "3": VideoOwner("ada", VideoKind.SCREENSHARE, VideoEvidence.STREAM_ID),
+}
+TALKER = Talker(csrc=101, slot=0, turns=[(0.5, 3.0)], payloads=[p.payload for p in load_voice("aria").speech])
+
+
+@pytest.fixture(autouse=True)
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_sources(monkeypatch, lambda: ListedSources(OWNERS))
+
+
+def shown(manifest: Manifest) -> dict[tuple[str | None, str], list[VideoSegment]]:
+    assert manifest.video_streams is not msgspec.UNSET
+    return {(each.participant_id, each.kind): each.segments for each in manifest.video_streams}
+
+
+def only(manifest: Manifest) -> VideoSegment:
+    ((segment,),) = shown(manifest).values()
+    return segment
+
+
+def files(output: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(output).as_posix(): path.read_bytes() for path in output.rglob("*") if path.is_file()
+    }
+
+
+def packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+def camera(
+    source: int = 1, count: int = 30, *, begin: float = 0.5, receiver: int = 0, codec: VideoCodec = VP8
+) -> list[VideoFrame]:
+    return sent(encoded(codec, count, shade=30 * source), codec, source, begin=begin, receiver=receiver)
+
+
+def test_each_camera_and_screen_has_a_file_under_its_owners_name(tmp_path: Path) -> None:
+    frames = [frame for source in (1, 2, 3) for frame in camera(source, receiver=source)]
+    manifest, failure = render_video(video_tape(batches(frames), 4.0), tmp_path)
+    assert failure is None
+    segments = shown(manifest)
+    assert set(segments) == {("ada", "webcam"), ("bob", "webcam"), ("ada", "screenshare")}
+    for source, key in ((1, ("ada", "webcam")), (2, ("bob", "webcam")), (3, ("ada", "screenshare"))):
+        (segment,) = segments[key]
+        assert packets(tmp_path / segment.url) == [frame.payload for frame in camera(source)]
+        assert segment.start_seconds == pytest.approx(0.5, abs=0.005)
+        assert segment.duration_seconds == pytest.approx(30 / FPS, abs=0.005)
+        assert segment.filename.endswith(f"_0_{key[1]}.webm")
+    assert len(list((tmp_path / "video").iterdir())) == 3
+    assert msgspec.json.decode((tmp_path / "audio_streams.json").read_bytes(), type=Manifest) == manifest
+    assert manifest.recording.warnings == []
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_tape_without_video_has_a_list_of_it_only_if_the_job_asked(told: bool, tmp_path: Path) -> None:
+    manifest, _ = render_video(video_tape([], 2.0, told=told), tmp_path)
+    assert manifest.video_streams == ([] if told else msgspec.UNSET)
+
+
+def test_a_tape_that_lost_its_beginning_gives_its_video_all_the_same(tmp_path: Path) -> None:
+    manifest, _ = render_video(video_tape(batches(camera()), 4.0, told=False), tmp_path)
+    assert only(manifest).frames == 30
+
+
+def test_video_changes_nothing_of_the_audio(tmp_path: Path) -> None:
+    plain = list(synthetic_tape([TALKER], 4.0))
+    frames = [frame for source in (1, 2) for frame in camera(source, receiver=source, codec=H264)]
+    render_video(plain, tmp_path / "plain", mix=True)
+    render_video(with_video(plain, batches(frames)), tmp_path / "video", mix=True)
+    without, beside = files(tmp_path / "plain"), files(tmp_path / "video")
+    assert len(beside) == len(without) + 2
+    for name in without.keys() - {"audio_streams.json", "timeline.html"}:
+        assert beside[name] == without[name], name
+    one, other = (msgspec.json.decode(each["audio_streams.json"]) for each in (without, beside))
+    assert len(other.pop("video_streams")) == 2
+    assert one == other
+
+
+def test_a_replay_gives_the_same_bytes(tmp_path: Path) -> None:
+    frames = [
+        frame
+        for number, codec in enumerate(VideoCodec)
+        for frame in camera(number, codec=codec, receiver=number)
+    ]
+    tape = list(video_tape(batches(frames), 4.0))
+    for folder in ("one", "other"):
+        render_video(tape, tmp_path / folder)
+    assert files(tmp_path / "one") == files(tmp_path / "other")
+    assert len(files(tmp_path / "one")) == 3 + len(VideoCodec)
+
+
+def test_frames_from_before_the_recording_begin_its_file_where_decoding_needs_them(tmp_path: Path) -> None:
+    """Key frames are at -1.5, -0.83, -0.17 and 0.5 s."""
+    frames = camera(count=60, begin=-1.5)
+    manifest, _ = render_video(video_tape(batches(frames), 4.0), tmp_path)
+    segment = only(manifest)
+    assert segment.start_seconds == pytest.approx(-1.5 + 20 / FPS, abs=0.005)
+    assert segment.frames == 40
+    assert segment.lost == 0
+
+
+def test_a_recording_that_begins_at_a_key_frame_has_no_frames_from_before(tmp_path: Path) -> None:
+    manifest, _ = render_video(video_tape(batches(camera(count=60, begin=-2.0)), 4.0), tmp_path)
+    segment = only(manifest)
+    assert segment.start_seconds == pytest.approx(0.0, abs=0.005)
+    assert segment.frames == 30
+
+
+def test_where_batches_are_missing_the_streams_go_on_with_key_frames(tmp_path: Path) -> None:
+    """The key frames are 10 frames apart, a batch has 3; the fifth batch is missing: frames 12 to 14."""
+    whole = batches(camera())
+    kept = [*whole[:4], *whole[5:]]
+    manifest, _ = render_video(video_tape(kept, 4.0), tmp_path)
+    segment = only(manifest)
+    missing, first = len(whole[4].frames), sum(len(each.frames) for each in whole[:4])
+    assert segment.lost == 20 - first - missing
+    assert segment.frames == first + 10
+    assert "1 batches of video frames are missing on the tape." in manifest.recording.warnings
+
+
+def test_frames_that_the_page_dropped_are_a_gap_too(tmp_path: Path) -> None:
+    whole = batches(camera())
+    dropped = [
+        msgspec.structs.replace(each, dropped=7 if number > 4 else 0) for number, each in enumerate(whole)
+    ]
+    manifest, _ = render_video(video_tape(dropped, 4.0), tmp_path)
+    assert only(manifest).lost > 0
+    assert any(each.startswith("7 video frames were dropped") for each in manifest.recording.warnings)
+
+
+def test_after_a_pause_the_streams_go_on_with_key_frames(tmp_path: Path) -> None:
+    before, after = camera(count=15), camera(count=35)[19:]
+    events = list(video_tape(batches(before), 4.0))
+    # The page delivers its last frames from before the pause after it.
+    gap = [RecordingPaused(at=STARTED_AT + 1.5), RecordingResumed(at=STARTED_AT + 1.76), events[-2]]
+    # Their numbers go on, as those of batches that a pause has emptied.
+    gap += [
+        msgspec.structs.replace(each, sequence=number + len(batches(before)))
+        for number, each in enumerate(batches(after))
+    ]
+    manifest, _ = render_video([*events[:-2], *gap, events[-1]], tmp_path)
+    segment = only(manifest)
+    assert (segment.frames, segment.lost) == (15 + 15, 1)
+
+
+def test_a_source_that_moves_to_another_receiver_goes_on_in_its_file(tmp_path: Path) -> None:
+    first = camera(count=10)
+    second = sent(encoded(VP8, 20, shade=90), VP8, 1, begin=1.2, receiver=4, first_timestamp=5)
+    other = sent(encoded(VP8, 30, shade=60), VP8, 2, begin=1.2, receiver=0, first_timestamp=9_000_000)
+    manifest, _ = render_video(video_tape(batches([*first, *second, *other]), 4.0), tmp_path)
+    (segment,) = shown(manifest)["ada", "webcam"]
+    assert packets(tmp_path / segment.url) == [frame.payload for frame in (*first, *second)]
+    (segment,) = shown(manifest)["bob", "webcam"]
+    assert packets(tmp_path / segment.url) == [frame.payload for frame in other]
+
+
+def test_a_frame_that_is_whole_late_is_at_its_place(tmp_path: Path) -> None:
+    frames = camera()
+    late = [
+        msgspec.structs.replace(frame, arrival=frame.arrival + 0.3) if number in (4, 17) else frame
+        for number, frame in enumerate(frames)
+    ]
+    manifest, _ = render_video(video_tape(batches(late), 4.0), tmp_path)
+    assert packets(tmp_path / only(manifest).url) == [frame.payload for frame in frames]
+
+
+def test_who_is_not_known_has_files_of_their_own_and_frames_of_nothing_have_none(tmp_path: Path) -> None:
+    frames = [*camera(8, receiver=1), *sent(encoded(VP8, 5), VP8, None, begin=0.5, receiver=2)]
+    manifest, _ = render_video(video_tape(batches(frames), 4.0), tmp_path)
+    assert manifest.video_streams is not msgspec.UNSET
+    (stream,) = manifest.video_streams
+    assert (stream.participant_name, stream.participant_id) == ("Unknown 1", None)
+    assert any(each.startswith("5 video frames") for each in manifest.recording.warnings)
+
+
+@pytest.mark.parametrize("error", [VideoWriteError("no"), ValueError("no"), MemoryError()])
+def test_a_file_that_fails_costs_nobody_else_anything(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [*camera(1), *camera(2, receiver=1)]
+    tape = list(with_video(synthetic_tape([TALKER], 4.0), batches(frames)))
+    render_video(tape, tmp_path / "whole", mix=True)
+
+    class Breaking(VideoFile):
+        def write(self, seconds: float, *arguments: object) -> None:
+            if self._path.name == "video-0.webm" and self.frames == 12:
+                raise error
+            super().write(seconds, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(video_track, "VideoFile", Breaking)
+    manifest, failure = render_video(tape, tmp_path / "broken", mix=True)
+    assert failure is error
+    whole, broken = files(tmp_path / "whole"), files(tmp_path / "broken")
+    assert broken.keys() == whole.keys()
+    (hit,) = (segment for (owner, _), (segment,) in shown(manifest).items() if owner == "ada")
+    for name in whole.keys() - {"audio_streams.json", "timeline.html", hit.url}:
+        assert broken[name] == whole[name]
+    assert hit.frames == len(packets(tmp_path / "broken" / hit.url)) == 12
+    assert manifest.recording.incomplete_files == [hit.url]
+    (said,) = manifest.recording.warnings
+    assert said.startswith("The video of Unknown 2 ends at 1.3 s or before: it could not be written")
+
+
+@pytest.mark.parametrize("method", ["observe", "source_of", "owner_of", "warnings"])
+def test_a_fault_in_finding_the_owners_costs_video_alone(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    tape = list(with_video(synthetic_tape([TALKER], 4.0), batches(camera())))
+    render_video(tape, tmp_path / "whole", mix=True)
+    monkeypatch.setattr(ListedSources, method, fail)
+    manifest, _ = render_video(tape, tmp_path / "broken", mix=True)
+    whole, broken = files(tmp_path / "whole"), files(tmp_path / "broken")
+    for name in whole.keys() - {"audio_streams.json", "timeline.html"}:
+        if "webcam" not in name:
+            assert broken[name] == whole[name]
+    assert any("internal errors" in each for each in manifest.recording.warnings)
+
+
+def test_a_file_that_cannot_be_renamed_keeps_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name.startswith("video-"):
+            raise OSError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    manifest, failure = render_video(video_tape(batches(camera()), 4.0), tmp_path)
+    assert isinstance(failure, OSError)
+    assert only(manifest).url == "video/video-0.webm"
+    assert (tmp_path / "video/video-0.webm").is_file()
+    assert manifest.recording.incomplete_files == ["video/video-0.webm"]
+    assert len(manifest.recording.warnings) == 1
+
+
+def hostile(count: int) -> VideoBatch:
+    key = encoded(VP8, 1)[0]
+    frames = [
+        frame
+        for number in range(count)
+        for frame in sent([key], VP8, number, begin=1.0 + number / count / 10, receiver=number)
+    ]
+    return VideoBatch(1, 0, 0, frames)
+
+
+def test_ten_thousand_streams_open_no_ten_thousand_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = peak = 0
+
+    class Counted(VideoFile):
+        def write(self, *arguments: object) -> None:
+            nonlocal opened, peak
+            opened += not self.frames
+            peak = max(opened, peak)
+            super().write(*arguments)  # type: ignore[arg-type]
+
+        def close(self, end_seconds: float) -> None:
+            nonlocal opened
+            opened -= 1
+            super().close(end_seconds)
+
+    monkeypatch.setattr(video_track, "VideoFile", Counted)
+    monkeypatch.setattr(video_recording, "MOST_OPEN", 8)
+    manifest, failure = render_video(video_tape([hostile(10_000)], 4.0), tmp_path)
+    assert failure is None
+    assert 0 < peak <= 8
+    assert len(list((tmp_path / "video").iterdir())) <= FILES_AT_ONCE + 1
+    assert any("video frames were left out: more than" in each for each in manifest.recording.warnings)
+
+
+def test_frames_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_recording, "MOST_WAITING", 0)
+    manifest, _ = render_video(video_tape(batches(camera()), 4.0), tmp_path)
+    assert only(manifest).frames == 30
+
+
+def test_a_replayed_tape_gives_the_files_of_the_recording(tmp_path: Path) -> None:
+    frames = [*camera(1), *camera(2, receiver=1, codec=H264)]
+    events = list(video_tape(batches(frames), 4.0))
+    deferred = DeferredRenderer(lambda platform: Renderer(tmp_path / "live", platform))
+    with TapeWriter(tmp_path / "tape", video=True) as tape:
+        for event, logged_at in with_log_times(events):
+            logged, recorded = tape.write(event, logged_at)
+            deferred.feed(recorded, logged)
+    deferred.finish()
+    replay(tmp_path / "tape", tmp_path / "again", lambda platform: Renderer(tmp_path / "again", platform))
+    live = files(tmp_path / "live")
+    assert len([name for name in live if "webcam" in name]) == 2
+    assert files(tmp_path / "again") == live
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 2),  # receiver
+        st.sampled_from([None, 1, 2, 3]),  # source
+        st.booleans(),  # a key frame
+        st.sampled_from(
+            ["", "", "", "", "lost batch", "lost frame, known to the page", "new timestamps", "late"]
+        ),
+    ),
+    max_size=40,
+)
+
+
+class Made(NamedTuple):
+    """A frame by its payload: whose it is, its number in that source, and whether it needs the one before."""
+
+    source: int | None
+    number: int
+    key: bool
+
+
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
+@given(STEPS)
+def test_no_frame_is_in_another_persons_file_whatever_the_page_sends(
+    steps: list[tuple[int, int | None, bool, str]],
+) -> None:
+    key, delta = (encoded(VP8, 2)[number].payload for number in (0, 1))
+    made: dict[bytes, Made] = {}
+    numbers = dict.fromkeys([None, 1, 2, 3], 0)
+    offsets = dict.fromkeys(range(3), 0)
+    sequence = dropped = 0
+    videos: list[VideoBatch] = []
+    # What comes late from before the timestamps began anew looks as if they did so again.
+    lateness = 0.0 if any(event == "new timestamps" for *_, event in steps) else 0.25
+    for step, (receiver, source, is_key, event) in enumerate(steps):
+        numbers[source] += 1
+        payload = (key if is_key else delta) + step.to_bytes(4, "big")
+        made[payload] = Made(source, numbers[source], is_key)
+        if event == "new timestamps":
+            offsets[receiver] += 3_000_000_000
+        arrival = 0.2 + step / 25
+        frame = VideoFrame(
+            receiver, 9000 + receiver, () if source is None else (source,),
+            (int(arrival * 90_000) + offsets[receiver]) & 0xFFFF_FFFF, None, 0, 0, is_key, 0, 0, 96, "video/VP8",
+            STARTED_AT + arrival + (lateness if event == "late" and not is_key else 0), payload,
+        )  # fmt: skip
+        if event == "lost batch":
+            sequence += 1
+        elif event == "lost frame, known to the page":
+            dropped += 1
+        else:
+            videos.append(VideoBatch(7, sequence, dropped, [frame]))
+            sequence += 1
+    plain = list(synthetic_tape([TALKER], 4.0))
+    with TemporaryDirectory() as temporary:
+        output = Path(temporary)
+        manifest, failure = render_video(with_video(plain, videos), output / "video")
+        render_video(plain, output / "plain")
+        assert failure is None
+        for name, content in files(output / "plain").items():
+            if name.startswith("streams/"):
+                assert files(output / "video")[name] == content
+        for (owner, kind), segments in shown(manifest).items() if videos else ():
+            whole: list[Made] = []
+            for segment in segments:
+                written = [made[payload] for payload in packets(output / "video" / segment.url)]
+                assert written[0].key
+                assert len(written) == segment.frames
+                whole += written
+            assert {
+                (OWNERS[str(each.source)].device_id, OWNERS[str(each.source)].kind) for each in whole
+            } == {(owner, kind)}
+            assert [each.number for each in whole] == sorted({each.number for each in whole})
+            for before, after in itertools.pairwise(whole):
+                assert after.key or after.number == before.number + 1, "it needs a frame that is missing"

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.stems.video_reordering import MOST_WAITING, RESTART, VideoReordering
+from worker.tape.events import VideoFrame
+
+
+def frame(timestamp: int, *, key: bool = False, spatial: int = 0, payload: bytes = b"x") -> VideoFrame:
+    return VideoFrame(
+        0, 1, (), timestamp & 0xFFFF_FFFF, None, spatial, 0, key, 0, 0, 96, "video/VP8", 0.0, payload
+    )
+
+
+def order(reordering: VideoReordering, until: float = inf) -> list[int]:
+    return [each.frame.timestamp for each in reordering.release(until)]
+
+
+def test_a_frame_that_is_whole_late_comes_before_those_that_need_it() -> None:
+    reordering = VideoReordering()
+    for logged, timestamp in enumerate((6_000, 18_000, 12_000, 24_000)):
+        reordering.push(frame(timestamp), 0.0, float(logged))
+    assert order(reordering, 2.0) == [6_000, 12_000, 18_000]
+    assert order(reordering) == [24_000]
+
+
+def test_a_frame_waits_for_the_one_before_it_that_was_logged_later() -> None:
+    reordering = VideoReordering()
+    reordering.push(frame(12_000), 0.0, 0.0)
+    reordering.push(frame(6_000), 0.0, 0.9)
+    assert order(reordering, 0.5) == []
+    assert order(reordering, 0.9) == [6_000, 12_000]
+
+
+def test_a_frame_after_its_successors_is_late_and_one_that_comes_again_too() -> None:
+    reordering = VideoReordering()
+    for timestamp in (6_000, 18_000, 18_000):
+        reordering.push(frame(timestamp), 0.0, 0.0)
+    assert order(reordering) == [6_000, 18_000]
+    reordering.push(frame(12_000), 0.0, 1.0)
+    assert (order(reordering), reordering.late) == ([], 2)
+
+
+def test_a_key_frame_is_never_late() -> None:
+    reordering = VideoReordering()
+    reordering.push(frame(18_000), 0.0, 0.0)
+    assert order(reordering) == [18_000]
+    reordering.push(frame(12_000, key=True), 0.0, 1.0)
+    assert order(reordering) == [12_000]
+
+
+def test_timestamps_that_begin_anew_are_no_late_frames() -> None:
+    reordering = VideoReordering()
+    for timestamp in (2 * RESTART, RESTART, RESTART + 6_000):
+        reordering.push(frame(timestamp), 0.0, 0.0)
+    assert order(reordering) == [2 * RESTART, RESTART, RESTART + 6_000]
+    assert reordering.late == 0
+
+
+def test_a_leap_that_took_no_time_is_a_gap_but_for_a_key_frame() -> None:
+    reordering = VideoReordering()
+    for timestamp, arrival, key in (
+        (0, 0.0, True),
+        (RESTART, 3.0, False),
+        (9 * RESTART, 3.1, False),
+        (0, 3.2, True),
+    ):
+        reordering.push(frame(timestamp, key=key), arrival, 0.0)
+    assert [each.after_gap for each in reordering.release()] == [False, False, True, False]
+
+
+def test_spatial_layers_follow_each_other() -> None:
+    reordering = VideoReordering()
+    for spatial in (1, 0, 2):
+        reordering.push(frame(6_000, spatial=spatial), 0.0, 0.0)
+    assert [each.spatial for each in reordering.release()] == [0, 1, 2]
+
+
+def test_a_gap_is_marked_on_the_frame_after_it() -> None:
+    reordering = VideoReordering()
+    reordering.push(frame(6_000), 0.0, 0.0)
+    reordering.gap = True
+    for timestamp in (12_000, 18_000):
+        reordering.push(frame(timestamp), 0.0, 0.0)
+    assert [each.after_gap for each in reordering.release()] == [False, True, False]
+
+
+@pytest.mark.parametrize("step", [0, 6_000])
+def test_no_more_than_a_bounded_number_waits(step: int) -> None:
+    reordering = VideoReordering()
+    for number in range(3 * MOST_WAITING):
+        reordering.push(frame(number * step + number), 0.0, 5.0)
+    assert len(reordering.release(0.0)) == 2 * MOST_WAITING
+    assert reordering.waiting_bytes == MOST_WAITING
+
+
+@given(
+    st.lists(st.integers(0, 40), unique=True, min_size=1, max_size=30),
+    st.integers(0, 2**32 - 1),
+    st.lists(st.floats(0, 30), max_size=5),
+)
+def test_each_frame_comes_once_and_in_order_whatever_the_order_of_arrival(
+    numbers: list[int], begin: int, looks: list[float]
+) -> None:
+    """Also where the 32-bit timestamps wrap around."""
+    reordering = VideoReordering()
+    given_out: list[int] = []
+    for logged, number in enumerate(numbers):
+        reordering.push(frame(begin + number * 3_000), float(logged), float(logged))
+        for look in looks:
+            if look < logged:
+                given_out += order(reordering, look)
+    given_out += order(reordering)
+    places = [((timestamp - begin) & 0xFFFF_FFFF) // 3_000 for timestamp in given_out]
+    assert places == sorted(set(places))
+    assert len(places) + reordering.late == len(numbers)
+    assert reordering.waiting_bytes == 0

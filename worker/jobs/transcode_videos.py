@@ -1,0 +1,95 @@
+"""Transcodes an attempt's video files to H.264 in MP4 where they are something else (MEETSTEMS_VIDEO=mp4)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import msgspec
+
+from worker.errors import MeetstemsError
+from worker.manifest.merge_videos import replaced_videos
+from worker.manifest.schema import Manifest, VideoSegment
+
+logger = logging.getLogger(__name__)
+
+Transcode = Callable[[Path, Path], Awaitable[None]]
+"""Takes the file and the one to write; worker.video.transcoding.transcode."""
+
+STOP_PERIOD: Final = 0.5
+"""Seconds between two looks whether there is still time."""
+
+_CODEC: Final = "h264"
+_ENDING: Final = ".mp4"
+
+
+async def transcode_videos(
+    manifest: Manifest, output: Path, transcode: Transcode, out_of_time: threading.Event
+) -> Manifest:
+    """Transcodes the videos that ``manifest`` names, relative to ``output``, one after the other, and returns the manifest with
+    the new files.
+
+    The file that one was made of is removed. One that cannot be transcoded stays, with a warning in the log and in the
+    manifest, as does what is left once ``out_of_time`` is set. Nothing is raised for a file.
+    """
+    replaced: dict[str, VideoSegment] = {}
+    failed = 0
+    for _, segment in manifest.video_segments():
+        if _is_wanted(segment):
+            continue
+        if (made := await _transcoded(segment, output, transcode, out_of_time)) is None:
+            failed += 1
+        else:
+            replaced[segment.url] = made
+    if failed:
+        files = "A video file" if failed == 1 else f"{failed} video files"
+        warning = f"{files} could not be transcoded to MP4: as sent."
+        recording = manifest.recording
+        recording = msgspec.structs.replace(recording, warnings=[*recording.warnings, warning])
+        manifest = msgspec.structs.replace(manifest, recording=recording)
+    return replaced_videos(manifest, replaced) if replaced else manifest
+
+
+def _is_wanted(segment: VideoSegment) -> bool:
+    return segment.codec == _CODEC and PurePosixPath(segment.url).suffix == _ENDING
+
+
+async def _transcoded(
+    segment: VideoSegment, output: Path, transcode: Transcode, out_of_time: threading.Event
+) -> VideoSegment | None:
+    """The segment in the place of ``segment``; None, with a warning in the log, where there is none."""
+    if out_of_time.is_set():
+        return None
+    url = str(PurePosixPath(segment.url).with_suffix(_ENDING))
+    source, target = output / segment.url, output / url
+    # A file is never written over: one that is MP4 already has another codec.
+    unfinished = target.with_name(f"{target.stem}.transcoded{_ENDING}")
+    try:
+        await _unless_stopped(transcode(source, unfinished), out_of_time)
+        size = unfinished.stat().st_size
+        unfinished.replace(target)
+        if source != target:
+            source.unlink()
+    except (MeetstemsError, OSError) as error:
+        logger.warning("%s is not transcoded: %s", segment.url, error)
+        unfinished.unlink(missing_ok=True)
+        return None
+    filename = str(PurePosixPath(segment.filename).with_suffix(_ENDING))
+    return msgspec.structs.replace(segment, url=url, filename=filename, codec=_CODEC, size_bytes=size)
+
+
+async def _unless_stopped(transcoding: Awaitable[None], out_of_time: threading.Event) -> None:
+    """Waits for ``transcoding``; cancels it and raises TimeoutError once ``out_of_time`` is set."""
+    task = asyncio.ensure_future(transcoding)
+    try:
+        while not (await asyncio.wait([task], timeout=STOP_PERIOD))[0]:
+            if out_of_time.is_set():
+                raise TimeoutError("there is no time left")
+        await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
