@@ -72,7 +72,8 @@ class FrameBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class VideoFrame(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One encoded video frame, as RTCRtpScriptTransform gives it: whole, after reordering and RTX.
+    """One encoded video frame, as RTCRtpScriptTransform gives it: whole, after RTX. Where a packet came late, a frame of VP8,
+    VP9 or AV1 may come after some that follow it.
 
     ``receiver``, ``ssrc``, ``csrcs`` and ``arrival`` are as in Frame. ``timestamp`` is 32-bit in RTP ticks (90 kHz).
     ``frame_id`` is that of the dependency descriptor; None where the sender has none. ``spatial`` and ``temporal`` are the
