@@ -91,6 +91,6 @@ def test_recorded_video_matches_the_truth(name: str, tmp_path: Path) -> None:
         assert segment.frames == pytest.approx(
             segment.fps * sum(end - start for start, end in segment.intervals), rel=0.1
         )
-    assert manifest.recording.warnings == []
+    assert not [warning for warning in manifest.recording.warnings if "video" in warning]
     run("replay", output / "tape", "--output", tmp_path / "replayed")
     assert files_of(tmp_path / "replayed") == files_of(output)
