@@ -56,15 +56,18 @@ async ({ sdp, name }) => {
         const video = Object.assign(document.createElement("video"), { muted: true, srcObject: stream });
         document.body.append(video);
         void video.play();
-        const canvas = new OffscreenCanvas(80, 45);
+        const canvas = new OffscreenCanvas(64, 36);
         const context = canvas.getContext("2d", { willReadFrequently: true });
+        let pictures = 0;
         const look = () => {
-            context.drawImage(video, 0, 0, 80, 45);
-            const { data } = context.getImageData(0, 0, 80, 45);
+            video.requestVideoFrameCallback(look);
+            pictures += 1;
+            if (pictures % 4 !== 1) return;
+            context.drawImage(video, 0, 0, 64, 36);
+            const { data } = context.getImageData(0, 0, 64, 36);
             const grey = [...data.filter((_, at) => at % 4 === 1)];
             // Nothing is drawn of a frame that the compositor has not taken yet.
             if (grey.some((value) => value > 0)) one.pictures.push([stream.id, video.videoHeight, grey]);
-            video.requestVideoFrameCallback(look);
         };
         video.requestVideoFrameCallback(look);
     };
@@ -138,7 +141,7 @@ async def receive(page: BrowserPage, codec: Codec, folder: Path) -> Received:
     finally:
         await media.close()
     marks = [
-        (height, read_mark(np.array(grey, np.uint8).reshape(45, 80)))
+        (height, read_mark(np.array(grey, np.uint8).reshape(36, 64)))
         for _, height, grey in result["pictures"]
     ]
     decoded = [(frames, mime) for frames, mime in result["decoded"]]
