@@ -63,19 +63,22 @@ class MessagePackBatch {
    * @param {number} bytes room that the frame needs at most
    */
   begin(fields, bytes) {
-    if (this.#end + bytes > this.#bytes.length) {
-      const larger = new Uint8Array(2 * (this.#end + bytes));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-      this.#view = new DataView(larger.buffer);
-    }
-    this.array(fields);
+    if (this.#end + bytes > this.#bytes.length) this.#grow(bytes);
+    this.#view.setUint8(this.#end++, 0x90 | fields);
     this.#frames += 1;
+  }
+
+  /** @param {number} bytes */
+  #grow(bytes) {
+    const larger = new Uint8Array(2 * (this.#end + bytes));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
   }
 
   /** @param {number} length at most 15 */
   array(length) {
-    this.byte(0x90 | length);
+    this.#view.setUint8(this.#end++, 0x90 | length);
   }
 
   /** @param {number} value */
@@ -86,7 +89,7 @@ class MessagePackBatch {
   /** @param {number} value 32-bit */
   uint(value) {
     if (value < 0x80) {
-      this.byte(value);
+      this.#view.setUint8(this.#end++, value);
     } else {
       this.byte(0xce);
       this.#view.setUint32(this.#end, value);
@@ -128,8 +131,8 @@ class MessagePackBatch {
 
   /** @param {Uint8Array} encoded at most 255 bytes */
   text(encoded) {
-    this.byte(0xd9);
-    this.byte(encoded.length);
+    this.#view.setUint8(this.#end++, 0xd9);
+    this.#view.setUint8(this.#end++, encoded.length);
     this.#copy(encoded);
   }
 

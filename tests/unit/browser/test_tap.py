@@ -41,6 +41,7 @@ from worker.tape.events import (
     Tile,
     TilesSeen,
     VideoBatch,
+    VideoRequested,
     WorkerEvent,
 )
 
@@ -248,6 +249,7 @@ async def test_an_event_that_no_tape_may_hold_is_left_out(event: PageEvent, kept
 
 WORKERS_OWN: list[WorkerEvent] = [
     TapeStarted(at=1, version=2, platform="google_meet", meeting_url="", bot_name=""),
+    VideoRequested(at=1),
     StateChanged(at=1, state="done"),
     Tick(at=1, wall=1, elapsed=1),
     PageSeen(at=1, scene="over"),
