@@ -28,21 +28,10 @@ def tapped(tape: Path) -> set[tuple[int, int]]:
 
 def assert_plays(path: Path, segment: VideoSegment) -> None:
     """FFmpeg decodes all frames without a word, and the file is as long as the manifest says, within a frame."""
-    command = ["ffmpeg", "-v", "error", "-xerror", "-i", path, "-f", "null", "-"]
-    decoded = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert not decoded.stderr
-    command = [
-        "ffprobe",
-        "-v",
-        "error",
-        "-count_packets",
-        "-show_format",
-        "-show_streams",
-        "-of",
-        "json",
-        path,
-    ]
-    probed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    decode = ["ffmpeg", "-v", "error", "-xerror", "-i", str(path), "-f", "null", "-"]
+    assert not subprocess.run(decode, check=True, capture_output=True, text=True).stderr
+    probe = ["ffprobe", "-v", "error", "-count_packets", "-show_format", "-show_streams", "-of", "json"]
+    probed = json.loads(subprocess.run([*probe, str(path)], check=True, capture_output=True).stdout)
     (stream,) = probed["streams"]
     assert stream["codec_name"] == segment.codec
     assert int(stream["nb_read_packets"]) == segment.frames
