@@ -48,7 +48,8 @@ def _turns(first: float, duration: float) -> list[tuple[float, float]]:
 def with_cameras(scenario: Scenario, codec: Codec) -> Scenario:
     """The same meeting with everybody's camera on."""
     people = [
-        msgspec.structs.replace(person, cameras=[(0.0, scenario.duration)]) for person in scenario.participants
+        msgspec.structs.replace(person, cameras=[(0.0, scenario.duration)])
+        for person in scenario.participants
     ]
     return msgspec.structs.replace(scenario, participants=people, video=VideoMedia(codec=codec))
 
@@ -109,11 +110,13 @@ async def interrupt_and_finish(
     """
     stopped_at = []
     scenario = conversation(duration)
+    wanted: dict[str, object] = {}
     if video is not None:
         scenario = with_cameras(scenario, video)
+        wanted["video_separate_streams"] = True
     with cloud() as aws:
         async with Replica(scenario, folder / "truth.jsonl") as replica:
-            aws.dispatch(replica, **({"video_separate_streams": True} if video is not None else {}))
+            aws.dispatch(replica, **wanted)
             for number, (moment, stop) in enumerate(interruptions, start=1):
                 worker = await Worker.start(replica, aws, folder / f"work-{number}")
                 await moment(aws, number)

@@ -74,7 +74,7 @@ def _print_lost(manifest: Manifest, truth: Truth, kill: float) -> None:
 
 
 class _Due(NamedTuple):
-    """What was sent from ``start`` to ``end`` must be in the files, in Unix seconds; ``killed_before`` is the kill before it."""
+    """What was sent from ``start`` to ``end`` must be in the files, in Unix seconds. ``killed_before``: the kill before it."""
 
     start: float
     end: float
