@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import random
+from itertools import cycle
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from fixtures.replica.video.scenario import Codec
 from tests.support.kills import after, kill_and_finish
 
 SEED = int(os.environ.get("MEETSTEMS_CHAOS_SEED", "1"))
@@ -20,9 +23,24 @@ LONGEST = 22.0
 
 _chance = random.Random(SEED)
 MOMENTS = [round(_chance.uniform(0.5, LONGEST), 2) for _ in range(KILLS)]
+CODECS: tuple[Codec, ...] = ("vp9", "vp8", "av1")
+VIDEO_MOMENTS = [
+    (round(_chance.uniform(0.5, LONGEST), 2), codec)
+    for codec, _ in zip(cycle(CODECS), range((KILLS + 1) // 2), strict=False)
+]
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_kill_at_any_moment_costs_at_most_five_seconds(tmp_path: Path, moment: float) -> None:
     await kill_and_finish(tmp_path, [after(moment)])
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("moment", "codec"), VIDEO_MOMENTS)
+async def test_a_kill_at_any_moment_costs_at_most_five_seconds_of_video(
+    tmp_path: Path, moment: float, codec: Codec
+) -> None:
+    manifest = await kill_and_finish(tmp_path, [after(moment)], video=codec)
+    if manifest is not None:
+        assert manifest.video_streams is not msgspec.UNSET

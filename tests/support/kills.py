@@ -8,10 +8,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+import msgspec
+
 from fixtures.replica.scenario import Page, Participant, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.truth import Truth, TruthPacket, read_truth
+from fixtures.replica.video.scenario import Codec, VideoMedia
 from tests.support.truth_check import assert_matches_truth, assert_playable, parts_of
+from tests.support.video_truth_check import assert_video_matches_truth
 from tests.support.worker_process import Cloud, Worker, cloud
 from worker.contracts.status import Result
 from worker.manifest.schema import Manifest
@@ -39,6 +43,15 @@ def _turns(first: float, duration: float) -> list[tuple[float, float]]:
     """2.4 s of every 6 s, from ``first`` on."""
     starts = [first + 6.0 * number for number in range(int(duration / 6) + 1)]
     return [(start, min(start + 2.4, duration)) for start in starts if start + 0.5 < duration]
+
+
+def with_cameras(scenario: Scenario, codec: Codec) -> Scenario:
+    """The same meeting with everybody's camera on."""
+    people = [
+        msgspec.structs.replace(person, cameras=[(0.0, scenario.duration)])
+        for person in scenario.participants
+    ]
+    return msgspec.structs.replace(scenario, participants=people, video=VideoMedia(codec=codec))
 
 
 Moment: TypeAlias = Callable[[Cloud, int], Awaitable[None]]
@@ -73,27 +86,37 @@ class Interruption(NamedTuple):
 
 
 async def kill_and_finish(
-    folder: Path, moments: Sequence[Moment], duration: float = DURATION
+    folder: Path, moments: Sequence[Moment], duration: float = DURATION, video: Codec | None = None
 ) -> Manifest | None:
     """Kills one worker after the other, each at its moment; then another worker finishes the job.
 
-    The meeting takes ``duration`` seconds. Returns the bot's manifest, None if nothing was recorded.
+    The meeting takes ``duration`` seconds. With ``video`` everybody's camera is on, and the job asks for video. Returns the
+    bot's manifest, None if nothing was recorded.
     """
     kills = [Interruption(moment, Worker.kill) for moment in moments]
-    return (await interrupt_and_finish(folder, kills, duration, KILL_LOSS)).manifest
+    return (await interrupt_and_finish(folder, kills, duration, KILL_LOSS, video)).manifest
 
 
 async def interrupt_and_finish(
-    folder: Path, interruptions: Sequence[Interruption], duration: float, max_lost: float
+    folder: Path,
+    interruptions: Sequence[Interruption],
+    duration: float,
+    max_lost: float,
+    video: Codec | None = None,
 ) -> FinishedJob:
     """Stops one worker after the other; then another one finishes the job, unless it is done already.
 
-    Each interruption may cost ``max_lost`` seconds of what came before it.
+    Each interruption may cost ``max_lost`` seconds of what came before it, and of the ``video`` that the job may ask for.
     """
     stopped_at = []
+    scenario = conversation(duration)
+    wanted: dict[str, object] = {}
+    if video is not None:
+        scenario = with_cameras(scenario, video)
+        wanted["video_separate_streams"] = True
     with cloud() as aws:
-        async with Replica(conversation(duration), folder / "truth.jsonl") as replica:
-            aws.dispatch(replica)
+        async with Replica(scenario, folder / "truth.jsonl") as replica:
+            aws.dispatch(replica, **wanted)
             for number, (moment, stop) in enumerate(interruptions, start=1):
                 worker = await Worker.start(replica, aws, folder / f"work-{number}")
                 await moment(aws, number)
@@ -176,6 +199,8 @@ def check_finished_job(
         return FinishedJob(result, None, truth, set(), stopped_at)
     manifest = aws.manifest()
     recorded = assert_matches_truth(bot, manifest, truth, stopped_at, max_lost, away)
+    if manifest.video_streams is not msgspec.UNSET:
+        assert_video_matches_truth(bot, manifest, truth, stopped_at, max_lost)
     parts = manifest.recording.parts
     for part in parts if isinstance(parts, list) else []:
         if part.mixed_audio is not None:

@@ -21,6 +21,9 @@ PLACE_TOLERANCE: Final = 0.020
 TRANSIT_SECONDS: Final = 0.3
 """Maximum seconds from sending to the tape: a page collects frames for 0.1 s."""
 
+KILL_SECONDS: Final = 1.5
+"""A kill takes so long on a busy machine: until then the killed Chromium may open its connection. The next one needs longer."""
+
 
 class PartOfMeeting(NamedTuple):
     """An uninterrupted part of the recording, in Unix seconds."""
@@ -141,14 +144,14 @@ def _assert_nothing_missing(
     kill = min((kill for kill in kills if kill > part.start), default=None)
     before = max((kill for kill in kills if kill <= part.start), default=0.0)
     end = part.end if kill is None else max(part.end - TRANSIT_SECONDS, kill - max_lost)
-    began = _connections_began(truth)
+    began = connections_began(truth)
     missing = [
         packet
         for index, packet in enumerate(truth.packets)
         if _must_be_recorded(packet, part.start, end)
         and index not in heard.get((part.number, packet.csrc), ())
         # Packets that were sent to a Chromium that had been killed were never received.
-        and (packet.connection is None or began[packet.connection] > before)
+        and (packet.connection is None or began[packet.connection] > before + KILL_SECONDS)
         and not any(left <= (packet.sent_at or 0.0) < back for left, back in away)
     ]
     assert not missing, (
@@ -162,13 +165,13 @@ def _described(packet: TruthPacket, truth: Truth) -> str:
     name = f"CSRC {packet.csrc}, sequence {packet.sequence}"
     if packet.sent_at is None or packet.connection is None:
         return f"{name}, sent as a copy only"
-    after = packet.sent_at - _connections_began(truth)[packet.connection]
+    after = packet.sent_at - connections_began(truth)[packet.connection]
     return (
         f"{name}, sent {packet.sent_at:.3f}, {after:.3f} s after the first of connection {packet.connection}"
     )
 
 
-def _connections_began(truth: Truth) -> dict[int, float]:
+def connections_began(truth: Truth) -> dict[int, float]:
     """When the first packet was sent on each connection, in Unix seconds."""
     began: dict[int, float] = {}
     for packet in truth.packets:

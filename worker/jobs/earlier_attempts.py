@@ -19,7 +19,7 @@ from worker.manifest.schema import Manifest
 from worker.reasons import read_reason
 from worker.rendering.output import MANIFEST_FILE, MEETING_FILE
 from worker.tape.errors import TapeReadError
-from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, VideoBatch
+from worker.tape.events import Batch, RecordingEnded, RecordingStarted, TapeEvent
 from worker.tape.reader import read_tape
 
 NOT_ENDED: Final = "cut_off"
@@ -168,6 +168,6 @@ def _events(store: ObjectStore, parts: list[Listed], folder: Path) -> list[TapeE
 
 
 def _time_of(event: TapeEvent) -> float:
-    if isinstance(event, FrameBatch | VideoBatch):
+    if isinstance(event, Batch):
         return max((frame.arrival for frame in event.frames), default=0.0)
     return event.at

@@ -21,10 +21,10 @@ from worker.roster.decoder import RosterDecoder
 from worker.roster.roster import Roster
 from worker.states import State
 from worker.tape.events import (
+    Batch,
     ChannelMessage,
     ChatReceived,
     DocumentClosed,
-    FrameBatch,
     PageLost,
     PageObjects,
     PageSeen,
@@ -33,7 +33,6 @@ from worker.tape.events import (
     TapeEvent,
     TapeStarted,
     TilesSeen,
-    VideoBatch,
     WorkerEvent,
 )
 
@@ -113,7 +112,7 @@ class CallLoop:
     def observe(self, event: TapeEvent) -> None:
         """Takes an event that was written to the tape."""
         self._tasks.observe(event)
-        if isinstance(event, FrameBatch | VideoBatch):
+        if isinstance(event, Batch):
             return
         if isinstance(event, _ROSTER_EVENTS):
             self._decoder.observe(event)

@@ -21,10 +21,8 @@ from worker.tape.events import (
     Batch,
     DocumentClosed,
     Frame,
-    FrameBatch,
     PageEvent,
     TapDeaf,
-    VideoBatch,
     VideoFrame,
 )
 
@@ -69,7 +67,7 @@ class PauseGate:
 
     def take(self, event: GatedEvent) -> None:
         """Takes the page's next event. Raises what ``take`` raises."""
-        if not isinstance(event, FrameBatch | VideoBatch) or not self._bounds:
+        if not isinstance(event, Batch) or not self._bounds:
             self._take(event)
             return
         is_late = self._is_closed and self._clock() > self._bounds[-1] + LATEST_DELIVERY

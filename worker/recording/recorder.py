@@ -27,7 +27,10 @@ RUN_SECONDS: Final = 2.0
 itself finds neither its code nor its data in the processor's caches, which costs a quarter more."""
 
 RUN_FRAMES: Final = 1_000
-"""Frames that wait at most, about 40 ms of processor time: the event loop must not wait longer."""
+"""Frames of audio that wait at most, about 40 ms of processor time: the event loop must not wait longer."""
+
+VIDEO_WEIGHT: Final = 2
+"""Frames of audio that one of video counts as, by the processor time that it takes."""
 
 _FROM_PAGE: Final = (FrameBatch, VideoBatch, *get_args(PageEvent))
 
@@ -111,8 +114,10 @@ class Recorder:
         """Renders an event after all before it, or lets it wait for its run."""
         logged, event = written
         self._waiting.append(written)
-        if isinstance(event, FrameBatch | VideoBatch):
+        if isinstance(event, FrameBatch):
             self._waiting_frames += len(event.frames)
+        elif isinstance(event, VideoBatch):
+            self._waiting_frames += VIDEO_WEIGHT * len(event.frames)
         if (
             not isinstance(event, _FROM_PAGE)
             or self._waiting_frames >= RUN_FRAMES

@@ -8,7 +8,7 @@ import msgspec
 
 from worker.lifecycle.ending import Ending
 from worker.safe_text import Redactor, printable, redact
-from worker.tape.events import FrameBatch, PageFault, TapeEvent, VideoBatch
+from worker.tape.events import Batch, PageFault, TapeEvent
 
 _DETAIL_LENGTH: Final = 600
 
@@ -21,7 +21,7 @@ def redacted_event(event: E, redactor: Redactor) -> E:
     A payload that is compressed, or encrypted, is left as it is: the platforms' roster messages are not known to hold a
     passcode, and rewriting them would make the tape another than what was received.
     """
-    if isinstance(event, FrameBatch | VideoBatch):
+    if isinstance(event, Batch):
         return event
     if isinstance(event, PageFault):
         event = msgspec.structs.replace(event, message=redact(event.message))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, get_args
 
 from worker.recording.steady_clock import SteadyClock, elapsed
-from worker.tape.events import FrameBatch, PageEvent, TapeEvent, Tick, VideoBatch
+from worker.tape.events import Batch, PageEvent, TapeEvent, Tick
 
 TICK_SECONDS: Final = 5.0
 """Seconds between two ticks: a quiet tape says to this precision when its recorder was killed."""
@@ -25,7 +25,7 @@ class Ticker:
 
     def observe(self, event: TapeEvent) -> None:
         """Takes an event that was written to the tape."""
-        if isinstance(event, FrameBatch | VideoBatch):
+        if isinstance(event, Batch):
             newest = max((frame.arrival for frame in event.frames), default=None)
         else:
             newest = event.at if isinstance(event, _PAGE_EVENTS) else None

@@ -62,6 +62,9 @@ MIX_AT_ONCE = 120 * SAMPLE_RATE
 """Samples of the mix that are written in one call, for the same reason."""
 
 
+_ABOUT_VIDEO = (VideoRequested, VideoTrackSeen)
+
+
 class Renderer:
     """Writes stems, mix, manifest, meeting and timeline into ``output`` while events are fed; ``finish`` completes them.
 
@@ -279,7 +282,7 @@ class Renderer:
 
 
 def _tells_of_video(event: PageEvent | WorkerEvent) -> bool:
-    return isinstance(event, VideoRequested | VideoTrackSeen)
+    return isinstance(event, _ABOUT_VIDEO)
 
 
 def _open_stem_set(

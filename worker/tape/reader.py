@@ -18,7 +18,7 @@ from mcap.records import Channel, Header
 from worker.tape import codec
 from worker.tape.codec import LoggedEvent
 from worker.tape.errors import NewerTapeError, NotATapeError, TapeNotFoundError, TapeReadError
-from worker.tape.events import TAPE_VERSION, FrameBatch, TapeEvent, VideoBatch
+from worker.tape.events import TAPE_VERSION, Batch, TapeEvent
 from worker.tape.mcap_records import DamagedError, Message, TornError, records
 from worker.tape.parts import METADATA, MOST_PART_BYTES, PART_PATTERN, PROFILE, VERSION_KEY, part_number
 
@@ -112,7 +112,7 @@ class _Span:
 
     def check(self, logged: float, event: TapeEvent) -> None:
         """Raises msgspec.ValidationError if the message is not of the tape's time."""
-        if not isinstance(event, FrameBatch | VideoBatch):
+        if not isinstance(event, Batch):
             at = event.at
         elif self._first is None and event.frames:
             at = event.frames[0].arrival

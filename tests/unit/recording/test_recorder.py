@@ -131,7 +131,7 @@ def test_many_frames_do_not_wait(rendering: Rendering, monkeypatch: pytest.Monke
         assert len(rendering.rendered) == (number + 1) // 3 * 3
 
 
-def test_video_waits_in_runs_as_audio_and_is_no_first_frame_of_it(tmp_path: Path) -> None:
+def test_video_waits_in_runs_as_twice_as_much_audio_and_is_no_first_frame_of_it(tmp_path: Path) -> None:
     tape = TapeWriter(tmp_path / "tape", video=True)
     renderer = DeferredRenderer(lambda platform: Renderer(tmp_path / "out", platform))
     rendered: list[TapeEvent] = []
@@ -139,12 +139,12 @@ def test_video_waits_in_runs_as_audio_and_is_no_first_frame_of_it(tmp_path: Path
         patch.setattr(renderer, "feed", lambda event, logged: rendered.append(event))
         patch.setattr(recorder_module, "RUN_FRAMES", 40)
         recorder = Recorder(tape, renderer, lambda: EPOCH)
-        recorder.take(video_batch(0, EPOCH, frames=20))
+        recorder.take(video_batch(0, EPOCH, frames=10))
         assert recorder.first_frame_logged is None
         assert rendered == []
         recorder.take(batch(0, EPOCH, frames=20))
         assert recorder.first_frame_logged == EPOCH
-        assert rendered == [video_batch(0, EPOCH, frames=20), batch(0, EPOCH, frames=20)]
+        assert rendered == [video_batch(0, EPOCH, frames=10), batch(0, EPOCH, frames=20)]
 
 
 def test_video_of_a_page_that_was_not_asked_for_any_leaves_a_fault(

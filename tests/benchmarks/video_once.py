@@ -1,0 +1,79 @@
+"""Records nine people with cameras once and measures it: ``python -m tests.benchmarks.video_once plain|video|decoded OUTPUT``.
+
+``plain``: the job asks for no video. ``video``: it does. ``decoded``: it does, and Chromium decodes every frame, in place of
+stand-ins. Prints one JSON object: that of tests.benchmarks.record_once, and ``frames``, those of video in files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from fixtures.replica.demo import running_replica
+from tests.benchmarks.record_once import Meter
+from worker.browser import injected_scripts
+from worker.platforms.links import parse_link
+from worker.recording.outcome import RecordingRequest
+from worker.recording.session import record
+from worker.rendering.renderer import Renderer
+from worker.settings import BrowserSettings
+
+SCENARIO: Final = Path(__file__).parent / "nine_cameras.toml"
+
+MEASURED_SECONDS: Final = 25.0
+
+REPLACES: Final = "      if (this.#mayReplace(receiver, value)) VideoTap.#replace(value);\n"
+"""The line of video_tap.js that puts stand-ins in the place of frames."""
+
+
+def main(mode: str, output: str) -> None:
+    """Records into ``output``, which must not exist or be empty."""
+    folder, meter = Path(output), Meter(MEASURED_SECONDS)
+    if mode == "decoded":
+        _decode_all()
+    with (
+        tempfile.TemporaryDirectory() as truth,
+        running_replica(str(SCENARIO), Path(truth) / "t.jsonl", "tests.benchmarks.nine_cameras") as url,
+    ):
+        settings = BrowserSettings.from_environment(os.environ)
+        request = RecordingRequest(
+            bot_id="bot",
+            link=parse_link(url),
+            output=folder,
+            bot_name="Notes",
+            separate_video=mode != "plain",
+        )
+        outcome = asyncio.run(record(request, settings, meter, lambda platform: Renderer(folder, platform)))
+    manifest = outcome.manifest
+    assert manifest is not None
+    meter.count_packets(manifest)
+    segments = [] if manifest.video_streams is msgspec.UNSET else list(manifest.video_segments())
+    meter.result["cameras"] = len({stream.participant_name for stream, _ in segments})
+    meter.result["frames"] = sum(segment.frames for _, segment in segments)
+    meter.result["seconds"] = sum(segment.duration_seconds for _, segment in segments)
+    meter.result["bytes"] = sum(segment.size_bytes for _, segment in segments)
+    print(json.dumps(meter.result))
+
+
+def _decode_all() -> None:
+    join = injected_scripts._wrap
+
+    def wrap(preamble: str, names: tuple[str, ...]) -> str:
+        source = join(preamble, names)
+        if "video_tap.js" in names:
+            assert source.count(REPLACES) == 1
+            source = source.replace(REPLACES, "")
+        return source
+
+    injected_scripts._wrap = wrap
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
