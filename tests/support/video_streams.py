@@ -11,7 +11,9 @@ from typing import Final, NamedTuple
 
 import av
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
+from tests.support.scheduling import usual_scheduling
 from worker.video.codecs import Container, VideoCodec
 from worker.video.frame_header import read_header
 from worker.video.video_file import VideoFile
@@ -85,7 +87,7 @@ def encoded(
         context.options = options | {"x264-params": f"{options['x264-params']}:sps-id={parameter_sets}"}
     if codec is VideoCodec.VP9 and pixel_format != "yuv420p":
         context.profile = "Profile 1"
-    made = []
+    frames = []
     for number in range(count):
         frame = av.VideoFrame(width, height, "yuv420p")
         for plane, level in zip(frame.planes, (16 + (shade + 9 * number) % 200, 100, 150), strict=True):
@@ -94,11 +96,17 @@ def encoded(
         frame.pts = number
         if number % keys_every == 0:
             frame.pict_type = av.video.frame.PictureType.I
-        made += context.encode(frame)
-    made += context.encode(None)
+        frames.append(frame)
+    made = encode(context, frames)
     return tuple(
         Encoded(_as_delivered(codec, bytes(packet)), packet.is_keyframe, width, height) for packet in made
     )
+
+
+def encode(context: VideoCodecContext, frames: Iterable[av.VideoFrame]) -> list[av.Packet[VideoStream]]:
+    """All packets of ``frames``, which end the stream."""
+    with usual_scheduling():
+        return [packet for frame in (*frames, None) for packet in context.encode(frame)]
 
 
 def _as_delivered(codec: VideoCodec, payload: bytes) -> bytes:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 
 import av
 import pytest
 from av.video.codeccontext import VideoCodecContext
 
-from tests.support.video_streams import encoded
+from tests.support.video_streams import encode, encoded
 from worker.video.av1 import MOST_UNITS, read_key_frame
 from worker.video.codecs import VideoCodec
 from worker.video.key_frame import VideoFrameError
@@ -27,8 +28,9 @@ def test_sizes_and_forms(pixel_format: str) -> None:
     for plane in picture.planes:
         plane.update(bytes(plane.buffer_size))
     picture.pts = 0
-    made = [*context.encode(picture), *context.encode(None)]
-    key = read_key_frame(bytes(made[0]))
+    policy = os.sched_getscheduler(0)
+    key = read_key_frame(bytes(encode(context, [picture])[0]))
+    assert os.sched_getscheduler(0) == policy
     assert key is not None
     assert (key.width, key.height, key.pixel_format) == (162, 122, pixel_format)
 
