@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from functools import partial
 from typing import Final
 
 from worker.contracts.job import Job
@@ -245,7 +246,9 @@ class _JobRun:
             self._attempts.made,
             self._supervisor.out_of_time,
             self._live.ended,
-            transcode if self._context.worker_settings.transcode_video else None,
+            partial(transcode, stopped=self._stopped)
+            if self._context.worker_settings.transcode_video
+            else None,
         )
 
     async def _drain_tapes(self) -> bool:

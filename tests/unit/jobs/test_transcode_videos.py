@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.sample_manifests import recorded, video, video_segment, with_videos
 from worker.errors import MeetstemsError
+from worker.jobs import transcode_videos as transcode_videos_module
 from worker.jobs.transcode_videos import transcode_videos
 from worker.manifest.schema import Manifest, VideoSegment
 
@@ -79,6 +80,23 @@ async def test_nothing_is_transcoded_without_time(tmp_path: Path) -> None:
     assert cancelled.is_set()
     assert contents(tmp_path) == {"av1_0.mp4": b"av1", "vp8_0.webm": b"vp8"}
     assert [segment.codec for _, segment in manifest.video_segments()] == ["vp8", "av1"]
+
+
+async def test_one_that_takes_longer_than_its_limit_stays_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(transcode_videos_module, "LIMIT_OF_EACH", 0.01)
+    monkeypatch.setattr(transcode_videos_module, "LIMIT_PER_SECOND", 0.0)
+
+    async def stuck_at_vp8(source: Path, target: Path) -> None:
+        copy(source, target)
+        if source.suffix == ".webm":
+            await asyncio.get_running_loop().create_future()
+
+    manifest = await transcode_videos(shown(tmp_path, VP8, AV1), tmp_path, stuck_at_vp8, threading.Event())
+    assert "video/vp8_0.webm is not transcoded: it takes longer than 0 s" in caplog.text
+    assert contents(tmp_path) == {"av1_0.mp4": b"h264 of av1", "vp8_0.webm": b"vp8"}
+    assert manifest.recording.warnings == ["A video file could not be transcoded to MP4: as sent."]
 
 
 async def test_a_manifest_with_nothing_to_do_stays_the_same(tmp_path: Path) -> None:
