@@ -8,6 +8,8 @@ from typing import Final
 from worker.iso_time import iso_utc
 from worker.manifest.schema import Announcement, Holes, Interval
 from worker.tape.events import (
+    VIDEO_GOES_ON,
+    VIDEO_LEFT_OUT,
     Announced,
     AudioPathSeen,
     FrameBatch,
@@ -64,6 +66,8 @@ class SessionFacts:
         """What could not be read of the tape."""
         self._pauses: list[tuple[float, float | None]] = []
         """From and to in Unix seconds; None: it goes on."""
+        self._without_video: list[tuple[float, float | None]] = []
+        """Where the disk had no room for it, likewise."""
         self._batches = _Batches()
         self._deaf: set[tuple[int, int]] = set()
         self._dropped: Counter[str] = Counter()
@@ -90,6 +94,8 @@ class SessionFacts:
                 self._deaf.add((event.document, event.receiver))
             case PageDropped():
                 _count_kind(self._dropped, event.what, event.count)
+            case PageFault(where=where) if where in {VIDEO_LEFT_OUT, VIDEO_GOES_ON}:
+                self._take_room(event)
             case PageFault():
                 _count_kind(self._faults, event.where, 1)
             case _:
@@ -101,6 +107,13 @@ class SessionFacts:
             self._pauses.append((event.at, None))
         elif isinstance(event, RecordingResumed) and goes_on:
             self._pauses[-1] = (self._pauses[-1][0], event.at)
+
+    def _take_room(self, event: PageFault) -> None:
+        left_out = bool(self._without_video) and self._without_video[-1][1] is None
+        if event.where == VIDEO_GOES_ON and left_out:
+            self._without_video[-1] = (self._without_video[-1][0], event.at)
+        elif event.where == VIDEO_LEFT_OUT and not left_out and len(self._without_video) < MOST_KINDS:
+            self._without_video.append((event.at, None))
 
     def observe_frames(self, batch: FrameBatch) -> None:
         """Takes the tape's next batch of frames."""
@@ -144,6 +157,12 @@ class SessionFacts:
             )
         if self._batches.dropped:
             warnings.append(f"The page had to drop {_count(self._batches.dropped, 'frame')} of audio.")
+        zero = 0.0 if self.started is None else self.started.at
+        for start, end in self._without_video:
+            until = "on" if end is None else f"to {max(0.0, end - zero):.1f} s"
+            warnings.append(
+                f"Video was left out from {max(0.0, start - zero):.1f} s {until}: the disk was nearly full."
+            )
         for what, count in sorted(self._dropped.items()):
             warnings.append(f"The page had to drop {count} {what}.")
         for where, count in sorted(self._faults.items()):

@@ -5,16 +5,26 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final, get_args
 
 from worker.manifest.schema import Manifest
 from worker.recording.redaction import redacted_event
+from worker.recording.video_room import VideoRoom, free_bytes
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.progress import Progress
 from worker.safe_text import NO_SECRETS, Redactor, printable
 from worker.tape.codec import LoggedEvent
 from worker.tape.errors import TapeWriteError, UnwritableEventError
-from worker.tape.events import FrameBatch, PageEvent, PageFault, TapeEvent, VideoBatch
+from worker.tape.events import (
+    VIDEO_GOES_ON,
+    VIDEO_LEFT_OUT,
+    FrameBatch,
+    PageEvent,
+    PageFault,
+    TapeEvent,
+    VideoBatch,
+)
 from worker.tape.writer import TapeWriter
 
 logger = logging.getLogger(__name__)
@@ -42,6 +52,8 @@ class Recorder:
     does not wait. Whatever shows what was rendered renders it first.
     If rendering fails, the tape continues, and the files can be rendered from it later. ``observers`` are called with each
     event that was written to the tape; they must not raise. ``redactor`` hides the meeting's secrets in every event.
+    While ``video_room``, by default that of the tape's disk, has none left, batches of video are left out, and a PageFault says
+    from when until when.
     """
 
     def __init__(
@@ -52,6 +64,7 @@ class Recorder:
         observers: Iterable[Callable[[TapeEvent], None]] = (),
         redactor: Redactor = NO_SECRETS,
         run_seconds: float = RUN_SECONDS,
+        video_room: VideoRoom | None = None,
     ) -> None:
         self._tape = tape
         self._renderer = renderer
@@ -59,6 +72,7 @@ class Recorder:
         self.observers = list(observers)
         self._redactor = redactor
         self._run_seconds = run_seconds
+        self._video_room = video_room or VideoRoom(partial(free_bytes, tape.folder))
         self._tape_error: TapeWriteError | None = None
         self._rendering_error: Exception | None = None
         self._waiting: list[LoggedEvent] = []
@@ -83,6 +97,10 @@ class Recorder:
 
         Raises TapeWriteError.
         """
+        if isinstance(event, VideoBatch):
+            self._follow_room()
+            if not self._video_room.is_left:
+                return
         try:
             written = self._put(redacted_event(event, self._redactor))
         except TapeWriteError as error:
@@ -94,6 +112,18 @@ class Recorder:
         self._render(written)
         for observe in self.observers:
             observe(recorded)
+
+    def _follow_room(self) -> None:
+        """Looks for room for video, and says where it ends or is there again. Raises TapeWriteError."""
+        at = self._clock()
+        if not self._video_room.check(at):
+            return
+        if self._video_room.is_left:
+            where, message = VIDEO_GOES_ON, "the disk has room again: video goes on"
+        else:
+            where, message = VIDEO_LEFT_OUT, "the disk is nearly full: video is left out, audio goes on"
+        logger.warning(message)
+        self.take(PageFault(at=at, document=0, where=where, message=message))
 
     def _put(self, event: TapeEvent) -> LoggedEvent:
         """Writes ``event``, or in its place that it was left out; returns what was written. Raises TapeWriteError."""

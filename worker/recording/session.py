@@ -52,11 +52,14 @@ from worker.tape.errors import TapeWriteError
 from worker.tape.events import (
     LONGEST_BATCH,
     TAPE_VERSION,
+    VIDEO_GOES_ON,
+    PageFault,
     RecordingEnded,
     RecordingPaused,
     RecordingResumed,
     RecordingStarted,
     StateChanged,
+    TapeEvent,
     TapeStarted,
     VideoRequested,
     WorkerEvent,
@@ -226,7 +229,12 @@ class _Session:
         )
         self._ticker = Ticker(clock, self._write)
         gate.observers.append(self._ticker.observe)
-        recorder.observers += [self._call_loop.observe, self._ticker.observe, observer.event]
+        recorder.observers += [
+            self._call_loop.observe,
+            self._ticker.observe,
+            observer.event,
+            self._follow_video,
+        ]
         self._ending: Ending | None = None
         self._cpu_meter: CpuMeter | None = None
         self._updates: asyncio.Task[None] | None = None
@@ -363,6 +371,10 @@ class _Session:
             request = self._try_in_browser("request key frames", self._tap.request_key_frames)
             self._requests.add(task := asyncio.create_task(request))
             task.add_done_callback(self._requests.discard)
+
+    def _follow_video(self, event: TapeEvent) -> None:
+        if isinstance(event, PageFault) and event.where == VIDEO_GOES_ON:
+            self._request_key_frames()
 
     async def _wind_up(self, ending: Ending) -> None:
         self._controls.detach()

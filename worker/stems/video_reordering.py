@@ -7,7 +7,7 @@ order is that of the timestamps, and of the spatial layers within one.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left
 from math import inf
 from typing import Final, NamedTuple
 
@@ -21,18 +21,17 @@ RESTART: Final = 3 * TICKS
 followed it: the sender's timestamps begin anew."""
 
 MOST_WAITING: Final = 500
-"""Frames that wait at most, about 8 s of 60 a second."""
+"""Frames that ``release`` lets wait at most, about 8 s of 60 a second."""
 
 
 class OrderedFrame(NamedTuple):
-    """A frame at its place in decoding order, which is that of the first three fields.
+    """A frame at its place in decoding order, which is that of the first two fields.
 
     ``arrival`` is in seconds of meeting time, ``logged`` in Unix seconds. ``after_gap``: frames are missing before it.
     """
 
     timestamp: int
     spatial: int
-    number: int
     frame: VideoFrame
     arrival: float
     logged: float
@@ -51,7 +50,7 @@ class VideoReordering:
         self._before_restart: list[OrderedFrame] = []
         """Frames from before the timestamps began anew."""
         self._waiting: list[OrderedFrame] = []
-        self._number = 0
+        """In order, each at a place of its own."""
         self._newest: int | None = None
         """The newest timestamp, unwrapped."""
         self._newest_arrived = 0.0
@@ -69,18 +68,15 @@ class VideoReordering:
             # Where it needs others, those of the new timestamps are missing.
             self.gap |= not frame.key
         place = (timestamp, frame.spatial)
-        if (self._last is not None and place <= self._last) or any(
-            each[:2] == place for each in self._waiting
-        ):
+        # A place alone sorts before the frame at it.
+        index = bisect_left(self._waiting, place)
+        comes_again = self._waiting[index : index + 1] and self._waiting[index][:2] == place
+        if comes_again or (self._last is not None and place <= self._last):
             self.late += 1
             return
         if self._newest is None or timestamp > self._newest:
             self._newest, self._newest_arrived = timestamp, arrival
-        self._number += 1
-        insort(
-            self._waiting,
-            OrderedFrame(timestamp, frame.spatial, self._number, frame, arrival, logged, self.gap),
-        )
+        self._waiting.insert(index, OrderedFrame(*place, frame, arrival, logged, self.gap))
         self.gap = False
         self.waiting_bytes += len(frame.payload)
 

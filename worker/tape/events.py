@@ -8,7 +8,7 @@ times are seconds since the Unix epoch by the worker's steady clock, which begin
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -386,11 +386,20 @@ class PageDropped(Event, frozen=True, kw_only=True):
 
 
 class PageFault(Event, frozen=True, kw_only=True):
-    """A browser script caught an unexpected error and continued. ``where`` is the script's function."""
+    """A browser script caught an unexpected error and continued. ``where`` is the script's function; VIDEO_LEFT_OUT and
+    VIDEO_GOES_ON are the recorder's.
+    """
 
     document: int
     where: str
     message: str
+
+
+VIDEO_LEFT_OUT: Final = "Recorder.video_left_out"
+"""``where`` of the fault from which on video is not on the tape: the disk is nearly full."""
+
+VIDEO_GOES_ON: Final = "Recorder.video_goes_on"
+"""``where`` of the fault from which on it is again; its batches' numbers go on, so that those left out are missing."""
 
 
 PageEvent: TypeAlias = (

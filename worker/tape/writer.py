@@ -43,7 +43,7 @@ class TapeWriter:
         *,
         video: bool = False,
     ) -> None:
-        self._folder = folder
+        self.folder: Final = folder
         self._part_seconds = min(part_seconds, PART_SECONDS)
         self._on_part_closed = on_part_closed
         self._video = video
@@ -89,12 +89,12 @@ class TapeWriter:
 
     def _append(self, topic: str, data: bytes, logged_at: float) -> None:
         if self._closed:
-            raise TapeWriteError(f"tape {self._folder}: is closed, nothing more can be written")
+            raise TapeWriteError(f"tape {self.folder}: is closed, nothing more can be written")
         if self._part is not None and not self._part.accepts(logged_at, self._part_seconds):
             self._close_part()
         try:
             if self._part is None:
-                self._part = _Part(part_path(self._folder, self._part_count), logged_at, video=self._video)
+                self._part = _Part(part_path(self.folder, self._part_count), logged_at, video=self._video)
                 self._part_count += 1
             self._part.append(topic, data, logged_at)
         except Exception as error:  # of values that no field holds, mcap raises errors of struct
@@ -118,7 +118,7 @@ class TapeWriter:
         part, self._part = self._part, None
         if part is not None:
             part.abandon()
-        return TapeWriteError(f"tape {self._folder}: cannot write: {cause(error)}")
+        return TapeWriteError(f"tape {self.folder}: cannot write: {cause(error)}")
 
 
 class _Part:

@@ -12,8 +12,9 @@ _SEQUENCE_HEADER: Final = 1
 _FRAME_HEADER: Final = 3
 _FRAME: Final = 6
 
-MOST_UNITS: Final = 5_000
-"""OBUs of a temporal unit: 4,096 tiles in a group each, and a few others."""
+MOST_UNITS: Final = 80
+"""OBUs of a temporal unit: 64 tiles, the most that levels up to 5.3 allow (annex A.3: pictures up to 4K), in a group each, and
+a few others. Each is examined, and an empty one has two bytes: a megabyte of them would take most of a second."""
 
 _SRGB: Final = (1, 13, 0)
 """color_primaries, transfer_characteristics and matrix_coefficients of RGB (section 6.4.2)."""
@@ -67,7 +68,8 @@ def _units(payload: bytes) -> Iterator[tuple[int, bytes]]:
             raise VideoFrameError(f"av1: an OBU of {length} bytes where {size - at} are left")
         yield head >> 3 & 0xF, payload[at : at + length]
         at += length
-    raise VideoFrameError(f"av1: more than {MOST_UNITS} OBUs")
+    if at < size:
+        raise VideoFrameError(f"av1: more than {MOST_UNITS} OBUs")
 
 
 def _leb128(payload: bytes, at: int) -> tuple[int, int]:

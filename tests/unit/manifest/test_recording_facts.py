@@ -18,6 +18,8 @@ from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
 from worker.rendering.timeline.page import timeline_html
 from worker.tape.events import (
+    VIDEO_GOES_ON,
+    VIDEO_LEFT_OUT,
     AudioPathSeen,
     FrameBatch,
     PageDropped,
@@ -232,8 +234,8 @@ def dropped(what: str, count: int) -> PageDropped:
     return PageDropped(at=1.0, document=1, what=what, count=count)
 
 
-def fault(where: str) -> PageFault:
-    return PageFault(at=1.0, document=1, where=where, message="x is undefined")
+def fault(where: str, at: float = 1.0) -> PageFault:
+    return PageFault(at=at, document=1, where=where, message="x is undefined")
 
 
 @pytest.mark.parametrize(
@@ -249,6 +251,18 @@ def fault(where: str) -> PageFault:
         (
             [fault("tiles"), fault("hooks"), fault("tiles")],
             ["1 fault in the page's hooks.", "2 faults in the page's tiles."],
+        ),
+        (
+            [
+                RecordingStarted(at=100.0),
+                *(fault(VIDEO_LEFT_OUT, at) for at in (99.0, 100.5)),
+                *(fault(VIDEO_GOES_ON, at) for at in (103.0, 104.0)),
+                fault(VIDEO_LEFT_OUT, 150.25),
+            ],
+            [
+                "Video was left out from 0.0 s to 3.0 s: the disk was nearly full.",
+                "Video was left out from 50.2 s on: the disk was nearly full.",
+            ],
         ),
         (
             [AudioPathSeen(at=1.0, document=1, path=path) for path in ("receivers", "encoded", "receivers")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,20 @@ from fixtures.tapes import expect
 from tests.support.tape_samples import EPOCH, batch, video_batch
 from worker.recording import recorder as recorder_module
 from worker.recording.recorder import RUN_SECONDS, Recorder
+from worker.recording.video_room import CHECK_SECONDS, ENOUGH, RESERVE, VideoRoom
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
-from worker.tape.events import AudioPathSeen, PageFault, PageSeen, StateChanged, TapeEvent
+from worker.tape.events import (
+    VIDEO_GOES_ON,
+    VIDEO_LEFT_OUT,
+    AudioPathSeen,
+    FrameBatch,
+    PageFault,
+    PageSeen,
+    StateChanged,
+    TapeEvent,
+    VideoBatch,
+)
 from worker.tape.reader import TapeReader, read_tape
 from worker.tape.writer import TapeWriter
 
@@ -155,6 +167,48 @@ def test_video_of_a_page_that_was_not_asked_for_any_leaves_a_fault(
     assert isinstance(fault, PageFault)
     assert fault.message == "VideoBatch: cannot be put on a tape without video"
     assert audio == batch(0, EPOCH)
+
+
+def test_video_leaves_room_for_audio_on_a_disk_that_is_nearly_full(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now, sizes = EPOCH, (ENOUGH, RESERVE - 1, 0, RESERVE, ENOUGH)
+    observed: list[TapeEvent] = []
+    with TapeWriter(tmp_path / "tape", video=True) as tape:
+        recorder = Recorder(
+            tape,
+            DeferredRenderer(lambda platform: Renderer(tmp_path / "out", platform)),
+            lambda: now,
+            [observed.append],
+            video_room=VideoRoom(partial(next, iter(sizes))),
+        )
+        for number in range(len(sizes)):
+            for event in (video_batch(number, EPOCH), batch(number, EPOCH)):
+                recorder.take(event)
+            now += CHECK_SECONDS
+    written = list(read_tape(tmp_path / "tape"))
+    assert written == observed
+    assert [each.sequence for each in written if isinstance(each, FrameBatch)] == [0, 1, 2, 3, 4]
+    told = [each for each in written if not isinstance(each, FrameBatch)]
+    assert [each.sequence if isinstance(each, VideoBatch) else each for each in told] == [
+        0,
+        PageFault(
+            at=EPOCH + CHECK_SECONDS,
+            document=0,
+            where=VIDEO_LEFT_OUT,
+            message="the disk is nearly full: video is left out, audio goes on",
+        ),
+        PageFault(
+            at=EPOCH + 4 * CHECK_SECONDS,
+            document=0,
+            where=VIDEO_GOES_ON,
+            message="the disk has room again: video goes on",
+        ),
+        4,
+    ]
+    assert [each.message for each in caplog.records] == [
+        each.message for each in told if isinstance(each, PageFault)
+    ]
 
 
 def test_a_clock_that_goes_back_makes_nothing_wait(rendering: Rendering) -> None:

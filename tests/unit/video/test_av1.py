@@ -58,6 +58,15 @@ def test_a_key_frame_without_its_sequence_header_is_none() -> None:
     assert read_key_frame(SEQUENCE + OTHER) is None
 
 
+def test_a_picture_may_have_64_groups_of_tiles_and_no_unit_is_examined_past_the_bound() -> None:
+    expected = read_key_frame(KEY)
+    assert read_key_frame(KEY + b"\x22\x01\x00" * 64) == expected
+    # What is behind the bound is not looked at: neither a forbidden bit nor an end that is missing.
+    for end in (b"\xb2\x00", b"\x32\x7f"):
+        with pytest.raises(VideoFrameError, match=f"more than {MOST_UNITS}"):
+            read_key_frame(KEY + b"\x12\x00" * (MOST_UNITS - 2) + end)
+
+
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
