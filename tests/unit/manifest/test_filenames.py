@@ -15,6 +15,7 @@ from worker.manifest.filenames import (
     display_name,
     file_name,
     live_file_name,
+    renumbered_video,
     stream_id,
     video_file_name,
 )
@@ -91,6 +92,12 @@ def test_file_names_and_stream_ids_are_safe_for_any_name(
     video = video_file_name(name, participant_id, str(csrc), segment, "screenshare", "webm")
     assert video.endswith(f"_{segment}_screenshare.webm")
     assert len(video.encode()) <= MAX_FILE_NAME_BYTES
+    for ending in ("mp4", "h264.mp4"):
+        first, other = (
+            video_file_name(name, participant_id, str(csrc), index, "screenshare", ending)
+            for index in (0, segment)
+        )
+        assert renumbered_video(first, segment) == other
     for text in (
         stream_id(name, participant_id, csrc),
         file_name(name, participant_id, csrc, segment)[:-5],
@@ -102,6 +109,10 @@ def test_file_names_and_stream_ids_are_safe_for_any_name(
         assert len(text.encode()) <= MAX_FILE_NAME_BYTES
         assert text.split("_")[0]
     assert len(file_name(name, participant_id, csrc, segment).encode()) <= MAX_FILE_NAME_BYTES
+
+
+def test_what_is_no_name_of_a_video_has_no_number_to_replace() -> None:
+    assert renumbered_video("notes.mp4", 3) == "notes.mp4"
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.support.api import FILM, MEETING, OTHER_KEY, Api
+from tests.support.sample_manifests import video_segment
 from worker.contracts.bot_facts import related_id
 from worker.manifest.person_numbers import number_of_participant
 from worker.reasons import Reason
@@ -226,7 +227,7 @@ async def test_meetstreams_streams_are_in_progress_then_there(api: Api) -> None:
         segment = camera["segments"][1]
         assert {name: value for name, value in segment.items() if name != "url"} == {
             "segment_index": 1,
-            "filename": "Ada_Lovelace_webcam_1.webm",
+            "filename": video_segment("Ada Lovelace", index=1, ending="webm").filename,
             "duration_seconds": 5.0,
             "width": 640,
             "height": 360,
