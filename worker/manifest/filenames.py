@@ -53,6 +53,13 @@ def video_file_name(
     return _fit("_".join(_words(name)) or _NAMELESS, f"_{digest}_{segment_index}_{kind}.{suffix}")
 
 
+def video_stream_id(name: str, filename: str) -> str:
+    """The id of the stream whose segments have names as ``filename``, in the form of ``stream_id``."""
+    parts = _VIDEO_NAME.fullmatch(filename)
+    digest = _hash(filename) if parts is None else parts["digest"]
+    return _fit("".join(_words(name)) or _NAMELESS, f"_{digest}")
+
+
 def renumbered_video(filename: str, segment_index: int) -> str:
     """The name that ``video_file_name`` gives to another segment of the same video: ``John_Doe_abc123de_1_webcam.mp4``.
 

@@ -18,6 +18,7 @@ from worker.manifest.filenames import (
     renumbered_video,
     stream_id,
     video_file_name,
+    video_stream_id,
 )
 
 DEVICE = "spaces/abc/devices/7"
@@ -98,10 +99,12 @@ def test_file_names_and_stream_ids_are_safe_for_any_name(
             for index in (0, segment)
         )
         assert renumbered_video(first, segment) == other
+        assert video_stream_id(name, first) == video_stream_id(name, other)
     for text in (
         stream_id(name, participant_id, csrc),
         file_name(name, participant_id, csrc, segment)[:-5],
         live[:-4],
+        video_stream_id(name, video),
         video[:-5],
     ):
         assert is_safe(text)
@@ -113,6 +116,7 @@ def test_file_names_and_stream_ids_are_safe_for_any_name(
 
 def test_what_is_no_name_of_a_video_has_no_number_to_replace() -> None:
     assert renumbered_video("notes.mp4", 3) == "notes.mp4"
+    assert is_safe(video_stream_id("Ada", "notes.mp4"))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
