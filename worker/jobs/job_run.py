@@ -243,6 +243,7 @@ class _JobRun:
             self._lease,
             self._reporter,
             recovery.recorded,
+            recovery.videos,
             self._attempts.made,
             self._supervisor.out_of_time,
             self._live.ended,

@@ -73,6 +73,7 @@ class Setup:
         self.steady = 0.0
         self.names_at_recovery: list[str] = []
         self._recovered = [] if recovered is None else recovered
+        self.recovered_videos: list[RecordedAttempt] | Exception = []
         self.lease = Lease.acquire(store, KEYS.lease, "worker-1", time.time(), TTL, lambda: self.steady)
         settings = WorkerSettings(bucket="bucket", keep_tape=keep_tape)
         context = replace(
@@ -91,6 +92,7 @@ class Setup:
             self.lease,
             reporter,
             self._recover,
+            self._recover_videos,
             attempts,
             self.out_of_time,
             self._live_ended,
@@ -107,6 +109,12 @@ class Setup:
         if isinstance(self._recovered, Exception):
             raise self._recovered
         return self._recovered
+
+    async def _recover_videos(self) -> list[RecordedAttempt]:
+        self.names_at_videos = list(self.sink.names)
+        if isinstance(self.recovered_videos, Exception):
+            raise self.recovered_videos
+        return self.recovered_videos
 
     def take_over(self) -> None:
         self.steady += TTL + 1
@@ -618,3 +626,32 @@ async def test_a_recovered_job_that_was_given_up_has_its_videos(store: MemorySto
     assert await setup.finish.give_up() is not None
     assert [stream.participant_name for stream, _ in document(store).video_segments()] == ["Ada Lovelace"]
     assert status_of(store).video_status == "Success"
+
+
+@pytest.mark.parametrize("is_given_up", [False, True])
+async def test_videos_of_earlier_workers_come_after_the_audio(
+    store: MemoryStore, tmp_path: Path, is_given_up: bool
+) -> None:
+    store.overwrite(KEYS.attempt(1).file(ADA.segments[0].url), b"film")
+    as_sent = video(1, "Ada Lovelace", video_segment("Ada", 1.0, ending="webm", codec="vp8"))
+    setup = Setup(store, tmp_path, recovered=[with_videos(EARLIER, as_sent)], job=VIDEO_JOB)
+    setup.recovered_videos = [with_videos(EARLIER, ADA)]
+    finish = setup.finish
+    assert await (finish.give_up() if is_given_up else finish.run(ENDED)) is not None
+    assert setup.names_at_videos[-1] == "audio.processed"
+    ((_, camera),) = document(store).video_segments()
+    assert camera.codec == "h264"
+    assert status_of(store).video_status == "Success"
+
+
+async def test_videos_that_cannot_be_recovered_cost_nothing_else(store: MemoryStore, tmp_path: Path) -> None:
+    setup = Setup(store, tmp_path, recovered=[with_videos(EARLIER, ADA)], job=VIDEO_JOB)
+    setup.recovered_videos = RecoveryError("no")
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    assert "1 video file of the webcam of Ada Lovelace could not be kept." in result.warnings
+    assert status_of(store).video_status == "Failed"
+    # Without time it is the next worker's turn.
+    setup.out_of_time.set()
+    with pytest.raises(RecoveryError):
+        await setup.finish.run(ENDED)
