@@ -27,7 +27,10 @@ class RecoveryUnderWayError(MeetstemsError):
 
 
 class EarlierRecovery:
-    """The recovery of the ``earlier`` attempts of a job, which begins at once, that of the videos after all else. ``store`` is the one for results."""
+    """The recovery of the ``earlier`` attempts of a job, which begins at once, that of their videos after all else.
+
+    ``store`` is the one for results.
+    """
 
     def __init__(
         self,

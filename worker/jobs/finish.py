@@ -148,7 +148,7 @@ class Finish:
                 await self._publish_videos(_replaced(recorded, await self._earlier_videos()))
         except Exception as error:  # noqa: BLE001 - whatever failed, the job is reported, and nobody may wait for its audio
             logger.error("reported, but what was recorded could not be recovered: %s", error)
-            await self._end_waiting_for_audio()
+            await self._end_waiting()
         return result
 
     async def _earlier_videos(self) -> list[RecordedAttempt]:
@@ -163,11 +163,11 @@ class Finish:
             logger.error("the videos of earlier attempts could not be recovered: %s", error)
             return []
 
-    async def _end_waiting_for_audio(self) -> None:
+    async def _end_waiting(self) -> None:
         try:
-            await self._reporter.audio_missing()
+            await self._reporter.end_waiting()
         except DeliveryError as error:
-            logger.warning("bot.json still says that audio will come: %s", error)
+            logger.warning("bot.json still says that audio or video will come: %s", error)
 
     async def _report(
         self, job_outcome: JobOutcome, manifest: Manifest | None, recorded: Sequence[RecordedAttempt]

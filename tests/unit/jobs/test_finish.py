@@ -655,3 +655,17 @@ async def test_videos_that_cannot_be_recovered_cost_nothing_else(store: MemorySt
     setup.out_of_time.set()
     with pytest.raises(RecoveryError):
         await setup.finish.run(ENDED)
+
+
+@pytest.mark.parametrize("audio_is_there", [True, False])
+async def test_videos_of_a_job_that_was_given_up_have_failed_where_they_are_not_published(
+    store: MemoryStore, tmp_path: Path, audio_is_there: bool
+) -> None:
+    recovered = [with_videos(EARLIER, ADA)] if audio_is_there else RecoveryError("no")
+    setup = Setup(store, tmp_path, recovered=recovered, job=VIDEO_JOB)
+    setup.out_of_time.set()
+    assert await setup.finish.give_up() is not None
+    status = status_of(store)
+    assert (status.audio_status, status.video_status) == ("Success", "Failed")
+    assert ("audio.processed" in setup.sink.names) is audio_is_there
+    assert setup.sink.names[-1] == "video.processed"
