@@ -604,7 +604,7 @@ async def test_videos_are_transcoded_before_their_upload_when_asked_for(
     setup = Setup(store, tmp_path, own, job=VIDEO_JOB, transcode=transcode, keep_tape=False)
     assert await setup.finish.run(ENDED) is not None
     assert FILM not in store.objects
-    film = KEYS.attempt(2).file(video_segment("Grace").url)
+    film = KEYS.attempt(2).file(video_segment("Grace", ending="h264.mp4").url)
     assert store.objects[film] == b"mp4 of sound of " + video_segment("Grace", ending="webm").url.encode()
     # H.264 in MP4 is uploaded as it was sent.
     share = KEYS.attempt(2).file(SHARE.url)
@@ -614,7 +614,7 @@ async def test_videos_are_transcoded_before_their_upload_when_asked_for(
     )
     for manifest in (own_manifest, document(store)):
         camera, _ = (segment for _, segment in manifest.video_segments())
-        assert (camera.codec, camera.filename) == ("h264", video_segment("Grace").filename)
+        assert (camera.codec, camera.filename) == ("h264", video_segment("Grace", ending="h264.mp4").filename)
         assert camera.size_bytes == len(store.objects[film])
     # The manifest names what is there, so nothing needs the tape any more.
     assert setup.tapes() == set()
