@@ -31,6 +31,8 @@ LIMIT_PER_SECOND: Final = 4.0
 
 _CODEC: Final = "h264"
 _ENDING: Final = ".mp4"
+_MADE: Final = ".h264.mp4"
+"""The ending of transcoded files. Other than any original's: a file in the store is the one that its manifest describes."""
 
 
 async def transcode_videos(
@@ -71,22 +73,20 @@ async def _transcoded(
     """The segment in the place of ``segment``; None, with a warning in the log, where there is none."""
     if out_of_time.is_set():
         return None
-    url = str(PurePosixPath(segment.url).with_suffix(_ENDING))
+    url = str(PurePosixPath(segment.url).with_suffix(_MADE))
     source, target = output / segment.url, output / url
-    # A file is never written over: one that is MP4 already has another codec.
     unfinished = target.with_name(f"{target.stem}.transcoded{_ENDING}")
     try:
         limit = LIMIT_OF_EACH + LIMIT_PER_SECOND * segment.duration_seconds
         await _within(limit, transcode(source, unfinished), out_of_time)
         size = unfinished.stat().st_size
         unfinished.replace(target)
-        if source != target:
-            source.unlink()
+        source.unlink()
     except (MeetstemsError, OSError) as error:
         logger.warning("%s is not transcoded: %s", segment.url, error)
         unfinished.unlink(missing_ok=True)
         return None
-    filename = str(PurePosixPath(segment.filename).with_suffix(_ENDING))
+    filename = str(PurePosixPath(segment.filename).with_suffix(_MADE))
     return msgspec.structs.replace(segment, url=url, filename=filename, codec=_CODEC, size_bytes=size)
 
 

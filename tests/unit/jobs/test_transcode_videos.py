@@ -14,6 +14,8 @@ from worker.manifest.schema import Manifest, VideoSegment
 
 H264 = video_segment("h264")
 VP8 = video_segment("vp8", ending="webm", codec="vp8")
+VP8_MP4 = video_segment("vp8", ending="h264.mp4")
+AV1_MP4 = video_segment("av1", ending="h264.mp4")
 AV1 = video_segment("av1", ending="mp4", codec="av1")
 
 
@@ -39,15 +41,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 async def test_only_what_is_not_h264_in_mp4_is_transcoded(tmp_path: Path) -> None:
     manifest = await transcode_videos(shown(tmp_path, H264, VP8, AV1), tmp_path, marked, threading.Event())
     assert contents(tmp_path) == {
-        "av1_0.mp4": b"h264 of av1",
-        "h264_0.mp4": b"h264",
-        "vp8_0.mp4": b"h264 of vp8",
+        AV1_MP4.filename: b"h264 of av1",
+        H264.filename: b"h264",
+        VP8_MP4.filename: b"h264 of vp8",
     }
     segments = [segment for _, segment in manifest.video_segments()]
     assert segments[0] == H264
     assert [(each.url, each.filename, each.codec, each.size_bytes) for each in segments[1:]] == [
-        ("video/vp8_0.mp4", "vp8_0.mp4", "h264", 11),
-        ("video/av1_0.mp4", "av1_0.mp4", "h264", 11),
+        (VP8_MP4.url, VP8_MP4.filename, "h264", 11),
+        (AV1_MP4.url, AV1_MP4.filename, "h264", 11),
     ]
     assert [each.intervals for each in segments] == [each.intervals for each in (H264, VP8, AV1)]
     assert manifest.recording.warnings == []
@@ -61,7 +63,7 @@ async def test_one_that_cannot_be_transcoded_stays_with_a_warning(tmp_path: Path
             raise problem
 
     manifest = await transcode_videos(shown(tmp_path, VP8, AV1), tmp_path, fail_vp8, threading.Event())
-    assert contents(tmp_path) == {"av1_0.mp4": b"h264 of av1", "vp8_0.webm": b"vp8"}
+    assert contents(tmp_path) == {AV1_MP4.filename: b"h264 of av1", VP8.filename: b"vp8"}
     assert [segment.codec for _, segment in manifest.video_segments()] == ["vp8", "h264"]
     assert manifest.recording.warnings == ["A video file could not be transcoded to MP4: as sent."]
 
@@ -78,7 +80,7 @@ async def test_nothing_is_transcoded_without_time(tmp_path: Path) -> None:
 
     manifest = await transcode_videos(shown(tmp_path, VP8, AV1), tmp_path, never, out_of_time)
     assert cancelled.is_set()
-    assert contents(tmp_path) == {"av1_0.mp4": b"av1", "vp8_0.webm": b"vp8"}
+    assert contents(tmp_path) == {AV1.filename: b"av1", VP8.filename: b"vp8"}
     assert [segment.codec for _, segment in manifest.video_segments()] == ["vp8", "av1"]
 
 
