@@ -123,7 +123,8 @@ class VideoRecording:
         self._resumed_at = 0.0
         """When the last pause ended, in Unix seconds."""
         self._logged = 0.0
-        """The latest log time, in Unix seconds."""
+        """The latest log time of a batch, in Unix seconds. That of other events says nothing of what waits: batches from before the
+        recording are taken after its beginning."""
         self._batches: dict[int, tuple[int, int]] = {}
         """By document, the next batch's number and the frames dropped so far."""
         self._clock: MeetingClock | None = None
@@ -139,13 +140,12 @@ class VideoRecording:
         """The recording begins: ``zero`` is meeting time 0 in Unix seconds."""
         self._clock = MeetingClock(zero)
 
-    def observe(self, event: PageEvent | WorkerEvent, logged: float) -> None:
-        """Takes the tape's next event that is no batch of frames, logged at ``logged`` (Unix seconds)."""
+    def observe(self, event: PageEvent | WorkerEvent) -> None:
+        """Takes the tape's next event that is no batch of frames."""
         try:
             self._sources.observe(event)
             if isinstance(event, RecordingResumed):
                 self._resumed_at = event.at
-            self._logged = max(logged, self._logged)
         except Exception as error:  # noqa: BLE001 - whatever it is must not cost the audio anything
             self._note_fault(error)
 

@@ -142,6 +142,13 @@ def test_frames_from_before_the_recording_begin_its_file_where_decoding_needs_th
     assert segment.lost == 0
 
 
+def test_a_frame_from_before_the_recording_that_is_whole_late_is_at_its_place(tmp_path: Path) -> None:
+    frames = sent(encoded(VP8, 60, keys_every=100), VP8, 1, begin=-2.9)
+    late = msgspec.structs.replace(frames[10], arrival=frames[10].arrival + 0.3)
+    manifest, _ = render_video(video_tape(batches([*frames[:10], late, *frames[11:]]), 4.0), tmp_path)
+    assert packets(tmp_path / only(manifest).url) == [frame.payload for frame in frames]
+
+
 def test_a_recording_that_begins_at_a_key_frame_has_no_frames_from_before(tmp_path: Path) -> None:
     manifest, _ = render_video(video_tape(batches(camera(count=60, begin=-2.0)), 4.0), tmp_path)
     segment = only(manifest)
