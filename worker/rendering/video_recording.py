@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, repeat
 from math import inf
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import msgspec
 
 from worker.errors import cause
 from worker.manifest.assemble_video import ShownSource, VideoFileFacts, assemble_video
@@ -20,7 +21,7 @@ from worker.rendering.meeting_clock import TOLERANCE, MeetingClock
 from worker.rendering.output import VIDEO_FOLDER
 from worker.roster.roster import Roster
 from worker.roster.video_sources import NOBODYS, VideoOwner, VideoSources
-from worker.stems.video_reordering import OrderedFrame, VideoReordering
+from worker.stems.video_reordering import TICKS, OrderedFrame, VideoReordering
 from worker.stems.video_track import StreamAddress, VideoPart, VideoTrack
 from worker.tape.events import (
     PageEvent,
@@ -29,13 +30,18 @@ from worker.tape.events import (
     VideoFrame,
     WorkerEvent,
 )
-from worker.video.codecs import Container, codec_of
+from worker.video.codecs import Container, VideoCodec, codec_of
+from worker.video.frame_clock import FASTEST_DRIFT, JUMP
 
 logger = logging.getLogger(__name__)
 
 WAIT: Final = 1.0
 """Seconds of log time that a frame waits: for frames before it that are sent again, and for the events of the page from before
 its arrival, which tell what it shows. Both come up to half a second later (worker.tape.events.LONGEST_BATCH)."""
+
+USUAL_DELAY: Final = 0.05
+"""Seconds by which a key frame of H.264 may be later than the least delayed frames of its stream without having been sent
+again. Chromium holds what follows it back, so that only its timestamp tells that it came late."""
 
 MOST_STREAMS: Final = 512
 """Streams (SSRCs of a receiver) that are followed at the same time; for more, the one that is silent for longest is given
@@ -79,10 +85,25 @@ class _Stream:
         self.early_bytes = 0
         self.left_key_frame = False
         """Whether its latest key frame was given to nobody."""
+        self._least_offset: tuple[float, float] | None = None
+        """The lowest offset (arrival minus timestamp) in seconds, and when it was; the clocks may have drifted since."""
 
     @property
     def waiting_bytes(self) -> int:
         return self.reordering.waiting_bytes + self.early_bytes
+
+    def note_offset(self, ordered: OrderedFrame, *, anew: bool) -> None:
+        """Takes a frame's offset. ``anew``: the first of a source, whose timestamps may not go on from those before."""
+        if anew or self.delay(ordered) <= 0.0:
+            self._least_offset = (_offset(ordered), ordered.sent_by)
+
+    def delay(self, ordered: OrderedFrame) -> float:
+        """By how many seconds a frame is later than the least delayed ones; 0 where the timestamps have jumped."""
+        if self._least_offset is None:
+            return 0.0
+        least, at = self._least_offset
+        delay = _offset(ordered) - least - abs(ordered.sent_by - at) * FASTEST_DRIFT
+        return delay if abs(delay) <= JUMP else 0.0
 
     def hold_early(self, ordered: OrderedFrame) -> None:
         """Keeps a frame from before the recording, if decoding may have to begin with it or with one before it."""
@@ -108,6 +129,10 @@ class _Stream:
         self.early_bytes = 0
 
 
+def _offset(ordered: OrderedFrame) -> float:
+    return ordered.sent_by - ordered.timestamp / TICKS
+
+
 class VideoRecording:
     """Writes the video files of a recording into ``folder``, which exists. ``sources`` tells what each receiver shows."""
 
@@ -123,8 +148,8 @@ class VideoRecording:
         self._resumed_at = 0.0
         """When the last pause ended, in Unix seconds."""
         self._logged = 0.0
-        """The latest log time of a batch, in Unix seconds. That of other events says nothing of what waits: batches from before the
-        recording are taken after its beginning."""
+        """The latest log time of a batch, in Unix seconds. That of other events says nothing of what waits: batches from before
+        the recording are taken after its beginning."""
         self._batches: dict[int, tuple[int, int]] = {}
         """By document, the next batch's number and the frames dropped so far."""
         self._clock: MeetingClock | None = None
@@ -336,25 +361,25 @@ class VideoRecording:
             given_up.drop_early()
 
     def _release(self, until: float) -> None:
-        """Places the frames of all streams that were logged by ``until`` (Unix seconds), in the order of their arrival."""
-        released: list[tuple[float, _Stream, OrderedFrame]] = []
-        for stream in self._streams.values():
-            ordered = stream.reordering.release(until)
-            # A frame was sent before those that follow it, even if it arrived after them.
-            times = accumulate((each.arrival for each in reversed(ordered)), min)
-            released += zip(reversed(list(times)), repeat(stream), ordered, strict=False)
-        released.sort(key=lambda entry: entry[0])
-        for _, stream, each in released:
+        """Places the frames of all streams that were logged by ``until`` (Unix seconds), in the order of their sending."""
+        released = [
+            (stream, each) for stream in self._streams.values() for each in stream.reordering.release(until)
+        ]
+        released.sort(key=lambda entry: entry[1].sent_by)
+        for stream, each in released:
             self._place(stream, each)
 
     def _place(self, stream: _Stream, ordered: OrderedFrame) -> None:
         try:
-            source = self._sources.source_of(stream.address.document, ordered.frame)
-            self._follow_source(stream, source)
+            source = self._source_of(stream, ordered)
+            if stream.left_key_frame and not ordered.frame.key:
+                # It cannot be shown without that key frame.
+                source = None
+            is_new = self._follow_source(stream, source) and source is not None
+            stream.note_offset(ordered, anew=is_new)
             stream.left_key_frame &= source is None
             if source is None:
                 stream.left_key_frame |= ordered.frame.key
-                # What comes before a key frame cannot be shown, whoever's it is.
                 self._unattributed += ordered.arrival >= 0 and stream.left_key_frame
             elif ordered.arrival < 0:
                 stream.hold_early(ordered)
@@ -364,8 +389,20 @@ class VideoRecording:
         except Exception as error:  # noqa: BLE001 - whatever it is costs this frame alone
             self._note_fault(error)
 
-    def _follow_source(self, stream: _Stream, source: str | None) -> None:
-        """A receiver that shows another source does not go on with the one before."""
+    def _source_of(self, stream: _Stream, ordered: OrderedFrame) -> str | None:
+        """The source of a frame, judged by when it was sent: where it came late, the receiver may show another one by now."""
+        document, frame = stream.address.document, ordered.frame
+        sent = msgspec.structs.replace(frame, arrival=frame.arrival - (ordered.arrival - ordered.sent_by))
+        delay = stream.delay(ordered) if codec_of(frame.mime_type) is VideoCodec.H264 and frame.key else 0.0
+        if delay <= USUAL_DELAY:
+            return self._sources.source_of(document, sent)
+        begun = msgspec.structs.replace(sent, arrival=sent.arrival - delay)
+        source = self._sources.source_of(document, begun)
+        # An estimate proves nothing: where the receiver has changed meanwhile, the frame can be of either.
+        return source if self._sources.source_of(document, sent) == source else None
+
+    def _follow_source(self, stream: _Stream, source: str | None) -> bool:
+        """A receiver that shows another source does not go on with the one before. Returns whether it shows another."""
         receiver = stream.address[:2]
         before = self._shown.pop(receiver, None)
         self._shown[receiver] = (stream, source)
@@ -377,6 +414,7 @@ class VideoRecording:
                 _run(track, lambda: track.leave(left.address))
         if len(self._shown) > MOST_STREAMS:
             del self._shown[next(iter(self._shown))]
+        return before is None or before[1] != source
 
     def _write(self, address: StreamAddress, source: str, ordered: OrderedFrame) -> None:
         track = self._tracks.get(source)

@@ -8,6 +8,7 @@ order is that of the timestamps, and of the spatial layers within one.
 from __future__ import annotations
 
 from bisect import insort
+from itertools import accumulate
 from math import inf
 from typing import Final, NamedTuple
 
@@ -28,6 +29,7 @@ class OrderedFrame(NamedTuple):
     """A frame at its place in decoding order, which is that of the first three fields.
 
     ``arrival`` is in seconds of meeting time, ``logged`` in Unix seconds. ``after_gap``: frames are missing before it.
+    ``sent_by`` is the earliest arrival of it and those that follow it, in seconds of meeting time: it was sent before them.
     """
 
     timestamp: int
@@ -37,6 +39,7 @@ class OrderedFrame(NamedTuple):
     arrival: float
     logged: float
     after_gap: bool
+    sent_by: float
 
 
 class VideoReordering:
@@ -79,7 +82,7 @@ class VideoReordering:
         self._number += 1
         insort(
             self._waiting,
-            OrderedFrame(timestamp, frame.spatial, self._number, frame, arrival, logged, self.gap),
+            OrderedFrame(timestamp, frame.spatial, self._number, frame, arrival, logged, self.gap, arrival),
         )
         self.gap = False
         self.waiting_bytes += len(frame.payload)
@@ -91,7 +94,9 @@ class VideoReordering:
         count = 0
         while count < len(queue) and (queue[count].logged <= until or len(queue) - count > MOST_WAITING):
             count += 1
-        released = queue[:count]
+        # What stays came before some that go, where it waits for one behind them.
+        sent_by = list(accumulate((each.arrival for each in reversed(queue)), min))[::-1]
+        released = [each._replace(sent_by=by) for each, by in zip(queue[:count], sent_by, strict=False)]
         of_before = len(self._before_restart)
         del self._before_restart[:count]
         if count > of_before:

@@ -31,7 +31,7 @@ from worker.rendering.replay import replay
 from worker.rendering.video_recording import FILES_AT_ONCE
 from worker.roster.video_sources import VideoEvidence, VideoKind, VideoOwner
 from worker.stems import video_track
-from worker.tape.events import RecordingPaused, RecordingResumed, VideoBatch, VideoFrame
+from worker.tape.events import RecordingPaused, RecordingResumed, TapeEvent, VideoBatch, VideoFrame
 from worker.tape.writer import TapeWriter
 from worker.video.codecs import VideoCodec
 from worker.video.video_file import VideoFile, VideoWriteError
@@ -343,6 +343,83 @@ def test_a_replayed_tape_gives_the_files_of_the_recording(tmp_path: Path) -> Non
     live = files(tmp_path / "live")
     assert len([name for name in live if "webcam" in name]) == 2
     assert files(tmp_path / "again") == live
+
+
+class Changing:
+    """One receiver shows ``before`` until ``at`` (seconds of meeting time), and ``after`` from then on."""
+
+    def __init__(self, before: str | None, after: str | None, at: float) -> None:
+        self._change = STARTED_AT + at
+        self._before = before
+        self._after = after
+
+    def observe(self, event: TapeEvent) -> None:
+        pass
+
+    def source_of(self, document: int, frame: VideoFrame) -> str | None:
+        return self._before if frame.arrival < self._change else self._after
+
+    def owner_of(self, key: str) -> VideoOwner:
+        return OWNERS[key]
+
+    def warnings(self) -> list[str]:
+        return []
+
+
+def changing(codec: VideoCodec, *, offset: float = 0.0) -> tuple[list[VideoFrame], list[VideoFrame]]:
+    """Of two people on a receiver: the first sends a key frame 0.2 s before the other does, at 1.57 s. The other's timestamps
+    are ``offset`` seconds behind."""
+    one = sent(encoded(codec, 14, shade=30), codec, 1, begin=0.7)
+    other = sent(
+        encoded(codec, 20, shade=90), codec, 2, begin=1.6, first_timestamp=1_081_000 - int(offset * 90_000)
+    )
+    return one, other
+
+
+def delayed(frames: list[VideoFrame], seconds: dict[int, float]) -> list[VideoFrame]:
+    return [
+        msgspec.structs.replace(frame, arrival=frame.arrival + seconds.get(number, 0.0))
+        for number, frame in enumerate(frames)
+    ]
+
+
+def test_a_key_frame_that_is_whole_after_the_change_of_owner_is_the_former_owners(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that follow it arrived before the change, so it was sent before it."""
+    use_sources(monkeypatch, lambda: Changing("1", "2", 1.575))
+    one, other = changing(VP8)
+    late = delayed(one, {10: 0.24})
+    assert late[10].key
+    manifest, _ = render_video(video_tape(batches([*late, *other]), 4.0), tmp_path)
+    (first,), (second,) = shown(manifest)["ada", "webcam"], shown(manifest)["bob", "webcam"]
+    assert packets(tmp_path / first.url) == [frame.payload for frame in one]
+    assert packets(tmp_path / second.url) == [frame.payload for frame in other]
+
+
+def test_a_held_back_key_frame_of_h264_is_not_given_to_the_next_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that follow it come with it, so that its timestamp alone tells when it was sent."""
+    use_sources(monkeypatch, lambda: Changing("1", "2", 1.55))
+    one, other = changing(H264)
+    late = delayed(one, {number: (14 - number) / FPS - 0.03 for number in range(10, 14)})
+    manifest, _ = render_video(video_tape(batches([*late, *other]), 4.0), tmp_path)
+    (first,), (second,) = shown(manifest)["ada", "webcam"], shown(manifest)["bob", "webcam"]
+    assert (first.frames, first.lost) == (10, 0)
+    assert (second.frames, second.lost) == (20, 0)
+    assert second.start_seconds == pytest.approx(1.6, abs=0.005)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.03, 9.0, -0.3, -9.0])
+def test_the_first_key_frame_of_h264_of_another_person_is_theirs(
+    offset: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_sources(monkeypatch, lambda: Changing("1", "2", 1.6))
+    one, other = changing(H264, offset=offset)
+    manifest, _ = render_video(video_tape(batches([*one, *other]), 4.0), tmp_path)
+    assert [each.frames for each in shown(manifest)["ada", "webcam"]] == [14]
+    assert sum(each.frames for each in shown(manifest)["bob", "webcam"]) == 20
 
 
 STEPS = st.lists(

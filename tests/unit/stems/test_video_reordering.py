@@ -36,6 +36,19 @@ def test_a_frame_waits_for_the_one_before_it_that_was_logged_later() -> None:
     assert order(reordering, 0.9) == [6_000, 12_000]
 
 
+def test_a_frame_was_sent_before_those_that_follow_it_also_before_those_that_wait() -> None:
+    reordering = VideoReordering()
+    for timestamp, arrival, logged in (
+        (6_000, 2.0, 1.0),
+        (12_000, 2.5, 2.0),
+        (18_000, 1.5, 1.0),
+        (24_000, 3.0, 3.0),
+    ):
+        reordering.push(frame(timestamp), arrival, logged)
+    assert [each.sent_by for each in reordering.release(1.0)] == [1.5]
+    assert [each.sent_by for each in reordering.release()] == [1.5, 1.5, 3.0]
+
+
 def test_a_frame_after_its_successors_is_late_and_one_that_comes_again_too() -> None:
     reordering = VideoReordering()
     for timestamp in (6_000, 18_000, 18_000):
