@@ -65,6 +65,10 @@ for which the event loop waits."""
 MOST_WAITING: Final = 64 * 1024 * 1024
 """Bytes of frames that wait for their turn and place; past that they are written as they are."""
 
+ORDINARY: Final = 15
+"""Frames of which nothing is said where fewer of them are left out: a second of what a camera sends while its receiver goes
+over to another person."""
+
 EARLIEST: Final = -10.0
 """Seconds of meeting time: a file begins with frames from up to 10 s before the recording, where decoding needs them."""
 
@@ -85,12 +89,31 @@ class _Stream:
         self.early_bytes = 0
         self.left_key_frame = False
         """Whether its latest key frame was given to nobody."""
+        self._has_begun = self._had_source = False
+        """Whether a key frame came, and whether any frame had a source."""
+        self._without_source = 0
+        """Frames since the last one that had a source."""
         self._least_offset: tuple[float, float] | None = None
         """The lowest offset (arrival minus timestamp) in seconds, and when it was; the clocks may have drifted since."""
 
     @property
     def waiting_bytes(self) -> int:
         return self.reordering.waiting_bytes + self.early_bytes
+
+    def count_unattributed(self, frame: VideoFrame, source: str | None) -> int:
+        """Takes a frame and its source; returns how many frames are to be counted as nobody's by now, and were not before.
+
+        Those before the first key frame can never be shown, and a few are nobody's wherever a source follows another.
+        """
+        self._has_begun |= frame.key
+        if source is not None:
+            self._had_source = True
+            self._without_source = 0
+            return 0
+        if not self._had_source:
+            return int(self._has_begun)
+        self._without_source += 1
+        return ORDINARY if self._without_source == ORDINARY else int(self._without_source > ORDINARY)
 
     def note_offset(self, ordered: OrderedFrame, *, anew: bool) -> None:
         """Takes a frame's offset. ``anew``: the first of a source, whose timestamps may not go on from those before."""
@@ -158,7 +181,7 @@ class VideoRecording:
         self._allowed_at = 0.0
         self._ended = False
         self._missing = self._dropped = self._unattributed = self._crowded = self._foreign = 0
-        self._faults = 0
+        self._late = self._faults = 0
         self._unnamed: list[_Unnamed] = []
 
     def begin(self, zero: float) -> None:
@@ -256,18 +279,30 @@ class VideoRecording:
         for each in self._unnamed:
             why = cause(each.error)
             warnings.append(f"{each.part.path.name} could not be renamed to {each.name} ({why}).")
-        unreadable = sum(track.unreadable for track in self._tracks.values())
-        for count, sentence in (
-            (self._missing, "batches of video frames are missing on the tape."),
-            (self._dropped, "video frames were dropped by the page, which had no room for them."),
-            (self._unattributed, "video frames came before it was known whose they are and were left out."),
-            (self._foreign, "video frames have a codec that cannot be written and were left out."),
-            (unreadable, "video frames could not be read and were left out."),
-            (self._crowded, f"video frames were left out: more than {MOST_TRACKS} sources were shown."),
-            (self._faults, "internal errors cost frames of video."),
+        tracks = self._tracks.values()
+        without_key = sum(
+            track.lost for track in tracks if not (track.parts or track.refused) and track.lost >= ORDINARY
+        )
+        if self._missing:
+            batches = _count(self._missing, "batch of video frames is", "batches of video frames are")
+            warnings.append(f"{batches} missing on the tape.")
+        if self._dropped:
+            warnings.append(f"{_frames(self._dropped)} dropped by the page: it had no room.")
+        for count, reason in (
+            (self._unattributed, "it was not known whose video that is"),
+            (without_key, "no key frame came before"),
+            (self._late, f"what follows had come more than {WAIT:g} s before"),
+            (sum(track.refused for track in tracks), "there was no room for another file"),
+            (self._foreign, "the codec cannot be written"),
+            (sum(track.unreadable for track in tracks), "the content could not be read"),
+            (self._crowded, f"more than {MOST_TRACKS} sources were shown"),
         ):
             if count:
-                warnings.append(f"{count} {sentence}")
+                warnings.append(f"{_frames(count)} left out: {reason}.")
+        if self._faults:
+            warnings.append(
+                f"{_count(self._faults, 'internal error', 'internal errors')} cost frames of video."
+            )
         return warnings + self._doubts()
 
     def _doubts(self) -> list[str]:
@@ -353,7 +388,10 @@ class VideoRecording:
         if stream.arrived < self._resumed_at <= frame.arrival:
             stream.reordering.gap = True
         stream.arrived = max(frame.arrival, stream.arrived)
+        late = stream.reordering.late
         stream.reordering.push(frame, arrival, logged)
+        if arrival >= 0:
+            self._late += stream.reordering.late - late
         if len(self._streams) > MOST_STREAMS:
             given_up = self._streams.pop(next(iter(self._streams)))
             for each in given_up.reordering.release():
@@ -378,9 +416,10 @@ class VideoRecording:
             is_new = self._follow_source(stream, source) and source is not None
             stream.note_offset(ordered, anew=is_new)
             stream.left_key_frame &= source is None
+            unattributed = stream.count_unattributed(ordered.frame, source)
+            self._unattributed += unattributed if ordered.arrival >= 0 else 0
             if source is None:
                 stream.left_key_frame |= ordered.frame.key
-                self._unattributed += ordered.arrival >= 0 and stream.left_key_frame
             elif ordered.arrival < 0:
                 stream.hold_early(ordered)
             else:
@@ -447,6 +486,14 @@ class _Unnamed(NamedTuple):
     part: VideoPart
     name: str
     error: Exception
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _frames(number: int) -> str:
+    return _count(number, "video frame was", "video frames were")
 
 
 def _capitalized(sentence: str) -> str:
