@@ -200,7 +200,7 @@ class Renderer:
         self._decoder.observe(event)
         self._stem_set.observe(event)
         if self._video is not None or _tells_of_video(event):
-            self._open_video().observe(event, logged)
+            self._open_video().observe(event)
         if isinstance(event, RecordingStarted) and self._clock is None:
             self._clock = MeetingClock(min(event.at, logged + TOLERANCE))
             self._stem_set.begin(self._clock.zero)
