@@ -331,6 +331,19 @@ def test_frames_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
     assert only(manifest).frames == 30
 
 
+@pytest.mark.parametrize("most, written", [(0, 1), (64 * 1024 * 1024, 0)])
+def test_what_waits_is_written_where_it_is_too_much(
+    most: int, written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_recording, "MOST_WAITING", most)
+    recording = VideoRecording(tmp_path, ListedSources())
+    recording.begin(STARTED_AT)
+    (batch, *_) = batches(camera())
+    recording.take(batch, STARTED_AT + 0.7)
+    assert recording.showing == written
+    recording.close()
+
+
 def test_a_replayed_tape_gives_the_files_of_the_recording(tmp_path: Path) -> None:
     frames = [*camera(1), *camera(2, receiver=1, codec=H264)]
     events = list(video_tape(batches(frames), 4.0))
@@ -433,6 +446,21 @@ def changing(codec: VideoCodec, *, offset: float = 0.0) -> tuple[list[VideoFrame
         encoded(codec, 20, shade=90), codec, 2, begin=1.6, first_timestamp=1_081_000 - int(offset * 90_000)
     )
     return one, other
+
+
+@pytest.mark.parametrize("between", ["2", None])
+def test_frames_from_before_the_recording_are_not_gone_on_with_after_a_change(
+    between: str | None, tmp_path: Path
+) -> None:
+    """Whatever is said of the sources: the next one begins without a key frame here."""
+    frames = [
+        msgspec.structs.replace(frame, csrcs=() if between is None and number in (5, 6) else frame.csrcs)
+        if between is None or number < 5
+        else msgspec.structs.replace(frame, csrcs=(2,))
+        for number, frame in enumerate(sent(encoded(VP8, 30, keys_every=20), VP8, 1, begin=-0.5))
+    ]
+    manifest, _ = render_video(video_tape(batches(frames), 4.0), tmp_path)
+    assert only(manifest).frames == 10
 
 
 def delayed(frames: list[VideoFrame], seconds: dict[int, float]) -> list[VideoFrame]:

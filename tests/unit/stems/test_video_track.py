@@ -10,7 +10,7 @@ from tests.support.tapes import STARTED_AT
 from tests.support.video_streams import FPS, encoded
 from tests.support.video_tapes import sent
 from worker.stems import video_track
-from worker.stems.video_track import LONGEST_PAUSE, StreamAddress, VideoPart, VideoTrack
+from worker.stems.video_track import LONGEST_PAUSE, MOST_AHEAD, StreamAddress, VideoPart, VideoTrack
 from worker.tape.events import VideoFrame
 from worker.video.codecs import Container, VideoCodec
 from worker.video.video_file import VideoFile, VideoWriteError
@@ -191,6 +191,17 @@ def test_what_is_no_frame_of_its_codec_is_left_out(tmp_path: Path) -> None:
     track.close_file()
     (part,) = track.parts
     assert (part.frames, part.lost, track.unreadable) == (20, 0, 2)
+
+
+def test_a_frame_is_shown_a_second_after_its_arrival_at_most(tmp_path: Path) -> None:
+    """The next one comes 100 s later, 3 s late, and is all that is known of the delay by then."""
+    track = VideoTrack(Folder(tmp_path))
+    one, two = frames(count=2)
+    late = msgspec.structs.replace(two, arrival=one.arrival + 100.0, timestamp=one.timestamp + 97 * 90_000)
+    put(track, ONE, [one, late])
+    track.close_file()
+    (part,) = track.parts
+    assert part.start == pytest.approx(1.0 + MOST_AHEAD, abs=0.002)
 
 
 def test_without_room_for_a_file_frames_are_lost_until_there_is(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.video.frame_clock import HOLD, MOST_HELD, TICKS, FrameClock, PlacedFrame
+from worker.video.frame_clock import FASTEST_DRIFT, HOLD, MOST_HELD, TICKS, FrameClock, PlacedFrame
 
 MEETING = 1_790_000_000.0
 PATH = 0.04
@@ -188,3 +188,27 @@ def test_frames_that_were_sent_again_come_after_those_behind_them(late: float) -
         ]
         assert number - len(errors) < 20
     assert max(map(abs, errors)) < 0.001
+
+
+@pytest.mark.parametrize("pause", [11.0, 100.0])
+def test_the_delay_after_a_pause_is_no_drift(pause: float) -> None:
+    """All frames of the first two seconds after it are 0.4 s late, more than any clock drifts meanwhile."""
+    sent = Sent(8)
+    sent.talk(0, 20, 15)
+    for number in range(30):
+        sent.send(20 + pause + number / 15, 0.4)
+    sent.talk(22 + pause, 5, 15)
+    assert max(sent.errors()[300:315]) <= pause * FASTEST_DRIFT + 0.01
+
+
+def test_frames_from_before_and_after_a_jump_that_are_held_are_placed_apart() -> None:
+    """The timestamps jump ahead by six seconds within the first second."""
+    before, after = Sent(9), Sent(10, first=6 * TICKS)
+    before.talk(0, 0.4, 15, key_delay=0.0)
+    after.talk(0.4, 5, 15, key_delay=0.0)
+    placed = place_all(
+        zip(before.timestamps + after.timestamps, before.arrivals + after.arrivals, strict=True)
+    )
+    true = before.true + after.true
+    errors = [frame.seconds - MEETING - PATH - at for frame, at in zip(placed, true, strict=True)]
+    assert max(map(abs, errors)) < 0.05
