@@ -211,12 +211,12 @@ async def test_the_player_shows_what_is_shown_at_the_playhead_in_step_with_the_s
         write_stream(opened.folder / each.segments[0].url, VideoCodec.VP9, Container.MP4, frames)
     page = await opened.show(msgspec.structs.replace(heard, video_streams=videos))
     stage, caption = page.locator("#stage"), page.locator("#pictured")
-    box = await page.locator("#canvas").bounding_box()
-    assert box
-    await expect(stage).to_be_hidden()
+    theatre = page.locator("#theatre")
+    await expect(theatre).to_be_hidden()
     assert opened.requests == []
 
     async def go_to(seconds: float) -> None:
+        box = await page.locator("#canvas").bounding_box()
         assert box
         await page.mouse.click(box["x"] + box["width"] * seconds / SECONDS, box["y"] + 60)
 
@@ -232,6 +232,12 @@ async def test_the_player_shows_what_is_shown_at_the_playhead_in_step_with_the_s
     await go_to(1.5)
     await expect(caption).to_have_text("Ada · camera")
     await shows(0.5)
+    player, rows = await theatre.bounding_box(), await page.locator(".rows").bounding_box()
+    assert player and rows
+    assert player["y"] + player["height"] <= rows["y"]
+    await go_to(0.5)
+    await expect(stage).to_be_hidden()
+    assert await theatre.bounding_box() == player
     await go_to(3.0)
     await expect(caption).to_have_text("<b>Bob · screen")
     await shows(1.0)
@@ -248,7 +254,7 @@ async def test_the_player_shows_what_is_shown_at_the_playhead_in_step_with_the_s
     await page.get_by_role("button", name="Play everyone").click()
     await page.wait_for_function("picture.paused")
     await page.get_by_role("button", name="Close the video").click()
-    await expect(stage).to_be_hidden()
+    await expect(theatre).to_be_hidden()
     await page.get_by_role("button", name="Show camera of Eve").click()
     await go_to(5.5)
     await expect(caption).to_contain_text("Cannot show video/")

@@ -223,7 +223,6 @@ class Api:
 
     def _put_videos(self, folder: str, manifest: Manifest) -> list[VideoStreams]:
         first, last = manifest.participants[0], manifest.participants[-1]
-        at = "attempts/0001/files/video"
         shown = [
             (first, "webcam", 0, 2.0, "mp4", "h264"),
             (first, "webcam", 1, 20.0, "webm", "vp8"),
@@ -231,9 +230,11 @@ class Api:
         ]
         streams: dict[str, VideoStreams] = {}
         for person, kind, index, start, ending, codec in shown:
-            name = f"{person.participant_name.replace(' ', '_')}_{kind}"
-            url = f"{at}/{name}_{index}.{ending}"
-            segment = video_segment(name, start, index=index, url=url, ending=ending, codec=codec)
+            segment = video_segment(
+                person.participant_name, start, index=index, kind=kind, ending=ending, codec=codec
+            )
+            url = f"attempts/0001/files/{segment.url}"
+            segment = msgspec.structs.replace(segment, url=url)
             self.store.put(f"{folder}{url}", FILM + url.encode(), content_type=f"video/{ending}")
             before = streams.get(kind)
             streams[kind] = VideoStreams(

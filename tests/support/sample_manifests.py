@@ -6,7 +6,7 @@ import random
 
 import msgspec
 
-from worker.manifest.filenames import file_name, stream_id
+from worker.manifest.filenames import file_name, stream_id, video_file_name
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import (
     Interval,
@@ -99,12 +99,13 @@ def video_segment(
     duration: float = 5.0,
     *,
     index: int = 0,
+    kind: str = "webcam",
     url: str | None = None,
     ending: str = "mp4",
     codec: str = "h264",
 ) -> VideoSegment:
     """A part of 360p with 15 frames a second."""
-    file = f"{name.replace(' ', '_')}_{index}.{ending}"
+    file = video_file_name(name, None, name, index, kind, ending)
     return VideoSegment(
         segment_index=index,
         url=f"video/{file}" if url is None else url,

@@ -148,7 +148,9 @@ def _add_dispatch(commands: Any) -> None:
 
 
 def _add_streams(commands: Any) -> None:
-    parser = commands.add_parser("streams", help="print a bot's audio streams, with URLs for ten minutes")
+    parser = commands.add_parser(
+        "streams", help="print a bot's audio or video streams, with URLs for ten minutes"
+    )
     parser.add_argument("bot_id", metavar="BOT_ID")
     parser.add_argument("--video", action="store_true", help="its cameras and screen shares instead")
     parser.set_defaults(run=_streams)

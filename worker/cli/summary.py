@@ -68,11 +68,11 @@ def speakers_table(manifest: Manifest) -> Table:
 
 
 def videos_table(manifest: Manifest) -> Table:
-    """One row per video file."""
+    """One row per video file; ``shown`` is the time in which it holds frames, which is shorter than the file."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("video", overflow="ellipsis", no_wrap=True, max_width=40)
     table.add_column("kind", no_wrap=True)
-    for heading in ("from", "length", "size", "fps", "frames", "lost"):
+    for heading in ("from", "shown", "size", "fps", "frames", "lost"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("codec", no_wrap=True)
     table.add_column("file", overflow="fold")
@@ -81,7 +81,7 @@ def videos_table(manifest: Manifest) -> Table:
             Text(printable(stream.participant_name)),
             stream.kind,
             f"{segment.start_seconds:.1f} s",
-            f"{segment.duration_seconds:.1f} s",
+            f"{sum(end - start for start, end in segment.intervals):.1f} s",
             f"{segment.width}×{segment.height}",
             f"{segment.fps:.1f}",
             f"{segment.frames:,}",

@@ -283,10 +283,7 @@ def speaker_timeline_document(meeting: Meeting) -> list[dict[str, Any]]:
 
 
 def events_document(meeting: Meeting) -> list[dict[str, Any]]:
-    """Who joined, left, changed their name, spoke, shared their screen or wrote, in order.
-
-    Who turned a camera on is not known: neither platform says so to one who receives no video.
-    """
+    """Who joined, left, changed their name, spoke, shared a screen, turned a camera on or off, or wrote, in order."""
     by_id = {person.id: person for person in meeting.participants}
     moments: list[tuple[float, str, Person, dict[str, Any] | None]] = []
     moments += [(each.at_seconds, each.action, by_id[each.person], None) for each in meeting.events]

@@ -17,6 +17,7 @@ from worker.contracts.status import (
     BotStatus,
 )
 from worker.manifest.assemble import NOBODY_SPOKE
+from worker.manifest.filenames import video_stream_id
 from worker.manifest.schema import Manifest, Segment, Summary, VideoStreams
 
 NOBODY_SHOWN: Final = "No per-participant video streams available for this bot."
@@ -58,7 +59,8 @@ def recording_streams_document(
     """The document of cameras and screen shares: in progress, ready with fresh URLs, or without streams. The URLs are secrets.
 
     ``manifest`` is the bot's audio_streams.json, None if there is none. ``participants`` are those with a camera,
-    ``screenshares`` the presenters; a segment has our ``start_seconds``, in meeting time, beside MeetStream's fields.
+    ``screenshares`` the presenters, each with ``streams`` as in the document of the audio; a presenter has the ``segments``
+    themselves, too. A segment has our ``start_seconds``, in meeting time, beside MeetStream's fields.
     """
     if status.audio_status != AUDIO_SUCCESS or status.video_status == VIDEO_IN_PROGRESS:
         return {
@@ -69,7 +71,23 @@ def recording_streams_document(
     streams = (manifest.video_streams or []) if manifest is not None else []
     by_kind: dict[str, list[dict[str, Any]]] = {"webcam": [], "screenshare": []}
     for stream in streams:
-        by_kind.setdefault(stream.kind, []).append(_shown(stream, presign))
+        segments = _shown_segments(stream, presign)
+        person = {
+            "participant_name": stream.participant_name,
+            "participant_id": stream.participant_id,
+            "is_host": stream.is_host,
+            "streams": [
+                {
+                    "stream_id": video_stream_id(stream.participant_name, stream.segments[0].filename),
+                    "segments": segments,
+                }
+            ]
+            if stream.segments
+            else [],
+        }
+        by_kind.setdefault(stream.kind, []).append(
+            {**person, "segments": segments} if stream.kind == "screenshare" else person
+        )
     document: dict[str, Any] = {
         "bot_id": status.bot_id,
         "video_status": status.video_status or VIDEO_SUCCESS,
@@ -107,22 +125,17 @@ def _with_url(segment: Segment, presign: Presign) -> Segment:
     return msgspec.structs.replace(segment, url=presign(segment.url, segment.filename))
 
 
-def _shown(stream: VideoStreams, presign: Presign) -> dict[str, Any]:
-    return {
-        "participant_name": stream.participant_name,
-        "participant_id": stream.participant_id,
-        "is_host": stream.is_host,
-        "segments": [
-            {
-                "segment_index": segment.segment_index,
-                "url": presign(segment.url, segment.filename),
-                "filename": segment.filename,
-                "duration_seconds": segment.duration_seconds,
-                "width": segment.width,
-                "height": segment.height,
-                "codec": segment.codec,
-                "start_seconds": segment.start_seconds,
-            }
-            for segment in stream.segments
-        ],
-    }
+def _shown_segments(stream: VideoStreams, presign: Presign) -> list[dict[str, Any]]:
+    return [
+        {
+            "segment_index": segment.segment_index,
+            "url": presign(segment.url, segment.filename),
+            "filename": segment.filename,
+            "duration_seconds": segment.duration_seconds,
+            "width": segment.width,
+            "height": segment.height,
+            "codec": segment.codec,
+            "start_seconds": segment.start_seconds,
+        }
+        for segment in stream.segments
+    ]

@@ -60,8 +60,9 @@ REMOVAL_PATIENCE: Final = 10.0
 class Finish:
     """The end of a job whose ``lease`` is held. ``attempts`` are this worker's attempts, whose tapes are in the store.
 
-    ``recovered`` returns the recorded attempts of earlier workers, once their files are in ``store``, which is fenced by the
-    lease (worker.delivery.fenced_store). ``live_ended`` waits, within bounds, until the live streams have
+    ``recovered`` returns the recorded attempts of earlier workers, once their files but for the videos are in ``store``, which
+    is fenced by the lease (worker.delivery.fenced_store); ``recovered_videos`` those of them whose videos are there, too, with
+    what these have become. ``live_ended`` waits, within bounds, until the live streams have
     ended and their last states are reported. ``transcode`` makes H.264 in MP4 of other videos, None: they stay as they were
     sent. Once another worker has the lease, that one finishes the job. Once ``out_of_time`` is set, nothing is waited for any
     more.
@@ -76,6 +77,7 @@ class Finish:
         lease: Lease,
         reporter: Reporter,
         recovered: Callable[[], Awaitable[list[RecordedAttempt]]],
+        recovered_videos: Callable[[], Awaitable[list[RecordedAttempt]]],
         attempts: Sequence[Attempt],
         out_of_time: threading.Event,
         live_ended: Callable[[], Awaitable[None]],
@@ -88,6 +90,7 @@ class Finish:
         self._lease = lease
         self._reporter = reporter
         self._recovered = recovered
+        self._recovered_videos = recovered_videos
         self._live_ended = live_ended
         self._attempts = attempts
         self._out_of_time = out_of_time
@@ -123,11 +126,8 @@ class Finish:
         manifest = await self._publish_document(recorded)
         await self._publisher.publish_rest()
         if manifest is not None and self._job.separate_video:
-            own = {
-                each.attempt: each
-                for each in await self._publisher.publish_videos(self._transcode, self._out_of_time)
-            }
-            recorded = [own.get(each.attempt, each) for each in recorded]
+            own = await self._publisher.publish_videos(self._transcode, self._out_of_time)
+            recorded = _replaced(recorded, [*own, *await self._earlier_videos()])
             manifest = await self._publish_videos(recorded)
         await self._publisher.publish_failures(job_outcome.kind)
         result = await self._report(job_outcome, manifest, recorded)
@@ -145,17 +145,29 @@ class Finish:
             recorded = list(await self._recovered())
             await self._publish_document(recorded)
             if recorded and self._job.separate_video:
-                await self._publish_videos(recorded)
+                await self._publish_videos(_replaced(recorded, await self._earlier_videos()))
         except Exception as error:  # noqa: BLE001 - whatever failed, the job is reported, and nobody may wait for its audio
             logger.error("reported, but what was recorded could not be recovered: %s", error)
-            await self._end_waiting_for_audio()
+            await self._end_waiting()
         return result
 
-    async def _end_waiting_for_audio(self) -> None:
+    async def _earlier_videos(self) -> list[RecordedAttempt]:
+        """What ``recovered_videos`` returns. An error costs only videos, unless another worker will have the time for them."""
         try:
-            await self._reporter.audio_missing()
+            return await self._recovered_videos()
+        except LeaseLostError:
+            raise
+        except Exception as error:
+            if self._out_of_time.is_set():
+                raise
+            logger.error("the videos of earlier attempts could not be recovered: %s", error)
+            return []
+
+    async def _end_waiting(self) -> None:
+        try:
+            await self._reporter.end_waiting()
         except DeliveryError as error:
-            logger.warning("bot.json still says that audio will come: %s", error)
+            logger.warning("bot.json still says that audio or video will come: %s", error)
 
     async def _report(
         self, job_outcome: JobOutcome, manifest: Manifest | None, recorded: Sequence[RecordedAttempt]
@@ -309,3 +321,11 @@ class Finish:
                         store.delete(listed.key)
             except DeliveryError as error:
                 logger.warning("the tape of attempt %d could not be removed: %s", number, error)
+
+
+def _replaced(
+    recorded: Sequence[RecordedAttempt], others: Sequence[RecordedAttempt]
+) -> list[RecordedAttempt]:
+    """The attempts, with those of ``others`` in the place of theirs."""
+    by_number = {each.attempt: each for each in others}
+    return [by_number.get(each.attempt, each) for each in recorded]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from functools import partial
 from typing import Final
 
 from worker.contracts.job import Job
@@ -36,6 +37,7 @@ from worker.jobs.tape_drain import STUCK_SECONDS, drain_tapes
 from worker.lifecycle.ending import Ending
 from worker.reasons import Reason
 from worker.recording.controls import Controls
+from worker.rendering.output import VIDEO_FOLDER
 from worker.video.transcoding import transcode
 
 logger = logging.getLogger(__name__)
@@ -44,8 +46,8 @@ START_PATIENCE: Final = 30.0
 """Seconds that a request to the store may be refused before the call. Then the job is put back and reported as delayed."""
 
 FILES_AT_DRAIN: Final = 32_000_000
-"""Bytes: a drained worker uploads files of at most this size; larger ones are rendered from the tape by its successor, so that
-the bot is out of the call only briefly."""
+"""Bytes: a drained worker uploads an attempt's videos, and its other files, if they are of at most this size each time; larger
+ones are rendered from the tape by its successor, so that the bot is out of the call only briefly."""
 
 WAIT_STEP: Final = 10.0
 """Seconds after which a wait for a time of day looks at the clock again, which may have been set."""
@@ -242,10 +244,13 @@ class _JobRun:
             self._lease,
             self._reporter,
             recovery.recorded,
+            recovery.videos,
             self._attempts.made,
             self._supervisor.out_of_time,
             self._live.ended,
-            transcode if self._context.worker_settings.transcode_video else None,
+            partial(transcode, stopped=self._stopped)
+            if self._context.worker_settings.transcode_video
+            else None,
         )
 
     async def _drain_tapes(self) -> bool:
@@ -274,13 +279,19 @@ class _JobRun:
 
     async def _publish_small_files(self) -> None:
         """Uploads the files of attempts where that takes a moment only."""
-        small = [each for each in self._attempts.made if _size_of_files(each) <= FILES_AT_DRAIN]
-        publisher = AttemptsPublisher(self._job, self._keys, self._store, self._context.metrics, small)
+        made = [each for each in self._attempts.made if each.manifest is not None]
+        without = [each for each in made if _size_of_files(each, videos=False) <= FILES_AT_DRAIN]
+        # Videos are large, and may cost the audio nothing: those of an attempt go only where there are few of them.
+        with_videos = [each for each in without if _size_of_files(each, videos=True) <= FILES_AT_DRAIN]
+        audio, videos = (
+            AttemptsPublisher(self._job, self._keys, self._store, self._context.metrics, attempts)
+            for attempts in (without, with_videos)
+        )
         try:
-            await publisher.publish_audio()
-            await publisher.publish_rest()
+            await audio.publish_audio()
+            await audio.publish_rest()
             if not self._context.worker_settings.transcode_video:
-                await publisher.publish_videos(None, self._supervisor.out_of_time)
+                await videos.publish_videos(None, self._supervisor.out_of_time)
         except Exception as error:  # noqa: BLE001 - the tape is there, and the next worker renders it
             logger.warning("files are left to the next worker: %s", error)
 
@@ -305,6 +316,8 @@ class _JobRun:
         return not self._stopped.done()
 
 
-def _size_of_files(attempt: Attempt) -> int:
-    paths = attempt.files.rglob("*") if attempt.manifest is not None else ()
-    return sum(path.stat().st_size for path in paths if path.is_file() and path.suffix != ".mcap")
+def _size_of_files(attempt: Attempt, *, videos: bool) -> int:
+    """Bytes of the attempt's video files, or of all others."""
+    paths = (path for path in attempt.files.rglob("*") if path.is_file() and path.suffix != ".mcap")
+    folder = attempt.files / VIDEO_FOLDER
+    return sum(path.stat().st_size for path in paths if path.is_relative_to(folder) is videos)

@@ -36,24 +36,21 @@ def recover(
     *,
     platform: Platform,
     separate_audio: bool,
-    transcode: Transcode | None = None,
 ) -> list[RecordedAttempt]:
-    """Renders and uploads the missing files of the attempts ``numbers``, and returns the attempts that recorded anything.
+    """Renders the attempts ``numbers``, uploads their missing files but for the videos, and returns the attempts that recorded
+    anything.
 
     ``work`` is a new or empty folder for it. ``platform`` is the job's. ``separate_audio``: the job asks for one file per
-    speaker. ``transcode`` makes H.264 in MP4 of other videos, None: they stay as they were sent. Blocks for as long as
-    rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and of what was uploaded only files of a
-    tape that has grown since, or that could not be written in full, are replaced. The attempts must have ended. Raises what the
-    store raises; the first error of an attempt's own after the others.
+    speaker. Blocks for as long as rendering takes. Safe to repeat at any point: the same tape gives the same bytes, and of
+    what was uploaded only files of a tape that has grown since, or that could not be written in full, are replaced. The
+    attempts must have ended. Raises what the store raises; the first error of an attempt's own after the others.
     """
     recorded = []
     failure: Exception | None = None
     for number in numbers:
         folder = work / f"attempt-{number:04d}"
         try:
-            manifest = _recover_attempt(
-                store, keys.attempt(number), folder, platform, separate_audio, transcode
-            )
+            manifest = _recover_attempt(store, keys.attempt(number), folder, platform, separate_audio)
         except DeliveryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one attempt costs the others nothing
@@ -65,6 +62,40 @@ def recover(
             recorded.append(recorded_attempt(keys, number, manifest))
     if failure is not None:
         raise failure
+    return recorded
+
+
+def recover_videos(
+    store: ObjectStore,
+    keys: BotKeys,
+    numbers: list[int],
+    work: Path,
+    *,
+    platform: Platform,
+    transcode: Transcode | None = None,
+) -> list[RecordedAttempt]:
+    """Uploads the missing videos of the attempts ``numbers``, and returns those that recorded anything, with what their videos
+    have become.
+
+    ``recover`` has returned them. ``work`` is the folder that it had: what is rendered there is not rendered again.
+    ``transcode`` makes H.264 in MP4 of other videos, None: they stay as they were sent. Blocks for as long as that takes. Safe
+    to repeat. Raises what the store raises; what is wrong with an attempt costs only its videos.
+    """
+    recorded = []
+    for number in numbers:
+        attempt = keys.attempt(number)
+        manifest = manifest_of(store, attempt)
+        if manifest is None:
+            continue
+        try:
+            manifest = _recover_videos(
+                store, attempt, work / f"attempt-{number:04d}", platform, manifest, transcode
+            )
+        except DeliveryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one attempt costs the others nothing
+            logger.error("%s: its videos cannot be recovered: %s", attempt.folder, error)
+        recorded.append(recorded_attempt(keys, number, manifest))
     return recorded
 
 
@@ -80,14 +111,13 @@ def _recover_attempt(
     work: Path,
     platform: Platform,
     separate_audio: bool,
-    transcode: Transcode | None,
 ) -> Manifest | None:
     uploaded = {listed.key: listed for listed in store.list(keys.files)}
     manifest, parts = manifest_of(store, keys), store.list(keys.tape)
     outdated = _has_grown(parts, uploaded.get(keys.file(MANIFEST_FILE)))
     incomplete = manifest is not None and bool(manifest.recording.incomplete_files)
     if manifest is not None and not outdated and not incomplete:
-        wanted = files_of(manifest, separate_audio=separate_audio)
+        wanted = audio_files_of(manifest, separate_audio=separate_audio)
         if uploaded.keys() >= {keys.file(name) for name in wanted}:
             return manifest
     if not parts:
@@ -108,23 +138,47 @@ def _recover_attempt(
         return manifest
     publish_audio(store, keys, output, separate_audio=separate_audio)
     publish_rest(store, keys, output, separate_audio=separate_audio)
-    uploaded_now = replayed.manifest if replaces or manifest is None else manifest
-    with_videos = _publish_videos(store, keys, output, replayed.manifest, transcode)
-    if uploaded_now is manifest:
-        with_videos = msgspec.structs.replace(manifest, video_streams=with_videos.video_streams)
-    if with_videos.video_streams != uploaded_now.video_streams:
-        publish_manifest_again(store, keys, with_videos)
-    return with_videos
+    return replayed.manifest if replaces or manifest is None else manifest
 
 
-def _publish_videos(
-    store: ObjectStore, keys: AttemptKeys, output: Path, manifest: Manifest, transcode: Transcode | None
+def _recover_videos(
+    store: ObjectStore,
+    keys: AttemptKeys,
+    work: Path,
+    platform: Platform,
+    manifest: Manifest,
+    transcode: Transcode | None,
 ) -> Manifest:
-    """Uploads the videos that were just rendered, and returns the manifest with what they have become."""
+    """``manifest`` is the one in the store; returns the one that is there then."""
+    there = {listed.key for listed in store.list(keys.files)}
+    if there >= {keys.file(segment.url) for _, segment in manifest.video_segments()}:
+        return manifest
+    rendered = _rendered(store, keys, work, platform)
+    if rendered is None:
+        return manifest
+    output = work / "files"
     if transcode is not None:
-        manifest = asyncio.run(transcode_videos(manifest, output, transcode, threading.Event()))
-    publish_videos(store, keys, output, manifest)
+        rendered = asyncio.run(transcode_videos(rendered, output, transcode, threading.Event()))
+    publish_videos(store, keys, output, rendered)
+    if rendered.video_streams != manifest.video_streams:
+        manifest = msgspec.structs.replace(manifest, video_streams=rendered.video_streams)
+        publish_manifest_again(store, keys, manifest)
     return manifest
+
+
+def _rendered(store: ObjectStore, keys: AttemptKeys, work: Path, platform: Platform) -> Manifest | None:
+    """The manifest of what is rendered in ``work``, now at the latest; None without a tape."""
+    output = work / "files"
+    if (output / MANIFEST_FILE).is_file():
+        manifest = msgspec.json.decode((output / MANIFEST_FILE).read_bytes(), type=Manifest)
+        # A pass that was cancelled may have transcoded some, and so removed them.
+        if all((output / segment.url).is_file() for _, segment in manifest.video_segments()):
+            return manifest
+    shutil.rmtree(work, ignore_errors=True)
+    if not (parts := store.list(keys.tape)):
+        return None
+    download_parts(store, parts, work / "tape")
+    return replay_twice(work / "tape", output, platform).manifest
 
 
 def _has_grown(parts: Listing, manifest: Listed | None) -> bool:
@@ -154,6 +208,11 @@ def files_of(manifest: Manifest, *, separate_audio: bool) -> list[str]:
 
     The manifest of a job that asks for no video names none.
     """
+    videos = [segment.url for _, segment in manifest.video_segments()]
+    return audio_files_of(manifest, separate_audio=separate_audio) + videos
+
+
+def audio_files_of(manifest: Manifest, *, separate_audio: bool) -> list[str]:
+    """As ``files_of``, without the videos."""
     urls = [segment.url for _, segment in manifest.segments()] if separate_audio else []
-    urls += [segment.url for _, segment in manifest.video_segments()]
     return urls + ([manifest.recording.mixed_audio] if manifest.recording.mixed_audio else [])

@@ -13,7 +13,7 @@ import threading
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
 import msgspec
 import psutil
@@ -25,7 +25,7 @@ from worker.delivery.patient_store import PatientStore
 from worker.delivery.retries import RetryPolicy
 from worker.errors import MeetstemsError
 from worker.jobs.backend import open_results
-from worker.jobs.recovery import recover
+from worker.jobs.recovery import recover, recover_videos
 from worker.manifest.merge import RecordedAttempt
 from worker.monitoring.logs import configure_logging
 from worker.platforms.registry import Platform
@@ -38,12 +38,18 @@ LOWEST_PRIORITY: Final = 19
 """Niceness. It applies within a container; between containers their CPU shares apply."""
 
 
+RecoveredPart = Literal["audio", "videos"]
+
+
 class RecoveryError(MeetstemsError):
     """The earlier attempts' files could not be rendered or uploaded; the log of the process says why."""
 
 
 class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
-    """The input of the process. ``attempts`` are the numbers of attempts that have ended, ``work`` is a folder for it."""
+    """The input of the process. ``attempts`` are the numbers of attempts that have ended, ``work`` is a folder for it.
+
+    ``part`` is what is recovered: all but the videos, or these, in the folder of the former.
+    """
 
     aws: Aws
     bucket: str | None
@@ -56,12 +62,18 @@ class RecoveryTask(msgspec.Struct, frozen=True, kw_only=True):
     platform: Platform
     separate_audio: bool
     transcode_video: bool = False
+    part: RecoveredPart = "audio"
     work: str
     log_json: bool | None
 
 
 def recovery_task(
-    aws: Aws, worker_settings: WorkerSettings, job: Job, attempts: list[int], work: Path
+    aws: Aws,
+    worker_settings: WorkerSettings,
+    job: Job,
+    attempts: list[int],
+    work: Path,
+    part: RecoveredPart = "audio",
 ) -> RecoveryTask:
     """The recovery of the ``attempts`` of a job's bot into the bucket, or the folder, of ``worker_settings``."""
     folder = worker_settings.data_folder
@@ -77,13 +89,17 @@ def recovery_task(
         platform=job.platform,
         separate_audio=job.separate_audio,
         transcode_video=worker_settings.transcode_video,
+        part=part,
         work=str(work),
         log_json=worker_settings.log_json,
     )
 
 
 async def recover_in_process(task: RecoveryTask) -> list[RecordedAttempt]:
-    """Runs recover() for ``task`` in a process; cancelling kills it, which loses nothing. Raises RecoveryError and OSError."""
+    """Runs recover() or recover_videos() for ``task`` in a process; cancelling kills it, which loses nothing.
+
+    Raises RecoveryError and OSError.
+    """
     if not task.attempts:
         return []
     process = await asyncio.create_subprocess_exec(
@@ -130,15 +146,7 @@ def main() -> int:
     # A recovery that fails costs the job one of its few receives, so a refusal is waited out like an outage.
     store = PatientStore(opened, task.retry_seconds, threading.Event(), lambda _: None)
     try:
-        recorded = recover(
-            store,
-            bot_keys(task.prefix, task.bot_id),
-            task.attempts,
-            Path(task.work),
-            platform=task.platform,
-            separate_audio=task.separate_audio,
-            transcode=transcode if task.transcode_video else None,
-        )
+        recorded = _recovered(task, store)
     except (MeetstemsError, OSError) as error:
         logger.error("the earlier attempts cannot be recovered: %s", error)
         return 1
@@ -149,6 +157,27 @@ def main() -> int:
     sys.stdout.buffer.write(msgspec.json.encode(recorded))
     sys.stdout.buffer.flush()
     return 0
+
+
+def _recovered(task: RecoveryTask, store: PatientStore) -> list[RecordedAttempt]:
+    keys, work = bot_keys(task.prefix, task.bot_id), Path(task.work)
+    if task.part == "audio":
+        return recover(
+            store,
+            keys,
+            task.attempts,
+            work,
+            platform=task.platform,
+            separate_audio=task.separate_audio,
+        )
+    return recover_videos(
+        store,
+        keys,
+        task.attempts,
+        work,
+        platform=task.platform,
+        transcode=transcode if task.transcode_video else None,
+    )
 
 
 def _exit_with(parent: BinaryIO) -> None:

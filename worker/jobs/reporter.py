@@ -242,13 +242,28 @@ class Reporter:
         self._send(audio_event(status, self._job.custom_attributes))
 
     async def audio_missing(self) -> None:
-        """Writes to bot.json that there will be no audio streams, and no videos. Raises LeaseLostError and what the store
-        raises.
+        """Writes to bot.json that nothing was recorded: no audio streams, and no videos.
+
+        Raises LeaseLostError and what the store raises.
         """
         video = VIDEO_SUCCESS if self._job.separate_video else None
         status = self._updated(audio_status=AUDIO_SUCCESS, video_status=video)
         await self._finish_writing()
         await self._put(status)
+
+    async def end_waiting(self) -> None:
+        """Reports that nothing more will be recovered: the audio is final as it is, and videos that were asked for and are not
+        there have failed: first in bot.json, then, of the latter, by an event.
+
+        Raises LeaseLostError and what the store raises.
+        """
+        was = self._status.video_status if self._status is not None else None
+        failed = was == VIDEO_IN_PROGRESS
+        status = self._updated(audio_status=AUDIO_SUCCESS, video_status=VIDEO_FAILED if failed else was)
+        await self._finish_writing()
+        await self._put(status)
+        if failed:
+            self._send(video_event(status, self._job.custom_attributes))
 
     async def video_ready(self, *, failed: bool = False) -> None:
         """Reports that all videos that there will be are there, or, with ``failed``, that none could be kept: first in

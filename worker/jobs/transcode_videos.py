@@ -23,8 +23,16 @@ Transcode = Callable[[Path, Path], Awaitable[None]]
 STOP_PERIOD: Final = 0.5
 """Seconds between two looks whether there is still time."""
 
+LIMIT_OF_EACH: Final = 600.0
+"""Seconds that a file's transcoding may take, and LIMIT_PER_SECOND more for each second of the file."""
+
+LIMIT_PER_SECOND: Final = 4.0
+"""Measured are 0.14 s of processor time at most for a second of 360p, at the lowest priority beside other bots."""
+
 _CODEC: Final = "h264"
 _ENDING: Final = ".mp4"
+_MADE: Final = ".h264.mp4"
+"""The ending of transcoded files. Other than any original's: a file in the store is the one that its manifest describes."""
 
 
 async def transcode_videos(
@@ -34,7 +42,8 @@ async def transcode_videos(
     the new files.
 
     The file that one was made of is removed. One that cannot be transcoded stays, with a warning in the log and in the
-    manifest, as does what is left once ``out_of_time`` is set. Nothing is raised for a file.
+    manifest, as does one that takes longer than its limit, and what is left once ``out_of_time`` is set. Nothing is raised
+    for a file.
     """
     replaced: dict[str, VideoSegment] = {}
     failed = 0
@@ -64,31 +73,34 @@ async def _transcoded(
     """The segment in the place of ``segment``; None, with a warning in the log, where there is none."""
     if out_of_time.is_set():
         return None
-    url = str(PurePosixPath(segment.url).with_suffix(_ENDING))
+    url = str(PurePosixPath(segment.url).with_suffix(_MADE))
     source, target = output / segment.url, output / url
-    # A file is never written over: one that is MP4 already has another codec.
     unfinished = target.with_name(f"{target.stem}.transcoded{_ENDING}")
     try:
-        await _unless_stopped(transcode(source, unfinished), out_of_time)
+        limit = LIMIT_OF_EACH + LIMIT_PER_SECOND * segment.duration_seconds
+        await _within(limit, transcode(source, unfinished), out_of_time)
         size = unfinished.stat().st_size
         unfinished.replace(target)
-        if source != target:
-            source.unlink()
+        source.unlink()
     except (MeetstemsError, OSError) as error:
         logger.warning("%s is not transcoded: %s", segment.url, error)
         unfinished.unlink(missing_ok=True)
         return None
-    filename = str(PurePosixPath(segment.filename).with_suffix(_ENDING))
+    filename = str(PurePosixPath(segment.filename).with_suffix(_MADE))
     return msgspec.structs.replace(segment, url=url, filename=filename, codec=_CODEC, size_bytes=size)
 
 
-async def _unless_stopped(transcoding: Awaitable[None], out_of_time: threading.Event) -> None:
-    """Waits for ``transcoding``; cancels it and raises TimeoutError once ``out_of_time`` is set."""
+async def _within(seconds: float, transcoding: Awaitable[None], out_of_time: threading.Event) -> None:
+    """Waits for ``transcoding``; cancels it and raises TimeoutError after ``seconds``, or once ``out_of_time`` is set."""
     task = asyncio.ensure_future(transcoding)
     try:
-        while not (await asyncio.wait([task], timeout=STOP_PERIOD))[0]:
-            if out_of_time.is_set():
-                raise TimeoutError("there is no time left")
+        async with asyncio.timeout(seconds):
+            while not (await asyncio.wait([task], timeout=STOP_PERIOD))[0]:
+                if out_of_time.is_set():
+                    raise TimeoutError("there is no time left")
+    except TimeoutError as error:
+        raise TimeoutError(str(error) or f"it takes longer than {seconds:.0f} s") from error
+    else:
         await task
     finally:
         task.cancel()

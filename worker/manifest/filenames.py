@@ -16,6 +16,7 @@ _NAMELESS = "Speaker"
 _APOSTROPHES = dict.fromkeys(map(ord, "'’ʼ`´"))
 _INVISIBLE_LETTERS = frozenset("\u115f\u1160\u3164\uffa0")
 _INVISIBLE_MARKS = re.compile("[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_VIDEO_NAME = re.compile(r"(?P<front>.+)_(?P<digest>[a-z2-7]{8})_[0-9]+_(?P<kind>[a-z]+\.[a-z0-9.]+)")
 _INVISIBLE_OR_BIDI = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
@@ -50,6 +51,24 @@ def video_file_name(
     """
     digest = _hash(f"{participant_id or ''}\n{source}\n{kind}")
     return _fit("_".join(_words(name)) or _NAMELESS, f"_{digest}_{segment_index}_{kind}.{suffix}")
+
+
+def video_stream_id(name: str, filename: str) -> str:
+    """The id of the stream whose segments have names as ``filename``, in the form of ``stream_id``."""
+    parts = _VIDEO_NAME.fullmatch(filename)
+    digest = _hash(filename) if parts is None else parts["digest"]
+    return _fit("".join(_words(name)) or _NAMELESS, f"_{digest}")
+
+
+def renumbered_video(filename: str, segment_index: int) -> str:
+    """The name that ``video_file_name`` gives to another segment of the same video: ``John_Doe_abc123de_1_webcam.mp4``.
+
+    Any other name stays as it is.
+    """
+    parts = _VIDEO_NAME.fullmatch(filename)
+    if parts is None:
+        return filename
+    return _fit(parts["front"], f"_{parts['digest']}_{segment_index}_{parts['kind']}")
 
 
 def live_file_name(name: str, participant_id: str, rate: int) -> str:

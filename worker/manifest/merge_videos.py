@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
 
+from worker.manifest.filenames import renumbered_video
 from worker.manifest.schema import Manifest, VideoSegment, VideoStreams
 from worker.roster.roster import Evidence
 
@@ -15,8 +15,6 @@ _STRENGTH: Final = {evidence.value: evidence.strength for evidence in Evidence}
 """The strength of each ``name_source``."""
 
 _UNKNOWN: Final = "Unknown"
-
-_NUMBER: Final = re.compile(r"_\d+\Z")
 
 
 def moved_videos(manifest: Manifest, folder: str, offset: float) -> list[VideoStreams]:
@@ -112,7 +110,5 @@ def _moved(segment: VideoSegment, folder: str, offset: float) -> VideoSegment:
 
 
 def _numbered(segment: VideoSegment, index: int) -> VideoSegment:
-    """``Ada_webcam_abc123de_0.mp4`` -> ``Ada_webcam_abc123de_1.mp4``."""
-    front, dot, ending = segment.filename.rpartition(".")
-    filename = f"{_NUMBER.sub('', front)}_{index}.{ending}" if dot else f"{segment.filename}_{index}"
+    filename = renumbered_video(segment.filename, index)
     return msgspec.structs.replace(segment, segment_index=index, filename=filename)

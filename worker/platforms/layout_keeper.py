@@ -5,6 +5,10 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
+import msgspec
+
+from worker.lifecycle.page_view import Scene, View
+
 SETTLE: Final = 2.0
 """Seconds after the call was entered, or a share began or ended, until the layout is looked at: the page changes its own."""
 ATTEMPT: Final = 12.0
@@ -15,6 +19,9 @@ MOST_TRIES: Final = 3
 """Attempts in a row that fail, after which there is one every RECHECK_AFTER seconds."""
 RECHECK_AFTER: Final = 300.0
 """Seconds after which a layout is looked at again: a page may change it without a sign."""
+
+LAYOUT_FAILED: Final = "layout.failed"
+"""The evidence in a view of the call whose page does not take the layout: fewer videos may be recorded."""
 
 
 class LayoutKeeper:
@@ -53,6 +60,12 @@ class LayoutKeeper:
     def is_overdue(self, now: float) -> bool:
         """Whether the attempt takes longer than ATTEMPT."""
         return self._begun is not None and now - self._begun > ATTEMPT
+
+    def judge(self, view: View) -> View:
+        """``view`` with LAYOUT_FAILED as further evidence where that is so; on the tape it tells why videos are missing."""
+        if not self.failed or view.scene is not Scene.CALL:
+            return view
+        return msgspec.structs.replace(view, evidence=(*view.evidence, LAYOUT_FAILED))
 
     def finish(self, now: float, *, done: bool) -> None:
         """Ends the attempt. ``done``: the layout is the wanted one."""

@@ -19,6 +19,7 @@ from worker.manifest.meeting_schema import encode_meeting
 from worker.manifest.naming import name_sources
 from worker.manifest.recording_facts import SessionFacts
 from worker.manifest.schema import Manifest, encode_manifest
+from worker.rendering.missing_video import MissingVideo
 from worker.rendering.mix_file import MixFile
 from worker.rendering.output import (
     AUDIO_FILE,
@@ -49,7 +50,7 @@ class Completion:
     """The end of a recording in ``output``: its stems and ``video`` (None: it has none) are closed already, ``mixer`` is not,
     which writes ``mix_file``.
 
-    ``warnings`` are sentences for the manifest about what was received.
+    ``warnings`` are sentences for the manifest about what was received, ``missing_video`` has those about video that was not.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Completion:
         decoder: RosterDecoder,
         warnings: Callable[[], list[str]],
         video: VideoRecording | None = None,
+        missing_video: MissingVideo | None = None,
     ) -> None:
         self._output = output
         self._stem_set = stem_set
@@ -73,6 +75,7 @@ class Completion:
         self._decoder = decoder
         self._warnings = warnings
         self._video = video
+        self._missing_video = missing_video or MissingVideo()
         self._failed: list[_Failed] = []
 
     @property
@@ -183,7 +186,7 @@ class Completion:
             manifest, {name: stems[source].path.name for source, name in names.items()}
         )
         if self._video:
-            manifest = _with_video(manifest, self._video, roster)
+            manifest = _with_video(manifest, self._video, self._missing_video, roster)
         incomplete = self._incomplete_files()
         if incomplete:
             recording = msgspec.structs.replace(manifest.recording, incomplete_files=incomplete)
@@ -229,11 +232,11 @@ class Completion:
             yield f"{self._mixer.undecodable} packets could not be decoded and are silent in the mixed audio."
 
 
-def _with_video(manifest: Manifest, video: VideoRecording, roster: Roster) -> Manifest:
+def _with_video(manifest: Manifest, video: VideoRecording, missing: MissingVideo, roster: Roster) -> Manifest:
     """The manifest with its video streams, and the warnings about them."""
     streams = video.streams(roster, manifest.participants)
     recording = manifest.recording
-    warnings = [*recording.warnings, *video.warnings(streams)]
+    warnings = [*recording.warnings, *video.warnings(streams), *missing.warnings(streams)]
     if warnings != recording.warnings:
         recording = msgspec.structs.replace(recording, warnings=warnings)
     return msgspec.structs.replace(manifest, recording=recording, video_streams=streams)

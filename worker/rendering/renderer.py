@@ -20,6 +20,7 @@ from worker.platforms.registry import PLATFORMS, AudioKind, Platform, PlatformEn
 from worker.rendering.completion import Completion
 from worker.rendering.frame_intake import FrameIntake
 from worker.rendering.meeting_clock import LONGEST_MEETING, TOLERANCE, MeetingClock
+from worker.rendering.missing_video import MissingVideo
 from worker.rendering.mix_file import MixFile
 from worker.rendering.output import AUDIO_FILE, STREAMS_FOLDER, VIDEO_FOLDER
 from worker.rendering.progress import Progress, SpeakerProgress
@@ -98,6 +99,7 @@ class Renderer:
         self._slots = SlotTable(self._stem_set)
         self._intake = FrameIntake(self._slots)
         self._video: VideoRecording | None = None
+        self._missing_video = MissingVideo()
         self._clock: MeetingClock | None = None
         self._now = 0.0
         """Meeting time, in seconds."""
@@ -119,6 +121,7 @@ class Renderer:
                 delivered = self._intake.take(event, logged, self._clock, self._delivered)
                 self._advance(delivered, delivered)
         elif isinstance(event, VideoBatch):
+            self._missing_video.take(event)
             self._open_video().take(event, logged)
         else:
             self._take_event(event, logged)
@@ -171,6 +174,7 @@ class Renderer:
             self._decoder,
             self._warnings,
             self._video,
+            self._missing_video,
         )
         manifest = completion.complete(end)
         self.failure = completion.failure
@@ -197,10 +201,11 @@ class Renderer:
 
     def _take_event(self, event: PageEvent | WorkerEvent, logged: float) -> None:
         self._facts.observe(event)
+        self._missing_video.observe(event)
         self._decoder.observe(event)
         self._stem_set.observe(event)
         if self._video is not None or _tells_of_video(event):
-            self._open_video().observe(event, logged)
+            self._open_video().observe(event)
         if isinstance(event, RecordingStarted) and self._clock is None:
             self._clock = MeetingClock(min(event.at, logged + TOLERANCE))
             self._stem_set.begin(self._clock.zero)

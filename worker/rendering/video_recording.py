@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, repeat
 from math import inf
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import msgspec
 
 from worker.errors import cause
 from worker.manifest.assemble_video import ShownSource, VideoFileFacts, assemble_video
@@ -20,7 +21,7 @@ from worker.rendering.meeting_clock import TOLERANCE, MeetingClock
 from worker.rendering.output import VIDEO_FOLDER
 from worker.roster.roster import Roster
 from worker.roster.video_sources import NOBODYS, VideoOwner, VideoSources
-from worker.stems.video_reordering import OrderedFrame, VideoReordering
+from worker.stems.video_reordering import TICKS, OrderedFrame, VideoReordering
 from worker.stems.video_track import StreamAddress, VideoPart, VideoTrack
 from worker.tape.events import (
     PageEvent,
@@ -29,13 +30,18 @@ from worker.tape.events import (
     VideoFrame,
     WorkerEvent,
 )
-from worker.video.codecs import Container, codec_of
+from worker.video.codecs import Container, VideoCodec, codec_of
+from worker.video.frame_clock import FASTEST_DRIFT, JUMP
 
 logger = logging.getLogger(__name__)
 
 WAIT: Final = 1.0
 """Seconds of log time that a frame waits: for frames before it that are sent again, and for the events of the page from before
 its arrival, which tell what it shows. Both come up to half a second later (worker.tape.events.LONGEST_BATCH)."""
+
+USUAL_DELAY: Final = 0.05
+"""Seconds by which a key frame of H.264 may be later than the least delayed frames of its stream without having been sent
+again. Chromium holds what follows it back, so that only its timestamp tells that it came late."""
 
 MOST_STREAMS: Final = 512
 """Streams (SSRCs of a receiver) that are followed at the same time; for more, the one that is silent for longest is given
@@ -59,6 +65,10 @@ for which the event loop waits."""
 MOST_WAITING: Final = 64 * 1024 * 1024
 """Bytes of frames that wait for their turn and place; past that they are written as they are."""
 
+ORDINARY: Final = 15
+"""Frames of which nothing is said where fewer of them are left out: a second of what a camera sends while its receiver goes
+over to another person."""
+
 EARLIEST: Final = -10.0
 """Seconds of meeting time: a file begins with frames from up to 10 s before the recording, where decoding needs them."""
 
@@ -79,10 +89,44 @@ class _Stream:
         self.early_bytes = 0
         self.left_key_frame = False
         """Whether its latest key frame was given to nobody."""
+        self._has_begun = self._had_source = False
+        """Whether a key frame came, and whether any frame had a source."""
+        self._without_source = 0
+        """Frames since the last one that had a source."""
+        self._least_offset: tuple[float, float] | None = None
+        """The lowest offset (arrival minus timestamp) in seconds, and when it was; the clocks may have drifted since."""
 
     @property
     def waiting_bytes(self) -> int:
         return self.reordering.waiting_bytes + self.early_bytes
+
+    def count_unattributed(self, frame: VideoFrame, source: str | None) -> int:
+        """Takes a frame and its source; returns how many frames are to be counted as nobody's by now, and were not before.
+
+        Those before the first key frame can never be shown, and a few are nobody's wherever a source follows another.
+        """
+        self._has_begun |= frame.key
+        if source is not None:
+            self._had_source = True
+            self._without_source = 0
+            return 0
+        if not self._had_source:
+            return int(self._has_begun)
+        self._without_source += 1
+        return ORDINARY if self._without_source == ORDINARY else int(self._without_source > ORDINARY)
+
+    def note_offset(self, ordered: OrderedFrame, *, anew: bool) -> None:
+        """Takes a frame's offset. ``anew``: the first of a source, whose timestamps may not go on from those before."""
+        if anew or self.delay(ordered) <= 0.0:
+            self._least_offset = (_offset(ordered), ordered.sent_by)
+
+    def delay(self, ordered: OrderedFrame) -> float:
+        """By how many seconds a frame is later than the least delayed ones; 0 where the timestamps have jumped."""
+        if self._least_offset is None:
+            return 0.0
+        least, at = self._least_offset
+        delay = _offset(ordered) - least - abs(ordered.sent_by - at) * FASTEST_DRIFT
+        return delay if abs(delay) <= JUMP else 0.0
 
     def hold_early(self, ordered: OrderedFrame) -> None:
         """Keeps a frame from before the recording, if decoding may have to begin with it or with one before it."""
@@ -108,6 +152,10 @@ class _Stream:
         self.early_bytes = 0
 
 
+def _offset(ordered: OrderedFrame) -> float:
+    return ordered.sent_by - ordered.timestamp / TICKS
+
+
 class VideoRecording:
     """Writes the video files of a recording into ``folder``, which exists. ``sources`` tells what each receiver shows."""
 
@@ -123,7 +171,8 @@ class VideoRecording:
         self._resumed_at = 0.0
         """When the last pause ended, in Unix seconds."""
         self._logged = 0.0
-        """The latest log time, in Unix seconds."""
+        """The latest log time of a batch, in Unix seconds. That of other events says nothing of what waits: batches from before
+        the recording are taken after its beginning."""
         self._batches: dict[int, tuple[int, int]] = {}
         """By document, the next batch's number and the frames dropped so far."""
         self._clock: MeetingClock | None = None
@@ -132,20 +181,19 @@ class VideoRecording:
         self._allowed_at = 0.0
         self._ended = False
         self._missing = self._dropped = self._unattributed = self._crowded = self._foreign = 0
-        self._faults = 0
+        self._late = self._faults = 0
         self._unnamed: list[_Unnamed] = []
 
     def begin(self, zero: float) -> None:
         """The recording begins: ``zero`` is meeting time 0 in Unix seconds."""
         self._clock = MeetingClock(zero)
 
-    def observe(self, event: PageEvent | WorkerEvent, logged: float) -> None:
-        """Takes the tape's next event that is no batch of frames, logged at ``logged`` (Unix seconds)."""
+    def observe(self, event: PageEvent | WorkerEvent) -> None:
+        """Takes the tape's next event that is no batch of frames."""
         try:
             self._sources.observe(event)
             if isinstance(event, RecordingResumed):
                 self._resumed_at = event.at
-            self._logged = max(logged, self._logged)
         except Exception as error:  # noqa: BLE001 - whatever it is must not cost the audio anything
             self._note_fault(error)
 
@@ -231,18 +279,30 @@ class VideoRecording:
         for each in self._unnamed:
             why = cause(each.error)
             warnings.append(f"{each.part.path.name} could not be renamed to {each.name} ({why}).")
-        unreadable = sum(track.unreadable for track in self._tracks.values())
-        for count, sentence in (
-            (self._missing, "batches of video frames are missing on the tape."),
-            (self._dropped, "video frames were dropped by the page, which had no room for them."),
-            (self._unattributed, "video frames came before it was known whose they are and were left out."),
-            (self._foreign, "video frames have a codec that cannot be written and were left out."),
-            (unreadable, "video frames could not be read and were left out."),
-            (self._crowded, f"video frames were left out: more than {MOST_TRACKS} sources were shown."),
-            (self._faults, "internal errors cost frames of video."),
+        tracks = self._tracks.values()
+        without_key = sum(
+            track.lost for track in tracks if not (track.parts or track.refused) and track.lost >= ORDINARY
+        )
+        if self._missing:
+            batches = _count(self._missing, "batch of video frames is", "batches of video frames are")
+            warnings.append(f"{batches} missing on the tape.")
+        if self._dropped:
+            warnings.append(f"{_frames(self._dropped)} dropped by the page: it had no room.")
+        for count, reason in (
+            (self._unattributed, "it was not known whose video that is"),
+            (without_key, "no key frame came before"),
+            (self._late, f"what follows had come more than {WAIT:g} s before"),
+            (sum(track.refused for track in tracks), "there was no room for another file"),
+            (self._foreign, "the codec cannot be written"),
+            (sum(track.unreadable for track in tracks), "the content could not be read"),
+            (self._crowded, f"more than {MOST_TRACKS} sources were shown"),
         ):
             if count:
-                warnings.append(f"{count} {sentence}")
+                warnings.append(f"{_frames(count)} left out: {reason}.")
+        if self._faults:
+            warnings.append(
+                f"{_count(self._faults, 'internal error', 'internal errors')} cost frames of video."
+            )
         return warnings + self._doubts()
 
     def _doubts(self) -> list[str]:
@@ -328,7 +388,10 @@ class VideoRecording:
         if stream.arrived < self._resumed_at <= frame.arrival:
             stream.reordering.gap = True
         stream.arrived = max(frame.arrival, stream.arrived)
+        late = stream.reordering.late
         stream.reordering.push(frame, arrival, logged)
+        if arrival >= 0:
+            self._late += stream.reordering.late - late
         if len(self._streams) > MOST_STREAMS:
             given_up = self._streams.pop(next(iter(self._streams)))
             for each in given_up.reordering.release():
@@ -336,26 +399,27 @@ class VideoRecording:
             given_up.drop_early()
 
     def _release(self, until: float) -> None:
-        """Places the frames of all streams that were logged by ``until`` (Unix seconds), in the order of their arrival."""
-        released: list[tuple[float, _Stream, OrderedFrame]] = []
-        for stream in self._streams.values():
-            ordered = stream.reordering.release(until)
-            # A frame was sent before those that follow it, even if it arrived after them.
-            times = accumulate((each.arrival for each in reversed(ordered)), min)
-            released += zip(reversed(list(times)), repeat(stream), ordered, strict=False)
-        released.sort(key=lambda entry: entry[0])
-        for _, stream, each in released:
+        """Places the frames of all streams that were logged by ``until`` (Unix seconds), in the order of their sending."""
+        released = [
+            (stream, each) for stream in self._streams.values() for each in stream.reordering.release(until)
+        ]
+        released.sort(key=lambda entry: entry[1].sent_by)
+        for stream, each in released:
             self._place(stream, each)
 
     def _place(self, stream: _Stream, ordered: OrderedFrame) -> None:
         try:
-            source = self._sources.source_of(stream.address.document, ordered.frame)
-            self._follow_source(stream, source)
+            source = self._source_of(stream, ordered)
+            if stream.left_key_frame and not ordered.frame.key:
+                # It cannot be shown without that key frame.
+                source = None
+            is_new = self._follow_source(stream, source) and source is not None
+            stream.note_offset(ordered, anew=is_new)
             stream.left_key_frame &= source is None
+            unattributed = stream.count_unattributed(ordered.frame, source)
+            self._unattributed += unattributed if ordered.arrival >= 0 else 0
             if source is None:
                 stream.left_key_frame |= ordered.frame.key
-                # What comes before a key frame cannot be shown, whoever's it is.
-                self._unattributed += ordered.arrival >= 0 and stream.left_key_frame
             elif ordered.arrival < 0:
                 stream.hold_early(ordered)
             else:
@@ -364,8 +428,20 @@ class VideoRecording:
         except Exception as error:  # noqa: BLE001 - whatever it is costs this frame alone
             self._note_fault(error)
 
-    def _follow_source(self, stream: _Stream, source: str | None) -> None:
-        """A receiver that shows another source does not go on with the one before."""
+    def _source_of(self, stream: _Stream, ordered: OrderedFrame) -> str | None:
+        """The source of a frame, judged by when it was sent: where it came late, the receiver may show another one by now."""
+        document, frame = stream.address.document, ordered.frame
+        sent = msgspec.structs.replace(frame, arrival=frame.arrival - (ordered.arrival - ordered.sent_by))
+        delay = stream.delay(ordered) if codec_of(frame.mime_type) is VideoCodec.H264 and frame.key else 0.0
+        if delay <= USUAL_DELAY:
+            return self._sources.source_of(document, sent)
+        begun = msgspec.structs.replace(sent, arrival=sent.arrival - delay)
+        source = self._sources.source_of(document, begun)
+        # An estimate proves nothing: where the receiver has changed meanwhile, the frame can be of either.
+        return source if self._sources.source_of(document, sent) == source else None
+
+    def _follow_source(self, stream: _Stream, source: str | None) -> bool:
+        """A receiver that shows another source does not go on with the one before. Returns whether it shows another."""
         receiver = stream.address[:2]
         before = self._shown.pop(receiver, None)
         self._shown[receiver] = (stream, source)
@@ -377,6 +453,7 @@ class VideoRecording:
                 _run(track, lambda: track.leave(left.address))
         if len(self._shown) > MOST_STREAMS:
             del self._shown[next(iter(self._shown))]
+        return before is None or before[1] != source
 
     def _write(self, address: StreamAddress, source: str, ordered: OrderedFrame) -> None:
         track = self._tracks.get(source)
@@ -409,6 +486,14 @@ class _Unnamed(NamedTuple):
     part: VideoPart
     name: str
     error: Exception
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _frames(number: int) -> str:
+    return _count(number, "video frame was", "video frames were")
 
 
 def _capitalized(sentence: str) -> str:

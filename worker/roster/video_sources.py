@@ -43,7 +43,8 @@ class VideoSources(Protocol):
     """Follows which source each video receiver shows, event by event. Nothing raises.
 
     A frame is judged by its arrival, so the events until then must have been observed before it is asked about; that later ones
-    were, too, changes nothing.
+    were, too, changes nothing. Where it is not known when it was sent, it may be asked about as if it had arrived at the first
+    possible time, and then at the last.
     """
 
     def observe(self, event: TapeEvent) -> None:

@@ -8,6 +8,8 @@ order is that of the timestamps, and of the spatial layers within one.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
+from itertools import accumulate
 from math import inf
 from typing import Final, NamedTuple
 
@@ -28,6 +30,7 @@ class OrderedFrame(NamedTuple):
     """A frame at its place in decoding order, which is that of the first two fields.
 
     ``arrival`` is in seconds of meeting time, ``logged`` in Unix seconds. ``after_gap``: frames are missing before it.
+    ``sent_by`` is the earliest arrival of it and those that follow it, in seconds of meeting time: it was sent before them.
     """
 
     timestamp: int
@@ -36,6 +39,7 @@ class OrderedFrame(NamedTuple):
     arrival: float
     logged: float
     after_gap: bool
+    sent_by: float
 
 
 class VideoReordering:
@@ -43,7 +47,9 @@ class VideoReordering:
 
     def __init__(self) -> None:
         self.late = 0
-        """Frames that came twice, or after one that follows them was given out."""
+        """Frames that came after one that follows them was given out."""
+        self.repeated = 0
+        """Frames that came twice."""
         self.waiting_bytes = 0
         self.gap = False
         """Whether frames are missing before the next one; the caller sets it."""
@@ -56,6 +62,10 @@ class VideoReordering:
         self._newest_arrived = 0.0
         self._last: tuple[int, int] | None = None
         """The place of the last frame that was given out."""
+        self._given: deque[tuple[int, int]] = deque(maxlen=MOST_WAITING)
+        """The places of the latest frames that were given out."""
+        self._lacks = False
+        """Whether a frame is missing before the next one that is given out, because it came late."""
 
     def push(self, frame: VideoFrame, arrival: float, logged: float) -> None:
         """Takes the next frame by arrival."""
@@ -64,19 +74,26 @@ class VideoReordering:
             self._before_restart += self._waiting
             self._waiting = []
             self._newest = self._last = None
+            self._given.clear()
             timestamp = frame.timestamp
             # Where it needs others, those of the new timestamps are missing.
             self.gap |= not frame.key
         place = (timestamp, frame.spatial)
         # A place alone sorts before the frame at it.
         index = bisect_left(self._waiting, place)
-        comes_again = self._waiting[index : index + 1] and self._waiting[index][:2] == place
-        if comes_again or (self._last is not None and place <= self._last):
-            self.late += 1
+        if self._waiting[index : index + 1] and self._waiting[index][:2] == place:
+            self.repeated += 1
+            return
+        if self._last is not None and place <= self._last:
+            if place in self._given:
+                self.repeated += 1
+            else:
+                self.late += 1
+                self._lacks = True
             return
         if self._newest is None or timestamp > self._newest:
             self._newest, self._newest_arrived = timestamp, arrival
-        self._waiting.insert(index, OrderedFrame(*place, frame, arrival, logged, self.gap))
+        self._waiting.insert(index, OrderedFrame(*place, frame, arrival, logged, self.gap, arrival))
         self.gap = False
         self.waiting_bytes += len(frame.payload)
 
@@ -87,12 +104,18 @@ class VideoReordering:
         count = 0
         while count < len(queue) and (queue[count].logged <= until or len(queue) - count > MOST_WAITING):
             count += 1
-        released = queue[:count]
+        # What stays came before some that go, where it waits for one behind them.
+        sent_by = list(accumulate((each.arrival for each in reversed(queue)), min))[::-1]
+        released = [each._replace(sent_by=by) for each, by in zip(queue[:count], sent_by, strict=False)]
+        if released and self._lacks:
+            released[0] = released[0]._replace(after_gap=True)
+            self._lacks = False
         of_before = len(self._before_restart)
         del self._before_restart[:count]
         if count > of_before:
             del self._waiting[: count - of_before]
             self._last = released[-1][:2]
+            self._given += [each[:2] for each in released[of_before:]]
         self.waiting_bytes -= sum(len(each.frame.payload) for each in released)
         return released
 

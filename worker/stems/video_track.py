@@ -52,8 +52,8 @@ class Files(Protocol):
 class VideoPart:
     """One file. Times are seconds of meeting time; ``start`` can be below 0 where decoding has to begin before the recording.
 
-    ``runs`` are the stretches that hold frames, ``lost`` counts the frames that arrived and are in no file because they need
-    others. ``failure``: why it could not be written in full.
+    ``runs`` are the stretches that hold frames, ``lost`` counts the frames that arrived before the next file and are
+    in none, because they need others or there was no room for a file. ``failure``: why it could not be written in full.
     """
 
     path: Path
@@ -84,6 +84,8 @@ class VideoTrack:
         """In order of time; the last one is open while ``is_open``."""
         self.lost = 0
         """Frames that need others and came before the first file."""
+        self.refused = 0
+        """Frames for which no file was granted, and those that need them; they count as lost as well."""
         self.unreadable = 0
         """Frames that are none of their codec."""
         self.failure: Exception | None = None
@@ -98,6 +100,8 @@ class VideoTrack:
         self._clock: FrameClock[_Item] = FrameClock()
         self._goes_on = False
         """Whether a frame that needs others can be decoded."""
+        self._is_refused = False
+        """Whether no file was granted for the last key frame."""
         self._codec: VideoCodec | None = None
         self._last_key: FrameHeader | None = None
         """The header of the last key frame that is in the open file."""
@@ -171,11 +175,12 @@ class VideoTrack:
     def _end_choice(self) -> None:
         self._write_all(self._clock.flush())
         self._clock = FrameClock()
-        self._goes_on = False
+        self._goes_on = self._is_refused = False
         self._chosen = None
 
     def _lose(self) -> None:
-        if self.is_open:
+        self.refused += self._is_refused
+        if self.parts:
             self.parts[-1].lost += 1
         else:
             self.lost += 1
@@ -229,6 +234,7 @@ class VideoTrack:
     def _open_part(self, seconds: float, header: FrameHeader) -> bool:
         container = container_for(header.codec)
         path = self._files.open_file(self, container, seconds)
+        self._is_refused = path is None
         if path is None:
             return False
         self.parts.append(

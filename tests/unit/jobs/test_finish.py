@@ -73,6 +73,7 @@ class Setup:
         self.steady = 0.0
         self.names_at_recovery: list[str] = []
         self._recovered = [] if recovered is None else recovered
+        self.recovered_videos: list[RecordedAttempt] | Exception = []
         self.lease = Lease.acquire(store, KEYS.lease, "worker-1", time.time(), TTL, lambda: self.steady)
         settings = WorkerSettings(bucket="bucket", keep_tape=keep_tape)
         context = replace(
@@ -91,6 +92,7 @@ class Setup:
             self.lease,
             reporter,
             self._recover,
+            self._recover_videos,
             attempts,
             self.out_of_time,
             self._live_ended,
@@ -107,6 +109,12 @@ class Setup:
         if isinstance(self._recovered, Exception):
             raise self._recovered
         return self._recovered
+
+    async def _recover_videos(self) -> list[RecordedAttempt]:
+        self.names_at_videos = list(self.sink.names)
+        if isinstance(self.recovered_videos, Exception):
+            raise self.recovered_videos
+        return self.recovered_videos
 
     def take_over(self) -> None:
         self.steady += TTL + 1
@@ -452,13 +460,14 @@ async def test_a_tape_that_cannot_be_removed_is_no_failure(
 
 
 VIDEO_JOB: Final = job(audio_separate_streams=True, video_separate_streams=True)
-ADA: Final = video(1, "Ada Lovelace", video_segment("Ada_webcam", 1.0))
+ADA: Final = video(1, "Ada Lovelace", video_segment("Ada", 1.0))
 SHOWN: Final = with_videos(
     recorded(2, 12.0, 10.0, someone(2, "Grace Hopper", (1.0, 2.0))),
-    video(2, "Grace Hopper", video_segment("Grace_webcam", ending="webm", codec="vp8")),
-    video(2, "Grace Hopper", video_segment("Grace_screen", 4.0, 2.0), kind="screenshare"),
+    video(2, "Grace Hopper", video_segment("Grace", ending="webm", codec="vp8")),
+    video(2, "Grace Hopper", video_segment("Grace", 4.0, 2.0, kind="screenshare"), kind="screenshare"),
 ).manifest
-FILM: Final = KEYS.attempt(2).file("video/Grace_webcam_0.webm")
+SHARE: Final = video_segment("Grace", kind="screenshare")
+FILM: Final = KEYS.attempt(2).file(video_segment("Grace", ending="webm").url)
 
 
 def document(store: MemoryStore) -> Manifest:
@@ -473,7 +482,7 @@ async def test_videos_come_after_all_else_and_the_document_names_only_what_is_th
     store: MemoryStore, tmp_path: Path
 ) -> None:
     earlier = with_videos(EARLIER, ADA)
-    store.overwrite(KEYS.attempt(1).file("video/Ada_webcam_0.mp4"), b"film")
+    store.overwrite(KEYS.attempt(1).file(ADA.segments[0].url), b"film")
     setup = Setup(store, tmp_path, made(2, tmp_path, SHOWN), recovered=[earlier], job=VIDEO_JOB)
     seen: list[tuple[str, bool, str | None]] = []
 
@@ -486,10 +495,10 @@ async def test_videos_come_after_all_else_and_the_document_names_only_what_is_th
     store.before = before
     result = await setup.finish.run(ENDED)
     assert result is not None
-    assert sorted(seen) == [
-        ("Grace_screen_0.mp4", False, "in_progress"),
-        ("Grace_webcam_0.webm", False, "in_progress"),
-    ]
+    assert set(seen) == {
+        (SHARE.filename, False, "in_progress"),
+        (FILM.rpartition("/")[2], False, "in_progress"),
+    }
     assert setup.sink.names == ["bot.stopped", "audio.processed", "video.processed", "bot.done", "bot.result"]
     merged = document(store)
     assert [(stream.participant_name, stream.kind) for stream, _ in merged.video_segments()] == [
@@ -539,7 +548,7 @@ async def test_where_nothing_was_recorded_nobody_waits_for_video(store: MemorySt
 
 @pytest.mark.parametrize(
     ("lost", "status", "left"),
-    [(("/video/Grace_webcam",), "Success", ["screenshare"]), (("/video/",), "Failed", [])],
+    [((FILM,), "Success", ["screenshare"]), (("/video/",), "Failed", [])],
     ids=["one", "all"],
 )
 @pytest.mark.parametrize(
@@ -595,25 +604,68 @@ async def test_videos_are_transcoded_before_their_upload_when_asked_for(
     setup = Setup(store, tmp_path, own, job=VIDEO_JOB, transcode=transcode, keep_tape=False)
     assert await setup.finish.run(ENDED) is not None
     assert FILM not in store.objects
-    film = KEYS.attempt(2).file("video/Grace_webcam_0.mp4")
-    assert store.objects[film] == b"mp4 of sound of video/Grace_webcam_0.webm"
+    film = KEYS.attempt(2).file(video_segment("Grace", ending="h264.mp4").url)
+    assert store.objects[film] == b"mp4 of sound of " + video_segment("Grace", ending="webm").url.encode()
     # H.264 in MP4 is uploaded as it was sent.
-    share = KEYS.attempt(2).file("video/Grace_screen_0.mp4")
-    assert store.objects[share] == b"sound of video/Grace_screen_0.mp4"
+    share = KEYS.attempt(2).file(SHARE.url)
+    assert store.objects[share] == b"sound of " + SHARE.url.encode()
     own_manifest = msgspec.json.decode(
         store.objects[KEYS.attempt(2).file("audio_streams.json")], type=Manifest
     )
     for manifest in (own_manifest, document(store)):
         camera, _ = (segment for _, segment in manifest.video_segments())
-        assert (camera.codec, camera.filename) == ("h264", "Grace_webcam_0.mp4")
+        assert (camera.codec, camera.filename) == ("h264", video_segment("Grace", ending="h264.mp4").filename)
         assert camera.size_bytes == len(store.objects[film])
     # The manifest names what is there, so nothing needs the tape any more.
     assert setup.tapes() == set()
 
 
 async def test_a_recovered_job_that_was_given_up_has_its_videos(store: MemoryStore, tmp_path: Path) -> None:
-    store.overwrite(KEYS.attempt(1).file("video/Ada_webcam_0.mp4"), b"film")
+    store.overwrite(KEYS.attempt(1).file(ADA.segments[0].url), b"film")
     setup = Setup(store, tmp_path, recovered=[with_videos(EARLIER, ADA)], job=VIDEO_JOB)
     assert await setup.finish.give_up() is not None
     assert [stream.participant_name for stream, _ in document(store).video_segments()] == ["Ada Lovelace"]
     assert status_of(store).video_status == "Success"
+
+
+@pytest.mark.parametrize("is_given_up", [False, True])
+async def test_videos_of_earlier_workers_come_after_the_audio(
+    store: MemoryStore, tmp_path: Path, is_given_up: bool
+) -> None:
+    store.overwrite(KEYS.attempt(1).file(ADA.segments[0].url), b"film")
+    as_sent = video(1, "Ada Lovelace", video_segment("Ada", 1.0, ending="webm", codec="vp8"))
+    setup = Setup(store, tmp_path, recovered=[with_videos(EARLIER, as_sent)], job=VIDEO_JOB)
+    setup.recovered_videos = [with_videos(EARLIER, ADA)]
+    finish = setup.finish
+    assert await (finish.give_up() if is_given_up else finish.run(ENDED)) is not None
+    assert setup.names_at_videos[-1] == "audio.processed"
+    ((_, camera),) = document(store).video_segments()
+    assert camera.codec == "h264"
+    assert status_of(store).video_status == "Success"
+
+
+async def test_videos_that_cannot_be_recovered_cost_nothing_else(store: MemoryStore, tmp_path: Path) -> None:
+    setup = Setup(store, tmp_path, recovered=[with_videos(EARLIER, ADA)], job=VIDEO_JOB)
+    setup.recovered_videos = RecoveryError("no")
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    assert "1 video file of the webcam of Ada Lovelace could not be kept." in result.warnings
+    assert status_of(store).video_status == "Failed"
+    # Without time it is the next worker's turn.
+    setup.out_of_time.set()
+    with pytest.raises(RecoveryError):
+        await setup.finish.run(ENDED)
+
+
+@pytest.mark.parametrize("audio_is_there", [True, False])
+async def test_videos_of_a_job_that_was_given_up_have_failed_where_they_are_not_published(
+    store: MemoryStore, tmp_path: Path, audio_is_there: bool
+) -> None:
+    recovered = [with_videos(EARLIER, ADA)] if audio_is_there else RecoveryError("no")
+    setup = Setup(store, tmp_path, recovered=recovered, job=VIDEO_JOB)
+    setup.out_of_time.set()
+    assert await setup.finish.give_up() is not None
+    status = status_of(store)
+    assert (status.audio_status, status.video_status) == ("Success", "Failed")
+    assert ("audio.processed" in setup.sink.names) is audio_is_there
+    assert setup.sink.names[-1] == "video.processed"

@@ -43,6 +43,7 @@ from worker.jobs import attempt, command_inbox, finish, supervisor
 from worker.jobs.attempt_numbers import claim_attempt
 from worker.jobs.consumer import JobConsumer
 from worker.jobs.context import WorkerContext
+from worker.jobs.job_run import FILES_AT_DRAIN
 from worker.jobs.local_copy import Origin, job_folder, recording_folder
 from worker.lifecycle.ending import Ending
 from worker.reasons import Reason
@@ -284,6 +285,24 @@ async def drained(stage: Stage, *visits: Visit) -> None:
     await stage.call.on_tape.wait()
     stage.stop(context)
     assert await running == 75
+
+
+@pytest.mark.parametrize(("folder", "there"), [("video", True), ("streams", False)])
+async def test_a_drained_worker_uploads_audio_however_large_the_videos_are(
+    stage: Stage, folder: str, there: bool
+) -> None:
+    send_job(stage.cloud)
+    context = stage.worker(Visit(None))
+    running = asyncio.create_task(handle_next(stage.cloud, context))
+    await stage.call.on_tape.wait()
+    (large,) = (path.parent / folder / "large.bin" for path in stage.folder.rglob("tape"))
+    large.parent.mkdir(exist_ok=True)
+    with large.open("wb") as file:
+        file.truncate(FILES_AT_DRAIN + 1)
+    stage.stop(context)
+    assert await running == 75
+    stage.close()
+    assert any(key.endswith("/files/audio.wav") for key in stage.cloud.objects()) is there
 
 
 async def test_a_drain_that_takes_chromium_away_first_hands_the_job_on(stage: Stage) -> None:

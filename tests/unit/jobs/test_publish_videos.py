@@ -57,22 +57,24 @@ def test_each_video_is_uploaded_with_its_type(tmp_path: Path) -> None:
 
 def test_what_is_there_already_stays(tmp_path: Path) -> None:
     store, manifest = MemoryStore(), shown(tmp_path, 1)
-    store.overwrite(KEYS.file("video/Ada_0.mp4"), b"earlier")
+    store.overwrite(KEYS.file(video_segment("Ada").url), b"earlier")
     publish_videos(store, KEYS, tmp_path, manifest)
-    assert store.objects[KEYS.file("video/Ada_0.mp4")] == b"earlier"
+    assert store.objects[KEYS.file(video_segment("Ada").url)] == b"earlier"
 
 
 def test_one_that_is_lost_costs_the_others_nothing_but_patience(tmp_path: Path) -> None:
     store, manifest = MemoryStore(), shown(tmp_path, 5)
-    (tmp_path / "video/Ada_3.mp4").unlink()
+    (tmp_path / video_segment("Ada", index=3).url).unlink()
 
     def before(_method: str, key: str) -> None:
-        if key.endswith("Ada_0.mp4"):
+        if key.endswith(video_segment("Ada").url):
             raise RefusedError("no")
 
     store.before = before
     publish_videos(store, KEYS, tmp_path, manifest)
-    assert sorted(store.objects) == [KEYS.file(f"video/Ada_{number}.mp4") for number in (1, 2, 4)]
+    assert sorted(store.objects) == [
+        KEYS.file(video_segment("Ada", index=number).url) for number in (1, 2, 4)
+    ]
     assert set(store.budgets) == {PATIENCE_AFTER_LOSS}
 
 
@@ -91,12 +93,13 @@ def test_videos_that_are_not_stored_are_left_out_with_a_warning() -> None:
     ada = video(1, "Ada", video_segment("a"), video_segment("a", 6.0, index=1))
     grace = video(2, "Grace", video_segment("g"), kind="screenshare")
     first, second = with_videos(recorded(1, 0.0, 10.0), ada), with_videos(recorded(2, 12.0, 10.0), ada, grace)
+    film = video_segment("a").url
     plain = recorded(3, 24.0, 10.0)
-    stored = {1: frozenset({"video/a_0.mp4"}), 2: frozenset({"video/a_0.mp4", "audio.wav"})}
+    stored = {1: frozenset({film}), 2: frozenset({film, "audio.wav"})}
     kept, warnings = with_stored_videos([first, second, plain], stored.__getitem__)
     assert [[segment.url for _, segment in each.manifest.video_segments()] for each in kept] == [
-        ["video/a_0.mp4"],
-        ["video/a_0.mp4"],
+        [film],
+        [film],
         [],
     ]
     assert kept[2] is plain

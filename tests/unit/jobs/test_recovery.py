@@ -32,9 +32,10 @@ from worker.delivery.retries import RetryPolicy
 from worker.jobs import recovery
 from worker.jobs.earlier_attempts import look_back, manifest_of
 from worker.jobs.publish import publish_audio, publish_rest
-from worker.jobs.recovery import files_of, recover
+from worker.jobs.recovery import files_of, recover, recover_videos
 from worker.jobs.recovery_process import RecoveryError, recover_in_process, recovery_task
 from worker.jobs.second_try import replay_twice
+from worker.jobs.transcode_videos import Transcode
 from worker.manifest.merge import RecordedAttempt
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
@@ -346,22 +347,59 @@ def videos_in(store: S3Store) -> dict[str, bytes]:
     return {key: store.get(f"{KEYS.folder}{key}").data for key in keys_in(store) if VIDEO.fullmatch(key)}
 
 
+def with_videos(store: S3Store, work: Path, transcode: Transcode | None = None) -> list[RecordedAttempt]:
+    """Recovers all, in two passes."""
+    recovered(store, work)
+    return recover_videos(store, KEYS, [1], work, platform=Platform.GOOGLE_MEET, transcode=transcode)
+
+
+def test_audio_is_recovered_before_any_video(
+    store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_video_tape(store, tmp_path / "tape", monkeypatch)
+    (attempt,) = recovered(store, tmp_path / "work")
+    assert videos_in(store) == {}
+    assert {f"attempts/0001/files/{name}" for name in ("audio.wav", "audio_streams.json")} <= keys_in(store)
+    # What a video lacks is no reason to render the audio again.
+    assert recovered(store, tmp_path / "again") == [attempt]
+    assert not (tmp_path / "again").exists()
+    monkeypatch.setattr(recovery, "replay_twice", None)
+    videos = recover_videos(store, KEYS, [1], tmp_path / "work", platform=Platform.GOOGLE_MEET)
+    assert videos == [attempt], "rendered once"
+    assert len(videos_in(store)) == 1
+
+
+def test_a_video_that_cannot_be_rendered_is_left_out(
+    store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_video_tape(store, tmp_path / "tape", monkeypatch)
+    (attempt,) = recovered(store, tmp_path / "work")
+
+    def fail(_tape: Path, _output: Path, _platform: Platform) -> ReplayResult:
+        raise RenderingError("no")
+
+    monkeypatch.setattr(recovery, "replay_twice", fail)
+    videos = recover_videos(store, KEYS, [1, 2], tmp_path / "other", platform=Platform.GOOGLE_MEET)
+    assert videos == [attempt]
+    assert videos_in(store) == {}
+
+
 def test_videos_of_a_tape_are_rendered_and_uploaded_once(
     store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_video_tape(store, tmp_path / "tape", monkeypatch)
-    (attempt,) = recovered(store, tmp_path / "first")
+    (attempt,) = with_videos(store, tmp_path / "first")
     ((stream, segment),) = attempt.manifest.video_segments()
     assert (stream.kind, segment.codec) == ("webcam", "vp8")
     assert list(videos_in(store)) == [f"attempts/0001/files/{segment.url}"]
     before = store.list(KEYS.folder)
-    assert recovered(store, tmp_path / "second") == [attempt]
+    assert with_videos(store, tmp_path / "second") == [attempt]
     assert store.list(KEYS.folder) == before
     assert not (tmp_path / "second").exists()
     # One that a killed worker had not uploaded is made again, and nothing else is touched.
     (lost,) = (each for each in before if each.key.endswith(segment.url))
     store.delete(lost.key)
-    assert recovered(store, tmp_path / "third") == [attempt]
+    assert with_videos(store, tmp_path / "third") == [attempt]
     assert [each._replace(modified=None) for each in store.list(KEYS.folder)] == [
         each._replace(modified=None) for each in before
     ]
@@ -373,9 +411,7 @@ def test_videos_are_transcoded_when_asked_for(
     put_video_tape(store, tmp_path / "tape", monkeypatch)
 
     def recovered_as_mp4(work: Path) -> list[RecordedAttempt]:
-        return recover(
-            store, KEYS, [1], work, platform=Platform.GOOGLE_MEET, separate_audio=True, transcode=transcode
-        )
+        return with_videos(store, work, transcode)
 
     (attempt,) = recovered_as_mp4(tmp_path / "first")
     ((_, segment),) = attempt.manifest.video_segments()
@@ -389,6 +425,10 @@ def test_videos_are_transcoded_when_asked_for(
     assert manifest_of(store, KEYS.attempt(1)) == attempt.manifest
     assert recovered_as_mp4(tmp_path / "second") == [attempt]
     assert not (tmp_path / "second").exists()
+    # A pass that was cancelled before its upload has taken the files as they were sent away.
+    store.delete(f"{KEYS.folder}{key}")
+    assert recovered_as_mp4(tmp_path / "first") == [attempt]
+    assert list(videos_in(store)) == [key]
 
 
 def test_a_video_that_cannot_be_uploaded_costs_no_audio(
@@ -403,9 +443,9 @@ def test_a_video_that_cannot_be_uploaded_costs_no_audio(
         return real(self, key, data, **options)
 
     monkeypatch.setattr(S3Store, "put", put)
-    (attempt,) = recovered(store, tmp_path / "first")
+    (attempt,) = with_videos(store, tmp_path / "first")
     assert videos_in(store) == {}
     assert {f"attempts/0001/files/{name}" for name in ("audio.wav", "audio_streams.json")} <= keys_in(store)
     monkeypatch.setattr(S3Store, "put", real)
-    assert recovered(store, tmp_path / "second") == [attempt]
+    assert with_videos(store, tmp_path / "second") == [attempt]
     assert len(videos_in(store)) == 1

@@ -243,6 +243,27 @@ async def test_where_nothing_was_recorded_no_video_is_waited_for(
     assert desk.sink.names == ["bot.joining"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "final", "after", "events"),
+    [
+        (True, False, "Failed", ["video.processed"]),
+        (True, True, "Success", ["video.processed"]),
+        (False, False, None, []),
+    ],
+    ids=["no video", "video", "not asked for"],
+)
+async def test_what_cannot_be_recovered_is_not_waited_for(
+    asked: bool, final: bool, after: str | None, events: list[str]
+) -> None:
+    desk = Desk(its_job=job(video_separate_streams=asked))
+    desk.reporter.enter(State.FATAL, Reason.TOO_MANY_ATTEMPTS)
+    if final:
+        await desk.reporter.video_ready()
+    await desk.reporter.end_waiting()
+    assert (desk.status.audio_status, desk.status.video_status) == ("Success", after)
+    assert desk.sink.names[1:] == events
+
+
 async def test_a_result_that_cannot_be_sent_is_not_written_as_reported() -> None:
     desk = Desk()
     desk.reporter.enter(State.DONE, Reason.MEETING_ENDED)

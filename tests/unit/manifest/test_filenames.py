@@ -15,8 +15,10 @@ from worker.manifest.filenames import (
     display_name,
     file_name,
     live_file_name,
+    renumbered_video,
     stream_id,
     video_file_name,
+    video_stream_id,
 )
 
 DEVICE = "spaces/abc/devices/7"
@@ -91,10 +93,18 @@ def test_file_names_and_stream_ids_are_safe_for_any_name(
     video = video_file_name(name, participant_id, str(csrc), segment, "screenshare", "webm")
     assert video.endswith(f"_{segment}_screenshare.webm")
     assert len(video.encode()) <= MAX_FILE_NAME_BYTES
+    for ending in ("mp4", "h264.mp4"):
+        first, other = (
+            video_file_name(name, participant_id, str(csrc), index, "screenshare", ending)
+            for index in (0, segment)
+        )
+        assert renumbered_video(first, segment) == other
+        assert video_stream_id(name, first) == video_stream_id(name, other)
     for text in (
         stream_id(name, participant_id, csrc),
         file_name(name, participant_id, csrc, segment)[:-5],
         live[:-4],
+        video_stream_id(name, video),
         video[:-5],
     ):
         assert is_safe(text)
@@ -102,6 +112,11 @@ def test_file_names_and_stream_ids_are_safe_for_any_name(
         assert len(text.encode()) <= MAX_FILE_NAME_BYTES
         assert text.split("_")[0]
     assert len(file_name(name, participant_id, csrc, segment).encode()) <= MAX_FILE_NAME_BYTES
+
+
+def test_what_is_no_name_of_a_video_has_no_number_to_replace() -> None:
+    assert renumbered_video("notes.mp4", 3) == "notes.mp4"
+    assert is_safe(video_stream_id("Ada", "notes.mp4"))
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -30,7 +30,7 @@ def test_nobody_with_a_camera_is_an_empty_list() -> None:
 
 
 def test_one_attempt_changes_only_its_urls() -> None:
-    stream = video(1, ADA, video_segment("Ada_webcam_abc"))
+    stream = video(1, ADA, video_segment("Ada"))
     merged = merge_attempts([with_videos(recorded(1, 0.0, 10.0), stream)])
     (segment,) = stream.segments
     moved = msgspec.structs.replace(segment, url=f"attempts/0001/files/{segment.url}")
@@ -38,9 +38,9 @@ def test_one_attempt_changes_only_its_urls() -> None:
 
 
 def test_later_attempts_are_further_segments_on_the_clock_of_the_first() -> None:
-    first = video(1, ADA, video_segment("Ada_webcam_abc", 1.0), video_segment("Ada_webcam_abc", 7.0, index=1))
-    share = video(1, ADA, video_segment("Ada_screen_abc", 2.0), kind="screenshare")
-    second = video(1, ADA, video_segment("Ada_webcam_abc", 0.5))
+    first = video(1, ADA, video_segment("Ada", 1.0), video_segment("Ada", 7.0, index=1))
+    share = video(1, ADA, video_segment("Ada", 2.0, kind="screenshare"), kind="screenshare")
+    second = video(1, ADA, video_segment("Ada", 0.5))
     merged = merge_attempts(
         [
             with_videos(recorded(3, 17.5, 10.0), second),
@@ -55,16 +55,16 @@ def test_later_attempts_are_further_segments_on_the_clock_of_the_first() -> None
         (2, 18.0),
     ]
     assert [each.filename for each in camera.segments] == [
-        f"Ada_webcam_abc_{index}.mp4" for index in range(3)
+        video_segment("Ada", index=index).filename for index in range(3)
     ]
-    assert camera.segments[2].url == "attempts/0003/files/video/Ada_webcam_abc_0.mp4"
+    assert camera.segments[2].url == f"attempts/0003/files/{second.segments[0].url}"
     assert camera.segments[2].intervals == [(18.0, 23.0)]
     assert len(screen.segments) == 1
 
 
 def test_a_participant_has_one_name_in_audio_and_video() -> None:
     # The tiles knew only a part of the name while the camera was on; the roster told all of it later.
-    early = video(1, "Ada", video_segment("Ada_webcam_abc"), named_by="tiles")
+    early = video(1, "Ada", video_segment("Ada"), named_by="tiles")
     merged = merge_attempts(
         [
             with_videos(recorded(1, 0.0, 10.0), early),
@@ -76,8 +76,8 @@ def test_a_participant_has_one_name_in_audio_and_video() -> None:
 
 
 def test_the_strongest_evidence_names_somebody_who_was_not_heard() -> None:
-    weak = video(1, "Ada", video_segment("Ada_webcam_abc"), named_by="tiles")
-    strong = video(1, ADA, video_segment("Ada_webcam_abc"))
+    weak = video(1, "Ada", video_segment("Ada"), named_by="tiles")
+    strong = video(1, ADA, video_segment("Ada"))
     for videos in ([weak, strong], [strong, weak]):
         attempts = [
             with_videos(recorded(number, 12.0 * number, 10.0), each) for number, each in enumerate(videos, 1)
@@ -87,7 +87,7 @@ def test_the_strongest_evidence_names_somebody_who_was_not_heard() -> None:
 
 
 def test_unknown_people_stay_apart_and_are_counted_on_from_the_speakers() -> None:
-    unheard = video(1, "Unknown 1", video_segment("Unknown_1"), named_by="none")
+    unheard = video(1, "Unknown 1", video_segment("Unknown 1"), named_by="none")
     nameless = msgspec.structs.replace(
         someone(5, "Unknown 1", (1.0, 2.0)), participant_id=None, name_source="none"
     )
@@ -107,7 +107,7 @@ def test_an_attempt_without_the_field_is_one_without_videos() -> None:
     merged = merge_attempts(
         [
             recorded(1, 0.0, 10.0),
-            with_videos(recorded(2, 12.0, 10.0), video(2, GRACE, video_segment("Grace_webcam_abc"))),
+            with_videos(recorded(2, 12.0, 10.0), video(2, GRACE, video_segment("Grace"))),
         ]
     )
     assert [each.participant_name for each in shown(merged)] == [GRACE]
@@ -129,7 +129,7 @@ def test_merging_keeps_each_file_once_with_its_owner(attempts: list[list[tuple[i
                 video(
                     person,
                     f"Person {person}",
-                    *(video_segment(f"{person}_{kind}", float(at), 1.0, index=at) for at in range(count)),
+                    *(video_segment(f"{person}", float(at), 1.0, index=at, kind=kind) for at in range(count)),
                     kind=kind,
                 )
                 for person, kind, count in people
@@ -150,23 +150,26 @@ def test_merging_keeps_each_file_once_with_its_owner(attempts: list[list[tuple[i
         assert [each.segment_index for each in stream.segments] == list(range(len(stream.segments)))
         starts = [each.start_seconds for each in stream.segments]
         assert starts == sorted(starts)
-        assert len({each.filename for each in stream.segments}) == len(stream.segments)
+        assert [each.filename for each in stream.segments] == [
+            video_segment(stream.participant_name[-1], index=index, kind=stream.kind).filename
+            for index in range(len(stream.segments))
+        ]
 
 
 def test_files_can_be_left_out_or_replaced() -> None:
     camera = video(1, ADA, video_segment("a"), video_segment("a", 6.0, index=1))
     other = video(2, GRACE, video_segment("b"))
     whole = with_videos(recorded(1, 0.0, 10.0), camera, other).manifest
-    assert shown(only_videos(whole, ["video/a_1.mp4"])) == [
+    assert shown(only_videos(whole, [camera.segments[1].url])) == [
         msgspec.structs.replace(camera, segments=camera.segments[1:])
     ]
     assert shown(only_videos(whole, [])) == []
     changed = msgspec.structs.replace(camera.segments[0], url="video/c.mp4")
-    replaced = replaced_videos(whole, {"video/a_0.mp4": changed})
+    replaced = replaced_videos(whole, {camera.segments[0].url: changed})
     assert [segment.url for _, segment in replaced.video_segments()] == [
         "video/c.mp4",
-        "video/a_1.mp4",
-        "video/b_0.mp4",
+        camera.segments[1].url,
+        other.segments[0].url,
     ]
     assert without_videos(whole).video_streams is msgspec.UNSET
     plain = recorded(1, 0.0, 10.0).manifest

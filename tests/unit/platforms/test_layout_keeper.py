@@ -5,14 +5,18 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.lifecycle.page_view import Scene, View
 from worker.platforms.layout_keeper import (
     ATTEMPT,
+    LAYOUT_FAILED,
     MOST_TRIES,
     RECHECK_AFTER,
     RETRY_AFTER,
     SETTLE,
     LayoutKeeper,
 )
+
+CALL = View(scene=Scene.CALL, evidence=("call.leave",))
 
 
 def due(keeper: LayoutKeeper, now: float, *, shares: bool = False) -> bool:
@@ -53,8 +57,10 @@ def test_an_attempt_that_takes_too_long_is_overdue_and_tried_again_a_few_times()
         assert keeper.is_overdue(now)
         keeper.finish(now, done=False)
         assert keeper.failed == (tried == MOST_TRIES - 1)
+        assert (LAYOUT_FAILED in keeper.judge(CALL).evidence) == keeper.failed
         assert not due(keeper, now + RETRY_AFTER - 0.1)
         now += RETRY_AFTER
+    assert keeper.judge(View(scene=Scene.OVER)) == View(scene=Scene.OVER)
     assert not due(keeper, now)
     now += RECHECK_AFTER
     assert due(keeper, now)

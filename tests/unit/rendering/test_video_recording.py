@@ -28,10 +28,11 @@ from worker.rendering import video_recording
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
-from worker.rendering.video_recording import FILES_AT_ONCE
+from worker.rendering.video_recording import FILES_AT_ONCE, VideoRecording
+from worker.roster.roster import Roster
 from worker.roster.video_sources import VideoEvidence, VideoKind, VideoOwner
 from worker.stems import video_track
-from worker.tape.events import RecordingPaused, RecordingResumed, VideoBatch, VideoFrame
+from worker.tape.events import RecordingPaused, RecordingResumed, TapeEvent, VideoBatch, VideoFrame
 from worker.tape.writer import TapeWriter
 from worker.video.codecs import VideoCodec
 from worker.video.video_file import VideoFile, VideoWriteError
@@ -142,6 +143,13 @@ def test_frames_from_before_the_recording_begin_its_file_where_decoding_needs_th
     assert segment.lost == 0
 
 
+def test_a_frame_from_before_the_recording_that_is_whole_late_is_at_its_place(tmp_path: Path) -> None:
+    frames = sent(encoded(VP8, 60, keys_every=100), VP8, 1, begin=-2.9)
+    late = msgspec.structs.replace(frames[10], arrival=frames[10].arrival + 0.3)
+    manifest, _ = render_video(video_tape(batches([*frames[:10], late, *frames[11:]]), 4.0), tmp_path)
+    assert packets(tmp_path / only(manifest).url) == [frame.payload for frame in frames]
+
+
 def test_a_recording_that_begins_at_a_key_frame_has_no_frames_from_before(tmp_path: Path) -> None:
     manifest, _ = render_video(video_tape(batches(camera(count=60, begin=-2.0)), 4.0), tmp_path)
     segment = only(manifest)
@@ -158,7 +166,7 @@ def test_where_batches_are_missing_the_streams_go_on_with_key_frames(tmp_path: P
     missing, first = len(whole[4].frames), sum(len(each.frames) for each in whole[:4])
     assert segment.lost == 20 - first - missing
     assert segment.frames == first + 10
-    assert "1 batches of video frames are missing on the tape." in manifest.recording.warnings
+    assert "1 batch of video frames is missing on the tape." in manifest.recording.warnings
 
 
 def test_frames_that_the_page_dropped_are_a_gap_too(tmp_path: Path) -> None:
@@ -259,7 +267,7 @@ def test_a_fault_in_finding_the_owners_costs_video_alone(
     for name in whole.keys() - {"audio_streams.json", "timeline.html"}:
         if "webcam" not in name:
             assert broken[name] == whole[name]
-    assert any("internal errors" in each for each in manifest.recording.warnings)
+    assert any("internal error" in each for each in manifest.recording.warnings)
 
 
 def test_a_file_that_cannot_be_renamed_keeps_its_name(
@@ -336,6 +344,141 @@ def test_a_replayed_tape_gives_the_files_of_the_recording(tmp_path: Path) -> Non
     live = files(tmp_path / "live")
     assert len([name for name in live if "webcam" in name]) == 2
     assert files(tmp_path / "again") == live
+
+
+def frames_warnings(recording: VideoRecording, frames: list[VideoFrame]) -> list[str]:
+    """What a recording of these frames says, each of which is logged when it arrives."""
+    recording.begin(STARTED_AT)
+    for number, frame in enumerate(sorted(frames, key=lambda frame: frame.arrival)):
+        recording.take(VideoBatch(1, number, 0, [frame]), frame.arrival + 0.05)
+    recording.close()
+    return recording.warnings(recording.streams(Roster(), []))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_frames_that_come_too_late_are_counted_and_the_file_waits_for_a_key_frame(
+    count: int, tmp_path: Path
+) -> None:
+    late = delayed(camera(count=50), {12 + number: 1.4 for number in range(count)})
+    recording = VideoRecording(tmp_path, ListedSources(OWNERS))
+    were = "frame was" if count == 1 else "frames were"
+    assert frames_warnings(recording, late) == [
+        f"{count} video {were} left out: what follows had come more than 1 s before."
+    ]
+    (track,) = recording._tracks.values()
+    (part,) = track.parts
+    assert 0 < part.lost < 10
+    assert part.frames + part.lost == 50 - count
+
+
+def test_frames_without_room_for_a_file_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_recording, "MOST_FILES", 0)
+    recording = VideoRecording(tmp_path, ListedSources(OWNERS))
+    assert frames_warnings(recording, camera(count=30)) == [
+        "30 video frames were left out: there was no room for another file."
+    ]
+
+
+@pytest.mark.parametrize("count", [14, 15, 25])
+def test_frames_of_nobody_after_a_change_are_counted_unless_they_are_few(count: int, tmp_path: Path) -> None:
+    frames = camera(count=10) + [
+        msgspec.structs.replace(
+            frame, csrcs=() if number < count else (2,), key=frame.key and number >= count
+        )
+        for number, frame in enumerate(sent(encoded(VP8, 30), VP8, 2, begin=1.5, first_timestamp=1_090_000))
+    ]
+    recording = VideoRecording(tmp_path, ListedSources(OWNERS))
+    expected = [f"{count} video frames were left out: it was not known whose video that is."]
+    assert frames_warnings(recording, frames) == (expected if count >= 15 else [])
+
+
+def test_nothing_is_said_of_frames_before_the_first_key_frame_of_a_receiver(tmp_path: Path) -> None:
+    frames = [msgspec.structs.replace(frame, csrcs=()) for frame in camera(count=30)[1:10]]
+    recording = VideoRecording(tmp_path, ListedSources(OWNERS))
+    assert frames_warnings(recording, [*frames, *camera(count=30)[10:]]) == []
+
+
+def test_a_source_without_any_key_frame_is_told_of(tmp_path: Path) -> None:
+    frames = sent(encoded(VP8, 30, keys_every=100), VP8, 1, begin=1.0)[1:]
+    recording = VideoRecording(tmp_path, ListedSources(OWNERS))
+    assert frames_warnings(recording, frames) == ["29 video frames were left out: no key frame came before."]
+
+
+class Changing:
+    """One receiver shows ``before`` until ``at`` (seconds of meeting time), and ``after`` from then on."""
+
+    def __init__(self, before: str | None, after: str | None, at: float) -> None:
+        self._change = STARTED_AT + at
+        self._before = before
+        self._after = after
+
+    def observe(self, event: TapeEvent) -> None:
+        pass
+
+    def source_of(self, document: int, frame: VideoFrame) -> str | None:
+        return self._before if frame.arrival < self._change else self._after
+
+    def owner_of(self, key: str) -> VideoOwner:
+        return OWNERS[key]
+
+    def warnings(self) -> list[str]:
+        return []
+
+
+def changing(codec: VideoCodec, *, offset: float = 0.0) -> tuple[list[VideoFrame], list[VideoFrame]]:
+    """Of two people on a receiver: the first sends a key frame 0.2 s before the other does, at 1.57 s. The other's timestamps
+    are ``offset`` seconds behind."""
+    one = sent(encoded(codec, 14, shade=30), codec, 1, begin=0.7)
+    other = sent(
+        encoded(codec, 20, shade=90), codec, 2, begin=1.6, first_timestamp=1_081_000 - int(offset * 90_000)
+    )
+    return one, other
+
+
+def delayed(frames: list[VideoFrame], seconds: dict[int, float]) -> list[VideoFrame]:
+    return [
+        msgspec.structs.replace(frame, arrival=frame.arrival + seconds.get(number, 0.0))
+        for number, frame in enumerate(frames)
+    ]
+
+
+def test_a_key_frame_that_is_whole_after_the_change_of_owner_is_the_former_owners(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that follow it arrived before the change, so it was sent before it."""
+    use_sources(monkeypatch, lambda: Changing("1", "2", 1.575))
+    one, other = changing(VP8)
+    late = delayed(one, {10: 0.24})
+    assert late[10].key
+    manifest, _ = render_video(video_tape(batches([*late, *other]), 4.0), tmp_path)
+    (first,), (second,) = shown(manifest)["ada", "webcam"], shown(manifest)["bob", "webcam"]
+    assert packets(tmp_path / first.url) == [frame.payload for frame in one]
+    assert packets(tmp_path / second.url) == [frame.payload for frame in other]
+
+
+def test_a_held_back_key_frame_of_h264_is_not_given_to_the_next_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that follow it come with it, so that its timestamp alone tells when it was sent."""
+    use_sources(monkeypatch, lambda: Changing("1", "2", 1.55))
+    one, other = changing(H264)
+    late = delayed(one, {number: (14 - number) / FPS - 0.03 for number in range(10, 14)})
+    manifest, _ = render_video(video_tape(batches([*late, *other]), 4.0), tmp_path)
+    (first,), (second,) = shown(manifest)["ada", "webcam"], shown(manifest)["bob", "webcam"]
+    assert (first.frames, first.lost) == (10, 0)
+    assert (second.frames, second.lost) == (20, 0)
+    assert second.start_seconds == pytest.approx(1.6, abs=0.005)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.03, 9.0, -0.3, -9.0])
+def test_the_first_key_frame_of_h264_of_another_person_is_theirs(
+    offset: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_sources(monkeypatch, lambda: Changing("1", "2", 1.6))
+    one, other = changing(H264, offset=offset)
+    manifest, _ = render_video(video_tape(batches([*one, *other]), 4.0), tmp_path)
+    assert [each.frames for each in shown(manifest)["ada", "webcam"]] == [14]
+    assert sum(each.frames for each in shown(manifest)["bob", "webcam"]) == 20
 
 
 STEPS = st.lists(

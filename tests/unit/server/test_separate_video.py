@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.support.api import FILM, MEETING, OTHER_KEY, Api
+from tests.support.sample_manifests import video_segment
 from worker.contracts.bot_facts import related_id
 from worker.manifest.person_numbers import number_of_participant
 from worker.reasons import Reason
@@ -223,10 +225,14 @@ async def test_meetstreams_streams_are_in_progress_then_there(api: Api) -> None:
         (camera,), (screen,) = answer["participants"], answer["screenshares"]
         assert camera["participant_name"] == manifest.participants[0].participant_name
         assert screen["participant_id"] == manifest.participants[2].participant_id
-        segment = camera["segments"][1]
+        (stream,) = camera["streams"]
+        assert "segments" not in camera
+        assert re.fullmatch("AdaLovelace_[a-z2-7]{8}", stream["stream_id"])
+        assert [each["segments"] for each in screen["streams"]] == [screen["segments"]]
+        segment = stream["segments"][1]
         assert {name: value for name, value in segment.items() if name != "url"} == {
             "segment_index": 1,
-            "filename": "Ada_Lovelace_webcam_1.webm",
+            "filename": video_segment("Ada Lovelace", index=1, ending="webm").filename,
             "duration_seconds": 5.0,
             "width": 640,
             "height": 360,

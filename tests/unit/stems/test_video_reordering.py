@@ -36,13 +36,38 @@ def test_a_frame_waits_for_the_one_before_it_that_was_logged_later() -> None:
     assert order(reordering, 0.9) == [6_000, 12_000]
 
 
+def test_a_frame_was_sent_before_those_that_follow_it_also_before_those_that_wait() -> None:
+    reordering = VideoReordering()
+    for timestamp, arrival, logged in (
+        (6_000, 2.0, 1.0),
+        (12_000, 2.5, 2.0),
+        (18_000, 1.5, 1.0),
+        (24_000, 3.0, 3.0),
+    ):
+        reordering.push(frame(timestamp), arrival, logged)
+    assert [each.sent_by for each in reordering.release(1.0)] == [1.5]
+    assert [each.sent_by for each in reordering.release()] == [1.5, 1.5, 3.0]
+
+
 def test_a_frame_after_its_successors_is_late_and_one_that_comes_again_too() -> None:
     reordering = VideoReordering()
     for timestamp in (6_000, 18_000, 18_000):
         reordering.push(frame(timestamp), 0.0, 0.0)
     assert order(reordering) == [6_000, 18_000]
     reordering.push(frame(12_000), 0.0, 1.0)
-    assert (order(reordering), reordering.late) == ([], 2)
+    reordering.push(frame(18_000), 0.0, 1.0)
+    assert (order(reordering), reordering.late, reordering.repeated) == ([], 1, 2)
+
+
+def test_after_a_frame_that_came_late_the_next_one_is_after_a_gap() -> None:
+    reordering = VideoReordering()
+    for timestamp in (6_000, 18_000):
+        reordering.push(frame(timestamp), 0.0, 0.0)
+    assert order(reordering) == [6_000, 18_000]
+    for timestamp in (30_000, 12_000, 24_000, 18_000):
+        reordering.push(frame(timestamp), 0.0, 1.0)
+    assert [each.after_gap for each in reordering.release()] == [True, False]
+    assert (reordering.late, reordering.repeated) == (1, 1)
 
 
 def test_a_key_frame_is_never_late() -> None:
@@ -117,5 +142,5 @@ def test_each_frame_comes_once_and_in_order_whatever_the_order_of_arrival(
     given_out += order(reordering)
     places = [((timestamp - begin) & 0xFFFF_FFFF) // 3_000 for timestamp in given_out]
     assert places == sorted(set(places))
-    assert len(places) + reordering.late == len(numbers)
+    assert len(places) + reordering.late + reordering.repeated == len(numbers)
     assert reordering.waiting_bytes == 0

@@ -203,6 +203,7 @@ def test_without_room_for_a_file_frames_are_lost_until_there_is(tmp_path: Path) 
     track.close_file()
     (part,) = track.parts
     assert part.frames + part.lost == 50
+    assert part.lost == track.refused
     assert 0 < part.frames <= 20
     assert track.waiting_bytes == 0
 

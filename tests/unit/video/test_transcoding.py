@@ -1,14 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.video_checks import decoded, probed
 from tests.support.video_streams import write_stream
+from tests.support.waits import until
 from worker.video.codecs import Container, VideoCodec
 from worker.video.transcoding import TranscodeError, transcode
+
+
+def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Makes the process that transcodes a shell script."""
+    path = folder / "stand-in"
+    path.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    path.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(path))
 
 
 def names_in(folder: Path) -> list[str]:
@@ -53,3 +63,30 @@ async def test_cancelling_ends_the_process(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert names_in(tmp_path) == ["a.webm"]
+
+
+async def test_stopping_the_worker_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(tmp_path, monkeypatch, f'touch "$4"; echo > {tmp_path}/begun; exec sleep 60')
+    stopped: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(transcode(tmp_path / "a.webm", tmp_path / "a.mp4", stopped=stopped))
+    await until((tmp_path / "begun").exists)
+    stopped.set_result("SIGTERM")
+    with pytest.raises(TranscodeError, match=r"a\.webm: the worker stops"):
+        await task
+    assert names_in(tmp_path) == ["begun", "stand-in"]
+    (tmp_path / "begun").unlink()
+    with pytest.raises(TranscodeError, match="the worker stops"):
+        await transcode(tmp_path / "a.webm", tmp_path / "a.mp4", stopped=stopped)
+    assert names_in(tmp_path) == ["stand-in"]
+
+
+async def test_the_process_gets_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("MEETSTEMS_WEBHOOK_SECRET", "secret")
+    monkeypatch.setenv("PYTHONPATH", "/a/path")
+    stand_in(tmp_path, monkeypatch, f"env > {tmp_path}/environment; exit 1")
+    with pytest.raises(TranscodeError):
+        await transcode(tmp_path / "a.webm", tmp_path / "a.mp4")
+    environment = (tmp_path / "environment").read_text("utf-8").splitlines()
+    assert "PYTHONPATH=/a/path" in environment
+    assert not [line for line in environment if "secret" in line]

@@ -85,7 +85,7 @@ class MeetCall:
         if seen.scene is Scene.CALL:
             self._past = Past(asked=True, entered=True)
             self._layout.follow(time.monotonic(), shares=facts.presented > 0)
-        return judge_sign_in(seen, signed_in=self._signed_in)
+        return judge_sign_in(self._layout.judge(seen), signed_in=self._signed_in)
 
     async def act(self) -> None:
         """Performs at most one step, chosen from the last look."""

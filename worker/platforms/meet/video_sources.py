@@ -8,12 +8,16 @@ Assumed, and nowhere documented: the frames of another source on a receiver begi
 comes before them or, as packets may overtake the page's events, at most LEAD after. A key frame so shortly before the event
 can be the next source's or the last one's: after a pause it is the next one's, else nobody's, with all up to the next key frame
 after the event.
+
+By the first of these, what follows a key frame without another is the same source's: it goes on where frames cease or begin to
+list a contributing source, and where the roster shows a device gone and back. Only what names another device ends it.
 """
 
 from __future__ import annotations
 
 import logging
 from bisect import bisect_right
+from collections.abc import Iterable
 from math import inf
 from typing import Final, NamedTuple
 
@@ -42,6 +46,8 @@ MOST_KEYS: Final = 8_192
 """Sources that are kept; frames of further ones are nobody's."""
 MOST_CONTRIBUTORS: Final = 64
 """Contributing sources that are kept of one media stream."""
+MOST_NAMED: Final = 8
+"""Contributing sources that are kept of one source; further ones of the same device need not be known."""
 
 LEAD: Final = 0.5
 """Seconds by which frames may arrive before the track event that names their source."""
@@ -66,6 +72,21 @@ class _Source(NamedTuple):
     csrc_tenure: int
 
 
+class _Run:
+    """What a receiver shows since the last key frame that began a source. ``named`` are the contributing sources, with their
+    tenures, that its frames listed.
+    """
+
+    def __init__(self, key: str, source: _Source) -> None:
+        self.key = key
+        self.source = source
+        self.named = set[tuple[int, int]]()
+
+    def has(self, csrc: int) -> bool:
+        """Whether its frames listed this contributing source, in whatever tenure."""
+        return any(each == csrc for each, _ in self.named)
+
+
 class MeetVideoSources:
     """See worker.roster.video_sources.VideoSources. Frames are judged by their arrival, whenever they are asked about."""
 
@@ -76,6 +97,9 @@ class MeetVideoSources:
         self._tracks: Bounded[tuple[int, int], _Tracks] = Bounded(MOST_RECEIVERS)
         self._keys = ReceiverKeys()
         self._sources: dict[str, _Source] = {}
+        self._runs: Bounded[tuple[int, int], _Run] = Bounded(MOST_RECEIVERS)
+        self._named: dict[str, dict[tuple[int, int], None]] = {}
+        """The contributing sources, with their tenures, that the frames of each key listed."""
         self._contributors: Bounded[str, dict[tuple[int, int], None]] = Bounded(MOST_KEYS)
         """The contributing sources, with their tenures, that the frames of each media stream listed."""
         self._warnings: dict[str, None] = {}
@@ -113,15 +137,15 @@ class MeetVideoSources:
             csrc=csrc,
             csrc_tenure=0 if csrc is None else self._decoder.tenure(csrc, frame.arrival),
         )
-        # What has no id is its receiver's alone.
-        named = f"1{stream}" if stream else f"{'' if stream is None else 0}.{document}.{frame.receiver}"
-        key = f"{'' if csrc is None else csrc}.{source.csrc_tenure}.{source.tenure}/{named}"
-        known = key in self._sources or len(self._sources) < MOST_KEYS
-        shown = self._keys.key_of(document, frame, key if known else None)
-        if shown is not None and shown not in self._sources:
-            self._sources[shown] = source
-            if csrc is not None and (stream or tracks.first):
-                self._note_contributor(stream or tracks.first, csrc, source.csrc_tenure)
+        run = self._runs.get(receiver)
+        if run is None or not self._goes_on(run, source, key_frame=frame.key):
+            run = _Run(_key(source, document), source)
+        known = run.key in self._sources or len(self._sources) < MOST_KEYS
+        shown = self._keys.key_of(document, frame, run.key if known else None)
+        if shown is not None:
+            self._sources.setdefault(shown, run.source)
+            self._runs.put(receiver, run)
+            self._note_named(run, source, stream or tracks.first)
         return shown
 
     def owner_of(self, key: str) -> VideoOwner:
@@ -133,7 +157,11 @@ class MeetVideoSources:
         if not stream:
             self._warn(NO_STREAM)
         of_stream = self._decoder.video_owner_in(stream, source.tenure) if stream else None
-        of_csrc = None if source.csrc is None else self._decoder.owner_in(source.csrc, source.csrc_tenure)
+        named = self._owners(self._named.get(key) or ())
+        if len(named) > 1:
+            self._warn(CONTRADICTION)
+            return NOBODYS
+        of_csrc = next(iter(named), None)
         if of_csrc is not None and not self._is_presenter(of_csrc, of_stream):
             if of_stream is not None and of_stream != of_csrc:
                 self._warn(CONTRADICTION)
@@ -173,11 +201,55 @@ class MeetVideoSources:
         """Whether frames of a media stream named another device than ``device_id``, its output's: then it is a slot, and what
         names nobody in it may be anybody's.
         """
-        named = [self._decoder.owner_in(*each) for each in self._contributors.get(stream) or ()]
-        return any(
-            each is not None and each != device_id and not self._is_presenter(each, device_id)
-            for each in named
-        )
+        named = self._owners(self._contributors.get(stream) or ())
+        return any(each != device_id and not self._is_presenter(each, device_id) for each in named)
+
+    def _goes_on(self, run: _Run, source: _Source, *, key_frame: bool) -> bool:
+        """Whether a frame with ``source`` is of what the receiver shows."""
+        before = run.source
+        same_tenure = source.tenure == before.tenure
+        named = None if source.csrc is None else (source.csrc, source.csrc_tenure)
+        if source.stream != before.stream:
+            return False
+        if key_frame:
+            # It may begin another's, and loses nothing by beginning a source.
+            return same_tenure and (named in run.named if named else not run.named)
+        if same_tenure and (named is None or named in run.named):
+            return True
+        stream = self._first_stream(before.receiver) if before.stream is None else before.stream
+        owner = self._decoder.video_owner_in(stream, source.tenure)
+        owner_before = self._decoder.video_owner_in(stream, before.tenure)
+        if not same_tenure and None not in (owner, owner_before) and owner != owner_before:
+            return False
+        return named is None or self._fits(run, named, owner)
+
+    def _fits(self, run: _Run, named: tuple[int, int], of_stream: str | None) -> bool:
+        """Whether a frame that lists this contributing source names nobody else than the frames of ``run`` and its stream."""
+        owner = self._decoder.owner_in(*named)
+        owners = self._owners(run.named)
+        if not run.named:
+            return owner is None or of_stream in (None, owner) or self._is_presenter(owner, of_stream)
+        # Where either is not known, the same number is taken for the same device's.
+        return owner in owners or (run.has(named[0]) and (owner is None or not owners))
+
+    def _owners(self, named: Iterable[tuple[int, int]]) -> set[str]:
+        """The known devices of contributing sources in their tenures."""
+        owners = (self._decoder.owner_in(*each) for each in named)
+        return {each for each in owners if each is not None}
+
+    def _note_named(self, run: _Run, source: _Source, stream: str) -> None:
+        """Notes which contributing source a frame of ``run`` listed."""
+        # In a later tenure it may turn out to be another's, whose frames begin with a key frame.
+        if source.csrc is None or run.has(source.csrc):
+            return
+        named = (source.csrc, source.csrc_tenure)
+        of_key = self._named.setdefault(run.key, {})
+        if len(run.named) < MOST_NAMED:
+            run.named.add(named)
+        if len(of_key) < MOST_NAMED:
+            of_key[named] = None
+        if stream:
+            self._note_contributor(stream, *named)
 
     def _note_contributor(self, stream: str, csrc: int, tenure: int) -> None:
         known = self._contributors.get(stream)
@@ -195,6 +267,14 @@ class MeetVideoSources:
         if message not in self._warnings:
             self._warnings[message] = None
             logger.warning("%s", message)
+
+
+def _key(source: _Source, document: int) -> str:
+    """What has no id is its receiver's alone."""
+    stream, receiver = source.stream, source.receiver[1]
+    named = f"1{stream}" if stream else f"{'' if stream is None else 0}.{document}.{receiver}"
+    csrc = "" if source.csrc is None else source.csrc
+    return f"{csrc}.{source.csrc_tenure}.{source.tenure}/{named}"
 
 
 class _Tracks:

@@ -103,7 +103,7 @@ class TeamsCall:
         elif teams.SUSPECTED.name in seen.evidence and not self._suspected:
             self._suspected = True
             logger.warning("%s; MEETSTEMS_TEAMS_BOT_TOKEN identifies registered bots", HELD_AS_BOT)
-        return judge_sign_in(seen, signed_in=self._signed_in)
+        return judge_sign_in(self._layout.judge(seen), signed_in=self._signed_in)
 
     async def act(self) -> None:
         """Performs at most one step, chosen from the last look; in the call also moves the mouse every MOUSE_EVERY seconds."""

@@ -31,6 +31,7 @@ from worker.rendering.timeline.video import (
     video_lanes,
     video_legend,
     video_player,
+    video_script,
     video_table,
     video_tile,
 )
@@ -86,11 +87,13 @@ def timeline_html(manifest: Manifest, media_origins: Sequence[str] = ()) -> str:
     styles += ["timeline_video.css"] if videos else []
     style = "".join(map(_asset, styles)) + _hue_classes()
     script = _asset("timeline.js")
-    video_script = _asset("timeline_video.js") if videos else ""
+    player_script = _asset("timeline_video.js") if videos else ""
     labels, lanes = _rows(speakers, videos, duration, all_speech)
     meeting = _meeting(recording)
     return Template(_asset("timeline.html")).substitute(
-        policy=escape(_policy(manifest, style, [script, *([video_script] if videos else [])], media_origins)),
+        policy=escape(
+            _policy(manifest, style, [script, *([player_script] if videos else [])], media_origins)
+        ),
         style=style,
         script=script,
         title=escape(f"{meeting} · recording"),
@@ -118,7 +121,8 @@ def timeline_html(manifest: Manifest, media_origins: Sequence[str] = ()) -> str:
         bands=svg_path(two),
         speakers=_table(speakers, all_speech, _MIX_COLUMNS if gated else _COLUMNS),
         video_table=video_table(videos),
-        video_player=video_player(videos, _json([video.data() for video in videos]), video_script),
+        video_player=video_player(videos),
+        video_script=video_script(videos, _json([video.data() for video in videos]), player_script),
         footer=_footer(manifest),
         data=_json(
             {

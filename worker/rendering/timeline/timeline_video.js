@@ -21,6 +21,7 @@ const videos = JSON.parse(byId("videos", HTMLScriptElement).textContent ?? "");
 /** @type {Sound} */
 const sound = JSON.parse(byId("data", HTMLScriptElement).textContent ?? "");
 const playhead = byId("playhead", HTMLDivElement);
+const theatre = byId("theatre", HTMLDivElement);
 const stage = byId("stage", HTMLDivElement);
 const picture = byId("picture", HTMLVideoElement);
 const pictured = byId("pictured", HTMLParagraphElement);
@@ -87,6 +88,8 @@ function follow() {
   const clip = video ? clipAt(video, now) : undefined;
   current = video;
   stage.hidden = !clip;
+  // Its place stays while the playhead is where nothing is shown, so that the lanes below do not jump.
+  theatre.hidden = closed || (theatre.hidden && !clip);
   if (!video || !clip) {
     picture.pause();
     return;

@@ -12,11 +12,11 @@ from worker.rendering.timeline.intervals import seconds, union
 from worker.rendering.timeline.speaker import Speaker, clock_time, safe_url, svg_path
 
 _KINDS: Final = {"webcam": "Camera", "screenshare": "Screen"}
-_TOLD_BY: Final = {
-    "stream_id": "stream of the track",
-    "csrc": "packets",
-    "request": "request of the page",
-    "none": "nobody",
+_OWNER_KNOWN_FROM: Final = {
+    "stream_id": "the stream's id",
+    "csrc": "the packets",
+    "request": "what the page asked for",
+    "none": "not known",
 }
 _HEADINGS: Final = (
     "Name",
@@ -27,10 +27,10 @@ _HEADINGS: Final = (
     "Frames",
     "Key frames",
     "Lost",
-    "Told by",
+    "Owner known from",
     "Files",
 )
-_TEXTS: Final = {"Size", "Format", "Told by", "Files"}
+_TEXTS: Final = {"Size", "Format", "Owner known from", "Files"}
 _ICON: Final = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1 4h9v8H1zm10 3 4-2.5v7L11 9z"/></svg>'
 
 
@@ -74,8 +74,8 @@ class VideoLane:
         frames, shown = sum(each.frames for each in self.segments), seconds(self._shown)
         sizes = dict.fromkeys(f"{each.width}×{each.height}" for each in self.segments)
         formats = dict.fromkeys(display_name(each.codec) for each in self.segments)
-        told_by = dict.fromkeys(
-            _TOLD_BY.get(each.owner_evidence, each.owner_evidence) for each in self.segments
+        known_from = dict.fromkeys(
+            _OWNER_KNOWN_FROM.get(each.owner_evidence, each.owner_evidence) for each in self.segments
         )
         lost = sum(each.lost for each in self.segments)
         links = "".join(
@@ -91,7 +91,7 @@ class VideoLane:
             f"{frames:,}",
             f"{sum(each.key_frames for each in self.segments):,}",
             f"{lost:,}",
-            escape(", ".join(told_by)),
+            escape(", ".join(known_from)),
             links,
         )
         classes = {"Lost": "some" if lost else "zero", "Files": "text wide files"}
@@ -167,17 +167,24 @@ def video_table(lanes: Sequence[VideoLane]) -> str:
     )
 
 
-def video_player(lanes: Sequence[VideoLane], data: str, script: str) -> str:
-    """The player, which is hidden until something is shown at the playhead, with its ``data`` and ``script``."""
+def video_player(lanes: Sequence[VideoLane]) -> str:
+    """The player, which is hidden until something is shown at the playhead. From then on its place stays, so that the lanes
+    do not jump."""
     if not lanes:
         return ""
     return (
-        '\n<div class="stage" id="stage" hidden>'
+        '<div class="theatre" id="theatre" hidden><div class="stage" id="stage" hidden>'
         '<video id="picture" muted playsinline preload="auto"></video>'
-        '<p id="pictured" dir="auto"></p>'
-        '<button type="button" id="unstage" aria-label="Close the video">×</button></div>'
-        f'\n<script type="application/json" id="videos">{data}</script>\n<script type="module">{script}</script>'
+        '<p id="pictured" dir="auto"></p></div>'
+        '<button type="button" id="unstage" aria-label="Close the video">×</button></div>\n'
     )
+
+
+def video_script(lanes: Sequence[VideoLane], data: str, script: str) -> str:
+    """The player's ``data`` and ``script``."""
+    if not lanes:
+        return ""
+    return f'\n<script type="application/json" id="videos">{data}</script>\n<script type="module">{script}</script>'
 
 
 def _rounded(interval: Interval) -> Interval:

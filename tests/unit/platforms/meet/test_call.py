@@ -141,6 +141,7 @@ async def test_an_attempt_that_leads_nowhere_closes_its_menu_and_is_said_in_the_
     assert page.pressed == ["Escape"]
     await act(meeting, 4)
     assert caplog.text.count("does not take the layout") == 1
+    assert layout_keeper.LAYOUT_FAILED in (await meeting.look(thorough=False)).evidence
 
 
 async def test_leaving_closes_the_dialog_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,6 +133,81 @@ def test_frames_outrank_the_line_and_the_contradiction_is_said_once() -> None:
     assert sources.warnings() == [CONTRADICTION]
 
 
+@pytest.mark.parametrize("known", ["before", "after", "never"])
+@pytest.mark.parametrize("lists", [{0}, {3, 4, 5}, {0, 2, 4}, {1, 3, 5}], ids=str)
+def test_lists_of_contributing_sources_that_come_and_go_end_nothing(lists: set[int], known: str) -> None:
+    """Of a source that begins with one key frame: only some frames list its contributing source."""
+    outputs = pushed(output(1, "100") + output(1, "s1", VIDEO))
+    sources = observed(call(ADA, BOB), video_track(7, "s1"))
+    if known == "before":
+        sources.observe(outputs)
+    frames = [video_frame(7, 1 + at / 30, key=not at, csrcs=(100,) if at in lists else ()) for at in range(6)]
+    first, *others = [sources.source_of(1, frame) for frame in frames]
+    assert first is not None
+    assert set(others) == {first}
+    if known == "after":
+        sources.observe(outputs)
+    assert sources.owner_of(first).device_id == (None if known == "never" else device(1))
+    assert sources.warnings() == []
+
+
+def test_a_contributing_source_that_appears_names_the_owner_of_a_slot() -> None:
+    sources = observed(call(ADA, BOB), pushed(output(1, "100") + output(2, "200")), video_track(7, "virtual"))
+    key = key_of(sources, video_frame(7, 1.0, key=True))
+    assert sources.source_of(1, video_frame(7, 1.1, csrcs=(100,))) == key
+    assert sources.owner_of(key) == webcam(1, VideoEvidence.CSRC)
+    assert sources.source_of(1, video_frame(7, 1.2, csrcs=(200,))) is None
+    again = key_of(sources, video_frame(7, 1.3, key=True))
+    assert sources.source_of(1, video_frame(7, 1.4, csrcs=(200,))) == again
+    assert sources.owner_of(again) == NOBODYS
+    assert sources.warnings() == [CONTRADICTION]
+
+
+def test_a_contributing_source_that_appears_and_contradicts_the_stream_ends_it() -> None:
+    outputs = pushed(output(2, "200") + output(1, "s1", VIDEO))
+    sources = observed(call(ADA, BOB), outputs, video_track(7, "s1"))
+    assert sources.owner_of(key_of(sources, video_frame(7, 1.0, key=True))) == webcam(1)
+    assert sources.source_of(1, video_frame(7, 1.1, csrcs=(200,))) is None
+
+
+def test_another_contributing_source_of_the_same_device_goes_on() -> None:
+    outputs = pushed(output(1, "100") + output(1, "101") + output(2, "200"))
+    sources = observed(call(ADA, BOB), outputs, video_track(7, "virtual"))
+    key = key_of(sources, video_frame(7, 1.0, key=True, csrcs=(100,)))
+    assert sources.source_of(1, video_frame(7, 1.1, csrcs=(101,))) == key
+    assert sources.source_of(1, video_frame(7, 1.2, csrcs=(200,))) is None
+
+
+@pytest.mark.parametrize("csrcs", [(), (100,)], ids=["no list", "a list"])
+@pytest.mark.parametrize("status", [6, 7])
+def test_a_device_that_is_shown_gone_and_back_goes_on(status: int, csrcs: tuple[int, ...]) -> None:
+    outputs = pushed(output(1, "100") + output(1, "s1", VIDEO))
+    sources = observed(call(ADA, BOB), outputs, video_track(7, "s1"))
+    key = key_of(sources, video_frame(7, 1.0, key=True, csrcs=csrcs))
+    sources.observe(call(user(1, "Ada", (4, status)), at=5.0))
+    seen = [sources.source_of(1, video_frame(7, at, csrcs=csrcs)) for at in (5.1, 9.9, 10.1, 11.9)]
+    sources.observe(call(ADA, at=12.0))
+    seen += [sources.source_of(1, video_frame(7, at, csrcs=csrcs)) for at in (12.1, 20.0)]
+    assert set(seen) == {key}
+    assert sources.owner_of(key).device_id == device(1)
+    after = key_of(sources, video_frame(7, 21.0, key=True, csrcs=csrcs))
+    assert sources.owner_of(after).device_id == device(1)
+
+
+def test_the_last_frames_of_one_who_left_do_not_cost_the_owner() -> None:
+    """The number and the stream of somebody who is gone are another's later, who begins with a key frame."""
+    outputs = pushed(output(1, "100") + output(1, "s1", VIDEO))
+    sources = observed(call(ADA, BOB), outputs, video_track(7, "s1"))
+    first = key_of(sources, video_frame(7, 1.0, key=True, csrcs=(100,)))
+    sources.observe(call(user(1, "Ada", (4, 6)), at=5.0))
+    assert sources.source_of(1, video_frame(7, 11.0, csrcs=(100,))) == first
+    sources.observe(pushed(output(2, "100") + output(2, "s1", VIDEO), at=12.0))
+    assert sources.source_of(1, video_frame(7, 12.1, csrcs=(100,))) is None
+    second = key_of(sources, video_frame(7, 12.2, key=True, csrcs=(100,)))
+    assert sources.owner_of(first) == webcam(1, VideoEvidence.CSRC)
+    assert sources.owner_of(second) == webcam(2, VideoEvidence.CSRC)
+
+
 def test_an_unknown_contributing_source_leaves_the_owner_to_the_stream() -> None:
     sources = observed(call(ADA), pushed(output(1, "s1", VIDEO)), video_track(7, "s1"))
     key = key_of(sources, video_frame(7, 1.0, key=True, csrcs=(9,)))

@@ -75,6 +75,18 @@ async def test_leaving_closes_the_menu_first(monkeypatch: pytest.MonkeyPatch) ->
     assert page.pressed == ["view", "Escape"]
 
 
+async def test_a_page_without_the_gallery_is_told_by_its_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout_keeper, "SETTLE", 0.0)
+    monkeypatch.setattr(layout_keeper, "RETRY_AFTER", 0.0)
+    monkeypatch.setattr(layout_keeper, "ATTEMPT", -1.0)
+    meeting = call(FakePage({"elements": [teams.HANG_UP.name]}), separate_video=True)
+    assert layout_keeper.LAYOUT_FAILED not in (await meeting.look(thorough=False)).evidence
+    for _ in range(layout_keeper.MOST_TRIES + 1):
+        await meeting.look(thorough=False)
+        await meeting.act()
+    assert layout_keeper.LAYOUT_FAILED in (await meeting.look(thorough=False)).evidence
+
+
 @pytest.mark.parametrize(
     ("signed_in", "reason"), [(False, Reason.SIGN_IN_REQUIRED), (True, Reason.SIGN_IN_FAILED)]
 )

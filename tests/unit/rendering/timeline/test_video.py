@@ -93,7 +93,7 @@ def test_the_row_sums_up_the_files() -> None:
     page = timeline_html(one(frames=142, lost=2, codec="vp9"))
     cells = dict(re.findall(r'data-label="([^"]*)" class="[^"]*">(.*?)</td>', page))
     assert cells["Shown"] == "0:09" and cells["Size"] == "640×360" and cells["Frames/s"] == "14.9"
-    assert (cells["Lost"], cells["Told by"], cells["Format"]) == ("2", "stream of the track", "vp9")
+    assert (cells["Lost"], cells["Owner known from"], cells["Format"]) == ("2", "the stream&#x27;s id", "vp9")
     assert cells["Files"].startswith('<a href="video/Ada_')
 
 
