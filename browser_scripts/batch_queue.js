@@ -25,7 +25,7 @@ class BatchQueue {
   /**
    * @param {Batch} batch
    * @param {{batchMilliseconds: number, batchesInFlight: number, queuedFrameBytes: number}} limits
-   * @param {{send: (encoded: string) => void, drained: () => void, dropped?: () => void}} events `send` gets each batch in its
+   * @param {{send: (encoded: string) => void, drained?: () => void, dropped?: () => void}} events `send` gets each batch in its
    * turn; `drained` is called whenever nothing is queued or in flight any more, `dropped` after each batch that was
    */
   constructor(batch, limits, events) {
@@ -93,6 +93,6 @@ class BatchQueue {
       this.#inFlight += 1;
       this.#events.send(encoded);
     }
-    if (this.isDrained) this.#events.drained();
+    if (this.isDrained) this.#events.drained?.();
   }
 }

@@ -12,8 +12,8 @@ declare const CONFIG: {
   workerSource: string;
   /** Name of the function by which the worker process requests key frames of all video. */
   keyFrames: string;
-  /** Whether the job asks for video. */
-  video: boolean;
+  /** The limits of video, or null: the job asks for none. */
+  video: { batchesInFlight: number } | null;
   limits: {
     /** Longest time that an event waits, in milliseconds. */
     batchMilliseconds: number;
@@ -28,7 +28,10 @@ declare const CONFIG: {
  * Sends a batch of frames, of video or of events, or the document's number with `document` or `heartbeat`, to the worker process; resolves
  * once it has been received, and is rejected where the worker process has ended.
  */
-type Post = (kind: "frames" | "video" | "events" | "document" | "heartbeat", body: string) => Promise<unknown>;
+type Post = (kind: Batched | "document" | "heartbeat", body: string) => Promise<unknown>;
+
+/** What is sent in batches. */
+type Batched = "frames" | "video" | "events";
 
 type AudioPath = "receivers" | "encoded";
 

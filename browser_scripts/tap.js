@@ -110,7 +110,10 @@ class Tap {
     if (this.#worker) WebWorker.post(this.#worker, { keyFrames: true });
   }
 
-  /** Resolves when the worker process has every frame that was tapped before the call. */
+  /**
+   * Resolves when the worker process has every frame of audio that was tapped before the call. Video is sent as well, as much as
+   * may be in flight: however much of it waits, the answer says what became of the audio.
+   */
   async flush() {
     const worker = this.#worker;
     if (!worker) return;

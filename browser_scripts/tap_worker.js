@@ -21,15 +21,13 @@ class TapWorker {
     this.#post = post;
     const origin = performance.timeOrigin;
     const sent = () => (origin + performance.now()) / 1000;
-    const drained = () => this.#endFlushes();
     this.#audio = new BatchQueue(new FrameBatch(origin), LIMITS, {
       send: (frames) => post({ frames, sent: sent() }),
-      drained,
+      drained: () => this.#endFlushes(),
     });
     if (VIDEO_LIMITS) {
       this.#video = new VideoTap(VIDEO_LIMITS, {
         send: (video) => post({ video, sent: sent() }),
-        drained,
         fault: (where, error) => this.#fault(where, error),
       });
     }
@@ -38,7 +36,8 @@ class TapWorker {
   /** @param {any} message */
   hear(message) {
     if ("document" in message) {
-      for (const queue of this.#queues) queue.document = message.document;
+      this.#audio.document = message.document;
+      if (this.#video) this.#video.queue.document = message.document;
     } else if ("taken" in message) {
       (message.taken === "video" ? this.#video?.queue : this.#audio)?.taken();
     } else if ("tally" in message) {
@@ -46,8 +45,11 @@ class TapWorker {
     } else if ("keyFrames" in message) {
       this.#video?.requestKeyFrames();
     } else if ("flush" in message) {
+      this.#audio.close();
+      this.#video?.queue.close();
+      // However much video waits, the answer comes once the audio has arrived.
       this.#flushes.push(message.flush);
-      for (const queue of this.#queues) queue.close();
+      if (this.#audio.isDrained) this.#endFlushes();
     }
   }
 
@@ -93,12 +95,7 @@ class TapWorker {
     this.#audio.added();
   }
 
-  get #queues() {
-    return this.#video ? [this.#audio, this.#video.queue] : [this.#audio];
-  }
-
   #endFlushes() {
-    if (!this.#flushes.length || !this.#queues.every((queue) => queue.isDrained)) return;
     for (const flush of this.#flushes.splice(0)) this.#post({ flushed: flush });
   }
 

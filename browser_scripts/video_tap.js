@@ -43,11 +43,11 @@ class VideoTap {
 
   /**
    * @param {VideoLimits} limits
-   * @param {{send: (encoded: string) => void, drained: () => void, fault: (where: string, error: unknown) => void}} events
+   * @param {{send: (encoded: string) => void, fault: (where: string, error: unknown) => void}} events
    */
-  constructor(limits, { send, drained, fault }) {
+  constructor(limits, { send, fault }) {
     const dropped = () => this.#receivers.forEach((receiver) => void (receiver.needsKeyFrame = true));
-    this.queue = new BatchQueue(new VideoBatch(performance.timeOrigin), limits, { send, drained, dropped });
+    this.queue = new BatchQueue(new VideoBatch(performance.timeOrigin), limits, { send, dropped });
     this.#limits = limits;
     this.#fault = fault;
   }

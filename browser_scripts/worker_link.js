@@ -12,8 +12,15 @@ class WorkerLink {
   #onLoss;
   #sent = 0;
   #acknowledged = 0;
-  /** The calls of the direct binding that are not acknowledged yet, by number. @type {Map<number, () => void>} */
+  /** The calls of the direct binding that are not acknowledged yet, by number. @type {Map<number, {kind: Batched, acknowledge: () => void}>} */
   #waiting = new KeptMap();
+  /** How many they are, and how many of a kind its queue lets wait at most. */
+  #inFlight = { frames: 0, video: 0, events: 0 };
+  #most = {
+    frames: CONFIG.limits.batchesInFlight,
+    video: CONFIG.video?.batchesInFlight ?? Infinity,
+    events: CONFIG.limits.batchesInFlight,
+  };
   #settling = false;
   #again = false;
 
@@ -31,7 +38,7 @@ class WorkerLink {
   }
 
   /**
-   * Of a batch, the promise resolves with a later call, at the latest when as many batches as may be in flight have followed.
+   * Of a batch, the promise resolves with a later call, at the latest when as many of its kind as may be in flight are.
    * @type {Post}
    */
   post = async (kind, body) => {
@@ -39,8 +46,9 @@ class WorkerLink {
     this.#direct(`${this.#document} ${kind} ${body}`);
     const number = this.#sent++;
     /** @type {Promise<void>} */
-    const acknowledged = new NativePromise((resolve) => void this.#waiting.set(number, resolve));
-    if (this.#waiting.size >= CONFIG.limits.batchesInFlight) void this.settle();
+    const acknowledged = new NativePromise((resolve) => void this.#waiting.set(number, { kind, acknowledge: resolve }));
+    this.#inFlight[kind] += 1;
+    if (this.#inFlight[kind] >= this.#most[kind]) void this.settle();
     return acknowledged;
   };
 
@@ -73,8 +81,11 @@ class WorkerLink {
       return arrived;
     } finally {
       for (; this.#acknowledged < sent; this.#acknowledged += 1) {
-        this.#waiting.get(this.#acknowledged)?.();
+        const call = this.#waiting.get(this.#acknowledged);
         this.#waiting.delete(this.#acknowledged);
+        if (!call) continue;
+        this.#inFlight[call.kind] -= 1;
+        call.acknowledge();
       }
     }
   }

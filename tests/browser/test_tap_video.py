@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import time
 from collections.abc import Iterable
 
 import pytest
 
 from tests.browser.test_frame_batch import script_of
 from tests.support.loopback import Loopback, missing, until
-from worker.browser.injected_scripts import VideoLimits
+from worker.browser.injected_scripts import LIVE_LIMITS, VideoLimits
 from worker.browser.launch import BrowserSession, new_context
 from worker.browser.page_batches import decode_video
 from worker.tape.events import VideoBatch, VideoFrame, VideoTrackSeen
@@ -137,9 +138,7 @@ async def test_video_beyond_the_bound_is_dropped_up_to_a_key_frame_and_audio_is_
     loopback = await Loopback.open(browser_session, video=limits)
     await loopback.page.evaluate(CALL, ["video/VP8"])
     await until(lambda: len(loopback.video_frames) >= 20)
-    await loopback.page.evaluate(
-        "() => { const end = performance.now() + 2000; while (performance.now() < end); }"
-    )
+    time.sleep(3.0)  # noqa: ASYNC251 - the event loop has to stand still
     tap = loopback.tap
     await until(lambda: tap.counters.video_dropped > 10)
     # A key frame is requested as soon as there is room, and nothing that needs what was dropped comes before it.
@@ -154,6 +153,32 @@ async def test_video_beyond_the_bound_is_dropped_up_to_a_key_frame_and_audio_is_
     assert all(frames[n].key for n in gaps)
     assert tap.counters.dropped == tap.counters.batches_missing == tap.counters.video_batches_missing == 0
     assert missing(loopback.frames, loopback.frames[0].ssrc) == 0
+
+
+async def test_video_goes_on_by_its_own_bound_where_much_audio_may_be_in_flight(
+    browser_session: BrowserSession,
+) -> None:
+    limits = VideoLimits(batch_milliseconds=20, batches_in_flight=1)
+    loopback = await Loopback.open(browser_session, LIVE_LIMITS, video=limits)
+    await loopback.page.evaluate(CALL, ["video/VP8"])
+    await until(lambda: loopback.videos)
+    # By heartbeats alone it would be one batch every two seconds.
+    await until(lambda: len(loopback.videos) >= 40, 8.0)
+
+
+async def test_a_flush_says_what_became_of_the_audio_however_much_video_waits(
+    browser_session: BrowserSession,
+) -> None:
+    loopback = await Loopback.open(browser_session, video=VideoLimits(batches_in_flight=0))
+    await loopback.page.evaluate(CALL, ["video/VP8"])
+    await loopback.until_frames(20)
+    await loopback.until_page(
+        f"{STATS}.then((all) => all.some(({{ framesDecoded }}) => framesDecoded >= 20))"
+    )
+    before = len(loopback.frames)
+    assert await loopback.tap.flush(5.0)
+    assert len(loopback.frames) > before
+    assert not loopback.videos
 
 
 WRITE = """([source, frames]) => {

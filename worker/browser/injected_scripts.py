@@ -85,7 +85,7 @@ class _Config(msgspec.Struct, frozen=True, rename="camel"):
     flush: str
     key_frames: str
     worker_source: str
-    video: bool
+    video: VideoLimits | None
     limits: TapLimits
 
 
@@ -107,7 +107,7 @@ def page_script(
     worker_files = (*first, *(VIDEO_WORKER_FILES if video else ()), last)
     worker_limits = f"const LIMITS = {_json(limits)}, VIDEO_LIMITS = {_json(video)};"
     worker_source = _wrap(worker_limits, worker_files)
-    config = _Config(binding, direct_binding, flush, key_frames, worker_source, video is not None, limits)
+    config = _Config(binding, direct_binding, flush, key_frames, worker_source, video, limits)
     video_files = (VIDEO_PAGE_FILE,) if video else ()
     return _wrap(f"const CONFIG = {_json(config)};", (*PAGE_FILES, *video_files, *platform_files, START_FILE))
 

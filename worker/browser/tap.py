@@ -149,8 +149,8 @@ class Tap:
         return page
 
     async def flush(self, within: float = FLUSH_TIMEOUT) -> bool:
-        """Makes all documents send what they hold. Returns True when all of it has arrived, False after ``within`` seconds or
-        when a document went away meanwhile.
+        """Makes all documents send what they hold. Returns True when all of it but video has arrived, False after ``within``
+        seconds or when a document went away meanwhile. Of video as much is on its way as may be in flight.
         """
         return await self._call_documents(self._flush, within)
 

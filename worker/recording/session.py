@@ -373,7 +373,8 @@ class _Session:
             task.add_done_callback(self._requests.discard)
 
     def _follow_video(self, event: TapeEvent) -> None:
-        if isinstance(event, PageFault) and event.where == VIDEO_GOES_ON:
+        # A page may send any number of such faults: it gets one request at a time.
+        if isinstance(event, PageFault) and event.where == VIDEO_GOES_ON and not self._requests:
             self._request_key_frames()
 
     async def _wind_up(self, ending: Ending) -> None:
