@@ -192,6 +192,8 @@ async def test_its_deletion_leaves_the_audio(api: Api) -> None:
             assert (await client.get(url)).status_code == 404
         streams = (await client.get(f"/api/v1/bots/{bot_id}/get_recording_streams")).json()
         assert streams["recording_streams_available"] is False
+        detail = (await client.get(f"/api/v1/bots/{bot_id}/detail")).json()["bot_details"]
+        assert detail["StatusTimeline"]["VideoProcessing"]["message"] == "Video streams are ready"
         audio = (await client.get(f"/api/v1/bots/{bot_id}/get_audio_streams")).json()
         assert len(audio["participants"]) == len(manifest.participants)
     left = {each.key for each in api.store.list(api.bots.keys_of(bot_id).folder)}
