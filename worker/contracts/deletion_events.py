@@ -46,6 +46,7 @@ def deletion_events(facts: BotFacts, workspace: str, at: float) -> list[dict[str
             "sequence": facts.status.sequence + 1 + number,
             "idempotency_key": f"{facts.bot_id}-{kind}.{DELETED}",
             "custom_attributes": facts.job.custom_attributes,
+            "artifact_metadata": facts.artifact_metadata.get(kind, {}),
             **common,
         }
         for number, kind in enumerate(_recorded_kinds(facts))

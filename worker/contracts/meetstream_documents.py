@@ -11,6 +11,7 @@ from typing import Any, Final
 from worker.contracts.bot_facts import BotFacts
 from worker.contracts.live_fields import without_headers
 from worker.contracts.meeting_documents import absolute, sent_at, turns
+from worker.contracts.recall_documents import VIDEO_SEPARATE
 from worker.contracts.status import AUDIO_SUCCESS, VIDEO_FAILED, VIDEO_SUCCESS
 from worker.iso_time import iso_utc
 from worker.manifest.meeting_schema import Meeting, Person
@@ -218,7 +219,8 @@ def _video_entry(facts: BotFacts, at: str) -> dict[str, Any]:
     if facts.video_failed:
         return _entry("The video streams could not be kept", VIDEO_FAILED, at)
     shown = facts.manifest is not None and bool(facts.manifest.video_streams)
-    message = "Video streams are ready" if shown or facts.media_deleted_at else "There are no video streams"
+    is_deleted = facts.media_deleted_at is not None or VIDEO_SEPARATE in facts.deleted_kinds
+    message = "Video streams are ready" if shown or is_deleted else "There are no video streams"
     return _entry(message, VIDEO_SUCCESS, at)
 
 

@@ -109,7 +109,7 @@ def deletion_webhooks(form: Form, event: Event) -> list[Webhook]:
     """The webhooks of a deletion, made of the event alone.
 
     The event is MeetStream's DELETION, or one of Recall.ai's for the recording and each artifact (``recording.deleted``), whose
-    metadata are its ``custom_attributes``.
+    metadata are its ``artifact_metadata``, and those of its bot its ``custom_attributes``.
     """
     name, bot_id, at = str(event["event"]), str(event["bot_id"]), str(event["updated_at"])
     if form == "recall":
@@ -117,7 +117,8 @@ def deletion_webhooks(form: Form, event: Event) -> list[Webhook]:
             return []
         status = {"code": "deleted", "sub_code": None, "updated_at": at}
         kind = name.removesuffix(_DELETED)
-        return [_artifact(kind, bot_id, event.get("custom_attributes") or {}, status)]
+        metadata = event.get("custom_attributes") or {}
+        return [_artifact(kind, bot_id, metadata, status, event.get("artifact_metadata") or {})]
     if name not in {DELETION, f"{RECORDING}{_DELETED}"}:
         return []
     # The vendor's has no custom_attributes.
@@ -285,7 +286,9 @@ def _recall_artifacts(facts: BotFacts, codes: tuple[str, ...]) -> list[Webhook]:
         if (document := artifact_document(facts, kind, _no_url)) is not None:
             documents[kind] = document
     return [
-        _artifact(kind, facts.bot_id, facts.metadata, document["status"])
+        _artifact(
+            kind, facts.bot_id, facts.metadata, document["status"], facts.artifact_metadata.get(kind, {})
+        )
         for kind, document in documents.items()
         if document["status"]["code"] in codes
     ]
@@ -311,9 +314,18 @@ def _endpoint_key(change: EndpointChange) -> str:
     return f"{REALTIME_ENDPOINT}.{change.code}#{change.number}@{change.at}"
 
 
-def _artifact(kind: str, bot_id: str, metadata: Mapping[str, Any], status: Mapping[str, Any]) -> Webhook:
+def _artifact(
+    kind: str,
+    bot_id: str,
+    metadata: Mapping[str, Any],
+    status: Mapping[str, Any],
+    noted: Mapping[str, Any] = MappingProxyType({}),
+) -> Webhook:
+    """``metadata`` are the bot's, ``noted`` the artifact's own."""
     name = f"{kind}.{status['code']}"
-    own: Event = {} if kind == RECORDING else {kind: {"id": related_id(kind, bot_id), "metadata": {}}}
+    own: Event = {}
+    if kind != RECORDING:
+        own = {kind: {"id": related_id(kind, bot_id), "metadata": text_values(noted)}}
     body = {
         "event": name,
         "data": {

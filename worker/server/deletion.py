@@ -21,7 +21,7 @@ from worker.contracts.recall_documents import (
     PARTICIPANT_EVENTS,
     VIDEO_SEPARATE,
 )
-from worker.contracts.status import AUDIO_SUCCESS, BotStatus
+from worker.contracts.status import AUDIO_SUCCESS, VIDEO_IN_PROGRESS, BotStatus
 from worker.delivery.bucket_layout import LayoutError
 from worker.delivery.errors import DeliveryError, UnavailableError
 from worker.delivery.event_sinks import EventSink
@@ -51,8 +51,8 @@ LATER: Final = 3600.0
 """Seconds until a bot that is still at work is looked at again."""
 
 AUDIO_PATIENCE: Final = 3600.0
-"""Seconds after the end of a bot for which its audio may still come although no worker holds its lease: the one that recovered
-it may only be cut off from the store."""
+"""Seconds after the end of a bot for which its audio and video may still come although no worker holds its lease: the one that
+recovered them may only be cut off from the store."""
 
 REPORT: Final = 10.0
 """Seconds that the events about a deletion have to be taken by their queue."""
@@ -229,12 +229,13 @@ class Deletions:
         return status
 
     def _is_at_work(self, record: BotRecord, status: BotStatus) -> bool:
-        """Whether a worker may still write something of the bot: the result can be reported before the audio is recovered."""
+        """Whether a worker may still write something of the bot: it can be reported before audio and video are recovered."""
         if not status.reported:
             return True
         now = self._clock()
         ended = datetime.fromisoformat(status.updated_at).timestamp()
-        if status.audio_status != AUDIO_SUCCESS and now < ended + AUDIO_PATIENCE:
+        is_final = status.audio_status == AUDIO_SUCCESS and status.video_status != VIDEO_IN_PROGRESS
+        if not is_final and now < ended + AUDIO_PATIENCE:
             return True
         try:
             return seconds_held(self._bots.store, self._bots.keys_of(record.bot_id).lease, now) > 0

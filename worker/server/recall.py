@@ -23,6 +23,7 @@ from worker.contracts.recall import RecallBot, read_recall
 from worker.contracts.recall_documents import (
     ARTIFACTS,
     AUDIO_MIXED,
+    DELETED,
     RECORDING,
     DocumentUrl,
     artifact_document,
@@ -331,8 +332,11 @@ def _artifact_routes(kind: str) -> list[HTTPRouteHandler]:
     ) -> Document:
         """Replaces the artifact's metadata."""
         bot_id = bot_of(kind, artifact_id) or ""
-        if artifact_document(_facts(services, request, bot_id), kind, lambda _: "") is None:
+        before = artifact_document(_facts(services, request, bot_id), kind, lambda _: "")
+        if before is None:
             raise ApiError(404, NOT_FOUND)
+        if before["status"]["code"] == DELETED:
+            raise ApiError(400, "The artifact was deleted and can no longer be changed.")
         metadata = _noted(body)
         record = _record(services, request, bot_id)
         if metadata is None:
@@ -520,6 +524,9 @@ def _body(body: bytes, demo: DemoMeeting | None) -> Document:
 def _noted(body: bytes) -> dict[str, Any] | None:
     """The metadata in a body that changes an artifact, None if it has none. Raises ApiError."""
     changes = read_form(read_body(body), ArtifactChanges)
+    if not all(isinstance(value, str) for value in (changes.metadata or {}).values()):
+        # Receivers of the vendor's webhooks refuse other values.
+        raise _bad_field("metadata", "Expected an object of strings.")
     try:
         return None if changes.metadata is None else read_attributes("metadata", changes.metadata)
     except JobError as error:

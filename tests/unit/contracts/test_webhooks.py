@@ -60,7 +60,12 @@ class Visit:
     @property
     def facts(self) -> BotFacts:
         return BotFacts(
-            job=self.job, created_at=NOW, is_dispatched=True, status=self.status, manifest=self.manifest
+            job=self.job,
+            created_at=NOW,
+            is_dispatched=True,
+            status=self.status,
+            manifest=self.manifest,
+            artifact_metadata={"video_separate": {"noted": "yes"}},
         )
 
     def send(self, event: Event) -> None:
@@ -239,7 +244,7 @@ def test_recalls_video_is_done_after_the_other_artifacts(
     (end,) = (each.body["data"] for each in visit.once if each.event == f"video_separate.{code}")
     assert (end["data"]["code"], end["video_separate"]) == (
         code,
-        {"id": related_id("video_separate", BOT), "metadata": {}},
+        {"id": related_id("video_separate", BOT), "metadata": {"noted": "yes"}},
     )
 
 
@@ -463,13 +468,13 @@ def deleted(name: str, **fields: Any) -> Event:
 
 
 def test_a_deletion_is_told_from_the_event_alone() -> None:
-    event = deleted("audio_separate.deleted", custom_attributes={"a": "b"})
+    event = deleted("audio_separate.deleted", custom_attributes={"a": "b"}, artifact_metadata={"c": "d"})
     (webhook,) = deletion_webhooks("recall", event)
     assert webhook.body == {
         "event": "audio_separate.deleted",
         "data": {
             "data": {"code": "deleted", "sub_code": None, "updated_at": "2026-01-01T00:00:00.000Z"},
-            "audio_separate": {"id": related_id("audio_separate", BOT), "metadata": {}},
+            "audio_separate": {"id": related_id("audio_separate", BOT), "metadata": {"c": "d"}},
             "recording": {"id": related_id("recording", BOT), "metadata": {}},
             "bot": {"id": BOT, "metadata": {"a": "b"}},
         },

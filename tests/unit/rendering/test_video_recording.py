@@ -523,8 +523,8 @@ STEPS = st.lists(
 
 
 class Made(NamedTuple):
-    """A frame by its payload: whose it is, its number in that source, and whether it needs ``before``, the one before it of that
-    source on that receiver."""
+    """A frame by its payload: whose it is, its number in that source, and whether it needs ``before``, the one before it of
+    that source on that receiver."""
 
     source: int | None
     number: int

@@ -17,7 +17,7 @@ from tests.support.api import KEY, MEETING, Api
 from tests.support.memory_store import MemoryStore
 from worker.contracts.meetstream import read_meetstream
 from worker.contracts.recall import read_recall
-from worker.contracts.status import AUDIO_IN_PROGRESS, AUDIO_SUCCESS, Result
+from worker.contracts.status import AUDIO_IN_PROGRESS, AUDIO_SUCCESS, VIDEO_IN_PROGRESS, Result
 from worker.delivery.fenced_store import FencedStore
 from worker.delivery.folder_store import FolderStore
 from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
@@ -222,15 +222,18 @@ def test_a_bot_at_work_is_not_deleted(api: Api, begun: bool) -> None:
     assert api.events.sent == []
 
 
-@pytest.mark.parametrize("audio_status", [AUDIO_SUCCESS, AUDIO_IN_PROGRESS])
+@pytest.mark.parametrize(
+    ("audio_status", "video_status"),
+    [(AUDIO_SUCCESS, None), (AUDIO_IN_PROGRESS, None), (AUDIO_SUCCESS, VIDEO_IN_PROGRESS)],
+)
 def test_a_bot_whose_end_was_reported_is_not_deleted_while_its_worker_recovers_audio(
-    api: Api, audio_status: str
+    api: Api, audio_status: str, video_status: str | None
 ) -> None:
     bot_id = meetstream(api)
     keys = api.bots.keys_of(bot_id)
     lease = Lease.acquire(api.store, keys.lease, "worker", api.now, 30.0, time.monotonic)
     fenced = FencedStore(api.store, lambda: lease.may_speak(api.now))
-    ended(api, bot_id, audio_status)
+    ended(api, bot_id, audio_status, video_status)
     for delete in (api.deletions.delete_media, api.deletions.forget):
         with pytest.raises(BotBusyError):
             delete(record_of(api, bot_id))
@@ -249,12 +252,13 @@ def test_a_bot_whose_end_was_reported_is_not_deleted_while_its_worker_recovers_a
 
 @pytest.mark.parametrize("by", ["forget", "look"])
 @pytest.mark.parametrize("lease", [b'{"owner":"w","attempt":1,"expires_at":0}', b"{"])
+@pytest.mark.parametrize("waits_for", [(AUDIO_IN_PROGRESS, None), (AUDIO_SUCCESS, VIDEO_IN_PROGRESS)])
 def test_a_bot_whose_worker_died_after_its_end_was_reported_is_deleted(
-    api: Api, by: str, lease: bytes
+    api: Api, by: str, lease: bytes, waits_for: tuple[str, str | None]
 ) -> None:
     bot_id = meetstream(api)
     keys = api.bots.keys_of(bot_id)
-    ended(api, bot_id, AUDIO_IN_PROGRESS)
+    ended(api, bot_id, *waits_for)
     api.store.put(keys.lease, lease, content_type="application/json")
     with pytest.raises(BotBusyError):
         api.deletions.forget(record_of(api, bot_id))
@@ -280,10 +284,17 @@ def test_nothing_of_a_deleted_bot_is_written_by_a_worker_that_had_lost_its_lease
     assert api.store.list("") == []
 
 
-def ended(api: Api, bot_id: str, audio_status: str) -> None:
+def ended(api: Api, bot_id: str, audio_status: str, video_status: str | None = None) -> None:
     """Writes bot.json as of a bot that was given up, which is reported before its audio is recovered."""
     states = State.JOINING, State.IN_CALL_RECORDING, State.FATAL
-    api.enter(bot_id, *states, reason=Reason.TOO_MANY_ATTEMPTS, reported=True, audio_status=audio_status)
+    api.enter(
+        bot_id,
+        *states,
+        reason=Reason.TOO_MANY_ATTEMPTS,
+        reported=True,
+        audio_status=audio_status,
+        video_status=video_status,
+    )
 
 
 def test_a_worker_that_still_receives_the_job_of_a_deleted_bot_does_not_begin_it(api: Api) -> None:

@@ -167,7 +167,12 @@ async def test_metadata_of_an_artifact_can_be_changed(api: Api) -> None:
         assert (await artifact(client, bot_id))["metadata"] == {"a": "b"}
         mixed = (await client.get("/api/v1/audio_mixed")).json()["results"][0]
         assert mixed["metadata"] == {}
-        for body in ({"metadata": 1}, {"metadata": {"a": "x" * 70_000}}):
+        for body in (
+            {"metadata": 1},
+            {"metadata": {"a": 1}},
+            {"metadata": {"a": None}},
+            {"metadata": {"a": "x" * 70_000}},
+        ):
             wrong = await client.patch(path, json=body)
             assert (wrong.status_code, list(wrong.json())) == (400, ["metadata"])
         assert (await client.patch(f"/api/v1/video_mixed/{bot_id}", json={})).status_code == 404
@@ -184,14 +189,19 @@ async def test_its_deletion_leaves_the_audio(api: Api) -> None:
         before = await artifact(client, bot_id)
         parts = (await client.get(before["data"]["download_url"])).json()
         path = f"/api/v1/video_separate/{before['id']}"
+        assert (await client.patch(path, json={"metadata": {"a": "b"}})).status_code == 200
         assert (await client.delete(path)).status_code == 204
-        assert [event["event"] for event in api.events.sent] == ["video_separate.deleted"]
+        (event,) = api.events.sent
+        assert (event["event"], event["artifact_metadata"]) == ("video_separate.deleted", {"a": "b"})
+        assert (await client.patch(path, json={"metadata": {}})).status_code == 400
         gone = (await client.get(path)).json()
         assert (gone["status"]["code"], gone["data"]) == ("deleted", {"download_url": None})
         for url in (before["data"]["download_url"], *(part["download_url"] for part in parts)):
             assert (await client.get(url)).status_code == 404
         streams = (await client.get(f"/api/v1/bots/{bot_id}/get_recording_streams")).json()
         assert streams["recording_streams_available"] is False
+        detail = (await client.get(f"/api/v1/bots/{bot_id}/detail")).json()["bot_details"]
+        assert detail["StatusTimeline"]["VideoProcessing"]["message"] == "Video streams are ready"
         audio = (await client.get(f"/api/v1/bots/{bot_id}/get_audio_streams")).json()
         assert len(audio["participants"]) == len(manifest.participants)
     left = {each.key for each in api.store.list(api.bots.keys_of(bot_id).folder)}
