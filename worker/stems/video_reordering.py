@@ -22,6 +22,9 @@ RESTART: Final = 3 * TICKS
 """A timestamp that is 3 s or more before the newest is not late, and one that is so much more after it than it arrived has not
 followed it: the sender's timestamps begin anew."""
 
+STRAGGLING: Final = 1.0
+"""Seconds after the timestamps began anew in which frames from before may still come."""
+
 MOST_WAITING: Final = 500
 """Frames that ``release`` lets wait at most, about 8 s of 60 a second."""
 
@@ -42,6 +45,33 @@ class OrderedFrame(NamedTuple):
     sent_by: float
 
 
+class _Former(NamedTuple):
+    """Timestamps that went on until others began at ``until`` (by arrival): the ``newest``, where their frames ``begin`` among
+    those that wait from before, and the place of the ``last`` one that was given out."""
+
+    newest: int
+    until: float
+    begin: int
+    last: tuple[int, int] | None
+
+    def has(self, frame: VideoFrame, arrival: float) -> bool:
+        """Whether a frame with another timestamp than is expected is one of them."""
+        step = _nearest(frame.timestamp, self.newest) - self.newest
+        return arrival - self.until <= STRAGGLING and -RESTART < step < STRAGGLING * TICKS
+
+    def after(self, released: list[OrderedFrame]) -> _Former:
+        """After those that waited from before were given out up to here."""
+        mine = released[self.begin :]
+        return self._replace(
+            begin=max(0, self.begin - len(released)), last=mine[-1][:2] if mine else self.last
+        )
+
+
+def _nearest(timestamp: int, number: int) -> int:
+    """The number nearest to ``number`` that has these 32 bits."""
+    return number + ((timestamp - number + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
+
+
 class VideoReordering:
     """The frames of one SSRC of a receiver that wait for earlier ones."""
 
@@ -55,6 +85,8 @@ class VideoReordering:
         """Whether frames are missing before the next one; the caller sets it."""
         self._before_restart: list[OrderedFrame] = []
         """Frames from before the timestamps began anew."""
+        self._former: _Former | None = None
+        """The timestamps before they began anew the last time."""
         self._waiting: list[OrderedFrame] = []
         """In order, each at a place of its own."""
         self._newest: int | None = None
@@ -71,6 +103,10 @@ class VideoReordering:
         """Takes the next frame by arrival."""
         timestamp = self._unwrapped(frame.timestamp)
         if self._begins_anew(frame, timestamp, arrival):
+            if self._former is not None and self._former.has(frame, arrival):
+                self._push_straggler(frame, arrival, logged, self._former)
+                return
+            self._former = _Former(self._newest or 0, arrival, len(self._before_restart), self._last)
             self._before_restart += self._waiting
             self._waiting = []
             self._newest = self._last = None
@@ -111,6 +147,8 @@ class VideoReordering:
             released[0] = released[0]._replace(after_gap=True)
             self._lacks = False
         of_before = len(self._before_restart)
+        if self._former is not None:
+            self._former = self._former.after(released[:of_before])
         del self._before_restart[:count]
         if count > of_before:
             del self._waiting[: count - of_before]
@@ -119,11 +157,24 @@ class VideoReordering:
         self.waiting_bytes -= sum(len(each.frame.payload) for each in released)
         return released
 
+    def _push_straggler(self, frame: VideoFrame, arrival: float, logged: float, former: _Former) -> None:
+        """Takes a frame from before the timestamps began anew."""
+        place = (_nearest(frame.timestamp, former.newest), frame.spatial)
+        same = self._before_restart[former.begin :]
+        if any(each[:2] == place for each in same):
+            self.repeated += 1
+        elif self._last is not None or (former.last is not None and place <= former.last):
+            self.late += 1
+            self._lacks |= bool(same)
+        else:
+            self._number += 1
+            insort(same, OrderedFrame(*place, self._number, frame, arrival, logged, False, arrival))
+            self._before_restart[former.begin :] = same
+            self.waiting_bytes += len(frame.payload)
+
     def _unwrapped(self, timestamp: int) -> int:
         """The 32-bit timestamp as the number nearest to the newest one."""
-        if self._newest is None:
-            return timestamp
-        return self._newest + ((timestamp - self._newest + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
+        return timestamp if self._newest is None else _nearest(timestamp, self._newest)
 
     def _begins_anew(self, frame: VideoFrame, timestamp: int, arrival: float) -> bool:
         """Whether the sender's timestamps begin anew; a key frame needs nothing before it, so it is never late."""

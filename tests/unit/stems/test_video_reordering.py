@@ -86,6 +86,33 @@ def test_timestamps_that_begin_anew_are_no_late_frames() -> None:
     assert reordering.late == 0
 
 
+def test_a_straggler_from_before_the_timestamps_began_anew_does_not_begin_them_anew_again() -> None:
+    """Those of the sender before were 6 000 to 24 000, where 12 000 and 24 000 came late; 6 000 was given out before."""
+    new = 3_000_000_000
+    reordering = VideoReordering()
+    reordering.push(frame(6_000), 0.0, 0.0)
+    assert order(reordering) == [6_000]
+    for timestamp, key in (
+        (18_000, False),
+        (new, True),
+        (24_000, False),
+        (new + 6_000, False),
+        (12_000, False),
+    ):
+        reordering.push(frame(timestamp, key=key), 0.1, 0.5)
+    reordering.push(frame(12_000), 0.1, 0.5)
+    reordering.push(frame(3_000), 0.1, 0.5)
+    given_out = reordering.release()
+    assert [each.frame.timestamp for each in given_out] == [12_000, 18_000, 24_000, new, new + 6_000]
+    assert [each.after_gap for each in given_out] == [True, False, False, False, False]
+    assert (reordering.late, reordering.repeated) == (1, 1)
+    reordering.push(frame(30_000), 0.1, 0.6)
+    assert (order(reordering), reordering.late) == ([], 2)
+    reordering.push(frame(new + 12_000), 0.2, 0.6)
+    assert [each.after_gap for each in reordering.release()] == [False]
+    assert reordering.waiting_bytes == 0
+
+
 def test_a_leap_that_took_no_time_is_a_gap_but_for_a_key_frame() -> None:
     reordering = VideoReordering()
     for timestamp, arrival, key in (
