@@ -38,7 +38,9 @@ class _Receiver:
         self.requests = 0
 
     def wait(self, since: float) -> None:
-        self.waits_since, self.requests = since, 0
+        """Waits for a key frame that arrived after ``since``, which may have come before the event that tells so."""
+        if self.key_arrived <= since:
+            self.waits_since, self.requests = since, 0
 
     def take(self, frame: VideoFrame) -> None:
         if frame.key:

@@ -99,6 +99,12 @@ def test_another_track_without_a_key_frame_brings_a_request() -> None:
     other.tell(video_track(0, "s2", at=4.9), 5)
     other.show(5, 20, keys=(5.1,))
     assert other.asked == []
+    overtaken = Watched()
+    overtaken.tell(video_track(0, "s1", at=0.9), 0.9)
+    overtaken.show(1, 5, keys=(1, 4.7))
+    overtaken.tell(video_track(0, "s2", at=4.6), 5)
+    overtaken.show(5, 20)
+    assert overtaken.asked == []
 
 
 def test_missing_batches_bring_a_request_unless_the_key_frame_comes_at_once() -> None:
