@@ -22,7 +22,7 @@ from worker.platforms.meet.video_sources import MeetVideoSources
 from worker.platforms.teams import chat_messages as teams_chat
 from worker.platforms.teams import link as teams_link
 from worker.platforms.teams.identification import identified
-from worker.platforms.teams.main_channel import speaking_hints
+from worker.platforms.teams.main_channel import is_video_answer, speaking_hints
 from worker.platforms.teams.roster import TeamsRosterDecoder
 from worker.platforms.teams.signs import PRIVATE as TEAMS_PRIVATE
 from worker.platforms.teams.video_sources import TeamsVideoSources
@@ -76,7 +76,8 @@ class PlatformEntry:
     registered bot's token to an address, None: the platform knows none. ``longest_alone`` is the seconds after which the
     platform asks one who is alone in a call whether to go on, and ends it for them where they do not answer; None: not known
     to. ``is_roster_push`` tells the messages by which the platform pushes its roster; None: it pushes none that can go missing
-    by themselves. ``open_video_sources`` makes what tells whose video each receiver shows.
+    by themselves. ``open_video_sources`` makes what tells whose video each receiver shows. ``is_video_answer`` tells the
+    messages by which the platform says that a receiver shows another source from now on; None: it says so by tracks alone.
     """
 
     title: str
@@ -96,6 +97,7 @@ class PlatformEntry:
     longest_alone: float | None
     is_roster_push: Callable[[TapeEvent], bool] | None
     open_video_sources: Callable[[], VideoSources]
+    is_video_answer: Callable[[TapeEvent], bool] | None
 
 
 PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
@@ -118,6 +120,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             longest_alone=MEET_LONGEST_ALONE,
             is_roster_push=is_roster_push,
             open_video_sources=MeetVideoSources,
+            is_video_answer=None,
         ),
         Platform.MICROSOFT_TEAMS: PlatformEntry(
             title="Microsoft Teams",
@@ -137,6 +140,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             longest_alone=None,
             is_roster_push=None,
             open_video_sources=TeamsVideoSources,
+            is_video_answer=is_video_answer,
         ),
     }
 )

@@ -35,6 +35,7 @@ from worker.recording.cpu_meter import CpuMeter
 from worker.recording.deafness_watch import DeafnessWatch
 from worker.recording.errands import Errands
 from worker.recording.interruptions import Interruptions
+from worker.recording.key_frame_requests import KeyFrameRequests
 from worker.recording.observer import RecordingObserver
 from worker.recording.outcome import RecordingOutcome, RecordingRequest
 from worker.recording.pause_gate import PauseGate
@@ -229,12 +230,10 @@ class _Session:
         )
         self._ticker = Ticker(clock, self._write)
         gate.observers.append(self._ticker.observe)
-        recorder.observers += [
-            self._call_loop.observe,
-            self._ticker.observe,
-            observer.event,
-            self._follow_video,
-        ]
+        recorder.observers += [self._call_loop.observe, self._ticker.observe, observer.event]
+        if request.separate_video:
+            self._key_frames = KeyFrameRequests(platform.is_video_answer)
+            recorder.observers.append(self._follow_video)
         self._ending: Ending | None = None
         self._cpu_meter: CpuMeter | None = None
         self._updates: asyncio.Task[None] | None = None
@@ -364,6 +363,14 @@ class _Session:
         else:
             self._gate.open(at)
 
+    def _follow_video(self, event: TapeEvent) -> None:
+        due = self._key_frames.observe(event, self._clock())
+        due |= isinstance(event, PageFault) and event.where == VIDEO_GOES_ON
+        # A page may send any number of what asks for one: it gets one request at a time.
+        if due and self._recorder.begun and self._ending is None and not self._requests:
+            logger.info("key frames are requested: video came that cannot be decoded, or told apart, without")
+            self._request_key_frames()
+
     def _request_key_frames(self) -> None:
         """Of what began before the recording, or before its pause ended, a file of video can hold only what comes after a key
         frame, and senders may send none for minutes."""
@@ -371,11 +378,6 @@ class _Session:
             request = self._try_in_browser("request key frames", self._tap.request_key_frames)
             self._requests.add(task := asyncio.create_task(request))
             task.add_done_callback(self._requests.discard)
-
-    def _follow_video(self, event: TapeEvent) -> None:
-        # A page may send any number of such faults: it gets one request at a time.
-        if isinstance(event, PageFault) and event.where == VIDEO_GOES_ON and not self._requests:
-            self._request_key_frames()
 
     async def _wind_up(self, ending: Ending) -> None:
         self._controls.detach()

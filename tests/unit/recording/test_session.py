@@ -12,6 +12,7 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 
 from tests.support.tape_samples import EPOCH, batch
+from tests.support.video_frames import video_frame
 from worker.browser.injected_scripts import LIVE_LIMITS, TapLimits
 from worker.browser.launch import ChromiumNotFoundError
 from worker.browser.tap import Tap
@@ -33,7 +34,7 @@ from worker.settings import BrowserSettings
 from worker.states import State
 from worker.stems.gate import PLACED_AFTER
 from worker.stems.jitter_buffer import WINDOW_SECONDS
-from worker.tape.events import LONGEST_BATCH, RecordingStarted, TapeEvent
+from worker.tape.events import LONGEST_BATCH, RecordingStarted, TapeEvent, VideoBatch
 
 
 class BrokenTerminal(RecordingObserver):
@@ -126,6 +127,34 @@ async def test_frames_from_before_the_call_was_recognized_count_unless_a_command
         controls.start_recording()
     at = first + 4.0
     assert attempt._meeting_start(at) == (first if counts else at)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_overdue_key_frames_are_requested_of_the_page_while_it_records(
+    begun: bool, tmp_path: Path
+) -> None:
+    async def request_key_frames() -> bool:
+        asked.append(True)
+        return True
+
+    asked: list[bool] = []
+    request = RecordingRequest(
+        bot_id="bot-1",
+        link=parse_link("https://meet.google.com/abc-defg-hij"),
+        output=tmp_path,
+        bot_name="Notes",
+        separate_video=True,
+    )
+    died = asyncio.get_running_loop().create_future()
+    parts: Any = SimpleNamespace(observers=[], begun=begun, died=died, request_key_frames=request_key_frames)
+    clock: Any = lambda: EPOCH + 10  # noqa: E731
+    others = (parts, parts, parts, parts, parts, parts, parts, MediaMonitor(), RecordingObserver(), parts)
+    attempt = session._Session(request, *others, clock)
+    for number in range(3):
+        frame = video_frame(0, EPOCH + number)
+        attempt._follow_video(VideoBatch(1, number, 0, [frame]))
+    await asyncio.gather(*attempt._requests)
+    assert asked == [True] * begun
 
 
 class FakeTap:

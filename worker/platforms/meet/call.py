@@ -26,6 +26,7 @@ from worker.platforms.meet.rules import (
     has_most_tiles,
     is_unanswerable,
     layout_steps,
+    opens_layouts,
     steps,
     view,
 )
@@ -67,6 +68,8 @@ class MeetCall:
         self._observed = meet.OBSERVED_WITH_VIDEO if separate_video else meet.OBSERVED
         self._layout = LayoutKeeper(wanted=separate_video)
         self._layout_failed = False
+        self._layouts_opened = False
+        """Whether the bot has opened the dialog of layouts, which may be open yet."""
 
     async def open(self) -> None:
         """Loads the page, with incoming video off unless it is recorded. Raises CallError where it does not load."""
@@ -92,10 +95,14 @@ class MeetCall:
         now = time.monotonic()
         if self._layout.is_overdue(now):
             await self._end_layout(done=False)
-        to_layout = layout_steps(self._facts) if self._layout.is_active else ()
+        if not self._layout.is_active and meet.LAYOUT.name not in self._facts.elements:
+            self._layouts_opened = False
+        opened = self._layouts_opened
+        to_layout = layout_steps(self._facts, opened=opened) if self._layout.is_active else ()
         step = self._retries.choose(chain(steps(self._facts), to_layout), now)
         if step is None:
             return
+        self._layouts_opened |= opens_layouts(step)
         accepted = await self._driver.perform(step)
         if accepted and asks(step, self._facts) and not self._past.asked:
             logger.info("asked to join by %s", step.selector)
@@ -143,6 +150,8 @@ class MeetCall:
         if done:
             return
         visible = await self._visible()
+        if meet.LAYOUT.name in visible and not self._layouts_opened:
+            return
         if meet.CLOSE_LAYOUT.name in visible:
             await self._driver.perform(Click(meet.CLOSE_LAYOUT.selector))
         elif meet.LAYOUT.name in visible or meet.MENU.name in visible:

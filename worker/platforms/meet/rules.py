@@ -100,11 +100,15 @@ def steps(facts: Facts) -> Iterator[Step]:
         yield Click(button(label))
 
 
-def layout_steps(facts: Facts) -> Iterator[Step]:
-    """The steps to the layout with the most videos, and out of its dialog again. What else asks for an answer comes first."""
+def layout_steps(facts: Facts, *, opened: bool) -> Iterator[Step]:
+    """The steps to the layout with the most videos, and out of its dialog again. What else asks for an answer comes first.
+    ``opened``: the bot has opened the dialog; another with choices, whose words are not known, is left alone.
+    """
     if any(not dialog.layouts for dialog in facts.dialogs):
         return
     if meet.LAYOUT.name in facts.elements:
+        if not opened and _labelled_tiled(facts.layouts) is None:
+            return
         tiled = _tiled(facts.layouts)
         if tiled is not None and not facts.layouts[tiled].chosen:
             yield Click(f'{meet.LAYOUT.selector} >> input[type="radio"] >> nth={tiled}')
@@ -141,13 +145,22 @@ def asks(step: Step, facts: Facts) -> bool:
     return isinstance(step, Click) and step == _joining(facts)
 
 
+def opens_layouts(step: Step) -> bool:
+    """Whether the step opens the dialog of layouts."""
+    return step in (Click(meet.LAYOUT_ITEM.selector), *map(Click, map(button, meet.LAYOUT_ITEM.labels)))
+
+
+def _labelled_tiled(layouts: list[Layout]) -> int | None:
+    """The place of the layout with tiles by its label; None where that is not known."""
+    return next((at for at, layout in enumerate(layouts) if layout.label in meet.TILED.labels), None)
+
+
 def _tiled(layouts: list[Layout]) -> int | None:
     """The place of the layout with tiles; None where it is not known."""
-    labels = [layout.label for layout in layouts]
-    by_label = next((at for at, label in enumerate(labels) if label in meet.TILED.labels), None)
+    by_label = _labelled_tiled(layouts)
     if by_label is not None:
         return by_label
-    return _PLACE_OF_TILED if len(labels) == _LAYOUTS else None
+    return _PLACE_OF_TILED if len(layouts) == _LAYOUTS else None
 
 
 def _missing_tiles(facts: Facts) -> int | None:

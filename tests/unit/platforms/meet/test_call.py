@@ -41,6 +41,7 @@ class LayoutPage(FakePage):
         self.value = 6
         self.presented = 0
         self.takes = takes
+        self.labels = ("Auto", "Tiled", "Spotlight", "Sidebar")
         selectors = {
             "more": meet.MORE_OPTIONS.selector,
             "item": meet.LAYOUT_ITEM.selector,
@@ -79,8 +80,8 @@ class LayoutPage(FakePage):
         dialog = self.open == "dialog"
         shown += [meet.MENU, meet.LAYOUT_ITEM] if self.open == "menu" else []
         shown += [meet.LAYOUT, meet.CLOSE_LAYOUT] if dialog else []
-        labels = ("Auto", "Tiled", "Spotlight", "Sidebar")
-        layouts = [{"label": label, "chosen": (label == "Tiled") == self.tiled} for label in labels]
+        chosen = 1 if self.tiled else 0
+        layouts = [{"label": label, "chosen": at == chosen} for at, label in enumerate(self.labels)]
         return {
             "elements": [sign.name for sign in shown],
             "tiles": 2,
@@ -106,6 +107,23 @@ async def test_a_recording_of_video_chooses_tiles_and_closes_the_dialog(
     await act(meeting, 10)
     assert page.pressed == ["more", "item", "tiled", "close"]
     assert page.slider.filled == [str(meet.MOST_TILES)]
+
+
+async def test_of_dialogs_with_unknown_words_only_the_one_that_the_bot_opened_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(layout_keeper, "SETTLE", 0.0)
+    page = LayoutPage()
+    page.labels = ("a", "b", "c", "d")
+    page.open = "dialog"
+    meeting = call(page, separate_video=True)
+    await act(meeting, 5)
+    await meeting.announce("I record this")
+    assert page.pressed == []
+    page.open = ""
+    meeting = call(page, separate_video=True)
+    await act(meeting, 10)
+    assert page.pressed == ["more", "item", "tiled", "close"]
 
 
 async def test_other_recordings_leave_the_layout_alone(monkeypatch: pytest.MonkeyPatch) -> None:

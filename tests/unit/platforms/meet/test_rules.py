@@ -14,6 +14,7 @@ from worker.platforms.meet.rules import (
     has_most_tiles,
     is_unanswerable,
     layout_steps,
+    opens_layouts,
     steps,
     view,
 )
@@ -556,14 +557,16 @@ def test_steps_lead_through_the_menu_to_the_layout_with_tiles() -> None:
     bar = Facts(elements=frozenset({meet.LEAVE.name, meet.MORE_OPTIONS.name}))
     menu = replace(bar, elements=bar.elements | {meet.LAYOUT_ITEM.name})
     close = Click(meet.CLOSE_LAYOUT.selector)
-    assert list(layout_steps(bar)) == [Click(meet.MORE_OPTIONS.selector)]
-    assert list(layout_steps(menu)) == [Click(meet.LAYOUT_ITEM.selector)]
-    assert list(layout_steps(replace(bar, buttons=["Change layout"]))) == [Click(button("Change layout"))]
+    assert list(layout_steps(bar, opened=True)) == [Click(meet.MORE_OPTIONS.selector)]
+    assert list(layout_steps(menu, opened=True)) == [Click(meet.LAYOUT_ITEM.selector)]
+    assert list(layout_steps(replace(bar, buttons=["Change layout"]), opened=True)) == [
+        Click(button("Change layout"))
+    ]
     radio = f'{meet.LAYOUT.selector} >> input[type="radio"] >> nth=1'
-    assert list(layout_steps(IN_LAYOUTS)) == [Click(radio), close]
+    assert list(layout_steps(IN_LAYOUTS, opened=True)) == [Click(radio), close]
     assert not has_most_tiles(IN_LAYOUTS)
     tiled = replace(IN_LAYOUTS, layouts=chosen(1))
-    assert list(layout_steps(tiled)) == [close]
+    assert list(layout_steps(tiled, opened=True)) == [close]
     assert has_most_tiles(tiled)
 
 
@@ -572,7 +575,7 @@ def test_steps_lead_through_the_menu_to_the_layout_with_tiles() -> None:
 )
 def test_as_many_tiles_are_asked_for_as_are_offered(value: int, most: int, wanted: int | None) -> None:
     facts = replace(IN_LAYOUTS, layouts=chosen(1), slider=Slider(value=value, most=most))
-    moved = [step for step in layout_steps(facts) if isinstance(step, MoveSlider)]
+    moved = [step for step in layout_steps(facts, opened=True) if isinstance(step, MoveSlider)]
     assert moved == ([] if wanted is None else [MoveSlider(meet.LAYOUT_SLIDER.selector, wanted)])
     assert has_most_tiles(facts) == (wanted is None)
 
@@ -580,14 +583,25 @@ def test_as_many_tiles_are_asked_for_as_are_offered(value: int, most: int, wante
 def test_the_layout_with_tiles_is_known_by_its_place_in_other_languages() -> None:
     foreign = [replace(layout, label=label) for layout, label in zip(chosen(3), "abcd", strict=True)]
     radio = f'{meet.LAYOUT.selector} >> input[type="radio"] >> nth=1'
-    assert next(layout_steps(replace(IN_LAYOUTS, layouts=foreign))) == Click(radio)
-    assert list(layout_steps(replace(IN_LAYOUTS, layouts=foreign[:3]))) == [Click(meet.CLOSE_LAYOUT.selector)]
+    assert next(layout_steps(replace(IN_LAYOUTS, layouts=foreign), opened=True)) == Click(radio)
+    assert list(layout_steps(replace(IN_LAYOUTS, layouts=foreign[:3]), opened=True)) == [
+        Click(meet.CLOSE_LAYOUT.selector)
+    ]
+
+
+def test_a_dialog_that_the_bot_did_not_open_is_left_alone_unless_its_words_are_known() -> None:
+    foreign = [replace(layout, label=label) for layout, label in zip(chosen(3), "abcd", strict=True)]
+    assert list(layout_steps(replace(IN_LAYOUTS, layouts=foreign), opened=False)) == []
+    assert list(layout_steps(IN_LAYOUTS, opened=False)) == list(layout_steps(IN_LAYOUTS, opened=True))
+    assert opens_layouts(Click(meet.LAYOUT_ITEM.selector))
+    assert opens_layouts(Click(button("Change layout")))
+    assert not opens_layouts(Click(meet.CLOSE_LAYOUT.selector))
 
 
 def test_what_asks_for_an_answer_comes_before_the_layout() -> None:
     asked = Dialog(text="Are you still there?", buttons=["Stay in the call", "Leave now"])
     facts = replace(IN_LAYOUTS, dialogs=[*IN_LAYOUTS.dialogs, asked])
-    assert list(layout_steps(facts)) == []
+    assert list(layout_steps(facts, opened=True)) == []
 
 
 def test_the_dialog_of_layouts_is_no_question() -> None:

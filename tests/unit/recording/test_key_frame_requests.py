@@ -1,0 +1,169 @@
+"""Key frames are asked for where one is overdue, and seldom."""
+
+from __future__ import annotations
+
+import tracemalloc
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.video_frames import video_answer, video_frame, video_request, video_track
+from worker.platforms.teams.main_channel import is_video_answer
+from worker.recording.key_frame_requests import (
+    DOUBTFUL,
+    EVERY,
+    MOST_RECEIVERS,
+    MOST_REQUESTS,
+    PATIENCE,
+    KeyFrameRequests,
+)
+from worker.tape.events import DocumentClosed, TapeEvent, Tick, VideoBatch
+
+FPS = 10
+
+
+class Watched:
+    """The events of a recording in order; ``asked`` are the times of the requests."""
+
+    def __init__(self) -> None:
+        self._requests = KeyFrameRequests(is_video_answer)
+        self._sequence = 0
+        self.asked: list[float] = []
+
+    def tell(self, event: TapeEvent, at: float) -> None:
+        if self._requests.observe(event, at):
+            self.asked.append(round(at, 2))
+
+    def show(self, start: float, end: float, *, keys: tuple[float, ...] = (), receiver: int = 0) -> None:
+        """Frames of a receiver, FPS a second; the first after each of ``keys`` is a key frame."""
+        waiting = sorted(keys)
+        for number in range(round((end - start) * FPS)):
+            at = start + number / FPS
+            key = bool(waiting) and waiting[0] <= at
+            if key:
+                waiting.pop(0)
+            batch = VideoBatch(1, self._sequence, 0, [video_frame(receiver, at, key=key)])
+            self._sequence += 1
+            self.tell(batch, at + 0.05)
+
+    def lose_batch(self) -> None:
+        self._sequence += 1
+
+
+def test_a_stream_that_goes_on_brings_no_request() -> None:
+    watched = Watched()
+    watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)
+    watched.show(1, 30, keys=(1, 20))
+    watched.tell(video_track(0, "s1", slot="5", at=30), 30)
+    watched.show(30, 60)
+    assert watched.asked == []
+
+
+def test_an_answer_shortly_after_a_key_frame_brings_a_request() -> None:
+    """It may have been of the former source, so all that follows is nobody's."""
+    watched = Watched()
+    watched.show(1, 10, keys=(1, 9.5))
+    watched.tell(video_request(5, 202, 1, at=9.2), 9.9)
+    watched.tell(video_answer(1, at=9.9), 10)
+    watched.show(10, 12)
+    assert watched.asked == [pytest.approx(9.9 + PATIENCE, abs=0.2)]
+    watched.show(12, 60, keys=(12,))
+    assert len(watched.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "later"),
+    [(9.9 - DOUBTFUL - 0.5, 60.0), (9.5, 10.2)],
+    ids=["a key frame long before", "a key frame after it"],
+)
+def test_an_answer_that_leaves_no_doubt_brings_none(key: float, later: float) -> None:
+    watched = Watched()
+    watched.show(1, 10, keys=(1, key))
+    watched.tell(video_answer(1, at=9.9), 10)
+    watched.show(10, 20, keys=(later,))
+    assert watched.asked == []
+
+
+def test_another_track_without_a_key_frame_brings_a_request() -> None:
+    watched = Watched()
+    watched.tell(video_track(0, "s1", at=0.9), 0.9)
+    watched.show(1, 5, keys=(1,))
+    watched.tell(video_track(0, "s2", at=4.9), 5)
+    watched.show(5, 8)
+    assert len(watched.asked) == 1
+    other = Watched()
+    other.tell(video_track(0, "s1", at=0.9), 0.9)
+    other.show(1, 5, keys=(1,))
+    other.tell(video_track(0, "s2", at=4.9), 5)
+    other.show(5, 20, keys=(5.1,))
+    assert other.asked == []
+    overtaken = Watched()
+    overtaken.tell(video_track(0, "s1", at=0.9), 0.9)
+    overtaken.show(1, 5, keys=(1, 4.7))
+    overtaken.tell(video_track(0, "s2", at=4.6), 5)
+    overtaken.show(5, 20)
+    assert overtaken.asked == []
+
+
+def test_missing_batches_bring_a_request_unless_the_key_frame_comes_at_once() -> None:
+    watched = Watched()
+    watched.show(1, 5, keys=(1,))
+    watched.lose_batch()
+    watched.show(5, 20, keys=(5,))
+    assert watched.asked == []
+    watched.lose_batch()
+    watched.show(20, 22)
+    assert len(watched.asked) == 1
+
+
+def test_a_receiver_without_frames_brings_no_request() -> None:
+    watched = Watched()
+    watched.show(1, 5, keys=(1, 4.8))
+    watched.tell(video_answer(1, at=5), 5)
+    for at in range(6, 60):
+        watched.tell(Tick(at=at, wall=at, elapsed=at), at)
+    assert watched.asked == []
+
+
+def test_a_sender_that_sends_none_is_asked_a_few_times() -> None:
+    watched = Watched()
+    watched.show(1, 100)
+    assert len(watched.asked) == MOST_REQUESTS
+    assert all(later - sooner >= EVERY for sooner, later in pairwise(watched.asked))
+    watched.tell(DocumentClosed(at=100, document=1), 100)
+    watched.show(100, 101)
+    assert len(watched.asked) == MOST_REQUESTS
+
+
+def test_a_hostile_page_does_not_fill_the_memory() -> None:
+    requests = KeyFrameRequests(None)
+    tracemalloc.start()
+    try:
+        for number in range(5 * MOST_RECEIVERS):
+            requests.observe(VideoBatch(number, 0, 0, [video_frame(number, number)]), number)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert taken < 2 * 1024 * 1024
+
+
+TIMES = st.floats(0, 50)
+EVENTS = st.one_of(
+    st.builds(video_track, st.integers(0, 2), st.sampled_from(["", "s1", "s2"]), at=TIMES),
+    st.builds(video_answer, st.integers(0, 3), at=TIMES),
+    st.builds(
+        lambda number, at, key: VideoBatch(1, number, 0, [video_frame(number % 3, at, key=key)]),
+        st.integers(0, 9),
+        TIMES,
+        st.booleans(),
+    ),
+)
+
+
+@given(st.lists(st.tuples(EVENTS, TIMES)))
+def test_requests_are_apart(events: list[tuple[TapeEvent, float]]) -> None:
+    requests = KeyFrameRequests(is_video_answer)
+    asked = [at for event, at in sorted(events, key=lambda pair: pair[1]) if requests.observe(event, at)]
+    assert all(later - sooner >= EVERY for sooner, later in pairwise(asked))
