@@ -161,15 +161,15 @@ class VideoReordering:
         """Takes a frame from before the timestamps began anew."""
         place = (_nearest(frame.timestamp, former.newest), frame.spatial)
         same = self._before_restart[former.begin :]
-        if any(each[:2] == place for each in same):
+        index = bisect_left(same, place)
+        if same[index : index + 1] and same[index][:2] == place:
             self.repeated += 1
         elif self._last is not None or (former.last is not None and place <= former.last):
             self.late += 1
             self._lacks |= bool(same)
         else:
-            self._number += 1
-            insort(same, OrderedFrame(*place, self._number, frame, arrival, logged, False, arrival))
-            self._before_restart[former.begin :] = same
+            ordered = OrderedFrame(*place, frame, arrival, logged, False, arrival)
+            self._before_restart.insert(former.begin + index, ordered)
             self.waiting_bytes += len(frame.payload)
 
     def _unwrapped(self, timestamp: int) -> int:
