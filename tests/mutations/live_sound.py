@@ -20,8 +20,8 @@ LIVE_SOUND: Final = (
     _mutation(
         "packets in sequence wait live",
         "worker/streaming/prompt_placement.py",
-        "pending[0].sequence == self._released_sequence + 1 or ",
-        "",
+        "        while pending and (pending[0].due <= limit or self._goes_on(pending[0], now)):",
+        "        while pending and pending[0].due <= limit:",
         SOUND,
     ),
     _mutation(

@@ -96,8 +96,8 @@ async def test_one_that_takes_longer_than_its_limit_stays_with_a_warning(
             await asyncio.get_running_loop().create_future()
 
     manifest = await transcode_videos(shown(tmp_path, VP8, AV1), tmp_path, stuck_at_vp8, threading.Event())
-    assert "video/vp8_0.webm is not transcoded: it takes longer than 0 s" in caplog.text
-    assert contents(tmp_path) == {"av1_0.mp4": b"h264 of av1", "vp8_0.webm": b"vp8"}
+    assert f"{VP8.url} is not transcoded: it takes longer than 0 s" in caplog.text
+    assert contents(tmp_path) == {AV1_MP4.filename: b"h264 of av1", VP8.filename: b"vp8"}
     assert manifest.recording.warnings == ["A video file could not be transcoded to MP4: as sent."]
 
 
