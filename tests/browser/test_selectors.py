@@ -169,7 +169,7 @@ OF_LAYOUTS = {
     ),
     *(sign.name for sign in (teams.VIEW, teams.GALLERY, teams.SHARED)),
 }
-"""Signs of a call with video: tests/browser/test_layout.py has the bot press the menus. None of the states here shows a screen."""
+"""Signs of a call with video: tests/browser/test_layout.py has the bot press the menus. No state here shows a screen."""
 
 CONNECTION = {"encodedAudio": False, "signalling": "offer", "channels": {}}
 PRE_JOIN = {"type": "pre_join", "signedIn": False, "label": "Ask to join", "tips": []}
