@@ -18,7 +18,7 @@ from fixtures.replica.truth import read_truth
 from tests.support.fault_proxy import Fault, fault_proxy
 from tests.support.kills import conversation, kill_and_finish, recording_for
 from tests.support.record_process import chromium_of, meeting
-from tests.support.truth_check import assert_matches_truth
+from tests.support.truth_check import TRANSIT_SECONDS, assert_matches_truth
 from tests.support.worker_process import Cloud, Worker, cloud
 from worker.jobs.streams import streams_of
 from worker.manifest.schema import Announcement, Manifest
@@ -235,7 +235,7 @@ async def test_a_dead_chromium_is_restarted_once(aws: Cloud, tmp_path: Path) -> 
     assert isinstance(manifest.recording.parts, list)
     assert [part.ended_reason for part in manifest.recording.parts] == ["browser_died", "meeting_ended"]
     bot = aws.save(tmp_path / "bot")
-    assert_matches_truth(bot, manifest, read_truth(tmp_path / "truth.jsonl"), [killed], max_lost=0.5)
+    assert_matches_truth(bot, manifest, read_truth(tmp_path / "truth.jsonl"), [killed], TRANSIT_SECONDS)
     assert (bot / "attempts/0001/failure/log.txt").read_text().count("browser_died") >= 1
 
 

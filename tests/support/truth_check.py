@@ -13,13 +13,14 @@ import av
 from fixtures.replica.comparison.recording import SAMPLE_RATE, read_stem
 from fixtures.replica.truth import Truth, TruthPacket, reached
 from worker.manifest.schema import Manifest, RecordedPart, Segment
+from worker.tape.events import LONGEST_BATCH
 
 PLACE_TOLERANCE: Final = 0.020
 """The maximum distance of a packet from its intended place, in seconds, in addition to the replica's own lateness."""
 
 
-TRANSIT_SECONDS: Final = 0.3
-"""Maximum seconds from sending to the tape: a page collects frames for 0.1 s."""
+TRANSIT_SECONDS: Final = LONGEST_BATCH + 0.15
+"""Maximum seconds from sending to the tape: a page collects frames for LONGEST_BATCH, and a busy machine needs a while."""
 
 KILL_SECONDS: Final = 1.5
 """A kill takes so long on a busy machine: until then the killed Chromium may open its connection. The next one needs longer."""
