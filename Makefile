@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-queue demo-live serve test lint bench chaos fuzz outcomes image mutate
 
-# Images of Python set it. The tests start hundreds of processes, each of which would compile the same modules again.
+# Images of Python set it. Each process would compile the same modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 # The number of parallel other tests. Many of them wait for servers, other processes and due times.
@@ -91,6 +91,7 @@ image: ## Build the image with docker, from its base image's present digest
 
 # Compiled files are told apart by size and second, which two mutations may share.
 mutate: export PYTHONDONTWRITEBYTECODE = 1
+mutate: export TESTS_WITHOUT_BYTECODE = 1
 mutate: ## Put faults into the code on purpose, and show which tests notice
 	@scripts/setup-development
 	@.venv/bin/python -m tests.mutations.run
