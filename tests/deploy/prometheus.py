@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -56,10 +56,33 @@ def dashboard_queries(over: str = "5m") -> dict[str, str]:
     return queries
 
 
-def write_rules(path: Path, interval: str | None = None) -> None:
-    """The rules as Prometheus reads them from a file; ``interval`` in place of every group's own."""
-    groups = [group | {"interval": interval or group["interval"]} for group in GROUPS]
+def write_rules(path: Path, interval: str | None = None, alerts: Collection[str] | None = None) -> None:
+    """The rules as Prometheus reads them from a file; ``interval`` in place of every group's own.
+
+    ``alerts``: only these, and what they ask for. promtool takes its time for each rule at each step, whether asked or not.
+    """
+    needed = {*alert_queries(), *recorded_queries()} if alerts is None else _with_what_they_ask_for(alerts)
+    groups = [
+        group
+        | {
+            "interval": interval or group["interval"],
+            "rules": [rule for rule in group["rules"] if (rule.get("alert") or rule["record"]) in needed],
+        }
+        for group in GROUPS
+    ]
     path.write_text(json.dumps({"groups": groups}), "utf-8")
+
+
+def _with_what_they_ask_for(alerts: Collection[str]) -> set[str]:
+    """``alerts``, and the names of all series that they need recorded."""
+    needed = set(alerts)
+    waiting = [alert_queries()[alert] for alert in alerts]
+    while waiting:
+        expression = waiting.pop()
+        found = {name: query for name, query in recorded_queries().items() if name in expression}
+        waiting += [query for name, query in found.items() if name not in needed]
+        needed |= found.keys()
+    return needed
 
 
 class Prometheus:

@@ -117,7 +117,7 @@ def fired(pods: Sequence[Pod], until: float, expected: Mapping[str, bool], folde
     """None if each alert that ``expected`` names fired within ``until`` seconds as it says; else promtool's answer."""
     assert set(expected) <= set(alert_queries())
     folder.mkdir(parents=True, exist_ok=True)
-    write_rules(folder / "rules.json")
+    write_rules(folder / "rules.json", alerts=expected)
     tests: dict[str, Any] = {
         "rule_files": ["rules.json"],
         "evaluation_interval": "15s",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+
+import yaml
 
 from tests.deploy.prometheus import DASHBOARD, RULES, alert_queries, recorded_queries, write_rules
 from tests.deploy.tools import ROOT, one, run, tool
@@ -18,10 +21,19 @@ def test_promtool_accepts_the_rules(tmp_path: Path) -> None:
 
 
 def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
-    """tests/deploy/rules_test.yaml says when."""
-    write_rules(tmp_path / "rules.json")
-    (tmp_path / "rules_test.yaml").write_text(UNIT_TESTS.read_text("utf-8"), "utf-8")
-    run(tool("promtool"), "test", "rules", "rules_test.yaml", cwd=tmp_path)
+    """tests/deploy/rules_test.yaml says when. Each of its tests has only the rules that it is about."""
+    document = yaml.safe_load(UNIT_TESTS.read_text("utf-8"))
+    files = []
+    for number, test in enumerate(document["tests"]):
+        rules = f"rules-{number}.json"
+        alerts = {check["alertname"] for check in test.get("alert_rule_test", [])}
+        write_rules(tmp_path / rules, alerts=alerts or None)
+        files.append(f"test-{number}.json")
+        (tmp_path / files[-1]).write_text(
+            json.dumps(document | {"rule_files": [rules], "tests": [test]}), "utf-8"
+        )
+    assert files
+    run(tool("promtool"), "test", "rules", *files, cwd=tmp_path)
 
 
 def test_every_alert_is_unit_tested() -> None:
