@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from worker.server.keys import Keys, key_sha256
 from worker.server.links import Links
 from worker.server.metrics import ServerMetrics
 from worker.server.rate_limits import RateLimits
-from worker.server.request_log import Network
+from worker.server.request_log import AsgiApp, Network
 from worker.server.services import Services
 from worker.server.url_checks import UrlChecks
 from worker.server.wrong_keys import WrongKeys
@@ -141,7 +142,12 @@ class Api:
             wrong_keys=WrongKeys(lambda: self.steady),
             url_checks=UrlChecks(UrlGuard(resolve=resolve)),
         )
-        self.app = build_app(self.services, self.desk, trusted)
+        self._trusted = trusted
+
+    @cached_property
+    def app(self) -> AsgiApp:
+        """Made when it is first asked for, which takes 0.2 s: many tests go without."""
+        return build_app(self.services, self.desk, self._trusted)
 
     def write_keys(self, *workspaces: dict[str, Any]) -> None:
         self.keys_file.write_text(json.dumps(workspaces))
