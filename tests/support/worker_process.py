@@ -59,8 +59,6 @@ class Cloud:
         self.store = S3Store(s3_of(embedded.aws), embedded.bucket, retry=retry)
         sqs = sqs_of(embedded.aws)
         self.jobs = JobsQueue(sqs, embedded.jobs_url, retry=retry)
-        self._events_queue = JobsQueue(sqs, embedded.events_url, retry=retry)
-        self._dead_letters = JobsQueue(sqs, embedded.dead_letters_url, retry=retry)
         self._events: list[Event] = []
 
     @property
@@ -79,7 +77,7 @@ class Cloud:
 
     def events(self) -> list[Event]:
         """All events so far, in the order in which they were received."""
-        self._events += [msgspec.json.decode(body) for body in _drain(self._events_queue)]
+        self._events += [msgspec.json.decode(body) for body in self._drain(self.embedded.events_url)]
         return self._events
 
     def event_names(self) -> list[str]:
@@ -90,7 +88,25 @@ class Cloud:
         return [msgspec.convert(event, Result) for event in self.events() if event["event"] == "bot.result"]
 
     def dead_letters(self) -> list[str]:
-        return _drain(self._dead_letters)
+        return self._drain(self.embedded.dead_letters_url)
+
+    def _drain(self, url: str) -> list[str]:
+        """The bodies of all messages that wait; ten with each request, as there are hundreds of events."""
+        sqs = sqs_of(self.embedded.aws)
+        bodies = []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0).get(
+            "Messages"
+        ):
+            deleted = sqs.delete_message_batch(
+                QueueUrl=url,
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+                    for number, message in enumerate(messages)
+                ],
+            )
+            assert not deleted.get("Failed")
+            bodies += [message["Body"] for message in messages]
+        return bodies
 
     def waiting_jobs(self) -> int:
         """The number of jobs on the queue, visible or not."""
@@ -292,11 +308,3 @@ class Worker:
         self.send_kill()
         out, _ = await self.process.communicate()
         print(out.decode(), self.log, "(killed)", sep="\n")
-
-
-def _drain(queue: JobsQueue) -> list[str]:
-    bodies = []
-    while (delivery := queue.receive(0)) is not None:
-        queue.delete(delivery.receipt)
-        bodies.append(delivery.body)
-    return bodies
