@@ -41,6 +41,9 @@ class LiveReceiver:
         self.scheme = "ws"
         self.released = asyncio.Event()
         """Set at the end of the test."""
+        self.answers = asyncio.Event()
+        """While it is not set, no upgrade is answered."""
+        self.answers.set()
         self.tasks: set[asyncio.Task[None]] = set()
         """Of connections."""
 
@@ -51,8 +54,9 @@ class LiveReceiver:
     def named(self, name: str, path: str = "/live") -> str:
         return f"{self.scheme}://{name}:{self.port}{path}"
 
-    def answer(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def answer(self, connection: ServerConnection, request: Request) -> Response | None:
         self.upgrades.append(request)
+        await self.answers.wait()
         if self.status == 101:
             return None
         headers = Headers({"Content-Length": "0", "Connection": "close"})

@@ -1,0 +1,189 @@
+"""Whatever a live consumer does, the recording is the same to the byte, and those beside it hear everything."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from math import inf
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pytest
+
+from fixtures.replica.scenario import Participant, Scenario
+from tests.support.bad_consumers import BAD, Bad, Consuming, Trouble, good
+from tests.support.live_driving import recut
+from tests.support.live_recordings import THREADS, LiveRecording, record
+from tests.support.plan_tapes import logged_plan_tape
+from tests.support.stepped_loop import run_stepped
+from worker.contracts.live_received import Happened, LeftOut, OpusPacket, Sound, read_text
+from worker.settings import LiveOptions
+from worker.tape.codec import LoggedEvent
+
+SINCE: Final = 4.0
+"""Seconds of the meeting after which consumers are bad, for a minute."""
+
+SECONDS: Final = 72.0
+
+RATE: Final = 16_000
+
+CALL: Final = Scenario(
+    title="somebody always speaks, sometimes three at once; one leaves and comes back, one is renamed",
+    duration=SECONDS,
+    participants=[
+        Participant(name="Ada Ray", voice="aria", csrc=7001, host=True,
+                    says=[(start, start + 6.0) for start in np.arange(0.5, 66.0, 9.0).tolist()],
+                    renames=[(30.0, "Ada Roy")]),
+        Participant(name="Ben Oak", voice="bruno", csrc=7002,
+                    says=[(start, start + 5.0) for start in np.arange(5.0, 66.0, 9.0).tolist()],
+                    mutes=[(46.2, 49.6)]),
+        Participant(name="Cleo Fir", voice="chiara", csrc=7003, says=[(2.0, 4.0), (8.0, 11.0)], leaves=40.0),
+        Participant(name="Cleo Fir", voice="chiara", csrc=7004, says=[(52.0, 54.0), (66.0, 70.0)], joins=50.0),
+    ],
+)  # fmt: skip
+
+LATE: Final = 0.5
+"""Seconds that an attempt may take from the meeting's end on: nobody waits for a consumer."""
+
+MOST_QUEUED: Final = 0.15
+"""Of all that is sent to a consumer, which may wait at once: 5 s of sound of 72 s are 0.07."""
+
+
+class Heard:
+    """What a consumer got: each participant's packets, samples and events, and the seconds that it was told it missed."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.packets: defaultdict[str, list[tuple[float, bytes]]] = defaultdict(list)
+        self.events: list[tuple[str, str, str | None, float]] = []
+        self.gaps: list[LeftOut] = []
+        self.pcm: defaultdict[str, dict[int, bytes]] = defaultdict(dict)
+        self.bytes = sum(map(len, texts))
+        for text in texts:
+            match received := read_text(text):
+                case OpusPacket():
+                    self.packets[received.who.id].append((received.relative, received.payload))
+                case Sound():
+                    assert received.relative is not None
+                    start = round(received.relative * RATE)
+                    self.pcm[received.who.id][start] = received.pcm
+                case Happened():
+                    self.events.append(
+                        (received.action, received.who.id, received.who.name, received.relative)
+                    )
+                case LeftOut():
+                    self.gaps.append(received)
+                case _:
+                    raise AssertionError(text)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Of PCM, by participant."""
+        return {who: round(sum(map(len, chunks.values())) / 2 / RATE, 3) for who, chunks in self.pcm.items()}
+
+    def from_on(self, at: float) -> tuple[dict[str, list[tuple[float, bytes]]], list[object]]:
+        """The packets and events that belong there or later."""
+        late = {who: [each for each in packets if each[0] >= at] for who, packets in self.packets.items()}
+        return (
+            {who: packets for who, packets in late.items() if packets},
+            [event for event in self.events if event[-1] >= at],
+        )
+
+
+@pytest.fixture(scope="module")
+def events() -> list[LoggedEvent]:
+    return list(recut(LoggedEvent(logged, event) for event, logged in logged_plan_tape(CALL)))
+
+
+@pytest.fixture(scope="module")
+def alone(events: list[LoggedEvent], tmp_path_factory: pytest.TempPathFactory) -> LiveRecording:
+    """The recording without any consumer."""
+    return run_stepped(record(tmp_path_factory.mktemp("alone"), events), THREADS)
+
+
+@pytest.fixture(scope="module")
+def with_good(events: list[LoggedEvent], tmp_path_factory: pytest.TempPathFactory) -> LiveRecording:
+    """The recording with one consumer that reads everything."""
+    folder = tmp_path_factory.mktemp("good")
+    return run_stepped(record(folder, events, lambda _: [good(Trouble(inf, inf))]), THREADS)
+
+
+def assert_same_files(recording: LiveRecording, alone: LiveRecording) -> None:
+    assert recording.files.keys() == alone.files.keys()
+    different = [path for path, data in recording.files.items() if data != alone.files[path]]
+    assert not different
+
+
+def assert_hears_everything(heard: Heard, with_good: LiveRecording) -> None:
+    whole = Heard(with_good.texts[0])
+    assert heard.packets == whole.packets
+    assert heard.events == whole.events
+    assert heard.seconds == whole.seconds
+    assert not heard.gaps
+
+
+def test_a_consumer_changes_nothing_of_a_recording(alone: LiveRecording, with_good: LiveRecording) -> None:
+    assert_same_files(with_good, alone)
+    kinds = {Path(path).suffix for path in alone.files}
+    assert {".mcap", ".webm", ".wav", ".json"} <= kinds
+    assert sum(path.startswith("recording/tape/") for path in alone.files) > SECONDS / 10
+    heard = Heard(with_good.texts[0])
+    spoken = sum(end - start for person in CALL.participants for start, end in person.says)
+    assert sum(map(len, heard.packets.values())) >= 0.95 * spoken / 0.02
+    assert not heard.gaps
+    assert {action for action, *_ in heard.events} >= {"join", "leave", "update", "speech_on", "speech_off"}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+def test_a_bad_consumer_costs_neither_the_recording_nor_others_and_is_told_what_it_lost(
+    bad: Bad, events: list[LoggedEvent], alone: LiveRecording, with_good: LiveRecording, tmp_path: Path
+) -> None:
+    def consumers(zero: float) -> list[Consuming]:
+        trouble = Trouble(zero + SINCE, zero + SINCE + bad.seconds)
+        return [bad.open(trouble), good(trouble)]
+
+    recording = run_stepped(record(tmp_path, events, consumers), THREADS)
+    assert_same_files(recording, alone)
+    assert recording.left_after < LATE
+    theirs, others = map(Heard, recording.texts)
+    assert_hears_everything(others, with_good)
+    assert recording.states.count((0, "running")) == 1
+    assert recording.states[-2:] in ([(0, "done"), (1, "done")], [(1, "done"), (0, "done")])
+
+    assert recording.most_queued <= MOST_QUEUED * others.bytes
+    back = SINCE + bad.seconds
+    if theirs.packets:
+        assert theirs.from_on(back) == others.from_on(back), "it has recovered"
+        assert bool(theirs.gaps) == bad.loses
+    else:
+        assert theirs.events == others.events
+
+
+@pytest.mark.parametrize("connections", ["endpoint", "participant"])
+def test_ten_bad_consumers_of_twenty_cost_neither_the_recording_nor_the_good_ones(
+    connections: str,
+    events: list[LoggedEvent],
+    alone: LiveRecording,
+    with_good: LiveRecording,
+    tmp_path: Path,
+) -> None:
+    """Half of the bad ones are still bad at the end."""
+
+    def consumers(zero: float) -> list[Consuming]:
+        opened = []
+        for number, bad in enumerate([*BAD.values()][:10]):
+            until = inf if number % 2 else zero + SINCE + bad.seconds
+            opened += [bad.open(Trouble(zero + SINCE, until)), good(Trouble(inf, inf))]
+        return opened
+
+    options = LiveOptions(allow_plain=True, connections=connections)  # type: ignore[arg-type]
+    recording = run_stepped(record(tmp_path, events, consumers, options), THREADS)
+    assert_same_files(recording, alone)
+    assert recording.left_after < LATE
+    for texts in recording.texts[1::2]:
+        heard = Heard(texts)
+        if connections == "endpoint":
+            assert_hears_everything(heard, with_good)
+        else:
+            assert heard.packets == Heard(with_good.texts[0]).packets
+    assert recording.most_queued <= 10 * MOST_QUEUED * Heard(recording.texts[1]).bytes
