@@ -195,9 +195,8 @@ async def record(
         await sessions.ended()
         await sessions.close(wait=False)
         texts = [each.texts for each in consumers]
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     return LiveRecording(
-        files | store.objects, texts, reports.states, call.most_late, left_after, queues.most
+        _files(folder) | store.objects, texts, reports.states, call.most_late, left_after, queues.most
     )
 
 
@@ -210,3 +209,7 @@ def _endpoint(consumer: Consumer, number: int) -> LiveEndpoint:
         url=consumer.url,
         events=(AUDIO_SEPARATE, AUDIO_MIXED, AUDIO_OPUS, *EVENTS) if is_socket else EVENTS,
     )
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -17,6 +17,7 @@ MODULES: Final = sorted(
 )
 PACKAGES: Final = sorted(path.parent for path in WORKER.rglob("__init__.py"))
 OF_NO_MODULE: Final = {
+    "jobs/test_bad_consumers.py",
     "rendering/test_fuzzed_tapes.py",
     "rendering/test_golden_tapes.py",
     "server/page/test_hostile_visitors.py",
