@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 from unittest.mock import patch
@@ -45,7 +46,7 @@ from worker.settings import BrowserSettings, LiveOptions
 from worker.streaming import websocket_sender
 from worker.streaming.live_queue import LiveQueue, Loss, Message
 from worker.tape.codec import LoggedEvent
-from worker.tape.events import RecordingEnded
+from worker.tape.events import RecordingStarted
 from worker.tape.writer import TapeWriter
 
 EVENTS: Final = tuple(f"{PARTICIPANT_EVENTS}{action}" for action in Action)
@@ -59,14 +60,13 @@ PART_SECONDS: Final = 10.0
 
 class LiveRecording(NamedTuple):
     """``files`` are all files of the recording and all objects in the bucket, by path or key. ``texts`` are the messages of
-    each consumer. ``most_late``: how long an event waited for the loop, and ``left_after``: the attempt after its end, in
-    seconds. ``most_queued``: bytes in all queues of sockets at once.
+    each consumer. ``left_after``: seconds of the attempt after the call's end. ``most_queued``: bytes in all queues of sockets
+    at once.
     """
 
     files: dict[str, bytes]
     texts: list[list[str]]
     states: list[tuple[int, str]]
-    most_late: float
     left_after: float
     most_queued: int
 
@@ -80,10 +80,10 @@ class _Reports:
         self.states: list[tuple[int, str]] = []
 
     def announced(self, at: float) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"nothing announces a call that is played, at {at}")
 
     def paused(self, paused: bool) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"nothing pauses a call that is played: {paused}")
 
     def recording_began(self, at: float) -> None:
         self.recording_started_at = self.recording_started_at or at
@@ -118,7 +118,6 @@ class _Call:
     def __init__(self, events: Sequence[LoggedEvent], began: float) -> None:
         self._events = events
         self._began = began
-        self.most_late = 0.0
         self.ended = 0.0
 
     async def attend(
@@ -139,10 +138,7 @@ class _Call:
             recorder.observers.append(observer.event)
             for now, event in self._events:
                 await asyncio.sleep(max(0.0, offset + now - loop.time()))
-                self.most_late = max(self.most_late, loop.time() - offset - now)
                 recorder.take(event)
-                if not isinstance(event, RecordingEnded):
-                    recorder.write_due()
             self.ended = loop.time()
             return RecordingOutcome(
                 ending=Ending(Reason.MEETING_ENDED, "played", now),
@@ -166,7 +162,7 @@ async def record(
     began = loop.time()
     first = events[0].logged
     call, queues, reports = _Call(events, began), _Queues(), _Reports()
-    zero = next(logged for logged, event in events if type(event).__name__ == "RecordingStarted")
+    zero = next(logged for logged, event in events if isinstance(event, RecordingStarted))
     async with AsyncExitStack() as stack:
         consuming = open_consumers(began + zero - first)
         consumers = [await stack.enter_async_context(each) for each in consuming]
@@ -174,7 +170,7 @@ async def record(
         context = context_with(ListSink())
         live = options or LiveOptions(allow_plain=True, connections="endpoint")
         settings = msgspec.structs.replace(context.worker_settings, live=live, allowed_urls=("127.0.0.1",))
-        object.__setattr__(context, "worker_settings", settings)
+        context = replace(context, worker_settings=settings)
         stack.enter_context(patch.object(attempt_module, "attend", call.attend))
         stack.enter_context(
             patch.object(live_sessions, "SteadyClock", lambda: lambda: first + loop.time() - began)
@@ -195,9 +191,7 @@ async def record(
         await sessions.ended()
         await sessions.close(wait=False)
         texts = [each.texts for each in consumers]
-    return LiveRecording(
-        _files(folder) | store.objects, texts, reports.states, call.most_late, left_after, queues.most
-    )
+    return LiveRecording(_files(folder) | store.objects, texts, reports.states, left_after, queues.most)
 
 
 def _endpoint(consumer: Consumer, number: int) -> LiveEndpoint:

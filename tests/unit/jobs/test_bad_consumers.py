@@ -159,6 +159,7 @@ def test_a_bad_consumer_costs_neither_the_recording_nor_others_and_is_told_what_
         assert theirs.events == others.events
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("connections", ["endpoint", "participant"])
 def test_ten_bad_consumers_of_twenty_cost_neither_the_recording_nor_the_good_ones(
     connections: str,
