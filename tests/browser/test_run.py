@@ -16,7 +16,7 @@ import pytest
 from fixtures.replica.server import Replica
 from fixtures.replica.truth import read_truth
 from tests.support.fault_proxy import Fault, fault_proxy
-from tests.support.kills import conversation, kill_and_finish, recording_for
+from tests.support.kills import conversation, kill_and_finish, recorded
 from tests.support.record_process import chromium_of, meeting
 from tests.support.truth_check import TRANSIT_SECONDS, assert_matches_truth
 from tests.support.worker_process import Cloud, Worker, cloud
@@ -109,7 +109,7 @@ async def test_a_job_is_recorded_and_reported_and_a_redelivery_changes_nothing(
 
 
 async def test_two_kills_lose_only_seconds_and_give_one_result(tmp_path: Path) -> None:
-    manifest = await kill_and_finish(tmp_path, [recording_for(4.0), recording_for(3.0)], duration=32.0)
+    manifest = await kill_and_finish(tmp_path, [recorded, recorded], duration=32.0)
     assert manifest is not None
     assert isinstance(manifest.recording.parts, list)
     assert [part.ended_reason for part in manifest.recording.parts][:2] == ["cut_off", "cut_off"]

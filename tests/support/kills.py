@@ -78,6 +78,11 @@ def recording_for(seconds: float) -> Moment:
     return wait
 
 
+async def recorded(aws: Cloud, attempt: int) -> None:
+    """As soon as packets that the attempt recorded are in the bucket, so that a kill leaves something to recover."""
+    await aws.until(lambda: aws.has_recorded(attempt))
+
+
 class Interruption(NamedTuple):
     """``stop`` ends a worker, and waits for its end, once ``moment`` has come."""
 
