@@ -10,7 +10,7 @@ import msgspec
 
 from worker.contracts.live_items import LiveOpus, LivePcm, LivePerson
 from worker.platforms.registry import PLATFORMS, Platform, read_platform
-from worker.streaming.live_sound import DEADLINE, LiveSound, SoundItem
+from worker.streaming.live_sound import DEADLINE, Delivery, LiveSound, SoundItem
 from worker.tape.codec import LoggedEvent
 from worker.tape.events import (
     FrameBatch,
@@ -82,7 +82,7 @@ class LiveDrive:
     def feed(self, event: TapeEvent, logged: float) -> None:
         """Takes the next event."""
         if isinstance(event, FrameBatch):
-            items = self.sound.take(event, logged)
+            items = self.sound.take(Delivery(event, logged))
         elif isinstance(event, VideoBatch):
             return
         else:

@@ -12,7 +12,7 @@ from worker.platforms.registry import PLATFORMS, Platform
 from worker.rendering.meeting_clock import TOLERANCE, MeetingClock
 from worker.roster.roster import Roster
 from worker.streaming.live_people import LivePeople
-from worker.streaming.live_sound import LiveSound, LostSound, SoundItem
+from worker.streaming.live_sound import Delivery, LiveSound, LostSound, SoundItem
 from worker.tape.events import FrameBatch, RecordingEnded, RecordingStarted, TapeEvent, VideoBatch
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class LiveCall:
         if self._ended or isinstance(event, VideoBatch):
             return []
         if isinstance(event, FrameBatch):
-            return self._with_events(partial(self._sound.take, event, logged))
+            return self.frames(Delivery(event, logged))
         out: list[LiveItem] = []
         if isinstance(event, RecordingStarted) and self._clock is None:
             out += self._begin(event, logged)
@@ -87,8 +87,14 @@ class LiveCall:
             out += self._end(at)
         return out
 
+    def frames(self, *deliveries: Delivery) -> list[LiveItem]:
+        """Takes the tape's next batches; returns what they give together."""
+        if self._ended:
+            return []
+        return self._with_events(partial(self._sound.take, *deliveries))
+
     def advance(self, now: float) -> list[LiveItem]:
-        """What is due at ``now`` (Unix seconds) without another event. To be called about every 20 ms."""
+        """What is due at ``now`` (Unix seconds) without another event. To be called some times per second."""
         if self._clock is None or self._ended:
             return []
         out = self._with_events(partial(self._sound.advance, now))

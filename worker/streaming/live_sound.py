@@ -63,6 +63,13 @@ PersonOf: TypeAlias = Callable[[int, float], LivePerson | None]
 SoundItem: TypeAlias = LivePcm | LiveOpus | LiveMix
 
 
+class Delivery(NamedTuple):
+    """Frames that were logged at ``logged``, in Unix seconds."""
+
+    batch: FrameBatch
+    logged: float
+
+
 class LostSound(NamedTuple):
     """Seconds of sound that arrived and are not live: of speakers apart, and of the mix."""
 
@@ -161,8 +168,8 @@ class LiveSound:
         self._lateness = RecentPeak(0.0)
         """How long before what was delivered the sound of the mix begins that comes then, in seconds."""
         self._settled = 0.0
-        self._held: deque[tuple[FrameBatch, float]] = deque()
-        """Frames from before ``begin``, with their log times."""
+        self._held: deque[Delivery] = deque()
+        """Frames from before ``begin``."""
         self._held_frames = 0
         self._resumed: list[float] = []
         """Ends of pauses before ``begin``, in Unix seconds."""
@@ -196,8 +203,8 @@ class LiveSound:
         self._sources.begin(zero)
         for resumed in self._resumed:
             self._intake.note_resumed(resumed - zero)
-        for batch, logged in self._held:
-            self._push(batch, logged, self._clock)
+        for delivery in self._held:
+            self._push(delivery, self._clock)
         self._held.clear()
 
     def observe(self, event: PageEvent | WorkerEvent) -> None:
@@ -209,12 +216,14 @@ class LiveSound:
             else:
                 self._intake.note_resumed(event.at - self._clock.zero)
 
-    def take(self, batch: FrameBatch, logged: float) -> list[SoundItem]:
-        """Takes the tape's next frames, logged at ``logged`` (Unix seconds); returns what can be sent."""
+    def take(self, *deliveries: Delivery) -> list[SoundItem]:
+        """Takes the tape's next frames; returns what can be sent. Batches that are taken together are decoded together."""
         if self._clock is None:
-            self._hold(batch, logged)
+            for delivery in deliveries:
+                self._hold(delivery)
             return []
-        self._push(batch, logged, self._clock)
+        for delivery in deliveries:
+            self._push(delivery, self._clock)
         return self._send(self._clock)
 
     def advance(self, now: float) -> list[SoundItem]:
@@ -239,13 +248,15 @@ class LiveSound:
         """The roster with the owners of sources that are known from captions alone."""
         return self._sources.known(roster)
 
-    def _hold(self, batch: FrameBatch, logged: float) -> None:
-        self._held.append((batch, logged))
-        self._held_frames += len(batch.frames)
-        while self._held and (self._held[0][1] < logged - HELD_SECONDS or self._held_frames > HELD_FRAMES):
-            self._held_frames -= len(self._held.popleft()[0].frames)
+    def _hold(self, delivery: Delivery) -> None:
+        self._held.append(delivery)
+        self._held_frames += len(delivery.batch.frames)
+        oldest = delivery.logged - HELD_SECONDS
+        while self._held and (self._held[0].logged < oldest or self._held_frames > HELD_FRAMES):
+            self._held_frames -= len(self._held.popleft().batch.frames)
 
-    def _push(self, batch: FrameBatch, logged: float, clock: MeetingClock) -> None:
+    def _push(self, delivery: Delivery, clock: MeetingClock) -> None:
+        batch, logged = delivery
         if not batch.frames:
             return
         before = self._deliveries.until.get(batch.document, 0.0)

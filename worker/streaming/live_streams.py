@@ -32,7 +32,7 @@ from worker.streaming.endpoint_state import LiveMetrics, Report
 from worker.streaming.endpoint_stream import INTERNAL_ERROR, EndpointStream, Share
 from worker.streaming.live_call import LiveCall
 from worker.streaming.live_queue import MOST_SOUND_BYTES, SoundBuffer
-from worker.streaming.live_sound import LostSound
+from worker.streaming.live_sound import Delivery, LostSound
 from worker.streaming.sender import Sender, SenderObserver
 from worker.streaming.throttled_connection import MOST_FRAMES as MOST_FRAMES_READ
 from worker.streaming.throttled_connection import ReadBudget
@@ -43,15 +43,15 @@ from worker.tape.events import MOST_FRAMES, FrameBatch, TapeEvent, VideoBatch
 
 logger = logging.getLogger(__name__)
 
-TICK: Final = 0.04
-"""Seconds between two looks for what is due, while there is sound: two thirds of the time that a packet is waited for. What
-arrives is sent at once."""
+GATHER: Final = 0.06
+"""Seconds since the last run for which what arrives waits for what comes after it: two batches of the page go together. What a
+processor works at by itself finds neither its code nor its data in the caches, which costs more than the work."""
 
-IDLE_TICK: Final = 0.1
-"""Seconds between two looks in silence, when little is due: connections of those who muted themselves."""
+TICK: Final = 0.12
+"""Seconds from a run to the next, at most, as something may be due though nothing arrived."""
 
-SOUND_SECONDS: Final = 2.0
-"""After the last packet, for which something may become due."""
+MOST_RUN_FRAMES: Final = 200
+"""Frames that are worked at without a pause, about 20 ms of processor time."""
 
 MOST_WAITING: Final = 10_000
 """Events that wait to be taken, beside MOST_FRAMES of sound: a loop that is that late drops the oldest."""
@@ -75,7 +75,10 @@ class Core(Protocol):
         """What arrived and is not live."""
 
     def event(self, event: TapeEvent, logged: float) -> list[LiveItem]:
-        """Takes the next event."""
+        """Takes the next event that is no FrameBatch."""
+
+    def frames(self, *deliveries: Delivery) -> list[LiveItem]:
+        """Takes the next batches."""
 
     def advance(self, now: float) -> list[LiveItem]:
         """What is due."""
@@ -133,7 +136,6 @@ class LiveStreams:
         self._sleep = sleep
         self._open_core = open_core
         self._new_form = new_form
-        self._always_ticks = options.continuous or any(AUDIO_MIXED in each.events for each in endpoints)
         self._groups: list[_Group] = []
         self._lookups: Lookups | None = None
         self._client: httpx.AsyncClient | None = None
@@ -142,7 +144,8 @@ class LiveStreams:
         """In the inbox."""
         self._has_dropped = False
         self._arrived = asyncio.Event()
-        self._last_sound = float("-inf")
+        self._ran = 0.0
+        """When the last run began, by the loop's clock."""
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -237,17 +240,26 @@ class LiveStreams:
 
     async def _run(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(self.tick):
-                    await self._arrived.wait()
-            except TimeoutError:
-                pass
-            self._arrived.clear()
+            await self._gather()
             while self._inbox:
                 self._take_next()
                 # The recording's work comes between.
                 await asyncio.sleep(0)
             self._advance()
+
+    async def _gather(self) -> None:
+        """Waits until it is time for the next run."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(self._ran + TICK):
+                while True:
+                    await self._arrived.wait()
+                    self._arrived.clear()
+                    if loop.time() >= self._ran + GATHER:
+                        break
+        except TimeoutError:
+            pass
+        self._ran = loop.time()
 
     def _advance(self) -> None:
         now = self._clock()
@@ -257,17 +269,21 @@ class LiveStreams:
             for stream in group.streams:
                 stream.advance(now)
 
-    @property
-    def tick(self) -> float:
-        """Seconds until the next look for what is due."""
-        is_busy = self._always_ticks or self._clock() < self._last_sound + SOUND_SECONDS
-        return TICK if is_busy else IDLE_TICK
-
     def _take_next(self) -> None:
+        """Takes the next event, or the batches that come next."""
         event, logged = self._pop()
-        if isinstance(event, FrameBatch):
-            self._last_sound = logged
-        self._each_core(lambda core: core.event(event, logged))
+        if not isinstance(event, FrameBatch):
+            self._each_core(lambda core: core.event(event, logged))
+            return
+        run, frames = [Delivery(event, logged)], len(event.frames)
+        while self._inbox and frames < MOST_RUN_FRAMES:
+            event, logged = self._inbox[0]
+            if not isinstance(event, FrameBatch):
+                break
+            self._pop()
+            run.append(Delivery(event, logged))
+            frames += len(event.frames)
+        self._each_core(lambda core: core.frames(*run))
 
     def _each_core(self, step: Callable[[Core], list[LiveItem]]) -> None:
         """Sends what ``step`` gives for each core. A core that fails costs its endpoints."""
@@ -311,6 +327,9 @@ class _Ended:
     lost = LostSound(0.0, 0.0)
 
     def event(self, event: TapeEvent, logged: float) -> list[LiveItem]:
+        return []
+
+    def frames(self, *deliveries: Delivery) -> list[LiveItem]:
         return []
 
     def advance(self, now: float) -> list[LiveItem]:
