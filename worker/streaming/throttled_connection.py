@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import DATA_OPCODES, Frame
-from websockets.protocol import Event
+from websockets.protocol import Event, State
 
 MOST_FRAMES: Final = 4_000
 """Frames per second of all endpoints of a recording together: about 0.05 core. An endpoint of 20 may answer each message of
@@ -131,24 +131,20 @@ class ThrottledConnection(ClientConnection):
         return self._frames + len(part) / _FRAME_BYTES
 
     def send_data(self) -> None:
-        """See Connection; writes at the end of this turn of the loop."""
+        """See Connection. While the connection is open, it writes at the end of this turn of the loop."""
         self._unwritten += 1
-        if self._unwritten == 1:
-            self.loop.call_soon(self._write)
-        elif self._unwritten >= _MOST_TOGETHER:
+        if self.protocol.state is not State.OPEN or self._unwritten >= _MOST_TOGETHER:
             self._write()
+        elif self._unwritten == 1:
+            self.loop.call_soon(self._write)
 
     def _write(self) -> None:
         if not self._unwritten:
             return
         self._unwritten = 0
-        chunks = self.protocol.data_to_send()
-        if data := b"".join(chunks):
-            self.transport.write(data)
-        if not all(chunks) and self.transport.can_write_eof():
-            self.transport.write_eof()
-        elif not all(chunks):
-            self.transport.close()
+        if len(self.protocol.writes) > 1 and all(self.protocol.writes):
+            self.protocol.writes = [b"".join(self.protocol.writes)]
+        super().send_data()
 
     def eof_received(self) -> None:
         """See asyncio.Protocol."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
@@ -43,7 +44,7 @@ from worker.delivery.guarded_http import guarded_client
 from worker.platforms.registry import Platform
 from worker.streaming import live_streams
 from worker.streaming.endpoint_state import EndpointState
-from worker.streaming.live_sound import LostSound
+from worker.streaming.live_sound import Delivery, LostSound
 from worker.streaming.live_streams import LiveStreams
 from worker.tape.events import Frame, FrameBatch, RecordingStarted, TapeEvent, Tick
 
@@ -70,6 +71,8 @@ class ScriptedCore:
     def __init__(self, script: list[Step]) -> None:
         self.script = script
         self.events: list[TapeEvent] = []
+        self.runs: list[int] = []
+        """How many batches came together."""
         self.looks = 0
         self.ended = False
         self.lost = LostSound(0.0, 0.0)
@@ -80,6 +83,10 @@ class ScriptedCore:
         if isinstance(items, Exception):
             raise items
         return items
+
+    def frames(self, *deliveries: Delivery) -> list[LiveItem]:
+        self.runs.append(len(deliveries))
+        return [item for each in deliveries for item in self.event(*each)]
 
     def advance(self, now: float) -> list[LiveItem]:
         self.looks += 1
@@ -468,18 +475,42 @@ async def test_an_event_is_only_put_aside_and_the_oldest_are_left_out(
     assert caplog.text.count("too slow") == 1
 
 
-async def test_it_looks_often_while_there_is_sound_and_seldom_in_silence() -> None:
+async def test_batches_go_together_and_each_run_ends_with_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_streams, "MOST_RUN_FRAMES", 100)
+    monkeypatch.setattr(live_streams, "TICK", 0.5)
     async with streaming([endpoint("ws://127.0.0.1/")]) as room:
-        assert room.streams.tick == live_streams.IDLE_TICK
+        core = room.cores[0]
+        await until(lambda: core.looks == 1)
+        for sequence in range(5):
+            room.streams.event(batch(sequence, 30))
+        room.events(1)
+        room.streams.event(batch(5, 30))
+        await until(lambda: core.looks == 2)
+        assert core.runs == [4, 1, 1], "an event keeps its place, and a run has few enough frames"
+
+
+async def test_the_second_batch_is_worked_at_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_streams, "TICK", 30.0)
+    monkeypatch.setattr(live_streams, "GATHER", 0.2)
+    async with streaming([endpoint("ws://127.0.0.1/")]) as room:
+        core = room.cores[0]
         room.streams.event(batch(0, 1))
-        await until(lambda: room.streams.tick == live_streams.TICK)
-        room.clock.now += live_streams.SOUND_SECONDS
-        assert room.streams.tick == live_streams.IDLE_TICK
+        await until(lambda: core.runs == [1])
+        began = time.monotonic()
+        sequence = 1
+        while core.runs == [1]:
+            room.streams.event(batch(sequence, 1))
+            sequence += 1
+            await asyncio.sleep(0.01)
+        assert time.monotonic() - began >= 0.2 - 0.02
+        assert core.runs[1] > 1
+
+
+async def test_what_is_due_is_sent_though_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with streaming([endpoint("ws://127.0.0.1/")]) as room:
         await until(lambda: room.cores[0].looks > 2)
-    async with streaming([endpoint("ws://127.0.0.1/", events=(AUDIO_MIXED,))]) as room:
-        assert room.streams.tick == live_streams.TICK, "the mix goes on in silence"
-    async with streaming([endpoint("ws://127.0.0.1/")], continuous=True) as room:
-        assert room.streams.tick == live_streams.TICK
+        room.streams.event(batch(0, 1))
+        await until(lambda: room.cores[0].runs == [1])
 
 
 async def test_the_mix_and_sound_have_their_length_by_the_rate() -> None:

@@ -27,7 +27,7 @@ from worker.delivery.lookups import MOST_OF_WORKSPACE
 from worker.delivery.url_guard import UrlGuard
 from worker.platforms.registry import Platform
 from worker.streaming.endpoint_state import EndpointState
-from worker.streaming.live_sound import LostSound
+from worker.streaming.live_sound import Delivery, LostSound
 from worker.streaming.live_streams import LiveStreams
 from worker.tape.events import RecordingStarted, TapeEvent
 
@@ -41,6 +41,9 @@ class OneEvent:
 
     def event(self, event: TapeEvent, logged: float) -> list[LiveItem]:
         return [LiveStart(zero=1.0, relative_zero=1.0), LiveEvent(action=Action.JOIN, person=ANNA, at=0.0)]
+
+    def frames(self, *deliveries: Delivery) -> list[LiveItem]:
+        return []
 
     def advance(self, now: float) -> list[LiveItem]:
         return []

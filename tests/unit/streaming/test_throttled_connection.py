@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import cast
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
 
 from worker.streaming.throttled_connection import ReadBudget, ThrottledConnection
 
@@ -58,3 +63,31 @@ async def test_no_more_is_read_than_the_budget_has() -> None:
     elapsed = loop.time() - began
     assert 10 * len(order) <= RATE * (0.1 + elapsed) + 10
     assert len(order) > RATE * 0.1 / 10, "what is due is read"
+
+
+async def test_messages_of_one_turn_of_the_loop_are_few_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[str | bytes] = []
+
+    async def take(connection: ServerConnection) -> None:
+        received.extend([message async for message in connection])
+
+    async with serve(take, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        new_connection = cast("type[ClientConnection]", partial(ThrottledConnection, ReadBudget(RATE)))
+        url = f"ws://127.0.0.1:{port}/"
+        async with connect(url, create_connection=new_connection, compression=None) as connection:
+            write, sizes = connection.transport.write, list[int]()
+
+            def note(data: bytes) -> None:
+                sizes.append(len(data))
+                write(data)
+
+            monkeypatch.setattr(connection.transport, "write", note)
+            for number in range(40):
+                await connection.send(f"message {number}")
+            assert len(sizes) == 2, "16 messages wait at most"
+            await asyncio.sleep(0)
+            assert len(sizes) == 3
+            await connection.send(b"bytes")
+            await connection.close()
+    assert received == [*(f"message {number}" for number in range(40)), b"bytes"]
