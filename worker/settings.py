@@ -101,14 +101,15 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How live streams are sent; all times in seconds.
 
     ``connections``: by Recall.ai's guide a WebSocket for each ``participant`` whose microphone is on, or one for the whole call
-    (``endpoint``). ``reorder_seconds`` is how long a packet is waited for that others overtook. ``buffer_seconds`` of sound are
-    kept for a receiver that is slow or away. ``retries`` of a WebSocket, ``retry_seconds`` apart, and ``webhook_retries`` of a
-    webhook, ``webhook_retry_seconds`` apart, then the endpoint failed. ``signing_secret`` (``whsec_…``) signs requests,
-    None: they are not signed. ``allow_plain``: also to URLs without TLS (``ws://``, ``http://``). ``continuous``: the silence
-    between what a speaker says is sent, too.
+    (``endpoint``). ``batch_seconds`` of sound leave the page at once. ``reorder_seconds`` is how long a packet is waited for
+    that others overtook. ``buffer_seconds`` of sound are kept for a receiver that is slow or away. ``retries`` of a WebSocket,
+    ``retry_seconds`` apart, and ``webhook_retries`` of a webhook, ``webhook_retry_seconds`` apart, then the endpoint failed.
+    ``signing_secret`` (``whsec_…``) signs requests, None: they are not signed. ``allow_plain``: also to URLs without TLS
+    (``ws://``, ``http://``). ``continuous``: the silence between what a speaker says is sent, too.
     """
 
     connections: Literal["participant", "endpoint"] = "participant"
+    batch_seconds: float = 0.08
     reorder_seconds: float = 0.06
     buffer_seconds: float = 5.0
     retries: int = 30
@@ -133,6 +134,7 @@ class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
         yes_or_no = {"1": True, "0": False}
         return cls(
             connections=_choice(given, "MEETSTEMS_LIVE_CONNECTIONS", choices, cls().connections),
+            batch_seconds=_number(given, "MEETSTEMS_LIVE_BATCH_SECONDS", 0.02, 0.5, cls().batch_seconds),
             reorder_seconds=_number(given, "MEETSTEMS_LIVE_REORDER_SECONDS", 0, 1, cls().reorder_seconds),
             buffer_seconds=_number(given, "MEETSTEMS_LIVE_BUFFER_SECONDS", 0.5, 60, cls().buffer_seconds),
             signing_secret=_secret_file(given, "MEETSTEMS_LIVE_SECRET_FILE"),

@@ -50,7 +50,7 @@ class NoMetrics:
 class LiveMeter(Meter):
     """Passes the tape's events on to live streams."""
 
-    def __init__(self, urls: list[str]) -> None:
+    def __init__(self, batch: int, urls: list[str]) -> None:
         super().__init__(MEASURED_SECONDS)
         endpoints = [
             LiveEndpoint(
@@ -65,7 +65,7 @@ class LiveMeter(Meter):
         self.streams = LiveStreams(
             endpoints,
             LiveBot(bot_id="bot", platform=Platform.GOOGLE_MEET),
-            LiveOptions(connections="endpoint", allow_plain=True),
+            LiveOptions(connections="endpoint", batch_seconds=batch / 1000, allow_plain=True),
             UrlGuard(read_allowed(("127.0.0.1",))),
             NoMetrics(),
             lambda *_: None,
@@ -93,7 +93,7 @@ def main(batch_milliseconds: str, output: str, *urls: str) -> None:
 
 
 async def _record(batch: int, output: Path, url: str, urls: list[str]) -> dict[str, object]:
-    meter: Meter = LiveMeter(urls) if urls else Meter(MEASURED_SECONDS)
+    meter: Meter = LiveMeter(batch, urls) if urls else Meter(MEASURED_SECONDS)
     request = RecordingRequest(
         bot_id="bot",
         link=parse_link(url),

@@ -25,7 +25,7 @@ from playwright.async_api import BrowserContext, Page
 from fixtures.replica.demo import running_replica
 from worker.browser import launch, tap
 from worker.browser.direct_binding import DirectBinding
-from worker.browser.injected_scripts import LIVE_LIMITS
+from worker.browser.injected_scripts import limits_for
 from worker.browser.page_window import REST_AFTER
 from worker.browser.processes import browser_processes, cpu_seconds
 from worker.manifest.schema import Manifest
@@ -98,7 +98,7 @@ def _be_lavish() -> None:
         """Leaves the page without the direct binding."""
 
     DirectBinding.install = refuse  # type: ignore[method-assign]
-    tap.TapLimits = lambda: LIVE_LIMITS  # type: ignore
+    tap.TapLimits = lambda: limits_for(40)  # type: ignore
     session.Recorder = partial(Recorder, run_seconds=0.0)  # type: ignore
     call_loop.IN_CALL_INTERVAL, call_loop.THOROUGH_EVERY = 0.5, 4  # type: ignore[misc]
     launch.DISABLED_FEATURES = ()  # type: ignore[misc, assignment]

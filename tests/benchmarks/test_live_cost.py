@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from tests.support.timed_connections import timed_connections
+from worker.settings import LiveOptions
 
 ROUNDS: Final = 2
 """Recordings of each kind, one after the other in turn: what else the machine does falls on all."""
@@ -24,6 +25,9 @@ MOST_MORE: Final = 0.05
 """Core of worker and driver that one receiver may cost, the page's smaller batches included."""
 
 ENDPOINTS: Final = 20
+
+BATCH: Final = round(1000 * LiveOptions().batch_seconds)
+"""Milliseconds."""
 
 MOST_EACH: Final = 0.01
 """Core that each further receiver may cost."""
@@ -39,9 +43,9 @@ class Kind(NamedTuple):
 
 KINDS: Final = (
     Kind("nobody listens", 500, 0),
-    Kind("batches of 40 ms alone", 40, 0),
-    Kind("one receiver", 40, 1),
-    Kind("twenty receivers", 40, ENDPOINTS),
+    Kind(f"batches of {BATCH} ms alone", BATCH, 0),
+    Kind("one receiver", BATCH, 1),
+    Kind("twenty receivers", BATCH, ENDPOINTS),
 )
 
 

@@ -20,7 +20,7 @@ from fixtures.replica.truth import audible, read_truth
 from tests.support.timed_connections import TimedConnections, timed_connections
 from worker.contracts.live_received import Sound, read_text
 
-BATCHES: Final = (20, 40)
+BATCHES: Final = (40, 80)
 """Milliseconds."""
 
 PAIRS: Final = 2

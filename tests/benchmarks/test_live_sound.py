@@ -5,19 +5,23 @@ from __future__ import annotations
 import random
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 from fixtures.replica.voices import load_voice
 from tests.support.live_driving import LiveDrive
 from tests.support.live_streams import ZERO, batches, frame
+from worker.audio.decoder import Samples, SpeechDecoder
 from worker.contracts.live_items import LiveMix, LiveOpus, LivePcm
 from worker.platforms.registry import Platform
 from worker.tape.codec import LoggedEvent
 from worker.tape.events import Frame, RecordingStarted
 
 HOURS = 4
+RATE = 16_000
+PAUSE = 480
+"""Samples at 48 kHz that drift is corrected by at once."""
 MOST_CORES = 0.05
 """Of one core, for three people who talk all the time, decoded and placed."""
 
@@ -66,6 +70,82 @@ def test_four_hours_of_a_drifting_sender_stay_in_place_and_in_bounds(ppm: float)
         f"{ppm} ppm: {packets} of {expected} packets, at most {worst * 1000:.1f} ms from arrival; {used:.0f} s"
     )
     assert 0 <= expected - packets <= trimmed + 5, "only what the drift is corrected by is left out"
+    assert held[-1] <= held[len(held) // 4] + 2_000, "KiB"
+
+
+class Decoded:
+    """What each packet of one sender sounds like at 16 kHz: decoded by itself, where it belongs; what drift leaves between
+    them is silence.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: list[tuple[int, bytes]] = []
+        self.silence = 0
+        """Samples between packets."""
+        self._end = 0
+        self._speech = SpeechDecoder(self, rate=RATE)
+
+    def add(self, position: int, samples: Samples) -> None:
+        """See PcmSink."""
+        self.pieces.append((position, samples.tobytes()))
+
+    def take(self, packets: list[LiveOpus]) -> list[tuple[int, bytes]]:
+        """The sound of the next ``packets``, joined where one goes on where the other ended."""
+        for packet in packets:
+            if 0 < (gap := packet.position - self._end) <= PAUSE:
+                self.pieces.append((self._end, bytes(2 * gap * RATE // 48_000)))
+                self.silence += gap * RATE // 48_000
+            self._end = packet.position + packet.samples
+            self._speech.speak(packet.position, packet.samples, packet.payload)
+            self._speech.settle()
+        pieces, self.pieces = self.pieces, []
+        return joined(pieces)
+
+
+def joined(pieces: Iterable[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Positions in samples at 48 kHz, PCM at 16 kHz."""
+    runs: list[tuple[int, bytes]] = []
+    for position, pcm in pieces:
+        if runs and runs[-1][0] + len(runs[-1][1]) // 2 * (48_000 // RATE) == position:
+            runs[-1] = runs[-1][0], runs[-1][1] + pcm
+        else:
+            runs.append((position, pcm))
+    return runs
+
+
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("ppm", [-100, 100])
+def test_four_hours_of_pcm_are_the_packets_decoded_in_their_places(ppm: float) -> None:
+    driven, decoded = LiveDrive(Platform.GOOGLE_MEET, RATE), Decoded()
+    driven.feed(RecordingStarted(at=ZERO), ZERO)
+    payloads = [packet.payload for packet in load_voice("aria").speech]
+    worst, packets, samples, number, held = 0.0, 0, 0, 0, [0]
+    for logged, event in drifting(ppm, HOURS):
+        driven.feed(event, logged)
+        opus = [item for _, item in driven.items if isinstance(item, LiveOpus)]
+        pcm = [item for _, item in driven.items if isinstance(item, LivePcm)]
+        driven.items.clear()
+        sound = joined((item.position, item.pcm) for item in pcm)
+        assert sound == decoded.take(opus)
+        for packet in opus:
+            # Where a packet was left out, the sender's next is here.
+            number += payloads[number % len(payloads)] != packet.payload
+            assert payloads[number % len(payloads)] == packet.payload
+            number += 1
+        for item in pcm:
+            end = item.position + len(item.pcm) // 2 * (48_000 // RATE)
+            late = item.arrived - ZERO - (end - 960) / 48_000
+            assert -0.04 <= late <= 0.05, f"{item.position}: {late}"
+            worst = max(worst, abs(late))
+            samples += len(item.pcm) // 2
+        packets += len(opus)
+        if int(logged - ZERO) % 1_800 == 0:
+            held.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    expected = HOURS * 180_000
+    trimmed = max(0.0, ppm / 1e6) * HOURS * 3_600 / 0.02
+    print(f"{ppm} ppm: {packets} of {expected} packets, {samples} samples, {worst * 1000:.1f} ms at most")
+    assert 0 <= expected - packets <= trimmed + 5
+    assert samples == packets * RATE // 50 + decoded.silence
     assert held[-1] <= held[len(held) // 4] + 2_000, "KiB"
 
 

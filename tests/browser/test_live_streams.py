@@ -24,7 +24,7 @@ from tests.support.places import assert_in_place
 from tests.support.receivers import Receiver, receiving
 from tests.support.record_process import settings_for
 from tests.support.timed_connections import TimedConnection, TimedConnections, timed_connections
-from worker.browser.injected_scripts import LIVE_LIMITS
+from worker.browser.injected_scripts import limits_for
 from worker.contracts.live_endpoints import (
     AUDIO_MIXED,
     AUDIO_OPUS,
@@ -197,7 +197,7 @@ async def record_live(scenario: Scenario, folder: Path) -> Recorded:
         stopped: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         output = folder / "out"
         request = RecordingRequest(
-            "bot-1", parse_link(replica.meeting_url), output, "Notes", limits=LIVE_LIMITS
+            "bot-1", parse_link(replica.meeting_url), output, "Notes", limits=limits_for(80)
         )
         for streams in (whole, each):
             streams.start()

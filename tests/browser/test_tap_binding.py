@@ -8,7 +8,7 @@ from playwright.async_api import Frame as PageFrame
 from playwright.async_api import Page
 
 from tests.support.loopback import CSP, HTML, ORIGIN, Loopback, missing, until
-from worker.browser.injected_scripts import LIVE_LIMITS, TapLimits
+from worker.browser.injected_scripts import TapLimits, limits_for
 from worker.browser.launch import BrowserSession
 from worker.tape.events import ConnectionOpened, Frame, PageFault
 
@@ -101,7 +101,7 @@ async def test_the_bindings_are_out_of_the_pages_reach(browser_session: BrowserS
 async def test_calls_that_do_not_arrive_are_reported_and_the_others_take_another_way(
     browser_session: BrowserSession,
 ) -> None:
-    loopback = await Loopback.open(browser_session, LIVE_LIMITS)
+    loopback = await Loopback.open(browser_session, limits_for(40))
     await listens(loopback, loopback.page)
     loopback.tap._direct._arrived.clear()
     await until(lambda: loopback.of(PageFault))

@@ -12,7 +12,7 @@ import pytest
 
 from tests.browser.test_frame_batch import script_of
 from tests.support.loopback import Loopback, missing, until
-from worker.browser.injected_scripts import LIVE_LIMITS, VideoLimits
+from worker.browser.injected_scripts import VideoLimits, limits_for
 from worker.browser.launch import BrowserSession, new_context
 from worker.browser.page_batches import decode_video
 from worker.tape.events import VideoBatch, VideoFrame, VideoTrackSeen
@@ -160,7 +160,7 @@ async def test_video_goes_on_by_its_own_bound_where_much_audio_may_be_in_flight(
     browser_session: BrowserSession,
 ) -> None:
     limits = VideoLimits(batch_milliseconds=20, batches_in_flight=1)
-    loopback = await Loopback.open(browser_session, LIVE_LIMITS, video=limits)
+    loopback = await Loopback.open(browser_session, limits_for(40), video=limits)
     await loopback.page.evaluate(CALL, ["video/VP8"])
     await until(lambda: loopback.videos)
     # By heartbeats alone it would be one batch every two seconds.

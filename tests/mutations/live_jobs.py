@@ -119,8 +119,8 @@ LIVE_JOBS: Final = (
     _mutation(
         "the page sends late for receivers of sound",
         "worker/jobs/attempts.py",
-        "limits=LIVE_LIMITS if any(endpoint.wants_audio for endpoint in self._job.live) else None,",
-        "limits=None,",
+        "            limits=self._live_limits(),\n",
+        "",
         f"{JOBS}test_job_run.py",
     ),
     _mutation(

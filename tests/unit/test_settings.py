@@ -155,6 +155,7 @@ def test_how_live_streams_are_sent_comes_from_the_variables(tmp_path: Path) -> N
     path.write_text(f"{KEY}\n")
     environ = {
         "MEETSTEMS_LIVE_CONNECTIONS": "endpoint",
+        "MEETSTEMS_LIVE_BATCH_SECONDS": "0.04",
         "MEETSTEMS_LIVE_REORDER_SECONDS": "0",
         "MEETSTEMS_LIVE_BUFFER_SECONDS": "10",
         "MEETSTEMS_LIVE_SECRET_FILE": str(path),
@@ -164,6 +165,7 @@ def test_how_live_streams_are_sent_comes_from_the_variables(tmp_path: Path) -> N
     options = WorkerSettings.from_environment(environ).live
     assert options == LiveOptions(
         connections="endpoint",
+        batch_seconds=0.04,
         reorder_seconds=0.0,
         buffer_seconds=10.0,
         signing_secret=Secret(KEY),
@@ -177,6 +179,8 @@ def test_how_live_streams_are_sent_comes_from_the_variables(tmp_path: Path) -> N
     ("name", "value"),
     [
         ("MEETSTEMS_LIVE_CONNECTIONS", "speaker"),
+        ("MEETSTEMS_LIVE_BATCH_SECONDS", "0.01"),
+        ("MEETSTEMS_LIVE_BATCH_SECONDS", "0.6"),
         ("MEETSTEMS_LIVE_REORDER_SECONDS", "1.5"),
         ("MEETSTEMS_LIVE_REORDER_SECONDS", "-1"),
         ("MEETSTEMS_LIVE_BUFFER_SECONDS", "0"),

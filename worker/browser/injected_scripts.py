@@ -67,16 +67,13 @@ class VideoLimits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def limits_for(batch_milliseconds: int) -> TapLimits:
-    """Limits with other batches, of which as many seconds may be in flight. On a busy machine an answer may take seconds; what
+    """Limits with other batches, for a recording whose frames are heard while it runs; each call of a binding costs the driver
+    about as much as ten frames. As many seconds may be in flight: on a busy machine an answer may take seconds; what
     may not leave the page before it comes would fall behind for good.
     """
     usual = TapLimits()
     in_flight = usual.batches_in_flight * usual.batch_milliseconds // batch_milliseconds
     return TapLimits(batch_milliseconds=batch_milliseconds, batches_in_flight=in_flight)
-
-
-LIVE_LIMITS: Final = limits_for(40)
-"""For a recording whose frames are heard while it runs; each call of a binding costs the driver about as much as ten frames."""
 
 
 class _Config(msgspec.Struct, frozen=True, rename="camel"):

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from worker.browser.injected_scripts import LIVE_LIMITS
+from worker.browser.injected_scripts import TapLimits, limits_for
 from worker.contracts.job import Job
 from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.object_store import ObjectStore
@@ -169,6 +169,12 @@ class Attempts:
             announcement=None if reporter.announced_at else self._job.announcement,
             comes_back=self._budget.allows(0.0),
             controls=self._controls,
-            limits=LIVE_LIMITS if any(endpoint.wants_audio for endpoint in self._job.live) else None,
+            limits=self._live_limits(),
             separate_video=self._job.separate_video,
         )
+
+    def _live_limits(self) -> TapLimits | None:
+        """Smaller batches where sound is heard live."""
+        if not any(endpoint.wants_audio for endpoint in self._job.live):
+            return None
+        return limits_for(round(1000 * self._context.worker_settings.live.batch_seconds))

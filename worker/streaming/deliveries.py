@@ -13,7 +13,7 @@ from typing import Final
 from worker.streaming.recent_peak import RecentPeak
 
 DELIVERY: Final = 0.1
-"""Seconds. By then the page has delivered what arrived: two batches, and their way. Time that passes without frames counts
+"""Seconds. By then the page has delivered what arrived: a batch, and its way. Time that passes without frames counts
 only after that, so that it separates no packets that came together."""
 
 MOST_DELIVERY: Final = 1.0

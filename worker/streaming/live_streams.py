@@ -43,9 +43,9 @@ from worker.tape.events import MOST_FRAMES, FrameBatch, TapeEvent, VideoBatch
 
 logger = logging.getLogger(__name__)
 
-GATHER: Final = 0.06
-"""Seconds since the last run for which what arrives waits for what comes after it: two batches of the page go together. What a
-processor works at by itself finds neither its code nor its data in the caches, which costs more than the work."""
+GATHER: Final = 0.75
+"""Share of a batch's length, since the last run, for which what arrives waits for what comes after it: what a processor works
+at by itself finds neither its code nor its data in the caches, which costs more than the work."""
 
 TICK: Final = 0.12
 """Seconds from a run to the next, at most, as something may be due though nothing arrived."""
@@ -255,7 +255,7 @@ class LiveStreams:
                 while True:
                     await self._arrived.wait()
                     self._arrived.clear()
-                    if loop.time() >= self._ran + GATHER:
+                    if loop.time() >= self._ran + GATHER * self._options.batch_seconds:
                         break
         except TimeoutError:
             pass

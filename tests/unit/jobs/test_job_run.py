@@ -34,7 +34,7 @@ from tests.support.replayed_jobs import (
 from tests.support.timed_connections import TimedConnections, timed_connections
 from tests.support.uploaded_tapes import write_tape
 from tests.support.worker_process import BOT, Cloud
-from worker.browser.injected_scripts import LIVE_LIMITS
+from worker.browser.injected_scripts import limits_for
 from worker.contracts.commands import Command, Commands
 from worker.contracts.status import OutcomeKind, Result
 from worker.delivery import lease, patient_store
@@ -427,7 +427,7 @@ async def test_live_streams_begin_and_end_with_the_recording(stage: Stage) -> No
     assert all(isinstance(frame, bytes) and frame[0] == 1 for frame in receiver.messages[1:])
     # The page sends sound at once.
     (request,) = stage.call.requests
-    assert request.limits == LIVE_LIMITS
+    assert request.limits == limits_for(80)
     stage.check_recorded()
     names = stage.cloud.event_names()
     assert names.index("realtime_endpoint.running") > names.index("bot.recording")

@@ -13,7 +13,7 @@ from playwright.async_api import Error as PlaywrightError
 
 from tests.support.tape_samples import EPOCH, batch
 from tests.support.video_frames import video_frame
-from worker.browser.injected_scripts import LIVE_LIMITS, TapLimits
+from worker.browser.injected_scripts import TapLimits, limits_for
 from worker.browser.launch import ChromiumNotFoundError
 from worker.browser.tap import Tap
 from worker.lifecycle.leave_policy import LeavePolicy
@@ -70,7 +70,7 @@ async def test_a_terminal_that_takes_nothing_does_not_prevent_the_recording(
         await attend(request, BrowserSettings(), BrokenTerminal(error), cast(OpenRenderer, None), stopped)
 
 
-@pytest.mark.parametrize("limits", [TapLimits(), LIVE_LIMITS])
+@pytest.mark.parametrize("limits", [TapLimits(), limits_for(40)])
 @pytest.mark.parametrize("reckoned", [session.IN_FLIGHT, PLACED_AFTER - WINDOW_SECONDS])
 def test_a_wait_for_a_batch_is_longer_than_a_frame_waits_in_it(limits: TapLimits, reckoned: float) -> None:
     assert limits.batch_milliseconds / 1000 <= LONGEST_BATCH <= reckoned - 0.1

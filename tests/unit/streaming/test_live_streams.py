@@ -489,10 +489,12 @@ async def test_batches_go_together_and_each_run_ends_with_one_look(monkeypatch: 
         assert core.runs == [4, 1, 1], "an event keeps its place, and a run has few enough frames"
 
 
-async def test_the_second_batch_is_worked_at_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_comes_within_a_batchs_length_waits_for_what_comes_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(live_streams, "TICK", 30.0)
-    monkeypatch.setattr(live_streams, "GATHER", 0.2)
-    async with streaming([endpoint("ws://127.0.0.1/")]) as room:
+    monkeypatch.setattr(live_streams, "GATHER", 1.0)
+    async with streaming([endpoint("ws://127.0.0.1/")], batch_seconds=0.2) as room:
         core = room.cores[0]
         room.streams.event(batch(0, 1))
         await until(lambda: core.runs == [1])
