@@ -63,6 +63,7 @@ async def test_a_recording_of_video_chooses_the_layout_with_the_most(
             # Before the call the page may navigate at any moment, and what it evaluates then fails.
             if view.scene is Scene.CALL:
                 seen.append(await page.evaluate(CHOSEN))
+                seen += replica.page_reports[-1].did if replica.page_reports else []
                 if chosen in seen and not await page.evaluate(OPEN):
                     break
             await asyncio.sleep(0.05)
