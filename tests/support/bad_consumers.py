@@ -73,6 +73,14 @@ async def reset_it(_: Trouble, connection: ServerConnection) -> None:
     reset(connection)
 
 
+async def hang_and_reset(trouble: Trouble, connection: ServerConnection) -> None:
+    connection.transport.pause_reading()
+    await asyncio.sleep(10.0)
+    if not connection.transport.is_closing():
+        reset(connection)
+    await trouble.over()
+
+
 async def close_it(_: Trouble, connection: ServerConnection) -> None:
     await connection.close(1011)
 
@@ -205,17 +213,20 @@ def good(_: Trouble) -> Consuming:
 
 
 class Bad(NamedTuple):
-    """``open`` makes the consumer. ``loses``: it cannot have had everything. ``seconds``: for which it is bad, where not for as
-    long as others: retries of a webhook end sooner."""
+    """``open`` makes the consumer. ``loses``: it cannot have had everything. ``late``: it answers pings so late that it is
+    taken for lost, and reads what was sent. ``seconds``: for which it is bad, where not for as long as others: retries of
+    a webhook end sooner."""
 
     open: OpenConsumer
     loses: bool = True
+    late: bool = False
     seconds: float = 60.0
 
 
 BAD: Final = {
     "stops reading": Bad(partial(acting, stop_reading)),
-    "reads slowly": Bad(partial(acting, read_slowly)),
+    "hangs and resets": Bad(partial(acting, hang_and_reset)),
+    "reads slowly": Bad(partial(acting, read_slowly), late=True),
     "resets": Bad(partial(acting, reset_it)),
     "closes": Bad(partial(acting, close_it)),
     "answers 500": Bad(refusing),

@@ -45,7 +45,8 @@ class LiveMetrics:
         dropped = counter(
             registry,
             "live_dropped_seconds",
-            "Seconds of sound that were not sent: the receiver was slow or away, or they came too late to be live.",
+            "Seconds of sound that were not sent, or are not known to have arrived: the receiver was slow or away, or they "
+            "came too late to be live.",
             "transport",
             "form",
         )

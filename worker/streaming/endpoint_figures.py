@@ -21,6 +21,8 @@ class EndpointFigures:
         """Seconds of the sound that it wants of which no items came."""
         self.lost_seconds = 0.0
         self.lost_events = 0
+        self.doubted_seconds = 0.0
+        """Of ``lost_seconds``, those that may have arrived."""
 
     def connected(self, change: int) -> None:
         """See LiveMetrics."""
@@ -49,3 +51,8 @@ class EndpointFigures:
         if loss.seconds:
             self.lost_seconds += loss.seconds
             self._metrics.dropped(*self._kind, loss.seconds)
+
+    def doubted(self, seconds: float) -> None:
+        """A connection ended, and so much sound that was sent there is not known to have arrived."""
+        self.doubted_seconds += seconds
+        self.lost(Loss(seconds))

@@ -38,7 +38,8 @@ class LiveMetrics(Protocol):
         """Sound was sent ``seconds`` after the arrival of its newest packet."""
 
     def dropped(self, transport: Transport, form: LiveForm, seconds: float) -> None:
-        """So many ``seconds`` of sound were not sent: the endpoint was slow or away, or they came too late to be live."""
+        """So many ``seconds`` of sound were not sent: the endpoint was slow or away, or they came too late to be live. Or they
+        were sent, and it is not known that they arrived."""
 
     def reconnected(self, transport: Transport, form: LiveForm) -> None:
         """A connection that had broken was made again."""

@@ -111,8 +111,12 @@ class EndpointStream:
         await asyncio.gather(*(sender.close(within) for sender in senders), return_exceptions=True)
         await asyncio.gather(*self._ending, return_exceptions=True)
         if self._figures.lost_seconds or self._figures.lost_events:
-            lost = (self._figures.lost_seconds, self._figures.lost_events)
-            logger.warning("%s: %.1f s of sound and %d events were not sent", self._name, *lost)
+            lost = (self._figures.lost_seconds, self._figures.lost_events, self._figures.doubted_seconds)
+            logger.warning(
+                "%s: %.1f s of sound and %d events are lost; of %.1f s it is not known whether they arrived",
+                self._name,
+                *lost,
+            )
         if self._ended:
             return
         is_socket = self._endpoint.transport is Transport.WEBSOCKET

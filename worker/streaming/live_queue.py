@@ -149,10 +149,10 @@ class LiveQueue:
 
     def take(self) -> Queued | None:
         """Removes and returns what is next; None: nothing waits."""
-        if not self:
-            return None
         if self._gaps:
             return self._gaps.pop(next(iter(self._gaps)))
+        if not self:
+            return None
         entries = self._sounds
         if not self._sounds or (self._events and self._events[0][0] < self._sounds[0][0]):
             entries = self._events

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection
@@ -16,6 +19,7 @@ from worker.settings import LiveOptions
 from worker.streaming.endpoint_figures import EndpointFigures
 from worker.streaming.live_queue import Gap, LiveQueue, Message, Queued, SoundBuffer
 from worker.streaming.sender import SenderObserver
+from worker.streaming.unconfirmed import Unconfirmed
 from worker.streaming.websocket_dialer import PING_SECONDS, DialError, WebSocketDialer
 
 logger = logging.getLogger(__name__)
@@ -23,10 +27,17 @@ logger = logging.getLogger(__name__)
 SEND_SECONDS: Final = 20.0
 """For one message; a receiver that reads nothing for so long is dialled again."""
 
+CONFIRM_SECONDS: Final = 1.0
+"""After something was sent, until the receiver is asked by a ping whether it arrived: where a connection breaks, so much more
+is in doubt than what was on the way."""
+
 LIVED_SECONDS: Final = 5.0
 """After which a connection whose receiver answered a ping has lived: tries are counted anew when it breaks. Otherwise a
 receiver that takes each upgrade only to break the connection would be dialled for ever. The time without an answer before it
 broke, of two pings at most, is not counted: one that takes each upgrade and then reads nothing would be, too."""
+
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+"""Of SO_LINGER: on, for 0 s."""
 
 SELDOM: Final = 10
 """Times as long is the pause between two tries once all retries failed, while the receiver takes other connections."""
@@ -143,13 +154,23 @@ class WebSocketSender:
         stalled = 0.0
         ended = asyncio.create_task(connection.wait_closed())
         ended.add_done_callback(lambda _: self._changed.set())
+        receipts = _Receipts(connection, self._changed.set)
         self._begin()
         cause = "the connection broke"
         try:
-            await connection.ping()
-            await self._send_queue(connection, ended)
+            pong = await connection.ping()
+            if self._broke:
+                # Otherwise what is told again would pile up in connections that a receiver that hangs reads all at once.
+                async with asyncio.timeout(SEND_SECONDS):
+                    await pong
+            await self._send_queue(connection, ended, receipts)
             async with asyncio.timeout(SEND_SECONDS):
+                await receipts.ask()
                 await connection.close()
+            receipts.closed()
+            if not receipts.unconfirmed:
+                return
+            cause = "it did not answer the end of the connection"
         except ConnectionClosed as closed:
             if closed.rcvd is not None:
                 cause = f"it closed the connection with code {int(closed.rcvd.code)}"
@@ -157,12 +178,11 @@ class WebSocketSender:
                 cause, stalled = f"it answered no ping for {PING_SECONDS:g} s", 2 * PING_SECONDS
         except TimeoutError:
             cause, stalled = f"it read nothing for {SEND_SECONDS:g} s", 2 * PING_SECONDS
-        else:
-            return
         finally:
+            self._put_back(receipts.end())
             self.is_connected = False
             self._figures.connected(-1)
-            connection.transport.abort()
+            _reset(connection)
             ended.cancel()
             await asyncio.gather(ended, return_exceptions=True)
         has_answered = connection.latency > 0
@@ -178,15 +198,31 @@ class WebSocketSender:
             logger.info("%s: is connected", self._name)
         self._observer.up()
 
-    async def _send_queue(self, connection: ClientConnection, ended: asyncio.Task[None]) -> None:
+    def _put_back(self, unconfirmed: Unconfirmed) -> None:
+        """What may not have arrived is told as a gap on the next connection, or sent there again."""
+        doubt = unconfirmed.doubt()
+        for queued in reversed(doubt.again):
+            self._figures.lost(self._queue.put_back(queued))
+        self._figures.doubted(doubt.seconds)
+        if doubt.seconds or doubt.events:
+            said = (self._name, doubt.seconds, doubt.events)
+            logger.info("%s: %.1f s of sound and %d events are not known to have arrived", *said)
+
+    async def _send_queue(
+        self, connection: ClientConnection, ended: asyncio.Task[None], receipts: _Receipts
+    ) -> None:
         """Raises ConnectionClosed and TimeoutError."""
         for payload in self._form.opening():
             await _send(connection, payload)
         while True:
             if ended.done():
                 raise connection.close_exc
+            if receipts.are_due:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await receipts.ask()
             queued = self._queue.take()
             if queued is not None:
+                receipts.add(queued)
                 await self._send_queued(connection, queued)
             elif self._wanted:
                 self._changed.clear()
@@ -198,13 +234,67 @@ class WebSocketSender:
         payload = self._form.gap(*queued) if isinstance(queued, Gap) else queued.payload
         if payload is None:
             return
-        try:
-            await _send(connection, payload)
-        except BaseException:
-            # It may have arrived, which is better than that it is lost.
-            self._figures.lost(self._queue.put_back(queued))
-            raise
+        await _send(connection, payload)
         self._figures.sent(payload, queued.sound if isinstance(queued, Message) else None, self._clock())
+
+
+class _Receipts:
+    """Asks the receiver of ``connection`` by pings what arrived. ``wake`` is called once ``are_due``."""
+
+    def __init__(self, connection: ClientConnection, wake: Callable[[], None]) -> None:
+        self._connection = connection
+        self._wake = wake
+        self._timer: asyncio.TimerHandle | None = None
+        self.unconfirmed = Unconfirmed()
+        self.are_due = False
+
+    def add(self, queued: Queued) -> None:
+        """``queued`` is sent next."""
+        self.unconfirmed.add(queued)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(CONFIRM_SECONDS, self._become_due)
+
+    async def ask(self) -> None:
+        """Sends a ping. Raises ConnectionClosed."""
+        self._stop_timer()
+        mark = self.unconfirmed.mark
+        pong = asyncio.ensure_future(await self._connection.ping())
+        pong.add_done_callback(partial(self._answered, mark))
+
+    def closed(self) -> None:
+        """The connection was closed by both: a receiver that answered the closing frame has received all before it."""
+        closed = self._connection.protocol.close_exc
+        if closed.rcvd is not None and not closed.rcvd_then_sent:
+            self.unconfirmed.confirm(self.unconfirmed.mark)
+
+    def end(self) -> Unconfirmed:
+        """No answer comes any more; returns what is in doubt."""
+        self._stop_timer()
+        return self.unconfirmed
+
+    def _become_due(self) -> None:
+        self.are_due = True
+        self._wake()
+
+    def _stop_timer(self) -> None:
+        self.are_due = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _answered(self, mark: int, pong: asyncio.Future[float]) -> None:
+        if not pong.cancelled() and pong.exception() is None:
+            self.unconfirmed.confirm(mark)
+
+
+def _reset(connection: ClientConnection) -> None:
+    """Ends the connection, if it is open. What the system keeps for the receiver is thrown away: it is told as lost, and a slow
+    one would get it beside the next connection, with gaps that are told there again.
+    """
+    sock = connection.transport.get_extra_info("socket")
+    if sock is not None and sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    connection.transport.abort()
 
 
 async def _send(connection: ClientConnection, payload: str | bytes) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 from typing import Final
@@ -14,10 +12,10 @@ import pytest
 from fixtures.replica.scenario import Participant, Scenario
 from tests.support.bad_consumers import BAD, Bad, Consuming, Trouble, good
 from tests.support.live_driving import recut
+from tests.support.live_heard import Heard, assert_is_told_what_it_lost
 from tests.support.live_recordings import THREADS, LiveRecording, record
 from tests.support.plan_tapes import logged_plan_tape
 from tests.support.stepped_loop import run_stepped
-from worker.contracts.live_received import Happened, LeftOut, OpusPacket, Sound, read_text
 from worker.settings import LiveOptions
 from worker.tape.codec import LoggedEvent
 
@@ -25,8 +23,6 @@ SINCE: Final = 4.0
 """Seconds of the meeting after which consumers are bad, for a minute."""
 
 SECONDS: Final = 72.0
-
-RATE: Final = 16_000
 
 CALL: Final = Scenario(
     title="somebody always speaks, sometimes three at once; one leaves and comes back, one is renamed",
@@ -48,46 +44,6 @@ LATE: Final = 0.5
 
 MOST_QUEUED: Final = 0.15
 """Of all that is sent to a consumer, which may wait at once: 5 s of sound of 72 s are 0.07."""
-
-
-class Heard:
-    """What a consumer got: each participant's packets, samples and events, and the seconds that it was told it missed."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        self.packets: defaultdict[str, list[tuple[float, bytes]]] = defaultdict(list)
-        self.events: list[tuple[str, str, str | None, float]] = []
-        self.gaps: list[LeftOut] = []
-        self.pcm: defaultdict[str, dict[int, bytes]] = defaultdict(dict)
-        self.bytes = sum(map(len, texts))
-        for text in texts:
-            match received := read_text(text):
-                case OpusPacket():
-                    self.packets[received.who.id].append((received.relative, received.payload))
-                case Sound():
-                    assert received.relative is not None
-                    start = round(received.relative * RATE)
-                    self.pcm[received.who.id][start] = received.pcm
-                case Happened():
-                    self.events.append(
-                        (received.action, received.who.id, received.who.name, received.relative)
-                    )
-                case LeftOut():
-                    self.gaps.append(received)
-                case _:
-                    raise AssertionError(text)
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Of PCM, by participant."""
-        return {who: round(sum(map(len, chunks.values())) / 2 / RATE, 3) for who, chunks in self.pcm.items()}
-
-    def from_on(self, at: float) -> tuple[dict[str, list[tuple[float, bytes]]], list[object]]:
-        """The packets and events that belong there or later."""
-        late = {who: [each for each in packets if each[0] >= at] for who, packets in self.packets.items()}
-        return (
-            {who: packets for who, packets in late.items() if packets},
-            [event for event in self.events if event[-1] >= at],
-        )
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +111,7 @@ def test_a_bad_consumer_costs_neither_the_recording_nor_others_and_is_told_what_
     if theirs.packets:
         assert theirs.from_on(back) == others.from_on(back), "it has recovered"
         assert bool(theirs.gaps) == bad.loses
+        assert_is_told_what_it_lost(theirs, others, late=bad.late)
     else:
         assert theirs.events == others.events
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
 
 from tests.support.live_receivers import LiveReceiver, live_receiver, nobody, reset, take
 from tests.support.live_senders import (
@@ -93,31 +95,45 @@ async def test_messages_arrive_in_order_after_the_opening_and_the_connection_is_
         assert figures.kinds == {(Transport.WEBSOCKET, LiveForm.RECALL)}
 
 
+def watch(connection: ServerConnection, see: Callable[[Opcode], None]) -> None:
+    """``see`` learns of each frame that the receiver gets, before it is answered."""
+    process = connection.process_event
+
+    def note(event: Event) -> None:
+        assert isinstance(event, Frame)
+        see(event.opcode)
+        process(event)
+
+    connection.process_event = note  # type: ignore[method-assign]
+
+
 async def test_who_is_wanted_again_while_the_connection_closes_is_dialled_again() -> None:
-    closing = asyncio.Event()
-
-    async def break_once(receiver: LiveReceiver, connection: ServerConnection) -> None:
-        assert await connection.recv() == "ready"
-        if len(receiver.upgrades) == 1:
-            reset(connection)
-        await take(receiver, connection)
-        closing.set()
-
     async with live_receiver() as receiver, sending(receiver.url, "ready") as room:
+
+        def see(opcode: Opcode) -> None:
+            if opcode is Opcode.CLOSE and len(receiver.upgrades) == 2:
+                room.sender.open()
+                room.say(1)
+
+        async def break_once(receiver: LiveReceiver, connection: ServerConnection) -> None:
+            watch(connection, see)
+            assert await connection.recv() == "ready"
+            if len(receiver.upgrades) == 1:
+                reset(connection)
+            await take(receiver, connection)
+
         receiver.behaviour = break_once
         await until(lambda: room.figures.reconnects == 1)
-        closing.clear()
         room.say(0)
         room.sender.finish()
-        await closing.wait()
-        room.sender.open()
-        room.say(1)
         await until(lambda: receiver.messages == ["0", "1"])
         assert len(receiver.upgrades) == 3
         assert room.figures.reconnects == 1, "the second one did not break"
 
 
-async def test_a_message_on_the_way_when_the_connection_breaks_is_sent_again() -> None:
+async def test_what_was_handed_to_a_connection_that_breaks_is_told_as_lost_and_events_are_sent_again() -> (
+    None
+):
     breaks = asyncio.Event()
 
     async def stop(receiver: LiveReceiver, connection: ServerConnection) -> None:
@@ -129,14 +145,101 @@ async def test_a_message_on_the_way_when_the_connection_breaks_is_sent_again() -
 
     async with live_receiver(read_limit=4096) as receiver, sending(receiver.url) as room:
         receiver.behaviour = stop
-        room.say(*range(100), size=50_000)
-        await until(lambda: room.figures.messages >= 3)
+        room.sender.put(Message("joined"))
+        room.say(0, 1)
+        room.sender.put(Message("left"))
+        room.say(*range(2, 100), size=50_000)
+        await until(lambda: room.figures.messages >= 5)
         breaks.set()
         await until(lambda: receiver.messages and str(receiver.messages[-1]).strip() == "99")
-        again = len(receiver.messages)
-        await until(lambda: room.figures.messages >= again)
-        before = room.figures.messages - again
-        assert [int(message) for message in receiver.messages] == [*range(before, 100)]
+        texts = [str(message).strip() for message in receiver.messages]
+        assert texts[1:3] == ["joined", "left"]
+        numbers = [int(text) for text in texts[3:]]
+        assert numbers == [*range(numbers[0], 100)]
+        assert texts[0] == f"gap {numbers[0] * STEP:.2f} Anna"
+        assert round(room.figures.dropped_seconds / STEP) == numbers[0]
+
+
+async def test_what_a_pong_confirmed_is_neither_told_as_lost_nor_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The ping comes by itself, though nothing else is sent."""
+    monkeypatch.setattr(websocket_sender, "CONFIRM_SECONDS", 0.02)
+    breaks = asyncio.Event()
+    frames: list[Opcode] = []
+
+    async def serve(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        watch(connection, frames.append)
+        reading = asyncio.create_task(take(receiver, connection))
+        if len(receiver.upgrades) == 1:
+            await breaks.wait()
+            # Its answer comes after all that the sender asked before was answered and read.
+            await (await connection.ping())
+            reset(connection)
+        await reading
+
+    async with live_receiver() as receiver, sending(receiver.url) as room:
+        receiver.behaviour = serve
+        room.sender.put(Message("joined"))
+        room.say(0, 1)
+        await until(lambda: frames.count(Opcode.TEXT) == 3 and frames[-1] is Opcode.PING)
+        breaks.set()
+        await until(lambda: room.figures.reconnects == 1)
+        room.say(2)
+        await until(lambda: receiver.messages[-1] == "2")
+        assert receiver.messages == ["joined", "0", "1", "2"]
+        assert room.figures.dropped_seconds == 0.0
+
+
+async def test_nothing_is_told_after_a_break_until_the_receiver_has_answered_a_ping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise each connection that a receiver that hangs takes would have the same gap again."""
+    monkeypatch.setattr(websocket_sender, "SEND_SECONDS", 0.05)
+    kept: list[ServerConnection] = []
+
+    async def hang(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        kept.append(connection)
+        if len(kept) == 1:
+            receiver.messages.append(await connection.recv())
+            reset(connection)
+            return
+        if len(kept) < 4:
+            connection.transport.pause_reading()
+            await until(lambda: len(kept) == 4)
+            connection.transport.resume_reading()
+        await take(receiver, connection)
+
+    async with live_receiver() as receiver, sending(receiver.url) as room:
+        receiver.behaviour = hang
+        room.say(0)
+        room.sender.put(Message("joined"))
+        await until(lambda: len(kept) == 4 and receiver.messages[-1] == "joined")
+        assert receiver.messages == ["0", "gap 0.02 Anna", "joined"]
+
+
+@pytest.mark.parametrize("answers", ["the end", "pings", "nothing"])
+async def test_what_was_sent_before_the_end_counts_as_lost_unless_the_receiver_answers(
+    answers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket_dialer, "CLOSE_SECONDS", 0.2)
+
+    async def serve(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        receiver.messages.append(await connection.recv())
+        if answers == "nothing":
+            connection.transport.pause_reading()
+        elif answers == "pings":
+            # The answer to the closing frame is the second write after it.
+            connection.protocol.send_close = lambda *_: None  # type: ignore[method-assign]
+        await receiver.released.wait()
+
+    async with live_receiver() as receiver, sending(receiver.url, "ready") as room:
+        receiver.behaviour = serve
+        room.say(0, 1)
+        await until(lambda: receiver.messages)
+        await room.sender.close(0.5)
+        lost = 2 if answers == "nothing" else 0
+        assert round(room.figures.dropped_seconds / STEP) == lost
 
 
 async def test_a_receiver_that_is_not_there_gets_the_newest_sound_once_it_is_with_the_loss_before_it() -> (
@@ -256,7 +359,8 @@ async def test_what_was_queued_while_the_receiver_was_away_is_sent_on() -> None:
         room.say(1, 2)
         receiver.status = 101
         room.clock.released.set()
-        await until(lambda: receiver.messages == ["0", "1", "2"])
+        # It is not known that the first arrived.
+        await until(lambda: receiver.messages == ["0", "gap 0.02 Anna", "1", "2"])
         assert (room.figures.reconnects, room.figures.made) == (1, 2)
 
 
