@@ -40,10 +40,12 @@ class Sound(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What is sent; ``sound`` None: an event."""
+    """What is sent; ``sound`` None: an event. ``times``: it was sent on so many connections, and is not known to have
+    arrived."""
 
     payload: str | bytes
     sound: Sound | None = None
+    times: int = 0
 
 
 class Gap(NamedTuple):

@@ -7,19 +7,24 @@ message was handed to the system says nothing: megabytes may wait on the way to 
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from worker.streaming.live_queue import Gap, Message, Queued, Sound
+
+MOST_TIMES: Final = 3
+"""Connections on which an event is sent: a receiver that one of them breaks would get nothing else."""
 
 
 class Doubt(NamedTuple):
     """What may not have arrived. ``again`` is to be sent on the next connection, in this order: events, and a Gap for each
-    message of sound, which is not sent again. ``seconds`` are of sound, ``events`` their number.
+    message of sound, which is not sent again. ``seconds`` are of sound, ``events`` their number; ``given_up`` of them were sent
+    MOST_TIMES.
     """
 
     again: list[Queued]
     seconds: float
     events: int
+    given_up: int
 
 
 class Unconfirmed:
@@ -49,9 +54,19 @@ class Unconfirmed:
 
     def doubt(self) -> Doubt:
         """All that is not confirmed."""
-        again: list[Queued] = [
-            Gap(each.seconds, each.person) if isinstance(each, Sound) else each for each in self._sent
-        ]
-        seconds = sum(each.seconds for each in self._sent if isinstance(each, Sound))
-        events = sum(isinstance(each, Message) for each in self._sent)
-        return Doubt(again, seconds, events)
+        again: list[Queued] = []
+        seconds, events, given_up = 0.0, 0, 0
+        for each in self._sent:
+            match each:
+                case Sound():
+                    seconds += each.seconds
+                    again.append(Gap(each.seconds, each.person))
+                case Message():
+                    events += 1
+                    if each.times + 1 < MOST_TIMES:
+                        again.append(each._replace(times=each.times + 1))
+                    else:
+                        given_up += 1
+                case Gap():
+                    again.append(each)
+        return Doubt(again, seconds, events, given_up)

@@ -17,7 +17,7 @@ from websockets.frames import CloseCode
 from worker.contracts.live_forms import MessageForm
 from worker.settings import LiveOptions
 from worker.streaming.endpoint_figures import EndpointFigures
-from worker.streaming.live_queue import Gap, LiveQueue, Message, Queued, SoundBuffer
+from worker.streaming.live_queue import Gap, LiveQueue, Loss, Message, Queued, SoundBuffer
 from worker.streaming.sender import SenderObserver
 from worker.streaming.unconfirmed import Unconfirmed
 from worker.streaming.websocket_dialer import PING_SECONDS, DialError, WebSocketDialer
@@ -203,6 +203,7 @@ class WebSocketSender:
         doubt = unconfirmed.doubt()
         for queued in reversed(doubt.again):
             self._figures.lost(self._queue.put_back(queued))
+        self._figures.lost(Loss(events=doubt.given_up))
         self._figures.doubted(doubt.seconds)
         if doubt.seconds or doubt.events:
             said = (self._name, doubt.seconds, doubt.events)

@@ -28,6 +28,7 @@ from worker.streaming import websocket_dialer, websocket_sender
 from worker.streaming.endpoint_figures import EndpointFigures
 from worker.streaming.live_queue import CLOCK_RATE, Message, Sound
 from worker.streaming.throttled_connection import MOST_FRAMES, ReadBudget
+from worker.streaming.unconfirmed import MOST_TIMES
 from worker.streaming.websocket_dialer import PING_SECONDS, WebSocketDialer
 from worker.streaming.websocket_sender import LIVED_SECONDS, WebSocketSender
 
@@ -216,6 +217,22 @@ async def test_nothing_is_told_after_a_break_until_the_receiver_has_answered_a_p
         room.sender.put(Message("joined"))
         await until(lambda: len(kept) == 4 and receiver.messages[-1] == "joined")
         assert receiver.messages == ["0", "gap 0.02 Anna", "joined"]
+
+
+async def test_an_event_that_makes_the_receiver_break_off_does_not_hold_up_those_behind_it() -> None:
+    async def fall(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        async for message in connection:
+            receiver.messages.append(message)
+            if message == "bad":
+                reset(connection)
+
+    async with live_receiver() as receiver, sending(receiver.url) as room:
+        receiver.behaviour = fall
+        room.sender.put(Message("bad"))
+        await until(lambda: receiver.messages == ["bad"] * MOST_TIMES)
+        room.sender.put(Message("good"))
+        await until(lambda: receiver.messages == ["bad"] * MOST_TIMES + ["good"])
+        assert room.told.causes == []
 
 
 @pytest.mark.parametrize("answers", ["the end", "pings", "nothing"])
