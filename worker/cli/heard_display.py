@@ -97,13 +97,13 @@ class PlainHeard:
 
 
 def plain_line(heard: Heard, elapsed: float, at: float) -> str:
-    """What was heard on one line."""
+    """What was heard on one line. It names its time, as those of events beside it are the recording's."""
     speakers = list(heard.speakers.values())
     talking = [printable(speaker.title) for speaker in speakers if speaker.speaks(at)]
     people = [speaker for speaker in speakers if not speaker.mixed]
     lags = [speaker.lag for speaker in speakers if speaker.lag is not None]
     return (
-        f"{clock(elapsed)} {_counted(heard.open, 'connection')}, {_counted(len(people), 'speaker')}, "
+        f"listening for {clock(elapsed)}: {_counted(heard.open, 'connection')}, {_counted(len(people), 'speaker')}, "
         f"{sum(speaker.seconds for speaker in people):.1f} s heard, "
         f"{f'{max(lags) * 1000:.0f} ms behind, ' if lags else ''}"
         f"{heard.totals.left_out + sum(speaker.left_out for speaker in speakers):.1f} s left out; "

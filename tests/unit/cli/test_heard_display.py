@@ -129,7 +129,7 @@ def test_without_a_terminal_there_are_lines() -> None:
     display.close()
     assert out.getvalue().splitlines() == [
         *(
-            f"0:{at} 1 connection, 1 speaker, 0.5 s heard, 50 ms behind, 0.0 s left out; speaking: nobody"
+            f"listening for 0:{at}: 1 connection, 1 speaker, 0.5 s heard, 50 ms behind, 0.0 s left out; speaking: nobody"
             for at in (10, 20, 30)
         ),
         "  1:15 Ada joined",
