@@ -123,8 +123,7 @@ def call(seconds: float) -> Scenario:
 
 
 async def record_for(seconds: float, output: Path, sockets: list[str], hook: str) -> dict[str, Any]:
-    """Records into ``output``; returns what is printed."""
-    output.mkdir(parents=True)
+    """Records into ``output``, which exists; returns what is printed."""
     dropped = Dropped()
     socket_queue, socket_queues = watched()
     hook_queue, hook_queues = watched()
@@ -171,7 +170,11 @@ async def record_for(seconds: float, output: Path, sockets: list[str], hook: str
     }
 
 
+def main(seconds: str, output: str, socket: str, good: str, hook: str) -> None:
+    """Records into ``output``, which must not exist."""
+    Path(output).mkdir(parents=True)
+    print(json.dumps(asyncio.run(record_for(float(seconds), Path(output), [socket, good], hook))))
+
+
 if __name__ == "__main__":
-    print(
-        json.dumps(asyncio.run(record_for(float(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:5], sys.argv[5])))
-    )
+    main(*sys.argv[1:])

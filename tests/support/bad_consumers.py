@@ -195,7 +195,7 @@ async def webhook(trouble: Trouble, *, status: int | None = None) -> AsyncIterat
     async def refuse(receiver: Receiver) -> None:
         await trouble.begun()
         receiver.hang = status is None
-        receiver.status = status or 200
+        receiver.status = 200 if status is None else status
         await trouble.over()
         receiver.hang = False
         receiver.status = 200
