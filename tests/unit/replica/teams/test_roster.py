@@ -158,6 +158,16 @@ def test_change_times_has_every_change_and_every_beginning() -> None:
     assert roster.change_times(late) == [0.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0]
 
 
+def test_a_new_name_is_an_update_of_the_same_member() -> None:
+    ada = Participant(name="Ada", voice="elif", csrc=414, renames=[(3.0, "Ada L")])
+    renamed = Scenario(title="t", platform="microsoft_teams", duration=10.0, participants=[ada])
+    assert 3.0 in roster.change_times(renamed)
+    before, after = (roster.members(renamed, at) for at in (2.9, 3.0))
+    body = roster.roster_body(before, after) or {}
+    (entry,) = body["participants"].items()
+    assert (entry[0], entry[1]["details"]["displayName"]) == (before[0].id, "Ada L")
+
+
 def test_a_frame_of_another_call_has_our_sources_and_other_names() -> None:
     request, decoded = unpacked(roster.other_call_frame(1, MEETING))
     assert request["headers"]["X-Microsoft-Skype-Chain-ID"] != roster.CALL_ID
