@@ -35,6 +35,9 @@ MOST_MORE: Final = 16.0
 MOST_QUEUED: Final = 4 << 20
 """Bytes that may wait for sockets: 5 s of three people's sound and the mix are 1 MB."""
 
+MOST_ON_THE_WAY: Final = 100_000
+"""Bytes that wait for sockets where all are well: half a second, in the worst moment."""
+
 
 @pytest.mark.timeout(400)
 async def test_a_receiver_that_is_away_for_a_minute_costs_a_bounded_memory(tmp_path: Path) -> None:
@@ -76,7 +79,8 @@ async def test_a_receiver_that_is_away_for_a_minute_costs_a_bounded_memory(tmp_p
     assert told.events == others.events
     assert most - rss[0] <= MOST_MORE
     assert max(each[2] for each in samples) <= MOST_QUEUED
-    assert [each[2:] for each in after] == [[0, 0]] * len(after)
+    assert max(each[2] for each in after) <= MOST_ON_THE_WAY
+    assert max(each[3] for each in after) == 0
 
 
 async def recorded(folder: Path, *urls: str) -> dict[str, Any]:

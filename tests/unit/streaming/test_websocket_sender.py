@@ -235,27 +235,29 @@ async def test_an_event_that_makes_the_receiver_break_off_does_not_hold_up_those
         assert room.told.causes == []
 
 
-@pytest.mark.parametrize("answers", ["the end", "pings", "nothing"])
+@pytest.mark.parametrize(
+    ("answers", "lost"),
+    [({Opcode.PONG}, 0), ({Opcode.CLOSE}, 0), (set[Opcode](), 2)],
+    ids=["pings", "the end", "nothing"],
+)
 async def test_what_was_sent_before_the_end_counts_as_lost_unless_the_receiver_answers(
-    answers: str, monkeypatch: pytest.MonkeyPatch
+    answers: set[Opcode], lost: int
 ) -> None:
-    monkeypatch.setattr(websocket_dialer, "CLOSE_SECONDS", 0.2)
-
     async def serve(receiver: LiveReceiver, connection: ServerConnection) -> None:
-        receiver.messages.append(await connection.recv())
-        if answers == "nothing":
-            connection.transport.pause_reading()
-        elif answers == "pings":
-            # The answer to the closing frame is the second write after it.
-            connection.protocol.send_close = lambda *_: None  # type: ignore[method-assign]
-        await receiver.released.wait()
+        send = connection.protocol.send_frame
 
-    async with live_receiver() as receiver, sending(receiver.url, "ready") as room:
+        def send_some(frame: Frame) -> None:
+            if frame.opcode in answers:
+                send(frame)
+
+        connection.protocol.send_frame = send_some  # type: ignore[method-assign]
+        await take(receiver, connection)
+
+    async with live_receiver() as receiver, sending(receiver.url) as room:
         receiver.behaviour = serve
         room.say(0, 1)
-        await until(lambda: receiver.messages)
-        await room.sender.close(0.5)
-        lost = 2 if answers == "nothing" else 0
+        await until(lambda: len(receiver.messages) == 2)
+        await room.sender.close(5.0)
         assert round(room.figures.dropped_seconds / STEP) == lost
 
 
