@@ -69,6 +69,32 @@ Queued: TypeAlias = Message | Gap
 _Entries: TypeAlias = deque[tuple[int, Message]]
 
 
+class Gaps:
+    """What is to be told as lost, added up for each person; those beyond MOST_GAPS together."""
+
+    def __init__(self) -> None:
+        self._gaps: dict[int | None, Gap] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._gaps)
+
+    def add(self, seconds: float, person: LivePerson | None) -> None:
+        """So much more was lost of ``person``."""
+        key = None if person is None else person.number
+        if key not in self._gaps and len(self._gaps) >= MOST_GAPS:
+            key, person = None, None
+        before = self._gaps.get(key)
+        self._gaps[key] = Gap(seconds + (before.seconds if before is not None else 0.0), person)
+
+    def take(self) -> Gap:
+        """Removes and returns the oldest, of which there is one."""
+        return self._gaps.pop(next(iter(self._gaps)))
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._gaps.clear()
+
+
 class SoundBuffer:
     """The sound in all queues of one endpoint, at most ``most_bytes``. It is as old as the newest sound of any of them says:
     one whose speaker is silent keeps nothing longer than the others.
@@ -81,6 +107,8 @@ class SoundBuffer:
         """Of all payloads; a character of a text counts as one."""
         self.newest = 0
         """Where the sound that came last ends, in samples at 48 kHz."""
+        self.untold = Gaps()
+        """What queues that ended did not tell. Any other does: it says whose it is."""
 
     def add(self, queue: LiveQueue) -> None:
         """``queue`` counts from here on."""
@@ -121,7 +149,7 @@ class LiveQueue:
         self.sound_bytes = 0
         self._event_bytes = 0
         self._next = 0
-        self._gaps: dict[int | None, Gap] = {}
+        self._gaps = Gaps()
 
     def __len__(self) -> int:
         return len(self._sounds) + len(self._events)
@@ -143,7 +171,7 @@ class LiveQueue:
     def put_back(self, queued: Queued) -> Loss:
         """Puts what ``take`` gave last to the front again; returns what was lost for it, which may be the very message."""
         if isinstance(queued, Gap):
-            self._add_gap(queued.seconds, queued.person)
+            self._gaps.add(queued.seconds, queued.person)
             return Loss()
         self._entries_of(queued).appendleft((_FIRST, queued))
         self._count(queued, 1)
@@ -151,8 +179,9 @@ class LiveQueue:
 
     def take(self) -> Queued | None:
         """Removes and returns what is next; None: nothing waits."""
-        if self._gaps:
-            return self._gaps.pop(next(iter(self._gaps)))
+        for gaps in (self._gaps, self._buffer.untold):
+            if gaps:
+                return gaps.take()
         if not self:
             return None
         entries = self._sounds
@@ -161,6 +190,11 @@ class LiveQueue:
         _, message = entries.popleft()
         self._count(message, -1)
         return message
+
+    def end(self) -> None:
+        """Nothing waits, and nothing comes any more: leaves what was not told to the other queues of the endpoint."""
+        while self._gaps:
+            self._buffer.untold.add(*self._gaps.take())
 
     def clear(self) -> Loss:
         """Drops all; returns how much that was."""
@@ -195,7 +229,7 @@ class LiveQueue:
         _, message = self._sounds.popleft()
         self._count(message, -1)
         assert message.sound is not None
-        self._add_gap(message.sound.seconds, message.sound.person)
+        self._gaps.add(message.sound.seconds, message.sound.person)
         return message.sound.seconds
 
     def _trim(self) -> Loss:
@@ -209,10 +243,3 @@ class LiveQueue:
 
     def _is_old(self, message: Message) -> bool:
         return message.sound is not None and self._buffer.newest - message.sound.position > self._window
-
-    def _add_gap(self, seconds: float, person: LivePerson | None) -> None:
-        key = None if person is None else person.number
-        if key not in self._gaps and len(self._gaps) >= MOST_GAPS:
-            key, person = None, None
-        before = self._gaps.get(key)
-        self._gaps[key] = Gap(seconds + (before.seconds if before is not None else 0.0), person)

@@ -133,6 +133,7 @@ class WebSocketSender:
                     return
             else:
                 self._failures, self._broke = 0, False
+        self._queue.end()
 
     async def _try_again(self, cause: str, *, final: bool = False) -> bool:
         """Waits until the next try; False: there is none."""

@@ -106,6 +106,21 @@ def test_events_are_bounded_by_count_and_bytes() -> None:
     assert drained(queue) == [event(4), event(5, size=95)]
 
 
+def test_what_a_queue_did_not_tell_when_it_ended_is_told_by_another_of_the_endpoint() -> None:
+    buffer = SoundBuffer()
+    anna, bela, other = LiveQueue(5.0, buffer), LiveQueue(5.0, buffer), LiveQueue(5.0)
+    for _ in range(2):
+        anna.put_back(Gap(STEP, ANNA))
+        anna.end()
+        assert anna.put(sound(0)) == Loss()
+        anna.clear()
+    bela.put_back(Gap(3 * STEP, BELA))
+    bela.put(sound(0, BELA))
+    assert drained(other) == []
+    assert drained(bela) == [Gap(3 * STEP, BELA), Gap(2 * STEP, ANNA), sound(0, BELA)]
+    assert drained(anna) == []
+
+
 def test_what_is_put_back_is_before_events_that_came_later() -> None:
     queue = LiveQueue(5.0)
     queue.put(sound(0))

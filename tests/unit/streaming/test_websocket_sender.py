@@ -26,7 +26,7 @@ from worker.contracts.live_endpoints import LiveForm, Transport
 from worker.delivery.lookups import Lookups
 from worker.streaming import websocket_dialer, websocket_sender
 from worker.streaming.endpoint_figures import EndpointFigures
-from worker.streaming.live_queue import CLOCK_RATE, Message, Sound
+from worker.streaming.live_queue import CLOCK_RATE, Message, Sound, SoundBuffer
 from worker.streaming.throttled_connection import MOST_FRAMES, ReadBudget
 from worker.streaming.unconfirmed import MOST_TIMES
 from worker.streaming.websocket_dialer import PING_SECONDS, WebSocketDialer
@@ -38,7 +38,13 @@ STEP = 0.02
 class Room:
     """A sender with all that it tells."""
 
-    def __init__(self, url: str, first: tuple[str, ...], changes: dict[str, object]) -> None:
+    def __init__(
+        self,
+        url: str,
+        first: tuple[str, ...],
+        changes: dict[str, object],
+        buffer: SoundBuffer | None = None,
+    ) -> None:
         settings = options(**changes)
         where = endpoint(url)
         self.clock = Clock()
@@ -56,6 +62,7 @@ class Room:
             self.told,
             self.clock,
             self.clock.sleep,
+            buffer,
         )
 
     def say(self, *indices: int, size: int = 1) -> None:
@@ -70,8 +77,10 @@ class Room:
 
 
 @asynccontextmanager
-async def sending(url: str, *first: str, **changes: object) -> AsyncIterator[Room]:
-    room = Room(url, first, changes)
+async def sending(
+    url: str, *first: str, buffer: SoundBuffer | None = None, **changes: object
+) -> AsyncIterator[Room]:
+    room = Room(url, first, changes, buffer)
     try:
         yield room
     finally:
@@ -217,6 +226,27 @@ async def test_nothing_is_told_after_a_break_until_the_receiver_has_answered_a_p
         room.sender.put(Message("joined"))
         await until(lambda: len(kept) == 4 and receiver.messages[-1] == "joined")
         assert receiver.messages == ["0", "gap 0.02 Anna", "joined"]
+
+
+async def test_what_a_connection_that_is_wanted_no_more_did_not_tell_is_told_on_another() -> None:
+    """A microphone that is turned off just when the connection of its participant breaks."""
+
+    async def break_off(receiver: LiveReceiver, connection: ServerConnection) -> None:
+        receiver.messages.append(await connection.recv())
+        room.sender.finish()
+        reset(connection)
+
+    buffer = SoundBuffer()
+    async with live_receiver() as receiver, live_receiver() as well:
+        async with sending(receiver.url, buffer=buffer) as room:
+            receiver.behaviour = break_off
+            room.say(0)
+            await until(lambda: room.ended)
+            assert len(receiver.upgrades) == 1
+        async with sending(well.url, buffer=buffer) as other:
+            other.sender.put(Message("joined"))
+            await until(lambda: len(well.messages) == 2)
+            assert well.messages == ["gap 0.02 Anna", "joined"]
 
 
 async def test_an_event_that_makes_the_receiver_break_off_does_not_hold_up_those_behind_it() -> None:
