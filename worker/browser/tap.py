@@ -15,6 +15,7 @@ from playwright.async_api import BrowserContext, Page
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Frame as PageFrame
 
+from worker.browser.batch_numbers import BatchNumbers, Counted
 from worker.browser.direct_binding import DirectBinding
 from worker.browser.injected_scripts import TapLimits, VideoLimits, page_script
 from worker.browser.page_batches import (
@@ -29,6 +30,9 @@ from worker.browser.page_batches import (
 )
 from worker.browser.page_clock import MOST_DOCUMENTS, Context, PageClock, Reading, Translation
 from worker.tape.events import (
+    LONGEST_BATCH,
+    MOST_FRAMES,
+    MOST_VIDEO_FRAMES,
     Batch,
     DocumentClosed,
     Frame,
@@ -50,7 +54,7 @@ TappedEvent: TypeAlias = Batch | PageEvent | DocumentClosed
 class TapCounters(msgspec.Struct):
     """What the page sent so far; the names with ``video_`` are those of video. ``dropped``: frames that documents had no room
     for. ``batches_missing``: gaps in the batches' sequence numbers. ``invalid``: calls that were not a valid batch. ``odd``:
-    frames and events that were left out of a batch.
+    frames and events that were left out of a batch, and batches whose numbers are not believed.
     """
 
     frames: int = 0
@@ -97,14 +101,16 @@ class Tap:
         self._on_event = on_event
         self._clock = clock
         self._read_clocks = read_clocks or (lambda: Reading(now := clock(), 0.0, now))
-        self._page_clock = PageClock(self._read_clocks())
+        began = self._read_clocks()
+        self._began = began.steady
+        self._page_clock = PageClock(began)
         self._documents: dict[int, _Document] = {}
         self._flush = f"flush-{secrets.token_hex(8)}"
         self._key_frames = f"key-frames-{secrets.token_hex(8)}"
         self._direct = DirectBinding(self._receive_direct)
         self._video = video
-        self._batches: dict[tuple[type[Batch], int], tuple[int, int]] = {}
-        """By kind and document, the next batch's number, and the frames that were dropped so far."""
+        self._numbers: dict[tuple[type[Batch], int], BatchNumbers] = {}
+        """By kind and document."""
 
     @classmethod
     async def attach(
@@ -255,15 +261,17 @@ class Tap:
             case ("frames", str(body)):
                 sent, content = split_sent(body)
                 batch, odd = decode_frames(content)
-                self._count(batch)
-                self._hand_on(_translate_frames(batch, self._sync(batch.document, Context.WEB_WORKER, sent)))
-                self._report_odd(batch.document, odd)
+                counted = self._count(batch)
+                translate = self._sync(batch.document, Context.WEB_WORKER, sent)
+                self._hand_on(_translate_frames(batch, counted, translate))
+                self._report_odd(batch.document, odd, counted)
             case ("video", str(body)) if self._video:
                 sent, content = split_sent(body)
                 video, odd = decode_video(content)
-                self._count(video)
-                self._hand_on(_translate_video(video, self._sync(video.document, Context.WEB_WORKER, sent)))
-                self._report_odd(video.document, odd)
+                counted = self._count(video)
+                translate = self._sync(video.document, Context.WEB_WORKER, sent)
+                self._hand_on(_translate_video(video, counted, translate))
+                self._report_odd(video.document, odd, counted)
             case ("events", str(body)):
                 sent, content = split_sent(body)
                 self._take_events(*decode_events(content), sent)
@@ -284,35 +292,45 @@ class Tap:
     def _sync(self, document: int, context: Context, sent: float) -> Translation:
         return self._page_clock.receive(document, context, sent, self._read_clocks())
 
-    def _report_odd(self, document: int, odd: Odd) -> None:
+    def _report_odd(self, document: int, odd: Odd, counted: Counted | None = None) -> None:
         if odd.items:
             self.counters.odd += odd.items
             self._report_fault(document, f"{odd.items} items of a batch were left out: {odd.first}")
+        if counted is not None and counted.odd:
+            self.counters.odd += 1
+            self._report_fault(document, f"a batch's numbers are not believed: {counted.odd}")
 
     def _report_fault(self, document: int, message: str) -> None:
         self._hand_on(PageFault(at=self._clock(), document=document, where="Tap.receive", message=message))
 
-    def _count(self, batch: Batch) -> None:
-        key = type(batch), batch.document
-        if key not in self._batches and len(self._batches) >= MOST_DOCUMENTS:
-            raise BatchError(f"document {batch.document}: expected at most {MOST_DOCUMENTS} documents")
-        expected, dropped_before = self._batches.get(key, (0, 0))
-        self._batches[key] = batch.sequence + 1, batch.dropped
-        missing, dropped = max(0, batch.sequence - expected), batch.dropped - dropped_before
-        counters = self.counters
+    def _count(self, batch: Batch) -> Counted:
+        """Counts the batch; the numbers on the tape are those that it returns."""
+        counters, at = self.counters, self._read_clocks().steady
+        counted = self._numbers_of(batch).take(batch.sequence, batch.dropped, at)
         if isinstance(batch, VideoBatch):
             counters.video_batches += 1
             counters.video_frames += len(batch.frames)
-            counters.video_batches_missing += missing
-            counters.video_dropped += dropped
+            counters.video_batches_missing += counted.missing
+            counters.video_dropped += counted.newly_dropped
         else:
             counters.batches += 1
             counters.frames += len(batch.frames)
-            counters.batches_missing += missing
-            counters.dropped += dropped
+            counters.batches_missing += counted.missing
+            counters.dropped += counted.newly_dropped
+        return counted
+
+    def _numbers_of(self, batch: Batch) -> BatchNumbers:
+        key = type(batch), batch.document
+        if (known := self._numbers.get(key)) is not None:
+            return known
+        if len(self._numbers) >= MOST_DOCUMENTS:
+            raise BatchError(f"document {batch.document}: expected at most {MOST_DOCUMENTS} documents")
+        most_frames = MOST_VIDEO_FRAMES if isinstance(batch, VideoBatch) else MOST_FRAMES
+        numbers = self._numbers[key] = BatchNumbers(self._began, most_frames / LONGEST_BATCH)
+        return numbers
 
 
-def _translate_frames(batch: FrameBatch, translate: Callable[[float], float]) -> FrameBatch:
+def _translate_frames(batch: FrameBatch, counted: Counted, translate: Callable[[float], float]) -> FrameBatch:
     frames = [
         Frame(
             frame.receiver,
@@ -329,9 +347,9 @@ def _translate_frames(batch: FrameBatch, translate: Callable[[float], float]) ->
         )
         for frame in batch.frames
     ]
-    return FrameBatch(batch.document, batch.sequence, batch.dropped, frames)
+    return FrameBatch(batch.document, counted.sequence, counted.dropped, frames)
 
 
-def _translate_video(batch: VideoBatch, translate: Callable[[float], float]) -> VideoBatch:
+def _translate_video(batch: VideoBatch, counted: Counted, translate: Callable[[float], float]) -> VideoBatch:
     frames = [msgspec.structs.replace(frame, arrival=translate(frame.arrival)) for frame in batch.frames]
-    return VideoBatch(batch.document, batch.sequence, batch.dropped, frames)
+    return VideoBatch(batch.document, counted.sequence, counted.dropped, frames)

@@ -100,7 +100,27 @@ async def test_drops_and_gaps_are_counted_per_document() -> None:
     assert tap.counters.batches_missing == 2
 
 
-def encoded_video(batch: VideoBatch) -> str:
+@pytest.mark.parametrize(("sequence", "dropped"), [(0xFFFF_FFFF, 7), (0, 7), (1, 0xFFFF_FFFF), (1, 6)])
+@pytest.mark.parametrize("kind", ["frames", "video"])
+async def test_numbers_that_cannot_be_are_odd_and_do_not_reach_the_tape(
+    kind: str, sequence: int, dropped: int
+) -> None:
+    tap, received = open_tap(video=True)
+    make = FrameBatch if kind == "frames" else VideoBatch
+    for number, drops in ((0, 7), (sequence, dropped), (1, 8), (2, 9)):
+        tap.receive(kind, encoded_video(make(1, number, drops, [])))
+    batches = [each for each in received if isinstance(each, make)]
+    assert [batch.sequence for batch in batches] == [0, 1, 2, 3]
+    assert [batch.dropped for batch in batches][:2] == [7, 7]
+    assert batches[3].dropped - batches[2].dropped == 1
+    first, *_ = [each for each in received if isinstance(each, PageFault)]
+    assert first.message.startswith("a batch's numbers are not believed: ")
+    assert 1 <= tap.counters.odd == sum(isinstance(each, PageFault) for each in received) <= 2
+    assert tap.counters.batches_missing == tap.counters.video_batches_missing == 0
+    assert tap.counters.dropped + tap.counters.video_dropped == batches[3].dropped
+
+
+def encoded_video(batch: VideoBatch | FrameBatch) -> str:
     return sent(base64.b64encode(msgspec.msgpack.encode(batch)).decode())
 
 
