@@ -20,10 +20,13 @@ from worker.tape import codec
 from worker.tape.events import (
     MOST_FRAMES,
     MOST_VIDEO_FRAMES,
+    WORKERS_OWN_PLACES,
     Batch,
     Frame,
     FrameBatch,
+    PageDropped,
     PageEvent,
+    PageFault,
     VideoBatch,
     VideoFrame,
 )
@@ -36,6 +39,8 @@ _MOST_LISTED_BYTES: Final = codec.MOST_LISTED_BYTES // 2
 _SMALL: Final = _MOST_LISTED_BYTES // 3
 """Characters: none has more than 3 bytes in UTF-8 beside its surrogate."""
 _MESSAGE_LENGTH: Final = 200
+_MOST_DROPPED_ITEMS: Final = 1_000_000
+"""Items that one PageDropped may count: a busy roster's messages of an hour are fewer."""
 _MOST_LAYERS: Final = 7
 """Highest id of a spatial or temporal layer (three bits in VP9 and AV1)."""
 
@@ -127,13 +132,14 @@ def decode_events(content: str) -> tuple[list[PageEvent], Odd]:
         events, odd = _events_decoder.decode(content), Odd()
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         events, odd = _decode_each_event(content)
-    if len(content) < _SMALL:
-        return events, odd
     kept = []
     for event in events:
-        size = len(codec.encode(event)[1])
-        if size > (_MOST_PAYLOAD_EVENT_BYTES if hasattr(event, "payload") else _MOST_LISTED_BYTES):
-            odd = odd.add(BatchError(f"an event of {size} bytes"))
+        try:
+            _check_event(event)
+            if len(content) >= _SMALL:
+                _check_size(event)
+        except BatchError as error:
+            odd = odd.add(error)
         else:
             kept.append(event)
     return kept, odd
@@ -223,6 +229,22 @@ def _check_video(frame: VideoFrame) -> None:
     _check_csrcs(frame.csrcs)
     if not math.isfinite(frame.arrival):
         raise BatchError(f"arrival {frame.arrival}: expected a finite number")
+
+
+def _check_event(event: PageEvent) -> None:
+    match event:
+        case PageDropped():
+            _expect_range("count", event.count, _MOST_DROPPED_ITEMS)
+        case PageFault() if event.where in WORKERS_OWN_PLACES:
+            raise BatchError(f"where {event.where!r}: expected a browser script's function")
+        case _:
+            pass
+
+
+def _check_size(event: PageEvent) -> None:
+    size = len(codec.encode(event)[1])
+    if size > (_MOST_PAYLOAD_EVENT_BYTES if hasattr(event, "payload") else _MOST_LISTED_BYTES):
+        raise BatchError(f"an event of {size} bytes")
 
 
 def _check_csrcs(csrcs: tuple[int, ...]) -> None:

@@ -33,6 +33,7 @@ from worker.tape.events import (
     LONGEST_BATCH,
     MOST_FRAMES,
     MOST_VIDEO_FRAMES,
+    TAP_RECEIVE,
     Batch,
     DocumentClosed,
     Frame,
@@ -301,7 +302,7 @@ class Tap:
             self._report_fault(document, f"a batch's numbers are not believed: {counted.odd}")
 
     def _report_fault(self, document: int, message: str) -> None:
-        self._hand_on(PageFault(at=self._clock(), document=document, where="Tap.receive", message=message))
+        self._hand_on(PageFault(at=self._clock(), document=document, where=TAP_RECEIVE, message=message))
 
     def _count(self, batch: Batch) -> Counted:
         """Counts the batch; the numbers on the tape are those that it returns."""

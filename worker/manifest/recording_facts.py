@@ -8,8 +8,6 @@ from typing import Final
 from worker.iso_time import iso_utc
 from worker.manifest.schema import Announcement, Holes, Interval
 from worker.tape.events import (
-    VIDEO_GOES_ON,
-    VIDEO_LEFT_OUT,
     Announced,
     AudioPathSeen,
     FrameBatch,
@@ -22,6 +20,7 @@ from worker.tape.events import (
     RecordingStarted,
     TapDeaf,
     TapeStarted,
+    VideoRoomChanged,
     WorkerEvent,
 )
 from worker.tape.reader import TapeDamage
@@ -94,7 +93,7 @@ class SessionFacts:
                 self._deaf.add((event.document, event.receiver))
             case PageDropped():
                 _count_kind(self._dropped, event.what, event.count)
-            case PageFault(where=where) if where in {VIDEO_LEFT_OUT, VIDEO_GOES_ON}:
+            case VideoRoomChanged():
                 self._take_room(event)
             case PageFault():
                 _count_kind(self._faults, event.where, 1)
@@ -108,11 +107,11 @@ class SessionFacts:
         elif isinstance(event, RecordingResumed) and goes_on:
             self._pauses[-1] = (self._pauses[-1][0], event.at)
 
-    def _take_room(self, event: PageFault) -> None:
+    def _take_room(self, event: VideoRoomChanged) -> None:
         left_out = bool(self._without_video) and self._without_video[-1][1] is None
-        if event.where == VIDEO_GOES_ON and left_out:
+        if event.left and left_out:
             self._without_video[-1] = (self._without_video[-1][0], event.at)
-        elif event.where == VIDEO_LEFT_OUT and not left_out and len(self._without_video) < MOST_KINDS:
+        elif not event.left and not left_out and len(self._without_video) < MOST_KINDS:
             self._without_video.append((event.at, None))
 
     def observe_frames(self, batch: FrameBatch) -> None:

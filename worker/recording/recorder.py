@@ -17,13 +17,13 @@ from worker.safe_text import NO_SECRETS, Redactor, printable
 from worker.tape.codec import LoggedEvent
 from worker.tape.errors import TapeWriteError, UnwritableEventError
 from worker.tape.events import (
-    VIDEO_GOES_ON,
-    VIDEO_LEFT_OUT,
+    RECORDER_TAKE,
     FrameBatch,
     PageEvent,
     PageFault,
     TapeEvent,
     VideoBatch,
+    VideoRoomChanged,
 )
 from worker.tape.writer import TapeWriter
 
@@ -52,8 +52,8 @@ class Recorder:
     does not wait. Whatever shows what was rendered renders it first.
     If rendering fails, the tape continues, and the files can be rendered from it later. ``observers`` are called with each
     event that was written to the tape; they must not raise. ``redactor`` hides the meeting's secrets in every event.
-    While ``video_room``, by default that of the tape's disk, has none left, batches of video are left out, and a PageFault says
-    from when until when.
+    While ``video_room``, by default that of the tape's disk, has none left, batches of video are left out; VideoRoomChanged
+    says from when until when.
     """
 
     def __init__(
@@ -119,11 +119,10 @@ class Recorder:
         if not self._video_room.check(at):
             return
         if self._video_room.is_left:
-            where, message = VIDEO_GOES_ON, "the disk has room again: video goes on"
+            logger.warning("the disk has room again: video goes on")
         else:
-            where, message = VIDEO_LEFT_OUT, "the disk is nearly full: video is left out, audio goes on"
-        logger.warning(message)
-        self.take(PageFault(at=at, document=0, where=where, message=message))
+            logger.warning("the disk is nearly full: video is left out, audio goes on")
+        self.take(VideoRoomChanged(at=at, left=self._video_room.is_left))
 
     def _put(self, event: TapeEvent) -> LoggedEvent:
         """Writes ``event``, or in its place that it was left out; returns what was written. Raises TapeWriteError."""
@@ -133,7 +132,7 @@ class Recorder:
         except UnwritableEventError as error:
             logger.warning("%s; it is left out", error)
             message = printable(str(error), _FAULT_LENGTH)
-            fault = PageFault(at=at, document=0, where="Recorder.take", message=message)
+            fault = PageFault(at=at, document=0, where=RECORDER_TAKE, message=message)
             return self._tape.write(fault, at)
 
     def render(self, event: TapeEvent) -> None:

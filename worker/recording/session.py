@@ -53,8 +53,6 @@ from worker.tape.errors import TapeWriteError
 from worker.tape.events import (
     LONGEST_BATCH,
     TAPE_VERSION,
-    VIDEO_GOES_ON,
-    PageFault,
     RecordingEnded,
     RecordingPaused,
     RecordingResumed,
@@ -63,6 +61,7 @@ from worker.tape.events import (
     TapeEvent,
     TapeStarted,
     VideoRequested,
+    VideoRoomChanged,
     WorkerEvent,
 )
 from worker.tape.writer import TapeWriter
@@ -365,7 +364,7 @@ class _Session:
 
     def _follow_video(self, event: TapeEvent) -> None:
         due = self._key_frames.observe(event, self._clock())
-        due |= isinstance(event, PageFault) and event.where == VIDEO_GOES_ON
+        due |= isinstance(event, VideoRoomChanged) and event.left
         # A page may send any number of what asks for one: it gets one request at a time.
         if due and self._recorder.begun and self._ending is None and not self._requests:
             logger.info("key frames are requested: video came that cannot be decoded, or told apart, without")

@@ -15,6 +15,7 @@ from worker.tape.events import (
     VideoBatch,
     VideoFrame,
     VideoRequested,
+    VideoRoomChanged,
     VideoTrackSeen,
     WorkerEvent,
 )
@@ -30,7 +31,7 @@ EVENTS: Final = "events"
 
 JsonEvent: TypeAlias = PageEvent | WorkerEvent
 
-VIDEO_EVENTS: Final = (VideoRequested, VideoTrackSeen)
+VIDEO_EVENTS: Final = (VideoRequested, VideoTrackSeen, VideoRoomChanged)
 """The events that only tapes with video have."""
 
 MOST_EVENT_BYTES: Final = 12 * 1024 * 1024

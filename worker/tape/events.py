@@ -308,6 +308,14 @@ class ReceiverReport(Event, frozen=True, kw_only=True):
     frames_tapped: int
 
 
+class VideoRoomChanged(Event, frozen=True, kw_only=True):
+    """The disk has room for video again (``left``), or has none any more: then video is left out of the tape. Its batches'
+    numbers go on, so that those left out are missing.
+    """
+
+    left: bool
+
+
 class TapDeaf(Event, frozen=True, kw_only=True):
     """Packets arrive at a receiver but none of them reach the tap. The worker finds it; on older tapes the page did."""
 
@@ -386,8 +394,8 @@ class PageDropped(Event, frozen=True, kw_only=True):
 
 
 class PageFault(Event, frozen=True, kw_only=True):
-    """A browser script caught an unexpected error and continued. ``where`` is the script's function; VIDEO_LEFT_OUT and
-    VIDEO_GOES_ON are the recorder's.
+    """A browser script caught an unexpected error and continued; ``where`` is its function. With one of WORKERS_OWN_PLACES, the
+    worker could not use what the page sent.
     """
 
     document: int
@@ -395,11 +403,11 @@ class PageFault(Event, frozen=True, kw_only=True):
     message: str
 
 
-VIDEO_LEFT_OUT: Final = "Recorder.video_left_out"
-"""``where`` of the fault from which on video is not on the tape: the disk is nearly full."""
+TAP_RECEIVE: Final = "Tap.receive"
+RECORDER_TAKE: Final = "Recorder.take"
 
-VIDEO_GOES_ON: Final = "Recorder.video_goes_on"
-"""``where`` of the fault from which on it is again; its batches' numbers go on, so that those left out are missing."""
+WORKERS_OWN_PLACES: Final = frozenset({TAP_RECEIVE, RECORDER_TAKE})
+"""``where`` of the faults that the worker finds; a page cannot report one there."""
 
 
 PageEvent: TypeAlias = (
@@ -431,6 +439,7 @@ WorkerEvent: TypeAlias = (
     | ChatReceived
     | DocumentClosed
     | TapDeaf
+    | VideoRoomChanged
     | Announced
     | RecordingStarted
     | RecordingPaused

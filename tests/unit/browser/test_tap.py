@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 from collections.abc import Callable
 from typing import Any, cast, get_args
 
@@ -18,6 +19,7 @@ from tests.support.tape_samples import video_batch, video_frame
 from worker.browser.page_clock import Reading
 from worker.browser.tap import Tap, TappedEvent
 from worker.tape.events import (
+    WORKERS_OWN_PLACES,
     Announced,
     ChannelMessage,
     ChatReceived,
@@ -25,6 +27,7 @@ from worker.tape.events import (
     DocumentClosed,
     Frame,
     FrameBatch,
+    PageDropped,
     PageEvent,
     PageFault,
     PageLost,
@@ -42,6 +45,7 @@ from worker.tape.events import (
     TilesSeen,
     VideoBatch,
     VideoRequested,
+    VideoRoomChanged,
     WorkerEvent,
 )
 
@@ -278,6 +282,7 @@ WORKERS_OWN: list[WorkerEvent] = [
     ChatReceived(at=1, message_id="1", participant_id="d", name=None, text="x"),
     DocumentClosed(at=1, document=1),
     TapDeaf(at=1, document=1, receiver=0, packets_received=99, frames_tapped=0),
+    VideoRoomChanged(at=1, left=True),
     Announced(at=1),
     RecordingStarted(at=1),
     RecordingEnded(at=1, reason="x"),
@@ -295,6 +300,35 @@ async def test_a_page_cannot_report_an_event_of_the_worker(event: WorkerEvent) -
     tap, received = open_tap()
     tap.receive("events", sent(msgspec.json.encode([event]).decode()))
     assert [type(each) for each in received] == [PageFault]
+
+
+@pytest.mark.parametrize("where", sorted(WORKERS_OWN_PLACES))
+async def test_a_page_cannot_report_a_fault_of_the_worker(where: str) -> None:
+    tap, received = open_tap()
+    own, worker = (
+        PageFault(at=NOW, document=1, where=each, message="x") for each in ("TapWorker.record", where)
+    )
+    tap.receive("events", sent(msgspec.json.encode([own, worker]).decode()))
+    reported, found = received
+    assert reported == own
+    assert isinstance(found, PageFault)
+    assert (
+        found.message
+        == f"1 items of a batch were left out: where {where!r}: expected a browser script's function"
+    )
+    assert tap.counters.odd == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "kept"), [(0, True), (1_000_000, True), (1_000_001, False), (-1, False), (10**30, False)]
+)
+async def test_a_page_can_count_only_so_many_dropped_items(count: int, kept: bool) -> None:
+    tap, received = open_tap()
+    tap.receive(
+        "events",
+        sent(json.dumps([{"type": "page_dropped", "at": NOW, "document": 1, "what": "x", "count": count}])),
+    )
+    assert [type(each) for each in received] == [PageDropped if kept else PageFault]
 
 
 async def test_an_exception_of_on_event_is_reported_once_and_ends_its_calls() -> None:

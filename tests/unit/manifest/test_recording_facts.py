@@ -18,8 +18,6 @@ from worker.rendering.renderer import Renderer
 from worker.rendering.replay import replay
 from worker.rendering.timeline.page import timeline_html
 from worker.tape.events import (
-    VIDEO_GOES_ON,
-    VIDEO_LEFT_OUT,
     AudioPathSeen,
     FrameBatch,
     PageDropped,
@@ -29,6 +27,7 @@ from worker.tape.events import (
     RecordingStarted,
     TapDeaf,
     TapeEvent,
+    VideoRoomChanged,
     WorkerEvent,
 )
 from worker.tape.reader import TapeDamage
@@ -234,8 +233,8 @@ def dropped(what: str, count: int) -> PageDropped:
     return PageDropped(at=1.0, document=1, what=what, count=count)
 
 
-def fault(where: str, at: float = 1.0) -> PageFault:
-    return PageFault(at=at, document=1, where=where, message="x is undefined")
+def fault(where: str) -> PageFault:
+    return PageFault(at=1.0, document=1, where=where, message="x is undefined")
 
 
 @pytest.mark.parametrize(
@@ -255,9 +254,9 @@ def fault(where: str, at: float = 1.0) -> PageFault:
         (
             [
                 RecordingStarted(at=100.0),
-                *(fault(VIDEO_LEFT_OUT, at) for at in (99.0, 100.5)),
-                *(fault(VIDEO_GOES_ON, at) for at in (103.0, 104.0)),
-                fault(VIDEO_LEFT_OUT, 150.25),
+                *(VideoRoomChanged(at=at, left=False) for at in (99.0, 100.5)),
+                *(VideoRoomChanged(at=at, left=True) for at in (103.0, 104.0)),
+                VideoRoomChanged(at=150.25, left=False),
             ],
             [
                 "Video was left out from 0.0 s to 3.0 s: the disk was nearly full.",

@@ -17,8 +17,6 @@ from worker.recording.video_room import CHECK_SECONDS, ENOUGH, RESERVE, VideoRoo
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.tape.events import (
-    VIDEO_GOES_ON,
-    VIDEO_LEFT_OUT,
     AudioPathSeen,
     FrameBatch,
     PageFault,
@@ -26,6 +24,7 @@ from worker.tape.events import (
     StateChanged,
     TapeEvent,
     VideoBatch,
+    VideoRoomChanged,
 )
 from worker.tape.reader import TapeReader, read_tape
 from worker.tape.writer import TapeWriter
@@ -192,22 +191,13 @@ def test_video_leaves_room_for_audio_on_a_disk_that_is_nearly_full(
     told = [each for each in written if not isinstance(each, FrameBatch)]
     assert [each.sequence if isinstance(each, VideoBatch) else each for each in told] == [
         0,
-        PageFault(
-            at=EPOCH + CHECK_SECONDS,
-            document=0,
-            where=VIDEO_LEFT_OUT,
-            message="the disk is nearly full: video is left out, audio goes on",
-        ),
-        PageFault(
-            at=EPOCH + 4 * CHECK_SECONDS,
-            document=0,
-            where=VIDEO_GOES_ON,
-            message="the disk has room again: video goes on",
-        ),
+        VideoRoomChanged(at=EPOCH + CHECK_SECONDS, left=False),
+        VideoRoomChanged(at=EPOCH + 4 * CHECK_SECONDS, left=True),
         4,
     ]
     assert [each.message for each in caplog.records] == [
-        each.message for each in told if isinstance(each, PageFault)
+        "the disk is nearly full: video is left out, audio goes on",
+        "the disk has room again: video goes on",
     ]
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from worker.settings import BrowserSettings
 from worker.states import State
 from worker.stems.gate import PLACED_AFTER
 from worker.stems.jitter_buffer import WINDOW_SECONDS
-from worker.tape.events import LONGEST_BATCH, RecordingStarted, TapeEvent, VideoBatch
+from worker.tape.events import LONGEST_BATCH, RecordingStarted, TapeEvent, VideoBatch, VideoRoomChanged
 
 
 class BrokenTerminal(RecordingObserver):
@@ -129,9 +129,21 @@ async def test_frames_from_before_the_call_was_recognized_count_unless_a_command
     assert attempt._meeting_start(at) == (first if counts else at)
 
 
-@pytest.mark.parametrize("begun", [True, False])
-async def test_overdue_key_frames_are_requested_of_the_page_while_it_records(
-    begun: bool, tmp_path: Path
+VIDEO_FOLLOWED = tuple(VideoBatch(1, number, 0, [video_frame(0, EPOCH + number)]) for number in range(3))
+
+
+@pytest.mark.parametrize(
+    ("events", "begun", "times"),
+    [
+        (VIDEO_FOLLOWED, True, 1),
+        (VIDEO_FOLLOWED, False, 0),
+        ([VideoRoomChanged(at=EPOCH, left=True)], True, 1),
+        ([VideoRoomChanged(at=EPOCH, left=False)], True, 0),
+    ],
+    ids=["overdue", "overdue before the recording", "room again", "no room"],
+)
+async def test_key_frames_are_requested_of_the_page_while_it_records(
+    events: Sequence[TapeEvent], begun: bool, times: int, tmp_path: Path
 ) -> None:
     async def request_key_frames() -> bool:
         asked.append(True)
@@ -150,11 +162,10 @@ async def test_overdue_key_frames_are_requested_of_the_page_while_it_records(
     clock: Any = lambda: EPOCH + 10  # noqa: E731
     others = (parts, parts, parts, parts, parts, parts, parts, MediaMonitor(), RecordingObserver(), parts)
     attempt = session._Session(request, *others, clock)
-    for number in range(3):
-        frame = video_frame(0, EPOCH + number)
-        attempt._follow_video(VideoBatch(1, number, 0, [frame]))
+    for event in events:
+        attempt._follow_video(event)
     await asyncio.gather(*attempt._requests)
-    assert asked == [True] * begun
+    assert asked == [True] * times
 
 
 class FakeTap:
