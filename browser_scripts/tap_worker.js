@@ -60,29 +60,19 @@ class TapWorker {
     if (kind === "video") this.#video?.transform(receiver, transformer);
     if (kind !== "audio") return;
     this.#tally.set(receiver, 0);
-    this.#copy(receiver, transformer).catch((error) => this.#fault("transform", error));
+    copyFrames(transformer, (frame) => this.#see(receiver, frame)).catch((error) => this.#fault("transform", error));
   }
 
   /**
-   * Records each frame and passes it on. A TransformStream between two pipes does the same for a quarter more of the Web Worker's
-   * time.
    * @param {number} receiver
-   * @param {RTCRtpScriptTransformer} transformer
+   * @param {RTCEncodedAudioFrame} frame
    */
-  async #copy(receiver, transformer) {
-    const reader = transformer.readable.getReader();
-    const writer = transformer.writable.getWriter();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      try {
-        this.#record(receiver, value);
-      } catch (error) {
-        this.#fault("record", error);
-      }
-      await writer.write(value);
+  #see(receiver, frame) {
+    try {
+      this.#record(receiver, frame);
+    } catch (error) {
+      this.#fault("record", error);
     }
-    await writer.close();
   }
 
   /**

@@ -59,7 +59,7 @@ class VideoTap {
   transform(index, transformer) {
     const receiver = { index, transformer, ...VideoTap.#NEW };
     this.#receivers.set(index, receiver);
-    this.#copy(receiver)
+    copyFrames(transformer, (frame) => this.#see(receiver, frame))
       .catch((error) => this.#fault("video", error))
       .finally(() => this.#receivers.get(index) === receiver && this.#receivers.delete(index));
   }
@@ -69,22 +69,17 @@ class VideoTap {
     for (const receiver of this.#receivers.values()) this.#requestKeyFrame(receiver);
   }
 
-  /** @param {VideoReceiver} receiver */
-  async #copy(receiver) {
-    const reader = receiver.transformer.readable.getReader();
-    const writer = receiver.transformer.writable.getWriter();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      try {
-        this.#record(receiver, value);
-      } catch (error) {
-        this.#fault("recordVideo", error);
-      }
-      if (this.#mayReplace(receiver, value)) VideoTap.#replace(value);
-      await writer.write(value);
+  /**
+   * @param {VideoReceiver} receiver
+   * @param {RTCEncodedVideoFrame} frame
+   */
+  #see(receiver, frame) {
+    try {
+      this.#record(receiver, frame);
+    } catch (error) {
+      this.#fault("recordVideo", error);
     }
-    await writer.close();
+    if (this.#mayReplace(receiver, frame)) VideoTap.#replace(frame);
   }
 
   /**
