@@ -294,7 +294,11 @@ class Finish:
             sequence=self._reporter.next_sequence(),
             at=self._context.clock(),
             announcement=announcement,
-            left_out=[*self._left_out, *endpoint_warnings(self._job, self._reporter.endpoint_changes)],
+            left_out=[
+                *self._left_out,
+                *self._publisher.left_out,
+                *endpoint_warnings(self._job, self._reporter.endpoint_changes),
+            ],
         )
 
     def _list(self, prefixes: list[str]) -> list[Listed]:

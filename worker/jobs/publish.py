@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+import msgspec
+
 from worker.delivery.bucket_layout import AttemptKeys
 from worker.delivery.errors import DeliveryError
 from worker.delivery.lease import LeaseLostError
@@ -79,13 +81,21 @@ def publish_manifest_again(store: ObjectStore, keys: AttemptKeys, manifest: Mani
 
 
 def publish_rest(
-    store: ObjectStore, keys: AttemptKeys, output: Path, *, separate_audio: bool, done: Done | None = None
+    store: ObjectStore,
+    keys: AttemptKeys,
+    output: Path,
+    manifest: Manifest,
+    *,
+    separate_audio: bool,
+    done: Done | None = None,
 ) -> None:
-    """Uploads the mix, if there is one, and with ``separate_audio`` the timeline, which plays the speakers' files.
+    """Uploads the mix, if there is one, and with ``separate_audio`` the timeline, which plays the speakers' files; where
+    ``manifest`` has video, that follows (worker.jobs.publish_page).
 
     Blocks and raises as publish_audio.
     """
-    names = (TIMELINE_FILE, AUDIO_FILE) if separate_audio else (AUDIO_FILE,)
+    with_page = separate_audio and manifest.video_streams is msgspec.UNSET
+    names = (TIMELINE_FILE, AUDIO_FILE) if with_page else (AUDIO_FILE,)
     paths = [output / name for name in names]
     _upload_all(store, keys, output, [path for path in paths if path.is_file()], done)
 

@@ -1,5 +1,5 @@
-"""Uploads what this worker's attempts made: speakers' files and manifests first, then the rest, the videos, and what shows a
-failure.
+"""Uploads what this worker's attempts made: speakers' files and manifests first, then the rest, the videos with the page that
+shows them, and what shows a failure.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from worker.browser.page_snapshot import LOG_FILE
 from worker.contracts.job import Job
@@ -15,6 +16,7 @@ from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.object_store import ObjectStore
 from worker.jobs.attempt import Attempt
 from worker.jobs.publish import CONTENT_TYPES, publish_audio, publish_manifest_again, publish_rest
+from worker.jobs.publish_page import publish_page
 from worker.jobs.publish_videos import publish_videos
 from worker.jobs.recovery import recorded_attempt
 from worker.jobs.transcode_videos import Transcode, transcode_videos
@@ -29,10 +31,13 @@ class AttemptsPublisher:
         self, job: Job, keys: BotKeys, store: ObjectStore, metrics: Metrics, attempts: Sequence[Attempt]
     ) -> None:
         self._separate_audio = job.separate_audio
+        self._separate_video = job.separate_video
         self._keys = keys
         self._store = store
         self._metrics = metrics
         self._attempts = attempts
+        self.left_out: list[str] = []
+        """Warnings for the result: what could not be written, without a loss of audio or video."""
 
     async def publish_audio(self) -> list[RecordedAttempt]:
         """Uploads the speakers' files and the manifest of each attempt that recorded anything, and returns these attempts."""
@@ -44,22 +49,23 @@ class AttemptsPublisher:
         return recorded
 
     async def publish_rest(self) -> None:
-        """Uploads mix and timeline of each attempt that has them."""
+        """Uploads the mix of each attempt that has one, and the timeline of one without video."""
         for attempt in self._attempts:
             if attempt.manifest is not None:
-                await self._publish(publish_rest, attempt)
+                await self._publish(partial(publish_rest, manifest=attempt.manifest), attempt)
 
     async def publish_videos(
         self, transcode: Transcode | None, out_of_time: threading.Event
     ) -> list[RecordedAttempt]:
-        """Uploads the videos of each attempt that has some, with ``transcode`` as H.264 in MP4, and returns those attempts.
+        """Uploads the videos of each attempt, if the job asks for them, with ``transcode`` as H.264 in MP4, and then its
+        timeline; returns the attempts that recorded anything.
 
         ``out_of_time`` ends transcoding.
         """
         recorded = []
-        for attempt in self._attempts:
+        for attempt in self._attempts if self._separate_video else ():
             manifest = attempt.manifest
-            if manifest is None or not any(manifest.video_segments()):
+            if manifest is None:
                 continue
             if transcode is not None:
                 manifest = await transcode_videos(manifest, attempt.files, transcode, out_of_time)
@@ -73,6 +79,10 @@ class AttemptsPublisher:
             )
             if manifest is not attempt.manifest:
                 await asyncio.to_thread(publish_manifest_again, self._store, attempt.keys, manifest)
+            if not await asyncio.to_thread(publish_page, self._store, attempt.keys, manifest):
+                self.left_out.append(
+                    f"There is no timeline of attempt {attempt.number}: it could not be uploaded."
+                )
             recorded.append(recorded_attempt(self._keys, attempt.number, manifest))
         return recorded
 

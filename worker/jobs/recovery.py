@@ -15,6 +15,7 @@ from worker.delivery.errors import DeliveryError, RefusedError
 from worker.delivery.object_store import Listed, Listing, ObjectStore
 from worker.jobs.earlier_attempts import download_parts, manifest_of
 from worker.jobs.publish import publish_audio, publish_manifest_again, publish_rest
+from worker.jobs.publish_page import publish_page
 from worker.jobs.publish_videos import publish_videos
 from worker.jobs.second_try import replay_twice
 from worker.jobs.transcode_videos import Transcode, transcode_videos
@@ -74,8 +75,8 @@ def recover_videos(
     platform: Platform,
     transcode: Transcode | None = None,
 ) -> list[RecordedAttempt]:
-    """Uploads the missing videos of the attempts ``numbers``, and returns those that recorded anything, with what their videos
-    have become.
+    """Uploads the missing videos of the attempts ``numbers``, then the timelines, and returns those attempts that recorded
+    anything, with what their videos have become.
 
     ``recover`` has returned them. ``work`` is the folder that it had: what is rendered there is not rendered again.
     ``transcode`` makes H.264 in MP4 of other videos, None: they stay as they were sent. Blocks for as long as that takes. Safe
@@ -95,6 +96,7 @@ def recover_videos(
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one attempt costs the others nothing
             logger.error("%s: its videos cannot be recovered: %s", attempt.folder, error)
+        publish_page(store, attempt, manifest)
         recorded.append(recorded_attempt(keys, number, manifest))
     return recorded
 
@@ -137,7 +139,7 @@ def _recover_attempt(
     if replaces and not _remove(store, list(uploaded)):
         return manifest
     publish_audio(store, keys, output, separate_audio=separate_audio)
-    publish_rest(store, keys, output, separate_audio=separate_audio)
+    publish_rest(store, keys, output, replayed.manifest, separate_audio=separate_audio)
     return replayed.manifest if replaces or manifest is None else manifest
 
 
@@ -157,13 +159,13 @@ def _recover_videos(
     if rendered is None:
         return manifest
     output = work / "files"
+    made = msgspec.structs.replace(manifest, video_streams=rendered.video_streams)
     if transcode is not None:
-        rendered = asyncio.run(transcode_videos(rendered, output, transcode, threading.Event()))
-    publish_videos(store, keys, output, rendered)
-    if rendered.video_streams != manifest.video_streams:
-        manifest = msgspec.structs.replace(manifest, video_streams=rendered.video_streams)
-        publish_manifest_again(store, keys, manifest)
-    return manifest
+        made = asyncio.run(transcode_videos(made, output, transcode, threading.Event()))
+    publish_videos(store, keys, output, made)
+    if made != manifest:
+        publish_manifest_again(store, keys, made)
+    return made
 
 
 def _rendered(store: ObjectStore, keys: AttemptKeys, work: Path, platform: Platform) -> Manifest | None:

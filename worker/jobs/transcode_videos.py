@@ -58,7 +58,9 @@ async def transcode_videos(
         files = "A video file" if failed == 1 else f"{failed} video files"
         warning = f"{files} could not be transcoded to MP4: as sent."
         recording = manifest.recording
-        recording = msgspec.structs.replace(recording, warnings=[*recording.warnings, warning])
+        # An earlier worker may have failed at it, too.
+        warnings = list(dict.fromkeys([*recording.warnings, warning]))
+        recording = msgspec.structs.replace(recording, warnings=warnings)
         manifest = msgspec.structs.replace(manifest, recording=recording)
     return replaced_videos(manifest, replaced) if replaced else manifest
 

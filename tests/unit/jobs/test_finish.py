@@ -14,6 +14,7 @@ import pytest
 from tests.support.event_sinks import ListSink
 from tests.support.job_parts import context_with, job
 from tests.support.memory_store import Failing, MemoryStore
+from tests.support.page_files import files_of_page
 from tests.support.sample_manifests import recorded, someone, video, video_segment, with_videos
 from worker.contracts.job import Job
 from worker.contracts.status import BotStatus, Result
@@ -38,6 +39,7 @@ from worker.manifest.schema import Manifest
 from worker.monitoring.logs import LogTail
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
+from worker.rendering.timeline.page import timeline_html
 from worker.settings import WorkerSettings
 from worker.states import State
 
@@ -618,6 +620,45 @@ async def test_videos_are_transcoded_before_their_upload_when_asked_for(
         assert camera.size_bytes == len(store.objects[film])
     # The manifest names what is there, so nothing needs the tape any more.
     assert setup.tapes() == set()
+
+
+@pytest.mark.parametrize("transcodes", [False, True])
+@pytest.mark.parametrize("lost", [None, SHARE.url])
+@pytest.mark.parametrize("separate_audio", [True, False])
+async def test_the_page_of_a_job_with_video_plays_what_is_in_the_bucket(
+    store: MemoryStore, tmp_path: Path, transcodes: bool, lost: str | None, separate_audio: bool
+) -> None:
+    """As sent or transcoded, where one could not be uploaded, and where the job asks for nothing but video."""
+
+    def copy(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes())
+
+    async def transcode(source: Path, target: Path) -> None:
+        copy(source, target)
+
+    own = made(2, tmp_path, SHOWN)
+    (own.files / "timeline.html").write_text(timeline_html(SHOWN))
+    if lost is not None:
+        (own.files / lost).unlink()
+    wanted = job(audio_separate_streams=separate_audio, video_separate_streams=True)
+    setup = Setup(store, tmp_path, own, job=wanted, transcode=transcode if transcodes else None)
+    assert await setup.finish.run(ENDED) is not None
+    keys = KEYS.attempt(2)
+    there = {key.removeprefix(keys.files) for key in store.objects if key.startswith(keys.files)}
+    played = {name for name in there if name.endswith((".wav", ".webm", ".mp4"))}
+    assert files_of_page(store.objects[keys.file("timeline.html")]) == played
+    assert any("h264.mp4" in name for name in played) is transcodes
+    assert any(name.startswith("streams/") for name in played) is separate_audio
+    assert (SHARE.url in played) is (lost is None)
+
+
+async def test_a_page_that_cannot_be_uploaded_is_a_warning(store: MemoryStore, tmp_path: Path) -> None:
+    store.before = Failing(RefusedError("no"), wanted=(f"put {KEYS.attempt(2).file('timeline.html')}",))
+    setup = Setup(store, tmp_path, made(2, tmp_path, SHOWN), job=VIDEO_JOB)
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    assert result.outcome == "recorded"
+    assert "There is no timeline of attempt 2: it could not be uploaded." in result.warnings
 
 
 async def test_a_recovered_job_that_was_given_up_has_its_videos(store: MemoryStore, tmp_path: Path) -> None:

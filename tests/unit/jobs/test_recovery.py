@@ -17,6 +17,7 @@ import msgspec
 import psutil
 import pytest
 
+from tests.support.page_files import files_of_page
 from tests.support.uploaded_tapes import KEYS, events, put_tape, write_tape
 from tests.support.video_streams import encoded
 from tests.support.video_tapes import ListedSources, batches, sent, use_sources, with_video
@@ -67,6 +68,13 @@ def store(embedded: Embedded) -> Iterator[S3Store]:
 
 def keys_in(store: S3Store) -> set[str]:
     return {listed.key.removeprefix(KEYS.folder) for listed in store.list(KEYS.folder)}
+
+
+def publish_all_but_videos(store: S3Store, output: Path, *, separate_audio: bool) -> None:
+    """As a worker does that was not killed."""
+    manifest = msgspec.json.decode((output / "audio_streams.json").read_bytes(), type=Manifest)
+    publish_audio(store, KEYS.attempt(1), output, separate_audio=separate_audio)
+    publish_rest(store, KEYS.attempt(1), output, manifest, separate_audio=separate_audio)
 
 
 def test_a_tape_without_an_end_is_rendered_and_uploaded(store: S3Store, tmp_path: Path) -> None:
@@ -176,21 +184,18 @@ def test_recovery_without_separate_audio_uploads_only_manifest_and_mix(
     for listed in store.list(KEYS.attempt(1).files):
         store.delete(listed.key)
     replay(tmp_path / "tape", tmp_path / "files", lambda platform: Renderer(tmp_path / "files", platform))
-    for publish in (publish_audio, publish_rest):
-        publish(store, KEYS.attempt(1), tmp_path / "files", separate_audio=False)
+    publish_all_but_videos(store, tmp_path / "files", separate_audio=False)
     assert keys_in(store) == wanted
 
 
 def test_publishing_never_replaces_uploaded_files(store: S3Store, tmp_path: Path) -> None:
     parts = write_tape(tmp_path / "tape", events(reason="meeting_ended"))
     replay(tmp_path / "tape", tmp_path / "files", lambda platform: Renderer(tmp_path / "files", platform))
-    for publish in (publish_audio, publish_rest):
-        publish(store, KEYS.attempt(1), tmp_path / "files", separate_audio=True)
+    publish_all_but_videos(store, tmp_path / "files", separate_audio=True)
     before = store.list(KEYS.folder)
     put_tape(store, 1, parts[:1])
     replay(tmp_path / "tape", tmp_path / "shorter", lambda platform: Renderer(tmp_path / "shorter", platform))
-    for publish in (publish_audio, publish_rest):
-        publish(store, KEYS.attempt(1), tmp_path / "shorter", separate_audio=True)
+    publish_all_but_videos(store, tmp_path / "shorter", separate_audio=True)
     after = {listed.key: listed for listed in store.list(KEYS.folder)}
     assert [after[listed.key] for listed in before] == before
 
@@ -429,6 +434,52 @@ def test_videos_are_transcoded_when_asked_for(
     store.delete(f"{KEYS.folder}{key}")
     assert recovered_as_mp4(tmp_path / "first") == [attempt]
     assert list(videos_in(store)) == [key]
+
+
+def page_in(store: S3Store) -> set[str]:
+    """The files that the first attempt's page plays."""
+    return files_of_page(store.get(KEYS.attempt(1).file("timeline.html")).data)
+
+
+@pytest.mark.parametrize("separate_audio", [True, False])
+def test_the_page_plays_the_videos_that_are_in_the_bucket(
+    store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, separate_audio: bool
+) -> None:
+    """Also where a worker that was lost left a page of the videos as they were sent, or had uploaded all but the page."""
+    put_video_tape(store, tmp_path / "tape", monkeypatch)
+    platform = Platform.GOOGLE_MEET
+    recover(store, KEYS, [1], tmp_path / "work", platform=platform, separate_audio=separate_audio)
+    page = KEYS.attempt(1).file("timeline.html")
+    rendered = (tmp_path / "work/attempt-0001/files/timeline.html").read_bytes()
+    assert any(name.startswith("video/") for name in files_of_page(rendered))
+    store.put(page, rendered, content_type="text/html")
+    for lost in ("", page):
+        if lost:
+            store.delete(lost)
+        recover_videos(store, KEYS, [1], tmp_path / "work", platform=platform, transcode=transcode)
+        sound = "streams/" if separate_audio else "audio.wav"
+        (film,) = (name for name in page_in(store) if name.startswith("video/"))
+        assert film.endswith(".h264.mp4")
+        assert any(name.startswith(sound) for name in page_in(store))
+        assert {f"attempts/0001/files/{name}" for name in page_in(store)} <= keys_in(store)
+
+
+def test_the_manifest_says_once_that_a_video_is_as_it_was_sent(
+    store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_video_tape(store, tmp_path / "tape", monkeypatch)
+
+    async def fail(_source: Path, _target: Path) -> None:
+        raise OSError("no")
+
+    (attempt,) = with_videos(store, tmp_path / "first", fail)
+    (film,) = videos_in(store)
+    assert film.endswith(".webm")
+    told = ["A video file could not be transcoded to MP4: as sent."]
+    assert [each for each in attempt.manifest.recording.warnings if "transcoded" in each] == told
+    assert manifest_of(store, KEYS.attempt(1)) == attempt.manifest
+    store.delete(f"{KEYS.folder}{film}")
+    assert with_videos(store, tmp_path / "second", fail) == [attempt]
 
 
 def test_a_video_that_cannot_be_uploaded_costs_no_audio(
