@@ -6,8 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -16,7 +15,7 @@ from worker.contracts.status import Result, ResultFile, result_event
 from worker.contracts.streams_document import mixed_only
 from worker.contracts.vendor_words import outcome_words
 from worker.delivery.bucket_layout import BotKeys
-from worker.delivery.errors import DeliveryError, RefusedError, UnavailableError
+from worker.delivery.errors import DeliveryError, UnavailableError
 from worker.delivery.guarded_document import GuardedDocument
 from worker.delivery.lease import Lease, LeaseLostError
 from worker.delivery.object_store import Listed, NotFoundError, ObjectStore
@@ -31,6 +30,7 @@ from worker.jobs.job_outcome import (
     judge,
     make_result,
 )
+from worker.jobs.left_out import LeftOut
 from worker.jobs.publish import MEETING_PATIENCE
 from worker.jobs.publish_attempts import AttemptsPublisher
 from worker.jobs.publish_videos import with_stored_videos
@@ -46,12 +46,9 @@ from worker.manifest.merge_videos import without_videos
 from worker.manifest.schema import Announcement, Manifest, encode_manifest
 from worker.reasons import read_reason
 from worker.rendering.output import MEETING_FILE
-from worker.safe_text import printable, redact
 from worker.states import State, read_state
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 REMOVAL_PATIENCE: Final = 10.0
 """Seconds for which a refused removal of a tape is tried again. The job is done; a worker may not be allowed to delete."""
@@ -95,14 +92,13 @@ class Finish:
         self._attempts = attempts
         self._out_of_time = out_of_time
         self._transcode = transcode
-        self._publisher = AttemptsPublisher(job, keys, store, context.metrics, attempts)
+        self._left_out = LeftOut(job, out_of_time)
+        self._publisher = AttemptsPublisher(job, keys, store, context.metrics, attempts, self._left_out)
         self._meeting_store = store.within(MEETING_PATIENCE)
         self._document, self._meeting = (
             GuardedDocument(each, key, lambda: lease.may_speak(context.clock()))
             for each, key in ((store, keys.audio_streams), (self._meeting_store, keys.meeting))
         )
-        self._left_out: list[str] = []
-        """Warnings for the result: what could not be written, without a loss of audio."""
 
     async def run(self, ending: Ending | None) -> Result | None:
         """Finishes the job. ``ending`` is that of the last attempt, None if this worker made no attempt.
@@ -174,7 +170,7 @@ class Finish:
     ) -> Result | None:
         """Writes and sends the result; None if it could not be sent."""
         context = self._context
-        await self._live_ended()
+        await self._left_out.unless_it_fails("The ends of the live streams are not known", self._live_ended())
         await self._check_lease()
         self._reporter.enter(job_outcome.state, job_outcome.reason)
         self._reporter.end_endpoints()
@@ -217,18 +213,29 @@ class Finish:
         """Writes audio_streams.json with the videos that are in the store, and reports that they are final.
 
         Returns that manifest, with its speakers even if the job asks for no separate files. A video that is missing costs
-        nothing else: the result has a warning.
+        nothing else, nor does the document, which then stays without videos: the result has a warning.
         """
+        with_videos = await self._left_out.unless_it_fails(
+            "audio_streams.json names no videos", self._write_videos(recorded)
+        )
+        if with_videos is not None:
+            merged, missing = with_videos
+        else:
+            merged, missing = without_videos(merge_attempts(list(recorded))), True
+        await self._reporter.video_ready(failed=missing and not merged.video_streams)
+        return merged
+
+    async def _write_videos(self, recorded: Sequence[RecordedAttempt]) -> tuple[Manifest, bool]:
+        """Writes audio_streams.json with the videos that are in the store; returns that manifest, and whether some are not."""
         stored, missing = await asyncio.to_thread(with_stored_videos, recorded, self._stored_files)
         if missing and self._out_of_time.is_set():
             raise UnavailableError(f"{self._keys.folder}: another worker uploads the videos that are missing")
-        self._left_out += missing
+        self._left_out.warnings += missing
         merged = merge_attempts(stored)
         if merged.video_streams is msgspec.UNSET:
             merged = msgspec.structs.replace(merged, video_streams=[])
         await asyncio.to_thread(self._document.write, self._document_of(merged))
-        await self._reporter.video_ready(failed=bool(missing) and not merged.video_streams)
-        return merged
+        return merged, bool(missing)
 
     def _document_of(self, merged: Manifest) -> bytes:
         return encode_manifest(merged if self._job.separate_audio else mixed_only(merged))
@@ -246,10 +253,13 @@ class Finish:
         logs = []
         for attempt in sorted(recorded, key=lambda each: each.attempt):
             what = f"The participants and messages of attempt {attempt.attempt} are missing"
-            log = await self._unless_it_fails(what, partial(self._meeting_log, attempt.attempt))
+            log = await self._left_out.unless_it_fails(
+                what, asyncio.to_thread(self._meeting_log, attempt.attempt)
+            )
             logs += [] if log is None else [log]
-        write = partial(self._write_meeting, merged, logs)
-        await self._unless_it_fails("meeting.json could not be written", write)
+        await self._left_out.unless_it_fails(
+            "meeting.json could not be written", asyncio.to_thread(self._write_meeting, merged, logs)
+        )
 
     def _meeting_log(self, number: int) -> MeetingLog:
         keys = self._keys.attempt(number)
@@ -260,20 +270,6 @@ class Finish:
 
     def _write_meeting(self, merged: Manifest, logs: list[MeetingLog]) -> None:
         self._meeting.write(encode_meeting(merge_meetings(merged, logs)))
-
-    async def _unless_it_fails(self, what: str, do: Callable[[], T]) -> T | None:
-        """Returns what ``do`` returns, in a thread; None, with a warning that begins with ``what``, where it raises."""
-        try:
-            return await asyncio.to_thread(do)
-        except LeaseLostError:
-            raise
-        except Exception as error:
-            if isinstance(error, RefusedError | UnavailableError) and self._out_of_time.is_set():
-                raise
-            logger.error("%s: %s", what, error)
-            why = printable(self._job.redactor().text(redact(str(error))), 300)
-            self._left_out.append(f"{what} ({why or type(error).__name__}).")
-            return None
 
     async def _make_result(
         self, manifest: Manifest | None, job_outcome: JobOutcome, announcement: Announcement | None
@@ -294,11 +290,7 @@ class Finish:
             sequence=self._reporter.next_sequence(),
             at=self._context.clock(),
             announcement=announcement,
-            left_out=[
-                *self._left_out,
-                *self._publisher.left_out,
-                *endpoint_warnings(self._job, self._reporter.endpoint_changes),
-            ],
+            left_out=self._left_out.warnings + endpoint_warnings(self._job, self._reporter.endpoint_changes),
         )
 
     def _list(self, prefixes: list[str]) -> list[Listed]:
@@ -323,7 +315,7 @@ class Finish:
                 if number in empty or (number in files and wanted <= there):
                     for listed in store.list(keys.tape):
                         store.delete(listed.key)
-            except DeliveryError as error:
+            except Exception as error:  # noqa: BLE001 - the job is reported, and the tape stays
                 logger.warning("the tape of attempt %d could not be removed: %s", number, error)
 
 

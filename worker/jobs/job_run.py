@@ -27,6 +27,7 @@ from worker.jobs.earlier_attempts import Earlier, look_back
 from worker.jobs.earlier_recovery import EarlierRecovery, RecoveryUnderWayError
 from worker.jobs.finish import Finish
 from worker.jobs.known_result import disposition_if_reported, report_again
+from worker.jobs.left_out import LeftOut
 from worker.jobs.live_sessions import LiveSessions, open_live
 from worker.jobs.local_copy import upload_abandoned
 from worker.jobs.publish_attempts import AttemptsPublisher
@@ -283,8 +284,9 @@ class _JobRun:
         without = [each for each in made if _size_of_files(each, videos=False) <= FILES_AT_DRAIN]
         # Videos are large, and may cost the audio nothing: those of an attempt go only where there are few of them.
         with_videos = [each for each in without if _size_of_files(each, videos=True) <= FILES_AT_DRAIN]
+        left_out = LeftOut(self._job, self._supervisor.out_of_time)
         audio, videos = (
-            AttemptsPublisher(self._job, self._keys, self._store, self._context.metrics, attempts)
+            AttemptsPublisher(self._job, self._keys, self._store, self._context.metrics, attempts, left_out)
             for attempts in (without, with_videos)
         )
         try:

@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 
 from worker.delivery.bucket_layout import AttemptKeys
-from worker.delivery.errors import DeliveryError
 from worker.delivery.lease import LeaseLostError
 from worker.delivery.object_store import ObjectStore, PreconditionFailedError
 from worker.manifest.schema import Manifest, encode_manifest
@@ -41,7 +40,8 @@ VIDEO_TYPES: Final = {".mp4": "video/mp4", ".webm": "video/webm"}
 """Of the files in VIDEO_FOLDER."""
 
 MEETING_PATIENCE: Final = 30.0
-"""Seconds for which a refused request for a meeting.json is tried again; the audio waits for it, and then goes without it."""
+"""Seconds for which a refused request for a meeting.json or a timeline is tried again; what follows waits for it, and then goes
+without it."""
 
 _AT_ONCE: Final = 4
 """Parallel uploads."""
@@ -68,7 +68,7 @@ def publish_audio(
     if separate_audio:
         _upload_all(store, keys, output, sorted((output / STREAMS_FOLDER).glob("*.webm")), done)
     if (output / MEETING_FILE).is_file():
-        _upload_meeting(store, keys, output, done)
+        _upload_addition(store, keys, output, done, MEETING_FILE)
     _upload(store, keys, output, done, output / MANIFEST_FILE)
 
 
@@ -88,25 +88,34 @@ def publish_rest(
     *,
     separate_audio: bool,
     done: Done | None = None,
-) -> None:
+) -> bool:
     """Uploads the mix, if there is one, and with ``separate_audio`` the timeline, which plays the speakers' files; where
-    ``manifest`` has video, that follows (worker.jobs.publish_page).
+    ``manifest`` has video, that follows (worker.jobs.publish_page). Returns False where a timeline could not be
+    uploaded: that costs nothing else.
 
     Blocks and raises as publish_audio.
     """
+    if (output / AUDIO_FILE).is_file():
+        _upload(store, keys, output, done, output / AUDIO_FILE)
     with_page = separate_audio and manifest.video_streams is msgspec.UNSET
-    names = (TIMELINE_FILE, AUDIO_FILE) if with_page else (AUDIO_FILE,)
-    paths = [output / name for name in names]
-    _upload_all(store, keys, output, [path for path in paths if path.is_file()], done)
+    if not with_page or not (output / TIMELINE_FILE).is_file():
+        # One that could not be written is in the manifest's warnings.
+        return True
+    return _upload_addition(store, keys, output, done, TIMELINE_FILE)
 
 
-def _upload_meeting(store: ObjectStore, keys: AttemptKeys, output: Path, done: Done | None) -> None:
+def _upload_addition(
+    store: ObjectStore, keys: AttemptKeys, output: Path, done: Done | None, name: str
+) -> bool:
+    """Uploads a file that repeats what others say, or adds to them; returns whether it is there then. Raises LeaseLostError."""
     try:
-        _upload(store.within(MEETING_PATIENCE), keys, output, done, output / MEETING_FILE)
+        _upload(store.within(MEETING_PATIENCE), keys, output, done, output / name)
     except LeaseLostError:
         raise
-    except (DeliveryError, OSError) as error:
-        logger.error("%s is not uploaded: %s", keys.file(MEETING_FILE), error)
+    except Exception as error:  # noqa: BLE001 - whatever it is costs this file alone
+        logger.error("%s is not uploaded: %s", keys.file(name), error)
+        return False
+    return True
 
 
 def _upload_all(

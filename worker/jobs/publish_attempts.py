@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from worker.browser.page_snapshot import LOG_FILE
 from worker.contracts.job import Job
@@ -15,7 +16,14 @@ from worker.contracts.status import OutcomeKind
 from worker.delivery.bucket_layout import BotKeys
 from worker.delivery.object_store import ObjectStore
 from worker.jobs.attempt import Attempt
-from worker.jobs.publish import CONTENT_TYPES, publish_audio, publish_manifest_again, publish_rest
+from worker.jobs.left_out import LeftOut
+from worker.jobs.publish import (
+    CONTENT_TYPES,
+    MEETING_PATIENCE,
+    publish_audio,
+    publish_manifest_again,
+    publish_rest,
+)
 from worker.jobs.publish_page import publish_page
 from worker.jobs.publish_videos import publish_videos
 from worker.jobs.recovery import recorded_attempt
@@ -23,12 +31,20 @@ from worker.jobs.transcode_videos import Transcode, transcode_videos
 from worker.manifest.merge import RecordedAttempt
 from worker.monitoring.metrics import Metrics
 
+T = TypeVar("T")
+
 
 class AttemptsPublisher:
     """Uploads the files of ``attempts``, all of one job. The methods raise what the store raises, and OSError."""
 
     def __init__(
-        self, job: Job, keys: BotKeys, store: ObjectStore, metrics: Metrics, attempts: Sequence[Attempt]
+        self,
+        job: Job,
+        keys: BotKeys,
+        store: ObjectStore,
+        metrics: Metrics,
+        attempts: Sequence[Attempt],
+        left_out: LeftOut,
     ) -> None:
         self._separate_audio = job.separate_audio
         self._separate_video = job.separate_video
@@ -36,8 +52,7 @@ class AttemptsPublisher:
         self._store = store
         self._metrics = metrics
         self._attempts = attempts
-        self.left_out: list[str] = []
-        """Warnings for the result: what could not be written, without a loss of audio or video."""
+        self._left_out = left_out
 
     async def publish_audio(self) -> list[RecordedAttempt]:
         """Uploads the speakers' files and the manifest of each attempt that recorded anything, and returns these attempts."""
@@ -51,8 +66,10 @@ class AttemptsPublisher:
     async def publish_rest(self) -> None:
         """Uploads the mix of each attempt that has one, and the timeline of one without video."""
         for attempt in self._attempts:
-            if attempt.manifest is not None:
-                await self._publish(partial(publish_rest, manifest=attempt.manifest), attempt)
+            if attempt.manifest is not None and not await self._publish(
+                partial(publish_rest, manifest=attempt.manifest), attempt
+            ):
+                self._no_timeline(attempt)
 
     async def publish_videos(
         self, transcode: Transcode | None, out_of_time: threading.Event
@@ -78,11 +95,14 @@ class AttemptsPublisher:
                 done=self._metrics.delivery.uploaded,
             )
             if manifest is not attempt.manifest:
-                await asyncio.to_thread(publish_manifest_again, self._store, attempt.keys, manifest)
-            if not await asyncio.to_thread(publish_page, self._store, attempt.keys, manifest):
-                self.left_out.append(
-                    f"There is no timeline of attempt {attempt.number}: it could not be uploaded."
+                await self._left_out.unless_it_fails(
+                    f"The manifest of attempt {attempt.number} names its videos as they were sent",
+                    asyncio.to_thread(
+                        publish_manifest_again, self._store.within(MEETING_PATIENCE), attempt.keys, manifest
+                    ),
                 )
+            if not await asyncio.to_thread(publish_page, self._store, attempt.keys, manifest):
+                self._no_timeline(attempt)
             recorded.append(recorded_attempt(self._keys, attempt.number, manifest))
         return recorded
 
@@ -91,10 +111,18 @@ class AttemptsPublisher:
         ``recorded``."""
         for attempt in self._attempts:
             if kind is not OutcomeKind.RECORDED or attempt.outcome.failed:
-                await asyncio.to_thread(self._publish_failure, attempt)
+                await self._left_out.unless_it_fails(
+                    f"What shows the failure of attempt {attempt.number} is missing",
+                    asyncio.to_thread(self._publish_failure, attempt),
+                )
 
-    async def _publish(self, publish: Callable[..., None], attempt: Attempt) -> None:
-        await asyncio.to_thread(
+    def _no_timeline(self, attempt: Attempt) -> None:
+        self._left_out.warnings.append(
+            f"There is no timeline of attempt {attempt.number}: it could not be uploaded."
+        )
+
+    async def _publish(self, publish: Callable[..., T], attempt: Attempt) -> T:
+        return await asyncio.to_thread(
             publish,
             self._store,
             attempt.keys,
@@ -107,6 +135,7 @@ class AttemptsPublisher:
         attempt.failure.mkdir(parents=True, exist_ok=True)
         log = "".join(f"{line}\n" for line in attempt.log.lines())
         (attempt.failure / LOG_FILE).write_text(log or "(nothing was logged)\n", "utf-8")
+        store = self._store.within(MEETING_PATIENCE)
         for path in sorted(attempt.failure.iterdir()):
             key = attempt.keys.failure_file(path.name)
-            self._store.put(key, path, content_type=CONTENT_TYPES[path.suffix])
+            store.put(key, path, content_type=CONTENT_TYPES[path.suffix])

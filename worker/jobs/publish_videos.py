@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from worker.delivery.bucket_layout import AttemptKeys
-from worker.delivery.errors import DeliveryError
 from worker.delivery.lease import LeaseLostError
 from worker.delivery.object_store import ObjectStore, PreconditionFailedError
 from worker.jobs.publish import VIDEO_TYPES
@@ -87,7 +86,7 @@ class _Upload:
             logger.info("%s is already there", key)
         except LeaseLostError:
             raise
-        except (DeliveryError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is costs this video alone
             self._lost.set()
             logger.error("%s is not uploaded: %s", key, error)
         else:

@@ -12,6 +12,7 @@ import msgspec
 
 from worker.delivery.bucket_layout import AttemptKeys, BotKeys
 from worker.delivery.errors import DeliveryError, RefusedError
+from worker.delivery.lease import LeaseLostError
 from worker.delivery.object_store import Listed, Listing, ObjectStore
 from worker.jobs.earlier_attempts import download_parts, manifest_of
 from worker.jobs.publish import publish_audio, publish_manifest_again, publish_rest
@@ -80,22 +81,25 @@ def recover_videos(
 
     ``recover`` has returned them. ``work`` is the folder that it had: what is rendered there is not rendered again.
     ``transcode`` makes H.264 in MP4 of other videos, None: they stay as they were sent. Blocks for as long as that takes. Safe
-    to repeat. Raises what the store raises; what is wrong with an attempt costs only its videos.
+    to repeat. What is wrong with an attempt costs only its videos. Raises LeaseLostError.
     """
     recorded = []
     for number in numbers:
         attempt = keys.attempt(number)
-        manifest = manifest_of(store, attempt)
-        if manifest is None:
-            continue
+        manifest = None
         try:
+            manifest = manifest_of(store, attempt)
+            if manifest is None:
+                continue
             manifest = _recover_videos(
                 store, attempt, work / f"attempt-{number:04d}", platform, manifest, transcode
             )
-        except DeliveryError:
+        except LeaseLostError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one attempt costs the others nothing
             logger.error("%s: its videos cannot be recovered: %s", attempt.folder, error)
+        if manifest is None:
+            continue
         publish_page(store, attempt, manifest)
         recorded.append(recorded_attempt(keys, number, manifest))
     return recorded
@@ -133,7 +137,8 @@ def _recover_attempt(
         return manifest
     for warning in replayed.warnings:
         logger.warning("%s: %s", keys.folder, warning)
-    if incomplete and not outdated and replayed.failure is not None:
+    still_incomplete = replayed.failure is not None or bool(replayed.manifest.recording.incomplete_files)
+    if incomplete and not outdated and still_incomplete:
         return manifest
     replaces = outdated or incomplete
     if replaces and not _remove(store, list(uploaded)):
@@ -164,7 +169,10 @@ def _recover_videos(
         made = asyncio.run(transcode_videos(made, output, transcode, threading.Event()))
     publish_videos(store, keys, output, made)
     if made != manifest:
-        publish_manifest_again(store, keys, made)
+        try:
+            publish_manifest_again(store, keys, made)
+        except RefusedError as error:
+            logger.error("%s: its manifest names the videos as they were sent: %s", keys.folder, error)
     return made
 
 

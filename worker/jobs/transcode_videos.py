@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 
-from worker.errors import MeetstemsError
 from worker.manifest.merge_videos import replaced_videos
 from worker.manifest.schema import Manifest, VideoSegment
 
@@ -84,7 +83,7 @@ async def _transcoded(
         size = unfinished.stat().st_size
         unfinished.replace(target)
         source.unlink()
-    except (MeetstemsError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the file stays as it was sent
         logger.warning("%s is not transcoded: %s", segment.url, error)
         unfinished.unlink(missing_ok=True)
         return None

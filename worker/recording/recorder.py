@@ -88,7 +88,7 @@ class Recorder:
 
     @property
     def error(self) -> Exception | None:
-        """Why the tape could not be written, or else all or some of the files."""
+        """Why the tape could not be written, or else the files, a stem or the mix."""
         return self._tape_error or self._rendering_error
 
     def take(self, event: TapeEvent) -> None:
@@ -184,7 +184,7 @@ class Recorder:
     def finish(self) -> Manifest | None:
         """Completes the tape, then the files; returns the manifest, None without files.
 
-        Where some of the files are incomplete, there is a manifest and an ``error``.
+        Where a stem or the mix is incomplete, there is a manifest and an ``error``. Other files only have a warning there.
         """
         try:
             self._tape.finish()

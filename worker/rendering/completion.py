@@ -1,12 +1,17 @@
-"""Completes a recording's files at its end, the most valuable first; each fails alone."""
+"""Completes a recording's files at its end, the most valuable first; each fails alone.
+
+Only stems, mix and manifest make a recording: an error in one of these is its ``failure``. Any other file repeats what they
+say, or adds to it, so an error there is a warning in the manifest.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -18,7 +23,7 @@ from worker.manifest.meeting_log import MeetingCollector
 from worker.manifest.meeting_schema import encode_meeting
 from worker.manifest.naming import name_sources
 from worker.manifest.recording_facts import SessionFacts
-from worker.manifest.schema import Manifest, encode_manifest
+from worker.manifest.schema import Manifest, VideoStreams, encode_manifest
 from worker.rendering.missing_video import MissingVideo
 from worker.rendering.mix_file import MixFile
 from worker.rendering.output import (
@@ -37,13 +42,17 @@ from worker.stems.stem_set import StemSet
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 class _Failed(NamedTuple):
-    """A file that could not be completed here; ``sentence`` is for the manifest."""
+    """A file that could not be completed here, or has not its final name; ``sentence`` is for the manifest.
 
-    file: str
+    ``file`` is None for more than one.
+    """
+
+    file: str | None
     sentence: str
-    error: Exception
 
 
 class Completion:
@@ -77,18 +86,14 @@ class Completion:
         self._video = video
         self._missing_video = missing_video or MissingVideo()
         self._failed: list[_Failed] = []
+        self._mix_error: Exception | None = None
 
     @property
     def failure(self) -> Exception | None:
-        """The first error that cost a file its completeness."""
-        errors = [
-            *(each.error for each in self._failed),
-            *(stem.file.failure for stem in self._stem_set.stems.values()),
-        ]
+        """The first error that cost a stem or the mix its completeness. One in another file is only in the manifest."""
+        errors = [self._mix_error, *(stem.file.failure for stem in self._stem_set.stems.values())]
         if self._mix_file:
             errors.append(self._mix_file.failure)
-        if self._video:
-            errors.append(self._video.failure)
         return next((error for error in errors if error is not None), None)
 
     def complete(self, end: int) -> Manifest:
@@ -114,9 +119,7 @@ class Completion:
         # It fails again where the manifest is written, after the other files.
         with suppress(Exception):
             manifest, names = self._assemble(end)
-            if self._video:
-                roster = self._stem_set.known(self._decoder.roster())
-                self._video.name_files(roster, manifest.participants)
+            self._name_videos(manifest)
         for source, name in names.items():
             path = stems[source].path
             try:
@@ -125,6 +128,15 @@ class Completion:
                 self._fail(
                     f"{STREAMS_FOLDER}/{path.name}", f"{path.name} could not be renamed to {name}", error
                 )
+
+    def _name_videos(self, manifest: Manifest) -> None:
+        if self._video is None:
+            return
+        try:
+            roster = self._stem_set.known(self._decoder.roster())
+            self._video.name_files(roster, manifest.participants)
+        except Exception as error:  # noqa: BLE001 - whatever it is costs the videos their names alone
+            self._fail(None, "Video files could not be renamed", error)
 
     def _write_manifest(self, end: int, before: Manifest | None) -> Manifest:
         """Writes the manifest as of now, unless it is the same as ``before``. Raises the error that makes it impossible."""
@@ -139,6 +151,7 @@ class Completion:
         try:
             self._mixer.close(end)
         except Exception as error:  # noqa: BLE001 - whatever it is costs the mix alone
+            self._mix_error = error
             self._fail(AUDIO_FILE, "The mixed audio may lack its end: it could not be completed", error)
 
     def _write_meeting(self, end: int) -> None:
@@ -158,10 +171,10 @@ class Completion:
         except Exception as error:  # noqa: BLE001 - whatever it is costs the timeline alone
             self._fail(TIMELINE_FILE, "There is no timeline: it could not be written", error)
 
-    def _fail(self, file: str, sentence: str, error: Exception) -> None:
-        """Notes that ``file`` is missing or has not its final name; ``sentence`` has no full stop."""
-        self._failed.append(_Failed(file, f"{sentence} ({cause(error)}).", error))
-        logger.info("%s (%s)", sentence, error)
+    def _fail(self, file: str | None, sentence: str, error: Exception) -> None:
+        """Notes that ``file`` (None: more than one) is missing or has not its final name; ``sentence`` has no full stop."""
+        self._failed.append(_Failed(file, f"{sentence} ({cause(error)})."))
+        logger.warning("%s (%s)", sentence, error)
 
     def _assemble(self, end: int) -> tuple[Manifest, dict[int, str]]:
         """The manifest as of now, and the final name of each stem's file."""
@@ -175,9 +188,9 @@ class Completion:
             STREAMS_FOLDER,
             AUDIO_FILE if self._mix_file and self._mix_file.path.is_file() else None,
             [
-                *self._warnings(),
-                *self._stem_failures(roster),
-                *self._mix_failures(),
+                *_sentences(self._warnings),
+                *_sentences(partial(self._stem_failures, roster)),
+                *_sentences(self._mix_failures),
                 *(each.sentence for each in self._failed),
             ],
             self._stem_set.gated_mix(),
@@ -199,8 +212,8 @@ class Completion:
         if self._mix_file and self._mix_file.failure is not None:
             files.append(AUDIO_FILE)
         if self._video:
-            files += self._video.incomplete_files()
-        return list(dict.fromkeys([*files, *(each.file for each in self._failed)]))
+            files += _unless_it_fails(self._video.incomplete_files, [])
+        return list(dict.fromkeys([*files, *(each.file for each in self._failed if each.file is not None)]))
 
     def _stem_failures(self, roster: Roster) -> Iterator[str]:
         """A sentence for each speaker's file and each live stream that ended early."""
@@ -232,11 +245,28 @@ class Completion:
             yield f"{self._mixer.undecodable} packets could not be decoded and are silent in the mixed audio."
 
 
+def _sentences(sentences: Callable[[], Iterable[str]]) -> list[str]:
+    """The sentences for the manifest; where they cannot be made, one that says so."""
+    missing = ["Some warnings are missing: there was an internal error."]
+    return _unless_it_fails(lambda: list(sentences()), missing)
+
+
+def _unless_it_fails(get: Callable[[], T], otherwise: T) -> T:
+    """What ``get`` returns; ``otherwise``, where it raises: nothing of this is worth the manifest."""
+    try:
+        return get()
+    except Exception:
+        logger.exception("an internal error in a part of the manifest")
+        return otherwise
+
+
 def _with_video(manifest: Manifest, video: VideoRecording, missing: MissingVideo, roster: Roster) -> Manifest:
     """The manifest with its video streams, and the warnings about them."""
-    streams = video.streams(roster, manifest.participants)
+    none: list[VideoStreams] = []
+    streams = _unless_it_fails(lambda: video.streams(roster, manifest.participants), none)
     recording = manifest.recording
-    warnings = [*recording.warnings, *video.warnings(streams), *missing.warnings(streams)]
+    of_video, of_missing = (_sentences(partial(each.warnings, streams)) for each in (video, missing))
+    warnings = [*recording.warnings, *of_video, *of_missing]
     if warnings != recording.warnings:
         recording = msgspec.structs.replace(recording, warnings=warnings)
     return msgspec.structs.replace(manifest, recording=recording, video_streams=streams)

@@ -91,7 +91,7 @@ class DeferredRenderer:
 
     @property
     def failure(self) -> Exception | None:
-        """After ``finish``: the first error that cost a file its completeness."""
+        """After ``finish``: the first error that cost a stem or the mix its completeness."""
         return None if self._renderer is None else self._renderer.failure
 
     def finish(self) -> Manifest:

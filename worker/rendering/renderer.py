@@ -5,7 +5,9 @@ No clock is read: the events contain all times, so the same tape gives the same 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,6 +47,8 @@ from worker.tape.events import (
 )
 from worker.tape.reader import TapeDamage
 
+logger = logging.getLogger(__name__)
+
 SETTLED_AFTER = 30.0
 """Silence is written this many seconds behind meeting time: a stalled network may still deliver earlier speech."""
 
@@ -63,6 +67,10 @@ MIX_AT_ONCE = 120 * SAMPLE_RATE
 """Samples of the mix that are written in one call, for the same reason."""
 
 
+_MEETING = "the list of participants and messages"
+_VIDEO = "the video"
+_VIDEO_WARNINGS = "the warnings about missing video"
+
 _ABOUT_VIDEO = (VideoRequested, VideoTrackSeen)
 
 
@@ -75,7 +83,8 @@ class Renderer:
     """
 
     failure: Exception | None = None
-    """After ``finish``: the first error that cost a file its completeness; None: all files are complete."""
+    """After ``finish``: the first error that cost a stem or the mix its completeness. Other files that could not be written are
+    in the manifest alone."""
 
     def __init__(
         self,
@@ -112,6 +121,8 @@ class Renderer:
         self._resumed_before: list[tuple[float, float]] = []
         """(time, log time) of the ends of pauses before RecordingStarted was fed, in Unix seconds."""
         self._ended = False
+        self._faults: Counter[str] = Counter()
+        """How often something that adds to the recording failed, by what it is."""
 
     def feed(self, event: TapeEvent, logged: float) -> None:
         """Takes the tape's next event, with its log time in Unix seconds; frames before RecordingStarted do not count."""
@@ -121,8 +132,8 @@ class Renderer:
                 delivered = self._intake.take(event, logged, self._clock, self._delivered)
                 self._advance(delivered, delivered)
         elif isinstance(event, VideoBatch):
-            self._missing_video.take(event)
-            self._open_video().take(event, logged)
+            self._alone(_VIDEO_WARNINGS, lambda: self._missing_video.take(event))
+            self._alone(_VIDEO, lambda: self._open_video().take(event, logged))
         else:
             self._take_event(event, logged)
 
@@ -161,8 +172,7 @@ class Renderer:
         Raises the error that makes the manifest impossible, after the others. They fail alone, and the manifest says so.
         """
         self._conclude()
-        if self._video is not None:
-            self._video.close()
+        self._close_video()
         end = self._stem_set.close(round(self._now * SAMPLE_RATE / QUANTUM) * QUANTUM)
         completion = Completion(
             self._output,
@@ -201,35 +211,47 @@ class Renderer:
 
     def _take_event(self, event: PageEvent | WorkerEvent, logged: float) -> None:
         self._facts.observe(event)
-        self._missing_video.observe(event)
+        self._alone(_VIDEO_WARNINGS, lambda: self._missing_video.observe(event))
         self._decoder.observe(event)
         self._stem_set.observe(event)
         if self._video is not None or _tells_of_video(event):
-            self._open_video().observe(event)
+            self._alone(_VIDEO, lambda: self._open_video().observe(event))
         if isinstance(event, RecordingStarted) and self._clock is None:
             self._clock = MeetingClock(min(event.at, logged + TOLERANCE))
             self._stem_set.begin(self._clock.zero)
             if self._video is not None:
                 self._video.begin(self._clock.zero)
-            self._meeting.begin()
+            self._alone(_MEETING, self._meeting.begin)
             for resumed, its_log_time in self._resumed_before:
                 self._intake.note_resumed(self._clock.event_time(resumed, its_log_time))
         if self._clock is None:
-            self._meeting.observe(event, None)
+            self._alone(_MEETING, lambda: self._meeting.observe(event, None))
             if isinstance(event, RecordingResumed):
                 self._resumed_before.append((event.at, logged))
         elif not self._ended:
             at = self._clock.event_time(event.at, logged)
-            self._meeting.observe(event, at)
+            self._alone(_MEETING, lambda: self._meeting.observe(event, at))
             if isinstance(event, RecordingResumed):
                 self._intake.note_resumed(at)
             if isinstance(event, RecordingEnded):
                 self._now = max(0.0, at)
                 self._ended = True
-                if self._video is not None:
-                    self._video.close()
+                self._close_video()
             else:
                 self._advance(at, at if isinstance(event, PageEvent) else at - SLOWEST_DELIVERY)
+
+    def _alone(self, what: str, step: Callable[[], object]) -> None:
+        """Runs a step of what adds to the recording; whatever it raises costs nothing but a part of ``what``."""
+        try:
+            step()
+        except Exception as error:
+            if not self._faults[what]:
+                logger.exception("a fault in %s: %s", what, error)
+            self._faults[what] += 1
+
+    def _close_video(self) -> None:
+        if self._video is not None:
+            self._alone(_VIDEO, self._video.close)
 
     def _open_video(self) -> VideoRecording:
         """The recording's video, which is opened when something tells that there is any."""
@@ -283,6 +305,10 @@ class Renderer:
                 f"{self._intake.unbelieved} packets claimed to arrive after they were recorded; "
                 "their time is that of the recording."
             )
+        warnings += [
+            f"{count} internal error{'s' if count > 1 else ''} cost parts of {what}."
+            for what, count in self._faults.items()
+        ]
         return warnings
 
 

@@ -20,7 +20,8 @@ class RenderingError(MeetstemsError):
 class ReplayResult(NamedTuple):
     """The result of a replay; ``warnings`` name the parts of the tape that cannot be read in full.
 
-    ``failure`` is the first error that cost a file its completeness, None if all files are complete.
+    ``failure`` is the first error that cost a stem or the mix its completeness; other files that are incomplete are in the
+    manifest alone.
     """
 
     manifest: Manifest

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+import shutil
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 import msgspec
 import pytest
@@ -24,10 +26,11 @@ from worker.delivery.fenced_store import FencedStore
 from worker.delivery.lease import Lease, LeaseLostError, LeaseRecord
 from worker.delivery.tape_upload import TapeUpload
 from worker.errors import MeetstemsError
-from worker.jobs import finish
+from worker.jobs import finish, publish_attempts, publish_page
 from worker.jobs.attempt import Attempt
 from worker.jobs.finish import Finish
 from worker.jobs.publish import MEETING_PATIENCE
+from worker.jobs.publish_attempts import AttemptsPublisher
 from worker.jobs.recovery import files_of
 from worker.jobs.recovery_process import RecoveryError
 from worker.jobs.reporter import Reporter
@@ -710,3 +713,90 @@ async def test_videos_of_a_job_that_was_given_up_have_failed_where_they_are_not_
     assert (status.audio_status, status.video_status) == ("Success", "Failed")
     assert ("audio.processed" in setup.sink.names) is audio_is_there
     assert setup.sink.names[-1] == "video.processed"
+
+
+FAILING_STEPS: Final = [
+    (publish_attempts, "publish_manifest_again", "The manifest of attempt 2 names its videos"),
+    (publish_attempts, "publish_page", None),
+    (publish_page, "timeline_html", "There is no timeline of attempt 2"),
+    (AttemptsPublisher, "_publish_failure", "What shows the failure of attempt 1 is missing"),
+    (finish, "meeting_log_of", "The participants and messages of attempt 2 are missing"),
+    (finish, "merge_meetings", "meeting.json could not be written"),
+    (finish, "with_stored_videos", "audio_streams.json names no videos"),
+    (Setup, "_live_ended", "The ends of the live streams are not known"),
+    (Setup, "_recover_videos", None),
+]
+"""(owner, step, beginning of the warning): the steps after a call that its recording does not need."""
+
+
+@pytest.mark.parametrize(
+    "problem", [RefusedError("no"), OSError(28, "No space left"), ValueError("no")], ids=repr
+)
+@pytest.mark.parametrize(("owner", "step", "warning"), FAILING_STEPS, ids=[each[1] for each in FAILING_STEPS])
+async def test_a_step_that_the_recording_does_not_need_fails_alone(
+    owner: object,
+    step: str,
+    warning: str | None,
+    problem: Exception,
+    store: MemoryStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise problem
+
+    async def fail_later(_: object) -> NoReturn:
+        raise problem
+
+    async def to_mp4(source: Path, target: Path) -> None:
+        await asyncio.to_thread(shutil.copy, source, target)
+
+    if owner is Setup:
+        monkeypatch.setattr(owner, step, fail_later)
+    elif (owner, step) == (publish_attempts, "publish_page"):
+        # It raises nothing: it returns that there is no page.
+        monkeypatch.setattr(owner, step, lambda *_: False)
+    else:
+        monkeypatch.setattr(owner, step, fail)
+    store.overwrite(LOG, msgspec.json.encode(MEETING_LOG))
+    crashed = made(1, tmp_path, None, reason=Reason.BROWSER_DIED)
+    setup = Setup(store, tmp_path, crashed, made(2, tmp_path, SHOWN), job=VIDEO_JOB, transcode=to_mp4)
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    assert (result.outcome, result.state) == ("recorded", "done")
+    assert setup.sink.names[-1] == "bot.result"
+    assert "audio.processed" in setup.sink.names
+    assert status_of(store).reported
+    keys = KEYS.attempt(2)
+    for name in ("audio.wav", "audio_streams.json", *(segment.url for _, segment in SHOWN.segments())):
+        assert keys.file(name) in store.objects, f"{name} is missing"
+    assert any("/video/" in key for key in store.objects)
+    if step not in ("publish_page", "timeline_html"):
+        assert keys.file("timeline.html") in store.objects
+    if step != "merge_meetings":
+        assert KEYS.meeting in store.objects
+    if step != "_publish_failure":
+        assert any(key.startswith(KEYS.attempt(1).failure) for key in store.objects)
+    if warning is not None:
+        assert any(each.startswith(warning) for each in result.warnings), result.warnings
+
+
+@pytest.mark.parametrize("problem", [RefusedError("no"), OSError(28, "No space left")], ids=repr)
+async def test_a_timeline_that_cannot_be_uploaded_costs_no_mix(
+    problem: Exception, store: MemoryStore, tmp_path: Path
+) -> None:
+    timeline = KEYS.attempt(2).file("timeline.html")
+
+    def before(method: str, key: str) -> None:
+        if (method, key) == ("put", timeline):
+            raise problem
+
+    attempt = made(2, tmp_path, GRACE)
+    (attempt.files / "timeline.html").write_bytes(b"the page")
+    store.before = before
+    result = await Setup(store, tmp_path, attempt).finish.run(ENDED)
+    assert result is not None
+    assert result.outcome == "recorded"
+    assert result.warnings[-1] == "There is no timeline of attempt 2: it could not be uploaded."
+    assert KEYS.attempt(2).file("audio.wav") in store.objects
+    assert timeline not in store.objects

@@ -15,23 +15,30 @@ import pytest
 
 from fixtures.replica.comparison.recording import read_stem
 from fixtures.replica.voices import load_voice
-from tests.support.tapes import Talker, feed_all, synthetic_tape
+from tests.support.tapes import STARTED_AT, Talker, feed_all, synthetic_tape
+from tests.support.video_streams import encoded
+from tests.support.video_tapes import ListedSources, batches, sent, use_sources, with_video
 from worker.audio.mixer import Mixer, Sums
 from worker.audio.wav import WavWriter
 from worker.audio.webm import WebmWriter
+from worker.manifest.meeting_log import MeetingCollector
 from worker.manifest.schema import Manifest
 from worker.platforms.registry import Platform
 from worker.recording.recorder import Recorder
 from worker.rendering import completion, mix_file
+from worker.rendering.completion import Completion
 from worker.rendering.deferred import DeferredRenderer
+from worker.rendering.missing_video import MissingVideo
 from worker.rendering.renderer import Renderer
 from worker.rendering.replay import RenderingError, replay
+from worker.rendering.video_recording import VideoRecording
 from worker.stems import stem_file
 from worker.stems.jitter_buffer import Packet
 from worker.stems.placement import SlotPlacement
 from worker.stems.speaker_track import SpeakerTrack, SpeechSink
-from worker.tape.events import FrameBatch, RecordingEnded, VideoBatch
+from worker.tape.events import FrameBatch, RecordingEnded, VideoBatch, VideoRequested
 from worker.tape.writer import TapeWriter
+from worker.video.codecs import VideoCodec
 
 TWO = [
     Talker(csrc=101, slot=0, turns=[(0.5, 14.0)], payloads=[p.payload for p in load_voice("aria").speech]),
@@ -75,11 +82,14 @@ def written(output: Path) -> Manifest:
 
 
 def check(
-    output: Path, whole: dict[str, bytes], incomplete: list[str], warning: str
+    output: Path, whole: dict[str, bytes], incomplete: list[str], warning: str, *, fails: bool = True
 ) -> tuple[Manifest, dict[str, bytes]]:
-    """The rendering's files but for ``incomplete`` ones, manifest and timeline are as without a failure."""
+    """The rendering's files but for ``incomplete`` ones, manifest and timeline are as without a failure.
+
+    ``fails``: these files are ones that make a recording.
+    """
     manifest, failure = render(output)
-    assert failure is not None
+    assert (failure is not None) == fails
     assert written(output) == manifest
     assert manifest.recording.incomplete_files == incomplete
     (said,) = manifest.recording.warnings
@@ -227,7 +237,7 @@ def test_a_timeline_that_cannot_be_written_is_lost_alone(
     monkeypatch.setattr(completion, "timeline_html", fails(error))
     why = "No space left on device" if error is FULL else "no"
     warning = f"There is no timeline: it could not be written ({why})."
-    _, found = check(tmp_path / "out", whole, ["timeline.html"], warning)
+    _, found = check(tmp_path / "out", whole, ["timeline.html"], warning, fails=False)
     assert "timeline.html" not in found
 
 
@@ -244,7 +254,8 @@ def test_a_stem_that_cannot_be_renamed_is_listed_under_the_name_that_it_has(
 
     monkeypatch.setattr(Path, "rename", refuse_one)
     manifest, failure = render(tmp_path / "out")
-    assert failure is error
+    assert failure is None
+    assert manifest.recording.warnings != []
     found = files(tmp_path / "out")
     for _, segment in manifest.segments():
         assert segment.url in found
@@ -277,7 +288,7 @@ def test_a_list_of_participants_that_cannot_be_written_costs_no_other_file(
     monkeypatch.setattr(completion, "encode_meeting", fails(error))
     why = {OSError: "No space left on device", MemoryError: "MemoryError"}.get(type(error), "no")
     warning = f"There is no list of participants and messages: it could not be written ({why})."
-    _, found = check(tmp_path / "out", whole, ["meeting.json"], warning)
+    _, found = check(tmp_path / "out", whole, ["meeting.json"], warning, fails=False)
     assert "meeting.json" not in found
 
 
@@ -400,12 +411,12 @@ def test_replay_tells_which_error_cost_a_file(
     tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_tape(tmp_path / "tape")
-    monkeypatch.setattr(completion, "timeline_html", fails(FULL))
+    monkeypatch.setattr(Mixer, "close", fails(FULL))
     replayed = replay(
         tmp_path / "tape", tmp_path / "out", lambda platform: Renderer(tmp_path / "out", platform)
     )
     assert replayed.failure is FULL
-    assert replayed.manifest.recording.incomplete_files == ["timeline.html"]
+    assert replayed.manifest.recording.incomplete_files == ["audio.wav"]
 
 
 @pytest.mark.parametrize("error", [av.error.InvalidDataError(1, "no"), IndexError("no"), MemoryError()])
@@ -421,10 +432,23 @@ def test_replay_raises_one_kind_of_error_for_all_of_a_renderers(error: Exception
     assert raised.value.__cause__ is error
 
 
+@pytest.mark.parametrize(
+    ("owner", "step", "incomplete", "is_error"),
+    [
+        (Mixer, "close", "audio.wav", True),
+        (completion, "timeline_html", "timeline.html", False),
+        (completion, "encode_meeting", "meeting.json", False),
+    ],
+)
 def test_a_recorder_reports_an_incomplete_file_beside_the_manifest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    owner: object,
+    step: str,
+    incomplete: str,
+    is_error: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(completion, "timeline_html", fails(FULL))
+    monkeypatch.setattr(owner, step, fails(FULL))
     now = 0.0
     recorder = Recorder(
         TapeWriter(tmp_path / "tape"),
@@ -439,8 +463,57 @@ def test_a_recorder_reports_an_incomplete_file_beside_the_manifest(
             break
     manifest = recorder.finish()
     assert manifest is not None
-    assert manifest.recording.incomplete_files == ["timeline.html"]
-    assert recorder.error is FULL
+    assert manifest.recording.incomplete_files == [incomplete]
+    assert recorder.error is (FULL if is_error else None)
+
+
+ADDITIONS = [
+    *((completion, step) for step in ("timeline_html", "encode_meeting")),
+    *((MeetingCollector, step) for step in ("begin", "observe", "log")),
+    *((MissingVideo, step) for step in ("observe", "take", "warnings")),
+    *((VideoRecording, step) for step in ("observe", "take", "close", "name_files", "streams", "warnings")),
+    (VideoRecording, "incomplete_files"),
+    (Renderer, "_warnings"),
+    (Completion, "_stem_failures"),
+    (Completion, "_mix_failures"),
+]
+"""Steps of what repeats a recording or adds to it."""
+
+
+@pytest.mark.parametrize("error", [FULL, ValueError("no")], ids=["full", "fault"])
+@pytest.mark.parametrize(("owner", "step"), ADDITIONS, ids=[step for _, step in ADDITIONS])
+def test_what_adds_to_a_recording_fails_alone(
+    owner: object, step: str, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_sources(monkeypatch, lambda: ListedSources({}))
+    shown = sent(encoded(VideoCodec.VP8), VideoCodec.VP8, 11, begin=2.0)
+    asked = VideoRequested(at=STARTED_AT - 20)
+    heard = iter(synthetic_tape(TWO, SECONDS))
+    events = list(with_video([next(heard), asked, *heard], batches(shown)))
+    assert any(isinstance(event, VideoBatch) for event in events)
+
+    def rendered(output: Path) -> tuple[Manifest, dict[str, bytes]]:
+        renderer = DeferredRenderer(lambda platform: Renderer(output, platform))
+        feed_all(renderer, events)
+        manifest = renderer.finish()
+        assert renderer.failure is None
+        assert written(output) == manifest
+        return manifest, files(output)
+
+    manifest, whole = rendered(tmp_path / "whole")
+    assert any(name.startswith("video/") for name in whole)
+    monkeypatch.setattr(owner, step, fails(error))
+    broken, found = rendered(tmp_path / "out")
+    if step != "incomplete_files":
+        assert set(broken.recording.warnings) - set(manifest.recording.warnings), "nothing says so"
+    assert broken.participants == manifest.participants
+    assert broken.recording.duration_seconds == manifest.recording.duration_seconds
+    for name in whole:
+        if name == "audio.wav" or name.startswith("streams/"):
+            assert found[name] == whole[name], f"{name} is another one"
+    lost = {"timeline_html": {"timeline.html"}, "encode_meeting": {"meeting.json"}, "log": {"meeting.json"}}
+    additions = {"timeline.html", "meeting.json"} - lost.get(step, set())
+    assert additions <= found.keys()
 
 
 def test_a_platform_with_one_mix_fails_alone_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
