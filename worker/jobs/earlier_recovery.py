@@ -58,7 +58,8 @@ class EarlierRecovery:
         context = self._context
         work = context.work / folder
         return await recover_in_process(
-            recovery_task(context.aws, context.worker_settings, self._job, numbers, work, part)
+            recovery_task(context.aws, context.worker_settings, self._job, numbers, work, part),
+            self._supervisor.stopped,
         )
 
     async def _recover_videos(self, audio: asyncio.Task[list[RecordedAttempt]]) -> list[RecordedAttempt]:

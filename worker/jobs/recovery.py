@@ -75,12 +75,14 @@ def recover_videos(
     *,
     platform: Platform,
     transcode: Transcode | None = None,
+    stopping: threading.Event | None = None,
 ) -> list[RecordedAttempt]:
     """Uploads the missing videos of the attempts ``numbers``, then the timelines, and returns those attempts that recorded
     anything, with what their videos have become.
 
     ``recover`` has returned them. ``work`` is the folder that it had: what is rendered there is not rendered again.
-    ``transcode`` makes H.264 in MP4 of other videos, None: they stay as they were sent. Blocks for as long as that takes. Safe
+    ``transcode`` makes H.264 in MP4 of other videos, None: they stay as they were sent, as do those left once ``stopping`` is
+    set: the worker has to stop, and uploads need what time there is. Blocks for as long as that takes. Safe
     to repeat. What is wrong with an attempt costs only its videos. Raises LeaseLostError.
     """
     recorded = []
@@ -92,7 +94,13 @@ def recover_videos(
             if manifest is None:
                 continue
             manifest = _recover_videos(
-                store, attempt, work / f"attempt-{number:04d}", platform, manifest, transcode
+                store,
+                attempt,
+                work / f"attempt-{number:04d}",
+                platform,
+                manifest,
+                transcode,
+                stopping or threading.Event(),
             )
         except LeaseLostError:
             raise
@@ -155,6 +163,7 @@ def _recover_videos(
     platform: Platform,
     manifest: Manifest,
     transcode: Transcode | None,
+    stopping: threading.Event,
 ) -> Manifest:
     """``manifest`` is the one in the store; returns the one that is there then."""
     there = {listed.key for listed in store.list(keys.files)}
@@ -166,7 +175,7 @@ def _recover_videos(
     output = work / "files"
     made = msgspec.structs.replace(manifest, video_streams=rendered.video_streams)
     if transcode is not None:
-        made = asyncio.run(transcode_videos(made, output, transcode, threading.Event()))
+        made = asyncio.run(transcode_videos(made, output, transcode, stopping))
     publish_videos(store, keys, output, made)
     if made != manifest:
         try:

@@ -13,7 +13,7 @@ import threading
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import msgspec
 import psutil
@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 LOWEST_PRIORITY: Final = 19
 """Niceness. It applies within a container; between containers their CPU shares apply."""
 
+
+_STOP: Final = b"stop\n"
+"""The line on standard input that ends transcoding. A signal would reach a process that does not handle it yet."""
 
 RecoveredPart = Literal["audio", "videos"]
 
@@ -95,10 +98,12 @@ def recovery_task(
     )
 
 
-async def recover_in_process(task: RecoveryTask) -> list[RecordedAttempt]:
+async def recover_in_process(
+    task: RecoveryTask, stopped: asyncio.Future[Any] | None = None
+) -> list[RecordedAttempt]:
     """Runs recover() or recover_videos() for ``task`` in a process; cancelling kills it, which loses nothing.
 
-    Raises RecoveryError and OSError.
+    Once ``stopped`` is done it transcodes nothing more, and uploads videos as they were sent. Raises RecoveryError and OSError.
     """
     if not task.attempts:
         return []
@@ -112,19 +117,29 @@ async def recover_in_process(task: RecoveryTask) -> list[RecordedAttempt]:
     try:
         with suppress(psutil.NoSuchProcess):
             psutil.Process(process.pid).nice(LOWEST_PRIORITY)
-        return await _request(process, task)
+        return await _request(process, task, stopped)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
 
 
-async def _request(process: Process, task: RecoveryTask) -> list[RecordedAttempt]:
+async def _request(
+    process: Process, task: RecoveryTask, stopped: asyncio.Future[Any] | None
+) -> list[RecordedAttempt]:
     assert process.stdin is not None
     assert process.stdout is not None
-    # Standard input stays open while this worker waits for the answer; see _exit_with.
+    # Standard input stays open while this worker waits for the answer; see _follow.
     process.stdin.write(msgspec.json.encode(task) + b"\n")
-    answer = await process.stdout.read()
+    answering = asyncio.create_task(process.stdout.read())
+    try:
+        if stopped is not None:
+            await asyncio.wait([answering, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                process.stdin.write(_STOP)
+        answer = await answering
+    finally:
+        answering.cancel()
     exit_code = await process.wait()
     if exit_code != 0:
         raise RecoveryError(f"recovery of attempts {task.attempts}: ended with exit code {exit_code}")
@@ -134,7 +149,8 @@ async def _request(process: Process, task: RecoveryTask) -> list[RecordedAttempt
 def main() -> int:
     """The process: a RecoveryTask in a line on standard input, the recorded attempts on standard output."""
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=RecoveryTask)
-    threading.Thread(target=_exit_with, args=(sys.stdin.buffer,), daemon=True).start()
+    stopping = threading.Event()
+    threading.Thread(target=_follow, args=(sys.stdin.buffer, stopping), daemon=True).start()
     json_lines = task.log_json if task.log_json is not None else not sys.stderr.isatty()
     configure_logging(task.bot_id, None, sys.stderr, json_lines)
     results = WorkerSettings(
@@ -146,7 +162,7 @@ def main() -> int:
     # A recovery that fails costs the job one of its few receives, so a refusal is waited out like an outage.
     store = PatientStore(opened, task.retry_seconds, threading.Event(), lambda _: None)
     try:
-        recorded = _recovered(task, store)
+        recorded = _recovered(task, store, stopping)
     except (MeetstemsError, OSError) as error:
         logger.error("the earlier attempts cannot be recovered: %s", error)
         return 1
@@ -159,7 +175,7 @@ def main() -> int:
     return 0
 
 
-def _recovered(task: RecoveryTask, store: PatientStore) -> list[RecordedAttempt]:
+def _recovered(task: RecoveryTask, store: PatientStore, stopping: threading.Event) -> list[RecordedAttempt]:
     keys, work = bot_keys(task.prefix, task.bot_id), Path(task.work)
     if task.part == "audio":
         return recover(
@@ -177,13 +193,16 @@ def _recovered(task: RecoveryTask, store: PatientStore) -> list[RecordedAttempt]
         work,
         platform=task.platform,
         transcode=transcode if task.transcode_video else None,
+        stopping=stopping,
     )
 
 
-def _exit_with(parent: BinaryIO) -> None:
-    """Exits once ``parent`` is closed: a killed worker cannot end this process, and its successor does the same work."""
-    while parent.read(1):
-        continue
+def _follow(parent: BinaryIO, stopping: threading.Event) -> None:
+    """Sets ``stopping`` when ``parent`` says that it has to stop. Exits once ``parent`` is closed: a killed worker cannot end
+    this process, and its successor does the same work."""
+    while line := parent.readline():
+        if line == _STOP:
+            stopping.set()
     os._exit(1)
 
 

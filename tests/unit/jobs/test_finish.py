@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn, cast
 
@@ -18,6 +19,8 @@ from tests.support.job_parts import context_with, job
 from tests.support.memory_store import Failing, MemoryStore
 from tests.support.page_files import files_of_page
 from tests.support.sample_manifests import recorded, someone, video, video_segment, with_videos
+from tests.support.transcoding_processes import suspended_encoder
+from tests.support.video_streams import encoded, write_stream
 from worker.contracts.job import Job
 from worker.contracts.status import BotStatus, Result
 from worker.delivery.bucket_layout import bot_keys
@@ -45,6 +48,8 @@ from worker.recording.outcome import RecordingOutcome
 from worker.rendering.timeline.page import timeline_html
 from worker.settings import WorkerSettings
 from worker.states import State
+from worker.video.codecs import Container, VideoCodec
+from worker.video.transcoding import transcode
 
 KEYS = bot_keys("", "bot-1")
 JOB = job(audio_separate_streams=True)
@@ -471,6 +476,7 @@ SHOWN: Final = with_videos(
     video(2, "Grace Hopper", video_segment("Grace", ending="webm", codec="vp8")),
     video(2, "Grace Hopper", video_segment("Grace", 4.0, 2.0, kind="screenshare"), kind="screenshare"),
 ).manifest
+SHOWN_FILES: Final = [segment.url for _, segment in SHOWN.video_segments()]
 SHARE: Final = video_segment("Grace", kind="screenshare")
 FILM: Final = KEYS.attempt(2).file(video_segment("Grace", ending="webm").url)
 
@@ -800,3 +806,24 @@ async def test_a_timeline_that_cannot_be_uploaded_costs_no_mix(
     assert result.warnings[-1] == "There is no timeline of attempt 2: it could not be uploaded."
     assert KEYS.attempt(2).file("audio.wav") in store.objects
     assert timeline not in store.objects
+
+
+async def test_a_worker_that_has_to_stop_ends_the_encoder_and_uploads_the_original(
+    store: MemoryStore, tmp_path: Path
+) -> None:
+    attempt = made(2, tmp_path, SHOWN)
+    original = SHOWN_FILES[0]
+    write_stream(attempt.files / original, VideoCodec.VP8, Container.WEBM, encoded(VideoCodec.VP8))
+    content = (attempt.files / original).read_bytes()
+    stopped = asyncio.get_running_loop().create_future()
+    setup = Setup(store, tmp_path, attempt, job=VIDEO_JOB, transcode=partial(transcode, stopped=stopped))
+    finishing = asyncio.create_task(setup.finish.run(ENDED))
+    async with suspended_encoder() as encoder, asyncio.timeout(15):
+        stopped.set_result("SIGTERM")
+        result = await finishing
+        assert not encoder.is_running()
+    assert result is not None
+    assert result.outcome == "recorded"
+    assert "A video file could not be transcoded to MP4: as sent." in result.warnings
+    assert store.objects[KEYS.attempt(2).file(original)] == content
+    assert set(SHOWN_FILES) <= files_of_page(store.objects[KEYS.attempt(2).file("timeline.html")])

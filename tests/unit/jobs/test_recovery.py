@@ -6,6 +6,7 @@ import io
 import re
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +19,7 @@ import psutil
 import pytest
 
 from tests.support.page_files import files_of_page
+from tests.support.transcoding_processes import suspended_encoder
 from tests.support.uploaded_tapes import KEYS, events, put_tape, write_tape
 from tests.support.video_streams import encoded
 from tests.support.video_tapes import ListedSources, batches, sent, use_sources, with_video
@@ -500,3 +502,44 @@ def test_a_video_that_cannot_be_uploaded_costs_no_audio(
     monkeypatch.setattr(S3Store, "put", real)
     assert with_videos(store, tmp_path / "second") == [attempt]
     assert len(videos_in(store)) == 1
+
+
+async def test_a_worker_that_has_to_stop_ends_a_recoverys_encoder_and_uploads_the_original(
+    embedded: Embedded, store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_video_tape(store, tmp_path / "tape", monkeypatch)
+    ((number, manifest, _),) = recovered(store, tmp_path / "work")
+    ((_, original),) = manifest.video_segments()
+    sent_file = (tmp_path / "work" / "attempt-0001" / "files" / original.url).read_bytes()
+    settings = WorkerSettings(bucket=embedded.bucket, log_json=True, transcode_video=True)
+    task = recovery_task(embedded.aws, settings, JOB, [number], tmp_path / "work", "videos")
+    stopped = asyncio.get_running_loop().create_future()
+    recovering = asyncio.create_task(recover_in_process(task, stopped))
+    async with suspended_encoder() as encoder, asyncio.timeout(15):
+        stopped.set_result("SIGTERM")
+        (attempt,) = await recovering
+        assert not encoder.is_running()
+    ((_, kept),) = attempt.manifest.video_segments()
+    assert kept == original
+    assert videos_in(store) == {f"attempts/0001/files/{original.url}": sent_file}
+    assert attempt.manifest.recording.warnings[-1] == "A video file could not be transcoded to MP4: as sent."
+    page = store.get(KEYS.attempt(1).file("timeline.html")).data
+    assert original.url in files_of_page(page)
+
+
+def test_a_recovery_that_begins_after_the_stop_transcodes_nothing(
+    embedded: Embedded, store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_video_tape(store, tmp_path / "tape", monkeypatch)
+    recovered(store, tmp_path / "work")
+    stopping = threading.Event()
+    stopping.set()
+
+    async def never(_source: Path, _target: Path) -> None:
+        raise AssertionError("it transcodes")
+
+    (attempt,) = recover_videos(
+        store, KEYS, [1], tmp_path / "work", platform=Platform.GOOGLE_MEET, transcode=never, stopping=stopping
+    )
+    ((_, segment),) = attempt.manifest.video_segments()
+    assert list(videos_in(store)) == [f"attempts/0001/files/{segment.url}"]
