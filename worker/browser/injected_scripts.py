@@ -30,7 +30,13 @@ VIDEO_PAGE_FILE: Final = "video_tracks.js"
 
 START_FILE: Final = "start.js"
 
-WORKER_FILES: Final = ("message_pack.js", "frame_batch.js", "batch_queue.js", "frame_copy.js", "tap_worker.js")
+WORKER_FILES: Final = (
+    "message_pack.js",
+    "frame_batch.js",
+    "batch_queue.js",
+    "frame_copy.js",
+    "tap_worker.js",
+)
 """The Web Worker's, in the same order."""
 
 VIDEO_WORKER_FILES: Final = ("video_batch.js", "video_tap.js")
