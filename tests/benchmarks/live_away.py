@@ -23,7 +23,7 @@ import psutil
 from fixtures.replica.scenario import Page, Participant, Scenario
 from fixtures.replica.server import Replica
 from tests.support.record_process import settings_for
-from worker.browser.injected_scripts import LIVE_LIMITS
+from worker.browser.injected_scripts import limits_for
 from worker.contracts.live_endpoints import (
     AUDIO_MIXED,
     AUDIO_OPUS,
@@ -148,7 +148,7 @@ async def record_for(seconds: float, output: Path, sockets: list[str], hook: str
     ):
         async with Replica(call(seconds), output / "truth.jsonl") as replica:
             request = RecordingRequest(
-                "bot", parse_link(replica.meeting_url), output / "out", "Notes", limits=LIVE_LIMITS
+                "bot", parse_link(replica.meeting_url), output / "out", "Notes", limits=limits_for(80)
             )
             streams.start()
             try:
