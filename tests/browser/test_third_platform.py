@@ -54,7 +54,7 @@ EDITS: Final = {
             "            longest_alone=None,\n"
             "            is_roster_push=None,\n"
             "            open_video_sources=NoVideoSources,\n"
-            "            is_video_answer=None,\n"
+            "            open_answered_slots=None,\n"
             "        ),\n"
             "        Platform.GOOGLE_MEET: PlatformEntry(\n",
         ),

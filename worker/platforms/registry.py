@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from types import MappingProxyType
@@ -21,8 +21,9 @@ from worker.platforms.meet.signs import PRIVATE as MEET_PRIVATE
 from worker.platforms.meet.video_sources import MeetVideoSources
 from worker.platforms.teams import chat_messages as teams_chat
 from worker.platforms.teams import link as teams_link
+from worker.platforms.teams.answered_slots import AnsweredSlots
 from worker.platforms.teams.identification import identified
-from worker.platforms.teams.main_channel import is_video_answer, speaking_hints
+from worker.platforms.teams.main_channel import speaking_hints
 from worker.platforms.teams.roster import TeamsRosterDecoder
 from worker.platforms.teams.signs import PRIVATE as TEAMS_PRIVATE
 from worker.platforms.teams.video_sources import TeamsVideoSources
@@ -76,8 +77,9 @@ class PlatformEntry:
     registered bot's token to an address, None: the platform knows none. ``longest_alone`` is the seconds after which the
     platform asks one who is alone in a call whether to go on, and ends it for them where they do not answer; None: not known
     to. ``is_roster_push`` tells the messages by which the platform pushes its roster; None: it pushes none that can go missing
-    by themselves. ``open_video_sources`` makes what tells whose video each receiver shows. ``is_video_answer`` tells the
-    messages by which the platform says that a receiver shows another source from now on; None: it says so by tracks alone.
+    by themselves. ``open_video_sources`` makes what tells whose video each receiver shows. ``open_answered_slots``
+    makes what returns the slots (document, connection, id) of which an event says that they show another source from now on;
+    None: the platform says so by tracks alone.
     """
 
     title: str
@@ -97,7 +99,7 @@ class PlatformEntry:
     longest_alone: float | None
     is_roster_push: Callable[[TapeEvent], bool] | None
     open_video_sources: Callable[[], VideoSources]
-    is_video_answer: Callable[[TapeEvent], bool] | None
+    open_answered_slots: Callable[[], Callable[[TapeEvent], Collection[tuple[int, int, str]]]] | None
 
 
 PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
@@ -120,7 +122,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             longest_alone=MEET_LONGEST_ALONE,
             is_roster_push=is_roster_push,
             open_video_sources=MeetVideoSources,
-            is_video_answer=None,
+            open_answered_slots=None,
         ),
         Platform.MICROSOFT_TEAMS: PlatformEntry(
             title="Microsoft Teams",
@@ -140,7 +142,7 @@ PLATFORMS: Final[Mapping[Platform, PlatformEntry]] = MappingProxyType(
             longest_alone=None,
             is_roster_push=None,
             open_video_sources=TeamsVideoSources,
-            is_video_answer=is_video_answer,
+            open_answered_slots=AnsweredSlots,
         ),
     }
 )

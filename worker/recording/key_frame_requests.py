@@ -7,7 +7,8 @@ key frames come by themselves, and each costs every sender; so they are asked fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection
 from math import inf
 from typing import Final
 
@@ -20,7 +21,10 @@ DOUBTFUL: Final = 3.0
 EVERY: Final = 5.0
 """Seconds from one request to the next."""
 MOST_REQUESTS: Final = 3
-"""Requests while one receiver waits for the same key frame; then its sender is taken for one that sends none."""
+"""Requests while one receiver waits for the same key frame; then its sender is taken for one that sends none. It is also the
+most that one receiver causes in PERIOD, whatever the platform says of it and whatever comes."""
+PERIOD: Final = 60.0
+"""Seconds."""
 MOST_RECEIVERS: Final = 1_024
 """Receivers that are followed, since the page is untrusted; the oldest are given up first."""
 
@@ -36,11 +40,16 @@ class _Receiver:
         self.waits_since: float | None = None
         """Key frames that arrived later end the wait; None: it waits for none."""
         self.requests = 0
+        """Since it waits."""
+        self.requested: deque[float] = deque(maxlen=MOST_REQUESTS)
+        """When it caused the last requests; what it waits for does not reset it."""
 
     def wait(self, since: float) -> None:
         """Waits for a key frame that arrived after ``since``, which may have come before the event that tells so."""
         if self.key_arrived <= since:
-            self.waits_since, self.requests = since, 0
+            if self.waits_since is None:
+                self.requests = 0
+            self.waits_since = since
 
     def take(self, frame: VideoFrame) -> None:
         if frame.key:
@@ -52,18 +61,28 @@ class _Receiver:
         self.arrived = max(frame.arrival, self.arrived)
 
     def is_overdue(self, now: float) -> bool:
-        """Whether it still gets frames, and the key frame should have come."""
+        """Whether it still gets frames, the key frame should have come, and it may cause another request."""
         since = self.waits_since
-        return since is not None and self.arrived > since and now - since >= PATIENCE
+        if since is None or self.arrived <= since or now - since < PATIENCE:
+            return False
+        return len(self.requested) < MOST_REQUESTS or now - self.requested[0] >= PERIOD
+
+    def request(self, now: float) -> None:
+        self.requested.append(now)
+        self.requests += 1
+        if self.requests >= MOST_REQUESTS:
+            self.waits_since = None
 
 
 class KeyFrameRequests:
-    """Follows the events of a recording with separate video. ``is_video_answer`` tells the messages by which the platform says
-    that slots show other sources; None: there are none.
+    """Follows the events of a recording with separate video. ``answered_slots`` takes each event and returns the slots of which
+    it says that they show another source: document, connection and the slot's id. None: the platform says it by tracks alone.
     """
 
-    def __init__(self, is_video_answer: Callable[[TapeEvent], bool] | None) -> None:
-        self._is_video_answer = is_video_answer
+    def __init__(
+        self, answered_slots: Callable[[TapeEvent], Collection[tuple[int, int, str]]] | None
+    ) -> None:
+        self._answered_slots = answered_slots
         self._receivers: dict[tuple[int, int], _Receiver] = {}
         self._batches: dict[int, int] = {}
         """By document, the number of the next batch."""
@@ -83,9 +102,14 @@ class KeyFrameRequests:
                 self._batches.pop(event.document, None)
                 for key in [each for each in self._receivers if each[0] == event.document]:
                     del self._receivers[key]
-            case Event() if self._is_video_answer is not None and self._is_video_answer(event):
-                for receiver in self._receivers.values():
-                    if event.at - DOUBTFUL <= receiver.key_arrived <= event.at:
+            case Event() if self._answered_slots is not None and (answered := self._answered_slots(event)):
+                for (document, _), receiver in self._receivers.items():
+                    track = receiver.track
+                    if (
+                        track is not None
+                        and (document, track.connection, track.slot) in answered
+                        and event.at - DOUBTFUL <= receiver.key_arrived <= event.at
+                    ):
                         receiver.wait(event.at)
             case _:
                 pass
@@ -107,9 +131,7 @@ class KeyFrameRequests:
             return False
         overdue = [each for each in self._receivers.values() if each.is_overdue(now)]
         for receiver in overdue:
-            receiver.requests += 1
-            if receiver.requests >= MOST_REQUESTS:
-                receiver.waits_since = None
+            receiver.request(now)
         if overdue:
             self._requested = now
         return bool(overdue)

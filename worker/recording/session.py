@@ -231,7 +231,9 @@ class _Session:
         gate.observers.append(self._ticker.observe)
         recorder.observers += [self._call_loop.observe, self._ticker.observe, observer.event]
         if request.separate_video:
-            self._key_frames = KeyFrameRequests(platform.is_video_answer)
+            self._key_frames = KeyFrameRequests(
+                platform.open_answered_slots() if platform.open_answered_slots is not None else None
+            )
             recorder.observers.append(self._follow_video)
         self._ending: Ending | None = None
         self._cpu_meter: CpuMeter | None = None

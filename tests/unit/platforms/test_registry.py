@@ -52,7 +52,7 @@ entry = PlatformEntry(
     longest_alone=None,
     is_roster_push=None,
     open_video_sources=MeetVideoSources,
-    is_video_answer=None,
+    open_answered_slots=None,
     {selectors}
 )
 """

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.video_frames import video_answer, video_frame, video_request, video_track
-from worker.platforms.teams.main_channel import is_video_answer
+from worker.platforms.teams.answered_slots import AnsweredSlots
 from worker.recording.key_frame_requests import (
     DOUBTFUL,
     EVERY,
     MOST_RECEIVERS,
     MOST_REQUESTS,
     PATIENCE,
+    PERIOD,
     KeyFrameRequests,
 )
 from worker.tape.events import DocumentClosed, TapeEvent, Tick, VideoBatch
@@ -28,7 +29,7 @@ class Watched:
     """The events of a recording in order; ``asked`` are the times of the requests."""
 
     def __init__(self) -> None:
-        self._requests = KeyFrameRequests(is_video_answer)
+        self._requests = KeyFrameRequests(AnsweredSlots())
         self._sequence = 0
         self.asked: list[float] = []
 
@@ -64,6 +65,7 @@ def test_a_stream_that_goes_on_brings_no_request() -> None:
 def test_an_answer_shortly_after_a_key_frame_brings_a_request() -> None:
     """It may have been of the former source, so all that follows is nobody's."""
     watched = Watched()
+    watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)
     watched.show(1, 10, keys=(1, 9.5))
     watched.tell(video_request(5, 202, 1, at=9.2), 9.9)
     watched.tell(video_answer(1, at=9.9), 10)
@@ -80,10 +82,35 @@ def test_an_answer_shortly_after_a_key_frame_brings_a_request() -> None:
 )
 def test_an_answer_that_leaves_no_doubt_brings_none(key: float, later: float) -> None:
     watched = Watched()
+    watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)
     watched.show(1, 10, keys=(1, key))
+    watched.tell(video_request(5, 202, 1, at=9.2), 9.9)
     watched.tell(video_answer(1, at=9.9), 10)
     watched.show(10, 20, keys=(later,))
     assert watched.asked == []
+
+
+def test_an_answer_for_another_slot_brings_none() -> None:
+    watched = Watched()
+    watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)
+    watched.show(1, 10, keys=(1, 9.5))
+    watched.tell(video_request(6, 202, 1, at=9.2), 9.9)
+    watched.tell(video_answer(1, at=9.9), 10)
+    watched.show(10, 20)
+    assert watched.asked == []
+
+
+def test_answers_after_each_key_frame_bring_a_few_requests() -> None:
+    """As where the page changes a slot's source whenever another person speaks: each request brings the next key frame."""
+    watched = Watched()
+    watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)
+    for number in range(60):
+        at = 1.0 + 2 * number
+        watched.tell(video_request(5, number, number, at=at), at)
+        watched.show(at, at + 0.5, keys=(at,))
+        watched.tell(video_answer(number, at=at + 0.5), at + 0.5)
+        watched.show(at + 0.5, at + 2)
+    assert 0 < len(watched.asked) <= MOST_REQUESTS * (1 + 120 / PERIOD)
 
 
 def test_another_track_without_a_key_frame_brings_a_request() -> None:
@@ -120,7 +147,9 @@ def test_missing_batches_bring_a_request_unless_the_key_frame_comes_at_once() ->
 
 def test_a_receiver_without_frames_brings_no_request() -> None:
     watched = Watched()
+    watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)
     watched.show(1, 5, keys=(1, 4.8))
+    watched.tell(video_request(5, 202, 1, at=4.9), 4.9)
     watched.tell(video_answer(1, at=5), 5)
     for at in range(6, 60):
         watched.tell(Tick(at=at, wall=at, elapsed=at), at)
@@ -164,6 +193,33 @@ EVENTS = st.one_of(
 
 @given(st.lists(st.tuples(EVENTS, TIMES)))
 def test_requests_are_apart(events: list[tuple[TapeEvent, float]]) -> None:
-    requests = KeyFrameRequests(is_video_answer)
+    requests = KeyFrameRequests(AnsweredSlots())
     asked = [at for event, at in sorted(events, key=lambda pair: pair[1]) if requests.observe(event, at)]
     assert all(later - sooner >= EVERY for sooner, later in pairwise(asked))
+
+
+STEPS = st.tuples(
+    st.floats(0.1, 6.0), st.sampled_from(["answer", "key", "frame", "missing", "track"]), st.integers(0, 1)
+)
+
+
+@given(st.integers(1, 2), st.lists(STEPS, min_size=10, max_size=80))
+def test_a_slot_brings_a_few_requests_in_a_period_whatever_comes(
+    slots: int, steps: list[tuple[float, str, int]]
+) -> None:
+    watched = Watched()
+    at = 0.0
+    for number, (seconds, kind, slot) in enumerate(steps):
+        at, receiver = at + seconds, slot % slots
+        watched.tell(
+            video_track(receiver, str(number if kind == "track" else 0), slot=str(receiver), at=at), at
+        )
+        if kind == "answer":
+            watched.tell(video_request(receiver, number, number, at=at), at)
+            watched.show(at, at + 0.05, keys=(at,), receiver=receiver)
+            watched.tell(video_answer(number, at=at + 0.05), at + 0.05)
+        elif kind == "missing":
+            watched.lose_batch()
+        watched.show(at + 0.06, at + 0.16, keys=(at,) if kind == "key" else (), receiver=receiver)
+    for first in watched.asked:
+        assert sum(first <= each < first + PERIOD - 0.1 for each in watched.asked) <= MOST_REQUESTS * slots

@@ -105,16 +105,6 @@ def video_answers(payload: bytes) -> list[VideoAnswer]:
     return [VideoAnswer(_sequence(entry)) for entry in entries if entry.get("type") == "sr_res"]
 
 
-def is_video_answer(event: TapeEvent) -> bool:
-    """Whether the event has an answer to a request for video. Never raises."""
-    return (
-        isinstance(event, ChannelMessage)
-        and event.label == LABEL
-        and not event.sent
-        and bool(video_answers(event.payload))
-    )
-
-
 def parse_slot(value: object) -> str:
     """A slot's id, given as text or as a number; empty for anything else."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**20:

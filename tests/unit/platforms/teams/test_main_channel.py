@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.video_frames import video_answer, video_request
-from worker.platforms.teams.main_channel import MAX_MESSAGE_BYTES, is_video_answer, read_main_channel
+from worker.platforms.teams.main_channel import MAX_MESSAGE_BYTES, read_main_channel
 from worker.roster.speaking import Caption, Dominance
-from worker.tape.events import Tick
 
 DSH = b'[{"type":"dsh","history":[414,"17",9]}]'
 STARTED_AT = 1_790_000_000.25
@@ -76,16 +73,3 @@ def test_no_message_raises(junk: bytes, value: object) -> None:
     read_main_channel(junk + json.dumps([{"type": "dsh", "history": value}, value]).encode())
     read_main_channel(json.dumps({"recognitionResults": value}).encode())
     read_main_channel(captions(timestampAudioSent=value, userId="u"))
-
-
-def test_an_answer_to_a_request_for_video_is_told_from_all_else() -> None:
-    answer = video_answer(1, at=1.0)
-    assert is_video_answer(answer)
-    for other in (
-        msgspec.structs.replace(answer, sent=True),
-        msgspec.structs.replace(answer, label="data"),
-        msgspec.structs.replace(answer, payload=b"sr_res"),
-        video_request(5, 202, 1, at=1.0),
-        Tick(at=1.0, wall=1.0, elapsed=1.0),
-    ):
-        assert not is_video_answer(other)
