@@ -6,12 +6,14 @@ import asyncio
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import pytest
 
 from fixtures.replica.meet.scenario import Page
 from fixtures.replica.scenario import Participant, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.teams.scenario import TeamsPage
+from fixtures.replica.video.scenario import VideoMedia
 from tests.support.record_process import settings_for
 from worker.browser.launch import launch_browser, new_context
 from worker.browser.page_window import PageWindow
@@ -71,3 +73,36 @@ async def test_a_recording_of_video_chooses_the_layout_with_the_most(
         assert not await page.evaluate(OPEN)
         await call.leave()
         assert await replica.wait_ended() == "left"
+
+
+async def test_a_look_sees_a_shared_screen_in_teams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the page shows one, and neither before nor after it."""
+    seen: list[bool] = []
+    follow = layout_keeper.LayoutKeeper.follow
+
+    def note(self: layout_keeper.LayoutKeeper, now: float, *, shares: bool) -> None:
+        if [shares] != seen[-1:]:
+            seen.append(shares)
+        follow(self, now, shares=shares)
+
+    monkeypatch.setattr(layout_keeper.LayoutKeeper, "follow", note)
+    scenario = meeting("microsoft_teams")
+    (ada,) = scenario.participants
+    ada = msgspec.structs.replace(ada, presents=[(5.0, 10.0)])
+    scenario = msgspec.structs.replace(scenario, participants=[ada], video=VideoMedia(codec="h264"))
+    async with (
+        asyncio.timeout(90),
+        Replica(scenario, tmp_path / "truth.jsonl") as replica,
+        launch_browser(settings_for(replica)) as browser,
+    ):
+        page = await (await new_context(browser)).new_page()
+        link = parse_link(replica.meeting_url)
+        window = PageWindow(page, minimizes=False)
+        call = open_call(link, page, "Stems", signed_in=False, window=window, separate_video=True)
+        await call.open()
+        while seen != [False, True, False]:
+            assert seen == [False, True, False][: len(seen)]
+            await call.look(thorough=True)
+            await call.act()
+            await asyncio.sleep(0.05)
+        await call.leave()
