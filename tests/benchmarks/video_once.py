@@ -1,7 +1,8 @@
-"""Records nine people with cameras once and measures it: ``python -m tests.benchmarks.video_once plain|video|decoded OUTPUT``.
+"""Records nine people with cameras once and measures it: ``python -m tests.benchmarks.video_once MODE OUTPUT``.
 
-``plain``: the job asks for no video. ``video``: it does. ``decoded``: it does, and Chromium decodes every frame, in place of
-stand-ins. Prints one JSON object: that of tests.benchmarks.record_once, and ``frames``, those of video in files.
+``dark``: nobody has a camera, and the job asks for no video. ``plain``: the job asks for no video. ``video``: it does.
+``decoded``: it does, and Chromium decodes every frame, in place of stand-ins. Prints one JSON object: that of
+tests.benchmarks.record_once, ``frames``, those of video in files, and ``events``, how many of each kind are on the tape.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +27,7 @@ from worker.recording.outcome import RecordingRequest
 from worker.recording.session import record
 from worker.rendering.renderer import Renderer
 from worker.settings import BrowserSettings
+from worker.tape.reader import TapeReader
 
 SCENARIO: Final = Path(__file__).parent / "nine_cameras.toml"
 
@@ -40,7 +44,9 @@ def main(mode: str, output: str) -> None:
         _decode_all()
     with (
         tempfile.TemporaryDirectory() as truth,
-        running_replica(str(SCENARIO), Path(truth) / "t.jsonl", "tests.benchmarks.nine_cameras") as url,
+        running_replica(
+            _scenario(mode, Path(truth)), Path(truth) / "t.jsonl", "tests.benchmarks.nine_cameras"
+        ) as url,
     ):
         settings = BrowserSettings.from_environment(os.environ)
         request = RecordingRequest(
@@ -48,7 +54,7 @@ def main(mode: str, output: str) -> None:
             link=parse_link(url),
             output=folder,
             bot_name="Notes",
-            separate_video=mode != "plain",
+            separate_video=mode not in ("dark", "plain"),
         )
         outcome = asyncio.run(record(request, settings, meter, lambda platform: Renderer(folder, platform)))
     manifest = outcome.manifest
@@ -59,7 +65,20 @@ def main(mode: str, output: str) -> None:
     meter.result["frames"] = sum(segment.frames for _, segment in segments)
     meter.result["seconds"] = sum(segment.duration_seconds for _, segment in segments)
     meter.result["bytes"] = sum(segment.size_bytes for _, segment in segments)
+    meter.result["events"] = Counter(type(event).__name__ for event in TapeReader(folder / "tape"))
     print(json.dumps(meter.result))
+
+
+def _scenario(mode: str, folder: Path) -> str:
+    """The path of the scenario; that of ``dark`` is the same without cameras, in ``folder``."""
+    if mode != "dark":
+        return str(SCENARIO)
+    text = SCENARIO.read_text("utf-8")
+    text = re.sub(r"^camera.*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^\[video\]\n(?:\w.*\n)*", "", text, flags=re.MULTILINE)
+    path = folder / "dark.toml"
+    path.write_text(text, "utf-8")
+    return str(path)
 
 
 def _decode_all() -> None:
