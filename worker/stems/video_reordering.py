@@ -25,6 +25,9 @@ followed it: the sender's timestamps begin anew."""
 STRAGGLING: Final = 1.0
 """Seconds after the timestamps began anew in which frames from before may still come."""
 
+STRAGGLERS_JITTER: Final = 0.1
+"""Seconds by which the newest frame from before may have come late: those after it seem captured later by so much."""
+
 MOST_WAITING: Final = 500
 """Frames that ``release`` lets wait at most, about 8 s of 60 a second."""
 
@@ -46,17 +49,24 @@ class OrderedFrame(NamedTuple):
 
 
 class _Former(NamedTuple):
-    """Timestamps that went on until others began at ``until`` (by arrival): the ``newest``, where their frames ``begin`` among
-    those that wait from before, and the place of the ``last`` one that was given out."""
+    """Timestamps that went on until others began at ``until`` (by arrival): the ``newest`` and when it ``arrived``, where their
+    frames ``begin`` among those that wait from before, and the place of the ``last`` one that was given out."""
 
     newest: int
+    arrived: float
     until: float
     begin: int
     last: tuple[int, int] | None
 
     def has(self, frame: VideoFrame, arrival: float) -> bool:
-        """Whether a frame with another timestamp than is expected is one of them."""
+        """Whether a frame with another timestamp than is expected is one of them.
+
+        A key frame that was captured once the others had begun is not: the sender has gone back to these timestamps. What comes
+        without a key frame cannot be decoded, from before or not.
+        """
         step = _nearest(frame.timestamp, self.newest) - self.newest
+        if frame.key and step > (self.until - self.arrived + STRAGGLERS_JITTER) * TICKS:
+            return False
         return arrival - self.until <= STRAGGLING and -RESTART < step < STRAGGLING * TICKS
 
     def after(self, released: list[OrderedFrame]) -> _Former:
@@ -106,7 +116,9 @@ class VideoReordering:
             if self._former is not None and self._former.has(frame, arrival):
                 self._push_straggler(frame, arrival, logged, self._former)
                 return
-            self._former = _Former(self._newest or 0, arrival, len(self._before_restart), self._last)
+            self._former = _Former(
+                self._newest or 0, self._newest_arrived, arrival, len(self._before_restart), self._last
+            )
             self._before_restart += self._waiting
             self._waiting = []
             self._newest = self._last = None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.stems.video_reordering import MOST_WAITING, RESTART, VideoReordering
+from worker.stems.video_reordering import MOST_WAITING, RESTART, OrderedFrame, VideoReordering
 from worker.tape.events import VideoFrame
 
 
@@ -111,6 +111,94 @@ def test_a_straggler_from_before_the_timestamps_began_anew_does_not_begin_them_a
     reordering.push(frame(new + 12_000), 0.2, 0.6)
     assert [each.after_gap for each in reordering.release()] == [False]
     assert reordering.waiting_bytes == 0
+
+
+WAIT = 0.4
+"""Seconds that a frame waits for those before it."""
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 40),
+    st.integers(0, 8),
+    st.integers(1, 60),
+)
+def test_timestamps_that_are_gone_back_to_with_a_key_frame_lose_nothing(
+    first: int, other: int, before: int, between: int, after: int
+) -> None:
+    """Frames of 15 a second, ``between`` of which have other timestamps for 0.2 s to 0.73 s."""
+    others = range(before, before + 3 + between)
+    numbers = [*range(before), *others, *range(others.stop, others.stop + after)]
+    # Elsewhere than the first, so that they begin anew.
+    apart = first + 4 * RESTART + other % (2**32 - 8 * RESTART)
+    sent = [
+        frame(
+            number * 6_000 + (apart if number in others else first),
+            key=number in {0, others.start, others.stop},
+        )
+        for number in numbers
+    ]
+    reordering = VideoReordering()
+    given_out: list[int] = []
+    gaps = 0
+    for number, each in zip(numbers, sent, strict=True):
+        at = number / 15
+        reordering.push(each, at, at)
+        released = reordering.release(at - WAIT)
+        given_out += [one.frame.timestamp for one in released]
+        gaps += sum(one.after_gap for one in released)
+    released = reordering.release()
+    given_out += [one.frame.timestamp for one in released]
+    assert given_out == [each.timestamp for each in sent]
+    assert (reordering.late, reordering.repeated) == (0, 0)
+    assert gaps + sum(one.after_gap for one in released) == 0
+
+
+@given(
+    st.integers(2, 20),
+    st.lists(
+        st.tuples(st.integers(1, 20), st.integers(0, 12), st.booleans()),
+        max_size=5,
+        unique_by=lambda one: one[0],
+    ),
+    st.lists(st.floats(0, 0.06), min_size=40, max_size=40),
+)
+def test_stragglers_never_interrupt_the_frames_that_came_after_them(
+    before: int, stragglers: list[tuple[int, int, bool]], jitter: list[float]
+) -> None:
+    """The last ones before the timestamps began anew, key frames or not, come up to 0.8 s late; all others in order."""
+    late = {before - back: (by, key) for back, by, key in stragglers if before - back >= 1}
+    new = 3_000_000_000
+    arrivals: list[tuple[float, VideoFrame]] = []
+    for number in range(before + 20):
+        by, key = late.get(number, (0, False))
+        timestamp = number * 6_000 + (new if number >= before else 0)
+        arrival = number / 15 + by / 15 + jitter[number]
+        arrivals.append((arrival, frame(timestamp, key=key or number in {0, before})))
+    reordering = VideoReordering()
+    given_out: list[OrderedFrame] = []
+    for arrival, each in sorted(arrivals, key=lambda one: one[0]):
+        reordering.push(each, arrival, arrival)
+        given_out += reordering.release(arrival - WAIT)
+    given_out += reordering.release()
+    of_new = [one for one in given_out if one.frame.timestamp >= new]
+    assert [one.frame.timestamp for one in of_new] == [
+        new + number * 6_000 for number in range(before, before + 20)
+    ]
+    assert not any(one.after_gap for one in of_new[1:])
+
+
+def test_a_key_frame_that_straggles_after_one_that_was_late_itself_is_none_of_the_new_timestamps() -> None:
+    reordering = VideoReordering()
+    for timestamp, key, arrival in (
+        (0, True, 0.0),
+        (18_000, False, 0.29),
+        (3_000_000_000, True, 0.3),
+        (24_000, True, 0.35),
+    ):
+        reordering.push(frame(timestamp, key=key), arrival, arrival)
+    assert order(reordering) == [0, 18_000, 24_000, 3_000_000_000]
 
 
 def test_a_leap_that_took_no_time_is_a_gap_but_for_a_key_frame() -> None:
