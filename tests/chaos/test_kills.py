@@ -24,9 +24,11 @@ LONGEST = 22.0
 _chance = random.Random(SEED)
 MOMENTS = [round(_chance.uniform(0.5, LONGEST), 2) for _ in range(KILLS)]
 CODECS: tuple[Codec, ...] = ("vp9", "vp8", "av1")
-VIDEO_MOMENTS = [
-    (round(_chance.uniform(0.5, LONGEST), 2), codec)
-    for codec, _ in zip(cycle(CODECS), range((KILLS + 1) // 2), strict=False)
+"""Of Meet; Teams sends H264."""
+VIDEO_TIMES = [round(_chance.uniform(0.5, LONGEST), 2) for _ in range((KILLS + 1) // 2)]
+VIDEO_MOMENTS: list[tuple[float, Codec]] = [
+    *zip(VIDEO_TIMES, cycle(CODECS), strict=False),
+    *((at, "h264") for at in VIDEO_TIMES),
 ]
 
 
