@@ -62,11 +62,11 @@ class Heard:
         return seconds
 
     def from_on(self, at: float) -> tuple[dict[str, list[tuple[float, bytes]]], list[object]]:
-        """The packets and events that belong there or later."""
+        """The packets and events that belong there or later; events once, as they may come twice."""
         late = {who: [each for each in packets if each[0] >= at] for who, packets in self.packets.items()}
         return (
             {who: packets for who, packets in late.items() if packets},
-            [event for event in self.events if event[-1] >= at],
+            [event for event in dict.fromkeys(self.events) if event[-1] >= at],
         )
 
 
