@@ -15,7 +15,7 @@ from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.progress import Progress
 from worker.safe_text import NO_SECRETS, Redactor, printable
 from worker.tape.codec import LoggedEvent
-from worker.tape.errors import TapeWriteError, UnwritableEventError
+from worker.tape.errors import NoRoomForVideoError, TapeWriteError, UnwritableEventError
 from worker.tape.events import (
     RECORDER_TAKE,
     FrameBatch,
@@ -103,6 +103,11 @@ class Recorder:
                 return
         try:
             written = self._put(redacted_event(event, self._redactor))
+        except NoRoomForVideoError as error:
+            logger.warning("%s", error)
+            self._video_room.refused(self._clock())
+            self._say_where_video_is()
+            return
         except TapeWriteError as error:
             self._tape_error = self._tape_error or error
             raise
@@ -116,8 +121,12 @@ class Recorder:
     def _follow_room(self) -> None:
         """Looks for room for video, and says where it ends or is there again. Raises TapeWriteError."""
         at = self._clock()
-        if not self._video_room.check(at):
-            return
+        if self._video_room.check(at):
+            self._say_where_video_is()
+
+    def _say_where_video_is(self) -> None:
+        """Writes that video ends here, or goes on. Raises TapeWriteError."""
+        at = self._clock()
         if self._video_room.is_left:
             logger.warning("the disk has room again: video goes on")
         else:

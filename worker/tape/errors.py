@@ -27,3 +27,7 @@ class NotATapeError(TapeReadError):
 
 class NewerTapeError(TapeReadError):
     """A newer version wrote the tape; this one would misread it."""
+
+
+class NoRoomForVideoError(MeetstemsError):
+    """The disk has no room for a batch of video. The tape is as it was before."""

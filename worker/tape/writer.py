@@ -2,25 +2,31 @@
 
 A part has its final name from its first byte on, so that it can be read while it grows; its MCAP footer marks it as complete.
 Messages are not collected into MCAP chunks but passed to the operating system one by one: a killed process loses at most the
-message it was writing. Closing a part also flushes it to the disk (fsync).
+message it was writing. Closing a part also flushes it to the disk (fsync). A record that the disk takes only in part is cut
+off.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
+from io import FileIO
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final, cast
 
 from mcap.writer import CompressionType, Writer
 
 from worker.errors import cause
 from worker.tape import codec
 from worker.tape.codec import LoggedEvent
-from worker.tape.errors import TapeWriteError, UnwritableEventError
+from worker.tape.errors import NoRoomForVideoError, TapeWriteError, UnwritableEventError
 from worker.tape.events import TAPE_VERSION, TapeEvent, VideoBatch
 from worker.tape.parts import METADATA, PART_BYTES, PART_SECONDS, PROFILE, VERSION_KEY, part_path
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _OF_VIDEO: Final = (VideoBatch, *codec.VIDEO_EVENTS)
 
@@ -32,7 +38,7 @@ class TapeWriter:
     ``on_part_closed`` is called with the path of each part once it is complete. Only with ``video`` it takes video and the
     events about it; without, its parts are the same to the byte as if video were not known. Every method raises TapeWriteError
     if the bytes cannot be written, for any error of the operating system or the MCAP library; the writer is closed then, and
-    what was written before can be read.
+    what was written before can be read. Where the disk has no room for video, only that batch is not written.
     """
 
     def __init__(
@@ -60,8 +66,8 @@ class TapeWriter:
     def write(self, event: TapeEvent, logged_at: float) -> LoggedEvent:
         """Appends one event; ``logged_at`` is now, in seconds since the Unix epoch.
 
-        Returns the event and its log time as a reader of the tape will get them. Raises UnwritableEventError, with the tape as
-        it was, for an event that no reader would get.
+        Returns the event and its log time as a reader of the tape will get them. Raises, with the tape as it was,
+        UnwritableEventError for an event that no reader would get, and NoRoomForVideoError for a batch of video.
         """
         if not self._video and isinstance(event, _OF_VIDEO):
             raise UnwritableEventError(f"{type(event).__name__}: cannot be put on a tape without video")
@@ -72,7 +78,7 @@ class TapeWriter:
             raise UnwritableEventError(
                 f"{type(event).__name__}: cannot be put on a tape: {cause(error)}"
             ) from error
-        self._append(topic, data, logged_at)
+        self._append(topic, data, logged_at, gives_way=isinstance(event, VideoBatch))
         return LoggedEvent(codec.log_seconds(codec.log_time(logged_at)), recorded)
 
     def finish(self) -> None:
@@ -87,7 +93,7 @@ class TapeWriter:
     def __exit__(self, *_: object) -> None:
         self.finish()
 
-    def _append(self, topic: str, data: bytes, logged_at: float) -> None:
+    def _append(self, topic: str, data: bytes, logged_at: float, *, gives_way: bool) -> None:
         if self._closed:
             raise TapeWriteError(f"tape {self.folder}: is closed, nothing more can be written")
         if self._part is not None and not self._part.accepts(logged_at, self._part_seconds):
@@ -98,6 +104,8 @@ class TapeWriter:
                 self._part_count += 1
             self._part.append(topic, data, logged_at)
         except Exception as error:  # of values that no field holds, mcap raises errors of struct
+            if gives_way and _is_no_room(error) and (self._part is None or self._part.is_whole):
+                raise NoRoomForVideoError(f"tape {self.folder}: {cause(error)}") from error
             raise self._failed(error) from error
         self.messages += 1
 
@@ -121,16 +129,80 @@ class TapeWriter:
         return TapeWriteError(f"tape {self.folder}: cannot write: {cause(error)}")
 
 
+def _is_no_room(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in NO_ROOM
+
+
+def _open_new(path: Path) -> FileIO:
+    return FileIO(path, "xb")
+
+
+class _WholeRecords:
+    """A file of which a write leaves all or nothing: what the disk took of one that fails is cut off.
+
+    Unbuffered: a buffer would keep what failed, and write it before the next record.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = _open_new(path)
+        self._length = 0
+        self.is_whole = True
+        """Whether the file ends with a whole record."""
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError:
+            self.is_whole = False
+            self._file.truncate(self._length)
+            self._file.seek(self._length)
+            self.is_whole = True
+            raise
+        self._length += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._length
+
+    def flush(self) -> None:
+        pass
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class _Part:
     """One MCAP file with its own header, schema, channels, statistics and footer."""
 
     def __init__(self, path: Path, opened_at: float, *, video: bool) -> None:
         self.path = path
         self._opened_at = opened_at
-        self._stream: IO[bytes] = path.open("xb")
+        self._stream = _WholeRecords(path)
         self._writer = Writer(
-            self._stream, use_chunking=False, compression=CompressionType.NONE, enable_data_crcs=True
+            cast(IO[bytes], self._stream),
+            use_chunking=False,
+            compression=CompressionType.NONE,
+            enable_data_crcs=True,
         )
+        try:
+            self._begin(video=video)
+        except Exception:
+            self.abandon()
+            # Its name is that of the next try.
+            with suppress(OSError):
+                path.unlink()
+            raise
+
+    @property
+    def is_whole(self) -> bool:
+        return self._stream.is_whole
+
+    def _begin(self, *, video: bool) -> None:
         self._writer.start(profile=PROFILE)
         self._writer.add_metadata(METADATA, {VERSION_KEY: str(TAPE_VERSION)})
         event_schema = codec.VIDEO_EVENT_SCHEMA if video else codec.EVENT_SCHEMA
@@ -143,6 +215,8 @@ class _Part:
             self._channels[codec.VIDEO] = self._writer.register_channel(
                 codec.VIDEO, "msgpack", 0, codec.VIDEO_FIELDS
             )
+        # The library writes these with the first message, and would lose them with one that the disk has no room for.
+        self._writer._Writer__flush()  # type: ignore[attr-defined]
         self._sequences = dict.fromkeys(self._channels, 0)
 
     def accepts(self, logged_at: float, part_seconds: float) -> bool:
@@ -151,20 +225,33 @@ class _Part:
 
     def append(self, topic: str, data: bytes, logged_at: float) -> None:
         log_time = codec.log_time(logged_at)
-        self._writer.add_message(
-            self._channels[topic], log_time, data, publish_time=log_time, sequence=self._sequences[topic]
-        )
+        # Only video is left out, and the tape goes on.
+        before = _counted(self._writer) if topic == codec.VIDEO else {}
+        try:
+            self._writer.add_message(
+                self._channels[topic], log_time, data, publish_time=log_time, sequence=self._sequences[topic]
+            )
+        except OSError:
+            vars(self._writer).update(before)
+            raise
         self._sequences[topic] += 1
-        self._stream.flush()
 
     def close(self) -> None:
         self._writer.finish()  # type: ignore[no-untyped-call]
-        self._stream.flush()
         os.fsync(self._stream.fileno())
         self._stream.close()
 
     def abandon(self) -> None:
         """Closes the file of a part that cannot be written any more."""
-        # Closing tries again to write what is buffered; the error is already being reported.
         with suppress(OSError):
             self._stream.close()
+
+
+def _counted(writer: Writer) -> dict[str, Any]:
+    """What the library counts before it writes a message, which is wrong where that fails: the statistics and the checksum."""
+    names = ("_Writer__statistics", "_Writer__data_section_crc")
+    counted = {name: vars(writer)[name] for name in names}
+    statistics = counted[names[0]]
+    copied = copy(statistics)
+    copied.channel_message_counts = copy(statistics.channel_message_counts)
+    return counted | {names[0]: copied}

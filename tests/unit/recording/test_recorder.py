@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -13,9 +14,11 @@ from fixtures.tapes import expect
 from tests.support.tape_samples import EPOCH, batch, video_batch
 from worker.recording import recorder as recorder_module
 from worker.recording.recorder import RUN_SECONDS, Recorder
-from worker.recording.video_room import CHECK_SECONDS, ENOUGH, RESERVE, VideoRoom
+from worker.recording.video_room import CHECK_SECONDS, ENOUGH, FULL_SECONDS, RESERVE, VideoRoom
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
+from worker.tape import codec
+from worker.tape import writer as tape_writer
 from worker.tape.events import (
     AudioPathSeen,
     FrameBatch,
@@ -199,6 +202,41 @@ def test_video_leaves_room_for_audio_on_a_disk_that_is_nearly_full(
         "the disk is nearly full: video is left out, audio goes on",
         "the disk has room again: video goes on",
     ]
+
+
+def test_a_disk_that_refuses_video_gets_none_for_a_while_and_the_sound_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = {1}
+    put = tape_writer._Part.append
+
+    def append(self: tape_writer._Part, topic: str, data: bytes, logged_at: float) -> None:
+        if topic == codec.VIDEO and int(now - EPOCH) in refused:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        put(self, topic, data, logged_at)
+
+    monkeypatch.setattr(tape_writer._Part, "append", append)
+    now = EPOCH
+    with TapeWriter(tmp_path / "tape", video=True) as tape:
+        recorder = Recorder(
+            tape,
+            DeferredRenderer(lambda platform: Renderer(tmp_path / "out", platform)),
+            lambda: now,
+            video_room=VideoRoom(lambda: 10 * ENOUGH),
+        )
+        for number in range(70):
+            now = EPOCH + number
+            for event in (video_batch(number, EPOCH), batch(number, EPOCH)):
+                recorder.take(event)
+    assert recorder.error is None
+    written = list(read_tape(tmp_path / "tape"))
+    assert [each.sequence for each in written if isinstance(each, FrameBatch)] == list(range(70))
+    shown = [each.sequence for each in written if isinstance(each, VideoBatch)]
+    assert shown[0] == 0
+    assert shown[1:] == list(range(shown[1], 70))
+    assert FULL_SECONDS <= shown[1] - 1 <= FULL_SECONDS + CHECK_SECONDS
+    faults = [(each.at - EPOCH, each.where) for each in written if isinstance(each, PageFault)]
+    assert faults == [(1.0, VIDEO_LEFT_OUT), (float(shown[1]), VIDEO_GOES_ON)]
 
 
 def test_a_clock_that_goes_back_makes_nothing_wait(rendering: Rendering) -> None:

@@ -4,10 +4,13 @@ import errno
 import hashlib
 import math
 import os
+import re
 import struct
 import tempfile
+import zlib
+from io import FileIO
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import msgspec
 import pytest
@@ -18,8 +21,8 @@ from mcap.writer import Writer
 
 from tests.support.full_disk import files_limited_to
 from tests.support.tape_samples import EPOCH, a_meeting, a_meeting_with_video, batch, video_batch
-from worker.tape import codec
-from worker.tape.errors import TapeWriteError, UnwritableEventError
+from worker.tape import codec, writer
+from worker.tape.errors import NoRoomForVideoError, TapeWriteError, UnwritableEventError
 from worker.tape.events import (
     FrameBatch,
     StateChanged,
@@ -140,6 +143,100 @@ def test_events_from_before_the_disk_was_full_can_be_read(tmp_path: Path) -> Non
     with pytest.raises(TapeWriteError, match="is closed"):
         tape.write(batch(0, EPOCH), EPOCH)
     tape.finish()
+
+
+class FullOnce(FileIO):
+    """A file of which the disk takes ``room`` bytes, a part of the write that goes beyond it, and after that error more."""
+
+    room = 0
+    error = errno.ENOSPC
+
+    def write(self, data: Any) -> int:
+        left = FullOnce.room - self.tell()
+        if 0 < left < len(data):
+            return super().write(data[:left])
+        if left == 0:
+            FullOnce.room = -1
+            raise OSError(FullOnce.error, os.strerror(FullOnce.error))
+        return super().write(data)
+
+
+def test_a_disk_that_is_full_at_any_byte_costs_one_batch_of_video_or_what_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_open_new", lambda path: FullOnce(path, "xb"))
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    sound = [FrameBatch(7, number, 0, []) for number in range(3)]
+    (frame,) = video_batch(0, EPOCH, frames=1).frames
+    video = VideoBatch(7, 0, 0, [msgspec.structs.replace(frame, payload=b"frame" * 20)])
+    events: list[TapeEvent] = [sound[0], video, sound[1], video, sound[2]]
+    whole = tmp_path / "whole"
+    monkeypatch.setattr(FullOnce, "room", -1)
+    with TapeWriter(whole, video=True) as tape:
+        for event in events:
+            tape.write(event, EPOCH)
+    outcomes = set()
+    with TapeWriter(tmp_path / "one", video=True) as tape:
+        tape.write(events[0], EPOCH)
+        header = (tape.folder / "part-000000.mcap").stat().st_size
+    size, messages_end = (whole / "part-000000.mcap").stat().st_size, header + 700
+    # At each byte of the messages, and at some of what comes before and after them.
+    for room in [*range(0, header, 997), *range(header, messages_end), *range(messages_end, size, 997)]:
+        FullOnce.room = room
+        FullOnce.error = (errno.ENOSPC, errno.EDQUOT)[room % 2]
+        tape = TapeWriter(tmp_path / f"{room}", video=True)
+        kept, outcome = list[TapeEvent](), "whole"
+        try:
+            for event in events:
+                try:
+                    tape.write(event, EPOCH)
+                    kept.append(event)
+                except NoRoomForVideoError:
+                    assert event is video
+                    outcome = "without video"
+            tape.finish()
+        except TapeWriteError:
+            outcome = "ended"
+        outcomes.add(outcome)
+        assert FullOnce.room == -1, "the disk was not full"
+        if not kept:
+            continue
+        (part,) = tape.folder.iterdir()
+        reader = TapeReader(tape.folder)
+        assert list(reader) == kept, f"full at byte {room}"
+        if outcome == "without video":
+            assert [event for event in kept if event is not video] == sound
+            assert reader.warnings == []
+            with part.open("rb") as stream:
+                messages = list(make_reader(stream, validate_crcs=True).iter_messages())
+            assert len(messages) == len(kept) == 4
+            data = part.read_bytes()
+            assert checksum_of_data(data) == zlib.crc32(data[: data.index(data_end(data))])
+    assert outcomes == {"ended", "without video"}
+
+
+def data_end(part: bytes) -> bytes:
+    """The record that ends the data: its opcode, its length, and the checksum of all before it."""
+    (found,) = re.findall(rb"\x0f\x04\x00{7}.{4}(?=\x03|\x04)", part, re.DOTALL)
+    return cast(bytes, found)
+
+
+def checksum_of_data(part: bytes) -> int:
+    return int.from_bytes(data_end(part)[-4:], "little")
+
+
+def test_a_new_part_that_has_no_room_for_video_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_open_new", lambda path: FullOnce(path, "xb"))
+    monkeypatch.setattr(FullOnce, "room", 100)
+    with TapeWriter(tmp_path, video=True) as tape:
+        with pytest.raises(NoRoomForVideoError):
+            tape.write(video_batch(0, EPOCH), EPOCH)
+        tape.write(batch(0, EPOCH), EPOCH)
+    reader = TapeReader(tmp_path)
+    assert list(reader) == [batch(0, EPOCH)]
+    assert reader.warnings == []
 
 
 def test_a_part_that_cannot_be_completed_is_an_error(tmp_path: Path) -> None:
