@@ -185,7 +185,7 @@ def test_a_disk_that_is_full_at_any_byte_costs_one_batch_of_video_or_what_follow
         FullOnce.room = room
         FullOnce.error = (errno.ENOSPC, errno.EDQUOT)[room % 2]
         tape = TapeWriter(tmp_path / f"{room}", video=True)
-        kept, outcome = list[TapeEvent](), "whole"
+        kept, outcome, written = list[TapeEvent](), "whole", 0
         try:
             for event in events:
                 try:
@@ -194,6 +194,9 @@ def test_a_disk_that_is_full_at_any_byte_costs_one_batch_of_video_or_what_follow
                 except NoRoomForVideoError:
                     assert event is video
                     outcome = "without video"
+                    # A worker that is killed now leaves no half record.
+                    assert (tape.folder / "part-000000.mcap").stat().st_size == written
+                written = (tape.folder / "part-000000.mcap").stat().st_size
             tape.finish()
         except TapeWriteError:
             outcome = "ended"
