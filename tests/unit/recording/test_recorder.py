@@ -235,8 +235,8 @@ def test_a_disk_that_refuses_video_gets_none_for_a_while_and_the_sound_goes_on(
     assert shown[0] == 0
     assert shown[1:] == list(range(shown[1], 70))
     assert FULL_SECONDS <= shown[1] - 1 <= FULL_SECONDS + CHECK_SECONDS
-    faults = [(each.at - EPOCH, each.where) for each in written if isinstance(each, PageFault)]
-    assert faults == [(1.0, VIDEO_LEFT_OUT), (float(shown[1]), VIDEO_GOES_ON)]
+    changes = [(each.at - EPOCH, each.left) for each in written if isinstance(each, VideoRoomChanged)]
+    assert changes == [(1.0, False), (float(shown[1]), True)]
 
 
 def test_a_clock_that_goes_back_makes_nothing_wait(rendering: Rendering) -> None:
