@@ -43,9 +43,9 @@ from worker.tape.events import MOST_FRAMES, FrameBatch, TapeEvent, VideoBatch
 
 logger = logging.getLogger(__name__)
 
-GATHER: Final = 0.75
-"""Share of a batch's length, since the last run, for which what arrives waits for what comes after it: what a processor works
-at by itself finds neither its code nor its data in the caches, which costs more than the work."""
+GATHER: Final = 0.5
+"""Share of a batch's length from one run to the next, at least: what a processor works at by itself finds neither its code nor
+its data in the caches, which costs more than the work."""
 
 TICK: Final = 0.12
 """Seconds from a run to the next, at most, as something may be due though nothing arrived."""
@@ -252,13 +252,12 @@ class LiveStreams:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(self._ran + TICK):
-                while True:
-                    await self._arrived.wait()
-                    self._arrived.clear()
-                    if loop.time() >= self._ran + GATHER * self._options.batch_seconds:
-                        break
+                await self._arrived.wait()
         except TimeoutError:
             pass
+        else:
+            await asyncio.sleep(self._ran + GATHER * self._options.batch_seconds - loop.time())
+        self._arrived.clear()
         self._ran = loop.time()
 
     def _advance(self) -> None:
