@@ -21,6 +21,7 @@ from worker.tape.events import (
     MOST_FRAMES,
     MOST_VIDEO_FRAMES,
     WORKERS_OWN_PLACES,
+    AudioPathSeen,
     Batch,
     Frame,
     FrameBatch,
@@ -41,6 +42,7 @@ _SMALL: Final = _MOST_LISTED_BYTES // 3
 _MESSAGE_LENGTH: Final = 200
 _MOST_DROPPED_ITEMS: Final = 1_000_000
 """Items that one PageDropped may count: a busy roster's messages of an hour are fewer."""
+_AUDIO_PATHS: Final = ("receivers", "encoded")
 _MOST_LAYERS: Final = 7
 """Highest id of a spatial or temporal layer (three bits in VP9 and AV1)."""
 
@@ -237,6 +239,8 @@ def _check_event(event: PageEvent) -> None:
             _expect_range("count", event.count, _MOST_DROPPED_ITEMS)
         case PageFault() if event.where in WORKERS_OWN_PLACES:
             raise BatchError(f"where {event.where!r}: expected a browser script's function")
+        case AudioPathSeen() if event.path not in _AUDIO_PATHS:
+            raise BatchError(f"path {shorten(event.path)}: expected one of {', '.join(_AUDIO_PATHS)}")
         case _:
             pass
 

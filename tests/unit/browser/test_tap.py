@@ -21,6 +21,7 @@ from worker.browser.tap import Tap, TappedEvent
 from worker.tape.events import (
     WORKERS_OWN_PLACES,
     Announced,
+    AudioPathSeen,
     ChannelMessage,
     ChatReceived,
     ConnectionOpened,
@@ -317,6 +318,16 @@ async def test_a_page_cannot_report_a_fault_of_the_worker(where: str) -> None:
         == f"1 items of a batch were left out: where {where!r}: expected a browser script's function"
     )
     assert tap.counters.odd == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"), [("receivers", True), ("encoded", True), ("<b>", False), ("", False)]
+)
+async def test_a_page_can_say_only_what_audio_paths_there_are(path: str, kept: bool) -> None:
+    tap, received = open_tap()
+    seen = AudioPathSeen(at=NOW, document=1, path=path)
+    tap.receive("events", sent(msgspec.json.encode([seen]).decode()))
+    assert [type(each) for each in received] == [AudioPathSeen if kept else PageFault]
 
 
 @pytest.mark.parametrize(
