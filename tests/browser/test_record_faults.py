@@ -112,12 +112,14 @@ async def test_when_the_tape_fails_the_recording_stops_and_finishes_its_files(
     append = TapeWriter._append
     batches = 0
 
-    def fail_after_a_while(self: TapeWriter, topic: str, data: bytes, logged_at: float) -> None:
+    def fail_after_a_while(
+        self: TapeWriter, topic: str, data: bytes, logged_at: float, *, gives_way: bool
+    ) -> None:
         nonlocal batches
         batches += topic == "frames"
         if batches > 10:
             raise self._failed(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        append(self, topic, data, logged_at)
+        append(self, topic, data, logged_at, gives_way=gives_way)
 
     monkeypatch.setattr(TapeWriter, "_append", fail_after_a_while)
     output, observer = tmp_path / "out", StateObserver()

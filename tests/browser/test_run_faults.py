@@ -87,13 +87,15 @@ async def test_a_full_disk_ends_the_recording_and_what_was_written_is_uploaded(
     append = TapeWriter._append
     batches = 0
 
-    def fail_after_a_while(self: TapeWriter, topic: str, data: bytes, logged_at: float) -> None:
+    def fail_after_a_while(
+        self: TapeWriter, topic: str, data: bytes, logged_at: float, *, gives_way: bool
+    ) -> None:
         nonlocal batches
         batches += topic == "frames"
         if batches > 30:
             full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             raise self._failed(full) from full
-        append(self, topic, data, logged_at)
+        append(self, topic, data, logged_at, gives_way=gives_way)
 
     monkeypatch.setattr(TapeWriter, "_append", fail_after_a_while)
     async with (
