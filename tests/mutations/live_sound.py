@@ -133,7 +133,7 @@ LIVE_SOUND: Final = (
     _mutation(
         "frames from before the beginning are not sent",
         "worker/streaming/live_sound.py",
-        "            self._push(batch, logged, self._clock)\n        self._held.clear()\n",
+        "            self._push(delivery, self._clock)\n        self._held.clear()\n",
         "            pass\n        self._held.clear()\n",
         SOUND,
     ),
