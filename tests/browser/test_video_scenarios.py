@@ -13,20 +13,12 @@ import pytest
 from fixtures.replica.comparison.recording import TRUTH_FILE, compare
 from fixtures.replica.comparison.video import compare_video
 from fixtures.replica.scenario import load_scenario, scenario_names
-from fixtures.replica.truth import TruthFrame, read_truth
+from fixtures.replica.truth import read_truth
 from tests.browser.test_scenarios import files_of, run
 from worker.manifest.schema import Manifest, VideoSegment
-from worker.tape.events import VideoBatch
-from worker.tape.reader import TapeReader
 
 MOST_HEADLESS = 15
 """Frames of a camera that may reach the page without a key frame before them: a second, in which another one is requested."""
-
-
-def tapped(tape: Path) -> set[tuple[int, int]]:
-    """The SSRC and the timestamp of each video frame on a tape."""
-    batches = (event for event in TapeReader(tape) if isinstance(event, VideoBatch))
-    return {(frame.ssrc, frame.timestamp) for batch in batches for frame in batch.frames}
 
 
 def assert_plays(path: Path, segment: VideoSegment) -> None:
@@ -49,16 +41,11 @@ def test_recorded_video_matches_the_truth(name: str, tmp_path: Path) -> None:
     scenario = load_scenario(name)
     truth = read_truth(output / TRUTH_FILE)
     manifest = msgspec.json.decode((output / "audio_streams.json").read_bytes(), type=Manifest)
-    reached = tapped(output / "tape")
-
-    def is_tapped(frame: TruthFrame) -> bool:
-        return (frame.ssrc, frame.timestamp) in reached
-
     stems = compare(output, truth)
     assert stems
     for stem in stems:
         assert stem.exact, stem.name
-    shown = compare_video(output, truth, is_tapped)
+    shown = compare_video(output, truth)
     people = [person for person in scenario.participants if person.cameras]
     screens = [person for person in scenario.participants if person.presents]
     assert {(each.name, each.kind) for each in shown} == {

@@ -69,6 +69,8 @@ class SilentMedia:
     async def renegotiation_answer(self, offer_sdp: str) -> str:
         return await self.answer(offer_sdp)
 
+    def described(self) -> None: ...
+
     def set_video(self, lines: list[Shown | None]) -> None:
         self.layout.lines = lines
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from fixtures.replica.comparison.video import decodable
+from fixtures.replica.comparison.video import decodable, due_frames
 from fixtures.replica.truth import TruthFrame
 
 
@@ -54,3 +55,11 @@ def test_frames_are_due_from_their_streams_first_key_frame_on(
 ) -> None:
     due = [index for index in range(len(sent)) if index not in lost]
     assert decodable(frames(sent), due) == expected
+
+
+def test_what_may_have_been_early_is_due_if_it_was_found() -> None:
+    sent = frames("AaaaAa")
+    sent[:3] = [msgspec.structs.replace(frame, early=True) for frame in sent[:3]]
+    assert due_frames(sent, {1}, lambda frame: frame.counter != 4) == [1, 3, 5]
+    assert decodable(sent, [1, 3, 5]) == []
+    assert due_frames(sent, {0}, lambda frame: True) == [0, 3, 4, 5]

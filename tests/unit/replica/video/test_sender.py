@@ -244,3 +244,19 @@ def test_a_slot_without_a_line_sends_nothing(tmp_path: Path) -> None:
     frames, _, _ = play(tmp_path, meeting(2.0), act)
     assert {frame.slot for frame in frames} == {0}
     assert all(frame.meant_at < STARTED + 1.0 for frame in frames)
+
+
+def test_frames_of_a_line_are_early_until_the_page_has_taken_the_answer(tmp_path: Path) -> None:
+    async def act(sender: VideoSender) -> None:
+        sender.show(0, ADA_CAMERA)
+        sender.show(1, BEN_CAMERA)
+        await asyncio.sleep(0.5)
+        sender.answer_lines(LINES)
+        await asyncio.sleep(0.5)
+        sender.described()
+
+    frames, _, _ = play(tmp_path, meeting(2.0), act, LINES[:1])
+    first, second = ([frame for frame in frames if frame.slot == slot] for slot in (0, 1))
+    assert not any(frame.early for frame in first)
+    assert {frame.early for frame in second} == {True, False}
+    assert all(frame.early == (frame.meant_at < STARTED + 1.0) for frame in second)
