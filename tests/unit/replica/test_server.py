@@ -112,9 +112,11 @@ class Client:
         await self.socket.send_json({"type": kind, **fields})
 
     async def hear(self, kind: str) -> dict[str, Any]:
-        """The next message of this kind; skips other kinds."""
+        """The next message of this kind; skips other kinds. Takes each answer, as the page does."""
         while True:
             message: dict[str, Any] = await self.socket.receive_json(timeout=PATIENCE)
+            if message["type"] == "answer":
+                await self.tell("described")
             if message["type"] == kind:
                 return message
 
@@ -292,6 +294,7 @@ async def test_a_call_may_have_a_connection_of_its_own() -> None:
         await client.hear("reconnect")
         assert media.started_at is None
         await client.tell("offer", sdp="second offer")
+        await client.hear("answer")
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
         assert media.offers == ["page's offer", "second offer"]
 
@@ -303,6 +306,7 @@ async def test_a_lingering_lobby_stays_while_media_and_roster_come() -> None:
         await client.open()
         await client.tell("ask_to_join", name="Stems")
         await client.tell("offer", sdp="page's offer")
+        await client.hear("answer")
         await asyncio.wait_for(media.collections_sent.wait(), PATIENCE)
         await client.hear("call")
         assert [tile["name"] for tile in (await client.hear("tiles"))["tiles"]] == ["Ada"]
@@ -320,6 +324,7 @@ async def test_streams_are_announced_over_dcrpc_also_to_a_new_connection() -> No
         again = asyncio.ensure_future(media.on_reconnect())
         await client.hear("reconnect")
         await client.tell("offer", sdp="second offer")
+        await client.hear("answer")
         await again
         frames = [MEET.decode("Frame", frame) for label, frame in media.messages if label == "dcrpc"]
         read = [MEET.decode("Dcrpc", gzip.decompress(frame.f2) if frame.f2 else frame.f1) for frame in frames]
@@ -399,6 +404,7 @@ async def test_a_new_connection_gets_the_whole_roster_again() -> None:
         again = asyncio.ensure_future(media.on_reconnect())
         await client.hear("reconnect")
         await client.tell("offer", sdp="second offer")
+        await client.hear("answer")
         await again
         assert media.offers == ["page's offer", "second offer"]
         assert len(media.collections) == 2
