@@ -35,35 +35,41 @@ MEASURE: Final = 10.0
 """Seconds. PLIs are counted from the first frame on, everything else only while it is measured."""
 
 PAGE: Final = (Path(__file__).parent / "video_capture.js").read_text("utf-8")
-CHOSEN: Final = "      if (this.#mayReplace(receiver, value)) VideoTap.#replace(value);\n"
-"""The line of video_tap.js that decides."""
+REPLACES: Final = "    if (this.#mayReplace(receiver, frame)) VideoTap.#replace(frame);\n"
+"""The line of video_tap.js that decides what Chromium gets in place of a frame."""
+PASSES: Final = "    await writer.write(value);\n"
+"""The line of frame_copy.js that passes a frame on."""
 
 
 class Way(NamedTuple):
-    """``line`` stands in the place of CHOSEN; ``shown`` is what the page does with the tracks (see video_capture.js)."""
+    """``replaces`` and ``passes`` stand in the place of those lines; ``shown`` is what the page does with the tracks (see
+    video_capture.js).
+    """
 
-    line: str = CHOSEN
+    replaces: str = REPLACES
+    passes: str = PASSES
     shown: str = "drawn"
     minimized: bool = False
     tapped: bool = True
 
 
 ALL: Final = ""
-BASE: Final = f"      if (value.getMetadata().temporalIndex) continue;\n{CHOSEN}"
+KEYS: Final = f'    if (value.type === "key")\n{PASSES}'
+BASE: Final = f"    if (!value.getMetadata().temporalIndex)\n{PASSES}"
 WAYS: Final = {
     "withheld (no video asked for)": Way(tapped=False),
-    "only key frames": Way('      if (value.type !== "key") continue;\n'),
+    "only key frames": Way(ALL, KEYS),
     "all, drawn": Way(ALL),
-    "all, small tiles": Way(ALL, "small"),
+    "all, small tiles": Way(ALL, shown="small"),
     "all, window minimized": Way(ALL, minimized=True),
-    "all, elements hidden": Way(ALL, "hidden"),
-    "all, no elements": Way(ALL, "detached"),
-    "all, tracks disabled": Way(ALL, "disabled"),
+    "all, elements hidden": Way(ALL, shown="hidden"),
+    "all, no elements": Way(ALL, shown="detached"),
+    "all, tracks disabled": Way(ALL, shown="disabled"),
     "chosen, drawn": Way(),
     "chosen, window minimized": Way(minimized=True),
     "chosen, elements invisible": Way(shown="invisible", minimized=True),
     "chosen, no elements": Way(shown="detached", minimized=True),
-    "chosen, base layer only, minimized": Way(BASE, minimized=True),
+    "chosen, base layer only, minimized": Way(passes=BASE, minimized=True),
 }
 
 
@@ -114,8 +120,9 @@ async def measure(way: Way, mime_type: str, sender: BrowserSession, monkeypatch:
     def wrap(preamble: str, names: tuple[str, ...]) -> str:
         source = join(preamble, names)
         if "video_tap.js" in names:
-            assert source.count(CHOSEN) == 1
-            source = source.replace(CHOSEN, way.line)
+            for ours, its in ((REPLACES, way.replaces), (PASSES, way.passes)):
+                assert source.count(ours) == 1
+                source = source.replace(ours, its)
         return source
 
     tapped = 0

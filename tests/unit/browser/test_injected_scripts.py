@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from importlib import resources
+
 import pytest
 
+from tests.benchmarks.test_video_capture import PASSES, REPLACES
 from worker.browser.injected_scripts import TapLimits, VideoLimits, limits_for, page_script
 from worker.tape import codec
 
@@ -32,3 +35,8 @@ def test_only_a_job_that_asks_for_video_gets_its_scripts(word: str) -> None:
 def test_a_batch_of_video_fits_its_bound_with_the_largest_frame() -> None:
     limits = VideoLimits()
     assert limits.batch_bytes + limits.frame_bytes < codec.MOST_VIDEO_BYTES - 64 * 1024
+
+
+@pytest.mark.parametrize(("name", "line"), [("video_tap.js", REPLACES), ("frame_copy.js", PASSES)])
+def test_the_lines_that_a_benchmark_replaces_are_there(name: str, line: str) -> None:
+    assert resources.files("browser_scripts").joinpath(name).read_text("utf-8").count(line) == 1
