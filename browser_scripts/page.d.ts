@@ -10,7 +10,7 @@ declare const CONFIG: {
   flush: string;
   /** The whole text of the Web Worker. */
   workerSource: string;
-  /** Name of the function by which the worker process requests key frames of all video. */
+  /** Name of the function by which the worker process requests key frames. */
   keyFrames: string;
   /** The limits of video, or null: the job asks for none. */
   video: { batchesInFlight: number } | null;
@@ -32,6 +32,9 @@ type Post = (kind: Batched | "document" | "heartbeat", body: string) => Promise<
 
 /** What is sent in batches. */
 type Batched = "frames" | "video" | "events";
+
+/** The receivers, each with its document, whose senders are asked for a key frame; null: all. */
+type KeyFramesOf = [document: number, receiver: number][] | null;
 
 type AudioPath = "receivers" | "encoded";
 

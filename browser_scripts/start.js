@@ -27,7 +27,7 @@ function start() {
     // worker/browser/tap.py calls it here: what syntax alone leads to the page can neither replace nor comes across.
     const place = /** @type {object} */ (getPrototypeOf((async function* () {}).prototype));
     defineProperty(place, CONFIG.flush, plain({ value: flush }));
-    if (CONFIG.video) defineProperty(place, CONFIG.keyFrames, plain({ value: () => tap.requestKeyFrames() }));
+    if (CONFIG.video) defineProperty(place, CONFIG.keyFrames, plain({ value: (/** @type {KeyFramesOf} */ of) => tap.requestKeyFrames(of) }));
     // In pagehide it is too late for the Web Worker to send what it holds, so beforeunload flushes as well.
     for (const name of ["beforeunload", "pagehide"]) kept.addListener(window, name, () => void flush());
     // Most iframes hold no call: their Web Worker starts with their first receiver.

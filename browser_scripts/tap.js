@@ -105,9 +105,12 @@ class Tap {
     if (this.#worker) WebWorker.post(this.#worker, { tally: true });
   }
 
-  /** Has the senders of all video send a key frame soon. */
-  requestKeyFrames() {
-    if (this.#worker) WebWorker.post(this.#worker, { keyFrames: true });
+  /**
+   * Has senders of video send a key frame soon.
+   * @param {KeyFramesOf} of
+   */
+  requestKeyFrames(of) {
+    if (this.#worker) WebWorker.post(this.#worker, { keyFrames: of });
   }
 
   /**

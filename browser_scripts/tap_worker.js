@@ -4,7 +4,7 @@
  * Reads the encoded frames of all receivers of a document, in its own thread. It sends to the page
  * {frames, sent} (a batch of audio in base64, and when it is sent, in Unix seconds), {video, sent} (one of video), {tally}
  * ([[receiver, frames], …] of audio since the start), {flushed} or {fault}, and receives {document}, {taken} (the worker process
- * has received a batch of this kind, "frames" or "video"), {tally}, {keyFrames} (of each video a key frame is wanted) and {flush}.
+ * has received a batch of this kind, "frames" or "video"), {tally}, {keyFrames} (of whose video a key frame is wanted) and {flush}.
  */
 class TapWorker {
   #audio;
@@ -43,7 +43,7 @@ class TapWorker {
     } else if ("tally" in message) {
       this.#post({ tally: [...this.#tally] });
     } else if ("keyFrames" in message) {
-      this.#video?.requestKeyFrames();
+      this.#video?.requestKeyFrames(message.keyFrames);
     } else if ("flush" in message) {
       this.#audio.close();
       this.#video?.queue.close();

@@ -64,9 +64,14 @@ class VideoTap {
       .finally(() => this.#receivers.get(index) === receiver && this.#receivers.delete(index));
   }
 
-  /** Has each sender send a key frame soon. */
-  requestKeyFrames() {
-    for (const receiver of this.#receivers.values()) this.#requestKeyFrame(receiver);
+  /**
+   * Has each sender send a key frame soon, or only those of some receivers.
+   * @param {KeyFramesOf} of
+   */
+  requestKeyFrames(of) {
+    const isMeant = (/** @type {number} */ index) =>
+      of === null || of.some(([document, receiver]) => document === this.queue.document && receiver === index);
+    for (const [index, receiver] of this.#receivers) if (isMeant(index)) this.#requestKeyFrame(receiver);
   }
 
   /**

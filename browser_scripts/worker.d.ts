@@ -24,6 +24,9 @@ interface VideoLimits {
 /** Null: the job asks for no video. */
 declare const VIDEO_LIMITS: VideoLimits | null;
 
+/** The receivers, each with its document, whose senders are asked for a key frame; null: all. */
+type KeyFramesOf = [document: number, receiver: number][] | null;
+
 /** What the tap keeps of a receiver of video. */
 interface VideoReceiver {
   readonly index: number;

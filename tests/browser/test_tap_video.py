@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Iterable
 
 import pytest
@@ -57,6 +58,16 @@ STREAM_IDS = r"[...a.localDescription.sdp.matchAll(/m=video[^]*?a=msid:(\S+)/g)]
 STATS = "Promise.all(heard.receivers.filter((each) => each.track.kind === 'video').map(inbound))"
 
 
+def key_frames(loopback: Loopback) -> Counter[int]:
+    """How many there were, by SSRC."""
+    return Counter(frame.ssrc for frame in loopback.video_frames if frame.key)
+
+
+async def plis(loopback: Loopback) -> dict[int, int]:
+    """How many Chromium has sent, by SSRC."""
+    return {each["ssrc"]: each["pliCount"] for each in await loopback.page.evaluate(STATS)}
+
+
 def key_of(frame: VideoFrame) -> tuple[str, int, bool, str]:
     return (frame.mime_type, frame.timestamp, frame.key, hashlib.sha256(frame.payload).hexdigest())
 
@@ -77,14 +88,21 @@ async def test_every_frame_is_tapped_as_it_was_sent_and_audio_beside_it(
         ),
         30.0,
     )
-    # A key frame is sent when it is asked for.
-    before = sum(frame.key for frame in loopback.video_frames)
-    assert await loopback.tap.request_key_frames(5.0)
-    await until(lambda: sum(frame.key for frame in loopback.video_frames) >= before + len(CODECS))
     # Chromium passes over padding before the first frame of H264 and AV1, and requests one key frame after 3 s then.
     await loopback.until_page(
         f"{STATS}.then((all) => all.every(({{ framesDecoded }}) => framesDecoded >= 30))"
     )
+    # A key frame is sent when it is asked for, of those receivers that are named or of all.
+    before, document = key_frames(loopback), loopback.videos[0].document
+    named, *others = [frame for frame in loopback.video_frames if frame.ssrc in before]
+    requested = await plis(loopback)
+    of = [(document, named.receiver), *((document + 1, each.receiver) for each in others)]
+    assert await loopback.tap.request_key_frames(of, 5.0)
+    await until(lambda: key_frames(loopback)[named.ssrc] > before[named.ssrc])
+    more = Counter(await plis(loopback)) - Counter(requested)
+    assert more.keys() == {named.ssrc}
+    assert await loopback.tap.request_key_frames(within=5.0)
+    await until(lambda: len(key_frames(loopback) - before) == len(CODECS))
     streams = await loopback.page.evaluate(STREAM_IDS)
     await loopback.page.evaluate("() => a.getSenders().forEach((sender) => sender.replaceTrack(null))")
     await asyncio.sleep(0.5)

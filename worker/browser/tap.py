@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -161,19 +161,24 @@ class Tap:
         """
         return await self._call_documents(self._flush, within)
 
-    async def request_key_frames(self, within: float = FLUSH_TIMEOUT) -> bool:
-        """Has the senders of all video send a key frame soon, without which what follows cannot be decoded. Returns what
-        flush() does; without video it does nothing.
+    async def request_key_frames(
+        self, of: Collection[tuple[int, int]] | None = None, within: float = FLUSH_TIMEOUT
+    ) -> bool:
+        """Has the senders of video send a key frame soon, without which what follows cannot be decoded: all, or those ``of``
+        some receivers (document and receiver). Returns what flush() does; without video it does nothing.
         """
-        return not self._video or await self._call_documents(self._key_frames, within)
+        wanted = None if of is None else sorted(of)
+        return not self._video or await self._call_documents(self._key_frames, within, wanted)
 
-    async def _call_documents(self, name: str, within: float) -> bool:
+    async def _call_documents(
+        self, name: str, within: float, argument: list[tuple[int, int]] | None = None
+    ) -> bool:
         """Calls the function that browser_scripts/start.js has put into each document under that name."""
         frames = [frame for page in self._context.pages for frame in page.frames if not frame.is_detached()]
-        script = "name => (async function* () {}).prototype[name]?.()"
+        script = "([name, argument]) => (async function* () {}).prototype[name]?.(argument)"
         try:
             async with asyncio.timeout(within):
-                answers = (frame.evaluate(script, name) for frame in frames)
+                answers = (frame.evaluate(script, [name, argument]) for frame in frames)
                 results = await asyncio.gather(*answers, return_exceptions=True)
         except TimeoutError:
             return False

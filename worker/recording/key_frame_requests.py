@@ -2,7 +2,8 @@
 
 A receiver waits for a key frame where it has had none, where batches of its frames are missing, where its track changed, and
 where the platform said that a slot shows another source shortly after a key frame, which may have been of either source. Most
-key frames come by themselves, and each costs every sender; so they are asked for only where one is overdue, and seldom.
+key frames come by themselves, and each costs its sender and all who see it; so they are asked for only where one is overdue,
+of those senders alone, and seldom.
 """
 
 from __future__ import annotations
@@ -88,8 +89,10 @@ class KeyFrameRequests:
         """By document, the number of the next batch."""
         self._requested = -inf
 
-    def observe(self, event: TapeEvent, now: float) -> bool:
-        """Takes the next event at ``now`` (Unix seconds); returns whether key frames are to be requested now, of all."""
+    def observe(self, event: TapeEvent, now: float) -> list[tuple[int, int]]:
+        """Takes the next event at ``now`` (Unix seconds); returns document and number of the receivers of whose senders key
+        frames are to be requested now.
+        """
         match event:
             case VideoBatch():
                 self._take(event)
@@ -113,7 +116,7 @@ class KeyFrameRequests:
                         receiver.wait(event.at)
             case _:
                 pass
-        return self._is_due(now)
+        return self._due(now)
 
     def _take(self, batch: VideoBatch) -> None:
         missing = batch.sequence > self._batches.get(batch.document, batch.sequence)
@@ -126,15 +129,15 @@ class KeyFrameRequests:
         for frame in batch.frames:
             self._receiver(batch.document, frame.receiver).take(frame)
 
-    def _is_due(self, now: float) -> bool:
+    def _due(self, now: float) -> list[tuple[int, int]]:
         if now - self._requested < EVERY:
-            return False
-        overdue = [each for each in self._receivers.values() if each.is_overdue(now)]
-        for receiver in overdue:
-            receiver.request(now)
+            return []
+        overdue = [key for key, receiver in self._receivers.items() if receiver.is_overdue(now)]
+        for key in overdue:
+            self._receivers[key].request(now)
         if overdue:
             self._requested = now
-        return bool(overdue)
+        return overdue
 
     def _receiver(self, document: int, number: int) -> _Receiver:
         key = (document, number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -366,17 +366,23 @@ class _Session:
 
     def _follow_video(self, event: TapeEvent) -> None:
         due = self._key_frames.observe(event, self._clock())
-        due |= isinstance(event, VideoRoomChanged) and event.left
-        # A page may send any number of what asks for one: it gets one request at a time.
-        if due and self._recorder.begun and self._ending is None and not self._requests:
-            logger.info("key frames are requested: video came that cannot be decoded, or told apart, without")
+        if not self._recorder.begun or self._ending is not None:
+            return
+        if isinstance(event, VideoRoomChanged) and event.left:
             self._request_key_frames()
+        # A page may send any number of what asks for one: it gets one request at a time.
+        elif due and not self._requests:
+            logger.info(
+                "key frames are requested of %d senders: their video cannot be decoded, or told apart, without",
+                len(due),
+            )
+            self._request_key_frames(due)
 
-    def _request_key_frames(self) -> None:
-        """Of what began before the recording, or before its pause ended, a file of video can hold only what comes after a key
-        frame, and senders may send none for minutes."""
+    def _request_key_frames(self, of: Collection[tuple[int, int]] | None = None) -> None:
+        """Requests them of all senders, or of those ``of`` some receivers. Of what began before the recording, or before its
+        pause ended, a file of video can hold only what comes after a key frame, and senders may send none for minutes."""
         if self._request.separate_video:
-            request = self._try_in_browser("request key frames", self._tap.request_key_frames)
+            request = self._try_in_browser("request key frames", partial(self._tap.request_key_frames, of))
             self._requests.add(task := asyncio.create_task(request))
             task.add_done_callback(self._requests.discard)
 

@@ -134,6 +134,17 @@ def test_another_track_without_a_key_frame_brings_a_request() -> None:
     assert overtaken.asked == []
 
 
+def test_only_the_sender_whose_key_frame_is_overdue_is_asked() -> None:
+    requests = KeyFrameRequests(None)
+    asked = [
+        requests.observe(
+            VideoBatch(1, number, 0, [video_frame(7, at, key=not number), video_frame(8, at)]), at
+        )
+        for number, at in enumerate([1.0, 1.5, 2.0, 2.5])
+    ]
+    assert asked == [[], [], [(1, 8)], []]
+
+
 def test_missing_batches_bring_a_request_unless_the_key_frame_comes_at_once() -> None:
     watched = Watched()
     watched.show(1, 5, keys=(1,))

@@ -129,27 +129,37 @@ async def test_frames_from_before_the_call_was_recognized_count_unless_a_command
     assert attempt._meeting_start(at) == (first if counts else at)
 
 
+ROOM_AGAIN = VideoRoomChanged(at=EPOCH, left=True)
 VIDEO_FOLLOWED = tuple(VideoBatch(1, number, 0, [video_frame(0, EPOCH + number)]) for number in range(3))
 
 
 @pytest.mark.parametrize(
-    ("events", "begun", "times"),
+    ("events", "begun", "requests"),
     [
-        (VIDEO_FOLLOWED, True, 1),
-        (VIDEO_FOLLOWED, False, 0),
-        ([VideoRoomChanged(at=EPOCH, left=True)], True, 1),
-        ([VideoRoomChanged(at=EPOCH, left=False)], True, 0),
+        (VIDEO_FOLLOWED, True, [[(1, 0)]]),
+        (VIDEO_FOLLOWED, False, []),
+        ([ROOM_AGAIN], True, [None]),
+        ([VideoRoomChanged(at=EPOCH, left=False)], True, []),
+        ([*VIDEO_FOLLOWED, ROOM_AGAIN], True, [[(1, 0)], None]),
+        ([ROOM_AGAIN, *VIDEO_FOLLOWED], True, [None]),
     ],
-    ids=["overdue", "overdue before the recording", "room again", "no room"],
+    ids=[
+        "overdue: of its sender",
+        "overdue before the recording",
+        "room again: of all senders",
+        "no room",
+        "of all, though one is being asked",
+        "of one, while all are being asked",
+    ],
 )
 async def test_key_frames_are_requested_of_the_page_while_it_records(
-    events: Sequence[TapeEvent], begun: bool, times: int, tmp_path: Path
+    events: Sequence[TapeEvent], begun: bool, requests: list[list[tuple[int, int]] | None], tmp_path: Path
 ) -> None:
-    async def request_key_frames() -> bool:
-        asked.append(True)
+    async def request_key_frames(of: list[tuple[int, int]] | None) -> bool:
+        asked.append(of)
         return True
 
-    asked: list[bool] = []
+    asked: list[list[tuple[int, int]] | None] = []
     request = RecordingRequest(
         bot_id="bot-1",
         link=parse_link("https://meet.google.com/abc-defg-hij"),
@@ -165,7 +175,7 @@ async def test_key_frames_are_requested_of_the_page_while_it_records(
     for event in events:
         attempt._follow_video(event)
     await asyncio.gather(*attempt._requests)
-    assert asked == [True] * times
+    assert asked == requests
 
 
 class FakeTap:
