@@ -45,7 +45,7 @@ from worker.manifest.merge_meetings import merge_meetings
 from worker.manifest.merge_videos import without_videos
 from worker.manifest.schema import Announcement, Manifest, encode_manifest
 from worker.reasons import read_reason
-from worker.rendering.output import MEETING_FILE
+from worker.rendering.output import MEETING_FILE, TIMELINE_FILE
 from worker.states import State, read_state
 
 logger = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class Finish:
         self._reporter.end_endpoints()
         outcomes = [attempt.outcome for attempt in self._attempts]
         announcement = announcement_of(self._job, recorded, outcomes, self._reporter.announced_at)
-        result = await self._make_result(manifest, job_outcome, announcement)
+        result = await self._make_result(manifest, job_outcome, announcement, recorded)
         result = await asyncio.to_thread(keep_result, self._store, self._keys, result)
         seconds = context.worker_settings.retry_seconds
         if not await self._reporter.send_result(result_event(result), seconds, self._out_of_time):
@@ -272,7 +272,11 @@ class Finish:
         self._meeting.write(encode_meeting(merge_meetings(merged, logs)))
 
     async def _make_result(
-        self, manifest: Manifest | None, job_outcome: JobOutcome, announcement: Announcement | None
+        self,
+        manifest: Manifest | None,
+        job_outcome: JobOutcome,
+        announcement: Announcement | None,
+        recorded: Sequence[RecordedAttempt],
     ) -> Result:
         """The result, with all files that all attempts have in the bucket."""
         numbers = range(1, self._reporter.attempt + 1)
@@ -290,8 +294,27 @@ class Finish:
             sequence=self._reporter.next_sequence(),
             at=self._context.clock(),
             announcement=announcement,
-            left_out=self._left_out.warnings + endpoint_warnings(self._job, self._reporter.endpoint_changes),
+            left_out=[
+                *self._left_out.warnings,
+                *self._missing_timelines(recorded, {each.key for each in files}),
+                *endpoint_warnings(self._job, self._reporter.endpoint_changes),
+            ],
         )
+
+    def _missing_timelines(self, recorded: Sequence[RecordedAttempt], there: set[str]) -> list[str]:
+        """A warning for each attempt, of whichever worker, whose timeline is not ``there``, in the store.
+
+        The manifest has the warning for one that could not be written."""
+        with_video, with_audio = self._job.separate_video, self._job.separate_audio
+        return [
+            f"There is no timeline of attempt {each.attempt}: it could not be uploaded."
+            for each in recorded
+            if self._keys.attempt(each.attempt).file(TIMELINE_FILE) not in there
+            and (
+                with_video
+                or (with_audio and TIMELINE_FILE not in (each.manifest.recording.incomplete_files or ()))
+            )
+        ]
 
     def _list(self, prefixes: list[str]) -> list[Listed]:
         return [listed for prefix in prefixes for listed in self._store.list(prefix)]

@@ -88,34 +88,30 @@ def publish_rest(
     *,
     separate_audio: bool,
     done: Done | None = None,
-) -> bool:
+) -> None:
     """Uploads the mix, if there is one, and with ``separate_audio`` the timeline, which plays the speakers' files; where
-    ``manifest`` has video, that follows (worker.jobs.publish_page). Returns False where a timeline could not be
-    uploaded: that costs nothing else.
+    ``manifest`` has video, that follows (worker.jobs.publish_page). A timeline that cannot be uploaded costs nothing else.
 
     Blocks and raises as publish_audio.
     """
     if (output / AUDIO_FILE).is_file():
         _upload(store, keys, output, done, output / AUDIO_FILE)
     with_page = separate_audio and manifest.video_streams is msgspec.UNSET
-    if not with_page or not (output / TIMELINE_FILE).is_file():
-        # One that could not be written is in the manifest's warnings.
-        return True
-    return _upload_addition(store, keys, output, done, TIMELINE_FILE)
+    # One that could not be written is in the manifest's warnings.
+    if with_page and (output / TIMELINE_FILE).is_file():
+        _upload_addition(store, keys, output, done, TIMELINE_FILE)
 
 
 def _upload_addition(
     store: ObjectStore, keys: AttemptKeys, output: Path, done: Done | None, name: str
-) -> bool:
-    """Uploads a file that repeats what others say, or adds to them; returns whether it is there then. Raises LeaseLostError."""
+) -> None:
+    """Uploads a file that repeats what others say, or adds to them. Raises LeaseLostError: all else costs this file alone."""
     try:
         _upload(store.within(MEETING_PATIENCE), keys, output, done, output / name)
     except LeaseLostError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is costs this file alone
         logger.error("%s is not uploaded: %s", keys.file(name), error)
-        return False
-    return True
 
 
 def _upload_all(

@@ -8,7 +8,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
 
 from worker.browser.page_snapshot import LOG_FILE
 from worker.contracts.job import Job
@@ -30,8 +29,6 @@ from worker.jobs.recovery import recorded_attempt
 from worker.jobs.transcode_videos import Transcode, transcode_videos
 from worker.manifest.merge import RecordedAttempt
 from worker.monitoring.metrics import Metrics
-
-T = TypeVar("T")
 
 
 class AttemptsPublisher:
@@ -66,10 +63,8 @@ class AttemptsPublisher:
     async def publish_rest(self) -> None:
         """Uploads the mix of each attempt that has one, and the timeline of one without video."""
         for attempt in self._attempts:
-            if attempt.manifest is not None and not await self._publish(
-                partial(publish_rest, manifest=attempt.manifest), attempt
-            ):
-                self._no_timeline(attempt)
+            if attempt.manifest is not None:
+                await self._publish(partial(publish_rest, manifest=attempt.manifest), attempt)
 
     async def publish_videos(
         self, transcode: Transcode | None, out_of_time: threading.Event
@@ -101,8 +96,7 @@ class AttemptsPublisher:
                         publish_manifest_again, self._store.within(MEETING_PATIENCE), attempt.keys, manifest
                     ),
                 )
-            if not await asyncio.to_thread(publish_page, self._store, attempt.keys, manifest):
-                self._no_timeline(attempt)
+            await asyncio.to_thread(publish_page, self._store, attempt.keys, manifest)
             recorded.append(recorded_attempt(self._keys, attempt.number, manifest))
         return recorded
 
@@ -116,13 +110,8 @@ class AttemptsPublisher:
                     asyncio.to_thread(self._publish_failure, attempt),
                 )
 
-    def _no_timeline(self, attempt: Attempt) -> None:
-        self._left_out.warnings.append(
-            f"There is no timeline of attempt {attempt.number}: it could not be uploaded."
-        )
-
-    async def _publish(self, publish: Callable[..., T], attempt: Attempt) -> T:
-        return await asyncio.to_thread(
+    async def _publish(self, publish: Callable[..., None], attempt: Attempt) -> None:
+        await asyncio.to_thread(
             publish,
             self._store,
             attempt.keys,

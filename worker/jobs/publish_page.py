@@ -18,8 +18,8 @@ from worker.rendering.timeline.page import timeline_html
 logger = logging.getLogger(__name__)
 
 
-def publish_page(store: ObjectStore, keys: AttemptKeys, manifest: Manifest) -> bool:
-    """Uploads the page of ``manifest``, in the place of one that says something else; returns whether it is there then.
+def publish_page(store: ObjectStore, keys: AttemptKeys, manifest: Manifest) -> None:
+    """Uploads the page of ``manifest``, in the place of one that says something else.
 
     It plays the files that are in the store: videos may have been transcoded or lost, and a job may ask for no files of
     speakers, who are shown without a sound of their own. Blocks. Raises LeaseLostError: whatever else is wrong costs the page
@@ -36,8 +36,6 @@ def publish_page(store: ObjectStore, keys: AttemptKeys, manifest: Manifest) -> b
         raise
     except Exception as error:  # noqa: BLE001 - the page repeats what the manifest says
         logger.error("%s is not uploaded: %s", key, error)
-        return False
-    return True
 
 
 def _with_files(manifest: Manifest, there: frozenset[str]) -> Manifest:

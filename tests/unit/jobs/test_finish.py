@@ -45,7 +45,6 @@ from worker.manifest.schema import Manifest
 from worker.monitoring.logs import LogTail
 from worker.reasons import Reason
 from worker.recording.outcome import RecordingOutcome
-from worker.rendering.timeline.page import timeline_html
 from worker.settings import WorkerSettings
 from worker.states import State
 from worker.video.codecs import Container, VideoCodec
@@ -159,6 +158,7 @@ def made(
             (files / name).parent.mkdir(exist_ok=True)
             (files / name).write_bytes(b"sound of " + name.encode())
         (files / "audio_streams.json").write_bytes(msgspec.json.encode(manifest))
+        (files / "timeline.html").write_bytes(b"the page")
     ending = Ending(reason, "", 5.0)
     outcome = RecordingOutcome(ending, True, manifest, error, None, None, None)
     keys = KEYS.attempt(number)
@@ -193,7 +193,7 @@ async def test_files_are_published_although_the_recovery_fails(store: MemoryStor
         await setup.finish.run(ENDED)
     published = [key for key in store.objects if "/files/" in key]
     assert KEYS.attempt(2).file("audio.wav") in published
-    assert len(published) == 3
+    assert len(published) == 4
     assert setup.sink.names == []
     assert f"{KEYS.folder}result.json" not in store.objects
 
@@ -646,7 +646,6 @@ async def test_the_page_of_a_job_with_video_plays_what_is_in_the_bucket(
         copy(source, target)
 
     own = made(2, tmp_path, SHOWN)
-    (own.files / "timeline.html").write_text(timeline_html(SHOWN))
     if lost is not None:
         (own.files / lost).unlink()
     wanted = job(audio_separate_streams=separate_audio, video_separate_streams=True)
@@ -668,6 +667,38 @@ async def test_a_page_that_cannot_be_uploaded_is_a_warning(store: MemoryStore, t
     assert result is not None
     assert result.outcome == "recorded"
     assert "There is no timeline of attempt 2: it could not be uploaded." in result.warnings
+
+
+@pytest.mark.parametrize(("audio", "video"), [(True, False), (True, True), (False, True)])
+@pytest.mark.parametrize("there", [False, True], ids=["missing", "there"])
+async def test_a_recovered_attempt_without_its_timeline_is_a_warning(
+    there: bool, audio: bool, video: bool, store: MemoryStore, tmp_path: Path
+) -> None:
+    """Whoever should have uploaded it: the process that recovers, or a worker that was lost before."""
+    if there:
+        store.overwrite(KEYS.attempt(1).file("timeline.html"), b"the page")
+    own = made(2, tmp_path, SHOWN if video else GRACE)
+    wanted = job(audio_separate_streams=audio, video_separate_streams=video)
+    setup = Setup(store, tmp_path, own, recovered=[EARLIER], job=wanted)
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    said = [each for each in result.warnings if "timeline" in each]
+    assert said == ([] if there else ["There is no timeline of attempt 1: it could not be uploaded."])
+
+
+@pytest.mark.parametrize("separate_audio", [False, True])
+async def test_a_timeline_that_is_not_wanted_or_not_written_is_not_missing(
+    separate_audio: bool, store: MemoryStore, tmp_path: Path
+) -> None:
+    manifest = EARLIER.manifest
+    if separate_audio:
+        recording = msgspec.structs.replace(manifest.recording, incomplete_files=["timeline.html"])
+        manifest = msgspec.structs.replace(manifest, recording=recording)
+    earlier = EARLIER._replace(manifest=manifest)
+    setup = Setup(store, tmp_path, recovered=[earlier], job=job(audio_separate_streams=separate_audio))
+    result = await setup.finish.run(ENDED)
+    assert result is not None
+    assert not [each for each in result.warnings if "timeline" in each]
 
 
 async def test_a_recovered_job_that_was_given_up_has_its_videos(store: MemoryStore, tmp_path: Path) -> None:
@@ -723,7 +754,6 @@ async def test_videos_of_a_job_that_was_given_up_have_failed_where_they_are_not_
 
 FAILING_STEPS: Final = [
     (publish_attempts, "publish_manifest_again", "The manifest of attempt 2 names its videos"),
-    (publish_attempts, "publish_page", None),
     (publish_page, "timeline_html", "There is no timeline of attempt 2"),
     (AttemptsPublisher, "_publish_failure", "What shows the failure of attempt 1 is missing"),
     (finish, "meeting_log_of", "The participants and messages of attempt 2 are missing"),
@@ -759,9 +789,6 @@ async def test_a_step_that_the_recording_does_not_need_fails_alone(
 
     if owner is Setup:
         monkeypatch.setattr(owner, step, fail_later)
-    elif (owner, step) == (publish_attempts, "publish_page"):
-        # It raises nothing: it returns that there is no page.
-        monkeypatch.setattr(owner, step, lambda *_: False)
     else:
         monkeypatch.setattr(owner, step, fail)
     store.overwrite(LOG, msgspec.json.encode(MEETING_LOG))
@@ -777,7 +804,7 @@ async def test_a_step_that_the_recording_does_not_need_fails_alone(
     for name in ("audio.wav", "audio_streams.json", *(segment.url for _, segment in SHOWN.segments())):
         assert keys.file(name) in store.objects, f"{name} is missing"
     assert any("/video/" in key for key in store.objects)
-    if step not in ("publish_page", "timeline_html"):
+    if step != "timeline_html":
         assert keys.file("timeline.html") in store.objects
     if step != "merge_meetings":
         assert KEYS.meeting in store.objects
@@ -797,10 +824,8 @@ async def test_a_timeline_that_cannot_be_uploaded_costs_no_mix(
         if (method, key) == ("put", timeline):
             raise problem
 
-    attempt = made(2, tmp_path, GRACE)
-    (attempt.files / "timeline.html").write_bytes(b"the page")
     store.before = before
-    result = await Setup(store, tmp_path, attempt).finish.run(ENDED)
+    result = await Setup(store, tmp_path, made(2, tmp_path, GRACE)).finish.run(ENDED)
     assert result is not None
     assert result.outcome == "recorded"
     assert result.warnings[-1] == "There is no timeline of attempt 2: it could not be uploaded."
