@@ -10,11 +10,12 @@ from worker.cli.summary import print_summary
 from worker.platforms.registry import Platform
 from worker.rendering.parallel_mixer import parallel_mixes
 from worker.rendering.renderer import Renderer
-from worker.rendering.replay import RenderingError, incomplete_output, replay
+from worker.rendering.replay import incomplete_output, replay
 
 
 def replay_command(tape: Path, output: Path, platform: Platform | None) -> int:
-    """Renders the files of ``tape`` again; returns the exit code. Raises MeetstemsError, also where some files are incomplete.
+    """Renders the files of ``tape`` again; returns the exit code. Raises MeetstemsError, also where a speaker's file or the mix
+    is incomplete. What is wrong with any other file is a warning of the summary, as in ``meetstems record``.
 
     ``platform`` is for a tape whose first part, which names it, is missing.
     """
@@ -31,7 +32,4 @@ def replay_command(tape: Path, output: Path, platform: Platform | None) -> int:
     )
     if replayed.failure is not None:
         raise incomplete_output(output, replayed.failure)
-    if replayed.manifest.recording.incomplete_files:
-        files = ", ".join(replayed.manifest.recording.incomplete_files)
-        raise RenderingError(f"output {output}: lacks files, or parts of them: {files}")
     return 0

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.support.tape_samples import a_meeting
 from worker.cli import main as cli
 from worker.lifecycle.leave_policy import STANDALONE, LeavePolicy, Patience
 from worker.recording.outcome import RecordingRequest
+from worker.rendering import completion
 from worker.settings import BrowserSettings
 from worker.tape.events import TAPE_VERSION, RecordingStarted
 from worker.tape.writer import TapeWriter
@@ -229,6 +230,33 @@ def test_replay_that_fails_for_one_file_shows_what_it_wrote(
     assert "warning: The mixed audio ends at 1.0 s: it could not be written (File too large)." in captured.out
     assert (tmp_path / "out" / "audio_streams.json").is_file()
     assert (tmp_path / "out" / "timeline.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("step", "file", "warning"),
+    [
+        ("timeline_html", "timeline.html", "There is no timeline"),
+        ("encode_meeting", "meeting.json", "There is no list of participants and messages"),
+    ],
+)
+def test_replay_without_a_file_that_the_recording_does_not_need_warns(
+    step: str,
+    file: str,
+    warning: str,
+    tmp_path: Path,
+    tape: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_: object) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(completion, step, fail)
+    assert run("replay", tape, "--output", tmp_path / "out") == 0
+    said = f"warning: {warning}: it could not be written (No space left on device)."
+    assert said in capsys.readouterr().out
+    assert not (tmp_path / "out" / file).exists()
+    assert (tmp_path / "out" / "audio.wav").is_file()
 
 
 def test_replay_writes_all_files(tmp_path: Path, tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
