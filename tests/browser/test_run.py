@@ -16,8 +16,9 @@ import pytest
 from fixtures.replica.server import Replica
 from fixtures.replica.truth import read_truth
 from tests.support.fault_proxy import Fault, fault_proxy
-from tests.support.kills import conversation, kill_and_finish, recorded
+from tests.support.kills import check_finished_job, conversation, kill_and_finish, recorded, with_cameras
 from tests.support.record_process import chromium_of, meeting
+from tests.support.transcoding_processes import suspended_encoder
 from tests.support.truth_check import TRANSIT_SECONDS, assert_matches_truth
 from tests.support.worker_process import Cloud, Worker, cloud
 from worker.jobs.streams import streams_of
@@ -25,6 +26,9 @@ from worker.manifest.schema import Announcement, Manifest
 from worker.states import State
 
 pytestmark = pytest.mark.timeout(180)
+
+MOST_SECONDS_AFTER_SIGTERM = 20.0
+"""Until the worker has uploaded what is left and ended; the grace period is 60 s, and transcoding may take ten minutes."""
 
 
 @pytest.fixture
@@ -203,6 +207,26 @@ async def test_sigterm_hands_the_job_on_and_the_next_worker_goes_on(tmp_path: Pa
         assert [part.ended_reason for part in manifest.recording.parts] == ["drained", "meeting_ended"]
         bot = aws.save(tmp_path / "bot")
         assert_matches_truth(bot, manifest, read_truth(tmp_path / "truth.jsonl"), [drained], max_lost=0.5)
+
+
+async def test_sigterm_while_a_video_is_transcoded_ends_the_worker_with_all_of_the_recording(
+    aws: Cloud, tmp_path: Path
+) -> None:
+    """The encoder is stuck: what ends is not its work."""
+    async with Replica(with_cameras(conversation(7), "vp8"), tmp_path / "truth.jsonl") as replica:
+        aws.dispatch(replica, video_separate_streams=True)
+        worker = await Worker.start(replica, aws, tmp_path / "work", MEETSTEMS_VIDEO="mp4")
+        await aws.until(lambda: "attempts/0001/files/audio.wav" in aws.objects())
+        async with suspended_encoder() as encoder:
+            assert await worker.drain(MOST_SECONDS_AFTER_SIGTERM) == 0
+            assert not encoder.is_running()
+    (result,) = aws.results()
+    assert (result.outcome, result.reason) == ("recorded", "meeting_ended")
+    assert "could not be transcoded to MP4: as sent." in result.warnings[-1]
+    finished = await asyncio.to_thread(check_finished_job, aws, tmp_path, [], 0.0)
+    assert finished.manifest is not None
+    assert [segment.codec for _, segment in finished.manifest.video_segments()] == ["vp8"] * 3
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 async def test_sigterm_before_the_call_returns_the_job_to_the_queue(aws: Cloud, tmp_path: Path) -> None:
