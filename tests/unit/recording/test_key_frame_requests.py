@@ -53,6 +53,25 @@ class Watched:
         self._sequence += 1
 
 
+def answered(last_key: float, slot: int = 5) -> Watched:
+    """Slot 5 is shown from 1 to 10, its last key frame at ``last_key``; ``slot`` is answered for at 9.9."""
+    watched = Watched()
+    watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)
+    watched.show(1, 10, keys=(1, last_key))
+    watched.tell(video_request(slot, 202, 1, at=9.2), 9.9)
+    watched.tell(video_answer(1, at=9.9), 10)
+    return watched
+
+
+def switched(*keys: float, at: float) -> Watched:
+    """A receiver shows a track from 1 to 5, and from ``at`` on another one."""
+    watched = Watched()
+    watched.tell(video_track(0, "s1", at=0.9), 0.9)
+    watched.show(1, 5, keys=keys)
+    watched.tell(video_track(0, "s2", at=at), 5)
+    return watched
+
+
 def test_a_stream_that_goes_on_brings_no_request() -> None:
     watched = Watched()
     watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)
@@ -64,11 +83,7 @@ def test_a_stream_that_goes_on_brings_no_request() -> None:
 
 def test_an_answer_shortly_after_a_key_frame_brings_a_request() -> None:
     """It may have been of the former source, so all that follows is nobody's."""
-    watched = Watched()
-    watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)
-    watched.show(1, 10, keys=(1, 9.5))
-    watched.tell(video_request(5, 202, 1, at=9.2), 9.9)
-    watched.tell(video_answer(1, at=9.9), 10)
+    watched = answered(9.5)
     watched.show(10, 12)
     assert watched.asked == [pytest.approx(9.9 + PATIENCE, abs=0.2)]
     watched.show(12, 60, keys=(12,))
@@ -81,21 +96,13 @@ def test_an_answer_shortly_after_a_key_frame_brings_a_request() -> None:
     ids=["a key frame long before", "a key frame after it"],
 )
 def test_an_answer_that_leaves_no_doubt_brings_none(key: float, later: float) -> None:
-    watched = Watched()
-    watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)
-    watched.show(1, 10, keys=(1, key))
-    watched.tell(video_request(5, 202, 1, at=9.2), 9.9)
-    watched.tell(video_answer(1, at=9.9), 10)
+    watched = answered(key)
     watched.show(10, 20, keys=(later,))
     assert watched.asked == []
 
 
 def test_an_answer_for_another_slot_brings_none() -> None:
-    watched = Watched()
-    watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)
-    watched.show(1, 10, keys=(1, 9.5))
-    watched.tell(video_request(6, 202, 1, at=9.2), 9.9)
-    watched.tell(video_answer(1, at=9.9), 10)
+    watched = answered(9.5, slot=6)
     watched.show(10, 20)
     assert watched.asked == []
 
@@ -114,24 +121,15 @@ def test_answers_after_each_key_frame_bring_a_few_requests() -> None:
 
 
 def test_another_track_without_a_key_frame_brings_a_request() -> None:
-    watched = Watched()
-    watched.tell(video_track(0, "s1", at=0.9), 0.9)
-    watched.show(1, 5, keys=(1,))
-    watched.tell(video_track(0, "s2", at=4.9), 5)
+    watched = switched(1, at=4.9)
     watched.show(5, 8)
     assert len(watched.asked) == 1
-    other = Watched()
-    other.tell(video_track(0, "s1", at=0.9), 0.9)
-    other.show(1, 5, keys=(1,))
-    other.tell(video_track(0, "s2", at=4.9), 5)
-    other.show(5, 20, keys=(5.1,))
-    assert other.asked == []
-    overtaken = Watched()
-    overtaken.tell(video_track(0, "s1", at=0.9), 0.9)
-    overtaken.show(1, 5, keys=(1, 4.7))
-    overtaken.tell(video_track(0, "s2", at=4.6), 5)
-    overtaken.show(5, 20)
-    assert overtaken.asked == []
+    begins_with_one = switched(1, at=4.9)
+    begins_with_one.show(5, 20, keys=(5.1,))
+    assert begins_with_one.asked == []
+    overtaken_by_one = switched(1, 4.7, at=4.6)
+    overtaken_by_one.show(5, 20)
+    assert overtaken_by_one.asked == []
 
 
 def test_only_the_sender_whose_key_frame_is_overdue_is_asked() -> None:
