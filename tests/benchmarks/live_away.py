@@ -1,7 +1,7 @@
 """Records once for receivers of live streams, and watches what waits for them:
-``python -m tests.benchmarks.live_away SECONDS OUTPUT SOCKET_URL GOOD_URL WEBHOOK_URL``.
+``python -m tests.benchmarks.live_away SECONDS OUTPUT URL...``.
 
-Three people talk in turns and together for SECONDS. Both sockets get all sound and events, the webhook all events. Prints one
+Three people talk in turns and together for SECONDS. A WebSocket gets all sound and events, a webhook all events. Prints one
 JSON object: ``samples``, twice a second ([Unix seconds, MiB of the worker's memory, bytes in the sockets' queues, events in the
 webhook's queue]), ``dropped`` (seconds of sound), and packets ``received`` and ``lost``.
 """
@@ -12,29 +12,21 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
-from weakref import WeakSet
 
 import numpy as np
 import psutil
 
 from fixtures.replica.scenario import Page, Participant, Scenario
 from fixtures.replica.server import Replica
+from tests.support.live_endpoints import WatchedQueues, endpoint
 from tests.support.record_process import settings_for
 from worker.browser.injected_scripts import limits_for
-from worker.contracts.live_endpoints import (
-    AUDIO_MIXED,
-    AUDIO_OPUS,
-    AUDIO_SEPARATE,
-    PARTICIPANT_EVENTS,
-    LiveEndpoint,
-    LiveForm,
-    Transport,
-)
+from worker.contracts.live_endpoints import LiveForm, Transport
 from worker.contracts.live_forms import LiveBot
-from worker.contracts.live_items import Action
 from worker.delivery.url_guard import UrlGuard, read_allowed
 from worker.platforms.links import parse_link
 from worker.platforms.registry import Platform
@@ -47,11 +39,9 @@ from worker.rendering.renderer import Renderer
 from worker.settings import LiveOptions
 from worker.states import State
 from worker.streaming import webhook_sender, websocket_sender
-from worker.streaming.live_queue import LiveQueue
 from worker.streaming.live_streams import LiveStreams
 from worker.tape.events import TapeEvent
 
-EVENTS: Final = tuple(f"{PARTICIPANT_EVENTS}{action}" for action in Action)
 SAMPLE_SECONDS: Final = 0.5
 
 
@@ -67,22 +57,10 @@ class Dropped:
         self.seconds += seconds
 
 
-def watched() -> tuple[type[LiveQueue], WeakSet[LiveQueue]]:
-    """A kind of queue, and all that there are of it."""
-    queues: WeakSet[LiveQueue] = WeakSet()
-
-    class Watched(LiveQueue):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            queues.add(self)
-
-    return Watched, queues
-
-
 class Watcher(RecordingObserver):
     """Passes the tape's events on to live streams, and samples what waits while the bot records."""
 
-    def __init__(self, streams: LiveStreams, sockets: WeakSet[LiveQueue], hooks: WeakSet[LiveQueue]) -> None:
+    def __init__(self, streams: LiveStreams, sockets: WatchedQueues, hooks: WatchedQueues) -> None:
         self.samples: list[tuple[float, float, int, int]] = []
         self._streams = streams
         self._sockets = sockets
@@ -99,8 +77,8 @@ class Watcher(RecordingObserver):
     async def _sample(self) -> None:
         process = psutil.Process()
         while True:
-            waiting = sum(queue.size for queue in self._sockets), sum(map(len, self._hooks))
-            self.samples.append((time.time(), process.memory_info().rss / 2**20, *waiting))
+            rss = process.memory_info().rss / 2**20
+            self.samples.append((time.time(), rss, self._sockets.size, len(self._hooks)))
             await asyncio.sleep(SAMPLE_SECONDS)
 
 
@@ -122,18 +100,12 @@ def call(seconds: float) -> Scenario:
     )
 
 
-async def record_for(seconds: float, output: Path, sockets: list[str], hook: str) -> dict[str, Any]:
+async def record_for(seconds: float, output: Path, urls: Sequence[str]) -> dict[str, Any]:
     """Records into ``output``, which exists; returns what is printed."""
     dropped = Dropped()
-    socket_queue, socket_queues = watched()
-    hook_queue, hook_queues = watched()
-    everything = (AUDIO_SEPARATE, AUDIO_MIXED, AUDIO_OPUS, *EVENTS)
-    wanted = [(Transport.WEBSOCKET, url, everything) for url in sockets] + [(Transport.WEBHOOK, hook, EVENTS)]
+    socket_queues, hook_queues = WatchedQueues(), WatchedQueues()
     streams = LiveStreams(
-        [
-            LiveEndpoint(number=number, form=LiveForm.RECALL, transport=transport, url=url, events=events)
-            for number, (transport, url, events) in enumerate(wanted)
-        ],
+        [endpoint(number, url) for number, url in enumerate(urls)],
         LiveBot(bot_id="bot", platform=Platform.GOOGLE_MEET),
         LiveOptions(connections="endpoint", allow_plain=True),
         UrlGuard(read_allowed(("127.0.0.1",))),
@@ -143,8 +115,8 @@ async def record_for(seconds: float, output: Path, sockets: list[str], hook: str
     )
     watcher = Watcher(streams, socket_queues, hook_queues)
     with (
-        patch.object(websocket_sender, "LiveQueue", socket_queue),
-        patch.object(webhook_sender, "LiveQueue", hook_queue),
+        patch.object(websocket_sender, "LiveQueue", socket_queues.Watched),
+        patch.object(webhook_sender, "LiveQueue", hook_queues.Watched),
     ):
         async with Replica(call(seconds), output / "truth.jsonl") as replica:
             request = RecordingRequest(
@@ -170,10 +142,10 @@ async def record_for(seconds: float, output: Path, sockets: list[str], hook: str
     }
 
 
-def main(seconds: str, output: str, socket: str, good: str, hook: str) -> None:
+def main(seconds: str, output: str, *urls: str) -> None:
     """Records into ``output``, which must not exist."""
     Path(output).mkdir(parents=True)
-    print(json.dumps(asyncio.run(record_for(float(seconds), Path(output), [socket, good], hook))))
+    print(json.dumps(asyncio.run(record_for(float(seconds), Path(output), urls))))
 
 
 if __name__ == "__main__":

@@ -7,23 +7,22 @@ No test knows its machine, so what they need is printed, and the ratio is assert
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.benchmarks.measured import measured
 
 PAIRS = 2
 """Recordings of each kind, one after the other in turn: what else the machine does falls on both."""
 
 
 def recorded(mode: str, output: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.benchmarks.record_once", mode, str(output)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any] = asyncio.run(measured("record_once", mode, output))
     print(mode, json.dumps(result))
     return result
 

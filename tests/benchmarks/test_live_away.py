@@ -5,16 +5,15 @@ worker's memory needs, and what the receiver is told once it is back.
 from __future__ import annotations
 
 import asyncio
-import json
 import statistics
-import sys
 import time
 from math import inf
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
+from tests.benchmarks.measured import measured
 from tests.support.bad_consumers import Trouble, away, good, webhook
 from tests.support.live_heard import Heard, assert_is_told_what_it_lost
 
@@ -45,7 +44,7 @@ async def test_a_receiver_that_is_away_for_a_minute_costs_a_bounded_memory(tmp_p
     trouble = Trouble(now + SINCE, now + SINCE + AWAY)
     since = time.time() + SINCE
     async with away(trouble) as gone, good(Trouble(inf, inf)) as there, webhook(trouble, status=0) as hook:
-        result = await recorded(tmp_path / "out", gone.url, there.url, hook.url)
+        result = await measured("live_away", SECONDS, tmp_path / "out", gone.url, there.url, hook.url)
         theirs, others, told = Heard(gone.texts), Heard(there.texts), Heard(hook.texts)
     samples = result["samples"]
     before = [each for each in samples if since - 5.0 <= each[0] < since]
@@ -81,19 +80,3 @@ async def test_a_receiver_that_is_away_for_a_minute_costs_a_bounded_memory(tmp_p
     assert max(each[2] for each in samples) <= MOST_QUEUED
     assert max(each[2] for each in after) <= MOST_ON_THE_WAY
     assert max(each[3] for each in after) == 0
-
-
-async def recorded(folder: Path, *urls: str) -> dict[str, Any]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.benchmarks.live_away", str(SECONDS), str(folder), *urls),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0
-    result: dict[str, Any] = json.loads(out)
-    return result

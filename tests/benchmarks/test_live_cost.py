@@ -6,15 +6,14 @@ kind; what is asserted is how much more one receiver costs, and how much more ea
 
 from __future__ import annotations
 
-import asyncio
 import json
 import statistics
-import sys
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
 
+from tests.benchmarks.measured import measured
 from tests.support.timed_connections import timed_connections
 from worker.settings import LiveOptions
 
@@ -74,19 +73,8 @@ def cores(runs: list[dict[str, Any]]) -> float:
 
 async def recorded(kind: Kind, folder: Path) -> dict[str, Any]:
     async with timed_connections() as receiver:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.benchmarks.live_once", str(kind.batch), str(folder)),
-            *([receiver.url] * kind.receivers),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            out, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-    assert process.returncode == 0
+        urls = [receiver.url] * kind.receivers
+        result: dict[str, Any] = await measured("live_once", kind.batch, folder, *urls)
     assert len([each for each in receiver.connections if each.messages]) == kind.receivers
-    result: dict[str, Any] = json.loads(out)
     print(kind.name, json.dumps(result))
     return result

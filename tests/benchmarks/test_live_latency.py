@@ -6,9 +6,7 @@ with other work beside it: see the output. The replica, the bot and the receiver
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from bisect import bisect_left
 from collections import defaultdict
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from fixtures.replica.truth import audible, read_truth
+from tests.benchmarks.measured import measured
 from tests.support.timed_connections import TimedConnections, timed_connections
 from worker.contracts.live_received import Sound, read_text
 
@@ -69,18 +68,8 @@ async def test_sound_arrives_within_80_ms_and_almost_always_within_150(tmp_path:
 async def waits_of(batch: int, folder: Path) -> list[float]:
     """Of each packet of a recording."""
     async with timed_connections() as receiver:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.benchmarks.live_once", str(batch), str(folder), receiver.url),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            out, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-    assert process.returncode == 0
-    print(batch, json.dumps(json.loads(out)))
+        cost = await measured("live_once", batch, folder, receiver.url)
+    print(batch, json.dumps(cost))
     return waits_until_received(folder / "truth.jsonl", receiver)
 
 

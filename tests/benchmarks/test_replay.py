@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from av.audio.codeccontext import AudioCodecContext
 
 from fixtures.replica.comparison.recording import read_stem
+from tests.benchmarks.measured import measured
 from tests.support.conversation import conversation, monologues
 from tests.support.tapes import Talker, meant_places, synthetic_tape
 from worker.rendering.processors import usable_processors
@@ -45,9 +45,7 @@ def write_tape(folder: Path, talkers: list[Talker], seconds: float, jitter: floa
 
 
 def replay(tape: Path, output: Path, what: str, processors: int = 1) -> dict[str, float]:
-    module = "tests.benchmarks.replay_once"
-    command = [sys.executable, "-m", module, str(tape), str(output), what, str(processors)]
-    answer: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    answer: dict[str, float] = asyncio.run(measured("replay_once", tape, output, what, processors))
     return answer
 
 
@@ -94,9 +92,9 @@ def test_two_processors_mix_an_hour_at_least_1_7_times_as_fast_as_one(kind: str,
     runs: dict[int, list[dict[str, float]]] = {1: [], 2: []}
     mixes = []
     for number in range(REPEATED):
-        for processors, measured in runs.items():
+        for processors, done in runs.items():
             output = tmp_path / f"on-{processors}-{number}"
-            measured.append(replay(tmp_path / "tape", output, "mix", processors))
+            done.append(replay(tmp_path / "tape", output, "mix", processors))
             with (output / "audio.wav").open("rb") as mix:
                 mixes.append(hashlib.file_digest(mix, "sha256").hexdigest())
             shutil.rmtree(output)

@@ -6,13 +6,14 @@ cost"). The clips and bytes are those of tests.benchmarks.nine_cameras.
 
 from __future__ import annotations
 
+import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+
+from tests.benchmarks.measured import measured
 
 MODES: Final = ("plain", "video", "decoded")
 
@@ -21,9 +22,7 @@ MOST: Final = 0.15
 
 
 def recorded(mode: str, output: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.benchmarks.video_once", mode, str(output)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any] = asyncio.run(measured("video_once", mode, output))
     print(mode, json.dumps(result))
     return result
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.benchmarks.measured import measured
 from tests.benchmarks.nine_cameras import CAMERAS
 
 HOURS: Final = 1.0
@@ -29,9 +29,7 @@ LONGEST_FINISH: Final = 5.0
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("codec", ["vp9", "h264"])
 def test_an_hour_of_nine_cameras_is_bounded(codec: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.benchmarks.video_hour", codec, str(HOURS), str(tmp_path / "out")]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    hour: dict[str, Any] = json.loads(done.stdout)
+    hour: dict[str, Any] = asyncio.run(measured("video_hour", codec, HOURS, tmp_path / "out"))
     print(f"\n{codec}, {HOURS:g} h: {json.dumps(hour)}")
     assert hour["frames"] == CAMERAS * 15 * 3600 * HOURS
     assert (hour["files"], hour["lost"], hour["warnings"]) == (CAMERAS, 0, [])

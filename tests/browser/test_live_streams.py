@@ -19,6 +19,7 @@ from fixtures.replica.scenario import Page, Participant, Scenario
 from fixtures.replica.server import Replica
 from fixtures.replica.truth import Truth, TruthPacket, audible, read_truth
 from tests.support.audio_files import Pcm, decoded, lag, likeness
+from tests.support.live_endpoints import EVENTS, EVERYTHING
 from tests.support.live_validators import check_meetstream_frame, check_meetstream_text, check_recall
 from tests.support.places import assert_in_place
 from tests.support.receivers import Receiver, receiving
@@ -27,7 +28,6 @@ from tests.support.timed_connections import TimedConnection, TimedConnections, t
 from worker.browser.injected_scripts import limits_for
 from worker.contracts.live_endpoints import (
     AUDIO_MIXED,
-    AUDIO_OPUS,
     AUDIO_SEPARATE,
     PARTICIPANT_EVENTS,
     LiveEndpoint,
@@ -35,7 +35,6 @@ from worker.contracts.live_endpoints import (
     Transport,
 )
 from worker.contracts.live_forms import LiveBot
-from worker.contracts.live_items import Action
 from worker.contracts.live_received import OpusPacket, Sound, read_text
 from worker.delivery.url_guard import UrlGuard, read_allowed
 from worker.lifecycle.ending import Ending
@@ -68,8 +67,6 @@ WITHIN: Final = 1.0
 
 PROMPT: Final = 0.15
 """Seconds that sound needs from its end to a receiver where nothing else is at work."""
-
-EVENTS: Final = tuple(f"{PARTICIPANT_EVENTS}{action}" for action in Action)
 
 
 class NoMetrics:
@@ -181,7 +178,7 @@ async def record_live(scenario: Scenario, folder: Path) -> Recorded:
         whole = open_streams(
             "endpoint",
             [
-                recall(0, told.good.url, AUDIO_SEPARATE, AUDIO_MIXED, AUDIO_OPUS, *EVENTS),
+                recall(0, told.good.url, *EVERYTHING),
                 LiveEndpoint(
                     number=1,
                     form=LiveForm.MEETSTREAM_AUDIO,

@@ -9,24 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 from unittest.mock import patch
-from weakref import WeakSet
 
 import msgspec
 
-from tests.support.bad_consumers import Consumer, Consuming
+from tests.support.bad_consumers import Consuming
 from tests.support.event_sinks import ListSink
 from tests.support.job_parts import context_with, job
+from tests.support.live_endpoints import WatchedQueues, endpoint
 from tests.support.memory_store import MemoryStore
-from worker.contracts.live_endpoints import (
-    AUDIO_MIXED,
-    AUDIO_OPUS,
-    AUDIO_SEPARATE,
-    PARTICIPANT_EVENTS,
-    LiveEndpoint,
-    LiveForm,
-    Transport,
-)
-from worker.contracts.live_items import Action
 from worker.delivery.bucket_layout import bot_keys
 from worker.delivery.tape_upload import TapeUpload
 from worker.jobs import attempt as attempt_module
@@ -44,12 +34,9 @@ from worker.rendering.deferred import DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER, claim_output
 from worker.settings import BrowserSettings, LiveOptions
 from worker.streaming import websocket_sender
-from worker.streaming.live_queue import LiveQueue, Loss, Message
 from worker.tape.codec import LoggedEvent
 from worker.tape.events import RecordingStarted
 from worker.tape.writer import TapeWriter
-
-EVENTS: Final = tuple(f"{PARTICIPANT_EVENTS}{action}" for action in Action)
 
 THREADS: Final = frozenset({"lookup"})
 """Names of the threads that live streams wait for."""
@@ -90,24 +77,6 @@ class _Reports:
 
     def endpoint(self, number: int, code: str, message: str = "", attempt: int | None = None) -> None:
         self.states.append((number, code))
-
-
-class _Queues:
-    """All queues of WebSockets; ``most`` bytes were in them at once."""
-
-    def __init__(self) -> None:
-        self.most = 0
-        self._all: WeakSet[LiveQueue] = WeakSet()
-        queues = self
-
-        class Watched(LiveQueue):
-            def put(self, message: Message) -> Loss:
-                queues._all.add(self)
-                loss = super().put(message)
-                queues.most = max(queues.most, sum(each.size for each in queues._all))
-                return loss
-
-        self.Watched = Watched
 
 
 class _Call:
@@ -161,12 +130,14 @@ async def record(
     loop = asyncio.get_running_loop()
     began = loop.time()
     first = events[0].logged
-    call, queues, reports = _Call(events, began), _Queues(), _Reports()
+    call, queues, reports = _Call(events, began), WatchedQueues(), _Reports()
     zero = next(logged for logged, event in events if isinstance(event, RecordingStarted))
     async with AsyncExitStack() as stack:
         consuming = open_consumers(began + zero - first)
         consumers = [await stack.enter_async_context(each) for each in consuming]
-        live_job = msgspec.structs.replace(job(), live=tuple(map(_endpoint, consumers, range(20))))
+        live_job = msgspec.structs.replace(
+            job(), live=tuple(endpoint(number, each.url) for number, each in enumerate(consumers))
+        )
         context = context_with(ListSink())
         live = options or LiveOptions(allow_plain=True, connections="endpoint")
         settings = msgspec.structs.replace(context.worker_settings, live=live, allowed_urls=("127.0.0.1",))
@@ -192,17 +163,6 @@ async def record(
         await sessions.close(wait=False)
         texts = [each.texts for each in consumers]
     return LiveRecording(_files(folder) | store.objects, texts, reports.states, left_after, queues.most)
-
-
-def _endpoint(consumer: Consumer, number: int) -> LiveEndpoint:
-    is_socket = consumer.url.startswith("ws")
-    return LiveEndpoint(
-        number=number,
-        form=LiveForm.RECALL,
-        transport=Transport.WEBSOCKET if is_socket else Transport.WEBHOOK,
-        url=consumer.url,
-        events=(AUDIO_SEPARATE, AUDIO_MIXED, AUDIO_OPUS, *EVENTS) if is_socket else EVENTS,
-    )
 
 
 def _files(folder: Path) -> dict[str, bytes]:

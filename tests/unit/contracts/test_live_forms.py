@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.live_endpoints import EVENTS, EVERYTHING
 from tests.support.live_validators import (
     check_meetstream_event,
     check_meetstream_frame,
@@ -19,9 +20,6 @@ from tests.support.live_validators import (
 )
 from worker.contracts.bot_facts import endpoint_id, related_id
 from worker.contracts.live_endpoints import (
-    AUDIO_MIXED,
-    AUDIO_OPUS,
-    AUDIO_SEPARATE,
     PARTICIPANT_EVENTS,
     LiveEndpoint,
     LiveForm,
@@ -45,8 +43,6 @@ from worker.manifest.person_numbers import number_of_source
 from worker.platforms.registry import Platform
 
 BOT_ID = "7f0a4d3c-9d0e-4c1f-8a3f-7a116e4f6f5b"
-EVENTS = tuple(f"{PARTICIPANT_EVENTS}{action}" for action in Action)
-ALL = (AUDIO_SEPARATE, AUDIO_MIXED, AUDIO_OPUS, *EVENTS)
 START = LiveStart(zero=1_800_000_010.5, relative_zero=1_800_000_000.0, attempt=2)
 ADA = LivePerson(number=7, participant_id="spaces/a/devices/1", name="Ada", is_host=True)
 PCM = LivePcm(
@@ -62,7 +58,7 @@ JOINED = LiveEvent(action=Action.JOIN, person=ADA, at=2.25)
 
 def form(
     kind: LiveForm = LiveForm.RECALL,
-    events: tuple[str, ...] = ALL,
+    events: tuple[str, ...] = EVERYTHING,
     metadata: dict[str, Any] | None = None,
     bot_id: str = BOT_ID,
     metadata_of_endpoint: dict[str, str] | None = None,
@@ -260,7 +256,7 @@ def test_a_speaker_nobody_knows_has_the_number_of_the_source() -> None:
     assert (participant["id"], participant["name"]) == (number_of_source(-3), None)
 
 
-@pytest.mark.parametrize("wanted", ALL)
+@pytest.mark.parametrize("wanted", EVERYTHING)
 def test_an_endpoint_gets_what_it_asked_for_and_nothing_else(wanted: str) -> None:
     items: list[LiveItem] = [
         PCM,

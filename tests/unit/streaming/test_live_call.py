@@ -13,6 +13,7 @@ import pytest
 from fixtures.tapes import expect
 from tests.support.fuzzed_tapes import FuzzedTape
 from tests.support.live_driving import recut
+from tests.support.live_endpoints import EVERYTHING
 from tests.support.live_validators import (
     check_meetstream_event,
     check_meetstream_frame,
@@ -21,10 +22,6 @@ from tests.support.live_validators import (
 from tests.support.meet_wire import device, field, listed, message, nested, user
 from tests.support.tapes import with_log_times
 from worker.contracts.live_endpoints import (
-    AUDIO_MIXED,
-    AUDIO_OPUS,
-    AUDIO_SEPARATE,
-    PARTICIPANT_EVENTS,
     LiveEndpoint,
     LiveForm,
     Transport,
@@ -60,7 +57,6 @@ from worker.tape.events import (
 from worker.tape.reader import TapeReader
 
 TAPES: Final = {folder.name: folder for folder in expect.golden_tapes()}
-EVENTS: Final = tuple(f"{PARTICIPANT_EVENTS}{action}" for action in Action)
 TICK: Final = 0.02
 NEAR: Final = 0.04
 """Seconds that a place may be off."""
@@ -179,7 +175,7 @@ def check_messages(items: list[LiveItem], live: LiveCall) -> None:
                 form=kind,
                 transport=Transport.WEBSOCKET,
                 url="wss://example.com",
-                events=(AUDIO_SEPARATE, AUDIO_MIXED, AUDIO_OPUS, *EVENTS),
+                events=EVERYTHING,
             ),
             LiveBot(bot_id="7f0a4d3c-9d0e-4c1f-8a3f-7a116e4f6f5b", platform=Platform.GOOGLE_MEET),
         )
