@@ -1,9 +1,10 @@
 """When the senders of video are to be asked for key frames, without which frames cannot be decoded or told apart (pure).
 
-A receiver waits for a key frame where it has had none, where batches of its frames are missing, where its track changed, and
-where the platform said that a slot shows another source shortly after a key frame, which may have been of either source. Most
-key frames come by themselves, and each costs its sender and all who see it; so they are asked for only where one is overdue,
-of those senders alone, and seldom.
+A receiver waits for a key frame where it has had none, where batches of its frames are missing, where its track changed, where
+the platform said that a slot shows another source shortly after a key frame, which may have been of either source, and where
+none has come for long: a file that has become long goes on as another one only from a key frame on. Most key frames come by
+themselves, and each costs its sender and all who see it; so they are asked for only where one is overdue, of those senders
+alone, and seldom.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ PATIENCE: Final = 1.0
 """Seconds that a key frame is waited for; frames come from the page up to half a second late."""
 DOUBTFUL: Final = 3.0
 """Seconds before an answer of the platform in which a key frame may have been of either source."""
+LONGEST_RUN: Final = 9_000
+"""Frames of a receiver without a key frame, ten minutes of 15 a second, after which one is waited for, and again after as many:
+a sixth of what makes a file long (worker.stems.video_track.LONG_FILE)."""
 EVERY: Final = 5.0
 """Seconds from one request to the next."""
 MOST_REQUESTS: Final = 3
@@ -42,6 +46,8 @@ class _Receiver:
         """Key frames that arrived later end the wait; None: it waits for none."""
         self.requests = 0
         """Since it waits."""
+        self.run = 0
+        """Frames since its last key frame, or since a run of LONGEST_RUN ended."""
         self.requested: deque[float] = deque(maxlen=MOST_REQUESTS)
         """When it caused the last requests; what it waits for does not reset it."""
 
@@ -55,10 +61,14 @@ class _Receiver:
     def take(self, frame: VideoFrame) -> None:
         if frame.key:
             self.key_arrived = frame.arrival
+            self.run = 0
             if self.waits_since is not None and frame.arrival > self.waits_since:
                 self.waits_since = None
-        elif self.key_arrived == self.arrived == -inf:
-            self.wait(frame.arrival)
+        else:
+            self.run += 1
+            if self.key_arrived == self.arrived == -inf or self.run >= LONGEST_RUN:
+                self.run = 0
+                self.wait(frame.arrival)
         self.arrived = max(frame.arrival, self.arrived)
 
     def is_overdue(self, now: float) -> bool:

@@ -373,7 +373,7 @@ class _Session:
         # A page may send any number of what asks for one: it gets one request at a time.
         elif due and not self._requests:
             logger.info(
-                "key frames are requested of %d senders: their video cannot be decoded, or told apart, without",
+                "key frames are requested of %d senders, to decode their video, to tell it apart, or to begin a file",
                 len(due),
             )
             self._request_key_frames(due)

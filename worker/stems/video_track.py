@@ -23,8 +23,14 @@ SHOWN_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 3_600.0
 """Seconds without a frame after which another file begins; containers do not bear every gap."""
 
-MOST_FRAMES: Final = 400_000
-"""Frames of a file, 7 hours of 15 a second, after which another begins at a key frame: an open file's index is in memory."""
+LONG_FILE: Final = 54_000
+"""Frames of a file, an hour of 15 a second, after which the next key frame begins another. An open MP4 file has its index in
+memory, 72 bytes for each frame: those of 16 cameras and a screen take 63 MiB, however long the call is. Where no key frame has
+come for long, the senders are asked for one (worker.recording.key_frame_requests.LONGEST_RUN)."""
+
+MOST_FRAMES: Final = 4 * LONG_FILE
+"""Frames of a file at which it ends though no key frame has come. What follows is lost until one does: a sender that sends none
+for so long, though it is asked for some, must not cost the audio its memory."""
 
 MOST_AHEAD: Final = 1.0
 """Seconds after its arrival that a frame is shown at most, whatever its timestamp says."""
@@ -100,6 +106,8 @@ class VideoTrack:
         self._clock: FrameClock[_Item] = FrameClock()
         self._goes_on = False
         """Whether a frame that needs others can be decoded."""
+        self._waiting_keys = 0
+        """Key frames whose place is not known yet."""
         self._is_refused = False
         """Whether no file was granted for the last key frame."""
         self._codec: VideoCodec | None = None
@@ -137,6 +145,7 @@ class VideoTrack:
         self._goes_on = True
         self._codec = codec
         self.waiting_bytes += len(frame.payload)
+        self._waiting_keys += header.key
         self._write_all(self._clock.put(frame.timestamp, arrival, _Item(frame, header, arrival)))
 
     def wait_for_key(self, address: StreamAddress) -> None:
@@ -192,6 +201,7 @@ class VideoTrack:
     def _write(self, seconds: float, item: _Item) -> None:
         frame, header, arrival = item
         self.waiting_bytes -= len(frame.payload)
+        self._waiting_keys -= header.key
         seconds = min(seconds, arrival + MOST_AHEAD)
         if self.parts:
             # The clock of a stream that takes over may be a little behind that of the one before.
@@ -199,7 +209,8 @@ class VideoTrack:
         if self._needs_new_file(seconds, header):
             self._end_part(seconds)
         if self._file is None and not (header.key and self._open_part(seconds, header)):
-            self._goes_on = False
+            # Behind a key frame that waits, frames can be decoded again.
+            self._goes_on &= self._waiting_keys > 0
             self._lose()
             return
         assert self._file is not None
@@ -216,10 +227,10 @@ class VideoTrack:
         """Whether the open file, if there is one, cannot have the frame that is shown from ``seconds`` on."""
         if self._last_key is None:
             return False
-        if not header.key:
-            return seconds - self.written_at > LONGEST_PAUSE
-        is_long = seconds - self.written_at > LONGEST_PAUSE or self.parts[-1].frames >= MOST_FRAMES
-        return is_long or needs_new_file(self._last_key, header)
+        frames = self.parts[-1].frames
+        if seconds - self.written_at > LONGEST_PAUSE or frames >= MOST_FRAMES:
+            return True
+        return header.key and (frames >= LONG_FILE or needs_new_file(self._last_key, header))
 
     def _note_shown(self, part: VideoPart, seconds: float) -> None:
         """Extends the last run, or begins another after a pause."""

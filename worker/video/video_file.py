@@ -27,7 +27,8 @@ LONGEST_GAP: Final = 6 * 3_600
 
 _OPTIONS: Final = {
     # While it is written, an MP4 file is a row of fragments of two seconds, each readable; ``close`` makes it a plain one with
-    # an index. So a file whose disk is full can be played, and no more than a fragment is in memory.
+    # an index. So a file whose disk is full can be played, and of its frames no more than a fragment is in memory. Its index is
+    # there until then: of a file that stays fragments, players go through all of them before they know its length.
     Container.MP4: {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": "2000000"},
     # A cluster is in memory until it is full.
     Container.WEBM: {"cluster_size_limit": "1000000", "cluster_time_limit": "2000"},
@@ -42,7 +43,7 @@ class VideoFile:
     """A file of frames of one codec. The first one is a key frame, at time 0 of the file; a frame is shown until the next one.
 
     Nothing is on disk before the first frame is written. The bytes are a function of the frames and their times alone. In
-    memory are the last frame, two seconds of frames, and an MP4 file's index: about 80 bytes a frame.
+    memory are the last frame, two seconds of frames, and an MP4 file's index: 72 bytes a frame.
     """
 
     def __init__(self, path: Path, codec: VideoCodec, container: Container) -> None:

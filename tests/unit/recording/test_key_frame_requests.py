@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.video_frames import video_answer, video_frame, video_request, video_track
 from worker.platforms.teams.answered_slots import AnsweredSlots
+from worker.recording import key_frame_requests
 from worker.recording.key_frame_requests import (
     DOUBTFUL,
     EVERY,
@@ -173,6 +174,30 @@ def test_a_sender_that_sends_none_is_asked_a_few_times() -> None:
     watched.tell(DocumentClosed(at=100, document=1), 100)
     watched.show(100, 101)
     assert len(watched.asked) == MOST_REQUESTS
+
+
+def test_a_long_run_without_a_key_frame_brings_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of video that has become long goes on as another one only from a key frame on."""
+    monkeypatch.setattr(key_frame_requests, "LONGEST_RUN", 200)
+    watched = Watched()
+    watched.show(0, 19, keys=(0,))
+    assert watched.asked == []
+    watched.show(19, 39, keys=(21.5,))
+    assert watched.asked == [pytest.approx(20.1 + PATIENCE, abs=0.2)]
+    watched.show(39, 42)
+    assert len(watched.asked) == 1, "200 frames without a key frame are there at 41.6"
+
+
+def test_a_sender_without_key_frames_is_asked_for_some_after_each_long_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(key_frame_requests, "LONGEST_RUN", 1_000)
+    watched = Watched()
+    watched.show(0, 350, keys=(0,))
+    runs = [100.1, 200.1, 300.1]
+    assert watched.asked == pytest.approx(
+        [run + PATIENCE + number * EVERY for run in runs for number in range(MOST_REQUESTS)], abs=0.3
+    )
 
 
 def test_a_hostile_page_does_not_fill_the_memory() -> None:

@@ -1,16 +1,28 @@
 from __future__ import annotations
 
+import tempfile
+from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import av
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.tapes import STARTED_AT
+from tests.support.video_checks import decoded, decoded_frames, probed
 from tests.support.video_streams import FPS, encoded
 from tests.support.video_tapes import sent
 from worker.stems import video_track
-from worker.stems.video_track import LONGEST_PAUSE, MOST_AHEAD, StreamAddress, VideoPart, VideoTrack
+from worker.stems.video_track import (
+    LONGEST_PAUSE,
+    MOST_AHEAD,
+    StreamAddress,
+    VideoPart,
+    VideoTrack,
+)
 from worker.tape.events import VideoFrame
 from worker.video.codecs import Container, VideoCodec
 from worker.video.video_file import VideoFile, VideoWriteError
@@ -59,6 +71,12 @@ def times(part: VideoPart) -> list[float]:
         shown = [frame.pts for frame in container.decode(stream)]
         assert stream.time_base is not None
         return [part.start + float(pts * stream.time_base) for pts in shown if pts is not None]
+
+
+def packets(path: Path) -> list[bytes]:
+    """The frames of a WebM file as they are in it."""
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 
 @pytest.mark.parametrize("codec", list(VideoCodec))
@@ -172,12 +190,91 @@ def test_after_an_hours_pause_another_file_begins(tmp_path: Path) -> None:
     assert track.parts[0].end == pytest.approx(1.0 + 10 / FPS, abs=0.002)
 
 
-def test_a_long_file_ends_at_a_key_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video_track, "MOST_FRAMES", 15)
+@pytest.mark.parametrize("codec", list(VideoCodec))
+def test_a_long_file_ends_at_a_key_frame(
+    codec: VideoCodec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is played by itself, and all that was sent is in them, once and in order."""
+    monkeypatch.setattr(video_track, "LONG_FILE", 20)
     track = VideoTrack(Folder(tmp_path))
-    put(track, ONE, frames(count=40))
+    put(track, ONE, frames(codec, count=50))
     track.close_file()
-    assert [part.frames for part in track.parts] == [20, 20]
+    assert [(part.frames, part.key_frames, part.lost) for part in track.parts] == [
+        (20, 2, 0),
+        (20, 2, 0),
+        (10, 1, 0),
+    ]
+    pictures = [picture for part in track.parts for picture in decoded(part.path)]
+    assert pictures == decoded_frames(codec, encoded(codec, 50))
+    assert [at for part in track.parts for at in times(part)] == pytest.approx(
+        [1.0 + n / FPS for n in range(50)], abs=0.002
+    )
+    for part, following in pairwise(track.parts):
+        assert part.end == pytest.approx(following.start), "nothing is between them"
+    for part in track.parts:
+        assert probed(part.path).seconds == pytest.approx(part.end - part.start, abs=0.002)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    long=st.integers(1, 40),
+    most=st.integers(1, 40),
+    runs=st.lists(
+        st.tuples(st.sampled_from(["key", "key", "frame", "gap"]), st.integers(0, 25), st.floats(0.01, 0.1)),
+        min_size=1,
+        max_size=8,
+    ),
+    pause=st.floats(0.01, 20.0),
+)
+def test_every_frame_that_can_be_decoded_is_in_one_file(
+    long: int, most: int, runs: list[tuple[str, int, float]], pause: float
+) -> None:
+    """Whatever key frames, pauses and gaps come where; a frame counts as lost if one that it needs is in no file."""
+    key, *rest = frames(count=9)
+    expected: list[list[VideoFrame]] = []
+    lost, goes_on, at = 0, False, STARTED_AT
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(video_track, "LONG_FILE", long),
+        patch.object(video_track, "MOST_FRAMES", most),
+    ):
+        track = VideoTrack(Folder(Path(folder), most=300))
+        for kind, count, spacing in runs:
+            at += pause
+            if kind == "gap":
+                track.wait_for_key(ONE)
+                goes_on = False
+            for number, like in enumerate([key if kind == "key" else rest[0], *(rest * 4)[:count]]):
+                at += spacing * (number > 0)
+                frame = msgspec.structs.replace(like, arrival=at, timestamp=round((at - STARTED_AT) * 90_000))
+                put(track, ONE, [frame])
+                length = len(expected[-1]) if expected else most
+                goes_on = like.key or (goes_on and length < most)
+                if like.key and length >= min(long, most):
+                    expected.append([frame])
+                elif goes_on:
+                    expected[-1].append(frame)
+                else:
+                    lost += 1
+        track.close_file()
+        written = [packets(part.path) for part in track.parts]
+    assert written == [[frame.payload for frame in part] for part in expected]
+    assert sum(part.lost for part in track.parts) + track.lost == lost
+    assert [part.start for part in track.parts] == pytest.approx(
+        [part[0].arrival - STARTED_AT for part in expected], abs=0.002
+    )
+    assert all(part.end <= following.start for part, following in pairwise(track.parts))
+
+
+def test_a_file_without_key_frames_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows is lost until a key frame comes."""
+    monkeypatch.setattr(video_track, "LONG_FILE", 5)
+    monkeypatch.setattr(video_track, "MOST_FRAMES", 7)
+    track = VideoTrack(Folder(tmp_path))
+    put(track, ONE, frames())
+    track.close_file()
+    assert [(part.frames, part.lost) for part in track.parts] == [(7, 3), (7, 3)]
+    assert [part.start for part in track.parts] == pytest.approx([1.0, 1.0 + 10 / FPS], abs=0.002)
 
 
 def test_what_is_no_frame_of_its_codec_is_left_out(tmp_path: Path) -> None:
