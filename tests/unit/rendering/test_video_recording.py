@@ -205,6 +205,26 @@ def test_a_source_that_moves_to_another_receiver_goes_on_in_its_file(tmp_path: P
     assert packets(tmp_path / segment.url) == [frame.payload for frame in other]
 
 
+def test_a_long_video_is_parts_of_one_stream_without_a_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_track, "LONG_FILE", 10)
+    manifest, failure = render_video(video_tape(batches(camera()), 4.0), tmp_path)
+    assert (failure, manifest.recording.warnings) == (None, [])
+    (segments,) = shown(manifest).values()
+    written = [packet for segment in segments for packet in packets(tmp_path / segment.url)]
+    assert written == [frame.payload for frame in camera()]
+    for number, segment in enumerate(segments):
+        assert (segment.segment_index, segment.frames, segment.lost) == (number, 10, 0)
+        assert segment.filename.endswith(f"_{number}_webcam.webm")
+        begin, end = 0.5 + number * 10 / FPS, 0.5 + (number + 1) * 10 / FPS
+        assert segment.start_seconds == pytest.approx(begin, abs=0.002)
+        assert segment.intervals == [pytest.approx((begin, end), abs=0.002)]
+    timeline = (tmp_path / "timeline.html").read_text()
+    assert timeline.count('aria-label="When camera') == 1
+    assert all(segment.filename in timeline for segment in segments)
+
+
 def test_a_frame_that_is_whole_late_is_at_its_place(tmp_path: Path) -> None:
     frames = camera()
     late = [
