@@ -13,6 +13,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from tests.support.sample_manifests import meeting, video_segment
+from tests.support.shared_app import shared_app
 from worker.contracts.job import Job
 from worker.contracts.status import BotStatus, bot_status, with_change
 from worker.contracts.vendor_words import words
@@ -146,17 +147,18 @@ class Api:
 
     @cached_property
     def app(self) -> AsgiApp:
-        """Made when it is first asked for, which takes 0.2 s: many tests go without."""
+        """An application that can be run. It is made when it is first asked for: most tests go without."""
         return build_app(self.services, self.desk, self._trusted)
 
     def write_keys(self, *workspaces: dict[str, Any]) -> None:
         self.keys_file.write_text(json.dumps(workspaces))
 
     def client(self, key: str | None = KEY, **headers: str) -> httpx.AsyncClient:
-        """A client; ``key`` None: it sends none."""
+        """A client of ``app`` where that is made, and of one that answers the same where not; ``key`` None: it sends none."""
+        app = self.__dict__.get("app") or shared_app(self.services, self._trusted)
         authorization = {} if key is None else {"Authorization": f"Token {key}"}
         return httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False),
             base_url=f"http://api.example{self.services.prefix}",
             headers={**authorization, **headers},
         )
