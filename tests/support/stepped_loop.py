@@ -63,6 +63,8 @@ class SteppedLoop(asyncio.SelectorEventLoop):
 
 
 def run_stepped(main: Coroutine[Any, Any, Result], threads: frozenset[str] = frozenset()) -> Result:
-    """Runs ``main`` to its end, as asyncio.run does."""
+    """Runs ``main`` to its end, as asyncio.run does, but for the handler of SIGINT: to restore that, Python makes a text of the
+    result, which takes a second where it is a recording.
+    """
     with asyncio.Runner(loop_factory=lambda: SteppedLoop(threads)) as runner:
-        return runner.run(main)
+        return runner.get_loop().run_until_complete(main)

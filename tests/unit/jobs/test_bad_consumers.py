@@ -64,35 +64,41 @@ def with_good(events: list[LoggedEvent], tmp_path_factory: pytest.TempPathFactor
     return run_stepped(record(folder, events, lambda _: [good(Trouble(inf, inf))]), THREADS)
 
 
+@pytest.fixture(scope="module")
+def whole(with_good: LiveRecording) -> Heard:
+    """What a consumer hears that reads everything."""
+    return Heard(with_good.texts[0])
+
+
 def assert_same_files(recording: LiveRecording, alone: LiveRecording) -> None:
     assert recording.files.keys() == alone.files.keys()
     different = [path for path, data in recording.files.items() if data != alone.files[path]]
     assert not different
 
 
-def assert_hears_everything(heard: Heard, with_good: LiveRecording) -> None:
-    whole = Heard(with_good.texts[0])
+def assert_hears_everything(heard: Heard, whole: Heard) -> None:
     assert heard.packets == whole.packets
     assert heard.events == whole.events
     assert heard.seconds == whole.seconds
     assert not heard.gaps
 
 
-def test_a_consumer_changes_nothing_of_a_recording(alone: LiveRecording, with_good: LiveRecording) -> None:
+def test_a_consumer_changes_nothing_of_a_recording(
+    alone: LiveRecording, with_good: LiveRecording, whole: Heard
+) -> None:
     assert_same_files(with_good, alone)
     kinds = {Path(path).suffix for path in alone.files}
     assert {".mcap", ".webm", ".wav", ".json"} <= kinds
     assert sum(path.startswith("recording/tape/") for path in alone.files) > SECONDS / 10
-    heard = Heard(with_good.texts[0])
     spoken = sum(end - start for person in CALL.participants for start, end in person.says)
-    assert sum(map(len, heard.packets.values())) >= 0.95 * spoken / 0.02
-    assert not heard.gaps
-    assert {action for action, *_ in heard.events} >= {"join", "leave", "update", "speech_on", "speech_off"}
+    assert sum(map(len, whole.packets.values())) >= 0.95 * spoken / 0.02
+    assert not whole.gaps
+    assert {action for action, *_ in whole.events} >= {"join", "leave", "update", "speech_on", "speech_off"}
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
 def test_a_bad_consumer_costs_neither_the_recording_nor_others_and_is_told_what_it_lost(
-    bad: Bad, events: list[LoggedEvent], alone: LiveRecording, with_good: LiveRecording, tmp_path: Path
+    bad: Bad, events: list[LoggedEvent], alone: LiveRecording, whole: Heard, tmp_path: Path
 ) -> None:
     def consumers(zero: float) -> list[Consuming]:
         trouble = Trouble(zero + SINCE, zero + SINCE + bad.seconds)
@@ -102,7 +108,7 @@ def test_a_bad_consumer_costs_neither_the_recording_nor_others_and_is_told_what_
     assert_same_files(recording, alone)
     assert recording.left_after < LATE
     theirs, others = map(Heard, recording.texts)
-    assert_hears_everything(others, with_good)
+    assert_hears_everything(others, whole)
     assert recording.states.count((0, "running")) == 1
     assert recording.states[-2:] in ([(0, "done"), (1, "done")], [(1, "done"), (0, "done")])
 
@@ -122,7 +128,7 @@ def test_ten_bad_consumers_of_twenty_cost_neither_the_recording_nor_the_good_one
     connections: str,
     events: list[LoggedEvent],
     alone: LiveRecording,
-    with_good: LiveRecording,
+    whole: Heard,
     tmp_path: Path,
 ) -> None:
     """Half of the bad ones are still bad at the end."""
@@ -141,7 +147,7 @@ def test_ten_bad_consumers_of_twenty_cost_neither_the_recording_nor_the_good_one
     for texts in recording.texts[1::2]:
         heard = Heard(texts)
         if connections == "endpoint":
-            assert_hears_everything(heard, with_good)
+            assert_hears_everything(heard, whole)
         else:
-            assert heard.packets == Heard(with_good.texts[0]).packets
+            assert heard.packets == whole.packets
     assert recording.most_queued <= 10 * MOST_QUEUED * Heard(recording.texts[1]).bytes
