@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from urllib.request import getproxies_environment
 
 import pytest
@@ -45,6 +46,17 @@ settings.load_profile("repeatable" if os.environ.get(REPEATABLE) else "exploring
 def pytest_configure(config: pytest.Config) -> None:
     """Adds the watchdog, which is not one of the plugins that are installed."""
     config.pluginmanager.register(HangWatchdog(float(config.getini("timeout"))))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests last as long as the process: to look for garbage among them takes a third of the collection."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
