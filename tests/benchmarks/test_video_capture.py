@@ -20,7 +20,7 @@ import psutil
 import pytest
 from playwright.async_api import Page
 
-from worker.browser import injected_scripts
+from tests.benchmarks.script_lines import PASSES, REPLACES, replaced_lines
 from worker.browser.injected_scripts import VideoLimits
 from worker.browser.launch import BrowserSession, launch_browser, new_context
 from worker.browser.page_window import PageWindow
@@ -35,10 +35,6 @@ MEASURE: Final = 10.0
 """Seconds. PLIs are counted from the first frame on, everything else only while it is measured."""
 
 PAGE: Final = (Path(__file__).parent / "video_capture.js").read_text("utf-8")
-REPLACES: Final = "    if (this.#mayReplace(receiver, frame)) VideoTap.#replace(frame);\n"
-"""The line of video_tap.js that decides what Chromium gets in place of a frame."""
-PASSES: Final = "    await writer.write(value);\n"
-"""The line of frame_copy.js that passes a frame on."""
 
 
 class Way(NamedTuple):
@@ -114,17 +110,7 @@ def reachable(sdp: str) -> str:
     return re.sub(r"[0-9a-f-]{36}\.local", address, sdp)
 
 
-async def measure(way: Way, mime_type: str, sender: BrowserSession, monkeypatch: pytest.MonkeyPatch) -> Cost:
-    join = injected_scripts._wrap
-
-    def wrap(preamble: str, names: tuple[str, ...]) -> str:
-        source = join(preamble, names)
-        if "video_tap.js" in names:
-            for ours, its in ((REPLACES, way.replaces), (PASSES, way.passes)):
-                assert source.count(ours) == 1
-                source = source.replace(ours, its)
-        return source
-
+async def measure(way: Way, mime_type: str, sender: BrowserSession) -> Cost:
     tapped = 0
 
     def hear(event: TappedEvent) -> None:
@@ -132,8 +118,7 @@ async def measure(way: Way, mime_type: str, sender: BrowserSession, monkeypatch:
         if isinstance(event, VideoBatch):
             tapped += len(event.frames)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(injected_scripts, "_wrap", wrap)
+    with replaced_lines({REPLACES: way.replaces, PASSES: way.passes}):
         async with browser(browser_processes().driver) as (session, drivers, _):
             context = await new_context(session)
             tap = await Tap.attach(context, hear, video=VideoLimits() if way.tapped else None)
@@ -172,11 +157,11 @@ async def measure(way: Way, mime_type: str, sender: BrowserSession, monkeypatch:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("mime_type", ["video/H264", "video/VP9"])
-async def test_what_chromium_must_decode(mime_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_chromium_must_decode(mime_type: str) -> None:
     costs: dict[str, Cost] = {}
     async with browser([]) as (sender, _, _):
         for name, way in WAYS.items():
-            costs[name] = await measure(way, mime_type, sender, monkeypatch)
+            costs[name] = await measure(way, mime_type, sender)
             print(f"\n{mime_type} {name}: {costs[name]}", end="")
     print(f"\n\n{mime_type}, {STREAMS} streams of 640 × 360 at 15 frames a second, {MEASURE:.0f} s each")
     print(

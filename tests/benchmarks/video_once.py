@@ -21,7 +21,7 @@ import msgspec
 
 from fixtures.replica.demo import running_replica
 from tests.benchmarks.record_once import Meter
-from worker.browser import injected_scripts
+from tests.benchmarks.script_lines import REPLACES, replaced_lines
 from worker.platforms.links import parse_link
 from worker.recording.outcome import RecordingRequest
 from worker.recording.session import record
@@ -33,16 +33,12 @@ SCENARIO: Final = Path(__file__).parent / "nine_cameras.toml"
 
 MEASURED_SECONDS: Final = 25.0
 
-REPLACES: Final = "      if (this.#mayReplace(receiver, value)) VideoTap.#replace(value);\n"
-"""The line of video_tap.js that puts stand-ins in the place of frames."""
-
 
 def main(mode: str, output: str) -> None:
     """Records into ``output``, which must not exist or be empty."""
     folder, meter = Path(output), Meter(MEASURED_SECONDS)
-    if mode == "decoded":
-        _decode_all()
     with (
+        replaced_lines({REPLACES: ""} if mode == "decoded" else {}),
         tempfile.TemporaryDirectory() as truth,
         running_replica(
             _scenario(mode, Path(truth)), Path(truth) / "t.jsonl", "tests.benchmarks.nine_cameras"
@@ -79,19 +75,6 @@ def _scenario(mode: str, folder: Path) -> str:
     path = folder / "dark.toml"
     path.write_text(text, "utf-8")
     return str(path)
-
-
-def _decode_all() -> None:
-    join = injected_scripts._wrap
-
-    def wrap(preamble: str, names: tuple[str, ...]) -> str:
-        source = join(preamble, names)
-        if "video_tap.js" in names:
-            assert source.count(REPLACES) == 1
-            source = source.replace(REPLACES, "")
-        return source
-
-    injected_scripts._wrap = wrap
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from importlib import resources
 
 import pytest
 
-from tests.benchmarks.test_video_capture import PASSES, REPLACES
+from tests.benchmarks.script_lines import PASSES, REPLACES
 from worker.browser.injected_scripts import TapLimits, VideoLimits, limits_for, page_script
 from worker.tape import codec
 
