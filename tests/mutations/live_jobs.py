@@ -126,8 +126,8 @@ LIVE_JOBS: Final = (
     _mutation(
         "nobody is told of a receiver that failed",
         "worker/jobs/finish.py",
-        " + endpoint_warnings(self._job, self._reporter.endpoint_changes),",
-        ",",
+        "                *endpoint_warnings(self._job, self._reporter.endpoint_changes),\n",
+        "",
         f"{JOBS}test_finish.py",
     ),
     _mutation(
