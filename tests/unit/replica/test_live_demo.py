@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -20,6 +21,19 @@ def test_the_job_sends_sound_and_all_events_to_the_receiver() -> None:
     assert AUDIO_SEPARATE in endpoint.events
     assert f"{PARTICIPANT_EVENTS}speech_on" in endpoint.events
     assert not job.ignored
+
+
+async def test_the_last_words_of_a_worker_that_fails_are_shown_as_it_said_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(_body: dict[str, object], _output: Path, log: Path) -> int:
+        await asyncio.to_thread(log.write_text, "left out\n1\n2\n3\n4\nmeetstems: interrupted\n")
+        return 130
+
+    monkeypatch.setattr(live_demo, "_record", fail)
+    assert await live_demo._demo("https://meet.google.com/abc-defg-hij", tmp_path) == 130
+    said = capsys.readouterr().err.splitlines()
+    assert said == [*(f"meetstems: {number}" for number in range(1, 5)), "meetstems: interrupted"]
 
 
 def test_a_folder_that_holds_something_is_refused_in_one_line(
