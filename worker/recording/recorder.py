@@ -73,6 +73,9 @@ class Recorder:
         self._redactor = redactor
         self._run_seconds = run_seconds
         self._video_room = video_room or VideoRoom(partial(free_bytes, tape.folder))
+        self._has_video_room = True
+        """As the tape has it."""
+        tape.make_room = self._make_room
         self._tape_error: TapeWriteError | None = None
         self._rendering_error: Exception | None = None
         self._waiting: list[LoggedEvent] = []
@@ -118,15 +121,19 @@ class Recorder:
         for observe in self.observers:
             observe(recorded)
 
+    def _make_room(self) -> bool:
+        return self._video_room.refused(self._clock())
+
     def _follow_room(self) -> None:
         """Looks for room for video, and says where it ends or is there again. Raises TapeWriteError."""
-        at = self._clock()
-        if self._video_room.check(at):
+        self._video_room.check(self._clock())
+        if self._video_room.is_left is not self._has_video_room:
             self._say_where_video_is()
 
     def _say_where_video_is(self) -> None:
         """Writes that video ends here, or goes on. Raises TapeWriteError."""
         at = self._clock()
+        self._has_video_room = self._video_room.is_left
         if self._video_room.is_left:
             logger.warning("the disk has room again: video goes on")
         else:
@@ -199,6 +206,8 @@ class Recorder:
             self._tape.finish()
         except TapeWriteError as error:
             self._tape_error = self._tape_error or error
+        # The files may need it.
+        self._video_room.close()
         self._render_waiting()
         if self._rendering_error is not None or not self._renderer.begun:
             return None

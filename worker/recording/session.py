@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import closing
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -44,6 +45,7 @@ from worker.recording.redaction import redacted_ending
 from worker.recording.signals import stop_signals
 from worker.recording.steady_clock import SteadyClock
 from worker.recording.ticker import Ticker
+from worker.recording.video_room import open_video_room
 from worker.rendering.deferred import HELD_SECONDS, DeferredRenderer, OpenRenderer
 from worker.rendering.output import TAPE_FOLDER, claim_output
 from worker.safe_text import redact
@@ -115,9 +117,10 @@ async def attend(
     async with launch_browser(settings) as browser:
         context = await new_context(browser)
         video = request.separate_video
-        with TapeWriter(
-            request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS, video=video
-        ) as tape:
+        with (
+            TapeWriter(request.output / TAPE_FOLDER, observer.part_closed, PART_SECONDS, video=video) as tape,
+            closing(open_video_room(request.output)) as video_room,
+        ):
             clock = SteadyClock()
             media = MediaMonitor()
             recorder = Recorder(
@@ -126,6 +129,7 @@ async def attend(
                 clock,
                 observers=[lambda event: media.observe(event, clock())],
                 redactor=request.link.redactor(),
+                video_room=video_room,
             )
             gate = PauseGate(recorder.take, clock)
             gate.observers.append(lambda batch: media.observe(batch, clock()))

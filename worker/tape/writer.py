@@ -9,6 +9,7 @@ off.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,8 @@ from worker.tape.codec import LoggedEvent
 from worker.tape.errors import NoRoomForVideoError, TapeWriteError, UnwritableEventError
 from worker.tape.events import TAPE_VERSION, TapeEvent, VideoBatch
 from worker.tape.parts import METADATA, PART_BYTES, PART_SECONDS, PROFILE, VERSION_KEY, part_path
+
+logger = logging.getLogger(__name__)
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -56,6 +59,8 @@ class TapeWriter:
         self._part: _Part | None = None
         self._part_count = 0
         self._closed = False
+        self.make_room: Callable[[], bool] = lambda: False
+        """Called where the disk has no room for what is no video; the write is tried once more if this returns True."""
         self.messages = 0
         """Messages written so far."""
         try:
@@ -99,27 +104,50 @@ class TapeWriter:
         if self._part is not None and not self._part.accepts(logged_at, self._part_seconds):
             self._close_part()
         try:
-            if self._part is None:
-                self._part = _Part(part_path(self.folder, self._part_count), logged_at, video=self._video)
-                self._part_count += 1
-            self._part.append(topic, data, logged_at)
+            self._put(topic, data, logged_at)
         except Exception as error:  # of values that no field holds, mcap raises errors of struct
-            if gives_way and _is_no_room(error) and (self._part is None or self._part.is_whole):
+            if gives_way and self._is_tape_whole_without(error):
                 raise NoRoomForVideoError(f"tape {self.folder}: {cause(error)}") from error
-            raise self._failed(error) from error
+            self._try_again(error, lambda: self._put(topic, data, logged_at))
         self.messages += 1
 
+    def _put(self, topic: str, data: bytes, logged_at: float) -> None:
+        if self._part is None:
+            path = part_path(self.folder, self._part_count)
+            try:
+                self._part = _Part(path, logged_at, video=self._video)
+            finally:
+                # The name of a part that could not be begun is that of the next one, if it is free.
+                self._part_count += path.exists()
+        self._part.append(topic, data, logged_at)
+
     def _close_part(self) -> None:
-        part, self._part = self._part, None
-        if part is None:
+        if self._part is None:
             return
         try:
-            part.close()
-        except Exception as error:
-            part.abandon()
-            raise self._failed(error) from error
+            self._part.close()
+        except Exception as error:  # noqa: BLE001 - it is raised as another one
+            self._try_again(error, self._part.close)
+        part, self._part = self._part, None
         if self._on_part_closed is not None:
             self._on_part_closed(part.path)
+
+    def _try_again(self, error: Exception, step: Callable[[], None]) -> None:
+        """Takes ``step``, which ``error`` ended, once more if there is room for it now. Raises TapeWriteError."""
+        if not (self._is_tape_whole_without(error) and self.make_room()):
+            raise self._failed(error) from error
+        try:
+            step()
+        except Exception as again:
+            raise self._failed(again) from again
+
+    def _is_tape_whole_without(self, error: Exception) -> bool:
+        """Whether the disk had no room, and the tape is as it was before."""
+        return (
+            isinstance(error, OSError)
+            and error.errno in NO_ROOM
+            and (self._part is None or self._part.is_whole)
+        )
 
     def _failed(self, error: Exception) -> TapeWriteError:
         self._closed = True
@@ -127,10 +155,6 @@ class TapeWriter:
         if part is not None:
             part.abandon()
         return TapeWriteError(f"tape {self.folder}: cannot write: {cause(error)}")
-
-
-def _is_no_room(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in NO_ROOM
 
 
 def _open_new(path: Path) -> FileIO:
@@ -155,13 +179,18 @@ class _WholeRecords:
             while view:
                 view = view[self._file.write(view) :]
         except OSError:
-            self.is_whole = False
-            self._file.truncate(self._length)
-            self._file.seek(self._length)
-            self.is_whole = True
+            self.cut(self._length)
             raise
         self._length += len(data)
         return len(data)
+
+    def cut(self, length: int) -> None:
+        """Cuts off what is behind ``length``, the end of a record."""
+        self.is_whole = False
+        self._file.truncate(length)
+        self._file.seek(length)
+        self._length = length
+        self.is_whole = True
 
     def tell(self) -> int:
         return self._length
@@ -193,9 +222,12 @@ class _Part:
             self._begin(video=video)
         except Exception:
             self.abandon()
-            # Its name is that of the next try.
-            with suppress(OSError):
+            try:
                 path.unlink()
+            except OSError as error:
+                logger.warning(
+                    "the beginning of %s stays, and nothing will follow it: %s", path, cause(error)
+                )
             raise
 
     @property
@@ -225,8 +257,8 @@ class _Part:
 
     def append(self, topic: str, data: bytes, logged_at: float) -> None:
         log_time = codec.log_time(logged_at)
-        # Only video is left out, and the tape goes on.
-        before = _counted(self._writer) if topic == codec.VIDEO else {}
+        # Only a tape with video goes on after a write that failed: without the video, or in the room that was kept from it.
+        before = _counted(self._writer) if codec.VIDEO in self._channels else {}
         try:
             self._writer.add_message(
                 self._channels[topic], log_time, data, publish_time=log_time, sequence=self._sequences[topic]
@@ -237,7 +269,14 @@ class _Part:
         self._sequences[topic] += 1
 
     def close(self) -> None:
-        self._writer.finish()  # type: ignore[no-untyped-call]
+        """Completes the file. After an error it is as it was before, where that is possible."""
+        before, length = _counted(self._writer), self._stream.tell()
+        try:
+            self._writer.finish()  # type: ignore[no-untyped-call]
+        except OSError:
+            self._stream.cut(length)
+            vars(self._writer).update(before)
+            raise
         os.fsync(self._stream.fileno())
         self._stream.close()
 
@@ -248,10 +287,13 @@ class _Part:
 
 
 def _counted(writer: Writer) -> dict[str, Any]:
-    """What the library counts before it writes a message, which is wrong where that fails: the statistics and the checksum."""
-    names = ("_Writer__statistics", "_Writer__data_section_crc")
-    counted = {name: vars(writer)[name] for name in names}
-    statistics = counted[names[0]]
-    copied = copy(statistics)
-    copied.channel_message_counts = copy(statistics.channel_message_counts)
-    return counted | {names[0]: copied}
+    """What the library counts before it writes a message or the end, which is wrong where that fails: the statistics, the
+    checksum, and where the summary's parts are. It has no public name for them."""
+    statistics, checksum, offsets = (
+        "_Writer__statistics",
+        "_Writer__data_section_crc",
+        "_Writer__summary_offsets",
+    )
+    counted = {name: copy(vars(writer)[name]) for name in (statistics, checksum, offsets)}
+    counted[statistics].channel_message_counts = copy(counted[statistics].channel_message_counts)
+    return counted

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fixtures.tapes import expect
 from tests.support.tape_samples import EPOCH, batch, video_batch
 from worker.recording import recorder as recorder_module
 from worker.recording.recorder import RUN_SECONDS, Recorder
-from worker.recording.video_room import CHECK_SECONDS, ENOUGH, FULL_SECONDS, RESERVE, VideoRoom
+from worker.recording.video_room import (
+    CHECK_SECONDS,
+    ENOUGH,
+    FULL_SECONDS,
+    RESERVE,
+    AudioReserve,
+    VideoRoom,
+)
 from worker.rendering.deferred import DeferredRenderer
 from worker.rendering.renderer import Renderer
 from worker.tape import codec
@@ -237,6 +247,50 @@ def test_a_disk_that_refuses_video_gets_none_for_a_while_and_the_sound_goes_on(
     assert FULL_SECONDS <= shown[1] - 1 <= FULL_SECONDS + CHECK_SECONDS
     changes = [(each.at - EPOCH, each.left) for each in written if isinstance(each, VideoRoomChanged)]
     assert changes == [(1.0, False), (float(shown[1]), True)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_sound_goes_on_where_a_full_disk_has_what_was_set_aside(tmp_path: Path) -> None:
+    """A real one, which does not say how full it is, and fills twice: video again gets only what sound leaves."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this root cannot mount")
+    now = EPOCH
+    try:
+        with (
+            TapeWriter(disk / "tape", video=True) as tape,
+            closing(VideoRoom(lambda: None, AudioReserve(disk, 2 * 1024 * 1024))) as room,
+        ):
+            recorder = Recorder(
+                tape,
+                DeferredRenderer(lambda platform: Renderer(tmp_path / "out", platform)),
+                lambda: now,
+                video_room=room,
+            )
+            for number in range(300):
+                now += 1.0
+                for event in (heavy(video_batch(number, EPOCH)), batch(number, EPOCH)):
+                    recorder.take(event)
+            assert recorder.error is None
+        reader = TapeReader(disk / "tape")
+        written = list(reader)
+        assert reader.warnings == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert [each.sequence for each in written if isinstance(each, FrameBatch)] == list(range(300))
+    shown = [each.sequence for each in written if isinstance(each, VideoBatch)]
+    assert shown == list(range(len(shown)))
+    assert 0 < len(shown) < 50
+    assert [each.left for each in written if isinstance(each, VideoRoomChanged)] == [False]
+
+
+def heavy(batch: VideoBatch) -> VideoBatch:
+    frames = [msgspec.structs.replace(frame, payload=bytes(40_000)) for frame in batch.frames]
+    return msgspec.structs.replace(batch, frames=frames)
 
 
 def test_a_clock_that_goes_back_makes_nothing_wait(rendering: Rendering) -> None:

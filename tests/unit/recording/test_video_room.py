@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from functools import partial
 from pathlib import Path
@@ -9,7 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.recording.video_room import CHECK_SECONDS, ENOUGH, RESERVE, VideoRoom, free_bytes
+from tests.support.full_disk import files_limited_to
+from worker.recording import video_room
+from worker.recording.video_room import (
+    CHECK_SECONDS,
+    ENOUGH,
+    FULL_SECONDS,
+    RESERVE,
+    SET_ASIDE,
+    AudioReserve,
+    VideoRoom,
+    free_bytes,
+)
 
 
 def test_video_stops_below_the_reserve_and_goes_on_only_with_more() -> None:
@@ -17,19 +30,9 @@ def test_video_stops_below_the_reserve_and_goes_on_only_with_more() -> None:
     room = VideoRoom(partial(next, iter(sizes)))
     seen = []
     for number in range(len(sizes)):
-        changed = room.check(number * CHECK_SECONDS)
-        seen.append((changed, room.is_left))
-    assert seen == [
-        (False, True),
-        (True, False),
-        (False, False),
-        (False, False),
-        (True, True),
-        (False, True),
-        (True, False),
-        (True, True),
-        (True, False),
-    ]
+        room.check(number * CHECK_SECONDS)
+        seen.append(room.is_left)
+    assert seen == [True, False, False, False, True, True, False, True, False]
 
 
 def test_the_disk_is_looked_at_every_few_seconds_and_after_a_step_of_the_clock() -> None:
@@ -64,3 +67,119 @@ def test_the_free_bytes_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert free_bytes(tmp_path / "gone") is None
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(total=0, free=0))
     assert free_bytes(tmp_path) is None
+
+
+class Disk:
+    """A disk that says that it has room; ``left`` bytes of a quota are what it has."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+class Quota(AudioReserve):
+    """Takes its bytes of a Disk."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self.is_held = False
+
+    def hold(self) -> bool:
+        if not self.is_held and self._disk.left >= SET_ASIDE:
+            self._disk.left -= SET_ASIDE
+            self.is_held = True
+        return self.is_held
+
+    def release(self) -> bool:
+        was_held, self.is_held = self.is_held, False
+        self._disk.left += SET_ASIDE * was_held
+        return was_held
+
+
+def test_what_is_set_aside_is_given_back_once_and_video_goes_on_only_with_as_much_again() -> None:
+    disk = Disk(SET_ASIDE + 10)
+    reserve = Quota(disk)
+    room = VideoRoom(lambda: 10 * ENOUGH, reserve)
+    room.check(0.0)
+    assert (room.is_left, disk.left) == (True, 10)
+    assert room.refused(1.0)
+    assert (room.is_left, disk.left) == (False, SET_ASIDE + 10)
+    assert not room.refused(1.5), "there is nothing more to give"
+    disk.left -= 11
+    for now in range(2, 300):
+        room.check(now)
+        assert not room.is_left
+    disk.left += 1
+    for now in range(300, 300 + int(FULL_SECONDS + CHECK_SECONDS)):
+        room.check(now)
+    assert (room.is_left, reserve.is_held) == (True, True)
+    room.close()
+    assert not reserve.is_held
+
+
+def test_nothing_is_set_aside_while_the_disk_is_nearly_full() -> None:
+    """The audio has all that is left."""
+    sizes = (ENOUGH, RESERVE - 1, ENOUGH)
+    reserve = Quota(Disk(SET_ASIDE))
+    room = VideoRoom(partial(next, iter(sizes)), reserve)
+    seen = []
+    for number in range(len(sizes)):
+        room.check(number * CHECK_SECONDS)
+        seen.append(reserve.is_held)
+    assert seen == [True, False, True]
+
+
+def test_a_reserve_takes_its_bytes_of_the_disk_and_leaves_no_file(tmp_path: Path) -> None:
+    size = 64 * 1024 * 1024
+    reserve = AudioReserve(tmp_path, size)
+    assert reserve.hold()
+    assert reserve.hold()
+    (held,) = [each for each in opened(tmp_path) if each.st_size == size]
+    assert held.st_blocks * 512 >= size
+    assert list(tmp_path.iterdir()) == []
+    assert reserve.release()
+    assert opened(tmp_path) == []
+    assert not reserve.release()
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_without_the_bytes_has_no_room_for_video(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: int, size: int) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(video_room, "_allocate", refuse)
+    reserve = AudioReserve(tmp_path)
+    room = VideoRoom(lambda: None, reserve)
+    room.check(0.0)
+    assert not room.is_left
+    assert not reserve.release()
+    assert opened(tmp_path) == []
+
+
+def test_where_nothing_can_be_set_aside_there_is_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    reserve = AudioReserve(tmp_path)
+    room = VideoRoom(lambda: None, reserve)
+    with files_limited_to(1_000):
+        for number in range(3):
+            room.check(number * CHECK_SECONDS)
+    assert room.is_left
+    assert [each.message for each in caplog.records] == ["no room is set aside for audio: File too large"]
+    assert not reserve.release()
+    gone = AudioReserve(tmp_path / "gone")
+    assert gone.hold()
+
+
+def opened(folder: Path) -> list[os.stat_result]:
+    """The files of this process whose folder is, or was, ``folder``."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        try:
+            if each.readlink().is_relative_to(folder):
+                found.append(each.stat())
+        except OSError:  # the folder's own, which is closed by now
+            continue
+    return found

@@ -215,7 +215,55 @@ def test_a_disk_that_is_full_at_any_byte_costs_one_batch_of_video_or_what_follow
             assert len(messages) == len(kept) == 4
             data = part.read_bytes()
             assert checksum_of_data(data) == zlib.crc32(data[: data.index(data_end(data))])
+            assert data == part_of(tmp_path / f"{room}-kept", kept), (
+                "the library counts something else as well"
+            )
     assert outcomes == {"ended", "without video"}
+
+
+def part_of(folder: Path, events: list[TapeEvent]) -> bytes:
+    """The only part of a tape with ``events``, on a disk that is never full."""
+    with TapeWriter(folder, video=True) as tape:
+        for event in events:
+            tape.write(event, EPOCH)
+    (part,) = folder.iterdir()
+    return part.read_bytes()
+
+
+def test_sound_that_a_full_disk_refuses_is_tried_once_more_where_room_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At whatever byte: of the beginning, of a message or of the end, the tape is the same as if there had been room."""
+    monkeypatch.setattr(writer, "_open_new", lambda path: FullOnce(path, "xb"))
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    sound: list[TapeEvent] = [FrameBatch(7, number, 0, []) for number in range(3)]
+    monkeypatch.setattr(FullOnce, "room", -1)
+    whole = part_of(tmp_path / "whole", sound)
+    made: list[int] = []
+    for room in range(0, len(whole), 7):
+        FullOnce.room = room
+        FullOnce.error = (errno.ENOSPC, errno.EDQUOT)[room % 2]
+        with TapeWriter(tmp_path / f"{room}", video=True) as tape:
+            tape.make_room = lambda room=room: made.append(room) or True  # type: ignore[misc, func-returns-value]
+            for event in sound:
+                tape.write(event, EPOCH)
+        assert FullOnce.room == -1, "the disk was not full"
+        (part,) = tape.folder.iterdir()
+        assert part.read_bytes() == whole, f"full at byte {room}"
+    assert made == list(range(0, len(whole), 7))
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EFBIG])
+def test_room_is_made_only_where_there_is_none(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_open_new", lambda path: FullOnce(path, "xb"))
+    monkeypatch.setattr(FullOnce, "room", 100)
+    monkeypatch.setattr(FullOnce, "error", error)
+    tape = TapeWriter(tmp_path, video=True)
+    tape.make_room = lambda: pytest.fail("there is room")
+    with pytest.raises(TapeWriteError, match=os.strerror(error)):
+        tape.write(batch(0, EPOCH), EPOCH)
 
 
 def data_end(part: bytes) -> bytes:
@@ -240,6 +288,25 @@ def test_a_new_part_that_has_no_room_for_video_is_begun_again(
     reader = TapeReader(tmp_path)
     assert list(reader) == [batch(0, EPOCH)]
     assert reader.warnings == []
+
+
+def test_the_beginning_of_a_part_that_cannot_be_removed_is_told_of_and_the_sound_goes_on_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(writer, "_open_new", lambda path: FullOnce(path, "xb"))
+    monkeypatch.setattr(FullOnce, "room", 100)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with TapeWriter(tmp_path, video=True) as tape:
+        with pytest.raises(NoRoomForVideoError):
+            tape.write(video_batch(0, EPOCH), EPOCH)
+        tape.write(batch(0, EPOCH), EPOCH)
+    assert [each.message for each in caplog.records] == [
+        f"the beginning of {tmp_path}/part-000000.mcap stays, and nothing will follow it: Operation not permitted"
+    ]
+    assert list(TapeReader(tmp_path)) == [batch(0, EPOCH)]
 
 
 def test_a_part_that_cannot_be_completed_is_an_error(tmp_path: Path) -> None:
