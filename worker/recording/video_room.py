@@ -48,10 +48,15 @@ class AudioReserve:
         self._file: IO[bytes] | None = None
         self._is_possible = True
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the bytes are set aside."""
+        return self._file is not None
+
     def hold(self) -> bool:
         """Sets the bytes aside; returns False if the disk does not have them. Where the file system can set nothing aside, or a
         file may not be so large, there is nothing to hold, and it returns True."""
-        if self._file is not None or not self._is_possible:
+        if self.is_held or not self._is_possible:
             return True
         try:
             file = TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - it stays open

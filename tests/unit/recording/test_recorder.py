@@ -249,6 +249,44 @@ def test_a_disk_that_refuses_video_gets_none_for_a_while_and_the_sound_goes_on(
     assert changes == [(1.0, False), (float(shown[1]), True)]
 
 
+def test_sound_that_is_refused_gets_what_was_set_aside_and_video_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = tape_writer._Part.append
+    reserve = AudioReserve(tmp_path, 4096)
+    refused: list[float] = []
+
+    def append(self: tape_writer._Part, topic: str, data: bytes, logged_at: float) -> None:
+        if topic == codec.FRAMES and now >= EPOCH + 3 and reserve.is_held:
+            refused.append(now)
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        put(self, topic, data, logged_at)
+
+    monkeypatch.setattr(tape_writer._Part, "append", append)
+    now = EPOCH
+    with (
+        TapeWriter(tmp_path / "tape", video=True) as tape,
+        closing(VideoRoom(lambda: 10 * ENOUGH, reserve)) as room,
+    ):
+        recorder = Recorder(
+            tape,
+            DeferredRenderer(lambda platform: Renderer(tmp_path / "out", platform)),
+            lambda: now,
+            video_room=room,
+        )
+        for number in range(10):
+            now = EPOCH + number
+            for event in (video_batch(number, EPOCH), batch(number, EPOCH)):
+                recorder.take(event)
+    assert recorder.error is None
+    assert refused == [EPOCH + 3]
+    written = list(read_tape(tmp_path / "tape"))
+    assert [each.sequence for each in written if isinstance(each, FrameBatch)] == list(range(10))
+    assert [each.sequence for each in written if isinstance(each, VideoBatch)] == [0, 1, 2, 3]
+    changes = [each for each in written if isinstance(each, VideoRoomChanged)]
+    assert changes == [VideoRoomChanged(at=EPOCH + 4, left=False)]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_sound_goes_on_where_a_full_disk_has_what_was_set_aside(tmp_path: Path) -> None:
     """A real one, which does not say how full it is, and fills twice: video again gets only what sound leaves."""

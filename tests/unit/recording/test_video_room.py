@@ -81,16 +81,20 @@ class Quota(AudioReserve):
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
-        self.is_held = False
+        self._is_held = False
+
+    @property
+    def is_held(self) -> bool:
+        return self._is_held
 
     def hold(self) -> bool:
-        if not self.is_held and self._disk.left >= SET_ASIDE:
+        if not self._is_held and self._disk.left >= SET_ASIDE:
             self._disk.left -= SET_ASIDE
-            self.is_held = True
-        return self.is_held
+            self._is_held = True
+        return self._is_held
 
     def release(self) -> bool:
-        was_held, self.is_held = self.is_held, False
+        was_held, self._is_held = self._is_held, False
         self._disk.left += SET_ASIDE * was_held
         return was_held
 
