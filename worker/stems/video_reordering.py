@@ -31,6 +31,9 @@ STRAGGLERS_JITTER: Final = 0.1
 MOST_WAITING: Final = 500
 """Frames that ``release`` lets wait at most, about 8 s of 60 a second."""
 
+MOST_FORMER: Final = 4
+"""Times that the timestamps began anew before the last one, from before which frames may still come."""
+
 
 class OrderedFrame(NamedTuple):
     """A frame at its place in decoding order, which is that of the first two fields.
@@ -48,38 +51,94 @@ class OrderedFrame(NamedTuple):
     sent_by: float
 
 
-class _Former(NamedTuple):
-    """Timestamps that went on until others began at ``until`` (by arrival): the ``newest`` and when it ``arrived``, where their
-    frames ``begin`` among those that wait from before, and the place of the ``last`` one that was given out."""
+def _nearest(timestamp: int, number: int) -> int:
+    """The number nearest to ``number`` that has these 32 bits."""
+    return number + ((timestamp - number + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
 
-    newest: int
-    arrived: float
-    until: float
-    begin: int
-    last: tuple[int, int] | None
 
-    def has(self, frame: VideoFrame, arrival: float) -> bool:
-        """Whether a frame with another timestamp than is expected is one of them.
+class _Run:
+    """Frames whose timestamps go on from each other. ``is_anew``: others came before, and none of these was given out."""
+
+    def __init__(self, *, is_anew: bool) -> None:
+        self.newest: int | None = None
+        """The newest timestamp, unwrapped."""
+        self.newest_arrived = 0.0
+        self.until = inf
+        """The arrival of the frame with which others began."""
+        self.waiting: list[OrderedFrame] = []
+        """In order, each at a place of its own."""
+        self.last: tuple[int, int] | None = None
+        """The place of the last frame that was given out."""
+        self.given: deque[tuple[int, int]] = deque(maxlen=MOST_WAITING)
+        """The places of the latest frames that were given out."""
+        self.lacks = False
+        """Whether a frame is missing before the next one that is given out, because it came late."""
+        self.is_anew = is_anew
+
+    def unwrapped(self, timestamp: int) -> int:
+        """The 32-bit timestamp as the number nearest to the newest one."""
+        return timestamp if self.newest is None else _nearest(timestamp, self.newest)
+
+    def ends_at(self, frame: VideoFrame, arrival: float) -> bool:
+        """Whether the sender's timestamps begin anew; a key frame needs nothing before it, so it is never late."""
+        if self.newest is None:
+            return False
+        timestamp = self.unwrapped(frame.timestamp)
+        if frame.key and self.last is not None and timestamp < self.last[0]:
+            return True
+        paused = max(0.0, arrival - self.newest_arrived) * TICKS
+        return not -RESTART < timestamp - self.newest < paused + RESTART
+
+    def had(self, frame: VideoFrame, arrival: float) -> bool:
+        """Whether a frame that came after this run's end is one of it.
 
         A key frame that was captured once the others had begun is not: the sender has gone back to these timestamps. What comes
         without a key frame cannot be decoded, from before or not.
         """
-        step = _nearest(frame.timestamp, self.newest) - self.newest
-        if frame.key and step > (self.until - self.arrived + STRAGGLERS_JITTER) * TICKS:
+        if self.newest is None:
+            return False
+        step = self.unwrapped(frame.timestamp) - self.newest
+        if frame.key and step > (self.until - self.newest_arrived + STRAGGLERS_JITTER) * TICKS:
             return False
         return arrival - self.until <= STRAGGLING and -RESTART < step < STRAGGLING * TICKS
 
-    def after(self, released: list[OrderedFrame]) -> _Former:
-        """After those that waited from before were given out up to here."""
-        mine = released[self.begin :]
-        return self._replace(
-            begin=max(0, self.begin - len(released)), last=mine[-1][:2] if mine else self.last
-        )
+    def begins_after(self, frame: VideoFrame) -> bool:
+        """Whether the run begins with a key frame that waits, and that ``frame`` does not need."""
+        first = self.waiting[0] if self.waiting and self.last is None else None
+        return first is not None and first.frame.key and self.unwrapped(frame.timestamp) < first.timestamp
 
+    def put(self, ordered: OrderedFrame) -> None:
+        """Adds a frame whose place is free."""
+        index = bisect_left(self.waiting, ordered[:2])
+        if self.waiting[index : index + 1] and self.waiting[index].after_gap:
+            # What is missing may belong before this one, too.
+            ordered = ordered._replace(after_gap=True)
+        self.waiting.insert(index, ordered)
 
-def _nearest(timestamp: int, number: int) -> int:
-    """The number nearest to ``number`` that has these 32 bits."""
-    return number + ((timestamp - number + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
+    def note_newest(self, timestamp: int, arrival: float) -> None:
+        if self.newest is None or timestamp > self.newest:
+            self.newest, self.newest_arrived = timestamp, arrival
+
+    def take_after(self, key_frame: VideoFrame) -> list[OrderedFrame]:
+        """Removes the frames that came after this run's end and were captured after ``key_frame``."""
+        timestamp = self.unwrapped(key_frame.timestamp)
+        later = [each for each in self.waiting if each.arrival > self.until]
+        taken = [each for each in later if 0 < each.timestamp - timestamp < STRAGGLING * TICKS]
+        self.waiting = [each for each in self.waiting if each not in taken]
+        return taken
+
+    def give_out(self, released: list[OrderedFrame]) -> list[OrderedFrame]:
+        """Removes the first frames, which are ``released``; returns them with what is missing before the first."""
+        if not released:
+            return released
+        del self.waiting[: len(released)]
+        # Where it needs others, those of the new timestamps are missing.
+        if self.lacks or (self.is_anew and not released[0].frame.key):
+            released[0] = released[0]._replace(after_gap=True)
+        self.lacks = self.is_anew = False
+        self.last = released[-1][:2]
+        self.given += [each[:2] for each in released]
+        return released
 
 
 class VideoReordering:
@@ -93,106 +152,86 @@ class VideoReordering:
         self.waiting_bytes = 0
         self.gap = False
         """Whether frames are missing before the next one; the caller sets it."""
-        self._before_restart: list[OrderedFrame] = []
-        """Frames from before the timestamps began anew."""
-        self._former: _Former | None = None
-        """The timestamps before they began anew the last time."""
-        self._waiting: list[OrderedFrame] = []
-        """In order, each at a place of its own."""
-        self._newest: int | None = None
-        """The newest timestamp, unwrapped."""
-        self._newest_arrived = 0.0
-        self._last: tuple[int, int] | None = None
-        """The place of the last frame that was given out."""
-        self._given: deque[tuple[int, int]] = deque(maxlen=MOST_WAITING)
-        """The places of the latest frames that were given out."""
-        self._lacks = False
-        """Whether a frame is missing before the next one that is given out, because it came late."""
+        self._runs = [_Run(is_anew=False)]
+        """The last one goes on; the timestamps of each began after those of the one before."""
 
     def push(self, frame: VideoFrame, arrival: float, logged: float) -> None:
         """Takes the next frame by arrival."""
-        timestamp = self._unwrapped(frame.timestamp)
-        if self._begins_anew(frame, timestamp, arrival):
-            if self._former is not None and self._former.has(frame, arrival):
-                self._push_straggler(frame, arrival, logged, self._former)
-                return
-            self._former = _Former(
-                self._newest or 0, self._newest_arrived, arrival, len(self._before_restart), self._last
-            )
-            self._before_restart += self._waiting
-            self._waiting = []
-            self._newest = self._last = None
-            self._given.clear()
-            timestamp = frame.timestamp
-            # Where it needs others, those of the new timestamps are missing.
-            self.gap |= not frame.key
-        place = (timestamp, frame.spatial)
+        run = self._run_of(frame, arrival)
+        place = (run.unwrapped(frame.timestamp), frame.spatial)
         # A place alone sorts before the frame at it.
-        index = bisect_left(self._waiting, place)
-        if self._waiting[index : index + 1] and self._waiting[index][:2] == place:
+        index = bisect_left(run.waiting, place)
+        if run.waiting[index : index + 1] and run.waiting[index][:2] == place:
             self.repeated += 1
             return
-        if self._last is not None and place <= self._last:
-            if place in self._given:
+        goes_on = run is self._runs[-1]
+        if (run.last is not None and place <= run.last) or (not goes_on and self._is_over(run)):
+            if place in run.given:
                 self.repeated += 1
             else:
                 self.late += 1
-                self._lacks = True
+                run.lacks = True
             return
-        if self._newest is None or timestamp > self._newest:
-            self._newest, self._newest_arrived = timestamp, arrival
-        self._waiting.insert(index, OrderedFrame(*place, frame, arrival, logged, self.gap, arrival))
-        self.gap = False
+        run.put(OrderedFrame(*place, frame, arrival, logged, self.gap and goes_on, arrival))
         self.waiting_bytes += len(frame.payload)
+        if goes_on:
+            run.note_newest(place[0], arrival)
+            self.gap = False
+            if frame.key and run.is_anew and run.waiting[0].frame is frame:
+                self._fetch_needing(frame)
 
     def release(self, until: float = inf) -> list[OrderedFrame]:
         """Gives out the frames that were logged by ``until`` (Unix seconds), in decoding order, as far as none before them
         still waits."""
-        queue = self._before_restart + self._waiting
+        queue = [each for run in self._runs for each in run.waiting]
         count = 0
         while count < len(queue) and (queue[count].logged <= until or len(queue) - count > MOST_WAITING):
             count += 1
+        if not count:
+            return []
         # What stays came before some that go, where it waits for one behind them.
         sent_by = list(accumulate((each.arrival for each in reversed(queue)), min))[::-1]
-        released = [each._replace(sent_by=by) for each, by in zip(queue[:count], sent_by, strict=False)]
-        if released and self._lacks:
-            released[0] = released[0]._replace(after_gap=True)
-            self._lacks = False
-        of_before = len(self._before_restart)
-        if self._former is not None:
-            self._former = self._former.after(released[:of_before])
-        del self._before_restart[:count]
-        if count > of_before:
-            del self._waiting[: count - of_before]
-            self._last = released[-1][:2]
-            self._given += [each[:2] for each in released[of_before:]]
+        going = [each._replace(sent_by=by) for each, by in zip(queue[:count], sent_by, strict=False)]
+        released: list[OrderedFrame] = []
+        for run in self._runs:
+            begin = len(released)
+            released += run.give_out(going[begin : begin + len(run.waiting)])
         self.waiting_bytes -= sum(len(each.frame.payload) for each in released)
         return released
 
-    def _push_straggler(self, frame: VideoFrame, arrival: float, logged: float, former: _Former) -> None:
-        """Takes a frame from before the timestamps began anew."""
-        place = (_nearest(frame.timestamp, former.newest), frame.spatial)
-        same = self._before_restart[former.begin :]
-        index = bisect_left(same, place)
-        if same[index : index + 1] and same[index][:2] == place:
-            self.repeated += 1
-        elif self._last is not None or (former.last is not None and place <= former.last):
-            self.late += 1
-            self._lacks |= bool(same)
-        else:
-            ordered = OrderedFrame(*place, frame, arrival, logged, False, arrival)
-            self._before_restart.insert(former.begin + index, ordered)
-            self.waiting_bytes += len(frame.payload)
+    def _run_of(self, frame: VideoFrame, arrival: float) -> _Run:
+        """The run of a frame, which may begin with it."""
+        run = self._runs[-1]
+        ends = run.ends_at(frame, arrival)
+        if ends or run.begins_after(frame):
+            for former in self._runs[-2 : -2 - MOST_FORMER : -1]:
+                if former.had(frame, arrival):
+                    return former
+        return self._begin(frame, arrival) if ends else run
 
-    def _unwrapped(self, timestamp: int) -> int:
-        """The 32-bit timestamp as the number nearest to the newest one."""
-        return timestamp if self._newest is None else _nearest(timestamp, self._newest)
+    def _begin(self, frame: VideoFrame, arrival: float) -> _Run:
+        """Begins a run with a frame."""
+        run = _Run(is_anew=True)
+        run.note_newest(frame.timestamp, arrival)
+        self._runs[-1].until = arrival
+        kept = [each for each in self._runs[:-MOST_FORMER] if each.waiting]
+        self._runs = [*kept, *self._runs[-MOST_FORMER:], run]
+        return run
 
-    def _begins_anew(self, frame: VideoFrame, timestamp: int, arrival: float) -> bool:
-        """Whether the sender's timestamps begin anew; a key frame needs nothing before it, so it is never late."""
-        if self._newest is None:
-            return False
-        if frame.key and self._last is not None and timestamp < self._last[0]:
-            return True
-        paused = max(0.0, arrival - self._newest_arrived) * TICKS
-        return not -RESTART < timestamp - self._newest < paused + RESTART
+    def _fetch_needing(self, key_frame: VideoFrame) -> None:
+        """Takes those that came before the first key frame of the last run, and need it, for that run: they seemed to be of a
+        former one, whose timestamps the sender has gone back to."""
+        run = self._runs[-1]
+        for former in self._runs[-3 : -2 - MOST_FORMER : -1]:
+            for each in former.take_after(key_frame):
+                moved = each._replace(timestamp=run.unwrapped(each.frame.timestamp))
+                if any(moved[:2] == other[:2] for other in run.waiting):
+                    self.repeated += 1
+                    self.waiting_bytes -= len(each.frame.payload)
+                    continue
+                run.put(moved)
+                run.note_newest(moved.timestamp, moved.arrival)
+
+    def _is_over(self, run: _Run) -> bool:
+        """Whether a frame of a later run was given out."""
+        return any(each.last is not None for each in self._runs[self._runs.index(run) + 1 :])

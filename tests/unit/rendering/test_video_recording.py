@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fixtures.replica.voices import load_voice
 from tests.support.tapes import STARTED_AT, Talker, synthetic_tape, with_log_times
+from tests.support.video_checks import decoded
 from tests.support.video_streams import FPS, encoded
 from tests.support.video_tapes import (
     ListedSources,
@@ -613,3 +614,86 @@ def test_no_frame_is_in_another_persons_file_whatever_the_page_sends(
             assert [each.number for each in whole] == sorted({each.number for each in whole})
             for before, after in itertools.pairwise(whole):
                 assert after.key or after.before == before.number, "it needs a frame that is missing"
+
+
+TENURES = st.lists(
+    st.tuples(
+        st.sampled_from([1, 2, 3]),  # source
+        st.integers(0, 2),  # timeline: those of two senders, and one that wraps around
+        st.lists(
+            st.sampled_from([0.0] * 6 + [0.1, 0.2, 0.3]), min_size=4, max_size=12
+        ),  # how late each frame is
+    ),
+    min_size=1,
+    max_size=5,
+)
+TIMELINES = (1_000_000, 3_000_000_000, 2**32 - 45_000)
+
+
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
+@given(st.lists(TENURES, min_size=1, max_size=2))
+@example([[(1, 0, [0.0] * 6), (2, 1, [0.3] + [0.0] * 6)]])
+@example([[(1, 0, [0.0] * 6), (2, 1, [0.0] * 6), (1, 0, [0.3] + [0.0] * 6)]])
+def test_each_frame_of_a_slot_whose_owner_changes_is_in_its_owners_file(
+    slots: list[list[tuple[int, int, list[float]]]],
+) -> None:
+    """Each owner begins with a key frame, and goes on with a sender's timestamps; nothing is lost on the way."""
+    key, delta = (encoded(VP8, 2)[number].payload for number in (0, 1))
+    expected: dict[str, list[bytes]] = {}
+    frames: list[VideoFrame] = []
+    for slot, tenures in enumerate(slots):
+        number, before = 0, None
+        for source, timeline, delays in tenures:
+            # A person is in one slot at a time, and each slot has senders of its own.
+            shown = source if slot == 0 else source + 3
+            for index, delay in enumerate(delays):
+                is_key = index == 0 and (shown, timeline) != before
+                payload = (key if is_key else delta) + bytes([slot, number])
+                expected.setdefault(str(shown), []).append(payload)
+                frames.append(VideoFrame(
+                    slot, 9000 + slot, (shown,), (TIMELINES[timeline] + number * 6_000) % 2**32, None, 0, 0, is_key,
+                    0, 0, 96, "video/VP8", STARTED_AT + 0.2 + number / 15 + delay, payload,
+                ))  # fmt: skip
+                number += 1
+            before = (shown, timeline)
+    with TemporaryDirectory() as temporary:
+        manifest, failure = render_video(video_tape(batches(frames), 7.0), Path(temporary))
+        assert failure is None
+        assert manifest.recording.warnings == []
+        written = sorted(
+            [payload for each in segments for payload in packets(Path(temporary) / each.url)]
+            for segments in [each.segments for each in manifest.video_streams or ()]
+        )
+        assert written == sorted(expected.values())
+
+
+@pytest.mark.parametrize("empty", [False, True])
+@pytest.mark.parametrize("lies", [{0}, {5}, {10}, {15}, {20}, {0, 5, 15}, set(range(30))], ids=str)
+def test_a_file_begins_with_a_key_frame_and_is_ones_own_whatever_the_page_says_of_its_frames(
+    lies: set[int], empty: bool, tmp_path: Path
+) -> None:
+    """Another person is shown from frame 15 on, and real key frames are 0, 10 and 20."""
+    pictures = encoded(VP8, 30)
+    frames = [
+        msgspec.structs.replace(
+            frame,
+            csrcs=(1 if number < 15 else 2,),
+            key=frame.key != (number in lies),
+            payload=b"" if empty and number == 4 else frame.payload,
+        )
+        for number, frame in enumerate(sent(pictures, VP8, 1, begin=0.5))
+    ]
+    manifest, failure = render_video(video_tape(batches(frames), 4.0), tmp_path)
+    assert failure is None
+    numbers = {picture.payload: number for number, picture in enumerate(pictures)}
+    for (owner, _), segments in shown(manifest).items():
+        for segment in segments:
+            written = [numbers[payload] for payload in packets(tmp_path / segment.url)]
+            assert pictures[written[0]].key
+            assert written == sorted(written)
+            assert {"ada" if number < 15 else "bob" for number in written} == {owner}
+            assert len(decoded(tmp_path / segment.url)) == len(written)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from math import inf
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.stems.video_reordering import MOST_WAITING, RESTART, OrderedFrame, VideoReordering
@@ -187,6 +187,61 @@ def test_stragglers_never_interrupt_the_frames_that_came_after_them(
         new + number * 6_000 for number in range(before, before + 20)
     ]
     assert not any(one.after_gap for one in of_new[1:])
+
+
+LATE = st.sampled_from([0.0] * 6 + [0.1, 0.2, 0.3])
+"""Seconds by which a frame's packets are late, because they were sent again."""
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.lists(LATE, min_size=4, max_size=14)), min_size=2, max_size=6),
+    st.integers(0, 2**32 - 1),
+    st.lists(st.floats(0, 0.04), min_size=84, max_size=84),
+)
+@example([(0, [0.0] * 6), (1, [0.3] + [0.0] * 5)], 0, [0.0] * 84)
+@example([(0, [0.0] * 6), (1, [0.0] * 6), (0, [0.3] + [0.0] * 13)], 0, [0.0] * 84)
+def test_whichever_frame_comes_first_after_the_timestamps_changed_all_are_in_order(
+    runs: list[tuple[int, list[float]]], first: int, jitter: list[float]
+) -> None:
+    """Frames of 15 a second, of up to three timelines in turn, each time from a key frame on, each up to 0.34 s late."""
+    captured: list[VideoFrame] = []
+    arrivals: list[float] = []
+    before = None
+    for timeline, delays in runs:
+        for index, delay in enumerate(delays):
+            number = len(captured)
+            timestamp = (first + timeline * 1_300_000_000 + number * 6_000) % 2**32
+            captured.append(frame(timestamp, key=index == 0 and timeline != before))
+            arrivals.append(number / 15 + delay + jitter[number])
+        before = timeline
+    reordering = VideoReordering()
+    given_out: list[OrderedFrame] = []
+    for number in sorted(range(len(captured)), key=lambda number: arrivals[number]):
+        reordering.push(captured[number], arrivals[number], arrivals[number])
+        given_out += reordering.release(arrivals[number] - 1.0)
+    given_out += reordering.release()
+    assert [each.frame.timestamp for each in given_out] == [each.timestamp for each in captured]
+    assert not [each for each in given_out if each.after_gap and not each.frame.key]
+    assert (reordering.late, reordering.repeated, reordering.waiting_bytes) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("late", "expected"),
+    [
+        (18_000, [(6_000, False), (18_000, True), (24_000, True)]),
+        (3_000, [(3_000, False), (6_000, False), (24_000, True)]),
+    ],
+)
+def test_what_is_missing_may_belong_before_a_frame_that_came_late(
+    late: int, expected: list[tuple[int, bool]]
+) -> None:
+    """12 000 was lost with its batch."""
+    reordering = VideoReordering()
+    reordering.push(frame(6_000), 0.0, 0.0)
+    reordering.gap = True
+    reordering.push(frame(24_000), 0.3, 0.3)
+    reordering.push(frame(late), 0.4, 0.4)
+    assert [(each.frame.timestamp, each.after_gap) for each in reordering.release()] == expected
 
 
 def test_a_key_frame_that_straggles_after_one_that_was_late_itself_is_none_of_the_new_timestamps() -> None:

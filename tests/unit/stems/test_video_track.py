@@ -94,6 +94,28 @@ def test_frames_are_in_the_file_at_their_time(codec: VideoCodec, tmp_path: Path)
     assert track.waiting_bytes == 0
 
 
+def test_a_file_of_spatial_layers_plays_and_lasts_as_long(tmp_path: Path) -> None:
+    """Each layer of a picture is a frame that is shown right behind the one before it."""
+    layers = [encoded(VideoCodec.VP9, 10, width, width * 9 // 16, keys_every=1) for width in (160, 320)]
+    pictures = [
+        msgspec.structs.replace(frame, spatial=spatial)
+        for spatial, layer in enumerate(layers)
+        for frame in sent(layer, VideoCodec.VP9, 1, begin=1.0)
+    ]
+    track = VideoTrack(Folder(tmp_path))
+    put(track, ONE, sorted(pictures, key=lambda frame: (frame.arrival, frame.spatial)))
+    track.close_file()
+    (part,) = track.parts
+    assert decoded(part.path) == [
+        picture
+        for both in zip(*(decoded_frames(VideoCodec.VP9, layer) for layer in layers), strict=True)
+        for picture in both
+    ]
+    assert times(part)[1::2] == pytest.approx([1.0 + n / FPS for n in range(10)], abs=0.002)
+    assert (part.width, part.height) == (320, 180)
+    assert part.end == pytest.approx(1.0 + 10 / FPS, abs=1 / FPS)
+
+
 def test_a_file_begins_with_a_key_frame(tmp_path: Path) -> None:
     track = VideoTrack(Folder(tmp_path))
     put(track, ONE, frames()[4:])
