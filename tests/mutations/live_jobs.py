@@ -1,4 +1,4 @@
-"""Faults between jobs and their live streams."""
+"""Faults between jobs and their live streams, and in what a recording does not need."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ CONTRACTS: Final = "tests/unit/contracts/"
 JOBS: Final = "tests/unit/jobs/"
 FIELDS: Final = f"{CONTRACTS}test_live_fields.py"
 SESSIONS: Final = f"{JOBS}test_live_sessions.py"
+STREAMS: Final = "tests/unit/streaming/test_live_streams.py"
 CHECKS: Final = "tests/unit/server/test_url_checks.py"
 
 
@@ -150,5 +151,85 @@ LIVE_JOBS: Final = (
         "        webhooks += [_recall_endpoint(change, facts) for change in facts.endpoint_changes]\n",
         "",
         f"{CONTRACTS}test_webhooks.py",
+    ),
+    # What a recording does not need fails alone.
+    _mutation(
+        "a step that a recording does not need costs the rest of the job",
+        "worker/jobs/left_out.py",
+        "        except Exception as error:\n            if isinstance(",
+        "        except RefusedError as error:\n            if isinstance(",
+        f"{JOBS}test_left_out.py",
+    ),
+    _mutation(
+        "what the next worker could do is left out",
+        "worker/jobs/left_out.py",
+        "if isinstance(error, RefusedError | UnavailableError) and self._out_of_time.is_set():",
+        "if False:",
+        f"{JOBS}test_left_out.py",
+    ),
+    _mutation(
+        "what a step was left out for shows a secret of the job",
+        "worker/jobs/left_out.py",
+        "printable(self._job.redactor().text(redact(str(error))), 300)",
+        "printable(str(error), 300)",
+        f"{JOBS}test_left_out.py",
+    ),
+    _mutation(
+        "a timeline page that cannot be made costs the rest of the job",
+        "worker/jobs/publish_page.py",
+        "    except Exception as error:  # noqa: BLE001 - the page repeats",
+        "    except OSError as error:  # the page repeats",
+        f"{JOBS}test_publish_page.py",
+    ),
+    _mutation(
+        "a worker that lost the bot goes on after the page",
+        "worker/jobs/publish_page.py",
+        "    except LeaseLostError:\n        raise\n",
+        "",
+        f"{JOBS}test_publish_page.py",
+    ),
+    _mutation(
+        "the page plays files that are not in the bucket",
+        "worker/jobs/publish_page.py",
+        "return segment if segment.url in there else",
+        "return segment if segment.url else",
+        f"{JOBS}test_publish_page.py",
+    ),
+    # The work of live streams is done together.
+    _mutation(
+        "live sound is worked at as soon as it comes",
+        "worker/streaming/live_streams.py",
+        "            await asyncio.sleep(self._ran + GATHER * self._options.batch_seconds - loop.time())\n",
+        "            pass\n",
+        f"{STREAMS}::test_what_comes_soon_after_a_run_waits_for_what_comes_after_it",
+    ),
+    _mutation(
+        "live nothing is due before something comes",
+        "worker/streaming/live_streams.py",
+        "            async with asyncio.timeout_at(self._ran + TICK):\n",
+        "            if True:\n",
+        f"{STREAMS}::test_what_is_due_is_sent_though_nothing_comes",
+    ),
+    _mutation(
+        "each live message is a write of the system",
+        "worker/streaming/throttled_connection.py",
+        "            self.loop.call_soon(self._write)\n",
+        "            self._write()\n",
+        "tests/unit/streaming/test_throttled_connection.py",
+    ),
+    _mutation(
+        "messages of one turn are written without a limit",
+        "worker/streaming/throttled_connection.py",
+        " or self._unwritten >= _MOST_TOGETHER:",
+        ":",
+        "tests/unit/streaming/test_throttled_connection.py",
+    ),
+    # The layout of a recording of video.
+    _mutation(
+        "Teams' layout is not looked at again once somebody shares a screen",
+        "worker/platforms/teams/call.py",
+        "shares=teams.SHARED.name in facts.elements",
+        "shares=False",
+        "tests/unit/platforms/teams/test_call.py",
     ),
 )

@@ -62,3 +62,12 @@ async def test_a_store_that_is_away_is_waited_for_by_nobody_once_time_is_up() ->
     event.set()
     with pytest.raises(UnavailableError):
         await LeftOut(job(), event).unless_it_fails("It is missing", failing(UnavailableError("away")))
+
+
+async def test_a_warning_has_no_secret_of_the_job() -> None:
+    link = "https://teams.microsoft.com/meet/1234567890123?p=passcode"
+    left_out = LeftOut(job(meeting_link=link), threading.Event())
+    error = OSError("passcode, key=abcdef0123456789 at https://user:word@host/?q=hidden")
+    await left_out.unless_it_fails("It is missing", failing(error))
+    (warning,) = left_out.warnings
+    assert not [secret for secret in ("passcode", "word@", "hidden") if secret in warning]

@@ -8,7 +8,7 @@ from playwright.async_api import Page
 from tests.support.fake_page import FakeElement, FakePage
 from worker.lifecycle.announcement import NotAnnounced
 from worker.platforms import layout_keeper, page_driver
-from worker.platforms.page_actions import press
+from worker.platforms.page_actions import ActionRetries, press
 from worker.platforms.signs import Sign
 from worker.platforms.teams import signs as teams
 from worker.platforms.teams.call import TeamsCall
@@ -28,7 +28,7 @@ class ViewPage(FakePage):
 
     def __init__(self) -> None:
         self.pressed: list[str] = []
-        self.open = False
+        self.open = self.shares = False
         self.keyboard = self
         elements = {
             press(teams.VIEW).selector: FakeElement(lambda: self._press("view")),
@@ -48,6 +48,7 @@ class ViewPage(FakePage):
     def _look(self) -> object:
         shown = [teams.HANG_UP, teams.VIEW, teams.VIDEO_MENU]
         shown += [teams.GALLERY] if self.open else []
+        shown += [teams.SHARED] if self.shares else []
         return {"elements": [sign.name for sign in shown]}
 
 
@@ -61,6 +62,21 @@ async def test_a_recording_of_video_keeps_it_and_chooses_the_gallery(
         await meeting.look(thorough=False)
         await meeting.act()
     assert page.pressed == ["view", "gallery"]
+
+
+async def test_the_gallery_is_chosen_again_once_somebody_shares_a_screen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(layout_keeper, "SETTLE", 0.0)
+    monkeypatch.setattr(layout_keeper, "RETRY_AFTER", 0.0)
+    monkeypatch.setattr(ActionRetries, "PATIENCE", 0.0)
+    page = ViewPage()
+    meeting = call(page, separate_video=True)
+    for look in range(12):
+        page.shares = look >= 6
+        await meeting.look(thorough=False)
+        await meeting.act()
+    assert page.pressed == ["view", "gallery"] * 2
 
 
 async def test_leaving_closes_the_menu_first(monkeypatch: pytest.MonkeyPatch) -> None:
