@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from websockets.asyncio.server import ServerConnection
 
+from tests.support.live_heard import Received
 from tests.support.live_receivers import LiveReceiver, live_receiver, reset
 from tests.support.receivers import Receiver, receiving
 
@@ -125,7 +126,7 @@ async def acting(act: Act, trouble: Trouble) -> AsyncIterator[Consumer]:
         if trouble.is_on:
             await act(trouble, connection)
         async for message in connection:
-            receiver.messages.append(message)
+            _keep(receiver, connection, message)
             if trouble.is_on:
                 await act(trouble, connection)
 
@@ -143,7 +144,7 @@ async def refusing(trouble: Trouble, *, silently: bool = False) -> AsyncIterator
         connections.add(connection)
         try:
             async for message in connection:
-                receiver.messages.append(message)
+                _keep(receiver, connection, message)
         finally:
             connections.discard(connection)
 
@@ -172,12 +173,12 @@ async def away(trouble: Trouble) -> AsyncIterator[Consumer]:
 
     async def come_and_go(port: int) -> None:
         async with live_receiver(where=_shared(port)) as receiver:
-            receiver.messages = messages
+            receiver.messages, receiver.behaviour = messages, _take
             listens.set()
             await trouble.begun()
         await trouble.over()
         async with live_receiver(where=_shared(port)) as receiver:
-            receiver.messages = messages
+            receiver.messages, receiver.behaviour = messages, _take
             await asyncio.Event().wait()
 
     # Nobody else gets the port meanwhile.
@@ -241,6 +242,16 @@ BAD: Final = {
     "a webhook that breaks off": Bad(partial(webhook, status=0), loses=False, seconds=55.0),
     "a webhook that hangs": Bad(webhook, loses=False),
 }
+
+
+async def _take(receiver: LiveReceiver, connection: ServerConnection) -> None:
+    async for message in connection:
+        _keep(receiver, connection, message)
+
+
+def _keep(receiver: LiveReceiver, connection: ServerConnection, message: str | bytes) -> None:
+    kept = Received.on(connection.id, message) if isinstance(message, str) else message
+    receiver.messages.append(kept)
 
 
 def _texts(messages: list[str | bytes]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -68,6 +69,29 @@ def with_good(events: list[LoggedEvent], tmp_path_factory: pytest.TempPathFactor
 def whole(with_good: LiveRecording) -> Heard:
     """What a consumer hears that reads everything."""
     return Heard(with_good.texts[0])
+
+
+def heard_on(*connections: str) -> Heard:
+    """Events with names of one letter, by connection."""
+    heard = Heard([])
+    for names in connections:
+        events = [("update", "1", name, 0.0) for name in names]
+        heard.events += events
+        heard.events_on[uuid4()] = events
+    return heard
+
+
+@pytest.mark.parametrize("connections", [["abcd"], ["abc", "cd"], ["ab", "ab", "abcd"], ["a", "bcd"]])
+def test_what_was_not_confirmed_may_come_again_on_the_next_connection(connections: list[str]) -> None:
+    assert_is_told_what_it_lost(heard_on(*connections), heard_on("abcd"), late=False)
+
+
+@pytest.mark.parametrize(
+    "connections", [["abccd"], ["abcda"], ["abc", "dc"], ["abc", "acd"], ["a", "a", "a", "abcd"], ["acbd"]]
+)
+def test_nothing_else_may_come_again(connections: list[str]) -> None:
+    with pytest.raises(AssertionError):
+        assert_is_told_what_it_lost(heard_on(*connections), heard_on("abcd"), late=True)
 
 
 def assert_same_files(recording: LiveRecording, alone: LiveRecording) -> None:
