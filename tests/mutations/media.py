@@ -290,6 +290,28 @@ MEDIA: Final = (
         "        except TapeWriteError as error:",
         "tests/unit/recording/test_recorder.py",
     ),
+    # The order of video.
+    _mutation(
+        "of a sender whose first key frame comes late all is lost up to the next",
+        "worker/stems/video_reordering.py",
+        "self.gap and goes_on, arrival",
+        "(self.gap or run.is_anew) and goes_on, arrival",
+        f"{STEMS}test_video_reordering.py",
+    ),
+    _mutation(
+        "what comes before the key frame of a sender gone back to is put before others",
+        "worker/stems/video_reordering.py",
+        "                self._fetch_needing(frame)\n",
+        "                pass\n",
+        f"{STEMS}test_video_reordering.py",
+    ),
+    _mutation(
+        "a late frame of video is shown though one before it is missing",
+        "worker/stems/video_reordering.py",
+        "if self.waiting[index : index + 1] and self.waiting[index].after_gap:",
+        "if False:",
+        f"{STEMS}test_video_reordering.py",
+    ),
     # The mix.
     _mutation(
         "of several who speak at once the last one is heard",
