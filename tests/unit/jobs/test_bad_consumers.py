@@ -75,7 +75,7 @@ def heard_on(*connections: str) -> Heard:
     """Events with names of one letter, by connection."""
     heard = Heard([])
     for names in connections:
-        events = [("update", "1", name, 0.0) for name in names]
+        events: list[tuple[str, str, str | None, float]] = [("update", "1", name, 0.0) for name in names]
         heard.events += events
         heard.events_on[uuid4()] = events
     return heard
