@@ -155,6 +155,35 @@ def test_missing_batches_bring_a_request_unless_the_key_frame_comes_at_once() ->
     assert len(watched.asked) == 1
 
 
+def test_batches_that_another_document_lacks_bring_no_request_here() -> None:
+    watched = Watched()
+    watched.show(1, 5, keys=(1,))
+    watched.tell(VideoBatch(2, 0, 0, [video_frame(0, 5.0, key=True)]), 5.05)
+    watched.tell(VideoBatch(2, 7, 0, [video_frame(0, 5.1, key=True)]), 5.15)
+    watched.show(5.2, 20)
+    assert watched.asked == []
+
+
+def test_a_document_that_was_closed_waits_for_nothing() -> None:
+    watched = Watched()
+    watched.show(1, 1.5)
+    watched.tell(DocumentClosed(at=1.6, document=1), 1.6)
+    for at in range(2, 60):
+        watched.tell(Tick(at=at, wall=at, elapsed=at), at)
+    assert watched.asked == []
+
+
+def test_missing_batches_are_noticed_after_any_number_of_documents() -> None:
+    watched = Watched()
+    for document in range(10, MOST_RECEIVERS + 11):
+        watched.tell(VideoBatch(document, 0, 0, [video_frame(0, 0.5, key=True)]), 0.5)
+        watched.tell(DocumentClosed(at=0.5, document=document), 0.5)
+    watched.show(1, 5, keys=(1,))
+    watched.lose_batch()
+    watched.show(5, 7)
+    assert len(watched.asked) == 1
+
+
 def test_a_receiver_without_frames_brings_no_request() -> None:
     watched = Watched()
     watched.tell(video_track(0, "s1", slot="5", at=0.9), 0.9)

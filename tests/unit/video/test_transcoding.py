@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -90,3 +91,12 @@ async def test_the_process_gets_no_credentials(tmp_path: Path, monkeypatch: pyte
     environment = (tmp_path / "environment").read_text("utf-8").splitlines()
     assert "PYTHONPATH=/a/path" in environment
     assert not [line for line in environment if "secret" in line]
+
+
+async def test_the_process_is_in_no_group_that_ctrl_c_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tmp_path, monkeypatch, f"cut -d ' ' -f 5 /proc/$$/stat > {tmp_path}/group; exit 1")
+    with pytest.raises(TranscodeError):
+        await transcode(tmp_path / "a.webm", tmp_path / "a.mp4")
+    assert int((tmp_path / "group").read_text("utf-8")) != os.getpgrp()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import pytest
 
 from tests.support.video_checks import decoded, probed
 from tests.support.video_streams import encoded, joined, write_stream
+from tests.support.waits import until
 from worker.video import transcoding_process
 from worker.video.codecs import Container, VideoCodec
-from worker.video.transcoding_process import UnreadableVideoError, transcode_here
+from worker.video.transcoding_process import LOWEST_PRIORITY, UnreadableVideoError, transcode_here
 
 
 @pytest.mark.parametrize("codec", [VideoCodec.VP9, VideoCodec.AV1])
@@ -60,6 +62,20 @@ def test_the_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
     )
     process.communicate(timeout=60)
     assert process.returncode == 1
+
+
+async def test_the_process_gives_way_to_everything_else(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "never.webm")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", transcoding_process.__name__),
+        *(str(tmp_path / "never.webm"), str(tmp_path / "b.mp4")),
+        stdin=subprocess.PIPE,
+    )
+    try:
+        await until(lambda: os.getpriority(os.PRIO_PROCESS, process.pid) == LOWEST_PRIORITY)
+    finally:
+        process.kill()
+        await process.wait()
 
 
 def test_a_frame_that_says_it_is_huge_is_no_more_than_a_failure(tmp_path: Path) -> None:
