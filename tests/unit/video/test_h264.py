@@ -107,3 +107,13 @@ def test_what_is_no_frame_is_refused(payload: bytes, reason: str) -> None:
 
 def test_the_size_of_a_slice_does_not_matter() -> None:
     assert read_key_frame(KEY + os.urandom(1_000_000).replace(b"\0", b"\1")) == read_key_frame(KEY)
+
+
+def test_a_picture_parameter_set_that_is_read_in_another_way_is_another_configuration() -> None:
+    keys = [
+        read_key_frame(from_encoder("yuv420p", 64, 64, **{"profile": "baseline", "x264-params": text}))
+        for text in ("chroma-qp-offset=0", "chroma-qp-offset=3")
+    ]
+    assert all(keys)
+    one, other = [key.configuration if key else b"" for key in keys]
+    assert one != other
