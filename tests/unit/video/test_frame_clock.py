@@ -212,3 +212,11 @@ def test_frames_from_before_and_after_a_jump_that_are_held_are_placed_apart() ->
     true = before.true + after.true
     errors = [frame.seconds - MEETING - PATH - at for frame, at in zip(placed, true, strict=True)]
     assert max(map(abs, errors)) < 0.05
+
+
+def test_frames_that_all_come_at_once_are_held_in_a_bounded_number() -> None:
+    clock: FrameClock[int] = FrameClock()
+    held = 0
+    for number in range(4 * MOST_HELD):
+        held += 1 - len(clock.put(number * 6, MEETING, number))
+        assert held < MOST_HELD
