@@ -84,7 +84,7 @@ async def test_a_request_is_answered_and_shown_now_or_a_moment_later(tmp_path: P
         media = Answering(meeting(seed), tmp_path / "truth")
         media._receive_main_channel(request(1054, 1))
         media._receive_main_channel(request(415, 2, 3600))
-        await asyncio.sleep(0)
+        await asyncio.gather(*media._answering)
         assert media.answers == [[{"type": "sr_res", "sequenceNumber": 7, "status": "ok"}]] * 2
         assert [shown[:3] for shown in media.video.shown] == [
             (1, CAMERA_OF_BEN, 180),
