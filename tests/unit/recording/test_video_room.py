@@ -132,10 +132,15 @@ def test_nothing_is_set_aside_while_the_disk_is_nearly_full() -> None:
     assert seen == [True, False, True]
 
 
-def test_a_reserve_takes_its_bytes_of_the_disk_and_leaves_no_file(tmp_path: Path) -> None:
+def test_a_reserve_takes_its_bytes_of_the_disk_and_leaves_no_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     size = 64 * 1024 * 1024
     reserve = AudioReserve(tmp_path, size)
     assert reserve.hold()
+    if "Operation not supported" in caplog.text:
+        pytest.skip("this file system sets nothing aside")
     assert reserve.hold()
     (held,) = [each for each in opened(tmp_path) if each.st_size == size]
     assert held.st_blocks * 512 >= size
