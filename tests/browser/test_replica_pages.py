@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Page as BrowserPage
 from playwright.async_api import async_playwright, expect
 
+from fixtures.replica import meet
 from fixtures.replica.report import PageReport
 from fixtures.replica.scenario import Media, Page, Participant, Scenario
 from fixtures.replica.server import Replica
@@ -20,6 +21,7 @@ from worker.settings import BrowserSettings
 ADA = Participant(name="Ada Ray", voice="elif", csrc=7001, says=[(0.2, 60.0)], host=True)
 BEN = Participant(name="Ben Oak", voice="nuno", csrc=7002, says=[(0.2, 60.0)], mutes=[(50.0, 60.0)])
 PATIENCE = 45.0
+REPLICA = Path(meet.__file__).parent.parent
 
 
 def meeting(*, duration: float = 60.0, media: Media | None = None, page: Page | None = None) -> Scenario:
@@ -275,3 +277,38 @@ async def test_hiding_the_recording_banner_gets_the_bot_removed(tmp_path: Path) 
         await page.evaluate("() => { document.querySelector('.recording-banner').style.display = 'none'; }")
         await expect(page.get_by_text("You've been removed from the meeting")).to_be_visible()
         assert await replica.wait_ended() == "removed"
+
+
+TELLS_EARLY = """async (source) => {
+  const sent = [];
+  let socket;
+  globalThis.WebSocket = class extends EventTarget {
+    CONNECTING = 0; OPEN = 1; readyState = 0;
+    constructor() { super(); socket = this; }
+    send(message) { sent.push(JSON.parse(message).type); }
+  };
+  const { openLink, tell } = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  openLink(() => {});
+  tell("before");
+  tell("also before");
+  const early = [...sent];
+  socket.readyState = 1;
+  socket.dispatchEvent(new Event("open"));
+  tell("after");
+  socket.readyState = 3;
+  tell("too late");
+  return [early, sent];
+}"""
+
+
+@pytest.mark.parametrize("platform", ["meet", "teams"])
+async def test_what_a_page_says_before_its_link_is_open_waits_for_it(platform: str) -> None:
+    """A script presses a button sooner than a busy machine connects."""
+    source = (REPLICA / platform / "pages" / "link.js").read_text("utf-8")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=find_chromium(BrowserSettings.from_environment({})), chromium_sandbox=False
+        )
+        page = await browser.new_page()
+        assert await page.evaluate(TELLS_EARLY, source) == [[], ["before", "also before", "after"]]
+        await browser.close()
